@@ -161,7 +161,7 @@ _hammerwork_look() {
             arguments=':queues'
             ;;
         'cron')
-            commands='list show history next check create update enable disable trigger convert delete'
+            commands='list show history next check create update apply enable disable trigger convert delete'
             options='--help'
             ;;
         'cron list')
@@ -196,6 +196,11 @@ _hammerwork_look() {
             options='--queue --payload --schedule --every --timezone --priority --description --max-attempts --timeout --overlap --catch-up --grace --jitter --starts --ends --spawn-handler --spawn-config --max-spawn-count --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queues --queue=:queues -j=:json --payload=:json -s= --schedule= --every= -z= --timezone= -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --description= --max-attempts= --timeout= --overlap= --catch-up= --grace= --jitter= --starts= --ends= --spawn-handler= --spawn-config=:json --max-spawn-count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
+            ;;
+        'cron apply')
+            options='--handlers --prune --overwrite --dry-run --yes --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --handlers= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments=':files'
             ;;
         'cron enable')
             options='--all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -470,7 +475,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-enable,cron-disable,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-retry,batch-cancel,batch-delete,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-retry,batch-cancel,batch-delete,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'completion')
             options='--database-url --confirm-profile --color --quiet --debug --help'

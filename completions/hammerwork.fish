@@ -614,6 +614,7 @@ complete -c hammerwork -n '__hammerwork_at cron' -a next -d 'List the next due t
 complete -c hammerwork -n '__hammerwork_at cron' -a check -d 'Explain a schedule without a database: its meaning, its due times, and likely mistakes.'
 complete -c hammerwork -n '__hammerwork_at cron' -a create -d 'Create a schedule and print its name.'
 complete -c hammerwork -n '__hammerwork_at cron' -a update -d 'Change a schedule.'
+complete -c hammerwork -n '__hammerwork_at cron' -a apply -d 'Bring schedules to what a file or an application declares, and show what changed.'
 complete -c hammerwork -n '__hammerwork_at cron' -a enable -d 'Enable schedules.'
 complete -c hammerwork -n '__hammerwork_at cron' -a disable -d 'Disable schedules: they make no jobs until `cron enable`.'
 complete -c hammerwork -n '__hammerwork_at cron' -a trigger -d 'Enqueue a job of a schedule now, and print its id.'
@@ -737,6 +738,21 @@ complete -c hammerwork -n '__hammerwork_at cron update' -l color -x -a 'auto alw
 complete -c hammerwork -n '__hammerwork_at cron update' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at cron update' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron update' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at cron apply' -l handlers -x -d 'Apply the schedules of an application.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -l prune -d 'Delete schedules of the same source that it declares no longer.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -l overwrite -d 'Undo changes by hand, too.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -l dry-run -d 'Show the plan and change nothing.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -l yes -s y -d 'Do not ask for confirmation.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -l app-dir -x -k -a '(__hammerwork_value folders)' -d 'Folder of MODULE.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -r -F
 
 complete -c hammerwork -n '__hammerwork_at cron enable' -l all -d 'All schedules; asks for confirmation.'
 complete -c hammerwork -n '__hammerwork_at cron enable' -l yes -s y -d 'Do not ask for confirmation.'
@@ -1465,7 +1481,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear cron-list cron-show cron-history cron-next cron-check cron-create cron-update cron-enable cron-disable cron-trigger cron-convert cron-delete batch-enqueue batch-list batch-show batch-retry batch-cancel batch-delete worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-logs monitor-dashboard archive-run archive-list archive-show archive-restore archive-stats archive-purge archive-set-policy archive-set-policy-plan archive-get-policy archive-policies archive-remove-policy maintenance-cleanup maintenance-vacuum maintenance-analyze maintenance-reindex maintenance-sizes maintenance-health maintenance-health-line maintenance-check maintenance-dead-jobs backup-create backup-restore backup-verify backup-list backup-copy migration-run migration-status migration-plan config-show config-get config-path schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear cron-list cron-show cron-history cron-next cron-check cron-create cron-update cron-apply cron-enable cron-disable cron-trigger cron-convert cron-delete batch-enqueue batch-list batch-show batch-retry batch-cancel batch-delete worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-logs monitor-dashboard archive-run archive-list archive-show archive-restore archive-stats archive-purge archive-set-policy archive-set-policy-plan archive-get-policy archive-policies archive-remove-policy maintenance-cleanup maintenance-vacuum maintenance-analyze maintenance-reindex maintenance-sizes maintenance-health maintenance-health-line maintenance-check maintenance-dead-jobs backup-create backup-restore backup-verify backup-list backup-copy migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at completion' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at completion' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'

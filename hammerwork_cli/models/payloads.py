@@ -2,12 +2,26 @@
 
 import json
 import zlib
+from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.spawn_config import STORED_KEYS, SpawnConfig
+from hammerwork_cli.models.values import timestamp
 
 UNPACKED_LIMIT = 1 << 26
+SCHEDULE_KEY = "_schedule"
+"""The key of a payload that says which due time of a schedule its job is for."""
+
+
+def due_time(payload: Any) -> datetime | None:
+    """The due time of a schedule that a payload names; ``None`` without one."""
+    named = payload.get(SCHEDULE_KEY) if isinstance(payload, dict) else None
+    text = named.get("due_at") if isinstance(named, dict) else None
+    try:
+        return timestamp(datetime.fromisoformat(text)) if isinstance(text, str) else None
+    except ValueError:
+        return None  # somebody else has written it
 
 
 def with_spawn_config(payload: Any, *layers: Any) -> Any:

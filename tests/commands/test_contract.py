@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from tests.rows import START, Rows
 Run = Callable[..., Any]
 DIALECTS = ("sqlite", "postgres", "mysql")
 NOW = START + timedelta(hours=1)
+SCHEDULES = Path(__file__).parent.parent / "data" / "schedules.toml"
 ENVIRONMENT = {"HAMMERWORK_NOW": NOW.isoformat()}
 
 HOSTILE = "q\x1b[31m \u202e[red]\"'`$(x)\n\t,;|<b>&é🎬 =1+1"
@@ -117,6 +119,7 @@ CONTRACT = {
     "cron check": reads("@daily", "@hourly --timezone Europe/Oslo --count 2"),
     "cron create": changes("--queue segment --payload [] --every 45m --dry-run"),
     "cron update": changes("{schedule} --every 45m --dry-run"),
+    "cron apply": changes(f"{SCHEDULES} --dry-run"),
     "cron enable": changes("{schedule}"),
     "cron disable": changes(),
     "cron trigger": changes(),
@@ -322,6 +325,7 @@ def fill(url: str) -> dict[str, str]:
         "queue": "segment",
         "worker": worker,
         "schedule": schedule,
+        "schedules": str(SCHEDULES),
         "recurring": recurring,
         "archived": archived,
         "batch": batch,
@@ -486,6 +490,7 @@ FAILING = {
     "cron check": "@sometimes",
     "cron create": "--queue mail --payload x --every 45m",
     "cron update": "{schedule}",
+    "cron apply": "{schedules} --handlers x:y",
     "cron enable": "--all {schedule}",
     "cron disable": "nothing",
     "cron trigger": "nothing",

@@ -38,6 +38,7 @@ CHANGES = {
     "queue clear": "segment --yes",
     "cron create": "--queue mail --payload {{}} --every 45m",
     "cron update": "{schedule} --every 50m",
+    "cron apply": "{schedules}",
     "cron enable": "--all --yes",
     "cron disable": "{schedule}",
     "cron trigger": "{schedule}",

@@ -34,6 +34,7 @@ OURS = [
     "021_upkeep",
     "022_schedules",
     "023_retention",
+    "024_declarations",
 ]
 
 

@@ -35,6 +35,9 @@ app = group(
         ),
         "create": LateVerb("cron.create:create", "Create a schedule and print its name.", _OF_RUST),
         "update": LateVerb("cron.create:update", "Change a schedule.", _OF_RUST),
+        "apply": LateVerb(
+            "cron.apply:apply", "Bring schedules to what a file or an application declares, and show what changed."
+        ),
         "enable": LateVerb("cron.changes:enable", "Enable schedules."),
         "disable": LateVerb("cron.changes:disable", "Disable schedules: they make no jobs until `cron enable`."),
         "trigger": LateVerb("cron.changes:trigger", "Enqueue a job of a schedule now, and print its id."),

@@ -22,6 +22,7 @@ _OF_JOBS = (
     *("spawn_handler", "spawn_config", "max_spawn_count"),
 )
 _LONGEST = timedelta(days=366)
+_FORM = 'Write [report] and below it schedule = "30 2 * * *" and payload = {kind = "nightly"}.'
 
 
 def read_schedule(
@@ -60,6 +61,28 @@ def read_schedule(
         if name in options:
             new = replace(new, **{field: read(options[name], name)})
     return new
+
+
+def read_schedules(tables: Any) -> list[NewSchedule]:
+    """Reads the schedules of a file: name -> options, as :func:`read_schedule` has them. The queue may be left out.
+
+    Raises:
+        UsageError: something is not valid; the message names the schedule.
+    """
+    if not isinstance(tables, dict):
+        raise UsageError("A file of schedules is a table: a name and its options for each.", hint=_FORM)
+    found = []
+    for name, options in tables.items():
+        if not isinstance(options, dict):
+            raise UsageError(f"{name!r:.80} has no options of a schedule.", hint=_FORM)
+        given = {"queue": name, "payload": {}, **options, "name": name}
+        try:
+            found.append(read_schedule(given, payload=json.dumps(given["payload"], ensure_ascii=False)))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{name!r:.80}: JSON has no such payload: {error}.") from error
+        except UsageError as error:
+            raise UsageError(f"{name!r:.80}: {error.message}", hint=error.hint) from error
+    return found
 
 
 def _known(base: NewSchedule) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def change(
         last_error=None,
         updated_at=now,
     )
-    moves = _times(old) != _times(new)
+    moves = _times(old) != _times(new) or old.enabled != new.enabled
 
     def work() -> Schedule:
         if moves:

@@ -14,6 +14,7 @@ from hammerwork_cli.database.texts import cut
 from hammerwork_cli.models import FINISHED, JobPriority, NewJob, rfc3339, status_of, timestamp
 from hammerwork_cli.models.cron.schedule import CatchUp, Outcome, Overlap, RunKind, Schedule
 from hammerwork_cli.models.input.limits import LONGEST_ERROR
+from hammerwork_cli.models.payloads import SCHEDULE_KEY
 from hammerwork_cli.models.values import length_of
 from hammerwork_cli.queries.cron import schedules
 from hammerwork_cli.queries.graph.relatives import Relatives
@@ -25,8 +26,6 @@ MOST_CAUGHT_UP = 100
 """Due times that ``--catch-up all`` makes up for, the newest ones."""
 LOOKED_AT = 20
 """Jobs of earlier runs that a run must not overlap."""
-PLACED = "_schedule"
-"""The key of a payload that says which due time a job is for."""
 TAKEN_OVER = "no worker was there, and a later run takes its place"
 
 
@@ -185,11 +184,11 @@ def placed(payload: str, name: str, due: datetime, kind: RunKind) -> str:
     if not text.startswith("{"):
         return payload
     placing = {"name": name, "due_at": rfc3339(due), "kind": str(kind)}
-    if f'"{PLACED}"' in text:  # one that somebody copied from a job
-        return json.dumps({**json.loads(text), PLACED: placing}, ensure_ascii=False)
+    if f'"{SCHEDULE_KEY}"' in text:  # one that somebody copied from a job
+        return json.dumps({**json.loads(text), SCHEDULE_KEY: placing}, ensure_ascii=False)
     place = json.dumps(placing, ensure_ascii=False)
     body = text[:-1].rstrip()
-    return f'{body}{"" if body == "{" else ", "}"{PLACED}": {place}}}'
+    return f'{body}{"" if body == "{" else ", "}"{SCHEDULE_KEY}": {place}}}'
 
 
 def record(

@@ -7,7 +7,7 @@ missing here, or one too many, fails them.
 from hammerwork_cli.render.schemas.archive import ARCHIVED, ARCHIVED_SUM, POLICY, SIZE, WORK
 from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
 from hammerwork_cli.render.schemas.batches import BATCH, BATCH_DETAILS
-from hammerwork_cli.render.schemas.cron import CHECKED, DUE, RUN, SCHEDULE, SCHEDULE_DETAILS, TRIGGERED
+from hammerwork_cli.render.schemas.cron import CHECKED, DUE, RUN, SCHEDULE, SCHEDULE_DETAILS, STEP, TRIGGERED
 from hammerwork_cli.render.schemas.jobs import (
     ENQUEUED,
     EXPORTED,
@@ -86,6 +86,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "cron-check": ("What a schedule means", CHECKED),
     "cron-create": ("A schedule that was created, or would be", SCHEDULE),
     "cron-update": ("A schedule after a change", SCHEDULE),
+    "cron-apply": ("What became of declared schedules, or would", list_of(STEP)),
     "cron-enable": ("Schedules after they were enabled", list_of(SCHEDULE)),
     "cron-disable": ("Schedules after they were disabled", list_of(SCHEDULE)),
     "cron-trigger": ("The job that a schedule made out of turn", TRIGGERED),

@@ -87,4 +87,16 @@ CHECKED = record(
         "notes": list_of(text()),
     }
 )
+STEP = record(
+    {
+        "name": text(),
+        "action": text("", "create", "change", "keep", "remove"),
+        "changes": list_of(record({"option": text(), "old": anything(), "new": anything()})),
+        "kept": list_of(
+            record({"option": text(), "declared": anything(), "value": anything()}),
+            "Options that somebody changed by hand",
+        ),
+        "taken_from": null_or(text("The source that had the schedule")),
+    }
+)
 TRIGGERED = record({"name": text(), "job_id": job_id(), "queue": text()})

@@ -4,15 +4,20 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import SpawnConfig
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
 from hammerwork_cli.runtime.api.signatures import check_call, signature
 from hammerwork_cli.runtime.api.spawn import FoundHandler, SpawnManager
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.cron.schedule import NewSchedule
+    from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,14 +40,19 @@ class JobHandler:
 
 
 class Handlers(SpawnManager):
-    """An application's handlers: of jobs, and of what jobs spawn.
+    """An application's handlers: of jobs, and of what jobs spawn; and its schedules.
 
     ``hammerwork worker start --handlers module:attribute`` names one.
+
+    Attributes:
+        name: ``module:attribute``, once it has been loaded by that.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.name: str | None = None
         self._workers: dict[str, JobHandler] = {}
+        self._schedules: dict[str, NewSchedule] = {}
 
     def job(
         self, queue: str, *, retry: RetryStrategy | None = None, timeout: timedelta | None = None
@@ -102,6 +112,58 @@ class Handlers(SpawnManager):
         )
         self._workers[queue] = JobHandler(function, retry, timeout, takes_context)
 
+    def cron(
+        self,
+        schedule: str | timedelta,
+        *,
+        name: str | None = None,
+        payload: Any = None,
+        retry: RetryStrategy | None = None,
+        timeout: timedelta | None = None,
+        **options: "Unpack[ScheduleOptions]",
+    ) -> Callable[[Function], Function]:
+        """Decorates a handler that runs on a schedule, in a queue of its own.
+
+        Args:
+            schedule: ``"30 2 * * Mon-Fri"``, ``"@daily"``, or an interval.
+            name: of the schedule and of the queue; that of the function by default.
+            payload: of its jobs; an empty object by default.
+            retry: see :meth:`job`.
+            timeout: see :meth:`job`.
+            options: see :class:`ScheduleOptions`.
+
+        Raises:
+            UsageError: see :meth:`register_job` and :meth:`schedule`.
+        """
+        if callable(schedule):
+            raise UsageError('A schedule is missing. Write @app.cron("30 2 * * *").')
+
+        def decorate(function: Function) -> Function:
+            queue = name or function.__name__
+            self.register_job(queue, function, retry=retry, timeout=timeout)
+            self.schedule(queue, schedule, Job(queue, payload), **options)
+            return function
+
+        return decorate
+
+    def schedule(self, name: str, schedule: str | timedelta, job: Job, **options: "Unpack[ScheduleOptions]") -> None:
+        """Declares a schedule. Workers write it to the database when they start, unless they keep no schedules.
+
+        Args:
+            name: of the schedule.
+            schedule: ``"30 2 * * Mon-Fri"``, ``"@daily"``, or an interval.
+            job: each run's job has its queue, payload, priority, ``max_attempts`` and timeout.
+            options: see :class:`ScheduleOptions`.
+
+        Raises:
+            UsageError: the name is taken, or something is not valid.
+        """
+        from hammerwork_cli.runtime.api.schedules import new_schedule
+
+        if name in self._schedules:
+            raise UsageError(f"There is already a schedule {name!r:.80}.")
+        self._schedules[name] = new_schedule(name, schedule, job, options)
+
     def spawn(self, name: str) -> Callable[[Function], Function]:
         """Decorates the spawn handler for the jobs of a queue, or for those that name it.
 
@@ -117,7 +179,7 @@ class Handlers(SpawnManager):
         return decorate
 
     def include(self, manager: SpawnManager) -> None:
-        """Adds the spawn handlers of a manager, and the handlers of jobs if it is a Handlers.
+        """Adds the spawn handlers of a manager, and the handlers of jobs and the schedules if it is a Handlers.
 
         Raises:
             UsageError: a name is taken.
@@ -128,6 +190,10 @@ class Handlers(SpawnManager):
             for queue in manager.queues:
                 handler = manager._workers[queue]
                 self.register_job(queue, handler.function, retry=handler.retry, timeout=handler.timeout)
+            for schedule in manager.schedules:
+                if schedule.name in self._schedules:
+                    raise UsageError(f"There is already a schedule {schedule.name!r:.80}.")
+                self._schedules[schedule.name] = schedule
 
     def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
         """See :class:`SpawnManager`. A job with a handler may have a spawn configuration and spawn by key only."""
@@ -144,6 +210,16 @@ class Handlers(SpawnManager):
     def queues(self) -> tuple[str, ...]:
         """The queues whose jobs have a handler, sorted."""
         return tuple(sorted(self._workers))
+
+    @property
+    def source(self) -> str:
+        """The source of its schedules: ``code:module:attribute``; ``code`` if it was not loaded by its name."""
+        return f"code:{self.name}"[:LONGEST_NAME] if self.name else "code"
+
+    @property
+    def schedules(self) -> "tuple[NewSchedule, ...]":
+        """The declared schedules, in their order."""
+        return tuple(self._schedules.values())
 
 
 def _check_name(name: object, form: str) -> None:

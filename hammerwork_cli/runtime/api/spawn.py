@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.errors import HammerworkError, UsageError
-from hammerwork_cli.models import STORED_KEYS, Ancestry, SpawnConfig, storable_name
+from hammerwork_cli.models import STORED_KEYS, Ancestry, SpawnConfig, storable_name, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
+from hammerwork_cli.models.payloads import due_time
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.signatures import check_call
 
@@ -168,6 +169,17 @@ class SpawnContext:
     def root_id(self) -> str:
         """See :class:`SpawnContext`."""
         return self._place().root if self._place else self.parent_job.id
+
+    @property
+    def scheduled_for(self) -> datetime | None:
+        """The due time for which a schedule made the job, or a recurring job runs; ``None`` for other jobs.
+
+        A job that somebody triggered is for the time when he did. With ``catch_up``, it may be long ago.
+        """
+        row = getattr(self.parent_job, "_row", None)
+        if row is not None and row.recurring:
+            return timestamp(row.next_run_at)
+        return due_time(self.parent_job.payload)
 
     @cached
     def result(self) -> Any:

@@ -51,10 +51,11 @@ def _found(target: str, folder: Path) -> object:
     handlers = _handlers_or_none(value)
     if handlers is None:
         raise ConfigError(f"{target} is of type {type(value).__name__}, not {_KINDS}.", hint=_FORM)
-    if handlers is value and not handlers.queues and not handlers.handler_names:
+    if handlers is value and not (handlers.queues or handlers.handler_names or handlers.schedules):
         raise ConfigError(
             f"{target} has no handlers.", hint="Register some: @app.job(queue) for what jobs do, @app.spawn(queue)."
         )
+    handlers.name = target
     return value
 
 

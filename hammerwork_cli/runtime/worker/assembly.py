@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.models.cron.declared import Declared
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.queue import Queue
@@ -221,7 +222,8 @@ def assemble(
     )
     threads: tuple[TurnThread, ...] = (keeper, heartbeat)
     if options.keeps_schedules:
-        threads = (Upkeep(lines.upkeep, registration.id, clock), *threads)
+        declared = Declared(handlers.source, handlers.schedules)
+        threads = (Upkeep(lines.upkeep, registration.id, clock, declared), *threads)
     if options.retention and not options.drain:
         threads = (Retention(lines.retention, registration.id, clock), *threads)
     if on_postgres:

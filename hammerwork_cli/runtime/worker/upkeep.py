@@ -7,10 +7,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database, Timeouts
-from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
+from hammerwork_cli.errors import ConnectionLostError, HammerworkError, RetryableError, UnreachableError
 from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.cron.declared import Action, Declared
 from hammerwork_cli.models.cron.schedule import Outcome, Schedule
-from hammerwork_cli.queries.cron import recurring, schedules, ticks
+from hammerwork_cli.queries.cron import declaring, recurring, schedules, ticks
+from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
@@ -43,15 +45,18 @@ class Upkeep(TurnThread):
         connections: used by this thread alone.
         worker: the id of the worker whose thread it is.
         clock: the server's.
+        declared: the schedules of the application.
     """
 
-    def __init__(self, connections: Connections, worker: str, clock: ServerClock) -> None:
+    def __init__(self, connections: Connections, worker: str, clock: ServerClock, declared: Declared) -> None:
         super().__init__("upkeep", connections)
         self.worker, self.clock = worker, clock
         # This thread alone uses the rest.
+        self._declared: Declared | None = declared if declared.schedules else None  # until they are written
+        self._tries = 0  # to write them
         self._refused: dict[str, float] = {}  # schedule -> when to try it again, by the monotonic clock
         self._failures: dict[str, int] = {}  # schedule -> ticks in a row that failed
-        self._next_tidy = 0.0
+        self._next_tidy = self._next_declaring = 0.0
         self._look_in = 0.0
 
     def duties(self) -> Mapping[str, Duty]:
@@ -74,6 +79,8 @@ class Upkeep(TurnThread):
         if not {"upkeep", "schedules"} <= database.tags:
             database.forget_schema()  # somebody may migrate while the worker runs
             return MIGRATION_PAUSE
+        if self._declared is not None and time.monotonic() >= self._next_declaring:
+            self._declare(database, self._declared)
         now = self.clock.now()
         self._refused = {one: at for one, at in self._refused.items() if at > time.monotonic()}
         limit = LOOKED_AT + len(self._refused)
@@ -86,6 +93,37 @@ class Upkeep(TurnThread):
                 return max(0.0, (schedule.due - self.clock.now()).total_seconds())
             self._tick(database, schedule)
         return 0 if wanted else LONGEST_PAUSE
+
+    def _declare(self, database: Database, declared: Declared) -> None:
+        """Writes the schedules of the application, all or none, and leaves alone those of others."""
+        now = self.clock.now()
+        try:
+            steps = declaring.plan(database, declared, now)
+            others = [step.before for step in steps if step.taken_from is not None]
+            steps = [step for step in steps if step.taken_from is None]
+            declaring.carry_out(database, steps, Author(declared.source), now)
+        except (ConnectionLostError, UnreachableError):
+            raise
+        except HammerworkError as error:
+            self._tries += 1
+            busy = self._tries < BUSY_TRIES  # another worker may declare the same at this moment
+            self._next_declaring = time.monotonic() + (1.0 if busy else AGAIN)
+            level = logging.DEBUG if busy else logging.ERROR
+            log.log(level, "The schedules of %s could not be written: %s", declared.source, error.message)
+            database.forget_schema()  # somebody may migrate while the worker runs
+            return
+        self._declared = None
+        for step in steps:
+            if step.action is not Action.KEEP:
+                log.info("The schedule %s was %sd as %s declares it.", step.name, step.action, declared.source)
+            if step.by_hand:
+                options = ", ".join(difference.option for difference in step.by_hand)
+                log.warning("The schedule %s keeps what somebody changed by hand: %s.", step.name, options)
+        for other in filter(None, others):
+            log.warning(
+                "The schedule %s belongs to %s, and not to %s. To take it over: hammerwork cron apply",
+                *(other.name, other.source, declared.source),
+            )
 
     def _tick(self, database: Database, schedule: Schedule) -> None:
         try:

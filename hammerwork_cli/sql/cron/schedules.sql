@@ -76,6 +76,14 @@ last_error = NULL, source = :source, revision = :revision + 1, description = :de
 /* if :moves */ , next_run_at = :next
 WHERE id = :id AND revision = :revision
 
+-- name: declarations
+-- Reads what files and applications said of their schedules last.
+SELECT s.id, s.declared FROM hammerwork_schedules s WHERE s.declared IS NOT NULL
+
+-- name: declare
+-- Records what a file or an application says of a schedule.
+UPDATE hammerwork_schedules SET declared = :declared WHERE id = :id
+
 -- name: forget_runs
 -- Deletes the history of a schedule, or what is older.
 DELETE FROM hammerwork_schedule_runs WHERE schedule_id = :id

@@ -293,5 +293,6 @@ def test_workers_go_on_while_the_indexes_are_built(postgres_url: str, monkeypatc
             "021_upkeep",
             "022_schedules",
             "023_retention",
+            "024_declarations",
         ]
         assert one(other, "SELECT count(*) FROM hammerwork_jobs WHERE payload ? '_spawn_config'") == 2

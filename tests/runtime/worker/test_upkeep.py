@@ -8,6 +8,9 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
+from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.input.schedule_options import read_schedule
 from hammerwork_cli.queries.cron import changes, schedules
@@ -66,6 +69,42 @@ def test_a_worker_makes_and_runs_the_jobs_of_a_schedule(stage: Stage, crew: Crew
     assert set(crew.runs.values()) == {1}
     # A next due time that is known is not waited for by polling.
     assert all(run.ran is not None for run in found if run.status == "Completed")
+
+
+def test_workers_write_the_schedules_of_their_application_and_tell_each_handler_its_due_time(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, heard = Handlers(), {}
+    app.name = "my_app:app"
+
+    @app.cron(SECOND, payload={"kind": "each"}, overlap="allow", timezone="Europe/Oslo")
+    def each(job: Job, context: SpawnContext) -> None:
+        heard[job.id] = context.scheduled_for
+
+    app.schedule("of another", "@daily", Job("held", priority="high", max_attempts=7, timeout=SECOND))
+    add(stage, name="of another", every="45m")
+    crew = Crew(stage)
+    with caplog.at_level("INFO", logger="hammerwork"):
+        crew.begin(2, handlers=app)
+        until(lambda: len(heard) > 1)
+        crew.end()
+    found, other = schedules.find(stage.database, "each"), schedules.find(stage.database, "of another")
+    assert (found.source, found.changed_by, found.text) == ("code:my_app:app", "code:my_app:app", "@every 1s")
+    assert (other.source, other.text) == ("cli", "@every 2700s")
+    assert caplog.text.count("The schedule each was created as code:my_app:app declares it.") == 1
+    assert "The schedule of another belongs to cli, and not to code:my_app:app." in caplog.text
+    due = {str(run.job_id): timestamp(run.due_at) for run in schedules.runs(stage.database, found)}
+    assert {job: due[job] for job in heard} == heard
+
+
+def test_a_recurring_job_tells_its_handler_its_due_time_and_other_jobs_none(lite: Stage) -> None:
+    app, heard = Handlers(), []
+    app.register_job("any", lambda job, context: heard.append(context.scheduled_for))  # noqa: ARG005
+    recurring = lite.enqueue(Job("any").with_cron("0 0 0 1 1 *"), Job("any", {"_schedule": {"due_at": "soon"}}))[0]
+    lite.execute(f"UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE id = '{recurring.id}'")
+    due = lite.timestamp(recurring, "next_run_at")
+    lite.work(app)
+    assert sorted(heard, key=str) == [due, None]
 
 
 def test_a_worker_without_upkeep_leaves_schedules_to_others_and_a_refused_job_stops_no_other(lite: Stage) -> None:

@@ -1,0 +1,116 @@
+"""``hammerwork cron apply``."""
+
+import os
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption, YesOption
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.cron.declared import Action, Declared
+from hammerwork_cli.models.input.job_options import json_value
+from hammerwork_cli.models.input.schedule_options import read_schedules
+from hammerwork_cli.queries.cron import declaring
+from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.render.cron import declared as views
+from hammerwork_cli.render.formats.text import plural, visible
+
+
+def apply(
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="A TOML file (.toml), or one in JSON."),
+    ] = None,
+    handlers: Annotated[
+        str | None,
+        typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="Apply the schedules of an application."),
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete schedules of the same source that it declares no longer.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Undo changes by hand, too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    yes: YesOption = False,
+    app_dir: AppDirOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Bring schedules to what a file or an application declares, and show what changed.
+
+    A file has a table for each schedule, named like it, with the options of `cron create` as keys (max_attempts for
+    --max-attempts). The queue is that of the name unless it is given, and the payload an empty object. An application
+    declares schedules with @app.cron and app.schedule.
+
+    What was declared is remembered: an option that the source says otherwise than last time changes; any other one
+    stays as somebody set it by hand, and the plan says so (kept). A schedule of another source is taken over.
+
+    \b
+    Examples:
+      hammerwork cron apply schedules.toml --dry-run
+      hammerwork cron apply schedules.toml --prune --yes
+      hammerwork cron apply --handlers my_app:app
+    """
+    context: Context = ctx.obj
+    if (file is None) == (handlers is None):
+        raise UsageError("Give a file of schedules, or --handlers MODULE:ATTRIBUTE.")
+    if file is not None:
+        declared = _of_file(file)
+    else:
+        with redirect_stdout(context.stderr):  # whatever the application prints
+            declared = _of_application(handlers or "", app_dir)
+    if not declared.schedules and not prune:
+        raise UsageError(f"{visible(declared.source)} declares no schedule.", hint="See: hammerwork cron apply --help")
+    database = context.database(changes=True)
+    now = context.now(database)
+    steps = declaring.plan(database, declared, now, prune=prune, overwrite=overwrite)
+    gone = [step.name for step in steps if step.action is Action.REMOVE]
+    if not dry_run:
+        if gone:
+            context.confirm(
+                f"Delete {plural(len(gone), 'schedule')} and the history: {views.names_text(gone)}?",
+                yes=yes,
+                form=form,
+                plan=gone,
+            )
+        declaring.carry_out(database, steps, Author(context.operator), now)
+    context.show(
+        steps,
+        form,
+        columns=views.STEPS,
+        record=views.step_record,
+        keys=views.STEP_KEYS,
+        empty="There is no schedule to create, change or delete.",
+    )
+    if dry_run:
+        context.note("Nothing was changed: this is the plan.")
+
+
+def _of_file(file: Path) -> Declared:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"{str(file)!r} cannot be read: {error}.") from error
+    return Declared(f"file:{file.name}"[:255], read_schedules(_parsed(text, file)))
+
+
+def _parsed(text: str, file: Path) -> Any:
+    if file.suffix.lower() != ".toml":
+        return json_value(text, str(file))
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{str(file)!r} is not TOML: {error}.") from error
+
+
+def _of_application(target: str, folder: Path | None) -> Declared:
+    from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load_handlers
+
+    for name in OWN_VARIABLES:
+        os.environ.pop(name, None)
+    found = load_handlers(target, folder)
+    return Declared(found.source, found.schedules)

@@ -1,0 +1,119 @@
+"""Brings schedules to what a file or an application declares, and leaves alone what somebody changed by hand.
+
+What a source says is remembered with the schedule. An option that the source says otherwise than last time goes to the
+database; every other option stays as it is there.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.driver_errors import MIGRATE
+from hammerwork_cli.errors import HammerworkError, MissingTablesError
+from hammerwork_cli.models.cron.declared import OPTIONS, Action, Declared, Difference, Step, options_of
+from hammerwork_cli.models.cron.schedule import NewSchedule, Schedule
+from hammerwork_cli.queries.cron import changes
+from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.queries.cron.schedules import all_schedules, wanted
+
+
+def plan(
+    database: Database, declared: Declared, now: datetime, *, prune: bool = False, overwrite: bool = False
+) -> list[Step]:
+    """Compares what a source declares with the database, and changes nothing.
+
+    Args:
+        database: an open connection.
+        declared: all schedules of a source. It takes those over that have another source.
+        now: the server's time.
+        prune: whether schedules of the source go that it declares no longer.
+        overwrite: whether changes by hand are undone.
+
+    Raises:
+        MissingTablesError: migration 024 is missing.
+        UsageError, RefusedValueError: a schedule cannot be stored; the message names it.
+    """
+    if "declared" not in database.schema.get("hammerwork_schedules", {}):
+        raise MissingTablesError("This database has no place for declared schedules yet (024).", hint=MIGRATE)
+    present = {schedule.name: schedule for schedule in all_schedules(database)}
+    said = {str(schedule): text for schedule, text in database.rows("cron.schedules.declarations")}
+    steps = []
+    for one in declared.schedules:
+        new, before = replace(one, source=declared.source), present.get(one.name)
+        try:
+            last = _last(before, said, declared.source, overwrite=overwrite) if before else {}
+            step = _step(new, before, last)
+            if step.action is Action.CREATE or step.changes:
+                changes.check(database, new if step.after is None else step.after, now)
+        except HammerworkError as error:
+            raise type(error)(f"{one.name!r:.80}: {error.message}", hint=error.hint) from error
+        steps.append(step)
+    if prune:
+        names = {one.name for one in declared.schedules}
+        gone = (one for one in present.values() if one.source == declared.source and one.name not in names)
+        steps += [Step(Action.REMOVE, one.name, one, None) for one in gone]
+    return steps
+
+
+def _last(before: Schedule, said: dict[str, str], source: str, *, overwrite: bool) -> dict[str, object]:
+    """What the source said last. A schedule that it takes over stays enabled or disabled."""
+    if overwrite:
+        return {}
+    if before.source != source or before.id not in said:
+        return {"enabled": True}
+    found: dict[str, object] = json.loads(said[before.id])
+    return found
+
+
+def _step(new: NewSchedule, before: Schedule | None, last: dict[str, object]) -> Step:
+    says = options_of(new)
+    text = json.dumps(says, ensure_ascii=False)
+    if before is None:
+        return Step(Action.CREATE, new.name, None, new, text)
+    old = wanted(before)
+    newly = [name for name in OPTIONS if name not in last or last[name] != says[name]]
+    after = replace(old, source=new.source, **{name: getattr(new, name) for name in newly})
+    has, will = options_of(old), options_of(after)
+    changed = tuple(Difference(name, has[name], will[name]) for name in OPTIONS if has[name] != will[name])
+    by_hand = tuple(Difference(name, says[name], will[name]) for name in OPTIONS if says[name] != will[name])
+    same = not changed and last == says and before.source == new.source
+    return Step(
+        Action.CHANGE if changed or before.source != new.source else Action.KEEP,
+        new.name,
+        before,
+        after,
+        None if same else text,
+        changed,
+        by_hand,
+    )
+
+
+def carry_out(database: Database, steps: Sequence[Step], author: Author, now: datetime) -> None:
+    """Carries a plan out, all of it or nothing. A change starts no run at once.
+
+    Raises:
+        ConflictError: somebody has changed one of the schedules meanwhile.
+        UsageError, RefusedValueError: a schedule is never due, or cannot be stored.
+    """
+
+    def work() -> None:
+        for step in steps:
+            _carry_out(database, step, author, now)
+
+    database.transaction(work)
+
+
+def _carry_out(database: Database, step: Step, author: Author, now: datetime) -> None:
+    schedule, after = step.before, step.after
+    if after is None:
+        assert schedule is not None  # what is to be removed is there
+        changes.delete(database, schedule)
+        return
+    if schedule is None:
+        schedule = changes.add(database, after, author, now)
+    elif step.action is Action.CHANGE:
+        schedule = changes.change(database, schedule, lambda _: after, author, now)
+    if step.said is not None:
+        database.run("cron.schedules.declare", id=schedule.id, declared=step.said)

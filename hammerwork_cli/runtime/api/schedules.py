@@ -1,0 +1,68 @@
+"""Schedules that an application declares."""
+
+import json
+from dataclasses import MISSING, fields
+from datetime import datetime, timedelta
+from typing import Literal, TypedDict
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.cron.schedule import NewSchedule
+from hammerwork_cli.models.input.schedule_options import read_schedule
+from hammerwork_cli.runtime.api.encoding import json_text
+from hammerwork_cli.runtime.api.job import Job
+
+_KEPT = {"id", "queue", "payload", "priority", "max_attempts", "timeout", "created", "result"}
+
+
+class ScheduleOptions(TypedDict, total=False):
+    """Options of a schedule.
+
+    Attributes:
+        timezone: an IANA name; UTC by default.
+        overlap: what to do while the last job is open.
+        catch_up: what to do about due times that no worker was there for.
+        grace: how late a run may be with ``catch_up="none"``; 60 seconds by default.
+        jitter: the longest delay of its jobs.
+        starts: the first due time is not earlier; an interval counts from it.
+        ends: the last due time is not later.
+        description: for people.
+        enabled: whether it makes jobs.
+    """
+
+    timezone: str
+    overlap: Literal["skip", "skip-tree", "allow"]
+    catch_up: Literal["last", "none", "all"]
+    grace: timedelta
+    jitter: timedelta
+    starts: datetime
+    ends: datetime
+    description: str
+    enabled: bool
+
+
+def new_schedule(name: str, schedule: str | timedelta, job: Job, options: ScheduleOptions) -> NewSchedule:
+    """Reads what an application says of a schedule.
+
+    Args:
+        name: of the schedule.
+        schedule: as the command line has it, or an interval.
+        job: its queue, payload, priority, attempts and timeout are those of each run's job.
+        options: the rest.
+
+    Raises:
+        UsageError: something is not valid, or the job has what the jobs of a schedule cannot have.
+    """
+    for field in fields(Job):
+        default = None if field.default is MISSING else field.default
+        if field.name not in _KEPT and getattr(job, field.name) != default:
+            raise UsageError(f"The jobs of the schedule {name!r:.80} cannot have {field.name}.")
+    given = {option: _plain(value) for option, value in options.items()}
+    given |= {("every" if isinstance(schedule, timedelta) else "schedule"): _plain(schedule)}
+    given |= {"name": name, "queue": job.queue, "priority": job.priority, "max_attempts": job.max_attempts}
+    given["timeout"] = None if job.timeout is None else job.timeout.total_seconds()
+    text = json_text({} if job.payload is None else job.payload)  # an object says which due time it is for
+    return read_schedule({**given, "payload": json.loads(text)}, payload=text)
+
+
+def _plain(value: object) -> object:
+    return f"{value.total_seconds()}s" if isinstance(value, timedelta) else value

@@ -1,0 +1,123 @@
+"""Schedules that files and applications declare: what they change, and what somebody changed by hand."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError, MissingTablesError, RefusedValueError, UsageError
+from hammerwork_cli.models import timestamp
+from hammerwork_cli.models.cron.declared import Declared, Step
+from hammerwork_cli.models.input.schedule_options import read_schedule, read_schedules
+from hammerwork_cli.queries.cron import by_hand, changes, declaring, schedules
+from hammerwork_cli.queries.cron.changes import Author
+from tests.database.test_schedules import HOSTILE, MINUTE
+from tests.rows import START
+
+ME = Author("me@here")
+
+
+def apply(database: Database, source: str, tables: dict[str, Any], **options: bool) -> list[Step]:
+    steps = declaring.plan(database, Declared(source, read_schedules(tables)), START, **options)
+    declaring.carry_out(database, steps, Author(source), START)
+    return steps
+
+
+def actions(steps: list[Step]) -> dict[str, str]:
+    return {step.name: str(step.action) for step in steps}
+
+
+def update(database: Database, name: str, **given: Any) -> None:
+    found = schedules.find(database, name)
+    changes.change(database, found, lambda known: read_schedule(given, known), ME, START)
+
+
+def test_what_is_declared_otherwise_changes_and_what_somebody_changed_by_hand_stays(database: Database) -> None:
+    mine: dict[str, Any] = {
+        HOSTILE: {"schedule": "* * * * *", "payload": {"text": HOSTILE}, "starts": "2020-01-01T00:00:00Z"},
+        "ping": {"every": "45m", "queue": "net", "priority": "high"},
+    }
+    assert actions(apply(database, "file:a", mine)) == {HOSTILE: "create", "ping": "create"}
+    before = schedules.find(database, HOSTILE)
+    assert actions(apply(database, "file:a", mine)) == {HOSTILE: "keep", "ping": "keep"}
+    assert schedules.find(database, HOSTILE) == before
+    update(database, "ping", every="10m")
+    by_hand.switch(database, before, ME, START, enabled=False)
+    mine["ping"]["queue"] = "net2"
+    mine[HOSTILE]["overlap"] = "allow"
+    changed = apply(database, "file:a", mine)
+    assert actions(changed) == {HOSTILE: "change", "ping": "change"}
+    assert [[one.option for one in step.changes] for step in changed] == [["overlap"], ["queue"]]
+    assert [[one.option for one in step.by_hand] for step in changed] == [["enabled"], ["expression"]]
+    ping, other = schedules.find(database, "ping"), schedules.find(database, HOSTILE)
+    assert (ping.queue, ping.text, ping.changed_by, other.enabled, other.overlap) == (
+        *("net2", "@every 600s", "file:a"),
+        *(False, "allow"),
+    )
+    # The file says otherwise of what somebody changed by hand, at last.
+    mine["ping"]["every"] = "20m"
+    assert actions(apply(database, "file:a", mine)) == {HOSTILE: "keep", "ping": "change"}
+    assert schedules.find(database, "ping").text == "@every 1200s"
+    apply(database, "file:a", mine, overwrite=True)
+    enabled = schedules.find(database, HOSTILE)
+    assert enabled.enabled
+    assert timestamp(enabled.next_run_at) == START + MINUTE
+
+
+def test_another_source_takes_schedules_over_and_only_those_of_a_source_are_pruned(database: Database) -> None:
+    apply(database, "file:a", {"one": {"every": "1m"}, "two": {"every": "1m"}})
+    by_hand.switch(database, schedules.find(database, "one"), ME, START, enabled=False)
+    changes.add(database, read_schedule({"queue": "q", "payload": 1, "every": "1m", "name": "cli"}), ME, START)
+    steps = apply(database, "code:app", {"one": {"every": "1m", "jitter": "5s"}, "cli": {"every": "2m"}})
+    assert [step.taken_from for step in steps] == ["file:a", "cli"]
+    found = {one.name: one for one in schedules.all_schedules(database)}
+    assert {name: one.source for name, one in found.items()} == {"one": "code:app", "two": "file:a", "cli": "code:app"}
+    assert (found["one"].enabled, found["one"].jitter_seconds, found["cli"].text) == (False, 5, "@every 120s")
+    assert actions(apply(database, "file:a", {}, prune=True)) == {"two": "remove"}
+    assert [one.name for one in schedules.all_schedules(database)] == ["cli", "one"]
+
+
+def test_a_plan_is_carried_out_whole_or_not_at_all(database: Database) -> None:
+    apply(database, "file:a", {"one": {"every": "1m"}})
+    later = Declared("file:a", read_schedules({"new": {"every": "1m"}, "one": {"every": "2m"}}))
+    steps = declaring.plan(database, later, START)
+    update(database, "one", every="3m")
+    with pytest.raises(ConflictError):
+        declaring.carry_out(database, steps, ME, START)
+    assert [(one.name, one.text) for one in schedules.all_schedules(database)] == [("one", "@every 180s")]
+    wrong = {"one": {"every": "1m"}, "bad": {"every": "1m", "catch_up": "all"}}
+    with pytest.raises(UsageError, match="'bad'"):
+        apply(database, "file:a", wrong)
+    with pytest.raises(RefusedValueError):
+        apply(database, "file:a", {"q" * 300: {"every": "1m"}})
+
+
+def test_a_database_before_migration_024_is_told(new_database: Any) -> None:
+    from contextlib import closing
+
+    from hammerwork_cli.database import connect
+
+    with closing(connect(new_database("sqlite", migrated=True))) as database:
+        database.script("ALTER TABLE hammerwork_schedules DROP COLUMN declared")
+        database.forget_schema()
+        changes.add(database, read_schedule({"queue": "q", "payload": 1, "every": "1m"}), ME, START)
+        assert schedules.find(database, "q").next_after(START) == START + timedelta(minutes=1)
+        with pytest.raises(MissingTablesError, match="024"):
+            apply(database, "file:a", {})
+
+
+@pytest.mark.parametrize(
+    ("tables", "says"),
+    [
+        ([], "a table"),
+        ({"a": 1}, "'a'"),
+        ({"a": {"scheduled": 1}}, "'a': 'scheduled'"),
+        ({"a": {}}, "No schedule was given"),
+        ({"a": {"every": "1m", "payload": {"at": START}}}, "JSON has no such payload"),
+        ({"a": {"every": "1m", "enabled": "yes"}}, "true or false"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(tables: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        read_schedules(tables)
