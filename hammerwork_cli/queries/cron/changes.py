@@ -178,7 +178,8 @@ def change(
         )
         return _after(database, schedule, changed, now, done, missed=moves)
 
-    return database.transaction(work)
+    # A protected profile lets no transaction begin that may change something.
+    return work() if dry_run else database.transaction(work)
 
 
 def switch(database: Database, schedule: Schedule, author: Author, now: datetime, *, enabled: bool) -> Schedule:
