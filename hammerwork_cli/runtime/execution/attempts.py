@@ -2,11 +2,13 @@
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from hammerwork_cli.models import SpawnRequest
 from hammerwork_cli.queries.worker.claim import Claimed
+from hammerwork_cli.queries.worker.finish import Ended
 
 
 class ClaimedRequest(NamedTuple):
@@ -19,30 +21,44 @@ class ClaimedRequest(NamedTuple):
 Work = Claimed | ClaimedRequest
 
 
+class GoesOn:
+    """In place of an outcome: the attempt goes on as a coroutine, without a thread."""
+
+
+GOES_ON = GoesOn()
+
+
 class Attempt:
     """One attempt at a job, or at a spawn request, in a slot.
+
+    It begins in a thread. A coroutine goes on without it, and any thread of the slots does what is left to do after it.
 
     Args:
         work: the job or request.
         lock: guards the decision about it; the lock of all slots.
 
     Attributes:
-        began: by the monotonic clock. Its slot's thread writes it.
-        thread: its slot's thread.
-        deadline: by the monotonic clock. Its slot's thread writes it, the main thread reads it.
+        began: by the monotonic clock. The thread that began it writes it.
+        thread: the thread that began it: a slot's, or the event loop's.
+        blocks: whether its thread may have to wait. The slots write it, under the lock.
+        rest: what is left to do after its coroutine. The thread in which that ended writes it, before another one
+            takes it on.
+        deadline: by the monotonic clock. The thread that began it writes it, the main thread reads it.
         over: the outcome is decided: the handler has ended, or the deadline or the end of the worker came first.
-            Written under the lock, by the slot's thread or the main thread; anyone reads it.
+            Written under the lock, by a slot's thread, the event loop's or the main thread; anyone reads it.
         keys: of the children that it has spawned by key: queue, and a hash of the payload. The slot's thread and
             threads that its handler started write it, each by one atomic step.
     """
 
-    __slots__ = ("_lock", "began", "deadline", "keys", "over", "thread", "work")
+    __slots__ = ("_lock", "began", "blocks", "deadline", "keys", "over", "rest", "thread", "work")
 
     def __init__(self, work: Work, lock: AbstractContextManager[Any]) -> None:
         self.work = work
         self.began = time.monotonic()
         self.thread = threading.get_ident()
         self.deadline: float | None = None
+        self.blocks = True
+        self.rest: Callable[[], Ended | None] | None = None
         self.over = False
         self.keys: dict[str, tuple[str, int]] = {}
         self._lock = lock

@@ -5,8 +5,11 @@ import sys
 import threading
 import time
 import traceback
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import Context
+from math import inf
 from typing import Any
 
 from hammerwork_cli import app_path
@@ -18,13 +21,14 @@ BLOCKED_SECONDS = 5.0
 """A loop that does not turn for so long after a coroutine was cancelled is abandoned."""
 LAST_SECONDS = 1.0
 """For tasks that coroutines have left behind, and for the thread of a loop without coroutines."""
+Done = Callable[[Any, BaseException | None], None]
 log = logging.getLogger("hammerwork")
 
 
 class EventLoop:
     """An event loop in its own thread, made for the first coroutine, and again when a coroutine blocks it.
 
-    The slots' threads and the main thread use it.
+    The slots' threads, the loop's own and the main thread use it.
     """
 
     def __init__(self) -> None:
@@ -41,29 +45,36 @@ class EventLoop:
         if loop is not None and loop.finish():
             loop.join(LAST_SECONDS)
 
-    def result(self, awaitable: Any, deadline: float | None) -> Any:
-        """Runs a coroutine and returns its result; cancels it at its deadline.
+    def start(self, awaitable: Any, deadline: float | None, done: Done) -> None:
+        """Starts a coroutine in a copy of the caller's context variables; cancels it at its deadline.
 
         Args:
             awaitable: the coroutine, or another awaitable.
-            deadline: by the monotonic clock; ``None`` to wait without limit.
+            deadline: by the monotonic clock; ``None`` to let it run without limit.
+            done: called once with its result or its error, in a thread that must not wait. The error is an
+                OutOfTimeError when it was cancelled at its deadline, and a JobError when another coroutine blocked the
+                loop, or ended it.
 
         Raises:
-            OutOfTimeError: it was cancelled at its deadline.
-            JobError: another coroutine blocked the loop, or ended it.
+            JobError: another coroutine has just done so.
         """
         loop = self._current()
-        future = loop.submit(awaitable)
+        loop.submit(_Run(awaitable, inf if deadline is None else deadline + GRACE_SECONDS, done))
         if self._closed:  # an abandoned attempt goes on after the end of the worker
             loop.finish()
-        try:
-            return loop.outcome(future, None if deadline is None else _seconds_until(deadline) + GRACE_SECONDS)
-        except TimeoutError:
-            if future.done() or not future.cancel():
-                return loop.outcome(future)  # the error may be the coroutine's own
-        if loop.over is None and not loop.turns(BLOCKED_SECONDS):
-            self._give_up(loop)
-        raise OutOfTimeError("It took too long and was cancelled.")
+
+    def result(self, awaitable: Any, deadline: float | None) -> Any:
+        """Runs a coroutine as :meth:`start` does, waits for it, and returns its result or raises its error."""
+        future: Future[Any] = Future()
+
+        def done(value: Any, error: BaseException | None) -> None:
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+        self.start(awaitable, deadline, done)
+        return future.result()
 
     def _current(self) -> "_Loop":
         with self._lock:
@@ -72,15 +83,22 @@ class EventLoop:
                 self._turning.start()
             return self._turning
 
-    def _give_up(self, loop: "_Loop") -> None:
-        frame = sys._current_frames().get(loop.ident or 0)
-        place = "".join(traceback.format_stack(frame)) if frame else ""
-        log.error(
-            "A coroutine does not yield and blocks the others: they fail, and new ones run in another loop.\n%s",
-            place,
-        )
-        loop.end("Another coroutine did not yield, and blocked the event loop.")
-        loop.finish()
+
+class _Run:
+    """A coroutine on a loop.
+
+    Attributes:
+        deadline: by the monotonic clock, with the grace; infinite without one.
+        task: the loop's thread writes it.
+        late: it was cancelled at its deadline: whatever comes of it counts no more. The thread of deadlines writes it.
+    """
+
+    __slots__ = ("awaitable", "deadline", "done", "late", "task")
+
+    def __init__(self, awaitable: Any, deadline: float, done: Done) -> None:
+        self.awaitable, self.deadline, self.done = awaitable, deadline, done
+        self.task: Any = None
+        self.late = False
 
 
 class _Loop(threading.Thread):
@@ -96,11 +114,13 @@ class _Loop(threading.Thread):
 
         super().__init__(name="hammerwork-loop", daemon=True)
         self._loop = asyncio.new_event_loop()
-        self._lock = threading.Lock()
-        # Any thread writes these, under the lock.
-        self._futures: set[Future[Any]] = set()
+        self._changed = threading.Condition(threading.Lock())
+        # Any thread writes these, under the lock of this condition.
+        self._runs: set[_Run] = set()
         self._finishing = False
         self.over: str | None = None
+        self._deadlines: threading.Thread | None = None
+        self._next_deadline = inf
 
     def run(self) -> None:
         """Turns until it is finished: a coroutine that exits, or that stops the loop, ends only itself."""
@@ -116,19 +136,20 @@ class _Loop(threading.Thread):
 
     @property
     def _is_finished(self) -> bool:
-        return self._finishing and not self._futures
+        return self._finishing and not self._runs
 
     def finish(self) -> bool:
         """Lets the thread end once its coroutines have ended; whether they have."""
-        with self._lock:
+        with self._changed:
             self._finishing = True
         return self._stop_if_finished()
 
     def _stop_if_finished(self) -> bool:
-        with self._lock:
+        with self._changed:
             if not self._is_finished:
                 return False
             self.over = self.over or "The worker has ended."
+            self._changed.notify()
         with suppress(RuntimeError):  # it is closed
             self._loop.call_soon_threadsafe(self._loop.stop)
         return True
@@ -149,57 +170,104 @@ class _Loop(threading.Thread):
         with suppress(RuntimeError):
             self._loop.close()
 
-    def submit(self, awaitable: Any) -> Future[Any]:
+    def submit(self, run: _Run) -> None:
         """Starts a coroutine in a copy of the caller's context variables."""
-        with app_path.without():
-            import asyncio
-
-        with self._lock:
+        with self._changed:
             if self.over is not None:
                 raise JobError(self.over)
-            future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop)
-            self._futures.add(future)
-        future.add_done_callback(self._done)
-        return future
+            if self._deadlines is None and run.deadline < inf:
+                watching = threading.Thread(target=self._watch, name="hammerwork-deadlines", daemon=True)
+                watching.start()
+                self._deadlines = watching
+            is_here = threading.get_ident() == self.ident
+            call = self._loop.call_soon if is_here else self._loop.call_soon_threadsafe
+            call(self._begin, run)
+            self._runs.add(run)
+            if run.deadline < self._next_deadline:
+                self._next_deadline = run.deadline
+                self._changed.notify()
 
-    def _done(self, future: Future[Any]) -> None:
-        with self._lock:
-            self._futures.discard(future)
-        self._stop_if_finished()
+    def _begin(self, run: _Run) -> None:
+        with self._changed:
+            is_open = run in self._runs
+        if is_open:
+            run.task = self._loop.create_task(self._drive(run))
 
-    def outcome(self, future: Future[Any], seconds: float | None = None) -> Any:
-        """Waits for a coroutine and returns its result.
-
-        Raises:
-            TimeoutError: not within so many seconds; or it raised that itself.
-            JobError: the loop ended before it did.
-        """
+    async def _drive(self, run: _Run) -> None:
+        value: Any = None
+        error: BaseException | None = None
         try:
-            return future.result(seconds)
-        except CancelledError as error:
-            if self.over is not None:
-                raise JobError(self.over) from error
-            raise
+            value = await run.awaitable
+        except BaseException as raised:  # noqa: BLE001  whatever a coroutine raises ends only itself
+            error = raised
+        self._settle(run, value, error)
 
-    def turns(self, seconds: float) -> bool:
+    def _settle(self, run: _Run, value: Any, error: BaseException | None) -> None:
+        """Hands over what came of a coroutine, the first time."""
+        if run not in self._runs:  # asked without the lock first: the garbage collector may close a coroutine anywhere
+            return
+        with self._changed:
+            if run not in self._runs:
+                return
+            self._runs.discard(run)
+        if run.late:
+            value, error = None, OutOfTimeError("It took too long and was cancelled.")
+        Context().run(run.done, value, error)  # which may start the next coroutine: without the variables of this one
+        if self._finishing:
+            self._stop_if_finished()
+
+    def _watch(self) -> None:
+        """Cancels coroutines at their deadlines, and gives the loop up when it does not turn then."""
+        while late := self._late():
+            for run in late:
+                run.late = True
+                with suppress(RuntimeError):  # it is closed
+                    self._loop.call_soon_threadsafe(_cancel, run)
+            # A slot that is free before would run its next coroutine in a loop that is about to be given up.
+            if self._turns(BLOCKED_SECONDS):
+                for run in late:
+                    self._settle(run, None, None)
+            elif self.over is None:
+                self._give_up()
+
+    def _late(self) -> list[_Run]:
+        """Waits for the next deadline; the coroutines whose deadline has passed, none once the loop is over."""
+        with self._changed:
+            while self.over is None:
+                now = time.monotonic()
+                if late := [run for run in self._runs if run.deadline <= now]:
+                    return late
+                self._next_deadline = min((run.deadline for run in self._runs), default=inf)
+                self._changed.wait(min(self._next_deadline - now, threading.TIMEOUT_MAX / 2))
+        return []
+
+    def _turns(self, seconds: float) -> bool:
         """Whether the loop turns within so many seconds."""
         turned = threading.Event()
         with suppress(RuntimeError):  # it is closed
             self._loop.call_soon_threadsafe(turned.set)
         return turned.wait(seconds)
 
+    def _give_up(self) -> None:
+        frame = sys._current_frames().get(self.ident or 0)
+        place = "".join(traceback.format_stack(frame)) if frame else ""
+        log.error(
+            "A coroutine does not yield and blocks the others: they fail, and new ones run in another loop.\n%s",
+            place,
+        )
+        self.end("Another coroutine did not yield, and blocked the event loop.")
+        self.finish()
+
     def end(self, why: str) -> None:
-        """Cancels all coroutines, and accepts no further one."""
-        with self._lock:
+        """Fails all coroutines, and accepts no further one. The end of the loop cancels their tasks."""
+        with self._changed:
             self.over = why
-            futures = tuple(self._futures)
-        for future in futures:
-            future.cancel()
+            runs = tuple(self._runs)
+            self._changed.notify()
+        for run in runs:
+            self._settle(run, None, JobError(why))
 
 
-def _seconds_until(deadline: float) -> float:
-    return min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX / 2)
-
-
-async def _awaited(awaitable: Any) -> Any:
-    return await awaitable
+def _cancel(run: _Run) -> None:
+    if run.task is not None:
+        run.task.cancel()

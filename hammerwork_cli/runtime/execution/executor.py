@@ -3,7 +3,7 @@
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,11 +31,12 @@ from hammerwork_cli.runtime.api.spawn import (
 )
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
+from hammerwork_cli.runtime.execution.attempts import GOES_ON, Attempt, ClaimedRequest, GoesOn
 from hammerwork_cli.runtime.execution.calls import apart, own_config
 from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from hammerwork_cli.runtime.execution.isolation import Isolation
 from hammerwork_cli.runtime.execution.parents import Parent, named_limits
+from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
 from hammerwork_cli.runtime.outcomes.failures import FinalError, OutOfTimeError, described, message_of
@@ -51,7 +52,8 @@ log = logging.getLogger("hammerwork")
 class Executor:
     """Makes attempts at jobs and spawn requests, each in the thread of its slot.
 
-    Coroutines of all attempts share one event loop. Nothing here changes after construction.
+    Coroutines of all attempts share one event loop. No thread waits for a job's handler that is one. Nothing here
+    changes after construction.
 
     Args:
         handlers: run jobs and produce children.
@@ -62,6 +64,7 @@ class Executor:
         isolation: where the handlers run.
         counted: is called with the numbers of completed and failed jobs that were written here.
         spawned: is called when there are new jobs.
+        slots: where attempts go on, and end, after their coroutines.
     """
 
     def __init__(
@@ -75,18 +78,30 @@ class Executor:
         *,
         counted: Callable[[int, int], None],
         spawned: Callable[[], None],
+        slots: Slots,
     ) -> None:
         self._handlers, self._connections, self._queue, self._clock = handlers, connections, queue, clock
         self._verdicts, self._isolation = verdicts, isolation
-        self._counted, self._spawned = counted, spawned
+        self._counted, self._spawned, self._slots = counted, spawned, slots
         self._loop = EventLoop()
 
     def close(self) -> None:
         """Ends the event loop, once its coroutines have ended."""
         self._loop.close()
 
-    def execute(self, attempt: Attempt) -> Ended | None:
-        """Runs a job or fulfils a request; its outcome, or ``None`` when that is written already. Raises nothing."""
+    @property
+    def coroutines(self) -> frozenset[str]:
+        """The queues whose handlers are coroutine functions: :meth:`execute` never waits for their jobs."""
+        handlers = ((queue, self._handlers.job_handler(queue)) for queue in self._handlers.queues)
+        return frozenset(queue for queue, handler in handlers if handler and _makes_coroutines(handler.function))
+
+    def execute(self, attempt: Attempt) -> Ended | GoesOn | None:
+        """Runs a job or fulfils a request, or does the rest after a coroutine. Raises nothing.
+
+        Returns:
+            The outcome; ``None`` when that is written already; ``GOES_ON`` while a coroutine runs, at whose end the
+            slots hear of the attempt again.
+        """
         try:
             return self._work_on(attempt)
         except BaseException as error:  # noqa: BLE001  a thread of the worker outlives every error
@@ -104,13 +119,16 @@ class Executor:
                 else Ended(attempt.work, End.FAILED, error=described(error))
             )
 
-    def _work_on(self, attempt: Attempt) -> Ended | None:
+    def _work_on(self, attempt: Attempt) -> Ended | GoesOn | None:
         if isinstance(attempt.work, ClaimedRequest):
             self._fulfil(attempt, attempt.work)
             return None
+        if attempt.rest is not None:
+            rest, attempt.rest = attempt.rest, None
+            return rest()
         return self._execute(attempt, attempt.work)
 
-    def _execute(self, attempt: Attempt, claimed: Claimed) -> Ended | None:
+    def _execute(self, attempt: Attempt, claimed: Claimed) -> Ended | GoesOn | None:
         job = Job.of(claimed)
         try:
             self._isolation.ready(attempt)
@@ -121,9 +139,22 @@ class Executor:
             if handler is None and spawner is None:
                 raise FinalError(self._unhandled(claimed.queue_name))
             attempt.deadline = _deadline(attempt, handler)
-            result = apart(lambda: self._result(attempt, job, handler, config)) if handler else None
+            called = apart(lambda: self._call(attempt, job, handler, config, spawner)) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
-            return None if attempt.over else self._verdicts.failed_by(claimed, error)
+            return self._failed(attempt, claimed, error)
+        return called if isinstance(called, GoesOn) else self._returned(attempt, claimed, called, spawner, config)
+
+    def _failed(self, attempt: Attempt, claimed: Claimed, error: BaseException) -> Ended | None:
+        return None if attempt.over else self._verdicts.failed_by(claimed, error)
+
+    def _returned(
+        self,
+        attempt: Attempt,
+        claimed: Claimed,
+        result: str | None,
+        spawner: FoundHandler | None,
+        config: SpawnConfig | None,
+    ) -> Ended | None:
         completed = self._verdicts.completed(claimed, result)
         return completed if spawner is None else self._spawn(attempt, completed, spawner, config or SpawnConfig())
 
@@ -131,18 +162,50 @@ class Executor:
         known = ", ".join(self._handlers.queues) or "none"
         return f"This worker has no handler for the queue {queue!r:.100}. It has handlers for: {known:.1000}."
 
-    def _call(self, attempt: Attempt, job: Job, handler: JobHandler, config: SpawnConfig | None) -> Any:
+    def _call(
+        self,
+        attempt: Attempt,
+        job: Job,
+        handler: JobHandler,
+        config: SpawnConfig | None,
+        spawner: FoundHandler | None,
+    ) -> str | GoesOn | None:
+        """Calls a job's handler; its result, unless a coroutine goes on."""
         arguments: tuple[Any, ...] = (job,)
         if handler.takes_context:
             arguments = (job, self._context(attempt, job, config or SpawnConfig()))
-        return self._awaited(handler.function(*arguments), attempt.deadline)
+        returned = handler.function(*arguments)
+        if returned is not None and inspect.isawaitable(returned):
+            return self._go_on(attempt, attempt.job, returned, config, spawner)
+        return result_text(returned, most=attempt.job.result_max_size_bytes)
+
+    def _go_on(
+        self,
+        attempt: Attempt,
+        claimed: Claimed,
+        awaitable: Awaitable[Any],
+        config: SpawnConfig | None,
+        spawner: FoundHandler | None,
+    ) -> GoesOn:
+        def done(result: str | None, error: BaseException | None) -> None:
+            # In the loop's thread or that of deadlines, which run no code of handlers and ask no database.
+            if attempt.over:
+                self._slots.end(attempt, None)
+            elif error is None and spawner is None and not claimed.recurring:
+                self._slots.end(attempt, Ended(claimed, End.COMPLETED, result))
+            elif error is None:
+                attempt.rest = lambda: self._returned(attempt, claimed, result, spawner, config)
+                self._slots.resume(attempt, blocks=spawner is not None)
+            else:
+                attempt.rest = lambda: self._failed(attempt, claimed, error)
+                self._slots.resume(attempt, blocks=False)
+
+        self._loop.start(_encoded(awaitable, claimed.result_max_size_bytes), attempt.deadline, done)
+        return GOES_ON
 
     def _awaited(self, value: Any, deadline: float | None = None) -> Any:
         """The result of an awaitable; any other value itself."""
         return self._loop.result(value, deadline) if value is not None and inspect.isawaitable(value) else value
-
-    def _result(self, attempt: Attempt, job: Job, handler: JobHandler, config: SpawnConfig | None) -> str | None:
-        return result_text(self._call(attempt, job, handler, config), most=attempt.job.result_max_size_bytes)
 
     # Spawning.
 
@@ -315,6 +378,15 @@ class Executor:
             report = self._connections.run(unit)
         if report.lost:
             raise SpawnFailedError("Another worker has the request now, or the job was deleted.")
+
+
+def _makes_coroutines(function: Callable[..., Any]) -> bool:
+    call = getattr(function, "__call__", None)  # noqa: B004  that of an object may be one
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+async def _encoded(awaitable: Awaitable[Any], most: int | None) -> str | None:
+    return result_text(await awaitable, most=most)
 
 
 def _deadline(attempt: Attempt, handler: JobHandler | None) -> float | None:

@@ -1,5 +1,6 @@
 """The threads that run jobs, and the jobs that wait for one of them."""
 
+import logging
 import threading
 import time
 from collections import deque
@@ -7,26 +8,27 @@ from collections.abc import Callable, Collection, Iterable
 
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import Ended
-from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest, Work
+from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest, GoesOn, Work
 
 FULL = 100
 """Outcomes that are worth a transaction."""
 
-Execute = Callable[[Attempt], Ended | None]
+Execute = Callable[[Attempt], Ended | GoesOn | None]
+log = logging.getLogger("hammerwork")
 
 
 class Slots:
-    """A fixed number of threads that work off one list.
+    """Threads that work off one list. They become more while handlers keep them waiting.
 
     Args:
-        count: number of threads.
+        count: attempts that run at once, coroutines included; so many threads at most.
         wake: called when there may be room for jobs.
         may_start: whether the waiting jobs still belong to this worker; asked before each of them starts.
         wake_finisher: called when there are outcomes to write; ``wake`` by default.
 
     Attributes:
-        seconds: queue -> recent duration of an attempt at one of its jobs. The slots' threads write it under the lock;
-            the main thread reads it.
+        seconds: queue -> recent duration of an attempt at one of its jobs. The threads of the slots and of the event
+            loop write it under the lock; the main thread reads it.
     """
 
     def __init__(
@@ -38,9 +40,9 @@ class Slots:
     ) -> None:
         self.count = count
         self._wake, self._may_start, self._wake_finisher = wake, may_start, wake_finisher or wake
-        # The lock of this condition guards all fields below. The main thread, the finisher's and the slots' threads
-        # write them; the keeper adds requests. Properties that read one field do so without the lock: they may be a
-        # moment late.
+        # The lock of this condition guards all fields below. The main thread, the finisher's, the slots' and the event
+        # loop's write them; the keeper adds requests. Properties that read one field do so without the lock: they may
+        # be a moment late.
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Work, float]] = deque()
         self._half = 0
@@ -49,32 +51,88 @@ class Slots:
         self._first_ended = 0.0
         self._postponed: dict[str, Ended] = {}
         self._running: set[Attempt] = set()
+        self._resumed: deque[Attempt] = deque()
         self._idle = 0
+        self._ready = 0
+        """Threads that are idle, or will ask for work without having to wait."""
         self._closed = False
         self.seconds: dict[str, float] = {}
-        self._threads: list[threading.Thread] = []  # the main thread alone
+        self._threads: list[threading.Thread] = []
+        self._most_threads = 0  # until they are started
+        # The main thread writes them once, before there are threads.
+        self._execute: Execute = lambda _: None
+        self._coroutines: frozenset[str] = frozenset()
 
-    def start(self, execute: Execute) -> None:
-        """Starts the threads.
+    def start(self, execute: Execute, coroutines: frozenset[str] = frozenset()) -> None:
+        """Starts the first thread.
 
         Args:
-            execute: makes an attempt and returns its outcome, ``None`` when it has written that itself. Raises nothing.
+            execute: makes an attempt, or does what is left to do of it, and returns its outcome: ``None`` when it has
+                written that itself, ``GOES_ON`` when :meth:`end` or :meth:`resume` follows. Raises nothing.
+            coroutines: the queues for whose jobs a thread never has to wait.
         """
-        self._threads = [
-            threading.Thread(target=self._serve, args=(execute,), name=f"hammerwork-slot-{number}", daemon=True)
-            for number in range(self.count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._execute, self._coroutines = execute, coroutines
+        with self._changed:
+            self._add_thread()
+            self._most_threads = self.count
+
+    def _add_thread(self) -> None:
+        name = f"hammerwork-slot-{len(self._threads)}"
+        thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        self._ready += 1
+
+    def _call_thread(self) -> None:
+        """Sees to it that a thread takes what there is to do."""
+        if not self._resumed and (not self._waiting or len(self._running) >= self.count):
+            return
+        if self._idle:
+            self._changed.notify()
+        elif not self._ready and len(self._threads) < self._most_threads:
+            try:
+                self._add_thread()
+            except RuntimeError:
+                self._most_threads = len(self._threads)
+                log.warning("The system allows no further thread: %d run handlers.", self._most_threads)
 
     def put(self, work: Iterable[Work]) -> None:
         """Adds work, the most urgent first."""
         now = time.monotonic()
         with self._changed:
-            before = len(self._waiting)
             self._waiting.extend((item, now) for item in work)
             self._half = len(self._waiting) // 2
-            self._changed.notify(min(len(self._waiting) - before, self._idle))
+            self._call_thread()
+
+    def end(self, attempt: Attempt, ended: Ended | None) -> None:
+        """Books an attempt whose coroutine has ended, and starts the next one here if that is a coroutine too.
+
+        So the event loop need not wake a thread for it. Any thread may call it; it does not wait.
+        """
+        outcome: Ended | GoesOn | None = ended
+        while not isinstance(outcome, GoesOn):
+            with self._changed:
+                self._book(attempt, outcome)
+                here = not self._resumed and self._waiting and not self._blocks(self._waiting[0][0])
+                following = self._take() if here else None
+                if following is None:
+                    self._call_thread()
+                    self._wake_if_free()
+                    return
+            attempt = following
+            outcome = self._execute(attempt)
+
+    def resume(self, attempt: Attempt, *, blocks: bool) -> None:
+        """Lets a thread do what is left to do of an attempt. Any thread may call it; it does not wait.
+
+        Args:
+            attempt: its coroutine has ended.
+            blocks: whether the thread may have to wait.
+        """
+        with self._changed:
+            attempt.blocks = blocks
+            self._resumed.append(attempt)
+            self._call_thread()
 
     def go_on(self) -> None:
         """Lets idle threads ask again whether a job may start."""
@@ -184,7 +242,7 @@ class Slots:
 
     @property
     def running(self) -> int:
-        """Busy threads, including those whose job has timed out and whose handler has not returned."""
+        """Attempts that run, including those that have timed out and whose handler has not returned."""
         return len(self._running)
 
     @property
@@ -234,34 +292,55 @@ class Slots:
             if thread.is_alive():  # one that could not be started is not
                 thread.join(max(0.0, end - time.monotonic()))
 
-    def _serve(self, execute: Execute) -> None:
+    def _serve(self) -> None:
         attempt: Attempt | None = None
-        ended: Ended | None = None
-        while True:
-            attempt = self._next(attempt, ended)
-            if attempt is None:
-                return
-            ended = execute(attempt)
+        ended: Ended | GoesOn | None = None
+        blocked = False
+        while (attempt := self._next(attempt, ended, blocked)) is not None:
+            blocked = attempt.blocks  # resume() may change it
+            ended = self._execute(attempt)
 
-    def _next(self, done: Attempt | None, ended: Ended | None) -> Attempt | None:
+    def _next(self, done: Attempt | None, ended: Ended | GoesOn | None, blocked: bool) -> Attempt | None:
         # Books one attempt and starts the next under one lock, since most jobs are short.
         with self._changed:
-            if done is not None:
+            self._ready += blocked
+            if done is not None and not isinstance(ended, GoesOn):
                 self._book(done, ended)
-            while not self._waiting or not self._may_start():
+            while (attempt := self._take()) is None:
                 if self._closed:
+                    self._ready -= 1
                     return None
                 self._idle += 1
-                self._wake()
-                if self._ended:  # they wait for no others
-                    self._wake_finisher()
+                self._wake_if_free()
                 self._changed.wait()
                 self._idle -= 1
-            attempt = Attempt(self._waiting.popleft()[0], self._changed)
-            if len(self._waiting) == self._half:
-                self._wake()  # there is room for as many
-            self._running.add(attempt)
+            if attempt.blocks:
+                self._ready -= 1
+                self._call_thread()
             return attempt
+
+    def _take(self) -> Attempt | None:
+        """The next attempt; ``None`` while none may start."""
+        if self._resumed:
+            return self._resumed.popleft()
+        if not self._waiting or len(self._running) >= self.count or not self._may_start():
+            return None
+        attempt = Attempt(self._waiting.popleft()[0], self._changed)
+        if self._coroutines:
+            attempt.blocks = self._blocks(attempt.work)
+        if len(self._waiting) == self._half:
+            self._wake()  # there is room for as many
+        self._running.add(attempt)
+        return attempt
+
+    def _blocks(self, work: Work) -> bool:
+        return isinstance(work, ClaimedRequest) or work.queue_name not in self._coroutines
+
+    def _wake_if_free(self) -> None:
+        if not self._waiting:
+            self._wake()
+            if self._ended:  # they wait for no others
+                self._wake_finisher()
 
     def _book(self, attempt: Attempt, ended: Ended | None) -> None:
         self._running.discard(attempt)

@@ -177,6 +177,7 @@ def assemble(
         isolation,
         counted=progress.count,
         spawned=claimer.hear,
+        slots=slots,
     )
     request_claimer = RequestClaimer(registration, slots, clock, lambda: not stop.is_set)
     finisher = Finisher(lines.finisher if on_postgres else lines.main, slots, clock, progress, verdicts, writing)

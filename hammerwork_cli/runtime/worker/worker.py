@@ -44,8 +44,8 @@ class WorkerReport:
         completed: attempts that completed.
         failed: attempts that failed or timed out, without those that a stop gave back.
         restart: an operator asked for another worker in its place.
-        unreturned: abandoned attempts whose handlers have not returned: their threads go on until the process ends,
-            while others may run the jobs.
+        unreturned: abandoned attempts whose handlers have not returned: their threads or coroutines go on until the
+            process ends, while others may run the jobs.
         signal: the signal that stopped it at once, or after which its grace ran out; ``None`` when it ended otherwise.
     """
 
@@ -226,7 +226,7 @@ class Worker:
             raise
         try:
             with listening(self._stop.hear_signal):
-                parts.slots.start(parts.executor.execute)
+                parts.slots.start(parts.executor.execute, parts.executor.coroutines)
                 for thread in parts.threads:
                     thread.start()
                 # Whoever reads this may send a signal.

@@ -9,7 +9,7 @@ import pytest
 
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import End, Ended
-from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
+from hammerwork_cli.runtime.execution.attempts import GOES_ON, Attempt, ClaimedRequest, GoesOn
 from hammerwork_cli.runtime.execution.slots import FULL, Slots
 
 PATIENCE = 20.0
@@ -143,6 +143,7 @@ def test_jobs_that_are_not_ours_any_more_are_dropped_before_they_begin() -> None
     idle.put([claimed("a"), requested("b"), claimed("c")])
     assert idle.drop({"a", "b", "x"}) == 1
     assert (idle.waiting, idle.ids()) == (2, {"c"})
+    assert idle._threads == []  # nobody has started them
 
 
 def test_nothing_begins_while_it_may_not(slots: Callable[..., Slots]) -> None:
@@ -284,3 +285,57 @@ def test_threads_that_wait_end_when_the_slots_close() -> None:
     slots.close()
     slots.join(PATIENCE)
     assert not any(thread.is_alive() for thread in slots._threads)
+
+
+def test_attempts_that_go_on_without_a_thread_keep_their_places_and_the_next_start_where_they_end() -> None:
+    begun: list[tuple[str, str]] = []
+    attempts: dict[str, Attempt] = {}
+
+    def execute(attempt: Attempt) -> Ended | GoesOn:
+        if attempt.rest is not None:
+            return completed(attempt)
+        attempts[attempt.job.id] = attempt
+        begun.append((attempt.job.id, threading.current_thread().name))
+        return GOES_ON
+
+    woken = threading.Event()
+    two = Slots(2, woken.set)
+    two.start(execute, frozenset({"queue"}))
+    two.put(claimed(name) for name in "abcd")
+    until(lambda: len(begun) == 2)
+    assert (two.running, two.waiting) == (2, 2)
+    two.end(attempts["a"], completed(attempts["a"]))
+    assert begun[2:] == [("c", threading.current_thread().name)]
+    # The rest of an attempt is done by a thread, in the place that it has; then another one may start there.
+    attempts["b"].rest = lambda: None
+    two.resume(attempts["b"], blocks=True)
+    until(lambda: len(begun) == 4)
+    assert begun[3][1].startswith("hammerwork-slot-")
+    assert (two.running, two.waiting, names(two.pop_ended())) == (2, 0, [("a", End.COMPLETED), ("b", End.COMPLETED)])
+    two.clear_writing()
+    woken.clear()
+    attempts["c"].over = True  # its outcome is decided already
+    for name in "cd":
+        two.end(attempts[name], completed(attempts[name]))
+    assert woken.is_set()
+    assert names(two.pop_ended()) == [("d", End.COMPLETED)]
+    two.clear_writing()
+    assert two.empty
+    two.close()
+    two.join(PATIENCE)
+
+
+def test_threads_become_as_many_as_attempts_that_block_and_no_more(slots: Callable[..., Slots]) -> None:
+    execute = Stopping()
+    five = slots(5, execute)
+    assert len(five._threads) == 1
+    five.put(claimed(name) for name in "abc")
+    for _ in range(3):
+        assert execute.begun.acquire(timeout=PATIENCE)
+    five.put(claimed(name) for name in "defgh")
+    for _ in range(2):
+        assert execute.begun.acquire(timeout=PATIENCE)
+    assert (len(five._threads), five.running, five.waiting) == (5, 5, 3)
+    execute.go.set()
+    until(lambda: len(execute.runs) == 8)
+    assert len(five._threads) == 5
