@@ -5,9 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from hammerwork_cli.models.blocker import Blocker
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import Counts, JobPriority, JobStatus, Timestamp
+from hammerwork_cli.models.wait import Blocker
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.spawn import RecordedSpawn, SpawnRequest

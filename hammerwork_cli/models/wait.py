@@ -1,12 +1,54 @@
-"""The result of ``spawn wait``."""
+"""Jobs that wait for others, and the result of ``spawn wait``."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from hammerwork_cli.models.blocker import Blocker
 from hammerwork_cli.models.tree import TreeNode
-from hammerwork_cli.models.values import FINISHED, Counts
+from hammerwork_cli.models.values import FINISHED, UNSUCCESSFUL, Counts
+
+
+class BlockerReason(StrEnum):
+    """Reasons why a waiting job does not run."""
+
+    UNFINISHED = "unfinished"
+    """A dependency has not ended yet."""
+    PARENT_FAILED = "parent_failed"
+    PARENT_MISSING = "parent_missing"
+    NOT_RELEASED = "not_released"
+    """All dependencies have completed, and no worker has released the job."""
+    STUCK_ABOVE = "stuck_above"
+    """A dependency can never run itself, or the job and its dependency wait for each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A waiting job and its blockers.
+
+    Attributes:
+        job: id of the waiting job.
+        parents: id -> status of each dependency; ``missing`` if the job does not exist.
+    """
+
+    job: str
+    parents: dict[str, str]
+    reason: BlockerReason
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the job can never run unless an operator steps in."""
+        return self.reason != BlockerReason.UNFINISHED
+
+    @property
+    def blocked_by(self) -> tuple[str, ...]:
+        """Ids of the dependencies that keep the job from running."""
+        if self.reason == BlockerReason.PARENT_FAILED:
+            return tuple(parent for parent, status in self.parents.items() if status in UNSUCCESSFUL)
+        if self.reason == BlockerReason.PARENT_MISSING:
+            return tuple(parent for parent, status in self.parents.items() if status == "missing")
+        if self.reason == BlockerReason.NOT_RELEASED:
+            return tuple(self.parents)
+        return tuple(parent for parent, status in self.parents.items() if status not in FINISHED)
 
 
 class WaitOutcome(StrEnum):

@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from hammerwork_cli.models.blocker import Blocker
 from hammerwork_cli.models.job import AttemptOutcome, PastAttempt
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import FAILURES, Counts, JobStatus, Timestamp
+from hammerwork_cli.models.wait import Blocker
 
 
 class DelayReason(StrEnum):

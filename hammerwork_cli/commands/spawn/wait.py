@@ -17,7 +17,7 @@ from hammerwork_cli.models.input.reading import duration_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.models import Counts
-    from hammerwork_cli.models.blocker import Blocker
+    from hammerwork_cli.models.wait import Blocker
 
 
 def wait(

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import FINISHED, UNSUCCESSFUL, JobStatus, status_of
-from hammerwork_cli.models.blocker import Blocker, BlockerReason
 from hammerwork_cli.models.values import WAITING_SPELLINGS
+from hammerwork_cli.models.wait import Blocker, BlockerReason
 
 MISSING = "missing"
 

@@ -14,8 +14,8 @@ from hammerwork_cli.models import (
     TreeNode,
     WholeJob,
 )
-from hammerwork_cli.models.blocker import Blocker
 from hammerwork_cli.models.payloads import unpacked
+from hammerwork_cli.models.wait import Blocker
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives, packed_config

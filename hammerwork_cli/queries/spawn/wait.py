@@ -11,9 +11,8 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.retrying import OUTAGES, OutageListener, read_through_outages
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import FAILURES, FINISHED, UNSUCCESSFUL, Counts, Timestamp, TreeNode, status_of, timestamp
-from hammerwork_cli.models.blocker import Blocker
 from hammerwork_cli.models.spawn import SETTLING
-from hammerwork_cli.models.wait import WaitOutcome, WaitResult
+from hammerwork_cli.models.wait import Blocker, WaitOutcome, WaitResult
 from hammerwork_cli.queries.graph import tree
 from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives

@@ -6,7 +6,7 @@ from datetime import datetime
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import UNSUCCESSFUL, WAITING, Counts, JobStatus, SpawnTree, TreeNode
-from hammerwork_cli.models.blocker import Blocker
+from hammerwork_cli.models.wait import Blocker
 from hammerwork_cli.models.why import Diagnosis, FailedJob, FailureGroup, UnderWay
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.graph.blockers import blockers_of

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from hammerwork_cli.models.blocker import Blocker, BlockerReason
-from hammerwork_cli.models.wait import WaitOutcome, WaitResult
+from hammerwork_cli.models.wait import Blocker, BlockerReason, WaitOutcome, WaitResult
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, PastAttempt, TreeNode
-from hammerwork_cli.models.blocker import Blocker, BlockerReason
+from hammerwork_cli.models.wait import Blocker, BlockerReason
 from hammerwork_cli.models.why import Diagnosis, FailedJob, FailureGroup, limit_of
 from hammerwork_cli.render.attempts import attempt_record, outcome_word
 from hammerwork_cli.render.formats.colour import paint, paint_status

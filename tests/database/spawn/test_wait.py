@@ -12,8 +12,7 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConnectionLostError, NotFoundError, UnreachableError
 from hammerwork_cli.models import Counts
-from hammerwork_cli.models.blocker import Blocker, BlockerReason
-from hammerwork_cli.models.wait import WaitOutcome, WaitResult
+from hammerwork_cli.models.wait import Blocker, BlockerReason, WaitOutcome, WaitResult
 from hammerwork_cli.queries.spawn import wait
 from hammerwork_cli.queries.spawn.wait import TreeWatch, Waiter
 from tests.rows import START, Rows

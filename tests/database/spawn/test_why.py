@@ -7,7 +7,7 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models.blocker import BlockerReason
+from hammerwork_cli.models.wait import BlockerReason
 from hammerwork_cli.models.why import DelayReason, Diagnosis
 from hammerwork_cli.queries.spawn.error_texts import pattern
 from hammerwork_cli.queries.spawn.why import diagnose
