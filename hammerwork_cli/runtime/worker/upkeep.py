@@ -7,7 +7,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database, Timeouts
-from hammerwork_cli.errors import ConnectionLostError, HammerworkError, RetryableError, UnreachableError
+from hammerwork_cli.database.retrying import Backoff, is_away
+from hammerwork_cli.errors import HammerworkError, RetryableError
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.cron.declared import Action, Declared
 from hammerwork_cli.models.cron.schedule import Outcome, Schedule
@@ -22,12 +23,12 @@ from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
 UPKEEP_TIMEOUTS = Timeouts(lock=5.0)
 LONGEST_PAUSE = 5.0
 """Seconds between two looks, unless a schedule is due earlier."""
-BUSY_PAUSE = 1.0
-"""Seconds until the next look after one that lost to another transaction."""
 MIGRATION_PAUSE = 60.0
 """Seconds between two looks for the tables of schedules."""
 AGAIN = 60.0
 """Seconds after which a schedule is tried again whose job the database has refused."""
+BUSY = Backoff(1.0, AGAIN, least=1.0)
+"""Pauses after a look or a tick that lost to another transaction."""
 BUSY_TRIES = 3
 """Ticks in a row that may lose to other transactions before the error is told."""
 HISTORY_DUTY, HISTORY_SECONDS = "schedule history", 3600.0
@@ -69,7 +70,7 @@ class Upkeep(TurnThread):
     def pause(self, began: float, turn: Turn) -> float:
         """Until the next schedule is due; longer after a failure."""
         del began
-        return {Turn.DONE: self._look_in, Turn.WAITED: BUSY_PAUSE, Turn.FAILED: LONGEST_PAUSE}[turn]
+        return {Turn.DONE: self._look_in, Turn.WAITED: BUSY.first, Turn.FAILED: LONGEST_PAUSE}[turn]
 
     def _look_once(self) -> None:
         self._look_in = self.connections.run(self._look, patience=0)
@@ -102,12 +103,12 @@ class Upkeep(TurnThread):
             others = [step.before for step in steps if step.taken_from is not None]
             steps = [step for step in steps if step.taken_from is None]
             declaring.carry_out(database, steps, Author(declared.source), now)
-        except (ConnectionLostError, UnreachableError):
-            raise
         except HammerworkError as error:
+            if is_away(error):
+                raise
             self._tries += 1
             busy = self._tries < BUSY_TRIES  # another worker may declare the same at this moment
-            self._next_declaring = time.monotonic() + (1.0 if busy else AGAIN)
+            self._next_declaring = time.monotonic() + (BUSY.pause(self._tries) if busy else AGAIN)
             level = logging.DEBUG if busy else logging.ERROR
             log.log(level, "The schedules of %s could not be written: %s", declared.source, error.message)
             database.forget_schema()  # somebody may migrate while the worker runs
@@ -128,9 +129,10 @@ class Upkeep(TurnThread):
     def _tick(self, database: Database, schedule: Schedule) -> None:
         try:
             done = ticks.tick(database, schedule, self.clock.now())
-        except (ConnectionLostError, UnreachableError):
-            raise
-        except Exception as error:  # noqa: BLE001  one schedule must not stop the others
+        except Exception as error:
+            if is_away(error):
+                raise
+            # One schedule must not stop the others.
             self._put_aside(database, schedule, error)
             return
         self._failures.pop(schedule.id, None)
@@ -151,7 +153,7 @@ class Upkeep(TurnThread):
         failures = self._failures.get(schedule.id, 0) + 1
         self._failures[schedule.id] = failures
         if isinstance(error, RetryableError) and failures < BUSY_TRIES:
-            self._refused[schedule.id] = time.monotonic() + failures
+            self._refused[schedule.id] = time.monotonic() + BUSY.pause(failures)
             log.debug("The schedule %s waits: %s", schedule.name, error.message)
             return
         self._refused[schedule.id] = time.monotonic() + AGAIN
