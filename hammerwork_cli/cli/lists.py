@@ -138,11 +138,11 @@ def show_list(context: Context, listing: Listing[Any], options: ListOptions) -> 
     )
 
 
-def note_abandoned(context: Context) -> None:
+def note_lost_jobs(context: Context) -> None:
     """Prints a note if jobs have been running for long with no live worker."""
-    from hammerwork_cli.queries.monitor.health import has_abandoned
+    from hammerwork_cli.queries.monitor.health import has_lost_jobs
 
-    if not context.is_quiet and has_abandoned(context.database(), now=context.now()):
+    if not context.is_quiet and has_lost_jobs(context.database(), now=context.now()):
         context.note("Jobs have been Running for over 1 h with no live worker. See: hammerwork spawn doctor")
 
 

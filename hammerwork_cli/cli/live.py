@@ -63,7 +63,7 @@ class Pace:
     """How often to look, and for how long.
 
     Attributes:
-        interval: seconds between two looks, unless these take long.
+        interval: seconds between two refreshes, unless these take long.
         timeout: seconds after which it ends; ``None`` for never.
         count: looks after which it ends; ``None`` for never.
     """

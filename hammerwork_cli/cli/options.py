@@ -163,14 +163,14 @@ def refuse_without_watch(**given: str | int | None) -> None:
     """
     for name, value in given.items():
         if value is not None:
-            raise UsageError(f"--{name} is for --watch.", hint="Add --watch.")
+            raise UsageError(f"--{name} needs --watch.", hint="Add --watch.")
 
 
 def seconds_between(interval: str) -> float:
-    """Seconds between two looks.
+    """Seconds between two refreshes.
 
     Raises:
-        UsageError: it is no time, too short or too long.
+        UsageError: it is not a duration, or too short or too long.
     """
     seconds = duration_of(interval).total_seconds()
     if seconds < SHORTEST_INTERVAL:

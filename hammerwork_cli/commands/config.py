@@ -28,7 +28,7 @@ SecretsOption = Annotated[bool, typer.Option("--show-secrets", help="Show passwo
 
 @app.command("show", cls=Verb)
 def show(ctx: typer.Context, show_secrets: SecretsOption = False, form: FormatOption = Format.TABLE) -> None:
-    """Every setting and profile: its value, its source and its purpose. Passwords are masked.
+    """Show every setting and profile: its value, its source and its purpose. Passwords are masked.
 
     \b
     Examples:
@@ -170,7 +170,7 @@ def init(
     context: Context = ctx.obj
     where = context.settings.path
     if where.exists() and not force:
-        raise ConflictError(f"{where} is there already.", hint="--force overwrites it.")
+        raise ConflictError(f"{where} already exists.", hint="--force overwrites it.")
     writing.write(where, writing.template())
     context.lines([str(where)])
 

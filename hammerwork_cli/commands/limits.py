@@ -21,7 +21,8 @@ class LimitOptions:
     """Limits that a healthy queue stays within; ``off`` disables a check."""
 
     max_pending: Annotated[
-        str, typer.Option("--max-pending", metavar="JOBS", help="Most ready jobs that no worker has claimed.")
+        str,
+        typer.Option("--max-pending", metavar="JOBS", help="Maximum number of ready jobs that no worker has claimed."),
     ] = "10000"
     max_pending_age: Annotated[
         str,
@@ -35,17 +36,17 @@ class LimitOptions:
     ] = "24h"
     max_retrying: Annotated[
         str,
-        typer.Option("--max-retrying", metavar="JOBS", help="Most jobs that wait for another attempt after a failure."),
+        typer.Option("--max-retrying", metavar="JOBS", help="Maximum number of Retrying jobs."),
     ] = "10"
-    max_failed: Annotated[str, typer.Option("--max-failed", metavar="JOBS", help="Most failures in the last hour.")] = (
-        "10"
-    )
+    max_failed: Annotated[
+        str, typer.Option("--max-failed", metavar="JOBS", help="Maximum number of failures in the last hour.")
+    ] = "10"
     max_failure_rate: Annotated[
         str,
         typer.Option(
             "--max-failure-rate",
             metavar="RATE",
-            help="Highest share of failures among jobs that ended in the last hour.",
+            help="Maximum share of failures among jobs that ended in the last hour.",
         ),
     ] = "15%"
 
@@ -53,7 +54,7 @@ class LimitOptions:
         """Reads the values.
 
         Raises:
-            UsageError: a value is no number, duration or rate.
+            UsageError: a value is not a number, duration or rate.
         """
         return HealthLimits(
             pending=limit_of("--max-pending", self.max_pending, number),

@@ -23,7 +23,7 @@ app = group(
     "migration run",
 )
 
-ANOTHER_RUNS = "Another migration run is at it. Waiting for its end, for ten minutes at most."
+ANOTHER_RUNS = "Another migration run is in progress. Waiting for it to end, for ten minutes at most."
 
 
 @app.command("run", cls=Verb)
@@ -71,7 +71,7 @@ def status(
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every migration is applied.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Every migration: applied, pending, or partial (interrupted, or applied without a record).
+    """Show every migration: applied, pending, or partial (interrupted, or applied without a record).
 
     `migration run` applies pending ones and finishes partial ones.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import Listing, ListOptions, note_abandoned, show_list
+from hammerwork_cli.cli.lists import Listing, ListOptions, note_lost_jobs, show_list
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.verb import group, verb_with
@@ -49,7 +49,7 @@ ChangingVerb = verb_with({"-d": "--database-url", "-n": "--queue", "--confirm": 
 @app.command("list", cls=QueueVerb)
 @spread
 def list_(ctx: typer.Context, options: ListOptions) -> None:
-    """Queues that have jobs or are paused, with counts of their jobs and of the workers that serve them.
+    """List queues that have jobs or are paused, with counts of their jobs and of the workers that serve them.
 
     The oldest pending job is the one that has been due for longest; jobs that wait for other jobs do not count.
     Archived jobs count by their status while they have a row here. In a pipe, --watch writes the list again whenever
@@ -72,7 +72,7 @@ def list_(ctx: typer.Context, options: ListOptions) -> None:
     )
     show_list(context, shown, options)
     if options.form == Format.TABLE and not options.watch:
-        note_abandoned(context)
+        note_lost_jobs(context)
 
 
 @app.command("stats", cls=NamingVerb)
@@ -89,7 +89,7 @@ def stats(
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Jobs of one queue, or of all, by status. Archived jobs count while they have a row here.
+    """Count the jobs of one queue, or of all, by status. Archived jobs count while they have a row here.
 
     \b
     Examples:
@@ -119,7 +119,7 @@ def health(
 ) -> None:
     """Check queues against limits: exit code 0, or 1 when one exceeds a limit. 'off' disables a check.
 
-    A job that has been Running for long was often left behind by a dead worker.
+    A job that has been Running for long may have lost its worker.
 
     \b
     Examples:
@@ -148,7 +148,7 @@ def health(
 
 @app.command("paused", cls=QueueVerb)
 def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Paused queues: since when, by whom and why.
+    """List paused queues: since when, by whom and why.
 
     \b
     Examples:
@@ -170,9 +170,7 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
 def pause(
     ctx: typer.Context,
     names: QueuesArgument = None,
-    reason: Annotated[
-        str | None, typer.Option("--reason", metavar="TEXT", help="Reason, for others who find it paused.")
-    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason to show to others.")] = None,
     every: AllOption = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,

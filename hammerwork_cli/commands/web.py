@@ -46,8 +46,8 @@ def serve(
 ) -> None:
     """Serve the REST API and the live page until Ctrl-C.
 
-    Without a token it listens on a loopback address only: every program of this machine may read, and changes need
-    an Origin header with the server's own origin. Set the token in HAMMERWORK_WEB_TOKEN to keep it out of the list
+    Without a token, the server listens on a loopback address only: every program on this machine may read, and changes
+    need an Origin header with the server's own origin. Set the token in HAMMERWORK_WEB_TOKEN to keep it out of the list
     of processes.
 
     \b
@@ -78,7 +78,7 @@ def _serve(context: Context, settings: Settings, host: str, port: int) -> None:
     with serving.listen(host, port) as listening:
         context.lines([serving.address(listening, host)])
         context.stdout.flush()
-        context.note("Ctrl-C ends it.")
+        context.note("Press Ctrl-C to stop.")
         serving.serve(
             url, settings, listening, now=context.now, operator=context.operator, report=partial(_report, context)
         )

@@ -153,7 +153,7 @@ _ALL = (
     Key(
         "connection_pool_size",
         ("HAMMERWORK_POOL_SIZE",),
-        f"Database connections of a worker for results: 1 to {LARGEST_POOL}.",
+        f"Maximum database connections of a worker for results: 1 to {LARGEST_POOL}.",
         5,
         "10",
         int,

@@ -1,9 +1,9 @@
 """Reads ``sql/migrations/<id>/<database>.sql``: the steps of a migration, and the objects that each step creates.
 
 A line ``-- next`` separates the statements. A statement whose objects all exist is skipped, so that another run
-finishes a migration that was interrupted. Of an ``ALTER TABLE``, which has each clause on its own line, only the
-missing clauses are sent. ``{collation}`` is replaced. A line ``-- from N`` or ``-- before N`` names the major versions
-of the server that a statement is for.
+finishes a migration that was interrupted. An ``ALTER TABLE`` has each clause on its own line; only the missing clauses
+are sent. ``{collation}`` is replaced. A line ``-- from N`` or ``-- before N`` names the major versions of the server
+that a statement is for.
 """
 
 import re

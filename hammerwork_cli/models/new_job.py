@@ -164,7 +164,7 @@ class NewJob:
             self.recurring, self.cron_schedule, self.timezone = True, cron_schedule, timezone or "UTC"
             self.next_run_at = cron.next_run(cron_schedule, timezone, now)
             if self.next_run_at is None:
-                raise UsageError(f"The schedule {cron_schedule!r:.120} is never due.")
+                raise UsageError(f"The cron expression {cron_schedule!r:.120} is never due.")
             self.scheduled_at = self.next_run_at
         if scheduled_at is not None or delay is not None:
             self.scheduled_at = max(scheduled_at or now, now + (delay or timedelta()))

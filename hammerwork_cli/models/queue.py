@@ -36,7 +36,7 @@ class QueueState:
         running_since: start of the job that has been running longest, if the caller asked for it.
         waiting_since: creation of the job that has been waiting longest, if the caller asked for it.
         completed, failed: jobs that ended in the caller's window of time.
-        workers: living workers that serve the queue; ``None`` if the database does not record workers.
+        workers: running workers that serve the queue; ``None`` if the database does not record workers.
         silent: silent workers that serve the queue. They may be alive.
     """
 
@@ -66,7 +66,7 @@ class QueueState:
 
     @property
     def is_unserved(self) -> bool:
-        """Whether jobs are ready that no living worker serves. Rust workers are unknown: they do not register."""
+        """Whether jobs are ready that no running worker serves. Rust workers are unknown: they do not register."""
         return bool(self.ready) and self.workers == 0 and self.pause is None
 
     @property
@@ -108,7 +108,7 @@ class PriorityCount:
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """Figures of a queue, or of all queues.
+    """Statistics of a queue, or of all queues.
 
     Attributes:
         paused: pauses of these queues.

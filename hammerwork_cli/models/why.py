@@ -16,7 +16,7 @@ class DelayReason(StrEnum):
     """Reasons why a job has not ended, in the order of the report."""
 
     LONG_RUNNING = "long_running"
-    """The job has been Running for a long time, and no living worker is known to run it."""
+    """The job has been Running for over an hour, and no running worker has claimed it."""
     SILENT_WORKER = "silent_worker"
     """The job is Running, and the last heartbeat of its worker is older than the worker's lease."""
     MISSPELT_STATUS = "misspelt_status"
@@ -72,7 +72,7 @@ class Delay:
         error: error of the last attempt of the first job.
         jobs: number of jobs.
         first: the job with the earliest ``at``.
-        serving: living workers that serve the queue; ``None`` if the database does not record workers.
+        serving: running workers that serve the queue; ``None`` if the database does not record workers.
         is_due: whether the jobs wait for a worker and are due.
         last_attempt: how their last attempts ended, if they wait for another one.
         last_worker: name of the worker of the first job's last attempt.
@@ -188,7 +188,7 @@ class UnderWay:
     """Jobs of a queue that have not ended and do not wait for another job.
 
     Attributes:
-        serving: living workers that serve the queue; ``None`` if the database does not record workers.
+        serving: running workers that serve the queue; ``None`` if the database does not record workers.
     """
 
     queue: str

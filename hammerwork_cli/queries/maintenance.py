@@ -57,7 +57,7 @@ def _lacks_sizes(database: Database) -> bool:
 
 
 def vacuum(database: Database, report: Report) -> Iterator[Done]:
-    """Gives space of deleted rows back: VACUUM (ANALYZE), OPTIMIZE TABLE, VACUUM."""
+    """Reclaims the space of deleted rows: VACUUM (ANALYZE), OPTIMIZE TABLE, VACUUM."""
     if database.dialect == "sqlite":
         yield _timed("database", "vacuum", partial(database.run, "maintenance.vacuum"))
         return
@@ -66,12 +66,12 @@ def vacuum(database: Database, report: Report) -> Iterator[Done]:
 
 
 def analyze(database: Database, report: Report) -> Iterator[Done]:
-    """Counts the values of columns anew, for the planner."""
+    """Updates the statistics of the query planner."""
     yield from _each(database, tables(database), "maintenance.analyze", "analyze", report)
 
 
 def reindex(database: Database, report: Report) -> Iterator[Done]:
-    """Builds indexes anew, invalid ones first.
+    """Rebuilds indexes, invalid ones first.
 
     PostgreSQL builds each beside the old one, so that everybody goes on reading and writing. MySQL copies whole tables.
     """

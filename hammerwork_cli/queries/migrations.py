@@ -86,7 +86,7 @@ MIGRATIONS = (
     Migration("020_tree_statistics", "Statistics of parents, on PostgreSQL", "ours"),
     Migration("021_upkeep", "Duties that one worker at a time does", "ours"),
     Migration("022_schedules", "Schedules and their runs", "ours"),
-    Migration("023_retention", "Policies of retention, and more columns of the archive", "ours"),
+    Migration("023_retention", "Retention policies, and more columns of the archive", "ours"),
     Migration("024_declarations", "Schedules that files and applications declare", "ours"),
 )
 

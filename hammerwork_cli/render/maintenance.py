@@ -24,7 +24,7 @@ _PAST = {
     "analyze": "analyzed",
     "optimize": "copied",
     "reindex": "rebuilt",
-    "drop": "dropped: an interrupted reindex had left it",
+    "drop": "dropped (left by an interrupted reindex)",
 }
 
 

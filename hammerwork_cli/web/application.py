@@ -69,7 +69,7 @@ HEALTH = Endpoint(
     "Whether this server and its database answer.",
     record({"status": text("", "ok")}),
 )
-METRICS = Endpoint("GET", "/metrics", None, "Figures for Prometheus.", None, other_types=(metrics.MEDIA_TYPE,))
+METRICS = Endpoint("GET", "/metrics", None, "Metrics for Prometheus.", None, other_types=(metrics.MEDIA_TYPE,))
 FIGURES_SECONDS = 5.0
 
 

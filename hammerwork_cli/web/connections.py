@@ -67,7 +67,7 @@ class Connections:
         answer: Future[Result] = Future()
         with self._lock:
             if self._waiting >= self._size * WAITING_A_CONNECTION:
-                raise RetryableError("The server has too much to do.", hint="Try again in a moment.")
+                raise RetryableError("The server is overloaded.", hint="Try again in a moment.")
             self._waiting += 1
             if len(self._threads) < min(self._size, self._waiting):
                 self._start_thread()

@@ -211,4 +211,4 @@ def test_a_run_says_that_it_waits_for_another_one(url: str, run: Run, monkeypatc
     monkeypatch.setattr(Context, "note", note)
     monkeypatch.setattr(migrations, "TELL_SECONDS", 0)
     assert run("migration", "run", url=url).exit_code == 0
-    assert notes == ["Another migration run is at it. Waiting for its end, for ten minutes at most."]
+    assert notes == ["Another migration run is in progress. Waiting for it to end, for ten minutes at most."]

@@ -113,7 +113,7 @@ def test_a_database_before_migration_024_is_told(new_database: Any) -> None:
         ([], "a table"),
         ({"a": 1}, "'a'"),
         ({"a": {"scheduled": 1}}, "'a': 'scheduled'"),
-        ({"a": {}}, "No schedule was given"),
+        ({"a": {}}, "No cron expression or interval was given"),
         ({"a": {"every": "1m", "payload": {"at": START}}}, "JSON has no such payload"),
         ({"a": {"every": "1m", "enabled": "yes"}}, "true or false"),
     ],

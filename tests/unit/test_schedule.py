@@ -194,7 +194,7 @@ def test_a_wrong_field_is_named(schedule, field):
     ],
 )
 def test_schedules_that_the_original_cannot_read_are_refused(schedule):
-    with pytest.raises(UsageError, match=r"^(The|In the) schedule"):
+    with pytest.raises(UsageError, match=r"^(The|In the) cron expression"):
         parse(schedule)
 
 

@@ -4,14 +4,14 @@ from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "archive",
-    "Move finished jobs to the archive, and back; say how long jobs are kept.",
+    "Archive finished jobs, restore them, and set how long jobs are kept.",
     "archive run --older-than 30d --dry-run",
     "archive list --queue mail",
     "archive restore 178ebfc3 --run-again",
     verbs={
         "run": LateVerb(
             "archive.run:run",
-            "Move finished jobs to the archive, by the time since they ended.",
+            "Archive finished jobs that are old enough.",
             {"--queue-name": "--queue", "--confirm": "--yes"},
         ),
         "list": LateVerb(
@@ -19,10 +19,10 @@ app = group(
             "List archived jobs, most recently archived first.",
             {"--queue-name": "--queue"},
         ),
-        "show": LateVerb("archive.reading:show", "Show everything about a job as it is in the archive."),
+        "show": LateVerb("archive.reading:show", "Show everything about an archived job."),
         "restore": LateVerb(
             "archive.moving:restore",
-            "Move an archived job back to the table of jobs; with --tree everything below it too.",
+            "Restore an archived job; with --tree, everything below it too.",
             {"--confirm": "--yes"},
         ),
         "stats": LateVerb(
@@ -32,7 +32,7 @@ app = group(
         ),
         "purge": LateVerb(
             "archive.moving:purge",
-            "Delete archived jobs for good, by the time since they were archived.",
+            "Delete old archived jobs for good.",
             {"--confirm": "--yes"},
         ),
         "set-policy": LateVerb(
@@ -42,13 +42,13 @@ app = group(
         ),
         "get-policy": LateVerb(
             "archive.policies:get_policy",
-            "Show the policy of a queue, and when workers last ran it.",
+            "Show the policy of a queue, and its last run.",
             {"--queue-name": "--queue"},
         ),
-        "policies": LateVerb("archive.policies:policies_", "List all policies; * stands for all queues without one."),
+        "policies": LateVerb("archive.policies:policies_", "List all policies; * stands for queues without a policy."),
         "remove-policy": LateVerb(
             "archive.policies:remove_policy",
-            "Remove the policy of a queue; the policy of all other queues applies to it from then on.",
+            "Remove the policy of a queue; the policy of --all then applies to it.",
             {"--queue-name": "--queue", "--confirm": "--yes"},
         ),
     },

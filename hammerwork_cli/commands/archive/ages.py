@@ -25,9 +25,11 @@ class By(StrEnum):
     JOB = "job"
 
 
-ByOption = Annotated[By, typer.Option("--by", help="Whole trees (QUEUE is the root's), or each job by itself.")]
+ByOption = Annotated[
+    By, typer.Option("--by", help="Take whole trees (QUEUE is that of the root), or each job by itself.")
+]
 BatchOption = Annotated[
-    int, typer.Option("--batch-size", metavar="N", min=1, max=10_000, help="Maximum number of jobs in a transaction.")
+    int, typer.Option("--batch-size", metavar="N", min=1, max=10_000, help="Maximum number of jobs per transaction.")
 ]
 
 

@@ -32,11 +32,11 @@ def restore(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Move an archived job back to the table of jobs; with --tree everything below it too.
+    """Restore an archived job; with --tree, everything below it too.
 
-    A job that failed runs again. For a job that completed, and for a tree, say which of --run-again and --as-was you
-    mean. Jobs that run again wait for their parents, if these have to run first. A job that has spawned does not spawn
-    again. Jobs that hammerwork (Rust) has archived are restored too. Exit code 6 if the job was never removed.
+    A failed job runs again. For a completed job, or a tree, add --run-again or --as-was. Jobs that run again wait for
+    their parents, if these have to run first. A job that has spawned does not spawn again. Jobs that hammerwork (Rust)
+    has archived are restored too. Exit code 6 if the job still exists outside the archive.
 
     \b
     Examples:
@@ -55,8 +55,8 @@ def restore(
         found = named.read(database).groups
         if tree or any(group.status not in UNSUCCESSFUL for group in found):
             raise UsageError(
-                "Say what is to become of the jobs." if tree else "The job did not fail.",
-                hint="Add --run-again, or --as-was to see it among the jobs.",
+                "A tree needs --run-again or --as-was." if tree else "The job did not fail.",
+                hint="Add --run-again to run it again, or --as-was to keep its status.",
             )
         run_again = True
     change = moving.Restore(context.now(database), again=run_again)
@@ -68,7 +68,7 @@ def purge(
     ctx: typer.Context,
     older_than: Annotated[
         str | None,
-        typer.Option("--older-than", metavar="DURATION", help="Only jobs that were archived longer ago: 365d."),
+        typer.Option("--older-than", metavar="DURATION", help="Only jobs archived longer ago than this: 365d."),
     ] = None,
     older_than_days: Annotated[
         float | None, typer.Option("--older-than-days", min=0, max=MOST_DAYS, hidden=True)
@@ -77,7 +77,7 @@ def purge(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Delete archived jobs for good, by the time since they were archived. Asks for confirmation.
+    """Delete old archived jobs for good. Asks for confirmation.
 
     Archived jobs that others wait for stay, and so do jobs that their program keeps (retention_delete_at).
 

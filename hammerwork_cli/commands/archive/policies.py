@@ -21,19 +21,19 @@ from hammerwork_cli.queries.archive import duty, moving, policies
 from hammerwork_cli.render.archive import policies as shown
 from hammerwork_cli.render.job import changes as job_changes
 
-AllOption = Annotated[bool, typer.Option("--all", help="The policy of all queues without one.")]
+AllOption = Annotated[bool, typer.Option("--all", help="The policy for queues without one.")]
 NEVER = "never"
 
 
 class Enabled(StrEnum):
-    """Whether workers carry a policy out."""
+    """Whether workers apply a policy."""
 
     TRUE = "true"
     FALSE = "false"
 
 
 def _after(which: str) -> Any:
-    return typer.Option(metavar="DURATION", help=f"{which} jobs go so long after their end: 30d, or never.")
+    return typer.Option(metavar="DURATION", help=f"{which} go this long after they end: 30d, or never.")
 
 
 def _days() -> Any:
@@ -45,11 +45,11 @@ def set_policy(
     ctx: typer.Context,
     queue: QueueOption = None,
     all_: AllOption = False,
-    older_than: Annotated[str | None, _after("All")] = None,
-    completed_after: Annotated[str | None, _after("Completed")] = None,
-    failed_after: Annotated[str | None, _after("Failed and Cancelled")] = None,
-    dead_after: Annotated[str | None, _after("Dead")] = None,
-    timed_out_after: Annotated[str | None, _after("TimedOut")] = None,
+    older_than: Annotated[str | None, _after("All jobs")] = None,
+    completed_after: Annotated[str | None, _after("Completed jobs")] = None,
+    failed_after: Annotated[str | None, _after("Failed and Cancelled jobs")] = None,
+    dead_after: Annotated[str | None, _after("Dead jobs")] = None,
+    timed_out_after: Annotated[str | None, _after("TimedOut jobs")] = None,
     completed_after_days: Annotated[float | None, _days()] = None,
     failed_after_days: Annotated[float | None, _days()] = None,
     dead_after_days: Annotated[float | None, _days()] = None,
@@ -57,23 +57,29 @@ def set_policy(
     action: Annotated[Action | None, typer.Option("--action", help="Archive or delete. [default: archive]")] = None,
     purge_after: Annotated[
         str | None,
-        typer.Option("--purge-after", metavar="DURATION", help="Time in the archive: 365d, or never (the default)."),
+        typer.Option(
+            "--purge-after",
+            metavar="DURATION",
+            help="Delete jobs after this time in the archive: 365d. [default: never]",
+        ),
     ] = None,
-    by: Annotated[By | None, typer.Option("--by", help="Whole trees, or each job by itself. [default: tree]")] = None,
+    by: Annotated[
+        By | None, typer.Option("--by", help="Take whole trees, or each job by itself. [default: tree]")
+    ] = None,
     compress: Annotated[
-        bool | None, typer.Option("--compress/--no-compress", help="Pack payloads, or not. [default: compress]")
+        bool | None, typer.Option("--compress/--no-compress", help="Compress payloads with gzip. [default: compress]")
     ] = None,
     enabled: Annotated[
-        Enabled | None, typer.Option("--enabled", help="Whether workers run it. [default: true]")
+        Enabled | None, typer.Option("--enabled", help="Whether workers apply it. [default: true]")
     ] = None,
     *,
     confirmation: Confirmation,
 ) -> None:
     """Set how long the jobs of a queue are kept before workers archive or delete them.
 
-    QUEUE is that of the root of a tree; the age of each of its jobs depends on its status. Options that you leave out
-    stay as they are; a new policy keeps jobs without an age. The first job goes ten minutes later. A policy
-    that deletes asks for confirmation. --dry-run shows what it would do now, and sets nothing.
+    QUEUE is the queue of a tree's root; each job of the tree must be old enough for its status. Options that you omit
+    do not change; a new policy keeps jobs of a status without an age. Workers start to apply it ten minutes later. A
+    policy that deletes jobs asks for confirmation. --dry-run shows what the policy would do now, and does not set it.
 
     \b
     Examples:
@@ -132,7 +138,7 @@ def _show_plans(context: Context, plans: list[ChangePlan], form: Format) -> None
 def get_policy(
     ctx: typer.Context, queue: QueueOption = None, all_: AllOption = False, form: FormatOption = Format.TABLE
 ) -> None:
-    """Show the policy of a queue, and when workers last ran it. Exit code 5 if it has none.
+    """Show the policy of a queue, and its last run. Exit code 5 if it has none.
 
     \b
     Examples:
@@ -145,7 +151,7 @@ def get_policy(
 
 
 def policies_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """List all policies; * stands for all queues without one.
+    """List all policies; * stands for queues without a policy.
 
     \b
     Examples:
@@ -170,7 +176,7 @@ def remove_policy(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Remove the policy of a queue; the policy of all other queues applies to it from then on. Asks for confirmation.
+    """Remove the policy of a queue; the policy of --all then applies to it. Asks for confirmation.
 
     \b
     Examples:
@@ -182,11 +188,11 @@ def remove_policy(
     database = context.database(changes=True)
     old = policies.policy(database, name)
     if name != EVERY_QUEUE and any(one.queue == EVERY_QUEUE for one in policies.all_policies(database)):
-        context.note("The policy of all other queues then applies to its jobs at once.")
+        context.note("The policy of --all then applies to its jobs at once.")
     context.confirm(f"Remove the policy of {shown.words(name)}?", yes=yes, form=form)
     context.confirm_profile()
     if not policies.remove(database, name):
-        raise NotFoundError("Somebody else has removed the policy.")
+        raise NotFoundError("Somebody else removed the policy.")
     context.answer(shown.policy_record(old), form, lambda: [f"Removed the policy of {shown.words(name)}."])
 
 

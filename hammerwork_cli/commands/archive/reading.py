@@ -74,7 +74,7 @@ def show(
     ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show everything about a job as it is in the archive. `job show` finds archived jobs too.
+    """Show everything about an archived job. `job show` finds archived jobs too.
 
     \b
     Examples:

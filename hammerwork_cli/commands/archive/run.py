@@ -27,7 +27,7 @@ class Reason(StrEnum):
 
 
 def _days(status: str, default: int) -> Any:
-    text = f"{status} jobs that ended at least this many days ago. [default: {default}]"
+    text = f"{status} jobs that ended more than DAYS days ago. [default: {default}]"
     return typer.Option(metavar="DAYS", min=0, max=MOST_DAYS, help=text)
 
 
@@ -38,32 +38,34 @@ def run(
     status: StatusOption = None,
     older_than: Annotated[
         str | None,
-        typer.Option("--older-than", metavar="DURATION", help="Jobs of any status that ended longer ago: 30d."),
+        typer.Option(
+            "--older-than", metavar="DURATION", help="Jobs of any status that ended longer ago than this: 30d."
+        ),
     ] = None,
     completed_after_days: Annotated[float | None, _days("Completed", 7)] = None,
     failed_after_days: Annotated[float | None, _days("Failed", 30)] = None,
     dead_after_days: Annotated[float | None, _days("Dead", 30)] = None,
     timed_out_after_days: Annotated[float | None, _days("TimedOut", 30)] = None,
     by: ByOption = By.TREE,
-    compress: Annotated[bool, typer.Option("--compress/--no-compress", help="Pack payloads with gzip, or not.")] = True,
+    compress: Annotated[bool, typer.Option("--compress/--no-compress", help="Compress payloads with gzip.")] = True,
     compression_level: Annotated[
-        int, typer.Option("--compression-level", metavar="LEVEL", min=1, max=9, help="Level of gzip.")
+        int, typer.Option("--compression-level", metavar="LEVEL", min=1, max=9, help="Compression level.")
     ] = 6,
     batch_size: BatchOption = BATCH,
-    reason: Annotated[Reason, typer.Option("--reason", help="Reason, which the archive keeps.")] = Reason.MANUAL,
+    reason: Annotated[Reason, typer.Option("--reason", help="Reason to record.")] = Reason.MANUAL,
     archived_by: Annotated[
         str | None,
-        typer.Option("--archived-by", metavar="NAME", help="Name, which the archive keeps (default: yours)."),
+        typer.Option("--archived-by", metavar="NAME", help="Name to record (default: yours)."),
     ] = None,
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Move finished jobs to the archive, by the time since they ended. Asks for confirmation.
+    """Archive finished jobs that are old enough. Asks for confirmation.
 
-    A tree goes as a whole, once all of its jobs have ended and are old enough: its lower jobs first, its root last, so
-    that the next run goes on after an interruption. A job that is retried meanwhile stays, and so does everything above
-    it. Recurring jobs stay, jobs that others wait for, and jobs that their program keeps (retention_delete_at). `job
-    show` and `spawn tree` find archived jobs too, and `archive restore` brings them back.
+    Archives whole trees once all of their jobs have ended and are old enough: the lowest jobs first and the root last,
+    so that you can run the command again after an interruption. Keeps a job that is retried meanwhile, and everything
+    above it. Also keeps recurring jobs, jobs that others wait for, and jobs with a retention_delete_at in the future.
+    `job show` and `spawn tree` find archived jobs too, and `archive restore` brings them back.
 
     \b
     Examples:

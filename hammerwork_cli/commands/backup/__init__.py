@@ -11,24 +11,24 @@ app = group(
     verbs={
         "create": LateVerb(
             "backup.create:create",
-            "Write jobs and everything that belongs to them into a file, which any kind of database can restore.",
+            "Write jobs and their records to a file that any kind of database can restore.",
             {"-n": "--queue"},
         ),
         "restore": LateVerb(
             "backup.restore:restore",
-            "Restore a file of `backup create`, also one of another kind of database.",
+            "Restore a file of `backup create`, even one from another kind of database.",
             {"--confirm": "--yes"},
         ),
         "verify": LateVerb(
             "backup.files:verify",
-            "Read a file of `backup create` or `job export --tree` to its end, and say what it has.",
+            "Check that a file of `backup create` or `job export --tree` is complete, and show what it contains.",
         ),
         "list": LateVerb(
             "backup.files:list_", "List the files of `backup create` and `job export --tree` in a folder, newest first."
         ),
         "copy": LateVerb(
             "backup.copy:copy",
-            "Copy everything to another database, also of another kind, and compare both.",
+            "Copy everything to another database, even of another kind, and compare the two.",
             {"--confirm": "--yes"},
         ),
     },

@@ -20,20 +20,21 @@ from hammerwork_cli.render.formats.text import plural
 
 def copy(
     ctx: typer.Context,
-    to: Annotated[str, typer.Option("--to", metavar="URL", help="Database to copy to; it has tables already.")],
-    merge: Annotated[bool, typer.Option("--merge", help="Copy beside the records of the target, which stay.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Copy although jobs of the source may change.")] = False,
+    to: Annotated[str, typer.Option("--to", metavar="URL", help="Target database; it must have tables.")],
+    merge: Annotated[bool, typer.Option("--merge", help="Keep the records of the target, and add to them.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Copy even if jobs of the source may change.")] = False,
     verify_only: Annotated[bool, typer.Option("--verify-only", help="Copy nothing; compare both databases.")] = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Copy everything to another database, also of another kind, and compare both.
+    """Copy everything to another database, even of another kind, and compare the two.
 
-    The source stays as it is. Nothing may change in it meanwhile: no worker running, no job Running, every queue
-    paused; else exit code 6, and the command to type. The target has tables (`migration run`) and is empty, unless
-    you add --merge. Every value is checked against the limits of the target before the first is written, and every
-    record is compared at the end: exit code 1 if one differs. Queues stay paused in the target until you resume them.
+    The command does not change the source, and nothing else may change it meanwhile: stop all workers, wait for Running
+    jobs, and pause every queue. Otherwise the exit code is 6, and a hint names the next command. The target must have
+    tables (`migration run`) and be empty, unless you add --merge. Every value is checked against the limits of the
+    target before the first is written, and every record is compared at the end: exit code 1 if one differs. Queues stay
+    paused in the target until you resume them.
 
     \b
     Examples:
@@ -50,7 +51,7 @@ def copy(
     with closing(other):
         source, target = context.database(), other.database(changes=not verify_only and not dry_run)
         if target.url.raw == source.url.raw:
-            raise UsageError("--to is the source itself.")
+            raise UsageError("--to names the source itself.")
         done = None
         if not verify_only:
             if not force:

@@ -16,21 +16,23 @@ from hammerwork_cli.render.backup import backups as shown
 
 def create(
     ctx: typer.Context,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="The file; .gz packs it, - is stdout.")],
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", help="File to write; .gz compresses it, - is stdout.")
+    ],
     queue: QueueOption = None,
     status: StatusOption = None,
     since: SinceOption = None,
-    archive: Annotated[bool, typer.Option("--archive/--no-archive", help="With or without archived jobs.")] = True,
+    archive: Annotated[bool, typer.Option("--archive/--no-archive", help="Include archived jobs.")] = True,
     include_completed: Annotated[bool, typer.Option("--include-completed", hidden=True)] = False,
     include_failed: Annotated[bool, typer.Option("--include-failed", hidden=True)] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Write jobs and everything that belongs to them into a file, which any kind of database can restore.
+    """Write jobs and their records to a file that any kind of database can restore.
 
-    pg_dump, mariadb-dump and sqlite3 .backup are faster and better known: use them for backups of one database. This
-    file can go to another kind of database, or have one queue. All of it is read in one snapshot. It has jobs,
-    archived jobs, workflows, batches, pauses and what workers recorded of spawning, but neither workers nor keys of
-    encryption. It appears under its name when it is whole, and only you can read it. `job export` writes CSV.
+    pg_dump, mariadb-dump and sqlite3 .backup are faster and better known: use them to back up a whole database. This
+    file can be restored into another kind of database, or contain a single queue. The command reads everything in one
+    snapshot: jobs, archived jobs, workflows, batches, pauses and what workers recorded of spawning, but no workers and
+    no encryption keys. The file gets its name once it is complete, and only you can read it. For CSV, use `job export`.
 
     \b
     Examples:
@@ -45,7 +47,7 @@ def create(
         since=read.start_of_window(context.now(), since, None),
     )
     if output == "-" and form != Format.TABLE:
-        raise UsageError("With --output -, stdout has the file: --format has no meaning.")
+        raise UsageError("--output - cannot be combined with --format: stdout has the file.")
     database = context.database()
     with files.created(output, context.stdout.buffer) as stream:
         counts = backups.create(database, stream, context.now(database), backups.Extent(chosen, archive=archive))

@@ -17,12 +17,12 @@ from hammerwork_cli.render.formats.json import Record
 
 def verify(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A file, packed or not; - for stdin.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Backup file, compressed or not; - for stdin.")],
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Read a file of `backup create` or `job export --tree` to its end, and say what it has.
+    """Check that a file of `backup create` or `job export --tree` is complete, and show what it contains.
 
-    Exit code 1 if it was cut or changed.
+    Exit code 1 if it was truncated or changed.
 
     \b
     Examples:
@@ -60,7 +60,7 @@ def list_(
         columns=shown.FILE_COLUMNS,
         record=dict,
         keys=shown.FILE_KEYS,
-        empty=f"No file of jobs in {path}.",
+        empty=f"No backup file in {path}.",
     )
 
 

@@ -17,7 +17,7 @@ from hammerwork_cli.render.formats.text import plural
 
 
 class Existing(StrEnum):
-    """What to do about records that exist."""
+    """How to treat records that already exist."""
 
     FAIL = "fail"
     SKIP = "skip"
@@ -35,10 +35,10 @@ def restore(
     ctx: typer.Context,
     file: Annotated[
         str,
-        typer.Option("-i", "--input", metavar="FILE", help="A file of `backup create`; - for stdin."),
+        typer.Option("-i", "--input", metavar="FILE", help="Backup file; - for stdin."),
     ],
     existing: Annotated[
-        Existing, typer.Option("--existing", help="What to do about records that exist.")
+        Existing, typer.Option("--existing", help="How to treat records that already exist.")
     ] = Existing.FAIL,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", hidden=True)] = False,
     running: Annotated[
@@ -49,11 +49,12 @@ def restore(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Restore a file of `backup create`, also one of another kind of database.
+    """Restore a file of `backup create`, even one from another kind of database.
 
-    The whole file is checked first: one that was cut or changed, or that this database cannot store, is refused, and
-    so is a restore beside running workers. Then records are written, some thousands in each transaction. After an
-    interruption, --existing skip goes on. Exit code 6 if records of the file exist, unless you say what to do.
+    Checks the whole file first, and refuses one that was truncated or changed, or that this database cannot store. Also
+    refuses to restore while workers are running. Then writes some thousands of records per transaction; after an
+    interruption, --existing skip continues. Exit code 6 if records of the file already exist, unless you add
+    --existing.
 
     \b
     Examples:

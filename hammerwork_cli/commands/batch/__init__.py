@@ -14,7 +14,7 @@ app = group(
             "Enqueue the jobs of a file as one batch, and print its id.",
             {"-n": "--queue", "--jobs": "--file"},
         ),
-        "list": LateVerb("batch.reading:list_", "Batches, newest first, with their jobs counted."),
+        "list": LateVerb("batch.reading:list_", "List batches, newest first, with their jobs counted."),
         "show": LateVerb("batch.reading:show", "Show everything about a batch: its jobs by queue, and their errors."),
         "retry": LateVerb(
             "batch.changes:retry",

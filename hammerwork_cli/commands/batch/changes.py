@@ -52,7 +52,7 @@ def cancel(
     queue: QueueOption = None,
     status: StatusOption = None,
     reason: Annotated[
-        str | None, typer.Option("--reason", metavar="TEXT", help="Reason, for the errors of the jobs.")
+        str | None, typer.Option("--reason", metavar="TEXT", help="Reason to write into the errors of the jobs.")
     ] = None,
     force: ForceOption = False,
     *,

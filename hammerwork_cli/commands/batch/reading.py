@@ -28,7 +28,7 @@ def list_(
     *,
     options: ListOptions,
 ) -> None:
-    """Batches, newest first, with their jobs counted.
+    """List batches, newest first, with their jobs counted.
 
     Archived jobs count too, and jobs that hammerwork (Rust) has enqueued or run. The next page starts at --cursor with
     the id of the last batch, or with its CREATED_AT/ID. --sort sorts the batches of the page.

@@ -14,11 +14,11 @@ app = group(
     verbs={
         "list": LateVerb(
             "cron.reading:list_",
-            "List schedules by name, then recurring jobs: when each is due next, and how its last run went.",
+            "List schedules by name, then recurring jobs, each with its next due time and its last run.",
             _OF_RUST,
         ),
         "show": LateVerb(
-            "cron.reading:show", "Show everything about a schedule: its meaning, its next due times, and its last runs."
+            "cron.reading:show", "Show everything about a schedule: its meaning, next due times and last runs."
         ),
         "history": LateVerb(
             "cron.reading:history",
@@ -31,7 +31,7 @@ app = group(
         ),
         "check": LateVerb(
             "cron.reading:check",
-            "Explain a schedule without a database: its meaning, its due times, and likely mistakes.",
+            "Explain a cron expression without a database: its meaning, its due times and common mistakes.",
         ),
         "create": LateVerb("cron.create:create", "Create a schedule and print its name.", _OF_RUST),
         "update": LateVerb("cron.create:update", "Change a schedule.", _OF_RUST),
@@ -39,7 +39,7 @@ app = group(
             "cron.apply:apply", "Bring schedules to what a file or an application declares, and show what changed."
         ),
         "enable": LateVerb("cron.changes:enable", "Enable schedules."),
-        "disable": LateVerb("cron.changes:disable", "Disable schedules: they make no jobs until `cron enable`."),
+        "disable": LateVerb("cron.changes:disable", "Disable schedules: they enqueue no jobs until `cron enable`."),
         "trigger": LateVerb("cron.changes:trigger", "Enqueue a job of a schedule now, and print its id."),
         "convert": LateVerb(
             "cron.changes:convert", "Turn a recurring job into a schedule, so that each run is its own job."

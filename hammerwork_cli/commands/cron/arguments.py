@@ -16,7 +16,7 @@ ScheduleArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="Its name, or at least the first 4 hex digits of its id.")
 ]
 SHOWN_DATES = 3
-KEEP = "No worker makes the jobs of schedules now. Start one with: hammerwork worker start --upkeep-only"
+KEEP = "No running worker enqueues the jobs of schedules. Start one with: hammerwork worker start --upkeep-only"
 
 
 def coming(schedule: Schedule, count: int, until: datetime | None = None) -> list[datetime]:
@@ -34,5 +34,5 @@ def tell(context: Context, database: Database, schedule: Schedule, now: datetime
     context.note(views.meaning_text(schedule, coming(schedule, SHOWN_DATES)))
     for note in notes_on(schedule.expression):
         context.note(note)
-    if schedule.enabled and not schedule.is_in_place and not schedules.somebody_keeps(database, now):
+    if schedule.enabled and not schedule.is_in_place and not schedules.has_upkeep(database, now):
         context.note(KEEP)

@@ -20,9 +20,7 @@ SchedulesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Names, or at least the first 4 hex digits of ids.")
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="All schedules; asks for confirmation.")]
-ReasonOption = Annotated[
-    str | None, typer.Option("--reason", metavar="TEXT", help="Reason, for others who see the schedule.")
-]
+ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason to show to others.")]
 
 
 def enable(
@@ -50,10 +48,10 @@ def disable(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Disable schedules: they make no jobs until `cron enable`. Existing jobs still run.
+    """Disable schedules: they enqueue no jobs until `cron enable`. Jobs that are already enqueued still run.
 
-    A recurring job is parked: it is due in 2038, so that no worker takes it. One that runs now is refused with exit
-    code 6, since its worker would write over the change.
+    A recurring job is parked: it becomes due in 2038, so that no worker claims it. A Running one is refused with exit
+    code 6, because its worker would overwrite the change.
 
     \b
     Examples:
@@ -96,7 +94,7 @@ def _switch(
             if not every:
                 raise
             failed += 1
-            context.note(f"{visible(one.name)} stays as it is: {error.message}")
+            context.note(f"{visible(one.name)} was not changed: {error.message}")
     if form is Format.TABLE:
         context.text(map(views.switched_text, switched))
     else:
@@ -117,7 +115,9 @@ def trigger(
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Enqueue a job of a schedule now, and print its id. The schedule may be disabled; due times stay as they are.
+    """Enqueue a job of a schedule now, and print its id.
+
+    This works for a disabled schedule too. Due times do not change.
 
     \b
     Examples:

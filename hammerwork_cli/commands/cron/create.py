@@ -22,7 +22,7 @@ from hammerwork_cli.render.formats.text import visible
 
 @dataclass(frozen=True, slots=True)
 class ScheduleOptions:
-    """What is said of a schedule."""
+    """The options of a schedule."""
 
     queue: Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Queue of its jobs.")] = None
     payload: Annotated[
@@ -33,7 +33,7 @@ class ScheduleOptions:
         typer.Option("-s", "--schedule", metavar="CRON", help='Due times: "30 2 * * Mon-Fri", @daily; see above.'),
     ] = None
     every: Annotated[
-        str | None, typer.Option("--every", metavar="DURATION", help="Interval in place of a schedule: 45m, 6h.")
+        str | None, typer.Option("--every", metavar="DURATION", help="Interval instead of a cron expression: 45m, 6h.")
     ] = None
     timezone: Annotated[
         str | None,
@@ -43,9 +43,9 @@ class ScheduleOptions:
         str | None,
         typer.Option("-r", "--priority", metavar="PRIORITY", help="Priority of its jobs. [default: normal]"),
     ] = None
-    description: Annotated[
-        str | None, typer.Option("--description", metavar="TEXT", help="Description, for people.")
-    ] = None
+    description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="Description to show.")] = (
+        None
+    )
     max_attempts: Annotated[
         int | None,
         typer.Option(
@@ -65,10 +65,10 @@ class ScheduleOptions:
     ] = None
     grace: Annotated[
         str | None,
-        typer.Option("--grace", metavar="DURATION", help="With --catch-up none: latest start. [default: 60s]"),
+        typer.Option("--grace", metavar="DURATION", help="With --catch-up none: maximum lateness. [default: 60s]"),
     ] = None
     jitter: Annotated[
-        str | None, typer.Option("--jitter", metavar="DURATION", help="Delay its jobs by a fixed part of this.")
+        str | None, typer.Option("--jitter", metavar="DURATION", help="Delay its jobs by a fixed share of this time.")
     ] = None
     starts: Annotated[
         str | None, typer.Option("--starts", metavar="TIME", help="First due time, or none: 2026-12-24T18:00:00Z.")
@@ -116,19 +116,20 @@ def create(
     """Create a schedule and print its name. Each run is its own job, with its own tree.
 
     CRON has the five fields of Unix cron: minute, hour, day of the month, month, day of the week (0 or 7 is Sunday);
-    when both days are given, either one is enough. Six or seven fields are those of hammerwork (Rust), seconds first,
-    1 is Sunday. @hourly, @daily, @weekly, @monthly and @yearly are understood too. --every counts from --starts or
-    from now. `cron check` says in words what a schedule means.
+    when both days are given, either one is enough. Six or seven fields follow hammerwork (Rust): seconds come first,
+    and 1 is Sunday. @hourly, @daily, @weekly, @monthly and @yearly work too. --every counts from --starts, or from now.
+    `cron check` explains an expression in words.
 
-    Workers make the jobs: every `worker start`, unless it drains, or one with --upkeep-only. A job's payload, if it
-    is an object, gets _schedule with name, due_at and kind.
+    Every `worker start` enqueues the jobs, unless it drains; one with --upkeep-only does nothing else. If the payload
+    is an object, each job also gets the key _schedule with name, due_at and kind.
 
-    --overlap decides about a due time while the last job is open: skip it, skip-tree also while any job below is
-    open, or allow. --catch-up decides about due times that no worker was there for: run the last one, none that is
-    later than --grace, or all (the newest 100). Skipped and missed due times are in `cron history`.
+    --overlap says what happens at a due time while the last job is open: skip enqueues no job, skip-tree also enqueues
+    none while any job below it is open, and allow enqueues one anyway. --catch-up says what happens to due times that
+    passed while no worker was running: last runs the newest one, none runs those that are at most --grace late, and all
+    runs the newest 100. `cron history` lists the skipped and missed ones.
 
-    With --in-place it is a recurring job: one row that comes back after each run, which Rust workers run too. It has
-    no name and no history, and does not take --overlap, --catch-up, --grace or --jitter.
+    --in-place enqueues a recurring job instead: one row that comes back after each occurrence, and that Rust workers
+    run too. It has no name and no history, and does not take --overlap, --catch-up, --grace or --jitter.
 
     \b
     Examples:
@@ -171,7 +172,7 @@ def update(
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Change a schedule. The next run is at the next due time, never at once.
+    """Change a schedule. A change never starts a run at once: the next run is at the next due time.
 
     \b
     Examples:
@@ -182,7 +183,7 @@ def update(
     context: Context = ctx.obj
     given, text = options.given()
     if all(value is None for value in given.values()):
-        raise UsageError("Nothing to change was given.", hint="See: hammerwork cron update --help")
+        raise UsageError("No change was given.", hint="See: hammerwork cron update --help")
     database = context.database(changes=True)
     now, before = context.now(database), schedules.find(database, name)
     after = changes.change(

@@ -21,7 +21,7 @@ from hammerwork_cli.render.cron import runs as run_views
 from hammerwork_cli.render.cron import schedules as views
 from hammerwork_cli.render.cron.details import details_record, details_text
 
-CREATE = "Create one with: hammerwork cron create --help"
+CREATE = "To create one: hammerwork cron create --help"
 
 
 @spread
@@ -37,7 +37,7 @@ def list_(
     *,
     options: ListOptions,
 ) -> None:
-    """List schedules by name, then recurring jobs: when each is due next, and how its last run went.
+    """List schedules by name, then recurring jobs, each with its next due time and its last run.
 
     \b
     Examples:
@@ -65,7 +65,9 @@ def list_(
         columns=lambda: views.columns(context.now()),
         record=lambda row: views.schedule_record(row.schedule, row.last_run),
         keys=views.SCHEDULE_KEYS,
-        empty=f"No schedule matches. {CREATE}",
+        empty="No schedule matches."
+        if queue or active_only or disabled or kind or failed
+        else f"There are no schedules. {CREATE}",
     )
     show_list(context, shown, options)
 
@@ -76,7 +78,7 @@ def show(
     limit: LimitOption = 10,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show everything about a schedule: its meaning, its next due times, and its last runs.
+    """Show everything about a schedule: its meaning, next due times and last runs.
 
     \b
     Examples:
@@ -111,7 +113,7 @@ def history(
 ) -> None:
     """List the runs of a schedule, latest due time first: the job of each, or why there is none.
 
-    Runs are remembered for 90 days.
+    Runs are kept for 90 days.
 
     \b
     Examples:
@@ -125,8 +127,8 @@ def history(
     schedule = schedules.find(database, name)
     if schedule.is_in_place:
         raise ConflictError(
-            f"The recurring job {schedule.id} keeps no history: each run is written over the one before.",
-            hint="Turn it into a schedule: hammerwork cron convert JOB --name NAME",
+            f"The recurring job {schedule.id} keeps no history: each occurrence overwrites the one before.",
+            hint="To turn it into a schedule: hammerwork cron convert JOB --name NAME",
         )
     start = None if since is None else since_of(since, context.now())
     # Few runs have a given status: look at all of them.
@@ -179,13 +181,13 @@ def next_(
         columns=views.DUE_TIMES,
         record=views.due_record,
         keys=views.DUE_KEYS,
-        empty=f"No schedule is due. {CREATE}",
+        empty="No schedule is due." if found or listed or queue else f"There are no schedules. {CREATE}",
     )
 
 
 def check(
     ctx: typer.Context,
-    expression: Annotated[str, typer.Argument(metavar="CRON", help="A schedule, in quotes.")],
+    expression: Annotated[str, typer.Argument(metavar="CRON", help="A cron expression, in quotes.")],
     timezone: Annotated[
         str | None, typer.Option("-z", "--timezone", metavar="ZONE", help="Time zone, such as Europe/Oslo.")
     ] = None,
@@ -197,9 +199,9 @@ def check(
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Explain a schedule without a database: its meaning, its due times, and likely mistakes.
+    """Explain a cron expression without a database: its meaning, its due times and common mistakes.
 
-    Exit code 2 when it is not a schedule.
+    Exit code 2 when CRON is not a cron expression.
 
     \b
     Examples:

@@ -9,19 +9,20 @@ app = group(
     "job show 178ebfc3",
     'job enqueue --queue video_ingest --payload \'{"title": "Nordlichter"}\'',
     verbs={
-        "list": LateVerb("job.reading:list_", "Jobs, newest first.", {"-n": "--queue"}),
+        "list": LateVerb("job.reading:list_", "List jobs, newest first.", {"-n": "--queue"}),
         "show": LateVerb(
             "job.reading:show", "Show everything about a job: payload, result, dependencies and dependents."
         ),
         "enqueue": LateVerb("job.enqueue:enqueue", "Enqueue a job and print its id.", {"-n": "--queue"}),
         "export": LateVerb(
             "job.export:export",
-            "Write whole jobs: every column, payloads, results and whole errors.",
+            "Export whole jobs: every column, with payloads, results and whole errors.",
             {"-n": "--queue"},
         ),
         "import": LateVerb(
             "job.import_:import_",
-            "Import a tree that `job export JOB --tree` wrote, from any kind of database; print the id of its top.",
+            "Import a tree that `job export JOB --tree` wrote, from any kind of database; print the id of its topmost "
+            "job.",
         ),
         "retry": LateVerb(
             "job.changes:retry",
@@ -36,7 +37,7 @@ app = group(
         "delete": LateVerb("job.changes:delete", "Delete jobs for good.", {"-n": "--queue", "--confirm": "--yes"}),
         "purge": LateVerb(
             "job.changes:purge",
-            "Delete finished jobs for good, by the time since they ended.",
+            "Delete old finished jobs for good.",
             {"-n": "--queue", "--confirm": "--yes"},
         ),
     },

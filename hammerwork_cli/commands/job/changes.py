@@ -46,7 +46,9 @@ OnlyOption = Annotated[
 ]
 OlderThanOption = Annotated[
     str | None,
-    typer.Option("--older-than", metavar="DURATION", help="Only jobs that ended longer ago: 12h, 30d (with a unit)."),
+    typer.Option(
+        "--older-than", metavar="DURATION", help="Only jobs that ended longer ago than this: 12h, 30d (with a unit)."
+    ),
 ]
 OlderThanDaysOption = Annotated[float | None, typer.Option("--older-than-days", min=0, max=100_000, hidden=True)]
 
@@ -229,7 +231,9 @@ def cancel(
     which: Targets,
     subtree: Subtree,
     *,
-    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason, for the job's error.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Reason to write into the job's error.")
+    ] = None,
     force: ForceOption = False,
     confirmation: Confirmation,
 ) -> None:
@@ -338,7 +342,7 @@ def purge(
     ] = False,
     confirmation: Confirmation,
 ) -> None:
-    """Delete finished jobs for good, by the time since they ended. Asks for confirmation.
+    """Delete old finished jobs for good. Asks for confirmation.
 
     Finished jobs that others wait for stay. --tree keeps trees whole: it deletes one when all of its jobs have these
     statuses and ended that long ago. Includes archived jobs that still have a row here; copies in the

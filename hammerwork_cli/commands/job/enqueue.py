@@ -139,7 +139,7 @@ def enqueue(
         enqueue_file.run(context, file, {"depends_on": depends_on, **given}, queue, after=after_line, form=form)
         return
     if after_line:
-        raise UsageError("--after-line is for --file.")
+        raise UsageError("--after-line needs --file.")
     wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
     database = context.database(changes=True)
     parents = dict.fromkeys(listing.resolve(database, word) for value in depends_on or () for word in value.split(","))

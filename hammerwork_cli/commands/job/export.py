@@ -22,7 +22,7 @@ JobToExport = Annotated[
 ]
 TreeOption = Annotated[bool, typer.Option("--tree", help="Write JOB and everything below it, for job import.")]
 OutputOption = Annotated[
-    str, typer.Option("-o", "--output", metavar="FILE", help="With --tree: the file; .gz packs it.")
+    str, typer.Option("-o", "--output", metavar="FILE", help="With --tree: file to write; .gz compresses it.")
 ]
 
 
@@ -38,11 +38,11 @@ def export(
     redact: RedactOption = None,
     form: DataFormatOption = DataFormat.JSONL,
 ) -> None:
-    """Write whole jobs: every column, payloads, results and whole errors.
+    """Export whole jobs: every column, with payloads, results and whole errors.
 
-    Jobs come in the order of their ids, and are written while they are read: a million jobs begin at once and take
-    little memory. Jobs that change meanwhile are written as they are when they are read. --redact payload also hides
-    the spawn configuration, which the payload has. Encrypted payloads and other binary columns are left out.
+    Jobs are sorted by id and written while they are read: even a million start at once and take little memory. Jobs
+    that change meanwhile are written as they are when they are read. --redact payload also hides the spawn
+    configuration, which the payload has. Encrypted payloads and other binary columns are left out.
 
     With JOB --tree, the file is one that `job import` takes to another database, of any kind: JOB, everything below
     it and what workers recorded, read in one snapshot.
@@ -60,14 +60,14 @@ def export(
 
         if job is None or not tree:
             raise UsageError(
-                "A tree needs both, JOB and --tree.", hint="See all about one job: hammerwork job show JOB"
+                "To export a tree, give both JOB and --tree.", hint="See all about one job: hammerwork job show JOB"
             )
         if filters != Filters() or fields or form != DataFormat.JSONL:
-            raise UsageError("With --tree, neither filters nor --fields or --format have a meaning.")
+            raise UsageError("--tree cannot be combined with filters, --fields or --format.")
         export_tree.run(context, job, output, shown.words(redact))
         return
     if output != "-":
-        raise UsageError("--output is for --tree.", hint="Redirect stdout: >FILE")
+        raise UsageError("--output needs --tree.", hint="Redirect stdout instead: >FILE")
     hidden, chosen = shown.hidden_keys(redact), filters.chosen(context.now())
     database = context.database()
     context.show(

@@ -25,7 +25,7 @@ class State(StrEnum):
 
 
 FileArgument = Annotated[
-    str, typer.Argument(metavar="FILE", help="A file of `job export JOB --tree`, packed or not; - for stdin.")
+    str, typer.Argument(metavar="FILE", help="File of `job export JOB --tree`, compressed or not; - for stdin.")
 ]
 
 
@@ -33,25 +33,26 @@ def import_(
     ctx: typer.Context,
     file: FileArgument,
     state: Annotated[
-        State, typer.Option("--as", help="As they were, or all Pending, to run again in their order.")
+        State,
+        typer.Option("--as", help="Keep statuses as they were, or set all jobs to Pending."),
     ] = State.AS_WAS,
-    new_ids: Annotated[bool, typer.Option("--new-ids", help="Give every job another id.")] = False,
+    new_ids: Annotated[bool, typer.Option("--new-ids", help="Give every job a new id.")] = False,
     queue_prefix: Annotated[
-        str, typer.Option("--queue-prefix", metavar="TEXT", help="Begin the names of queues with this: dev-.")
+        str, typer.Option("--queue-prefix", metavar="TEXT", help="Prefix for the names of queues: dev-.")
     ] = "",
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Import a tree that `job export JOB --tree` wrote, from any kind of database; print the id of its top.
+    """Import a tree that `job export JOB --tree` wrote, from any kind of database; print the id of its topmost job.
 
     The whole file is checked first, and all of it is imported or nothing: one that was cut or changed, or that this
-    database cannot store, is refused. Without --new-ids, jobs that exist already are a conflict (exit code 6). New
-    ids are used wherever jobs name each other, but not inside payloads; a note says how many payloads mention.
+    database cannot store, is refused. Without --new-ids, jobs that exist already are a conflict (exit code 6). Jobs
+    that name each other get the new ids, but ids inside payloads do not change; a note counts them.
 
-    As they were, the tree looks as it did; workers run those of its jobs that are due. With --as pending every job
-    runs again, after the jobs of the file that it depends on, and a parent does not spawn again the children that
-    came with it. Recurring jobs lose their schedule. Spawn handlers are found by the name of the queue, which
-    --queue-prefix changes.
+    By default, the tree looks as it did, and workers run those of its jobs that are due. With --as pending every job
+    runs again, after the jobs of the file that it depends on, and a parent does not spawn again the children that came
+    with it. Recurring jobs lose their schedule. Spawn handlers are found by the name of the queue, which --queue-prefix
+    changes.
 
     \b
     Examples:

@@ -35,14 +35,14 @@ def list_(
     cursor: CursorOption = None,
     options: ListOptions,
 ) -> None:
-    """Jobs, newest first.
+    """List jobs, newest first.
 
-    The next page starts at --cursor with the id of the last job, or with its CREATED_AT/ID, which works even if
-    that job is deleted meanwhile. A note says when there are more. A page after the last one is empty. Lists show
-    the first 500 characters of an error in every format; `job show` has all of it. --error looks at whole errors,
-    in any letter case. All formats but table are written while jobs are read, so that a long list takes little
-    memory. `job export` has payloads. --sort takes created_at, scheduled_at, started_at, completed_at, failed_at,
-    priority, attempts, queue or status; all jobs that match are looked at, so it takes longer and has no cursor.
+    The next page starts at --cursor with the id of the last job, or with its CREATED_AT/ID, which works even if that
+    job is deleted meanwhile. A note says when there are more. A page after the last one is empty. Lists show the first
+    500 characters of an error in every format; `job show` has all of it. --error looks at whole errors, in any letter
+    case. All formats but table are written while jobs are read, so that a long list takes little memory. `job export`
+    has payloads. --sort takes created_at, scheduled_at, started_at, completed_at, failed_at, priority, attempts, queue
+    or status; it reads all jobs that match, so it takes longer and has no cursor.
 
     \b
     Examples:
@@ -56,7 +56,7 @@ def list_(
     context: Context = ctx.obj
     chosen = filters.chosen(context.now())  # mistakes in options are found before the database is opened
     if options.sort is not None and cursor is not None:
-        raise UsageError("--cursor continues the list by creation: give it without --sort.")
+        raise UsageError("--cursor cannot be combined with --sort: it continues the list by creation.")
     more = None
 
     def read(database: Database, order: Order | None) -> Iterator[Job]:

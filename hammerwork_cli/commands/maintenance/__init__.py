@@ -4,13 +4,13 @@ from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "maintenance",
-    "Delete old jobs, and keep tables and indexes in good order.",
+    "Delete old jobs, and maintain tables and indexes.",
     "maintenance cleanup --dry-run",
     "maintenance health",
     verbs={
         "cleanup": LateVerb(
             "maintenance.cleanup:cleanup",
-            "Delete finished jobs for good, by the time since they ended.",
+            "Delete old finished jobs for good.",
             {"--confirm": "--yes"},
         ),
         "vacuum": LateVerb(
@@ -20,7 +20,7 @@ app = group(
         ),
         "analyze": LateVerb(
             "maintenance.tables:analyze",
-            "Refresh the statistics from which the database's planner chooses indexes.",
+            "Update the statistics from which the query planner chooses indexes.",
         ),
         "reindex": LateVerb(
             "maintenance.tables:reindex", "Rebuild indexes, invalid ones first.", {"--confirm": "--yes"}
@@ -34,7 +34,7 @@ app = group(
         "check": LateVerb("maintenance.doctor:check", "Find damaged jobs, and fix them with --fix."),
         "dead-jobs": LateVerb(
             "maintenance.doctor:dead_jobs",
-            "Give back jobs that have been Running for too long and whose worker is gone.",
+            "Rescue jobs that have been Running for too long and whose worker is gone.",
             {"--confirm": "--yes"},
         ),
     },

@@ -15,7 +15,7 @@ from hammerwork_cli.queries.job.selections import BATCH
 
 
 def _days(status: str, default: str) -> Any:
-    text = f"Keep {status} jobs for this many days. [default: {default}]"
+    text = f"Keep {status} jobs for DAYS days. [default: {default}]"
     return typer.Option(metavar="DAYS", min=0, max=MOST_DAYS, help=text)
 
 
@@ -32,11 +32,11 @@ def cleanup(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Delete finished jobs for good, by the time since they ended. Asks for confirmation.
+    """Delete old finished jobs for good. Asks for confirmation.
 
-    A tree goes as a whole, once all of its jobs have ended and are old enough. Recurring jobs stay, jobs that others
-    wait for, and jobs that their program keeps (retention_delete_at). Copies in the archive stay: `archive run` moves
-    jobs there instead.
+    Deletes whole trees once all of their jobs have ended and are old enough. Keeps recurring jobs, jobs that others
+    wait for, jobs with a retention_delete_at in the future, and copies in the archive. To archive jobs instead:
+    `archive run`.
 
     \b
     Examples:

@@ -29,14 +29,21 @@ check.__annotations__ = doctor.__annotations__
 def dead_jobs(
     ctx: typer.Context,
     stale_hours: Annotated[
-        float, typer.Option("--stale-hours", metavar="HOURS", min=0, max=1_000_000, help="Jobs Running for longer.")
+        float,
+        typer.Option(
+            "--stale-hours",
+            metavar="HOURS",
+            min=0,
+            max=1_000_000,
+            help="Rescue jobs that have been Running for longer than this.",
+        ),
     ] = 24,
     queue: QueueOption = None,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Give back jobs that have been Running for too long and whose worker is gone. Asks for confirmation.
+    """Rescue jobs that have been Running for too long and whose worker is gone. Asks for confirmation.
 
     The same as `spawn doctor --older-than 24h --fix`, which fixes other damage too. A job with attempts left becomes
     Pending; one without becomes Dead.

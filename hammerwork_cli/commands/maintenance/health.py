@@ -19,21 +19,21 @@ from hammerwork_cli.render.monitor import health as views
 def health(
     ctx: typer.Context,
     max_rows: Annotated[
-        str, typer.Option("--max-rows", metavar="N", help="Maximum number of rows in the table of jobs.")
+        str, typer.Option("--max-rows", metavar="N", help="Maximum number of rows in the jobs table.")
     ] = "1000000",
     max_dead_rows: Annotated[
-        str, typer.Option("--max-dead-rows", metavar="RATE", help="Largest share of dead rows of a table.")
+        str, typer.Option("--max-dead-rows", metavar="RATE", help="Maximum share of dead rows in a table.")
     ] = "20%",
     max_transaction: Annotated[
-        str, typer.Option("--max-transaction", metavar="DURATION", help="Longest age of an open transaction.")
+        str, typer.Option("--max-transaction", metavar="DURATION", help="Maximum age of an open transaction.")
     ] = "10m",
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Check tables and indexes: exit code 1 when a limit is exceeded. Each line below a check is the next command.
+    """Check tables and indexes: exit code 1 when a limit is exceeded.
 
-    'off' disables a limit. Checks: rows, dead_rows, invalid_indexes, open_transaction. No dead row is removed that an
-    open transaction might still see. Rows are the estimate of the server,
-    exact on SQLite. SQLite has no dead rows, and MySQL does not count them.
+    The line below a check is the command to run next. 'off' disables a limit. Checks: rows, dead_rows, invalid_indexes,
+    open_transaction. Vacuum cannot remove dead rows that an open transaction might still see. Numbers of rows are
+    estimates of the server; on SQLite they are exact. SQLite has no dead rows, and MySQL does not count them.
 
     \b
     Examples:

@@ -15,7 +15,7 @@ from hammerwork_cli.queries import maintenance
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render import maintenance as shown
 
-ForceOption = Annotated[bool, typer.Option("--force", help="On SQLite: also while workers are running.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="On SQLite: vacuum even while workers are running.")]
 
 
 def vacuum(
@@ -23,8 +23,9 @@ def vacuum(
 ) -> None:
     """Reclaim the space of deleted rows: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.
 
-    PostgreSQL does it beside readers and writers. MySQL copies each table, and SQLite the file: the disk needs room for
-    the copy, and on SQLite everybody waits. Both ask first. `maintenance cleanup` deletes jobs.
+    PostgreSQL works while others read and write. MySQL copies each table, and SQLite the whole file: the disk needs
+    room for the copy, and on SQLite everybody waits. On both, the command asks for confirmation. `maintenance cleanup`
+    deletes jobs.
 
     \b
     Examples:
@@ -39,7 +40,7 @@ def vacuum(
 
 
 def analyze(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Refresh the statistics from which the database's planner chooses indexes.
+    """Update the statistics from which the query planner chooses indexes.
 
     \b
     Examples:
@@ -52,8 +53,8 @@ def analyze(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
 def reindex(ctx: typer.Context, yes: YesOption = False, form: FormatOption = Format.TABLE) -> None:
     """Rebuild indexes, invalid ones first.
 
-    PostgreSQL builds each beside the old one while everybody reads and writes; what an interrupted run has left is
-    dropped. MySQL copies each table, and asks first.
+    PostgreSQL builds each index next to the old one while others read and write, and drops the leftovers of an
+    interrupted run. On MySQL, the command copies each table, and asks for confirmation.
 
     \b
     Examples:
@@ -69,7 +70,7 @@ def reindex(ctx: typer.Context, yes: YesOption = False, form: FormatOption = For
 def sizes(ctx: typer.Context, fields: FieldsOption = None, form: FormatOption = Format.TABLE) -> None:
     """List tables and indexes with their rows and bytes, the largest table first.
 
-    Rows are the estimate of the server, exact on SQLite.
+    Numbers of rows are estimates of the server; on SQLite they are exact.
 
     \b
     Examples:
@@ -97,7 +98,7 @@ def _refuse_workers(database: Database, *, force: bool) -> None:
     alive = [worker for worker in registry.listed(database, alive=True) if worker.is_alive]
     if alive:
         raise ConflictError(
-            f"The worker {alive[0].name[:60]} is running, and would have to wait.",
+            f"The worker {alive[0].name[:60]} is running and would have to wait.",
             hint="Stop it: hammerwork worker stop --all --wait. Or add --force.",
         )
 

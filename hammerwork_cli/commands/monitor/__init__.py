@@ -4,24 +4,24 @@ from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "monitor",
-    "See what is wrong, and what happens.",
+    "See what is wrong, and what is happening.",
     "monitor health",
     "monitor dashboard",
     "monitor metrics --format prometheus",
     "monitor logs --follow",
     verbs={
-        "health": LateVerb("monitor.health:health", "Say what is wrong now: exit code 1 when a check is critical."),
+        "health": LateVerb("monitor.health:health", "Show what is wrong now; exit code 1 when a check is critical."),
         "dashboard": LateVerb(
             "monitor.dashboard:dashboard",
-            "Show what happens now: rates, running operations, newest failures, workers.",
+            "Show what is happening now: rates, running operations, newest failures, workers.",
             {"-i": "--interval", "--refresh": "--interval", "-n": "--queue"},
         ),
         "metrics": LateVerb(
-            "monitor.metrics:metrics", "Show figures of queues, workers and spawning.", {"-n": "--queue"}
+            "monitor.metrics:metrics", "Show metrics of queues, workers and spawning.", {"-n": "--queue"}
         ),
         "logs": LateVerb(
             "monitor.logs:logs",
-            "Show job events, one line each: created, started, attempt failed, completed, failed, spawned children.",
+            "Show job events, one per line: created, started, attempt failed, completed, failed, spawned children.",
             {"-n": "--queue", "--tail": "--follow"},
         ),
     },

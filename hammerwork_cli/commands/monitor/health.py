@@ -28,23 +28,20 @@ def health(
     skip: Annotated[
         list[str] | None, typer.Option("--skip", metavar="CHECK", help="Leave these checks out: migrations.")
     ] = None,
-    worker: Annotated[
-        str | None, typer.Option("--worker", metavar="WORKER", help="Check one worker by its row, and nothing else.")
-    ] = None,
+    worker: Annotated[str | None, typer.Option("--worker", metavar="WORKER", help="Check only this worker.")] = None,
     *,
     limits: LimitOptions,
     max_overdue: Annotated[
-        str, typer.Option("--max-overdue", metavar="DURATION", help="Longest delay of a recurring job or a schedule.")
+        str, typer.Option("--max-overdue", metavar="DURATION", help="Maximum delay of a recurring job or a schedule.")
     ] = "10m",
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Say what is wrong now: exit code 1 when a check is critical. Each line below a check is the next command.
+    """Show what is wrong now; exit code 1 when a check is critical. The line below a check is the command to run next.
 
-    Limits hold for each queue that is not paused, and 'off' disables one. Checks: database, writes, migrations,
+    Limits apply to each queue that is not paused; 'off' disables a limit. Checks: database, writes, migrations,
     workers, lost_workers, unserved_queues, paused_queues, pending, pending_age, running_age, waiting_age,
-    abandoned_jobs, overdue_jobs, overdue_schedules, retrying, failed, failure_rate, retention.
-    A database that does not answer is critical.
-    --worker reads one row: exit code 1 when that worker is silent, lost or stopped.
+    lost_jobs, overdue_jobs, overdue_schedules, retrying, failed, failure_rate, retention. A database that does not
+    answer is critical. --worker checks only that worker: exit code 1 when it is silent, lost or stopped.
 
     \b
     Examples:
@@ -85,7 +82,7 @@ def _checks(only: list[str] | None, skip: list[str] | None) -> Sequence[CheckNam
     skipped = set(_named("--skip", skip))
     left = [check for check in (_named("--only", only) if only is not None else CheckName) if check not in skipped]
     if not left:
-        raise UsageError("No check is left.", hint=_names())
+        raise UsageError("--only and --skip leave no check.", hint=_names())
     return left
 
 
@@ -103,4 +100,4 @@ def _names() -> str:
 
 def _refuse_with_worker(only: list[str] | None, skip: list[str] | None) -> None:
     if only or skip:
-        raise UsageError("--worker makes one check: give it without --only and --skip.")
+        raise UsageError("--worker cannot be combined with --only or --skip.")

@@ -25,14 +25,15 @@ class LogFormat(StrEnum):
 def logs(
     ctx: typer.Context,
     lines: Annotated[
-        int, typer.Option("-l", "--lines", metavar="N", min=1, max=10_000, help="Events to start with, the newest.")
+        int,
+        typer.Option("-l", "--lines", metavar="N", min=1, max=10_000, help="Number of newest events to start with."),
     ] = 50,
     queue: QueueOption = None,
     job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only this job.")] = None,
     tree: Annotated[
         str | None, typer.Option("--tree", metavar="JOB", help="Only this job and everything below it.")
     ] = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until you press Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Follow new events until you press Ctrl-C.")] = False,
     interval: Annotated[
         str | None,
         typer.Option("--interval", metavar="SECONDS", help="With --follow: refresh interval. [default: 1]"),
@@ -41,12 +42,12 @@ def logs(
         LogFormat, typer.Option("--format", help="Output format: text, or one JSON object per line.")
     ] = LogFormat.TEXT,
 ) -> None:
-    """Show job events, one line each: created, started, attempt failed, completed, failed, spawned children.
+    """Show job events, one per line: created, started, attempt failed, completed, failed, spawned children.
 
-    They come from the rows of jobs and the history of attempts. Rust workers record no attempts: of a job that they
-    retried there is only the last one. Of a recurring job, there is the present occurrence. The output of handlers is
-    in the log of their worker, on its stderr. Of one queue, it looks at the newest 10,000 jobs of each kind; of a
-    tree, at 10,000 jobs.
+    Events come from the jobs and the history of their attempts. Rust workers record no attempts: a job that they
+    retried shows only its last one. A recurring job shows its present occurrence. The output of handlers is in the log
+    of their worker, on its stderr. --queue reads the newest 10,000 jobs of each kind of event; --tree reads at most
+    10,000 jobs.
 
     \b
     Examples:
@@ -56,9 +57,9 @@ def logs(
     """
     context: Context = ctx.obj
     if sum(value is not None for value in (queue, job, tree)) > 1:
-        raise UsageError("Give one of --queue, --job and --tree.")
+        raise UsageError("Give only one of --queue, --job and --tree.")
     if interval is not None and not follow:
-        raise UsageError("--interval is for --follow.", hint="Add --follow.")
+        raise UsageError("--interval needs --follow.", hint="Add --follow.")
     seconds = seconds_between(interval or "1")
     database = context.database()
     log = Log(
@@ -72,7 +73,7 @@ def logs(
         found = log.refresh()
         context.lines(_told(context, found, form))
         if not found:
-            context.note("Nothing has happened.")
+            context.note("No events.")
         return
     from hammerwork_cli.cli.live import Pace, follow_in_lines
 

@@ -29,14 +29,15 @@ def metrics(
     ] = "1h",
     queue: QueueOption = None,
     form: Annotated[
-        MetricsFormat, typer.Option("--format", help="Output format; prometheus is its text format.")
+        MetricsFormat,
+        typer.Option("--format", help="Output format; prometheus: the text format that Prometheus reads."),
     ] = MetricsFormat.TABLE,
 ) -> None:
-    """Show figures of queues, workers and spawning.
+    """Show metrics of queues, workers and spawning.
 
-    With --format prometheus, these are the families of the web server's /metrics, for the textfile collector of a
-    node exporter: write them beside the file and rename it, as in the example. --period is about jobs that ended and
-    about spawning; the other figures are of now.
+    --format prometheus prints the families of the web server's /metrics for the textfile collector of the node
+    exporter: write them to another file and rename it, as in the example. --period applies to ended jobs and to
+    spawning; the other metrics show the present.
 
     \b
     Examples:
@@ -47,7 +48,7 @@ def metrics(
     context: Context = ctx.obj
     window = duration_of(period)
     if window.total_seconds() < 1:
-        raise UsageError("--period is at least a second.", hint="Write 15m, 1h, 24h or 7d.")
+        raise UsageError("--period must be at least 1s.", hint="Write 15m, 1h, 24h or 7d.")
     now = context.now()
     before(now, window)
     for_prometheus = form is MetricsFormat.PROMETHEUS

@@ -10,16 +10,18 @@ app = group(
     "spawn why 178ebfc3",
     verbs={
         "list": LateVerb(
-            "spawn.operations:list_", "Parents that spawned, newest first, with a count of their children."
+            "spawn.operations:list_", "List parents that spawned, newest first, with a count of their children."
         ),
         "tree": LateVerb("spawn.tree:tree", "Draw the whole tree that a job belongs to, failures first."),
         "stats": LateVerb(
-            "spawn.stats:stats", "Figures of spawning: operations, children, success rate, depth, run times."
+            "spawn.stats:stats", "Show statistics of spawning: operations, children, success rate, depth, run times."
         ),
-        "lineage": LateVerb("spawn.tree:lineage", "Ancestors of a job, up to every root, and its descendants."),
+        "lineage": LateVerb(
+            "spawn.tree:lineage", "List the ancestors of a job, up to every root, and its descendants."
+        ),
         "pending": LateVerb(
             "spawn.stats:pending",
-            "Jobs that have yet to spawn, that completed without spawning, or that wait for others.",
+            "List jobs that have yet to spawn, that completed without spawning, or that wait for others.",
         ),
         "again": LateVerb(
             "spawn.again:again", "Ask a worker to spawn again for a completed job, and print the request's id."
@@ -44,7 +46,7 @@ app = group(
         ),
         "doctor": LateVerb("spawn.doctor:doctor", "Find damaged jobs, and fix them with --fix."),
         "monitor": LateVerb(
-            "spawn.monitor:monitor", "Show what happens now: rates, running operations, newest failures, workers."
+            "spawn.monitor:monitor", "Show what is happening now: rates, running operations, newest failures, workers."
         ),
     },
 )

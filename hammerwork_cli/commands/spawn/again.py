@@ -42,7 +42,7 @@ def again(
             "--inherit", metavar="WORDS", help="Inherited by children: priority,queue,retry,timeout,trace or none."
         ),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until a worker has done it.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until a worker has spawned.")] = False,
     timeout: Annotated[
         str | None,
         typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. [default: never]"),
@@ -67,7 +67,7 @@ def again(
 
     context: Context = ctx.obj
     if timeout and not wait:
-        raise UsageError("--timeout is for --wait.")
+        raise UsageError("--timeout needs --wait.")
     limit = duration_of(timeout).total_seconds() if timeout is not None else None
     given = {
         "spawn_config": json_value(read.text_from(spawn_config), "--spawn-config") if spawn_config else None,

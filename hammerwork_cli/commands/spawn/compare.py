@@ -13,8 +13,8 @@ from hammerwork_cli.render.tree.picture import Charset
 
 def compare(
     ctx: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="A", help="A job of the tree to measure by.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="A job of the tree to judge.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="A job of the first tree, the baseline.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="A job of the second tree.")],
     fail_above: Annotated[
         str | None,
         typer.Option("--fail-above", metavar="PERCENT", help="Exit with 1 if B took so much longer than A: 20%."),

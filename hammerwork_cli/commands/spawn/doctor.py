@@ -44,9 +44,9 @@ def doctor(
     """Find damaged jobs, and fix them with --fix.
 
     Exit code 0 when there is no damage left, else 1. Events that block no job are notes, which count only with
-    --strict: a job that ran early, one that never spawned, and records of jobs that another program has deleted,
-    which --fix removes. Archived jobs are skipped, and so are the jobs of running and silent workers
-    (`worker list`): when such a worker is lost, another one takes over.
+    --strict: a job that ran early, one that never spawned, and records of jobs that another program has deleted, which
+    --fix removes. Archived jobs are skipped, and so are the jobs of running and silent workers (`worker list`): when
+    such a worker is lost, another one rescues its jobs.
 
     \b
     Examples:
@@ -114,10 +114,10 @@ def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy:
         return
     notes = sum(finding.left > 0 for finding in found)
     if strict and notes:
-        context.note(f"Nothing is wrong, but --strict counts {plural(notes, 'note')} as well: exit code 1.")
+        context.note(f"No damage, but --strict counts {plural(notes, 'note')}: exit code 1.")
     else:
         beside = f"; {plural(notes, 'note')}" if notes else ""
-        context.note(f"All damage found is fixed{beside}." if remedy is None else f"No damage found{beside}.")
+        context.note(f"All damage is fixed{beside}." if remedy is None else f"No damage found{beside}.")
 
 
 def _note_running(context: Context, doctor: "Doctor") -> None:
@@ -131,7 +131,8 @@ def _note_running(context: Context, doctor: "Doctor") -> None:
             "say how long a job may run: --older-than 2h"
         )
     if returned:
+        belong, them = ("belongs", "it") if returned == 1 else ("belong", "them")
         context.note(
-            f"{plural(returned, 'job')} {'belongs' if returned == 1 else 'belong'} to silent workers: "
-            "another worker takes them back by itself, once it has run for a lease (hammerwork worker list)."
+            f"{plural(returned, 'job')} {belong} to silent workers: another worker rescues {them} once it has run for "
+            "a lease (hammerwork worker list)."
         )

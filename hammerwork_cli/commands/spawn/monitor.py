@@ -50,15 +50,15 @@ def monitor(
     ] = None,
     form: Annotated[
         MonitorFormat | None,
-        typer.Option("--format", help="Lines instead of a picture: text, or JSON as in a pipe."),
+        typer.Option("--format", help="Print lines instead of redrawing: text, or JSON as in a pipe."),
     ] = None,
 ) -> None:
-    """Show what happens now: rates, running operations, newest failures, workers.
+    """Show what is happening now: rates, running operations, newest failures, workers.
 
-    A row is a topmost operation with its whole tree; for a very large tree it counts the children only. A terminal
-    shows a picture that refreshes; q or Ctrl-C quits. A pipe gets one JSON object per change. Survives database
-    restarts. Exit code 0; with --until 0 when nothing is open, 1 when something failed or --count came first, 124
-    when --timeout passes, 130 when interrupted.
+    A row is a topmost operation with its whole tree; for a very large tree it counts the children only. A terminal is
+    redrawn at each refresh until you press q or Ctrl-C. A pipe gets one JSON object per change. Survives database
+    restarts. Exit code 0; with --until 0 when nothing is open, 1 when something failed or --count came first, 124 when
+    --timeout passes, 130 when interrupted.
 
     \b
     Examples:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import note_abandoned
+from hammerwork_cli.cli.lists import note_lost_jobs
 from hammerwork_cli.cli.options import (
     CursorOption,
     Format,
@@ -69,7 +69,7 @@ def list_(
     roots: Annotated[bool, typer.Option("--roots", help="Only parents that depend on no other job.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Parents that spawned, newest first, with a count of their children.
+    """List parents that spawned, newest first, with a count of their children.
 
     A parent that ended without children shows 0, and an error if it could not spawn. `spawn pending` lists parents
     that have yet to spawn. --status is the parent's own status. --failed also counts failures on the levels below,
@@ -136,6 +136,6 @@ def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: An
     )
     _note_following(context, found.cursor)
     if form == Format.TABLE:
-        note_abandoned(context)
+        note_lost_jobs(context)
     if found.more:
         context.note(f"There may be more: only the newest {failed_queries.MOST_FAILED:,} failed jobs are looked at.")

@@ -36,7 +36,7 @@ def rehearse(
     ] = None,
     levels: Annotated[int, typer.Option("--levels", metavar="N", min=1, max=32, help="Generations to spawn.")] = 1,
     most: Annotated[
-        int, typer.Option("--max", metavar="N", min=1, max=1_000_000, help="Children to read at most.")
+        int, typer.Option("--max", metavar="N", min=1, max=1_000_000, help="Maximum number of children to read.")
     ] = 10_000,
     app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,
@@ -44,9 +44,9 @@ def rehearse(
     """Run a job's spawn handler here and show what it would spawn; nothing is written to the database.
 
     Name a JOB, or describe one by --queue and --payload. The job's own handler does not run. validate_spawn and
-    spawn_jobs run in this process; jobs that they spawn or enqueue through their context are collected, and checked
-    as a worker would check them. Other effects of the handler are real: files, mails, other connections. Exit code 1
-    when the job could not spawn: the handler fails, or a limit would be passed.
+    spawn_jobs run in this process; jobs that they spawn or enqueue through their context are collected, and checked as
+    a worker would check them. Other effects of the handler are real: files, mails, other connections. Exit code 1 when
+    the job could not spawn: the handler fails, or a limit would be exceeded.
 
     \b
     Examples:
@@ -88,7 +88,7 @@ def rehearse(
             form,
             lambda: views.rehearsal_text(found, width=context.width, colour=context.colour),
         )
-    context.note("The handlers ran here: what they did outside of their context is real.")
+    context.note("The handlers ran here: their effects outside of their context are real.")
     if found.failures:
         raise ShownAnswerError(f"It would not spawn: {found.failures[0].message}")
 

@@ -36,7 +36,7 @@ def stats(
     detailed: Annotated[bool, typer.Option("--detailed", help="Also by queue, by handler, and the slowest.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Figures of spawning: operations, children, success rate, depth, run times.
+    """Show statistics of spawning: operations, children, success rate, depth, run times.
 
     \b
     Examples:
@@ -71,7 +71,7 @@ def pending(
     limit: LimitOption = 50,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Jobs that have yet to spawn, that completed without spawning, or that wait for others.
+    """List jobs that have yet to spawn, that completed without spawning, or that wait for others.
 
     A job with an open request of `spawn again` is listed until a worker has spawned for it.
 

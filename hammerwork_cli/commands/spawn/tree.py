@@ -123,7 +123,7 @@ def lineage(
     depth: Annotated[int, typer.Option("--depth", metavar="N", min=1, max=100_000, help="Levels up and down.")] = 10,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Ancestors of a job, up to every root, and its descendants.
+    """List the ancestors of a job, up to every root, and its descendants.
 
     \b
     Examples:

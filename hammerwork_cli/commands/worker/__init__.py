@@ -16,10 +16,12 @@ app = group(
         ),
         "list": LateVerb(
             "worker.control:list_",
-            "Workers on all machines that run or stopped recently, newest first.",
+            "List workers on all machines that are running or stopped recently, newest first.",
             {"-n": "--queue"},
         ),
-        "status": LateVerb("worker.control:status", "Show what workers do: memory, jobs done, rate, and running jobs."),
+        "status": LateVerb(
+            "worker.control:status", "Show what workers are doing: memory, completed jobs, rate, and running jobs."
+        ),
         "stop": LateVerb("worker.control:stop", "Stop workers: finish running jobs, give the rest back, exit."),
         "restart": LateVerb(
             "worker.control:restart",

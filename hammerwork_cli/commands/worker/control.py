@@ -28,7 +28,7 @@ from hammerwork_cli.render.worker import AskedWorker, WorkerStatus
 
 WorkersArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[WORKER]...", help="Names, or 4 or more hex digits of the beginning of ids."),
+    typer.Argument(metavar="[WORKER]...", help="Names, or at least the first 4 hex digits of ids."),
 ]
 START = "Start one with: hammerwork worker start --handlers my_app:app"
 STATUS = (
@@ -45,12 +45,12 @@ class ControlOptions:
 
     worker: WorkersArgument = None
     every: Annotated[bool, typer.Option("--all", help="All running workers; asks for confirmation.")] = False
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until they have done it.")] = False
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until they have stopped or restarted.")] = False
     timeout: Annotated[
         str | None,
         typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. [default: never]"),
     ] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the workers and ask none.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the workers and change nothing.")] = False
     yes: YesOption = False
     named: NamedOption = None
     form: FormatOption = Format.TABLE
@@ -63,11 +63,11 @@ class ControlOptions:
         """
         named = _named(database, self.worker, self.named)
         if self.every and named:
-            raise UsageError("Name workers, or say --all, not both.")
+            raise UsageError("Give names of workers or --all, not both.")
         if not self.every and not named:
             raise UsageError("No worker was named.", hint=registry.LIST_WORKERS)
         if self.timeout and not self.wait:
-            raise UsageError("--timeout is for --wait.")
+            raise UsageError("--timeout needs --wait.")
         return named or [worker for worker in registry.listed(database, alive=True) if worker.is_alive]
 
     def silent(self, database: Database) -> list[Worker]:
@@ -92,11 +92,11 @@ def list_(
     *,
     options: ListOptions,
 ) -> None:
-    """Workers on all machines that run or stopped recently, newest first.
+    """List workers on all machines that are running or stopped recently, newest first.
 
-    A worker is lost once another worker has taken over its jobs. Until then, one whose last heartbeat is older than
-    its lease is silent: nobody decides while the server takes no writes, or while no other worker runs. --all also
-    shows workers that have been silent for more than a day. Stopped workers are forgotten after 7 days.
+    A worker is lost once another worker has rescued its jobs. Until then, one whose last heartbeat is older than its
+    lease is silent: nobody decides while the server takes no writes, or while no other worker runs. --all also shows
+    workers that have been silent for more than a day. Stopped workers are forgotten after 7 days.
 
     \b
     Examples:
@@ -129,7 +129,9 @@ def list_(
 def status(
     ctx: typer.Context, worker: WorkersArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
-    """Show what workers do: memory, jobs done, rate, and running jobs. Without WORKER: all that are running.
+    """Show what workers are doing: memory, completed jobs, rate, and running jobs.
+
+    Without WORKER: all that are running.
 
     Memory covers the worker's process and, with --isolation process, those of its handlers; on Linux only.
 

@@ -67,7 +67,7 @@ def start(
             metavar="N",
             min=1,
             max=100,
-            help="Connections that write results. [default: connection_pool_size]",
+            help="Maximum database connections for results. [default: connection_pool_size]",
         ),
     ] = None,
     poll_interval: Annotated[
@@ -102,15 +102,15 @@ def start(
     ] = None,
     upkeep: Annotated[
         bool | None,
-        typer.Option("--upkeep/--no-upkeep", help="Make the jobs of schedules. [default: upkeep, without --drain]"),
+        typer.Option("--upkeep/--no-upkeep", help="Enqueue the jobs of schedules. [default: upkeep, without --drain]"),
     ] = None,
     upkeep_only: Annotated[
-        bool, typer.Option("--upkeep-only", help="Make the jobs of schedules, and run none.")
+        bool, typer.Option("--upkeep-only", help="Enqueue the jobs of schedules, and run no jobs.")
     ] = False,
     retention: Annotated[
         bool | None,
         typer.Option(
-            "--retention/--no-retention", help="Carry out policies of retention. [default: retention, without --drain]"
+            "--retention/--no-retention", help="Apply retention policies. [default: retention, without --drain]"
         ),
     ] = None,
     name: Annotated[
@@ -229,7 +229,7 @@ def _seconds(option: str, text: str | None) -> float | None:
         return None
     seconds = duration_of(text).total_seconds()
     if seconds <= 0:
-        raise UsageError(f"{option} is more than 0 seconds.", hint="Write 0.5, 1s or 2m.")
+        raise UsageError(f"{option} must be more than 0 seconds.", hint="Write 0.5, 1s or 2m.")
     return seconds
 
 

@@ -9,7 +9,7 @@ from hammerwork_cli.models.cron import original, unix
 from hammerwork_cli.models.input.reading import duration_of
 
 EVERY = "@every "
-UNIX, ORIGINAL, INTERVAL = "unix", "original", "every"
+UNIX, RUST, INTERVAL = "unix", "rust", "every"
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(days=3660)
 LONGEST_TEXT = 250
 
@@ -19,7 +19,7 @@ class Expression(NamedTuple):
 
     Attributes:
         text: as it is stored.
-        syntax: ``unix`` (five fields), ``original`` (six or seven, seconds first) or ``every`` (an interval).
+        syntax: ``unix`` (five fields), ``rust`` (six or seven, seconds first) or ``every`` (an interval).
         timezone: an IANA name.
     """
 
@@ -41,24 +41,25 @@ class Expression(NamedTuple):
         found, zone = " ".join(text.split()), timezone or "UTC"
         original.zone_of(zone)
         if len(found) > LONGEST_TEXT:
-            raise UsageError(f"A schedule has at most {LONGEST_TEXT} characters.")
+            raise UsageError(f"A cron expression has at most {LONGEST_TEXT} characters.")
         if found.lower().startswith(EVERY):
             length = _interval(found[len(EVERY) :])
             return cls(f"{EVERY}{round(length.total_seconds())}s", INTERVAL, zone)
         if found.lower() == "@reboot":
             raise UsageError(
-                "@reboot is no time: workers start at any time.", hint="Enqueue the job where the application starts."
+                "@reboot is not a time: workers may start at any time.",
+                hint="Enqueue the job where the application starts.",
             )
         if found.startswith("@") and found.lower() not in unix.SHORTHANDS:
             words = ", ".join(unix.SHORTHANDS)
-            raise UsageError(f"{found!r:.60} is not a schedule.", hint=f"Write {words} or @every 45m.")
+            raise UsageError(f"{found!r:.60} is not a cron expression.", hint=f"Write {words} or @every 45m.")
         fields = len(found.split())
         if fields in {6, 7}:
             original.parse(found)
-            return cls(found, ORIGINAL, zone)
+            return cls(found, RUST, zone)
         if fields != 5 and not found.startswith("@"):
             raise UsageError(
-                f"The schedule {found!r:.120} has {fields} fields, not 5.",
+                f"The cron expression {found!r:.120} has {fields} fields, not 5.",
                 hint='Give minute, hour, day of the month, month and day of the week: "30 2 * * Mon-Fri".',
             )
         unix.parse(found)
@@ -92,5 +93,5 @@ class Expression(NamedTuple):
 def _interval(text: str) -> timedelta:
     length = duration_of(text)
     if not SHORTEST <= length <= LONGEST or length.microseconds:
-        raise UsageError(f"An interval is 1 second to {LONGEST.days:,} days, in whole seconds, not {text[:40]!r}.")
+        raise UsageError(f"An interval must be 1 second to {LONGEST.days:,} days, in whole seconds, not {text[:40]!r}.")
     return length

@@ -115,7 +115,7 @@ def _schedule(text: str) -> Schedule:
     parts = re.findall(rf"[^{_SPACE}]+", _SHORTHANDS.get(stripped, _WITHIN.sub("", stripped)))
     if not 6 <= len(parts) <= 7:
         raise UsageError(
-            f"The schedule {text!r:.120} has {len(parts)} fields, not 6 or 7.",
+            f"The cron expression {text!r:.120} has {len(parts)} fields, not 6 or 7.",
             hint="Give second, minute, hour, day of the month, month, day of the week (1 is Sunday) and maybe a year.",
         )
     parts += ["*"] * (7 - len(parts))
@@ -129,7 +129,7 @@ def _values(text: str, field: _Field, schedule: str) -> tuple[int, ...]:
         values = _part(found, field) if found else None
         if not values:
             raise UsageError(
-                f"In the schedule {schedule!r:.120}, {part!r:.60} is not a {field.name}.",
+                f"In the cron expression {schedule!r:.120}, {part!r:.60} is not a {field.name}.",
                 hint=f"Give a number from {field.low} to {field.high}, *, 5-10, 5-10/2, or several with commas.",
             )
         allowed.update(values)

@@ -2,7 +2,7 @@
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.cron import unix
-from hammerwork_cli.models.cron.expressions import INTERVAL, ORIGINAL, Expression
+from hammerwork_cli.models.cron.expressions import INTERVAL, RUST, Expression
 
 _WORDS = {"@annually": "@yearly", "@midnight": "@daily"}
 _INSTEAD = "Leave out --in-place, or give six fields, seconds first."
@@ -15,10 +15,10 @@ def to_original(expression: Expression) -> str:
         UsageError: six fields cannot say it.
     """
     text = expression.text
-    if expression.syntax == ORIGINAL:
+    if expression.syntax == RUST:
         return text
     if expression.syntax == INTERVAL:
-        raise UsageError("A recurring job has a schedule and no interval.", hint=_INSTEAD)
+        raise UsageError("A recurring job takes a cron expression, not an interval.", hint=_INSTEAD)
     if text.startswith("@"):
         return _WORDS.get(text.lower(), text.lower())
     parsed = unix.parse(text)

@@ -83,7 +83,7 @@ def parse(text: str) -> UnixSchedule:
     """
     parts = SHORTHANDS.get(text.strip().lower(), text).split()
     if len(parts) != len(_FIELDS):
-        raise UsageError(f"The schedule {text!r:.120} has {len(parts)} fields, not 5.")
+        raise UsageError(f"The cron expression {text!r:.120} has {len(parts)} fields, not 5.")
     minutes, hours, days, months, weekdays = (
         _values(part, field, text) for part, field in zip(parts, _FIELDS, strict=True)
     )
@@ -105,7 +105,8 @@ def _values(text: str, field: _Field, schedule: str) -> set[int]:
         values = _part(found, field) if found else None
         if not values:
             raise UsageError(
-                f"In the schedule {schedule!r:.120}, {part!r:.60} is not a {field.name}.", hint=_hint(part, field)
+                f"In the cron expression {schedule!r:.120}, {part!r:.60} is not a {field.name}.",
+                hint=_hint(part, field),
             )
         allowed.update(values)
     return allowed

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 from hammerwork_cli.models.cron import original, unix
-from hammerwork_cli.models.cron.expressions import EVERY, INTERVAL, ORIGINAL, Expression
+from hammerwork_cli.models.cron.expressions import EVERY, INTERVAL, RUST, Expression
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _MONTHS = (
@@ -16,10 +16,10 @@ _NAMED = 4
 
 
 def words_of(expression: Expression) -> str:
-    """A schedule in words: ``at 02:30 on Monday to Friday``."""
+    """A schedule in words: ``at 02:30 from Monday to Friday``."""
     if expression.syntax == INTERVAL:
         return f"every {_length(int(expression.text[len(EVERY) : -1]))}"
-    if expression.syntax == ORIGINAL:
+    if expression.syntax == RUST:
         read, _ = original.parse(expression.text)
         seconds = "" if read.seconds == (0,) else f", at second {_list(map(str, read.seconds), 60)}"
         weekdays = [day - 1 for day in read.weekdays]
@@ -35,11 +35,11 @@ def words_of(expression: Expression) -> str:
 def notes_on(expression: Expression) -> list[str]:
     """Sentences about what a schedule means and its author may not."""
     notes = []
-    if expression.syntax == ORIGINAL:
+    if expression.syntax == RUST:
         weekday = ([*expression.text.split(), ""] * 6)[5] if expression.text[:1] != "@" else ""
         if any(character.isdigit() for character in weekday.partition("/")[0]):
             read, _ = original.parse(expression.text)
-            meant = _week_days([day - 1 for day in read.weekdays]).removeprefix(" on ") or "every day"
+            meant = "every day" if len(read.weekdays) == 7 else _names([day - 1 for day in read.weekdays])
             notes.append(
                 f"With six or seven fields, 1 is Sunday: {weekday} is {meant}. Names, such as Mon-Fri, are clear."
             )
@@ -49,7 +49,8 @@ def notes_on(expression: Expression) -> list[str]:
             notes.append("A day of the month or a day of the week is enough: with both given, either one is due.")
         if parsed.is_fixed and expression.timezone != "UTC":
             notes.append(
-                "A time that the clock skips in spring is due at the end of the gap; one that it shows twice, once."
+                "A time that the clock skips in spring is due at the end of the gap. A time that it shows twice is due "
+                "once."
             )
     return notes
 
@@ -85,11 +86,19 @@ def _step(values: Sequence[int], size: int) -> int | None:
 
 
 def _month_days(days: Sequence[int]) -> str:
-    return "" if len(days) == 31 else f" on day {_spans(days, str)} of the month"
+    return "" if len(days) == 31 else f" on {'day' if len(days) == 1 else 'days'} {_spans(days, str)} of the month"
 
 
 def _week_days(days: Sequence[int]) -> str:
-    return "" if len(days) == 7 else f" on {_spans(days, lambda day: _DAYS[day])}"
+    return "" if len(days) == 7 else f" {'from' if _is_range(days) else 'on'} {_names(days)}"
+
+
+def _names(days: Sequence[int]) -> str:
+    return _spans(days, lambda day: _DAYS[day])
+
+
+def _is_range(values: Sequence[int]) -> bool:
+    return len(values) > 2 and values[-1] - values[0] == len(values) - 1
 
 
 def _both(joint: str, one: str, other: str) -> str:
@@ -97,7 +106,8 @@ def _both(joint: str, one: str, other: str) -> str:
 
 
 def _months(months: Sequence[int]) -> str:
-    return "" if len(months) == 12 else f" in {_spans(months, lambda month: _MONTHS[month - 1])}"
+    names = _spans(months, lambda month: _MONTHS[month - 1])
+    return "" if len(months) == 12 else f" {'from' if _is_range(months) else 'in'} {names}"
 
 
 def _spans(values: Sequence[int], name: Callable[[int], str]) -> str:

@@ -43,7 +43,7 @@ def text(given: object, name: str) -> str:
         UsageError: it is not such text.
     """
     if not isinstance(given, str):
-        raise UsageError(f"{name} is text, not {_a(given)}.")
+        raise UsageError(f"{name} must be text, not {_a(given)}.")
     if given.isascii() and "\x00" not in given:
         return given
     try:
@@ -88,7 +88,7 @@ def whole_number(given: object, name: str, least: int, most: int) -> int:
         UsageError: it is not a whole number, or out of range.
     """
     if not isinstance(given, int) or isinstance(given, bool) or not least <= given <= most:
-        raise UsageError(f"{name} is a whole number from {least} to {most:,}, not {_said(given)}.")
+        raise UsageError(f"{name} must be a whole number from {least} to {most:,}, not {_said(given)}.")
     return given
 
 
@@ -99,9 +99,9 @@ def duration(given: object, name: str, most: timedelta = LONGEST) -> timedelta:
         UsageError: it is not a timedelta, or is negative or too long.
     """
     if not isinstance(given, timedelta) or given < timedelta(0):
-        raise UsageError(f"{name} is a timedelta that is not negative, not {_said(given)}.")
+        raise UsageError(f"{name} must be a timedelta that is not negative, not {_said(given)}.")
     if given > most:
-        raise UsageError(f"{name} is at most {most.days:,} days, not {given.days:,}.")
+        raise UsageError(f"{name} must be at most {most.days:,} days, not {given.days:,}.")
     return given
 
 
@@ -113,7 +113,7 @@ def instant(given: object, name: str) -> datetime:
     """
     found = timestamp(given) if isinstance(given, datetime) else None
     if found is None:
-        raise UsageError(f"{name} is a datetime, not {_said(given)}.")
+        raise UsageError(f"{name} must be a datetime, not {_said(given)}.")
     return found
 
 

@@ -129,7 +129,7 @@ def _texts(given: Any, name: str) -> list[str]:
     """Words with commas between them, or a list of words."""
     words = given.split(",") if isinstance(given, str) else given
     if not isinstance(words, (list, tuple)):
-        raise UsageError(f"{name} is text or a list of texts, not {given!r:.60}.")
+        raise UsageError(f"{name} must be text or a list of texts, not {given!r:.60}.")
     return [fields.text(word, name) for word in words]
 
 
@@ -137,7 +137,7 @@ def _duration_text(given: Any, name: str) -> str:
     if isinstance(given, (int, float)) and not isinstance(given, bool) and given >= 0:
         return f"{given:.3f}".rstrip("0").rstrip(".") if isinstance(given, float) else str(given)
     if not isinstance(given, str):
-        raise UsageError(f'{name} is a duration such as 90 (seconds) or "15m", not {given!r:.60}.')
+        raise UsageError(f'{name} must be a duration such as 90 (seconds) or "15m", not {given!r:.60}.')
     return given
 
 

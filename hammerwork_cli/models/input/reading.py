@@ -64,7 +64,7 @@ def timeout_of(text: str) -> timedelta:
     """
     length = duration_of(text)
     if length.microseconds or not 1 <= length.total_seconds() <= LARGEST_INTEGER:
-        raise UsageError(f"A timeout is 1 to {LARGEST_INTEGER:,} whole seconds, not {text[:40]!r}.")
+        raise UsageError(f"A timeout must be 1 to {LARGEST_INTEGER:,} whole seconds, not {text[:40]!r}.")
     return length
 
 

@@ -108,7 +108,9 @@ def _expression(options: Mapping[str, Any], base: NewSchedule | None) -> Express
     elif "every" in options:
         text = f"{EVERY}{options['every']}"
     if text is None:
-        raise UsageError("No schedule was given.", hint='Add --schedule "30 2 * * *" or --every 45m.')
+        raise UsageError(
+            "No cron expression or interval was given.", hint='Add --schedule "30 2 * * *" or --every 45m.'
+        )
     zone = options.get("timezone", None if base is None else base.expression.timezone)
     return Expression.of(text, None if zone is None else fields.text(zone, "timezone"))
 
@@ -144,7 +146,7 @@ def _at(given: Any, name: str) -> datetime | None:
 
 def _flag(given: Any, name: str) -> bool:
     if not isinstance(given, bool):
-        raise UsageError(f"{name} is true or false, not {given!r:.60}.")
+        raise UsageError(f"{name} must be true or false, not {given!r:.60}.")
     return given
 
 

@@ -22,7 +22,7 @@ class CheckName(StrEnum):
     PENDING_AGE = "pending_age"
     RUNNING_AGE = "running_age"
     WAITING_AGE = "waiting_age"
-    ABANDONED_JOBS = "abandoned_jobs"
+    LOST_JOBS = "lost_jobs"
     OVERDUE_JOBS = "overdue_jobs"
     OVERDUE_SCHEDULES = "overdue_schedules"
     RETRYING = "retrying"
@@ -122,16 +122,16 @@ class RunningJobs:
     Attributes:
         since: the start of the first.
         last_by_rust: the start of the last that a Rust worker runs.
-        abandoned: those that a worker of hammerwork-cli claimed that is not alive any more.
-        abandoned_since: the start of the first of these.
+        lost: those whose worker of hammerwork-cli is no longer running.
+        lost_since: the start of the first of these.
     """
 
     queue: str
     jobs: int
     since: datetime | None
     last_by_rust: datetime | None
-    abandoned: int
-    abandoned_since: datetime | None
+    lost: int
+    lost_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

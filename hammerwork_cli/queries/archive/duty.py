@@ -1,4 +1,4 @@
-"""Carries out policies of retention, in small transactions, until the time is over."""
+"""Applies retention policies in small transactions until its time is up."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ def require(database: Database) -> None:
         MissingTablesError: migration 023 is not applied.
     """
     if not {"archive", "retention"} <= database.tags or "unarchivable" in database.tags:
-        raise MissingTablesError("The archive of this database lacks columns (023).", hint=MIGRATE)
+        raise MissingTablesError("The archive of this database lacks the columns of migration 023.", hint=MIGRATE)
 
 
 class Archive(Purge):

@@ -40,7 +40,7 @@ def put(database: Database, wanted: Policy, *, by: str, now: datetime) -> None:
         MissingTablesError: the database has no table of policies.
     """
     if "retention" not in database.tags:
-        raise MissingTablesError("This database has no table of policies (023).", hint=MIGRATE)
+        raise MissingTablesError("This database has no table of policies yet (migration 023).", hint=MIGRATE)
     ages = wanted.ages
     values = {
         "queue": wanted.queue,

@@ -1,4 +1,4 @@
-"""What becomes of a record on its way into another database: new ids, another queue, another chance to run."""
+"""Changes a record on its way into another database: new ids, another queue, another chance to run."""
 
 import json
 import re

@@ -167,7 +167,7 @@ class Reader:
         self.sha256: str | None = None
         self.header = next(self._lines())[1]
         if self.header.get("format") != FORMAT:
-            raise DamagedFileError("This is not a file of hammerwork job export or backup create.")
+            raise DamagedFileError("This file was not written by hammerwork job export --tree or backup create.")
         if self.header.get("version") != VERSION:
             raise DamagedFileError(
                 f"This file has version {self.header.get('version')!r:.20}; this program reads version {VERSION}.",
@@ -197,13 +197,13 @@ class Reader:
                 raise DamagedFileError(f"Line {number} is not a record.")
             counts[word] = counts.get(word, 0) + 1
             yield Line(number, word, value[word], len(raw))
-        raise DamagedFileError("The file is cut: its last line is missing.", hint="Export it again.")
+        raise DamagedFileError("The file is truncated: its last line is missing.", hint="Export it again.")
 
     def _check_end(self, trailer: Record, counts: dict[str, int], digest: str, after: object) -> None:
         if after is not None:
-            raise DamagedFileError("The file goes on after its last line.")
+            raise DamagedFileError("The file continues after its last line.")
         if trailer.get("counts") != counts or trailer.get("sha256") != digest:
-            raise DamagedFileError("The file was changed or is damaged: its checksum does not fit.")
+            raise DamagedFileError("The file was changed or is damaged: its checksum does not match.")
 
     def _lines(self) -> Iterator[tuple[bytes, Record]]:
         self._file.seek(0)
@@ -217,7 +217,9 @@ class Reader:
             try:
                 line = stream.readline(longest + 1)
             except (OSError, EOFError, zlib.error) as error:
-                raise DamagedFileError(f"Line {number} cannot be unpacked: the file is cut or damaged.") from error
+                raise DamagedFileError(
+                    f"Line {number} cannot be decompressed: the file is truncated or damaged."
+                ) from error
             if not line and number > 1:
                 return
             if len(line) > longest:
@@ -229,7 +231,9 @@ def _object(line: bytes, number: int) -> Record:
     try:
         value = _DECODER.decode(line.decode())
     except (ValueError, RecursionError) as error:
-        raise DamagedFileError(f"Line {number} is not JSON: the file is cut, damaged or something else.") from error
+        raise DamagedFileError(
+            f"Line {number} is not JSON: the file is truncated, damaged, or not a backup."
+        ) from error
     if not isinstance(value, dict):
         raise DamagedFileError(f"Line {number} is not a JSON object.")
     return value

@@ -1,4 +1,4 @@
-"""What people do with schedules: switch them, and make a job out of turn."""
+"""Changes that people ask for: enable and disable schedules, and enqueue a job at once."""
 
 import json
 from dataclasses import replace
@@ -40,13 +40,13 @@ def trigger(
         payload: an object whose keys replace those of the schedule's payload.
 
     Raises:
-        UsageError: a payload is no object, or given for a recurring job.
+        UsageError: a payload is not an object, or is given for a recurring job.
         ConflictError: the recurring job runs now, or is disabled.
         RefusedValueError: the database cannot store the job.
     """
     if schedule.is_in_place:
         if at is not None or payload is not None:
-            raise UsageError("A recurring job can only be triggered as it is, and now.")
+            raise UsageError("A recurring job takes neither --payload nor --at.")
         recurring.trigger(database, schedule, now)
         return schedule.id
     merged = _merged(schedule.payload, payload)
@@ -65,7 +65,7 @@ def convert(database: Database, job: Schedule, name: str, author: Author, now: d
 
     Raises:
         ConflictError: the name is taken, the job has been converted, runs now, or has changed meanwhile.
-        UsageError: it is no recurring job, or its schedule cannot be read.
+        UsageError: it is not a recurring job, or its schedule cannot be read.
     """
     if not job.is_in_place:
         raise UsageError(f"{job.name!r:.80} is a schedule already.")
@@ -90,5 +90,5 @@ def _merged(text: str, keys: Any) -> str:
         return text
     payload = json.loads(text)
     if not isinstance(payload, dict) or not isinstance(keys, dict):
-        raise UsageError("Only keys of an object can be replaced in an object.")
+        raise UsageError("--payload can replace keys only if it and the payload of the schedule are objects.")
     return json.dumps({**payload, **keys}, ensure_ascii=False)

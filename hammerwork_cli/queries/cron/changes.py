@@ -16,7 +16,7 @@ from hammerwork_cli.queries.job import limits
 
 MOST_PASSED = 500
 """Due times that a change records as missed."""
-CHANGED = "the schedule was changed or disabled before a worker was there"
+CHANGED = "the schedule was changed or disabled before a worker ran"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Author:
 
 
 def check(database: Database, new: NewSchedule, now: datetime) -> None:
-    """Checks what is said of a schedule.
+    """Checks the values of a schedule.
 
     Raises:
         UsageError: values contradict each other.
@@ -40,7 +40,7 @@ def check(database: Database, new: NewSchedule, now: datetime) -> None:
     limits.check(database, NewJob.of(new.queue, new.payload, now))
     if new.catch_up is CatchUp.ALL and new.overlap is not Overlap.ALLOW:
         raise UsageError(
-            "With --catch-up all, several jobs are open at once, which this --overlap forbids.",
+            "--catch-up all opens several jobs at once, which this --overlap forbids.",
             hint="Add --overlap allow.",
         )
     if new.ends_at is not None and new.ends_at <= max(new.starts_at or now, now):
@@ -68,7 +68,7 @@ def preview(new: NewSchedule, now: datetime) -> Schedule:
     )
     schedule.next_run_at = schedule.next_after(now)
     if schedule.next_run_at is None:
-        raise UsageError(f"The schedule {new.expression.text!r:.120} is never due.")
+        raise UsageError(f"The cron expression {new.expression.text!r:.120} is never due.")
     return schedule
 
 
@@ -183,7 +183,7 @@ def change(
 
 
 def switch(database: Database, schedule: Schedule, author: Author, now: datetime, *, enabled: bool) -> Schedule:
-    """Enables or disables a schedule. What falls due in between is not caught up.
+    """Enables or disables a schedule. Due times in between are not caught up.
 
     Raises:
         ConflictError: somebody else has changed it meanwhile.
@@ -217,7 +217,7 @@ def _next(database: Database, changed: Schedule, now: datetime) -> datetime:
     last = timestamp(database.value("cron.schedules.last_due", id=changed.id))
     due = changed.next_after(max(now, last or now))
     if due is None:
-        raise UsageError(f"The schedule {changed.text!r:.120} is never due.")
+        raise UsageError(f"The cron expression {changed.text!r:.120} is never due.")
     return due
 
 
@@ -226,7 +226,7 @@ def _after(
 ) -> Schedule:
     """Completes a change in its transaction, which has locked the row."""
     if not done:
-        raise ConflictError(f"The schedule {before.name!r:.80} was changed meanwhile.", hint="Try again.")
+        raise ConflictError(f"The cron expression {before.name!r:.80} was changed meanwhile.", hint="Try again.")
     found = _passed(before, now) if missed and before.enabled else []
     if found:
         known = database.rows("cron.schedules.known_runs", id=before.id, first=found[0], last=found[-1])

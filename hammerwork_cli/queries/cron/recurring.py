@@ -1,4 +1,4 @@
-"""Recurring jobs, which hammerwork (Rust) knows too: one row that comes back after each run.
+"""Recurring jobs, which hammerwork (Rust) knows too: one row that comes back after each occurrence.
 
 hammerwork (Rust) disables such a job by ``recurring = FALSE`` alone, after which it runs once more and ends; and a job
 that runs meanwhile stays Running for ever. Here a disabled job is parked: it is due in 2038, the last whole year of
@@ -88,7 +88,7 @@ def create(database: Database, new: NewSchedule, now: datetime) -> Schedule:
             hint="Leave out --overlap, --catch-up, --grace and --jitter.",
         )
     if new.starts_at or new.ends_at or new.description or not new.enabled:
-        raise UsageError("A recurring job has no start, end or description, and is enabled.")
+        raise UsageError("A recurring job takes no start, end or description, and cannot be created disabled.")
     text = to_original(new.expression)
     job = NewJob.of(
         new.queue,
@@ -129,7 +129,7 @@ def change(
 
     Args:
         database: an open connection.
-        job: as it was read; another state of the row is left alone.
+        job: as it was read; a row in another state stays unchanged.
         new: what is wanted.
         old: what was said of it.
         now: the server's time.
@@ -141,15 +141,15 @@ def change(
     """
     if replace(new, expression=old.expression, priority=old.priority) != old:
         raise UsageError(
-            "Of a recurring job, only the schedule, the time zone and the priority can be changed.",
-            hint="Turn it into a schedule: hammerwork cron convert JOB --name NAME",
+            "Only the cron expression, the time zone and the priority of a recurring job can be changed.",
+            hint="To turn it into a schedule: hammerwork cron convert JOB --name NAME",
         )
     _check_waits(job)
     moves = new.expression != old.expression
     text = to_original(new.expression) if moves else job.text
     due = next_run(text, new.expression.timezone, now)
     if due is None:
-        raise UsageError(f"The schedule {text!r:.120} is never due.")
+        raise UsageError(f"The cron expression {text!r:.120} is never due.")
     starts = due if job.enabled and moves else None
     wanted = replace(
         job,
@@ -205,15 +205,15 @@ def unpark_enabled(database: Database, now: datetime) -> int:
 def _next(job: Schedule, now: datetime) -> datetime:
     due = next_run(job.text, job.timezone, now)
     if due is None:
-        raise UsageError(f"The schedule {job.text!r:.120} is never due again.")
+        raise UsageError(f"The cron expression {job.text!r:.120} is never due again.")
     return due
 
 
 def _check_waits(job: Schedule) -> None:
     if job.state == JobStatus.RUNNING:
         raise ConflictError(
-            f"The recurring job {job.id} runs now, and its worker would write over the change.",
-            hint="Try again when it has ended.",
+            f"The recurring job {job.id} is Running, and its worker would overwrite the change.",
+            hint="Try again after it has ended.",
         )
     if job.state != JobStatus.PENDING:
         raise ConflictError(f"The recurring job {job.id} is {job.state}.", hint=f"See: hammerwork job show {job.id}")

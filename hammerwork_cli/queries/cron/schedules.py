@@ -103,7 +103,9 @@ def find(database: Database, text: str) -> Schedule:
         raise NotFoundError(f"There is no schedule {text[:60]!r}.{_near(database, text)}", hint=LIST)
     if len(found) > 1:
         names = ", ".join(f"{one.name!r} {one.id}" for one in found[:MOST_CANDIDATES])
-        raise AmbiguousIdError(f"Several schedules are meant by {text[:60]!r}: {names}.", hint="Give more of the id.")
+        raise AmbiguousIdError(
+            f"Several schedules have an id that starts with {text[:60]!r}: {names}.", hint="Give more digits."
+        )
     return found[0]
 
 
@@ -197,8 +199,8 @@ def forget_runs(database: Database, schedule: Schedule, before: datetime) -> Non
     database.run("cron.schedules.forget_runs", id=schedule.id, before=min(before, kept or before))
 
 
-def somebody_keeps(database: Database, now: datetime) -> bool:
-    """Whether a worker makes jobs of schedules now."""
+def has_upkeep(database: Database, now: datetime) -> bool:
+    """Whether a worker enqueues the jobs of schedules now."""
     if "upkeep" not in database.tags:
         return False
     until = duties.times(database).get(DUTY)

@@ -26,7 +26,7 @@ MOST_CAUGHT_UP = 100
 """Due times that ``--catch-up all`` makes up for, the newest ones."""
 LOOKED_AT = 20
 """Jobs of earlier runs that a run must not overlap."""
-TAKEN_OVER = "no worker was there, and a later run takes its place"
+TAKEN_OVER = "no worker was running, and a later run replaced it"
 
 
 class Due(NamedTuple):
@@ -50,7 +50,7 @@ def upcoming(database: Database, until: datetime, limit: int) -> list[Schedule]:
 
 
 def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
-    """Makes what a due schedule is to make.
+    """Enqueues the jobs of a due schedule, and records its runs.
 
     Returns:
         What it did; ``None`` if another worker was faster, or the schedule was changed or is not due.
@@ -104,7 +104,7 @@ def _due_times(schedule: Schedule, first: datetime, now: datetime) -> tuple[list
             decided.append(Due(at, Outcome.MISSED, TAKEN_OVER))
         elif catch_up is CatchUp.NONE and now - at > grace:
             late = int((now - at).total_seconds())
-            decided.append(Due(at, Outcome.MISSED, f"no worker was there until {late:,} s later"))
+            decided.append(Due(at, Outcome.MISSED, f"no worker was running until {late:,} s later"))
         else:
             decided.append(Due(at, Outcome.ENQUEUED))
     return decided, (found[CHUNK] if len(found) > CHUNK else due)

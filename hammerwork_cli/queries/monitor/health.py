@@ -86,10 +86,10 @@ def _made(reading: "_Reading", only: Collection[str]) -> Iterator[Check]:
             yield check(reading)
 
 
-def has_abandoned(database: Database, *, now: datetime, limit: timedelta = WINDOW) -> bool:
+def has_lost_jobs(database: Database, *, now: datetime, limit: timedelta = WINDOW) -> bool:
     """Whether jobs have been running for longer than ``limit`` although no worker is known to run them."""
     running = _Reading(database, MonitorLimits(HealthLimits()), now).running
-    starts = (start for jobs in running for start in (jobs.abandoned_since, jobs.last_by_rust))
+    starts = (start for jobs in running for start in (jobs.lost_since, jobs.last_by_rust))
     return any(start is not None and now - start > limit for start in starts)
 
 
@@ -310,18 +310,18 @@ def _waiting_age(reading: _Reading) -> Check:
     return _worst(CheckName.WAITING_AGE, ages, reading.limits.queues.waiting_age, Level.WARNING)
 
 
-def _abandoned_jobs(reading: _Reading) -> Check:
+def _lost_jobs(reading: _Reading) -> Check:
     """Jobs of workers that are gone: another worker rescues them, unless none runs."""
     if "workers" not in reading.database.tags:
-        return Check(CheckName.ABANDONED_JOBS, Level.HEALTHY, known=False)
-    abandoned = {jobs.queue: jobs for jobs in reading.running if jobs.abandoned}
+        return Check(CheckName.LOST_JOBS, Level.HEALTHY, known=False)
+    lost = {jobs.queue: jobs for jobs in reading.running if jobs.lost}
     limit = reading.limits.queues.running_age
-    ages = [reading.age(jobs.abandoned_since) for jobs in abandoned.values()]
-    status = Level.WARNING if abandoned else Level.HEALTHY
+    ages = [reading.age(jobs.lost_since) for jobs in lost.values()]
+    status = Level.WARNING if lost else Level.HEALTHY
     if any(_over(age, limit, Level.CRITICAL) is Level.CRITICAL for age in ages):
         status = Level.CRITICAL
-    number = sum(jobs.abandoned for jobs in abandoned.values())
-    return Check(CheckName.ABANDONED_JOBS, status, number, 0, tuple(sorted(abandoned)))
+    number = sum(jobs.lost for jobs in lost.values())
+    return Check(CheckName.LOST_JOBS, status, number, 0, tuple(sorted(lost)))
 
 
 def _overdue_jobs(reading: _Reading) -> Check:
@@ -382,7 +382,7 @@ _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.PENDING_AGE: _pending_age,
     CheckName.RUNNING_AGE: _running_age,
     CheckName.WAITING_AGE: _waiting_age,
-    CheckName.ABANDONED_JOBS: _abandoned_jobs,
+    CheckName.LOST_JOBS: _lost_jobs,
     CheckName.OVERDUE_JOBS: _overdue_jobs,
     CheckName.OVERDUE_SCHEDULES: _overdue_schedules,
     CheckName.RETRYING: _retrying,

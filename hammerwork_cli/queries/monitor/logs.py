@@ -18,10 +18,10 @@ LOOKED_AT = 10_000
 """Newest jobs of each kind that are looked at for those of one queue."""
 MOST_IN_TREE = 10_000
 OVERLAP = timedelta(minutes=1)
-"""Each look reads this far back: a transaction may commit late, and the clocks of hosts differ."""
+"""Each refresh reads this far back: a transaction may commit late, and the clocks of hosts differ."""
 SHOWN_ERROR = 500
 MOST_AT_ONCE = 1000
-"""Events of one look of :class:`Log`."""
+"""Maximum events of one refresh of :class:`Log`."""
 
 _ENDS: Mapping[str, EventKind] = {
     JobStatus.COMPLETED: EventKind.COMPLETED,
@@ -151,7 +151,7 @@ def _length(started: datetime | None, ended: datetime) -> float | None:
 
 
 class Log:
-    """Reads the events that are new since the last look.
+    """Reads the events that are new since the last refresh.
 
     Args:
         database: an open connection.
@@ -181,7 +181,7 @@ class Log:
     def refresh(self) -> list[Event]:
         """Returns the new events, the oldest first."""
         if self._told is None:
-            # What the next looks read again, and is older than the lines that are told, was not news either.
+            # Events that the next refreshes read again, and that are older than the printed lines, are not new either.
             found = self._read(max(self._lines, MOST_AT_ONCE))
             self._told = dict.fromkeys(found)
             return found[-self._lines :]

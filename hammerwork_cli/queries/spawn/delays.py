@@ -25,7 +25,7 @@ from hammerwork_cli.queries.spawn.error_texts import error_texts, headline, patt
 from hammerwork_cli.queries.worker.rescue import WAS_LOST
 
 LONG = timedelta(hours=1)
-"""A job that runs for longer, and is not claimed by a living worker, may have lost its worker."""
+"""A job that runs for longer, and that no running worker has claimed, may have lost its worker."""
 _NO_INSTANT = datetime.max.replace(tzinfo=UTC)
 _ORDER = list(DelayReason)
 WAITING_FOR_A_WORKER = frozenset({DelayReason.READY, DelayReason.RETRYING})

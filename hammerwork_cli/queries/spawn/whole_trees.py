@@ -55,7 +55,7 @@ def with_counts(database: Database, operations: Sequence[SpawnOperation]) -> lis
 
     Only where the indexes of migration 015 allow to count them.
 
-    A job belongs to the tree of its first parent. Of a tree that is too large, only the children are counted.
+    A job belongs to the tree of its first parent. In a tree that is too large, only the children are counted.
     """
     if "by_first_parent" not in database.tags or not operations:
         return list(operations)

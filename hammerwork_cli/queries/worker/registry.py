@@ -18,7 +18,7 @@ LIST_WORKERS = "List the workers: hammerwork worker list"
 KEPT = timedelta(days=7)
 """Time for which the row of a worker that has ended is kept."""
 SHOWN_SILENT = timedelta(days=1)
-"""Time for which a silent worker is listed among the living ones."""
+"""Time for which a silent worker is listed among the running ones."""
 MOST_FORGOTTEN = 1000
 """Rows of ended workers that are deleted at once."""
 SUCCESSOR_SECONDS = 60.0

@@ -65,7 +65,7 @@ SUM_COLUMNS: Sequence[Column[ArchivedSum]] = (
     Column("reason", lambda row: row.reason, cuts=True),
     Column("jobs", lambda row: count(row.jobs), "right"),
     Column("bytes", lambda row: count(row.stored_bytes), "right"),
-    Column("unpacked", lambda row: count(row.payload_bytes), "right", leaves=1),
+    Column("uncompressed", lambda row: count(row.payload_bytes), "right", leaves=1),
     Column("oldest (UTC)", lambda row: instant(row.oldest), leaves=2),
     Column("newest (UTC)", lambda row: instant(row.newest), leaves=3),
 )

@@ -97,7 +97,8 @@ def _note(policy: Policy) -> str:
         return f"failed: {first_line(policy.last_error).rstrip('.')}"
     if policy.last_run_at is None:
         return "not run yet"
-    return f"{plural(policy.last_jobs or 0, 'job')} went at {instant(policy.last_run_at)} UTC"
+    did = "deleted" if policy.action == Action.DELETE else "archived"
+    return f"{plural(policy.last_jobs or 0, 'job')} {did} at {instant(policy.last_run_at)} UTC"
 
 
 def _after(age: timedelta | None) -> str:

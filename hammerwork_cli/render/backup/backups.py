@@ -92,7 +92,7 @@ def verified_text(path: str, found: FileSummary | HammerworkError) -> Iterator[s
         yield f"{visible(path)} is damaged. {visible(found.message)}"
         return
     record = verified_record(path, found)
-    yield f"{visible(path)} is whole: {_listed(found.counts)}."
+    yield f"{visible(path)} is complete: {_listed(found.counts)}."
     yield visible(f"Written {instant(record['created_at'])} UTC, from {record['server']}.")
     if found.oldest and found.newest:
         yield f"Jobs created from {instant(found.oldest)} to {instant(found.newest)} UTC."
@@ -131,18 +131,18 @@ def plan_text(plan: Restored) -> Iterator[str]:
         yield f"{visible(queue)}: {statuses(counts)}"
     yield f"The file has {_listed(plan.counts)}."
     if plan.existed:
-        yield f"{plural(plan.existed, 'record')} of it exist here."
+        yield f"{plural(plan.existed, 'record exists', 'records exist')} in this database already."
     if plan.reset:
-        yield f"{plural(plan.reset, 'Running job')} become Pending, because no worker has them."
+        yield f"Running jobs become Pending, because no worker has them: {count(plan.reset)}."
 
 
 def restored_text(done: Restored) -> Iterator[str]:
     """What a restore wrote."""
     yield f"Wrote {count(done.written)} of {plural(sum(done.counts.values()), 'record')}: {_listed(done.counts)}."
     if done.existed:
-        yield f"{plural(done.existed, 'record')} existed and stayed."
+        yield f"{plural(done.existed, 'record')} already existed and {'was' if done.existed == 1 else 'were'} kept."
     if done.replaced:
-        yield f"{plural(done.replaced, 'record')} existed and were replaced."
+        yield f"{plural(done.replaced, 'record')} existed and {'was' if done.replaced == 1 else 'were'} replaced."
 
 
 def copied_record(done: Restored | None, found: Comparison | None) -> Record:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hammerwork_cli.models import WAITING, JobStatus
 from hammerwork_cli.models.backup.plan import Import
 from hammerwork_cli.render.formats.json import Record
-from hammerwork_cli.render.formats.text import plural, statuses, visible
+from hammerwork_cli.render.formats.text import count, plural, statuses, visible
 
 
 def import_record(done: Import, *, dry_run: bool) -> Record:
@@ -38,7 +38,7 @@ def notes(done: Import, *, dry_run: bool, new_ids: bool, pending: bool) -> Itera
     yield f"{'Would import' if dry_run else 'Imported'} {plural(done.counts.total, 'job')}."
     due = done.counts.of(*WAITING)
     if due and not pending:
-        yield f"Workers of this database run the {plural(due, 'waiting job')} when due."
+        yield f"Workers of this database will run {count(due)} of them when due."
     running = done.counts.of(JobStatus.RUNNING)
     if running:
         yield f"No worker here runs the {plural(running, 'Running job')}: hammerwork spawn doctor --older-than 0s"
@@ -46,6 +46,6 @@ def notes(done: Import, *, dry_run: bool, new_ids: bool, pending: bool) -> Itera
         what = "these dependencies were left out" if pending else "they may be missing here"
         yield f"Jobs depend on {plural(len(done.outside), 'job')} that the file does not have; {what}."
     if done.unscheduled:
-        yield f"{plural(done.unscheduled, 'job')} lost the schedule, so as not to recur here too."
+        yield f"To keep them from recurring here too, these lost their schedules: {plural(done.unscheduled, 'job')}."
     if done.mentioned and new_ids:
-        yield f"Payloads mention {plural(done.mentioned, 'job')} of the file by old ids, which stay."
+        yield f"Payloads mention {plural(done.mentioned, 'job')} of the file by their old ids; these do not change."

@@ -107,7 +107,7 @@ def _next(schedule: Schedule, now: datetime) -> str:
     if schedule.due is None:
         return "ended"
     late = now - schedule.due
-    overdue = f" overdue {duration(late)}" if late.total_seconds() > 60 else ""
+    overdue = f" overdue by {duration(late)}" if late.total_seconds() > 60 else ""
     return f"{instant(schedule.due)}{overdue}"
 
 
@@ -218,7 +218,7 @@ def changes_text(before: Schedule, after: Schedule) -> Iterator[str]:
     for key in changed:
         yield f"{key}: {_shown(old[key])} -> {_shown(new[key])}"
     if not changed:
-        yield "Nothing is different."
+        yield "Nothing changed."
 
 
 def _shown(value: object) -> str:
@@ -230,13 +230,13 @@ def switched_text(switched: Switched) -> str:
     schedule = switched.after
     state = "enabled" if schedule.enabled else "disabled"
     if switched.before.enabled == schedule.enabled:
-        return f"{visible(schedule.name)} was {state} before."
+        return f"{visible(schedule.name)} was already {state}."
     due = f" Next: {local_text(schedule.due, schedule.timezone)}." if schedule.enabled and schedule.due else ""
     return f"{visible(schedule.name)} is {state}.{due}"
 
 
 def triggered_record(schedule: Schedule, job: str) -> Record:
-    """The job that a schedule made out of turn."""
+    """The job that `cron trigger` enqueued."""
     return {"name": schedule.name, "job_id": job, "queue": schedule.queue}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hammerwork_cli.errors import LIST_JOBS, ConflictError, NotFoundError
+from hammerwork_cli.errors import LIST_ARCHIVED, LIST_JOBS, ConflictError, NotFoundError
 from hammerwork_cli.models import ChangePlan, Counts, JobGroup, JobStatus, Outcome, Reason, Refusal, status_phrase
 from hammerwork_cli.render.formats.json import UNKNOWN, Record
 from hammerwork_cli.render.formats.table import Column, table_text
@@ -49,12 +49,12 @@ _REASONS: Mapping[str, Words] = {
     Reason.CHANGED_MEANWHILE: Words("already changed by someone else"),
     Reason.ARCHIVED: Words("archived", "Archived jobs stay unchanged."),
     Reason.HAS_CHILDREN: Words("above a job that stays"),
-    Reason.SPAWN_REQUESTED: Words("still to spawn for a request", "A worker spawns, then the job can go."),
+    Reason.SPAWN_REQUESTED: Words("with an open spawn request", "The job can go once a worker has spawned for it."),
     Reason.STILL_COMING: Words(
         "newly inserted", "Stop the program that inserts them (a worker that spawns?), then run the same command again."
     ),
 }
-_KEPT = "If a job that remains waits for one of these, that one will be kept."
+_KEPT = "Jobs that a remaining job depends on will be kept."
 _DELETED_UNDER = "its worker finishes it, but cannot record the end"
 WORDINGS: Mapping[str, Wording] = {
     "retry": Wording(
@@ -105,7 +105,7 @@ WORDINGS: Mapping[str, Wording] = {
         "Restored",
         _DELETED_UNDER,
         reasons={
-            Reason.EXISTS: Words("in the table of jobs too", "To run it again: hammerwork job retry"),
+            Reason.EXISTS: Words("not only in the archive", "To run it again: hammerwork job retry"),
             Reason.UNREADABLE: Words("damaged in the archive: its payload cannot be read"),
         },
     ),
@@ -214,7 +214,7 @@ def refusal_error(refusal: Refusal) -> ConflictError | NotFoundError:
     """A refusal as an error."""
     job, action, reason = refusal.job, refusal.action, refusal.reason
     if reason == Reason.GONE and action == "restore":
-        return NotFoundError(f"The job {job} is not in the archive.", hint="To list it: hammerwork archive list")
+        return NotFoundError(f"The job {job} is not in the archive.", hint=LIST_ARCHIVED)
     if reason == Reason.GONE:
         return NotFoundError(f"The job {job} is only in the archive, or does not exist.", hint=LIST_JOBS)
     what, hint = _words(action, reason)

@@ -21,7 +21,7 @@ UNITS: Mapping[str, str] = {
     CheckName.PENDING_AGE: "seconds",
     CheckName.RUNNING_AGE: "seconds",
     CheckName.WAITING_AGE: "seconds",
-    CheckName.ABANDONED_JOBS: "jobs",
+    CheckName.LOST_JOBS: "jobs",
     CheckName.OVERDUE_JOBS: "seconds",
     CheckName.OVERDUE_SCHEDULES: "seconds",
     CheckName.RETRYING: "jobs",
@@ -75,11 +75,9 @@ def report_record(report: HealthReport, checked_at: str | None) -> Record:
 
 def report_text(report: HealthReport, *, colour: bool) -> Iterator[str]:
     """A line that sums up, then a line for each check, the worst first, with a command below what is not healthy."""
-    numbers = (
-        plural(len(report.checks), "check")
-        if report.status is Level.HEALTHY
-        else ", ".join(_number(report.count(level), level) for level in reversed(Level) if report.count(level))
-    )
+    numbers = ", ".join(_number(report.count(level), level) for level in reversed(Level) if report.count(level))
+    if report.count(report.status) == len(report.checks):
+        numbers = plural(len(report.checks), "check")
     yield f"{paint(report.status, COLOURS[report.status], colour)}: {numbers}"
     words = max((len(_words(check)) for check in report.checks), default=0)
     for check in sorted(report.checks, key=lambda check: -check.status.severity):
@@ -170,7 +168,7 @@ def _paused(check: Check) -> str:
     return f"ready jobs wait in {_names(check)}" if check.about else "none has ready jobs"
 
 
-def _abandoned(check: Check) -> str:
+def _lost_jobs(check: Check) -> str:
     if not check.known:
         return _NOT_RECORDED
     if not check.value:
@@ -202,7 +200,7 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.PENDING_AGE: _within("a job has been ready for {}"),
     CheckName.RUNNING_AGE: _within("a job has been running for {}"),
     CheckName.WAITING_AGE: _within("a job has waited for others for {}"),
-    CheckName.ABANDONED_JOBS: _abandoned,
+    CheckName.LOST_JOBS: _lost_jobs,
     CheckName.OVERDUE_JOBS: _within("late by {}"),
     CheckName.OVERDUE_SCHEDULES: _within("its job is late by {}"),
     CheckName.RETRYING: _within("{} wait for another attempt"),
@@ -245,7 +243,7 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.PENDING_AGE: _of_queue("queue stats {} --detailed", "queue stats --detailed"),
     CheckName.RUNNING_AGE: _of_queue("job list --queue {} --status running", "job list --status running"),
     CheckName.WAITING_AGE: _of_queue("spawn doctor --queue {}", "spawn doctor"),
-    CheckName.ABANDONED_JOBS: lambda _: "spawn doctor --older-than 1h",
+    CheckName.LOST_JOBS: lambda _: "spawn doctor --older-than 1h",
     CheckName.OVERDUE_JOBS: _of_queue("job show {}", "job list"),
     CheckName.OVERDUE_SCHEDULES: _of_queue("cron show {}", "cron list"),
     CheckName.RETRYING: _of_queue("spawn why --queue {}", "spawn why"),

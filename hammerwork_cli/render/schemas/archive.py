@@ -42,7 +42,7 @@ POLICY = record(
         "timed_out_seconds": _AGE,
         "purge_seconds": null_or(seconds("In the archive; null: never")),
         "by": text("", "tree", "job"),
-        "compression_level": null_or(count("Null: payloads are not packed")),
+        "compression_level": null_or(count("Null: payloads are not compressed")),
         "enabled": flag(),
         "updated_at": null_or(instant()),
         "updated_by": null_or(text()),

@@ -27,7 +27,7 @@ RUN = record(
         "seconds": null_or(seconds("Run time of the last attempt")),
     }
 )
-SYNTAX = text("", "unix", "original", "every")
+SYNTAX = text("", "unix", "rust", "every")
 _SCHEDULE = {
     "id": job_id(),
     "name": text(),
@@ -51,7 +51,7 @@ _SCHEDULE = {
     "starts_at": null_or(instant()),
     "ends_at": null_or(instant()),
     "last_run": null_or(RUN),
-    "last_error": null_or(text("Why it could not make a job")),
+    "last_error": null_or(text("Why it could not enqueue a job")),
     "description": null_or(text()),
     "source": text("cli, file:NAME, code:MODULE:ATTRIBUTE, job:ID after cron convert, or job for a recurring job"),
     "created_at": null_or(instant()),
@@ -62,7 +62,7 @@ SCHEDULE_DETAILS = record(
     {
         **_SCHEDULE,
         "payload": anything(),
-        "notes": list_of(text(), "What in the schedule is often meant otherwise"),
+        "notes": list_of(text(), "Common mistakes that the expression may contain"),
         "next": list_of(instant()),
         "runs": record({"by_status": counts("Jobs of runs"), "skipped": count(), "missed": count()}),
         "last_runs": list_of(RUN),

@@ -30,8 +30,8 @@ OLD = "1h"
 
 
 _HEADINGS = {
-    DelayReason.LONG_RUNNING: "Running for long with no running worker",
-    DelayReason.SILENT_WORKER: "Running on a silent worker; if it stays silent, another worker takes {it} over",
+    DelayReason.LONG_RUNNING: "Running for over 1 h with no live worker",
+    DelayReason.SILENT_WORKER: "Running on a silent worker; if it stays silent, another worker rescues {it}",
     DelayReason.MISSPELT_STATUS: "in a misspelt status, so no worker claims {it}",
     DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
     DelayReason.RETRYING: "waiting for the next attempt after a failure",
@@ -167,6 +167,8 @@ class DelayLines:
                 lines.append(f"  {self.ellipsis} {count(sum(delay.jobs for delay in rest))} more")
             jobs = sum(delay.jobs for delay in found)
             are, it = ("is", "it") if jobs == 1 else ("are", "them")
+            if found[0].reason is DelayReason.LONG_RUNNING:
+                are = "has been" if jobs == 1 else "have been"
             yield f"{plural(jobs, 'job')} {are} {heading.format(it=it)}", lines
 
     def never_spawned(self, jobs: Sequence[NeverSpawned], limit: int) -> Iterator[str]:

@@ -60,7 +60,7 @@ WORDS = {
     Damage.LOST_LAST_ATTEMPT: _Words(
         "lost {jobs} on {their} last attempt",
         "They have been Running longer than --older-than, on their last attempt.",
-        "set to Dead; recurring ones become due at their next run",
+        "set to Dead; recurring ones become due at their next occurrence",
         "since {} UTC",
     ),
     Damage.NOT_RELEASED: _Words(

@@ -89,7 +89,7 @@ class Handlers(SpawnManager):
             UsageError: the queue has a handler already or is not text, or the function cannot be called with a job.
         """
         if not isinstance(queue, str) or not queue:
-            raise UsageError(f"A queue's name is text, not {queue!r:.60}.")
+            raise UsageError(f"A queue's name must be text, not {queue!r:.60}.")
         if not callable(function):
             raise UsageError(f"{type(function).__name__} cannot be called with a job of {queue!r:.100}.")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -98,7 +98,7 @@ class Handlers(SpawnManager):
                 hint="A job's handler returns its result. Register a function that yields jobs with @app.spawn.",
             )
         if timeout is not None and (not isinstance(timeout, timedelta) or timeout <= timedelta(0)):
-            raise UsageError(f"timeout is a timedelta above zero, not {timeout!r:.60}.")
+            raise UsageError(f"timeout must be a timedelta above zero, not {timeout!r:.60}.")
         if retry is not None:
             checked_strategy(retry)
         if queue in self._workers:
@@ -227,7 +227,7 @@ def _check_name(name: object, form: str) -> None:
     if callable(name):
         raise UsageError(f"A name is missing. Write {form}.")
     if not isinstance(name, str) or not name:
-        raise UsageError(f"A name is text, not {name!r:.60}. Write {form}.")
+        raise UsageError(f"A name must be text, not {name!r:.60}. Write {form}.")
 
 
 def _takes_context(function: Callable[..., Any]) -> bool:

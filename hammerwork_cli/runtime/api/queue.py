@@ -61,9 +61,9 @@ class Queue:
 
     def __init__(self, url: str | DatabaseUrl, *, pool_size: int = 4, patience: float = PATIENCE) -> None:
         if not pool_size >= 1:
-            raise UsageError(f"pool_size is at least 1, not {pool_size!r:.60}.")
+            raise UsageError(f"pool_size must be at least 1, not {pool_size!r:.60}.")
         if not patience >= 0:
-            raise UsageError(f"patience is a number of seconds from 0, not {patience!r:.60}.")
+            raise UsageError(f"patience must be a number of seconds, 0 or more, not {patience!r:.60}.")
         where = DatabaseUrl.parse(url) if isinstance(url, str) else url
         self._set_up(Connections(where, pool_size, timeouts=timeouts_of(patience, len(where.hosts))), patience)
 

@@ -67,7 +67,7 @@ class RetryStrategy:
                 duration(length, name, timedelta.max)
         _factor(self.multiplier, "multiplier")
         if self.jitter is not None and not isinstance(self.jitter, Jitter):
-            raise UsageError(f"jitter is a share, a timedelta or a Jitter, not {self.jitter!r:.60}.")
+            raise UsageError(f"jitter must be a share, a timedelta or a Jitter, not {self.jitter!r:.60}.")
 
     @classmethod
     def fixed(cls, delay: timedelta, *, jitter: Jitter | float | timedelta | None = None) -> Self:
@@ -179,7 +179,7 @@ class RetryStrategy:
 
 def _factor(given: object, name: str) -> None:
     if not isinstance(given, (int, float)) or not 0 <= given < math.inf:
-        raise UsageError(f"{name} is a number from 0, not {given!r:.60}.")
+        raise UsageError(f"{name} must be a number, 0 or more, not {given!r:.60}.")
 
 
 def _duration(milliseconds: Any) -> timedelta | None:

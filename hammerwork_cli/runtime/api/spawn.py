@@ -268,7 +268,7 @@ class SpawnManager:
             UsageError: the name is taken, too long or not text, or the object is not a handler.
         """
         if not isinstance(name, str) or not name:
-            raise UsageError(f"A spawn handler's name is text, not {name!r:.60}.")
+            raise UsageError(f"A spawn handler's name must be text, not {name!r:.60}.")
         if len(name) > LONGEST_NAME:
             raise UsageError(f"A spawn handler's name has at most {LONGEST_NAME} characters, not {len(name):,}.")
         if name in self._spawners:

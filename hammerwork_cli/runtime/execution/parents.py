@@ -169,7 +169,7 @@ def check_key(key: object) -> None:
         UsageError: it cannot be one.
     """
     if not isinstance(key, str) or not 0 < len(key) <= LONGEST_NAME:
-        raise UsageError(f"The key of a child is text of 1 to {LONGEST_NAME} characters, not {key!r:.60}.")
+        raise UsageError(f"The key of a child must be text of 1 to {LONGEST_NAME} characters, not {key!r:.60}.")
     try:
         key.encode()
     except UnicodeEncodeError as error:

@@ -158,7 +158,7 @@ class Rehearser:
             return
         for child in (*step.early.values(), *late):
             limits.check(self._database, child)
-        # What the job spawned by key or enqueued would be there by now.
+        # Jobs that it spawned by key or enqueued would exist by now.
         made = {
             job.id: RECURRING if job.recurring else JobStatus.PENDING
             for job in (*step.early.values(), *(job.new_job(self._now) for job in self._queue.collected))

@@ -37,8 +37,11 @@ class Signals:
         self._first = self._first or number
         if now:
             self.last = self.last or number
-        says = "stopping now, giving jobs back" if now else "finishing running jobs; send it again to stop now"
-        log.info("Signal %d: %s.", number, says)
+        name, again = (
+            ("Ctrl-C", "Press again") if number == signal.SIGINT else (signal.Signals(number).name, "Send it again")
+        )
+        says = "stopping now, giving jobs back." if now else f"finishing running jobs. {again} to stop now."
+        log.info("%s: %s", name, says)
         self._stop(now=now)
 
     def begin_grace(self, seconds: float) -> None:

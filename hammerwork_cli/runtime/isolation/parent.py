@@ -135,7 +135,7 @@ class Processes:
                     raise refusal if value.refused and refusal is not None else _Failed(value)
                 else:
                     raise ProcessDiedError(
-                        "The process that ran the handler was killed: it answered a question that was not asked."
+                        "The process that ran the handler was killed: it sent an answer that nobody had asked for."
                     )
         except GeneratorExit:
             if not answered:

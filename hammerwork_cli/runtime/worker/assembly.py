@@ -222,7 +222,7 @@ def assemble(
         on_renewed=renewed,
     )
     threads: tuple[TurnThread, ...] = (keeper, heartbeat)
-    if options.keeps_schedules:
+    if options.has_upkeep:
         declared = Declared(handlers.source, handlers.schedules)
         threads = (Upkeep(lines.upkeep, registration.id, clock, declared), *threads)
     if options.retention and not options.drain:

@@ -230,7 +230,8 @@ class Claimer:
             self._compare_soon()
         if compared.returned:
             log.warning(
-                "Gave back %s that this worker had claimed without knowing it.", plural(compared.returned, "job")
+                "Gave back %s that the database had assigned to this worker and that it did not know.",
+                plural(compared.returned, "job"),
             )
             self.look_now()
         if dropped := self._slots.drop(compared.lost):

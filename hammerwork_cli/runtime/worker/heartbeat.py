@@ -84,7 +84,7 @@ class HeartbeatThread(TurnThread):
         self.lease.renew(sent, time.monotonic(), was_lost=answer.was_lost)
         self.clock.set(answer.now)
         if answer.was_lost:
-            log.warning("Other workers took this worker for lost, and rescued its jobs. It is back.")
+            log.warning("Other workers treated this worker as lost and rescued its jobs. It is back.")
         self.on_renewed()
         if answer.request and answer.request != self._heard:
             self._heard = answer.request

@@ -144,4 +144,4 @@ class Keeper(TurnThread):
 def _log_fixed(what: str, ids: Sequence[str], which: str) -> None:
     if ids:
         more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
-        log.info("%s %s that waited, %s: %s%s.", what, plural(len(ids), "job"), which, ", ".join(ids[:NAMED]), more)
+        log.info("%s %s %s: %s%s.", what, plural(len(ids), "waiting job"), which, ", ".join(ids[:NAMED]), more)

@@ -58,7 +58,7 @@ class Listener(TurnThread):
             self.wake()  # for jobs that came before it listened
             if not self._hears:
                 log.warning(
-                    "A pooler keeps notifications of new jobs from this worker: it polls at every --poll-interval."
+                    "A connection pooler blocks notifications of new jobs: this worker polls at every --poll-interval."
                 )
         elif not self._queues.isdisjoint(database.notifications(seconds)):
             self.wake()

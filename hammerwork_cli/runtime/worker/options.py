@@ -48,21 +48,21 @@ class Options:
 
     def __post_init__(self) -> None:
         if isinstance(self.isolation, str) and self.isolation not in ISOLATIONS:
-            raise UsageError(f"isolation is thread or process, not {self.isolation!r:.60}.")
+            raise UsageError(f"isolation must be thread or process, not {self.isolation!r:.60}.")
         if self.upkeep_only and (self.drain or self.max_jobs is not None or not self.upkeep):
             raise UsageError("A worker with --upkeep-only takes none of --drain, --max-jobs and --no-upkeep.")
         for name in ("concurrency", "max_jobs", "pool_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UsageError(f"{name} is at least 1, not {value}.")
+                raise UsageError(f"{name} must be at least 1, not {value}.")
         for name in ("poll_interval", "lease", "grace"):
             seconds = getattr(self, name)
             if seconds is not None and seconds <= 0:
-                raise UsageError(f"{name} is more than 0 seconds, not {seconds}.")
+                raise UsageError(f"{name} must be more than 0 seconds, not {seconds}.")
 
     @property
-    def keeps_schedules(self) -> bool:
-        """Whether it makes the jobs of schedules. A worker that drains its queues leaves that to others, which stay."""
+    def has_upkeep(self) -> bool:
+        """Whether it enqueues the jobs of schedules. One that drains its queues leaves that to others, which stay."""
         return self.upkeep and not self.drain
 
     @property

@@ -41,7 +41,11 @@ class RequestClaimer:
             return
         with self._claiming:
             if returned := requests.return_unknown_requests(database, self._worker.id, self._slots.request_ids()):
-                log.warning("Gave back %d spawn requests that this worker had claimed without knowing it.", returned)
+                log.warning(
+                    "Gave back %d spawn requests that the database had assigned to this worker and that it did not "
+                    "know.",
+                    returned,
+                )
             for request in requests.pending_requests(database, self._worker):
                 if self._closed:
                     return

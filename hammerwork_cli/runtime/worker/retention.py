@@ -1,4 +1,4 @@
-"""The thread that carries out policies of retention."""
+"""The thread that applies retention policies."""
 
 import logging
 import time
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from hammerwork_cli.database import Database, Timeouts
-from hammerwork_cli.models.archive.policies import Action
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action
 from hammerwork_cli.queries.archive import duty, policies
 from hammerwork_cli.queries.archive.duty import CarriedOut
 from hammerwork_cli.queries.worker import duties
@@ -16,10 +16,10 @@ from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
 
 RETENTION_TIMEOUTS = Timeouts(lock=5.0)
-LOOK_SECONDS = 60.0
-"""Seconds between two looks."""
+CHECK_SECONDS = 60.0
+"""Seconds between two checks for due policies."""
 WORK_SECONDS = 30.0
-"""Most seconds of work after a look, so that others have the database for half of the time."""
+"""Maximum seconds of work after a check, so that others have the database for half of the time."""
 PACE_SECONDS = 0.02
 """The pause after each transaction."""
 REST = timedelta(minutes=10)
@@ -30,7 +30,7 @@ log = logging.getLogger("hammerwork")
 
 
 class Retention(TurnThread):
-    """Archives and deletes what policies say, one worker at a time. It holds a connection only while it works.
+    """Applies retention policies, one worker at a time. It holds a connection only while it works.
 
     Args:
         connections: used by this thread alone.
@@ -46,16 +46,16 @@ class Retention(TurnThread):
         self._is_mine = True
 
     def duties(self) -> Mapping[str, Duty]:
-        """Looks for policies. One try: the next look comes soon."""
-        return {"Retention": lambda: self.connections.run(self._look, patience=0)}
+        """Looks for policies. One attempt: the next check comes soon."""
+        return {"Retention": lambda: self.connections.run(self._check, patience=0)}
 
     def pause(self, began: float, turn: Turn) -> float:
-        """Gives its connection back until the next look."""
+        """Gives its connection back until the next check."""
         del began, turn
         self.connections.close()
-        return LOOK_SECONDS
+        return CHECK_SECONDS
 
-    def _look(self, database: Database) -> None:
+    def _check(self, database: Database) -> None:
         if not {"upkeep", "retention"} <= database.tags:
             return
         wanted, now = policies.all_policies(database), self.clock.now()
@@ -78,7 +78,8 @@ class Retention(TurnThread):
 
 
 def _log(done: CarriedOut) -> None:
-    queue, went = done.policy.queue, "Deleted" if done.policy.action == Action.DELETE else "Archived"
+    queue = "all other queues" if done.policy.queue == EVERY_QUEUE else done.policy.queue
+    went = "Deleted" if done.policy.action == Action.DELETE else "Archived"
     if done.jobs:
         log.info("%s %s by the policy of %s.", went, plural(done.jobs, "job"), queue)
     if done.purged:

@@ -1,4 +1,4 @@
-"""The thread that makes the jobs of schedules when they are due."""
+"""The thread that enqueues the jobs of schedules when they are due."""
 
 import logging
 import time
@@ -22,20 +22,20 @@ from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
 
 UPKEEP_TIMEOUTS = Timeouts(lock=5.0)
 LONGEST_PAUSE = 5.0
-"""Seconds between two looks, unless a schedule is due earlier."""
+"""Seconds between two checks, unless a schedule is due earlier."""
 MIGRATION_PAUSE = 60.0
-"""Seconds between two looks for the tables of schedules."""
+"""Seconds between two checks for the tables of schedules."""
 AGAIN = 60.0
 """Seconds after which a schedule is tried again whose job the database has refused."""
 BUSY = Backoff(1.0, AGAIN, least=1.0)
-"""Pauses after a look or a tick that lost to another transaction."""
+"""Pauses after a check or a tick that lost to another transaction."""
 BUSY_TRIES = 3
-"""Ticks in a row that may lose to other transactions before the error is told."""
+"""Failures in a row against other transactions before the error is recorded."""
 HISTORY_DUTY, HISTORY_SECONDS = "schedule history", 3600.0
-LOOKED_AT = 100
-"""Schedules that a look finds at most."""
+MOST_SCHEDULES = 100
+"""Maximum number of schedules per check."""
 KEPT = timedelta(days=90)
-"""Time for which runs are remembered."""
+"""Time for which runs are kept."""
 log = logging.getLogger("hammerwork")
 
 
@@ -58,25 +58,25 @@ class Upkeep(TurnThread):
         self._refused: dict[str, float] = {}  # schedule -> when to try it again, by the monotonic clock
         self._failures: dict[str, int] = {}  # schedule -> ticks in a row that failed
         self._next_tidy = self._next_declaring = 0.0
-        self._look_in = 0.0
+        self._check_in = 0.0
 
     def duties(self) -> Mapping[str, Duty]:
         """Looks for due schedules, then tidies up. One try: the next turn comes soon."""
         return {
-            "Looking for due schedules": self._look_once,
+            "Looking for due schedules": self._check_once,
             "Tidying up schedules": lambda: self.connections.run(self._tidy, patience=0),
         }
 
     def pause(self, began: float, turn: Turn) -> float:
         """Until the next schedule is due; longer after a failure."""
         del began
-        return {Turn.DONE: self._look_in, Turn.WAITED: BUSY.first, Turn.FAILED: LONGEST_PAUSE}[turn]
+        return {Turn.DONE: self._check_in, Turn.WAITED: BUSY.first, Turn.FAILED: LONGEST_PAUSE}[turn]
 
-    def _look_once(self) -> None:
-        self._look_in = self.connections.run(self._look, patience=0)
+    def _check_once(self) -> None:
+        self._check_in = self.connections.run(self._check, patience=0)
 
-    def _look(self, database: Database) -> float:
-        """Makes what is due, and returns the seconds until the next look."""
+    def _check(self, database: Database) -> float:
+        """Enqueues due jobs, and returns the seconds until the next check."""
         if not {"upkeep", "schedules"} <= database.tags:
             database.forget_schema()  # somebody may migrate while the worker runs
             return MIGRATION_PAUSE
@@ -84,7 +84,7 @@ class Upkeep(TurnThread):
             self._declare(database, self._declared)
         now = self.clock.now()
         self._refused = {one: at for one, at in self._refused.items() if at > time.monotonic()}
-        limit = LOOKED_AT + len(self._refused)
+        limit = MOST_SCHEDULES + len(self._refused)
         found = ticks.upcoming(database, now + timedelta(seconds=LONGEST_PAUSE), limit)
         wanted = [schedule for schedule in found if schedule.id not in self._refused]
         for schedule in wanted:
@@ -139,14 +139,12 @@ class Upkeep(TurnThread):
         if done is None:
             return
         for job in done.jobs:
-            log.info("The schedule %s made the job %s.", schedule.name, job)
+            log.info("Schedule %s enqueued job %s.", schedule.name, job)
         for due in done.without_job[-1:]:
             level = logging.WARNING if due.outcome is Outcome.MISSED else logging.INFO
             more = f", and {len(done.without_job) - 1:,} earlier ones" if done.without_job[1:] else ""
             at = rfc3339(due.at)
-            log.log(
-                level, "The schedule %s has %s the run of %s%s: %s.", schedule.name, due.outcome, at, more, due.reason
-            )
+            log.log(level, "Schedule %s %s the run due at %s%s: %s.", schedule.name, due.outcome, at, more, due.reason)
 
     def _put_aside(self, database: Database, schedule: Schedule, error: Exception) -> None:
         """Lets the other schedules go first: for some seconds if this one only lost to another transaction."""
@@ -154,10 +152,10 @@ class Upkeep(TurnThread):
         self._failures[schedule.id] = failures
         if isinstance(error, RetryableError) and failures < BUSY_TRIES:
             self._refused[schedule.id] = time.monotonic() + BUSY.pause(failures)
-            log.debug("The schedule %s waits: %s", schedule.name, error.message)
+            log.debug("Schedule %s waits: %s", schedule.name, error.message)
             return
         self._refused[schedule.id] = time.monotonic() + AGAIN
-        log.error("The schedule %s made no job: %s", schedule.name, error)
+        log.error("Schedule %s could not enqueue its job: %s", schedule.name, error)
         with suppress(RetryableError):
             ticks.fail(database, schedule, str(error))
 

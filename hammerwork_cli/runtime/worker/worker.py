@@ -231,7 +231,7 @@ class Worker:
                     thread.start()
                 # Whoever reads this may send a signal.
                 does = f"serves {', '.join(self.queues)}, {self.options.concurrency} at once"
-                does = "keeps schedules only" if self.options.upkeep_only else does
+                does = "enqueues the jobs of schedules only" if self.options.upkeep_only else does
                 log.info("Worker %s (%s) %s.", self.name, self.id, does)
                 MainLoop(registration, self.options, parts, self._stop).run()
         finally:

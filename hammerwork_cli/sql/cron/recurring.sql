@@ -34,7 +34,7 @@ SELECT {columns} FROM hammerwork_jobs j
 WHERE j.cron_schedule IS NOT NULL AND j.recurring AND j.status = 'Pending' AND j.scheduled_at = :parked
 
 -- name: change
--- Changes the schedule of a job that waits for its next run.
+-- Changes the schedule of a job that waits for its next occurrence.
 UPDATE hammerwork_jobs SET cron_schedule = :expression, timezone = :timezone, priority = :priority
 /* if :next */ , next_run_at = :next, scheduled_at = :next
 WHERE id = :id AND status = 'Pending' AND {same cron_schedule :seen}

@@ -147,7 +147,7 @@ AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 {first}
 
 -- name: fix_lost_recurring
--- Schedules the next run of recurring jobs that were lost in their last attempt.
+-- Schedules the next occurrence of recurring jobs that were lost in their last attempt.
 UPDATE hammerwork_jobs AS j SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at,
 started_at = NULL, error_message = :error
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts

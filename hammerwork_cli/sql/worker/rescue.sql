@@ -15,7 +15,7 @@ claimed_at = NULL, claim_losses = COALESCE(claim_losses, 0) + 1, error_message =
 WHERE id {among} AND {of_this_worker}
 
 -- name: schedule_next_run
--- Schedules the next run of recurring jobs that were lost in their last attempt.
+-- Schedules the next occurrence of recurring jobs that were lost in their last attempt.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at, started_at = NULL,
 claim_token = NULL, claimed_by = NULL, claimed_at = NULL, claim_losses = COALESCE(claim_losses, 0) + 1,
 error_message = :error

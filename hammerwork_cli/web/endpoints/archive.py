@@ -1,4 +1,4 @@
-"""The endpoints that read the archive and the policies of retention."""
+"""The endpoints that read the archive and retention policies."""
 
 from dataclasses import replace
 
@@ -10,7 +10,16 @@ from hammerwork_cli.render.archive.lists import archived_record, sum_record
 from hammerwork_cli.render.archive.policies import policy_record
 from hammerwork_cli.render.job.details import details_record
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, QUEUE, SINCE, STATUS, limit, start_of, statuses
+from hammerwork_cli.web.endpoints.parameters import (
+    ARCHIVED_JOB,
+    CURSOR,
+    QUEUE,
+    SINCE,
+    STATUS,
+    limit,
+    start_of,
+    statuses,
+)
 
 
 def archive_list(call: Call) -> Answer:
@@ -64,8 +73,8 @@ ENDPOINTS = (
         archived_job,
         "Everything known about an archived job.",
         "archive-show",
-        (JOB,),
+        (ARCHIVED_JOB,),
         refusals=(404, 409),
     ),
-    Endpoint("GET", "/api/retention", retention, "Policies of retention, by queue.", "archive-policies"),
+    Endpoint("GET", "/api/retention", retention, "Retention policies, by queue.", "archive-policies"),
 )

@@ -225,7 +225,7 @@ def resume(call: Call) -> Answer:
     return Answer(change_record(change, paused=False, dry_run=False))
 
 
-_REASON = {"reason": null_or(line(0, LONGEST_REASON, "Reason, for others who ask later"))}
+_REASON = {"reason": null_or(line(0, LONGEST_REASON, "Reason to show to others"))}
 
 ENDPOINTS = (
     Endpoint(

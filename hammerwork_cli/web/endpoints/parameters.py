@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import isfinite
 from typing import Any
 from urllib.parse import unquote
@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from starlette.datastructures import QueryParams
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.models import JobStatus, status_of
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import DURATION_PATTERN, UUID_PATTERN, duration_of
@@ -76,7 +76,7 @@ def read_query(parameters: Sequence[Parameter], given: QueryParams, fields: Sequ
 def _unknown(name: str, known: Collection[str], fields: Collection[str]) -> UsageError:
     what = f"There is no parameter {name[:SHOWN]!r} here."
     if name in fields:
-        return UsageError(what, hint=f'It belongs into the JSON body: {{"{name}": ...}}')
+        return UsageError(what, hint=f'Put it into the JSON body: {{"{name}": ...}}')
     body = f"; in the JSON body: {', '.join(fields)}" if fields else ""
     return UsageError(what, hint=f"There are: {', '.join(known) or 'none'}{body}.")
 
@@ -171,6 +171,7 @@ JOB = Parameter(
     is_a="a job id",
     resolve=listing.resolve,
 )
+ARCHIVED_JOB = replace(JOB, resolve=partial(listing.resolve, hint=LIST_ARCHIVED))
 QUEUE_NAME = Parameter("name", QUEUE_TEXT, "The queue's name.", in_path=True)
 QUEUE = Parameter("queue", QUEUE_TEXT, "Only this queue.")
 STATUS = Parameter(

@@ -60,7 +60,7 @@ ENDPOINTS = (
         "GET",
         "/api/queues/{name}",
         queue,
-        "Figures of a queue.",
+        "Statistics of a queue.",
         "queue-stats",
         (QUEUE_NAME, replace(HOURS, default=1.0)),
         refusals=(404,),

@@ -162,7 +162,7 @@ ENDPOINTS = (
         "GET",
         "/api/spawn/stats",
         stats,
-        "Figures of spawning in the last hours.",
+        "Statistics of spawning in the last hours.",
         "spawn-stats",
         (
             HOURS,

@@ -249,7 +249,7 @@ def test_a_restored_job_runs_again_after_those_that_run_before_it(run: Run, migr
         child = ended(rows, root, status="Dead", error_message="broken", attempts=3, dependency_status="satisfied")
         single = ended(rows, status="Failed")
     assert asked(run, migrated_url, "archive", "run", "--older-than", "1d", "--yes")["changed"] == 3
-    assert "Say what" in str(asked(run, migrated_url, "archive", "restore", root, "--tree", "--yes", code=2))
+    assert "A tree needs" in str(asked(run, migrated_url, "archive", "restore", root, "--tree", "--yes", code=2))
     assert "did not fail" in str(asked(run, migrated_url, "archive", "restore", root, code=2))
     assert asked(run, migrated_url, "archive", "restore", single)["changed"] == 1
     assert asked(run, migrated_url, "archive", "restore", root, "--tree", "--run-again", "--yes")["changed"] == 2

@@ -219,7 +219,7 @@ def test_an_error_of_one_policy_is_noted_and_the_others_go_on(
 def test_of_two_workers_one_carries_policies_out(
     migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(retention, "CHECK_SECONDS", 0.1)
     rows = Rows(database)
     jobs = {ended(rows) for _ in range(30)}
     put(database, "*")
@@ -242,7 +242,7 @@ def test_a_worker_carries_policies_out_unless_it_is_told_not_to(
     sqlite_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("migration", "run", url=sqlite_url)
-    monkeypatch.setattr(retention, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(retention, "CHECK_SECONDS", 0.1)
     app = Handlers()
     app.job("mail")(str)
     with contextlib.closing(connect(sqlite_url)) as database:

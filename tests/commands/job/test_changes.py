@@ -525,7 +525,7 @@ def test_a_deletion_speaks_of_waiting_where_waiting_counts(run: Run, migrated_ur
     done = run("job", "delete", identity(1), "--yes", url=migrated_url)
     assert (done.exit_code, done.stdout) == (0, "Deleted 1 job.\n")
     assert "1 job depends on it and loses its place in the tree if you delete it.\n" in done.stderr
-    assert "If a job that remains waits for one of these, that one will be kept.\n" in done.stderr
+    assert "Jobs that a remaining job depends on will be kept.\n" in done.stderr
 
 
 def test_deleting_a_parent_tells_of_its_children(run: Run, tree: str) -> None:

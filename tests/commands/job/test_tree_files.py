@@ -305,10 +305,10 @@ def test_a_header_that_says_nonsense_of_its_filter_harms_nothing(
 
 def test_a_file_that_was_changed_is_refused(lines: list[bytes], refuses: Any) -> None:
     whole = b"".join(lines)
-    assert "checksum does not fit" in refuses(whole.replace(b"Dead", b"Fail"))
-    assert "checksum does not fit" in refuses(b"".join([*lines[:-2], lines[-1]]))
-    assert "goes on after its last line" in refuses(whole + lines[1])
-    assert "checksum does not fit" in refuses(whole.replace(b'"counts":{"jobs":3', b'"counts":{"jobs":2'))
+    assert "checksum does not match" in refuses(whole.replace(b"Dead", b"Fail"))
+    assert "checksum does not match" in refuses(b"".join([*lines[:-2], lines[-1]]))
+    assert "continues after its last line" in refuses(whole + lines[1])
+    assert "checksum does not match" in refuses(whole.replace(b'"counts":{"jobs":3', b'"counts":{"jobs":2'))
 
 
 @pytest.mark.parametrize(

@@ -185,10 +185,10 @@ def test_running_jobs_whose_worker_is_gone_are_found_at_once(run: Run, rows: Row
     gone = worker(rows, "gone", state="lost", ended_at=ago(hours=2))
     for claimed_by, start in ((alive, ago(minutes=2)), (gone, ago(minutes=2)), (None, ago(minutes=2))):
         rows.job(queue="mail", status="Running", created_at=start, started_at=start, claimed_by=claimed_by)
-    found = checks(run, rows)["abandoned_jobs"]
+    found = checks(run, rows)["lost_jobs"]
     assert (found["status"], found["value"], found["about"]) == ("warning", 1, ["mail"])
     rows.job(queue="mail", status="Running", started_at=ago(hours=2), claimed_by=str(uuid4()))
-    found = checks(run, rows)["abandoned_jobs"]
+    found = checks(run, rows)["lost_jobs"]
     assert (found["status"], found["value"]) == ("critical", 2)
     assert found["hint"] == "hammerwork spawn doctor --older-than 1h"
 

@@ -194,7 +194,7 @@ def test_what_makes_no_sense_is_refused(run: Run, migrated_url: str, words: tupl
 def test_a_job_that_does_not_exist_exits_5(run: Run, migrated_url: str) -> None:
     assert run("monitor", "logs", "--job", "ffffffff", url=migrated_url).exit_code == 5
     done = run("monitor", "logs", url=migrated_url)
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "Nothing has happened.\n")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "No events.\n")
 
 
 @pytest.mark.parametrize("option", ["--follow", "--tail"])

@@ -242,7 +242,7 @@ def test_what_a_worker_has_that_has_not_ended_is_left_to_workers_however_silent_
     looked = run("spawn", "doctor", url=database.url.raw)
     assert looked.exit_code == 0
     assert "3 jobs are Running" in looked.stderr
-    takes = "2 jobs belong to silent workers: another worker takes them back by itself"
+    takes = "2 jobs belong to silent workers: another worker rescues them once it has run for a lease"
     assert takes in looked.stderr
     fixing = ("spawn", "doctor", "--older-than", "1m", "--fix", "--yes")
     mended = run(*fixing, url=database.url.raw)

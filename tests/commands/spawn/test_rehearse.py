@@ -79,7 +79,7 @@ def test_a_stored_job_is_read_and_nothing_is_written(run: Run, url: str, folder:
     assert done.exit_code == 0, done.stderr
     assert "Would spawn 2 jobs" in done.stdout
     assert "\x1b" not in done.stdout
-    assert "is real" in done.stderr
+    assert "are real" in done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     with_result = run(*words(folder, job, "--result", '{"tracks": 7}', "--format", "json"), url=url)
     assert json.loads(with_result.stdout)["children"] == 7

@@ -368,7 +368,7 @@ def test_why_says_how_long_jobs_run_whose_worker_nobody_knows(run: Run, rows: Ro
     rows.job(root, queue="chunk", status="Running", started_at=START)
     rows.job(root, queue="chunk", status="Running", started_at=START + timedelta(hours=5, minutes=59))
     done = run("spawn", "why", root, url=url, env=NOW)
-    assert "1 job is Running for long with no running worker\n  chunk " in done.stdout
+    assert "1 job has been Running for over 1 h with no live worker\n  chunk " in done.stdout
     assert " · for 6h 00m\n" in done.stdout
     assert "1 job is running\n  chunk " in done.stdout
     assert next_of(done) == ["hammerwork spawn doctor --older-than 1h"]
@@ -382,7 +382,7 @@ def test_why_knows_whose_worker_lives_and_whose_is_silent(run: Run, rows: Rows, 
     assert next_of(done) == [f"hammerwork spawn wait {job[:8]}"]
     job = rows.job(status="Running", started_at=START, claimed_by=silent)
     done = run("spawn", "why", job, url=url, env=NOW)
-    assert "1 job is Running on a silent worker; if it stays silent, another worker takes it over\n" in done.stdout
+    assert "1 job is Running on a silent worker; if it stays silent, another worker rescues it\n" in done.stdout
     assert re.search(r" · w-1 has been silent for \S+.*; its lease is -1 s\n", done.stdout)
     assert next_of(done) == ["hammerwork worker list"]
 
@@ -540,7 +540,7 @@ def test_doctor_claims_no_more_than_it_found(run: Run, rows: Rows, url: str) -> 
     rows.job(status="Running", started_at=START, attempts=1)
     done = run("spawn", "doctor", "--fix", "--yes", url=url, env=NOW)
     fixed, doubt = done.stderr.splitlines()
-    assert fixed == "All damage found is fixed."
+    assert fixed == "All damage is fixed."
     assert doubt.startswith("1 job is Running, the first since ")
 
 
@@ -590,7 +590,7 @@ def test_after_doctor_has_fixed_the_damage_of_rust_workers_none_is_left(
     assert (again.exit_code, again.stderr) == (0, f"No damage found; {notes}.\n")
     assert run(*look, "--fix", "--yes", url=url, env=NOW).stderr == f"No damage found; {notes}.\n"
     assert strict.exit_code == 1
-    assert strict.stderr == f"Nothing is wrong, but --strict counts {notes} as well: exit code 1.\n"
+    assert strict.stderr == f"No damage, but --strict counts {notes}: exit code 1.\n"
     assert re.search(r"If they should have: hammerwork spawn again [0-9a-f]{8}\n", strict.stdout)
 
 

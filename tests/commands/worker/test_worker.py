@@ -565,7 +565,7 @@ def test_ctrl_c_lets_what_runs_in_processes_end_and_a_second_one_kills_it(
     eventually(lambda: has_begun(folder))
     worker.send_signal(signal.SIGINT)
     assert worker.stderr is not None
-    eventually(lambda: "send it again to stop now" in worker.stderr.readline())
+    eventually(lambda: "Press again to stop now" in worker.stderr.readline())
     worker.send_signal(signal.SIGINT)
     assert worker.wait(60) == 130
     assert statuses(sqlite_url) == {1: "Pending"}

@@ -44,7 +44,7 @@ def test_a_worker_behind_a_pooler_says_that_it_looks_for_jobs_itself_and_finds_t
     assert not thread.is_alive()
     assert pooled.status(*jobs) == ["Completed"] * 40
     assert [record.message for record in caplog.records] == [
-        "A pooler keeps notifications of new jobs from this worker: it polls at every --poll-interval."
+        "A connection pooler blocks notifications of new jobs: this worker polls at every --poll-interval."
     ]
 
 

@@ -262,12 +262,12 @@ def test_a_worker_that_stood_still_for_longer_than_its_lease_begins_no_job_that_
         said = ""
         for line in worker.stderr:
             said += line
-            if "took this worker for lost" in line:
+            if "treated this worker as lost" in line:
                 break
         worker.terminate()
         said += worker.stderr.read()
         assert worker.wait(60) == 0, said
-    assert "took this worker for lost" in said
+    assert "treated this worker as lost" in said
     assert len(begun.read_text().splitlines()) == 21
     assert set(prefetched) <= set(crew.runs)
     assert set(crew.runs.values()) == {1}

@@ -59,10 +59,10 @@ def test_workers_that_are_killed_again_and_again_make_one_job_for_each_due_time(
 
 def test_a_worker_makes_and_runs_the_jobs_of_a_schedule(stage: Stage, crew: Crew) -> None:
     add(stage, name="second", queue="counted")
-    assert not schedules.somebody_keeps(stage.database, stage.database.now())
+    assert not schedules.has_upkeep(stage.database, stage.database.now())
     crew.begin(2)
     until(lambda: len(crew.runs) >= 3)
-    assert schedules.somebody_keeps(stage.database, stage.database.now())
+    assert schedules.has_upkeep(stage.database, stage.database.now())
     crew.end()
     found = schedules.runs(stage.database, schedules.find(stage.database, "second"))
     assert {run.job_id for run in found} >= crew.runs.keys()

@@ -262,7 +262,7 @@ def test_a_decorator_without_a_name_is_refused_since_it_would_register_nothing()
     with pytest.raises(UsageError, match=r'Write @app.spawn\("queue"\)\.'):
         app.spawn(pages)  # type: ignore[arg-type]
     for wrong in ("", None, 17):
-        with pytest.raises(UsageError, match="A name is text"):
+        with pytest.raises(UsageError, match="A name must be text"):
             app.job(wrong)  # type: ignore[arg-type]
     assert (app.queues, app.handler_names) == ((), ())
 

@@ -214,7 +214,7 @@ def test_a_listener_that_nothing_tells_of_jobs_ends(caplog: pytest.LogCaptureFix
     listener.run()
     assert (asked, woken) == ([CHANNEL], [True])
     assert caplog.messages == [
-        "A pooler keeps notifications of new jobs from this worker: it polls at every --poll-interval."
+        "A connection pooler blocks notifications of new jobs: this worker polls at every --poll-interval."
     ]
 
 
@@ -327,8 +327,8 @@ def test_a_sweep_logs_which_jobs_it_released_and_which_it_failed(
     keeping._sweep(database)
     names = ", ".join(released[: keeper.NAMED])
     assert caplog.messages == [
-        f"Released 22 jobs that waited, whose dependencies had completed: {names} and 2 more.",
-        "Failed 2 jobs that waited, whose dependencies had failed or are missing: a, b.",
+        f"Released 22 waiting jobs whose dependencies had completed: {names} and 2 more.",
+        "Failed 2 waiting jobs whose dependencies had failed or are missing: a, b.",
     ]
 
 

@@ -362,7 +362,7 @@ def test_what_does_not_fit_is_said_in_words(served: Server, path: str, detail: s
 
 def test_what_belongs_into_the_body_is_sent_there(served: Server, full: Asked) -> None:
     path = f"/api/jobs/{full.names['root']}/retry"
-    assert served.post(f"{path}?tree=true").json()["hint"] == 'It belongs into the JSON body: {"tree": ...}'
+    assert served.post(f"{path}?tree=true").json()["hint"] == 'Put it into the JSON body: {"tree": ...}'
     hint = served.post(f"{path}?x=1").json()["hint"]
     assert hint == "There are: none; in the JSON body: tree, force, dry_run, respawn, cancelled."
     bad = served.post("/api/jobs", {"queue": "a", "payload": 1, "depends_on": ["no"]}).json()["detail"]

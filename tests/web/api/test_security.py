@@ -269,7 +269,7 @@ def test_an_upload_that_is_given_up_is_no_error_of_the_server(serve: Serve, empt
         time.sleep(0.05)
     assert 'path="/api/jobs",status="500"' not in text
     assert server.end() == 0
-    assert server.complaints.strip() == "Ctrl-C ends it."
+    assert server.complaints.strip() == "Press Ctrl-C to stop."
 
 
 def test_a_proxys_name_is_accepted_when_it_was_named(serve: Serve, empty_url: str) -> None:
@@ -630,7 +630,7 @@ def test_a_signal_ends_the_server_and_its_streams_at_once(serve: Serve, empty_ur
             with pytest.raises(EOFError):
                 stream.next()
     assert time.monotonic() - began < 10
-    assert server.complaints.strip() == "Ctrl-C ends it."
+    assert server.complaints.strip() == "Press Ctrl-C to stop."
 
 
 def test_what_a_database_says_of_its_files_when_the_disk_is_full_is_for_stderr_only() -> None:

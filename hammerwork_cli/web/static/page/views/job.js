@@ -68,14 +68,14 @@ function descendants({ changes, client }, job) {
   };
   /** @type {TreeChange} */
   const cancelling = {
-    title: `Cancel the waiting descendants of ${name}?`,
+    title: `Cancel the descendants of ${name} that have not started?`,
     yes: "Cancel them",
     done: "Cancelled",
-    none: "No descendant is waiting.",
+    none: "All descendants have started.",
     act: (how) => client.cancelJob(job.id, how),
   };
   return html`<button @click=${() => changes.confirmPlan(retrying)}>Retry failed descendants</button>
-    <button @click=${() => changes.confirmPlan(cancelling)}>Cancel waiting descendants</button>`;
+    <button @click=${() => changes.confirmPlan(cancelling)}>Cancel descendants that have not started</button>`;
 }
 
 /**

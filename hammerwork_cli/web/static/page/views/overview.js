@@ -1,4 +1,4 @@
-// The overview: the latest failures, queues, workers, and spawning by queue and handler.
+// The overview: the newest failures, queues, workers, and spawning by queue and handler.
 
 import { addressOf } from "../address.js";
 import { signOf } from "../statuses.js";
@@ -29,8 +29,8 @@ export function overview(board, now) {
  */
 function latestFailures(part, now) {
   const failures = part.value;
-  if (!failures?.length) return headingAlone("Latest failures", part, now);
-  return html`${heading("Latest failures", part, now)}
+  if (!failures?.length) return headingAlone("Newest failures", part, now);
+  return html`${heading("Newest failures", part, now)}
     <table class="failures">
       <tbody>
         ${repeat(failures, (job) => job.id, (job) => failureRow(job, now))}
