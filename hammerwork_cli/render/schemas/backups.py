@@ -6,7 +6,7 @@ from hammerwork_cli.render.schemas.words import count, counts, flag, instant, jo
 IMPORT = record(
     {
         "dry_run": flag(),
-        "id": null_or(job_id("Of the exported job, as it is in this database; null in a dry run")),
+        "id": null_or(job_id("Id of the exported job in this database; null in a dry run")),
         "jobs": count(),
         "by": list_of(record({"queue": text(), "status": STATUS, "jobs": count()})),
         "records": counts("Other records, by table of the file"),
@@ -27,7 +27,7 @@ VERIFIED = record(
     {
         "file": text(),
         "whole": flag(),
-        "error": null_or(text("What is damaged")),
+        "error": null_or(text("Error in the file")),
         **_HEADER,
         "records": _RECORDS,
         "oldest": null_or(instant("First creation of a job")),
@@ -41,8 +41,8 @@ RESTORED = record(
         "by": list_of(record({"queue": text(), "status": STATUS, "jobs": count()}), "Jobs of the file"),
         "records": _RECORDS,
         "written": count("Records"),
-        "existed": count("Records that were there, and stayed"),
-        "replaced": count("Records that were there"),
+        "existed": count("Records that already existed and were kept"),
+        "replaced": count("Records that existed and were replaced"),
         "reset": count("Running jobs that become Pending"),
     }
 )
@@ -50,7 +50,7 @@ COPIED = record(
     {
         "dry_run": flag(),
         "written": null_or(count("Records; null if nothing was copied")),
-        "existed": null_or(count("Records that were there, and stayed")),
+        "existed": null_or(count("Records that already existed and were kept")),
         "equal": {"type": ["boolean", "null"], "description": "Null in a dry run"},
         "compared": _RECORDS,
         "missing": counts("Rows that the copy lacks"),

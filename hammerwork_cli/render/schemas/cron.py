@@ -17,7 +17,7 @@ from hammerwork_cli.render.schemas.words import (
 
 RUN = record(
     {
-        "due_at": instant("Of a triggered run: when somebody asked for it"),
+        "due_at": instant("Due time; for a triggered run, the time of the request"),
         "kind": text("", "scheduled", "triggered", "backfill"),
         "outcome": text("", "enqueued", "skipped", "missed"),
         "reason": null_or(text("Why there is no job")),
@@ -39,7 +39,7 @@ _SCHEDULE = {
     "timezone": text(),
     "enabled": flag(),
     "changed_by": null_or(text()),
-    "reason": null_or(text("Of the last change")),
+    "reason": null_or(text("Reason of the last change")),
     "next_run_at": null_or(instant("Null while it is disabled, and after its end")),
     "priority": PRIORITY,
     "max_attempts": count(),
@@ -71,7 +71,7 @@ SCHEDULE_DETAILS = record(
 DUE = record(
     {
         "due_at": instant(),
-        "local": text("With the offset of its zone"),
+        "local": text("Local time with its UTC offset"),
         "timezone": text(),
         "name": text(),
         "queue": text(),

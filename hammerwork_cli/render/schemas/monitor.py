@@ -29,7 +29,7 @@ CHECK_OUTCOME = record(
         "status": _LEVEL,
         "value": null_or(number("Null when there is nothing to measure")),
         "limit": null_or(number("Null without a limit")),
-        "unit": null_or(text("Of value and limit", *dict.fromkeys(UNITS.values()))),
+        "unit": null_or(text("Unit of value and limit", *dict.fromkeys(UNITS.values()))),
         "about": list_of(text(), "Queues, workers, migrations or jobs, the worst first"),
         "message": text("For people; its words may change"),
         "hint": null_or(text("A command for the next step; null while the check is healthy")),
@@ -51,8 +51,8 @@ METRICS = record(
             with_fields(
                 QUEUE,
                 {
-                    "completed": count("In the window"),
-                    "failed": count("In the window"),
+                    "completed": count("Jobs that completed in the window"),
+                    "failed": count("Jobs that failed in the window"),
                     "failure_rate": null_or(rate("Null when no job ended")),
                     "completed_per_minute": number(),
                 },
@@ -70,8 +70,8 @@ EVENT = record(
         "queue": null_or(text("Null when the job is gone")),
         "attempt": null_or(count("Its number")),
         "seconds": null_or(seconds("Length of the attempt, or of the spawning")),
-        "worker": null_or(text("Its name, of an attempt that another one follows")),
-        "outcome": null_or(text("Of such an attempt", *OUTCOMES, UNKNOWN)),
+        "worker": null_or(text("Name of the worker, for an attempt that is followed by another")),
+        "outcome": null_or(text("Outcome of such an attempt", *OUTCOMES, UNKNOWN)),
         "children": null_or(count("Spawned jobs")),
         "error": null_or(text("Its beginning")),
     }

@@ -33,7 +33,7 @@ ERROR = record(
                 "hint": null_or(text("The next step")),
                 "exit_code": count(),
             },
-            "And further facts",
+            "Further keys depend on the error",
         )
     }
 )

@@ -16,7 +16,7 @@ from hammerwork_cli.render.schemas.words import (
     text,
 )
 
-_BY_QUEUE = record({"queue": text(), "jobs": count(), "bytes": count("Of their payloads")})
+_BY_QUEUE = record({"queue": text(), "jobs": count(), "bytes": count("Bytes of their payloads")})
 
 REHEARSAL = record(
     {
@@ -25,7 +25,7 @@ REHEARSAL = record(
         "handler": null_or(text("Name of the spawn handler; null if none was found")),
         "children": count("On all levels"),
         "early": count("Children of the job by key"),
-        "bytes": count("Of all payloads"),
+        "bytes": count("Bytes of all payloads"),
         "complete": flag("Whether the handlers were read to their end"),
         "seconds": seconds("Run time of the handlers"),
         "levels": list_of(
@@ -55,7 +55,7 @@ REHEARSAL = record(
                     "left": null_or(number("Negative if it would be passed")),
                 }
             ),
-            "Of all parents, the one with the least room",
+            "The parent with the least room",
         ),
         "enqueued": counts("Jobs that are not children, by queue"),
         "first": list_of(
@@ -63,7 +63,7 @@ REHEARSAL = record(
                 {
                     "id": job_id(),
                     "queue": text(),
-                    "key": null_or(text("Of an early child")),
+                    "key": null_or(text("Key of an early child")),
                     "priority": PRIORITY,
                     "scheduled_at": null_or(instant()),
                     "depends_on": list_of(job_id()),
@@ -76,7 +76,7 @@ REHEARSAL = record(
             record(
                 {
                     "level": count("1 for the job itself"),
-                    "queue": text("Of the parent"),
+                    "queue": text("Queue of the parent"),
                     "parents": count("Jobs that failed so"),
                     "code": text(),
                     "message": text(),
