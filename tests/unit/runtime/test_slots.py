@@ -328,7 +328,11 @@ def test_attempts_that_go_on_without_a_thread_keep_their_places_and_the_next_sta
 def test_threads_become_as_many_as_attempts_that_block_and_no_more(slots: Callable[..., Slots]) -> None:
     execute = Stopping()
     five = slots(5, execute)
+    execute.go.set()
+    five.put([claimed("earlier")])
+    until(lambda: five.has_ended and execute.begun.acquire(blocking=False))
     assert len(five._threads) == 1
+    execute.go.clear()
     five.put(claimed(name) for name in "abc")
     for _ in range(3):
         assert execute.begun.acquire(timeout=PATIENCE)
@@ -337,5 +341,5 @@ def test_threads_become_as_many_as_attempts_that_block_and_no_more(slots: Callab
         assert execute.begun.acquire(timeout=PATIENCE)
     assert (len(five._threads), five.running, five.waiting) == (5, 5, 3)
     execute.go.set()
-    until(lambda: len(execute.runs) == 8)
+    until(lambda: len(execute.runs) == 9)
     assert len(five._threads) == 5
