@@ -1,12 +1,12 @@
 """Jobs as queries read them, and the filter that chooses jobs."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from hammerwork_cli.models.tree import TreeNode
-from hammerwork_cli.models.values import Counts, JobPriority, JobStatus, Timestamp
+from hammerwork_cli.models.values import WAITING, Counts, JobPriority, JobStatus, Timestamp, timestamp
 from hammerwork_cli.models.wait import Blocker
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ ENCRYPTION_FACTS = (
     "encrypted_at",
 )
 """The same, of migration 011."""
+
+
+PUNCTUAL = timedelta(seconds=60)
+"""Time after which a job that could run is called overdue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +140,20 @@ class Job:
     Attributes:
         scheduled_at: the earliest time of its next attempt.
         dependency_status: ``none``, ``waiting``, ``satisfied``, ``failed`` or ``None``.
+        recurring: whether it comes back by its schedule.
     """
 
     node: TreeNode
     scheduled_at: Timestamp
     max_attempts: int
     dependency_status: str | None
+    recurring: bool = False
+
+    def overdue(self, now: datetime) -> timedelta | None:
+        """How long it could have run already; ``None`` for :data:`PUNCTUAL` after its due time, and for other jobs."""
+        due = timestamp(self.scheduled_at)
+        ready = self.node.status in WAITING and self.dependency_status not in {"waiting", "failed"}
+        return now - due if ready and due is not None and now - due > PUNCTUAL else None
 
 
 @dataclass(frozen=True, slots=True)

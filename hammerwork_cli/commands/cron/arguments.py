@@ -19,19 +19,9 @@ SHOWN_DATES = 3
 KEEP = "No running worker enqueues the jobs of schedules. Start one with: hammerwork worker start --upkeep-only"
 
 
-def coming(schedule: Schedule, count: int, until: datetime | None = None) -> list[datetime]:
-    """The next due times of an enabled schedule."""
-    found: list[datetime] = []
-    due = schedule.due if schedule.enabled and views.words(schedule) else None
-    while due is not None and len(found) < count and (until is None or due <= until):
-        found.append(due)
-        due = schedule.next_after(due)
-    return found
-
-
 def tell(context: Context, database: Database, schedule: Schedule, now: datetime) -> None:
     """Notes what a schedule means, and when nobody makes its jobs."""
-    context.note(views.meaning_text(schedule, coming(schedule, SHOWN_DATES)))
+    context.note(views.meaning_text(schedule, schedules.coming(schedule, SHOWN_DATES)))
     for note in notes_on(schedule.expression):
         context.note(note)
     if schedule.enabled and not schedule.is_in_place and not schedules.has_upkeep(database, now):

@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption
-from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, coming, tell
+from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, tell
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.job_options import json_value
@@ -150,7 +150,7 @@ def create(
                 hint="To see due times: hammerwork cron check CRON",
             )
         job = recurring.create(database, new, now)
-        context.note(views.meaning_text(job, coming(job, SHOWN_DATES)))
+        context.note(views.meaning_text(job, schedules.coming(job, SHOWN_DATES)))
         context.answer(views.schedule_record(job, None), form, lambda: [job.id])
         return
     if name is None:

@@ -10,7 +10,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, LimitOption, QueueOption, since_of, statuses
-from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, coming
+from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.models.cron.expressions import Expression
@@ -21,6 +21,7 @@ from hammerwork_cli.render.cron import runs as run_views
 from hammerwork_cli.render.cron import schedules as views
 from hammerwork_cli.render.cron.details import details_record, details_text
 
+NONE = "There are no schedules."
 CREATE = "To create one: hammerwork cron create --help"
 
 
@@ -65,9 +66,7 @@ def list_(
         columns=lambda: views.columns(context.now()),
         record=lambda row: views.schedule_record(row.schedule, row.last_run),
         keys=views.SCHEDULE_KEYS,
-        empty="No schedule matches."
-        if queue or active_only or disabled or kind or failed
-        else f"There are no schedules. {CREATE}",
+        empty="No schedule matches." if queue or active_only or disabled or kind or failed else f"{NONE} {CREATE}",
     )
     show_list(context, shown, options)
 
@@ -89,7 +88,7 @@ def show(
     database = context.database()
     schedule = schedules.find(database, name)
     found = schedules.runs(database, schedule, limit=limit)
-    totals, dates = schedules.totals(database, schedule), coming(schedule, SHOWN_DATES)
+    totals, dates = schedules.totals(database, schedule), schedules.coming(schedule, SHOWN_DATES)
     context.answer(
         details_record(schedule, found, totals, dates),
         form,
@@ -170,7 +169,7 @@ def next_(
     listed = [row.schedule for row in schedules.listed(database, queue=queue)] if name is None else []
     found = [schedules.find(database, name)] if name is not None else [one for one in listed if views.words(one)]
     until = None if hours is None else context.now(database) + duration_of(f"{hours * 3600:.0f}")
-    dates = ([(due, schedule) for due in coming(schedule, count, until)] for schedule in found)
+    dates = ([(due, schedule) for due in schedules.coming(schedule, count, until)] for schedule in found)
     rows = [
         views.DueTime(schedule.name, schedule.queue, due, schedule.timezone)
         for due, schedule in islice(merge(*dates, key=lambda pair: pair[0]), count)

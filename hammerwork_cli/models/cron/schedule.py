@@ -6,6 +6,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
 
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.cron import original
 from hammerwork_cli.models.cron.expressions import RUST, Expression
 from hammerwork_cli.models.values import Counts, JobPriority, Timestamp, timestamp
@@ -140,6 +141,14 @@ class Schedule:
             return Expression.of(self.text, self.timezone)
         original.parse(self.text, self.timezone)
         return Expression(self.text, RUST, self.timezone)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether this version can read its schedule."""
+        try:
+            return bool(self.expression)
+        except UsageError:
+            return False
 
     @property
     def due(self) -> datetime | None:

@@ -5,6 +5,7 @@ that runs meanwhile stays Running for ever. Here a disabled job is parked: it is
 MySQL's timestamps, so that no worker of either program takes it.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from hammerwork_cli.models.cron.translation import to_original
 from hammerwork_cli.models.values import length_of
 from hammerwork_cli.queries.job import enqueue
 
+log = logging.getLogger("hammerwork")
 PARKED = datetime(2038, 1, 1, 0, 0, 0, 2038, tzinfo=UTC)
 """Not a whole second, in which a schedule may be due."""
 
@@ -195,8 +197,9 @@ def unpark_enabled(database: Database, now: datetime) -> int:
         job = _schedule(row)
         try:
             due = next_run(job.text, job.timezone, now)
-        except UsageError:
-            continue  # it stays parked; `cron list` shows it
+        except UsageError as error:
+            log.warning("The recurring job %s stays disabled: %s", job.id, error.message)
+            continue
         if due is not None:
             done += database.run("cron.recurring.unpark", id=job.id, parked=PARKED, next=due)
     return done

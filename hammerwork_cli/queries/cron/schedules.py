@@ -155,6 +155,16 @@ def _wanted(schedule: Schedule) -> NewSchedule:
     )
 
 
+def coming(schedule: Schedule, count: int, until: datetime | None = None) -> list[datetime]:
+    """The next due times of an enabled schedule; none of one that this version cannot read."""
+    found: list[datetime] = []
+    due = schedule.due if schedule.enabled and schedule.is_readable else None
+    while due is not None and len(found) < count and (until is None or due <= until):
+        found.append(due)
+        due = schedule.next_after(due)
+    return found
+
+
 # Runs.
 
 

@@ -1,5 +1,6 @@
 """Everything about one job."""
 
+from dataclasses import replace
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -9,7 +10,6 @@ from hammerwork_cli.models import (
     ENCRYPTION_FACTS,
     FACTS,
     Counts,
-    Job,
     JobDetails,
     TreeNode,
     WholeJob,
@@ -20,7 +20,7 @@ from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives, packed_config
 from hammerwork_cli.queries.job import attempts, spawn_requests
-from hammerwork_cli.queries.job.listing import NODE, listed
+from hammerwork_cli.queries.job.listing import LISTED, listed
 
 SHOWN_CHILDREN = 10
 
@@ -60,8 +60,8 @@ def stored_facts(database: Database) -> tuple[tuple[str, ...], dict[str, bool]]:
 def whole(row: tuple[Any, ...], names: tuple[str, ...]) -> WholeJob:
     """The job in a row of ``{node}`` and ``{facts}``."""
     job = listed(row)
-    error, payload, result, *facts = row[NODE + 3 :]
-    job = Job(job.node._replace(error=error), job.scheduled_at, job.max_attempts, job.dependency_status)
+    error, payload, result, *facts = row[LISTED:]
+    job = replace(job, node=job.node._replace(error=error))
     return WholeJob(job, payload, result, dict(zip(names, facts, strict=True)))
 
 
@@ -76,7 +76,7 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
     above = {parent.id: parent for parent in relatives.jobs(dict.fromkeys(node.depends_on))}
     children = relatives.child_counts([node.id]).get(node.id)
     return JobDetails(
-        job=Job(node, job.scheduled_at, job.max_attempts, job.dependency_status),
+        job=replace(job, node=node),
         in_archive=in_archive,
         payload=payload,
         result=read.result,

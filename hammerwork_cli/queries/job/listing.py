@@ -34,6 +34,8 @@ SORTS = (
 """Fields by which a list can be sorted."""
 
 NODE = len(TreeNode._fields)
+LISTED = NODE + 4
+"""Columns of a job in a list."""
 
 
 def resolve(database: Database, text: str, *, hint: str = LIST_JOBS) -> str:
@@ -182,4 +184,5 @@ def sorted_by(database: Database, wanted: JobFilter, field: str, *, descending: 
 
 def listed(row: tuple[Any, ...]) -> Job:
     """The job in a row that starts with the columns of a list."""
-    return Job(TreeNode._make(row[:NODE]), *row[NODE : NODE + 3])
+    scheduled_at, max_attempts, dependency_status, recurring = row[NODE:LISTED]
+    return Job(TreeNode._make(row[:NODE]), scheduled_at, max_attempts, dependency_status, bool(recurring))

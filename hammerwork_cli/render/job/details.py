@@ -13,6 +13,7 @@ from hammerwork_cli.models import (
     rfc3339,
     timestamp,
 )
+from hammerwork_cli.models.payloads import SCHEDULE_KEY, due_time
 from hammerwork_cli.models.values import WITH_ERROR
 from hammerwork_cli.render import attempts
 from hammerwork_cli.render.formats.colour import paint, paint_status
@@ -143,6 +144,8 @@ def _pairs(details: JobDetails, now: datetime) -> Iterator[tuple[str, str | None
     yield "priority", node.priority
     yield "created", _moment(node.created_at, now)
     yield "scheduled", _moment(job.scheduled_at, now) if job.scheduled_at != node.created_at else None
+    late = job.overdue(now)
+    yield "overdue", f"by {duration(late)}" if late is not None else None
     yield "started", _moment(node.started_at, now)
     yield "completed", _moment(node.completed_at, now)
     yield "failed", _moment(node.failed_at, now)
@@ -151,7 +154,7 @@ def _pairs(details: JobDetails, now: datetime) -> Iterator[tuple[str, str | None
     yield "dependencies", None if job.dependency_status in {None, "none"} else _text(job.dependency_status)
     yield "workflow", _named(node.workflow_name, node.workflow_id)
     yield "batch", _text(facts.get("batch_id"))
-    yield "schedule", _schedule(facts, now)
+    yield "schedule", _schedule(facts, now) or _run_of(details.payload)
     yield "trace", _text(facts.get("trace_id"))
     yield "correlation", _text(facts.get("correlation_id"))
     yield "parent span", _text(facts.get("parent_span_id"))
@@ -207,6 +210,17 @@ def _schedule(facts: Mapping[str, object], now: datetime) -> str | None:
     parts += [visible(str(zone))] if zone else []
     parts += [f"next due {next_run}"] if next_run else []
     return ", ".join(parts)
+
+
+def _run_of(payload: str | None) -> str | None:
+    """The schedule that made the job, and for which due time."""
+    if payload is None or f'"{SCHEDULE_KEY}"' not in payload:
+        return None
+    value = parsed(payload)
+    due = due_time(value)
+    if due is None or not isinstance(value, dict):
+        return None
+    return f"{visible(str(value[SCHEDULE_KEY].get('name')))}, due {instant(due)} UTC"
 
 
 def _archived(details: JobDetails, now: datetime) -> str | None:

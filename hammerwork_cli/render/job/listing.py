@@ -39,6 +39,7 @@ LIST_KEYS = (
     "operation_id",
     "created_at",
     "scheduled_at",
+    "recurring",
     "started_at",
     "completed_at",
     "failed_at",
@@ -54,7 +55,7 @@ def job_record(job: Job) -> Record:
     """A job of a list.
 
     Keys: those of a tree's node (see ``render.tree.json.node_record``), and ``attempts``, ``max_attempts``,
-    ``dependency_status`` (``none``, ``waiting``, ``satisfied``, ``failed`` or null), ``scheduled_at``.
+    ``dependency_status`` (``none``, ``waiting``, ``satisfied``, ``failed`` or null), ``scheduled_at``, ``recurring``.
     """
     node = json_views.node_record(job.node)
     own = {
@@ -62,6 +63,7 @@ def job_record(job: Job) -> Record:
         "max_attempts": job.max_attempts,
         "dependency_status": job.dependency_status,
         "scheduled_at": rfc3339(job.scheduled_at),
+        "recurring": job.recurring,
     }
     return {key: own[key] if key in own else node[key] for key in LIST_KEYS}
 
@@ -101,10 +103,10 @@ def _created(now: datetime) -> Column[Job]:
 
 def note(job: Job, now: datetime, *, ages: bool = False) -> str | None:
     """The fact that matters to an operator about a job in its status."""
-    text = _note(job, now, ages=ages)
-    if job.node.archived_at is None:
-        return text
-    return f"archived; {text}" if text else "archived"
+    archived = "archived" if job.node.archived_at is not None else None
+    return (
+        "; ".join(filter(None, (archived, "recurring" if job.recurring else None, _note(job, now, ages=ages)))) or None
+    )
 
 
 def _note(job: Job, now: datetime, *, ages: bool) -> str | None:
@@ -121,7 +123,9 @@ def _note(job: Job, now: datetime, *, ages: bool) -> str | None:
 def _what_it_waits_for(job: Job, now: datetime, *, ages: bool) -> str | None:
     if job.dependency_status in {"waiting", "failed"}:
         return f"{job.dependency_status}: depends on {plural(len(job.node.depends_on), 'job')}"
-    due = timestamp(job.scheduled_at)
+    due, late = timestamp(job.scheduled_at), job.overdue(now)
+    if late is not None:
+        return f"overdue by {duration(late)}"
     if due is None or due <= now:
         return None
     return f"due in {duration(due - now)}" if ages else f"due {instant(due)}"

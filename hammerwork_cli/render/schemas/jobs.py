@@ -53,6 +53,7 @@ JOB = {
     "max_attempts": count(),
     "dependency_status": DEPENDENCY_STATUS,
     "scheduled_at": null_or(instant()),
+    "recurring": flag("Whether it comes back by its schedule"),
 }
 NAMED = {"id": job_id(), "queue": null_or(text()), "status": null_or(STATUS)}
 RELATIVE = {**NAMED, "error": null_or(text())}

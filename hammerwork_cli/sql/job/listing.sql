@@ -4,7 +4,7 @@
 -- Lists the newest jobs after a cursor. hammerwork (Rust) has no index on created_at alone, so the table is scanned
 -- once where 016 is missing; the wide columns are read only for the page.
 SELECT {node},
-j.scheduled_at, j.max_attempts, j.dependency_status
+j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring
 FROM hammerwork_jobs j JOIN (
 SELECT j.id FROM hammerwork_jobs j
 WHERE {filtered}
@@ -38,7 +38,7 @@ j.created_at DESC, j.id DESC
 -- name: sorted
 -- Lists the first jobs in another order than that of their creation. It looks at all jobs that fit.
 SELECT {node},
-j.scheduled_at, j.max_attempts, j.dependency_status
+j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring
 FROM hammerwork_jobs j JOIN (
 SELECT j.id FROM hammerwork_jobs j
 WHERE {filtered}
@@ -51,7 +51,7 @@ ORDER BY
 -- name: by_ids
 -- Reads jobs by their ids, with the columns of the list.
 SELECT {node},
-j.scheduled_at, j.max_attempts, j.dependency_status
+j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring
 FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: by_prefix

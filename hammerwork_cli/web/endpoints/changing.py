@@ -225,7 +225,7 @@ def resume(call: Call) -> Answer:
     return Answer(change_record(change, paused=False, dry_run=False))
 
 
-_REASON = {"reason": null_or(line(0, LONGEST_REASON, "Reason to show to others"))}
+REASON = {"reason": null_or(line(0, LONGEST_REASON, "Reason to show to others"))}
 
 ENDPOINTS = (
     Endpoint(
@@ -264,7 +264,7 @@ ENDPOINTS = (
         "Cancels a job that has not started; with tree, also those below it.",
         OUTCOME,
         (JOB,),
-        body=body(CHANGE_OPTIONS | _REASON),
+        body=body(CHANGE_OPTIONS | REASON),
         changes=True,
         refusals=(404, 409),
     ),
@@ -287,7 +287,7 @@ ENDPOINTS = (
         "Stops workers from claiming jobs of a queue.",
         PAUSE_CHANGE,
         (QUEUE_NAME,),
-        body=body(_REASON),
+        body=body(REASON),
         changes=True,
     ),
     Endpoint(

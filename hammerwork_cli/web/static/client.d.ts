@@ -93,6 +93,7 @@ export interface ListedJob extends JobNode {
   max_attempts: number;
   dependency_status: string | null;
   scheduled_at: Instant | null;
+  recurring: boolean;
 }
 
 export interface Relative {
@@ -128,7 +129,6 @@ export interface JobFacts {
   timed_out_at?: Instant | null;
   cron_schedule?: string | null;
   timezone?: string | null;
-  recurring?: boolean;
   next_run_at?: Instant | null;
   batch_id?: string | null;
   result_stored_at?: Instant | null;

@@ -45,6 +45,9 @@ SAME = {
     "/api/jobs/{segment}/spawn-tree?children_only=true": ("spawn tree {segment} --children-only", "spawn-tree"),
     "/api/jobs/{root}/timeline": ("spawn timeline {root}", "spawn-timeline"),
     "/api/jobs/{join}/timeline?siblings=true": ("spawn timeline {join} --all", "spawn-timeline"),
+    "/api/schedules": ("cron list", "cron-list"),
+    "/api/schedules/{schedule}": ("cron show {schedule}", "cron-show"),
+    "/api/schedules/nightly/runs?since=1000h": ("cron history nightly --since 1000h", "cron-history"),
     "/api/queues": ("queue list", "queue-list"),
     "/api/queues/{queue}?hours=1000": ("queue stats {queue} --detailed --hours 1000", "queue-stats"),
 }

@@ -49,6 +49,12 @@ ENDPOINTS = {
     "GET /api/batches",
     "GET /api/batches/{id}",
     "GET /api/retention",
+    "GET /api/schedules",
+    "GET /api/schedules/{name}",
+    "GET /api/schedules/{name}/runs",
+    "POST /api/schedules/{name}/trigger",
+    "POST /api/schedules/{name}/enable",
+    "POST /api/schedules/{name}/disable",
     "GET /api/workers",
     "GET /api/about",
     "GET /api/events",
@@ -115,13 +121,13 @@ def test_answers_fit_their_schemas(serve: Callable[..., Server], empty_url: str)
     document = server.json("/openapi.json")
     operation = server.json("/api/spawn/operations")[0]["parent_id"]
     values = {"id": operation, "name": server.json("/api/queues")[0]["queue"]}
-    ids = {"archived": "/archive/", "batch": "/batches/"}
+    ids = {"archived": "/archive/", "batch": "/batches/", "schedule": "/schedules/"}
     checked = set()
     for name, described in operations(document).items():
         schema = described["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema")
         if name.startswith("GET") and schema:
             other = [names[kind] for kind, part in ids.items() if part in name]
-            given = {**values, "id": other[0]} if other else values
+            given = {**values, "id": other[0], "name": other[0]} if other else values
             path = name.removeprefix("GET ").format(**{key: quote(value, safe="") for key, value in given.items()})
             Draft202012Validator({**schema, "components": document["components"]}).validate(server.json(path))
             checked.add(name)

@@ -402,6 +402,8 @@ def test_redact_hides_payloads_results_and_errors(serve: Serve, stocked: tuple[s
 
 
 HIDDEN_KEYS = {
+    "description",
+    "last_error",
     "archival_reason",
     "correlation_id",
     "encryption_algorithm",
@@ -409,7 +411,6 @@ HIDDEN_KEYS = {
     "error",
     "failure_mode",
     "hook_error",
-    "last_error",
     "metadata",
     "newest_error",
     "parent_span_id",

@@ -1,0 +1,126 @@
+"""The endpoints of schedules and recurring jobs."""
+
+from typing import Any
+
+from hammerwork_cli.models.input.reading import instant_of
+from hammerwork_cli.queries.cron import by_hand, schedules
+from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.queries.cron.schedules import coming
+from hammerwork_cli.render.cron import schedules as views
+from hammerwork_cli.render.cron.details import details_record
+from hammerwork_cli.render.cron.runs import run_record
+from hammerwork_cli.render.schemas.cron import SCHEDULE
+from hammerwork_cli.render.schemas.words import anything
+from hammerwork_cli.web.endpoints.changing import REASON, body
+from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
+from hammerwork_cli.web.endpoints.parameters import QUEUE, QUEUE_TEXT, SINCE, Parameter, limit, line, start_of
+
+NAME = Parameter("name", QUEUE_TEXT, "Its name, or at least the first 4 hex digits of its id.", in_path=True)
+SHOWN_RUNS, SHOWN_DATES = 10, 3
+
+
+def schedule_list(call: Call) -> Answer:
+    """Answers as ``cron list``."""
+    found = schedules.listed(call.database, queue=call.values["queue"])
+    return Answer([views.schedule_record(row.schedule, row.last_run) for row in found])
+
+
+def one_schedule(call: Call) -> Answer:
+    """Answers as ``cron show``."""
+    found = schedules.find(call.database, call.values["name"])
+    runs, totals = schedules.runs(call.database, found, limit=SHOWN_RUNS), schedules.totals(call.database, found)
+    return Answer(details_record(found, runs, totals, coming(found, SHOWN_DATES)))
+
+
+def history(call: Call) -> Answer:
+    """Answers as ``cron history``; a recurring job has no runs."""
+    found, since = schedules.find(call.database, call.values["name"]), start_of(call.now, call.values["since"])
+    runs = schedules.runs(call.database, found, since=since, limit=call.values["limit"])
+    return Answer([run_record(run) for run in runs])
+
+
+def trigger(call: Call) -> Answer:
+    """As ``cron trigger``."""
+    given: dict[str, Any] = call.body
+    at = instant_of(given["at"]) if "at" in given else None
+    found = schedules.find(call.database, call.values["name"])
+    job = by_hand.trigger(call.database, found, call.now, at=at, payload=given.get("payload"))
+    return Answer(views.triggered_record(found, job), headers={"location": f"/api/jobs/{job}"})
+
+
+def enable(call: Call) -> Answer:
+    """As ``cron enable``."""
+    return _switch(call, enabled=True)
+
+
+def disable(call: Call) -> Answer:
+    """As ``cron disable``."""
+    return _switch(call, enabled=False)
+
+
+def _switch(call: Call, *, enabled: bool) -> Answer:
+    found, author = schedules.find(call.database, call.values["name"]), Author(call.operator, call.body.get("reason"))
+    switched = by_hand.switch(call.database, found, author, call.now, enabled=enabled)
+    return Answer(views.schedule_record(switched.after, None))
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/api/schedules", schedule_list, "Schedules by name, then recurring jobs.", "cron-list", (QUEUE,)),
+    Endpoint(
+        "GET",
+        "/api/schedules/{name}",
+        one_schedule,
+        "Everything about a schedule: its meaning, its next due times, its last runs.",
+        "cron-show",
+        (NAME,),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "GET",
+        "/api/schedules/{name}/runs",
+        history,
+        "Runs of a schedule, the last due one first.",
+        "cron-history",
+        (NAME, limit(50), SINCE),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/schedules/{name}/trigger",
+        trigger,
+        "Makes a job of a schedule now, also of a disabled one.",
+        "cron-trigger",
+        (NAME,),
+        body=body(
+            {
+                "payload": {**anything("Keys to replace in the payload"), "type": "object"},
+                "at": {**line(20, 40, "Earliest start; RFC 3339"), "format": "date-time"},
+            }
+        ),
+        changes=True,
+        refusals=(404, 409, 422),
+    ),
+    Endpoint(
+        "POST",
+        "/api/schedules/{name}/enable",
+        enable,
+        "Enables a schedule; due times that passed meanwhile are not caught up.",
+        SCHEDULE,
+        (NAME,),
+        body=body(REASON),
+        changes=True,
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/schedules/{name}/disable",
+        disable,
+        "Disables a schedule: it makes no jobs until it is enabled.",
+        SCHEDULE,
+        (NAME,),
+        body=body(REASON),
+        changes=True,
+        refusals=(404, 409),
+    ),
+)
+"""The endpoints of the REST API."""
