@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hammerwork_cli.models.cron.schedule import ListedSchedule
 from hammerwork_cli.models.queue import QueueState
 from hammerwork_cli.models.spawn import SpawnStats
 
@@ -19,6 +20,7 @@ class Figures:
         states: the queues; with jobs that ended in the window if these were asked for.
         workers: state -> workers; those that were lost in the last hour. ``None`` if the database does not record
             workers.
+        schedules: the enabled ones, with their last runs.
         spawned: operations whose parents were created in the window.
     """
 
@@ -27,4 +29,5 @@ class Figures:
     queue: str | None
     states: Sequence[QueueState]
     workers: Mapping[str, int] | None
+    schedules: Sequence[ListedSchedule]
     spawned: SpawnStats

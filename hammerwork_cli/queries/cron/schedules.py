@@ -72,10 +72,15 @@ def all_schedules(database: Database, *, queue: str | None = None, source: str |
 
 def listed(database: Database, *, queue: str | None = None) -> list[ListedSchedule]:
     """Lists schedules by name with their last runs, and recurring jobs; of the former none without migration 022."""
+    jobs = recurring.recurring_jobs(database, queue=queue)
+    return [*with_last_runs(database, queue=queue), *(ListedSchedule(job, None) for job in jobs)]
+
+
+def with_last_runs(database: Database, *, queue: str | None = None) -> list[ListedSchedule]:
+    """Lists schedules by name with their last runs; none without migration 022."""
     found = all_schedules(database, queue=queue)
     last = {str(schedule): _run(run) for schedule, *run in database.rows("cron.schedules.last_runs")} if found else {}
-    jobs = recurring.recurring_jobs(database, queue=queue)
-    return [ListedSchedule(schedule, last.get(schedule.id)) for schedule in [*found, *jobs]]
+    return [ListedSchedule(schedule, last.get(schedule.id)) for schedule in found]
 
 
 def find(database: Database, text: str) -> Schedule:

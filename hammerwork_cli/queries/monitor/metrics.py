@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hammerwork_cli.database import Database
 from hammerwork_cli.models.monitor.metrics import Figures
 from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.cron import schedules
 from hammerwork_cli.queries.spawn import operations
 from hammerwork_cli.queries.worker import registry
 
@@ -33,6 +34,7 @@ def figures(
         queue,
         queues.states(database, now=now, queue=queue, window=window if ended else None),
         _workers(database, now, queue),
+        [row for row in schedules.with_last_runs(database, queue=queue) if row.schedule.enabled],
         operations.stats(database, since=since, recent=since, queue=queue),
     )
 

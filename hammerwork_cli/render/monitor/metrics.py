@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from hammerwork_cli.models import JobStatus, rfc3339
+from hammerwork_cli.models import JobStatus, rfc3339, timestamp
 from hammerwork_cli.models.monitor.metrics import Figures
 from hammerwork_cli.models.queue import QueueState
 from hammerwork_cli.render.formats.colour import paint
@@ -70,6 +71,7 @@ def families(figures: Figures) -> Iterator[Family]:
     if figures.workers is not None:
         states = [({"state": state}, number) for state, number in figures.workers.items()]
         yield Family("hammerwork_workers", "Workers by state; those lost in the last hour.", states)
+    yield from _scheduled(figures)
     yield from _spawned(figures)
 
 
@@ -132,6 +134,26 @@ def _by_label(states: Sequence[QueueState]) -> dict[str, _QueueFigures]:
         label = visible(state.name or "") if place < MOST_QUEUES else OTHER_QUEUES
         found.setdefault(label, _QueueFigures()).add(state)
     return found
+
+
+def _scheduled(figures: Figures) -> Iterator[Family]:
+    late: dict[str, float] = {}
+    ages: dict[str, float] = {}
+    for schedule, run in figures.schedules[:MOST_QUEUES]:
+        label = visible(schedule.name)
+        late[label] = max(late.get(label, 0), _age(schedule.due, figures))
+        if run is not None:
+            ages[label] = max(ages.get(label, 0), _age(timestamp(run.due_at), figures))
+    for name, about, values in (
+        ("late", "Time since an enabled schedule became due and made no job.", late),
+        ("last_run", "Time since an enabled schedule last became due.", ages),
+    ):
+        samples = [({"schedule": label}, value) for label, value in values.items()]
+        yield Family(f"hammerwork_schedule_{name}_seconds", about, samples)
+
+
+def _age(at: datetime | None, figures: Figures) -> float:
+    return 0 if at is None else max((figures.at - at).total_seconds(), 0)
 
 
 def _spawned(figures: Figures) -> Iterator[Family]:

@@ -25,13 +25,13 @@ def test_what_recurs_and_what_is_overdue_is_said(migrated_url: str, run: Callabl
         made = rows.job(queue="made", status="Completed", scheduled_at=START, payload=payload)
     table = run("job", "list", url=migrated_url, env=LATER)
     lines = {line.split()[1]: line for line in table.stdout.splitlines()[1:]}
-    assert lines["late"].endswith("overdue by 2h 0m")
-    assert lines["recurs"].endswith("recurring; overdue by 5m 0s")
+    assert lines["late"].endswith("overdue by 2h 00m")
+    assert lines["recurs"].endswith("recurring; overdue by 5m 00s")
     assert not [queue for queue in ("punctual", "waits", "child", "made") if "overdue" in lines[queue]]
     listed = run("job", "list", "--format", "json", url=migrated_url).json
     assert [job["queue"] for job in listed if job["recurring"]] == ["recurs"]
     late = next(job["id"] for job in listed if job["queue"] == "late")
-    assert "overdue   by 2h 0m" in run("job", "show", late, url=migrated_url, env=LATER).stdout
+    assert "overdue    by 2h 00m" in run("job", "show", late, url=migrated_url, env=LATER).stdout
     shown = run("job", "show", made, url=migrated_url, env=LATER).stdout
     assert "schedule   nightly, due 2026-11-27 01:30:00 UTC" in shown
     assert "overdue" not in shown

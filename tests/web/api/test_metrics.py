@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,6 +12,9 @@ from prometheus_client.samples import Sample
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
+from hammerwork_cli.models.input.schedule_options import read_schedule
+from hammerwork_cli.queries.cron import changes
+from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.render.formats.text import visible
 from tests.commands.test_contract import HOSTILE, Asked
 from tests.rows import Rows
@@ -53,6 +57,19 @@ def test_queues_are_measured(served: Server, full: Asked) -> None:
     assert pending == {
         (visible(state["queue"]), kind): state[kind] for state in states for kind in ("ready", "scheduled", "waiting")
     }
+
+
+def test_schedules_are_measured(served: Server, serve: Callable[..., Server], empty_url: str) -> None:
+    late, last = "hammerwork_schedule_late_seconds", "hammerwork_schedule_last_run_seconds"
+    found = samples(served)  # an hour after the start; two more schedules are disabled
+    assert values(found, late) == {("nightly",): 0}
+    assert values(found, last) == {("nightly",): 58 * 60}
+    with closing(connect(empty_url)) as database:
+        schedule = read_schedule({"queue": "q", "payload": {}, "every": "1m", "name": "late"})
+        changes.add(database, schedule, Author("me"), database.now() - timedelta(hours=1))
+    found = samples(serve(empty_url))
+    assert 3540 <= values(found, late)[("late",)] < 7200
+    assert values(found, last) == {}
 
 
 def test_labels_hold_no_control_characters(served: Server, full: Asked) -> None:

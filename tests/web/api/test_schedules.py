@@ -28,7 +28,11 @@ def test_a_schedule_is_triggered_disabled_and_enabled(serve: Callable[..., Serve
     made = server.post(f"{PATH}/trigger", {"payload": {"a": 2}, "at": "2037-01-01T00:00:00Z"})
     assert made.status_code == 200, made.text
     job = server.json(made.headers["location"])
-    assert (job["id"], job["queue"], job["scheduled_at"]) == (made.json()["job_id"], "mail", "2037-01-01T00:00:00Z")
+    assert (job["id"], job["queue"], job["scheduled_at"]) == (
+        made.json()["job_id"],
+        "mail",
+        "2037-01-01T00:00:00.000000Z",
+    )
     assert (job["payload"]["a"], job["payload"]["b"], job["payload"]["_schedule"]["name"]) == (2, SECRET, NAME)
     off = server.post(f"{PATH}/disable", {"reason": "the warehouse is down"}).json()
     assert (off["enabled"], off["next_run_at"], off["reason"]) == (False, None, "the warehouse is down")
