@@ -1,7 +1,10 @@
 """The endpoints of schedules and recurring jobs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models.input.reading import instant_of
 from hammerwork_cli.queries.cron import by_hand, schedules
 from hammerwork_cli.queries.cron.changes import Author
@@ -44,8 +47,18 @@ def trigger(call: Call) -> Answer:
     given: dict[str, Any] = call.body
     at = instant_of(given["at"]) if "at" in given else None
     found = schedules.find(call.database, call.values["name"])
-    job = by_hand.trigger(call.database, found, call.now, at=at, payload=given.get("payload"))
+    with _conflicts():
+        job = by_hand.trigger(call.database, found, call.now, at=at, payload=given.get("payload"))
     return Answer(views.triggered_record(found, job), headers={"location": f"/api/jobs/{job}"})
+
+
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    """What was asked for is valid: what the schedule is forbids it."""
+    try:
+        yield
+    except UsageError as error:
+        raise ConflictError(error.message, hint=error.hint) from error
 
 
 def enable(call: Call) -> Answer:
@@ -60,7 +73,8 @@ def disable(call: Call) -> Answer:
 
 def _switch(call: Call, *, enabled: bool) -> Answer:
     found, author = schedules.find(call.database, call.values["name"]), Author(call.operator, call.body.get("reason"))
-    switched = by_hand.switch(call.database, found, author, call.now, enabled=enabled)
+    with _conflicts():
+        switched = by_hand.switch(call.database, found, author, call.now, enabled=enabled)
     return Answer(views.schedule_record(switched.after, None))
 
 
