@@ -214,9 +214,10 @@ def statuses(words: Sequence[str] | None) -> list[JobStatus] | None:
 
 
 def start_of(now: datetime, since: str | None) -> datetime | None:
-    """The start of a window of time that ends now. It is never before 1970, when there were no jobs.
-
-    Raises:
-        UsageError: the window is too long for any calendar.
-    """
-    return None if since is None else now - min(duration_of(since), now - EPOCH)
+    """The start of a window of time that ends now. It is never before 1970, when there were no jobs."""
+    if since is None:
+        return None
+    try:
+        return now - min(duration_of(since), now - EPOCH)
+    except UsageError:  # the schema has checked the spelling: it is too long for any calendar
+        return EPOCH
