@@ -9,7 +9,7 @@ from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.job.details import facts_record, parsed
 from hammerwork_cli.render.job.listing import LIST_KEYS, job_record
 
-EXPORT_KEYS = (*LIST_KEYS, *FACTS, *ARCHIVAL_FACTS, *ENCRYPTION_FACTS, "payload", "result")
+EXPORT_KEYS = tuple(dict.fromkeys((*LIST_KEYS, *FACTS, *ARCHIVAL_FACTS, *ENCRYPTION_FACTS, "payload", "result")))
 REDACTABLE = {"payload": ("payload", "spawn_config", "operation_id"), "result": ("result",), "error": ("error",)}
 """Word of ``--redact`` -> the keys that it hides: the payload holds the spawn configuration."""
 
