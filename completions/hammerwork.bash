@@ -14,7 +14,7 @@ _hammerwork_look() {
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'spawn')
-            commands='list tree stats lineage pending again timeline compare rehearse wait why doctor monitor'
+            commands='list tree stats lineage pending again timeline compare rehearse wait on-end why doctor monitor'
             options='--help'
             ;;
         'spawn list')
@@ -62,6 +62,11 @@ _hammerwork_look() {
         'spawn wait')
             options='--timeout --interval --children-only --fail-stuck --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --timeout= --interval= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments=':jobs'
+            ;;
+        'spawn on-end')
+            options='--on-complete --on-success --on-failure --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn why')
@@ -232,8 +237,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'batch enqueue')
-            options='--file --name --id --queue --priority --max-attempts --timeout --continue-on-error --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -f=:files --file=:files --name= --id= -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --max-attempts= --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--file --name --id --queue --priority --max-attempts --timeout --continue-on-error --on-complete --on-success --on-failure --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -f=:files --file=:files --name= --id= -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --max-attempts= --timeout= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'batch list')
             options='--since --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -475,7 +480,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-retry,batch-cancel,batch-delete,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-on-end,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-retry,batch-cancel,batch-delete,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'completion')
             options='--database-url --confirm-profile --color --quiet --debug --help'

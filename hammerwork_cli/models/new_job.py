@@ -3,12 +3,15 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from os import urandom
-from typing import Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import cron
 from hammerwork_cli.models.input.fields import whole_seconds
 from hammerwork_cli.models.values import JobPriority, JobStatus
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.batch.watches import NewWatch
 
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
@@ -66,6 +69,7 @@ class NewJob:
         next_run_at: next due time of a recurring job.
         result_storage: ``database`` or ``none``.
         ancestry: JSON text of :class:`Ancestry`, for a child.
+        watches: what to do at the end of the tree below it.
     """
 
     queue: str
@@ -100,6 +104,7 @@ class NewJob:
     result_ttl_seconds: int | None = None
     result_max_size_bytes: int | None = None
     ancestry: str | None = None
+    watches: "tuple[NewWatch, ...]" = ()
 
     @classmethod
     def of(

@@ -59,6 +59,7 @@ _COUNTS = (
     "migrations.rows_in_hammerwork_schedules",
     "migrations.rows_in_hammerwork_schedule_runs",
     "migrations.rows_in_hammerwork_retention",
+    "migrations.rows_in_hammerwork_watches",
 )
 COUNTS = {name.removeprefix("migrations.rows_in_"): name for name in _COUNTS}
 """Table -> the statement that counts its rows."""
@@ -88,6 +89,7 @@ MIGRATIONS = (
     Migration("022_schedules", "Schedules and their runs", "ours"),
     Migration("023_retention", "Retention policies, and more columns of the archive", "ours"),
     Migration("024_declarations", "Schedules that files and applications declare", "ours"),
+    Migration("025_watches", "What to enqueue when a batch or a tree has ended", "ours"),
 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from hammerwork_cli.models import WAITING, Counts, JobStatus, rfc3339
-from hammerwork_cli.models.batch import Batch, BatchDetails
+from hammerwork_cli.models.batch.batches import Batch, BatchDetails
 from hammerwork_cli.models.input.problems import Problem
 from hammerwork_cli.models.why import ErrorGroup
 from hammerwork_cli.render.formats.colour import paint
@@ -20,6 +20,7 @@ from hammerwork_cli.render.formats.text import (
 )
 from hammerwork_cli.render.job.details import parsed
 from hammerwork_cli.render.spawn.failures import NO_ERROR
+from hammerwork_cli.render.watch import watch_record, watch_text
 
 SHOWN_LINES = 20
 KEYS = (
@@ -83,7 +84,8 @@ def details_record(details: BatchDetails) -> Record:
 
     Keys: those of :func:`batch_record`; ``by_status``; ``queues`` (list of ``queue``, ``by_status``); ``errors`` (list
     of :func:`error_record`, the largest first), ``more_errors`` (number of further ones), ``consequences`` (number of
-    jobs that failed only because a job that they depend on failed); ``metadata`` (any JSON).
+    jobs that failed only because a job that they depend on failed); ``metadata`` (any JSON); ``callbacks`` (list of
+    :func:`hammerwork_cli.render.watch.watch_record`).
     """
     queues = _queues(details)
     total = Counts()
@@ -97,6 +99,7 @@ def details_record(details: BatchDetails) -> Record:
         "more_errors": details.failures.more,
         "consequences": details.failures.consequences,
         "metadata": parsed(details.metadata),
+        "callbacks": [watch_record(watch) for watch in details.watches],
     }
 
 
@@ -126,6 +129,8 @@ def details_text(details: BatchDetails, *, colour: bool = False) -> Iterator[str
     yield f"  jobs          {count(batch.total)}{f', {count(batch.gone)} deleted' if batch.gone else ''}"
     yield f"  failure mode  {visible(batch.failure_mode)}"
     yield f"  created       {instant(batch.created_at)} UTC"
+    for watch in details.watches:
+        yield f"  on {watch_text(watch)}"
     queues = _queues(details)
     if queues:
         yield ""

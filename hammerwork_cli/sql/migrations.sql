@@ -201,3 +201,7 @@ SELECT COUNT(*) FROM hammerwork_schedule_runs
 -- name: rows_in_hammerwork_retention
 -- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_retention
+
+-- name: rows_in_hammerwork_watches
+-- Counts the rows of the table.
+SELECT COUNT(*) FROM hammerwork_watches

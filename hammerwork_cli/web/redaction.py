@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from hammerwork_cli.models import ON_ERROR, Counts, JobStatus, Reason, SpawnTree, TreeNode
-from hammerwork_cli.models.batch import BatchStatus
+from hammerwork_cli.models.batch.batches import BatchStatus
 from hammerwork_cli.models.cron.schedule import CatchUp, Kind, Overlap, RunKind
 from hammerwork_cli.models.values import HIDDEN
 from hammerwork_cli.render.formats.json import UNKNOWN

@@ -89,6 +89,7 @@ CONTRACT = {
     ),
     "spawn wait": reads("{done}", "{root}", exit_codes=(0, 1)),
     "spawn again": changes(),
+    "spawn on-end": reads("{root}", "{done}"),
     "spawn monitor": reads("--count 1", "--count 2 --interval 0.1 --queue segment"),
     "spawn why": reads(
         *("{root}", "{done}", "{orphan}"),
@@ -309,6 +310,9 @@ def fill(url: str) -> dict[str, str]:
         recurring = rows.job(queue="mail", status="Pending", next_run_at=NOW, **recurs)
         rows.job(queue=HOSTILE, status="Failed", **{**recurs, "cron_schedule": HOSTILE, "timezone": "x"})
         archived, batch = archive(rows), batches(rows)
+        top = {"subject": "tree", "subject_id": night[0].id, "check_at": START, "created_at": START}
+        top |= {"id": night[0].id, "event": "complete", "job": '{"queue": "mail"}', "state": "fired"}
+        rows.insert("hammerwork_watches", {**top, "changed_at": START})
         policy = {"queue_name": "segment", "action": "archive", "by_tree": True, "enabled": True, "updated_at": START}
         rows.insert(
             "hammerwork_retention", {**policy, "updated_by": HOSTILE, "last_error": ERROR, "last_run_at": START}
@@ -347,6 +351,9 @@ def batches(rows: Rows) -> str:
     facts = {"total_jobs": 9, "status": '"Pending"', "failure_mode": '"ContinueOnError"', "created_at": START}
     rows.insert("hammerwork_batches", {**facts, "id": first, "batch_name": HOSTILE, "metadata": '{"a": [1]}'})
     rows.insert("hammerwork_batches", {**facts, "id": first[:-1] + "0", "batch_name": "", "failure_mode": HOSTILE[:40]})
+    watch = {"subject": "batch", "subject_id": first, "check_at": START, "created_at": START, "changed_at": START}
+    watch |= {"id": first, "event": HOSTILE[:20], "job": HOSTILE, "state": HOSTILE[:20]}
+    rows.insert("hammerwork_watches", watch)
     for status in ("Pending", "Running", "Completed", "Dead", HOSTILE[:40]):
         rows.job(queue=HOSTILE, status=status, batch_id=first, error_message=ERROR if status == "Dead" else None)
     return first
@@ -465,6 +472,7 @@ FAILING = {
     "spawn rehearse": "{root} --handlers nowhere:app",
     "spawn wait": "{orphan} --timeout 0",
     "spawn again": "{orphan}",
+    "spawn on-end": "{root} --on-complete {{",
     "spawn why": "{root}",
     "spawn doctor": "--fix",
     "job list": "--cursor x",

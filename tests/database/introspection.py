@@ -182,6 +182,7 @@ OUR_TABLES = {
         "schedules",
         "schedule_runs",
         "retention",
+        "watches",
     )
 }
 OURS_IN_ARCHIVE = {

@@ -35,6 +35,7 @@ OURS = [
     "022_schedules",
     "023_retention",
     "024_declarations",
+    "025_watches",
 ]
 
 

@@ -6,10 +6,12 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import naming_lines
+from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.models import JobPriority
-from hammerwork_cli.models.batch import NewBatch
+from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.input.problems import LineError, Problems
 from hammerwork_cli.queries.backup.files import opened
@@ -19,6 +21,7 @@ from hammerwork_cli.render import batch as shown
 from hammerwork_cli.render.formats.text import plural
 
 
+@spread
 def enqueue(
     ctx: typer.Context,
     file: Annotated[
@@ -46,9 +49,11 @@ def enqueue(
     timeout: Annotated[
         str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of lines without one.")
     ] = None,
+    *,
     continue_on_error: Annotated[
         bool, typer.Option("--continue-on-error", help="Leave out lines that are not valid.")
     ] = False,
+    callbacks: Callbacks,
     batch_size: Annotated[int | None, typer.Option("--batch-size", hidden=True)] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -60,9 +65,13 @@ def enqueue(
 
     With --continue-on-error, lines that are not valid are left out, and the exit code is 1 then.
 
+    --on-complete, --on-success and --on-failure enqueue a job at the end of the batch, once: the name of a queue, or a
+    JSON object as in a line. `spawn on-end` does the same for a tree.
+
     \b
     Examples:
       hammerwork batch enqueue --file letters.jsonl --queue mail --name letters
+      hammerwork batch enqueue -f letters.jsonl -q mail --on-success report
       id=$(hammerwork batch enqueue -f letters.jsonl -q mail) && hammerwork batch show "$id"
     """
     del batch_size  # of hammerwork (Rust); here all jobs are one transaction
@@ -70,7 +79,7 @@ def enqueue(
     defaults: dict[str, Any] = {"priority": priority, "max_attempts": max_attempts, "timeout": timeout}
     defaults["queue"] = queue or context.settings.get("default_queue").value
     given = {option: value for option, value in defaults.items() if value is not None}
-    batch = NewBatch.of(name, batch_id)
+    batch, watches = NewBatch.of(name, batch_id), callbacks.watches()
     problems = Problems(LineError, patient=continue_on_error)
     with opened(file) as lines, naming_lines(context):
         database = context.database(changes=True)
@@ -80,11 +89,13 @@ def enqueue(
             problems.refuse()
     if not jobs:
         raise UsageError("There are no lines, and a batch has at least one job.")
-    placed = enqueueing.enqueue(database, batch, jobs, now)
+    placed = enqueueing.enqueue(database, batch, jobs, now, watches)
     context.answer(shown.batch_record(listing.one(database, batch.id)), form, lambda: [batch.id])
     if not placed:
         context.note(f"Already exists; left unchanged: hammerwork batch show {batch.id}")
     else:
         context.note(f"Enqueued {plural(len(placed), 'job')}.")
+        if watches:
+            note_keepers(context, database)
     if problems.found:
         raise AnswerIsNoError(shown.left_out_text(problems.found))

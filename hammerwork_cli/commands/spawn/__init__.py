@@ -40,6 +40,10 @@ app = group(
         "wait": LateVerb(
             "spawn.wait:wait", "Wait until the whole tree of a job has finished, including jobs spawned meanwhile."
         ),
+        "on-end": LateVerb(
+            "spawn.on_end:on_end",
+            "Enqueue jobs at the end of JOB and everything below it, however much that becomes; list such callbacks.",
+        ),
         "why": LateVerb(
             "spawn.why:why",
             "Explain why a job, or a job below it, failed or waits; without JOB, list the errors of all failed jobs.",

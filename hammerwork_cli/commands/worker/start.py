@@ -102,10 +102,13 @@ def start(
     ] = None,
     upkeep: Annotated[
         bool | None,
-        typer.Option("--upkeep/--no-upkeep", help="Enqueue the jobs of schedules. [default: upkeep, without --drain]"),
+        typer.Option(
+            "--upkeep/--no-upkeep",
+            help="Enqueue the jobs of schedules and callbacks. [default: upkeep, without --drain]",
+        ),
     ] = None,
     upkeep_only: Annotated[
-        bool, typer.Option("--upkeep-only", help="Enqueue the jobs of schedules, and run no jobs.")
+        bool, typer.Option("--upkeep-only", help="Enqueue the jobs of schedules and callbacks, and run no jobs.")
     ] = False,
     retention: Annotated[
         bool | None,

@@ -30,6 +30,7 @@ TABLE_TAGS = {
     "hammerwork_duties": "upkeep",
     "hammerwork_schedules": "schedules",
     "hammerwork_retention": "retention",
+    "hammerwork_watches": "watches",
 }
 """Tables -> the tags of databases that have them."""
 LEVELS = 2

@@ -8,7 +8,8 @@ from typing import IO, Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob
-from hammerwork_cli.models.batch import NewBatch
+from hammerwork_cli.models.batch.batches import NewBatch
+from hammerwork_cli.models.batch.watches import NewWatch, Subject
 from hammerwork_cli.models.input.job_lines import numbered, wanted_in
 from hammerwork_cli.models.input.problems import Problems
 from hammerwork_cli.queries.job import enqueue as enqueueing
@@ -19,7 +20,13 @@ MOST_JOBS = 100_000
 """Jobs of a batch, which are written in one transaction."""
 
 
-def enqueue(database: Database, batch: NewBatch, jobs: Sequence[NewJob], now: datetime) -> dict[str, EnqueuedJob]:
+def enqueue(
+    database: Database,
+    batch: NewBatch,
+    jobs: Sequence[NewJob],
+    now: datetime,
+    watches: Sequence[NewWatch] = (),
+) -> dict[str, EnqueuedJob]:
     """Inserts a batch with its jobs, all or none. A batch with the same id that exists stays unchanged.
 
     Args:
@@ -27,6 +34,7 @@ def enqueue(database: Database, batch: NewBatch, jobs: Sequence[NewJob], now: da
         batch: its id and its name.
         jobs: they may depend on each other.
         now: the server's time.
+        watches: what to do at the end of the batch.
 
     Returns:
         Id of a job -> the job as it is now; empty if the batch existed.
@@ -37,6 +45,7 @@ def enqueue(database: Database, batch: NewBatch, jobs: Sequence[NewJob], now: da
         ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or a job exists already, or another batch
             has the id.
         RefusedValueError: the database cannot store a job.
+        MissingTablesError: there are watches, and migration 025 is missing.
     """
     if not 1 <= len(jobs) <= MOST_JOBS:
         raise UsageError(f"A batch has 1 to {MOST_JOBS:,} jobs, not {len(jobs):,}.")
@@ -51,6 +60,7 @@ def enqueue(database: Database, batch: NewBatch, jobs: Sequence[NewJob], now: da
         for job in placed.values():
             if not job.created:
                 raise LastingConflictError(f"The job {job.id} exists already, outside of this batch.")
+        enqueueing.watch(database, Subject.BATCH, batch.id, watches, now)
         notifications.notify(database, {job.queue for job in ours})
         return placed
 
@@ -103,4 +113,11 @@ def _compare(database: Database, batch: NewBatch, jobs: int) -> None:
 
 def delete_empty(database: Database, batch: str) -> bool:
     """Deletes the row of a batch unless it has jobs that are not archived; returns whether it did."""
-    return bool(database.transaction(lambda: database.run("batch.enqueue.delete", id=batch)))
+
+    def work() -> bool:
+        deleted = bool(database.run("batch.enqueue.delete", id=batch))
+        if deleted and "watches" in database.tags:
+            database.run("batch.enqueue.delete_watches", id=batch)
+        return deleted
+
+    return database.transaction(work)

@@ -8,7 +8,8 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import Counts, status_of
-from hammerwork_cli.models.batch import Batch, BatchDetails
+from hammerwork_cli.models.batch.batches import Batch, BatchDetails
+from hammerwork_cli.models.batch.watches import Subject, Watch
 from hammerwork_cli.queries.graph import cursors
 from hammerwork_cli.queries.job.listing import by_prefix
 from hammerwork_cli.queries.job.selections import groups_of
@@ -76,7 +77,13 @@ def details(database: Database, batch: str, *, limit: int) -> BatchDetails:
         for statement in _both(database, "batch.listing.groups", "batch.listing.archived_groups"):
             for queue, status, jobs in database.rows(statement, id=batch):
                 queues.setdefault(queue, Counts()).add(status_of(status), jobs)
-        return BatchDetails(found, groups_of(queues), failures(database, limit=limit, batch=batch), row[5])
+        return BatchDetails(
+            found,
+            groups_of(queues),
+            failures(database, limit=limit, batch=batch),
+            row[5],
+            watches_of(database, Subject.BATCH, batch),
+        )
 
 
 def counted(database: Database, batches: Sequence[Batch]) -> list[Batch]:
@@ -87,6 +94,18 @@ def counted(database: Database, batches: Sequence[Batch]) -> list[Batch]:
             for batch, status, jobs in database.rows(statement, ids=list(counts)):
                 counts[str(batch)].add(status_of(status), jobs)
     return [replace(batch, counts=counts[batch.id]) for batch in batches]
+
+
+def watches_of(database: Database, subject: Subject, of: str) -> list[Watch]:
+    """The watches of a batch or a tree; none without migration 025."""
+    if "watches" not in database.tags:
+        return []
+    return [read_watch(row) for row in database.rows("batch.watches.of_subject", subject=str(subject), id=of)]
+
+
+def read_watch(row: Sequence[Any]) -> Watch:
+    """The watch in a row."""
+    return Watch._make(row)._replace(id=str(row[0]), subject_id=str(row[2]))
 
 
 def resolve(database: Database, text: str) -> str:

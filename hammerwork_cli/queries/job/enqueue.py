@@ -1,7 +1,9 @@
 """Inserts new jobs, in a form that Rust workers can read."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -10,10 +12,13 @@ from hammerwork_cli.errors import (
     ConflictError,
     JobNotFoundError,
     LastingConflictError,
+    MissingTablesError,
     RefusedValueError,
     RetryableError,
 )
 from hammerwork_cli.models import FAILURES, EnqueuedJob, JobStatus, NewJob
+from hammerwork_cli.models.batch.watches import NewWatch, Subject, WatchState
+from hammerwork_cli.models.input.job_options import wanted_job
 from hammerwork_cli.models.input.limits import MOST_PARENTS
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import limits
@@ -37,6 +42,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
         written = 0
         for start in range(0, len(jobs), ROWS_PER_STATEMENT):
             written += _insert(database, "job.enqueue.insert", jobs[start : start + ROWS_PER_STATEMENT])
+        _watch(database, jobs)
         return written
 
     return database.transaction(work)
@@ -210,6 +216,7 @@ def insert_new(database: Database, job: NewJob, *, but: str) -> bool:
 def _insert_or_find(database: Database, job: NewJob) -> StoredJob | None:
     """Inserts a job; if its id exists, returns that job instead."""
     if _insert(database, "job.enqueue.insert_once", [job]):
+        _watch(database, [job])
         return None
     row = stored(database, [job.id]).get(job.id)
     if row is None:
@@ -262,6 +269,38 @@ def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
     if len(rows) > 1:
         return database.insert(statement, rows, **columns)
     return database.run(statement, rows=rows, **columns)
+
+
+def _watch(database: Database, jobs: Sequence[NewJob]) -> None:
+    for job in jobs:
+        if job.watches:
+            watch(database, Subject.TREE, job.id, job.watches, job.created_at)
+
+
+def watch(database: Database, subject: Subject, of: str, watches: Sequence[NewWatch], now: datetime) -> None:
+    """Adds watches in the transaction of the caller, which inserts what they watch or has read it.
+
+    Args:
+        database: an open transaction.
+        subject: what they watch.
+        of: the id of the batch, or of the top of the tree.
+        watches: the events, and what to enqueue then.
+        now: the server's time.
+
+    Raises:
+        MissingTablesError: migration 025 is missing.
+        RefusedValueError: the database cannot store one of the jobs.
+    """
+    if not watches:
+        return
+    if "watches" not in database.tags:
+        database.forget_schema()  # someone may have migrated since the schema was read
+        if "watches" not in database.tags:
+            raise MissingTablesError("This database has no table of watches yet (migration 025).", hint=MIGRATE)
+    for one in watches:
+        limits.check(database, wanted_job(json.loads(one.job)).made(now))
+    rows = [(one.id, str(subject), of, str(one.event), one.job, str(WatchState.OPEN), now, now, now) for one in watches]
+    database.insert("job.enqueue.add_watches", rows)
 
 
 def _check_strategies(database: Database) -> None:

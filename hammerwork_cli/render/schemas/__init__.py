@@ -6,7 +6,7 @@ missing here, or one too many, fails them.
 
 from hammerwork_cli.render.schemas.archive import ARCHIVED, ARCHIVED_SUM, POLICY, SIZE, WORK
 from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
-from hammerwork_cli.render.schemas.batches import BATCH, BATCH_DETAILS
+from hammerwork_cli.render.schemas.batches import BATCH, BATCH_DETAILS, CALLBACK
 from hammerwork_cli.render.schemas.cron import CHECKED, DUE, RUN, SCHEDULE, SCHEDULE_DETAILS, STEP, TRIGGERED
 from hammerwork_cli.render.schemas.jobs import (
     ENQUEUED,
@@ -55,6 +55,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "spawn-compare": ("The times of two trees side by side", COMPARISON),
     "spawn-rehearse": ("What a job would spawn", REHEARSAL),
     "spawn-wait": ("The outcome of a tree", WAIT),
+    "spawn-on-end": ("What is enqueued at the end of a job and everything below it", list_of(CALLBACK)),
     "spawn-monitor": ("A snapshot of what happens", MONITOR),
     "spawn-again": ("A spawn request and its outcome", record(SPAWN_REQUEST)),
     "spawn-why": ("Why jobs failed, and the blockers of those that wait", WHY),

@@ -28,6 +28,16 @@ BATCH = record(
         "created_at": null_or(instant()),
     }
 )
+CALLBACK = record(
+    {
+        "event": text("complete, success or failure; a later version may write more"),
+        "queue": text("Of the job"),
+        "state": text("open, fired or over (it cannot happen any more); a later version may write more"),
+        "job_id": job_id("Of the job once it is enqueued"),
+        "created_at": null_or(instant()),
+        "fired_at": null_or(instant("When the job was enqueued")),
+    }
+)
 BATCH_DETAILS = with_fields(
     BATCH,
     {
@@ -48,5 +58,6 @@ BATCH_DETAILS = with_fields(
         "more_errors": count("Further errors"),
         "consequences": count("Other jobs, which failed because a job that they depend on failed"),
         "metadata": anything("Any JSON"),
+        "callbacks": list_of(CALLBACK, "What is enqueued at its end"),
     },
 )

@@ -21,9 +21,11 @@ from hammerwork_cli.models import (
     status_of,
     timestamp,
 )
+from hammerwork_cli.models.batch.watches import NewWatch
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.fields import full_id
 from hammerwork_cli.models.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
+from hammerwork_cli.runtime.api.callbacks import watches_of
 from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
@@ -35,10 +37,10 @@ CONFIG_KEY = "_spawn_config"
 _TEXTS = ("trace_id", "correlation_id", "parent_span_id", "span_context", "workflow_name")
 _COPIED = ("workflow_id", *_TEXTS)
 _CONVERTED = ("timeout", "delay", "scheduled_at", "retry_strategy", "cron_schedule", "result_ttl", "result_max_size")
-_rare = attrgetter(*_COPIED, *_CONVERTED)
+_rare = attrgetter(*_COPIED, *_CONVERTED, "callbacks")
 """Fields that few jobs set, read at once: handlers make jobs by the million."""
-_NOTHING = (None,) * (len(_COPIED) + len(_CONVERTED))
-_settings = attrgetter("priority", "max_attempts", "dependencies", *_COPIED, *_CONVERTED)
+_NOTHING = (*(None,) * (len(_COPIED) + len(_CONVERTED)), ())
+_settings = attrgetter("priority", "max_attempts", "dependencies", *_COPIED, *_CONVERTED, "callbacks")
 _USUAL = (None, 3, (), *_NOTHING)
 _LONGEST_TIMEOUT = timedelta(seconds=LARGEST_INTEGER)
 _CHECKS: dict[str, Callable[[Any], Any]] = {
@@ -96,6 +98,7 @@ class Job(_Rowed):
         timezone: of the schedule, an IANA name; UTC by default.
         result_ttl: how long its result is kept; ``None`` keeps it with the job.
         result_max_size: most bytes of JSON in its result.
+        callbacks: what to enqueue at the end of it and everything below it: see :meth:`with_callbacks`.
         attempts: number of attempts, the present one included.
         error: error of the last failed attempt.
         created: after :meth:`Queue.enqueue`, ``enqueue_many`` or ``context.spawn``, whether that inserted it;
@@ -141,6 +144,7 @@ class Job(_Rowed):
     created_at: datetime | None = None
     started_at: datetime | None = None
     error: str | None = None
+    callbacks: tuple[NewWatch, ...] = ()
     created: bool | None = field(default=None, init=False)
     result: Any = field(default=None, init=False)
 
@@ -286,6 +290,16 @@ class Job(_Rowed):
         """Adds it to a workflow."""
         return replace(self, workflow_id=workflow_id, workflow_name=name)
 
+    def with_callbacks(
+        self, *, on_complete: "Job | None" = None, on_success: "Job | None" = None, on_failure: "Job | None" = None
+    ) -> Self:
+        """Enqueues jobs once: when it and all below it has ended, has completed, or a first of these jobs has failed.
+
+        Raises:
+            UsageError: such a job has no queue, or more than a queue, payload, priority, delay and limits of attempts.
+        """
+        return replace(self, callbacks=watches_of(on_complete, on_success, on_failure))
+
     def with_result_ttl(self, ttl: timedelta | None) -> Self:
         """Sets how long its result is kept."""
         return replace(self, result_ttl=ttl)
@@ -312,8 +326,10 @@ class Job(_Rowed):
                 max_attempts=self.max_attempts,
                 depends_on=self.dependencies,
             )
+        if self.callbacks and self.recurring:
+            raise UsageError("A recurring job never ends, so it cannot have callbacks.")
         strategy = self.retry_strategy
-        return NewJob.of(
+        new = NewJob.of(
             *usual,
             id=self.id,
             priority=self.priority,
@@ -334,6 +350,8 @@ class Job(_Rowed):
             workflow_id=self.workflow_id,
             workflow_name=self.workflow_name,
         )
+        new.watches = self.callbacks
+        return new
 
 
 def _seconds(stored: int | None) -> timedelta | None:
@@ -376,6 +394,7 @@ _READERS: dict[str, Callable[["Claimed"], Any]] = {
     "created_at": lambda row: timestamp(row.created_at),
     "started_at": lambda row: timestamp(row.started_at),
     "error": lambda _: None,
+    "callbacks": lambda _: (),
     "created": lambda _: None,
     "result": lambda _: None,
 }

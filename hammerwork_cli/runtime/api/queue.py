@@ -14,10 +14,11 @@ from uuid import UUID
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob, timestamp
-from hammerwork_cli.models.batch import NewBatch
+from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.input.fields import full_id
 from hammerwork_cli.queries.batch import enqueue as batches
 from hammerwork_cli.queries.job import enqueue, notifications, results
+from hammerwork_cli.runtime.api.callbacks import watches_of
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job
 from hammerwork_cli.runtime.clock import ServerClock
@@ -140,25 +141,38 @@ class Queue:
         again = len(tries) > 1
         return [_as_it_is(job, placed[job.id], new if again else None) for job, new in zip(many, tries[0], strict=True)]
 
-    def enqueue_batch(self, name: str, jobs: Iterable[Job], *, id: str | UUID | None = None) -> Batch:
+    def enqueue_batch(
+        self,
+        name: str,
+        jobs: Iterable[Job],
+        *,
+        id: str | UUID | None = None,
+        on_complete: Job | None = None,
+        on_success: Job | None = None,
+        on_failure: Job | None = None,
+    ) -> Batch:
         """Writes a batch with its jobs, all or none. They may depend on each other, and on jobs that exist.
 
         Args:
             name: of the batch, for people.
             jobs: at most 100,000, none of which exists.
             id: a UUID; a batch with this id, the same name and as many jobs stays unchanged.
+            on_complete: enqueued once, when all jobs have ended.
+            on_success: enqueued once, when all have completed, also after failed ones were retried.
+            on_failure: enqueued once, when a first one has failed for good.
 
         Raises:
             UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`; or there are no jobs, or
                 too many, or the id belongs to another batch.
         """
         batch, many = NewBatch.of(name, id), list(jobs)
+        watches = watches_of(on_complete, on_success, on_failure)
         tries: list[list[NewJob]] = []
 
         def unit(database: Database) -> dict[str, EnqueuedJob]:
             now = self._now(database)
             tries.append(tries[0] if tries else [job.new_job(now) for job in many])
-            return batches.enqueue(database, batch, tries[0], now)
+            return batches.enqueue(database, batch, tries[0], now, watches)
 
         placed = self._run(unit)
         if not placed and len(tries) > 1:  # the answer to an earlier try may be lost

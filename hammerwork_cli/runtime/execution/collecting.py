@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hammerwork_cli import app_path
 from hammerwork_cli.database import Database, DatabaseUrl
-from hammerwork_cli.models.batch import NewBatch
+from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.queue import PATIENCE, Batch, Queue
 from hammerwork_cli.runtime.api.spawn import SpawnFailedError
@@ -51,8 +51,13 @@ class CollectingQueue(Queue):
         """Collects jobs: see :meth:`enqueue`."""
         return [self.enqueue(job) for job in list(jobs)]
 
-    def enqueue_batch(self, name: str, jobs: Iterable[Job], *, id: str | UUID | None = None) -> Batch:
+    def enqueue_batch(
+        self, name: str, jobs: Iterable[Job], *, id: str | UUID | None = None, **callbacks: Job | None
+    ) -> Batch:
         """Collects the jobs of a batch: see :meth:`enqueue`."""
+        for job in callbacks.values():
+            if job is not None:
+                job.new_job(self._now_is)
         batch = NewBatch.of(name, id)
         return Batch(batch.id, batch.name, created=True, jobs=tuple(self.enqueue_many(jobs)))
 

@@ -1,4 +1,4 @@
-"""The thread that enqueues the jobs of schedules when they are due."""
+"""The thread that enqueues the jobs of schedules when they are due, and callbacks when something has ended."""
 
 import logging
 import time
@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.database.retrying import Backoff, is_away
 from hammerwork_cli.errors import HammerworkError, RetryableError
-from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models import rfc3339, timestamp
+from hammerwork_cli.models.batch.watches import Watch
 from hammerwork_cli.models.cron.declared import Action, Declared
 from hammerwork_cli.models.cron.schedule import Outcome, Schedule
+from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.cron import declaring, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.worker import duties
@@ -32,6 +34,8 @@ BUSY = Backoff(1.0, AGAIN, least=1.0)
 BUSY_TRIES = 3
 """Failures in a row against other transactions before the error is recorded."""
 HISTORY_DUTY, HISTORY_SECONDS = "schedule history", 3600.0
+MOST_WATCHES = 100
+"""Maximum number of callbacks per check."""
 MOST_SCHEDULES = 100
 """Maximum number of schedules per check."""
 KEPT = timedelta(days=90)
@@ -40,7 +44,7 @@ log = logging.getLogger("hammerwork")
 
 
 class Upkeep(TurnThread):
-    """Makes the jobs of schedules. Its duties may take long: heartbeats and rescues have threads of their own.
+    """Makes the jobs of schedules and watches. This may take long: heartbeats and rescues have threads of their own.
 
     Args:
         connections: used by this thread alone.
@@ -55,25 +59,30 @@ class Upkeep(TurnThread):
         # This thread alone uses the rest.
         self._declared: Declared | None = declared if declared.schedules else None  # until they are written
         self._tries = 0  # to write them
-        self._refused: dict[str, float] = {}  # schedule -> when to try it again, by the monotonic clock
+        self._refused: dict[str, float] = {}  # schedule or watch -> when to try it again, by the monotonic clock
         self._failures: dict[str, int] = {}  # schedule -> ticks in a row that failed
-        self._next_tidy = self._next_declaring = 0.0
-        self._check_in = 0.0
+        self._next_tidy = self._next_declaring = self._next_schema = 0.0
+        self._check_in = self._watch_in = 0.0
 
     def duties(self) -> Mapping[str, Duty]:
-        """Looks for due schedules, then tidies up. One try: the next turn comes soon."""
+        """Looks for due schedules, then at callbacks, then tidies up. One try: the next turn comes soon."""
         return {
             "Looking for due schedules": self._check_once,
+            "Looking at callbacks": self._watch_once,
             "Tidying up schedules": lambda: self.connections.run(self._tidy, patience=0),
         }
 
     def pause(self, began: float, turn: Turn) -> float:
-        """Until the next schedule is due; longer after a failure."""
+        """Until the next schedule or callback is due; longer after a failure."""
         del began
-        return {Turn.DONE: self._check_in, Turn.WAITED: BUSY.first, Turn.FAILED: LONGEST_PAUSE}[turn]
+        soon = min(self._check_in, self._watch_in)
+        return {Turn.DONE: soon, Turn.WAITED: BUSY.first, Turn.FAILED: LONGEST_PAUSE}[turn]
 
     def _check_once(self) -> None:
         self._check_in = self.connections.run(self._check, patience=0)
+
+    def _watch_once(self) -> None:
+        self._watch_in = self.connections.run(self._watch, patience=0)
 
     def _check(self, database: Database) -> float:
         """Enqueues due jobs, and returns the seconds until the next check."""
@@ -125,6 +134,40 @@ class Upkeep(TurnThread):
                 "The schedule %s belongs to %s, and not to %s. To take it over: hammerwork cron apply",
                 *(other.name, other.source, declared.source),
             )
+
+    def _watch(self, database: Database) -> float:
+        """Looks at the watches of one batch or tree, and returns the seconds until the next one is due."""
+        if "watches" not in database.tags:
+            if time.monotonic() >= self._next_schema:
+                self._next_schema = time.monotonic() + MIGRATION_PAUSE
+                database.forget_schema()  # somebody may migrate while the worker runs
+            return LONGEST_PAUSE
+        self._refused = {one: at for one, at in self._refused.items() if at > time.monotonic()}
+        until = self.clock.now() + timedelta(seconds=LONGEST_PAUSE)
+        found = watches.upcoming(database, until, MOST_WATCHES + len(self._refused))
+        wanted = [one for one in found if one.id not in self._refused]
+        if not wanted:
+            return LONGEST_PAUSE
+        first, began = timestamp(wanted[0].check_at), time.monotonic()
+        if first is not None and first > self.clock.now():
+            return (first - self.clock.now()).total_seconds()
+        together = [one for one in wanted if one.subject_id == wanted[0].subject_id]
+        try:
+            for fired in watches.look(database, together, self.clock.now):
+                log.info(
+                    "The %s %s has ended: enqueued %s (%s).", fired.subject, fired.subject_id, fired.id, fired.event
+                )
+        except Exception as error:
+            if is_away(error):
+                raise
+            self._put_watches_aside(together, error)
+        return time.monotonic() - began  # leave others half of the time
+
+    def _put_watches_aside(self, found: list[Watch], error: Exception) -> None:
+        for one in found:
+            self._refused[one.id] = time.monotonic() + (1.0 if isinstance(error, RetryableError) else AGAIN)
+        if not isinstance(error, RetryableError):
+            log.error("A watch of the %s %s failed: %s", found[0].subject, found[0].subject_id, error)
 
     def _tick(self, database: Database, schedule: Schedule) -> None:
         try:

@@ -23,6 +23,11 @@ span_context
 )
 VALUES :rows
 
+-- name: add_watches
+-- Adds watches, which workers look at from now on.
+INSERT INTO hammerwork_watches (id, subject, subject_id, event, job, state, check_at, created_at, changed_at)
+VALUES :rows
+
 -- name: unless_it_exists [postgresql]
 -- Ends an insert that skips a job whose id exists.
 ON CONFLICT (id) DO NOTHING

@@ -78,6 +78,7 @@ def test_every_column_of_our_tables_is_in_a_file(migrated_url: str) -> None:
         "hammerwork_schedules",
         "hammerwork_schedule_runs",
         "hammerwork_retention",
+        "hammerwork_watches",
         "hammerwork_migrations",
         "hammerwork_encryption_keys",
         "hammerwork_key_audit_log",

@@ -294,5 +294,6 @@ def test_workers_go_on_while_the_indexes_are_built(postgres_url: str, monkeypatc
             "022_schedules",
             "023_retention",
             "024_declarations",
+            "025_watches",
         ]
         assert one(other, "SELECT count(*) FROM hammerwork_jobs WHERE payload ? '_spawn_config'") == 2

@@ -19,4 +19,5 @@ DROP TABLE IF EXISTS
     hammerwork_duties,
     hammerwork_schedules,
     hammerwork_schedule_runs,
-    hammerwork_retention;
+    hammerwork_retention,
+    hammerwork_watches;

@@ -17,6 +17,7 @@ DROP TABLE IF EXISTS
     hammerwork_duties,
     hammerwork_schedules,
     hammerwork_schedule_runs,
-    hammerwork_retention;
+    hammerwork_retention,
+    hammerwork_watches;
 -- next
 DROP FUNCTION IF EXISTS update_hammerwork_queue_pause_updated_at();

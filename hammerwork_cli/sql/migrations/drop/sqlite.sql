@@ -35,3 +35,5 @@ DROP TABLE IF EXISTS hammerwork_schedules;
 DROP TABLE IF EXISTS hammerwork_schedule_runs;
 -- next
 DROP TABLE IF EXISTS hammerwork_retention;
+-- next
+DROP TABLE IF EXISTS hammerwork_watches;

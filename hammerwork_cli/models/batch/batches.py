@@ -14,6 +14,7 @@ from hammerwork_cli.models.new_job import new_id
 from hammerwork_cli.models.values import FINISHED, Counts, JobStatus, Timestamp
 
 if TYPE_CHECKING:
+    from hammerwork_cli.models.batch.watches import Watch
     from hammerwork_cli.models.why import Failures
 
 
@@ -81,12 +82,14 @@ class BatchDetails:
         groups: its jobs by queue and status.
         failures: its failed attempts by error.
         metadata: JSON text.
+        watches: what happens at its end.
     """
 
     batch: Batch
     groups: list[JobGroup]
     failures: "Failures"
     metadata: str | None
+    watches: "list[Watch]"
 
 
 @dataclass(frozen=True, slots=True)

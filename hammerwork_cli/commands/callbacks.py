@@ -1,0 +1,58 @@
+"""The options that say what to enqueue at the end of a batch or a tree."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.batch.watches import Event, NewWatch
+from hammerwork_cli.models.input.job_options import json_value
+
+KEEP = "No running worker enqueues callbacks. Start one with: hammerwork worker start --upkeep-only"
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """Jobs to enqueue at the end: a queue, or a JSON object with the options of a job."""
+
+    on_complete: Annotated[
+        str | None,
+        typer.Option("--on-complete", metavar="QUEUE|JSON", help="Enqueue this job once all jobs have ended."),
+    ] = None
+    on_success: Annotated[
+        str | None,
+        typer.Option("--on-success", metavar="QUEUE|JSON", help="Enqueue this job once all jobs have completed."),
+    ] = None
+    on_failure: Annotated[
+        str | None,
+        typer.Option("--on-failure", metavar="QUEUE|JSON", help="Enqueue this job once a first one has failed."),
+    ] = None
+
+    def watches(self) -> tuple[NewWatch, ...]:
+        """The options as watches.
+
+        Raises:
+            UsageError: one is not the name of a queue, or not the options of a job.
+        """
+        given = {Event.COMPLETE: self.on_complete, Event.SUCCESS: self.on_success, Event.FAILURE: self.on_failure}
+        return tuple(NewWatch.of(event, _options(text)) for event, text in given.items() if text is not None)
+
+
+def _options(text: str) -> dict[str, object]:
+    if not text.lstrip().startswith("{"):
+        return {"queue": text}
+    value = json_value(text, "The callback")
+    if not isinstance(value, dict):
+        raise UsageError("A callback is the name of a queue, or a JSON object.")
+    return value
+
+
+def note_keepers(context: Context, database: Database) -> None:
+    """Prints a note when nobody would enqueue the jobs."""
+    from hammerwork_cli.queries.cron.schedules import has_upkeep
+
+    if not has_upkeep(database, context.now(database)):
+        context.note(KEEP)

@@ -1,0 +1,48 @@
+"""``hammerwork spawn on-end``."""
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import Format, FormatOption, JobArgument
+from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
+from hammerwork_cli.models.batch.watches import Subject
+from hammerwork_cli.queries.batch import listing, watches
+from hammerwork_cli.queries.job.listing import resolve
+from hammerwork_cli.render import watch as shown
+
+
+@spread
+def on_end(
+    ctx: typer.Context,
+    job: JobArgument,
+    callbacks: Callbacks,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Enqueue jobs at the end of JOB and everything below it, however much that becomes; list such callbacks.
+
+    Each is enqueued once, by a worker that keeps schedules too, within seconds of the end. --on-success also waits for
+    failed jobs that you retry, for 7 days. A callback is the name of a queue, or a JSON object with queue, payload,
+    priority, delay, max_attempts and timeout. Its payload gets _ended: what has ended, and how many jobs failed.
+
+    \b
+    Examples:
+      hammerwork spawn on-end 178ebfc3 --on-success publish --on-failure alert
+      hammerwork spawn on-end 178ebfc3 --on-complete '{"queue": "report", "payload": {"to": "ada"}}'
+      hammerwork spawn on-end 178ebfc3
+    """
+    context: Context = ctx.obj
+    wanted = callbacks.watches()
+    database = context.database(changes=bool(wanted))
+    top = resolve(database, job)
+    if wanted:
+        watches.add(database, top, wanted, context.now(database))
+        note_keepers(context, database)
+    context.show(
+        listing.watches_of(database, Subject.TREE, top),
+        form,
+        columns=shown.COLUMNS,
+        record=shown.watch_record,
+        keys=shown.KEYS,
+        empty="Nothing is enqueued at its end.",
+    )

@@ -1,0 +1,1 @@
+"""Values of batches, and of what is enqueued at an end."""

@@ -1,0 +1,120 @@
+"""Watches: jobs that are enqueued when all jobs of a batch or a tree have ended."""
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple, Self
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input.job_options import wanted_job
+from hammerwork_cli.models.new_job import new_id
+from hammerwork_cli.models.values import Counts, JobStatus, Timestamp
+
+PLACED = "_ended"
+"""The key of a payload that says what has ended."""
+TAKEN = ("queue", "payload", "priority", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
+"""Options that a job of a watch may have."""
+
+
+class Subject(StrEnum):
+    """What a watch watches."""
+
+    BATCH = "batch"
+    TREE = "tree"
+    """A job and everything below it."""
+
+
+class Event(StrEnum):
+    """What a watch waits for."""
+
+    COMPLETE = "complete"
+    """All jobs have ended, whatever came of them."""
+    SUCCESS = "success"
+    """All jobs have completed, also after a retry."""
+    FAILURE = "failure"
+    """The first job has failed for good, or was cancelled."""
+
+
+class WatchState(StrEnum):
+    """The states of a watch."""
+
+    OPEN = "open"
+    FIRED = "fired"
+    OVER = "over"
+    """What it waits for cannot happen any more."""
+
+
+class NewWatch(NamedTuple):
+    """A watch that is about to be inserted.
+
+    Attributes:
+        id: of the watch, and of its job.
+        job: JSON text of the options of the job.
+    """
+
+    event: Event
+    job: str
+    id: str
+
+    @classmethod
+    def of(cls, event: Event, options: Mapping[str, Any]) -> Self:
+        """Checks the options of a job, which are some of those of a line of ``job enqueue --file``.
+
+        Raises:
+            UsageError: one is not valid, or is none that a job of a watch may have.
+        """
+        given = {"payload": {}, **options}
+        other = sorted(given.keys() - set(TAKEN))
+        if other:
+            raise UsageError(f"{other[0][:40]!r} is not an option of a callback.", hint=f"One of: {', '.join(TAKEN)}.")
+        wanted_job(given)
+        return cls(event, json.dumps(given, ensure_ascii=False), new_id())
+
+
+class Watch(NamedTuple):
+    """A watch, in the order of the statement's columns.
+
+    Attributes:
+        id: of the watch, and of its job.
+        stored_job: JSON text of the options of the job.
+        check_at: when a worker looks next.
+        ended_at: when a worker first saw that all jobs had ended; only of one that goes on watching then.
+    """
+
+    id: str
+    subject: str
+    subject_id: str
+    event: str
+    stored_job: str
+    state: str
+    check_at: Timestamp
+    ended_at: Timestamp
+    created_at: Timestamp
+    changed_at: Timestamp
+
+    @property
+    def queue(self) -> str:
+        """The queue of its job; empty if nothing can be read."""
+        try:
+            return str(json.loads(self.stored_job)["queue"])
+        except (ValueError, RecursionError, KeyError, TypeError):
+            return ""
+
+    @property
+    def fired_at(self) -> Timestamp:
+        return self.changed_at if self.state == WatchState.FIRED else None
+
+    def options(self, counts: Counts) -> dict[str, Any]:
+        """The options of its job, with what has ended in the payload if that is an object."""
+        options: dict[str, Any] = json.loads(self.stored_job)
+        if isinstance(options["payload"], dict):
+            ended = {
+                "subject": self.subject,
+                "id": self.subject_id,
+                "event": self.event,
+                "jobs": counts.total,
+                "completed": counts.of(JobStatus.COMPLETED),
+                "failed": counts.unsuccessful,
+            }
+            options["payload"] = {**options["payload"], PLACED: ended}
+        return options

@@ -1,0 +1,37 @@
+"""Callbacks: jobs that are enqueued at the end of a batch, or of a job and everything below it."""
+
+from typing import TYPE_CHECKING, Any
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.batch.watches import Event, NewWatch
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.api.job import Job
+
+_KEPT = ("queue", "payload", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
+_ELSE = ("dependencies", "scheduled_at", "cron_schedule", "retry_strategy", "workflow_id", "result_ttl", "callbacks")
+
+
+def watches_of(on_complete: "Job | None", on_success: "Job | None", on_failure: "Job | None") -> tuple[NewWatch, ...]:
+    """The watches for jobs that are to be enqueued at an end.
+
+    Raises:
+        UsageError: one of them is no job, has no queue, or has something that a callback cannot have.
+    """
+    given = {Event.COMPLETE: on_complete, Event.SUCCESS: on_success, Event.FAILURE: on_failure}
+    return tuple(NewWatch.of(event, _options(job)) for event, job in given.items() if job is not None)
+
+
+def _options(job: "Job") -> dict[str, Any]:
+    from hammerwork_cli.runtime.api.job import Job  # that module imports this one
+
+    if not isinstance(job, Job):
+        raise UsageError(f"A callback is a Job, not {job!r:.60}.")
+    for name in _ELSE:
+        if getattr(job, name):
+            raise UsageError(f"The job of a callback cannot have {name}.")
+    options = {name: getattr(job, name) for name in _KEPT}
+    for name in ("delay", "timeout"):
+        options[name] = options[name] and options[name].total_seconds()
+    options |= {"priority": job.priority and job.priority.word, "payload": {} if job.payload is None else job.payload}
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,16 @@
+-- Jobs that are enqueued when all jobs of a batch or a tree have ended. The id is that of the job too, so that it is
+-- enqueued once. DATETIME knows times after 2038.
+CREATE TABLE hammerwork_watches (
+    id CHAR(36) NOT NULL PRIMARY KEY,
+    subject VARCHAR(20) NOT NULL,
+    subject_id CHAR(36) NOT NULL,
+    event VARCHAR(20) NOT NULL,
+    job LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    state VARCHAR(20) NOT NULL,
+    check_at DATETIME(6) NOT NULL,
+    ended_at DATETIME(6),
+    created_at DATETIME(6) NOT NULL,
+    changed_at DATETIME(6) NOT NULL,
+    INDEX idx_hammerwork_watches_check (state, check_at),
+    INDEX idx_hammerwork_watches_subject (subject_id)
+) ENGINE = InnoDB COLLATE = {collation};

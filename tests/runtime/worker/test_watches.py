@@ -1,0 +1,322 @@
+"""Callbacks at the end of batches and trees: each once, none early, whoever looks and whoever is killed."""
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, MissingTablesError, Queue, UsageError, Worker
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.errors import RetryableError
+from hammerwork_cli.models import timestamp
+from hammerwork_cli.models.batch.watches import Subject, Watch
+from hammerwork_cli.queries.batch import listing, watches
+from hammerwork_cli.queries.job import enqueue
+from tests.conftest import Outcome
+from tests.runtime.conftest import Crew, Stage, until
+from tests.runtime.worker.test_upkeep import keeper
+
+Run = Callable[..., Outcome]
+KILLS = 5
+SEED = 14
+CALLBACKS = {event: Job(f"on {event}", {"text": "'\";\\ %s"}) for event in ("complete", "success", "failure")}
+ON = {f"on_{event}": job for event, job in CALLBACKS.items()}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def told(stage: Stage, subject: str, of: str) -> dict[str, Watch]:
+    """Event -> the watch of a batch or a tree."""
+    return {watch.event: watch for watch in listing.watches_of(stage.database, Subject(subject), of)}
+
+
+class DiedError(Exception):
+    """A keeper was killed here."""
+
+
+class World:
+    """Batches and trees whose jobs end at random, and keepers that look at them and die in the middle of firing.
+
+    The jobs of a batch or tree share a ``correlation_id``, so that what has ended is known without the code under test.
+    """
+
+    def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stage = stage
+        self.random = random.Random(SEED)
+        self.subjects: dict[str, tuple[str, str]] = {}  # correlation id -> subject, its id
+        self.early: list[str] = []
+        self.deaths = 0
+        self.over = threading.Event()
+        self.errors: list[BaseException] = []
+        monkeypatch.setattr(watches, "LEASE", timedelta(seconds=0.2))
+        monkeypatch.setattr(watches, "SHORTEST", timedelta(seconds=0.01))
+        monkeypatch.setattr(watches, "LONGEST", timedelta(seconds=0.05))
+        monkeypatch.setattr(watches, "RARELY", timedelta(seconds=0.05))
+        self._insert = enqueue.insert
+        monkeypatch.setattr(watches.enqueue, "insert", self.checked)
+        for number in range(3):
+            tag = f"batch {number}"
+            made = stage.queue.enqueue_batch(tag, [Job("work", correlation_id=tag) for _ in range(5)], **ON)
+            self.subjects[tag] = ("batch", made.id)
+            tag = f"tree {number}"
+            top = stage.queue.enqueue(Job("work", correlation_id=tag).with_callbacks(**ON))
+            self.subjects[tag] = ("tree", top.id)
+
+    def states(self, database: Database, tag: str) -> list[str]:
+        rows = database.query(f"SELECT status FROM hammerwork_jobs WHERE correlation_id = '{tag}'")
+        return [str(status) for (status,) in rows]
+
+    def checked(self, database: Database, jobs: Any) -> int:
+        """Inserts jobs. Those of a callback are compared with the world first, in the transaction that fires."""
+        written = self._insert(database, jobs)
+        for job in jobs:
+            if job.queue.startswith("on "):
+                [(subject_id,)] = database.query(f"SELECT subject_id FROM hammerwork_watches WHERE id = '{job.id}'")
+                tag = next(tag for tag, (_, of) in self.subjects.items() if of == str(subject_id))
+                states = self.states(database, tag)
+                wanted = {
+                    "on complete": not {"Pending", "Running"} & {*states},
+                    "on success": {*states} == {"Completed"},
+                    "on failure": "Dead" in states,
+                }
+                if not wanted[job.queue]:
+                    self.early.append(f"{job.queue} of {tag}: {states}")
+                if threading.current_thread().name == "mortal" and random.random() < 0.4:
+                    self.deaths += 1
+                    raise DiedError
+        return written
+
+    def keep(self) -> None:
+        """Looks at watches as a worker does, and goes on after each death with a new connection."""
+        while not self.over.is_set():
+            try:
+                with closing(connect(self.stage.url)) as database:
+                    self._look(database)
+            except (DiedError, RetryableError):
+                continue
+            except BaseException as error:
+                self.errors.append(error)
+                raise
+
+    def _look(self, database: Database) -> None:
+        while not self.over.is_set():
+            found = watches.upcoming(database, now(), 100)
+            of = {watch.subject_id for watch in found[:1]}
+            for _ in watches.look(database, [one for one in found if one.subject_id in of], now):
+                pass
+            time.sleep(0.005)
+
+    def end_jobs(self) -> None:
+        """Ends the jobs one by one. A job of a tree has children in the transaction that completes it."""
+        with closing(connect(self.stage.url)) as database:
+            while rows := database.query(
+                "SELECT id, correlation_id FROM hammerwork_jobs WHERE status = 'Pending' AND queue_name = 'work'"
+            ):
+                job, tag = self.random.choice(rows)
+                fails = self.random.random() < 0.1 and not str(tag).endswith("0")
+                database.transaction(lambda job=job, tag=tag, fails=fails: self._end(database, job, tag, fails))
+                time.sleep(0.005)
+
+    def _end(self, database: Database, job: Any, tag: str, fails: bool) -> None:
+        status, column = ("Dead", "failed_at") if fails else ("Completed", "completed_at")
+        database._execute(
+            f"UPDATE hammerwork_jobs SET status = '{status}', {column} = created_at WHERE id = '{job}'", []
+        )
+        if tag.startswith("tree") and not fails and len(self.states(database, tag)) < 12:
+            children = [Job("work", correlation_id=tag).depends_on(str(job)).new_job(now()) for _ in range(2)]
+            for child in children:
+                child.dependency_status = "satisfied"
+            self._insert(database, children)
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        until(lambda: is_so() or self.errors)
+        assert not self.errors, self.errors
+
+
+def test_each_callback_is_enqueued_once_and_none_early_whoever_dies(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(stage, monkeypatch)
+    keepers = [threading.Thread(target=world.keep, name="mortal", daemon=True) for _ in range(3)]
+    for one in keepers:
+        one.start()
+    try:
+        world.end_jobs()
+
+        def fired(tag: str) -> dict[str, str]:
+            return {event: watch.state for event, watch in told(stage, *world.subjects[tag]).items()}
+
+        failed = {tag for tag in world.subjects if "Dead" in world.states(stage.database, tag)}
+        assert failed
+        assert len(failed) < len(world.subjects)
+        for tag in world.subjects:
+            expected = {"complete": "fired", "failure": "over", "success": "fired"}
+            if tag in failed:
+                expected |= {"failure": "fired", "success": "open"}
+            world.until(lambda tag=tag, expected=expected: fired(tag) == expected)  # type: ignore[misc]
+        # Somebody retries: success comes later, and nothing comes again.
+        stage.execute("UPDATE hammerwork_jobs SET status = 'Pending' WHERE status = 'Dead'")
+        monkeypatch.setattr(world.random, "random", lambda: 1.0)
+        world.end_jobs()
+        for tag in failed:
+            world.until(lambda tag=tag: fired(tag)["success"] == "fired")  # type: ignore[misc]
+    finally:
+        world.over.set()
+        for one in keepers:
+            one.join(60)
+    assert world.early == []
+    assert world.deaths > 3
+    made = sorted(str(job) for (job,) in stage.rows("id", "queue_name LIKE 'on %'"))
+    fired_ones = [watch.id for tag in world.subjects for watch in told(stage, *world.subjects[tag]).values()]
+    expected_jobs = sorted(
+        watch.id
+        for tag in world.subjects
+        for watch in told(stage, *world.subjects[tag]).values()
+        if watch.state == "fired"
+    )
+    assert made == expected_jobs
+    assert len(fired_ones) == 3 * len(world.subjects)
+
+
+def test_workers_that_are_killed_again_and_again_tell_each_end_once(stage: Stage) -> None:
+    app = Handlers()
+
+    @app.job("letter")
+    @app.job("work")
+    def work(job: Job) -> None:
+        time.sleep(0.01)
+        if job.payload.get("fails"):
+            raise ValueError("it failed")
+
+    @app.spawn("work")
+    def spawn(context: Any) -> Any:
+        left = context.parent_job.payload["levels"]
+        return [Job("work", {"levels": left - 1}) for _ in range(2)] if left else []
+
+    tops = [stage.queue.enqueue(Job("work", {"levels": levels}).with_callbacks(**ON)) for levels in (0, 2, 4)]
+    batch = stage.queue.enqueue_batch(
+        "letters", [Job("letter", {"fails": number == 3}, max_attempts=1) for number in range(20)], **ON
+    )
+    keepers = [keeper(stage.url), keeper(stage.url)]
+    worker = Worker(stage.url, handlers=app, poll_interval=0.05, concurrency=4, upkeep=False)
+    running = threading.Thread(target=worker.run, daemon=True)
+    running.start()
+    try:
+        for number in range(KILLS):
+            time.sleep(0.4 + 0.15 * number)
+            keepers[number % 2].kill()
+            keepers[number % 2].wait()
+            keepers[number % 2] = keeper(stage.url)
+        ended = {"complete": "fired", "failure": "over", "success": "fired"}
+
+        def states(subject: str, of: str) -> dict[str, str]:
+            return {event: watch.state for event, watch in told(stage, subject, of).items()}
+
+        for top in tops:
+            until(lambda top=top: states("tree", top.id) == ended)  # type: ignore[misc]
+        until(lambda: states("batch", batch.id) == {"complete": "fired", "failure": "fired", "success": "open"})
+    finally:
+        worker.stop()
+        running.join(60)
+        for one in keepers:
+            one.send_signal(signal.SIGINT)
+            one.send_signal(signal.SIGINT)
+        for one in keepers:
+            one.wait(60)
+    made = [str(job) for (job,) in stage.rows("id", "queue_name LIKE 'on %'")]
+    watched = [*(told(stage, "tree", top.id) for top in tops), told(stage, "batch", batch.id)]
+    fired = [watch for found in watched for watch in found.values() if watch.state == "fired"]
+    assert sorted(made) == sorted(watch.id for watch in fired)
+    last = max(filter(None, (timestamp(at) for (at,) in stage.rows("completed_at", "queue_name = 'work'"))))
+    told_last = timestamp(told(stage, "tree", tops[-1].id)["complete"].fired_at)
+    assert told_last is not None
+    assert told_last > last - timedelta(seconds=0.5)
+
+
+def test_the_command_line_says_what_is_enqueued_at_an_end_and_a_worker_does_it(
+    lite: Stage, crew_of_one: Crew, run: Run, tmp_path: Any
+) -> None:
+    lines = tmp_path / "jobs.jsonl"
+    lines.write_text('{"payload": 1}\n{"payload": 2}\n')
+    made = run("batch", "enqueue", "-f", str(lines), "-q", "counted", "--on-complete", "report", url=lite.url)
+    assert made.exit_code == 0, made
+    assert "No running worker enqueues callbacks." in made.stderr
+    top = run("job", "enqueue", "-q", "counted", "-j", "{}", url=lite.url).stdout.strip()
+    words = ("spawn", "on-end", top[:12])
+    callback = '{"queue": "alert", "payload": [1], "priority": "high", "max_attempts": 7, "timeout": "2m", "delay": 3}'
+    added = run(*words, "--on-complete", callback, "--on-failure", "alert", "--format", "json", url=lite.url)
+    assert {(row["event"], row["state"]) for row in added.json} == {("complete", "open"), ("failure", "open")}
+    for bad, code in (
+        (("--on-complete", "{"), 2),
+        (("--on-complete", '{"queue": "a", "id": "x"}'), 2),
+        (("--on-complete", "[1]{"), 0),
+        (("--on-success", '{"payload": 1}'), 2),
+    ):
+        assert run(*words, *bad, url=lite.url).exit_code == code, bad
+    crew_of_one.begin()
+    until(lambda: len(lite.rows("id", "queue_name IN ('report', 'alert')")) == 2)
+    [[payload, priority, attempts, timeout]] = lite.rows(
+        "payload, priority, max_attempts, timeout_seconds", "queue_name = 'alert'"
+    )
+    assert (payload, priority, attempts, timeout) == ("[1]", 3, 7, 120)
+    shown = run("batch", "show", made.stdout.strip(), "--format", "json", url=lite.url).json
+    assert [(row["event"], row["queue"], row["state"]) for row in shown["callbacks"]] == [
+        ("complete", "report", "fired")
+    ]
+    [[payload]] = lite.rows("payload", "queue_name = 'report'")
+    assert '"jobs": 2, "completed": 2, "failed": 0' in payload
+    assert "on complete: report, fired " in run("batch", "show", made.stdout.strip(), url=lite.url).stdout
+
+
+@pytest.fixture
+def crew_of_one(lite: Stage) -> Any:
+    crew = Crew(lite)
+    yield crew
+    crew.end()
+
+
+def test_what_cannot_be_watched_is_refused_and_what_is_gone_is_over(lite: Stage, run: Run) -> None:
+    with pytest.raises(UsageError, match="A callback is a Job"):
+        Job("a").with_callbacks(on_complete="b")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="cannot have dependencies"):
+        Job("a").with_callbacks(on_complete=Job("b").depends_on(Job("c")))
+    with pytest.raises(UsageError, match="No queue"):
+        Job("a").with_callbacks(on_complete=Job())
+    with pytest.raises(UsageError, match="never ends"):
+        lite.queue.enqueue(Job("a").with_cron("0 0 * * * *").with_callbacks(on_complete=Job("b")))
+    recurring = lite.queue.enqueue(Job("a").with_cron("0 0 * * * *"))
+    assert run("spawn", "on-end", recurring.id, "--on-complete", "b", url=lite.url).exit_code == 6
+    job = lite.queue.enqueue(Job("a").with_callbacks(on_complete=Job("b")))
+    assert lite.queue.enqueue(job).created is False
+    assert len(told(lite, "tree", job.id)) == 1
+    lite.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{job.id}'")
+    list(watches.look(lite.database, list(told(lite, "tree", job.id).values()), now))
+    assert told(lite, "tree", job.id)["complete"].state == "over"
+    batch = lite.queue.enqueue_batch("x", [Job("a")], on_success=Job("b"))
+    lite.execute(f"UPDATE hammerwork_jobs SET status = 'Failed' WHERE batch_id = '{batch.id}'")
+    list(watches.look(lite.database, list(told(lite, "batch", batch.id).values()), now))
+    [watch] = told(lite, "batch", batch.id).values()
+    assert watch.state == "open"
+    later = now() + watches.KEPT + timedelta(hours=1)
+    list(watches.look(lite.database, [watch], lambda: later))
+    assert told(lite, "batch", batch.id)["success"].state == "over"
+    assert run("batch", "delete", batch.id, "--yes", url=lite.url).exit_code == 0
+    assert told(lite, "batch", batch.id) == {}
+
+
+def test_a_database_without_migration_025_takes_no_callback(new_database: Callable[..., str]) -> None:
+    url = new_database("sqlite", migrated=True)
+    with closing(connect(url)) as database, Queue(url) as queue:
+        database.script("DROP TABLE hammerwork_watches")
+        with pytest.raises(MissingTablesError, match="025") as refused:
+            queue.enqueue(Job("a").with_callbacks(on_complete=Job("b")))
+        assert refused.value.hint
+        assert database.query("SELECT * FROM hammerwork_jobs") == []
