@@ -8,8 +8,9 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.batch.watches import Event, NewWatch
+from hammerwork_cli.models.batch.watches import Event, new_watch
 from hammerwork_cli.models.input.job_options import json_value
+from hammerwork_cli.models.new_job import NewWatch
 
 KEEP = "No running worker enqueues callbacks. Start one with: hammerwork worker start --upkeep-only"
 
@@ -38,7 +39,7 @@ class Callbacks:
             UsageError: one is not the name of a queue, or not the options of a job.
         """
         given = {Event.COMPLETE: self.on_complete, Event.SUCCESS: self.on_success, Event.FAILURE: self.on_failure}
-        return tuple(NewWatch.of(event, _options(text)) for event, text in given.items() if text is not None)
+        return tuple(new_watch(event, _options(text)) for event, text in given.items() if text is not None)
 
 
 def _options(text: str) -> dict[str, object]:

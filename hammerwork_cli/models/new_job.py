@@ -3,15 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from os import urandom
-from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+from typing import NamedTuple, Self, TypedDict, Unpack
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import cron
 from hammerwork_cli.models.input.fields import whole_seconds
 from hammerwork_cli.models.values import JobPriority, JobStatus
-
-if TYPE_CHECKING:
-    from hammerwork_cli.models.batch.watches import NewWatch
 
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
@@ -20,6 +17,20 @@ def new_id() -> str:
     """A random UUID (version 4), faster than that of ``uuid``: a million children need as many."""
     digits = urandom(16).hex()
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:]}"
+
+
+class NewWatch(NamedTuple):
+    """A watch that is about to be inserted; :func:`hammerwork_cli.models.batch.watches.new_watch` makes one.
+
+    Attributes:
+        event: what it waits for.
+        job: JSON text of the options of the job.
+        id: of the watch, and of its job.
+    """
+
+    event: str
+    job: str
+    id: str
 
 
 class Copied(TypedDict, total=False):
@@ -104,7 +115,7 @@ class NewJob:
     result_ttl_seconds: int | None = None
     result_max_size_bytes: int | None = None
     ancestry: str | None = None
-    watches: "tuple[NewWatch, ...]" = ()
+    watches: tuple[NewWatch, ...] = ()
 
     @classmethod
     def of(

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.job_options import wanted_job
-from hammerwork_cli.models.new_job import new_id
+from hammerwork_cli.models.new_job import NewWatch, new_id
 from hammerwork_cli.models.values import Counts, JobStatus, Timestamp
 
 PLACED = "_ended"
@@ -44,31 +44,18 @@ class WatchState(StrEnum):
     """What it waits for cannot happen any more."""
 
 
-class NewWatch(NamedTuple):
-    """A watch that is about to be inserted.
+def new_watch(event: Event, options: Mapping[str, Any]) -> NewWatch:
+    """Makes a watch for a job with some of the options of a line of ``job enqueue --file``.
 
-    Attributes:
-        id: of the watch, and of its job.
-        job: JSON text of the options of the job.
+    Raises:
+        UsageError: one is not valid, or is none that a job of a watch may have.
     """
-
-    event: Event
-    job: str
-    id: str
-
-    @classmethod
-    def of(cls, event: Event, options: Mapping[str, Any]) -> Self:
-        """Checks the options of a job, which are some of those of a line of ``job enqueue --file``.
-
-        Raises:
-            UsageError: one is not valid, or is none that a job of a watch may have.
-        """
-        given = {"payload": {}, **options}
-        other = sorted(given.keys() - set(TAKEN))
-        if other:
-            raise UsageError(f"{other[0][:40]!r} is not an option of a callback.", hint=f"One of: {', '.join(TAKEN)}.")
-        wanted_job(given)
-        return cls(event, json.dumps(given, ensure_ascii=False), new_id())
+    given = {"payload": {}, **options}
+    other = sorted(given.keys() - set(TAKEN))
+    if other:
+        raise UsageError(f"{other[0][:40]!r} is not an option of a callback.", hint=f"One of: {', '.join(TAKEN)}.")
+    wanted_job(given)
+    return NewWatch(event, json.dumps(given, ensure_ascii=False), new_id())
 
 
 class Watch(NamedTuple):

@@ -1,31 +1,27 @@
 """Callbacks: jobs that are enqueued at the end of a batch, or of a job and everything below it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.batch.watches import Event, NewWatch
-
-if TYPE_CHECKING:
-    from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.models.batch.watches import Event, new_watch
+from hammerwork_cli.models.new_job import NewWatch
 
 _KEPT = ("queue", "payload", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
 _ELSE = ("dependencies", "scheduled_at", "cron_schedule", "retry_strategy", "workflow_id", "result_ttl", "callbacks")
 
 
-def watches_of(on_complete: "Job | None", on_success: "Job | None", on_failure: "Job | None") -> tuple[NewWatch, ...]:
-    """The watches for jobs that are to be enqueued at an end.
+def watches_of(on_complete: Any, on_success: Any, on_failure: Any) -> tuple[NewWatch, ...]:
+    """The watches for jobs (``Job | None``) that are to be enqueued at an end.
 
     Raises:
         UsageError: one of them is no job, has no queue, or has something that a callback cannot have.
     """
     given = {Event.COMPLETE: on_complete, Event.SUCCESS: on_success, Event.FAILURE: on_failure}
-    return tuple(NewWatch.of(event, _options(job)) for event, job in given.items() if job is not None)
+    return tuple(new_watch(event, _options(job)) for event, job in given.items() if job is not None)
 
 
-def _options(job: "Job") -> dict[str, Any]:
-    from hammerwork_cli.runtime.api.job import Job  # that module imports this one
-
-    if not isinstance(job, Job):
+def _options(job: Any) -> dict[str, Any]:
+    if not all(hasattr(job, name) for name in (*_KEPT, *_ELSE)):
         raise UsageError(f"A callback is a Job, not {job!r:.60}.")
     for name in _ELSE:
         if getattr(job, name):

@@ -21,10 +21,10 @@ from hammerwork_cli.models import (
     status_of,
     timestamp,
 )
-from hammerwork_cli.models.batch.watches import NewWatch
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.fields import full_id
 from hammerwork_cli.models.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
+from hammerwork_cli.models.new_job import NewWatch
 from hammerwork_cli.runtime.api.callbacks import watches_of
 from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.retry import RetryStrategy
