@@ -9,7 +9,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, MissingTablesError, RefusedValueError, UsageError
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.cron.declared import Declared, Step
-from hammerwork_cli.models.input.schedule_options import read_schedule, read_schedules
+from hammerwork_cli.models.options.schedules import read_schedule, read_schedules
 from hammerwork_cli.queries.cron import by_hand, changes, declaring, schedules
 from hammerwork_cli.queries.cron.changes import Author
 from tests.database.test_schedules import HOSTILE, MINUTE

@@ -14,7 +14,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError, UsageError
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.cron.schedule import Schedule, ScheduleRun
-from hammerwork_cli.models.input.schedule_options import read_schedule
+from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.cron import by_hand, changes, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from tests.conftest import Outcome

@@ -11,8 +11,8 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption, YesOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.cron.declared import Action, Declared
-from hammerwork_cli.models.input.job_options import json_value
-from hammerwork_cli.models.input.schedule_options import read_schedules
+from hammerwork_cli.models.options.jobs import json_value
+from hammerwork_cli.models.options.schedules import read_schedules
 from hammerwork_cli.queries.cron import declaring
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.render.cron import declared as views

@@ -9,8 +9,8 @@ from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.commands.cron.arguments import ScheduleArgument, tell
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
-from hammerwork_cli.models.input.job_options import json_value
 from hammerwork_cli.models.input.reading import instant_of
+from hammerwork_cli.models.options.jobs import json_value
 from hammerwork_cli.queries.cron import by_hand, changes, schedules
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.render.cron import schedules as views

@@ -11,9 +11,9 @@ from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, tell
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.input.job_options import json_value
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
-from hammerwork_cli.models.input.schedule_options import read_schedule
+from hammerwork_cli.models.options.jobs import json_value
+from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.cron import changes, recurring, schedules
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.render.cron import schedules as views

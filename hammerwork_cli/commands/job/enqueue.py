@@ -9,8 +9,8 @@ from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobPriority
-from hammerwork_cli.models.input.job_options import json_value, wanted_job
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
+from hammerwork_cli.models.options.jobs import json_value, wanted_job
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job.enqueue import enqueued_record

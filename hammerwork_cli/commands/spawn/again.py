@@ -9,9 +9,9 @@ from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, spoken
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.models import SpawnConfig, SpawnRequest
-from hammerwork_cli.models.input.job_options import json_value, with_options
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import duration_of
+from hammerwork_cli.models.options.jobs import json_value, with_options
 
 
 def again(

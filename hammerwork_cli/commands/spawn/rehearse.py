@@ -103,7 +103,7 @@ def _check(job: str | None, handlers: str, queue: str | None, payload: str | Non
 
 
 def _json(option: str, text: str | None) -> str | None:
-    from hammerwork_cli.models.input.job_options import json_value
+    from hammerwork_cli.models.options.jobs import json_value
 
     if text is not None:
         json_value(text, option)

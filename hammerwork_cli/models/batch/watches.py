@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.input.job_options import wanted_job
 from hammerwork_cli.models.new_job import NewWatch, new_id
+from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.models.values import Counts, JobStatus, Timestamp
 
 PLACED = "_ended"

@@ -10,9 +10,9 @@ from hammerwork_cli.errors import HammerworkError, LastingConflictError, UsageEr
 from hammerwork_cli.models import EnqueuedJob, NewJob
 from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.batch.watches import Subject
-from hammerwork_cli.models.input.job_lines import numbered, wanted_in
 from hammerwork_cli.models.input.problems import Problems
 from hammerwork_cli.models.new_job import NewWatch
+from hammerwork_cli.models.options.lines import numbered, wanted_in
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import limits, notifications
 from hammerwork_cli.queries.job.stored import stored

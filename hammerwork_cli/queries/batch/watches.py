@@ -14,8 +14,8 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LastingConflictError, NotFoundError
 from hammerwork_cli.models import FINISHED, Counts, status_of, timestamp
 from hammerwork_cli.models.batch.watches import Event, Subject, Watch, WatchState
-from hammerwork_cli.models.input.job_options import wanted_job
 from hammerwork_cli.models.new_job import NewWatch
+from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.graph.release import RECURRING

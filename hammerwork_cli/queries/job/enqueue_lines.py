@@ -7,8 +7,8 @@ from typing import IO, Any, NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import EnqueuedJob, NewJob
-from hammerwork_cli.models.input.job_lines import numbered, wanted_in
 from hammerwork_cli.models.input.problems import LineError, Problems
+from hammerwork_cli.models.options.lines import numbered, wanted_in
 from hammerwork_cli.queries.job import enqueue, limits, notifications
 
 PART = 10_000

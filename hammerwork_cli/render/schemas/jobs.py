@@ -1,7 +1,7 @@
 """What the verbs of ``job`` print, and jobs wherever they are printed."""
 
 from hammerwork_cli.models import JobPriority, JobStatus
-from hammerwork_cli.models.input.job_options import OPTIONS
+from hammerwork_cli.models.options.jobs import OPTIONS
 from hammerwork_cli.render.attempts import OUTCOMES
 from hammerwork_cli.render.formats.json import UNKNOWN
 from hammerwork_cli.render.schemas.words import (

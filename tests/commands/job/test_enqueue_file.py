@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hammerwork_cli.models import JobStatus, id_list
-from hammerwork_cli.models.input import job_lines
-from hammerwork_cli.models.input.job_options import OPTIONS
+from hammerwork_cli.models.options import lines
+from hammerwork_cli.models.options.jobs import OPTIONS
 from hammerwork_cli.queries.job import enqueue_lines
 from hammerwork_cli.render.schemas import SCHEMAS
 from tests.conftest import Outcome
@@ -243,7 +243,7 @@ def test_a_job_may_depend_on_one_of_an_earlier_part(
 def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(
     enqueue: Any, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_lines, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(lines, "LONGEST_LINE", 1000)
     outcome = enqueue([{"queue": "a", "payload": 1}, b"[" + b" " * 2000])
     assert outcome.exit_code == 2
     assert "Line 2: It is longer than 1,000 bytes." in outcome.stderr

@@ -12,7 +12,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.input.schedule_options import read_schedule
+from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.cron import changes, schedules
 from hammerwork_cli.queries.cron.changes import Author
 from tests.runtime.conftest import Crew, Stage, until

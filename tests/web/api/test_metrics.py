@@ -12,7 +12,7 @@ from prometheus_client.samples import Sample
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
-from hammerwork_cli.models.input.schedule_options import read_schedule
+from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.cron import changes
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.render.formats.text import visible

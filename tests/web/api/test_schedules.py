@@ -5,7 +5,7 @@ from contextlib import closing
 from typing import Any
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.models.input.schedule_options import read_schedule
+from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.cron import changes
 from hammerwork_cli.queries.cron.changes import Author
 from tests.web.api.servers import Server

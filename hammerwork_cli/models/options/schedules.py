@@ -11,9 +11,9 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.cron.expressions import EVERY, Expression
 from hammerwork_cli.models.cron.schedule import CatchUp, NewSchedule, Overlap
 from hammerwork_cli.models.input import fields
-from hammerwork_cli.models.input.job_options import wanted_job
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.input.reading import duration_of, instant_of
+from hammerwork_cli.models.options.jobs import wanted_job
 
 NOT_GIVEN = "none"
 """The word that takes a start or an end away."""

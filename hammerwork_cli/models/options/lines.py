@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.input.job_options import WantedJob, json_value, wanted_job
 from hammerwork_cli.models.input.problems import LineError, Problem
+from hammerwork_cli.models.options.jobs import WantedJob, json_value, wanted_job
 
 LONGEST_LINE = 1 << 26
 """Bytes of a line. A longer one is refused before it fills the memory."""

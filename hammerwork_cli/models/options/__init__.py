@@ -1,0 +1,1 @@
+"""The options of new jobs and schedules, as text and as JSON."""
