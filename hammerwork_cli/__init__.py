@@ -3,8 +3,6 @@
 A module is imported on the first use of a name of it, so importing the package costs nothing.
 """
 
-__version__ = "0.2.0"
-
 _HOMES = {
     "errors": (
         "AccessDeniedError ConfigError ConflictError ConnectionLostError DatabaseError HammerworkError "
@@ -20,6 +18,7 @@ _HOMES = {
         "SpawnRefusedError SpawnResult UnknownSpawnHandlerError"
     ),
     "runtime.worker.worker": "Worker WorkerReport",
+    "version": "__version__",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
         UnknownSpawnHandlerError,
     )
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
+    from hammerwork_cli.version import __version__
 else:
 
     def __getattr__(name: str) -> object:
@@ -102,6 +102,7 @@ __all__ = [
     "UsageError",
     "Worker",
     "WorkerReport",
+    "__version__",
 ]
 
 

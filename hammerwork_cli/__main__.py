@@ -15,7 +15,7 @@ def main() -> None:
 def _answer() -> None:
     """Prints the version, or values for a shell, before it imports the command line."""
     if sys.argv[1:] in (["--version"], ["-V"]):
-        from hammerwork_cli import __version__
+        from hammerwork_cli.version import __version__
 
         try:
             os.write(1, f"hammerwork {__version__}\n".encode())

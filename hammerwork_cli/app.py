@@ -12,7 +12,6 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from hammerwork_cli import __version__
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.verb import LateGroup
 from hammerwork_cli.database.interrupts import Terminated, terminate
@@ -25,6 +24,7 @@ from hammerwork_cli.errors import (
     ShownAnswerError,
     UsageError,
 )
+from hammerwork_cli.version import __version__
 
 GROUPS = (
     "spawn",
@@ -71,6 +71,7 @@ SUMMARIES = {
 
 
 class Root(LateGroup):
+    package = "hammerwork_cli.commands"
     modules = GROUPS
     summaries = SUMMARIES
 

@@ -62,19 +62,22 @@ def shared_options() -> list[Any]:
     return options
 
 
-def group(name: str, text: str, *examples: str, verbs: "Mapping[str, LateVerb] | None" = None) -> typer.Typer:
-    """Makes a group of verbs. Every module of ``hammerwork_cli.commands`` makes one and calls it ``app``.
+def group(
+    name: str, text: str, *examples: str, package: str | None = None, verbs: "Mapping[str, LateVerb] | None" = None
+) -> typer.Typer:
+    """Makes a group of verbs. Every module of the commands makes one and calls it ``app``.
 
     Args:
         name: name of the group.
         text: help of the group.
         examples: command lines without ``hammerwork``.
+        package: of the group, which the modules of ``verbs`` are relative to.
         verbs: name -> verb in the order of the help, for a group that imports each verb on first use.
     """
     if examples:
         lines = [f"  hammerwork {example}" for example in examples]
         text = "\n".join([f"{text}\n\n\b", "Examples:" if lines[1:] else "Example:", *lines])
-    kind = Group if verbs is None else type("Verbs", (LateVerbs,), {"verbs": verbs})
+    kind = Group if verbs is None else type("Verbs", (LateVerbs,), {"package": package, "verbs": verbs})
     return typer.Typer(
         name=name, cls=kind, help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None
     )
@@ -85,7 +88,7 @@ class LateVerb:
     """A verb whose module is imported on first use, so that it does not slow the start of others in its group.
 
     Attributes:
-        function: ``module:function`` below ``hammerwork_cli.commands``.
+        function: ``.module:function``, relative to the package of the group.
         summary: the first sentence of its help, which the help of its group thus need not import.
         aliases: alias -> a name of the option.
     """
@@ -94,11 +97,11 @@ class LateVerb:
     summary: str
     aliases: Mapping[str, str] = field(default_factory=dict)
 
-    def command(self, name: str) -> Any:
+    def command(self, name: str, package: str | None) -> Any:
         """Imports the module and returns the command."""
         module, _, function = self.function.partition(":")
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        called = getattr(import_module(f"hammerwork_cli.commands.{module}"), function)
+        called = getattr(import_module(module, package), function)
         app.command(name, cls=verb_with(self.aliases) if self.aliases else Verb)(called)
         return get_command(app)
 
@@ -150,6 +153,7 @@ def verb_with(aliases: Mapping[str, str]) -> type[Verb]:
 class LateVerbs(Group):
     """A group that imports a verb on first use. Its help imports none."""
 
+    package: str | None = None
     verbs: Mapping[str, LateVerb] = {}
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -158,7 +162,7 @@ class LateVerbs(Group):
 
     @property
     def commands(self) -> Any:
-        return _Late(tuple(self.verbs), cache(lambda name: self.verbs[name].command(name)))
+        return _Late(tuple(self.verbs), cache(lambda name: self.verbs[name].command(name, self.package)))
 
     @commands.setter
     def commands(self, value: Mapping[str, Any]) -> None:
@@ -168,8 +172,9 @@ class LateVerbs(Group):
 class LateGroup(Group):
     """The root group: it imports the module of a group on first use."""
 
+    package = ""
     modules: Sequence[str] = ()
-    """Names of the groups, which are also the names of their modules in ``hammerwork_cli.commands``."""
+    """Names of the groups, which are also the names of their modules in the package."""
     summaries: Mapping[str, str] = {}
     """Group -> the first sentence of its help. A group without one is imported for the help of the program."""
 
@@ -179,7 +184,7 @@ class LateGroup(Group):
 
     @property
     def commands(self) -> Any:
-        return _Late(self.modules, _load_group)
+        return _Late(self.modules, lambda name: _load_group(self.package, name))
 
     @commands.setter
     def commands(self, value: Mapping[str, Any]) -> None:
@@ -190,15 +195,15 @@ class LateGroup(Group):
         _write_commands(
             formatter,
             [
-                (name, self.summaries.get(name) or _load_group(name).get_short_help_str(WHOLE_SENTENCE))
+                (name, self.summaries.get(name) or _load_group(self.package, name).get_short_help_str(WHOLE_SENTENCE))
                 for name in self.modules
             ],
         )
 
 
 @cache
-def _load_group(name: str) -> Any:
-    app = import_module(f"hammerwork_cli.commands.{name}").app
+def _load_group(package: str, name: str) -> Any:
+    app = import_module(f"{package}.{name}").app
     # get_command() would turn a group with one verb into a command, and refuse one without verbs, as late ones look.
     kind = app.info.cls
     late = isinstance(kind, type) and issubclass(kind, LateVerbs)

@@ -8,10 +8,10 @@ from prometheus_client import Counter as RequestCounter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from hammerwork_cli import __version__
 from hammerwork_cli.database import Database
 from hammerwork_cli.queries.monitor.metrics import figures
 from hammerwork_cli.render.monitor.metrics import exposition, families
+from hammerwork_cli.version import __version__
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -8,24 +8,25 @@ app = group(
     "batch enqueue --file letters.jsonl --queue mail --name letters",
     "batch show 178ebfc3",
     "batch retry 178ebfc3",
+    package=__package__,
     verbs={
         "enqueue": LateVerb(
-            "batch.enqueue:enqueue",
+            ".enqueue:enqueue",
             "Enqueue the jobs of a file as one batch, and print its id.",
             {"-n": "--queue", "--jobs": "--file"},
         ),
-        "list": LateVerb("batch.reading:list_", "List batches, newest first, with their jobs counted."),
-        "show": LateVerb("batch.reading:show", "Show everything about a batch: its jobs by queue, and their errors."),
+        "list": LateVerb(".reading:list_", "List batches, newest first, with their jobs counted."),
+        "show": LateVerb(".reading:show", "Show everything about a batch: its jobs by queue, and their errors."),
         "retry": LateVerb(
-            "batch.changes:retry",
+            ".changes:retry",
             "Retry the Failed, Dead and TimedOut jobs of a batch, as `job retry` does.",
             {"-n": "--queue", "--confirm": "--yes"},
         ),
         "cancel": LateVerb(
-            "batch.changes:cancel",
+            ".changes:cancel",
             "Cancel the jobs of a batch that have not started, as `job cancel` does.",
             {"-n": "--queue", "--confirm": "--yes"},
         ),
-        "delete": LateVerb("batch.changes:delete", "Delete a batch and its jobs for good.", {"--confirm": "--yes"}),
+        "delete": LateVerb(".changes:delete", "Delete a batch and its jobs for good.", {"--confirm": "--yes"}),
     },
 )

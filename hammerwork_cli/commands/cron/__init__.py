@@ -11,39 +11,40 @@ app = group(
     "cron create --queue report --payload '{}' --schedule '30 2 * * Mon-Fri' --timezone Europe/Oslo",
     "cron list",
     "cron history report",
+    package=__package__,
     verbs={
         "list": LateVerb(
-            "cron.reading:list_",
+            ".reading:list_",
             "List schedules by name, then recurring jobs, each with its next due time and its last run.",
             _OF_RUST,
         ),
         "show": LateVerb(
-            "cron.reading:show", "Show everything about a schedule: its meaning, next due times and last runs."
+            ".reading:show", "Show everything about a schedule: its meaning, next due times and last runs."
         ),
         "history": LateVerb(
-            "cron.reading:history",
+            ".reading:history",
             "List the runs of a schedule, latest due time first: the job of each, or why there is none.",
         ),
         "next": LateVerb(
-            "cron.reading:next_",
+            ".reading:next_",
             "List the next due times of all enabled schedules, or of one, in local and UTC time.",
             _OF_RUST,
         ),
         "check": LateVerb(
-            "cron.reading:check",
+            ".reading:check",
             "Explain a cron expression without a database: its meaning, its due times and common mistakes.",
         ),
-        "create": LateVerb("cron.create:create", "Create a schedule and print its name.", _OF_RUST),
-        "update": LateVerb("cron.create:update", "Change a schedule.", _OF_RUST),
+        "create": LateVerb(".create:create", "Create a schedule and print its name.", _OF_RUST),
+        "update": LateVerb(".create:update", "Change a schedule.", _OF_RUST),
         "apply": LateVerb(
-            "cron.apply:apply", "Bring schedules to what a file or an application declares, and show what changed."
+            ".apply:apply", "Bring schedules to what a file or an application declares, and show what changed."
         ),
-        "enable": LateVerb("cron.changes:enable", "Enable schedules."),
-        "disable": LateVerb("cron.changes:disable", "Disable schedules: they enqueue no jobs until `cron enable`."),
-        "trigger": LateVerb("cron.changes:trigger", "Enqueue a job of a schedule now, and print its id."),
+        "enable": LateVerb(".changes:enable", "Enable schedules."),
+        "disable": LateVerb(".changes:disable", "Disable schedules: they enqueue no jobs until `cron enable`."),
+        "trigger": LateVerb(".changes:trigger", "Enqueue a job of a schedule now, and print its id."),
         "convert": LateVerb(
-            "cron.changes:convert", "Turn a recurring job into a schedule, so that each run is its own job."
+            ".changes:convert", "Turn a recurring job into a schedule, so that each run is its own job."
         ),
-        "delete": LateVerb("cron.changes:delete", "Delete a schedule and its history.", {"--confirm": "--yes"}),
+        "delete": LateVerb(".changes:delete", "Delete a schedule and its history.", {"--confirm": "--yes"}),
     },
 )

@@ -8,35 +8,34 @@ app = group(
     "job list --failed",
     "job show 178ebfc3",
     'job enqueue --queue video_ingest --payload \'{"title": "Nordlichter"}\'',
+    package=__package__,
     verbs={
-        "list": LateVerb("job.reading:list_", "List jobs, newest first.", {"-n": "--queue"}),
-        "show": LateVerb(
-            "job.reading:show", "Show everything about a job: payload, result, dependencies and dependents."
-        ),
-        "enqueue": LateVerb("job.enqueue:enqueue", "Enqueue a job and print its id.", {"-n": "--queue"}),
+        "list": LateVerb(".reading:list_", "List jobs, newest first.", {"-n": "--queue"}),
+        "show": LateVerb(".reading:show", "Show everything about a job: payload, result, dependencies and dependents."),
+        "enqueue": LateVerb(".enqueue:enqueue", "Enqueue a job and print its id.", {"-n": "--queue"}),
         "export": LateVerb(
-            "job.export:export",
+            ".export:export",
             "Export whole jobs: every column, with payloads, results and whole errors.",
             {"-n": "--queue"},
         ),
         "import": LateVerb(
-            "job.import_:import_",
+            ".import_:import_",
             "Import a tree that `job export JOB --tree` wrote, from any kind of database; print the id of its topmost "
             "job.",
         ),
         "retry": LateVerb(
-            "job.changes:retry",
+            ".changes:retry",
             "Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.",
             {"-n": "--queue", "--confirm": "--yes"},
         ),
         "cancel": LateVerb(
-            "job.changes:cancel",
+            ".changes:cancel",
             "Cancel jobs that have not started: mark them Cancelled, with your name in the error.",
             {"-n": "--queue", "--all-pending": "--all", "--confirm": "--yes"},
         ),
-        "delete": LateVerb("job.changes:delete", "Delete jobs for good.", {"-n": "--queue", "--confirm": "--yes"}),
+        "delete": LateVerb(".changes:delete", "Delete jobs for good.", {"-n": "--queue", "--confirm": "--yes"}),
         "purge": LateVerb(
-            "job.changes:purge",
+            ".changes:purge",
             "Delete old finished jobs for good.",
             {"-n": "--queue", "--confirm": "--yes"},
         ),

@@ -7,33 +7,30 @@ app = group(
     "Delete old jobs, and maintain tables and indexes.",
     "maintenance cleanup --dry-run",
     "maintenance health",
+    package=__package__,
     verbs={
         "cleanup": LateVerb(
-            "maintenance.cleanup:cleanup",
+            ".cleanup:cleanup",
             "Delete old finished jobs for good.",
             {"--confirm": "--yes"},
         ),
         "vacuum": LateVerb(
-            "maintenance.tables:vacuum",
+            ".tables:vacuum",
             "Reclaim the space of deleted rows: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.",
             {"--confirm": "--yes"},
         ),
         "analyze": LateVerb(
-            "maintenance.tables:analyze",
+            ".tables:analyze",
             "Update the statistics from which the query planner chooses indexes.",
         ),
-        "reindex": LateVerb(
-            "maintenance.tables:reindex", "Rebuild indexes, invalid ones first.", {"--confirm": "--yes"}
-        ),
+        "reindex": LateVerb(".tables:reindex", "Rebuild indexes, invalid ones first.", {"--confirm": "--yes"}),
         "sizes": LateVerb(
-            "maintenance.tables:sizes", "List tables and indexes with their rows and bytes, the largest table first."
+            ".tables:sizes", "List tables and indexes with their rows and bytes, the largest table first."
         ),
-        "health": LateVerb(
-            "maintenance.health:health", "Check tables and indexes: exit code 1 when a limit is exceeded."
-        ),
-        "check": LateVerb("maintenance.doctor:check", "Find damaged jobs, and fix them with --fix."),
+        "health": LateVerb(".health:health", "Check tables and indexes: exit code 1 when a limit is exceeded."),
+        "check": LateVerb(".doctor:check", "Find damaged jobs, and fix them with --fix."),
         "dead-jobs": LateVerb(
-            "maintenance.doctor:dead_jobs",
+            ".doctor:dead_jobs",
             "Rescue jobs that have been Running for too long and whose worker is gone.",
             {"--confirm": "--yes"},
         ),

@@ -9,18 +9,17 @@ app = group(
     "monitor dashboard",
     "monitor metrics --format prometheus",
     "monitor logs --follow",
+    package=__package__,
     verbs={
-        "health": LateVerb("monitor.health:health", "Show what is wrong now; exit code 1 when a check is critical."),
+        "health": LateVerb(".health:health", "Show what is wrong now; exit code 1 when a check is critical."),
         "dashboard": LateVerb(
-            "monitor.dashboard:dashboard",
+            ".dashboard:dashboard",
             "Show what is happening now: rates, running operations, newest failures, workers.",
             {"-i": "--interval", "--refresh": "--interval", "-n": "--queue"},
         ),
-        "metrics": LateVerb(
-            "monitor.metrics:metrics", "Show metrics of queues, workers and spawning.", {"-n": "--queue"}
-        ),
+        "metrics": LateVerb(".metrics:metrics", "Show metrics of queues, workers and spawning.", {"-n": "--queue"}),
         "logs": LateVerb(
-            "monitor.logs:logs",
+            ".logs:logs",
             "Show job events, one per line: created, started, attempt failed, completed, failed, spawned children.",
             {"-n": "--queue", "--tail": "--follow"},
         ),

@@ -8,23 +8,24 @@ app = group(
     "worker start --handlers my_app:app",
     "worker list",
     "worker restart --all --yes",
+    package=__package__,
     verbs={
         "start": LateVerb(
-            "worker.start:start",
+            ".start:start",
             "Run jobs with an application's handlers until Ctrl-C, SIGTERM, `worker stop`, --drain or --max-jobs.",
             {"-n": "--queue", "--workers": "--concurrency"},
         ),
         "list": LateVerb(
-            "worker.control:list_",
+            ".control:list_",
             "List workers on all machines that are running or stopped recently, newest first.",
             {"-n": "--queue"},
         ),
         "status": LateVerb(
-            "worker.control:status", "Show what workers are doing: memory, completed jobs, rate, and running jobs."
+            ".control:status", "Show what workers are doing: memory, completed jobs, rate, and running jobs."
         ),
-        "stop": LateVerb("worker.control:stop", "Stop workers: finish running jobs, give the rest back, exit."),
+        "stop": LateVerb(".control:stop", "Stop workers: finish running jobs, give the rest back, exit."),
         "restart": LateVerb(
-            "worker.control:restart",
+            ".control:restart",
             "Restart workers: finish running jobs, then start again in the same process with the present code.",
         ),
     },

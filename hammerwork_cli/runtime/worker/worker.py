@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from hammerwork_cli import __version__
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, LimitReachedError, MissingTablesError, UsageError
 from hammerwork_cli.models import new_id
@@ -32,6 +31,7 @@ from hammerwork_cli.runtime.worker.assembly import Lines, Parts, assemble
 from hammerwork_cli.runtime.worker.loop import LAST_SECONDS, MainLoop
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY, Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
+from hammerwork_cli.version import __version__
 
 log = logging.getLogger("hammerwork")
 

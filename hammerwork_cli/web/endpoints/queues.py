@@ -3,13 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from hammerwork_cli import __version__
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render import worker as worker_views
 from hammerwork_cli.render.queue.listing import state_record
 from hammerwork_cli.render.queue.stats import stats_record
 from hammerwork_cli.render.schemas.words import flag, record, text
+from hammerwork_cli.version import __version__
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import (
     HOURS,
