@@ -15,7 +15,7 @@ from hammerwork_cli.models.monitor.health import CheckName, MonitorLimits
 from hammerwork_cli.models.queue import HealthLimits
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.queries.monitor import health
-from hammerwork_cli.queries.spawn.monitor import ActivityWatch
+from hammerwork_cli.queries.spawn.monitor import MonitorWatch
 
 MEASURE = "a look of spawn monitor"
 AGAINST = "its statements, sent without a snapshot"
@@ -30,10 +30,10 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
     with closing(connect(url)) as database:
         began = _stir(database)
         for name, queue in (("", None), (", of one queue", "video_ingest")):
-            watch = ActivityWatch(database, queue=queue, window=timedelta(seconds=5))
+            watch = MonitorWatch(database, queue=queue, window=timedelta(seconds=5))
             watch.refresh()
 
-            def look(watch: ActivityWatch = watch) -> None:
+            def look(watch: MonitorWatch = watch) -> None:
                 # Otherwise a look would only be about the instant since the one before.
                 watch._since = began
                 watch.refresh()

@@ -64,7 +64,7 @@ class _Shift:
             self.worker.complete(job, {"name": content["name"]})
 
     def _give_back(self) -> None:
-        """What it had when its connection broke: the original leaves it, and ``spawn doctor`` mends it."""
+        """What it had when its connection broke: a Rust worker leaves it, and ``spawn doctor`` fixes it."""
         left = self.worker.ask(
             "SELECT id FROM hammerwork_jobs WHERE queue_name = %s AND status = 'Running'"
             " AND (claimed_at IS NULL OR claimed_at <> started_at)",

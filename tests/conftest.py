@@ -36,7 +36,7 @@ for number, handler in (
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, handler)
 
-surroundings.settle(atexit.register)
+surroundings.prepare(atexit.register)
 
 ROOT = Path(__file__).parent.parent
 DIALECTS = ("sqlite", "postgres", "mysql")

@@ -11,7 +11,7 @@ FIXED = {"LANG": "C.UTF-8", "TERM": "dumb", "TZ": "UTC"}
 UMASK = 0o022
 
 
-def settle(add_cleanup: Callable[[Callable[[], None]], object]) -> None:
+def prepare(add_cleanup: Callable[[Callable[[], None]], object]) -> None:
     """Replaces the environment and the umask of this process, which all that it starts inherit.
 
     Args:

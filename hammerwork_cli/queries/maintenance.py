@@ -109,8 +109,6 @@ def health(
     """Checks the tables.
 
     Args:
-        database: an open connection.
-        now: the server's time.
         rows: most rows of the table of jobs; ``None`` switches a check off.
         dead: largest share of dead rows of a table.
         transaction: longest age of an open transaction.

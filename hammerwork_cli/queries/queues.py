@@ -64,9 +64,6 @@ def states(
     """Reads every queue that has jobs or is paused, by name, with the workers that serve it.
 
     Args:
-        database: an open connection.
-        now: the server's time.
-        queue: only this queue.
         window: also count the jobs that ended in this time before ``now``.
     """
     found = _states(_rows(database, now=now, queue=queue, since=now - window if window else None), now)
@@ -99,9 +96,6 @@ def stats(
     """Reads the figures of one queue, or the sum of all queues.
 
     Args:
-        database: an open connection.
-        now: the server's time.
-        queue: only this queue.
         window: also count jobs by priority, and the jobs that ended in this time before ``now``.
 
     Raises:

@@ -15,11 +15,7 @@ COLOURS = {"running": "green", "stopping": "yellow", "silent": "red", "lost": "r
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A worker and its jobs.
-
-    Attributes:
-        now: the server's time.
-    """
+    """A worker and its jobs."""
 
     worker: Worker
     jobs: tuple[RunningJob, ...]

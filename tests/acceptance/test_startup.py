@@ -28,7 +28,10 @@ def loaded(*words: str, env: dict[str, str]) -> set[str]:
 
 def test_the_version_loads_nothing_of_ours_but_the_entry(clean_environment: dict[str, str]) -> None:
     modules = loaded("--version", env=clean_environment)
-    assert {module for module in modules if module.startswith("hammerwork_cli.")} <= {"hammerwork_cli.__main__", "hammerwork_cli.version"}
+    assert {module for module in modules if module.startswith("hammerwork_cli.")} <= {
+        "hammerwork_cli.__main__",
+        "hammerwork_cli.version",
+    }
     assert not modules & {"typer", "json", "sqlite3", *HEAVY}
 
 

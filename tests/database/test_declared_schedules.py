@@ -10,7 +10,7 @@ from hammerwork_cli.errors import ConflictError, MissingTablesError, RefusedValu
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.cron.declared import Declared, Step
 from hammerwork_cli.models.options.schedules import read_schedule, read_schedules
-from hammerwork_cli.queries.cron import by_hand, changes, declaring, schedules
+from hammerwork_cli.queries.cron import changes, declaring, manual, schedules
 from hammerwork_cli.queries.cron.changes import Author
 from tests.database.test_schedules import HOSTILE, MINUTE
 from tests.rows import START
@@ -43,7 +43,7 @@ def test_what_is_declared_otherwise_changes_and_what_somebody_changed_by_hand_st
     assert actions(apply(database, "file:a", mine)) == {HOSTILE: "keep", "ping": "keep"}
     assert schedules.find(database, HOSTILE) == before
     update(database, "ping", every="10m")
-    by_hand.switch(database, before, ME, START, enabled=False)
+    manual.switch(database, before, ME, START, enabled=False)
     mine["ping"]["queue"] = "net2"
     mine[HOSTILE]["overlap"] = "allow"
     changed = apply(database, "file:a", mine)
@@ -67,7 +67,7 @@ def test_what_is_declared_otherwise_changes_and_what_somebody_changed_by_hand_st
 
 def test_another_source_takes_schedules_over_and_only_those_of_a_source_are_pruned(database: Database) -> None:
     apply(database, "file:a", {"one": {"every": "1m"}, "two": {"every": "1m"}})
-    by_hand.switch(database, schedules.find(database, "one"), ME, START, enabled=False)
+    manual.switch(database, schedules.find(database, "one"), ME, START, enabled=False)
     changes.add(database, read_schedule({"queue": "q", "payload": 1, "every": "1m", "name": "cli"}), ME, START)
     steps = apply(database, "code:app", {"one": {"every": "1m", "jitter": "5s"}, "cli": {"every": "2m"}})
     assert [step.taken_from for step in steps] == ["file:a", "cli"]

@@ -15,7 +15,7 @@ from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueErro
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.cron.schedule import Schedule, ScheduleRun
 from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import by_hand, changes, recurring, schedules, ticks
+from hammerwork_cli.queries.cron import changes, manual, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from tests.conftest import Outcome
 from tests.rows import START, Rows
@@ -188,8 +188,8 @@ def test_a_clock_that_jumps_doubles_and_loses_no_due_time(here: Database) -> Non
     check_once(here, schedule)
     # Put back once more, and then changed by hand: what has run does not run again.
     early = START + 2 * MINUTE
-    by_hand.switch(here, again(here, schedule), ME, early, enabled=False)
-    by_hand.switch(here, again(here, schedule), ME, early, enabled=True)
+    manual.switch(here, again(here, schedule), ME, early, enabled=False)
+    manual.switch(here, again(here, schedule), ME, early, enabled=True)
     assert again(here, schedule).due == START + 63 * MINUTE
 
 
@@ -212,9 +212,9 @@ def test_a_change_starts_no_run_and_forgets_no_due_time(database: Database) -> N
 
 def test_a_disabled_schedule_makes_nothing_but_what_somebody_triggers(database: Database) -> None:
     schedule = add(database)
-    off = by_hand.switch(database, schedule, Author("me", "broken"), START, enabled=False).after
+    off = manual.switch(database, schedule, Author("me", "broken"), START, enabled=False).after
     assert tick(database, schedule, START + 5 * MINUTE) is None
-    job = by_hand.trigger(database, off, START + MINUTE, payload={"b": 2})
+    job = manual.trigger(database, off, START + MINUTE, payload={"b": 2})
     assert [(run.kind, run.job_id) for run in runs(database, schedule)] == [("triggered", job)]
     payload = jobs(database)[job]
     assert (json.loads(payload) if isinstance(payload, (str, bytes)) else payload) == {
@@ -222,7 +222,7 @@ def test_a_disabled_schedule_makes_nothing_but_what_somebody_triggers(database: 
         "b": 2,
         "_schedule": {"name": "report", "due_at": "2026-11-24T14:01:00.000000Z", "kind": "triggered"},
     }
-    on = by_hand.switch(database, again(database, schedule), ME, START + 10 * MINUTE, enabled=True).after
+    on = manual.switch(database, again(database, schedule), ME, START + 10 * MINUTE, enabled=True).after
     assert on.due == START + 11 * MINUTE
     assert changes.delete(database, on)
     assert schedules.all_schedules(database) == []
@@ -272,12 +272,12 @@ def test_what_contradicts_itself_or_is_never_due_is_refused(here: Database) -> N
 def test_a_triggered_job_hides_no_open_one_and_blocks_nothing_before_it_is_due(database: Database) -> None:
     schedule, late = add(database), add(database, name="late")
     tick(database, schedule, START + MINUTE)
-    by_hand.trigger(database, again(database, schedule), START + MINUTE + timedelta(seconds=1))
+    manual.trigger(database, again(database, schedule), START + MINUTE + timedelta(seconds=1))
     triggered = runs(database, schedule)[1].job_id
     database.script(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{triggered}'")
     tick(database, schedule, START + 2 * MINUTE)
     assert outcomes(database, schedule) == ["enqueued", "enqueued", "skipped"]
-    by_hand.trigger(database, late, START, at=START + timedelta(days=30))
+    manual.trigger(database, late, START, at=START + timedelta(days=30))
     tick(database, late, START + MINUTE)
     assert outcomes(database, late) == ["enqueued", "enqueued"]
 
@@ -285,10 +285,10 @@ def test_a_triggered_job_hides_no_open_one_and_blocks_nothing_before_it_is_due(d
 def test_a_schedule_that_cannot_be_read_can_be_disabled_and_one_that_ended_too(database: Database) -> None:
     schedule = add(database, ends=(START + 5 * MINUTE).isoformat())
     database.script("UPDATE hammerwork_schedules SET overlap = 'later', timezone = 'Nowhere'")
-    off = by_hand.switch(database, again(database, schedule), ME, START + 9 * MINUTE, enabled=False).after
+    off = manual.switch(database, again(database, schedule), ME, START + 9 * MINUTE, enabled=False).after
     assert not again(database, schedule).enabled
     with pytest.raises(UsageError):
-        by_hand.switch(database, off, ME, START, enabled=True)
+        manual.switch(database, off, ME, START, enabled=True)
     with pytest.raises(UsageError):
         schedules.wanted(off)
 
@@ -309,7 +309,7 @@ def test_a_recurring_job_is_parked_and_comes_back_as_it_was(database: Database) 
     assert job.due == due
     assert schedules.find(database, job.id[:8]).id == schedules.find(database, "mail").id == job.id
     assert schedules.find(database, f"urn:uuid:{job.id.upper()}").id == job.id
-    off = by_hand.switch(database, job, ME, START, enabled=False).after
+    off = manual.switch(database, job, ME, START, enabled=False).after
     assert not off.enabled
     # What was read before does not revive it.
     with pytest.raises(ConflictError):
@@ -325,14 +325,14 @@ def test_a_recurring_job_is_parked_and_comes_back_as_it_was(database: Database) 
     assert changed.due == START + timedelta(hours=1)
     with pytest.raises(UsageError):
         changes.change(database, changed, lambda known: read_schedule({"max_attempts": 9}, known), ME, START)
-    made = by_hand.convert(database, changed, "hourly", ME, START)
+    made = manual.convert(database, changed, "hourly", ME, START)
     parked = schedules.find(database, job.id)
     assert (made.due, parked.enabled) == (START + timedelta(hours=1), False)
     with pytest.raises(ConflictError, match="is the schedule 'hourly' already"):
-        by_hand.convert(database, parked, "again", ME, START)
+        manual.convert(database, parked, "again", ME, START)
     database.script("UPDATE hammerwork_jobs SET status = 'Running'")
     with pytest.raises((ConflictError, NotFoundError)):
-        by_hand.switch(database, changed, ME, START, enabled=False)
+        manual.switch(database, changed, ME, START, enabled=False)
     with pytest.raises(UsageError):
         recurring.create(database, read_schedule({"queue": "q", "payload": {}, "schedule": "0 0 1 * Mon"}), START)
     for policy in ({"overlap": "allow"}, {"catch_up": "all"}, {"grace": "3s"}, {"jitter": "10m"}):

@@ -51,10 +51,7 @@ def selection(
     """The jobs that are old enough.
 
     Args:
-        database: where.
-        now: the server's time.
         ages: how old.
-        queue: only this queue.
         wanted: only these statuses.
         by: what goes together.
         batch: most jobs in a transaction.

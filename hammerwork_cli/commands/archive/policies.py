@@ -17,7 +17,7 @@ from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.models import ChangePlan
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
-from hammerwork_cli.queries.archive import duty, moving, policies
+from hammerwork_cli.queries.archive import moving, policies, retention
 from hammerwork_cli.render.archive import policies as shown
 from hammerwork_cli.render.job import changes as job_changes
 
@@ -115,7 +115,7 @@ def set_policy(
     for length in (*wanted.ages.by_status.values(), wanted.purge_after or timedelta()):
         before(now, length)  # refuse an age before the year 1 now, and not in a worker
     if confirmation.dry_run:
-        _show_plans(context, duty.plans(database, wanted, now), confirmation.form)
+        _show_plans(context, retention.plans(database, wanted, now), confirmation.form)
         return
     if wanted.enabled and (wanted.action == Action.DELETE or wanted.purge_after is not None):
         for line in shown.policy_text(wanted):

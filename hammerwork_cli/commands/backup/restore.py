@@ -11,7 +11,7 @@ from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.commands.job.options import DryRunOption
 from hammerwork_cli.queries.backup import files
-from hammerwork_cli.queries.backup.restoring import Restore, Wish
+from hammerwork_cli.queries.backup.restoring import Restore, RestoreOptions
 from hammerwork_cli.render.backup import backups as shown
 from hammerwork_cli.render.formats.text import plural
 
@@ -64,14 +64,14 @@ def restore(
     """
     context: Context = ctx.obj
     database = context.database(changes=True)
-    wish = Wish(
+    options = RestoreOptions(
         existing="skip" if skip_existing else existing.value,
         keep_running=running is Running.AS_WAS,
         paused=paused,
     )
     with files.opened(file) as stream:
         with naming_lines(context):
-            restoring = Restore(database, stream, wish)
+            restoring = Restore(database, stream, options)
         if dry_run:
             context.answer(
                 shown.restored_record(restoring.plan, dry_run=True), form, lambda: shown.plan_text(restoring.plan)

@@ -19,7 +19,7 @@ SHOWN_DATES = 3
 KEEP = "No running worker enqueues the jobs of schedules. Start one with: hammerwork worker start --upkeep-only"
 
 
-def tell(context: Context, database: Database, schedule: Schedule, now: datetime) -> None:
+def note_meaning(context: Context, database: Database, schedule: Schedule, now: datetime) -> None:
     """Notes what a schedule means, and when nobody makes its jobs."""
     context.note(views.meaning_text(schedule, schedules.coming(schedule, SHOWN_DATES)))
     for note in notes_on(schedule.expression):

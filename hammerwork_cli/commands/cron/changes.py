@@ -6,12 +6,12 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
-from hammerwork_cli.commands.cron.arguments import ScheduleArgument, tell
+from hammerwork_cli.commands.cron.arguments import ScheduleArgument, note_meaning
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 from hammerwork_cli.models.input.reading import instant_of
 from hammerwork_cli.models.options.jobs import json_value
-from hammerwork_cli.queries.cron import by_hand, changes, schedules
+from hammerwork_cli.queries.cron import changes, manual, schedules
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.render.cron import schedules as views
 from hammerwork_cli.render.formats.text import plural, visible
@@ -89,7 +89,7 @@ def _switch(
     switched, failed = [], 0
     for one in found:
         try:
-            switched.append(by_hand.switch(database, one, author, now, enabled=enabled))
+            switched.append(manual.switch(database, one, author, now, enabled=enabled))
         except HammerworkError as error:
             if not every:
                 raise
@@ -130,7 +130,7 @@ def trigger(
     merged = None if payload is None else json_value(read.text_from(payload), "The payload")
     database = context.database(changes=True)
     schedule = schedules.find(database, name)
-    job = by_hand.trigger(database, schedule, context.now(database), at=start, payload=merged)
+    job = manual.trigger(database, schedule, context.now(database), at=start, payload=merged)
     context.answer(views.triggered_record(schedule, job), form, lambda: [job])
 
 
@@ -151,8 +151,8 @@ def convert(
     context: Context = ctx.obj
     database = context.database(changes=True)
     now, job = context.now(database), schedules.find(database, name)
-    schedule = by_hand.convert(database, job, new, Author(context.operator), now)
-    tell(context, database, schedule, now)
+    schedule = manual.convert(database, job, new, Author(context.operator), now)
+    note_meaning(context, database, schedule, now)
     context.answer(views.schedule_record(schedule, None), form, lambda: [visible(schedule.name)])
 
 

@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption
-from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, tell
+from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, note_meaning
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
@@ -160,7 +160,7 @@ def create(
         schedule = changes.preview(new, now)
     else:
         schedule = changes.add(database, new, Author(context.operator), now)
-    tell(context, database, schedule, now)
+    note_meaning(context, database, schedule, now)
     context.answer(views.schedule_record(schedule, None), form, lambda: [visible(schedule.name)])
 
 
@@ -194,5 +194,5 @@ def update(
         now,
         dry_run=dry_run,
     )
-    tell(context, database, after, now)
+    note_meaning(context, database, after, now)
     context.answer(views.schedule_record(after, None), form, lambda: views.changes_text(before, after))

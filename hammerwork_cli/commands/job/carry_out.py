@@ -39,7 +39,6 @@ def carry_out(
 
     Args:
         context: the world.
-        database: where.
         selection: which jobs.
         change: what to do with them.
         options: how.

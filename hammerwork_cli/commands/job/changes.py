@@ -112,7 +112,6 @@ class Targets:
         """The jobs.
 
         Args:
-            database: where.
             chosen: the filter.
             now: the database's clock.
             filtered: whether an option of the verb is a filter too.

@@ -12,7 +12,7 @@ from hammerwork_cli.commands.job.options import DryRunOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.backup import files
-from hammerwork_cli.queries.backup.arriving import Wish
+from hammerwork_cli.queries.backup.arriving import ImportOptions
 from hammerwork_cli.queries.backup.importing import TreeImport
 from hammerwork_cli.render.backup import importing as shown
 
@@ -64,12 +64,12 @@ def import_(
     if len(queue_prefix) >= LONGEST_NAME:
         raise UsageError(f"A queue's name has at most {LONGEST_NAME} characters.")
     database = context.database(changes=True)
-    wish = Wish(pending=state is State.PENDING, new_ids=new_ids, prefix=queue_prefix)
+    options = ImportOptions(pending=state is State.PENDING, new_ids=new_ids, prefix=queue_prefix)
     with files.opened(file) as stream:
         with naming_lines(context):
-            importing = TreeImport(database, stream, wish, context.now(database))
+            importing = TreeImport(database, stream, options, context.now(database))
         plan = importing.plan if dry_run else importing.run()
-    for note in shown.notes(plan, dry_run=dry_run, new_ids=new_ids, pending=wish.pending):
+    for note in shown.notes(plan, dry_run=dry_run, new_ids=new_ids, pending=options.pending):
         context.note(note)
     top = None if dry_run else plan.top  # new ids are chosen at each run
     context.answer(shown.import_record(plan, dry_run=dry_run), form, lambda: [top] if top else [])

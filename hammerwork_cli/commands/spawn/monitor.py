@@ -14,8 +14,8 @@ from hammerwork_cli.models.input.reading import duration_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.cli.live import Ending, Pace
-    from hammerwork_cli.models.monitor import Activity
-    from hammerwork_cli.queries.spawn.monitor import ActivityWatch
+    from hammerwork_cli.models.monitor import MonitorSnapshot
+    from hammerwork_cli.queries.spawn.monitor import MonitorWatch
 
 INTERRUPTED = 130
 
@@ -68,25 +68,25 @@ def monitor(
       hammerwork spawn monitor | jq -c 'select(.failed > 0) | .failures[]'
     """
     from hammerwork_cli.cli.live import Pace
-    from hammerwork_cli.queries.spawn.monitor import ActivityWatch
+    from hammerwork_cli.queries.spawn.monitor import MonitorWatch
 
     context: Context = ctx.obj
     wanted = frozenset(until or ())
     pace = Pace(seconds_between(interval), duration_of(timeout).total_seconds() if timeout is not None else None, count)
     window = timedelta(seconds=pace.interval)
-    watch = ActivityWatch(context.database(), queue=queue, window=window, until_idle=Until.DONE in wanted)
+    watch = MonitorWatch(context.database(), queue=queue, window=window, until_idle=Until.DONE in wanted)
     _leave(_follow(context, watch, wanted, form, pace), wanted, timeout)
 
 
 def _follow(
-    context: Context, watch: "ActivityWatch", wanted: frozenset[Until], form: MonitorFormat | None, pace: "Pace"
+    context: Context, watch: "MonitorWatch", wanted: frozenset[Until], form: MonitorFormat | None, pace: "Pace"
 ) -> "Ending":
     from hammerwork_cli.cli.live import Ending, follow_in_lines, follow_on_screen
     from hammerwork_cli.cli.screen import can_redraw
     from hammerwork_cli.render.spawn import monitor as views
     from hammerwork_cli.render.spawn import monitor_lines
 
-    def verdict(seen: "Activity") -> "Ending | None":
+    def verdict(seen: "MonitorSnapshot") -> "Ending | None":
         if Until.FAILED in wanted and seen.failed_since:
             return Ending.FAILED
         return Ending.REACHED if Until.DONE in wanted and seen.idle else None
@@ -97,10 +97,10 @@ def _follow(
         look = (context.colour, context.charset, pace.interval, note)
         return views.Frame(width, height, *look, keys=not ended, profile=profile)
 
-    def draw(seen: "Activity", width: int, height: int, note: str | None) -> Sequence[str]:
+    def draw(seen: "MonitorSnapshot", width: int, height: int, note: str | None) -> Sequence[str]:
         return views.picture(seen, frame(width, height, note))
 
-    def leave(seen: "Activity", width: int, height: int) -> Sequence[str]:
+    def leave(seen: "MonitorSnapshot", width: int, height: int) -> Sequence[str]:
         return views.picture(seen, frame(width, height, None, ended=True))
 
     if form is None and can_redraw(context):

@@ -51,6 +51,6 @@ class Policy:
     last_jobs: int | None = None
     last_error: str | None = None
 
-    def is_settled(self, now: datetime) -> bool:
+    def is_in_force(self, now: datetime) -> bool:
         """Whether workers may carry it out: it is enabled, and was set a while ago."""
         return self.enabled and (self.updated_at is None or self.updated_at + SETTLING <= now)

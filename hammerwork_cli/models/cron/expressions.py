@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Self
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.cron import original, unix
+from hammerwork_cli.models.cron import rust, unix
 from hammerwork_cli.models.input.reading import duration_of
 
 EVERY = "@every "
@@ -39,7 +39,7 @@ class Expression(NamedTuple):
             UsageError: the schedule or the time zone is not valid; the message names the wrong part.
         """
         found, zone = " ".join(text.split()), timezone or "UTC"
-        original.zone_of(zone)
+        rust.zone_of(zone)
         if len(found) > LONGEST_TEXT:
             raise UsageError(f"A cron expression has at most {LONGEST_TEXT} characters.")
         if found.lower().startswith(EVERY):
@@ -55,7 +55,7 @@ class Expression(NamedTuple):
             raise UsageError(f"{found!r:.60} is not a cron expression.", hint=f"Write {words} or @every 45m.")
         fields = len(found.split())
         if fields in {6, 7}:
-            original.parse(found)
+            rust.parse(found)
             return cls(found, RUST, zone)
         if fields != 5 and not found.startswith("@"):
             raise UsageError(
@@ -79,8 +79,8 @@ class Expression(NamedTuple):
             due = anchor if after < anchor else after + (length - (after - anchor) % length)
             return due if due.year <= unix.LAST_YEAR else None
         if self.syntax == UNIX:
-            return unix.next_run(self.text, original.zone_of(self.timezone), after)
-        return original.next_run(self.text, self.timezone, after)
+            return unix.next_run(self.text, rust.zone_of(self.timezone), after)
+        return rust.next_run(self.text, self.timezone, after)
 
     def dates(self, after: datetime, anchor: datetime, until: datetime | None = None) -> Iterator[datetime]:
         """Yields the due times after ``after``, up to ``until``."""

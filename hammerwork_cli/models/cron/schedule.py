@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.cron import original
+from hammerwork_cli.models.cron import rust
 from hammerwork_cli.models.cron.expressions import RUST, Expression
 from hammerwork_cli.models.values import Counts, JobPriority, Timestamp, timestamp
 
@@ -139,7 +139,7 @@ class Schedule:
         """
         if not self.is_in_place:
             return Expression.of(self.text, self.timezone)
-        original.parse(self.text, self.timezone)
+        rust.parse(self.text, self.timezone)
         return Expression(self.text, RUST, self.timezone)
 
     @property

@@ -8,7 +8,7 @@ _WORDS = {"@annually": "@yearly", "@midnight": "@daily"}
 _INSTEAD = "Leave out --in-place, or give six fields, seconds first."
 
 
-def to_original(expression: Expression) -> str:
+def to_rust(expression: Expression) -> str:
     """The schedule in six or seven fields.
 
     Raises:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
-from hammerwork_cli.models.cron import original, unix
+from hammerwork_cli.models.cron import rust, unix
 from hammerwork_cli.models.cron.expressions import EVERY, INTERVAL, RUST, Expression
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
@@ -20,7 +20,7 @@ def words_of(expression: Expression) -> str:
     if expression.syntax == INTERVAL:
         return f"every {_length(int(expression.text[len(EVERY) : -1]))}"
     if expression.syntax == RUST:
-        read, _ = original.parse(expression.text)
+        read, _ = rust.parse(expression.text)
         seconds = "" if read.seconds == (0,) else f", at second {_list(map(str, read.seconds), 60)}"
         weekdays = [day - 1 for day in read.weekdays]
         days = _both(" and", _month_days(read.days), _week_days(weekdays))
@@ -38,7 +38,7 @@ def notes_on(expression: Expression) -> list[str]:
     if expression.syntax == RUST:
         weekday = ([*expression.text.split(), ""] * 6)[5] if expression.text[:1] != "@" else ""
         if any(character.isdigit() for character in weekday.partition("/")[0]):
-            read, _ = original.parse(expression.text)
+            read, _ = rust.parse(expression.text)
             meant = "every day" if len(read.weekdays) == 7 else _names([day - 1 for day in read.weekdays])
             notes.append(
                 f"With six or seven fields, 1 is Sunday: {weekday} is {meant}. Names, such as Mon-Fri, are clear."

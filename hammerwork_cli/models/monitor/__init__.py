@@ -84,7 +84,7 @@ class BusyWorker:
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class MonitorSnapshot:
     """The state of the queues at one refresh.
 
     Attributes:

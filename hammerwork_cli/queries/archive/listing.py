@@ -35,7 +35,6 @@ def find(
     """Yields the archived jobs that fit a filter, most recently archived first.
 
     Args:
-        database: an open connection.
         wanted: the filter.
         limit: the most jobs.
         cursor: ``ARCHIVED_AT/ID`` of the last job of the page before.

@@ -34,7 +34,6 @@ class Archive(Purge):
     """Moves finished jobs to the archive, with what workers recorded of them.
 
     Args:
-        how: how to archive.
         whole: see :class:`Purge`.
     """
 
@@ -60,7 +59,6 @@ class PurgeArchive(Change):
     """Deletes archived jobs for good, with what workers recorded of them.
 
     Args:
-        now: the server's time.
         before: the time before which they were archived.
     """
 
@@ -97,7 +95,6 @@ class Restore(Change):
     A job that hammerwork (Rust) has copied to the archive still has its row, with all columns: that one stays.
 
     Args:
-        now: the server's time.
         again: whether the jobs run again; otherwise they keep the status in which they were archived.
     """
 

@@ -40,7 +40,7 @@ _HISTORY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ImportOptions:
     """How to import.
 
     Attributes:
@@ -56,7 +56,7 @@ class Wish:
 
 @dataclass(slots=True)
 class Arriving:
-    """Changes the records of a file as a wish asks for.
+    """Changes the records of a file as the options of an import say.
 
     Attributes:
         known: the ids that the file itself gives to jobs and records.
@@ -66,7 +66,7 @@ class Arriving:
         unscheduled: jobs that lost their schedule.
     """
 
-    wish: Wish
+    options: ImportOptions
     now: datetime
     known: set[str] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)
@@ -77,7 +77,7 @@ class Arriving:
 
     def id(self, old: str) -> str:
         """The id in place of one of the file; others stay."""
-        if not self.wish.new_ids or old not in self.known:
+        if not self.options.new_ids or old not in self.known:
             return old
         digits = blake2b(old.encode(), key=self._salt, digest_size=16).hexdigest()
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
@@ -86,26 +86,26 @@ class Arriving:
         """The word of the table and the values of a row that arrives."""
         if word in {"jobs", "archive"}:
             word, values = self._job(word, dict(values))
-        elif word == "requests" and self.wish.pending and values["state"] in {"pending", "running"}:
+        elif word == "requests" and self.options.pending and values["state"] in {"pending", "running"}:
             values = values | {
                 "state": "failed",
                 "ended_at": self.now,
                 "error_message": "not taken along by job import",
             }
-        if self.wish.prefix and values.get("queue_name") is not None:
-            values = values | {"queue_name": self.wish.prefix + values["queue_name"]}
+        if self.options.prefix and values.get("queue_name") is not None:
+            values = values | {"queue_name": self.options.prefix + values["queue_name"]}
             if len(values["queue_name"]) > LONGEST_NAME:
                 raise UsageError(f"With the prefix, the name of its queue has more than {LONGEST_NAME} characters.")
-        return word, self._with_new_ids(word, values) if self.wish.new_ids else values
+        return word, self._with_new_ids(word, values) if self.options.new_ids else values
 
     def _job(self, word: str, values: Record) -> tuple[str, Record]:
         if values["recurring"] or values["cron_schedule"]:
             # Beside the recurring job of the other database, this one would run twice at each time.
             self.unscheduled += 1
             values |= {"recurring": False, "cron_schedule": None, "timezone": None, "next_run_at": None}
-        if self.wish.new_ids:
+        if self.options.new_ids:
             self._look_for_ids(values["payload"])
-        if not self.wish.pending:
+        if not self.options.pending:
             return word, values
         if word == "archive":
             values = _unarchived(values)

@@ -39,9 +39,6 @@ def create(database: Database, stream: IO[bytes], now: datetime, extent: Extent)
     """Writes jobs and everything that belongs to them, read in one snapshot.
 
     Args:
-        database: an open connection.
-        stream: where to write.
-        now: the present.
         extent: what to write.
 
     Returns:

@@ -10,7 +10,7 @@ from hammerwork_cli.models.backup.tables import TABLES
 from hammerwork_cli.models.values import RUNNING_SPELLINGS, numbered
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.backup.backups import Extent, create
-from hammerwork_cli.queries.backup.restoring import Restore, Wish, refuse_workers
+from hammerwork_cli.queries.backup.restoring import Restore, RestoreOptions, refuse_workers
 from hammerwork_cli.queries.backup.rows import Rows
 
 SHOWN = 3
@@ -45,7 +45,6 @@ def refuse_target(target: Database, *, merge: bool) -> None:
     """Refuses to copy beside workers, or into a database that has records.
 
     Args:
-        target: where to copy.
         merge: whether it may have records.
 
     Raises:
@@ -67,8 +66,6 @@ class Copy:
 
     Args:
         source: what to copy.
-        target: where to.
-        now: the present.
         merge: whether the target may have records.
     """
 
@@ -78,7 +75,9 @@ class Copy:
         self._file = cast("IO[bytes]", TemporaryFile())  # noqa: SIM115  closed by close()
         try:
             create(source, self._file, now, Extent())
-            self.restore = Restore(target, self._file, Wish(existing="skip" if merge else "fail", keep_running=True))
+            self.restore = Restore(
+                target, self._file, RestoreOptions(existing="skip" if merge else "fail", keep_running=True)
+            )
         except BaseException:
             self.close()
             raise

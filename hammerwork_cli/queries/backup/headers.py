@@ -12,7 +12,6 @@ def header(database: Database, now: datetime, kind: str, **filters: object) -> R
 
     Args:
         database: where its records come from.
-        now: the present.
         kind: ``tree`` or ``backup``.
         filters: what was asked for; ``None`` for what was not.
     """

@@ -15,7 +15,7 @@ from hammerwork_cli.models.backup.tables import OF_A_JOB, Record, values
 from hammerwork_cli.models.input.problems import Problems, RecordsError
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.values import numbered
-from hammerwork_cli.queries.backup.arriving import Arriving, Wish, spawn_record
+from hammerwork_cli.queries.backup.arriving import Arriving, ImportOptions, spawn_record
 from hammerwork_cli.queries.backup.files import DamagedFileError, Line, Reader
 from hammerwork_cli.queries.backup.fitting import Fitting
 from hammerwork_cli.queries.backup.rows import Rows
@@ -36,7 +36,6 @@ class TreeImport:
     Args:
         database: where to import.
         file: a file that can be read several times.
-        wish: how.
         now: the present, by the server's clock.
 
     Raises:
@@ -46,17 +45,17 @@ class TreeImport:
         MissingTablesError: the database lacks tables of hammerwork-cli.
     """
 
-    def __init__(self, database: Database, file: IO[bytes], wish: Wish, now: datetime) -> None:
+    def __init__(self, database: Database, file: IO[bytes], options: ImportOptions, now: datetime) -> None:
         if not {"workers", "claim_times"} <= database.tags:
             raise MissingTablesError("This database lacks the tables of workers (017, 018).", hint=MIGRATE)
         self._database = database
-        self._wish = wish
+        self._options = options
         self._now = now
         self._reader = Reader(file)
         if self._reader.header.get("kind") != "tree":
             raise DamagedFileError("This file has no tree.", hint=RESTORE)
         self._rows = {word: Rows(database, word) for word in Rows.words(database)}
-        self._arriving = Arriving(wish, now)
+        self._arriving = Arriving(options, now)
         self._outside: set[str] = set()
         self._children: dict[str, int] = {}
         self._configured: set[str] = set()
@@ -94,7 +93,7 @@ class TreeImport:
         self._arriving.jobs.add(row["id"])
         for parent in row["depends_on"] or ():
             self._children[parent] = self._children.get(parent, 0) + 1
-        if self._wish.pending and CONFIG in _payload(line.word, row):
+        if self._options.pending and CONFIG in _payload(line.word, row):
             self._configured.add(row["id"])
 
     def _collect_record(self, line: Line, row: Record) -> None:
@@ -151,7 +150,7 @@ class TreeImport:
         """Yields the rows to insert: number of the line, word of the table, values."""
         self._arriving.unscheduled = 0
         for line, row in self._valid(check=True):
-            if line.word == "attempts" and self._wish.pending:
+            if line.word == "attempts" and self._options.pending:
                 continue  # the jobs begin anew
             try:
                 word, changed = self._arriving.changed(line.word, row)
@@ -159,7 +158,7 @@ class TreeImport:
                 self._problems.add(line.number, error)
                 continue
             yield line.number, word, changed
-        if self._wish.pending:
+        if self._options.pending:
             again = (self._configured & self._children.keys() & self._arriving.jobs) - self._spawned
             for job in sorted(again):
                 yield 0, "operations", spawn_record(self._arriving.id(job), self._now, new_id(), self._children[job])

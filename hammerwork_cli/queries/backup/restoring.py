@@ -30,7 +30,7 @@ _CLAIM = ("started_at", "claim_token", "claimed_by", "claimed_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RestoreOptions:
     """How to restore.
 
     Attributes:
@@ -50,7 +50,6 @@ class Restore:
     Args:
         database: where to restore.
         file: a file that can be read several times.
-        wish: how.
 
     Raises:
         DamagedFileError: the file was cut or changed.
@@ -59,11 +58,11 @@ class Restore:
         MissingTablesError: the database lacks tables.
     """
 
-    def __init__(self, database: Database, file: IO[bytes], wish: Wish) -> None:
+    def __init__(self, database: Database, file: IO[bytes], options: RestoreOptions) -> None:
         if not {"workers", "claim_times", "archive", "pause"} <= database.tags:
             raise MissingTablesError("This database lacks tables, for example those of workers (017).", hint=MIGRATE)
         self._database = database
-        self._wish = wish
+        self._options = options
         self._reader = Reader(file)
         self._rows = {word: Rows(database, word) for word in Rows.words(database)}
         self._problems = Problems(RecordsError)
@@ -84,7 +83,7 @@ class Restore:
                     found.setdefault(row["queue_name"] or "", Counts()).add(status)
             existed += len(self._existing(word, [row for _, row in part]))
         self._problems.refuse()
-        if existed and self._wish.existing == "fail":
+        if existed and self._options.existing == "fail":
             raise ConflictError(
                 f"{numbered(existed, 'record of the file exists', 'records of the file exist')} in this database.",
                 hint="Add --existing skip to keep these, or --existing replace.",
@@ -117,14 +116,14 @@ class Restore:
             return None
 
     def _is_reset(self, word: str, row: Record) -> bool:
-        return word == "jobs" and not self._wish.keep_running and status_of(row["status"]) == JobStatus.RUNNING
+        return word == "jobs" and not self._options.keep_running and status_of(row["status"]) == JobStatus.RUNNING
 
     def _existing(self, word: str, rows: Sequence[Record]) -> set[tuple[object, ...]]:
         return self._rows[word].existing(rows)
 
     def refuse_workers(self) -> None:
         """See :func:`refuse_workers`. With paused queues, workers may go on."""
-        if not self._wish.paused:
+        if not self._options.paused:
             refuse_workers(self._database, "Or add --paused, and resume the queues later.")
 
     def run(self, by: str, now: datetime, report: Callable[[int], None] = lambda _: None) -> Restored:
@@ -132,10 +131,9 @@ class Restore:
 
         Args:
             by: who restores.
-            now: the server's time.
             report: called with the number of records so far.
         """
-        if self._wish.paused:
+        if self._options.paused:
             for queue in sorted(self.plan.queues):
                 queues.pause(self._database, queue, by=by, now=now, reason="restored")
         done = replace(self.plan, existed=0)
@@ -173,7 +171,7 @@ class Restore:
             rows = self._rows[word]
             known = rows.existing(part)
             new = [row for row in part if rows.key_of(row) not in known]
-            if known and self._wish.existing == "replace":
+            if known and self._options.existing == "replace":
                 rows.remove([row for row in part if rows.key_of(row) in known])
                 replaced, new = replaced + len(part) - len(new), part
             else:
@@ -186,7 +184,6 @@ def refuse_workers(database: Database, more: str) -> None:
     """Refuses to write beside workers, which would run jobs before all of their tree is there.
 
     Args:
-        database: where.
         more: ends the hint.
 
     Raises:

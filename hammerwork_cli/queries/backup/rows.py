@@ -22,7 +22,6 @@ class Rows:
     """The rows of one table of a database, with those of its columns that files have.
 
     Args:
-        database: an open connection.
         word: of the table, in files.
 
     Raises:

@@ -45,10 +45,7 @@ def export(database: Database, job: str, stream: IO[bytes], now: datetime, redac
     All of it is read in one snapshot.
 
     Args:
-        database: an open connection.
         job: a full id.
-        stream: where to write.
-        now: the present.
         redact: words of :data:`HIDDEN_COLUMNS`.
 
     Raises:

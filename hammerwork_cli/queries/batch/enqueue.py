@@ -31,10 +31,8 @@ def enqueue(
     """Inserts a batch with its jobs, all or none. A batch with the same id that exists stays unchanged.
 
     Args:
-        database: an open connection.
         batch: its id and its name.
         jobs: they may depend on each other.
-        now: the server's time.
         watches: what to do at the end of the batch.
 
     Returns:
@@ -83,7 +81,6 @@ def jobs_of(
         database: whose limits the jobs keep.
         file: a binary file.
         defaults: options of jobs whose lines do not have them.
-        now: the server's time.
         problems: gets the lines that are not valid.
 
     Raises:

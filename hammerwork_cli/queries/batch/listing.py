@@ -26,7 +26,6 @@ def find(
     """Yields batches, newest first.
 
     Args:
-        database: an open connection.
         since: takes batches created then or later.
         limit: the most batches.
         cursor: ``CREATED_AT/ID`` of the last batch of the page before, or its id.
@@ -63,7 +62,6 @@ def details(database: Database, batch: str, *, limit: int) -> BatchDetails:
     """Everything about a batch, in one snapshot.
 
     Args:
-        database: an open connection.
         batch: a full id.
         limit: the most errors.
 

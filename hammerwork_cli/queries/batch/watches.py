@@ -74,7 +74,6 @@ def look(database: Database, watches: list[Watch], clock: Callable[[], datetime]
     """Looks at what watches of one subject wait for, and yields those that have fired.
 
     Args:
-        database: an open connection.
         watches: all of the same subject.
         clock: returns the server's time.
     """

@@ -25,9 +25,7 @@ def plan(
     """Compares what a source declares with the database, and changes nothing.
 
     Args:
-        database: an open connection.
         declared: all schedules of a source. It takes those over that have another source.
-        now: the server's time.
         prune: whether schedules of the source go that it declares no longer.
         overwrite: whether changes by hand are undone.
 

@@ -14,9 +14,9 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models import JobStatus, NewJob, status_of, timestamp
-from hammerwork_cli.models.cron.original import next_run
+from hammerwork_cli.models.cron.rust import next_run
 from hammerwork_cli.models.cron.schedule import GRACE_SECONDS, CatchUp, Kind, NewSchedule, Overlap, Schedule
-from hammerwork_cli.models.cron.translation import to_original
+from hammerwork_cli.models.cron.translation import to_rust
 from hammerwork_cli.models.values import length_of
 from hammerwork_cli.queries.job import enqueue
 
@@ -91,7 +91,7 @@ def create(database: Database, new: NewSchedule, now: datetime) -> Schedule:
         )
     if new.starts_at or new.ends_at or new.description or not new.enabled:
         raise UsageError("A recurring job takes no start, end or description, and cannot be created disabled.")
-    text = to_original(new.expression)
+    text = to_rust(new.expression)
     job = NewJob.of(
         new.queue,
         new.payload,
@@ -130,11 +130,9 @@ def change(
     """Changes the schedule, the time zone or the priority of a recurring job.
 
     Args:
-        database: an open connection.
         job: as it was read; a row in another state stays unchanged.
         new: what is wanted.
         old: what was said of it.
-        now: the server's time.
         dry_run: whether to return what it would become, and write nothing.
 
     Raises:
@@ -148,7 +146,7 @@ def change(
         )
     _check_waits(job)
     moves = new.expression != old.expression
-    text = to_original(new.expression) if moves else job.text
+    text = to_rust(new.expression) if moves else job.text
     due = next_run(text, new.expression.timezone, now)
     if due is None:
         raise UsageError(f"The cron expression {text!r:.120} is never due.")

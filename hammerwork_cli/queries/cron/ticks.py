@@ -162,7 +162,6 @@ def job_of(
         schedule: whose job it is.
         due: the due time, which its payload names.
         kind: why there is a run.
-        now: the server's time.
         payload: in place of that of the schedule.
         start: the earliest start, in place of the due time.
     """

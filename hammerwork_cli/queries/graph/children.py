@@ -67,7 +67,6 @@ def page(
     A child whose status changes between two pages may be missing or come twice.
 
     Args:
-        database: an open connection.
         job: a full id.
         limit: most children on the page.
         queue: only children in this queue.

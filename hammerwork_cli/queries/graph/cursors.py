@@ -22,7 +22,6 @@ def read(database: Database, text: str) -> tuple[datetime, str]:
     """Returns the creation time and the id of the last job that the user has seen.
 
     Args:
-        database: an open connection.
         text: ``CREATED_AT/ID``, which stays valid after the job is deleted, or the id alone. With an unreadable time,
             the time comes from the job.
 

@@ -62,7 +62,6 @@ class Relatives:
     It also finds jobs that are only in the archive. A job in both tables is read from the live one.
 
     Args:
-        database: an open connection.
         dates: is filled with the dates of the jobs that are read and were not to start at their creation; ``None`` to
             read no dates.
     """

@@ -29,7 +29,6 @@ def tree(
     """Reads the tree of a job in one snapshot.
 
     Args:
-        database: an open connection.
         job: a full id.
         whole: read from the topmost ancestors down; otherwise from the job down.
         depth: levels to read below the roots.

@@ -50,7 +50,6 @@ class Change:
     """A kind of change. Subclasses define the jobs that it changes, and the change itself.
 
     Args:
-        now: the server's time.
         force: lifts the restrictions that protect running and dependent jobs.
     """
 
@@ -137,7 +136,6 @@ class Retry(Change):
     """Resets jobs to Pending with 0 attempts, due now. Jobs that failed only with them run again after them.
 
     Args:
-        now: the server's time.
         force: also retry Running and Completed jobs, and jobs that depend on a failed one.
         respawn: lets a job that has spawned spawn again when it completes.
         cancelled: also retry Cancelled jobs.
@@ -201,7 +199,6 @@ class Cancel(Change):
     """Marks jobs Failed, with an error that names the operator. Jobs that wait for them fail too.
 
     Args:
-        now: the server's time.
         by: the operator.
         reason: the operator's reason.
         force: also cancel Running jobs.
@@ -293,7 +290,6 @@ def run(
     The transaction of a job also changes its dependents; many dependents take further transactions.
 
     Args:
-        database: an open connection.
         selection: the jobs.
         change: the change.
         on_progress: called with the number of jobs so far.

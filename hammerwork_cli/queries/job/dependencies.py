@@ -96,7 +96,6 @@ def dependents(
     """Returns (parent, dependent) for dependents of ``parents`` whose ``dependency_status`` is ``state``.
 
     Args:
-        database: an open connection.
         parents: ids.
         state: ``waiting`` or ``failed``.
         statuses: spellings of the statuses that the dependents may have.
@@ -203,7 +202,6 @@ def spawned_early(database: Database, parents: Sequence[str], request: str | Non
     """Returns (parent, early child) for children that have not started and whose parents failed.
 
     Args:
-        database: an open connection.
         parents: ids.
         request: instead, the children of this spawn request, whether the parents failed or not.
     """

@@ -29,7 +29,6 @@ def details(database: Database, job: str, *, archived: bool = False) -> JobDetai
     """Everything about a job, from the archive if it is only there.
 
     Args:
-        database: an open connection.
         job: a full id.
         archived: read it from the archive in any case.
 

@@ -286,7 +286,6 @@ def watch(database: Database, subject: Subject, of: str, watches: Sequence[NewWa
         subject: what they watch.
         of: the id of the batch, or of the top of the tree.
         watches: the events, and what to enqueue then.
-        now: the server's time.
 
     Raises:
         MissingTablesError: migration 025 is missing.

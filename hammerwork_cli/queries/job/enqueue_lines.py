@@ -35,7 +35,6 @@ def run(
     All lines are checked before the first is written. A job may depend on jobs of its own part and of those before.
 
     Args:
-        database: an open connection.
         file: a binary file that can be read twice.
         defaults: options of jobs whose lines do not have them.
         now: the present, by the server's clock.

@@ -27,7 +27,6 @@ class Purge(Delete):
     """Removes finished jobs by their age: those that others wait for may stay, and those that are still to spawn.
 
     Args:
-        now: the server's time.
         whole: keep a job whose children stay, so that no tree loses its top or its middle.
     """
 

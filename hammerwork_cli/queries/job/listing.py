@@ -57,7 +57,6 @@ def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun:
     """The full id that starts with a text.
 
     Args:
-        database: an open connection.
         text: see :func:`resolve`.
         statements: list the ids between two; a later one is asked if those before found none.
         noun: of what has the id.
@@ -137,7 +136,6 @@ def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | Non
     """A page of the jobs that fit a filter, newest first.
 
     Args:
-        database: an open connection.
         wanted: the filter.
         limit: the most jobs.
         cursor: of the last job of the page before (``queries.graph.cursors``).
@@ -170,7 +168,6 @@ def sorted_by(database: Database, wanted: JobFilter, field: str, *, descending: 
     """The first jobs that fit a filter, in another order than that of their creation.
 
     Args:
-        database: an open connection.
         wanted: the filter.
         field: one of :data:`SORTS`.
         descending: whether the largest come first. Jobs without a value come last in any case.

@@ -97,9 +97,7 @@ def worker_health(database: Database, name: str, *, now: datetime) -> HealthRepo
     """Checks one worker by reading one row.
 
     Args:
-        database: an open connection.
         name: its name, or the beginning of its id, for which it reads more rows.
-        now: the server's time.
 
     Raises:
         NotFoundError: there is no such worker.

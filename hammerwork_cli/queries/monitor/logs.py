@@ -36,7 +36,6 @@ def latest(database: Database, *, lines: int, queue: str | None = None) -> list[
     """Returns the newest events of all jobs, or of those of a queue, the oldest first.
 
     Args:
-        database: an open connection.
         lines: the most events.
         queue: only jobs of this queue, among the newest :data:`LOOKED_AT`.
     """
@@ -154,7 +153,6 @@ class Log:
     """Reads the events that are new since the last refresh.
 
     Args:
-        database: an open connection.
         lines: events of the first look.
         queue: only jobs of this queue.
         job: only this job.

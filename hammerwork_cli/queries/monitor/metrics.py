@@ -21,8 +21,6 @@ def figures(
     """Reads the figures.
 
     Args:
-        database: an open connection.
-        now: the server's time.
         window: how far back ended jobs and spawning are looked at.
         queue: only this queue, the workers that serve it, and the parents in it.
         ended: whether to count the jobs that ended in the window.

@@ -47,10 +47,8 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now
     """Returns the reasons why jobs have not ended, by queue and error; the gravest first, then the largest.
 
     Args:
-        database: an open connection.
         nodes: jobs that run, or wait for no other job.
         queues: the pauses and workers of their queues.
-        now: the server's time.
     """
     found: dict[tuple[Any, ...], Delay] = {}
     details = _details(database, [node.id for node in nodes])

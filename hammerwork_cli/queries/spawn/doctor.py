@@ -88,8 +88,6 @@ class Doctor:
     the damaged state in its condition, so that it leaves a job alone that another program has changed in the meantime.
 
     Args:
-        database: an open connection.
-        now: the server's time.
         queue: only jobs of this queue.
         lost_before: jobs that have been Running since before then count as lost; with ``None``, no Running job does.
         examples: most jobs to name for each kind.

@@ -62,7 +62,6 @@ def operations(
     """Returns the operations that failed or have failed descendants, in one snapshot.
 
     Args:
-        database: an open connection.
         limit: most operations.
         queue: only parents in this queue.
         statuses: only parents in one of these statuses.
@@ -117,7 +116,6 @@ def latest(database: Database, *, limit: int, queue: str | None = None, since: d
     """Returns the jobs that failed last, the newest failure first.
 
     Args:
-        database: an open connection.
         limit: most jobs.
         queue: only jobs in this queue.
         since: only jobs that failed then or later.

@@ -41,7 +41,6 @@ def failures(
     """Returns the jobs whose last attempt failed, by error, in one snapshot.
 
     Args:
-        database: an open connection.
         limit: most errors to return.
         queue: only jobs in this queue.
         since: only jobs whose last attempt failed then or later.

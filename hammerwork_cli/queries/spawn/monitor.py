@@ -10,7 +10,7 @@ from itertools import islice
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.models import FAILURES, FINISHED, Counts, JobStatus, SpawnOperation, TreeNode, timestamp
-from hammerwork_cli.models.monitor import Activity, BusyWorker, Flow, RunningOperation
+from hammerwork_cli.models.monitor import BusyWorker, Flow, MonitorSnapshot, RunningOperation
 from hammerwork_cli.models.spawn import SETTLING
 from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, WAITING_SPELLINGS, spellings
 from hammerwork_cli.queries.graph.child_totals import ChildTotals
@@ -43,11 +43,10 @@ _FIGURES = 7
 _KIND, _CHILDREN, _PLACE, _NODE = 7, 8, 9, 10
 
 
-class ActivityWatch:
+class MonitorWatch:
     """Reads the figures of the queues, refresh after refresh.
 
     Args:
-        database: an open connection.
         queue: only this queue, with the operations that have a running job of it in their trees, or are among its
             newest.
         window: window of the first figures; later ones are about the time since the previous refresh.
@@ -86,7 +85,7 @@ class ActivityWatch:
         """The server's time, from this machine's clock and the difference that was measured once per connection."""
         return _local_now() + self._ahead
 
-    def refresh(self) -> Activity:
+    def refresh(self) -> MonitorSnapshot:
         """Reads the figures in one snapshot.
 
         It takes one statement, and with migration 015 one or two more for each level of the running trees.
@@ -102,11 +101,11 @@ class ActivityWatch:
             rows = self._figures(until)
             operations = _uncounted(rows)
             idle = self._is_idle(rows[0])
-        activity = self._activity(rows, now, until, operations, idle)
+        snapshot = self._snapshot(rows, now, until, operations, idle)
         # Not before: after an error, the next refresh must cover the whole time since the last success.
         self._since = self._until = until
         self._failures_since = now - OVERLAP
-        return activity
+        return snapshot
 
     def _figures(self, until: datetime) -> list[Row]:
         return self._database.rows(
@@ -133,20 +132,20 @@ class ActivityWatch:
             return False
         return self._database.row("spawn.monitor.any_open", queue=self._queue, open=_OPEN) is None
 
-    def _activity(
+    def _snapshot(
         self,
         rows: Sequence[Row],
         now: datetime,
         until: datetime,
         operations: tuple[RunningOperation, ...],
         idle: bool | None,
-    ) -> Activity:
+    ) -> MonitorSnapshot:
         pending, running, running_anywhere, *flow = map(int, rows[0][:_FIGURES])
         failures = _newest_failures(rows)
         retries = sorted((row for row in rows if row[_KIND] == "retry"), key=lambda row: int(row[_PLACE]))
         self._failures = {node.id: node for node in failures}
         self._has_failed = self._has_failed or any(_ended_at(node) >= self._began for node in failures)
-        return Activity(
+        return MonitorSnapshot(
             at=now,
             queue=self._queue,
             flow=Flow((until - self._since).total_seconds(), *flow),

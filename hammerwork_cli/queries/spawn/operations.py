@@ -64,7 +64,6 @@ def parents(
     """Reads the newest parents that spawned, or that ended without a child.
 
     Args:
-        database: an open connection.
         limit: most operations.
         queue: only parents in this queue.
         statuses: only parents in one of these statuses.
@@ -119,7 +118,6 @@ def operation(database: Database, parent: str) -> SpawnOperation:
     """Reads one operation with the counts of its children.
 
     Args:
-        database: an open connection.
         parent: a full id.
 
     Raises:
@@ -187,7 +185,6 @@ def stats(
     """Calculates figures of the operations whose parents were created since ``since``.
 
     Args:
-        database: an open connection.
         since: start of the window.
         recent: operations created then or later count as recent.
         queue: only parents in this queue.

@@ -25,7 +25,6 @@ class RunningTrees:
     """Finds and counts trees, refresh after refresh. A job belongs to the tree of its first parent.
 
     Args:
-        database: an open connection.
         most: most jobs that are counted in all trees together.
     """
 

@@ -37,7 +37,6 @@ def timeline(
     """Reads the whole tree of a job, and the dates and first attempts of its jobs, in one snapshot.
 
     Args:
-        database: an open connection.
         job: a full id.
         now: the present, which is the end of jobs that have not ended.
         siblings: whether to sum up groups of siblings.
@@ -75,7 +74,6 @@ def timeline_of(
 
     Args:
         tree: the tree, with its dates.
-        now: the present.
         firsts: job -> start of its first attempt in microseconds since 1970, for jobs with several, if it is known.
         siblings: whether to sum up groups of siblings.
     """

@@ -32,7 +32,6 @@ class TreePictures:
     """Reads the part of the tree that is drawn anew at each refresh, and checks the whole tree like ``spawn wait``.
 
     Args:
-        database: an open connection.
         job: a full id.
         whole: watch the whole tree of the job; otherwise the job and its descendants.
         depth: levels to read below the roots.

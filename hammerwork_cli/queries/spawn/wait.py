@@ -233,10 +233,8 @@ class Waiter:
         """Waits until the tree of a job has ended, or cannot end.
 
         Args:
-            database: an open connection.
             job: a full id.
             whole: wait for the whole tree of the job; otherwise for the job and its descendants.
-            now: the server's time.
 
         Raises:
             NotFoundError: there is no such job.

@@ -27,7 +27,6 @@ def page(
     """Returns a page of the operations that no other operation stands above, and the cursor of the next page.
 
     Args:
-        database: an open connection.
         limit: most operations.
         cursor: cursor of the previous page.
         wanted: filters of :func:`hammerwork_cli.queries.spawn.operations.parents`.
@@ -74,7 +73,6 @@ def counts(database: Database, job: str) -> TreeCounts:
     """Counts all jobs below a job, each once, archived ones too.
 
     Args:
-        database: an open connection.
         job: a full id.
     """
     relatives, found, seen, level = Relatives(database), Counts(), {job}, [job]

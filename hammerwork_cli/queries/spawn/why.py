@@ -23,10 +23,8 @@ def diagnose(database: Database, job: str, *, limit: int, now: datetime) -> Diag
     """Returns the reasons why a job and its descendants failed or have not ended.
 
     Args:
-        database: an open connection.
         job: a full id.
         limit: most jobs to name for each error.
-        now: the server's time.
 
     Raises:
         NotFoundError: there is no such job.

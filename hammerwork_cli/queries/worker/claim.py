@@ -103,10 +103,8 @@ def claim(
     last attempt of a job that it has not started.
 
     Args:
-        database: an open connection.
         queue: only jobs of this queue.
         worker: the worker's id.
-        now: the server's time.
         limit: most jobs.
         slots: attempts that can start at once.
         priority: only jobs of this priority.

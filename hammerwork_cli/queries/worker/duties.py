@@ -40,7 +40,6 @@ def take_due(
         name: of the duty.
         worker: the id of the worker that takes it.
         due: what :func:`times` said.
-        now: the server's time.
         length: time after which others may take it.
     """
     seen = due.get(name)

@@ -305,7 +305,6 @@ def compare(database: Database, worker: str, known: Collection[str]) -> Compared
     fail-over that the job had ended. While this function runs, no other thread may claim or finish jobs for the worker.
 
     Args:
-        database: an open connection.
         worker: the worker's id.
         known: ids of the worker's jobs that wait, run, or are still to be written.
     """

@@ -72,7 +72,6 @@ class Answer(NamedTuple):
     Attributes:
         request: ``stop``, ``restart`` or ``None``.
         was_lost: other workers had rescued this worker's jobs.
-        now: the server's time.
     """
 
     request: str | None
@@ -184,9 +183,7 @@ def rescue(database: Database, lost: Heartbeat, now: datetime) -> tuple[int, int
     """Rescues the jobs of a lost worker, unless the worker has recorded another heartbeat.
 
     Args:
-        database: an open connection.
         lost: the last heartbeat that the observer saw.
-        now: the server's time.
 
     Returns:
         Number of jobs that may run again, and number of Dead jobs; ``None`` if the worker lives.
@@ -220,7 +217,6 @@ def listed(
     """Reads workers, the newest first; none without migration 017.
 
     Args:
-        database: an open connection.
         alive: only workers that have not ended.
         since: only workers that have not ended, or ended since. Those that have not ended must have recorded a
             heartbeat since, or within :data:`SHOWN_SILENT`.
@@ -299,7 +295,6 @@ def wait_for(
     """Waits until workers have ended.
 
     Args:
-        database: an open connection.
         asked: the workers.
         successors: also wait until another worker has taken the place of each, or none can be expected any more.
         timeout: seconds after which to give up; ``None`` to wait without limit.

@@ -34,7 +34,6 @@ def return_unknown_requests(database: Database, worker: str, known: Collection[s
     """Gives back requests that a worker has claimed and does not know; returns their number.
 
     Args:
-        database: an open connection.
         worker: the worker's id. No other thread may claim requests for it meanwhile.
         known: ids of the requests that wait or are being fulfilled in the worker.
     """

@@ -68,12 +68,10 @@ def complete(
     it finds its own changes.
 
     Args:
-        database: an open connection.
         attempt: the parent's attempt, which has completed.
         operation: the record of the spawn.
         batches: the children, with their parents and their ``dependency_status``.
         external: ids that children depend on, other than the parent and each other.
-        now: the server's time.
 
     Raises:
         NotFoundError, ConflictError: a job in ``external`` does not exist, or failed.
@@ -199,11 +197,9 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
     If a job with the child's id exists and differs in its dependencies at most, it becomes the child.
 
     Args:
-        database: an open connection.
         spawner: the running job.
         key: identifies the child within this occurrence of the job, over all of its attempts.
         child: depends on the parent already.
-        now: the server's time.
 
     Returns:
         The child's id, and whether it was inserted now.

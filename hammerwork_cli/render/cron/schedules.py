@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import UNSUCCESSFUL, priority_word, rfc3339
 from hammerwork_cli.models.cron.expressions import Expression
-from hammerwork_cli.models.cron.original import zone_of
+from hammerwork_cli.models.cron.rust import zone_of
 from hammerwork_cli.models.cron.schedule import ListedSchedule, Schedule, ScheduleRun, Switched
 from hammerwork_cli.models.cron.words import notes_on, words_of
 from hammerwork_cli.render.cron import runs

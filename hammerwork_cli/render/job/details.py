@@ -110,7 +110,6 @@ def details_text(
 
     Args:
         details: the job.
-        now: the server's time.
         width: columns of the terminal; ``None`` for a pipe, which gets the whole payload.
         colour: whether to use colours.
         full: whether a terminal gets the whole payload and result too.

@@ -117,7 +117,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "archive-purge": ("The outcome of a change, or its plan", OUTCOME),
     "archive-set-policy": ("A policy", POLICY),
     "archive-set-policy-plan": (
-        "With --dry-run: what a policy would do, by its ages and in the archive",
+        "The plan of a policy, by its ages and in the archive (--dry-run)",
         list_of(OUTCOME),
     ),
     "archive-get-policy": ("A retention policy", POLICY),

@@ -18,7 +18,7 @@ BATCH = record(
         "id": job_id(),
         "name": text(),
         "status": text("", "Pending", "Processing", "Completed", "PartiallyFailed", "Failed", "Gone"),
-        "jobs": count("With which it was enqueued"),
+        "jobs": count("Jobs that it was enqueued with"),
         "completed": count(),
         "failed": count("Failed, Dead, TimedOut and Cancelled"),
         "running": count(),
@@ -31,9 +31,9 @@ BATCH = record(
 CALLBACK = record(
     {
         "event": text("complete, success or failure; a later version may write more"),
-        "queue": text("Of the job"),
+        "queue": text("Queue of the job"),
         "state": text("open, fired or over (it cannot happen any more); a later version may write more"),
-        "job_id": job_id("Of the job once it is enqueued"),
+        "job_id": job_id("Id of the job once it is enqueued"),
         "created_at": null_or(instant()),
         "fired_at": null_or(instant("When the job was enqueued")),
     }
@@ -46,8 +46,8 @@ BATCH_DETAILS = with_fields(
         "errors": list_of(
             record(
                 {
-                    "error": null_or(text("Of the newest job; null without one")),
-                    "pattern": null_or(text("The same with * for what varies")),
+                    "error": null_or(text("Error of the newest job; null without one")),
+                    "pattern": null_or(text("The error with * for what varies")),
                     "jobs": count(),
                     "by_status": counts("Jobs by status"),
                     "job_id": job_id("The newest job"),

@@ -23,7 +23,7 @@ RUN = record(
         "reason": null_or(text("Why there is no job")),
         "job_id": null_or(job_id()),
         "status": null_or(STATUS),
-        "waited_seconds": null_or(seconds("From when its job could start to its last start")),
+        "waited_seconds": null_or(seconds("Seconds from when its job could start to its last start")),
         "seconds": null_or(seconds("Run time of the last attempt")),
     }
 )

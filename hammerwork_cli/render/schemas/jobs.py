@@ -32,7 +32,7 @@ NODE: dict[str, Schema] = {
     "depends_on": list_of(text(), "Ids of its parents"),
     "has_spawn_config": flag(),
     "spawn_config": CONFIG,
-    "operation_id": null_or(text("Of its spawn configuration")),
+    "operation_id": null_or(text("Operation id of its spawn configuration")),
     "created_at": null_or(instant("Null when the row holds an unreadable value")),
     "started_at": null_or(instant()),
     "completed_at": null_or(instant()),
@@ -94,7 +94,7 @@ FACTS = {
 """Columns; an older database does not have all of them."""
 RECORDED_SPAWN = {
     "id": job_id(),
-    "operation_id": null_or(text("Of the configuration, where that named one")),
+    "operation_id": null_or(text("Operation id, where the configuration names one")),
     "handler": null_or(text()),
     "outcome": text(
         "failed: the parent completed without children; repeated: it was allowed to spawn again",
@@ -105,7 +105,7 @@ RECORDED_SPAWN = {
     "error": null_or(text("Why nothing was spawned")),
     "hook_error": null_or(text("The error of on_spawn_complete")),
     "worker_id": null_or(job_id()),
-    "request_id": null_or(job_id("Of the request that it fulfilled")),
+    "request_id": null_or(job_id("Id of the request that it fulfilled")),
     "started_at": null_or(instant()),
     "ended_at": null_or(instant()),
 }

@@ -31,7 +31,7 @@ CHECK_OUTCOME = record(
         "limit": null_or(number("Null without a limit")),
         "unit": null_or(text("Unit of value and limit", *dict.fromkeys(UNITS.values()))),
         "about": list_of(text(), "Queues, workers, migrations or jobs, the worst first"),
-        "message": text("For people; its words may change"),
+        "message": text("A sentence for people; its words may change"),
         "hint": null_or(text("A command for the next step; null while the check is healthy")),
     }
 )
@@ -45,7 +45,7 @@ HEALTH_REPORT = record(
 METRICS = record(
     {
         "checked_at": instant(),
-        "window_seconds": seconds("Of --period"),
+        "window_seconds": seconds("Length of --period"),
         "queue": null_or(text("Null for all")),
         "queues": list_of(
             with_fields(
@@ -58,7 +58,9 @@ METRICS = record(
                 },
             )
         ),
-        "workers": null_or(counts("By state; lost ones of the last hour. Null where workers are not recorded")),
+        "workers": null_or(
+            counts("Workers by state, with those lost in the last hour; null where workers are not recorded")
+        ),
         "spawning": SPAWN_STATS,
     }
 )

@@ -23,7 +23,7 @@ REHEARSAL = record(
         "job": null_or(job_id("Null for a job that was only described")),
         "queue": text(),
         "handler": null_or(text("Name of the spawn handler; null if none was found")),
-        "children": count("On all levels"),
+        "children": count("Children on all levels"),
         "early": count("Children of the job by key"),
         "bytes": count("Bytes of all payloads"),
         "complete": flag("Whether the handlers were read to their end"),

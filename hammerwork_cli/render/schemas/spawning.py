@@ -50,10 +50,10 @@ TREE = record(
 )
 TREE_COUNTS = record({**CHILD_COUNTS, "more": flag("Whether there are more than were counted")}, "All jobs below it")
 FAILED_BELOW = {
-    "failed_below": count("With --failed: failed jobs on all levels below"),
-    "more_failed_below": flag("With --failed: whether there may be more; only the newest are looked at"),
-    "newest_failure_at": null_or(instant("With --failed: of the parent or a job below")),
-    "newest_error": null_or(text("With --failed: of the same job")),
+    "failed_below": count("Failed jobs on all levels below (--failed)"),
+    "more_failed_below": flag("Whether there may be more failed jobs, because only the newest are read (--failed)"),
+    "newest_failure_at": null_or(instant("When the parent or a job below failed last (--failed)")),
+    "newest_error": null_or(text("Error of that job (--failed)")),
 }
 OPERATION = record(
     {
@@ -72,15 +72,15 @@ OPERATION = record(
         "spawn_config": CONFIG,
         "workflow_id": null_or(job_id()),
         "workflow_name": null_or(text()),
-        "created_at": null_or(instant("Of the parent")),
-        "completed_at": null_or(instant("Of the parent")),
+        "created_at": null_or(instant("When the parent was created")),
+        "completed_at": null_or(instant("When the parent completed")),
         **FAILED_BELOW,
         "tree": null_or(TREE_COUNTS),
     },
     optional=frozenset({*FAILED_BELOW, "tree"}),
 )
 GROUP = {
-    "name": text("Of the queue or handler"),
+    "name": text("Name of the queue or handler"),
     "operations": count(),
     "children": count(),
     "average": null_or(number("Children per operation")),
@@ -102,9 +102,9 @@ SPAWN_STATS = record(
         "depth": count("Levels below the topmost parent"),
         "p50_seconds": null_or(seconds("Run time of completed children")),
         "p95_seconds": null_or(seconds()),
-        "by_queue": null_or(list_of(record(GROUP), "With --detailed")),
-        "by_handler": null_or(list_of(record(GROUP), "With --detailed")),
-        "slowest": null_or(list_of(OPERATION, "With --detailed")),
+        "by_queue": null_or(list_of(record(GROUP), "Figures of each queue (--detailed)")),
+        "by_handler": null_or(list_of(record(GROUP), "Figures of each handler (--detailed)")),
+        "slowest": null_or(list_of(OPERATION, "The slowest operations (--detailed)")),
     }
 )
 LINEAGE = record(
@@ -150,7 +150,7 @@ FAILED = record(
         **NAMED,
         "attempts": count(),
         "error": null_or(text()),
-        "path": list_of(record(NAMED), "From the root"),
+        "path": list_of(record(NAMED), "The jobs from the root to this one"),
         "attempt_history": ATTEMPT_HISTORY,
     }
 )
@@ -158,7 +158,7 @@ FAILURES = record(
     {
         "error": null_or(text()),
         "count": count(),
-        "archived": count("Among them"),
+        "archived": count("Archived jobs among them"),
         "statuses": counts("Jobs by status"),
         "queues": counts("Jobs by queue"),
         "jobs": list_of(FAILED, "The first of them"),
@@ -180,7 +180,7 @@ DELAY = record(
         "queue": text(),
         "jobs": count(),
         "at": null_or(instant("Earliest time at which one of them may run, or has been running since")),
-        "error": null_or(text("Of the last attempt")),
+        "error": null_or(text("Error of the last attempt")),
         "last_attempt": null_or(
             text("How the last attempt ended, where a job waits for another one, as far as it is known", *OUTCOMES)
         ),
@@ -202,7 +202,7 @@ WHY = record(
     {
         "job": record(NAMED),
         "jobs": count("The job and its descendants"),
-        "counts": counts("The same by status"),
+        "counts": counts("The jobs by status"),
         "failed": flag("Whether a failure was found"),
         "groups": list_of(FAILURES, "The deepest failures by error"),
         "consequences": count("Further failed jobs"),
@@ -224,16 +224,16 @@ WHY = record(
 )
 ERROR_GROUP = record(
     {
-        "error": null_or(text("Of the newest job")),
-        "pattern": null_or(text("The same with * for numbers, ids and quoted words")),
+        "error": null_or(text("Error of the newest job")),
+        "pattern": null_or(text("The error with * for numbers, ids and quoted words")),
         "jobs": count(),
         "by_status": counts("The jobs by status; those that are Retrying have attempts left"),
-        "queues": list_of(text(), "By number of jobs"),
+        "queues": list_of(text(), "Queues, the one with the most jobs first"),
         "trees": null_or(count("Null if these are too many to count")),
         "first_at": null_or(instant()),
         "last_at": null_or(instant()),
         "job_id": job_id("The newest job"),
-        "path": list_of(record(NAMED), "Of the newest job, from the root"),
+        "path": list_of(record(NAMED), "The jobs from the root to the newest job"),
         "retry": null_or(text("The command that retries the jobs")),
     }
 )
@@ -242,7 +242,7 @@ ERRORS = record(
         "queue": null_or(text("Null for all")),
         "since": null_or(instant("Null for no limit")),
         "jobs": count("Jobs whose last attempt failed"),
-        "by_status": counts("The same by status"),
+        "by_status": counts("The jobs by status"),
         "consequences": count("Further jobs that failed only because of these"),
         "groups": list_of(ERROR_GROUP, "The most frequent errors"),
         "more_groups": count("Further errors"),
@@ -250,7 +250,7 @@ ERRORS = record(
 )
 MONITOR = record(
     {
-        "at": instant("By the server's clock"),
+        "at": instant("The time of the server's clock"),
         "queue": null_or(text("Null for all")),
         "seconds": seconds("Window of the next four"),
         "enqueued": count("Jobs"),
@@ -259,7 +259,7 @@ MONITOR = record(
         "failed": count("Failed, Dead and TimedOut jobs"),
         "pending": count("Pending and Retrying; counts at most 10,000"),
         "retrying": count("The part of pending that waits for another attempt, as far as it was read"),
-        "failed_attempts_per_second": null_or(number("Of the recorded workers lately; null at first")),
+        "failed_attempts_per_second": null_or(number("Rate of the recorded workers lately; null at first")),
         "running": count("Counts at most 1,000"),
         "more_pending": flag("Whether the count is a lower bound"),
         "more_running": flag("The same"),
@@ -306,7 +306,7 @@ MONITOR = record(
                         "state": text("", *WORKER_STATES, UNKNOWN),
                         "running": count("Jobs"),
                         "concurrency": count(),
-                        "completed": count("Since it started"),
+                        "completed": count("Jobs that it has completed since it started"),
                         "failed": count("Failed attempts since its start, retried ones included"),
                     }
                 ),

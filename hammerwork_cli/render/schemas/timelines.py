@@ -38,7 +38,7 @@ _QUEUE = record(
         "jobs": count(),
         "failed": count(),
         "ran_seconds": seconds("All jobs together"),
-        "queued_p50_seconds": null_or(seconds("Until the first attempt, where it is known")),
+        "queued_p50_seconds": null_or(seconds("Median time until the first attempt, where it is known")),
         "queued_p95_seconds": null_or(seconds()),
         "ran_p50_seconds": null_or(seconds("Jobs that have ended")),
         "ran_p95_seconds": null_or(seconds()),
@@ -53,9 +53,9 @@ TIMELINE = record(
         "unknown": count("Jobs that are left out: their times are missing or contradict each other"),
         "started_at": null_or(instant("Creation of the root; null if no time is known")),
         "ended_at": null_or(instant("The last end; the present while jobs are open")),
-        "seconds": seconds("From the one to the other"),
+        "seconds": seconds("Seconds from the one to the other"),
         "parts": _parts("Seconds of the critical path; they add up to the whole"),
-        "without_queueing_seconds": seconds("With a worker for every job"),
+        "without_queueing_seconds": seconds("Seconds with a worker for every job"),
         "job_seconds": _parts("Seconds of all jobs together"),
         "critical_path": list_of(
             record(
@@ -63,13 +63,13 @@ TIMELINE = record(
                     "id": null_or(job_id("Null for the time that is unknown")),
                     "queue": null_or(text()),
                     "status": null_or(STATUS),
-                    "seconds": seconds("Until it hands over to the next"),
-                    "parts": _parts("Until it hands over to the next"),
-                    "started_at": null_or(instant("Of its last attempt")),
+                    "seconds": seconds("Seconds until it hands over to the next"),
+                    "parts": _parts("Parts of the time until it hands over to the next"),
+                    "started_at": null_or(instant("Start of its last attempt")),
                     "ended_at": null_or(instant()),
                 }
             ),
-            "From the root to the job that ended last",
+            "The jobs from the root to the one that ended last",
         ),
         "by_queue": list_of(_QUEUE, "The longest run time first"),
         "siblings": null_or(
@@ -88,7 +88,7 @@ TIMELINE = record(
                         "ended_at": null_or(instant("The last end, or the present")),
                     }
                 ),
-                "With --all: the children of each parent in each queue",
+                "The children of each parent in each queue (--all)",
             )
         ),
     }

@@ -15,7 +15,7 @@ NESTED = record(
                     **without(IN_TREE, "children"),
                     "children_total": count("All of them, shown or not"),
                     "repeated": flag("It stands elsewhere too, where its children are"),
-                    "children": list_of({"type": "object", "description": "The same again"}),
+                    "children": list_of({"type": "object", "description": "A node like this one"}),
                 }
             ),
             "The topmost ancestors",

@@ -27,14 +27,14 @@ WORKER = {
     "running": count("Jobs now"),
     "completed": count("Completed attempts since its start"),
     "failed": count("Failed attempts since its start, retried ones included"),
-    "jobs_per_minute": null_or(number("Since its start")),
-    "memory_bytes": null_or(count("Of its process and those of its handlers; null except on Linux")),
+    "jobs_per_minute": null_or(number("Rate since its start")),
+    "memory_bytes": null_or(count("Memory of its process and those of its handlers; null except on Linux")),
     "lease_seconds": seconds("Time without a heartbeat before others take over"),
-    "silent_seconds": seconds("Since its last heartbeat, by the server's clock"),
+    "silent_seconds": seconds("Seconds since its last heartbeat, by the server's clock"),
     "started_at": null_or(instant()),
     "heartbeat_at": null_or(instant()),
     "ended_at": null_or(instant()),
-    "up_seconds": null_or(seconds("From its start to its last heartbeat")),
+    "up_seconds": null_or(seconds("Seconds from its start to its last heartbeat")),
     "request": null_or(text("The open request to it", *WORKER_REQUESTS, UNKNOWN)),
     "requested_by": null_or(text()),
 }
@@ -56,7 +56,7 @@ ASKED_WORKER = record(
         "state": text("", *WORKER_STATES, UNKNOWN),
         "asked": flag("False in a dry run"),
         "dry_run": flag(),
-        "done": flag("With --wait: it has stopped or restarted"),
+        "done": flag("Whether it has stopped or restarted (--wait)"),
         "successor": null_or(job_id("Id of the worker in its place after a restart")),
     }
 )

@@ -143,7 +143,6 @@ class DelayLines:
     """Draws the reasons why jobs have not ended.
 
     Args:
-        now: the server's time.
         dot: separator between two facts.
         times: sign between a queue and a number of its jobs.
         ellipsis: marks a cut.

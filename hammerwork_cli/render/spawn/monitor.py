@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hammerwork_cli.models import FINISHED, JobStatus, TreeNode, timestamp
-from hammerwork_cli.models.monitor import Activity, BusyWorker, RunningOperation
+from hammerwork_cli.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.live import headline
 from hammerwork_cli.render.formats.text import (
@@ -60,9 +60,9 @@ class _Section:
     empty: str
 
 
-def picture(activity: Activity, frame: Frame) -> list[str]:
+def picture(snapshot: MonitorSnapshot, frame: Frame) -> list[str]:
     """Draws lines that fit the screen: figures, running operations, retrying jobs, newest failures, workers."""
-    draw = _Drawing(activity, frame)
+    draw = _Drawing(snapshot, frame)
     head = [draw.headline(), *draw.figures()]
     sections = [section for section in (draw.operations(), draw.retries(), draw.failures(), draw.workers()) if section]
     if frame.height < ROOMY:
@@ -108,8 +108,8 @@ def _shares(wanted: Sequence[int], room: int) -> list[int]:
 class _Drawing:
     """Draws the parts of one screen."""
 
-    def __init__(self, activity: Activity, frame: Frame) -> None:
-        self.activity = activity
+    def __init__(self, snapshot: MonitorSnapshot, frame: Frame) -> None:
+        self.snapshot = snapshot
         self.frame = frame
         self.narrow = frame.width < NARROW
         self.dot = " · " if frame.charset == "utf8" else " - "
@@ -124,9 +124,9 @@ class _Drawing:
 
     def headline(self) -> str:
         """The program, the time, and the keys."""
-        frame, activity = self.frame, self.activity
-        queue = "all queues" if activity.queue is None else self._data(activity.queue, NAME_CELLS)
-        clock = f"{activity.at:%H:%M:%S} UTC"
+        frame, snapshot = self.frame, self.snapshot
+        queue = "all queues" if snapshot.queue is None else self._data(snapshot.queue, NAME_CELLS)
+        clock = f"{snapshot.at:%H:%M:%S} UTC"
         parts = [queue, clock]
         if frame.profile is not None:
             parts.insert(0, self._data(f"@{frame.profile}", NAME_CELLS))
@@ -144,18 +144,18 @@ class _Drawing:
 
     def figures(self) -> list[str]:
         """The rates in the window and the numbers of open jobs."""
-        flow, activity = self.activity.flow, self.activity
+        flow, snapshot = self.snapshot.flow, self.snapshot
         pairs = [
             ("enqueued", _rate(flow.rate(flow.enqueued)), None),
             ("started", _rate(flow.rate(flow.started)), None),
             ("completed", _rate(flow.rate(flow.completed)), "green" if flow.completed else None),
             ("failed", _rate(flow.rate(flow.failed)), "red" if flow.failed else None),
-            ("pending", f"{count(activity.pending)}{'+' * activity.more_pending}", None),
-            ("retrying", _at_least(activity), "yellow" if activity.retrying else None),
+            ("pending", f"{count(snapshot.pending)}{'+' * snapshot.more_pending}", None),
+            ("retrying", _at_least(snapshot), "yellow" if snapshot.retrying else None),
             (
                 "running",
-                f"{count(activity.running)}{'+' * activity.more_running}",
-                "cyan" if activity.running else None,
+                f"{count(snapshot.running)}{'+' * snapshot.more_running}",
+                "cyan" if snapshot.running else None,
             ),
         ]
         if self.narrow or self.frame.height < 12:
@@ -186,7 +186,7 @@ class _Drawing:
     # Operations.
 
     def operations(self) -> _Section:
-        shown = self.activity.operations
+        shown = self.snapshot.operations
         names = _aligned([self._name(one.parent) for one in shown])
         room = self.frame.width - max(map(cells, names), default=0) - len("    ")
         tails = self._tails(room)
@@ -202,7 +202,7 @@ class _Drawing:
 
     def _tails(self, room: int) -> list[str]:
         """The texts beside the bars, as long as there is room for the bars."""
-        parts = [self._progress(one) for one in self.activity.operations]
+        parts = [self._progress(one) for one in self.snapshot.operations]
         most = max(map(len, parts), default=0)
         least = MOST_BAR * 2 // 3 if self.frame.width >= WIDE else LEAST_BAR
         for kept in range(most, 0, -1):
@@ -233,7 +233,7 @@ class _Drawing:
     def _times(self, one: RunningOperation, ended: int, total: int) -> list[str]:
         """The time since the start, an estimate of the rest from the present rate, and its name."""
         since = timestamp(one.operation.spawned_at)
-        passed = max(self.activity.at - since, timedelta()) if since else None
+        passed = max(self.snapshot.at - since, timedelta()) if since else None
         parts = [] if passed is None else [f"for {duration(passed)}"]
         if one.left is not None and ended < total:
             left = max(round(one.left.total_seconds()), 1)
@@ -258,21 +258,21 @@ class _Drawing:
 
     def failures(self) -> _Section:
         """The newest failures and their errors."""
-        shown = self.activity.failures
+        shown = self.snapshot.failures
         names = _aligned([self._name(node) for node in shown])
         words = _aligned([self._data(node.status, 12) for node in shown])
-        clocks = _aligned([_clock(node, self.activity.at) for node in shown])
+        clocks = _aligned([_clock(node, self.snapshot.at) for node in shown])
         lines = [self._failure(*parts) for parts in zip(shown, names, words, clocks, strict=True)]
         return _Section("Newest failures", lines, "none in the last day")
 
     def retries(self) -> _Section | None:
         """The retrying jobs that are due first, with the errors of their last attempts."""
-        shown, rate = self.activity.retries, self.activity.failed_attempts
+        shown, rate = self.snapshot.retries, self.snapshot.failed_attempts
         if not shown and not rate:
             return None
         names = _aligned([self._name(node) for node in shown])
         tries = _aligned([f"after {plural(node.attempts, 'attempt')}" for node in shown])
-        parts = [f"{_at_least(self.activity)} retrying", f"{_rate(rate)} failed attempts" if rate else ""]
+        parts = [f"{_at_least(self.snapshot)} retrying", f"{_rate(rate)} failed attempts" if rate else ""]
         lines = [self._failure(*told) for told in zip(shown, names, tries, [""] * len(shown), strict=True)]
         return _Section(
             f"Failed attempts: {self.dot.join(filter(None, parts))}", lines, "no job waits for another attempt"
@@ -285,7 +285,7 @@ class _Drawing:
         return f"{lead}{paint_status(node.status, word, self.frame.colour)}  {shorten(error, room, self.ellipsis)}"
 
     def workers(self) -> _Section:
-        shown = self.activity.workers or ()
+        shown = self.snapshot.workers or ()
         names = _aligned([self._data(worker.name, 20 if self.narrow else 32) for worker in shown])
         lines = [self._worker(worker, name) for worker, name in zip(shown, names, strict=True)]
         return _Section("Workers", lines, "none registered (Rust workers do not register)")
@@ -321,5 +321,5 @@ def _clock(node: TreeNode, now: datetime) -> str:
     return f"{ended:%H:%M:%S}" if ended.date() == now.date() else f"{ended:%d %b %H:%M}"
 
 
-def _at_least(activity: Activity) -> str:
-    return f"{count(activity.retrying)}{'+' * activity.more_retrying}"
+def _at_least(snapshot: MonitorSnapshot) -> str:
+    return f"{count(snapshot.retrying)}{'+' * snapshot.more_retrying}"

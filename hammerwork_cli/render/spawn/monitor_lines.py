@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from hammerwork_cli.models import WAITING, JobStatus, TreeNode, rfc3339
-from hammerwork_cli.models.monitor import Activity, BusyWorker, RunningOperation
+from hammerwork_cli.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
 from hammerwork_cli.render.formats.json import WORKER_STATES, Record, known
 from hammerwork_cli.render.formats.text import count, first_line, plural, visible
 from hammerwork_cli.render.spawn.records import child_counts
 
 
-def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:
+def snapshot_record(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> Record:
     """One refresh.
 
     Keys: ``at``, ``queue``, ``seconds`` (the window of the figures), ``enqueued``, ``started``, ``completed``,
@@ -20,22 +20,22 @@ def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:
     last refresh), ``failures`` (those that were not printed before), ``retries`` (the retrying jobs that are due
     first), ``workers`` (null if the database does not record workers).
     """
-    flow = activity.flow
+    flow = snapshot.flow
     return {
-        "at": rfc3339(activity.at),
-        "queue": activity.queue,
+        "at": rfc3339(snapshot.at),
+        "queue": snapshot.queue,
         "seconds": round(flow.seconds, 3),
         "enqueued": flow.enqueued,
         "started": flow.started,
         "completed": flow.completed,
         "failed": flow.failed,
-        "pending": activity.pending,
-        "retrying": activity.retrying,
-        "failed_attempts_per_second": _rounded(activity.failed_attempts),
-        "running": activity.running,
-        "more_pending": activity.more_pending,
-        "more_running": activity.more_running,
-        "operations": [_operation_record(one) for one in activity.operations],
+        "pending": snapshot.pending,
+        "retrying": snapshot.retrying,
+        "failed_attempts_per_second": _rounded(snapshot.failed_attempts),
+        "running": snapshot.running,
+        "more_pending": snapshot.more_pending,
+        "more_running": snapshot.more_running,
+        "operations": [_operation_record(one) for one in snapshot.operations],
         "failures": [
             {
                 "id": node.id,
@@ -48,9 +48,9 @@ def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:
         ],
         "retries": [
             {"id": node.id, "queue": node.queue, "status": node.status, "attempts": node.attempts, "error": node.error}
-            for node in activity.retries
+            for node in snapshot.retries
         ],
-        "workers": None if activity.workers is None else [_worker_record(worker) for worker in activity.workers],
+        "workers": None if snapshot.workers is None else [_worker_record(worker) for worker in snapshot.workers],
     }
 
 
@@ -98,41 +98,41 @@ class Changes:
     """Prints only the changes between refreshes.
 
     Args:
-        tell: (activity, failures that were not printed before) -> lines.
+        tell: (snapshot, failures that were not printed before) -> lines.
     """
 
-    def __init__(self, tell: Callable[[Activity, Sequence[TreeNode]], Iterator[str]]) -> None:
+    def __init__(self, tell: Callable[[MonitorSnapshot, Sequence[TreeNode]], Iterator[str]]) -> None:
         self._tell = tell
         self._last: object = None
         self._told: frozenset[tuple[str, str | None]] = frozenset()
 
-    def lines(self, activity: Activity) -> Iterator[str]:
+    def lines(self, snapshot: MonitorSnapshot) -> Iterator[str]:
         """Yields the output of one refresh; nothing if nothing has changed."""
-        told = frozenset((node.id, rfc3339(node.failed_at)) for node in activity.failures)
-        fresh = [node for node in activity.failures if (node.id, rfc3339(node.failed_at)) not in self._told]
-        state = _state(activity)
-        flow = activity.flow
+        told = frozenset((node.id, rfc3339(node.failed_at)) for node in snapshot.failures)
+        fresh = [node for node in snapshot.failures if (node.id, rfc3339(node.failed_at)) not in self._told]
+        state = _state(snapshot)
+        flow = snapshot.flow
         if self._last == state and not (fresh or flow.enqueued or flow.started or flow.completed or flow.failed):
             return
         self._last, self._told = state, told
-        yield from self._tell(activity, fresh)
+        yield from self._tell(snapshot, fresh)
 
 
-def _state(activity: Activity) -> object:
-    record = activity_record(activity, ())
+def _state(snapshot: MonitorSnapshot) -> object:
+    record = snapshot_record(snapshot, ())
     return {key: record[key] for key in ("pending", "retrying", "running", "operations", "workers")}
 
 
-def record_lines(activity: Activity, failures: Sequence[TreeNode]) -> Iterator[str]:
+def record_lines(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> Iterator[str]:
     """Yields one JSON object."""
     from hammerwork_cli.render.formats.json import document
 
-    yield document(activity_record(activity, failures))
+    yield document(snapshot_record(snapshot, failures))
 
 
-def plain_lines(activity: Activity, failures: Sequence[TreeNode]) -> Iterator[str]:
+def plain_lines(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> Iterator[str]:
     """Yields sentences, for logs and for terminals that only print."""
-    flow = activity.flow
+    flow = snapshot.flow
     parts = [
         f"{count(number)} {word}"
         for number, word in (
@@ -143,13 +143,13 @@ def plain_lines(activity: Activity, failures: Sequence[TreeNode]) -> Iterator[st
         )
         if number
     ]
-    parts.append(f"{count(activity.pending)}{'+' * activity.more_pending} pending")
-    if activity.retrying:
-        parts.append(f"{count(activity.retrying)}{'+' * activity.more_retrying} retrying")
-    parts.append(f"{count(activity.running)}{'+' * activity.more_running} running")
-    if activity.operations:
-        parts.append(f"{plural(len(activity.operations), 'operation')} running")
-    yield f"{activity.at:%Y-%m-%d %H:%M:%S} {', '.join(parts)}"
+    parts.append(f"{count(snapshot.pending)}{'+' * snapshot.more_pending} pending")
+    if snapshot.retrying:
+        parts.append(f"{count(snapshot.retrying)}{'+' * snapshot.more_retrying} retrying")
+    parts.append(f"{count(snapshot.running)}{'+' * snapshot.more_running} running")
+    if snapshot.operations:
+        parts.append(f"{plural(len(snapshot.operations), 'operation')} running")
+    yield f"{snapshot.at:%Y-%m-%d %H:%M:%S} {', '.join(parts)}"
     for node in reversed(failures):
         error = first_line(node.error or "") or "no error recorded"
         yield f"  failed: {visible(node.queue)} {node.id} {visible(node.status)}: {error}"

@@ -210,7 +210,7 @@ def assemble(
         if lease.is_doubted:
             stop.woken.set()
         slots.go_on()
-        health_file.beat("stopping" if stop.is_set else "running")
+        health_file.write("stopping" if stop.is_set else "running")
 
     heartbeat = HeartbeatThread(
         lines.heartbeat,

@@ -40,7 +40,7 @@ class HealthFile:
         except OSError as error:
             raise OutputError(f"The health file {self._path} cannot be written: {error.strerror or error}.") from error
 
-    def beat(self, state: str) -> None:
+    def write(self, state: str) -> None:
         """Writes a line after a heartbeat. A file that cannot be written must not end the heartbeats."""
         try:
             self._write(state)
@@ -60,10 +60,10 @@ class HealthFile:
         if self._path is None:
             return
         now = time.time()
-        moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        timestamp = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
-            beside.write_text(f"{int(now)} {moment} {state} {self._name}\n", encoding="utf-8")
+            beside.write_text(f"{int(now)} {timestamp} {state} {self._name}\n", encoding="utf-8")
             beside.replace(self._path)
         except OSError:
             with suppress(OSError):

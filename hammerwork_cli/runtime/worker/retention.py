@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action
-from hammerwork_cli.queries.archive import duty, policies
-from hammerwork_cli.queries.archive.duty import CarriedOut
+from hammerwork_cli.queries.archive import policies, retention
+from hammerwork_cli.queries.archive.retention import CarriedOut
 from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
@@ -59,21 +59,23 @@ class Retention(TurnThread):
         if not {"upkeep", "retention"} <= database.tags:
             return
         wanted, now = policies.all_policies(database), self.clock.now()
-        if not any(policy.is_settled(now) for policy in wanted):
+        if not any(policy.is_in_force(now) for policy in wanted):
             return
-        if not duties.take_due(database, duty.DUTY, self.worker, duties.times(database), now=now, length=LEASE):
+        if not duties.take_due(database, retention.DUTY, self.worker, duties.times(database), now=now, length=LEASE):
             return
         self._end, self._is_mine = time.monotonic() + WORK_SECONDS, True
-        for done in duty.carry_out(database, wanted, now, lambda: self._is_over(database)):
+        for done in retention.carry_out(database, wanted, now, lambda: self._is_over(database)):
             _log(done)
         is_finished = time.monotonic() < self._end and not self.stopped.is_set()
-        duties.keep(database, duty.DUTY, self.worker, until=self.clock.now() + (REST if is_finished else timedelta()))
+        duties.keep(
+            database, retention.DUTY, self.worker, until=self.clock.now() + (REST if is_finished else timedelta())
+        )
 
     def _is_over(self, database: Database) -> bool:
         """Pauses after a transaction, and returns whether to leave the rest for the next run, or to another worker."""
         if self.stopped.wait(PACE_SECONDS) or time.monotonic() >= self._end or not self._is_mine:
             return True
-        self._is_mine = duties.keep(database, duty.DUTY, self.worker, until=self.clock.now() + LEASE)
+        self._is_mine = duties.keep(database, retention.DUTY, self.worker, until=self.clock.now() + LEASE)
         return not self._is_mine
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models.input.reading import instant_of
-from hammerwork_cli.queries.cron import by_hand, schedules
+from hammerwork_cli.queries.cron import manual, schedules
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.cron.schedules import coming
 from hammerwork_cli.render.cron import schedules as views
@@ -48,7 +48,7 @@ def trigger(call: Call) -> Answer:
     at = instant_of(given["at"]) if "at" in given else None
     found = schedules.find(call.database, call.values["name"])
     with _conflicts():
-        job = by_hand.trigger(call.database, found, call.now, at=at, payload=given.get("payload"))
+        job = manual.trigger(call.database, found, call.now, at=at, payload=given.get("payload"))
     return Answer(views.triggered_record(found, job), headers={"location": f"/api/jobs/{job}"})
 
 
@@ -74,7 +74,7 @@ def disable(call: Call) -> Answer:
 def _switch(call: Call, *, enabled: bool) -> Answer:
     found, author = schedules.find(call.database, call.values["name"]), Author(call.operator, call.body.get("reason"))
     with _conflicts():
-        switched = by_hand.switch(call.database, found, author, call.now, enabled=enabled)
+        switched = manual.switch(call.database, found, author, call.now, enabled=enabled)
     return Answer(views.schedule_record(switched.after, None))
 
 

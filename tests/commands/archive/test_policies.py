@@ -15,7 +15,8 @@ from hammerwork_cli.models import new_id
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.models.archive.policies import SETTLING, Action, Policy
 from hammerwork_cli.models.archive.rows import Archival
-from hammerwork_cli.queries.archive import duty, policies
+from hammerwork_cli.queries.archive import policies
+from hammerwork_cli.queries.archive import retention as queries
 from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
@@ -40,7 +41,7 @@ def put(database: Database, queue: str, action: Action = Action.ARCHIVE, ages: A
 
 
 def carried_out(database: Database, is_over: Callable[[], bool] = lambda: False) -> list[tuple[str, int, int]]:
-    done = duty.carry_out(database, policies.all_policies(database), NOW, is_over)
+    done = queries.carry_out(database, policies.all_policies(database), NOW, is_over)
     return [(one.policy.queue, one.jobs, one.purged) for one in done]
 
 
@@ -114,7 +115,7 @@ def test_a_tree_below_roots_of_two_queues_goes_by_no_policy_of_one_of_them(
 def test_a_new_policy_waits_for_second_thoughts_and_a_run_ends_when_its_time_is_over(
     migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(duty, "PAGE", 2)
+    monkeypatch.setattr(queries, "PAGE", 2)
     rows = Rows(database)
     trees = []
     for _ in range(5):
@@ -153,7 +154,7 @@ def test_a_row_that_nobody_foresaw_stops_its_own_policy_alone(
 
     put(database, "a")
     put(database, "b", Action.DELETE)
-    monkeypatch.setattr(duty, "change", fail)
+    monkeypatch.setattr(queries, "change", fail)
     assert [queue for queue, *_ in carried_out(database)] == ["a", "b"]
     assert {one.last_error for one in policies.all_policies(database)} == {
         "UnicodeEncodeError: 'utf-8' codec can't encode character '\\x78' in position 0: surrogates"
@@ -229,7 +230,7 @@ def test_of_two_workers_one_carries_policies_out(
     for thread in threads:
         thread.start()
     eventually(lambda: archived(migrated_url) == jobs)
-    eventually(lambda: duties.times(database)[duty.DUTY] > NOW + timedelta(minutes=9))
+    eventually(lambda: duties.times(database)[queries.DUTY] > NOW + timedelta(minutes=9))
     for thread in threads:
         thread.stopped.set()
     for thread in threads:

@@ -136,8 +136,8 @@ def test_what_was_recorded_of_jobs_that_another_program_deleted_is_a_note_and_ca
     assert f"{identity(2)[:8]}  -  gone" in told
     assert run("spawn", "doctor", "--queue", "mail", "--format", "json", url=migrated_url).json == []
 
-    mended = run("spawn", "doctor", "--fix", "--yes", url=migrated_url)
-    assert mended.stdout == "Fixed 2 deleted jobs with records left: records removed\n"
+    fixed = run("spawn", "doctor", "--fix", "--yes", url=migrated_url)
+    assert fixed.stdout == "Fixed 2 deleted jobs with records left: records removed\n"
     assert recorded(migrated_url) == everywhere([1, 4])
     assert run("spawn", "doctor", "--strict", url=migrated_url).exit_code == 0
 

@@ -245,9 +245,9 @@ def test_what_a_worker_has_that_has_not_ended_is_left_to_workers_however_silent_
     takes = "2 jobs belong to silent workers: another worker rescues them once it has run for a lease"
     assert takes in looked.stderr
     fixing = ("spawn", "doctor", "--older-than", "1m", "--fix", "--yes")
-    mended = run(*fixing, url=database.url.raw)
-    assert mended.exit_code == 0, mended.stderr
-    assert takes in mended.stderr
+    fixed = run(*fixing, url=database.url.raw)
+    assert fixed.exit_code == 0, fixed.stderr
+    assert takes in fixed.stderr
     statuses = "SELECT status FROM hammerwork_jobs WHERE {} ORDER BY attempts"
     assert database.query(statuses.format("claimed_by IS NULL")) == [("Pending",)]
     assert database.query(statuses.format("claimed_by IS NOT NULL")) == [("Running",)] * 3

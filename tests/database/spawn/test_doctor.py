@@ -1,4 +1,4 @@
-"""The doctor finds the damage that is really there, mends what has one right end, and leaves the rest alone."""
+"""The doctor finds the damage that is really there, fixes damage that has one right outcome, and skips the rest."""
 
 import contextlib
 import threading
@@ -36,7 +36,7 @@ def counted(found: Iterable[Finding]) -> dict[str, int]:
     return {finding.kind.value: finding.left for finding in found}
 
 
-def mend(database: Database, **options: Any) -> dict[str, int]:
+def fix(database: Database, **options: Any) -> dict[str, int]:
     """Mends everything; how many jobs of each kind."""
     healer = doctor(database, **options)
     return {finding.kind.value: finding.fixed for finding in healer.fix(healer.examine()) if finding.fixed}
@@ -101,7 +101,7 @@ def test_what_the_original_left_is_mended_and_nothing_else_changes(restored: Cal
                 assert columns == {"dependency_status": ("waiting", "satisfied")}
         left = {kind: jobs for kind, jobs in FOUND[name].items() if kind in {"ran_early", "never_spawned"}}
         assert counted(healer.examine()) == left
-        assert mend(database) == {}
+        assert fix(database) == {}
         assert changes(before, everything(database)) == changed
 
 
@@ -112,7 +112,7 @@ def test_after_it_the_originals_workers_can_take_the_jobs_and_leave_none_running
     takes = "SELECT COUNT(*) FROM hammerwork_jobs WHERE BINARY status = 'Pending' AND queue_name = 'segment'"
     with contextlib.closing(connect(restored("damaged.mariadb"))) as database:
         assert database.query(takes) == [(0,)]
-        mend(database)
+        fix(database)
         assert database.query(takes) == [(12,)]
         assert database.query("SELECT COUNT(*) FROM hammerwork_jobs WHERE BINARY status = 'pending'") == [(0,)]
 
@@ -124,7 +124,7 @@ def test_jobs_in_tables_that_are_half_made_are_told_of(restored: Callable[[str],
         found = doctor(database).examine()
         assert counted(found) == {"unfinished_tables": 71}
         assert not found[0].fixable
-        assert mend(database) == {}
+        assert fix(database) == {}
         assert everything(database) == before
 
 
@@ -135,7 +135,7 @@ def test_a_healthy_database_has_nothing_wrong(readable: Database, rows: Rows) ->
     waiting = rows.job(status="Running", started_at=NOW)
     rows.job(parent, waiting, status="Pending", dependency_status="waiting")
     assert doctor(readable).examine() == []
-    assert mend(readable) == {}
+    assert fix(readable) == {}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_misspelt_status_becomes_the_proper_word(database: Database, written: 
     found = doctor(database).examine()
     assert counted(found) == {"misspelt_status": 1}
     assert [(example.id, example.status) for example in found[0].examples] == [(bad, written)]
-    assert mend(database) == {"misspelt_status": 1}
+    assert fix(database) == {"misspelt_status": 1}
     assert changes(before, everything(database)) == {bad: {"status": (written, proper)}}
     assert good
 
@@ -169,7 +169,7 @@ def test_a_word_that_is_no_status_is_told_and_left(database: Database) -> None:
     assert [(finding.kind, [example.id for example in finding.examples]) for finding in found] == [
         (Damage.UNKNOWN_STATUS, [odd])
     ]
-    assert mend(database) == {}
+    assert fix(database) == {}
     assert job(database, odd)["status"] == "Gone fishing"
 
 
@@ -180,7 +180,7 @@ def test_running_jobs_are_left_alone_until_an_age_is_given(database: Database) -
     rows = Rows(database)
     rows.job(status="Running", started_at=START, attempts=1)
     assert doctor(database, lost=False).examine() == []
-    assert mend(database, lost=False) == {}
+    assert fix(database, lost=False) == {}
     jobs, since, _ = doctor(database, lost=False).running()
     assert (jobs, timestamp(since)) == (1, START)
 
@@ -192,7 +192,7 @@ def test_a_lost_job_runs_again_or_is_dead_after_its_last_attempt(readable: Datab
     unstarted = rows.job(status="Running", attempts=0)
     young = rows.job(status="Running", started_at=NOW - timedelta(minutes=119), attempts=1)
     before = everything(readable)
-    assert mend(readable) == {"lost": 2, "lost_last_attempt": 2}
+    assert fix(readable) == {"lost": 2, "lost_last_attempt": 2}
     changed = changes(before, everything(readable))
     assert young not in changed
     error = "Its worker was lost while it ran this job. The doctor found it on 2026-11-24 20:00 UTC."
@@ -224,7 +224,7 @@ def test_a_recurring_job_that_was_lost_on_its_last_attempt_is_due_again(readable
     daily = rows.job(**lost, cron_schedule="0 30 2 * * *", timezone="Europe/Oslo")
     other = rows.job(**lost, cron_schedule="@hourly", error_message="of an earlier attempt")
     unreadable = rows.job(**lost, cron_schedule="every now and then")
-    assert mend(readable) == {"lost_last_attempt": 3}
+    assert fix(readable) == {"lost_last_attempt": 3}
     jobs = {row["id"]: row for row in everything(readable)["hammerwork_jobs"]}
     assert (jobs[daily]["status"], jobs[daily]["attempts"], jobs[daily]["started_at"]) == ("Pending", 0, None)
     assert (
@@ -243,7 +243,7 @@ def test_an_occurrence_that_was_lost_does_not_run_twice_when_the_clock_was_put_b
     lost = {"status": "Running", "started_at": START, "attempts": 3, "max_attempts": 3, "recurring": True}
     ran_at = NOW.replace(hour=22)  # by the clock before it was put back
     recurring = Rows(readable).job(**lost, cron_schedule="@hourly", next_run_at=ran_at)
-    assert mend(readable) == {"lost_last_attempt": 1}
+    assert fix(readable) == {"lost_last_attempt": 1}
     assert timestamp(job(readable, recurring)["next_run_at"]) == ran_at + timedelta(hours=1)
 
 
@@ -284,7 +284,7 @@ def test_what_waits_for_completed_jobs_is_released(readable: Database, rows: Row
     ]
     before = everything(readable)
     assert counted(doctor(readable).examine()) == {"not_released": 5}
-    assert mend(readable) == {"not_released": 5}
+    assert fix(readable) == {"not_released": 5}
     changed = changes(before, everything(readable))
     assert changed == {id_: {"dependency_status": ("waiting", "satisfied")} for id_ in released}
     assert not changed.keys() & {*kept, quoted}
@@ -299,7 +299,7 @@ def test_a_parent_that_is_in_the_archive_only_counts(readable: Database, rows: R
         rows.insert("hammerwork_jobs_archive", row)
     released = rows.job(done, status="Pending", dependency_status="waiting")
     failed = rows.job(dead, status="Pending", dependency_status="waiting")
-    assert mend(readable) == {"not_released": 1, "parent_failed": 1}
+    assert fix(readable) == {"not_released": 1, "parent_failed": 1}
     assert job(readable, released)["dependency_status"] == "satisfied"
     assert job(readable, failed)["status"] == "Failed"
 
@@ -312,7 +312,7 @@ def test_failures_are_passed_down_as_a_worker_would_have(readable: Database, row
     satisfied = rows.job(dead, status="Pending", dependency_status="satisfied")
     before = everything(readable)
     assert counted(doctor(readable).examine()) == {"parent_failed": 1}
-    assert mend(readable) == {"parent_failed": 3}
+    assert fix(readable) == {"parent_failed": 3}
     changed = changes(before, everything(readable))
     assert changed.keys() == {first, second, third}
     for id_, parent, status in ((first, dead, "Dead"), (second, first, "Failed"), (third, second, "Failed")):
@@ -345,7 +345,7 @@ def test_a_workflow_says_what_a_failure_means(
     going = rows.job(dead, running, status="Pending", dependency_status="waiting", workflow_id=flow)
     expected = 1 if policy == "continue_on_failure" else 2
     assert counted(doctor(database).examine()) == {kind: expected}
-    mend(database)
+    fix(database)
     assert (job(database, held)["status"], job(database, held)["dependency_status"]) == after
     if policy == "continue_on_failure":
         assert job(database, going)["dependency_status"] == "waiting"
@@ -373,7 +373,7 @@ def test_missing_parents_and_circles_are_told_and_left(readable: Database, rows:
     assert [(example.id, example.detail) for example in found[Damage.PARENT_MISSING].examples] == [(orphan, gone)]
     assert {example.id for example in found[Damage.CYCLE].examples} == {lonely, one, two}
     before = everything(readable)
-    assert mend(readable) == {}
+    assert fix(readable) == {}
     assert everything(readable) == before
 
 
@@ -384,7 +384,7 @@ def test_a_dependency_status_that_no_worker_accepts_is_mended(readable: Database
     retried = rows.job(rows.job(), status="Pending", dependency_status="failed")
     ended = rows.job(running, status="Failed", dependency_status="failed")
     before = everything(readable)
-    assert mend(readable) == {"barred": 3, "not_released": 1}
+    assert fix(readable) == {"barred": 3, "not_released": 1}
     states = {id_: columns["dependency_status"][1] for id_, columns in changes(before, everything(readable)).items()}
     assert states == {free: "none", held: "waiting", retried: "satisfied"}
     assert ended not in states
@@ -398,7 +398,7 @@ def test_lists_that_are_null_become_empty_on_postgresql(readable: Database, rows
         return
     empty = "[]" if "jsonb" in readable.tags else "{}"
     before = everything(readable)
-    assert mend(readable) == {"null_lists": 2}
+    assert fix(readable) == {"null_lists": 2}
 
     def plain(value: Any) -> Any:
         return "{}" if value == [] and not isinstance(value, str) else value
@@ -474,7 +474,7 @@ def test_one_queue_can_be_looked_at_and_mended_alone(database: Database) -> None
     done = rows.job()
     rows.job(done, queue="other", status="Pending", dependency_status="waiting")
     assert counted(doctor(database, queue="mine").examine()) == {"misspelt_status": 1}
-    assert mend(database, queue="mine") == {"misspelt_status": 1}
+    assert fix(database, queue="mine") == {"misspelt_status": 1}
     assert job(database, other)["status"] == "pending"
     assert counted(doctor(database).examine()) == {"misspelt_status": 1, "not_released": 1}
 
@@ -504,7 +504,7 @@ def test_several_pages_are_mended(database: Database, monkeypatch: pytest.Monkey
         rows.job(done, status="Pending", dependency_status="waiting")
         rows.job(dead, status="Pending", dependency_status="waiting")
         rows.job(status="dead")
-    assert mend(database) == {"misspelt_status": 20, "not_released": 20, "parent_failed": 20}
+    assert fix(database) == {"misspelt_status": 20, "not_released": 20, "parent_failed": 20}
     assert doctor(database).examine() == []
 
 
@@ -523,7 +523,7 @@ def test_two_doctors_at_once_fix_each_job_once(migrated_url: str) -> None:
     def work() -> None:
         with contextlib.closing(connect(migrated_url)) as mine:
             ready.wait(30)
-            fixed.append(mend(mine))
+            fixed.append(fix(mine))
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:

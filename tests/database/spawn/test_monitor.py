@@ -9,7 +9,7 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.queries.spawn import monitor
-from hammerwork_cli.queries.spawn.monitor import ActivityWatch
+from hammerwork_cli.queries.spawn.monitor import MonitorWatch
 from tests.rows import Rows
 
 WINDOW = timedelta(seconds=60)
@@ -22,9 +22,9 @@ def now(readable: Database) -> datetime:
 
 
 @pytest.fixture
-def watching(readable: Database) -> Callable[..., ActivityWatch]:
+def watching(readable: Database) -> Callable[..., MonitorWatch]:
     """``watching(queue=)``: a watch whose first look is about the last minute."""
-    return lambda **options: ActivityWatch(readable, window=WINDOW, **options)
+    return lambda **options: MonitorWatch(readable, window=WINDOW, **options)
 
 
 def ago(now: datetime, **length: float) -> datetime:
@@ -58,7 +58,7 @@ def busy(rows: Rows, now: datetime, queue: str = "work") -> None:
 
 
 def test_a_look_counts_what_happened_in_its_window(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     busy(rows, now)
     seen = watching().refresh()
@@ -70,7 +70,7 @@ def test_a_look_counts_what_happened_in_its_window(
 
 
 def test_the_next_look_is_about_the_time_since_the_one_before(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy(rows, now)
     watch = watching()
@@ -85,7 +85,7 @@ def test_the_next_look_is_about_the_time_since_the_one_before(
 
 
 def test_retrying_jobs_of_a_queue_are_found_before_any_number_of_later_jobs_of_other_queues(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "MOST_PENDING", 2)
     times = {"created_at": ago(now, minutes=9), "scheduled_at": now}
@@ -96,7 +96,7 @@ def test_retrying_jobs_of_a_queue_are_found_before_any_number_of_later_jobs_of_o
 
 
 def test_a_job_that_ends_after_the_window_in_which_it_began_was_started_in_it(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = watching()
     monkeypatch.setattr(watch, "_now", lambda: now + timedelta(seconds=5))
@@ -111,7 +111,7 @@ def test_a_job_that_ends_after_the_window_in_which_it_began_was_started_in_it(
 
 
 def test_jobs_that_wait_for_another_attempt_are_counted_and_shown(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     rows.job(status="Pending", scheduled_at=now)
     later = [
@@ -125,14 +125,14 @@ def test_jobs_that_wait_for_another_attempt_are_counted_and_shown(
     assert watching(queue="mail").refresh().retrying == 2
 
 
-def test_a_cancelled_job_is_no_failure(watching: Callable[..., ActivityWatch], rows: Rows, now: datetime) -> None:
+def test_a_cancelled_job_is_no_failure(watching: Callable[..., MonitorWatch], rows: Rows, now: datetime) -> None:
     error = "cancelled by ann@desk through hammerwork"
     rows.job(status="Failed", failed_at=ago(now, seconds=5), error_message=error)
     seen = watching().refresh()
     assert (seen.flow.failed, seen.failures) == (0, ())
 
 
-def test_a_queue_is_looked_at_alone(watching: Callable[..., ActivityWatch], rows: Rows, now: datetime) -> None:
+def test_a_queue_is_looked_at_alone(watching: Callable[..., MonitorWatch], rows: Rows, now: datetime) -> None:
     busy(rows, now, "work")
     rows.job(queue="other", status="Pending", created_at=ago(now, seconds=10))
     rows.job(queue="other", status="Running", created_at=ago(now, seconds=10), started_at=ago(now, seconds=10))
@@ -142,7 +142,7 @@ def test_a_queue_is_looked_at_alone(watching: Callable[..., ActivityWatch], rows
 
 
 def test_the_newest_failures_come_first_and_a_retried_one_goes(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     failed = [
         rows.job(status=status, failed_at=ago(now, minutes=minutes), error_message=f"error {minutes}")
@@ -160,7 +160,7 @@ def test_the_newest_failures_come_first_and_a_retried_one_goes(
 
 
 def test_no_more_failures_are_read_than_are_shown(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     failed = [rows.job(status="Dead", failed_at=ago(now, minutes=30 - number)) for number in range(25)]
     watch = watching()
@@ -169,7 +169,7 @@ def test_no_more_failures_are_read_than_are_shown(
 
 
 def test_only_what_fails_after_the_beginning_is_news(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     rows.job(status="Dead", failed_at=ago(now, seconds=30))
     watch = watching()
@@ -179,7 +179,7 @@ def test_only_what_fails_after_the_beginning_is_news(
 
 
 def test_running_operations_show_their_children_and_are_shown_once_more_when_they_end(
-    watching: Callable[..., ActivityWatch], rows: Rows, readable: Database, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, readable: Database, now: datetime
 ) -> None:
     parent = rows.job(queue="ingest", spawns=True, created_at=ago(now, minutes=9), completed_at=ago(now, minutes=8))
     rows.job(queue="ingest", spawns=True, status="Pending")
@@ -204,7 +204,7 @@ def test_running_operations_show_their_children_and_are_shown_once_more_when_the
 
 
 def test_an_operation_comes_back_when_a_child_is_retried(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     parent = rows.job(spawns=True, created_at=ago(now, hours=2), completed_at=ago(now, hours=1))
     child = rows.job(parent, status="Dead", failed_at=ago(now, minutes=30))
@@ -215,7 +215,7 @@ def test_an_operation_comes_back_when_a_child_is_retried(
 
 
 def test_an_operation_is_shown_to_who_looks_at_the_queue_of_its_children(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     parent = rows.job(queue="ingest", spawns=True, completed_at=ago(now, minutes=8))
     rows.job(parent, queue="segment", status="Running", started_at=now)
@@ -224,7 +224,7 @@ def test_an_operation_is_shown_to_who_looks_at_the_queue_of_its_children(
 
 
 def test_a_parent_without_configuration_is_known_by_the_record_of_its_spawning(
-    watching: Callable[..., ActivityWatch], rows: Rows, readable: Database, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, readable: Database, now: datetime
 ) -> None:
     parent = rows.job(queue="ingest", completed_at=ago(now, minutes=8))
     rows.job(parent, status="Running", started_at=now)
@@ -234,7 +234,7 @@ def test_a_parent_without_configuration_is_known_by_the_record_of_its_spawning(
     assert [one.parent.id for one in watching().refresh().operations] == ([parent] if is_counted(readable) else [])
 
 
-def test_idle_is_when_nothing_is_open_in_any_spelling(watching: Callable[..., ActivityWatch], rows: Rows) -> None:
+def test_idle_is_when_nothing_is_open_in_any_spelling(watching: Callable[..., MonitorWatch], rows: Rows) -> None:
     assert watching().refresh().idle is None
     watch = watching(until_idle=True)
     assert watch.refresh().idle is True
@@ -244,7 +244,7 @@ def test_idle_is_when_nothing_is_open_in_any_spelling(watching: Callable[..., Ac
 
 
 def test_more_is_said_where_not_all_were_counted(
-    watching: Callable[..., ActivityWatch], rows: Rows, monkeypatch: pytest.MonkeyPatch
+    watching: Callable[..., MonitorWatch], rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "MOST_PENDING", 5)
     monkeypatch.setattr(monitor, "MOST_RUNNING", 3)
@@ -256,7 +256,7 @@ def test_more_is_said_where_not_all_were_counted(
 
 
 def test_workers_are_shown_and_of_one_that_fell_silent_it_is_said(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     worker = {
         "host": "h", "pid": 1, "version": "1", "handlers": "[]", "concurrency": 4, "lease_seconds": 30,
@@ -275,9 +275,9 @@ def test_workers_are_shown_and_of_one_that_fell_silent_it_is_said(
 
 
 def test_a_look_takes_as_many_statements_for_much_as_for_little(
-    watching: Callable[..., ActivityWatch], rows: Rows, readable: Database, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, readable: Database, now: datetime
 ) -> None:
-    def look(watch: ActivityWatch) -> int:
+    def look(watch: MonitorWatch) -> int:
         before = readable.executed
         watch.refresh()
         return readable.executed - before
@@ -306,7 +306,7 @@ def test_with_upstreams_tables_alone_a_look_is_one_statement(rows: Rows, readabl
         rows.run("DELETE FROM hammerwork_migrations WHERE migration_id > '015'")
         readable.forget_schema()
     busy(rows, now)
-    watch = ActivityWatch(readable, window=WINDOW)
+    watch = MonitorWatch(readable, window=WINDOW)
     assert not is_counted(readable)
     before = readable.executed
     seen = watch.refresh()

@@ -8,7 +8,7 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.queries.spawn import running_trees
-from hammerwork_cli.queries.spawn.monitor import ActivityWatch
+from hammerwork_cli.queries.spawn.monitor import MonitorWatch
 from tests.database.spawn.test_monitor import ago, change
 from tests.rows import Rows
 
@@ -26,9 +26,9 @@ def now(database: Database) -> datetime:
 
 
 @pytest.fixture
-def watching(database: Database) -> Callable[..., ActivityWatch]:
+def watching(database: Database) -> Callable[..., MonitorWatch]:
     """``watching()``: a watch whose first look is about the last minute."""
-    return lambda **options: ActivityWatch(database, window=timedelta(minutes=1), **options)
+    return lambda **options: MonitorWatch(database, window=timedelta(minutes=1), **options)
 
 
 def tree(rows: Rows, now: datetime, *statuses: str, inner: int = 2) -> tuple[str, list[str], list[str]]:
@@ -41,7 +41,7 @@ def tree(rows: Rows, now: datetime, *statuses: str, inner: int = 2) -> tuple[str
 
 
 def test_a_tree_is_one_row_of_its_topmost_operation_until_all_of_it_has_ended(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     top, _, last = tree(rows, now, "Completed", "Dead", "Pending")
     watch = watching()
@@ -62,7 +62,7 @@ def test_a_tree_is_one_row_of_its_topmost_operation_until_all_of_it_has_ended(
 
 
 def test_what_waits_for_spawned_jobs_belongs_to_their_tree(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     top, _, last = tree(rows, now, "Completed")
     rows.job(*last, queue="merge", status="Pending")
@@ -74,7 +74,7 @@ def test_what_waits_for_spawned_jobs_belongs_to_their_tree(
 
 
 def test_an_operation_below_a_job_that_spawns_nothing_is_a_topmost_one(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     parent = rows.job(rows.job(), spawns=True, completed_at=ago(now, minutes=8))
     rows.job(parent, status="Running", started_at=now)
@@ -82,7 +82,7 @@ def test_an_operation_below_a_job_that_spawns_nothing_is_a_topmost_one(
 
 
 def test_a_tree_that_is_too_large_shows_its_children_and_the_others_are_counted(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running_trees, "MOST_COUNTED", 40)
     large, _, last = tree(rows, now, *["Pending"] * 30)
@@ -101,7 +101,7 @@ def test_a_tree_that_is_too_large_shows_its_children_and_the_others_are_counted(
 
 @pytest.mark.parametrize("bound", ["LEVELS_UP", "LEVELS_DOWN"])
 def test_a_tree_that_is_too_deep_is_still_shown(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch, bound: str
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     monkeypatch.setattr(running_trees, bound, 3)
     job = rows.job(spawns=True)
@@ -113,7 +113,7 @@ def test_a_tree_that_is_too_deep_is_still_shown(
 
 
 def test_cycles_and_missing_parents_do_not_stop_a_look(
-    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     first = rows.job(spawns=True)
     second = rows.job(first, spawns=True)
@@ -127,7 +127,7 @@ def test_cycles_and_missing_parents_do_not_stop_a_look(
 
 
 def test_many_trees_of_some_levels_take_as_many_statements_as_one(
-    watching: Callable[..., ActivityWatch], rows: Rows, database: Database, now: datetime
+    watching: Callable[..., MonitorWatch], rows: Rows, database: Database, now: datetime
 ) -> None:
     def look() -> int:
         watch = watching()

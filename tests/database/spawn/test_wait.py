@@ -101,7 +101,7 @@ def rows(migrated_url: str) -> Iterator[Rows]:
         yield Rows(database)
 
 
-def settle(rows: Rows, job: str, status: str, **columns: Any) -> None:
+def end(rows: Rows, job: str, status: str, **columns: Any) -> None:
     values = {"status": status, **columns}
     words = ", ".join(f"{column} = {rows.database.placeholder}" for column in values)
     rows.run(f"UPDATE hammerwork_jobs SET {words} WHERE id = '{job}'", [rows.adapted(v) for v in values.values()])
@@ -161,9 +161,9 @@ def test_it_ends_when_the_last_job_has_finished(migrated_url: str, rows: Rows) -
     assert waiting_.told.counts
     assert waiting_.told.counts.by_status == {"Running": 1, "Pending": 3}
     for job in (root, *children[1:]):
-        settle(rows, job, "Completed")
+        end(rows, job, "Completed")
     assert not waiting_.is_over
-    settle(rows, children[0], "TimedOut")
+    end(rows, children[0], "TimedOut")
     result = waiting_.end()
     assert result.outcome == WaitOutcome.FAILED
     assert result.counts.by_status == {"Completed": 3, "TimedOut": 1}
@@ -173,13 +173,13 @@ def test_children_that_are_spawned_meanwhile_are_waited_for(migrated_url: str, r
     root = rows.job(status="Running", spawns=True)
     waiting_ = Waiting(migrated_url, root)
     waiting_.told.wait_for("reading")
-    child = rows.database.transaction(lambda: (settle(rows, root, "Completed"), rows.job(root, status="Pending"))[1])
+    child = rows.database.transaction(lambda: (end(rows, root, "Completed"), rows.job(root, status="Pending"))[1])
     grandchild = rows.database.transaction(
-        lambda: (settle(rows, child, "Completed"), rows.job(child, status="Pending"))[1]
+        lambda: (end(rows, child, "Completed"), rows.job(child, status="Pending"))[1]
     )
     late = rows.job(grandchild, root, status="Pending")
-    settle(rows, grandchild, "Completed")
-    settle(rows, late, "Dead")
+    end(rows, grandchild, "Completed")
+    end(rows, late, "Dead")
     assert waiting_.end().counts.by_status == {"Completed": 3, "Dead": 1}
 
 
@@ -187,11 +187,11 @@ def test_the_original_inserts_children_after_the_end_of_their_parent(database: D
     rows = Rows(database)
     root = rows.job(status="Running", spawns=True)
     watching = watch(database, root)
-    settle(rows, root, "Completed")
+    end(rows, root, "Completed")
     assert not watching.refresh()
     child = rows.job(root, status="Pending")
     assert not watching.refresh()
-    settle(rows, child, "Completed")
+    end(rows, child, "Completed")
     looks = 0
     while not watching.refresh():
         looks += 1
@@ -212,10 +212,10 @@ def test_a_job_that_is_retried_meanwhile_is_waited_for_again(database: Database)
     root = rows.job()
     first, second = rows.job(root, status="Dead"), rows.job(root, status="Running")
     watching = watch(database, root)
-    settle(rows, first, "Pending")
-    settle(rows, second, "Completed")
+    end(rows, first, "Pending")
+    end(rows, second, "Completed")
     assert not watching.refresh()
-    settle(rows, first, "Completed")
+    end(rows, first, "Completed")
     assert watching.refresh()
     assert watching.counts.by_status == {"Completed": 3}
 
@@ -243,11 +243,11 @@ def test_a_look_asks_for_few_jobs_however_many_are_open(readable: Database, monk
     assert statements(readable, watching.refresh) == 1
     jobs = list(watching._running)
     for job in jobs[:35]:
-        settle(rows, job, "Completed")
+        end(rows, job, "Completed")
     assert statements(readable, watching.refresh) == 4
     assert statements(readable, watching.refresh) == 1
     for job in jobs[35:]:
-        settle(rows, job, "Completed")
+        end(rows, job, "Completed")
     assert watching.refresh()
 
 
@@ -281,8 +281,8 @@ def test_waiting_goes_on_for_stuck_jobs_and_says_so(migrated_url: str, rows: Row
     waiting_.told.wait_for("stuck")
     assert [hold.job for hold in waiting_.told.held] == [held]
     assert not waiting_.is_over
-    settle(rows, held, "Pending", dependency_status="satisfied")
-    settle(rows, held, "Completed")
+    end(rows, held, "Pending", dependency_status="satisfied")
+    end(rows, held, "Completed")
     assert waiting_.end().outcome == WaitOutcome.COMPLETED
     assert waiting_.told.words == ["reading", "stuck"]
 
@@ -293,7 +293,7 @@ def test_jobs_get_stuck_while_they_are_waited_for(migrated_url: str, rows: Rows)
     waiting_ = Waiting(migrated_url, root, fail_stuck=True)
     waiting_.told.wait_for("reading")
     assert "stuck" not in waiting_.told.words
-    settle(rows, root, "Dead")
+    end(rows, root, "Dead")
     result = waiting_.end()
     assert (result.outcome, [hold.reason for hold in result.stuck]) == (
         WaitOutcome.STUCK,
@@ -308,7 +308,7 @@ def test_stuck_jobs_do_not_end_the_wait_while_others_run(migrated_url: str, rows
     waiting_ = Waiting(migrated_url, root, fail_stuck=True)
     waiting_.told.wait_for("stuck")
     assert not waiting_.is_over
-    settle(rows, running, "Completed")
+    end(rows, running, "Completed")
     assert waiting_.end().outcome == WaitOutcome.STUCK
 
 
@@ -317,8 +317,8 @@ def test_a_job_that_waits_for_another_tree_is_not_stuck(migrated_url: str, rows:
     child = rows.job(root, other, status="Pending", dependency_status="waiting")
     waiting_ = Waiting(migrated_url, root, whole=False)
     waiting_.told.wait_for("reading")
-    settle(rows, other, "Completed")
-    settle(rows, child, "Completed", dependency_status="satisfied")
+    end(rows, other, "Completed")
+    end(rows, child, "Completed", dependency_status="satisfied")
     assert waiting_.end().outcome == WaitOutcome.COMPLETED
 
 
@@ -351,7 +351,7 @@ def test_a_lost_connection_is_made_again(migrated_url: str, rows: Rows) -> None:
     waiting_.told.wait_for("reading")
     cut_off(rows.database, waiting_.databases[0])
     waiting_.told.wait_for("back")
-    settle(rows, root, "Completed")
+    end(rows, root, "Completed")
     assert waiting_.end().outcome == WaitOutcome.COMPLETED
     assert waiting_.told.words == ["reading", "lost", "back"]
     assert len(waiting_.databases) == 2

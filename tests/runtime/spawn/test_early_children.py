@@ -15,7 +15,7 @@ from hammerwork_cli.queries.job import changes, spawn_requests
 from hammerwork_cli.queries.job.changes import Cancel, Retry
 from hammerwork_cli.queries.job.selections import Named
 from hammerwork_cli.queries.spawn import failed, operations
-from hammerwork_cli.queries.spawn.monitor import ActivityWatch
+from hammerwork_cli.queries.spawn.monitor import MonitorWatch
 from hammerwork_cli.queries.worker import requests
 from hammerwork_cli.queries.worker import spawn as spawn_queries
 from tests.runtime.conftest import Stage
@@ -306,7 +306,7 @@ def operations_of(stage: Stage) -> dict[str, list[str]]:
         "listed of a window": [one.parent.id for one in operations.operations(stage.database, limit=10, since=since)],
         "failed": [one.parent.id for one in failed.operations(stage.database, limit=10).operations],
         "running": [
-            one.parent.id for one in ActivityWatch(stage.database, window=timedelta(hours=1)).refresh().operations
+            one.parent.id for one in MonitorWatch(stage.database, window=timedelta(hours=1)).refresh().operations
         ],
     }
 

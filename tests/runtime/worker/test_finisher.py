@@ -29,14 +29,14 @@ def test_of_a_batch_that_the_database_refuses_only_the_run_with_the_refused_resu
     stage = Stage(new_database("sqlite", migrated=True))
     app.register_job("echo", lambda job: job.payload["says"])
     jobs = stage.enqueue(*(Job("echo", {"says": says}) for says in ("a", "b", "refused", "c")))
-    settle, batches = finish.finish, []
+    real, batches = finish.finish, []
 
     # SQLite takes every result that is JSON.
     def refusing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         batches.append(len(ended))
         if any(run.end == End.COMPLETED and run.result == '"refused"' for run in ended):
             raise RefusedValueError("It is too odd.")
-        return settle(database, ended, now)
+        return real(database, ended, now)
 
     monkeypatch.setattr(finish, "finish", refusing)
     monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)
@@ -55,12 +55,12 @@ def test_a_database_that_takes_nothing_amid_a_refused_batch_fails_no_job(
 ) -> None:
     stage = Stage(new_database("sqlite", migrated=True))
     jobs = stage.enqueue(*(Job("noop") for _ in range(4)))
-    settle, errors = finish.finish, [AccessDeniedError("Not now."), RefusedValueError("It is too odd.")]
+    real, errors = finish.finish, [AccessDeniedError("Not now."), RefusedValueError("It is too odd.")]
 
     def losing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         if len(errors) == 1 or (len(errors) == 2 and len(ended) > 1):
             raise errors.pop()
-        return settle(database, ended, now)
+        return real(database, ended, now)
 
     monkeypatch.setattr(finish, "finish", losing)
     monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)
@@ -76,12 +76,12 @@ def test_an_error_of_the_server_that_nobody_knows_and_that_passes_costs_no_job_i
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     jobs = stage.enqueue(*(Job("noop").with_max_attempts(1) for _ in range(3)))
-    settle, errors = finish.finish, [error, error]
+    real, errors = finish.finish, [error, error]
 
     def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         if errors:
             raise errors.pop()
-        return settle(database, ended, now)
+        return real(database, ended, now)
 
     monkeypatch.setattr(finish, "finish", failing)
     report = stage.work(app)
@@ -95,13 +95,13 @@ def test_an_error_that_all_meet_for_longer_than_a_lease_is_waited_out(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = stage.enqueue(*(Job("counted").with_max_attempts(1) for _ in range(5)))
-    settle, tried = finish.finish, []
+    real, tried = finish.finish, []
 
     def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         tried.append(time.monotonic())
         if tried[-1] - tried[0] < 2:
             raise DatabaseError(UNKNOWN)
-        return settle(database, ended, now)
+        return real(database, ended, now)
 
     monkeypatch.setattr(finish, "finish", failing)
     crew.begin(lease=0.5)
@@ -115,13 +115,13 @@ def test_a_job_that_alone_meets_an_error_for_longer_than_a_lease_ends_with_it_an
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd, last = stage.enqueue(Job("counted").with_max_attempts(3), Job("counted"))
-    settle, tries = finish.finish, []
+    real, tries = finish.finish, []
 
     def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         if any(run.job.id == odd.id and run.end == End.COMPLETED for run in ended):
             tries.append(len(ended))
             raise DatabaseError(UNKNOWN)
-        return settle(database, ended, now)
+        return real(database, ended, now)
 
     monkeypatch.setattr(finish, "finish", failing)
     crew.begin(lease=0.5)
@@ -147,12 +147,12 @@ def test_a_worker_that_can_write_no_end_takes_no_more_jobs_after_a_while(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.enqueue(*(Job("counted").with_max_attempts(1) for _ in range(200)))
-    settle, broken = finish.finish, [True]
+    real, broken = finish.finish, [True]
 
     def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         if broken:
             raise DatabaseError(UNKNOWN)
-        return settle(database, ended, now)
+        return real(database, ended, now)
 
     monkeypatch.setattr(finish, "finish", failing)
     monkeypatch.setattr(claimer, "MOST_POSTPONED", 10)

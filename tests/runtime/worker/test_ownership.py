@@ -161,13 +161,13 @@ def test_of_a_hundred_results_the_one_that_cannot_be_stored_costs_its_own_job_al
 ) -> None:
     app.register_job("echo", lambda job: job.payload)
     jobs = stage.enqueue(*(Job("echo", number) for number in range(100)))
-    settle, batches = finish.finish, []
+    real, batches = finish.finish, []
 
     def refusing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         batches.append(len(ended))
         if any(run.result == "50" for run in ended):
             raise RefusedValueError("It is too odd.")
-        return settle(database, ended, now)
+        return real(database, ended, now)
 
     monkeypatch.setattr(finish, "finish", refusing)
     monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)
@@ -184,13 +184,13 @@ def test_an_error_that_is_nobodys_fault_loses_nothing(
 ) -> None:
     app.register_job("echo", lambda job: job.payload)
     jobs = stage.enqueue(*(Job("echo", number).with_max_attempts(1) for number in range(20)))
-    settle, tries = finish.finish, []
+    real, tries = finish.finish, []
 
     def denied(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         tries.append(len(ended))
         if len(tries) < 4:
             raise AccessDeniedError("Nobody may write now.")
-        return settle(database, ended, now)
+        return real(database, ended, now)
 
     monkeypatch.setattr(finish, "finish", denied)
     report = stage.work(app)

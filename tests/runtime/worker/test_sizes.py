@@ -105,11 +105,11 @@ def test_of_a_batch_a_server_refuses_only_what_it_cannot_hold(
     for _ in range(200):
         deep = [deep]
     refused = {"postgres": "\x00", "mysql": deep}[kind]
-    settle, batches = finish.finish, []
+    real, batches = finish.finish, []
 
     def counting(database: Any, ended: Any, now: datetime) -> Any:
         batches.append(len(ended))
-        return settle(database, ended, now)
+        return real(database, ended, now)
 
     monkeypatch.setattr(finish, "finish", counting)
     monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from hammerwork_cli.models import Counts, JobStatus, SpawnOperation, TreeNode
-from hammerwork_cli.models.monitor import Activity, BusyWorker, Flow, RunningOperation
+from hammerwork_cli.models.monitor import BusyWorker, Flow, MonitorSnapshot, RunningOperation
 from hammerwork_cli.render.formats.text import painted_cells
 from hammerwork_cli.render.spawn.monitor import Frame, picture
 from hammerwork_cli.render.spawn.monitor_lines import Changes, plain_lines, record_lines
@@ -35,10 +35,10 @@ def running(number: int, queue: str, age: float, **statuses: int) -> RunningOper
 
 
 @pytest.fixture
-def activity() -> Activity:
+def snapshot() -> MonitorSnapshot:
     """A busy minute."""
     errors = (ERROR, "connection reset by peer\n  at read()", None)
-    return Activity(
+    return MonitorSnapshot(
         at=START,
         queue=None,
         flow=Flow(seconds=5, enqueued=121, started=1_262, completed=1_250, failed=1),
@@ -75,15 +75,15 @@ def frame(width: int, height: int, **settings: object) -> Frame:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (50, 15)])
 def test_a_busy_minute_on_a_screen(
-    activity: Activity, expected: Callable[[str, str], None], width: int, height: int
+    snapshot: MonitorSnapshot, expected: Callable[[str, str], None], width: int, height: int
 ) -> None:
-    lines = picture(activity, frame(width, height))
+    lines = picture(snapshot, frame(width, height))
     expected(f"monitor_{width}x{height}.txt", "\n".join(lines) + "\n")
 
 
-def test_a_database_where_nothing_happens(activity: Activity, expected: Callable[[str, str], None]) -> None:
+def test_a_database_where_nothing_happens(snapshot: MonitorSnapshot, expected: Callable[[str, str], None]) -> None:
     quiet = replace(
-        activity, queue="mail", flow=Flow(5, 0, 0, 0, 0), pending=0, running=0, more_pending=False,
+        snapshot, queue="mail", flow=Flow(5, 0, 0, 0, 0), pending=0, running=0, more_pending=False,
         operations=(), failures=(), workers=(),
     )  # fmt: skip
     expected("monitor_quiet.txt", "\n".join(picture(quiet, frame(80, 24))) + "\n")
@@ -92,10 +92,10 @@ def test_a_database_where_nothing_happens(activity: Activity, expected: Callable
 @pytest.mark.parametrize("colour", [True, False])
 @pytest.mark.parametrize("charset", ["utf8", "ascii"])
 def test_whatever_the_size_and_the_data_nothing_is_wider_or_longer(
-    activity: Activity, charset: str, colour: bool
+    snapshot: MonitorSnapshot, charset: str, colour: bool
 ) -> None:
     hostile = replace(
-        activity,
+        snapshot,
         queue=HOSTILE,
         operations=tuple(running(number, HOSTILE * 5, 1, Running=1, Odd=2) for number in range(30)),
         failures=tuple(node(number, HOSTILE, HOSTILE, error=HOSTILE * 50) for number in range(10)),
@@ -110,40 +110,42 @@ def test_whatever_the_size_and_the_data_nothing_is_wider_or_longer(
             assert charset != "ascii" or all(line.isascii() for line in lines)
 
 
-def test_the_first_line_names_the_profile_of_the_database(activity: Activity) -> None:
-    assert picture(activity, frame(80, 24, profile="production"))[0].startswith("hammerwork · @production · all queues")
-    assert picture(activity, frame(50, 15, profile="production"))[0].startswith("@production · all queues")
+def test_the_first_line_names_the_profile_of_the_database(snapshot: MonitorSnapshot) -> None:
+    assert picture(snapshot, frame(80, 24, profile="production"))[0].startswith("hammerwork · @production · all queues")
+    assert picture(snapshot, frame(50, 15, profile="production"))[0].startswith("@production · all queues")
 
 
-def test_that_the_server_is_gone_stands_first(activity: Activity) -> None:
-    lines = picture(activity, frame(50, 15, note="Trying again: The connection was lost."))
+def test_that_the_server_is_gone_stands_first(snapshot: MonitorSnapshot) -> None:
+    lines = picture(snapshot, frame(50, 15, note="Trying again: The connection was lost."))
     assert lines[0] == "14:00:00 UTC · Trying again: The connection was l…"
 
 
 @pytest.mark.parametrize(
     ("width", "said"), [(140, "8/9 children · more below · 1 failed · 12 running"), (50, "8/9 children")]
 )
-def test_a_tree_too_large_to_be_counted_has_no_share_and_no_estimate(activity: Activity, width: int, said: str) -> None:
+def test_a_tree_too_large_to_be_counted_has_no_share_and_no_estimate(
+    snapshot: MonitorSnapshot, width: int, said: str
+) -> None:
     operation = replace(running(1, "ingest", 64).operation, children=Counts({"Completed": 7, "Dead": 1, "Running": 1}))
     large = RunningOperation(operation, counted=True, running=12, last_ended=START)
-    lines = picture(replace(activity, operations=(large,)), frame(width, 40))
+    lines = picture(replace(snapshot, operations=(large,)), frame(width, 40))
     [line] = [line for line in lines if "ingest" in line]
     assert said in line
     assert not any(word in line for word in ("%", "left", "░"))
-    told = json.loads(next(record_lines(replace(activity, operations=(large,)), ())))["operations"][0]
+    told = json.loads(next(record_lines(replace(snapshot, operations=(large,)), ())))["operations"][0]
     assert (told["below"], told["children"]["total"], told["running"]) == (None, 9, 12)
 
 
-def test_how_long_it_will_take_is_said_while_there_is_progress(activity: Activity) -> None:
+def test_how_long_it_will_take_is_said_while_there_is_progress(snapshot: MonitorSnapshot) -> None:
     for rate, said in ((0.05, True), (0, False), (None, False)):
         one = replace(running(1, "ingest", 600, Completed=30, Pending=10), per_second=rate)
-        lines = picture(replace(activity, operations=(one,)), frame(140, 40))
+        lines = picture(replace(snapshot, operations=(one,)), frame(140, 40))
         assert any("about 3m 20s left" in line for line in lines) is said
 
 
-def test_without_our_indexes_it_is_said_what_is_missing(activity: Activity) -> None:
+def test_without_our_indexes_it_is_said_what_is_missing(snapshot: MonitorSnapshot) -> None:
     known = replace(running(1, "ingest", 5, Running=3).operation, children=Counts({"Running": 3}))
-    bare = replace(activity, operations=(RunningOperation(known, counted=False, running=3),))
+    bare = replace(snapshot, operations=(RunningOperation(known, counted=False, running=3),))
     lines = picture(bare, frame(120, 40))
     assert any("3 running" in line and "%" not in line for line in lines)
     assert any("hammerwork migration run" in line for line in lines)
@@ -154,9 +156,9 @@ def test_without_our_indexes_it_is_said_what_is_missing(activity: Activity) -> N
     }
 
 
-def test_failed_attempts_are_seen_before_the_jobs_have_failed(activity: Activity) -> None:
+def test_failed_attempts_are_seen_before_the_jobs_have_failed(snapshot: MonitorSnapshot) -> None:
     retries = (node(1, "mail", "Retrying", error="ConnectionError: refused", attempts=1), node(2, "mail", "Retrying"))
-    outage = replace(activity, failures=(), retries=retries, retrying=13, failed_attempts=2.0)
+    outage = replace(snapshot, failures=(), retries=retries, retrying=13, failed_attempts=2.0)
     lines = picture(outage, frame(100, 40))
     heading = lines.index("Failed attempts: 13 retrying · 2.0/s failed attempts")
     assert lines[heading + 1] == "  mail 00000001  after 1 attempt   ConnectionError: refused"
@@ -164,50 +166,52 @@ def test_failed_attempts_are_seen_before_the_jobs_have_failed(activity: Activity
     assert (told["retrying"], told["failed_attempts_per_second"]) == (13, 2.0)
     assert told["retries"][0]["error"] == "ConnectionError: refused"
     assert "13 retrying" in next(plain_lines(outage, ()))
-    assert not any("Failed attempts" in line for line in picture(activity, frame(100, 40)))
+    assert not any("Failed attempts" in line for line in picture(snapshot, frame(100, 40)))
 
 
-def test_a_failure_of_another_day_has_its_date(activity: Activity) -> None:
+def test_a_failure_of_another_day_has_its_date(snapshot: MonitorSnapshot) -> None:
     failed = node(1, "mail", failed_at=START.replace(hour=0) - timedelta(minutes=1), error="late")
     recent = node(2, "mail", failed_at=START.replace(hour=0), error="early")
-    lines = picture(replace(activity, failures=(recent, failed)), frame(100, 40))
+    lines = picture(replace(snapshot, failures=(recent, failed)), frame(100, 40))
     assert any(line.startswith("  23 Nov 23:59  mail 00000001") for line in lines)
     assert any(line.startswith("  00:00:00      mail 00000002") for line in lines)
 
 
 @pytest.mark.parametrize("workers", [None, ()])
-def test_where_no_worker_is_registered_that_is_said(activity: Activity, workers: tuple[BusyWorker, ...] | None) -> None:
-    lines = picture(replace(activity, workers=workers), frame(100, 40))
+def test_where_no_worker_is_registered_that_is_said(
+    snapshot: MonitorSnapshot, workers: tuple[BusyWorker, ...] | None
+) -> None:
+    lines = picture(replace(snapshot, workers=workers), frame(100, 40))
     assert lines[lines.index("Workers") + 1] == "  none registered (Rust workers do not register)"
 
 
-def test_only_changes_are_told_and_each_failure_once(activity: Activity) -> None:
+def test_only_changes_are_told_and_each_failure_once(snapshot: MonitorSnapshot) -> None:
     changes = Changes(record_lines)
-    first = json.loads("".join(changes.lines(activity)))
+    first = json.loads("".join(changes.lines(snapshot)))
     assert len(first["failures"]) == 10
-    quiet = replace(activity, flow=Flow(5, 0, 0, 0, 0), at=START + timedelta(seconds=5))
+    quiet = replace(snapshot, flow=Flow(5, 0, 0, 0, 0), at=START + timedelta(seconds=5))
     assert list(changes.lines(quiet)) == []
     newest = node(7, error="new", failed_at=START + timedelta(seconds=6))
-    again = json.loads("".join(changes.lines(replace(quiet, failures=(newest, *activity.failures[:9])))))
+    again = json.loads("".join(changes.lines(replace(quiet, failures=(newest, *snapshot.failures[:9])))))
     assert [failure["error"] for failure in again["failures"]] == ["new"]
-    assert list(changes.lines(replace(quiet, failures=(newest, *activity.failures[:9])))) == []
-    retried = replace(quiet, failures=activity.failures[:9])
+    assert list(changes.lines(replace(quiet, failures=(newest, *snapshot.failures[:9])))) == []
+    retried = replace(quiet, failures=snapshot.failures[:9])
     assert list(changes.lines(retried)) == []
     fewer = json.loads("".join(changes.lines(replace(retried, pending=9_999, more_pending=False))))
     assert (fewer["pending"], fewer["more_pending"], fewer["failures"]) == (9_999, False, [])
 
 
-def test_a_job_that_fails_again_is_told_again(activity: Activity) -> None:
+def test_a_job_that_fails_again_is_told_again(snapshot: MonitorSnapshot) -> None:
     changes = Changes(record_lines)
-    list(changes.lines(activity))
-    once_more = activity.failures[0]._replace(failed_at=START + timedelta(seconds=9))
-    told = json.loads("".join(changes.lines(replace(activity, failures=(once_more,)))))
+    list(changes.lines(snapshot))
+    once_more = snapshot.failures[0]._replace(failed_at=START + timedelta(seconds=9))
+    told = json.loads("".join(changes.lines(replace(snapshot, failures=(once_more,)))))
     assert [failure["id"] for failure in told["failures"]] == [once_more.id]
 
 
-def test_sentences_name_what_happened(activity: Activity) -> None:
+def test_sentences_name_what_happened(snapshot: MonitorSnapshot) -> None:
     failed = node(1, HOSTILE, error="boom\nat line 2", failed_at=datetime(2026, 11, 24, tzinfo=START.tzinfo))
-    lines = list(plain_lines(replace(activity, failures=(failed,)), [failed]))
+    lines = list(plain_lines(replace(snapshot, failures=(failed,)), [failed]))
     assert lines[0] == (
         "2026-11-24 14:00:00 121 enqueued, 1,262 started, 1,250 completed, 1 failed, 10,000+ pending, 17 running,"
         " 3 operations running"

@@ -56,9 +56,7 @@ def carry_out(
     """Carries out policies, those first that have waited longest, and notes each. An error of one does not stop others.
 
     Args:
-        database: an open connection.
         wanted: all policies: that of all other queues leaves out the queues of the others.
-        now: the server's time.
         is_over: called between two transactions, and may pause; returns whether the time is over. Then the rest of the
             jobs waits for the next run.
 
@@ -67,7 +65,7 @@ def carry_out(
     """
     named = tuple(policy.queue for policy in wanted if policy.queue != EVERY_QUEUE)
     for policy in sorted(wanted, key=lambda policy: (policy.last_run_at is not None, policy.last_run_at)):
-        if policy.is_settled(now) and policy.action in set(Action):
+        if policy.is_in_force(now) and policy.action in set(Action):
             if is_over():
                 return
             done = _carry_out(database, policy, now, is_over, named if policy.queue == EVERY_QUEUE else ())
@@ -135,8 +133,6 @@ def selection(
     """The jobs that a policy takes now.
 
     Args:
-        policy: a policy.
-        now: the server's time.
         others: queues that it leaves out.
         is_over: see :func:`carry_out`.
     """
