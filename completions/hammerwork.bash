@@ -203,8 +203,8 @@ _hammerwork_look() {
             arguments='-'
             ;;
         'cron apply')
-            options='--handlers --prune --overwrite --dry-run --yes --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --handlers= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--handlers --source --prune --overwrite --dry-run --yes --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --handlers= --source= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':files'
             ;;
         'cron enable')

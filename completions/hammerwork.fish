@@ -753,6 +753,7 @@ complete -c hammerwork -n '__hammerwork_at cron update' -l debug -d 'Show traceb
 complete -c hammerwork -n '__hammerwork_at cron update' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at cron apply' -l handlers -x -d 'Apply the schedules of an application.'
+complete -c hammerwork -n '__hammerwork_at cron apply' -l source -x -d 'Name of the file as a source.'
 complete -c hammerwork -n '__hammerwork_at cron apply' -l prune -d 'Delete schedules of the same source that it declares no longer.'
 complete -c hammerwork -n '__hammerwork_at cron apply' -l overwrite -d 'Undo changes by hand, too.'
 complete -c hammerwork -n '__hammerwork_at cron apply' -l dry-run -d 'Show the plan and change nothing.'

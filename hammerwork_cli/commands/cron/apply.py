@@ -29,6 +29,9 @@ def apply(
         str | None,
         typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="Apply the schedules of an application."),
     ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="NAME", help="Name of the file as a source. [default: its own]")
+    ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete schedules of the same source that it declares no longer.")
     ] = False,
@@ -45,7 +48,8 @@ def apply(
     declares schedules with @app.cron and app.schedule.
 
     What was declared is remembered: an option that the source says otherwise than last time changes; any other one
-    stays as somebody set it by hand, and the plan says so (kept). A schedule of another source is taken over.
+    stays as somebody set it by hand, and the plan says so (kept). A schedule of another source is taken over. Files of
+    one name are one source unless you give each a --source.
 
     \b
     Examples:
@@ -56,8 +60,10 @@ def apply(
     context: Context = ctx.obj
     if (file is None) == (handlers is None):
         raise UsageError("Give a file of schedules, or --handlers MODULE:ATTRIBUTE.")
+    if source is not None and file is None:
+        raise UsageError("--source needs a file: an application is a source by its own name.")
     if file is not None:
-        declared = _of_file(file)
+        declared = _of_file(file, source)
     else:
         with redirect_stdout(context.stderr):  # whatever the application prints
             declared = _of_application(handlers or "", app_dir)
@@ -75,6 +81,7 @@ def apply(
                 form=form,
                 plan=gone,
             )
+            now = context.now(database)  # no change starts a run at once, however long the answer took
         declaring.carry_out(database, steps, Author(context.operator), now)
     context.show(
         steps,
@@ -88,12 +95,12 @@ def apply(
         context.note("Nothing was changed: this is the plan.")
 
 
-def _of_file(file: Path) -> Declared:
+def _of_file(file: Path, source: str | None) -> Declared:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
         raise UsageError(f"{str(file)!r} cannot be read: {error}.") from error
-    return Declared(f"file:{file.name}"[:255], read_schedules(_parsed(text, file)))
+    return Declared(f"file:{source or file.name}"[:255], read_schedules(_parsed(text, file)))
 
 
 def _parsed(text: str, file: Path) -> Any:

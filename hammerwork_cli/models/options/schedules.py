@@ -77,8 +77,10 @@ def read_schedules(tables: Any) -> list[NewSchedule]:
             raise UsageError(f"{name!r:.80} has no options of a schedule.", hint=_FORM)
         given = {"queue": name, "payload": {}, **options, "name": name}
         try:
-            found.append(read_schedule(given, payload=json.dumps(given["payload"], ensure_ascii=False)))
-        except (TypeError, ValueError) as error:
+            found.append(
+                read_schedule(given, payload=json.dumps(given["payload"], ensure_ascii=False, allow_nan=False))
+            )
+        except (TypeError, ValueError, RecursionError) as error:
             raise UsageError(f"{name!r:.80}: JSON has no such payload: {error}.") from error
         except UsageError as error:
             raise UsageError(f"{name!r:.80}: {error.message}", hint=error.hint) from error

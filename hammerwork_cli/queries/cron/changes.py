@@ -27,8 +27,8 @@ class Author:
     reason: str | None = None
 
 
-def check(database: Database, new: NewSchedule, now: datetime) -> None:
-    """Checks the values of a schedule.
+def check(database: Database, new: NewSchedule, now: datetime, old: NewSchedule | None = None) -> None:
+    """Checks the values of a schedule; ``old`` are those that it has. It may be over already unless its end changes.
 
     Raises:
         UsageError: values contradict each other.
@@ -43,7 +43,8 @@ def check(database: Database, new: NewSchedule, now: datetime) -> None:
             "--catch-up all opens several jobs at once, which this --overlap forbids.",
             hint="Add --overlap allow.",
         )
-    if new.ends_at is not None and new.ends_at <= max(new.starts_at or now, now):
+    same_end = old is not None and (old.starts_at, old.ends_at) == (new.starts_at, new.ends_at)
+    if new.ends_at is not None and not same_end and new.ends_at <= max(new.starts_at or now, now):
         raise UsageError("The schedule ends before it starts.")
 
 
@@ -152,7 +153,7 @@ def change(
     new = alter(old)
     if schedule.is_in_place:
         return recurring.change(database, schedule, new, old, now, dry_run=dry_run)
-    check(database, new, now)
+    check(database, new, now, old)
     values = _values(new)
     changed = replace(
         schedule,
@@ -252,8 +253,8 @@ def _passed(schedule: Schedule, now: datetime) -> list[datetime]:
     return found
 
 
-def delete(database: Database, schedule: Schedule) -> bool:
-    """Deletes a schedule and its history; its jobs stay. Returns whether it was there.
+def delete(database: Database, schedule: Schedule, *, revision: int | None = None) -> bool:
+    """Deletes a schedule and its history; its jobs stay. Returns whether it was there, in a given revision.
 
     Raises:
         ConflictError: it is a recurring job.
@@ -264,8 +265,9 @@ def delete(database: Database, schedule: Schedule) -> bool:
         )
 
     def work() -> bool:
-        gone = database.run("cron.schedules.delete", id=schedule.id)
-        database.run("cron.schedules.forget_runs", id=schedule.id, before=None)
+        gone = database.run("cron.schedules.delete", id=schedule.id, revision=revision)
+        if gone or revision is None:
+            database.run("cron.schedules.forget_runs", id=schedule.id, before=None)
         return bool(gone)
 
     return database.transaction(work)

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import HammerworkError, MissingTablesError
+from hammerwork_cli.errors import ConflictError, HammerworkError, MissingTablesError
+from hammerwork_cli.models import Timestamp, timestamp
 from hammerwork_cli.models.cron.declared import OPTIONS, Action, Declared, Difference, Step, options_of
 from hammerwork_cli.models.cron.schedule import NewSchedule, Schedule
 from hammerwork_cli.queries.cron import changes
@@ -40,11 +41,12 @@ def plan(
     steps = []
     for one in declared.schedules:
         new, before = replace(one, source=declared.source), present.get(one.name)
+        if _is_over(new.ends_at, now) and (before is None or _is_over(before.ends_at, now)):
+            continue
         try:
             last = _last(before, said, declared.source, overwrite=overwrite) if before else {}
             step = _step(new, before, last)
-            if step.action is Action.CREATE or step.changes:
-                changes.check(database, new if step.after is None else step.after, now)
+            _try(database, step, now)
         except HammerworkError as error:
             raise type(error)(f"{one.name!r:.80}: {error.message}", hint=error.hint) from error
         steps.append(step)
@@ -55,14 +57,33 @@ def plan(
     return steps
 
 
+def _is_over(end: Timestamp, now: datetime) -> bool:
+    at = timestamp(end)
+    return at is not None and at <= now
+
+
+def _try(database: Database, step: Step, now: datetime) -> None:
+    """Raises what carrying out a step would raise."""
+    after = step.after
+    if step.before is None:
+        assert after is not None  # it is to be created
+        changes.check(database, after, now)
+        changes.preview(after, now)
+    elif step.action is Action.CHANGE and after is not None:
+        changes.change(database, step.before, lambda _: after, Author(after.source), now, dry_run=True)
+
+
 def _last(before: Schedule, said: dict[str, str], source: str, *, overwrite: bool) -> dict[str, object]:
     """What the source said last. A schedule that it takes over stays enabled or disabled."""
     if overwrite:
         return {}
     if before.source != source or before.id not in said:
         return {"enabled": True}
-    found: dict[str, object] = json.loads(said[before.id])
-    return found
+    try:
+        found = json.loads(said[before.id])
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {"enabled": True}
 
 
 def _step(new: NewSchedule, before: Schedule | None, last: dict[str, object]) -> Step:
@@ -100,18 +121,22 @@ def carry_out(database: Database, steps: Sequence[Step], author: Author, now: da
         for step in steps:
             _carry_out(database, step, author, now)
 
-    database.transaction(work)
+    if any(step.said is not None or step.action is not Action.KEEP for step in steps):
+        database.transaction(work)
 
 
 def _carry_out(database: Database, step: Step, author: Author, now: datetime) -> None:
     schedule, after = step.before, step.after
     if after is None:
         assert schedule is not None  # what is to be removed is there
-        changes.delete(database, schedule)
+        if not changes.delete(database, schedule, revision=schedule.revision):
+            raise ConflictError(f"The schedule {step.name!r:.80} was changed meanwhile.", hint="Try again.")
         return
     if schedule is None:
         schedule = changes.add(database, after, author, now)
     elif step.action is Action.CHANGE:
+        if not schedule.enabled and not after.enabled:
+            author = Author(schedule.changed_by or author.by, schedule.reason)  # of the one who disabled it
         schedule = changes.change(database, schedule, lambda _: after, author, now)
     if step.said is not None:
         database.run("cron.schedules.declare", id=schedule.id, declared=step.said)

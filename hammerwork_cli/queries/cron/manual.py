@@ -46,7 +46,7 @@ def trigger(
     """
     if schedule.is_in_place:
         if at is not None or payload is not None:
-            raise UsageError("A recurring job takes neither --payload nor --at.")
+            raise UsageError("A recurring job takes no other payload and no time.")
         recurring.trigger(database, schedule, now)
         return schedule.id
     merged = _merged(schedule.payload, payload)
@@ -90,5 +90,5 @@ def _merged(text: str, keys: Any) -> str:
         return text
     payload = json.loads(text)
     if not isinstance(payload, dict) or not isinstance(keys, dict):
-        raise UsageError("--payload can replace keys only if it and the payload of the schedule are objects.")
+        raise UsageError("A payload can replace keys only if it and the payload of the schedule are objects.")
     return json.dumps({**payload, **keys}, ensure_ascii=False)

@@ -139,14 +139,14 @@ def _by_label(states: Sequence[QueueState]) -> dict[str, _QueueFigures]:
 def _scheduled(figures: Figures) -> Iterator[Family]:
     late: dict[str, float] = {}
     ages: dict[str, float] = {}
-    for schedule, run in figures.schedules[:MOST_QUEUES]:
-        label = visible(schedule.name)
+    for place, (schedule, run) in enumerate(figures.schedules):
+        label = visible(schedule.name) if place < MOST_QUEUES else OTHER_QUEUES
         late[label] = max(late.get(label, 0), _age(schedule.due, figures))
         if run is not None:
             ages[label] = max(ages.get(label, 0), _age(timestamp(run.due_at), figures))
     for name, about, values in (
         ("late", "Time since an enabled schedule became due and made no job.", late),
-        ("last_run", "Time since an enabled schedule last became due.", ages),
+        ("last_run", "Time since the last run of an enabled schedule, also a triggered one, was due.", ages),
     ):
         samples = [({"schedule": label}, value) for label, value in values.items()]
         yield Family(f"hammerwork_schedule_{name}_seconds", about, samples)

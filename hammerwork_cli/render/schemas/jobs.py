@@ -71,7 +71,6 @@ FACTS = {
     "timed_out_at": null_or(instant()),
     "cron_schedule": null_or(text()),
     "timezone": null_or(text()),
-    "recurring": flag(),
     "next_run_at": null_or(instant()),
     "batch_id": null_or(text()),
     "result_stored_at": null_or(instant()),

@@ -5,8 +5,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from contextvars import Context
 from math import inf
@@ -79,8 +79,13 @@ class EventLoop:
     def _current(self) -> "_Loop":
         with self._lock:
             if self._turning is None or self._turning.over is not None:
-                self._turning = _Loop()
-                self._turning.start()
+                loop = _Loop()
+                try:
+                    loop.start()
+                except RuntimeError:  # the system refuses it a thread
+                    loop.discard()
+                    raise
+                self._turning = loop
             return self._turning
 
 
@@ -170,6 +175,10 @@ class _Loop(threading.Thread):
         with suppress(RuntimeError):
             self._loop.close()
 
+    def discard(self) -> None:
+        """Closes a loop whose thread has never started."""
+        self._loop.close()
+
     def submit(self, run: _Run) -> None:
         """Starts a coroutine in a copy of the caller's context variables."""
         with self._changed:
@@ -177,8 +186,9 @@ class _Loop(threading.Thread):
                 raise JobError(self.over)
             if self._deadlines is None and run.deadline < inf:
                 watching = threading.Thread(target=self._watch, name="hammerwork-deadlines", daemon=True)
-                watching.start()
-                self._deadlines = watching
+                with suppress(RuntimeError):  # the next coroutine tries again; the worker still writes the timeout
+                    watching.start()
+                    self._deadlines = watching
             is_here = threading.get_ident() == self.ident
             call = self._loop.call_soon if is_here else self._loop.call_soon_threadsafe
             call(self._begin, run)
@@ -192,6 +202,7 @@ class _Loop(threading.Thread):
             is_open = run in self._runs
         if is_open:
             run.task = self._loop.create_task(self._drive(run))
+            run.task.add_done_callback(lambda _: self._end_unstarted(run))
 
     async def _drive(self, run: _Run) -> None:
         value: Any = None
@@ -200,7 +211,17 @@ class _Loop(threading.Thread):
             value = await run.awaitable
         except BaseException as raised:  # noqa: BLE001  whatever a coroutine raises ends only itself
             error = raised
-        self._settle(run, value, error)
+        try:
+            self._settle(run, value, error)
+        finally:
+            del error  # else its traceback and this frame would keep each other, and all that the handler had
+
+    def _end_unstarted(self, run: _Run) -> None:
+        """Ends a coroutine whose task another one cancelled before its first step."""
+        if run in self._runs:
+            if isinstance(run.awaitable, Coroutine):
+                run.awaitable.close()
+            self._settle(run, None, CancelledError())
 
     def _settle(self, run: _Run, value: Any, error: BaseException | None) -> None:
         """Hands over what came of a coroutine, the first time."""
@@ -251,12 +272,12 @@ class _Loop(threading.Thread):
     def _give_up(self) -> None:
         frame = sys._current_frames().get(self.ident or 0)
         place = "".join(traceback.format_stack(frame)) if frame else ""
+        self.end("Another coroutine did not yield, and blocked the event loop.")
+        self.finish()
         log.error(
             "A coroutine does not yield and blocks the others: they fail, and new ones run in another loop.\n%s",
             place,
         )
-        self.end("Another coroutine did not yield, and blocked the event loop.")
-        self.finish()
 
     def end(self, why: str) -> None:
         """Fails all coroutines, and accepts no further one. The end of the loop cancels their tasks."""

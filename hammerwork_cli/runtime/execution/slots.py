@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import Ended
@@ -59,6 +60,7 @@ class Slots:
         self.seconds: dict[str, float] = {}
         self._threads: list[threading.Thread] = []
         self._most_threads = 0  # until they are started
+        self._has_warned = False
         # The main thread writes them once, before there are threads.
         self._execute: Execute = lambda _: None
         self._coroutines: frozenset[str] = frozenset()
@@ -94,7 +96,10 @@ class Slots:
                 self._add_thread()
             except RuntimeError:
                 self._most_threads = len(self._threads)
-                log.warning("The system allows no further thread: %d run handlers.", self._most_threads)
+                if not self._has_warned:
+                    self._has_warned = True
+                    with suppress(Exception):  # a handler of the log may raise, and this thread has an attempt
+                        log.warning("The system allows no further thread: %d run handlers.", self._most_threads)
 
     def put(self, work: Iterable[Work]) -> None:
         """Adds work, the most urgent first."""
@@ -135,8 +140,11 @@ class Slots:
             self._call_thread()
 
     def go_on(self) -> None:
-        """Lets idle threads ask again whether a job may start."""
+        """Lets idle threads ask again whether a job may start, and asks the system again for threads it refused."""
         with self._changed:
+            if self._threads:
+                self._most_threads = self.count
+            self._call_thread()
             self._changed.notify_all()
 
     def drop(self, ids: Collection[str]) -> int:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.database.retrying import Backoff, is_away
-from hammerwork_cli.errors import HammerworkError, RetryableError
+from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import rfc3339, timestamp
 from hammerwork_cli.models.batch.watches import Watch
 from hammerwork_cli.models.cron.declared import Action, Declared
@@ -61,7 +61,7 @@ class Upkeep(TurnThread):
         self._tries = 0  # to write them
         self._refused: dict[str, float] = {}  # schedule or watch -> when to try it again, by the monotonic clock
         self._failures: dict[str, int] = {}  # schedule -> ticks in a row that failed
-        self._next_tidy = self._next_declaring = self._next_schema = 0.0
+        self._next_tidy = self._next_declaring = self._next_tables = self._next_schema = 0.0
         self._check_in = self._watch_in = 0.0
 
     def duties(self) -> Mapping[str, Duty]:
@@ -87,8 +87,8 @@ class Upkeep(TurnThread):
     def _check(self, database: Database) -> float:
         """Enqueues due jobs, and returns the seconds until the next check."""
         if not {"upkeep", "schedules"} <= database.tags:
-            database.forget_schema()  # somebody may migrate while the worker runs
-            return MIGRATION_PAUSE
+            self._wait_for_tables(database)
+            return LONGEST_PAUSE
         if self._declared is not None and time.monotonic() >= self._next_declaring:
             self._declare(database, self._declared)
         now = self.clock.now()
@@ -104,6 +104,14 @@ class Upkeep(TurnThread):
             self._tick(database, schedule)
         return 0 if wanted else LONGEST_PAUSE
 
+    def _wait_for_tables(self, database: Database) -> None:
+        if time.monotonic() < self._next_tables:
+            return
+        if self._declared is not None and not self._next_tables:
+            log.warning("The schedules of %s wait for migration 022: hammerwork migration run", self._declared.source)
+        self._next_tables = time.monotonic() + MIGRATION_PAUSE
+        database.forget_schema()  # somebody may migrate while the worker runs
+
     def _declare(self, database: Database, declared: Declared) -> None:
         """Writes the schedules of the application, all or none, and leaves alone those of others."""
         now = self.clock.now()
@@ -112,14 +120,14 @@ class Upkeep(TurnThread):
             others = [step.before for step in steps if step.taken_from is not None]
             steps = [step for step in steps if step.taken_from is None]
             declaring.carry_out(database, steps, Author(declared.source), now)
-        except HammerworkError as error:
+        except Exception as error:
             if is_away(error):
                 raise
             self._tries += 1
             busy = self._tries < BUSY_TRIES  # another worker may declare the same at this moment
             self._next_declaring = time.monotonic() + (BUSY.pause(self._tries) if busy else AGAIN)
             level = logging.DEBUG if busy else logging.ERROR
-            log.log(level, "The schedules of %s could not be written: %s", declared.source, error.message)
+            log.log(level, "The schedules of %s could not be written: %s", declared.source, error)
             database.forget_schema()  # somebody may migrate while the worker runs
             return
         self._declared = None

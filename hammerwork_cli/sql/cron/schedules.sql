@@ -92,6 +92,7 @@ DELETE FROM hammerwork_schedule_runs WHERE schedule_id = :id
 -- name: delete
 -- Deletes a schedule.
 DELETE FROM hammerwork_schedules WHERE id = :id
+/* if :revision */ AND revision = :revision
 
 -- name: last_due
 -- Reads the last due time of a schedule that has a run.

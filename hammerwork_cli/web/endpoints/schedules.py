@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from hammerwork_cli.errors import ConflictError, UsageError
+from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
 from hammerwork_cli.models.input.reading import instant_of
 from hammerwork_cli.queries.cron import manual, schedules
 from hammerwork_cli.queries.cron.changes import Author
@@ -57,6 +58,8 @@ def _conflicts() -> Iterator[None]:
     """What was asked for is valid: what the schedule is forbids it."""
     try:
         yield
+    except RefusedValueError:
+        raise
     except UsageError as error:
         raise ConflictError(error.message, hint=error.hint) from error
 
@@ -95,7 +98,7 @@ ENDPOINTS = (
         history,
         "Runs of a schedule, the last due one first.",
         "cron-history",
-        (NAME, limit(50), SINCE),
+        (NAME, limit(50), replace(SINCE, about="Only runs due within: 90 (seconds), 15m, 2h, 7d.")),
         refusals=(404, 409),
     ),
     Endpoint(

@@ -240,7 +240,7 @@ def ended(start: Start, url: str, folder: Path, seconds: float, *options: str, s
     assert worker.stderr is not None
     for number in signals:
         worker.send_signal(number)
-        eventually(lambda number=number: f"Signal {number:d}" in worker.stderr.readline())
+        eventually(lambda number=number: f"{number.name}: " in worker.stderr.readline())
     worker.communicate(timeout=60)
     return worker.returncode
 

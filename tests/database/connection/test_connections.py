@@ -250,7 +250,9 @@ def test_a_connection_that_is_cut_while_rows_are_copied_is_a_lost_one(
 ) -> None:
     database = connect(new_database("postgres", migrated=True))
     with pytest.raises(ConnectionLostError):
-        database.insert("job.enqueue.insert", CuttingRows(database, number), rare=[], strategies=[], ancestries=[])
+        database.insert(
+            "job.enqueue.insert", CuttingRows(database, number), rare=[], strategies=[], ancestries=[], batches=[]
+        )
 
 
 def test_a_connection_that_hangs_while_it_reads_the_schema_holds_up_no_other(

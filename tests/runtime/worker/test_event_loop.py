@@ -2,12 +2,15 @@
 
 import asyncio
 import threading
+import time
+from concurrent.futures import CancelledError
 from datetime import timedelta
 
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker
 from hammerwork_cli.runtime.execution import event_loop
+from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from tests.runtime.conftest import Stage, until
 
 
@@ -43,6 +46,49 @@ def test_a_worker_that_ends_leaves_no_thread_of_its_event_loop(
     assert during == [1] * 6
     assert left == ["cleaned up"] * 6
     assert loops() - before == set()
+
+
+def test_a_coroutine_that_another_one_cancels_before_its_first_step_has_an_end() -> None:
+    ended: list[BaseException | None] = []
+    loop = EventLoop()
+
+    async def second() -> None:
+        await asyncio.sleep(3600)
+
+    async def first() -> None:
+        loop.start(second(), None, lambda _, error: ended.append(error))
+        await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    loop.result(first(), None)
+    until(lambda: ended)
+    assert isinstance(ended[0], CancelledError)
+    loop.close()
+
+
+def test_a_loop_whose_thread_the_system_refuses_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, refused = threading.Thread.start, ["hammerwork-loop", "hammerwork-deadlines"]
+
+    def refusing(thread: threading.Thread) -> None:
+        if thread.name in refused:
+            refused.remove(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def one() -> int:
+        return 1
+
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    loop = EventLoop()
+    asked = one()
+    with pytest.raises(RuntimeError):
+        loop.result(asked, None)
+    asked.close()
+    far = time.monotonic() + 3600
+    assert [loop.result(one(), far) for _ in range(2)] == [1, 1]
+    assert refused == []
+    loop.close()
 
 
 @pytest.mark.sqlite
