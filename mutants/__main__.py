@@ -36,11 +36,21 @@ CORE = (
     ),
     *(
         f"hammerwork_cli/runtime/execution/{name}.py"
-        for name in ("attempts", "executor", "finisher", "slots", "verdicts")
+        for name in ("attempts", "event_loop", "executor", "finisher", "slots", "verdicts")
     ),
     *(
         f"hammerwork_cli/runtime/worker/{name}.py"
-        for name in ("claimer", "finisher_thread", "heartbeat", "keeper", "lease", "listener", "loop", "requests")
+        for name in (
+            "claimer",
+            "finisher_thread",
+            "heartbeat",
+            "keeper",
+            "lease",
+            "listener",
+            "loop",
+            "requests",
+            "turns",
+        )
     ),
     "hammerwork_cli/runtime/outcomes/children.py",
     "hammerwork_cli/sql/graph/release.sql",
