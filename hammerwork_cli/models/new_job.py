@@ -115,7 +115,7 @@ class NewJob:
     result_ttl_seconds: int | None = None
     result_max_size_bytes: int | None = None
     ancestry: str | None = None
-    watches: tuple[NewWatch, ...] = ()
+    watches: tuple[NewWatch, ...] = field(default=(), compare=False)  # each making of a row has ids of its own
 
     @classmethod
     def of(

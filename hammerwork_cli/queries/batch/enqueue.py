@@ -39,7 +39,7 @@ def enqueue(
         Id of a job -> the job as it is now; empty if the batch existed.
 
     Raises:
-        UsageError: there are no jobs, or too many.
+        UsageError: there are no jobs, or too many; or there are watches, and a job recurs.
         NotFoundError: a job depends on one that does not exist.
         ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or a job exists already, or another batch
             has the id.
@@ -48,6 +48,8 @@ def enqueue(
     """
     if not 1 <= len(jobs) <= MOST_JOBS:
         raise UsageError(f"A batch has 1 to {MOST_JOBS:,} jobs, not {len(jobs):,}.")
+    if watches and any(job.recurring for job in jobs):
+        raise UsageError("A recurring job never ends, so its batch cannot have callbacks.")
     ours = [replace(job, batch_id=batch.id) for job in jobs]
 
     def work() -> dict[str, EnqueuedJob]:
@@ -68,8 +70,10 @@ def enqueue(
 
 def written(database: Database, batch: NewBatch, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
     """The jobs if they are those of the batch that exists, else none: a try whose answer was lost has written them."""
-    first = stored(database, [jobs[0].id])
-    return enqueueing.many(database, [replace(job, batch_id=batch.id) for job in jobs]) if first else {}
+    ids = {job.id for job in jobs}
+    if stored(database, list(ids)).keys() != ids:
+        return {}
+    return enqueueing.many(database, [replace(job, batch_id=batch.id) for job in jobs])
 
 
 def jobs_of(

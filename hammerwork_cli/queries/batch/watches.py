@@ -7,11 +7,13 @@ job, since children are born while their parent runs, or in the transaction that
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import LastingConflictError, NotFoundError
+from hammerwork_cli.database.retrying import is_away
+from hammerwork_cli.errors import HammerworkError, LastingConflictError, NotFoundError, RetryableError
 from hammerwork_cli.models import FINISHED, Counts, status_of, timestamp
 from hammerwork_cli.models.batch.watches import Event, Subject, Watch, WatchState
 from hammerwork_cli.models.new_job import NewWatch
@@ -70,28 +72,57 @@ def add(database: Database, top: str, new: Sequence[NewWatch], now: datetime) ->
     database.transaction(work)
 
 
-def look(database: Database, watches: list[Watch], clock: Callable[[], datetime]) -> Iterator[Watch]:
-    """Looks at what watches of one subject wait for, and yields those that have fired.
+def look(
+    database: Database, watches: list[Watch], clock: Callable[[], datetime]
+) -> Iterator[tuple[Watch, Exception | None]]:
+    """Looks at what watches of one subject wait for; yields those that have fired, and those that failed.
 
     Args:
         watches: all of the same subject.
         clock: returns the server's time.
+
+    Returns:
+        A watch, and why it failed: one that cannot be read does not stop the others.
+
+    Raises:
+        ConnectionLostError, UnreachableError: no server answers.
+        RetryableError: their jobs could not be counted.
     """
     taken = [one for one in watches if _take(database, one, clock())]
     if not taken:
         return
     began = time.monotonic()
-    seen = see(database, taken, clock())
+    try:
+        seen = see(database, taken, clock())
+    except RetryableError:
+        for watch in taken:
+            _soon(database, watch, clock())
+        raise
     cost = timedelta(seconds=COST * (time.monotonic() - began))
     for watch in taken:
-        state = None if seen is None else decide(watch, seen, clock())
-        if seen is None or state is WatchState.OVER:
-            _close(database, watch, WatchState.OVER, clock())
-        elif state is WatchState.FIRED:
-            if fire(database, watch, seen.counts, clock()):
-                yield watch
+        try:
+            has_fired = _settle(database, watch, seen, cost, clock())
+        except Exception as error:
+            if is_away(error):
+                raise
+            if isinstance(error, RetryableError):
+                _soon(database, watch, clock())
+            yield watch, error
         else:
-            _later(database, watch, seen, cost, clock())
+            if has_fired:
+                yield watch, None
+
+
+def _settle(database: Database, watch: Watch, seen: Seen | None, cost: timedelta, now: datetime) -> bool:
+    """Does what follows for one watch from what was seen; returns whether it has fired."""
+    state = None if seen is None else decide(watch, seen, now)
+    if seen is None or state is WatchState.OVER:
+        _close(database, watch, WatchState.OVER, now)
+    elif state is WatchState.FIRED:
+        return fire(database, watch, seen.counts, now)
+    else:
+        _later(database, watch, seen, cost, now)
+    return False
 
 
 def see(database: Database, watches: Sequence[Watch], now: datetime) -> Seen | None:
@@ -155,7 +186,9 @@ def fire(database: Database, watch: Watch, counts: Counts, now: datetime) -> boo
 
 
 def _take(database: Database, watch: Watch, now: datetime) -> bool:
-    values = {"id": watch.id, "seen": timestamp(watch.check_at), "until": now + LEASE}
+    # Text of SQLite is compared as it is: other programs may write times in another form.
+    seen = watch.check_at if isinstance(watch.check_at, str) else timestamp(watch.check_at)
+    values = {"id": watch.id, "seen": seen, "until": now + LEASE}
     return bool(database.transaction(lambda: database.run("batch.watches.take", **values)))
 
 
@@ -165,7 +198,17 @@ def _later(database: Database, watch: Watch, seen: Seen, cost: timedelta, now: d
         pause = min(max(now - ended, LONGEST), RARELY)
     else:
         pause = min(max(cost, (now - (timestamp(watch.created_at) or now)) / PATIENCE, SHORTEST), LONGEST)
-    values = {"id": watch.id, "until": now + pause, "ended": ended}
+    _put_off(database, watch, now + pause, ended)
+
+
+def _soon(database: Database, watch: Watch, now: datetime) -> None:
+    """Gives the lease of a watch back that lost to another transaction."""
+    with suppress(HammerworkError):  # the lease ends by itself
+        _put_off(database, watch, now + SHORTEST, timestamp(watch.ended_at))
+
+
+def _put_off(database: Database, watch: Watch, until: datetime, ended: datetime | None) -> None:
+    values = {"id": watch.id, "until": until, "ended": ended}
     database.transaction(lambda: database.run("batch.watches.later", **values))
 
 
@@ -175,3 +218,9 @@ def _close(database: Database, watch: Watch, state: WatchState, now: datetime) -
 
 def _closed(database: Database, watch: Watch, state: WatchState, now: datetime) -> bool:
     return bool(database.run("batch.watches.close", id=watch.id, state=str(state), now=now))
+
+
+def forget(database: Database, before: datetime) -> None:
+    """Deletes the watches that fired, or were over, before a time."""
+    if "watches" in database.tags:
+        database.transaction(lambda: database.run("batch.watches.forget", before=before))

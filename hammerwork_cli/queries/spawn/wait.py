@@ -194,10 +194,11 @@ class TreeWatch:
         return before == jobs or not self._may_be_spawning()
 
     def _may_be_spawning(self) -> bool:
+        """Whether the parent of a job that ended lately, however long ago it ended itself, may insert others."""
         rows = self.relatives.database.rows
-        return any(
+        return bool(self._recent) and any(
             rows("spawn.wait.spawners", ids=part)
-            for part in chunks(list(self._recent), self.relatives.database.key_chunk)
+            for part in chunks(list(self.states), self.relatives.database.key_chunk)
         )
 
 

@@ -1,13 +1,18 @@
 """Callbacks: jobs that are enqueued at the end of a batch, or of a job and everything below it."""
 
+import json
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.batch.watches import Event, new_watch
 from hammerwork_cli.models.new_job import NewWatch
+from hammerwork_cli.runtime.api.encoding import json_text
 
 _KEPT = ("queue", "payload", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
-_ELSE = ("dependencies", "scheduled_at", "cron_schedule", "retry_strategy", "workflow_id", "result_ttl", "callbacks")
+_ELSE = (
+    *("dependencies", "scheduled_at", "cron_schedule", "timezone", "retry_strategy", "workflow_id", "workflow_name"),
+    *("parent_span_id", "span_context", "result_ttl", "result_max_size", "callbacks"),
+)
 
 
 def watches_of(on_complete: Any, on_success: Any, on_failure: Any) -> tuple[NewWatch, ...]:
@@ -24,10 +29,11 @@ def _options(job: Any) -> dict[str, Any]:
     if not all(hasattr(job, name) for name in (*_KEPT, *_ELSE)):
         raise UsageError(f"A callback is a Job, not {job!r:.60}.")
     for name in _ELSE:
-        if getattr(job, name):
+        if getattr(job, name) not in (None, ()):
             raise UsageError(f"The job of a callback cannot have {name}.")
     options = {name: getattr(job, name) for name in _KEPT}
     for name in ("delay", "timeout"):
-        options[name] = options[name] and options[name].total_seconds()
-    options |= {"priority": job.priority and job.priority.word, "payload": {} if job.payload is None else job.payload}
+        options[name] = None if options[name] is None else options[name].total_seconds()
+    options["priority"] = None if job.priority is None else job.priority.word
+    options["payload"] = {} if job.payload is None else json.loads(json_text(job.payload))
     return {name: value for name, value in options.items() if value is not None}

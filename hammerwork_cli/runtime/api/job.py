@@ -350,7 +350,7 @@ class Job(_Rowed):
             workflow_id=self.workflow_id,
             workflow_name=self.workflow_name,
         )
-        new.watches = self.callbacks
+        new.watches = tuple(one._replace(id=new_id()) for one in self.callbacks)  # jobs may share callbacks
         return new
 
 

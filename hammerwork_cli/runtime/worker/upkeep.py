@@ -1,6 +1,7 @@
 """The thread that enqueues the jobs of schedules when they are due, and callbacks when something has ended."""
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -39,7 +40,7 @@ MOST_WATCHES = 100
 MOST_SCHEDULES = 100
 """Maximum number of schedules per check."""
 KEPT = timedelta(days=90)
-"""Time for which runs are kept."""
+"""Time for which runs of schedules, and callbacks that are done, are kept."""
 log = logging.getLogger("hammerwork")
 
 
@@ -154,21 +155,27 @@ class Upkeep(TurnThread):
         until = self.clock.now() + timedelta(seconds=LONGEST_PAUSE)
         found = watches.upcoming(database, until, MOST_WATCHES + len(self._refused))
         wanted = [one for one in found if one.id not in self._refused]
+        began = time.monotonic()
+        pause = max(0.0, min([LONGEST_PAUSE, *(self._refused.get(one.id, math.inf) - began for one in found)]))
         if not wanted:
-            return LONGEST_PAUSE
-        first, began = timestamp(wanted[0].check_at), time.monotonic()
+            return pause
+        first = timestamp(wanted[0].check_at)
         if first is not None and first > self.clock.now():
-            return (first - self.clock.now()).total_seconds()
-        together = [one for one in wanted if one.subject_id == wanted[0].subject_id]
+            return max(0.0, min(pause, (first - self.clock.now()).total_seconds()))
+        subject = wanted[0].subject, wanted[0].subject_id
+        together = [one for one in wanted if (one.subject, one.subject_id) == subject]
         try:
-            for fired in watches.look(database, together, self.clock.now):
-                log.info(
-                    "The %s %s has ended: enqueued %s (%s).", fired.subject, fired.subject_id, fired.id, fired.event
-                )
+            for one, problem in watches.look(database, together, self.clock.now):
+                if problem is not None:
+                    self._put_watches_aside([one], problem)
+                else:
+                    log.info("The %s %s has ended: enqueued %s (%s).", *subject, one.id, one.event)
         except Exception as error:
             if is_away(error):
                 raise
             self._put_watches_aside(together, error)
+        for one in together:  # whatever its row holds, one watch never keeps the thread from the others
+            self._refused.setdefault(one.id, time.monotonic() + 1.0)
         return time.monotonic() - began  # leave others half of the time
 
     def _put_watches_aside(self, found: list[Watch], error: Exception) -> None:
@@ -211,7 +218,7 @@ class Upkeep(TurnThread):
             ticks.fail(database, schedule, str(error))
 
     def _tidy(self, database: Database) -> None:
-        """Takes the duty that shows that some worker keeps schedules, and every hour forgets old runs."""
+        """Takes the duty that shows that some worker keeps schedules, and every hour forgets old runs and callbacks."""
         if time.monotonic() < self._next_tidy or not {"upkeep", "schedules"} <= database.tags:
             return
         self._next_tidy = time.monotonic() + schedules.DUTY_SECONDS
@@ -223,6 +230,7 @@ class Upkeep(TurnThread):
             for schedule in schedules.all_schedules(database):
                 if not self.stopped.is_set():
                     schedules.forget_runs(database, schedule, self.clock.now() - KEPT)
+            watches.forget(database, self.clock.now() - KEPT)
 
     def _takes(self, database: Database, times: dict[str, datetime], duty: str, seconds: float) -> bool:
         length = timedelta(seconds=seconds)

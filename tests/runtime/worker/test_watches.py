@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,9 @@ from hammerwork_cli import Handlers, Job, MissingTablesError, Queue, UsageError,
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import timestamp
+from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.batch.watches import Subject, Watch
+from hammerwork_cli.queries.batch import enqueue as batches
 from hammerwork_cli.queries.batch import listing, watches
 from hammerwork_cli.queries.job import enqueue
 from tests.conftest import Outcome
@@ -110,8 +113,9 @@ class World:
         while not self.over.is_set():
             found = watches.upcoming(database, now(), 100)
             of = {watch.subject_id for watch in found[:1]}
-            for _ in watches.look(database, [one for one in found if one.subject_id in of], now):
-                pass
+            for _, problem in watches.look(database, [one for one in found if one.subject_id in of], now):
+                if problem is not None:
+                    raise problem
             time.sleep(0.005)
 
     def end_jobs(self) -> None:
@@ -310,6 +314,112 @@ def test_what_cannot_be_watched_is_refused_and_what_is_gone_is_over(lite: Stage,
     assert told(lite, "batch", batch.id)["success"].state == "over"
     assert run("batch", "delete", batch.id, "--yes", url=lite.url).exit_code == 0
     assert told(lite, "batch", batch.id) == {}
+
+
+def test_a_damaged_callback_stops_no_other(lite: Stage, crew_of_one: Crew) -> None:
+    damaged = lite.queue.enqueue_batch("damaged", [Job("counted")], **ON)
+    other = lite.queue.enqueue_batch("other", [Job("counted")], on_complete=Job("b"))
+    lite.execute(f"UPDATE hammerwork_watches SET check_at = '' WHERE subject_id = '{damaged.id}'")
+    lite.execute(f"UPDATE hammerwork_watches SET check_at = '2020-01-01' WHERE subject_id = '{other.id}'")
+    lite.execute(f"UPDATE hammerwork_watches SET job = '{{' WHERE subject_id = '{damaged.id}' AND event = 'complete'")
+    looks = 0
+    upcoming = watches.upcoming
+
+    def counted(*given: Any) -> list[Watch]:
+        nonlocal looks
+        looks += 1
+        return upcoming(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watches, "upcoming", counted)
+        # An odd time that no statement changes, as if another program wrote it again and again.
+        lite.execute(
+            "CREATE TRIGGER odd AFTER UPDATE OF check_at ON hammerwork_watches WHEN new.job = '{'"
+            " BEGIN UPDATE hammerwork_watches SET check_at = '' WHERE id = new.id; END"
+        )
+        crew_of_one.begin()
+        until(lambda: told(lite, "batch", damaged.id)["success"].state == "fired")
+        until(lambda: told(lite, "batch", other.id)["complete"].state == "fired")
+        before = looks
+        time.sleep(2)
+        assert looks - before < 20
+    assert told(lite, "batch", damaged.id)["complete"].state == "open"
+
+
+def test_a_callback_that_loses_to_another_transaction_comes_a_second_later(
+    lite: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = lite.queue.enqueue_batch("x", [Job("a")], on_complete=Job("b"))
+    lite.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE batch_id = '{batch.id}'")
+
+    def loses(*given: Any) -> None:
+        raise RetryableError("It lost.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watches.enqueue, "insert", loses)
+        [(watch, problem)] = watches.look(lite.database, list(told(lite, "batch", batch.id).values()), now)
+        assert isinstance(problem, RetryableError)
+        patch.setattr(watches, "see", loses)
+        with pytest.raises(RetryableError):
+            list(watches.look(lite.database, list(told(lite, "batch", batch.id).values()), now))
+    [watch] = told(lite, "batch", batch.id).values()
+    at = timestamp(watch.check_at)
+    assert at is not None
+    assert at <= now() + timedelta(seconds=1)
+    assert [fired.id for fired, _ in watches.look(lite.database, [watch], now)] == [watch.id]
+
+
+def test_callbacks_that_are_done_are_forgotten(stage: Stage) -> None:
+    done = stage.queue.enqueue_batch("x", [Job("a")], on_complete=Job("b"), on_success=Job("b"), on_failure=Job("b"))
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Failed' WHERE batch_id = '{done.id}'")
+    list(watches.look(stage.database, list(told(stage, "batch", done.id).values()), now))
+    watches.forget(stage.database, now())
+    assert len(told(stage, "batch", done.id)) == 3
+    watches.forget(stage.database, now() + timedelta(days=1))
+    assert {watch.state for watch in told(stage, "batch", done.id).values()} == {"open"}
+
+
+def test_nothing_ends_while_a_parent_that_ended_long_ago_may_insert_children(lite: Stage) -> None:
+    """hammerwork (Rust) inserts children one by one after it has completed the parent."""
+    top = lite.queue.enqueue(Job("a", {}).with_spawn_handler("b").with_callbacks(on_complete=Job("c")))
+    [child] = lite.enqueue(Job("a").depends_on(top))
+
+    def looked(top_ended: float, child_ended: float) -> str:
+        for job, seconds in ((top, top_ended), (child, child_ended)):
+            at = (now() - timedelta(seconds=seconds)).isoformat()
+            lite.execute(
+                f"UPDATE hammerwork_jobs SET status = 'Completed', dependency_status = 'satisfied',"
+                f" completed_at = '{at}' WHERE id = '{job.id}'"
+            )
+        list(watches.look(lite.database, list(told(lite, "tree", top.id).values()), now))
+        return told(lite, "tree", top.id)["complete"].state
+
+    assert looked(60, 1) == "open"
+    assert looked(60, 30) == "fired"
+
+
+def test_callbacks_are_jobs_like_others_and_serve_many(lite: Stage) -> None:
+    last = Job("b", {"at": datetime(2026, 1, 1, tzinfo=UTC)}, priority="background", delay=timedelta(0))
+    first = Job("a").with_callbacks(on_complete=last)
+    jobs = lite.enqueue(first, first, replace(first, id=""))
+    made = [watch for job in jobs[1:] for watch in told(lite, "tree", job.id).values()]
+    assert len({watch.id for watch in made}) == 2
+    assert '"2026-01-01T00:00:00+00:00"' in made[0].stored_job
+    assert '"background"' in made[0].stored_job
+    for given in ({"timezone": "UTC"}, {"span_context": "x"}, {"workflow_name": "x"}, {"result_max_size": 0}):
+        with pytest.raises(UsageError, match=f"cannot have {next(iter(given))}"):
+            first.with_callbacks(on_complete=Job("b", **given))
+    with pytest.raises(UsageError, match="never ends"):
+        lite.queue.enqueue_batch("x", [Job("a"), Job("a").with_cron("0 0 * * * *")], on_complete=Job("b"))
+
+
+def test_jobs_of_a_batch_that_exists_get_no_others(lite: Stage) -> None:
+    batch = NewBatch.of("x", None)
+    ours, others = [Job("a").new_job(now()) for _ in range(2)], [Job("a").new_job(now())]
+    batches.enqueue(lite.database, batch, ours, now())
+    assert batches.written(lite.database, batch, [ours[0], *others]) == {}
+    assert len(lite.rows()) == 2
+    assert batches.written(lite.database, batch, ours).keys() == {job.id for job in ours}
 
 
 def test_a_database_without_migration_025_takes_no_callback(new_database: Callable[..., str]) -> None:
