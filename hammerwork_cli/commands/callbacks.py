@@ -43,7 +43,7 @@ class Callbacks:
 
 
 def _options(text: str) -> dict[str, object]:
-    if not text.lstrip().startswith("{"):
+    if not text.lstrip().startswith(("{", "[", '"')):
         return {"queue": text}
     value = json_value(text, "The callback")
     if not isinstance(value, dict):

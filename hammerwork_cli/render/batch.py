@@ -104,10 +104,10 @@ def details_record(details: BatchDetails) -> Record:
 
 
 def left_out_text(problems: Sequence[Problem]) -> str:
-    """The lines of a file that are not in the batch."""
-    named = ", ".join(str(problem.line) for problem in problems[:SHOWN_LINES])
-    more = f" and {count(len(problems) - SHOWN_LINES)} more" if len(problems) > SHOWN_LINES else ""
-    return f"{plural(len(problems), 'line')} left out: {named}{more}. {visible(problems[0].error)}"
+    """The lines of a file that are not in the batch, the first ones with their errors."""
+    named = " ".join(f"Line {problem.line}: {visible(problem.error)}" for problem in problems[:SHOWN_LINES])
+    more = f" And {count(len(problems) - SHOWN_LINES)} more." if len(problems) > SHOWN_LINES else ""
+    return f"{plural(len(problems), 'line')} left out. {named}{more}"
 
 
 def error_record(group: ErrorGroup) -> Record:

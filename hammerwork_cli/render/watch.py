@@ -13,7 +13,7 @@ COLUMNS: Sequence[Column[Watch]] = (
     Column("event", lambda row: row.event),
     Column("queue", lambda row: row.queue, cuts=True),
     Column("state", lambda row: row.state),
-    Column("job", lambda row: short_id(row.id)),
+    Column("job", lambda row: short_id(row.id) if row.state == WatchState.FIRED else None),
     Column("fired at (UTC)", lambda row: instant(row.fired_at)),
 )
 

@@ -65,6 +65,52 @@ def test_what_is_declared_otherwise_changes_and_what_somebody_changed_by_hand_st
     assert timestamp(enabled.next_run_at) == START + MINUTE
 
 
+def test_a_damaged_declaration_stops_nothing(database: Database) -> None:
+    apply(database, "file:a", {"one": {"every": "1m"}})
+    for number, text in enumerate(("{", "[1]", "7"), 2):
+        database.script(f"UPDATE hammerwork_schedules SET declared = '{text}'")
+        assert actions(apply(database, "file:a", {"one": {"every": f"{number}m"}})) == {"one": "change"}
+    assert schedules.find(database, "one").text == "@every 240s"
+
+
+def test_a_plan_refuses_what_carrying_it_out_would_refuse(database: Database) -> None:
+    for source in ("file:a", "file:b"):
+        with pytest.raises(UsageError, match=r"'one': .*never due"):
+            declaring.plan(database, Declared(source, read_schedules({"one": {"schedule": "0 0 30 2 *"}})), START)
+        apply(database, "file:a", {"one": {"every": "1m"}})
+
+
+def test_a_schedule_that_is_over_holds_up_no_other_of_its_application(database: Database) -> None:
+    over = {"every": "1m", "ends": "2020-01-01T00:00:00Z"}
+    assert actions(apply(database, "code:app", {"old": over, "new": {"every": "1m"}})) == {"new": "create"}
+    ends = {"every": "1m", "ends": (START + MINUTE).isoformat()}
+    assert actions(apply(database, "code:app", {"old": ends})) == {"old": "create"}
+    found = schedules.find(database, "old")
+    later = START + 2 * MINUTE
+    changed = changes.change(
+        database, found, lambda known: read_schedule({"description": "It is over."}, known), ME, later
+    )
+    assert changed.description == "It is over."
+
+
+def test_who_disabled_a_schedule_and_why_stays_with_it(database: Database) -> None:
+    apply(database, "file:a", {"one": {"every": "1m"}})
+    who = Author("ada", "The warehouse is down.")
+    manual.switch(database, schedules.find(database, "one"), who, START, enabled=False)
+    apply(database, "file:a", {"one": {"every": "1m", "description": "new"}})
+    found = schedules.find(database, "one")
+    assert (found.enabled, found.description, found.changed_by, found.reason) == (False, "new", who.by, who.reason)
+
+
+def test_what_changed_after_the_plan_is_not_pruned(database: Database) -> None:
+    apply(database, "file:a", {"one": {"every": "1m"}})
+    steps = declaring.plan(database, Declared("file:a", ()), START, prune=True)
+    update(database, "one", every="2m")
+    with pytest.raises(ConflictError):
+        declaring.carry_out(database, steps, ME, START)
+    assert schedules.find(database, "one").text == "@every 120s"
+
+
 def test_another_source_takes_schedules_over_and_only_those_of_a_source_are_pruned(database: Database) -> None:
     apply(database, "file:a", {"one": {"every": "1m"}, "two": {"every": "1m"}})
     manual.switch(database, schedules.find(database, "one"), ME, START, enabled=False)
@@ -116,6 +162,8 @@ def test_a_database_before_migration_024_is_told(new_database: Any) -> None:
         ({"a": {}}, "No cron expression or interval was given"),
         ({"a": {"every": "1m", "payload": {"at": START}}}, "JSON has no such payload"),
         ({"a": {"every": "1m", "enabled": "yes"}}, "true or false"),
+        ({"a": {"every": "1m", "name": "b"}}, "leave out name"),
+        ({"a": {"every": "1m", "payload": float("nan")}}, "JSON has no such payload"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(tables: Any, says: str) -> None:

@@ -59,7 +59,7 @@ def apply(
     """
     context: Context = ctx.obj
     if (file is None) == (handlers is None):
-        raise UsageError("Give a file of schedules, or --handlers MODULE:ATTRIBUTE.")
+        raise UsageError("Give a file of schedules, or --handlers MODULE:ATTRIBUTE, not both.")
     if source is not None and file is None:
         raise UsageError("--source needs a file: an application is a source by its own name.")
     if file is not None:
@@ -99,7 +99,8 @@ def _of_file(file: Path, source: str | None) -> Declared:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"{str(file)!r} cannot be read: {error}.") from error
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{str(file)!r} cannot be read: {why}.") from error
     return Declared(f"file:{source or file.name}"[:255], read_schedules(_parsed(text, file)))
 
 

@@ -13,6 +13,7 @@ from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.models.input.problems import Problems
 from hammerwork_cli.models.new_job import NewWatch
 from hammerwork_cli.models.options.lines import numbered, wanted_in
+from hammerwork_cli.queries.batch.listing import watches_of
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import limits, notifications
 from hammerwork_cli.queries.job.stored import stored
@@ -55,7 +56,7 @@ def enqueue(
     def work() -> dict[str, EnqueuedJob]:
         row = {"id": batch.id, "name": batch.name, "total": len(ours), "now": now}
         if not database.run("batch.enqueue.insert", **row):
-            _compare(database, batch, len(ours))
+            _compare(database, batch, len(ours), watches)
             return {}
         placed = enqueueing.many(database, ours)
         for job in placed.values():
@@ -105,12 +106,19 @@ def jobs_of(
     return jobs
 
 
-def _compare(database: Database, batch: NewBatch, jobs: int) -> None:
+def _compare(database: Database, batch: NewBatch, jobs: int, watches: Sequence[NewWatch]) -> None:
     name, total = database.rows("batch.enqueue.stored", id=batch.id)[0]
     if (name, total) != (batch.name, jobs):
         raise LastingConflictError(
             f"There is another batch {batch.id}, of {total:,} jobs.", hint=f"See: hammerwork batch show {batch.id}"
         )
+    has = {(one.event, one.stored_job) for one in watches_of(database, Subject.BATCH, batch.id)}
+    for watch in watches:
+        if (watch.event, watch.job) not in has:
+            raise LastingConflictError(
+                f"The batch {batch.id} exists already, without this callback on {watch.event}.",
+                hint=f"See: hammerwork batch show {batch.id}",
+            )
 
 
 def delete_empty(database: Database, batch: str) -> bool:

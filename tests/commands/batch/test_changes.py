@@ -43,6 +43,17 @@ def test_a_file_becomes_one_batch_once(batch: Any, migrated_url: str, tmp_path: 
     assert len(rows(migrated_url)) == 2
 
 
+def test_a_batch_that_exists_is_not_said_to_have_a_callback_that_it_lacks(batch: Any, tmp_path: Path) -> None:
+    words = ("enqueue", "-f", file(tmp_path, {"payload": 1}), "-q", "mail", "--id", BATCH)
+    for _ in range(2):
+        assert batch(*words, "--on-complete", "report").exit_code == 0
+    refused = batch(*words, "--on-success", "report")
+    assert (refused.exit_code, refused.stdout) == (6, "")
+    assert "exists already, without this callback on success" in refused.stderr
+    for text in ("[1]", '"report"', "{"):
+        assert batch(*words, "--on-complete", text).exit_code == 2
+
+
 def test_a_bad_line_leaves_nothing_or_is_left_out(batch: Any, migrated_url: str, tmp_path: Path) -> None:
     bad = [{"payload": 1, "priority": "odd"}] * 25
     letters = file(tmp_path, {"payload": 1}, *bad, "{", {"payload": 2})
@@ -52,7 +63,9 @@ def test_a_bad_line_leaves_nothing_or_is_left_out(batch: Any, migrated_url: str,
     assert rows(migrated_url) == []
     done = batch("enqueue", "-f", letters, "-q", "mail", "--continue-on-error", "--format", "json")
     assert (done.exit_code, done.json["jobs"]) == (1, 2)
-    assert "26 lines left out: 2, 3, " in done.stderr
+    assert "26 lines left out. Line 2: 'odd' is not a priority." in done.stderr
+    assert "Line 21: 'odd' is not a priority." in done.stderr
+    assert "And 6 more." in done.stderr
     nothing = batch("enqueue", "-f", file(tmp_path, "{"), "-q", "mail", "--continue-on-error")
     assert (nothing.exit_code, nothing.stdout, len(rows(migrated_url))) == (2, "", 2)
 

@@ -263,7 +263,7 @@ def test_the_command_line_says_what_is_enqueued_at_an_end_and_a_worker_does_it(
     for bad, code in (
         (("--on-complete", "{"), 2),
         (("--on-complete", '{"queue": "a", "id": "x"}'), 2),
-        (("--on-complete", "[1]{"), 0),
+        (("--on-complete", "[1]{"), 2),
         (("--on-success", '{"payload": 1}'), 2),
     ):
         assert run(*words, *bad, url=lite.url).exit_code == code, bad
