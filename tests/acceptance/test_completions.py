@@ -24,6 +24,7 @@ from hammerwork_cli.queries.job import enqueue
 from tests.conftest import ROOT, Outcome, unavailable
 from tests.rows import START, Rows
 from tests.shells import SHELLS, Shell, missing
+from tests.surroundings import uncovered
 
 PROGRAM = f"env PYTHONPATH='{ROOT}' '{sys.executable}' -P -m hammerwork_cli"
 
@@ -429,7 +430,7 @@ def test_a_database_that_does_not_answer_costs_less_than_a_blink(
 
 def test_values_from_sqlite_load_next_to_nothing(filled: Callable[..., str], clean_environment: dict[str, str]) -> None:
     url = filled([job(f"queue-{number % 20}", number) for number in range(20_000)])
-    env = {**clean_environment, "HAMMERWORK_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    env = {**uncovered(clean_environment), "HAMMERWORK_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
     imported = subprocess.run(
         [sys.executable, "-X", "importtime", "-P", "-m", "hammerwork_cli", "--complete-values", "queues"],
         env=env,
