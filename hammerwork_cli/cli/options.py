@@ -46,6 +46,12 @@ def configured_limit(ctx: typer.Context, param: typer.CallbackParam, limit: int)
 FormatOption = Annotated[
     Format, typer.Option("--format", help="Output format: table for people, the others for programs.")
 ]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
+FullOption = Annotated[bool, typer.Option("--full", help="Show the whole payload, result and error on a terminal too.")]
+PayloadOption = Annotated[
+    str | None, typer.Option("-j", "--payload", metavar="JSON", help="Payload: JSON, @FILE, or - for stdin.")
+]
+ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason to show to others.")]
 DataFormatOption = Annotated[DataFormat, typer.Option("--format", help="Output format.")]
 FieldsOption = Annotated[
     str | None,

@@ -10,7 +10,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, note_lost_jobs, show_list
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption, YesOption
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, ReasonOption, YesOption
 from hammerwork_cli.cli.verb import group, verb_with
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.limits import LimitOptions
@@ -39,7 +39,6 @@ QueueArgument = Annotated[str | None, typer.Argument(metavar="QUEUE", help="The 
 QueuesArgument = Annotated[list[str] | None, typer.Argument(metavar="QUEUE...", help="Names of queues.")]
 NamedOption = Annotated[str | None, typer.Option("-q", "--queue", hidden=True)]
 AllOption = Annotated[bool, typer.Option("--all", help="All queues; asks for confirmation.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 
 QueueVerb = verb_with({"-d": "--database-url"})
 NamingVerb = verb_with({"-d": "--database-url", "-n": "--queue"})
@@ -170,7 +169,7 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
 def pause(
     ctx: typer.Context,
     names: QueuesArgument = None,
-    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason to show to others.")] = None,
+    reason: ReasonOption = None,
     every: AllOption = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +16,11 @@ from hammerwork_cli.queries.job.finished_trees import FinishedTrees
 from hammerwork_cli.queries.job.selections import BATCH, Chosen, Selection
 
 MOST_DAYS = 100_000
+
+
+def days_option(text: str) -> Any:
+    """An option of a number of days, with its help."""
+    return typer.Option(metavar="DAYS", min=0, max=MOST_DAYS, help=text)
 
 
 class By(StrEnum):

@@ -9,6 +9,7 @@ from hammerwork_cli.cli.options import (
     FieldsOption,
     Format,
     FormatOption,
+    FullOption,
     JobArgument,
     LimitOption,
     QueueOption,
@@ -69,9 +70,7 @@ def list_(
 def show(
     ctx: typer.Context,
     job: JobArgument,
-    full: Annotated[
-        bool, typer.Option("--full", help="Show the whole payload, result and error on a terminal too.")
-    ] = False,
+    full: FullOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show everything about an archived job. `job show` finds archived jobs too.

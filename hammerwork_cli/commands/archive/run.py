@@ -9,7 +9,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import QueueOption, StatusOption, age, statuses
-from hammerwork_cli.commands.archive.ages import MOST_DAYS, BatchOption, By, ByOption, days, selection
+from hammerwork_cli.commands.archive.ages import BatchOption, By, ByOption, days, days_option, selection
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.models.archive.rows import Archival, ArchivalReason
@@ -27,8 +27,7 @@ class Reason(StrEnum):
 
 
 def _days(status: str, default: int) -> Any:
-    text = f"{status} jobs that ended more than DAYS days ago. [default: {default}]"
-    return typer.Option(metavar="DAYS", min=0, max=MOST_DAYS, help=text)
+    return days_option(f"{status} jobs that ended more than DAYS days ago. [default: {default}]")
 
 
 @spread

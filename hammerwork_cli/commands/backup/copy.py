@@ -7,9 +7,8 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import naming_lines
-from hammerwork_cli.cli.options import Format, FormatOption, YesOption
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.commands.job.options import DryRunOption
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 from hammerwork_cli.models.backup.plan import Restored

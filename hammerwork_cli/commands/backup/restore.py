@@ -7,9 +7,8 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import naming_lines
-from hammerwork_cli.cli.options import Format, FormatOption, YesOption
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.commands.job.options import DryRunOption
 from hammerwork_cli.queries.backup import files
 from hammerwork_cli.queries.backup.restoring import Restore, RestoreOptions
 from hammerwork_cli.render.backup import backups as shown

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption, YesOption
+from hammerwork_cli.cli.options import AppDirOption, DryRunOption, Format, FormatOption, YesOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.cron.declared import Action, Declared
 from hammerwork_cli.models.options.jobs import json_value
@@ -36,7 +36,7 @@ def apply(
         bool, typer.Option("--prune", help="Delete schedules of the same source that it declares no longer.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Undo changes by hand, too.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    dry_run: DryRunOption = False,
     yes: YesOption = False,
     app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,

@@ -15,6 +15,7 @@ from hammerwork_cli.render.cron import schedules as views
 ScheduleArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="Its name, or at least the first 4 hex digits of its id.")
 ]
+ShowOnlyOption = Annotated[bool, typer.Option("--dry-run", help="Show the schedule and change nothing.")]
 SHOWN_DATES = 3
 KEEP = "No running worker enqueues the jobs of schedules. Start one with: hammerwork worker start --upkeep-only"
 

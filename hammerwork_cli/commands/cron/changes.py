@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, YesOption
-from hammerwork_cli.commands.cron.arguments import ScheduleArgument, note_meaning
+from hammerwork_cli.cli.options import Format, FormatOption, ReasonOption, YesOption
+from hammerwork_cli.commands.cron.arguments import ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 from hammerwork_cli.models.input.reading import instant_of
@@ -20,7 +20,6 @@ SchedulesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Names, or at least the first 4 hex digits of ids.")
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="All schedules; asks for confirmation.")]
-ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason to show to others.")]
 
 
 def enable(
@@ -159,7 +158,7 @@ def convert(
 def delete(
     ctx: typer.Context,
     name: ScheduleArgument,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the schedule and change nothing.")] = False,
+    dry_run: ShowOnlyOption = False,
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:

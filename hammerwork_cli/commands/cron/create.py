@@ -7,8 +7,8 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption
-from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, note_meaning
+from hammerwork_cli.cli.options import Format, FormatOption, PayloadOption
+from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
@@ -25,9 +25,7 @@ class ScheduleOptions:
     """The options of a schedule."""
 
     queue: Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Queue of its jobs.")] = None
-    payload: Annotated[
-        str | None, typer.Option("-j", "--payload", metavar="JSON", help="Payload: JSON, @FILE, or - for stdin.")
-    ] = None
+    payload: PayloadOption = None
     schedule: Annotated[
         str | None,
         typer.Option("-s", "--schedule", metavar="CRON", help='Due times: "30 2 * * Mon-Fri", @daily; see above.'),
@@ -96,9 +94,6 @@ class ScheduleOptions:
         return options, text
 
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the schedule and change nothing.")]
-
-
 @spread
 def create(
     ctx: typer.Context,
@@ -110,7 +105,7 @@ def create(
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Enqueue a recurring job, as hammerwork (Rust) does.")
     ] = False,
-    dry_run: DryRunOption = False,
+    dry_run: ShowOnlyOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Create a schedule and print its name. Each run is its own job, with its own tree.
@@ -169,7 +164,7 @@ def update(
     ctx: typer.Context,
     name: ScheduleArgument,
     options: ScheduleOptions,
-    dry_run: DryRunOption = False,
+    dry_run: ShowOnlyOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Change a schedule. A change never starts a run at once: the next run is at the next due time.

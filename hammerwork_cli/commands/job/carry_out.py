@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, YesOption
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.commands.job.options import DryRunOption
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError
 from hammerwork_cli.models import ChangePlan, Outcome, Refusal

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.cli.options import Format, FormatOption, PayloadOption
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobPriority
@@ -18,9 +18,7 @@ from hammerwork_cli.render.job.enqueue import enqueued_record
 
 def enqueue(
     ctx: typer.Context,
-    payload: Annotated[
-        str | None, typer.Option("-j", "--payload", metavar="JSON", help="Payload: JSON, @FILE, or - for stdin.")
-    ] = None,
+    payload: PayloadOption = None,
     queue: Annotated[
         str | None,
         typer.Option("-q", "--queue", metavar="QUEUE", help="Its queue. [default: setting default_queue]"),

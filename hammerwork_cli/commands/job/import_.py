@@ -7,8 +7,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import naming_lines
-from hammerwork_cli.cli.options import Format, FormatOption
-from hammerwork_cli.commands.job.options import DryRunOption
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.backup import files

@@ -53,7 +53,6 @@ CancelledOption = Annotated[
     bool, typer.Option("--cancelled", help="Also Cancelled jobs; only these if no other status is given.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Include jobs that are refused otherwise; see above.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 TreeOption = Annotated[bool, typer.Option("--tree", help="Each JOB and everything below it.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All jobs whose status allows the change.")]
 JobIdOption = Annotated[list[str] | None, typer.Option("--job-id", hidden=True)]

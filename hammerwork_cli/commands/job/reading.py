@@ -12,6 +12,7 @@ from hammerwork_cli.cli.options import (
     CursorOption,
     Format,
     FormatOption,
+    FullOption,
     LimitOption,
 )
 from hammerwork_cli.commands.job.filters import Filters
@@ -86,9 +87,7 @@ def list_(
 def show(
     ctx: typer.Context,
     jobs: JobsArgument,
-    full: Annotated[
-        bool, typer.Option("--full", help="Show the whole payload, result and error on a terminal too.")
-    ] = False,
+    full: FullOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show everything about a job: payload, result, dependencies and dependents.

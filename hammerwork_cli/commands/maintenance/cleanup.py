@@ -7,7 +7,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import QueueOption
-from hammerwork_cli.commands.archive.ages import MOST_DAYS, BatchOption, By, ByOption, days, selection
+from hammerwork_cli.commands.archive.ages import BatchOption, By, ByOption, days, days_option, selection
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.queries.job.finished_trees import Purge
@@ -15,8 +15,7 @@ from hammerwork_cli.queries.job.selections import BATCH
 
 
 def _days(status: str, default: str) -> Any:
-    text = f"Keep {status} jobs for DAYS days. [default: {default}]"
-    return typer.Option(metavar="DAYS", min=0, max=MOST_DAYS, help=text)
+    return days_option(f"Keep {status} jobs for DAYS days. [default: {default}]")
 
 
 @spread

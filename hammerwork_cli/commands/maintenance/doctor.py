@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, YesOption
-from hammerwork_cli.commands.job.options import DryRunOption
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, QueueOption, YesOption
 from hammerwork_cli.commands.spawn.doctor import doctor
 
 

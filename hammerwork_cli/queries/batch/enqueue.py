@@ -6,16 +6,15 @@ from datetime import datetime
 from typing import IO, Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import HammerworkError, LastingConflictError, UsageError
+from hammerwork_cli.errors import LastingConflictError, UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob
 from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.models.input.problems import Problems
 from hammerwork_cli.models.new_job import NewWatch
-from hammerwork_cli.models.options.lines import numbered, wanted_in
 from hammerwork_cli.queries.batch.listing import watches_of
 from hammerwork_cli.queries.job import enqueue as enqueueing
-from hammerwork_cli.queries.job import limits, notifications
+from hammerwork_cli.queries.job import enqueue_lines, notifications
 from hammerwork_cli.queries.job.stored import stored
 
 MOST_JOBS = 100_000
@@ -80,26 +79,13 @@ def written(database: Database, batch: NewBatch, jobs: Sequence[NewJob]) -> dict
 def jobs_of(
     database: Database, file: IO[bytes], defaults: Mapping[str, Any], now: datetime, problems: Problems
 ) -> list[NewJob]:
-    """Reads the jobs of a file of JSON lines.
-
-    Args:
-        database: whose limits the jobs keep.
-        file: a binary file.
-        defaults: options of jobs whose lines do not have them.
-        problems: gets the lines that are not valid.
+    """Reads the jobs of a file of JSON lines; :func:`enqueue_lines.valid` has the arguments and further errors.
 
     Raises:
-        LineError: see :class:`Problems`; or a line is too long.
         UsageError: there are more than :data:`MOST_JOBS`.
     """
     jobs: list[NewJob] = []
-    for number, line in numbered(file):
-        try:
-            job = wanted_in(line, defaults).made(now)
-            limits.check(database, job)
-        except HammerworkError as error:
-            problems.add(number, error)
-            continue
+    for _, job in enqueue_lines.valid(database, file, defaults, now, problems):
         if len(jobs) == MOST_JOBS:
             raise UsageError(f"The file has more than {MOST_JOBS:,} jobs.", hint="Make several batches of it.")
         jobs.append(job)

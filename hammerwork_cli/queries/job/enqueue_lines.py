@@ -59,6 +59,37 @@ def run(
         yield part
 
 
+def valid(
+    database: Database,
+    file: IO[bytes],
+    defaults: Mapping[str, Any],
+    now: datetime,
+    problems: Problems,
+    *,
+    after: int = 0,
+) -> Iterator[tuple[int, NewJob]]:
+    """Yields the jobs of a file of JSON lines, each with the number of its line.
+
+    Args:
+        database: whose limits the jobs keep.
+        file: a binary file.
+        defaults: options of jobs whose lines do not have them.
+        problems: gets the lines that are not valid.
+        after: number of lines to skip.
+
+    Raises:
+        LineError: see :class:`Problems`; or a line is too long.
+    """
+    for number, line in numbered(file, after):
+        try:
+            job = wanted_in(line, defaults).made(now)
+            limits.check(database, job)
+        except HammerworkError as error:
+            problems.add(number, error)
+        else:
+            yield number, job
+
+
 def _checked(
     database: Database, file: IO[bytes], defaults: Mapping[str, Any], now: datetime, after: int
 ) -> list[tuple[int, NewJob]] | None:
@@ -66,13 +97,7 @@ def _checked(
     problems = Problems(LineError)
     first: list[tuple[int, NewJob]] = []
     jobs = 0
-    for number, line in numbered(file, after):
-        try:
-            job = wanted_in(line, defaults).made(now)
-            limits.check(database, job)
-        except HammerworkError as error:
-            problems.add(number, error)
-            continue
+    for number, job in valid(database, file, defaults, now, problems, after=after):
         jobs += 1
         if jobs <= PART:
             first.append((number, job))

@@ -62,7 +62,7 @@ class Upkeep(TurnThread):
         self._tries = 0  # to write them
         self._refused: dict[str, float] = {}  # schedule or watch -> when to try it again, by the monotonic clock
         self._failures: dict[str, int] = {}  # schedule -> ticks in a row that failed
-        self._next_tidy = self._next_declaring = self._next_tables = self._next_schema = 0.0
+        self._next_tidy = self._next_declaring = self._next_schema = 0.0
         self._check_in = self._watch_in = 0.0
 
     def duties(self) -> Mapping[str, Duty]:
@@ -88,8 +88,10 @@ class Upkeep(TurnThread):
     def _check(self, database: Database) -> float:
         """Enqueues due jobs, and returns the seconds until the next check."""
         if not {"upkeep", "schedules"} <= database.tags:
-            self._wait_for_tables(database)
-            return LONGEST_PAUSE
+            if self._declared is not None and not self._next_schema:
+                source = self._declared.source
+                log.warning("The schedules of %s wait for migration 022: hammerwork migration run", source)
+            return self._wait_for_tables(database)
         if self._declared is not None and time.monotonic() >= self._next_declaring:
             self._declare(database, self._declared)
         now = self.clock.now()
@@ -105,13 +107,12 @@ class Upkeep(TurnThread):
             self._tick(database, schedule)
         return 0 if wanted else LONGEST_PAUSE
 
-    def _wait_for_tables(self, database: Database) -> None:
-        if time.monotonic() < self._next_tables:
-            return
-        if self._declared is not None and not self._next_tables:
-            log.warning("The schedules of %s wait for migration 022: hammerwork migration run", self._declared.source)
-        self._next_tables = time.monotonic() + MIGRATION_PAUSE
-        database.forget_schema()  # somebody may migrate while the worker runs
+    def _wait_for_tables(self, database: Database) -> float:
+        """Lets the schema be read again once in a while; returns the seconds until the next check."""
+        if time.monotonic() >= self._next_schema:
+            self._next_schema = time.monotonic() + MIGRATION_PAUSE
+            database.forget_schema()  # somebody may migrate while the worker runs
+        return LONGEST_PAUSE
 
     def _declare(self, database: Database, declared: Declared) -> None:
         """Writes the schedules of the application, all or none, and leaves alone those of others."""
@@ -147,10 +148,7 @@ class Upkeep(TurnThread):
     def _watch(self, database: Database) -> float:
         """Looks at the watches of one batch or tree, and returns the seconds until the next one is due."""
         if "watches" not in database.tags:
-            if time.monotonic() >= self._next_schema:
-                self._next_schema = time.monotonic() + MIGRATION_PAUSE
-                database.forget_schema()  # somebody may migrate while the worker runs
-            return LONGEST_PAUSE
+            return self._wait_for_tables(database)
         self._refused = {one: at for one, at in self._refused.items() if at > time.monotonic()}
         until = self.clock.now() + timedelta(seconds=LONGEST_PAUSE)
         found = watches.upcoming(database, until, MOST_WATCHES + len(self._refused))
