@@ -227,7 +227,7 @@ def _after(
 ) -> Schedule:
     """Completes a change in its transaction, which has locked the row."""
     if not done:
-        raise ConflictError(f"The cron expression {before.name!r:.80} was changed meanwhile.", hint="Try again.")
+        raise changed_meanwhile(before)
     found = _passed(before, now) if missed and before.enabled else []
     if found:
         known = database.rows("cron.schedules.known_runs", id=before.id, first=found[0], last=found[-1])
@@ -238,6 +238,11 @@ def _after(
             database.insert("cron.schedules.add_runs", rows)
     changed.revision = before.revision + 1
     return changed
+
+
+def changed_meanwhile(schedule: Schedule) -> ConflictError:
+    """The error for a schedule that somebody else has changed since it was read."""
+    return ConflictError(f"The schedule {schedule.name!r:.80} was changed meanwhile.", hint="Try again.")
 
 
 def _passed(schedule: Schedule, now: datetime) -> list[datetime]:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import ConflictError, HammerworkError, MissingTablesError
+from hammerwork_cli.errors import HammerworkError, MissingTablesError
 from hammerwork_cli.models import Timestamp, timestamp
 from hammerwork_cli.models.cron.declared import OPTIONS, Action, Declared, Difference, Step, options_of
 from hammerwork_cli.models.cron.schedule import NewSchedule, Schedule
@@ -130,7 +130,7 @@ def _carry_out(database: Database, step: Step, author: Author, now: datetime) ->
     if after is None:
         assert schedule is not None  # what is to be removed is there
         if not changes.delete(database, schedule, revision=schedule.revision):
-            raise ConflictError(f"The schedule {step.name!r:.80} was changed meanwhile.", hint="Try again.")
+            raise changes.changed_meanwhile(schedule)
         return
     if schedule is None:
         schedule = changes.add(database, after, author, now)
