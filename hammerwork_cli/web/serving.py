@@ -117,8 +117,9 @@ def _report_logs(report: Callable[[str], None]) -> None:
             error = record.exc_info[1] if record.exc_info else None
             if isinstance(error, OSError):
                 report(f"Error: {record.getMessage().splitlines()[0]}: {error.strerror}")
-            # An answer that was cancelled for lack of room, or because the server stops, is not an error.
-            elif not isinstance(error, asyncio.CancelledError):
+            # An answer that was cancelled for lack of room, or because the server stops, is not an error. Nor is it
+            # that asyncio, a second after it could open no file, finds the socket closed because the server stops.
+            elif not isinstance(error, asyncio.CancelledError) and "._start_serving(" not in record.getMessage():
                 report(self.format(record))
 
     for name in ("uvicorn.error", "asyncio"):

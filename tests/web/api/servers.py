@@ -158,5 +158,5 @@ def serving(
             if process.poll() is None:
                 server.end()
             reader.join()
-        assert "bug" not in server.complaints
-        assert "Traceback" not in server.complaints
+        assert "bug" not in server.complaints, server.complaints
+        assert "Traceback" not in server.complaints, server.complaints

@@ -229,6 +229,28 @@ def test_when_no_file_can_be_opened_the_server_waits_and_says_so_once(
     serve: Callable[..., Server], empty_url: str
 ) -> None:
     server = serve(empty_url)
+    with no_file_to_open(server):
+        time.sleep(2.5)  # it tries again each second
+    assert_healthy(server)
+    assert server.end(signal.SIGTERM) == 0
+    assert server.complaints.count("out of system resource") == 1
+
+
+def test_a_server_that_stops_while_no_file_can_be_opened_prints_no_traceback(empty_url: str, tmp_path: Path) -> None:
+    token = "a-token-of-more-than-sixteen"
+    with serving(empty_url, token=token, home=tmp_path) as server, closing(open_connection(server)) as slow:
+        headers = f"Host: {server.authority}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json"
+        slow.sendall(f"POST /api/jobs HTTP/1.1\r\n{headers}\r\nContent-Length: 9\r\n\r\n{{".encode())
+        with no_file_to_open(server):
+            server.process.terminate()
+            time.sleep(2.5)  # it waits for the request, and asyncio tries each second to accept connections again
+            assert server.process.poll() is None
+        assert server.process.wait(20) == 0
+
+
+@contextlib.contextmanager
+def no_file_to_open(server: Server) -> Iterator[None]:
+    """Meanwhile the server can open no file, and has said so."""
     assert server.json("/health") == {"status": "ok"}
     held = len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
     before = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
@@ -239,8 +261,6 @@ def test_when_no_file_can_be_opened_the_server_waits_and_says_so_once(
         while "out of system resource" not in server.complaints:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        time.sleep(2.5)  # it tries again each second
-        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
-        assert_healthy(server)
-    assert server.end(signal.SIGTERM) == 0
-    assert server.complaints.count("out of system resource") == 1
+        yield
+        if server.process.poll() is None:
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
