@@ -152,7 +152,7 @@ def test_every_run_is_later_than_the_one_before_in_every_zone():
     ],
 )
 def test_a_wrong_field_is_named(schedule, field):
-    with pytest.raises(UsageError, match=f" is not a {field}") as caught:
+    with pytest.raises(UsageError, match=f" is not a valid {field}") as caught:
         parse(schedule)
     assert caught.value.hint
 

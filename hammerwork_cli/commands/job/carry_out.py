@@ -7,7 +7,7 @@ from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOp
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError
-from hammerwork_cli.models import ChangePlan, Outcome, Refusal
+from hammerwork_cli.models import ChangePlan, Outcome
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Change
@@ -51,7 +51,7 @@ def carry_out(
     if options.dry_run:
         _show_plan(context, plan, options)
         return
-    _check(changes.refused(database, change, plan))
+    shown.raise_refusal(changes.refused(database, change, plan))
     if plan.job is None or always_ask:
         _ask(context, plan, options)
     elif plan.touches_running:
@@ -59,7 +59,7 @@ def carry_out(
     if plan.changed:
         context.confirm_profile()
     outcome = _run(context, database, selection, change, plan)
-    _check(changes.refused(database, change, outcome))
+    shown.raise_refusal(changes.refused(database, change, outcome))
     context.answer(
         shown.outcome_record(outcome, plan if outcome.job is None else None),
         options.form,
@@ -81,11 +81,6 @@ def _note_workers(context: Context, database: Database, plan: ChangePlan, select
     named = selection.jobs if isinstance(selection, Below) else selection.named
     if len(named) == 1:
         context.note(f"To watch: hammerwork spawn tree {short_id(named[0])} --watch")
-
-
-def _check(refusal: Refusal | None) -> None:
-    if refusal is not None:
-        raise shown.refusal_error(refusal)
 
 
 def _show_plan(context: Context, plan: ChangePlan, options: Confirmation) -> None:

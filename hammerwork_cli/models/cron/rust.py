@@ -129,7 +129,7 @@ def _values(text: str, field: _Field, schedule: str) -> tuple[int, ...]:
         values = _part(found, field) if found else None
         if not values:
             raise UsageError(
-                f"In the cron expression {schedule!r:.120}, {part!r:.60} is not a {field.name}.",
+                f"In the cron expression {schedule!r:.120}, {part!r:.60} is not a valid {field.name}.",
                 hint=f"Give a number from {field.low} to {field.high}, *, 5-10, 5-10/2, or several with commas.",
             )
         allowed.update(values)

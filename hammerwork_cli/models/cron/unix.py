@@ -105,7 +105,7 @@ def _values(text: str, field: _Field, schedule: str) -> set[int]:
         values = _part(found, field) if found else None
         if not values:
             raise UsageError(
-                f"In the cron expression {schedule!r:.120}, {part!r:.60} is not a {field.name}.",
+                f"In the cron expression {schedule!r:.120}, {part!r:.60} is not a valid {field.name}.",
                 hint=_hint(part, field),
             )
         allowed.update(values)

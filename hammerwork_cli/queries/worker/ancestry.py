@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.models import Ancestry, SpawnConfig, TreeNode, id_list, timestamp
 from hammerwork_cli.queries.graph.relatives import Relatives
@@ -125,7 +125,9 @@ def counted_of(spawner: Spawner) -> dict[str, object]:
     }
 
 
-def count(database: Database, spawner: Spawner, children: int, *, late: int, counted: Row | None = None) -> None:
+def count(
+    database: Database, spawner: Spawner, children: int, *, late: int, counted: Sequence[Any] | None = None
+) -> None:
     """Counts the children that this transaction has written, and checks the limits.
 
     Call it last in the transaction: all spawns of a limited tree wait for the one row that counts its descendants.

@@ -5,7 +5,7 @@ that has lost its claim thus changes nothing. The token stays on the row after t
 to its commit can run the change again and recognize its own work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -37,6 +37,7 @@ class Claimed(NamedTuple):
         retry_strategy: JSON text, or nothing.
         claim_losses: number of workers that were lost while they had the job.
         ancestry: JSON text of models.Ancestry, if a worker spawned the job.
+        has_spawned: this occurrence of the job has spawned: it had completed, and then an operator retried it.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Claimed(NamedTuple):
     claim_losses: int | None
     ancestry: str | None
     claim: Claim
+    has_spawned: bool = False
 
     @property
     def status(self) -> str:
@@ -95,6 +97,7 @@ def claim(
     limit: int,
     slots: int,
     priority: int | None = None,
+    spawning: bool = True,
 ) -> list[Claimed]:
     """Claims due jobs of a queue, the most urgent first; none of a paused queue.
 
@@ -108,6 +111,7 @@ def claim(
         limit: most jobs.
         slots: attempts that can start at once.
         priority: only jobs of this priority.
+        spawning: whether the worker has handlers that spawn; without them it does not look whether a job has spawned.
     """
 
     def work() -> list[Claimed]:
@@ -122,9 +126,13 @@ def claim(
         if not chosen:
             return []
         token = Claim(new_id(), worker, now)
+        spawned: set[tuple[str, str]] = set()
         for part in chunks([row[0] for row in chosen], database.key_chunk):
-            database.run("worker.claim.claim", ids=database.ids(part), token=token.token, worker=worker, now=now)
-        return [_claimed(row, token) for row in chosen]
+            ids = database.ids(part)
+            database.run("worker.claim.claim", ids=ids, token=token.token, worker=worker, now=now)
+            if spawning:
+                spawned.update((str(row[0]), row[1]) for row in database.rows("worker.claim.have_spawned", ids=ids))
+        return [_claimed(row, token, spawned) for row in chosen]
 
     return database.transaction(work)
 
@@ -151,10 +159,11 @@ def _choose(rows: list[tuple[Any, ...]], slots: int) -> list[tuple[Any, ...]]:
     return last + rest if len(last) < slots or not last else last
 
 
-def _claimed(row: tuple[Any, ...], token: Claim) -> Claimed:
+def _claimed(row: tuple[Any, ...], token: Claim, spawned: Set[tuple[str, str]]) -> Claimed:
     values = list(row)
     values[_ATTEMPTS] += 1
-    return Claimed._make((*values, token))
+    job = Claimed._make((*values, token))
+    return job._replace(has_spawned=True) if spawned and (job.id, job.occurrence) in spawned else job
 
 
 def drained(database: Database, queues: Sequence[str], soon: datetime) -> bool:

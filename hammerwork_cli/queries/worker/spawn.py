@@ -48,9 +48,10 @@ class LostClaimError(ConflictError):
     code = "claim_lost"
 
 
-def spawned_before(database: Database, job: Claimed) -> bool:
-    """Whether this occurrence of a job has spawned: it had completed, and then an operator retried it."""
-    return database.row("worker.spawn.spawned_before", id=job.id, occurrence=job.occurrence) is not None
+class SpawnedBeforeError(ConflictError):
+    """This run of the job has spawned already."""
+
+    code = "spawned_before"
 
 
 def complete(
@@ -78,6 +79,7 @@ def complete(
         ConflictError: the id of a child belongs to another job.
         LimitError: there are too many children, or descendants of the root.
         RefusedValueError: the database refuses a child or the result.
+        SpawnedBeforeError: a spawn request has spawned for this run of the job since the worker claimed it.
     """
 
     def work() -> FinishReport:
@@ -126,10 +128,13 @@ def write_children(
         for job in batch:
             if job.dependency_status != "waiting":
                 report.released[job.queue] = report.released.get(job.queue, 0) + 1
-    finish.update_dependents(database, [operation.spawner.job.id], [], now, report)
-    counted = _record(database, operation, now)
+    spawner = operation.spawner
+    finish.update_dependents(database, [spawner.job.id], [], now, report)
+    earlier, *counted = _record(database, operation, now)
     if operation.children:
-        ancestry.count(database, operation.spawner, operation.children, late=operation.children, counted=counted)
+        if earlier and spawner.request is None:
+            raise SpawnedBeforeError(f"Job {spawner.job.id} has spawned already.")
+        ancestry.count(database, spawner, operation.children, late=operation.children, counted=counted)
 
 
 def naming_duplicates(database: Database, batches: Batches, work: Callable[[], FinishReport]) -> FinishReport:
@@ -155,8 +160,8 @@ def _forget_earlier(database: Database, job: Claimed) -> None:
         database.run("worker.spawn.forget_earlier_trees", parent=job.id, occurrence=old[1])
 
 
-def _record(database: Database, operation: Operation, now: datetime) -> Row | None:
-    """Records a spawn and returns the counters for :func:`ancestry.count`, which MySQL cannot return."""
+def _record(database: Database, operation: Operation, now: datetime) -> Row:
+    """Records a spawn. Returns the number of earlier spawns of this run, and the counters for ancestry.count."""
     spawner = operation.spawner
     values = {
         **ancestry.counted_of(spawner),
@@ -174,10 +179,11 @@ def _record(database: Database, operation: Operation, now: datetime) -> Row | No
         "started": operation.started_at,
         "ended": now,
     }
-    if database.dialect == "mysql":
-        database.run("worker.spawn.record", **values)
-        return None
-    return database.row("worker.spawn.record", **values)
+    if database.dialect != "mysql":
+        return database.rows("worker.spawn.record", **values)[0]
+    database.run("worker.spawn.record", **values)
+    read = {name: values[name] for name in ("id", "occurrence", *ancestry.counted_of(spawner))}
+    return database.rows("worker.spawn.counters", **read)[0]
 
 
 def _name(database: Database, name: str | None) -> str | None:

@@ -210,8 +210,13 @@ def plan_records(plan: ChangePlan) -> list[Record]:
     ]
 
 
-def refusal_error(refusal: Refusal) -> ConflictError | NotFoundError:
-    """A refusal as an error."""
+def raise_refusal(refusal: Refusal | None) -> None:
+    """Raises a refusal, if there is one, as an error."""
+    if refusal is not None:
+        raise _error(refusal)
+
+
+def _error(refusal: Refusal) -> ConflictError | NotFoundError:
     job, action, reason = refusal.job, refusal.action, refusal.reason
     if reason == Reason.GONE and action == "restore":
         return NotFoundError(f"The job {job} is not in the archive.", hint=LIST_ARCHIVED)

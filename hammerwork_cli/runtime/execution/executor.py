@@ -15,7 +15,7 @@ from hammerwork_cli.queries.job import results
 from hammerwork_cli.queries.worker import requests, spawn
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import End, Ended, FinishReport
-from hammerwork_cli.queries.worker.spawn import LostClaimError, Operation
+from hammerwork_cli.queries.worker.spawn import LostClaimError, Operation, SpawnedBeforeError
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.api.job import Job
@@ -219,12 +219,9 @@ class Executor:
 
     def _spawn(self, attempt: Attempt, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
         claimed, began = completed.job, self._clock.now()
+        if claimed.has_spawned:
+            return self._spawned_before(completed)
         try:
-            if self._connections.run(
-                lambda database: spawn.spawned_before(database, claimed), over=lambda: attempt.over
-            ):
-                log.info("Job %s (%s) has spawned before, and does not spawn again.", claimed.id, claimed.queue_name)
-                return completed
             operation, children = self._produce(attempt, found, config, completed.result, began)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self._not_spawned(attempt, completed, found, config, error, began)
@@ -233,10 +230,18 @@ class Executor:
                 return None
             try:
                 self._commit(attempt, completed, operation, children)
+            except SpawnedBeforeError:
+                return self._spawned_before(completed)
             except HammerworkError as error:
                 return self._not_spawned(attempt, completed, found, config, error, began)
             self._announce(found, operation, claimed, children)
         return None
+
+    @staticmethod
+    def _spawned_before(completed: Ended) -> Ended:
+        job = completed.job
+        log.info("Job %s (%s) has spawned before, and does not spawn again.", job.id, job.queue_name)
+        return completed
 
     def _produce(
         self, attempt: Attempt, found: FoundHandler, config: SpawnConfig, result: str | None, began: datetime

@@ -202,6 +202,7 @@ class Claimer:
                 limit=limit,
                 slots=free,
                 priority=priority,
+                spawning=bool(self.worker.handlers),
             )
 
         return unit

@@ -30,6 +30,11 @@ UPDATE hammerwork_jobs SET status = 'Running', attempts = attempts + 1, started_
 failed_at = NULL, timed_out_at = NULL, claim_token = :token, claimed_by = :worker, claimed_at = :now
 WHERE id {among}
 
+-- name: have_spawned
+-- Reads which of these jobs have spawned, and in which run.
+SELECT o.parent_id, o.occurrence FROM hammerwork_spawn_operations o
+WHERE o.parent_id {among} AND o.outcome = 'spawned'
+
 -- name: any_running
 -- Tells whether one of some workers runs a job of a queue.
 SELECT 1 FROM hammerwork_jobs j

@@ -1,22 +1,26 @@
 -- The records that a worker writes when a job spawns.
 
--- name: spawned_before
--- Tells whether this run of a job has spawned.
-SELECT 1 FROM hammerwork_spawn_operations o
-WHERE o.parent_id = :id AND o.occurrence = :occurrence AND o.outcome = 'spawned' LIMIT 1
-
 -- name: touch_parent
 -- Changes a claimed job, so that any other change of it conflicts with the spawn, on every node.
 UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id = :id AND {claimed}
 
+-- name: earlier_spawns
+-- The number of spawns of the same run that were recorded before.
+(SELECT COUNT(*) FROM hammerwork_spawn_operations o
+WHERE o.parent_id = :parent AND o.occurrence = :occurrence AND o.outcome = 'spawned' AND o.id <> :id)
+
 -- name: record
 -- Records that a job spawned and returns the counters.
 {record_row}
-RETURNING {counts}
+RETURNING {earlier_spawns}, {counts}
 
 -- name: record [mysql]
 -- MySQL's INSERT returns nothing.
 {record_row}
+
+-- name: counters
+-- Reads the counters where the record does not return them.
+SELECT {earlier_spawns}, {counts}
 
 -- name: record_row
 -- The record of a spawn.

@@ -9,7 +9,6 @@ from hammerwork_cli.models import (
     ON_ERROR,
     EnqueuedJob,
     NewJob,
-    Refusal,
     SpawnConfig,
 )
 from hammerwork_cli.models.input import fields
@@ -21,7 +20,7 @@ from hammerwork_cli.queries.job import changes, listing, spawn_requests
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Retry
 from hammerwork_cli.queries.job.selections import Below, Named, Selection
-from hammerwork_cli.render.job.changes import outcome_record, refusal_error
+from hammerwork_cli.render.job.changes import outcome_record, raise_refusal
 from hammerwork_cli.render.job.enqueue import enqueued_record
 from hammerwork_cli.render.queue.changes import change_record
 from hammerwork_cli.render.schemas.jobs import OUTCOME, PRIORITY
@@ -178,15 +177,10 @@ def _change(call: Call, change: Change) -> Answer:
     plan = changes.plan(database, selection, change)
     if call.body.get("dry_run", False):
         return Answer(outcome_record(plan.foreseen, plan, dry_run=True))
-    _check(changes.refused(database, change, plan))
+    raise_refusal(changes.refused(database, change, plan))
     outcome = changes.run(database, selection, change)
-    _check(changes.refused(database, change, outcome))
+    raise_refusal(changes.refused(database, change, outcome))
     return Answer(outcome_record(outcome, plan if outcome.job is None else None))
-
-
-def _check(refusal: Refusal | None) -> None:
-    if refusal is not None:
-        raise refusal_error(refusal)
 
 
 def spawn(call: Call) -> Answer:

@@ -29,7 +29,7 @@ WRITTEN_OUT = "costs 5 \\u20ac or \\u0416"
 
 @SQLITE
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("what", ["spawned_before", "complete", "spawn_now", "hook_failed", "fulfil", "refuse"])
+@pytest.mark.parametrize("what", ["complete", "spawn_now", "hook_failed", "fulfil", "refuse"])
 def test_a_spawn_whose_database_fails_for_a_while_is_tried_again(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, what: str, error: Exception
 ) -> None:

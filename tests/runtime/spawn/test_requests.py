@@ -58,6 +58,18 @@ def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
     assert len(told) == (2 if what == "claim_request" else 3)
 
 
+def test_a_job_for_which_a_request_spawns_while_it_runs_spawns_nothing_itself(stage: Stage, crew: Crew) -> None:
+    crew.handlers.register_handler("held", lambda _: [Job("counted")])
+    (parent,) = stage.enqueue(Job("held"))
+    crew.begin()
+    until(lambda: crew.runs[parent.id] == 1)
+    spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+    until(lambda: [request.state for request in spawn_requests.requests(stage.database, parent.id)] == ["done"])
+    crew.go_on.set()
+    until(lambda: stage.one(parent) == "Completed")
+    assert len(stage.children(parent)) == 1
+
+
 def test_two_workers_that_saw_the_same_request_claim_it_once(stage: Stage, app: Handlers) -> None:
     (job,) = stage.enqueue(Job("noop"))
     stage.work(app)
