@@ -66,7 +66,7 @@ class Claimed(NamedTuple):
     claim_losses: int | None
     ancestry: str | None
     claim: Claim
-    has_spawned: bool = False
+    has_spawned: bool
 
     @property
     def status(self) -> str:
@@ -162,7 +162,7 @@ def _choose(rows: list[tuple[Any, ...]], slots: int) -> list[tuple[Any, ...]]:
 def _claimed(row: tuple[Any, ...], token: Claim, spawned: Set[tuple[str, str]]) -> Claimed:
     values = list(row)
     values[_ATTEMPTS] += 1
-    job = Claimed._make((*values, token))
+    job = Claimed._make((*values, token, False))
     return job._replace(has_spawned=True) if spawned and (job.id, job.occurrence) in spawned else job
 
 

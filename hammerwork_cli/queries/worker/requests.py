@@ -53,7 +53,7 @@ def claim_request(database: Database, request: SpawnRequest, worker: str, now: d
             values = {"state": "failed", "now": now, "children": 0, "error": "The job does not exist any more."}
             database.run("worker.requests.finish", id=request.id, token=token, **values)
             return None
-        return Claimed._make((*row, Claim(token, worker, now)))
+        return Claimed._make((*row, Claim(token, worker, now), False))
 
     return database.transaction(work)
 

@@ -51,7 +51,7 @@ def _archived(database: Database, job: str) -> tuple[Any, ...] | None:
 
 
 def _claimed(columns: list[Any]) -> Claimed:
-    return Claimed._make((*columns, Claim("", "", datetime.now(UTC))))
+    return Claimed._make((*columns, Claim("", "", datetime.now(UTC)), False))
 
 
 def parsed(text: str | None) -> Any:

@@ -21,6 +21,8 @@ BLOCKED_SECONDS = 5.0
 """A loop that does not turn for so long after a coroutine was cancelled is abandoned."""
 LAST_SECONDS = 1.0
 """For tasks that coroutines have left behind, and for the thread of a loop without coroutines."""
+TURN_SECONDS = 0.01
+"""Between two looks whether cancelled coroutines have ended."""
 Done = Callable[[Any, BaseException | None], None]
 log = logging.getLogger("hammerwork")
 
@@ -44,6 +46,13 @@ class EventLoop:
             loop = self._turning
         if loop is not None and loop.finish():
             loop.join(LAST_SECONDS)
+
+    def cancel(self, seconds: float) -> None:
+        """Cancels all coroutines, and waits until they have ended, or for so many seconds."""
+        with self._lock:
+            loop = self._turning
+        if loop is not None:
+            loop.cancel(seconds)
 
     def start(self, awaitable: Any, deadline: float | None, done: Done) -> None:
         """Starts a coroutine in a copy of the caller's context variables; cancels it at its deadline.
@@ -278,6 +287,19 @@ class _Loop(threading.Thread):
             "A coroutine does not yield and blocks the others: they fail, and new ones run in another loop.\n%s",
             place,
         )
+
+    def cancel(self, seconds: float) -> None:
+        """Cancels all coroutines, and waits until they have ended, or for so many seconds."""
+        with self._changed:
+            runs = set(self._runs)
+        with suppress(RuntimeError):  # it is closed
+            for run in runs:
+                self._loop.call_soon_threadsafe(_cancel, run)
+        end = time.monotonic() + seconds
+        while runs and time.monotonic() < end:
+            time.sleep(TURN_SECONDS)
+            with self._changed:
+                runs &= self._runs
 
     def end(self, why: str) -> None:
         """Fails all coroutines, and accepts no further one. The end of the loop cancels their tasks."""

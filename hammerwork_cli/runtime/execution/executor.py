@@ -83,11 +83,7 @@ class Executor:
         self._handlers, self._connections, self._queue, self._clock = handlers, connections, queue, clock
         self._verdicts, self._isolation = verdicts, isolation
         self._counted, self._spawned, self._slots = counted, spawned, slots
-        self._loop = EventLoop()
-
-    def close(self) -> None:
-        """Ends the event loop, once its coroutines have ended."""
-        self._loop.close()
+        self.loop = EventLoop()
 
     @property
     def coroutines(self) -> frozenset[str]:
@@ -200,12 +196,12 @@ class Executor:
                 attempt.rest = lambda: self._failed(attempt, claimed, error)
                 self._slots.resume(attempt, blocks=False)
 
-        self._loop.start(_encoded(awaitable, claimed.result_max_size_bytes), attempt.deadline, done)
+        self.loop.start(_encoded(awaitable, claimed.result_max_size_bytes), attempt.deadline, done)
         return GOES_ON
 
     def _awaited(self, value: Any, deadline: float | None = None) -> Any:
         """The result of an awaitable; any other value itself."""
-        return self._loop.result(value, deadline) if value is not None and inspect.isawaitable(value) else value
+        return self.loop.result(value, deadline) if value is not None and inspect.isawaitable(value) else value
 
     # Spawning.
 
@@ -261,7 +257,7 @@ class Executor:
         produced = found.handler.spawn_jobs(context)
         job, config = Job.of(attempt.job), context.config
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
-            children: Children = self._loop.result(drain_async(job, config, produced, began, root), attempt.deadline)
+            children: Children = self.loop.result(drain_async(job, config, produced, began, root), attempt.deadline)
             return children
         return drain(job, config, produced, began, root)
 

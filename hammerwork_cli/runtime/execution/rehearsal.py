@@ -378,6 +378,7 @@ def claimed(job: NewJob, now: datetime) -> Claimed:
         claim_losses=None,
         ancestry=None,
         claim=Claim("", "", now),
+        has_spawned=False,
     )
 
 

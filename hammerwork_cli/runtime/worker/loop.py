@@ -23,6 +23,8 @@ DRAIN_SECONDS = 60
 """With ``drain``, a worker waits for jobs that are due within this time."""
 MOST_LATER = 1000
 """Jobs that are due later, which a worker counts at most when it has drained its queues."""
+CANCEL_SECONDS = 1.0
+"""For coroutines that are cancelled because the worker stops at once."""
 LAST_SECONDS = 10.0
 """For giving jobs back when the worker stops at once."""
 log = logging.getLogger("hammerwork")
@@ -166,6 +168,7 @@ class MainLoop:
         back = self._slots.withdraw()
         self._slots.abandon(lambda attempt: self._parts.verdicts.stopped(attempt.job))
         self._parts.isolation.close()  # before others claim the jobs that run there
+        self._parts.executor.loop.cancel(CANCEL_SECONDS)
         try:
             if back:
                 self._connections.run(lambda database: finish.give_back(database, back), patience=LAST_SECONDS)

@@ -309,7 +309,7 @@ class Worker:
         if parts.isolation.can_kill:
             parts.slots.join(LAST_SECONDS)
             parts.isolation.forget()
-        parts.executor.close()
+        parts.executor.loop.close()
         with suppress(HammerworkError):
             parts.lines.main.run(
                 lambda database: registry.end(database, self.id, self.name, parts.report(), parts.clock.now()),

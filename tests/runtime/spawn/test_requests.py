@@ -58,12 +58,19 @@ def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
     assert len(told) == (2 if what == "claim_request" else 3)
 
 
-def test_a_job_for_which_a_request_spawns_while_it_runs_spawns_nothing_itself(stage: Stage, crew: Crew) -> None:
-    crew.handlers.register_handler("held", lambda _: [Job("counted")])
+def test_a_job_for_which_a_request_spawns_while_it_runs_again_spawns_nothing_itself(
+    stage: Stage, app: Handlers, crew: Crew
+) -> None:
+    app.register_job("held", lambda job: None)
     (parent,) = stage.enqueue(Job("held"))
+    stage.work(app)
+    spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+    stage.execute("UPDATE hammerwork_spawn_requests SET state = 'running'")
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0")
+    crew.handlers.register_handler("held", lambda _: [Job("counted")])
     crew.begin()
     until(lambda: crew.runs[parent.id] == 1)
-    spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+    stage.execute("UPDATE hammerwork_spawn_requests SET state = 'pending'")
     until(lambda: [request.state for request in spawn_requests.requests(stage.database, parent.id)] == ["done"])
     crew.go_on.set()
     until(lambda: stage.one(parent) == "Completed")

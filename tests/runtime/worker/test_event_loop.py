@@ -1,6 +1,7 @@
 """The thread of the event loop ends with its worker."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -8,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, Worker
+from hammerwork_cli import Handlers, Job, Worker, WorkerReport
 from hammerwork_cli.runtime.execution import event_loop
 from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from tests.runtime.conftest import Stage, until
@@ -112,14 +113,47 @@ def test_a_loop_that_a_coroutine_blocks_ends_when_that_returns(
 
 
 @pytest.mark.sqlite
-def test_a_coroutine_that_outlives_its_worker_goes_on_and_its_thread_ends_with_it(lite: Stage, app: Handlers) -> None:
+def test_a_worker_that_stops_at_once_cancels_coroutines_before_it_gives_their_jobs_back(
+    lite: Stage, app: Handlers
+) -> None:
+    begun, cleaned = threading.Event(), []
+
+    @app.job("long")
+    async def long(job: Job) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.2)
+            cleaned.extend(lite.status(job))
+
+    before = loops()
+    (job,) = lite.enqueue(Job("long"))
+    reports: list[WorkerReport] = []
+    worker = Worker(lite.queue, app, poll_interval=0.05)
+    thread = threading.Thread(target=lambda: reports.append(worker.run()))
+    thread.start()
+    assert begun.wait(60)
+    worker.stop(now=True)
+    thread.join(60)
+    assert cleaned == ["Running"]
+    assert lite.one(job, "status, attempts") == ("Pending", 0)
+    assert [report.unreturned for report in reports] == [0]
+    until(lambda: loops() - before == set())
+
+
+@pytest.mark.sqlite
+def test_a_coroutine_that_refuses_to_end_with_its_worker_goes_on_and_its_thread_ends_with_it(
+    lite: Stage, app: Handlers
+) -> None:
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
     @app.job("long")
     async def long(job: Job) -> None:
         begun.set()
         while not go_on.is_set():
-            await asyncio.sleep(0.01)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
         ended.set()
 
     before = loops()
