@@ -95,8 +95,7 @@ class Upkeep(TurnThread):
         if self._declared is not None and time.monotonic() >= self._next_declaring:
             self._declare(database, self._declared)
         now = self.clock.now()
-        self._refused = {one: at for one, at in self._refused.items() if at > time.monotonic()}
-        limit = MOST_SCHEDULES + len(self._refused)
+        limit = MOST_SCHEDULES + self._count_refused()
         found = ticks.upcoming(database, now + timedelta(seconds=LONGEST_PAUSE), limit)
         wanted = [schedule for schedule in found if schedule.id not in self._refused]
         for schedule in wanted:
@@ -106,6 +105,11 @@ class Upkeep(TurnThread):
                 return max(0.0, (schedule.due - self.clock.now()).total_seconds())
             self._tick(database, schedule)
         return 0 if wanted else LONGEST_PAUSE
+
+    def _count_refused(self) -> int:
+        """Forgets the refusals whose time is over; returns the number of the others."""
+        self._refused = {one: at for one, at in self._refused.items() if at > time.monotonic()}
+        return len(self._refused)
 
     def _wait_for_tables(self, database: Database) -> float:
         """Lets the schema be read again once in a while; returns the seconds until the next check."""
@@ -149,9 +153,8 @@ class Upkeep(TurnThread):
         """Looks at the watches of one batch or tree, and returns the seconds until the next one is due."""
         if "watches" not in database.tags:
             return self._wait_for_tables(database)
-        self._refused = {one: at for one, at in self._refused.items() if at > time.monotonic()}
         until = self.clock.now() + timedelta(seconds=LONGEST_PAUSE)
-        found = watches.upcoming(database, until, MOST_WATCHES + len(self._refused))
+        found = watches.upcoming(database, until, MOST_WATCHES + self._count_refused())
         wanted = [one for one in found if one.id not in self._refused]
         began = time.monotonic()
         pause = max(0.0, min([LONGEST_PAUSE, *(self._refused.get(one.id, math.inf) - began for one in found)]))
