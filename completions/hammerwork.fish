@@ -232,7 +232,7 @@ complete -c hammerwork -n '__hammerwork_at spawn timeline' -s h -l help -d 'Show
 complete -c hammerwork -n '__hammerwork_at spawn timeline' -k -a '(__hammerwork_value jobs)'
 
 complete -c hammerwork -n '__hammerwork_at spawn compare' -l fail-above -x -d 'Exit with 1 if B took so much longer than A: 20%.'
-complete -c hammerwork -n '__hammerwork_at spawn compare' -l charset -x -a 'utf8 ascii' -d 'Characters to write with.'
+complete -c hammerwork -n '__hammerwork_at spawn compare' -l charset -x -a 'utf8 ascii' -d 'Characters to draw with.'
 complete -c hammerwork -n '__hammerwork_at spawn compare' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at spawn compare' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at spawn compare' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'

@@ -96,6 +96,19 @@ SortOption = Annotated[
     typer.Option("--sort", metavar="FIELD", help="Sort by this field of the JSON; -FIELD for the largest first."),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+NewIdOption = Annotated[
+    str | None, typer.Option("--id", metavar="UUID", help="Its id; enqueueing it again changes nothing.")
+]
+TimeLimitOption = Annotated[
+    str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of an attempt: 90 (seconds), 15m.")
+]
+SpawnDelayOption = Annotated[
+    str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Delay between batches of children.")
+]
+GiveUpOption = Annotated[
+    str | None,
+    typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. [default: never]"),
+]
 
 
 def age(text: str) -> timedelta:

@@ -7,7 +7,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import naming_lines
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.cli.options import Format, FormatOption, NewIdOption
 from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.models import JobPriority
@@ -28,9 +28,7 @@ def enqueue(
         str, typer.Option("-f", "--file", metavar="FILE", help="A job for each JSON line of FILE, or of stdin (-).")
     ] = "-",
     name: Annotated[str, typer.Option("--name", metavar="TEXT", help="Name of the batch.")] = "batch",
-    batch_id: Annotated[
-        str | None, typer.Option("--id", metavar="UUID", help="Its id; enqueueing it again changes nothing.")
-    ] = None,
+    batch_id: NewIdOption = None,
     queue: Annotated[
         str | None,
         typer.Option(

@@ -7,7 +7,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption, PayloadOption
+from hammerwork_cli.cli.options import Format, FormatOption, PayloadOption, TimeLimitOption
 from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
@@ -50,9 +50,7 @@ class ScheduleOptions:
             "--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts until a job is Dead. [default: 3]"
         ),
     ] = None
-    timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of an attempt: 90 (seconds), 15m.")
-    ] = None
+    timeout: TimeLimitOption = None
     overlap: Annotated[
         str | None,
         typer.Option("--overlap", metavar="HOW", help="While a job is open: skip, skip-tree, allow. [default: skip]"),

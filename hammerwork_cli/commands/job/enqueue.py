@@ -5,7 +5,14 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, PayloadOption
+from hammerwork_cli.cli.options import (
+    Format,
+    FormatOption,
+    NewIdOption,
+    PayloadOption,
+    SpawnDelayOption,
+    TimeLimitOption,
+)
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobPriority
@@ -39,15 +46,11 @@ def enqueue(
     max_attempts: Annotated[
         int, typer.Option("--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts until it is Dead.")
     ] = 3,
-    timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of an attempt: 90 (seconds), 15m.")
-    ] = None,
+    timeout: TimeLimitOption = None,
     depends_on: Annotated[
         list[str] | None, typer.Option("--depends-on", metavar="JOB", help="Run after this job (repeatable).")
     ] = None,
-    job_id: Annotated[
-        str | None, typer.Option("--id", metavar="UUID", help="Its id; enqueueing it again changes nothing.")
-    ] = None,
+    job_id: NewIdOption = None,
     trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="Id of its trace.")] = None,
     correlation_id: Annotated[
         str | None, typer.Option("--correlation-id", metavar="ID", help="Id that jobs of one request share.")
@@ -65,9 +68,7 @@ def enqueue(
     operation_id: Annotated[
         str | None, typer.Option("--operation-id", metavar="ID", help="Name of its operation.")
     ] = None,
-    spawn_delay: Annotated[
-        str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Delay between batches of children.")
-    ] = None,
+    spawn_delay: SpawnDelayOption = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children per batch.")
     ] = None,

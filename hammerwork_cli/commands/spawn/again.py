@@ -5,7 +5,14 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, spoken
+from hammerwork_cli.cli.options import (
+    Format,
+    FormatOption,
+    GiveUpOption,
+    JobArgument,
+    SpawnDelayOption,
+    spoken,
+)
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.models import SpawnConfig, SpawnRequest
@@ -30,9 +37,7 @@ def again(
     operation_id: Annotated[
         str | None, typer.Option("--operation-id", metavar="ID", help="Name of the operation.")
     ] = None,
-    spawn_delay: Annotated[
-        str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Delay between batches of children.")
-    ] = None,
+    spawn_delay: SpawnDelayOption = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children per batch.")
     ] = None,
@@ -43,10 +48,7 @@ def again(
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until a worker has spawned.")] = False,
-    timeout: Annotated[
-        str | None,
-        typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. [default: never]"),
-    ] = None,
+    timeout: GiveUpOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Ask a worker to spawn again for a completed job, and print the request's id.

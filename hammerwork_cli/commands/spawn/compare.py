@@ -7,8 +7,8 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.commands.spawn.arguments import CharsetOption
 from hammerwork_cli.errors import ShownAnswerError, UsageError
-from hammerwork_cli.render.tree.picture import Charset
 
 
 def compare(
@@ -19,7 +19,7 @@ def compare(
         str | None,
         typer.Option("--fail-above", metavar="PERCENT", help="Exit with 1 if B took so much longer than A: 20%."),
     ] = None,
-    charset: Annotated[Charset | None, typer.Option("--charset", help="Characters to write with.")] = None,
+    charset: CharsetOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Compare the times of two trees: the whole, the critical paths, and each queue.

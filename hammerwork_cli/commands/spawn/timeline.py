@@ -7,9 +7,9 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import JobArgument
+from hammerwork_cli.commands.spawn.arguments import CharsetOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.reading import duration_of
-from hammerwork_cli.render.tree.picture import Charset
 
 
 class TimelineFormat(StrEnum):
@@ -34,7 +34,7 @@ def timeline(
     width: Annotated[
         int | None, typer.Option("--width", metavar="COLUMNS", min=40, max=1000, help="Columns of text to draw in.")
     ] = None,
-    charset: Annotated[Charset | None, typer.Option("--charset", help="Characters to draw with.")] = None,
+    charset: CharsetOption = None,
 ) -> None:
     """Show where the time of a job's whole tree went: waiting, retrying or running, and on which critical path.
 

@@ -14,7 +14,8 @@ from hammerwork_cli.cli.options import (
     refuse_without_watch,
     statuses,
 )
-from hammerwork_cli.render.tree.picture import Charset, Limits, TreeFormat, picture
+from hammerwork_cli.commands.spawn.arguments import CharsetOption
+from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
 
 if TYPE_CHECKING:
     from hammerwork_cli.database import Database
@@ -43,7 +44,7 @@ def tree(
     full: Annotated[bool, typer.Option("--full", help="No limits.")] = False,
     children_only: Annotated[bool, typer.Option("--children-only", help="Only the part below JOB.")] = False,
     status: StatusOption = None,
-    charset: Annotated[Charset | None, typer.Option("--charset", help="Characters to draw with.")] = None,
+    charset: CharsetOption = None,
     watch: Annotated[bool, typer.Option("--watch", help="Redraw until the tree has finished or you press q.")] = False,
     interval: Annotated[
         str | None,

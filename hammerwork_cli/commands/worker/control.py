@@ -11,6 +11,7 @@ from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
+    GiveUpOption,
     LimitOption,
     QueueOption,
     YesOption,
@@ -46,10 +47,7 @@ class ControlOptions:
     worker: WorkersArgument = None
     every: Annotated[bool, typer.Option("--all", help="All running workers; asks for confirmation.")] = False
     wait: Annotated[bool, typer.Option("--wait", help="Wait until they have stopped or restarted.")] = False
-    timeout: Annotated[
-        str | None,
-        typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. [default: never]"),
-    ] = None
+    timeout: GiveUpOption = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the workers and change nothing.")] = False
     yes: YesOption = False
     named: NamedOption = None
