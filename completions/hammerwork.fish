@@ -944,7 +944,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l debug -d 'Show trace
 complete -c hammerwork -n '__hammerwork_at worker start' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at worker list' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
-complete -c hammerwork -n '__hammerwork_at worker list' -l since -x -d 'Only those that stopped within: 90s, 15m, 2h, 7d.'
+complete -c hammerwork -n '__hammerwork_at worker list' -l since -x -d 'Only those that stopped within: 15m, 7d, or since: 2026-12-24T18:00Z.'
 complete -c hammerwork -n '__hammerwork_at worker list' -l all -d 'Include all that stopped earlier or fell silent.'
 complete -c hammerwork -n '__hammerwork_at worker list' -s l -l limit -x -d 'Maximum number of rows.'
 complete -c hammerwork -n '__hammerwork_at worker list' -l fields -x -d 'Only these fields of the JSON, in this order: A,B,C.'

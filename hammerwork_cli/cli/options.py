@@ -1,7 +1,6 @@
 """Options and arguments of several verbs, and readers of their values."""
 
-import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +9,7 @@ import typer
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobStatus
-from hammerwork_cli.models.input.reading import duration_of, instant_of
-
-_DATE = re.compile(r"[0-9]{4}-")
+from hammerwork_cli.models.input.reading import duration_of
 
 
 class Format(StrEnum):
@@ -125,27 +122,6 @@ def age(text: str) -> timedelta:
 def spoken(length: str | None) -> str:
     """A duration as it was given, with ``s`` if it has no unit."""
     return f"{length} s" if (length or "")[-1:].isdigit() else f"{length}"
-
-
-def before(now: datetime, length: timedelta) -> datetime:
-    """The time that long ago.
-
-    Raises:
-        UsageError: that is before the year 1.
-    """
-    try:
-        return now - length
-    except OverflowError as error:
-        raise UsageError("That is before the year 1.") from error
-
-
-def since_of(text: str, now: datetime) -> datetime:
-    """The start of a window of time: an RFC 3339 time, or a duration before now.
-
-    Raises:
-        UsageError: the text is neither, or the time is before the year 1.
-    """
-    return instant_of(text) if _DATE.match(text.strip()) else before(now, duration_of(text))
 
 
 def statuses(given: list[str] | None) -> list[JobStatus] | None:

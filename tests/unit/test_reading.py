@@ -78,9 +78,12 @@ def test_a_priority_has_the_words_of_hammerwork_rust() -> None:
 
 
 def test_a_window_of_the_web_takes_the_durations_of_the_command_line_and_begins_after_1970() -> None:
-    assert SINCE.schema["pattern"] == f"^{DURATION_PATTERN}$"
+    assert {"pattern": f"^{DURATION_PATTERN}$"} in SINCE.schema["anyOf"]
     assert start_of(NOW, "1.5h") == NOW - timedelta(minutes=90)
-    assert start_of(NOW, "99999w") == EPOCH
+    assert start_of(NOW, "99999w") == start_of(NOW, "1066-10-14T09:00Z") == EPOCH
+    assert start_of(NOW, "2026-11-24T15:00+01:00") == datetime(2026, 11, 24, 14, tzinfo=UTC)
+    with pytest.raises(UsageError, match="is not an RFC 3339 time"):
+        start_of(NOW, "2026-02-30T00:00Z")
     assert start_of(NOW, None) is None
 
 

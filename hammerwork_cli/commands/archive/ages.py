@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from hammerwork_cli.cli.options import before
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import UNSUCCESSFUL, JobFilter, JobStatus
 from hammerwork_cli.models.archive.ages import Ages
+from hammerwork_cli.models.input.reading import before
 from hammerwork_cli.queries.job.finished_trees import FinishedTrees
 from hammerwork_cli.queries.job.selections import BATCH, Chosen, Selection
 

@@ -6,13 +6,14 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import JobArgument, QueueOption, age, before
+from hammerwork_cli.cli.options import JobArgument, QueueOption, age
 from hammerwork_cli.commands.archive.ages import MOST_DAYS, days
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.options import TreeOption
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.models import UNSUCCESSFUL
 from hammerwork_cli.models.archive.lists import ArchiveFilter
+from hammerwork_cli.models.input.reading import before
 from hammerwork_cli.queries.archive import moving
 from hammerwork_cli.queries.archive.listing import Archived, ArchivedTree, NamedArchived
 from hammerwork_cli.queries.job import listing

@@ -10,13 +10,14 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, YesOption, age, before
+from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, YesOption, age
 from hammerwork_cli.commands.archive.ages import MOST_DAYS, By, days
 from hammerwork_cli.commands.job.carry_out import Confirmation
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.models import ChangePlan
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
+from hammerwork_cli.models.input.reading import before
 from hammerwork_cli.queries.archive import moving, policies, retention
 from hammerwork_cli.render.archive import policies as shown
 from hammerwork_cli.render.job import changes as job_changes

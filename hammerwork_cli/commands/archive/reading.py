@@ -14,11 +14,11 @@ from hammerwork_cli.cli.options import (
     LimitOption,
     QueueOption,
     StatusOption,
-    since_of,
     statuses,
 )
 from hammerwork_cli.errors import LIST_ARCHIVED
 from hammerwork_cli.models.archive.lists import ArchiveFilter
+from hammerwork_cli.models.input.reading import since_of
 from hammerwork_cli.queries.archive import listing
 from hammerwork_cli.queries.job.listing import resolve
 from hammerwork_cli.render.archive import lists as shown

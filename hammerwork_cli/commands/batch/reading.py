@@ -8,10 +8,11 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import CursorOption, Format, FormatOption, LimitOption, since_of
+from hammerwork_cli.cli.options import CursorOption, Format, FormatOption, LimitOption
 from hammerwork_cli.commands.batch.arguments import BatchArgument
 from hammerwork_cli.database import Database
 from hammerwork_cli.models.batch.batches import Batch
+from hammerwork_cli.models.input.reading import since_of
 from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.render import batch as shown
 

@@ -9,13 +9,13 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption, LimitOption, QueueOption, since_of, statuses
+from hammerwork_cli.cli.options import Format, FormatOption, LimitOption, QueueOption, statuses
 from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.models.cron.expressions import Expression
 from hammerwork_cli.models.cron.schedule import Kind, ListedSchedule
-from hammerwork_cli.models.input.reading import duration_of, instant_of
+from hammerwork_cli.models.input.reading import duration_of, instant_of, since_of
 from hammerwork_cli.queries.cron import schedules
 from hammerwork_cli.render.cron import runs as run_views
 from hammerwork_cli.render.cron import schedules as views

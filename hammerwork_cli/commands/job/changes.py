@@ -9,7 +9,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import QueueOption, StatusOption, age, before, statuses
+from hammerwork_cli.cli.options import QueueOption, StatusOption, age, statuses
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.options import (
@@ -31,7 +31,7 @@ from hammerwork_cli.commands.job.options import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, FINISHED, UNSUCCESSFUL, JobFilter, JobStatus
-from hammerwork_cli.models.input.reading import duration_of
+from hammerwork_cli.models.input.reading import before, duration_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Retry

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from hammerwork_cli.cli.options import before, since_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import (
     JobPriority,
 )
 from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.input.reading import before, since_of
 
 JobsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[JOB]...", help="Job ids, or at least their first 4 hex digits.")

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import QueueOption, before
+from hammerwork_cli.cli.options import QueueOption
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.input.reading import duration_of
+from hammerwork_cli.models.input.reading import before, duration_of
 from hammerwork_cli.queries.monitor.metrics import figures
 from hammerwork_cli.render.monitor import metrics as views
 

@@ -6,15 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import (
-    Format,
-    FormatOption,
-    QueueOption,
-    YesOption,
-    age,
-    before,
-)
+from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, YesOption, age
 from hammerwork_cli.errors import ShownAnswerError
+from hammerwork_cli.models.input.reading import before
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.doctor import Finding

@@ -14,11 +14,10 @@ from hammerwork_cli.cli.options import (
     LimitOption,
     QueueOption,
     StatusOption,
-    before,
-    since_of,
     statuses,
 )
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input.reading import before, since_of
 from hammerwork_cli.queries.spawn import operations as operations_queries
 from hammerwork_cli.render.spawn import records
 

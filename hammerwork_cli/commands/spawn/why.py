@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, since_of
+from hammerwork_cli.cli.options import Format, FormatOption, QueueOption
 from hammerwork_cli.errors import ShownAnswerError, UsageError
+from hammerwork_cli.models.input.reading import since_of
 
 JOBS, ERRORS = 3, 20
 """Jobs of each error, and errors, that are listed by default."""

@@ -15,13 +15,12 @@ from hammerwork_cli.cli.options import (
     LimitOption,
     QueueOption,
     YesOption,
-    before,
     spoken,
 )
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError, TimedOutError, UsageError
 from hammerwork_cli.models import Worker
-from hammerwork_cli.models.input.reading import duration_of
+from hammerwork_cli.models.input.reading import duration_of, since_of
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render import worker as views
 from hammerwork_cli.render.formats.text import plural, visible
@@ -83,7 +82,10 @@ def list_(
     ctx: typer.Context,
     queue: QueueOption = None,
     since: Annotated[
-        str, typer.Option("--since", metavar="DURATION", help="Only those that stopped within: 90s, 15m, 2h, 7d.")
+        str,
+        typer.Option(
+            "--since", metavar="TIME", help="Only those that stopped within: 15m, 7d, or since: 2026-12-24T18:00Z."
+        ),
     ] = "1h",
     every: Annotated[bool, typer.Option("--all", help="Include all that stopped earlier or fell silent.")] = False,
     limit: LimitOption = 100,
@@ -104,11 +106,10 @@ def list_(
       hammerwork worker list --format json | jq '.[] | select(.state == "lost" or .state == "silent")'
     """
     context: Context = ctx.obj
-    length = None if every else duration_of(since)
 
     def read(database: Database, order: Order | None) -> list[Worker]:
         now = database.now()
-        found = registry.listed(database, since=None if length is None else before(now, length), now=now)
+        found = registry.listed(database, since=None if every else since_of(since, now), now=now)
         chosen = [worker for worker in found if queue is None or queue in worker.queue_names]
         return (chosen if order is None else order.sorted(chosen, views.worker_record))[:limit]
 

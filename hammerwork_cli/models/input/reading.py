@@ -9,12 +9,14 @@ from hammerwork_cli.models.values import timestamp
 
 UUID_PATTERN = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 DURATION_PATTERN = "([0-9]{1,9}(?:[.][0-9]{1,3})?) *([mM][sS]|[smhdwSMHDW])?"
-"""Patterns for Python and for JSON Schema."""
+TIME_PATTERN = "[0-9]{4}-[-0-9TtZz:.+ ]{1,40}"
+"""Patterns for Python and for JSON Schema. The last one tells a time from a duration, and does not check it."""
 TIME_HINT = "Write 2026-12-24T18:00:00Z."
 
 _UUID = re.compile(UUID_PATTERN)
 _BEGINNING = re.compile("[0-9a-f]{4,32}")
 _DURATION = re.compile(DURATION_PATTERN)
+_DATE = re.compile("[0-9]{4}-")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _ZONE = re.compile(r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
 
@@ -78,3 +80,24 @@ def instant_of(text: str) -> datetime:
     if instant is None or not _ZONE.search(text.strip()):
         raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=TIME_HINT)
     return instant.astimezone(UTC)
+
+
+def before(now: datetime, length: timedelta) -> datetime:
+    """The time that long ago.
+
+    Raises:
+        UsageError: that is before the year 1.
+    """
+    try:
+        return now - length
+    except OverflowError as error:
+        raise UsageError("That is before the year 1.") from error
+
+
+def since_of(text: str, now: datetime) -> datetime:
+    """The start of a window of time: an RFC 3339 time, or a duration before now.
+
+    Raises:
+        UsageError: the text is neither, or the time is before the year 1.
+    """
+    return instant_of(text) if _DATE.match(text.strip()) else before(now, duration_of(text))

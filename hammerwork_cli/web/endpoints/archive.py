@@ -1,7 +1,5 @@
 """The endpoints that read the archive and retention policies."""
 
-from dataclasses import replace
-
 from hammerwork_cli.models.archive.lists import ArchiveFilter
 from hammerwork_cli.queries.archive import listing, policies
 from hammerwork_cli.queries.graph import cursors
@@ -14,11 +12,11 @@ from hammerwork_cli.web.endpoints.parameters import (
     ARCHIVED_JOB,
     CURSOR,
     QUEUE,
-    SINCE,
     STATUS,
     limit,
     start_of,
     statuses,
+    within,
 )
 
 
@@ -61,7 +59,7 @@ ENDPOINTS = (
         archive_list,
         "Archived jobs, most recently archived first.",
         "archive-list",
-        (limit(50), CURSOR, QUEUE, STATUS, replace(SINCE, about="Only jobs archived within: 90s, 15m, 2h, 7d.")),
+        (limit(50), CURSOR, QUEUE, STATUS, within("Only jobs archived")),
         refusals=(404,),
     ),
     Endpoint(

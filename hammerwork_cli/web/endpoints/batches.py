@@ -6,7 +6,7 @@ from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.queries.graph import cursors
 from hammerwork_cli.render.batch import batch_record, details_record
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, SINCE, limit, start_of
+from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, limit, start_of, within
 
 BATCH = replace(
     JOB, about="A batch's id, or at least its first 4 hex digits.", is_a="a batch id", resolve=listing.resolve
@@ -38,7 +38,7 @@ ENDPOINTS = (
         batch_list,
         "Batches, newest first, with their jobs counted.",
         "batch-list",
-        (limit(50), CURSOR, replace(SINCE, about="Only batches created within: 90s, 15m, 2h, 7d.")),
+        (limit(50), CURSOR, within("Only batches created")),
         refusals=(404,),
     ),
     Endpoint(

@@ -16,7 +16,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.models import JobStatus, status_of
 from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.models.input.reading import DURATION_PATTERN, UUID_PATTERN, duration_of
+from hammerwork_cli.models.input.reading import DURATION_PATTERN, TIME_PATTERN, UUID_PATTERN, since_of
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.schemas.words import Schema
 
@@ -193,12 +193,23 @@ CURSOR = Parameter(
 HOURS = Parameter(
     "hours", {"type": "number", "minimum": 0.01, "maximum": MOST_HOURS}, "How far to look back.", default=24.0
 )
-SINCE = Parameter(
-    "since",
-    {"type": "string", "pattern": f"^{DURATION_PATTERN}$"},
-    "Only jobs created within: 90 (seconds), 15m, 2h, 7d.",
-    is_a="a duration",
-)
+
+
+def within(about: str, default: str | None = None) -> Parameter:
+    """The start of a window of time that ends now, for :func:`start_of`; ``about`` says what is within."""
+    return Parameter(
+        "since",
+        {
+            "type": "string",
+            "anyOf": [{"pattern": f"^{DURATION_PATTERN}$"}, {"pattern": f"^{TIME_PATTERN}$", "format": "date-time"}],
+        },
+        f"{about} within: 90 (seconds), 15m, 7d, or since: 2026-12-24T18:00Z.",
+        default,
+        is_a="a duration or a time",
+    )
+
+
+SINCE = within("Only jobs created")
 
 
 def limit(default: int) -> Parameter:
@@ -214,10 +225,16 @@ def statuses(words: Sequence[str] | None) -> list[JobStatus] | None:
 
 
 def start_of(now: datetime, since: str | None) -> datetime | None:
-    """The start of a window of time that ends now. It is never before 1970, when there were no jobs."""
+    """The start of a window of time. It is never before 1970, when there were no jobs.
+
+    Raises:
+        UsageError: there is no such time.
+    """
     if since is None:
         return None
     try:
-        return now - min(duration_of(since), now - EPOCH)
-    except UsageError:  # the schema has checked the spelling: it is too long for any calendar
-        return EPOCH
+        return max(since_of(since, now), EPOCH)
+    except UsageError:
+        if "-" in since:
+            raise
+        return EPOCH  # the schema has checked the spelling of a duration: it is too long for any calendar

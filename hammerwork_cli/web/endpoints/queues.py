@@ -15,9 +15,9 @@ from hammerwork_cli.web.endpoints.parameters import (
     HOURS,
     QUEUE,
     QUEUE_NAME,
-    SINCE,
     limit,
     start_of,
+    within,
 )
 
 
@@ -74,7 +74,7 @@ ENDPOINTS = (
         (
             limit(100),
             QUEUE,
-            replace(SINCE, about="Of stopped workers, only those within: 90s, 15m, 2h, 7d.", default="1h"),
+            within("Of stopped workers, only those", "1h"),
         ),
     ),
     Endpoint(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
@@ -17,7 +16,7 @@ from hammerwork_cli.render.schemas.cron import SCHEDULE
 from hammerwork_cli.render.schemas.words import anything
 from hammerwork_cli.web.endpoints.changing import REASON, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import QUEUE, QUEUE_TEXT, SINCE, Parameter, limit, line, start_of
+from hammerwork_cli.web.endpoints.parameters import QUEUE, QUEUE_TEXT, Parameter, limit, line, start_of, within
 
 NAME = Parameter("name", QUEUE_TEXT, "Its name, or at least the first 4 hex digits of its id.", in_path=True)
 SHOWN_RUNS, SHOWN_DATES = 10, 3
@@ -98,7 +97,7 @@ ENDPOINTS = (
         history,
         "Runs of a schedule, the last due one first.",
         "cron-history",
-        (NAME, limit(50), replace(SINCE, about="Only runs due within: 90 (seconds), 15m, 2h, 7d.")),
+        (NAME, limit(50), within("Only runs due")),
         refusals=(404, 409),
     ),
     Endpoint(

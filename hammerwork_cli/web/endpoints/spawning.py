@@ -33,6 +33,7 @@ from hammerwork_cli.web.endpoints.parameters import (
     line,
     start_of,
     statuses,
+    within,
 )
 from hammerwork_cli.web.endpoints.reading import CHILD, child_record
 
@@ -123,7 +124,7 @@ def failed_jobs(call: Call) -> Answer:
     return Answer([job_record(job) for job in found])
 
 
-UNTIL = replace(SINCE, name="until", about="Only jobs created before that long ago: 90 (seconds), 15m, 2h, 7d.")
+UNTIL = replace(SINCE, name="until", about="Only jobs created before: 2h ago as 2h, or 2026-12-24T18:00Z.")
 ROOTS = Parameter("roots", {"type": "boolean"}, "Only parents that depend on no other job.", default=False)
 FAILED = Parameter(
     "failed",
@@ -176,7 +177,7 @@ ENDPOINTS = (
         failures,
         "Failed and retrying jobs by error, the most frequent error first.",
         "spawn-why-all",
-        (limit(20), QUEUE, replace(SINCE, about="Only jobs whose last attempt failed within: 90 (seconds), 15m, 2h.")),
+        (limit(20), QUEUE, within("Only jobs whose last attempt failed")),
     ),
     Endpoint(
         "GET",
@@ -184,6 +185,6 @@ ENDPOINTS = (
         failed_jobs,
         "Jobs that failed, the newest failure first.",
         "job-list",
-        (limit(50), QUEUE, replace(SINCE, about="Only jobs that failed within: 90 (seconds), 15m, 2h, 7d.")),
+        (limit(50), QUEUE, within("Only jobs that failed")),
     ),
 )

@@ -508,7 +508,7 @@ export interface ListOptions extends Cancellable {
   queue?: string | null;
   /** One or more, separated by commas: `Failed,Dead,TimedOut`. */
   status?: string | null;
-  /** `90s`, `15m`, `2h`, `7d`. */
+  /** `90s`, `15m`, `2h`, `7d`, or a time: `2026-12-24T18:00Z`. */
   since?: string | null;
 }
 

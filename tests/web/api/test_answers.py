@@ -144,7 +144,14 @@ def test_operations_can_be_those_of_roots_and_of_parents_before_a_time(
     older, newer = listed(until="1"), listed(since="1")
     assert sorted(older + newer) == sorted(every)
     assert listed(until="1000000") == []
-    assert served.get("/api/spawn/operations?until=yesterday").status_code == 400
+    border = max(served.json(f"/api/jobs/{job}")["created_at"] for job in every)
+    older, newer = listed(until=border), listed(since=border)
+    assert newer
+    assert older or more
+    assert sorted(older + newer) == sorted(every)
+    # The offset of a time that nobody has encoded arrives as a space.
+    for wrong in ("yesterday", "2026-02-30T00:00Z", "2026-11-24", "2026-11-24T14:00 01:00"):
+        assert served.get("/api/spawn/operations", params={"until": wrong}).status_code == 400
 
 
 def test_the_jobs_below_one_are_counted(served: Server, full: Asked) -> None:
@@ -260,6 +267,9 @@ def test_workers_are_those_of_the_list(served: Server, full: Asked, run: Run) ->
     assert [_without_ages(worker) for worker in answer] == [_without_ages(worker) for worker in printed]
     validate(answer, SCHEMAS["worker-list"])
     assert len(served.json("/api/workers", since="100w", limit=1)) == 1
+    for since in ("2020-01-01T00:00Z", "2999-01-01T00:00+01:00"):
+        listed = run("worker", "list", "--since", since, "--format", "json", url=full.url, env=ENVIRONMENT).json
+        assert [one["id"] for one in served.json("/api/workers", since=since)] == [one["id"] for one in listed]
     assert served.json("/api/workers", queue="no such queue") == []
 
 
@@ -352,7 +362,7 @@ def test_an_error_is_a_problem_with_a_real_status(
     ("path", "detail", "hint"),
     [
         ("/api/jobs/zzzz", "'zzzz' is not a job id.", "its first 4 hex digits"),
-        ("/api/jobs?since=soon", "'soon' is not a duration.", "90 (seconds), 15m"),
+        ("/api/jobs?since=soon", "'soon' is not a duration or a time.", "90 (seconds), 15m"),
         ("/api/jobs?cursor=x", "'x' is not a cursor.", "Next-Cursor"),
         ("/api/jobs?limt=5", "There is no parameter 'limt' here.", "There are: limit, cursor, queue, status, since."),
     ],
