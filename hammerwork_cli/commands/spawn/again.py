@@ -13,6 +13,7 @@ from hammerwork_cli.cli.options import (
     SpawnDelayOption,
     spoken,
 )
+from hammerwork_cli.cli.outages import OutageNotes
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.models import SpawnConfig, SpawnRequest
@@ -64,6 +65,7 @@ def again(
       hammerwork spawn again 178ebfc3 --max-spawn-count 5000 --wait --timeout 1m
       hammerwork spawn again 178ebfc3 --handler frames --format json | jq -r .id
     """
+    from hammerwork_cli.database.waiting import Wait
     from hammerwork_cli.queries.job import listing, spawn_requests
     from hammerwork_cli.queries.worker import requests
 
@@ -89,7 +91,10 @@ def again(
     if not requests.has_worker(database, made):
         context.note("No running worker can take it; it waits until one starts.")
     if wait:
-        made = requests.wait_for(database, made, limit)
+        watch = requests.RequestWatch(database, made)
+        waiting = Wait(context.database, OutageNotes(context), interval=requests.POLL_SECONDS, timeout=limit)
+        waiting.until(watch.refresh, watch.connected)
+        made = watch.request
     _show(context, made, form)
     _judge(made, wait=wait, timeout=timeout)
 

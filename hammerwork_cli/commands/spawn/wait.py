@@ -12,7 +12,8 @@ from hammerwork_cli.cli.options import (
     JobArgument,
     spoken,
 )
-from hammerwork_cli.errors import HammerworkError, ShownAnswerError, TimedOutError, UsageError
+from hammerwork_cli.cli.outages import OutageNotes
+from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.models.input.reading import duration_of
 
 if TYPE_CHECKING:
@@ -85,11 +86,8 @@ def _seconds_between(interval: str) -> float:
     return seconds
 
 
-class _Notes:
+class _Notes(OutageNotes):
     """Says on stderr what happens while waiting."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
 
     def reading(self, counts: "Counts") -> None:
         from hammerwork_cli.render.formats.text import plural, statuses
@@ -101,9 +99,3 @@ class _Notes:
 
         for line in wait_views.stuck_text(blockers):
             self._context.note(line)
-
-    def lost(self, error: HammerworkError) -> None:
-        self._context.note(f"{error.message} Trying again for a minute.")
-
-    def back(self) -> None:
-        self._context.note("The database answers again.")

@@ -17,7 +17,9 @@ from hammerwork_cli.cli.options import (
     YesOption,
     spoken,
 )
+from hammerwork_cli.cli.outages import OutageNotes
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.waiting import Wait
 from hammerwork_cli.errors import AnswerIsNoError, TimedOutError, UsageError
 from hammerwork_cli.models import Worker
 from hammerwork_cli.models.input.reading import duration_of, since_of
@@ -236,6 +238,7 @@ def _agree(context: Context, request: str, found: list[Worker], asking: ControlO
 def _waited(context: Context, database: Database, asked: list[AskedWorker], timeout: str | None) -> list[AskedWorker]:
     context.note(f"Waiting for {plural(len(asked), 'worker')}.")
     limit = duration_of(timeout).total_seconds() if timeout is not None else None
-    successors = asked[0].request == "restart"
-    done = registry.wait_for(database, [one.worker for one in asked], successors=successors, timeout=limit)
-    return [replace(one, now=done.get(one.worker.id)) for one in asked]
+    watch = registry.EndWatch(database, [one.worker for one in asked], successors=asked[0].request == "restart")
+    waiting = Wait(context.database, OutageNotes(context), interval=registry.POLL_SECONDS, timeout=limit)
+    waiting.until(watch.refresh, watch.connected)
+    return [replace(one, now=watch.done.get(one.worker.id)) for one in asked]

@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.database.retrying import OUTAGES, OutageListener, read_through_outages
+from hammerwork_cli.database.retrying import OUTAGES, OutageListener
+from hammerwork_cli.database.waiting import Wait
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import FAILURES, FINISHED, UNSUCCESSFUL, Counts, Timestamp, TreeNode, status_of, timestamp
 from hammerwork_cli.models.spawn import SETTLING
@@ -19,9 +20,6 @@ from hammerwork_cli.queries.graph.relatives import Relatives
 
 CHECKED = 200
 """Jobs in a check: as long as one of them has not ended, neither has the tree."""
-OUTAGE = 60.0
-"""Seconds without a server before the wait fails."""
-NAP = 0.5
 SHOWN_FAILURES = 10
 
 
@@ -222,10 +220,8 @@ class Waiter:
         timeout: float | None,
         fail_stuck: bool,
     ) -> None:
-        self._connect = connect
+        self._wait = Wait(connect, listener, interval=interval, timeout=timeout)
         self._listener = listener
-        self._interval = interval
-        self._timeout = timeout
         self._fail_stuck = fail_stuck
         self._start = time.monotonic()
         self._reported: frozenset[str] = frozenset()
@@ -251,45 +247,23 @@ class Waiter:
         return self._result(job, watch, outcome)
 
     def _watch(self, watch: TreeWatch) -> WaitOutcome:
-        while True:
-            try:
-                over = read_through_outages(
-                    watch.refresh,
-                    lambda: watch.connected(self._connect()),
-                    self._listener,
-                    patience=OUTAGE,
-                    ended=self._is_late,
-                    wait=self._sleep,
-                )
-            except OUTAGES:
-                if not self._is_late():
-                    raise
-                return WaitOutcome.TIMEOUT
+        outcome: WaitOutcome | None = None
+
+        def look() -> bool:
+            nonlocal outcome
+            over = watch.refresh()
             self._report_stuck(watch)
             if over and not watch.stuck:
-                return WaitOutcome.FAILED if watch.counts.unsuccessful else WaitOutcome.COMPLETED
-            if over and self._fail_stuck:
-                return WaitOutcome.STUCK
-            if self._is_late():
-                with suppress(*OUTAGES):
-                    watch.read()
-                return WaitOutcome.TIMEOUT
-            self._sleep(self._interval)
+                outcome = WaitOutcome.FAILED if watch.counts.unsuccessful else WaitOutcome.COMPLETED
+            elif over and self._fail_stuck:
+                outcome = WaitOutcome.STUCK
+            return outcome is not None
 
-    def _is_late(self) -> bool:
-        left = self._left()
-        return left is not None and left <= 0
-
-    def _sleep(self, seconds: float) -> None:
-        """Sleeps, but not beyond the timeout."""
-        left = self._left()
-        end = time.monotonic() + (seconds if left is None else min(seconds, left))
-        # In short naps: a Ctrl-C that arrives just before a sleep is noticed only after it.
-        while (rest := end - time.monotonic()) > 0:
-            time.sleep(min(rest, NAP))
-
-    def _left(self) -> float | None:
-        return None if self._timeout is None else self._start + self._timeout - time.monotonic()
+        if self._wait.until(look, watch.connected) and outcome is not None:
+            return outcome
+        with suppress(*OUTAGES):
+            watch.read()
+        return WaitOutcome.TIMEOUT
 
     def _report_stuck(self, watch: TreeWatch) -> None:
         stuck = frozenset(watch.stuck)

@@ -289,39 +289,43 @@ def ask(database: Database, worker: Worker, request: str, by: str) -> None:
         raise ConflictError(f"The worker {worker.name} has stopped.", hint=LIST_WORKERS)
 
 
-def wait_for(
-    database: Database, asked: Sequence[Worker], *, successors: bool, timeout: float | None
-) -> dict[str, Worker]:
-    """Waits until workers have ended.
+class EndWatch:
+    """Watches workers until all have ended.
 
     Args:
         asked: the workers.
-        successors: also wait until another worker has taken the place of each, or none can be expected any more.
-        timeout: seconds after which to give up; ``None`` to wait without limit.
+        successors: also watch until another worker has taken the place of each, or none can be expected any more.
 
-    Returns:
-        Id -> the worker after its end, or its successor. Workers that still run are left out. With ``successors``, a
-        worker after its end means that no other has taken its place.
+    Attributes:
+        done: id -> the worker after its end, or its successor. Workers that still run are left out. With
+            ``successors``, a worker after its end means that no other has taken its place.
     """
-    done: dict[str, Worker] = {}
-    ended: dict[str, float] = {}
-    give_up = None if timeout is None else time.monotonic() + timeout
-    heartbeats = _Heartbeats()
-    while True:
-        everybody = listed(database)
-        for worker in asked:
-            found = _ended(worker, everybody, heartbeats)
-            if (
-                found
-                and successors
-                and time.monotonic() - ended.setdefault(worker.id, time.monotonic()) < SUCCESSOR_SECONDS
-            ):
+
+    def __init__(self, database: Database, asked: Sequence[Worker], *, successors: bool) -> None:
+        self.done: dict[str, Worker] = {}
+        self._asked, self._successors = asked, successors
+        self._ended: dict[str, float] = {}
+        self.connected(database)
+
+    def connected(self, database: Database) -> None:
+        """Continues with another connection; workers that could not record a heartbeat get another lease."""
+        self._database = database
+        self._heartbeats = _Heartbeats()
+
+    def refresh(self) -> bool:
+        """Reads all workers; returns whether there is nothing more to wait for."""
+        everybody = listed(self._database)
+        for worker in self._asked:
+            found = _ended(worker, everybody, self._heartbeats)
+            if found and self._successors and self._may_be_replaced(worker):
                 found = _successor(worker, everybody)
             if found:
-                done[worker.id] = found
-        if len(done) == len(asked) or (give_up is not None and time.monotonic() >= give_up):
-            return done
-        time.sleep(POLL_SECONDS)
+                self.done[worker.id] = found
+        return len(self.done) == len(self._asked)
+
+    def _may_be_replaced(self, worker: Worker) -> bool:
+        """Whether the worker, which has ended, was seen to run a moment ago."""
+        return time.monotonic() - self._ended.setdefault(worker.id, time.monotonic()) < SUCCESSOR_SECONDS
 
 
 class _Heartbeats:

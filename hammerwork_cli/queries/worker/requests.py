@@ -1,7 +1,6 @@
 """Spawn requests, as workers claim and fulfil them."""
 
 import json
-import time
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
@@ -119,14 +118,29 @@ def has_worker(database: Database, request: SpawnRequest) -> bool:
     return False
 
 
-def wait_for(database: Database, request: SpawnRequest, timeout: float | None) -> SpawnRequest:
-    """Waits until a worker has fulfilled or refused a request, or until ``timeout`` seconds have passed."""
-    give_up = None if timeout is None else time.monotonic() + timeout
-    while True:
-        rows = database.rows("job.spawn_requests.by_id", id=request.id)
-        if not rows:
-            raise NotFoundError(f"The spawn request {request.id} does not exist any more.")
-        now = SpawnRequest._make(rows[0])
-        if not now.is_open or (give_up is not None and time.monotonic() >= give_up):
-            return now
-        time.sleep(POLL_SECONDS)
+class RequestWatch:
+    """Watches a request until a worker has fulfilled or refused it.
+
+    Attributes:
+        request: as it was last read.
+    """
+
+    def __init__(self, database: Database, request: SpawnRequest) -> None:
+        self.request = request
+        self.connected(database)
+
+    def connected(self, database: Database) -> None:
+        """Continues with another connection."""
+        self._database = database
+
+    def refresh(self) -> bool:
+        """Reads the request; returns whether it has ended.
+
+        Raises:
+            NotFoundError: it does not exist any more.
+        """
+        row = self._database.row("job.spawn_requests.by_id", id=self.request.id)
+        if row is None:
+            raise NotFoundError(f"The spawn request {self.request.id} does not exist any more.")
+        self.request = SpawnRequest._make(row)
+        return not self.request.is_open

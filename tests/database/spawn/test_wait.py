@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.database import Database, connect
+from hammerwork_cli.database import Database, connect, waiting
 from hammerwork_cli.errors import ConnectionLostError, NotFoundError, UnreachableError
 from hammerwork_cli.models import Counts
 from hammerwork_cli.models.wait import Blocker, BlockerReason, WaitOutcome, WaitResult
@@ -358,7 +358,7 @@ def test_a_lost_connection_is_made_again(migrated_url: str, rows: Rows) -> None:
 
 
 def test_a_server_that_stays_away_is_given_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait, "OUTAGE", 0.3)
+    monkeypatch.setattr(waiting, "OUTAGE", 0.3)
     root = Rows(database).job(status="Running")
     told = Told()
     tries: list[float] = []

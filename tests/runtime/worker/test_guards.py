@@ -34,6 +34,7 @@ from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claimer
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
+from tests.conftest import eventually
 from tests.runtime.conftest import Stage, until
 from tests.unit.runtime.test_slots import claimed
 
@@ -207,8 +208,9 @@ def test_a_worker_whose_start_cannot_be_read_has_no_successor_and_is_none(
     registry.end(stage.database, first.id, "name", report, stage.database.now())
     asked = [registry.resolve(stage.database, first.id)]
     stage.execute("UPDATE hammerwork_workers SET started_at = 'yesterday'")
-    done = registry.wait_for(stage.database, asked, successors=True, timeout=20)
-    assert {worker.id for worker in done.values()} == {first.id} != {second.id}
+    watch = registry.EndWatch(stage.database, asked, successors=True)
+    eventually(watch.refresh)
+    assert {worker.id for worker in watch.done.values()} == {first.id} != {second.id}
 
 
 def test_a_heartbeat_brings_back_the_worker_that_beats_and_no_other(stage: Stage) -> None:

@@ -351,7 +351,7 @@ def test_a_request_whose_job_is_gone_fails_and_one_that_is_gone_itself_ends_the_
     assert states(stage)[0] == ("failed", 0, "The job does not exist any more.")
     stage.execute("DELETE FROM hammerwork_spawn_requests")
     with pytest.raises(NotFoundError, match=f"The spawn request {one.id} does not exist any more"):
-        requests.wait_for(stage.database, one, 0)
+        requests.RequestWatch(stage.database, one).refresh()
 
 
 @pytest.mark.usefixtures("open_requests")
