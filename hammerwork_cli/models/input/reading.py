@@ -8,7 +8,7 @@ from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.values import timestamp
 
 UUID_PATTERN = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-DURATION_PATTERN = "([0-9]{1,9}(?:[.][0-9]{1,3})?) *([mM][sS]|[smhdwSMHDW])?"
+DURATION_PATTERN = "([0-9]{1,10}(?:[.][0-9]{1,3})?) *([mM][sS]|[smhdwSMHDW])?"
 TIME_PATTERN = "[0-9]{4}-[-0-9TtZz:.+ ]{1,40}"
 """Patterns for Python and for JSON Schema. The last one tells a time from a duration, and does not check it."""
 TIME_HINT = "Write 2026-12-24T18:00:00Z."

@@ -1,7 +1,5 @@
 """The endpoints that change something, each by the queries of its command."""
 
-import json as json_writer
-from datetime import timedelta
 from typing import Any
 
 from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
@@ -11,9 +9,9 @@ from hammerwork_cli.models import (
     NewJob,
     SpawnConfig,
 )
-from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER, LONGEST_NAME, LONGEST_TRACE, MOST_PARENTS
-from hammerwork_cli.models.input.reading import UUID_PATTERN, instant_of
+from hammerwork_cli.models.input.reading import UUID_PATTERN
+from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.models.payloads import with_spawn_config
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job import changes, listing, spawn_requests
@@ -91,26 +89,18 @@ NEW_JOB = body(
 ) | {"dependentSchemas": {"spawn_config": {"properties": {"payload": {"type": "object"}}}}}
 
 
+_OPTIONS = {"timeout_seconds": "timeout", "scheduled_at": "at"}
+"""Fields of the body that are options of a job by another name."""
+
+
 def enqueue(call: Call) -> Answer:
     """As ``job enqueue``."""
-    given: dict[str, Any] = call.body
-    layers = [_config(given["spawn_config"])] if "spawn_config" in given else []
-    payload = _text(with_spawn_config(given["payload"], *layers))
-    parents = [listing.resolve(call.database, word) for word in given.get("depends_on", ())]
-    timeout = given.get("timeout_seconds")
-    job = NewJob.of(
-        given["queue"],
-        payload,
-        call.now,
-        id=fields.full_id(given["id"]) if "id" in given else None,
-        priority=fields.priority(given["priority"]) if "priority" in given else None,
-        max_attempts=int(given.get("max_attempts", 3)),
-        depends_on=tuple(dict.fromkeys(parents)),
-        timeout=None if timeout is None else timedelta(seconds=timeout),
-        scheduled_at=instant_of(given["scheduled_at"]) if "scheduled_at" in given else None,
-        trace_id=given.get("trace_id"),
-        correlation_id=given.get("correlation_id"),
-    )
+    given = _with_whole_numbers(call.body, but="payload")
+    if "spawn_config" in given:
+        given["spawn_config"] = _with_whole_numbers(given["spawn_config"], but="metadata")
+    if "depends_on" in given:
+        given["depends_on"] = [listing.resolve(call.database, word) for word in given["depends_on"]]
+    job = wanted_job({_OPTIONS.get(name, name): value for name, value in given.items()}).made(call.now)
     placed = _placed(call, job)
     location = {"location": f"/api/jobs/{placed.id}"}
     return Answer(enqueued_record(placed), status=201 if placed.created else 200, headers=location)
@@ -138,17 +128,9 @@ def _is_there(call: Call, job: str) -> bool:
     return True
 
 
-def _config(given: dict[str, Any]) -> dict[str, Any]:
-    """A spawn configuration with 3 for JSON's 3.0."""
-    whole_numbers = {key: int(value) for key, value in given.items() if isinstance(value, float) and key != "metadata"}
-    return given | whole_numbers
-
-
-def _text(payload: Any) -> str:
-    try:
-        return json_writer.dumps(payload, ensure_ascii=False, allow_nan=False)
-    except RecursionError as error:
-        raise UsageError("The payload is nested too deeply.") from error
+def _with_whole_numbers(given: dict[str, Any], *, but: str) -> dict[str, Any]:
+    """The same fields, with 3 for JSON's 3.0 in those whose schema allows no other numbers: all ``but`` one."""
+    return given | {key: int(value) for key, value in given.items() if isinstance(value, float) and key != but}
 
 
 CHANGE_OPTIONS: dict[str, Schema] = {
@@ -189,7 +171,7 @@ def spawn(call: Call) -> Answer:
     own = spawn_requests.stored_config(call.database, job)
     config = None
     if given.get("config") is not None:
-        asked = _config(given["config"])
+        asked = _with_whole_numbers(given["config"], but="metadata")
         with_spawn_config({}, asked)
         try:
             config = SpawnConfig.parse(

@@ -61,7 +61,7 @@ def test_everything_about_a_new_job_can_be_said(server: Server, rows: Rows) -> N
         "priority": "critical",
         "scheduled_at": "2026-12-24T19:00:00+01:00",
         "max_attempts": 7.0,
-        "timeout_seconds": 90,
+        "timeout_seconds": 2**31 - 1,
         "depends_on": [parent[:13]],
         "trace_id": "trace",
         "correlation_id": "correlation",
@@ -76,7 +76,7 @@ def test_everything_about_a_new_job_can_be_said(server: Server, rows: Rows) -> N
     assert job["payload"]["text"] == HOSTILE
     assert job["payload"]["numbers"] == wanted["payload"]["numbers"]
     assert job["scheduled_at"] == "2026-12-24T18:00:00.000000Z"
-    assert (job["max_attempts"], job["timeout_seconds"], job["priority"]) == (7, 90, "critical")
+    assert (job["max_attempts"], job["timeout_seconds"], job["priority"]) == (7, 2**31 - 1, "critical")
     assert job["depends_on"] == [parent]
     assert job["spawn_config"]["handler"] == "frames"
     # Rust workers ignore a configuration that lacks one of these.
