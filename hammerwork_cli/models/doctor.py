@@ -1,5 +1,7 @@
 """Damage that the doctor finds in the database."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -87,3 +89,32 @@ class Finding:
     def is_note(self) -> bool:
         """Whether the finding is only worth knowing: see :data:`NOTES`."""
         return self.kind in NOTES
+
+
+def in_cycles(edges: Iterable[tuple[str, str]]) -> set[str]:
+    """Returns the jobs that wait for themselves, directly or through others, and jobs between two such cycles.
+
+    Args:
+        edges: pairs of a job and one of its dependencies.
+    """
+    above: dict[str, set[str]] = defaultdict(set)
+    below: dict[str, set[str]] = defaultdict(set)
+    for job, parent in edges:
+        above[job].add(parent)
+        below[parent].add(job)
+    jobs = above.keys() | below.keys()
+    # A job without dependencies among the rest is in no cycle, and neither is one without dependents among them.
+    return _peeled(_peeled(set(jobs), above, below), below, above)
+
+
+def _peeled(jobs: set[str], above: dict[str, set[str]], below: dict[str, set[str]]) -> set[str]:
+    blocked_by = {job: len(above.get(job, set()) & jobs) for job in jobs}
+    free = [job for job, parents in blocked_by.items() if not parents]
+    while free:
+        job = free.pop()
+        jobs.discard(job)
+        for other in below.get(job, set()) & jobs:
+            blocked_by[other] -= 1
+            if not blocked_by[other]:
+                free.append(other)
+    return jobs

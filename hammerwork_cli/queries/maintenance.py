@@ -154,8 +154,7 @@ def _oldest_transaction(database: Database, now: datetime) -> timedelta | None:
     if database.dialect == "sqlite":
         return None
     try:
-        row = database.row("maintenance.oldest_transaction")
+        since = timestamp(database.value("maintenance.oldest_transaction"))
     except AccessDeniedError:
         return None  # MySQL tells only users with the privilege PROCESS
-    since = timestamp(row[0]) if row else None
     return None if since is None else max(now - since, timedelta())

@@ -54,7 +54,7 @@ def find(
         row = database.row("archive.listing.archived_at", id=job)
         if row is None:
             raise JobNotFoundError(job, "to continue after")
-        at = row[0]
+        (at,) = row
     while limit > 0:
         rows = database.rows(
             "archive.listing.list", **chosen(wanted), at=at, after=job, limit=min(limit, PAGE), offset=offset

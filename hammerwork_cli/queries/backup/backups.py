@@ -108,7 +108,7 @@ class _Some:
         }
         while True:
             rows = self._database.rows("backup.archived_ids", **chosen, after=after, limit=PAGE)
-            ids = [str(row[0]) for row in rows]
+            ids = [str(one) for (one,) in rows]
             if ids:
                 yield ids
             if len(ids) < PAGE:

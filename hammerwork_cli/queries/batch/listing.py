@@ -55,7 +55,8 @@ def one(database: Database, batch: str) -> Batch:
     Raises:
         NotFoundError: it does not exist.
     """
-    return counted(database, [_batch(_row(database, batch))])[0]
+    *columns, _ = _row(database, batch)
+    return counted(database, [_batch(columns)])[0]
 
 
 def details(database: Database, batch: str, *, limit: int) -> BatchDetails:
@@ -69,8 +70,8 @@ def details(database: Database, batch: str, *, limit: int) -> BatchDetails:
         NotFoundError: it does not exist.
     """
     with database.snapshot():
-        row = _row(database, batch)
-        found = counted(database, [_batch(row)])[0]
+        *columns, metadata = _row(database, batch)
+        found = counted(database, [_batch(columns)])[0]
         queues: dict[str, Counts] = {}
         for statement in _both(database, "batch.listing.groups", "batch.listing.archived_groups"):
             for queue, status, jobs in database.rows(statement, id=batch):
@@ -79,7 +80,7 @@ def details(database: Database, batch: str, *, limit: int) -> BatchDetails:
             found,
             groups_of(queues),
             failures(database, limit=limit, batch=batch),
-            row[5],
+            metadata,
             watches_of(database, Subject.BATCH, batch),
         )
 
@@ -103,7 +104,8 @@ def watches_of(database: Database, subject: Subject, of: str) -> list[Watch]:
 
 def read_watch(row: Sequence[Any]) -> Watch:
     """The watch in a row."""
-    return Watch._make(row)._replace(id=str(row[0]), subject_id=str(row[2]))
+    watch = Watch._make(row)
+    return watch._replace(id=str(watch.id), subject_id=str(watch.subject_id))
 
 
 def resolve(database: Database, text: str) -> str:
@@ -127,7 +129,7 @@ def _row(database: Database, batch: str) -> tuple[Any, ...]:
 
 
 def _batch(row: Sequence[Any]) -> Batch:
-    batch, name, total, failure_mode, created_at = row[:5]
+    batch, name, total, failure_mode, created_at = row
     return Batch(str(batch), name, total, failure_mode.strip('"'), created_at)
 
 

@@ -145,7 +145,7 @@ def _batch(database: Database, batch: str) -> Seen | None:
 def _tree(database: Database, job: str, now: datetime, *, early: bool) -> Seen:
     """Reads a tree; before its top has ended only if ``early``, since a child may fail before."""
     tree = TreeWatch(database, [job], now)
-    top = [status_of(row[1]) for row in tree.relatives.states([job])]
+    top = [status_of(status) for _, status, *_ in tree.relatives.states([job])]
     if top and top[0] not in FINISHED and not early:
         return Seen(Counts({top[0]: 1}), has_ended=False)  # nothing else needs to be read
     tree.read()

@@ -1,7 +1,7 @@
 """The children of one job in pages: failed jobs first, then running ones, then the others from the oldest on."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -20,8 +20,6 @@ GROUPS = ChildStatements("graph.children.groups", "graph.children.joined_groups"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_CREATED_AT = 1 + TreeNode._fields.index("created_at")
-_CONFIG = 1 + TreeNode._fields.index("stored_config")
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -93,15 +91,15 @@ def page(
         relatives = Relatives(database)
         relatives.job(job)
         found = {
-            row[1]: row
+            one.node.id: one
             for statement, ids in relatives.all_lookups(PAGE, [job])
-            for row in _rows(relatives, statement, ids, values)
+            for one in _found(relatives, statement, ids, values)
         }
-        rows = sorted(found.values(), key=_place)[: limit + 1]
-        nodes = [TreeNode._make(row[1:]) for row in rows[:limit]]
+        first = sorted(found.values(), key=_place)[: limit + 1]
+        nodes = [one.node for one in first[:limit]]
         totals = relatives.child_counts([node.id for node in nodes])
     children = [Child(node, totals[node.id].counts if node.id in totals else Counts()) for node in nodes]
-    return ChildPage(children, _cursor(rows[limit - 1]) if len(rows) > limit else None)
+    return ChildPage(children, _cursor(first[limit - 1]) if len(first) > limit else None)
 
 
 def groups(database: Database, job: str) -> list[JobGroup]:
@@ -122,19 +120,27 @@ def groups(database: Database, job: str) -> list[JobGroup]:
     return sorted(found, key=lambda group: (group.status not in FAILURES, -group.jobs, group.queue, group.status))
 
 
-def _rows(relatives: Relatives, statement: str, ids: Any, values: dict[str, Any]) -> list[Any]:
-    rows = relatives.database.rows(statement, ids=ids, **values)
-    if statement != PAGE.archived:
-        return rows
-    return [(*row[:_CONFIG], packed_config(row[_CONFIG]), *row[_CONFIG + 1 :]) for row in rows]
+class _Found(NamedTuple):
+    """A child as a statement of :data:`PAGE` finds it."""
+
+    urgency: int
+    node: TreeNode
 
 
-def _place(row: Any) -> Place:
-    return Place(row[0], timestamp(row[_CREATED_AT]) or _NEVER, row[1])
+def _found(relatives: Relatives, statement: str, ids: Any, values: dict[str, Any]) -> Iterator[_Found]:
+    for urgency, *columns in relatives.database.rows(statement, ids=ids, **values):
+        node = TreeNode._make(columns)
+        if statement == PAGE.archived:
+            node = node._replace(stored_config=packed_config(node.stored_config))
+        yield _Found(urgency, node)
 
 
-def _cursor(row: Any) -> str:
-    place = _place(row)
+def _place(found: _Found) -> Place:
+    return Place(found.urgency, timestamp(found.node.created_at) or _NEVER, found.node.id)
+
+
+def _cursor(found: _Found) -> str:
+    place = _place(found)
     assert place.created_at is not None
     return f"{place.urgency}/{(place.created_at - _EPOCH) // _MICROSECOND}/{place.id}"
 

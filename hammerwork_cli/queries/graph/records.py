@@ -39,9 +39,9 @@ def parents(database: Database, ids: Iterable[str]) -> frozenset[str]:
     if not wanted or not are_there(database):
         return frozenset()
     return frozenset(
-        row[0]
+        one
         for part in chunks(wanted, database.read_chunk)
-        for row in database.rows("graph.records.parents", ids=database.ids(part))
+        for (one,) in database.rows("graph.records.parents", ids=database.ids(part))
     )
 
 
@@ -68,7 +68,7 @@ def forget(database: Database, jobs: Sequence[str]) -> list[str]:
         return []
     gone: list[str] = []
     for part in chunks(sorted(set(jobs)), database.key_chunk):
-        existing = {str(row[0]) for row in database.rows("graph.records.existing", ids=database.ids(part))}
+        existing = {str(one) for (one,) in database.rows("graph.records.existing", ids=database.ids(part))}
         nowhere = [job for job in part if job not in existing]
         for statement in forgetting(database) if nowhere else ():
             database.run(statement, ids=database.ids(nowhere), listed=json.dumps(nowhere))

@@ -67,7 +67,7 @@ def release(database: Database, ended: Sequence[str]) -> dict[str, int]:
 
 
 def _release(database: Database, ids: Sequence[str], waiting: dict[str, _Waiting]) -> list[str]:
-    locked = [str(row[0]) for row in database.rows("graph.release.lock_waiting", ids=database.ids(ids))]
+    locked = [str(one) for (one,) in database.rows("graph.release.lock_waiting", ids=database.ids(ids))]
     if not locked:
         return []
     database.run("graph.release.touch_waiting", ids=database.ids(locked))
@@ -81,7 +81,7 @@ def _release(database: Database, ids: Sequence[str], waiting: dict[str, _Waiting
             maybe_ready.append(job)
     if maybe_ready:
         workflows = sorted({str(waiting[job].workflow) for job in maybe_ready})
-        continuing = {str(row[0]) for row in database.rows("graph.release.continuing_workflows", ids=workflows)}
+        continuing = {str(one) for (one,) in database.rows("graph.release.continuing_workflows", ids=workflows)}
         ready += [job for job in maybe_ready if waiting[job].workflow in continuing]
     if ready:
         database.run("graph.release.release", ids=database.ids(ready))

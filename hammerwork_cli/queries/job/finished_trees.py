@@ -56,9 +56,9 @@ def _parents_of_staying(database: Database, going: Mapping[str, LockedJob]) -> s
     """The parents of the live children that are not among the jobs which go."""
     relatives = Relatives(database)
     children = {
-        str(row[0])
+        str(job)
         for statement, part in relatives.lookups(CHILD_STATES, sorted(going))
-        for row in database.rows(statement, ids=part)
+        for job, *_ in database.rows(statement, ids=part)
     }
     return {parent for node in relatives.jobs(sorted(children - going.keys())) for parent in node.depends_on}
 
@@ -219,9 +219,9 @@ class _Links:
         """The jobs that are not only in the archive."""
         archived = [job for job in self.parents if job in self.archived]
         marked = {
-            str(row[0])
+            str(job)
             for part in chunks(archived, database.read_chunk)
-            for row in database.rows("graph.relatives.states", ids=database.ids(part))
+            for job, *_ in database.rows("graph.relatives.states", ids=database.ids(part))
         }
         live = dict.fromkeys(job for job in self._upward() if job not in self.archived or job in marked)
         return _Live(list(live), [job for job in live if live.keys().isdisjoint(self.parents[job])])

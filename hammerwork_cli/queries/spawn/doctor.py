@@ -1,7 +1,7 @@
 """Finds and fixes damage that workers and tools have left in the database."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -13,7 +13,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, Timestamp, status_of
 from hammerwork_cli.models import cron as cron_models
-from hammerwork_cli.models.doctor import FIXABLE, Damage, Finding, FoundJob
+from hammerwork_cli.models.doctor import FIXABLE, Damage, Finding, FoundJob, in_cycles
 from hammerwork_cli.models.input.spawn_config import ignored_because
 from hammerwork_cli.models.values import (
     COMPLETED_SPELLINGS,
@@ -81,6 +81,16 @@ class FixedJobs(NamedTuple):
     failed: tuple[str, ...] = ()
 
 
+class _Damaged(NamedTuple):
+    """A row of the statements of :data:`FINDING`: a job, and how many are as it is."""
+
+    id: Any
+    queue: str | None
+    written_status: Any
+    jobs: int
+    detail: Any
+
+
 class Doctor:
     """Finds damage in the jobs of a database, and fixes the kinds that have one right fix.
 
@@ -146,10 +156,13 @@ class Doctor:
     def _find(self, kind: Damage, limit: int | None = None) -> Finding | None:
         waiting = WORDS["running"] + WORDS["completed"] if kind == Damage.RAN_EARLY else WORDS["pending"]
         schedules = self._unfinished_schedules() if kind == Damage.CRON_STOPPED else None
-        rows = self._rows(FINDING[kind], waiting=waiting, limit=limit or self.examples, schedules=schedules)
+        found = self._damaged(kind, waiting=waiting, limit=limit or self.examples, schedules=schedules)
         if kind == Damage.NEVER_SPAWNED:
-            rows = [(*row[:4], ignored_because(row[4])) for row in rows]
-        return _finding(kind, rows)
+            found = [one._replace(detail=ignored_because(one.detail)) for one in found]
+        return _finding(kind, found)
+
+    def _damaged(self, kind: Damage, **values: Any) -> list[_Damaged]:
+        return [_Damaged._make(row) for row in self._rows(FINDING[kind], **values)]
 
     def _unfinished_schedules(self) -> list[str]:
         """Returns schedules of completed jobs that should have recurred: they are due again, or cannot be read."""
@@ -168,10 +181,10 @@ class Doctor:
             return True
 
     def _waiting(self) -> dict[Damage, Finding | None]:
-        rows: dict[Damage, list[Any]] = defaultdict(list)
+        found: dict[Damage, list[_Damaged]] = defaultdict(list)
         for *row, kind in self._rows("spawn.doctor.waiting", limit=self.examples):
-            rows[Damage(kind)].append(row)
-        return {kind: _finding(kind, found) for kind, found in rows.items()}
+            found[Damage(kind)].append(_Damaged._make(row))
+        return {kind: _finding(kind, damaged) for kind, damaged in found.items()}
 
     def _cycles(self) -> Finding | None:
         edges = self._rows("spawn.doctor.waiting_edges", queue=None, limit=MOST_EDGES)
@@ -221,26 +234,26 @@ class Doctor:
         total = 0
         while True:
             # Read without locks: an UPDATE that fixes nothing means that other programs have changed all of the rows.
-            rows = self._rows(FINDING[kind], limit=PAGE)
-            done = self.database.transaction(partial(self._fix_rows, kind, rows)) if rows else 0
+            found = self._damaged(kind, limit=PAGE)
+            done = self.database.transaction(partial(self._fix_damaged, kind, found)) if found else 0
             total += done
             if not done:
                 return total
 
-    def _fix_rows(self, kind: Damage, rows: Sequence[Any]) -> int:
-        ids = [str(row[0]) for row in rows]
+    def _fix_damaged(self, kind: Damage, found: Sequence[_Damaged]) -> int:
+        ids = [str(one.id) for one in found]
         if kind == Damage.MISSPELT_STATUS:
-            return self._fix_misspelt(rows)
+            return self._fix_misspelt(found)
         if kind in (Damage.LOST, Damage.LOST_LAST_ATTEMPT):
             return self._fix_lost(ids)
         if kind == Damage.GONE_BUT_RECORDED:
             return len(records.forget(self.database, ids))
         return self._run(FIXING[kind], ids=ids)
 
-    def _fix_misspelt(self, rows: Sequence[Any]) -> int:
+    def _fix_misspelt(self, found: Sequence[_Damaged]) -> int:
         by_spelling: dict[str, list[str]] = defaultdict(list)
-        for job, _, written, *_ in rows:
-            by_spelling[written].append(job)
+        for one in found:
+            by_spelling[one.written_status].append(one.id)
         return sum(
             self._run("spawn.doctor.fix_misspelt_status", ids=ids, written=written, word=status_of(written))
             for written, ids in by_spelling.items()
@@ -281,7 +294,7 @@ class Doctor:
         Returns:
             The last id of this page, or ``None`` on the last page; and the fixed jobs.
         """
-        page = [row[0] for row in self._rows("spawn.doctor.waiting_ids", after=after, limit=PAGE)]
+        page = self._waiting_page(after)
         done = self.database.transaction(partial(self._fix_page, page, to_the_end=True)) if page else {}
         failed = done.pop(Damage.PARENT_FAILED, ())
         fixed = FixedJobs(tuple(chain.from_iterable(done.values())), tuple(failed))
@@ -299,12 +312,12 @@ class Doctor:
 
     def _waiting_pages(self) -> Iterator[list[str]]:
         after = None
-        while True:
-            page = [row[0] for row in self._rows("spawn.doctor.waiting_ids", after=after, limit=PAGE)]
-            if not page:
-                return
+        while page := self._waiting_page(after):
             yield page
             after = page[-1]
+
+    def _waiting_page(self, after: str | None) -> list[str]:
+        return [job for (job,) in self._rows("spawn.doctor.waiting_ids", after=after, limit=PAGE)]
 
     def _fix_page(self, ids: Sequence[str], *, to_the_end: bool = False) -> dict[Damage, list[str]]:
         """Kind of damage -> the ids of the jobs that were fixed. Needs a transaction."""
@@ -356,41 +369,13 @@ class Doctor:
         return failed
 
 
-def _finding(kind: Damage, rows: Sequence[Any]) -> Finding | None:
-    if not rows:
+def _finding(kind: Damage, found: Sequence[_Damaged]) -> Finding | None:
+    if not found:
         return None
-    examples = tuple(FoundJob(job, queue, _text(status), detail) for job, queue, status, _, detail in rows)
-    return Finding(kind, int(rows[0][3]), examples, int(rows[0][3]))
+    examples = tuple(FoundJob(one.id, one.queue, _text(one.written_status), one.detail) for one in found)
+    jobs = int(found[0].jobs)
+    return Finding(kind, jobs, examples, jobs)
 
 
 def _text(status: Any) -> str:
     return status.decode() if isinstance(status, (bytes, bytearray)) else str(status)
-
-
-def in_cycles(edges: Iterable[tuple[str, str]]) -> set[str]:
-    """Returns the jobs that wait for themselves, directly or through others, and jobs between two such cycles.
-
-    Args:
-        edges: pairs of a job and one of its dependencies.
-    """
-    above: dict[str, set[str]] = defaultdict(set)
-    below: dict[str, set[str]] = defaultdict(set)
-    for job, parent in edges:
-        above[job].add(parent)
-        below[parent].add(job)
-    jobs = above.keys() | below.keys()
-    # A job without dependencies among the rest is in no cycle, and neither is one without dependents among them.
-    return _peeled(_peeled(set(jobs), above, below), below, above)
-
-
-def _peeled(jobs: set[str], above: dict[str, set[str]], below: dict[str, set[str]]) -> set[str]:
-    blocked_by = {job: len(above.get(job, set()) & jobs) for job in jobs}
-    free = [job for job, parents in blocked_by.items() if not parents]
-    while free:
-        job = free.pop()
-        jobs.discard(job)
-        for other in below.get(job, set()) & jobs:
-            blocked_by[other] -= 1
-            if not blocked_by[other]:
-                free.append(other)
-    return jobs

@@ -122,8 +122,9 @@ def latest(database: Database, *, limit: int, queue: str | None = None, since: d
     """
     with database.snapshot():
         ids = list(_newest_failed(database, since, queue=queue, limit=limit))
-        rows = {row[0]: row for row in database.rows("job.listing.by_ids", ids=database.ids(ids))} if ids else {}
-    return [listing.listed(rows[job]) for job in ids if job in rows]
+        jobs = map(listing.listed, database.rows("job.listing.by_ids", ids=database.ids(ids)) if ids else ())
+        found = {job.node.id: job for job in jobs}
+    return [found[job] for job in ids if job in found]
 
 
 def _errors(climb: "_Climb", operations: Iterable[TreeNode]) -> dict[str, str]:

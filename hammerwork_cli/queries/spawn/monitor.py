@@ -6,9 +6,9 @@ from collections.abc import Container, Iterable, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any, NamedTuple, Self
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.access import Row
 from hammerwork_cli.models import FAILURES, FINISHED, Counts, JobStatus, SpawnOperation, TreeNode, timestamp
 from hammerwork_cli.models.monitor import BusyWorker, Flow, MonitorSnapshot, RunningOperation
 from hammerwork_cli.models.spawn import SETTLING
@@ -39,8 +39,38 @@ _USUALLY_PENDING = {"Pending", "Retrying"}
 _ODDLY_PENDING = tuple(word for word in WAITING_SPELLINGS if word not in _USUALLY_PENDING)
 _OPEN = spellings(set(JobStatus) - FINISHED)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_FIGURES = 7
-_KIND, _CHILDREN, _PLACE, _NODE = 7, 8, 9, 10
+
+
+class _Figures(NamedTuple):
+    """The first columns of ``spawn.monitor.figures``, the same in each of its rows."""
+
+    pending: int
+    running: int
+    running_anywhere: int
+    enqueued: int
+    started: int
+    completed: int
+    failed: int
+
+
+class _Beside(NamedTuple):
+    """The other columns of such a row.
+
+    Attributes:
+        kind: ``failure``, ``retry`` or ``parent``; ``None`` if there is nothing beside the figures.
+        jobs: the running children of a parent, or the number of all retrying jobs.
+        place: of a retrying job among those that are due first.
+        node: ``None`` if the job is gone.
+    """
+
+    kind: str | None
+    jobs: int
+    place: int
+    node: TreeNode | None
+
+    @classmethod
+    def of(cls, kind: str | None, jobs: Any, place: Any, *node: Any) -> Self:
+        return cls(kind, int(jobs or 0), int(place or 0), None if node[0] is None else TreeNode._make(node))
 
 
 class MonitorWatch:
@@ -94,21 +124,21 @@ class MonitorWatch:
         until = max(now - LAG, self._until)
         if self.counts_children:
             with self._database.snapshot():
-                rows = self._figures(until)
-                operations = self._counted(rows, now)
-                idle = self._is_idle(rows[0])
+                figures, beside = self._figures(until)
+                operations = self._counted(beside, now)
+                idle = self._is_idle(figures)
         else:
-            rows = self._figures(until)
-            operations = _uncounted(rows)
-            idle = self._is_idle(rows[0])
-        snapshot = self._snapshot(rows, now, until, operations, idle)
+            figures, beside = self._figures(until)
+            operations = _uncounted(beside)
+            idle = self._is_idle(figures)
+        snapshot = self._snapshot(figures, beside, now, until, operations, idle)
         # Not before: after an error, the next refresh must cover the whole time since the last success.
         self._since = self._until = until
         self._failures_since = now - OVERLAP
         return snapshot
 
-    def _figures(self, until: datetime) -> list[Row]:
-        return self._database.rows(
+    def _figures(self, until: datetime) -> tuple[_Figures, list[_Beside]]:
+        rows = self._database.rows(
             "spawn.monitor.figures",
             queue=self._queue,
             since=self._since,
@@ -124,25 +154,28 @@ class MonitorWatch:
             most_failures=MOST_FAILURES,
             most_parents=MOST_OPERATIONS,
         )
+        width = len(_Figures._fields)
+        return _Figures(*map(int, rows[0][:width])), [_Beside.of(*row[width:]) for row in rows]
 
-    def _is_idle(self, figures: Row) -> bool | None:
+    def _is_idle(self, figures: _Figures) -> bool | None:
         if not self._until_idle:
             return None
-        if figures[0] or figures[1]:
+        if figures.pending or figures.running:
             return False
         return self._database.row("spawn.monitor.any_open", queue=self._queue, open=_OPEN) is None
 
     def _snapshot(
         self,
-        rows: Sequence[Row],
+        figures: _Figures,
+        beside: Sequence[_Beside],
         now: datetime,
         until: datetime,
         operations: tuple[RunningOperation, ...],
         idle: bool | None,
     ) -> MonitorSnapshot:
-        pending, running, running_anywhere, *flow = map(int, rows[0][:_FIGURES])
-        failures = _newest_failures(rows)
-        retries = sorted((row for row in rows if row[_KIND] == "retry"), key=lambda row: int(row[_PLACE]))
+        pending, running, running_anywhere, *flow = figures
+        failures = _newest_failures(beside)
+        retries = sorted((one for one in beside if one.kind == "retry"), key=lambda one: one.place)
         self._failures = {node.id: node for node in failures}
         self._has_failed = self._has_failed or any(_ended_at(node) >= self._began for node in failures)
         return MonitorSnapshot(
@@ -158,9 +191,9 @@ class MonitorWatch:
             workers=self._workers(),
             failed_since=self._has_failed,
             idle=idle,
-            retrying=max((int(row[_CHILDREN]) for row in retries), default=0),
+            retrying=max((one.jobs for one in retries), default=0),
             more_retrying=pending > MOST_PENDING,
-            retries=tuple(TreeNode._make(row[_NODE:]) for row in retries)[:MOST_FAILURES],
+            retries=tuple(one.node for one in retries if one.node)[:MOST_FAILURES],
             failed_attempts=self._failed_attempts.per_second,
         )
 
@@ -188,10 +221,10 @@ class MonitorWatch:
 
     # Operations.
 
-    def _counted(self, rows: Sequence[Row], now: datetime) -> tuple[RunningOperation, ...]:
+    def _counted(self, beside: Sequence[_Beside], now: datetime) -> tuple[RunningOperation, ...]:
         """Returns the topmost operations with open jobs in their trees, now or at the previous refresh."""
-        running = {row[_NODE]: int(row[_CHILDREN]) for row in rows if row[_KIND] == "parent" and row[_CHILDREN]}
-        jobs = self._newest_spawners() | _parents(rows)
+        running = _running(beside)
+        jobs = self._newest_spawners() | _nodes(beside, "parent")
         tops = self._trees.tops(jobs)
         parents = self._nodes_of(tops, jobs, running)
         children = self._trees.children(list(parents))
@@ -258,19 +291,20 @@ def _local_now() -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(seconds=time.monotonic())
 
 
-def _nodes(rows: Iterable[Row], kind: str) -> dict[str, TreeNode]:
-    return {row[_NODE]: TreeNode._make(row[_NODE:]) for row in rows if row[_KIND] == kind and row[_NODE] is not None}
+def _nodes(beside: Iterable[_Beside], kind: str) -> dict[str, TreeNode]:
+    return {one.node.id: one.node for one in beside if one.kind == kind and one.node}
 
 
-def _parents(rows: Iterable[Row]) -> dict[str, TreeNode]:
-    return _nodes(rows, "parent")
+def _running(beside: Iterable[_Beside]) -> dict[str, int]:
+    """Parent -> number of its running children, for the parents that have any."""
+    return {one.node.id: one.jobs for one in beside if one.kind == "parent" and one.node and one.jobs}
 
 
-def _uncounted(rows: Sequence[Row]) -> tuple[RunningOperation, ...]:
+def _uncounted(beside: Sequence[_Beside]) -> tuple[RunningOperation, ...]:
     """Returns operations of which only the running children are known."""
     found: dict[str, RunningOperation] = {}
-    running = {row[_NODE]: int(row[_CHILDREN]) for row in rows if row[_KIND] == "parent" and row[_CHILDREN]}
-    for job, node in _parents(rows).items():
+    running = _running(beside)
+    for job, node in _nodes(beside, "parent").items():
         if node.has_spawn_config and job in running:
             counts = Counts({JobStatus.RUNNING.value: running[job]})
             operation = SpawnOperation(node, counts, None, None)
@@ -305,8 +339,8 @@ def _newest_operation(one: RunningOperation) -> tuple[datetime, str]:
     return timestamp(one.parent.created_at) or _LONG_AGO, one.parent.id
 
 
-def _newest_failures(rows: Sequence[Row]) -> tuple[TreeNode, ...]:
-    failures = [node for node in _nodes(rows, "failure").values() if node.status in FAILURES]
+def _newest_failures(beside: Sequence[_Beside]) -> tuple[TreeNode, ...]:
+    failures = [node for node in _nodes(beside, "failure").values() if node.status in FAILURES]
     return tuple(sorted(failures, key=lambda node: (_ended_at(node), node.id), reverse=True)[:MOST_FAILURES])
 
 

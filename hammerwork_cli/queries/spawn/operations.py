@@ -325,7 +325,7 @@ def _asked_again(database: Database, *, limit: int, queue: str | None) -> list[T
     if "workers" not in database.tags:
         return []
     rows = database.rows("spawn.operations.requested", limit=limit, queue=queue)
-    return Relatives(database).jobs(dict.fromkeys(str(row[0]) for row in rows))
+    return Relatives(database).jobs(dict.fromkeys(str(job) for job, *_ in rows))
 
 
 def _nodes(database: Database, statement: str, **values: Any) -> list[TreeNode]:

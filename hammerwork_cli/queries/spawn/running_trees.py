@@ -76,7 +76,7 @@ class RunningTrees:
         if not jobs or "workers" not in self.database.tags:
             return set()
         return {
-            str(row[0]) for part in chunks(jobs, 1000) for row in self.database.rows("spawn.monitor.recorded", ids=part)
+            str(one) for part in chunks(jobs, 1000) for (one,) in self.database.rows("spawn.monitor.recorded", ids=part)
         }
 
     # Downward.

@@ -280,7 +280,7 @@ def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
 def _unlocked(database: Database, ids: Sequence[str]) -> Iterator[list[str]]:
     """Locks the jobs that no other transaction has locked, and yields their ids in lists of one statement each."""
     for part in chunks(ids, database.key_chunk):
-        if free := [str(row[0]) for row in database.rows("worker.finish.lock_free", ids=database.ids(part))]:
+        if free := [str(one) for (one,) in database.rows("worker.finish.lock_free", ids=database.ids(part))]:
             yield free
 
 
@@ -310,7 +310,7 @@ def compare(database: Database, worker: str, known: Collection[str]) -> Compared
     """
 
     def work() -> Compared:
-        claimed = {str(row[0]) for row in database.rows("worker.finish.claimed_by", worker=worker)}
+        claimed = {str(one) for (one,) in database.rows("worker.finish.claimed_by", worker=worker)}
         unknown = sorted(claimed.difference(known))
         free = list(_unlocked(database, unknown))
         returned = sum(

@@ -124,7 +124,7 @@ def forget_ended(database: Database) -> None:
     It reads the ids in a statement of their own, so that the search locks nothing.
     """
     before = database.now() - KEPT
-    ids = [str(row[0]) for row in database.rows("worker.registry.long_ended", before=before, limit=MOST_FORGOTTEN)]
+    ids = [str(one) for (one,) in database.rows("worker.registry.long_ended", before=before, limit=MOST_FORGOTTEN)]
     if ids:
         database.run("worker.registry.forget", ids=database.ids(sorted(ids)), before=before)
 

@@ -36,7 +36,7 @@ def return_unknown_requests(database: Database, worker: str, known: Collection[s
         worker: the worker's id. No other thread may claim requests for it meanwhile.
         known: ids of the requests that wait or are being fulfilled in the worker.
     """
-    unknown = {str(row[0]) for row in database.rows("worker.requests.claimed_by", worker=worker)}.difference(known)
+    unknown = {str(one) for (one,) in database.rows("worker.requests.claimed_by", worker=worker)}.difference(known)
     return database.run("worker.requests.give_back", worker=worker, ids=database.ids(sorted(unknown))) if unknown else 0
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.doctor import Damage, Finding
+from hammerwork_cli.models.doctor import Damage, Finding, in_cycles
 from hammerwork_cli.queries.job import attempts
-from hammerwork_cli.queries.spawn.doctor import Doctor, in_cycles
+from hammerwork_cli.queries.spawn.doctor import Doctor
 from tests.rows import START, Rows
 
 NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
@@ -252,12 +252,12 @@ def test_a_job_that_a_worker_took_meanwhile_stays_its_own(database: Database) ->
     taken = rows.job(status="Running", started_at=START, attempts=1)
     healer = doctor(database)
     found = healer.examine()
-    stale = healer._rows("spawn.doctor.lost", limit=10)
+    stale = healer._damaged(Damage.LOST, limit=10)
     rows.run(
         f"UPDATE hammerwork_jobs SET started_at = {database.placeholder}", [database._adapt(NOW - timedelta(seconds=1))]
     )
     assert counted(found) == {"lost": 1}
-    assert healer._fix_rows(Damage.LOST, stale) == 0
+    assert healer._fix_damaged(Damage.LOST, stale) == 0
     assert healer.fix(found)[0].left == 0
     assert job(database, taken)["status"] == "Running"
 
