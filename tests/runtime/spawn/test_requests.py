@@ -61,7 +61,7 @@ def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
 def test_a_job_for_which_a_request_spawns_while_it_runs_again_spawns_nothing_itself(
     stage: Stage, app: Handlers, crew: Crew
 ) -> None:
-    app.register_job("held", lambda job: None)
+    app.register_job("held", lambda job: None)  # noqa: ARG005
     (parent,) = stage.enqueue(Job("held"))
     stage.work(app)
     spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
