@@ -57,12 +57,6 @@ def test_a_hundred_thousand_children_are_drawn(hammerwork: Run, wide_url: str) -
     assert "moov atom not found" in drawn.stdout
     assert f"{ids[-1][:8]} ◀ this job" in drawn.stdout
     assert_bounded(hammerwork, wide_url, ids[0])
-    whole = hammerwork("spawn", "tree", ids[0], "--full", url=wide_url)
-    assert "100,002 jobs: 100,001 completed, 1 dead" in whole.stdout
-    assert [line.partition("segment ")[2][:8] for line in whole.stdout.splitlines()[1:4]] == [
-        job[:8] for job in (ids[DEAD], ids[-1], ids[1])
-    ]
-    assert len(whole.stdout.splitlines()) == WIDTH + 2
     found = hammerwork("spawn", "tree", ids[-1], "--full", "--format", "json", url=wide_url).json
     assert [node["id"] for node in found["nodes"]] == ids
     assert found["nodes"][0]["children"] == WIDTH
@@ -70,6 +64,13 @@ def test_a_hundred_thousand_children_are_drawn(hammerwork: Run, wide_url: str) -
     assert not found["truncated"]
     above = hammerwork("spawn", "lineage", ids[-1], "--ancestors", "--format", "json", url=wide_url).json
     assert [node["id"] for node in above["ancestors"]] == [ids[0], ids[DEAD]]
+    if wide_url.startswith("sqlite"):  # text is drawn from the same nodes everywhere
+        whole = hammerwork("spawn", "tree", ids[0], "--full", url=wide_url)
+        assert "100,002 jobs: 100,001 completed, 1 dead" in whole.stdout
+        assert [line.partition("segment ")[2][:8] for line in whole.stdout.splitlines()[1:4]] == [
+            job[:8] for job in (ids[DEAD], ids[-1], ids[1])
+        ]
+        assert len(whole.stdout.splitlines()) == WIDTH + 2
 
 
 def assert_bounded(hammerwork: Run, url: str, root: str) -> None:

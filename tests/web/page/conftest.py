@@ -22,7 +22,7 @@ def chromium() -> Iterator[Any]:
     if path is None:
         unavailable("Chromium is missing: install chromium, or type 'make test' where that may install packages")
     # Its sandbox does not run for root.
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    options = ["--disable-gpu", "--disable-software-rasterizer", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=options)
         yield browser
