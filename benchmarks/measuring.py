@@ -10,8 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hammerwork_cli.database import Database
+
 Contender = Callable[[], object]
 PATIENCE_SECONDS = 40
+FULL_SIZE = 10_000
+"""Jobs below which nothing is said about goals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,29 @@ def compare(ours: Contender, peer: Contender, runs: int, **facts: Any) -> Result
     """The ratio of our median to that of a peer; ``facts`` are the other attributes of the result."""
     taken = medians({"ours": ours, "peer": peer}, runs)
     return Result(value=taken["ours"] / taken["peer"], ours=taken["ours"], peer=taken["peer"], **facts)
+
+
+def goal_at(jobs: int, goal: float) -> float | None:
+    """A goal, unless there are too few jobs to say anything."""
+    return goal if jobs >= FULL_SIZE else None
+
+
+def ratio_of(
+    name: str, database: Database, jobs: int, ours: list[float], peer: list[float], *, goal: float, against: str
+) -> Result:
+    """The ratio of the medians of times that were taken in turn."""
+    mine, other = statistics.median(ours), statistics.median(peer)
+    return Result(
+        measure=name,
+        database=database.server,
+        jobs=jobs,
+        value=mine / other,
+        goal=goal_at(jobs, goal),
+        ours=mine,
+        peer=other,
+        against=against,
+        note=f"{jobs / mine:,.0f} and {jobs / other:,.0f} jobs/s",
+    )
 
 
 def peak_kib() -> int:

@@ -1,5 +1,6 @@
 """A worker against its own statements, sent bare; against peers; and spawning against bare inserts."""
 
+import asyncio
 import contextlib
 import json
 import subprocess
@@ -13,23 +14,19 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.measuring import Result, peak_kib
+from benchmarks import spawning
+from benchmarks.measuring import FULL_SIZE, Result, goal_at, peak_kib, ratio_of
 from hammerwork_cli import Handlers, Job, Queue, SpawnConfig, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import NewJob, new_id
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.queries.worker import ancestry
-from hammerwork_cli.queries.worker import claim as claim_queries
-from hammerwork_cli.queries.worker import spawn as spawn_queries
-from hammerwork_cli.queries.worker.ancestry import Spawner
-from hammerwork_cli.queries.worker.finish import End, Ended
 from tests.databases import Databases
 
 PEERS = Path(__file__).parent / "peers"
 HUNDRED = 100
-FULL_SIZE = 10_000
-"""Jobs below which nothing is said about goals."""
+SLEEP, MOST_SLEEPING = 1.0, 5_000
+"""Seconds, and coroutines."""
 WORKER = "11111111-1111-4111-8111-111111111111"
 
 
@@ -40,17 +37,14 @@ def measure(maker: Databases, jobs: int, runs: int) -> Iterator[Result]:
         with contextlib.closing(connect(url)) as database:
             migrations.run(database)
             yield from _throughput(database, jobs, runs)
+            yield _sleeping(database, jobs, runs)
             yield from _waiting(database, jobs, runs)
-            yield from _spawning(database, jobs, runs)
+            yield from spawning.measure(database, jobs, runs)
             if database.dialect == "postgresql":
-                yield _latency(database, 50 if jobs >= FULL_SIZE else 5, _goal(jobs, 50))
+                yield _latency(database, 50 if jobs >= FULL_SIZE else 5, goal_at(jobs, 50))
                 yield from _peers(maker, database, jobs)
     finally:
         maker.drop(url)
-
-
-def _goal(jobs: int, goal: float) -> float | None:
-    return goal if jobs >= FULL_SIZE else None
 
 
 # No-op jobs.
@@ -64,12 +58,26 @@ def _fill(database: Database, jobs: int) -> None:
         database.script("VACUUM ANALYZE hammerwork_jobs")
 
 
-def _noop(url: Any, jobs: int) -> float:
+def _nothing(job: Job) -> None:
+    """A handler that does nothing."""
+
+
+async def _coroutine(job: Job) -> None:
+    """A coroutine that does nothing."""
+
+
+async def _sleep(job: Job) -> None:  # noqa: ARG001
+    """A coroutine that waits, as for a network."""
+    await asyncio.sleep(SLEEP)
+
+
+def _noop(url: Any, jobs: int, handler: Callable[[Job], Any] = _nothing, concurrency: int = 4) -> float:
     """Seconds from the start of a worker to its last job's completion being committed."""
     app = Handlers()
-    app.register_job("noop", lambda job: None)  # noqa: ARG005  it does nothing
+    app.register_job("noop", handler)
     last = [time.perf_counter()]
-    worker = Worker(url, app, drain=True).with_options(on_progress=lambda: last.__setitem__(0, time.perf_counter()))
+    worker = Worker(url, app, drain=True, concurrency=concurrency)
+    worker = worker.with_options(on_progress=lambda: last.__setitem__(0, time.perf_counter()))
     began = time.perf_counter()
     report = worker.run()
     assert report.completed == jobs, report
@@ -96,37 +104,43 @@ def _bare(database: Database, jobs: int, size: int = HUNDRED) -> float:
 
 
 def _throughput(database: Database, jobs: int, runs: int) -> Iterator[Result]:
-    ours, bare = [], []
+    ours, coroutines, bare = [], [], []
     for _ in range(runs + 1):
         _fill(database, jobs)
         ours.append(_noop(database.url, jobs))
         _fill(database, jobs)
+        coroutines.append(_noop(database.url, jobs, _coroutine))
+        _fill(database, jobs)
         bare.append(_bare(database, jobs))
-    yield _ratio(
-        "no-op jobs, one worker process",
+    for name, times in (("no-op jobs", ours), ("no-op coroutines", coroutines)):
+        yield ratio_of(
+            f"{name}, one worker process",
+            database,
+            jobs,
+            times[1:],
+            bare[1:],
+            goal=1.0 if database.dialect == "postgresql" else 2.0,
+            against="its claim and complete statements, by the hundred",
+        )
+
+
+def _sleeping(database: Database, jobs: int, runs: int) -> Result:
+    """Coroutines that sleep all at once, against their statements and one sleep."""
+    jobs = min(jobs, MOST_SLEEPING)
+    ours, bare = [], []
+    for _ in range(max(1, runs // 2)):
+        _fill(database, jobs)
+        ours.append(_noop(database.url, jobs, _sleep, concurrency=jobs))
+        _fill(database, jobs)
+        bare.append(_bare(database, jobs) + SLEEP)
+    return ratio_of(
+        f"{jobs:,} coroutines that sleep for {SLEEP:g} s at once",
         database,
         jobs,
-        ours[1:],
-        bare[1:],
-        goal=1.0 if database.dialect == "postgresql" else 2.0,
-        against="its claim and complete statements, by the hundred",
-    )
-
-
-def _ratio(
-    name: str, database: Database, jobs: int, ours: list[float], peer: list[float], *, goal: float, against: str
-) -> Result:
-    mine, other = median(ours), median(peer)
-    return Result(
-        measure=name,
-        database=database.server,
-        jobs=jobs,
-        value=mine / other,
-        goal=_goal(jobs, goal),
-        ours=mine,
-        peer=other,
-        against=against,
-        note=f"{jobs / mine:,.0f} and {jobs / other:,.0f} jobs/s",
+        ours,
+        bare,
+        goal=2.0,
+        against="their claim and complete statements, by the hundred, and one sleep",
     )
 
 
@@ -158,7 +172,7 @@ def _waiting(database: Database, jobs: int, runs: int) -> Iterator[Result]:
         enqueue.insert(database, waiting)
         with_waiting.append(_noop(database.url, jobs))
         database.script("DELETE FROM hammerwork_jobs")
-    yield _ratio(
+    yield ratio_of(
         f"no-op jobs while {len(waiting):,} wait for others",
         database,
         jobs,
@@ -167,100 +181,6 @@ def _waiting(database: Database, jobs: int, runs: int) -> Iterator[Result]:
         goal=1.5,
         against="the same without them",
     )
-
-
-# Spawning.
-
-
-def _spawning(database: Database, jobs: int, runs: int) -> Iterator[Result]:
-    children = min(jobs, 10_000)
-    now = database.now()
-
-    def made(parent: str) -> list[NewJob]:
-        return [
-            NewJob("resize", '{"image": 7}', now, now, depends_on=(parent,), dependency_status="satisfied")
-            for _ in range(children)
-        ]
-
-    def spawn() -> None:
-        database.script("DELETE FROM hammerwork_jobs")
-        parent = NewJob("parent", "{}", now, now)
-        enqueue.insert(database, [parent])
-        later = now + timedelta(seconds=1)
-        (job,) = claim_queries.claim(database, "parent", worker=WORKER, now=later, limit=1, slots=1)
-        batch = made(job.id)
-        config = SpawnConfig(max_spawn_count=None)
-        spawner = Spawner.of(job, ancestry.of(database, job), config)
-        operation = spawn_queries.Operation(new_id(), spawner, "parent", config, now, children)
-        start = time.perf_counter()
-        parts = [batch[place : place + 500] for place in range(0, children, 500)]
-        spawn_queries.complete(database, Ended(job, End.COMPLETED), operation, lambda: parts, now=later)
-        times["ours"].append(time.perf_counter() - start)
-
-    def bare(insert: Callable[[Database, Sequence[tuple[Any, ...]]], object], name: str, share: int = 1) -> None:
-        database.script("DELETE FROM hammerwork_jobs")
-        rows = [_raw_row(database, job) for job in made(new_id())][: max(children // share, 1)]
-        start = time.perf_counter()
-        insert(database, rows)
-        times[name].append((time.perf_counter() - start) * children / len(rows))
-
-    many = _copied if database.dialect == "postgresql" else _inserted
-    times: dict[str, list[float]] = {"ours": [], "inserted": [], "same way": [], "one by one": []}
-    for _ in range(runs + 1):
-        spawn()
-        bare(many, "same way")
-        bare(_inserted, "inserted")
-    bare(_one_by_one, "one by one", share=10)
-    name = f"spawn {children:,} children atomically"
-    for peer, goal, against in (
-        ("inserted", 1 / 0.6, "a bare INSERT of the same rows, 500 a statement"),
-        ("same way", 1 / 0.6, "a bare COPY of the same rows"),
-        ("one by one", 0.1, "one INSERT a child"),
-    ):
-        if peer != "same way" or many is _copied:
-            peers = times[peer][1:] or times[peer]
-            yield _ratio(name, database, children, times["ours"][1:], peers, goal=goal, against=against)
-
-
-COLUMNS = (
-    "id, queue_name, payload, status, priority, attempts, max_attempts, created_at, scheduled_at, depends_on,"
-    " dependents, dependency_status"
-)
-
-
-def _raw_row(database: Database, job: NewJob) -> tuple[Any, ...]:
-    empty = enqueue.stored_ids(database, ())
-    parents = enqueue.stored_ids(database, job.depends_on)
-    times = [database._adapt(when) for when in (job.created_at, job.scheduled_at)]
-    return (job.id, job.queue, job.payload, "Pending", 2, 0, 3, *times, parents, empty, "satisfied")
-
-
-def _inserted(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
-    def work() -> None:
-        for start in range(0, len(rows), 500):
-            _insert(database, rows[start : start + 500])
-
-    database.transaction(work)
-
-
-def _one_by_one(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
-    for row in rows:
-        _insert(database, [row])
-
-
-def _copied(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
-    def work() -> None:
-        with database._connection.cursor() as cursor, cursor.copy(f"COPY hammerwork_jobs ({COLUMNS}) FROM STDIN") as to:
-            for row in rows:
-                to.write_row(row)
-
-    database.transaction(work)
-
-
-def _insert(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
-    one = "(" + ",".join([database.placeholder] * len(rows[0])) + ")"
-    sql = f"INSERT INTO hammerwork_jobs ({COLUMNS}) VALUES {','.join([one] * len(rows))}"
-    database._execute(sql, [value for row in rows for value in row])
 
 
 # A job that has just been enqueued.
@@ -321,7 +241,7 @@ def _peers(maker: Databases, database: Database, jobs: int) -> Iterator[Result]:
                     maker.drop(url)
                 _fill(database, jobs)
                 ours.append(_noop(database.url, jobs))
-            yield _ratio("no-op jobs, one worker process", database, jobs, ours, peers, goal=goal, against=name)
+            yield ratio_of("no-op jobs, one worker process", database, jobs, ours, peers, goal=goal, against=name)
 
 
 def _environment(folder: Path) -> Path:
