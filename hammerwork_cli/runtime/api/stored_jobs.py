@@ -47,7 +47,7 @@ def _archived(database: Database, job: str) -> tuple[Any, ...] | None:
         payload=None if parsed(payload) is None else payload,
         priority=JobPriority[priority_word(claimed.priority).upper()],
     )
-    return status, error, started_at, *readable[:-1]
+    return status, error, started_at, *readable[: len(columns)]
 
 
 def _claimed(columns: list[Any]) -> Claimed:
