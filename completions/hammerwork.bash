@@ -9,7 +9,7 @@ _hammerwork_look() {
     commands="" options="" takes=" " arguments=""
     case $1 in
         '')
-            commands='spawn job queue cron batch worker monitor archive maintenance backup web migration config schema completion demo'
+            commands='spawn job queue cron batch workflow worker monitor archive maintenance backup web migration config schema completion demo'
             options='--version --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
@@ -87,8 +87,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'job list')
-            options='--queue --status --priority --failed --completed --since --until --last-hours --error --failed-since --batch --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --failed-since= --batch= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --status --priority --failed --completed --since --until --last-hours --error --failed-since --batch --workflow --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --failed-since= --batch= --workflow= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job show')
             options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -96,12 +96,12 @@ _hammerwork_look() {
             arguments=':jobs*'
             ;;
         'job enqueue')
-            options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --file=:files --after-line= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --workflow --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --workflow= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --file=:files --after-line= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job export')
-            options='--tree --output --queue --status --priority --failed --completed --since --until --last-hours --error --failed-since --batch --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -o=:files --output=:files -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --failed-since= --batch= --fields= --redact=priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--tree --output --queue --status --priority --failed --completed --since --until --last-hours --error --failed-since --batch --workflow --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -o=:files --output=:files -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --failed-since= --batch= --workflow= --fields= --redact=priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'job import')
@@ -262,6 +262,28 @@ _hammerwork_look() {
         'batch delete')
             options='--force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'workflow')
+            commands='create list show graph'
+            options='--help'
+            ;;
+        'workflow create')
+            options='--file --name --failure-policy --metadata --id --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -f=:files --file=:files -n= --name= --failure-policy=fail_fast,continue_on_failure,manual --metadata=:json --id= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'workflow list')
+            options='--running --completed --failed --cancelled --name --since --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --name= --since= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'workflow show')
+            options='--limit --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -l= --limit= --format=text,json,mermaid,dot -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'workflow graph')
+            options='--max-nodes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --max-nodes= --format=text,json,mermaid,dot -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'worker')
@@ -480,7 +502,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-on-end,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-retry,batch-cancel,batch-delete,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-on-end,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-retry,batch-cancel,batch-delete,workflow-create,workflow-list,workflow-show,workflow-graph,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'completion')
             options='--database-url --confirm-profile --color --quiet --debug --help'

@@ -17,6 +17,7 @@ _HOMES = {
         "InvalidSpawnConfigError SpawnContext SpawnError SpawnFailedError SpawnHandler SpawnLimitError SpawnManager "
         "SpawnRefusedError SpawnResult UnknownSpawnHandlerError"
     ),
+    "runtime.api.workflow": "Workflow",
     "runtime.worker.worker": "Worker WorkerReport",
     "version": "__version__",
 }
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         SpawnResult,
         UnknownSpawnHandlerError,
     )
+    from hammerwork_cli.runtime.api.workflow import Workflow
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
     from hammerwork_cli.version import __version__
 else:
@@ -102,6 +104,7 @@ __all__ = [
     "UsageError",
     "Worker",
     "WorkerReport",
+    "Workflow",
     "__version__",
 ]
 

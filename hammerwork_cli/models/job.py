@@ -115,6 +115,7 @@ class JobFilter:
         ended: takes jobs, recurring ones aside, that ended before the time of their status.
         but_queues: leaves out jobs of these queues.
         batch: takes jobs of the batch with this full id.
+        workflow: takes jobs of the workflow with this full id.
         kept_until: leaves out jobs that their program keeps beyond then (``retention_delete_at``) or for ever.
     """
 
@@ -131,6 +132,7 @@ class JobFilter:
     kept_until: datetime | None = None
     but_queues: tuple[str, ...] = ()
     batch: str | None = None
+    workflow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """Jobs as the nodes of trees."""
 
 import json
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hammerwork_cli.cached import cached
@@ -101,7 +103,7 @@ class SpawnTree:
 
     Attributes:
         roots: the topmost ancestors. A join has several; in a cycle, the oldest job counts as the root.
-        target: id of the job that the caller asked for.
+        target: id of the job that the caller asked for; empty if it asked for no single one.
         nodes: id -> node, parents before children, in a stable order.
         depths: id -> levels below the nearest root.
         children: id -> ids of the children that were read, in a stable order.
@@ -154,6 +156,95 @@ class SpawnTree:
         for node in self.nodes.values():
             counts.add(node.status)
         return counts
+
+
+oldest_first = itemgetter(TreeNode._fields.index("created_at"), 0)
+"""Sorts jobs by their creation."""
+
+
+def linked(nodes: Mapping[str, TreeNode]) -> SpawnTree:
+    """The trees that some jobs form among themselves, without a target; other jobs are left out.
+
+    Args:
+        nodes: id -> job.
+    """
+    children: dict[str, list[str]] = {}
+    for node in sorted(nodes.values(), key=oldest_first):
+        for parent in dict.fromkeys(node.depends_on):
+            if parent in nodes:
+                children.setdefault(parent, []).append(node.id)
+    roots = tuple(node.id for node in tops(nodes))
+    depths, reached = dict.fromkeys(roots, 0), list(roots)
+    for job in reached:
+        fresh = [child for child in children.get(job, ()) if child not in depths]
+        depths.update(dict.fromkeys(fresh, depths[job] + 1))
+        reached += fresh
+    order = parents_first(dict.fromkeys(reached), children)
+    return SpawnTree(roots, "", {job: nodes[job] for job in order}, depths, children)
+
+
+def tops(nodes: Mapping[str, TreeNode]) -> list[TreeNode]:
+    """The jobs that depend on no other, the oldest first; of a cycle that nothing leads to, the oldest job."""
+    above = {job: [parent for parent in node.depends_on if parent in nodes] for job, node in nodes.items()}
+    found = sorted((nodes[job] for job, parents in above.items() if not parents), key=oldest_first)
+    below: dict[str, list[str]] = {}
+    for job, parents in above.items():
+        for parent in parents:
+            below.setdefault(parent, []).append(job)
+    unreached = nodes.keys() - _reach([top.id for top in found], below)
+    while unreached:
+        top = _oldest_of_cycle(nodes, above, min((nodes[job] for job in unreached), key=oldest_first))
+        found.append(top)
+        unreached -= _reach([top.id], below)
+    return found
+
+
+def _oldest_of_cycle(nodes: Mapping[str, TreeNode], above: Mapping[str, list[str]], start: TreeNode) -> TreeNode:
+    places: dict[str, int] = {}
+    node = start
+    while node.id not in places:
+        places[node.id] = len(places)
+        node = nodes[above[node.id][0]]
+    cycle = list(places)[places[node.id] :]
+    return min((nodes[job] for job in cycle), key=oldest_first)
+
+
+def _reach(start: Iterable[str], below: Mapping[str, list[str]]) -> set[str]:
+    seen = set(start)
+    stack = list(seen)
+    while stack:
+        for job in below.get(stack.pop(), ()):
+            if job not in seen:
+                seen.add(job)
+                stack.append(job)
+    return seen
+
+
+def parents_first(jobs: Collection[str], children: Mapping[str, list[str]]) -> list[str]:
+    """Some jobs, each after all its parents if it is not in a cycle.
+
+    Args:
+        jobs: ids.
+        children: id -> ids of children among them.
+    """
+    waits = dict.fromkeys(jobs, 0)
+    for below in children.values():
+        for job in below:
+            waits[job] += 1
+    order: dict[str, None] = {}
+    ready = deque(job for job in jobs if waits[job] == 0)
+    rest = iter(jobs)
+    while len(order) < len(jobs):
+        # No job is ready: only cycles are left. Start at the job that was read first.
+        job = ready.popleft() if ready else next(job for job in rest if job not in order)
+        if job in order:
+            continue
+        order[job] = None
+        for child in children.get(job, ()):
+            waits[child] -= 1
+            if waits[child] == 0:
+                ready.append(child)
+    return list(order)
 
 
 @dataclass(frozen=True, slots=True)

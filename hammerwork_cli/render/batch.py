@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from hammerwork_cli.models import WAITING, Counts, JobStatus, rfc3339
-from hammerwork_cli.models.batch.batches import Batch, BatchDetails
+from hammerwork_cli.models.batch.batches import Batch, BatchDetails, Contents
 from hammerwork_cli.models.input.problems import Problem
 from hammerwork_cli.models.why import ErrorGroup
 from hammerwork_cli.render.formats.colour import paint
@@ -87,12 +87,16 @@ def details_record(details: BatchDetails) -> Record:
     jobs that failed only because a job that they depend on failed); ``metadata`` (any JSON); ``callbacks`` (list of
     :func:`hammerwork_cli.render.watch.watch_record`).
     """
+    return {**batch_record(details.batch), **contents_record(details)}
+
+
+def contents_record(details: Contents) -> Record:
+    """What there is in a batch or a workflow, with the further keys of :func:`details_record`."""
     queues = _queues(details)
     total = Counts()
     for counts in queues.values():
         total.merge(counts)
     return {
-        **batch_record(details.batch),
         "by_status": dict(total.by_status),
         "queues": [{"queue": queue, "by_status": dict(counts.by_status)} for queue, counts in queues.items()],
         "errors": [error_record(group) for group in details.failures.groups],
@@ -129,6 +133,11 @@ def details_text(details: BatchDetails, *, colour: bool = False) -> Iterator[str
     yield f"  jobs          {count(batch.total)}{f', {count(batch.gone)} deleted' if batch.gone else ''}"
     yield f"  failure mode  {visible(batch.failure_mode)}"
     yield f"  created       {instant(batch.created_at)} UTC"
+    yield from contents_text(details, colour=colour)
+
+
+def contents_text(details: Contents, *, colour: bool = False) -> Iterator[str]:
+    """What happens at the end of a batch or a workflow, its queues and its errors."""
     for watch in details.watches:
         yield f"  on {watch_text(watch)}"
     queues = _queues(details)
@@ -150,7 +159,7 @@ def details_text(details: BatchDetails, *, colour: bool = False) -> Iterator[str
         yield f"  {plural(details.failures.consequences, 'more job')} failed because a dependency failed."
 
 
-def _queues(details: BatchDetails) -> dict[str, Counts]:
+def _queues(details: Contents) -> dict[str, Counts]:
     found: dict[str, Counts] = {}
     for group in details.groups:
         found.setdefault(group.queue, Counts()).add(group.status, group.jobs)

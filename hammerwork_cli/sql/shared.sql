@@ -437,3 +437,19 @@ TRUE
 -- name: spawned_early
 -- Whether job j has spawned children before its end. Not EXISTS, which would become a join.
 (SELECT 1 FROM hammerwork_spawned_children k WHERE k.parent_id = j.id LIMIT 1) IS NOT NULL
+
+-- name: contains [postgresql]
+-- {contains column pattern}: whether a text fits a pattern of LIKE whose escape is !, in any letter case. PostgreSQL and
+-- MySQL know the case of all letters, SQLite that of A to Z.
+$1 ILIKE $2 ESCAPE '!'
+
+-- name: contains [mysql]
+-- Without the collation, which also ignores accents.
+LOWER(CONVERT($1 USING utf8mb4)) COLLATE utf8mb4_bin LIKE LOWER(CONVERT($2 USING utf8mb4)) COLLATE utf8mb4_bin ESCAPE '!'
+
+-- name: contains [sqlite]
+$1 LIKE $2 ESCAPE '!'
+
+-- name: only_in_archive
+-- Whether archived job j has no row among the jobs: hammerwork (Rust) leaves it there.
+NOT EXISTS (SELECT 1 FROM hammerwork_jobs o WHERE o.id = j.id)

@@ -31,7 +31,7 @@ from hammerwork_cli.render.schemas.words import record, text
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.web import events, metrics, redaction
 from hammerwork_cli.web.connections import Connections
-from hammerwork_cli.web.endpoints import archive, batches, changing, queues, reading, schedules, spawning
+from hammerwork_cli.web.endpoints import archive, batches, changing, queues, reading, schedules, spawning, workflows
 from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.openapi import openapi
 from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE, Parameter, check, read_path, read_query
@@ -49,6 +49,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *reading.ENDPOINTS,
     *archive.ENDPOINTS,
     *batches.ENDPOINTS,
+    *workflows.ENDPOINTS,
     *queues.ENDPOINTS,
     *schedules.ENDPOINTS,
     *changing.ENDPOINTS,

@@ -29,6 +29,7 @@ from tests.rows import START, Rows
 Run = Callable[..., Any]
 DIALECTS = ("sqlite", "postgres", "mysql")
 NOW = START + timedelta(hours=1)
+NIGHTLY = Path(__file__).parent.parent / "data" / "nightly.toml"
 SCHEDULES = Path(__file__).parent.parent / "data" / "schedules.toml"
 ENVIRONMENT = {"HAMMERWORK_NOW": NOW.isoformat()}
 
@@ -132,6 +133,10 @@ CONTRACT = {
     "batch retry": changes("{batch} --dry-run", "{batch} --queue segment --dry-run"),
     "batch cancel": changes("{batch} --dry-run"),
     "batch delete": changes("{batch} --dry-run"),
+    "workflow create": changes(f"--file {NIGHTLY} --dry-run"),
+    "workflow list": reads("", "--limit 1", "--running --failed --name a --since 1000h"),
+    "workflow show": reads("{workflow}", "{workflow} --limit 1"),
+    "workflow graph": reads("{workflow}", "{workflow} --max-nodes 2"),
     "worker start": changes(),
     "worker list": reads("", "--all --limit 1000", "--all --queue mail"),
     "worker status": reads("", "{worker}"),
@@ -309,7 +314,7 @@ def fill(url: str) -> dict[str, str]:
         recurs = {"cron_schedule": "0 30 2 * * Mon-Fri", "timezone": "Europe/Oslo", "recurring": True}
         recurring = rows.job(queue="mail", status="Pending", next_run_at=NOW, **recurs)
         rows.job(queue=HOSTILE, status="Failed", **{**recurs, "cron_schedule": HOSTILE, "timezone": "x"})
-        archived, batch = archive(rows), batches(rows)
+        archived, batch, workflow = archive(rows), batches(rows), workflows(rows)
         top = {"subject": "tree", "subject_id": night[0].id, "check_at": START, "created_at": START}
         top |= {"id": night[0].id, "event": "complete", "job": '{"queue": "mail"}', "state": "fired"}
         rows.insert("hammerwork_watches", {**top, "changed_at": START})
@@ -333,6 +338,7 @@ def fill(url: str) -> dict[str, str]:
         "recurring": recurring,
         "archived": archived,
         "batch": batch,
+        "workflow": workflow,
     }
 
 
@@ -356,6 +362,22 @@ def batches(rows: Rows) -> str:
     rows.insert("hammerwork_watches", watch)
     for status in ("Pending", "Running", "Completed", "Dead", HOSTILE[:40]):
         rows.job(queue=HOSTILE, status=status, batch_id=first, error_message=ERROR if status == "Dead" else None)
+    return first
+
+
+def workflows(rows: Rows) -> str:
+    """A workflow with jobs in every state and a circle, and an empty one; the id of the first."""
+    first = "00000000-0000-4000-8000-00000000f107"
+    facts = {"status": "running", "failure_policy": "manual", "created_at": START, "total_jobs": 0}
+    rows.insert("hammerwork_workflows", {**facts, "id": first, "name": HOSTILE, "metadata": '{"a": [1]}'})
+    rows.insert("hammerwork_workflows", {**facts, "id": first[:-1] + "0", "name": ""})
+    jobs = [
+        rows.job(queue=HOSTILE, status=status, workflow_id=first, error_message=ERROR if status == "Dead" else None)
+        for status in ("Running", "Completed", "Dead", HOSTILE[:40])
+    ]
+    rows.job(*jobs, queue="join", status="Pending", workflow_id=first, dependency_status="waiting")
+    circle = "00000000-0000-4000-8000-0000000c0c2e"
+    rows.job(circle, id=circle, status="Pending", workflow_id=first, dependency_status="waiting")
     return first
 
 
@@ -510,6 +532,10 @@ FAILING = {
     "batch retry": "{batch}",
     "batch cancel": "{batch} --status dead",
     "batch delete": "{batch}",
+    "workflow create": "--file /nowhere",
+    "workflow list": "--cursor x",
+    "workflow show": "ffff",
+    "workflow graph": "x",
     "worker start": "--handlers nowhere:app",
     "worker list": "--limit 0",
     "worker status": "nobody",

@@ -46,6 +46,7 @@ CHANGES = {
     "cron convert": "{recurring} --name converted",
     "cron delete": "{schedule} --yes",
     "batch enqueue": "--file {lines} --queue mail",
+    "workflow create": "--name nightly",
     "batch retry": "{batch} --yes",
     "batch cancel": "{batch} --yes",
     "batch delete": "{batch} --force --yes",

@@ -55,6 +55,9 @@ def enqueue(
     correlation_id: Annotated[
         str | None, typer.Option("--correlation-id", metavar="ID", help="Id that jobs of one request share.")
     ] = None,
+    workflow: Annotated[
+        str | None, typer.Option("--workflow", metavar="WORKFLOW", help="Workflow that it joins.")
+    ] = None,
     spawn_handler: Annotated[
         str | None, typer.Option("--spawn-handler", metavar="NAME", help="Let it spawn with this handler.")
     ] = None,
@@ -93,8 +96,8 @@ def enqueue(
 
     With --id you can repeat the command: a job with the same id stays as it is. If it differs in more than --delay
     and --at, that is a conflict. With --depends-on the job waits until those jobs have completed; it cannot depend
-    on a failed job. An option about spawning adds _spawn_config to the payload, in a form that Rust workers
-    understand.
+    on a failed job. With --workflow it joins a workflow, which runs again if it had ended. An option about spawning
+    adds _spawn_config to the payload, in a form that Rust workers understand.
 
     With --file, each line is a JSON object whose keys are these options with underscores, such as max_attempts; the
     options of the command line are the defaults. `hammerwork schema job-enqueue-file` has the schema. All lines are
@@ -135,6 +138,8 @@ def enqueue(
 
         if job_id is not None:
             raise UsageError("--id is for a single job.", hint="Give each line its own id.")
+        if workflow is not None:
+            raise UsageError("--workflow is for a single job.", hint="For a whole file: hammerwork workflow create")
         enqueue_file.run(context, file, {"depends_on": depends_on, **given}, queue, after=after_line, form=form)
         return
     if after_line:
@@ -142,7 +147,13 @@ def enqueue(
     wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
     database = context.database(changes=True)
     parents = dict.fromkeys(listing.resolve(database, word) for value in depends_on or () for word in value.split(","))
-    job = wanted._replace(rest={**wanted.rest, "depends_on": tuple(parents)}).made(context.now(database))
+    rest = {**wanted.rest, "depends_on": tuple(parents)}
+    if workflow is not None:
+        from hammerwork_cli.queries.workflow.listing import joinable  # other jobs start faster without it
+
+        joined = joinable(database, workflow)
+        rest |= {"workflow_id": joined.id, "workflow_name": joined.name}
+    job = wanted._replace(rest=rest).made(context.now(database))
     placed = enqueueing.once(database, job)
     if not placed.created:
         context.note(f"Already exists; left unchanged: hammerwork job show {placed.id}")

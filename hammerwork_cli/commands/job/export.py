@@ -71,7 +71,7 @@ def export(
     hidden, chosen = shown.hidden_keys(redact), filters.chosen(context.now())
     database = context.database()
     context.show(
-        exporting.jobs(database, filters.in_batch(database, chosen)),
+        exporting.jobs(database, filters.within(database, chosen)),
         form,
         columns=(),
         record=lambda job: shown.redacted(shown.export_record(job), hidden),

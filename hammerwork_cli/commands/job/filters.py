@@ -24,6 +24,12 @@ BatchOption = Annotated[
     str | None,
     typer.Option("--batch", metavar="BATCH", help="Only jobs of this batch: its id, or at least 4 hex digits of it."),
 ]
+WorkflowOption = Annotated[
+    str | None,
+    typer.Option(
+        "--workflow", metavar="WORKFLOW", help="Only jobs of this workflow: its id, or at least 4 hex digits of it."
+    ),
+]
 CompletedOption = Annotated[bool, typer.Option("--completed", help="Only Completed jobs.")]
 
 
@@ -42,6 +48,7 @@ class Filters:
     error: ErrorOption = None
     failed_since: FailedSinceOption = None
     batch: BatchOption = None
+    workflow: WorkflowOption = None
 
     def chosen(self, now: datetime) -> JobFilter:
         """The filters as one value."""
@@ -60,14 +67,18 @@ class Filters:
             failed_since=failed_since,
         )
 
-    def in_batch(self, database: Database, chosen: JobFilter) -> JobFilter:
-        """Adds the batch to the other filters.
+    def within(self, database: Database, chosen: JobFilter) -> JobFilter:
+        """Adds the batch and the workflow to the other filters. Lists without them start faster.
 
         Raises:
-            UsageError, NotFoundError, AmbiguousIdError: the batch is not the id of one.
+            UsageError, NotFoundError, AmbiguousIdError: one is not the id of any.
         """
-        if self.batch is None:
-            return chosen
-        from hammerwork_cli.queries.batch.listing import resolve  # lists without a batch start faster
+        if self.batch is not None:
+            from hammerwork_cli.queries.batch import listing as batches
 
-        return replace(chosen, batch=resolve(database, self.batch))
+            chosen = replace(chosen, batch=batches.resolve(database, self.batch))
+        if self.workflow is not None:
+            from hammerwork_cli.queries.workflow import listing as workflows
+
+            chosen = replace(chosen, workflow=workflows.resolve(database, self.workflow))
+        return chosen

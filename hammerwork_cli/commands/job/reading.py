@@ -62,7 +62,7 @@ def list_(
 
     def read(database: Database, order: Order | None) -> Iterator[Job]:
         nonlocal more
-        wanted = filters.in_batch(database, chosen)
+        wanted = filters.within(database, chosen)
         if order is not None:
             yield from listing.sorted_by(database, wanted, order.field, descending=order.descending, limit=limit)
             return

@@ -74,9 +74,9 @@ class Batch:
         return BatchStatus.PARTIALLY_FAILED if completed else BatchStatus.FAILED
 
 
-@dataclass(frozen=True, slots=True)
-class BatchDetails:
-    """Everything about a batch.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What there is in a batch or a workflow.
 
     Attributes:
         groups: its jobs by queue and status.
@@ -85,11 +85,17 @@ class BatchDetails:
         watches: what happens at its end.
     """
 
-    batch: Batch
     groups: list[JobGroup]
     failures: "Failures"
     metadata: str | None
     watches: "list[Watch]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchDetails(Contents):
+    """Everything about a batch."""
+
+    batch: Batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class Subject(StrEnum):
     BATCH = "batch"
     TREE = "tree"
     """A job and everything below it."""
+    WORKFLOW = "workflow"
 
 
 class Event(StrEnum):

@@ -7,7 +7,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models import Counts, status_of
+from hammerwork_cli.models import Counts, JobGroup, status_of
 from hammerwork_cli.models.batch.batches import Batch, BatchDetails
 from hammerwork_cli.models.batch.watches import Subject, Watch
 from hammerwork_cli.queries.graph import cursors
@@ -71,25 +71,31 @@ def details(database: Database, batch: str, *, limit: int) -> BatchDetails:
     """
     with database.snapshot():
         *columns, metadata = _row(database, batch)
-        found = counted(database, [_batch(columns)])[0]
-        queues: dict[str, Counts] = {}
-        for statement in _both(database, "batch.listing.groups", "batch.listing.archived_groups"):
-            for queue, status, jobs in database.rows(statement, id=batch):
-                queues.setdefault(queue, Counts()).add(status_of(status), jobs)
         return BatchDetails(
-            found,
-            groups_of(queues),
-            failures(database, limit=limit, batch=batch),
-            metadata,
-            watches_of(database, Subject.BATCH, batch),
+            batch=counted(database, [_batch(columns)])[0],
+            groups=groups(database, batch=batch),
+            failures=failures(database, limit=limit, batch=batch),
+            metadata=metadata,
+            watches=watches_of(database, Subject.BATCH, batch),
         )
+
+
+def groups(database: Database, *, batch: str | None = None, workflow: str | None = None) -> list[JobGroup]:
+    """The jobs of a batch or a workflow by queue and status, archived ones too."""
+    queues: dict[str, Counts] = {}
+    archived = "archive" in database.tags and (workflow is None or "retention" in database.tags)
+    for statement in ("batch.listing.groups", *(("batch.listing.archived_groups",) if archived else ())):
+        for queue, status, jobs in database.rows(statement, batch=batch, workflow=workflow):
+            queues.setdefault(queue, Counts()).add(status_of(status), jobs)
+    return groups_of(queues)
 
 
 def counted(database: Database, batches: Sequence[Batch]) -> list[Batch]:
     """Batches with their jobs counted, in the same order."""
     counts: dict[str, Counts] = {batch.id: Counts() for batch in batches}
     if counts:
-        for statement in _both(database, "batch.listing.counts", "batch.listing.archived_counts"):
+        archived = ("batch.listing.archived_counts",) if "archive" in database.tags else ()
+        for statement in ("batch.listing.counts", *archived):
             for batch, status, jobs in database.rows(statement, ids=list(counts)):
                 counts[str(batch)].add(status_of(status), jobs)
     return [replace(batch, counts=counts[batch.id]) for batch in batches]
@@ -131,7 +137,3 @@ def _row(database: Database, batch: str) -> tuple[Any, ...]:
 def _batch(row: Sequence[Any]) -> Batch:
     batch, name, total, failure_mode, created_at = row
     return Batch(str(batch), name, total, failure_mode.strip('"'), created_at)
-
-
-def _both(database: Database, live: str, archived: str) -> tuple[str, ...]:
-    return (live, archived) if "archive" in database.tags else (live,)

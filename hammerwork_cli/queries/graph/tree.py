@@ -1,20 +1,19 @@
 """Reads trees: up to the topmost ancestors, then down a level at a time."""
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
-from operator import itemgetter, lt
+from operator import lt
 from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import Counts, JobDate, Lineage, SpawnTree, TreeNode, id_list
+from hammerwork_cli.models.tree import linked, oldest_first, parents_first, tops
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.child_totals import no_collector
 from hammerwork_cli.queries.graph.relatives import Relatives
 
 _CREATED_AT = TreeNode._fields.index("created_at")
-_oldest_first = itemgetter(_CREATED_AT, 0)
 
 
 def tree(
@@ -72,6 +71,24 @@ def lineage(
         return Lineage(target, chain, below, frozenset(above.missing), above.truncated)
 
 
+def among(database: Database, jobs: Iterable[str]) -> SpawnTree:
+    """The trees that some jobs form among themselves: it has no target, and other jobs are left out.
+
+    Args:
+        jobs: full ids.
+    """
+    with database.snapshot(), no_collector():
+        relatives = Relatives(database)
+        nodes = {node.id: node for node in relatives.jobs(jobs)}
+        outside = {parent for node in nodes.values() for parent in node.depends_on} - nodes.keys()
+        found = linked(nodes)
+        return replace(
+            found,
+            missing=frozenset(outside) - {node.id for node in relatives.jobs(sorted(outside))},
+            recorded=records.parents(database, list(found.children)),
+        )
+
+
 class _Ascent:
     def __init__(self, relatives: Relatives, target: TreeNode, max_jobs: int | None) -> None:
         self.relatives = relatives
@@ -105,44 +122,11 @@ class _Ascent:
     def by_distance(self) -> list[tuple[int, TreeNode]]:
         """(distance, ancestor), the farthest first."""
         above = [(self.distances[node.id], node) for node in self.nodes.values() if node.id != self.target.id]
-        return sorted(above, key=lambda pair: (-pair[0], _oldest_first(pair[1])))
-
-    def _parents(self, node: TreeNode) -> list[str]:
-        return [parent for parent in node.depends_on if parent in self.nodes]
+        return sorted(above, key=lambda pair: (-pair[0], oldest_first(pair[1])))
 
     def roots(self) -> list[TreeNode]:
-        """The topmost ancestors, the oldest first; if the top is a cycle, the oldest job of the cycle."""
-        roots = sorted((node for node in self.nodes.values() if not self._parents(node)), key=_oldest_first)
-        below: dict[str, list[str]] = {}
-        for node in self.nodes.values():
-            for parent in self._parents(node):
-                below.setdefault(parent, []).append(node.id)
-        unreached = self.nodes.keys() - _reach([root.id for root in roots], below)
-        while unreached:
-            top = self._oldest_of_cycle(min((self.nodes[job] for job in unreached), key=_oldest_first))
-            roots.append(top)
-            unreached -= _reach([top.id], below)
-        return roots
-
-    def _oldest_of_cycle(self, start: TreeNode) -> TreeNode:
-        places: dict[str, int] = {}
-        node = start
-        while node.id not in places:
-            places[node.id] = len(places)
-            node = self.nodes[self._parents(node)[0]]
-        cycle = list(places)[places[node.id] :]
-        return min((self.nodes[job] for job in cycle), key=_oldest_first)
-
-
-def _reach(start: Iterable[str], below: dict[str, list[str]]) -> set[str]:
-    seen = set(start)
-    stack = list(seen)
-    while stack:
-        for job in below.get(stack.pop(), ()):
-            if job not in seen:
-                seen.add(job)
-                stack.append(job)
-    return seen
+        """The topmost ancestors: see :func:`hammerwork_cli.models.tree.tops`."""
+        return tops(self.nodes)
 
 
 class _Descent:
@@ -192,7 +176,7 @@ class _Descent:
             in_order = all(map(lt, created, islice(created, 1, None)))
         except TypeError:  # there is a job without a time
             in_order = False
-        fresh = found if in_order else sorted(found, key=_oldest_first)
+        fresh = found if in_order else sorted(found, key=oldest_first)
         ids = [child[0] for child in fresh]
         self.nodes.update(zip(ids, fresh, strict=True))
         self.depths.update(dict.fromkeys(ids, level))
@@ -222,7 +206,9 @@ class _Descent:
         return SpawnTree(
             roots=tuple(self.roots),
             target=target,
-            nodes={job: self.nodes[job] for job in self._parents_first()} if self.has_joins else self.nodes,
+            nodes={job: self.nodes[job] for job in parents_first(self.nodes, self.children)}
+            if self.has_joins
+            else self.nodes,
             depths=self.depths,
             children=self.children,
             child_counts=counts,
@@ -255,27 +241,6 @@ class _Descent:
             for parent in merged:
                 self.children[parent].sort(key=place.__getitem__)
         return list(outside)
-
-    def _parents_first(self) -> list[str]:
-        """All jobs, each after all its parents if it is not in a cycle."""
-        waits = dict.fromkeys(self.nodes, 0)
-        for below in self.children.values():
-            for job in below:
-                waits[job] += 1
-        order: dict[str, None] = {}
-        ready = deque(job for job in self.nodes if waits[job] == 0)
-        rest = iter(self.nodes)
-        while len(order) < len(self.nodes):
-            # No job is ready: only cycles are left. Start at the job that was read first.
-            job = ready.popleft() if ready else next(job for job in rest if job not in order)
-            if job in order:
-                continue
-            order[job] = None
-            for child in self.children.get(job, ()):
-                waits[child] -= 1
-                if waits[child] == 0:
-                    ready.append(child)
-        return list(order)
 
     def _cut_counts(self) -> dict[str, Counts]:
         """Exact counts of children for the jobs whose children were not all read."""

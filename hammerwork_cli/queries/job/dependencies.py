@@ -35,6 +35,7 @@ class LockedJob(NamedTuple):
     recurring: bool
     ancestry: str | None
     shown_status: str
+    workflow: str | None
 
     @property
     def status(self) -> str:
@@ -156,9 +157,11 @@ def rearm_next(database: Database, following: Following, now: datetime) -> Follo
         return (job for _, job in dependents(database, parents, "failed", FAILED_SPELLINGS))
 
     def change(jobs: Sequence[str]) -> list[str]:
-        states = states_of(database, [job for job in lock_jobs(database, jobs) if _failed_by_others(job)])
+        locked = [job for job in lock_jobs(database, jobs) if _failed_by_others(job)]
+        states = states_of(database, locked)
         for state in ("waiting", "satisfied"):
             renew(database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state)
+        reopen(database, [job for job in locked if states[job.id] != "failed"])
         return [job for job, state in states.items() if state != "failed"]
 
     return _follow(following, find, change)
@@ -225,6 +228,12 @@ def states_of(database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
 
 def _failed_by_others(job: LockedJob) -> bool:
     return job.dependency_status == "failed" and job.status in FAILURES and job.archived_at is None
+
+
+def reopen(database: Database, jobs: Iterable[LockedJob]) -> None:
+    """Lets the workflows of jobs that run again do so too, also cancelled ones. Needs a transaction."""
+    for part in chunks(sorted({str(job.workflow) for job in jobs if job.workflow}), database.key_chunk):
+        database.run("job.changes.reopen_workflows", ids=part)
 
 
 def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now: datetime, state: str | None) -> int:

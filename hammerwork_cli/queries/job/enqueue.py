@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import (
     ConflictError,
@@ -44,6 +45,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
         for start in range(0, len(jobs), ROWS_PER_STATEMENT):
             written += _insert(database, "job.enqueue.insert", jobs[start : start + ROWS_PER_STATEMENT])
         _watch(database, jobs)
+        _reopen(database, jobs)
         return written
 
     return database.transaction(work)
@@ -218,6 +220,7 @@ def _insert_or_find(database: Database, job: NewJob) -> StoredJob | None:
     """Inserts a job; if its id exists, returns that job instead."""
     if _insert(database, "job.enqueue.insert_once", [job]):
         _watch(database, [job])
+        _reopen(database, [job])
         return None
     row = stored(database, [job.id]).get(job.id)
     if row is None:
@@ -276,6 +279,13 @@ def _watch(database: Database, jobs: Sequence[NewJob]) -> None:
     for job in jobs:
         if job.watches:
             watch(database, Subject.TREE, job.id, job.watches, job.created_at)
+
+
+def _reopen(database: Database, jobs: Sequence[NewJob]) -> None:
+    """Lets ended workflows run again that jobs have joined."""
+    workflows = {job.workflow_id for job in jobs if job.workflow_id}
+    for part in chunks(sorted(workflows), database.key_chunk):
+        database.run("job.enqueue.reopen_workflows", ids=part)
 
 
 def watch(database: Database, subject: Subject, of: str, watches: Sequence[NewWatch], now: datetime) -> None:

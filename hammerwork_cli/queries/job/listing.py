@@ -78,7 +78,7 @@ def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun:
         raise NotFoundError(f"No {noun} has an id that starts with {text.strip()[:40]}.", hint=hint)
     if len(ids) > 1:
         candidates = ids[:SHOWN_CANDIDATES]
-        several = "jobs" if noun == "job" else f"{noun}es"
+        several = {"batch": "batches"}.get(noun, f"{noun}s")
         more = " and more" if len(ids) > SHOWN_CANDIDATES else ""
         raise AmbiguousIdError(
             f"Several {several} have an id that starts with {text.strip()}: {', '.join(candidates)}{more}.",
@@ -100,6 +100,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
     return {
         "queue": wanted.queue,
         "batch": wanted.batch,
+        "workflow": wanted.workflow,
         "statuses": spellings(wanted.statuses),
         "meant": meant(wanted.statuses),
         "priorities": tuple(int(priority) for priority in wanted.priorities),
@@ -109,7 +110,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "until": wanted.until,
         "ended_before": wanted.ended_before,
         "unarchived": wanted.unarchived,
-        "error": None if wanted.error is None else _containing(wanted.error),
+        "error": None if wanted.error is None else containing(wanted.error),
         "failed_since": wanted.failed_since,
         "aged": bool(wanted.ended),
         "kept_until": wanted.kept_until,
@@ -125,7 +126,7 @@ def _aged(ended: Mapping[JobStatus, datetime]) -> dict[str, Any]:
     return spelled | {f"{word}_before": ended.get(status) for status, word in words.items()}
 
 
-def _containing(text: str) -> str:
+def containing(text: str) -> str:
     """The pattern of LIKE for texts that contain this one."""
     for character in "!%_":
         text = text.replace(character, f"!{character}")

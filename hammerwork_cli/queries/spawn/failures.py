@@ -37,6 +37,7 @@ def failures(
     queue: str | None = None,
     since: datetime | None = None,
     batch: str | None = None,
+    workflow: str | None = None,
 ) -> Failures:
     """Returns the jobs whose last attempt failed, by error, in one snapshot.
 
@@ -45,10 +46,12 @@ def failures(
         queue: only jobs in this queue.
         since: only jobs whose last attempt failed then or later.
         batch: only jobs of the batch with this id.
+        workflow: only jobs of the workflow with this id.
     """
     with database.snapshot():
         found = _Grouping()
-        values = {"oddly_failed": ODDLY_FAILED, "queue": queue, "since": since, "batch": batch}
+        within = {"queue": queue, "since": since, "batch": batch, "workflow": workflow}
+        values = {"oddly_failed": ODDLY_FAILED, **within}
         for rows in database.row_parts("spawn.failures.list", ROWS, **values):
             found.add(rows)
         groups = found.groups()

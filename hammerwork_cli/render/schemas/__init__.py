@@ -39,6 +39,7 @@ from hammerwork_cli.render.schemas.spawning import (
 from hammerwork_cli.render.schemas.timelines import COMPARISON, TIMELINE
 from hammerwork_cli.render.schemas.words import Schema, list_of, record, text
 from hammerwork_cli.render.schemas.workers import ASKED_WORKER, WORKER, WORKER_REPORT, WORKER_STATUS
+from hammerwork_cli.render.schemas.workflows import WORKFLOW, WORKFLOW_DETAILS, WORKFLOW_GRAPH
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -99,6 +100,10 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "batch-retry": ("The outcome of a change, or its plan", OUTCOME),
     "batch-cancel": ("The outcome of a change, or its plan", OUTCOME),
     "batch-delete": ("The outcome of a change, or its plan", OUTCOME),
+    "workflow-create": ("The workflow as it is now", WORKFLOW),
+    "workflow-list": ("Workflows, newest first", list_of(WORKFLOW)),
+    "workflow-show": ("Everything about a workflow but its graph", WORKFLOW_DETAILS),
+    "workflow-graph": ("The jobs of a workflow and what they wait for", WORKFLOW_GRAPH),
     "worker-start": ("The report of a worker that has stopped", WORKER_REPORT),
     "worker-list": ("Workers, newest first", list_of(record(WORKER))),
     "worker-status": ("Workers and their running jobs", list_of(WORKER_STATUS)),

@@ -38,26 +38,24 @@ CALLBACK = record(
         "fired_at": null_or(instant("When the job was enqueued")),
     }
 )
-BATCH_DETAILS = with_fields(
-    BATCH,
-    {
-        "by_status": counts("Jobs by status, archived ones too"),
-        "queues": list_of(record({"queue": text(), "by_status": counts("Jobs by status")})),
-        "errors": list_of(
-            record(
-                {
-                    "error": null_or(text("Error of the newest job; null without one")),
-                    "pattern": null_or(text("The error with * for what varies")),
-                    "jobs": count(),
-                    "by_status": counts("Jobs by status"),
-                    "job_id": job_id("The newest job"),
-                }
-            ),
-            "The largest first",
+CONTENTS = {
+    "by_status": counts("Jobs by status, archived ones too"),
+    "queues": list_of(record({"queue": text(), "by_status": counts("Jobs by status")})),
+    "errors": list_of(
+        record(
+            {
+                "error": null_or(text("Error of the newest job; null without one")),
+                "pattern": null_or(text("The error with * for what varies")),
+                "jobs": count(),
+                "by_status": counts("Jobs by status"),
+                "job_id": job_id("The newest job"),
+            }
         ),
-        "more_errors": count("Further errors"),
-        "consequences": count("Other jobs, which failed because a job that they depend on failed"),
-        "metadata": anything("Any JSON"),
-        "callbacks": list_of(CALLBACK, "What is enqueued at its end"),
-    },
-)
+        "The largest first",
+    ),
+    "more_errors": count("Further errors"),
+    "consequences": count("Other jobs, which failed because a job that they depend on failed"),
+    "metadata": anything("Any JSON"),
+    "callbacks": list_of(CALLBACK, "What is enqueued at its end"),
+}
+BATCH_DETAILS = with_fields(BATCH, CONTENTS)

@@ -290,7 +290,7 @@ class Outline:
         top = self.tree.target
         while top in self.below.parent:
             top = self.below.parent[top]
-        return top
+        return top or None
 
     def _unread(self, job: str | None) -> Counts:
         counts = unread_children(self.tree, job) if job is not None else Counts()

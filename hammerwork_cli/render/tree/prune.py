@@ -42,7 +42,7 @@ def prune(
 
 def _with_paths(tree: SpawnTree, statuses: set[str]) -> set[str]:
     """Returns the jobs in these statuses, and all of their ancestors."""
-    wanted = {job for job, node in tree.nodes.items() if node.status in statuses} | {tree.target}
+    wanted = {job for job, node in tree.nodes.items() if node.status in statuses or job == tree.target}
     stack = list(wanted)
     while stack:
         for parent in tree.nodes[stack.pop()].depends_on:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,11 +16,15 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob, timestamp
 from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.input.fields import full_id
+from hammerwork_cli.models.workflow.new import NewWorkflow
 from hammerwork_cli.queries.batch import enqueue as batches
 from hammerwork_cli.queries.job import enqueue, notifications, results
+from hammerwork_cli.queries.workflow import create as creating
+from hammerwork_cli.queries.workflow.create import Created
 from hammerwork_cli.runtime.api.callbacks import watches_of
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job
+from hammerwork_cli.runtime.api.workflow import Workflow
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections, timeouts_of
 from hammerwork_cli.runtime.outages import Outages
@@ -179,6 +183,29 @@ class Queue:
             placed = self._run(lambda database: batches.written(database, batch, tries[0]))
         written = [_as_it_is(job, placed[job.id], new) for job, new in zip(many, tries[0], strict=True) if placed]
         return Batch(batch.id, batch.name, created=bool(placed), jobs=tuple(written))
+
+    def enqueue_workflow(self, workflow: Workflow) -> dict[str, Job]:
+        """Writes a workflow with its jobs, all or none. The same one that exists already stays unchanged.
+
+        Returns:
+            Key -> the job as it is now: see :meth:`enqueue`. Empty if the workflow existed before.
+
+        Raises:
+            UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`; or a job waits for one
+                that is not there, or for itself through others, or another workflow has the id.
+        """
+        tries: list[tuple[NewWorkflow, list[NewJob]]] = []
+
+        def unit(database: Database) -> Created:
+            now = self._now(database)
+            tries.append(tries[0] if tries else workflow.new_jobs(now))
+            return creating.create(database, *tries[0], now)
+
+        placed = self._run(unit).jobs
+        if not placed and len(tries) > 1:  # the answer to an earlier try may be lost
+            placed = self._run(lambda database: enqueue.many(database, tries[0][1]))
+        made = zip(workflow.jobs.items(), tries[0][1], strict=True)
+        return {key: _as_it_is(replace(job, id=new.id), placed[new.id], new) for (key, job), new in made if placed}
 
     def get(self, job: Job | str | UUID) -> Job | None:
         """The job with this id as it is now, with its result; ``None`` when there is none.

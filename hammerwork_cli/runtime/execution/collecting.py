@@ -12,6 +12,7 @@ from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.queue import PATIENCE, Batch, Queue
 from hammerwork_cli.runtime.api.spawn import SpawnFailedError
+from hammerwork_cli.runtime.api.workflow import Workflow
 from hammerwork_cli.runtime.connections import Connections
 
 Result = TypeVar("Result")
@@ -60,6 +61,11 @@ class CollectingQueue(Queue):
                 job.new_job(self._now_is)
         batch = NewBatch.of(name, id)
         return Batch(batch.id, batch.name, created=True, jobs=tuple(self.enqueue_many(jobs)))
+
+    def enqueue_workflow(self, workflow: Workflow) -> dict[str, Job]:
+        """Collects the jobs of a workflow: see :meth:`enqueue`."""
+        workflow.new_jobs(self._now_is)
+        return {key: self.enqueue(job) for key, job in workflow.jobs.items()}
 
     def _run(self, unit: Callable[[Database], Result]) -> Result:
         def read(database: Database) -> Result:

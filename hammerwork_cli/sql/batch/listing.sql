@@ -31,17 +31,17 @@ WHERE j.batch_id IN (:ids) AND {only_in_archive}
 GROUP BY j.batch_id, j.status
 
 -- name: groups
--- Counts the jobs of a batch by queue and status.
+-- Counts the jobs of a batch or a workflow by queue and status.
 SELECT j.queue_name, {status j}, COUNT(*) FROM hammerwork_jobs j
-WHERE j.batch_id = :id
+WHERE TRUE
+/* if :batch */ AND j.batch_id = :batch
+/* if :workflow */ AND j.workflow_id = :workflow
 GROUP BY {by_name j.queue_name}, {status j}
 
 -- name: archived_groups
 -- The same of the jobs that are only in the archive.
 SELECT j.queue_name, {status j}, COUNT(*) FROM hammerwork_jobs_archive j
-WHERE j.batch_id = :id AND {only_in_archive}
+WHERE {only_in_archive}
+/* if :batch */ AND j.batch_id = :batch
+/* if :workflow */ AND j.workflow_id = :workflow
 GROUP BY {by_name j.queue_name}, {status j}
-
--- name: only_in_archive
--- Whether archived job j has no row among the jobs: hammerwork (Rust) leaves it there.
-NOT EXISTS (SELECT 1 FROM hammerwork_jobs o WHERE o.id = j.id)

@@ -4,7 +4,7 @@
 -- Locks those of some jobs that still fit a filter, in the order of their ids, so that two transactions do not
 -- deadlock.
 SELECT j.id, j.queue_name, j.status, j.depends_on, j.dependency_status, {archived_at}, j.recurring, {ancestry},
-{status j}
+{status j}, j.workflow_id
 FROM hammerwork_jobs j
 WHERE j.id IN (:ids) AND
 {filtered}
@@ -19,6 +19,11 @@ next_run_at = CASE WHEN recurring THEN :now ELSE next_run_at END,
 result_data = NULL, result_stored_at = NULL, result_expires_at = NULL,
 dependency_status = COALESCE(:dependency_status, dependency_status, 'none')
 WHERE id IN (:ids) AND status IN (:statuses)
+
+-- name: reopen_workflows
+-- Lets ended and cancelled workflows run again, since jobs of them do.
+UPDATE hammerwork_workflows SET status = 'running', completed_at = NULL, failed_at = NULL
+WHERE id IN (:ids) AND status <> 'running'
 
 -- name: cancel
 -- Cancels jobs that are still in one of some statuses.

@@ -6,6 +6,7 @@
 TRUE
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :batch */ AND j.batch_id = :batch
+/* if :workflow */ AND j.workflow_id = :workflow
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
 /* if :priorities */ AND (j.priority IN (:priorities)
@@ -26,18 +27,6 @@ TRUE
 /* if :dead_before */ OR j.status IN (:dead_words) AND {ended_before :dead_before}
 /* if :timed_out_before */ OR j.status IN (:timed_out_words) AND {ended_before :timed_out_before}
 /* if :aged */ )
-
--- name: contains [postgresql]
--- {contains column pattern}: whether a text fits a pattern of LIKE whose escape is !, in any letter case. PostgreSQL and
--- MySQL know the case of all letters, SQLite that of A to Z.
-$1 ILIKE $2 ESCAPE '!'
-
--- name: contains [mysql]
--- Without the collation, which also ignores accents.
-LOWER(CONVERT($1 USING utf8mb4)) COLLATE utf8mb4_bin LIKE LOWER(CONVERT($2 USING utf8mb4)) COLLATE utf8mb4_bin ESCAPE '!'
-
--- name: contains [sqlite]
-$1 LIKE $2 ESCAPE '!'
 
 -- name: ended_before
 -- {ended_before time}: whether all that the row of job j tells of its course was before a time. The column of its status

@@ -34,18 +34,21 @@ SELECT {failure} FROM hammerwork_jobs j
 WHERE {usually_failed} AND {unarchived} AND {status j} <> 'Cancelled'
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :batch */ AND j.batch_id = :batch
+/* if :workflow */ AND j.workflow_id = :workflow
 /* if :since */ AND (j.failed_at >= :since OR j.failed_at IS NULL) AND {failure_time} >= :since
 UNION ALL
 SELECT {failure} FROM hammerwork_jobs j
 WHERE {oddly_failed} AND {unarchived}
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :batch */ AND j.batch_id = :batch
+/* if :workflow */ AND j.workflow_id = :workflow
 /* if :since */ AND {failure_time} >= :since
 UNION ALL
 SELECT {failure} FROM hammerwork_jobs j
 WHERE j.status IN ('Pending', 'Retrying') AND {status j} = 'Retrying' AND {unarchived}
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :batch */ AND j.batch_id = :batch
+/* if :workflow */ AND j.workflow_id = :workflow
 /* if :since */ AND {failure_time} >= :since
 
 -- name: parents

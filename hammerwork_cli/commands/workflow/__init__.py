@@ -1,0 +1,19 @@
+"""``hammerwork workflow``."""
+
+from hammerwork_cli.cli.verb import LateVerb, group
+
+app = group(
+    "workflow",
+    "Create and follow workflows: jobs that depend on each other.",
+    "workflow create --file nightly.toml --dry-run",
+    "workflow list --failed",
+    "workflow show 178ebfc3",
+    "workflow graph 178ebfc3 --format mermaid",
+    package=__package__,
+    verbs={
+        "create": LateVerb(".create:create", "Create a workflow with the jobs of a file, and print its id."),
+        "list": LateVerb(".reading:list_", "List workflows, newest first, with their jobs counted."),
+        "show": LateVerb(".reading:show", "Show everything about a workflow: its jobs, their errors and their graph."),
+        "graph": LateVerb(".graph:graph", "Draw the jobs of a workflow and what they wait for, failures first."),
+    },
+)

@@ -1,0 +1,89 @@
+"""``hammerwork workflow create``."""
+
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, NewIdOption
+from hammerwork_cli.commands.workflow.graph import show_graph
+from hammerwork_cli.models.options.jobs import json_value
+from hammerwork_cli.models.workflow.files import WantedWorkflow, parsed, read_workflow
+from hammerwork_cli.models.workflow.new import NewWorkflow, planned
+from hammerwork_cli.models.workflow.workflows import FailurePolicy
+from hammerwork_cli.queries.backup.files import opened
+from hammerwork_cli.queries.workflow import create as creating
+from hammerwork_cli.queries.workflow import listing
+from hammerwork_cli.render import workflow as shown
+from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.render.workflow import GraphFormat
+
+
+def create(
+    ctx: typer.Context,
+    file: Annotated[
+        str | None,
+        typer.Option("-f", "--file", metavar="FILE", help="Its jobs, in TOML or JSON: a file, or - for stdin."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("-n", "--name", metavar="TEXT", help="Its name. [default: the name in the file]")
+    ] = None,
+    failure_policy: Annotated[
+        FailurePolicy | None,
+        typer.Option("--failure-policy", help="Effect of a failure on its other jobs. [default: fail_fast]"),
+    ] = None,
+    metadata: Annotated[
+        str | None, typer.Option("--metadata", metavar="JSON", help="An object to keep with it.")
+    ] = None,
+    workflow_id: NewIdOption = None,
+    dry_run: DryRunOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Create a workflow with the jobs of a file, and print its id.
+
+    The file has a name, and a table in jobs for each job: the options of `job enqueue` as keys, and after, a list of
+    the jobs that it waits for. The queue is the key of the job unless it is given, and the payload an empty object.
+    failure_policy and metadata are optional; options of the command line come before what the file says.
+
+    The workflow and its jobs, at most 100,000, are written in one transaction. With --id you can repeat the command:
+    the same workflow stays as it is. --dry-run draws the jobs under their keys. Without a file the workflow is empty:
+    add jobs with `job enqueue --workflow`.
+
+    \b
+    Examples:
+      hammerwork workflow create --file nightly.toml --dry-run
+      id=$(hammerwork workflow create --file nightly.toml) && hammerwork workflow show "$id"
+      id=$(hammerwork workflow create --name repair --failure-policy manual) && \\
+        hammerwork job enqueue --queue extract --payload '{}' --workflow "$id"
+    """
+    context: Context = ctx.obj
+    wanted = WantedWorkflow({}, {}, {})
+    if file is not None:
+        with opened(file) as content:
+            content.seek(0)
+            wanted = read_workflow(parsed(content.read(), "stdin" if file == "-" else file))
+    options = wanted.options
+    new = NewWorkflow.of(
+        options.get("name", "") if name is None else name,
+        failure_policy or options.get("failure_policy"),
+        options.get("metadata") if metadata is None else json_value(metadata, "--metadata"),
+        workflow_id,
+    )
+    database = context.database(changes=not dry_run)
+    now = context.now(database)
+    jobs = {key: job.made(now) for key, job in wanted.jobs.items()}
+    linked = new.linked(jobs, wanted.after)
+    if dry_run:
+        found, tree = planned(new, jobs)
+        if form == Format.TABLE:
+            show_graph(context, found, tree, GraphFormat.TEXT)
+        else:
+            context.answer(shown.workflow_record(found), form, list)
+        context.note(f"Nothing was created: {plural(len(jobs), 'job')} would be.")
+        return
+    placed = creating.create(database, new, linked, now)
+    context.answer(shown.workflow_record(listing.one(database, new.id)), form, lambda: [new.id])
+    if not placed.created:
+        context.note(f"Already exists; left unchanged: hammerwork workflow show {new.id}")
+    else:
+        context.note(f"Created it with {plural(len(jobs), 'job')}.")

@@ -1,0 +1,110 @@
+"""``hammerwork workflow list`` and ``show``."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import CursorOption, Format, LimitOption
+from hammerwork_cli.commands.workflow.arguments import WorkflowArgument
+from hammerwork_cli.commands.workflow.graph import GraphFormatOption, draw
+from hammerwork_cli.database import Database
+from hammerwork_cli.models.input.reading import since_of
+from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowStatus
+from hammerwork_cli.queries.workflow import listing
+from hammerwork_cli.render import workflow as shown
+from hammerwork_cli.render.workflow import GraphFormat
+
+
+@spread
+def list_(
+    ctx: typer.Context,
+    running: Annotated[bool, typer.Option("--running", help="Only running workflows.")] = False,
+    completed: Annotated[bool, typer.Option("--completed", help="Only completed workflows.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed workflows.")] = False,
+    cancelled: Annotated[bool, typer.Option("--cancelled", help="Only cancelled workflows.")] = False,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="TEXT", help="Only with this text in the name; * is any text.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only workflows created within: 7d, or since: 2026-12-24T18:00Z."),
+    ] = None,
+    limit: LimitOption = 50,
+    cursor: CursorOption = None,
+    *,
+    options: ListOptions,
+) -> None:
+    """List workflows, newest first, with their jobs counted.
+
+    The status comes from the jobs, also from those that hammerwork (Rust) has enqueued or run. Several of --running,
+    --completed, --failed and --cancelled add up. A running workflow needs a decision where a job has failed and the
+    policy is manual. The next page starts at --cursor with the id of the last workflow, or with its CREATED_AT/ID.
+
+    \b
+    Examples:
+      hammerwork workflow list
+      hammerwork workflow list --failed --since 7d
+      hammerwork workflow list --name 'nightly*' --format json | jq -r '.[] | select(.needs_decision) | .id'
+    """
+    context: Context = ctx.obj
+    start = None if since is None else since_of(since, context.now())
+    asked = {
+        WorkflowStatus.RUNNING: running,
+        WorkflowStatus.COMPLETED: completed,
+        WorkflowStatus.FAILED: failed,
+        WorkflowStatus.CANCELLED: cancelled,
+    }
+    statuses = [status for status, is_asked in asked.items() if is_asked]
+
+    def read(database: Database, order: Order | None) -> Iterator[Workflow]:
+        del order
+        return listing.find(database, statuses=statuses, name=name, since=start, limit=limit, cursor=cursor)
+
+    show_list(
+        context,
+        Listing(
+            name="workflow list",
+            read=read,
+            columns=lambda: shown.COLUMNS,
+            record=shown.workflow_record,
+            keys=shown.KEYS,
+            empty="No workflow matches.",
+        ),
+        options,
+    )
+
+
+def show(
+    ctx: typer.Context,
+    workflow: WorkflowArgument,
+    limit: Annotated[
+        int, typer.Option("-l", "--limit", metavar="N", min=1, max=100_000, help="Maximum number of errors.")
+    ] = 10,
+    form: GraphFormatOption = GraphFormat.TEXT,
+) -> None:
+    """Show everything about a workflow: its jobs, their errors and their graph.
+
+    JSON has everything but the graph, which `workflow graph --format json` has; mermaid and dot have the graph alone.
+
+    \b
+    Examples:
+      hammerwork workflow show 178ebfc3
+      hammerwork workflow show 178ebfc3 --format json | jq .by_status
+      hammerwork workflow show 178ebfc3 --format mermaid > diagram.mmd
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    found = listing.resolve(database, workflow)
+    if form in {GraphFormat.MERMAID, GraphFormat.DOT}:
+        draw(context, database, found, form)
+        return
+    details = listing.details(database, found, limit=limit)
+    kind = Format.TABLE if form == GraphFormat.TEXT else Format.JSON
+    context.answer(shown.details_record(details), kind, lambda: shown.details_text(details, colour=context.colour))
+    if form == GraphFormat.TEXT and details.workflow.counts.total:
+        context.lines(["", "Graph"])
+        draw(context, database, found, form)

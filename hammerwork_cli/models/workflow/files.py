@@ -1,0 +1,111 @@
+"""Workflows in files: TOML or JSON."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.options.jobs import OPTIONS, WantedJob, wanted_job
+from hammerwork_cli.models.workflow.new import check_order
+
+KEYS = ("name", "failure_policy", "metadata", "jobs")
+JOB_KEYS = ("after", *(name for name in OPTIONS if name != "id"))
+_FORM = 'Write name = "nightly", then [jobs.load] and below it queue = "load" and after = ["extract"].'
+
+
+class WantedWorkflow(NamedTuple):
+    """A workflow that was read from a file.
+
+    Attributes:
+        options: ``name``, ``failure_policy`` and ``metadata``, as far as it has them.
+        jobs: key -> job.
+        after: key -> keys of the jobs that it waits for.
+    """
+
+    options: dict[str, Any]
+    jobs: dict[str, WantedJob]
+    after: dict[str, tuple[str, ...]]
+
+
+def parsed(content: bytes, file: str) -> Any:
+    """The value of a file: JSON if it begins with a brace, else TOML.
+
+    Raises:
+        UsageError: it is neither; the message has the line. Or an object of JSON has a key twice.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8 text.") from error
+    if text.lstrip().startswith("{"):
+        try:
+            return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{file} is not JSON: {error}.") from error
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{file} is not TOML: {error}.") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise UsageError(f"The key {twice!r:.80} stands twice in one object.")
+    return found
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not a JSON number")
+
+
+def read_workflow(value: Any) -> WantedWorkflow:
+    """Reads the workflow of a file. A job has the options of ``job enqueue``, and ``after``.
+
+    The queue is the key of the job unless it is given, and the payload an empty object.
+
+    Raises:
+        UsageError: something is not valid; the message names the key.
+    """
+    if not isinstance(value, dict):
+        raise UsageError("The file of a workflow is a table.", hint=_FORM)
+    unknown = sorted(value.keys() - set(KEYS))
+    if unknown:
+        raise UsageError(f"{unknown[0][:80]!r} is not a key of a workflow.", hint=f"One of: {', '.join(KEYS)}.")
+    tables = value.get("jobs")
+    if not isinstance(tables, dict) or not tables:
+        raise UsageError("The workflow of the file has no jobs.", hint=_FORM)
+    wanted = WantedWorkflow({name: value[name] for name in KEYS[:-1] if name in value}, {}, {})
+    for key, options in tables.items():
+        try:
+            wanted.after[key] = _after(options)
+            wanted.jobs[key] = _job(key, options)
+        except UsageError as error:
+            raise UsageError(f"jobs.{key:.80}: {error.message}", hint=error.hint) from error
+    check_order(wanted.after)
+    return wanted
+
+
+def _after(options: Any) -> tuple[str, ...]:
+    if not isinstance(options, dict):
+        raise UsageError("It has no options of a job.", hint=_FORM)
+    keys = options.get("after", [])
+    if not isinstance(keys, list):
+        raise UsageError(f"after is a list of keys of jobs, not {keys!r:.60}.")
+    return tuple(dict.fromkeys(fields.text(key, "a key in after") for key in keys))
+
+
+def _job(key: str, options: Mapping[str, Any]) -> WantedJob:
+    unknown = sorted(options.keys() - set(JOB_KEYS))
+    if unknown:
+        raise UsageError(f"{unknown[0][:80]!r} is not an option of a job.", hint=f"One of: {', '.join(JOB_KEYS)}.")
+    given = {"queue": key, "payload": {}, **{name: value for name, value in options.items() if name != "after"}}
+    try:
+        return wanted_job(given)
+    except TypeError as error:  # TOML has dates
+        raise UsageError(f"JSON has no such payload: {error}.") from error

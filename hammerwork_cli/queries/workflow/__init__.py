@@ -1,0 +1,1 @@
+"""Workflows: jobs that share an id and a failure policy."""

@@ -1,0 +1,73 @@
+"""Creates workflows: a row and all of its jobs in one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.driver_errors import MIGRATE
+from hammerwork_cli.errors import LastingConflictError, MissingTablesError
+from hammerwork_cli.models import EnqueuedJob, NewJob
+from hammerwork_cli.models.workflow.new import NewWorkflow
+from hammerwork_cli.queries.job import enqueue as enqueueing
+from hammerwork_cli.queries.job import limits, notifications
+from hammerwork_cli.queries.job.stored import compare, stored
+
+
+class Created(NamedTuple):
+    """A workflow that was to be created.
+
+    Attributes:
+        created: whether it was inserted now; otherwise it existed.
+        jobs: id of a job -> the job as it is now; empty if the workflow existed.
+    """
+
+    created: bool
+    jobs: dict[str, EnqueuedJob]
+
+
+def create(database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob], now: datetime) -> Created:
+    """Inserts a workflow with its jobs, all or none. The same one that exists stays unchanged.
+
+    Args:
+        workflow: its id, name, policy and metadata.
+        jobs: as :meth:`NewWorkflow.linked` returns them; they may depend on other jobs too.
+
+    Raises:
+        NotFoundError: a job depends on one that does not exist.
+        ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or another workflow has the id.
+        RefusedValueError: the database cannot store a job, the name or the metadata.
+        MissingTablesError: the database has no table of workflows.
+    """
+    if "hammerwork_workflows" not in database.schema:
+        raise MissingTablesError("This database has no table of workflows yet (migration 007).", hint=MIGRATE)
+    limits.check_name(database, workflow.name)
+    limits.check_json(database, workflow.metadata, "the metadata")
+
+    def work() -> Created:
+        row = {"id": workflow.id, "name": workflow.name, "policy": str(workflow.failure_policy), "now": now}
+        if not database.run("workflow.create.insert", **row, total=len(jobs), metadata=workflow.metadata):
+            _compare(database, workflow, jobs)
+            return Created(created=False, jobs={})
+        placed = enqueueing.many(database, jobs)
+        for job in placed.values():
+            if not job.created:
+                raise LastingConflictError(f"The job {job.id} exists already, outside of this workflow.")
+        notifications.notify(database, {job.queue for job in jobs})
+        return Created(created=True, jobs=placed)
+
+    return database.transaction(work)
+
+
+def _compare(database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob]) -> None:
+    name, policy = database.rows("workflow.create.stored", id=workflow.id)[0]
+    hint = f"See: hammerwork workflow show {workflow.id}"
+    if (name, policy) != (workflow.name, workflow.failure_policy):
+        raise LastingConflictError(f"There is another workflow {workflow.id}, with another name or policy.", hint=hint)
+    known = stored(database, [job.id for job in jobs])
+    for job in jobs:
+        if job.id not in known:
+            raise LastingConflictError(
+                f"The workflow {workflow.id} exists already, without this job in {job.queue}.", hint=hint
+            )
+        compare(job, known[job.id])

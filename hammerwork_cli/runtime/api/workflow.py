@@ -1,0 +1,85 @@
+"""Workflows: jobs that wait for each other under a name."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import NewJob
+from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.workflow.new import NewWorkflow
+from hammerwork_cli.runtime.api.job import Job
+
+
+class Workflow:
+    """Jobs that wait for each other, with a name and a failure policy. :meth:`Queue.enqueue_workflow` writes it.
+
+    Args:
+        name: of the workflow, for people.
+        failure_policy: ``fail_fast`` (a failure ends it), ``continue_on_failure`` or ``manual``.
+        metadata: what to keep with it: an object that JSON can hold.
+        id: a UUID; the same workflow with this id is written once.
+
+    Raises:
+        UsageError: one of them is not valid.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        failure_policy: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        id: str | UUID | None = None,
+    ) -> None:
+        self._new = NewWorkflow.of(name, failure_policy, metadata, id)
+        self._jobs: dict[str, Job] = {}
+        self._after: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self._new.id
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._new.name
+
+    def add(self, key: str, job: Job, *, after: str | Iterable[str] = ()) -> Self:
+        """Adds a job.
+
+        Args:
+            key: names the job in the workflow; the id of the job is made from it and from that of the workflow.
+            job: may depend on other jobs, too.
+            after: keys of the jobs that must complete first.
+
+        Returns:
+            The workflow itself.
+
+        Raises:
+            UsageError: the key is there already, or not text; or that is no job.
+        """
+        fields.text(key, "The key")
+        if key in self._jobs:
+            raise UsageError(f"The workflow has a job {key!r:.80} already.")
+        if not isinstance(job, Job):
+            raise UsageError(f"{key!r:.80} is a Job, not {job!r:.60}.")
+        keys = [after] if isinstance(after, str) else after
+        self._jobs[key] = job
+        self._after[key] = tuple(dict.fromkeys(fields.text(one, "a key in after") for one in keys))
+        return self
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """Its jobs by key, as they were added."""
+        return dict(self._jobs)
+
+    def new_jobs(self, now: datetime) -> tuple[NewWorkflow, list[NewJob]]:
+        """The rows to insert.
+
+        Raises:
+            UsageError: see :meth:`Job.new_job`; or a job waits for one that is not there, or for itself through others.
+        """
+        return self._new, self._new.linked({key: job.new_job(now) for key, job in self._jobs.items()}, self._after)

@@ -1,0 +1,16 @@
+-- New workflows.
+
+-- name: insert
+-- Inserts a workflow unless its id exists.
+INSERT INTO hammerwork_workflows (id, name, status, created_at, total_jobs, failure_policy, metadata)
+VALUES (:id, :name, 'running', :now, :total, :policy, :metadata)
+ON CONFLICT (id) DO NOTHING
+
+-- name: insert [mysql]
+INSERT INTO hammerwork_workflows (id, name, status, created_at, total_jobs, failure_policy, metadata)
+VALUES (:id, :name, 'running', :now, :total, :policy, :metadata)
+ON DUPLICATE KEY UPDATE id = hammerwork_workflows.id
+
+-- name: stored
+-- Reads what a second creation with the same id is compared with.
+SELECT w.name, w.failure_policy FROM hammerwork_workflows w WHERE w.id = :id

@@ -1,0 +1,99 @@
+"""The endpoints of workflows."""
+
+from dataclasses import replace
+
+from hammerwork_cli.models.values import HIDDEN
+from hammerwork_cli.models.workflow.workflows import WorkflowStatus
+from hammerwork_cli.queries.graph import cursors
+from hammerwork_cli.queries.workflow import listing
+from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.workflow import details_record, graph_record, workflow_record
+from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
+from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, STATUS, Parameter, limit, line, start_of, within
+
+WORKFLOW = replace(
+    JOB, about="A workflow's id, or at least its first 4 hex digits.", is_a="a workflow id", resolve=listing.resolve
+)
+WORDS = [status.value for status in WorkflowStatus]
+NAME = Parameter("name", line(1, 255), "Only with this text in the name; * is any text.")
+SHOWN_ERRORS = 10
+
+
+def workflow_list(call: Call) -> Answer:
+    """Answers as ``workflow list``."""
+    wanted, most = call.values, call.values["limit"]
+    found = list(
+        listing.find(
+            call.database,
+            statuses=wanted["status"] or (),
+            name=wanted["name"],
+            since=start_of(call.now, wanted["since"]),
+            limit=most + 1,
+            cursor=wanted["cursor"],
+        )
+    )
+    page = found[:most]
+    more = len(found) > most
+    return Answer(
+        [_shown(call, workflow_record(workflow)) for workflow in page],
+        cursors.at(page[-1].created_at, page[-1].id) if more else None,
+    )
+
+
+def one_workflow(call: Call) -> Answer:
+    """Answers as ``workflow show``."""
+    found = listing.details(call.database, call.values["id"], limit=SHOWN_ERRORS)
+    return Answer(_shown(call, details_record(found)))
+
+
+def workflow_graph(call: Call) -> Answer:
+    """Answers as ``workflow graph``."""
+    with call.database.snapshot():
+        found, tree = listing.one(call.database, call.values["id"]), listing.graph(call.database, call.values["id"])
+    return Answer(_shown(call, graph_record(found, tree)))
+
+
+def _shown(call: Call, record: Record) -> Record:
+    """The record, without the name if values are hidden: other answers hide the names of workflows, too."""
+    return {**record, "name": HIDDEN} if call.settings.redact else record
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/workflows",
+        workflow_list,
+        "Workflows, newest first, with their jobs counted.",
+        "workflow-list",
+        (
+            limit(50),
+            CURSOR,
+            replace(
+                STATUS,
+                schema={**STATUS.schema, "items": {"type": "string", "enum": WORDS}},
+                about="Only workflows in one of these statuses.",
+            ),
+            NAME,
+            within("Only workflows created"),
+        ),
+        refusals=(404,),
+    ),
+    Endpoint(
+        "GET",
+        "/api/workflows/{id}",
+        one_workflow,
+        "Everything known about a workflow but its graph.",
+        "workflow-show",
+        (WORKFLOW,),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "GET",
+        "/api/workflows/{id}/graph",
+        workflow_graph,
+        "The jobs of a workflow and what they wait for.",
+        "workflow-graph",
+        (WORKFLOW,),
+        refusals=(404, 409),
+    ),
+)
