@@ -150,7 +150,7 @@ class SpawnConfig:
 
     def bounded(self) -> Self:
         """Drops ``metadata`` and ``extra``, which may be large and are stored in the payload or the request already."""
-        return replace(self, metadata=None, extra={})
+        return self if self.metadata is None and not self.extra else replace(self, metadata=None, extra={})
 
     # Builders: each returns a changed copy and raises UsageError for a value that its field does not accept.
 
@@ -223,7 +223,7 @@ class SpawnConfig:
                 return f"{name} must be text, not {value!r:.60}."
             if value is not None and len(value) > LONGEST_NAME:
                 return f"{name} may have at most {LONGEST_NAME} characters, not {len(value):,}."
-        for name in sorted(name for name in STORED_KEYS if name.startswith("inherit_")):
+        for name in _FLAGS:
             if not isinstance(getattr(self, name), bool):
                 return f"{name} must be true or false, not {getattr(self, name)!r:.60}."
         return self._policy_problem()
@@ -242,6 +242,7 @@ class SpawnConfig:
 
 
 STORED_KEYS = (frozenset(SpawnConfig.__dataclass_fields__) - {"extra", "spawn_delay"}) | {"spawn_delay_ms"}
+_FLAGS = tuple(sorted(name for name in STORED_KEYS if name.startswith("inherit_")))
 _RUST_NEEDS = {"inherit_priority", "inherit_retry_strategy", "inherit_timeout", "inherit_trace_context"}
 
 

@@ -15,6 +15,8 @@ _DEPTHS = {"MariaDB": 31, "MySQL": 100, "PostgreSQL": 127, "SQLite": 127}
 """Levels of nested JSON. PostgreSQL and SQLite accept more, but Rust workers cannot read it (serde_json stops at
 128)."""
 
+_FEWEST_LEVELS = min(_DEPTHS.values())
+
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -27,13 +29,15 @@ def check(database: Database, job: NewJob) -> None:
     """
     if not 0 < len(job.queue) <= LONGEST_NAME:
         raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters, not {len(job.queue)}.")
-    check_name(database, job.queue)
-    for name in ("trace_id", "correlation_id", "parent_span_id"):
-        text = getattr(job, name)
+    if not job.queue.isascii():
+        check_name(database, job.queue)
+    for text, name in (
+        (job.trace_id, "trace id"),
+        (job.correlation_id, "correlation id"),
+        (job.parent_span_id, "parent span id"),
+    ):
         if text is not None and len(text) > LONGEST_TRACE:
-            raise RefusedValueError(
-                f"A {name.replace('_', ' ')} has at most {LONGEST_TRACE} characters, not {len(text)}."
-            )
+            raise RefusedValueError(f"A {name} has at most {LONGEST_TRACE} characters, not {len(text)}.")
     check_json(database, job.payload, "the payload")
     _check_instant(database, job.scheduled_at)
 
@@ -54,12 +58,12 @@ def check_json(database: Database, payload: str, what: str = "it") -> None:
     Raises:
         RefusedValueError: it cannot; ``what`` stands for the text.
     """
-    product = database.server.partition(" ")[0]
-    limit = _DEPTHS[product]
     # Most payloads have too few brackets to be too deep: do not parse these.
-    depth = nesting(payload) if payload.count("[") + payload.count("{") > limit else 0
-    if depth > limit:
-        raise RefusedValueError(f"{product} accepts at most {limit} levels of nested JSON; {what} has {depth}.")
+    if payload.count("[") + payload.count("{") > _FEWEST_LEVELS:
+        product = database.server.partition(" ")[0]
+        limit, depth = _DEPTHS[product], nesting(payload)
+        if depth > limit:
+            raise RefusedValueError(f"{product} accepts at most {limit} levels of nested JSON; {what} has {depth}.")
     if database.dialect == "postgresql" and "u0000" in payload and _NUL.search(payload):
         raise RefusedValueError(f"PostgreSQL cannot store the character NUL (\\u0000), and {what} has one.")
 
