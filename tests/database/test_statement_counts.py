@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -136,6 +137,22 @@ def test_many_jobs_complete_by_as_many_statements_as_one(database: Database) -> 
         assert len(ended) == jobs
         sent.append(statements(database, lambda ended=ended: finish.finish(database, ended, now)))
     assert sent[0] == sent[1]
+
+
+def test_a_claim_asks_once_whether_its_jobs_have_spawned_and_not_at_all_where_nothing_spawns(
+    database: Database,
+) -> None:
+    rows = Rows(database)
+    with rows.at_once():
+        for _ in range(40):
+            rows.job(queue="many", status="Pending", max_attempts=9)
+    assert database.tags  # read once a connection
+    how: dict[str, Any] = {"worker": new_id(), "now": START + timedelta(days=1), "limit": 20, "slots": 20}
+    without, asked = [
+        statements(database, lambda spawning=spawning: claim.claim(database, "many", spawning=spawning, **how))
+        for spawning in (False, True)
+    ]
+    assert asked == without + 1
 
 
 def test_the_history_costs_nothing_where_attempts_complete_and_two_statements_where_many_do_not(

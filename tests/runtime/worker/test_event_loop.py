@@ -12,6 +12,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, Worker, WorkerReport
 from hammerwork_cli.runtime.execution import event_loop
 from hammerwork_cli.runtime.execution.event_loop import EventLoop
+from hammerwork_cli.runtime.outcomes.failures import OutOfTimeError
 from tests.runtime.conftest import Stage, until
 
 
@@ -92,6 +93,49 @@ def test_a_loop_whose_thread_the_system_refuses_is_made_again(monkeypatch: pytes
     loop.close()
 
 
+def test_each_coroutine_ends_at_its_own_deadline_whatever_came_before() -> None:
+    ended: list[tuple[str, BaseException | None]] = []
+    loop = EventLoop()
+
+    def start(name: str, seconds: float) -> None:
+        loop.start(asyncio.sleep(3600), time.monotonic() + seconds, lambda _, error: ended.append((name, error)))
+
+    start("far", 3600)
+    start("near", 0.1)  # the thread of deadlines waits for the far one already
+    until(lambda: [name for name, _ in ended] == ["near"])
+    start("next", 0.1)  # after a deadline
+    until(lambda: [name for name, _ in ended] == ["near", "next"])
+    loop.cancel(60)
+    assert [name for name, _ in ended] == ["near", "next", "far"]
+    start("last", 0.1)  # after a time without any
+    until(lambda: len(ended) == 4)
+    kinds = [OutOfTimeError, OutOfTimeError, asyncio.CancelledError, OutOfTimeError]
+    assert [type(error) for _, error in ended] == kinds
+    loop.close()
+
+
+def test_cancelling_waits_for_coroutines_as_long_as_they_run_or_as_it_may() -> None:
+    ended: list[object] = []
+    loop, go_on = EventLoop(), threading.Event()
+
+    async def refuses() -> str:
+        while not go_on.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+        return "ended"
+
+    loop.cancel(3600)  # nothing runs
+    loop.start(asyncio.sleep(3600), None, lambda _, error: ended.append(type(error).__name__))
+    loop.cancel(3600)
+    assert ended == ["CancelledError"]
+    loop.start(refuses(), None, lambda value, _: ended.append(value))
+    loop.cancel(0.05)
+    assert ended == ["CancelledError"]
+    go_on.set()
+    until(lambda: ended == ["CancelledError", "ended"])
+    loop.close()
+
+
 @pytest.mark.sqlite
 def test_a_loop_that_a_coroutine_blocks_ends_when_that_returns(
     lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
@@ -164,6 +208,7 @@ def test_a_coroutine_that_refuses_to_end_with_its_worker_goes_on_and_its_thread_
     assert begun.wait(60)
     worker.stop(now=True)
     thread.join(60)
+    assert not thread.is_alive()
     assert len(loops() - before) == 1
     go_on.set()
     assert ended.wait(60)
