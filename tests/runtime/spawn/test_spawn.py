@@ -411,16 +411,26 @@ def test_each_run_of_a_recurring_parent_spawns_anew(stage: Stage, app: Handlers)
 
 
 def test_a_completed_parent_that_is_retried_does_not_spawn_again_unless_it_may(stage: Stage, app: Handlers) -> None:
-    spawner(app)
-    (parent,) = stage.enqueue(Job("parent", {}))
+    asked: list[str] = []
+
+    @app.spawn("parent")
+    def spawns(context: SpawnContext) -> list[Job]:
+        asked.append(context.parent_job.id)
+        return [Job("noop"), Job("noop"), Job("noop")]
+
+    (parent, other) = stage.enqueue(Job("parent", {}), Job("parent", {}))
     stage.work(app)
+    assert sorted(asked) == sorted([parent.id, other.id])
     for expected in (3, 6):
         if expected == 6:
             stage.database.transaction(lambda: records.allow_again(stage.database, [parent.id]))
+        stage.enqueue(Job("parent", {}))  # spawns beside it, in the same claim
         stage.execute(f"UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0 WHERE id = '{parent.id}'")
         stage.work(app)
         assert stage.one(parent) == "Completed"
         assert len(stage.children(parent)) == expected
+        assert asked.count(parent.id) == expected // 3
+    assert len(asked) == 5
 
 
 def test_a_request_makes_a_completed_job_spawn_again_once(stage: Stage, app: Handlers) -> None:
