@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
 
-# All tests wait more than they compute, so several processes share them. Other tests: make test ARGS="-k sqlite -x"
-test test-lowest coverage: ARGS ?= --numprocesses 5 --dist worksteal
+# Many tests wait more than they compute, so four processes share them. Other tests: make test ARGS="-k sqlite -x"
+test test-lowest coverage: ARGS ?= --numprocesses 4 --dist worksteal
 test: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/pytest $(ARGS)
 

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,6 +61,26 @@ def same_surroundings() -> Iterator[None]:
     for name in after.keys() - before.keys():
         del os.environ[name]
     assert (after, umask) == (before, surroundings.UMASK)
+
+
+# The order of tests.
+
+WAITING = ("acceptance", "runtime", "web")
+"""Folders of tests that wait more than they compute: for processes, timeouts, browsers."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts one half of the waiting tests first and the other half in the middle.
+
+    Processes that share the tests begin at equal distances from each other. So some of them wait while others compute,
+    all the time; more processes would only get in each other's way on two cores.
+    """
+    files = [list(tests) for _, tests in groupby(items, key=lambda item: item.path)]
+    waiting = [tests for tests in files if tests[0].path.relative_to(ROOT / "tests").parts[0] in WAITING]
+    others = [tests for tests in files if tests[0].path.relative_to(ROOT / "tests").parts[0] not in WAITING]
+    middle = len(others) // 2
+    items[:] = chain.from_iterable([*waiting[::2], *others[:middle], *waiting[1::2], *others[middle:]])
 
 
 # Expected outputs.
