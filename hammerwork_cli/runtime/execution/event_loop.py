@@ -274,8 +274,10 @@ class _Loop(threading.Thread):
     def _turns(self, seconds: float) -> bool:
         """Whether the loop turns within so many seconds."""
         turned = threading.Event()
-        with suppress(RuntimeError):  # it is closed
+        try:
             self._loop.call_soon_threadsafe(turned.set)
+        except RuntimeError:  # it is closed
+            return False
         return turned.wait(seconds)
 
     def _give_up(self) -> None:
@@ -300,6 +302,7 @@ class _Loop(threading.Thread):
             time.sleep(TURN_SECONDS)
             with self._changed:
                 runs &= self._runs
+        self._turns(max(0.0, end - time.monotonic()))  # it may still be telling how the last of them ended
 
     def end(self, why: str) -> None:
         """Fails all coroutines, and accepts no further one. The end of the loop cancels their tasks."""

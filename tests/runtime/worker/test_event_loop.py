@@ -116,9 +116,10 @@ def test_each_coroutine_ends_at_its_own_deadline_whatever_came_before() -> None:
 
 def test_cancelling_waits_for_coroutines_as_long_as_they_run_or_as_it_may() -> None:
     ended: list[object] = []
-    loop, go_on = EventLoop(), threading.Event()
+    loop, begun, go_on = EventLoop(), threading.Event(), threading.Event()
 
     async def refuses() -> str:
+        begun.set()
         while not go_on.is_set():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0.01)
@@ -129,6 +130,7 @@ def test_cancelling_waits_for_coroutines_as_long_as_they_run_or_as_it_may() -> N
     loop.cancel(3600)
     assert ended == ["CancelledError"]
     loop.start(refuses(), None, lambda value, _: ended.append(value))
+    assert begun.wait(60)
     loop.cancel(0.05)
     assert ended == ["CancelledError"]
     go_on.set()
