@@ -157,6 +157,13 @@ IN (:ids)
 -- One value, which takes less memory than 100,000.
 IN (SELECT value FROM json_each(:ids))
 
+-- name: by_id
+-- How a statement that changes or locks jobs finds them by their ids.
+
+-- name: by_id [mysql]
+-- InnoDB would rather look at all rows of a small table, and wait for those that others have locked.
+FORCE INDEX (PRIMARY)
+
 -- name: lock_clause
 -- Locks the rows that a statement selects.
 FOR UPDATE

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from itertools import groupby
+from itertools import groupby, product
 
 import pytest
 
@@ -96,6 +96,26 @@ def test_a_value_that_a_line_depends_on_is_used_in_such_lines_only():
                 optional = {condition for condition, _ in lines} - {None}
                 always = {value for condition, parts in lines if condition is None for _, value in parts}
                 assert not optional & always, f"{subject}.{name} {sorted(tags)}"
+
+
+CHANGED_OR_LOCKED = re.compile(r"\A(?:UPDATE|DELETE)\b|\bFOR UPDATE\b")
+JOBS_BY_ID = re.compile(r"hammerwork_jobs(?:_archive)?\b.*\bid IN \(:ids", re.DOTALL)
+
+
+def test_on_mysql_a_change_of_jobs_by_their_ids_looks_at_no_other_job():
+    """Of a small table InnoDB would rather look at all rows, and wait for those that others have locked."""
+    found = set()
+    names = [f"{subject}.{name}" for subject in SHIPPED for name in statements.blocks(subject)]
+    for name, tags in product(names, (tags for tags in TAG_SETS if "mysql" in tags)):
+        try:
+            lines = load(name, tags)
+        except LookupError:
+            continue  # it has no variant for this database
+        sql = "".join(part + (f":{value}" if value else "") for _, parts in lines for part, value in parts)
+        if CHANGED_OR_LOCKED.search(sql) and JOBS_BY_ID.search(sql):
+            found.add(name)
+            assert "FORCE INDEX (PRIMARY)" in sql, sql
+    assert {"worker.claim.claim", "worker.finish.complete", "job.changes.lock", "archive.moving.delete_jobs"} <= found
 
 
 # The names in the code.

@@ -45,13 +45,13 @@ WHERE j.dependency_status || '' = 'waiting' AND cardinality(j.depends_on) > 1 AN
 
 -- name: lock_waiting
 -- Locks those of some jobs that wait, in the order of their ids.
-SELECT id FROM hammerwork_jobs j WHERE j.id {among} AND j.dependency_status = 'waiting' ORDER BY j.id
+SELECT id FROM hammerwork_jobs j {by_id} WHERE j.id {among} AND j.dependency_status = 'waiting' ORDER BY j.id
 {lock_clause}
 
 -- name: touch_waiting
 -- Changes waiting jobs before their parents are counted, so that two parents that end at the same time conflict here,
 -- on one server or on two.
-UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id {among} AND dependency_status = 'waiting'
+UPDATE hammerwork_jobs {by_id} SET releases = COALESCE(releases, 0) + 1 WHERE id {among} AND dependency_status = 'waiting'
 
 -- name: statuses
 -- Reads the statuses of parents, as they count for those that wait; see queries.job.dependencies.RECURRING.
@@ -68,5 +68,5 @@ SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy = 'continue_on_fa
 
 -- name: release
 -- Lets waiting jobs run. A job that a Rust worker claimed too early stays as it is, and the doctor reports it.
-UPDATE hammerwork_jobs SET dependency_status = 'satisfied'
+UPDATE hammerwork_jobs {by_id} SET dependency_status = 'satisfied'
 WHERE id {among} AND dependency_status = 'waiting' AND status NOT IN ('Running', 'Completed')

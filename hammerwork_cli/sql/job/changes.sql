@@ -5,7 +5,7 @@
 -- deadlock.
 SELECT j.id, j.queue_name, j.status, j.depends_on, j.dependency_status, {archived_at}, j.recurring, {ancestry},
 {status j}, j.workflow_id
-FROM hammerwork_jobs j
+FROM hammerwork_jobs j {by_id}
 WHERE j.id IN (:ids) AND
 {filtered}
 ORDER BY j.id
@@ -13,7 +13,7 @@ ORDER BY j.id
 
 -- name: retry
 -- Gives jobs a fresh attempt, as if they had just been enqueued. A recurring job gets an extra run, which may spawn.
-UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :now, started_at = NULL,
+UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = 0, scheduled_at = :now, started_at = NULL,
 completed_at = NULL, failed_at = NULL, timed_out_at = NULL, error_message = NULL,
 next_run_at = CASE WHEN recurring THEN :now ELSE next_run_at END,
 result_data = NULL, result_stored_at = NULL, result_expires_at = NULL,
@@ -27,9 +27,13 @@ WHERE id IN (:ids) AND status <> 'running'
 
 -- name: cancel
 -- Cancels jobs that are still in one of some statuses.
-UPDATE hammerwork_jobs SET status = 'Failed', failed_at = :now, error_message = :error
+UPDATE hammerwork_jobs {by_id} SET status = 'Failed', failed_at = :now, error_message = :error
 WHERE id IN (:ids) AND status IN (:statuses)
 
 -- name: delete
 -- Deletes jobs that are still in one of some statuses.
 DELETE FROM hammerwork_jobs WHERE id IN (:ids) AND status IN (:statuses)
+
+-- name: delete [mysql]
+-- Only a DELETE that names its table first takes an index.
+DELETE j FROM hammerwork_jobs j {by_id} WHERE j.id IN (:ids) AND j.status IN (:statuses)

@@ -33,7 +33,7 @@ AND {written_status} NOT IN (:words) AND {plain_status} IN (:plain)
 
 -- name: fix_misspelt_status
 -- Corrects the spelling of a status.
-UPDATE hammerwork_jobs AS j SET status = :word WHERE j.id IN (:ids) AND {written_status} = :written
+UPDATE hammerwork_jobs AS j {by_id} SET status = :word WHERE j.id IN (:ids) AND {written_status} = :written
 
 -- name: unknown_status
 -- Finds jobs in an unknown status.
@@ -71,7 +71,7 @@ AND {is_barred}
 
 -- name: fix_barred
 -- Lets barred jobs run or wait.
-UPDATE hammerwork_jobs AS j SET dependency_status = CASE WHEN {is_root} THEN 'none' ELSE 'waiting' END
+UPDATE hammerwork_jobs AS j {by_id} SET dependency_status = CASE WHEN {is_root} THEN 'none' ELSE 'waiting' END
 WHERE j.id IN (:ids) AND {is_barred}
 
 -- name: has_no_worker
@@ -129,14 +129,14 @@ CASE WHEN {still_claimed} THEN j.claimed_by END
 -- Locks those of some jobs that are lost, and reads their attempts, their schedules and when they were due.
 SELECT j.id, j.attempts, j.max_attempts, j.recurring, j.cron_schedule, j.timezone, j.next_run_at,
 COALESCE(j.started_at, j.created_at), {last_worker}
-FROM hammerwork_jobs j
+FROM hammerwork_jobs j {by_id}
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned}
 ORDER BY j.id
 {lock_clause}
 
 -- name: fix_lost
 -- Gives lost jobs another attempt. A worker that claimed one meanwhile wrote a later start, so that it does not match.
-UPDATE hammerwork_jobs AS j SET status = 'Pending', started_at = NULL, error_message = :error
+UPDATE hammerwork_jobs AS j {by_id} SET status = 'Pending', started_at = NULL, error_message = :error
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_attempts
 
 -- name: lost_last_attempt
@@ -148,13 +148,13 @@ AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 
 -- name: fix_lost_recurring
 -- Schedules the next occurrence of recurring jobs that were lost in their last attempt.
-UPDATE hammerwork_jobs AS j SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at,
+UPDATE hammerwork_jobs AS j {by_id} SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at,
 started_at = NULL, error_message = :error
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 
 -- name: fix_lost_last_attempt
 -- Marks other jobs that were lost in their last attempt as dead.
-UPDATE hammerwork_jobs AS j SET status = 'Dead', failed_at = :now, error_message = :error
+UPDATE hammerwork_jobs AS j {by_id} SET status = 'Dead', failed_at = :now, error_message = :error
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 
 -- name: parent_completed_at
@@ -229,18 +229,18 @@ SELECT k.kind, k.id, k.detail FROM {stuck_jobs} AS k WHERE k.kind IS NOT NULL OR
 -- name: lock_jobs
 -- Locks jobs, so that nobody changes them before the transaction ends. Ids alone choose them: MySQL would read, and
 -- lock, an index on other columns.
-SELECT p.id, p.status, p.dependency_status FROM hammerwork_jobs p WHERE p.id IN (:ids)
+SELECT p.id, p.status, p.dependency_status FROM hammerwork_jobs p {by_id} WHERE p.id IN (:ids)
 ORDER BY p.id
 {lock_clause}
 
 -- name: release
 -- Lets jobs run that wait for nothing.
-UPDATE hammerwork_jobs SET dependency_status = 'satisfied'
+UPDATE hammerwork_jobs {by_id} SET dependency_status = 'satisfied'
 WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
 
 -- name: fail
 -- Fails jobs that wait for a job that will never complete.
-UPDATE hammerwork_jobs
+UPDATE hammerwork_jobs {by_id}
 SET status = 'Failed', dependency_status = 'failed', failed_at = :now, error_message = :error
 WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
 

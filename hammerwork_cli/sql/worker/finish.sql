@@ -2,7 +2,7 @@
 
 -- name: complete
 -- Completes jobs that a worker has claimed.
-UPDATE hammerwork_jobs SET status = 'Completed', completed_at = :now, error_message = NULL
+UPDATE hammerwork_jobs {by_id} SET status = 'Completed', completed_at = :now, error_message = NULL
 WHERE id {among} AND {claimed}
 
 -- name: store_results [postgresql]
@@ -14,10 +14,10 @@ WHERE j.id = r.id AND j.claim_token = :token AND j.status IN ('Completed', 'Pend
 
 -- name: store_results [mysql]
 -- Without a named character set, that of the database would apply, and other characters would become question marks.
-UPDATE hammerwork_jobs j
-JOIN JSON_TABLE(:results, '$[*]' COLUMNS (id CHAR(36) CHARACTER SET utf8mb4 PATH '$.id',
+UPDATE JSON_TABLE(:results, '$[*]' COLUMNS (id CHAR(36) CHARACTER SET utf8mb4 PATH '$.id',
 result LONGTEXT CHARACTER SET utf8mb4 PATH '$.result',
-expires VARCHAR(40) CHARACTER SET utf8mb4 PATH '$.expires')) AS r ON j.id = {as_id r.id}
+expires VARCHAR(40) CHARACTER SET utf8mb4 PATH '$.expires')) AS r
+STRAIGHT_JOIN hammerwork_jobs j {by_id} ON j.id = {as_id r.id}
 SET j.result_data = r.result, j.result_stored_at = :now, j.result_expires_at = r.expires
 WHERE j.claim_token = :token AND j.status IN ('Completed', 'Pending')
 
@@ -48,12 +48,12 @@ WHERE id = :id AND {claimed}
 
 -- name: lock_free
 -- Locks those of some jobs that no other transaction has locked.
-SELECT id FROM hammerwork_jobs WHERE id {among}
+SELECT id FROM hammerwork_jobs {by_id} WHERE id {among}
 {skip_locked}
 
 -- name: give_back
 -- Gives back jobs that were claimed and not started, as if nobody had claimed them.
-UPDATE hammerwork_jobs SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,
+UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,
 claimed_by = NULL, claimed_at = NULL
 WHERE id {among} AND {claimed}
 
@@ -69,7 +69,7 @@ SELECT id FROM hammerwork_jobs WHERE {of_this_worker}
 
 -- name: give_back_unknown
 -- Gives back jobs that a worker has according to the database, but does not know.
-UPDATE hammerwork_jobs SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,
+UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,
 claimed_by = NULL, claimed_at = NULL
 WHERE id {among} AND {of_this_worker}
 

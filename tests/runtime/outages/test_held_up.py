@@ -87,6 +87,18 @@ def test_of_many_ends_that_are_written_together_only_those_wait_whose_rows_are_l
     assert set(crew.runs.values()) == {1}
 
 
+def test_a_job_that_somebody_has_locked_delays_no_other_job_of_a_small_table(
+    stage: Stage, crew: Crew, hanging: Hang
+) -> None:
+    locked, *others = [Job("elsewhere"), *(Job("counted") for _ in range(30))]
+    stage.enqueue(locked, *others[:1])
+    crew.begin(concurrency=30)
+    until(lambda: stage.one(others[0]) == "Completed")  # the worker knows how long its jobs take
+    with hanging(locked):
+        stage.enqueue(*others[1:])  # it claims all of them at once, and they end together
+        until(lambda: stage.status(*others) == ["Completed"] * 30)
+
+
 def test_a_worker_that_is_to_end_says_what_it_waits_for_and_writes_it_first(
     stage: Stage, crew: Crew, hanging: Hang, caplog: pytest.LogCaptureFixture
 ) -> None:
