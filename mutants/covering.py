@@ -60,9 +60,11 @@ class Covering:
         load = statements.load
 
         def watched(name: str, tags: frozenset[str]) -> Any:
+            loaded = load(name, tags)
             self.blocks[self._test].update(blocks_of(name, tags))
-            return load(name, tags)
+            return loaded
 
+        watched.cache_clear = load.cache_clear  # type: ignore[attr-defined]
         statements.load = watched  # type: ignore[assignment]
         self.coverage.start()
 
