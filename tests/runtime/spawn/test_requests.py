@@ -75,6 +75,7 @@ def test_a_job_for_which_a_request_spawns_while_it_runs_again_spawns_nothing_its
     crew.go_on.set()
     until(lambda: stage.one(parent) == "Completed")
     assert len(stage.children(parent)) == 1
+    assert crew.runs[parent.id] == 1
 
 
 def test_two_workers_that_saw_the_same_request_claim_it_once(stage: Stage, app: Handlers) -> None:

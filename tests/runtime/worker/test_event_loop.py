@@ -125,8 +125,12 @@ def test_cancelling_waits_for_coroutines_as_long_as_they_run_or_as_it_may() -> N
                 await asyncio.sleep(0.01)
         return "ended"
 
+    def slowly(_: object, error: BaseException | None) -> None:
+        time.sleep(0.1)
+        ended.append(type(error).__name__)
+
     loop.cancel(3600)  # nothing runs
-    loop.start(asyncio.sleep(3600), None, lambda _, error: ended.append(type(error).__name__))
+    loop.start(asyncio.sleep(3600), None, slowly)
     loop.cancel(3600)
     assert ended == ["CancelledError"]
     loop.start(refuses(), None, lambda value, _: ended.append(value))

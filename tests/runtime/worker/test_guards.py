@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claimer
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
+from hammerwork_cli.runtime.worker.loop import MainLoop
 from tests.conftest import eventually
 from tests.runtime.conftest import Stage, until
 from tests.unit.runtime.test_slots import claimed
@@ -692,3 +694,54 @@ def test_what_cannot_be_written_is_refused_once(stage: Stage, monkeypatch: pytes
     with pytest.raises(RefusedValueError):
         stage.queue.enqueue_many([Job("noop")])
     assert len(tries) == 1
+
+
+def test_where_last_attempts_fill_the_free_slots_other_jobs_are_left_to_workers_that_start_them_sooner(
+    stage: Stage,
+) -> None:
+    last = [Job("noop", max_attempts=1) for _ in range(2)]
+    others = [Job("noop") for _ in range(2)]
+    stage.enqueue(*others, *last)
+    now = stage.database.now() + timedelta(seconds=1)
+    taken = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=4, slots=2)
+    assert {job.id for job in taken} == {job.id for job in last}
+    taken = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=4, slots=0)
+    assert {job.id for job in taken} == {job.id for job in others}, "they may wait in a worker without a free slot"
+
+
+def test_a_job_that_waited_for_jobs_that_ended_in_every_way_runs_where_its_workflow_goes_on(stage: Stage) -> None:
+    workflow = new_id()
+    stage.execute(
+        "INSERT INTO hammerwork_workflows (id, name, created_at, status, failure_policy, metadata)"
+        f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', 'continue_on_failure', '{{}}')"
+    )
+    ends = ("Completed", "Archived", "Failed", "Dead", "TimedOut")
+    parents = [Job("noop") for _ in ends]
+    recurring = Job("noop")
+    child = Job("noop").with_workflow(workflow).depends_on_jobs([*parents, recurring])
+    stage.enqueue(*parents, recurring, child)
+    for parent, end in zip(parents, ends, strict=True):
+        stage.execute(f"UPDATE hammerwork_jobs SET status = '{end}' WHERE id = '{parent.id}'")
+    stage.execute(f"UPDATE hammerwork_jobs SET recurring = TRUE WHERE id = '{recurring.id}'")
+    assert release.release(stage.database, [parents[0].id]) == {"noop": 1}
+
+
+def test_all_jobs_that_follow_a_cancelled_one_are_counted_however_many_transactions_that_takes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependencies, "MOST_FOLLOWERS", 2)
+    parent = Job("noop")
+    stage.enqueue(parent, *(Job("noop").depends_on(parent) for _ in range(5)))
+    outcome = changes.run(stage.database, Named([parent.id]), changes.Cancel(stage.database.now(), by="x"))
+    assert (outcome.changed, outcome.followed) == (1, 5)
+
+
+def test_a_worker_that_is_to_end_says_that_it_owes_jobs_to_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    loop = SimpleNamespace(
+        _said_why=False,
+        _slots=SimpleNamespace(running=0, postponed=0),
+        _claimer=SimpleNamespace(owes=True),
+    )
+    for _ in range(2):
+        MainLoop._say_why_it_waits(loop)  # type: ignore[arg-type]
+    assert caplog.text.count("The worker cannot stop yet") == 1
