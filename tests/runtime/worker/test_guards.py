@@ -396,6 +396,14 @@ def test_of_all_workers_those_that_have_ended_are_left_out_where_only_the_living
     assert [worker.id for worker in registry.listed(stage.database, alive=True)] == [living.id]
 
 
+def test_the_end_of_a_worker_is_its_last_sign_of_life(stage: Stage) -> None:
+    worker = registered(stage, "ends")
+    long_ago = stage.database.json_timestamp(stage.database.now() - timedelta(hours=1))
+    stage.execute(f"UPDATE hammerwork_workers SET heartbeat_at = '{long_ago}'")
+    registry.end(stage.database, worker.id, "ends", HeartbeatReport(), stage.database.now())
+    assert registry.resolve(stage.database, worker.id).silent_for < 600
+
+
 def test_a_worker_that_stops_at_once_tells_whose_queue_has_the_job_again(stage: Stage) -> None:
     worker = registered(stage, "stops")
     stage.enqueue(Job("noop"))
