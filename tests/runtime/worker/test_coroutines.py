@@ -188,6 +188,24 @@ def test_a_worker_that_stops_while_coroutines_sleep_gives_back_or_waits(stage: S
     until(lambda: not slots() - before)
 
 
+@pytest.mark.sqlite
+def test_spawn_handlers_that_wait_run_side_by_side_after_their_coroutines(lite: Stage, app: Handlers) -> None:
+    together = threading.Barrier(2, timeout=20)
+
+    @app.job("parent")
+    async def ran(job: Job) -> None:
+        await asyncio.sleep(0)
+
+    @app.spawn("parent")
+    def children(context: SpawnContext) -> list[Job]:
+        together.wait()
+        return [Job("noop")]
+
+    lite.enqueue(Job("parent"), Job("parent"))
+    report = lite.work(app, concurrency=2)
+    assert (report.completed, report.failed) == (4, 0)
+
+
 def test_parents_that_are_coroutines_spawn_once_they_have_ended(stage: Stage, app: Handlers) -> None:
     begun: list[str] = []
     threads: list[int] = []
