@@ -203,6 +203,18 @@ def test_a_listener_that_hears_again_after_an_outage_says_so_once(caplog: pytest
     assert caplog.messages == [*of_each * 2, failed]
 
 
+def test_a_listener_wakes_its_worker_for_jobs_of_its_queues_alone() -> None:
+    heard = iter([[], ["other"], ["other", "work"]])
+    database: Any = SimpleNamespace(listen=lambda _: True, notifications=lambda _: next(heard))
+    woken: list[bool] = []
+    listener = Listener(Line(away), ("work", "more"), lambda: woken.append(True))  # type: ignore[arg-type]
+    counts = []
+    for _ in range(4):
+        listener._listen(database, 1)
+        counts.append(len(woken))
+    assert counts == [1, 1, 1, 2]
+
+
 def test_a_listener_that_nothing_tells_of_jobs_ends(caplog: pytest.LogCaptureFixture) -> None:
     asked: list[str] = []
     database: Any = SimpleNamespace(listen=asked.append)  # false, as behind a pooler
