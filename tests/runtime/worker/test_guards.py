@@ -396,6 +396,14 @@ def test_of_all_workers_those_that_have_ended_are_left_out_where_only_the_living
     assert [worker.id for worker in registry.listed(stage.database, alive=True)] == [living.id]
 
 
+def test_the_workers_that_started_last_are_listed_first(stage: Stage) -> None:
+    names = ("first", "second", "third")
+    for hours, name in zip((3, 1, 2), names, strict=True):
+        at = stage.database.json_timestamp(stage.database.now() - timedelta(hours=hours))
+        stage.execute(f"UPDATE hammerwork_workers SET started_at = '{at}' WHERE id = '{registered(stage, name).id}'")
+    assert [worker.name for worker in registry.listed(stage.database)] == ["second", "third", "first"]
+
+
 def test_the_end_of_a_worker_is_its_last_sign_of_life(stage: Stage) -> None:
     worker = registered(stage, "ends")
     long_ago = stage.database.json_timestamp(stage.database.now() - timedelta(hours=1))
