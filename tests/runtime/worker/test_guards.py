@@ -404,6 +404,15 @@ def test_the_workers_that_started_last_are_listed_first(stage: Stage) -> None:
     assert [worker.name for worker in registry.listed(stage.database)] == ["second", "third", "first"]
 
 
+def test_a_worker_that_ends_leaves_none_of_its_jobs_running(stage: Stage) -> None:
+    worker = registered(stage, "ends")
+    (job,) = stage.enqueue(Job("noop"))
+    now = stage.database.now() + timedelta(seconds=1)
+    assert claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
+    registry.end(stage.database, worker.id, "ends", HeartbeatReport(), now)
+    assert stage.one(job, "status, claimed_by") == ("Pending", None)
+
+
 def test_the_end_of_a_worker_is_its_last_sign_of_life(stage: Stage) -> None:
     worker = registered(stage, "ends")
     long_ago = stage.database.json_timestamp(stage.database.now() - timedelta(hours=1))
