@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -770,3 +770,26 @@ def test_a_worker_that_is_to_end_says_that_it_owes_jobs_to_the_others(caplog: py
     for _ in range(2):
         MainLoop._say_why_it_waits(loop)  # type: ignore[arg-type]
     assert caplog.text.count("The worker cannot stop yet") == 1
+
+
+def test_a_worker_that_drains_waits_for_jobs_of_workers_that_may_be_lost() -> None:
+    for undecided, may in ((None, True), (frozenset[str](), False)):
+        parts = SimpleNamespace(keeper=SimpleNamespace(undecided=undecided))
+        loop = SimpleNamespace(_parts=parts, _worker=SimpleNamespace(queues=()))
+        database = SimpleNamespace(ids=list)
+        assert MainLoop._may_come_back(loop, database) is may  # type: ignore[arg-type]
+
+
+def test_a_heartbeat_is_answered_with_the_time_of_the_server() -> None:
+    database = SimpleNamespace(run=lambda *_, **__: 1, rows=lambda *_, **__: [(None, "2020-01-01T00:00:00Z")])
+    answer = registry.record_heartbeat(database, "worker", HeartbeatReport())  # type: ignore[arg-type]
+    assert answer.now == datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def test_a_job_that_is_to_be_tried_again_tells_why_its_last_attempt_failed(stage: Stage) -> None:
+    (job,) = stage.enqueue(Job("noop"))
+    for number in range(2):
+        now = stage.database.now() + timedelta(seconds=1 + number)
+        (taken,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
+        finish.finish(stage.database, [Ended(taken, End.RETRY, error=f"It failed {number}.", at=now)], now)
+        assert stage.one(job, "status, attempts, error_message") == ("Pending", number + 1, f"It failed {number}.")

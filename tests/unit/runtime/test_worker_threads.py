@@ -479,8 +479,10 @@ def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
     claimer.fetch()
     assert claimer.pause > EAGER_PAUSE
     claimer.hear()
+    before = time.monotonic()
     claimer.fetch()
     assert 0 <= claimer.pause <= EAGER_PAUSE
+    assert claimer._look_at > before
 
 
 def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_of_the_queue() -> None:
