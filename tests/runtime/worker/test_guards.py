@@ -32,6 +32,7 @@ from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claimer
+from hammerwork_cli.runtime.worker.finisher_thread import FinisherThread
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
@@ -793,3 +794,25 @@ def test_a_job_that_is_to_be_tried_again_tells_why_its_last_attempt_failed(stage
         (taken,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
         finish.finish(stage.database, [Ended(taken, End.RETRY, error=f"It failed {number}.", at=now)], now)
         assert stage.one(job, "status, attempts, error_message") == ("Pending", number + 1, f"It failed {number}.")
+
+
+def test_outcomes_are_written_by_one_thread_which_ends_with_the_process() -> None:
+    wrote: list[str] = []
+    claimer = SimpleNamespace(
+        look_now=lambda: wrote.append("looks"), compare=lambda: None, fetch=lambda: True, give_back=lambda _: None
+    )
+    for finishing in (None, object()):
+        loop = SimpleNamespace(
+            _slots=SimpleNamespace(expire=lambda _: None),
+            _timed_out=None,
+            _finishing=finishing,
+            _finisher=SimpleNamespace(write=lambda: wrote.append("main thread") or True),
+            _claimer=claimer,
+            _stop=SimpleNamespace(is_set=False),
+            _nothing_left=lambda: False,
+            _wait=lambda: None,
+        )
+        assert not MainLoop._turn(loop)  # type: ignore[arg-type]
+    assert wrote == ["main thread", "looks"], "the thread for outcomes writes them where there is one"
+    nobody: Any = None
+    assert FinisherThread(nobody, threading.Event(), threading.Event(), nobody, nobody).daemon
