@@ -76,9 +76,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Processes that share the tests begin at equal distances from each other. So some of them wait while others compute,
     all the time; more processes would only get in each other's way on two cores.
     """
-    files = [list(tests) for _, tests in groupby(items, key=lambda item: item.path)]
-    waiting = [tests for tests in files if tests[0].path.relative_to(ROOT / "tests").parts[0] in WAITING]
-    others = [tests for tests in files if tests[0].path.relative_to(ROOT / "tests").parts[0] not in WAITING]
+    waiting: list[list[pytest.Item]] = []
+    others: list[list[pytest.Item]] = []
+    for path, tests in groupby(items, key=lambda item: item.path):
+        kind = waiting if path.relative_to(ROOT / "tests").parts[0] in WAITING else others
+        kind.append(list(tests))
     middle = len(others) // 2
     items[:] = chain.from_iterable([*waiting[::2], *others[:middle], *waiting[1::2], *others[middle:]])
 

@@ -66,6 +66,9 @@ AppDirOption = Annotated[
 ]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or at least its first 4 hex digits.")]
 QueueOption = Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Only this queue.")]
+ErrorLimitOption = Annotated[
+    int, typer.Option("-l", "--limit", metavar="N", min=1, max=100_000, help="Maximum number of errors.")
+]
 LimitOption = Annotated[
     int,
     typer.Option(

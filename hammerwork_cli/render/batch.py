@@ -63,19 +63,25 @@ def batch_record(batch: Batch) -> Record:
     ``Gone``), ``jobs`` (with which it was enqueued), ``completed``, ``failed`` (Failed, Dead, TimedOut and Cancelled),
     ``running``, ``pending`` (Pending and Retrying), ``gone`` (deleted), ``failure_mode``, ``created_at``.
     """
-    counts = batch.counts
     return {
         "id": batch.id,
         "name": batch.name,
         "status": batch.status,
         "jobs": batch.total,
+        **counts_record(batch.counts),
+        "gone": batch.gone,
+        "failure_mode": batch.failure_mode,
+        "created_at": rfc3339(batch.created_at),
+    }
+
+
+def counts_record(counts: Counts) -> Record:
+    """How the jobs of a batch or a workflow are doing: ``completed``, ``failed``, ``running``, ``pending``."""
+    return {
         "completed": counts.of(JobStatus.COMPLETED),
         "failed": counts.unsuccessful,
         "running": counts.of(JobStatus.RUNNING),
         "pending": counts.of(*WAITING),
-        "gone": batch.gone,
-        "failure_mode": batch.failure_mode,
-        "created_at": rfc3339(batch.created_at),
     }
 
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from hammerwork_cli.models import WAITING, JobStatus, SpawnTree, rfc3339
 from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowDetails
-from hammerwork_cli.render.batch import contents_record, contents_text
+from hammerwork_cli.render.batch import contents_record, contents_text, counts_record
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record, seconds
 from hammerwork_cli.render.formats.table import Column
@@ -66,18 +66,14 @@ def workflow_record(workflow: Workflow) -> Record:
     ``running``, ``pending`` (Pending and Retrying), ``waiting`` (the part of them that waits for other jobs),
     ``created_at``, ``ended_at``, ``seconds`` (from its creation to its end).
     """
-    counts = workflow.counts
     return {
         "id": workflow.id,
         "name": workflow.name,
         "status": workflow.status,
         "failure_policy": workflow.failure_policy,
         "needs_decision": workflow.needs_decision,
-        "jobs": counts.total,
-        "completed": counts.of(JobStatus.COMPLETED),
-        "failed": counts.unsuccessful,
-        "running": counts.of(JobStatus.RUNNING),
-        "pending": counts.of(*WAITING),
+        "jobs": workflow.counts.total,
+        **counts_record(workflow.counts),
         "waiting": workflow.waiting,
         "created_at": rfc3339(workflow.created_at),
         "ended_at": rfc3339(workflow.ended_at),

@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import CursorOption, Format, FormatOption, LimitOption
+from hammerwork_cli.cli.options import CursorOption, ErrorLimitOption, Format, FormatOption, LimitOption
 from hammerwork_cli.commands.batch.arguments import BatchArgument
 from hammerwork_cli.database import Database
 from hammerwork_cli.models.batch.batches import Batch
@@ -64,9 +64,7 @@ def list_(
 def show(
     ctx: typer.Context,
     batch: BatchArgument,
-    limit: Annotated[
-        int, typer.Option("-l", "--limit", metavar="N", min=1, max=100_000, help="Maximum number of errors.")
-    ] = 10,
+    limit: ErrorLimitOption = 10,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show everything about a batch: its jobs by queue, and their errors.

@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import CursorOption, Format, LimitOption
+from hammerwork_cli.cli.options import CursorOption, ErrorLimitOption, Format, LimitOption
 from hammerwork_cli.commands.workflow.arguments import WorkflowArgument
 from hammerwork_cli.commands.workflow.graph import GraphFormatOption, draw
 from hammerwork_cli.database import Database
@@ -81,9 +81,7 @@ def list_(
 def show(
     ctx: typer.Context,
     workflow: WorkflowArgument,
-    limit: Annotated[
-        int, typer.Option("-l", "--limit", metavar="N", min=1, max=100_000, help="Maximum number of errors.")
-    ] = 10,
+    limit: ErrorLimitOption = 10,
     form: GraphFormatOption = GraphFormat.TEXT,
 ) -> None:
     """Show everything about a workflow: its jobs, their errors and their graph.
