@@ -30,7 +30,7 @@ def create(
     ] = None,
     failure_policy: Annotated[
         FailurePolicy | None,
-        typer.Option("--failure-policy", help="Effect of a failure on its other jobs. [default: fail_fast]"),
+        typer.Option("--failure-policy", help="Effect of a failed job on those that wait for it. [default: fail_fast]"),
     ] = None,
     metadata: Annotated[
         str | None, typer.Option("--metadata", metavar="JSON", help="An object to keep with it.")

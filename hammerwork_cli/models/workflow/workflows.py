@@ -22,7 +22,7 @@ class WorkflowStatus(StrEnum):
 
 
 class FailurePolicy(StrEnum):
-    """What a failure does to the other jobs of a workflow."""
+    """The effect of a failed job on the jobs of its workflow that wait for it: they fail, run, or stay Pending."""
 
     FAIL_FAST = "fail_fast"
     CONTINUE = "continue_on_failure"

@@ -17,7 +17,8 @@ class Workflow:
 
     Args:
         name: of the workflow, for people.
-        failure_policy: ``fail_fast`` (a failure ends it), ``continue_on_failure`` or ``manual``.
+        failure_policy: jobs that wait for a failed one fail (``fail_fast``), run (``continue_on_failure``), or stay
+            Pending (``manual``).
         metadata: what to keep with it: an object that JSON can hold.
         id: a UUID; the same workflow with this id is written once.
 
