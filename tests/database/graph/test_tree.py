@@ -35,6 +35,16 @@ def test_every_member_leads_to_the_same_whole_tree(readable: Database, rows: Row
         assert not tree.truncated
 
 
+def test_a_job_that_a_limit_left_out_has_the_depth_of_its_shortest_path(readable: Database, rows: Rows) -> None:
+    root = rows.job(spawns=True)
+    child = rows.job(root)
+    rows.job(child)
+    grandchild = rows.job(child)
+    target = rows.job(child, grandchild)
+    tree = tree_queries.tree(readable, target, max_jobs=4)
+    assert tree.depths[grandchild] == tree.depths[target] == 2
+
+
 def test_only_the_part_below_a_job_when_asked(readable: Database, rows: Rows) -> None:
     root = rows.job(spawns=True)
     child, sibling = rows.job(root), rows.job(root)

@@ -113,6 +113,14 @@ def test_of_workers_with_the_same_heartbeat_only_the_observed_one_is_declared_lo
     assert [beat.id for beat in registry.heartbeats(stage.database)] == [other.id]
 
 
+def test_a_worker_that_beat_within_the_resolution_of_the_clock_is_not_declared_lost(stage: Stage) -> None:
+    worker = registered(stage, "worker")
+    seen = heartbeat(stage, worker)
+    stage.execute("UPDATE hammerwork_workers SET beats = beats + 1")
+    assert registry.rescue(stage.database, seen, stage.database.now()) is None
+    assert registry.resolve(stage.database, "worker").state != "lost"
+
+
 def test_what_waits_for_a_job_that_was_retried_meanwhile_does_not_fail(stage: Stage) -> None:
     parent = Job("noop")
     child = Job("noop").depends_on(parent)
@@ -816,3 +824,24 @@ def test_outcomes_are_written_by_one_thread_which_ends_with_the_process() -> Non
     assert wrote == ["main thread", "looks"], "the thread for outcomes writes them where there is one"
     nobody: Any = None
     assert FinisherThread(nobody, threading.Event(), threading.Event(), nobody, nobody).daemon
+
+
+def test_of_jobs_completed_together_only_those_that_were_still_held_release_others(stage: Stage) -> None:
+    held, lost = Job("noop"), Job("noop")
+    children = [Job("waits").depends_on(parent) for parent in (held, lost)]
+    stage.enqueue(held, lost, *children)
+    now = stage.database.now()
+    claimed = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=2, slots=2)
+    stage.execute(f"UPDATE hammerwork_jobs SET claim_token = 'another' WHERE id = '{lost.id}'")
+    ended = [Ended(job, End.COMPLETED, result={"done": True}) for job in claimed]
+    assert finish.finish(stage.database, ended, now).lost == {lost.id}
+    assert [stage.one(job, "status, result_data IS NULL") for job in (held, lost)] == [("Completed", 0), ("Running", 1)]
+    assert [stage.one(job, "dependency_status") for job in children] == ["satisfied", "waiting"]
+
+
+def test_a_result_belongs_to_a_job_that_succeeded(stage: Stage) -> None:
+    (job,) = stage.enqueue(Job("noop"))
+    now = stage.database.now()
+    (claimed,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
+    finish.store_results(stage.database, claimed.claim, [Ended(claimed, End.COMPLETED, result=1)], now)
+    assert stage.one(job, "status, result_data") == ("Running", None)
