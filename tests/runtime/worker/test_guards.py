@@ -12,9 +12,9 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import DatabaseError, RefusedValueError, RetryableError, UnreachableError
-from hammerwork_cli.models import Ancestry, NewJob, new_id
+from hammerwork_cli.models import Ancestry, NewJob, new_id, timestamp
 from hammerwork_cli.queries.graph import release
-from hammerwork_cli.queries.job import changes, dependencies, enqueue, spawn_requests
+from hammerwork_cli.queries.job import attempts, changes, dependencies, enqueue, spawn_requests
 from hammerwork_cli.queries.job.changes import Retry
 from hammerwork_cli.queries.job.dependencies import Following
 from hammerwork_cli.queries.job.selections import Named
@@ -129,9 +129,10 @@ def test_what_waits_for_a_job_that_was_retried_meanwhile_does_not_fail(stage: St
     assert stage.one(child, "status, dependency_status") == ("Pending", "waiting")
 
 
-def claimer_of(stage: Stage, slots: Slots, lease: Lease) -> Claimer:
+def claimer_of(stage: Stage, slots: Slots, lease: Lease, wake: Callable[[], None] = lambda: None) -> Claimer:
     return Claimer(
         *(registered(stage, "name"), Connections(stage.url, 1), slots, lease, ServerClock()),
+        wake=wake,
         poll_interval=1,
         max_jobs=None,
         weighted=False,
@@ -148,6 +149,13 @@ def test_a_worker_whose_slots_have_enough_to_do_takes_nothing(stage: Stage) -> N
     slots.withdraw()
     assert claimer.fetch()
     assert (claimer.full, slots.waiting) == (False, 1)
+
+
+def test_written_outcomes_wake_the_thread_that_claims(stage: Stage) -> None:
+    woken: list[bool] = []
+    claimer = claimer_of(stage, Slots(1, lambda: None), Lease(10.0, time.monotonic()), lambda: woken.append(True))
+    claimer.hear_written()
+    assert woken == [True]
 
 
 def test_a_worker_looks_for_jobs_at_once_after_outcomes_have_been_written(stage: Stage) -> None:
@@ -845,3 +853,38 @@ def test_a_result_belongs_to_a_job_that_succeeded(stage: Stage) -> None:
     (claimed,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
     finish.store_results(stage.database, claimed.claim, [Ended(claimed, End.COMPLETED, result=1)], now)
     assert stage.one(job, "status, result_data") == ("Running", None)
+
+
+def test_a_job_that_a_worker_was_lost_with_is_claimed_alone_also_on_its_last_attempt(stage: Stage) -> None:
+    fine, dangerous = Job("noop"), Job("noop", max_attempts=2)
+    stage.enqueue(fine, dangerous)
+    stage.execute(f"UPDATE hammerwork_jobs SET attempts = 1, claim_losses = 1 WHERE id = '{dangerous.id}'")
+    now = stage.database.now() + timedelta(seconds=1)
+    for expected in (fine, dangerous):
+        taken = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=4, slots=4)
+        assert [job.id for job in taken] == [expected.id]
+
+
+def test_workers_hear_of_jobs_that_may_run_although_their_dependency_failed(stage: Stage) -> None:
+    workflow = new_id()
+    stage.execute(
+        "INSERT INTO hammerwork_workflows (id, name, created_at, status, failure_policy, metadata)"
+        f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', 'continue_on_failure', '{{}}')"
+    )
+    parent = Job("noop").with_workflow(workflow)
+    stage.enqueue(parent, Job("waits").with_workflow(workflow).depends_on(parent))
+    now = stage.database.now() + timedelta(seconds=1)
+    (claimed,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
+    report = finish.finish(stage.database, [Ended(claimed, End.FAILED, error="It failed.")], now)
+    assert (report.failed, report.released) == (0, {"waits": 1})
+
+
+def test_an_attempt_whose_start_nobody_knows_is_recorded_when_its_worker_is_lost(stage: Stage) -> None:
+    worker = registered(stage, "lost")
+    (job,) = stage.enqueue(Job("noop"))
+    now = stage.database.now() + timedelta(seconds=1)
+    assert claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
+    stage.execute("UPDATE hammerwork_jobs SET started_at = NULL, claimed_at = NULL")
+    assert registry.rescue(stage.database, heartbeat(stage, worker), now) == (1, 0)
+    (attempt,) = attempts.of_jobs(stage.database, [job.id])[job.id]
+    assert [timestamp(attempt.started_at), timestamp(attempt.ended_at)] == [now, now]
