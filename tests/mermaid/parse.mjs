@@ -72,9 +72,8 @@ async function parse(text) {
     return failed(`Maximum text size in diagram exceeded: ${text.length} of ${maxTextSize} characters`);
   }
   try {
-    const { diagramType } = await mermaid.parse(text);
-    const { db } = await mermaid.mermaidAPI.getDiagramFromText(text);
-    return { ok: true, error: null, diagramType, ...flowchart(db), tasks: tasks(db) };
+    const { type, db } = await mermaid.mermaidAPI.getDiagramFromText(text);
+    return { ok: true, error: null, diagramType: type, ...flowchart(db), tasks: tasks(db) };
   } catch (error) {
     return failed(String(error?.message ?? error));
   }

@@ -841,7 +841,7 @@ def test_of_jobs_completed_together_only_those_that_were_still_held_release_othe
     now = stage.database.now()
     claimed = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=2, slots=2)
     stage.execute(f"UPDATE hammerwork_jobs SET claim_token = 'another' WHERE id = '{lost.id}'")
-    ended = [Ended(job, End.COMPLETED, result={"done": True}) for job in claimed]
+    ended = [Ended(job, End.COMPLETED, result='{"done": true}') for job in claimed]
     assert finish.finish(stage.database, ended, now).lost == {lost.id}
     assert [stage.one(job, "status, result_data IS NULL") for job in (held, lost)] == [("Completed", 0), ("Running", 1)]
     assert [stage.one(job, "dependency_status") for job in children] == ["satisfied", "waiting"]
@@ -851,7 +851,7 @@ def test_a_result_belongs_to_a_job_that_succeeded(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop"))
     now = stage.database.now()
     (claimed,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
-    finish.store_results(stage.database, claimed.claim, [Ended(claimed, End.COMPLETED, result=1)], now)
+    finish.store_results(stage.database, claimed.claim, [Ended(claimed, End.COMPLETED, result="1")], now)
     assert stage.one(job, "status, result_data") == ("Running", None)
 
 
