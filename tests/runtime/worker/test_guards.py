@@ -129,6 +129,15 @@ def test_what_waits_for_a_job_that_was_retried_meanwhile_does_not_fail(stage: St
     assert stage.one(child, "status, dependency_status") == ("Pending", "waiting")
 
 
+def continuing_workflow(stage: Stage) -> str:
+    workflow = new_id()
+    stage.execute(
+        "INSERT INTO hammerwork_workflows (id, name, created_at, status, failure_policy, metadata)"
+        f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', 'continue_on_failure', '{{}}')"
+    )
+    return workflow
+
+
 def claimer_of(stage: Stage, slots: Slots, lease: Lease, wake: Callable[[], None] = lambda: None) -> Claimer:
     return Claimer(
         *(registered(stage, "name"), Connections(stage.url, 1), slots, lease, ServerClock()),
@@ -360,6 +369,10 @@ def test_what_one_job_of_a_batch_has_is_written_though_the_others_have_it_not(st
     columns = "retry_strategy IS NULL, started_at IS NULL, ancestry IS NULL"
     assert stage.one(plain.id, columns) == (1, 1, 1)
     assert stage.one(special.id, columns) == (0, 0, 0)
+    never_started = Job("noop").new_job(now)
+    never_started.failed_at = now
+    assert enqueue.insert(stage.database, [never_started]) == 1
+    assert stage.timestamp(never_started.id, "failed_at") == now
 
 
 def test_nothing_is_written_before_something_has_ended_and_others_may_still_end() -> None:
@@ -752,11 +765,7 @@ def test_where_last_attempts_fill_the_free_slots_other_jobs_are_left_to_workers_
 
 
 def test_a_job_that_waited_for_jobs_that_ended_in_every_way_runs_where_its_workflow_goes_on(stage: Stage) -> None:
-    workflow = new_id()
-    stage.execute(
-        "INSERT INTO hammerwork_workflows (id, name, created_at, status, failure_policy, metadata)"
-        f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', 'continue_on_failure', '{{}}')"
-    )
+    workflow = continuing_workflow(stage)
     ends = ("Completed", "Archived", "Failed", "Dead", "TimedOut")
     parents = [Job("noop") for _ in ends]
     recurring = Job("noop")
@@ -766,6 +775,30 @@ def test_a_job_that_waited_for_jobs_that_ended_in_every_way_runs_where_its_workf
         stage.execute(f"UPDATE hammerwork_jobs SET status = '{end}' WHERE id = '{parent.id}'")
     stage.execute(f"UPDATE hammerwork_jobs SET recurring = TRUE WHERE id = '{recurring.id}'")
     assert release.release(stage.database, [parents[0].id]) == {"noop": 1}
+
+
+def test_a_job_waits_for_all_it_depends_on_also_where_its_workflow_goes_on_after_failures(stage: Stage) -> None:
+    workflow = continuing_workflow(stage)
+    failed, pending = Job("noop"), Job("noop")
+    child = Job("noop").with_workflow(workflow).depends_on_jobs([failed, pending])
+    stage.enqueue(failed, pending, child)
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Dead' WHERE id = '{failed.id}'")
+    assert release.release(stage.database, [failed.id]) == {}
+    assert stage.one(child, "dependency_status") == "waiting"
+
+
+def test_jobs_that_need_no_change_do_not_keep_those_after_them_from_being_looked_at(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependencies, "MOST_FOLLOWERS", 2)
+    parent = Job("noop")
+    stage.enqueue(parent, *(Job("noop").depends_on(parent) for _ in range(5)))
+    following = Following(parents=[parent.id])
+    left = []
+    for _ in range(3):
+        following = dependencies.fail_next(stage.database, following, stage.database.now(), "It failed.")
+        left.append(len(following.jobs))
+    assert (left, following.unfinished) == ([3, 1, 0], False), "the parent was retried meanwhile"
 
 
 def test_all_jobs_that_follow_a_cancelled_one_are_counted_however_many_transactions_that_takes(
@@ -847,12 +880,23 @@ def test_of_jobs_completed_together_only_those_that_were_still_held_release_othe
     assert [stage.one(job, "dependency_status") for job in children] == ["satisfied", "waiting"]
 
 
-def test_a_result_belongs_to_a_job_that_succeeded(stage: Stage) -> None:
+def test_a_result_belongs_to_the_run_that_succeeded(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop"))
     now = stage.database.now()
     (claimed,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
     finish.store_results(stage.database, claimed.claim, [Ended(claimed, End.COMPLETED, result="1")], now)
     assert stage.one(job, "status, result_data") == ("Running", None)
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Completed', claim_token = 'another'")
+    finish.store_results(stage.database, claimed.claim, [Ended(claimed, End.COMPLETED, result="1")], now)
+    assert stage.one(job, "result_data") is None
+
+
+def test_a_recurring_job_without_a_result_keeps_none(stage: Stage) -> None:
+    (job,) = stage.enqueue(Job("recurs").with_cron("@yearly"))
+    now = stage.database.now() + timedelta(days=400)
+    (claimed,) = claim.claim(stage.database, "recurs", worker=new_id(), now=now, limit=1, slots=1)
+    finish.finish(stage.database, [Ended(claimed, End.COMPLETED, at=now + timedelta(days=365))], now)
+    assert stage.one(job, "status, result_data, result_stored_at") == ("Pending", None, None)
 
 
 def test_a_job_that_a_worker_was_lost_with_is_claimed_alone_also_on_its_last_attempt(stage: Stage) -> None:
@@ -866,11 +910,7 @@ def test_a_job_that_a_worker_was_lost_with_is_claimed_alone_also_on_its_last_att
 
 
 def test_workers_hear_of_jobs_that_may_run_although_their_dependency_failed(stage: Stage) -> None:
-    workflow = new_id()
-    stage.execute(
-        "INSERT INTO hammerwork_workflows (id, name, created_at, status, failure_policy, metadata)"
-        f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', 'continue_on_failure', '{{}}')"
-    )
+    workflow = continuing_workflow(stage)
     parent = Job("noop").with_workflow(workflow)
     stage.enqueue(parent, Job("waits").with_workflow(workflow).depends_on(parent))
     now = stage.database.now() + timedelta(seconds=1)
