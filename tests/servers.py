@@ -235,6 +235,7 @@ class PrivateMySQL(PrivateServer):
             **(self.tuning if self._tuned else {}),
             **self._settings,
             **({"skip-ssl": "ON"} if server.name == "mariadbd" and not self._speaks_tls else {}),
+            **({"debug-no-sync": "ON"} if server.name == "mariadbd" and self._tuned else {}),
             **({"mysqlx": "OFF", "skip-log-bin": "ON", "secure-file-priv": "NULL"} if server.name == "mysqld" else {}),
         }
         self._serve(server, "--no-defaults", *(f"--{key}={value}" for key, value in settings.items()))
