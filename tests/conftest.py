@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -128,10 +129,14 @@ def pytest_configure_node(node: Any) -> None:
         closing = contextlib.ExitStack()
         node.config.add_cleanup(closing.close)
         node.config.stash[_SHARED] = {}
-        for kind in KINDS:
+
+        def start(kind: str) -> None:
             # Each process says itself what is missing, when a test wants it.
             with contextlib.suppress(ServerMissingError):
                 node.config.stash[_SHARED][kind] = closing.enter_context(server_url(kind))
+
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(start, KINDS))
     node.workerinput["servers"] = node.config.stash[_SHARED]
 
 

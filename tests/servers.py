@@ -159,7 +159,7 @@ class PrivatePostgres(PrivateServer):
     system_users = ("postgres", "nobody")
     stop_signal = signal.SIGINT  # ends sessions instead of waiting for them
     tuning: ClassVar[dict[str, object]] = {
-        "max_connections": 100,
+        "max_connections": 200,
         "shared_buffers": "32MB",
         "fsync": "off",
         "synchronous_commit": "off",

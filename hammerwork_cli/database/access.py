@@ -133,8 +133,11 @@ class Database:
     def schema(self) -> dict[str, dict[str, str]]:
         """Table -> column -> type of the tables ``hammerwork_*``, which are read once per connection."""
         tables: dict[str, dict[str, str]] = {}
-        for table, column, kind in self._rows("shared.schema", frozenset({self.dialect}), {}):
-            tables.setdefault(_text(table), {})[_text(column)] = _text(kind)
+        rows = self._rows("shared.schema", frozenset({self.dialect}), {})
+        if not all(isinstance(value, str) for row in rows[:1] for value in row):  # some servers send names as bytes
+            rows = [tuple(map(_text, row)) for row in rows]
+        for table, column, kind in rows:
+            tables.setdefault(table, {})[column] = kind
         return tables
 
     @cached

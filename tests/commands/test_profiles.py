@@ -172,18 +172,26 @@ def full(makers: Any) -> Iterator[Asked]:
     maker.drop(url)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For the files of ``names``, which all tests of a process share."""
+    return tmp_path_factory.mktemp("files")
+
+
 @pytest.fixture
-def names(full: Asked, run: Run, new_database: Callable[..., str], tmp_path: Path) -> dict[str, str]:
+def names(full: Asked, run: Run, folder: Path) -> dict[str, str]:
     """What commands are asked about: jobs of the full database, another database, and files with jobs of both."""
-    other, tree, backup = new_database("sqlite", migrated=True), tmp_path / "tree.jsonl", tmp_path / "backup.jsonl"
-    for words, url in (
-        (("job", "export", full.names["root"], "--tree", "-o", str(tree)), full.url),
-        (("job", "enqueue", "--queue", "mail", "--payload", "{}"), other),
-        (("backup", "create", "-o", str(backup)), other),
-    ):
-        assert run(*words, url=url).exit_code == 0
-    lines = tmp_path / "lines.jsonl"
-    lines.write_text('{"payload": 1}\n')
+    lines, tree, backup = (folder / f"{name}.jsonl" for name in ("lines", "tree", "backup"))
+    other = f"sqlite:///{folder / 'other.db'}"
+    if not lines.exists():
+        for words, url in (
+            (("job", "export", full.names["root"], "--tree", "-o", str(tree)), full.url),
+            (("migration", "run"), other),
+            (("job", "enqueue", "--queue", "mail", "--payload", "{}"), other),
+            (("backup", "create", "-o", str(backup)), other),
+        ):
+            assert run(*words, url=url).exit_code == 0
+        lines.write_text('{"payload": 1}\n')
     return {**full.names, "lines": str(lines), "tree": str(tree), "backup": str(backup), "other": other}
 
 

@@ -75,7 +75,8 @@ def test_a_hundred_thousand_children_are_drawn(hammerwork: Run, wide_url: str) -
 
 def assert_bounded(hammerwork: Run, url: str, root: str) -> None:
     """Text reads a hundred jobs for each that it may draw, says that there are more, and counts them."""
-    for words, read in ((("tree",), 50_000), (("tree", "--max-nodes", "30"), 3_000), (("lineage",), 50_000)):
+    wide = ((("tree",), 50_000), (("lineage",), 50_000)) if url.startswith("sqlite") else ()
+    for words, read in ((("tree", "--max-nodes", "30"), 3_000), *wide):
         text = hammerwork("spawn", *words, root, url=url).stdout
         assert "at least 100,002 jobs: 100,001 completed, 1 dead" in text
         assert f"{read - 2:,} · Completed" in text
