@@ -10,6 +10,7 @@ from hammerwork_cli.cached import cached
 from hammerwork_cli.database import driver_errors, statements
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.database.guards import is_change
+from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.database.retrying import Backoff, lost_to_another, retry
 from hammerwork_cli.database.statements import TABLE_TAGS
 from hammerwork_cli.database.texts import written_out
@@ -355,21 +356,41 @@ class Database:
         if self.url.guard is not None and is_change(sql):
             self.url.guard.before_change()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        self.busy_since = time.monotonic()
-        try:
-            yield
-        except Exception as error:
-            translated = driver_errors.unstorable(error) or self._error(error)
-            if translated is None:
-                raise
-            if isinstance(translated, ConnectionLostError):
-                self._in_transaction = False
-            # The driver's own error may contain the connection string with the password.
-            raise translated from None
-        finally:
-            self.busy_since = None
+    def _translated(self) -> "Call":
+        """A call of the driver."""
+        return Call(self)
+
+
+class Call:
+    """A call of a driver, as a context manager: it notes its start, and raises the driver's errors as ours.
+
+    It is a class, which takes half as long as a generator, because each statement has two or three.
+    """
+
+    __slots__ = ("database", "interruption")
+
+    def __init__(self, database: Database, interruption: Interruption | None = None) -> None:
+        self.database, self.interruption = database, interruption
+
+    def __enter__(self) -> None:
+        self.database.busy_since = time.monotonic()
+        if self.interruption is not None:
+            self.interruption.begin()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        database = self.database
+        database.busy_since = None
+        if self.interruption is not None:
+            self.interruption.end()
+        if not isinstance(error, Exception):
+            return
+        translated = driver_errors.unstorable(error) or database._error(error)
+        if translated is None:
+            return
+        if isinstance(translated, ConnectionLostError):
+            database._in_transaction = False
+        # The driver's own error may contain the connection string with the password.
+        raise translated from None
 
 
 def _text(value: Any) -> str:

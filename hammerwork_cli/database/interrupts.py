@@ -2,8 +2,9 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from _thread import get_ident
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import NoReturn
 
@@ -31,28 +32,35 @@ STOPPING = (signal.default_int_handler, terminate)
 """Signal handlers that stop the program. An application's own handler may want the statement to finish."""
 
 
-@contextmanager
-def interruptible(abort: Callable[[], None]) -> Iterator[None]:
-    """Calls ``abort`` in another thread if a signal that stops the program arrives within the block.
+class Interruption:
+    """Calls ``abort`` in another thread if a signal that stops the program arrives between its begin and its end.
 
-    If the block has not ended after :data:`GRACE_SECONDS`, the process exits. Only the main thread gets signals: in
-    other threads, and under another wakeup pipe, this does nothing.
+    If it has not ended after :data:`GRACE_SECONDS`, the process exits. Only the main thread gets signals: in other
+    threads, and under another wakeup pipe, this does nothing.
     """
-    watch = _watch(os.getpid())
-    if not watch.start():
-        yield
-        return
-    watch.call = call = _Call(abort)
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(-1)
-        watch.call = None
-        call.ended.set()
+
+    __slots__ = ("_call", "_watch", "abort")
+
+    def __init__(self, abort: Callable[[], None]) -> None:
+        self.abort = abort
+        self._watch = _watch(os.getpid())
+        self._call: _Call | None = None
+
+    def begin(self) -> None:
+        """Watches for signals from now on."""
+        if self._watch.start():
+            self._watch.call = self._call = _Call(self.abort)
+
+    def end(self) -> None:
+        """Watches no longer."""
+        if self._call is not None:
+            signal.set_wakeup_fd(-1)
+            self._watch.call = None
+            self._call.ended.set()
 
 
 class _Call:
-    """An interruptible block."""
+    """What may be interrupted."""
 
     def __init__(self, abort: Callable[[], None]) -> None:
         from threading import Event
@@ -65,8 +73,9 @@ class _Watch:
     """A thread that reads the numbers of signals from Python's wakeup pipe, while the main thread waits in C code."""
 
     def __init__(self) -> None:
-        from threading import Thread
+        from threading import Thread, main_thread
 
+        self._main = main_thread().ident
         self._wakeup_read, self._wakeup_write = os.pipe()
         os.set_blocking(self._wakeup_write, False)
         self.call: _Call | None = None  # written by the main thread, read by the watching one
@@ -74,10 +83,9 @@ class _Watch:
 
     def start(self) -> bool:
         """Starts to read signals; false outside the main thread, or if there is another wakeup pipe."""
-        try:
-            before = signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
-        except ValueError:  # not the main thread
+        if get_ident() != self._main:
             return False
+        before = signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
         if before != -1:
             signal.set_wakeup_fd(before)
         return before == -1

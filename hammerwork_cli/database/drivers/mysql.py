@@ -2,18 +2,18 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import mysql.connector
 from mysql.connector import errorcode
 
-from hammerwork_cli.database.access import Database, Row
+from hammerwork_cli.database.access import Call, Database, Row
 from hammerwork_cli.database.driver_errors import LATER, MYSQL, Meaning, error_for
 from hammerwork_cli.database.drivers.mysql_tls import FILES, Tls, without_tls
-from hammerwork_cli.database.interrupts import interruptible
+from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.database.timeouts import Timeouts
 from hammerwork_cli.database.url import Host
 from hammerwork_cli.errors import (
@@ -176,10 +176,8 @@ class MySQLDatabase(Database):
         text = f"{size} bytes exceed max_allowed_packet, which is {self.packet}"
         raise error_for(Meaning.REFUSED, self, text) from None
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        with interruptible(self._abort), super()._translated():
-            yield
+    def _translated(self) -> Call:
+        return Call(self, Interruption(self._abort))
 
     def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
         """Inserts rows in statements that fit into ``max_allowed_packet``."""

@@ -10,10 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hammerwork_cli.database.access import Database, Result
+from hammerwork_cli.database.access import Call, Database, Result
 from hammerwork_cli.database.driver_errors import SQLITE, Meaning, by_prefix, error_for
 from hammerwork_cli.database.drivers.forks import gate
-from hammerwork_cli.database.interrupts import interruptible
+from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.errors import ConfigError, HammerworkError, UnreachableError
 
 BUSY_SECONDS = 10
@@ -59,10 +59,8 @@ class SqliteDatabase(Database):
         cursor: sqlite3.Cursor = self._connection.execute(sql, values)
         return cursor
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        with gate, interruptible(self._abort), super()._translated():
-            yield
+    def _translated(self) -> Call:
+        return _Call(self, Interruption(self._abort))
 
     def _attempt(self, work: Callable[[], Result]) -> Result:
         with gate:
@@ -130,3 +128,23 @@ def _make(path: Path) -> None:
 def stored_timestamp(value: datetime) -> str:
     """Returns the text for a time in the SQLite tables."""
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class _Call(Call):
+    """A call of SQLite, during which no fork begins."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        gate.__enter__()
+        try:
+            super().__enter__()
+        except BaseException:
+            gate.__exit__()
+            raise
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            super().__exit__(kind, error, trace)
+        finally:
+            gate.__exit__()
