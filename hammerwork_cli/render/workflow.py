@@ -9,7 +9,7 @@ from hammerwork_cli.render.batch import contents_record, contents_text, counts_r
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record, seconds
 from hammerwork_cli.render.formats.table import Column
-from hammerwork_cli.render.formats.text import brief_instant, count, duration, instant, short_id, visible
+from hammerwork_cli.render.formats.text import brief_instant, count, duration, instant, short_id, statuses, visible
 from hammerwork_cli.render.tree.json import tree_record
 
 
@@ -110,6 +110,11 @@ def status_text(workflow: Workflow) -> str:
     if workflow.needs_decision:
         return f"{workflow.status}, needs a decision"
     return f"{workflow.status}, empty" if not workflow.total and not workflow.counts.total else workflow.status
+
+
+def outcome_text(workflow: Workflow) -> str:
+    """A workflow in a line."""
+    return f"{visible(workflow.name)} {short_id(workflow.id)}: {status_text(workflow)}, {statuses(workflow.counts)}"
 
 
 def details_text(details: WorkflowDetails, *, colour: bool = False) -> Iterator[str]:

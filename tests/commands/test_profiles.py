@@ -47,6 +47,8 @@ CHANGES = {
     "cron delete": "{schedule} --yes",
     "batch enqueue": "--file {lines} --queue mail",
     "workflow create": "--name nightly",
+    "workflow retry": "{workflow} --yes",
+    "workflow cancel": "{workflow} --yes",
     "batch retry": "{batch} --yes",
     "batch cancel": "{batch} --yes",
     "batch delete": "{batch} --force --yes",

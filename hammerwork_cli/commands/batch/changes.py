@@ -1,5 +1,6 @@
 """``hammerwork batch retry | cancel | delete``: the changes of ``job`` to the jobs of a batch."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from hammerwork_cli.commands.job.changes import acceptable
 from hammerwork_cli.commands.job.options import CancelledOption, ForceOption
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError
-from hammerwork_cli.models import JobFilter
+from hammerwork_cli.models import JobFilter, JobStatus
 from hammerwork_cli.queries.batch import enqueue, listing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Retry
 from hammerwork_cli.queries.job.selections import Chosen
@@ -116,8 +117,27 @@ def _carry_out(
     """Makes a change to the jobs of a batch; returns the full id of the batch."""
     wanted = acceptable(change, statuses(status))
     found = listing.resolve(database, batch)
-    chosen = JobFilter(queue=queue, statuses=tuple(sorted(wanted)), batch=found)
+    change_within(context, database, JobFilter(queue=queue, batch=found), wanted, change, confirmation)
+    return found
+
+
+def change_within(
+    context: Context,
+    database: Database,
+    chosen: JobFilter,
+    wanted: Collection[JobStatus],
+    change: Change,
+    confirmation: Confirmation,
+) -> None:
+    """Makes a change to the jobs of a batch or a workflow.
+
+    Args:
+        chosen: names the batch or the workflow.
+        wanted: as :func:`acceptable` returns them.
+        change: what to do.
+        confirmation: how.
+    """
+    chosen = replace(chosen, statuses=tuple(sorted(wanted)))
     if not change.takes_archived:
         chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(change.considered)), unarchived=True)
     carry_out(context, database, Chosen(chosen), change, confirmation)
-    return found

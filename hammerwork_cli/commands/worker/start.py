@@ -104,11 +104,14 @@ def start(
         bool | None,
         typer.Option(
             "--upkeep/--no-upkeep",
-            help="Enqueue the jobs of schedules and callbacks. [default: upkeep, without --drain]",
+            help="Enqueue the jobs of schedules and callbacks, end workflows. [default: upkeep, without --drain]",
         ),
     ] = None,
     upkeep_only: Annotated[
-        bool, typer.Option("--upkeep-only", help="Enqueue the jobs of schedules and callbacks, and run no jobs.")
+        bool,
+        typer.Option(
+            "--upkeep-only", help="Enqueue the jobs of schedules and callbacks, end workflows, and run no jobs."
+        ),
     ] = False,
     retention: Annotated[
         bool | None,

@@ -4,7 +4,7 @@ from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "workflow",
-    "Create and follow workflows: jobs that depend on each other.",
+    "Create, follow, retry and cancel workflows: jobs that depend on each other.",
     "workflow create --file nightly.toml --dry-run",
     "workflow list --failed",
     "workflow show 178ebfc3",
@@ -15,5 +15,17 @@ app = group(
         "list": LateVerb(".reading:list_", "List workflows, newest first, with their jobs counted."),
         "show": LateVerb(".reading:show", "Show everything about a workflow: its jobs, their errors and their graph."),
         "graph": LateVerb(".graph:graph", "Draw the jobs of a workflow and what they wait for, failures first."),
+        "wait": LateVerb(".wait:wait", "Wait until all jobs of a workflow have ended, those that they spawn included."),
+        "retry": LateVerb(
+            ".changes:retry",
+            "Retry the Failed, Dead and TimedOut jobs of a workflow, as `job retry` does.",
+            {"-n": "--queue", "--confirm": "--yes"},
+        ),
+        "cancel": LateVerb(
+            ".changes:cancel", "Cancel a workflow: its jobs that have not started.", {"--confirm": "--yes"}
+        ),
+        "dependencies": LateVerb(
+            ".dependencies:dependencies", "Show what a job waits for, and what waits for it, as `spawn lineage` does."
+        ),
     },
 )

@@ -5,7 +5,9 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, NewIdOption
+from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
 from hammerwork_cli.commands.workflow.graph import show_graph
 from hammerwork_cli.models.options.jobs import json_value
 from hammerwork_cli.models.workflow.files import WantedWorkflow, parsed, read_workflow
@@ -19,6 +21,7 @@ from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.render.workflow import GraphFormat
 
 
+@spread
 def create(
     ctx: typer.Context,
     file: Annotated[
@@ -36,6 +39,8 @@ def create(
         str | None, typer.Option("--metadata", metavar="JSON", help="An object to keep with it.")
     ] = None,
     workflow_id: NewIdOption = None,
+    *,
+    callbacks: Callbacks,
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -47,7 +52,7 @@ def create(
 
     The workflow and its jobs, at most 100,000, are written in one transaction. With --id you can repeat the command:
     the same workflow stays as it is. --dry-run draws the jobs under their keys. Without a file the workflow is empty:
-    add jobs with `job enqueue --workflow`.
+    add jobs with `job enqueue --workflow`. --on-complete, --on-success and --on-failure are those of `batch enqueue`.
 
     \b
     Examples:
@@ -69,6 +74,7 @@ def create(
         options.get("metadata") if metadata is None else json_value(metadata, "--metadata"),
         workflow_id,
     )
+    watches = callbacks.watches()
     database = context.database(changes=not dry_run)
     now = context.now(database)
     jobs = {key: job.made(now) for key, job in wanted.jobs.items()}
@@ -81,9 +87,11 @@ def create(
             context.answer(shown.workflow_record(found), form, list)
         context.note(f"Nothing was created: {plural(len(jobs), 'job')} would be.")
         return
-    placed = creating.create(database, new, linked, now)
+    placed = creating.create(database, new, linked, now, watches)
     context.answer(shown.workflow_record(listing.one(database, new.id)), form, lambda: [new.id])
     if not placed.created:
         context.note(f"Already exists; left unchanged: hammerwork workflow show {new.id}")
     else:
         context.note(f"Created it with {plural(len(jobs), 'job')}.")
+        if watches:
+            note_keepers(context, database)

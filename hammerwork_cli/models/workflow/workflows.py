@@ -41,6 +41,7 @@ class Workflow:
             Retrying ones Pending.
         waiting: jobs that wait for other jobs.
         last_end: when the last of the ended jobs ended.
+        last_failure: when the last of the failed jobs failed.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Workflow:
     counts: Counts = field(default_factory=Counts)
     waiting: int = 0
     last_end: Timestamp = None
+    last_failure: Timestamp = None
 
     @property
     def open(self) -> int:

@@ -98,12 +98,21 @@ def _compare(database: Database, batch: NewBatch, jobs: int, watches: Sequence[N
         raise LastingConflictError(
             f"There is another batch {batch.id}, of {total:,} jobs.", hint=f"See: hammerwork batch show {batch.id}"
         )
-    has = {(one.event, one.stored_job) for one in watches_of(database, Subject.BATCH, batch.id)}
+    compare_watches(database, Subject.BATCH, batch.id, watches)
+
+
+def compare_watches(database: Database, subject: Subject, of: str, watches: Sequence[NewWatch]) -> None:
+    """Compares the watches of a batch or a workflow that exists with those that it is to have.
+
+    Raises:
+        ConflictError: one is missing.
+    """
+    has = {(one.event, one.stored_job) for one in watches_of(database, subject, of)}
     for watch in watches:
         if (watch.event, watch.job) not in has:
             raise LastingConflictError(
-                f"The batch {batch.id} exists already, without this callback on {watch.event}.",
-                hint=f"See: hammerwork batch show {batch.id}",
+                f"The {subject} {of} exists already, without this callback on {watch.event}.",
+                hint=f"See: hammerwork {subject} show {of}",
             )
 
 

@@ -18,6 +18,7 @@ from hammerwork_cli.models import FINISHED, Counts, status_of, timestamp
 from hammerwork_cli.models.batch.watches import Event, Subject, Watch, WatchState
 from hammerwork_cli.models.new_job import NewWatch
 from hammerwork_cli.models.options.jobs import wanted_job
+from hammerwork_cli.models.spawn import SETTLING
 from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.graph.release import RECURRING
@@ -131,6 +132,8 @@ def see(database: Database, watches: Sequence[Watch], now: datetime) -> Seen | N
     try:
         if watches[0].subject == Subject.BATCH:
             return _batch(database, of)
+        if watches[0].subject == Subject.WORKFLOW:
+            return _workflow(database, of, now)
         return _tree(database, of, now, early=any(watch.event == Event.FAILURE for watch in watches))
     except NotFoundError:
         return None
@@ -140,6 +143,30 @@ def _batch(database: Database, batch: str) -> Seen | None:
     with database.snapshot():
         found = listing.one(database, batch)
     return Seen(found.counts, found.open == 0) if found.counts.total else None
+
+
+def _workflow(database: Database, workflow: str, now: datetime) -> Seen | None:
+    """Counts a workflow; ``None`` if it is gone, or all of its jobs are."""
+    counts = Counts()
+    with database.snapshot():
+        row = database.row("batch.watches.workflow", id=workflow)
+        archived = {"archive", "retention"} <= database.tags
+        statements = (
+            "batch.watches.workflow_counts",
+            *(("batch.watches.archived_workflow_counts",) if archived else ()),
+        )
+        for statement in statements:
+            for status, jobs in database.rows(statement, id=workflow):
+                counts.add(status_of(status), jobs)
+        if row is None or (row[0] and not counts.total):
+            return None
+        is_open = counts.of(*FINISHED) < counts.total or not counts.total
+        return Seen(counts, not is_open and not may_spawn(database, workflow, now))
+
+
+def may_spawn(database: Database, workflow: str, now: datetime) -> bool:
+    """Whether a worker of hammerwork (Rust) may still insert children of a job of a workflow."""
+    return database.row("batch.watches.workflow_may_spawn", id=workflow, since=now - SETTLING) is not None
 
 
 def _tree(database: Database, job: str, now: datetime, *, early: bool) -> Seen:

@@ -161,7 +161,7 @@ def rearm_next(database: Database, following: Following, now: datetime) -> Follo
         states = states_of(database, locked)
         for state in ("waiting", "satisfied"):
             renew(database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state)
-        reopen(database, [job for job in locked if states[job.id] != "failed"])
+        reopen(database, (job.workflow for job in locked if states[job.id] != "failed"), cancelled=True)
         return [job for job, state in states.items() if state != "failed"]
 
     return _follow(following, find, change)
@@ -230,10 +230,22 @@ def _failed_by_others(job: LockedJob) -> bool:
     return job.dependency_status == "failed" and job.status in FAILURES and job.archived_at is None
 
 
-def reopen(database: Database, jobs: Iterable[LockedJob]) -> None:
-    """Lets the workflows of jobs that run again do so too, also cancelled ones. Needs a transaction."""
-    for part in chunks(sorted({str(job.workflow) for job in jobs if job.workflow}), database.key_chunk):
-        database.run("job.changes.reopen_workflows", ids=part)
+def reopen(database: Database, workflows: Iterable[str | None], *, cancelled: bool = False) -> None:
+    """Lets ended workflows run again, since jobs join them or run again. Needs a transaction.
+
+    A worker that is about to write that one has ended waits for the transaction, and counts its jobs then.
+
+    Args:
+        workflows: ids; ``None`` for a job without a workflow.
+        cancelled: cancelled ones, too.
+    """
+    statuses = ("completed", "failed", *(("cancelled",) if cancelled else ()))
+    for part in chunks(sorted({str(one) for one in workflows if one}), database.key_chunk):
+        ended = [
+            str(one) for one, status in database.rows("job.dependencies.join_workflows", ids=part) if status in statuses
+        ]
+        if ended:
+            database.run("job.dependencies.reopen_workflows", ids=ended, statuses=statuses)
 
 
 def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now: datetime, state: str | None) -> int:

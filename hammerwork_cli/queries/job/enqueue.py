@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import (
     ConflictError,
@@ -24,7 +23,7 @@ from hammerwork_cli.models.new_job import NewWatch
 from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import limits
-from hammerwork_cli.queries.job.dependencies import parent_statuses, state_of
+from hammerwork_cli.queries.job.dependencies import parent_statuses, reopen, state_of
 from hammerwork_cli.queries.job.stored import StoredJob, compare, stored
 
 ROWS_PER_STATEMENT = 500
@@ -45,7 +44,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
         for start in range(0, len(jobs), ROWS_PER_STATEMENT):
             written += _insert(database, "job.enqueue.insert", jobs[start : start + ROWS_PER_STATEMENT])
         _watch(database, jobs)
-        _reopen(database, jobs)
+        reopen(database, (job.workflow_id for job in jobs))
         return written
 
     return database.transaction(work)
@@ -220,7 +219,7 @@ def _insert_or_find(database: Database, job: NewJob) -> StoredJob | None:
     """Inserts a job; if its id exists, returns that job instead."""
     if _insert(database, "job.enqueue.insert_once", [job]):
         _watch(database, [job])
-        _reopen(database, [job])
+        reopen(database, [job.workflow_id])
         return None
     row = stored(database, [job.id]).get(job.id)
     if row is None:
@@ -279,13 +278,6 @@ def _watch(database: Database, jobs: Sequence[NewJob]) -> None:
     for job in jobs:
         if job.watches:
             watch(database, Subject.TREE, job.id, job.watches, job.created_at)
-
-
-def _reopen(database: Database, jobs: Sequence[NewJob]) -> None:
-    """Lets ended workflows run again that jobs have joined."""
-    workflows = {job.workflow_id for job in jobs if job.workflow_id}
-    for part in chunks(sorted(workflows), database.key_chunk):
-        database.run("job.enqueue.reopen_workflows", ids=part)
 
 
 def watch(database: Database, subject: Subject, of: str, watches: Sequence[NewWatch], now: datetime) -> None:

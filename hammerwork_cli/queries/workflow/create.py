@@ -6,9 +6,12 @@ from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import LastingConflictError, MissingTablesError
+from hammerwork_cli.errors import LastingConflictError, MissingTablesError, UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob
+from hammerwork_cli.models.batch.watches import Subject
+from hammerwork_cli.models.new_job import NewWatch
 from hammerwork_cli.models.workflow.new import NewWorkflow
+from hammerwork_cli.queries.batch.enqueue import compare_watches
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import limits, notifications
 from hammerwork_cli.queries.job.stored import compare, stored
@@ -26,19 +29,29 @@ class Created(NamedTuple):
     jobs: dict[str, EnqueuedJob]
 
 
-def create(database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob], now: datetime) -> Created:
+def create(
+    database: Database,
+    workflow: NewWorkflow,
+    jobs: Sequence[NewJob],
+    now: datetime,
+    watches: Sequence[NewWatch] = (),
+) -> Created:
     """Inserts a workflow with its jobs, all or none. The same one that exists stays unchanged.
 
     Args:
         workflow: its id, name, policy and metadata.
         jobs: as :meth:`NewWorkflow.linked` returns them; they may depend on other jobs too.
+        watches: what to do at the end of the workflow.
 
     Raises:
+        UsageError: there are watches, and a job recurs.
         NotFoundError: a job depends on one that does not exist.
         ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or another workflow has the id.
         RefusedValueError: the database cannot store a job, the name or the metadata.
-        MissingTablesError: the database has no table of workflows.
+        MissingTablesError: the database has no table of workflows; or there are watches, and migration 025 is missing.
     """
+    if watches and any(job.recurring for job in jobs):
+        raise UsageError("A recurring job never ends, so its workflow cannot have callbacks.")
     if "hammerwork_workflows" not in database.schema:
         raise MissingTablesError("This database has no table of workflows yet (migration 007).", hint=MIGRATE)
     limits.check_name(database, workflow.name)
@@ -48,11 +61,13 @@ def create(database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob], no
         row = {"id": workflow.id, "name": workflow.name, "policy": str(workflow.failure_policy), "now": now}
         if not database.run("workflow.create.insert", **row, total=len(jobs), metadata=workflow.metadata):
             _compare(database, workflow, jobs)
+            compare_watches(database, Subject.WORKFLOW, workflow.id, watches)
             return Created(created=False, jobs={})
         placed = enqueueing.many(database, jobs)
         for job in placed.values():
             if not job.created:
                 raise LastingConflictError(f"The job {job.id} exists already, outside of this workflow.")
+        enqueueing.watch(database, Subject.WORKFLOW, workflow.id, watches, now)
         notifications.notify(database, {job.queue for job in jobs})
         return Created(created=True, jobs=placed)
 

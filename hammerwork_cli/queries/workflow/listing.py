@@ -7,7 +7,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LastingConflictError, NotFoundError
-from hammerwork_cli.models import FINISHED, Counts, SpawnTree, Timestamp, status_of, timestamp
+from hammerwork_cli.models import FAILURES, FINISHED, Counts, SpawnTree, Timestamp, status_of, timestamp
 from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowDetails, WorkflowStatus
@@ -54,7 +54,7 @@ def find(
     while limit > 0:
         size = PAGE if statuses else min(limit, PAGE)
         rows = database.rows("workflow.listing.list", name=pattern, since=since, at=at, after=after, limit=size)
-        page = counted(database, [_workflow(row) for row in rows])
+        page = counted(database, [read(row) for row in rows])
         wanted = [one for one in page if not statuses or one.status in statuses][:limit]
         yield from wanted
         limit -= len(wanted)
@@ -70,7 +70,7 @@ def one(database: Database, workflow: str) -> Workflow:
         NotFoundError: it does not exist.
     """
     *columns, _ = _row(database, workflow)
-    return counted(database, [_workflow(columns)])[0]
+    return counted(database, [read(columns)])[0]
 
 
 def joinable(database: Database, text: str) -> Workflow:
@@ -84,9 +84,33 @@ def joinable(database: Database, text: str) -> Workflow:
     if found.stored_status == WorkflowStatus.CANCELLED:
         raise LastingConflictError(
             f"The workflow {found.id} is cancelled, so no job can join it.",
-            hint=f"See: hammerwork workflow show {found.id}",
+            hint=f"To let it run again: hammerwork workflow retry {found.id} --cancelled",
         )
     return found
+
+
+class WorkflowWatch:
+    """Watches a workflow until it has ended.
+
+    Attributes:
+        found: the workflow as last read.
+    """
+
+    def __init__(self, database: Database, text: str) -> None:
+        self._database = database
+        self.found = one(database, resolve(database, text))
+
+    def connected(self, database: Database) -> None:
+        """Continues with another connection."""
+        self._database = database
+
+    def look(self) -> bool:
+        """Reads the workflow; returns whether nothing more can happen unless somebody steps in."""
+        self.found = found = one(self._database, self.found.id)
+        if found.status == WorkflowStatus.CANCELLED:
+            return not found.open
+        only_waiting = found.open == found.waiting
+        return found.status != WorkflowStatus.RUNNING or (found.needs_decision and only_waiting)
 
 
 def details(database: Database, workflow: str, *, limit: int) -> WorkflowDetails:
@@ -102,7 +126,7 @@ def details(database: Database, workflow: str, *, limit: int) -> WorkflowDetails
     with database.snapshot():
         *columns, metadata = _row(database, workflow)
         return WorkflowDetails(
-            workflow=counted(database, [_workflow(columns)])[0],
+            workflow=counted(database, [read(columns)])[0],
             groups=groups(database, workflow=workflow),
             failures=failures(database, limit=limit, workflow=workflow),
             metadata=metadata,
@@ -128,6 +152,7 @@ def counted(database: Database, workflows: Sequence[Workflow]) -> list[Workflow]
     counts: dict[str, Counts] = {one.id: Counts() for one in workflows}
     waiting: dict[str, int] = {}
     ends: dict[str, list[Timestamp]] = {}
+    failed: dict[str, list[Timestamp]] = {}
     archived = ("workflow.listing.archived_counts",) if _archives(database) else ()
     for statement in ("workflow.listing.counts", *archived) if counts else ():
         for workflow, stored, state, jobs, end in database.rows(statement, ids=list(counts)):
@@ -135,10 +160,18 @@ def counted(database: Database, workflows: Sequence[Workflow]) -> list[Workflow]
             counts[of].add(status, jobs)
             if status in FINISHED:
                 ends.setdefault(of, []).append(end)
+                if status in FAILURES:
+                    failed.setdefault(of, []).append(end)
             elif state == "waiting":
                 waiting[of] = waiting.get(of, 0) + jobs
     return [
-        replace(one, counts=counts[one.id], waiting=waiting.get(one.id, 0), last_end=_last(ends.get(one.id, ())))
+        replace(
+            one,
+            counts=counts[one.id],
+            waiting=waiting.get(one.id, 0),
+            last_end=_last(ends.get(one.id, ())),
+            last_failure=_last(failed.get(one.id, ())),
+        )
         for one in workflows
     ]
 
@@ -163,7 +196,8 @@ def _row(database: Database, workflow: str) -> tuple[Any, ...]:
     return row
 
 
-def _workflow(row: Sequence[Any]) -> Workflow:
+def read(row: Sequence[Any]) -> Workflow:
+    """The workflow in a row, whose jobs are not counted yet."""
     workflow, *columns = row
     return Workflow(str(workflow), *columns)
 

@@ -199,7 +199,7 @@ class Queue:
         def unit(database: Database) -> Created:
             now = self._now(database)
             tries.append(tries[0] if tries else workflow.new_jobs(now))
-            return creating.create(database, *tries[0], now)
+            return creating.create(database, *tries[0], now, workflow.watches)
 
         placed = self._run(unit).jobs
         if not placed and len(tries) > 1:  # the answer to an earlier try may be lost

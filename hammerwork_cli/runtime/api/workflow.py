@@ -9,6 +9,7 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import NewJob
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.workflow.new import NewWorkflow
+from hammerwork_cli.runtime.api.callbacks import watches_of
 from hammerwork_cli.runtime.api.job import Job
 
 
@@ -21,6 +22,9 @@ class Workflow:
             Pending (``manual``).
         metadata: what to keep with it: an object that JSON can hold.
         id: a UUID; the same workflow with this id is written once.
+        on_complete: enqueued once, when all jobs have ended.
+        on_success: enqueued once, when all have completed, also after failed ones were retried.
+        on_failure: enqueued once, when a first one has failed for good.
 
     Raises:
         UsageError: one of them is not valid.
@@ -33,8 +37,12 @@ class Workflow:
         failure_policy: str | None = None,
         metadata: dict[str, Any] | None = None,
         id: str | UUID | None = None,
+        on_complete: Job | None = None,
+        on_success: Job | None = None,
+        on_failure: Job | None = None,
     ) -> None:
         self._new = NewWorkflow.of(name, failure_policy, metadata, id)
+        self.watches = watches_of(on_complete, on_success, on_failure)
         self._jobs: dict[str, Job] = {}
         self._after: dict[str, tuple[str, ...]] = {}
 

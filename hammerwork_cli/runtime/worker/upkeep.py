@@ -18,6 +18,7 @@ from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.cron import declaring, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.queries.workflow import settling
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
@@ -34,6 +35,7 @@ BUSY = Backoff(1.0, AGAIN, least=1.0)
 """Pauses after a check or a tick that lost to another transaction."""
 BUSY_TRIES = 3
 """Failures in a row against other transactions before the error is recorded."""
+WORKFLOWS_DUTY = "workflows"
 HISTORY_DUTY, HISTORY_SECONDS = "schedule history", 3600.0
 MOST_WATCHES = 100
 """Maximum number of callbacks per check."""
@@ -64,12 +66,14 @@ class Upkeep(TurnThread):
         self._failures: dict[str, int] = {}  # schedule -> ticks in a row that failed
         self._next_tidy = self._next_declaring = self._next_schema = 0.0
         self._check_in = self._watch_in = 0.0
+        self._next_settling = 0.0  # by the monotonic clock
 
     def duties(self) -> Mapping[str, Duty]:
-        """Looks for due schedules, then at callbacks, then tidies up. One try: the next turn comes soon."""
+        """Looks for due schedules, then at callbacks and workflows, then tidies up. One try: the next comes soon."""
         return {
             "Looking for due schedules": self._check_once,
             "Looking at callbacks": self._watch_once,
+            "Looking at workflows": lambda: self.connections.run(self._settle, patience=0),
             "Tidying up schedules": lambda: self.connections.run(self._tidy, patience=0),
         }
 
@@ -217,6 +221,27 @@ class Upkeep(TurnThread):
         log.error("Schedule %s could not enqueue its job: %s", schedule.name, error)
         with suppress(RetryableError):
             ticks.fail(database, schedule, str(error))
+
+    def _settle(self, database: Database) -> None:
+        """Takes the duty to bring workflows up to date, and does it. The more that costs, the rarer."""
+        began = time.monotonic()
+        if began < self._next_settling or not {"upkeep", "workers"} <= database.tags:
+            return
+        self._next_settling = began + LONGEST_PAUSE
+        if not self._takes(database, duties.times(database), WORKFLOWS_DUTY, LONGEST_PAUSE):
+            return
+        for workflow, done in settling.settle(database, self.clock.now, self.stopped.is_set):
+            if isinstance(done, RetryableError):  # it lost to another transaction: the next turn comes soon
+                log.debug("Workflow %s (%s) waits: %s", workflow.name, workflow.id, done.message)
+            elif isinstance(done, Exception):
+                log.error("Workflow %s (%s) could not be brought up to date: %s", workflow.name, workflow.id, done)
+            else:
+                log.info("Workflow %s (%s): %s.", workflow.name, workflow.id, done)
+        pause = min(watches.COST * (time.monotonic() - began), AGAIN)
+        if pause > LONGEST_PAUSE:
+            self._next_settling = time.monotonic() + pause
+            until = self.clock.now() + timedelta(seconds=pause)
+            duties.keep(database, WORKFLOWS_DUTY, self.worker, until=until)
 
     def _tidy(self, database: Database) -> None:
         """Takes the duty that shows that some worker keeps schedules, and every hour forgets old runs and callbacks."""

@@ -20,11 +20,6 @@ result_data = NULL, result_stored_at = NULL, result_expires_at = NULL,
 dependency_status = COALESCE(:dependency_status, dependency_status, 'none')
 WHERE id IN (:ids) AND status IN (:statuses)
 
--- name: reopen_workflows
--- Lets ended and cancelled workflows run again, since jobs of them do.
-UPDATE hammerwork_workflows SET status = 'running', completed_at = NULL, failed_at = NULL
-WHERE id IN (:ids) AND status <> 'running'
-
 -- name: cancel
 -- Cancels jobs that are still in one of some statuses.
 UPDATE hammerwork_jobs {by_id} SET status = 'Failed', failed_at = :now, error_message = :error

@@ -53,3 +53,24 @@ AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w WHERE w.id = k.workflow_id 
 UPDATE hammerwork_jobs {by_id} SET status = 'Failed', failed_at = :now, error_message = :error,
 dependency_status = 'failed'
 WHERE id IN (:ids) AND status IN (:statuses)
+
+-- name: join_workflows
+-- Reads the statuses of workflows, and lets no worker write before the end of the transaction that they have ended.
+-- Other transactions may join them meanwhile.
+SELECT w.id, w.status FROM hammerwork_workflows w WHERE w.id IN (:ids) ORDER BY w.id
+{joining}
+
+-- name: joining [postgresql]
+-- Locks rows for all who join.
+FOR KEY SHARE
+
+-- name: joining [mysql]
+LOCK IN SHARE MODE
+
+-- name: joining [sqlite]
+-- A write transaction of SQLite is the only one from its start.
+
+-- name: reopen_workflows
+-- Lets workflows run again.
+UPDATE hammerwork_workflows SET status = 'running', completed_at = NULL, failed_at = NULL
+WHERE id IN (:ids) AND status IN (:statuses)

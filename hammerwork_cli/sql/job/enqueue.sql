@@ -28,11 +28,6 @@ VALUES :rows
 INSERT INTO hammerwork_watches (id, subject, subject_id, event, job, state, check_at, created_at, changed_at)
 VALUES :rows
 
--- name: reopen_workflows
--- Lets ended workflows run again, since a job has been added to them.
-UPDATE hammerwork_workflows SET status = 'running', completed_at = NULL, failed_at = NULL
-WHERE id IN (:ids) AND status IN ('completed', 'failed')
-
 -- name: unless_it_exists [postgresql]
 -- Ends an insert that skips a job whose id exists.
 ON CONFLICT (id) DO NOTHING

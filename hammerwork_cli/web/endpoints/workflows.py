@@ -5,9 +5,15 @@ from dataclasses import replace
 from hammerwork_cli.models.values import HIDDEN
 from hammerwork_cli.models.workflow.workflows import WorkflowStatus
 from hammerwork_cli.queries.graph import cursors
-from hammerwork_cli.queries.workflow import listing
+from hammerwork_cli.queries.job import changes
+from hammerwork_cli.queries.job.changes import Change, Retry
+from hammerwork_cli.queries.workflow import listing, settling
+from hammerwork_cli.queries.workflow.settling import CancelWorkflow
 from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.job.changes import outcome_record
+from hammerwork_cli.render.schemas.words import flag
 from hammerwork_cli.render.workflow import details_record, graph_record, workflow_record
+from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, STATUS, Parameter, limit, line, start_of, within
 
@@ -58,6 +64,29 @@ def _shown(call: Call, record: Record) -> Record:
     return {**record, "name": HIDDEN} if call.settings.redact else record
 
 
+def retry(call: Call) -> Answer:
+    """As ``workflow retry``."""
+    return _change(call, Retry(call.now, cancelled=call.body.get("cancelled", False)))
+
+
+def cancel(call: Call) -> Answer:
+    """As ``workflow cancel``."""
+    workflow = settling.cancellable(call.database, listing.resolve(call.database, call.values["id"])).id
+    reason, force = call.body.get("reason"), call.body.get("force", False)
+    answer = _change(call, CancelWorkflow(workflow, call.now, by=call.operator, reason=reason, force=force))
+    if not call.body.get("dry_run", False):
+        settling.cancel(call.database, workflow)
+    return answer
+
+
+def _change(call: Call, change: Change) -> Answer:
+    selection = settling.jobs_for(listing.resolve(call.database, call.values["id"]), change)
+    plan = changes.plan(call.database, selection, change)
+    if call.body.get("dry_run", False):
+        return Answer(outcome_record(plan.foreseen, plan, dry_run=True))
+    return Answer(outcome_record(changes.run(call.database, selection, change), plan))
+
+
 ENDPOINTS = (
     Endpoint(
         "GET",
@@ -94,6 +123,28 @@ ENDPOINTS = (
         "The jobs of a workflow and what they wait for.",
         "workflow-graph",
         (WORKFLOW,),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/workflows/{id}/retry",
+        retry,
+        "Retries the Failed, Dead and TimedOut jobs of a workflow, which runs again.",
+        "workflow-retry",
+        (WORKFLOW,),
+        body=body({"cancelled": flag("Include Cancelled jobs"), "dry_run": CHANGE_OPTIONS["dry_run"]}),
+        changes=True,
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/workflows/{id}/cancel",
+        cancel,
+        "Cancels a workflow: its jobs that have not started.",
+        "workflow-cancel",
+        (WORKFLOW,),
+        body=body({**REASON, "force": CHANGE_OPTIONS["force"], "dry_run": CHANGE_OPTIONS["dry_run"]}),
+        changes=True,
         refusals=(404, 409),
     ),
 )

@@ -51,6 +51,8 @@ ENDPOINTS = {
     "GET /api/workflows",
     "GET /api/workflows/{id}",
     "GET /api/workflows/{id}/graph",
+    "POST /api/workflows/{id}/retry",
+    "POST /api/workflows/{id}/cancel",
     "GET /api/retention",
     "GET /api/schedules",
     "GET /api/schedules/{name}",

@@ -1,0 +1,80 @@
+"""``hammerwork workflow retry | cancel``: the changes of ``job`` to the jobs of a workflow."""
+
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
+from hammerwork_cli.commands.batch.changes import change_within
+from hammerwork_cli.commands.job.carry_out import Confirmation
+from hammerwork_cli.commands.job.changes import acceptable
+from hammerwork_cli.commands.job.options import CancelledOption, ForceOption
+from hammerwork_cli.commands.workflow.arguments import WorkflowArgument
+from hammerwork_cli.models import JobFilter
+from hammerwork_cli.queries.job.changes import Retry
+from hammerwork_cli.queries.workflow import listing, settling
+from hammerwork_cli.queries.workflow.settling import CancelWorkflow
+
+
+@spread
+def retry(
+    ctx: typer.Context,
+    workflow: WorkflowArgument,
+    queue: QueueOption = None,
+    status: StatusOption = None,
+    cancelled: CancelledOption = False,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """Retry the Failed, Dead and TimedOut jobs of a workflow, as `job retry` does.
+
+    The workflow runs again, also one that was cancelled. Cancelled jobs stay unless you add --cancelled. Asks for
+    confirmation.
+
+    \b
+    Examples:
+      hammerwork workflow retry 178ebfc3
+      hammerwork workflow retry 178ebfc3 --cancelled --yes
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    change = Retry(context.now(database), cancelled=cancelled)
+    wanted = acceptable(change, statuses(status))
+    chosen = JobFilter(queue=queue, workflow=listing.resolve(database, workflow))
+    change_within(context, database, chosen, wanted, change, confirmation)
+
+
+@spread
+def cancel(
+    ctx: typer.Context,
+    workflow: WorkflowArgument,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Reason to write into the errors of the jobs.")
+    ] = None,
+    force: ForceOption = False,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """Cancel a workflow: its jobs that have not started.
+
+    Nothing is deleted. Running jobs go on, and workers cancel what they still spawn; the exit code is 1 then. --force
+    also cancels Running jobs, but does not stop their workers. Asks for confirmation.
+
+    \b
+    Examples:
+      hammerwork workflow cancel 178ebfc3 --reason "wrong day"
+      hammerwork workflow cancel 178ebfc3 --dry-run
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    found = settling.cancellable(database, listing.resolve(database, workflow))
+    change = CancelWorkflow(found.id, context.now(database), by=context.operator, reason=reason, force=force)
+    if not confirmation.dry_run and not any(change.accepts(status) for status in found.counts.by_status):
+        context.confirm(
+            f"Cancel the workflow {found.id}? None of its jobs can be.", yes=confirmation.yes, form=confirmation.form
+        )
+        settling.cancel(database, found.id)
+    chosen = JobFilter(workflow=found.id)
+    change_within(context, database, chosen, acceptable(change, None), change, confirmation)

@@ -1,0 +1,234 @@
+"""Workflows that workers bring up to date: failure policies, ends, retries and cancels, whoever looks meanwhile."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, Worker, Workflow
+from hammerwork_cli.database import connect
+from hammerwork_cli.queries.job import dependencies, enqueue, selections
+from hammerwork_cli.queries.workflow import listing, settling
+from tests.conftest import Outcome
+from tests.runtime.conftest import Stage, until
+
+Run = Callable[..., Outcome]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def settle(stage: Stage) -> None:
+    for _, done in settling.settle(stage.database, now):
+        assert isinstance(done, str), done
+
+
+def create(stage: Stage, policy: str = "fail_fast", *, more: int = 0) -> dict[str, Job]:
+    """A job that will fail, one that waits for it, and others that do not."""
+    workflow = Workflow(policy, failure_policy=policy).add("bad", Job("bad")).add("other", Job("other"))
+    workflow.add("after", Job("after"), after=["bad"])
+    for number in range(more):
+        workflow.add(f"more {number}", Job("more"))
+    return stage.queue.enqueue_workflow(workflow)
+
+
+def end(stage: Stage, job: Job, status: str = "Completed") -> None:
+    """Ends a job as a worker of hammerwork (Rust) does, which knows nothing of workflows."""
+    column = "completed_at" if status == "Completed" else "failed_at"
+    values = f"status = '{status}', attempts = 3, started_at = created_at, {column} = {stage.database.placeholder}"
+    ended = stage.database._adapt(now())
+    stage.database._execute(f"UPDATE hammerwork_jobs SET {values} WHERE id = '{job.id}'", [ended])
+
+
+def row(stage: Stage, workflow: str) -> tuple[Any, ...]:
+    columns = "status, total_jobs, completed_jobs, failed_jobs, completed_at, failed_at"
+    return stage.database.query(f"SELECT {columns} FROM hammerwork_workflows WHERE id = '{workflow}'")[0]
+
+
+def id_of(jobs: dict[str, Job], stage: Stage) -> str:
+    return str(stage.one(jobs["bad"], "workflow_id"))
+
+
+def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selections, "BATCH", 5)
+    fast, on, manual = (
+        create(stage, policy, more=12 if policy == "fail_fast" else 0)
+        for policy in ("fail_fast", "continue_on_failure", "manual")
+    )
+    sizes: list[int] = []
+    fail = dependencies.fail
+    monkeypatch.setattr(
+        dependencies, "fail", lambda database, ids, *rest: (sizes.append(len(ids)), fail(database, ids, *rest))
+    )
+    for jobs in (fast, on, manual):
+        end(stage, jobs["bad"], "Dead")
+    settle(stage)
+    settle(stage)
+    # What has not started fails, in short transactions.
+    assert {stage.one(job) for key, job in fast.items() if key != "bad"} == {"Failed"}
+    assert "fail_fast" in stage.one(fast["other"], "error_message")
+    assert max(sizes) <= 5
+    assert row(stage, id_of(fast, stage))[:4] == ("failed", 15, 0, 15)
+    # The rest goes on, and the end comes with the last job.
+    assert stage.status(on["other"], on["after"]) == ["Pending", "Pending"]
+    assert row(stage, id_of(on, stage))[0] == "running"
+    end(stage, on["other"])
+    end(stage, on["after"])
+    settle(stage)
+    status, *counts, completed_at, failed_at = row(stage, id_of(on, stage))
+    assert (status, counts, completed_at) == ("failed", [3, 2, 1], None)
+    assert failed_at is not None
+    # People decide.
+    end(stage, manual["other"])
+    settle(stage)
+    assert row(stage, id_of(manual, stage))[0] == "running"
+    waited = run("workflow", "wait", id_of(manual, stage), "--timeout", "60", url=stage.url)
+    assert (waited.exit_code, "needs a decision" in waited.stdout) == (1, True)
+
+
+def test_a_retry_opens_it_again_and_is_not_failed_by_earlier_failures(stage: Stage, run: Run) -> None:
+    jobs = create(stage, more=2)
+    workflow = id_of(jobs, stage)
+    assert run("workflow", "wait", workflow, "--timeout", "0", url=stage.url).exit_code == 124
+    end(stage, jobs["bad"], "Dead")
+    settle(stage)
+    settle(stage)
+    assert row(stage, workflow)[0] == "failed"
+    assert run("workflow", "wait", workflow, url=stage.url).exit_code == 1
+    assert run("job", "retry", jobs["other"].id, url=stage.url).exit_code == 0
+    assert row(stage, workflow)[0] == "running"
+    settle(stage)
+    assert stage.status(jobs["other"], jobs["more 0"]) == ["Pending", "Failed"]
+    joined = run("job", "enqueue", "-q", "joined", "--payload", "{}", "--workflow", workflow, url=stage.url)
+    settle(stage)
+    assert stage.one(joined.stdout.strip()) == "Pending"
+    # A later failure fails them.
+    end(stage, jobs["other"], "Dead")
+    settle(stage)
+    assert stage.one(joined.stdout.strip()) == "Failed"
+    assert run("workflow", "retry", workflow, "--yes", url=stage.url).exit_code == 0
+    assert {status for _, status in stage.rows()} == {"Pending"}
+    app = Handlers()
+    for queue in ("bad", "other", "after", "more", "joined"):
+        app.register_job(queue, lambda _: None)
+    stage.work(app)
+    settle(stage)
+    assert row(stage, workflow)[0] == "completed"
+    assert run("workflow", "wait", workflow, url=stage.url).exit_code == 0
+
+
+def test_what_a_cancelled_workflow_still_spawns_is_cancelled_too(stage: Stage, run: Run) -> None:
+    jobs = create(stage)
+    workflow = id_of(jobs, stage)
+    stage.database._execute(f"UPDATE hammerwork_jobs SET status = 'Running' WHERE id = '{jobs['other'].id}'", [])
+    assert run("workflow", "cancel", workflow, url=stage.url).exit_code == 2
+    assert row(stage, workflow)[0] == "running"
+    done = run("workflow", "cancel", workflow, "--reason", "wrong day", "--yes", url=stage.url)
+    assert done.exit_code == 1  # one runs
+    assert row(stage, workflow)[0] == "cancelled"
+    assert "wrong day" in stage.one(jobs["bad"], "error_message")
+    child = Job("child", workflow_id=workflow).depends_on(jobs["other"])
+    stage.database.transaction(lambda: enqueue.insert(stage.database, [child.new_job(now())]))
+    settle(stage)
+    assert stage.one(child) == "Failed"
+    assert row(stage, workflow)[5] is None
+    end(stage, jobs["other"])
+    settle(stage)
+    assert row(stage, workflow)[0] == "cancelled"
+    assert row(stage, workflow)[5] is not None
+    assert run("workflow", "cancel", workflow, "--yes", url=stage.url).exit_code == 6
+    assert run("workflow", "wait", workflow, url=stage.url).exit_code == 1
+    assert run("workflow", "retry", workflow, "--cancelled", "--yes", url=stage.url).exit_code == 0
+    assert row(stage, workflow)[0] == "running"
+
+
+def test_a_job_that_joins_while_the_end_is_written_keeps_the_workflow_running(stage: Stage) -> None:
+    jobs = create(stage)
+    workflow = id_of(jobs, stage)
+    for job in jobs.values():
+        end(stage, job)
+    late = Job("late", workflow_id=workflow).new_job(now())
+    written, goes_on = threading.Event(), threading.Event()
+
+    def join() -> None:
+        database = connect(stage.url)
+
+        def work() -> None:
+            enqueue.once(database, late)
+            written.set()
+            goes_on.wait(30)
+
+        database.transaction(work)
+        database.close()
+
+    thread = threading.Thread(target=join)
+    thread.start()
+    assert written.wait(30)
+    timer = threading.Timer(0.5, goes_on.set)
+    timer.start()
+    settle(stage)
+    thread.join()
+    assert row(stage, workflow)[0] == "running"
+    end(stage, stage.queue.get(late.id))  # type: ignore[arg-type]
+    settle(stage)
+    assert row(stage, workflow)[:3] == ("completed", 4, 4)
+
+
+def test_two_workers_may_settle_at_once(stage: Stage) -> None:
+    every = [create(stage, more=10) for _ in range(4)]
+    for jobs in every:
+        end(stage, jobs["bad"], "Dead")
+    problems: list[object] = []
+
+    def keep() -> None:
+        database = connect(stage.url)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and any(
+            w.stored_status == "running" for w in listing.find(database, limit=9)
+        ):
+            problems.extend(done for _, done in settling.settle(database, now) if isinstance(done, TypeError))
+        database.close()
+
+    threads = [threading.Thread(target=keep) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert {row(stage, id_of(jobs, stage))[:4] for jobs in every} == {("failed", 13, 0, 13)}
+
+
+def test_a_worker_settles_and_children_belong_to_the_workflow(stage: Stage) -> None:
+    app = Handlers()
+    app.register_job("top", lambda _: None)
+
+    @app.spawn("top")
+    def children(_: Any) -> list[Job]:
+        return [Job("child"), Job("child")]
+
+    app.register_job("child", lambda _: None)
+    on = {f"on_{event}": Job(event, {"a": 1}) for event in ("complete", "success", "failure")}
+    workflow = Workflow("spawning", **on).add("top", Job("top"))  # type: ignore[arg-type]
+    stage.queue.enqueue_workflow(workflow)
+    assert stage.queue.enqueue_workflow(workflow) == {}
+    worker = Worker(stage.queue, app, poll_interval=0.05)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    until(lambda: row(stage, workflow.id)[0] == "completed")
+    until(lambda: stage.rows(where="queue_name = 'success'"))
+    worker.stop()
+    thread.join()
+    found = stage.rows("queue_name, payload", "workflow_id IS NULL")
+    callbacks = {queue: payload if isinstance(payload, dict) else json.loads(payload) for queue, payload in found}
+    assert callbacks.keys() == {"complete", "success"}
+    ended = {"subject": "workflow", "id": workflow.id, "event": "success", "jobs": 3, "completed": 3, "failed": 0}
+    assert callbacks["success"] == {"a": 1, "_ended": ended}
+    watches = listing.details(stage.database, workflow.id, limit=1).watches
+    states = {one.event: one.state for one in watches}
+    assert states == {"complete": "fired", "success": "fired", "failure": "over"}
+    assert row(stage, workflow.id)[:4] == ("completed", 3, 3, 0)
