@@ -240,6 +240,36 @@ export interface SpawnStats extends SpawnFigures {
   slowest: SpawnOperation[] | null;
 }
 
+export interface Workflow {
+  id: string;
+  name: string;
+  status: "running" | "completed" | "failed" | "cancelled" | "gone";
+  failure_policy: "fail_fast" | "continue_on_failure" | "manual";
+  /** A job has failed, and the policy leaves what follows to people. */
+  needs_decision: boolean;
+  jobs: number;
+  completed: number;
+  failed: number;
+  running: number;
+  pending: number;
+  /** The part of `pending` that waits for other jobs. */
+  waiting: number;
+  created_at: Instant | null;
+  ended_at: Instant | null;
+  /** From its creation to its end. */
+  seconds: number | null;
+}
+
+/** The jobs of a workflow, parents first, and what they wait for. */
+export interface WorkflowGraph {
+  id: string;
+  name: string;
+  roots: JobId[];
+  nodes: TreeNode[];
+  edges: { from: JobId; to: JobId; type: "spawn" | "dependency" }[];
+  truncated: boolean;
+}
+
 export interface Queue {
   queue: string;
   paused: boolean;
@@ -461,6 +491,18 @@ export class SpawnManager {
   getQueue(name: string, options?: Cancellable): Promise<Record<string, unknown>>;
   pauseQueue(name: string, reason?: string | null): Promise<PauseChange>;
   resumeQueue(name: string): Promise<PauseChange>;
+  /** Workflows, newest first; `status` is one or more of theirs, separated by commas: `running,failed`. */
+  getWorkflows(limit?: number, options?: Omit<ListOptions, "queue"> & { name?: string | null }): Promise<Page<Workflow>>;
+  /** A workflow with its queues and errors. */
+  getWorkflow(workflowId: string, options?: Cancellable): Promise<Workflow & Record<string, unknown>>;
+  getWorkflowGraph(workflowId: string, options?: Cancellable): Promise<WorkflowGraph>;
+  /** Retries the failed jobs of a workflow, which runs again. */
+  retryWorkflow(workflowId: string, options?: { cancelled?: boolean; dryRun?: boolean }): Promise<Outcome>;
+  /** Cancels the jobs of a workflow that have not started. */
+  cancelWorkflow(
+    workflowId: string,
+    options?: { force?: boolean; reason?: string; dryRun?: boolean },
+  ): Promise<Outcome>;
   getWorkers(options?: Cancellable): Promise<Worker[]>;
   /** The version and settings of the server. */
   getAbout(options?: Cancellable): Promise<About>;

@@ -168,6 +168,31 @@ export class SpawnManager {
     return this._post(`/api/queues/${segment(name)}/resume`);
   }
 
+  /** @type {Client["getWorkflows"]} */
+  async getWorkflows(limit = 50, { cursor, name, status, since, signal } = {}) {
+    return this._get("/api/workflows", { limit, cursor, name, status, since }, signal);
+  }
+
+  /** @type {Client["getWorkflow"]} */
+  async getWorkflow(workflowId, { signal } = {}) {
+    return this._get(`/api/workflows/${segment(workflowId)}`, {}, signal);
+  }
+
+  /** @type {Client["getWorkflowGraph"]} */
+  async getWorkflowGraph(workflowId, { signal } = {}) {
+    return this._get(`/api/workflows/${segment(workflowId)}/graph`, {}, signal);
+  }
+
+  /** @type {Client["retryWorkflow"]} */
+  async retryWorkflow(workflowId, { cancelled, dryRun } = {}) {
+    return this._post(`/api/workflows/${segment(workflowId)}/retry`, { cancelled, dry_run: dryRun });
+  }
+
+  /** @type {Client["cancelWorkflow"]} */
+  async cancelWorkflow(workflowId, { force, reason, dryRun } = {}) {
+    return this._post(`/api/workflows/${segment(workflowId)}/cancel`, { force, reason, dry_run: dryRun });
+  }
+
   /** @type {Client["getWorkers"]} */
   async getWorkers({ signal } = {}) {
     return this._get("/api/workers", {}, signal);

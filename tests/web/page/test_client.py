@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli import Job, Queue, Workflow
+from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.models import rfc3339
-from hammerwork_cli.render.schemas import jobs, queues, workers
+from hammerwork_cli.render.schemas import jobs, queues, workers, workflows
 from tests.conftest import Outcome, unavailable
 from tests.web.page.sites import Night, Site, serving
 
@@ -220,6 +222,22 @@ def test_jobs_and_queues_are_changed(node: Node, own_demo: Site, own_night: Nigh
     assert resumed["paused"] is False
 
 
+def test_workflows_are_read_and_changed(node: Node, own_demo: Site) -> None:
+    made = Workflow("nightly").add("a", Job("a")).add("b", Job("b"), after="a")
+    with Queue(DatabaseUrl.of_file(own_demo.database)) as queue:
+        jobs = queue.enqueue_workflow(made)
+    listed = node.call(own_demo.url, "getWorkflows", 50, {"name": "night", "status": "running"})
+    graph = node.call(own_demo.url, "getWorkflowGraph", made.id)
+    cancelled = node.call(own_demo.url, "cancelWorkflow", made.id, {"reason": "no need"})
+    retried = node.call(own_demo.url, "retryWorkflow", made.id, {"cancelled": True})
+    again = node.call(own_demo.url, "getWorkflow", made.id)
+
+    assert [row["id"] for row in listed] == [made.id]
+    assert [(edge["from"], edge["to"]) for edge in graph["edges"]] == [(jobs["a"].id, jobs["b"].id)]
+    assert (cancelled["action"], retried["action"]) == ("cancel", "retry")
+    assert (again["status"], again["pending"], again["waiting"]) == ("running", 2, 1)
+
+
 def test_workers_are_asked_to_spawn_again(node: Node, own_demo: Site, own_night: Night) -> None:
     job = own_night.running.id
     asked = node.call(own_demo.url, "spawnAgain", job, "transcode", {"max_spawn_count": 3})
@@ -342,6 +360,7 @@ def test_the_types_describe_the_answers(node: Node, demo: Site, night: Night, tm
         ("RecordedSpawn", jobs.RECORDED_SPAWN),
         ("SpawnRequest", jobs.SPAWN_REQUEST),
         ("Queue", queues.QUEUE["properties"]),
+        ("Workflow", workflows.WORKFLOW["properties"]),
         ("Worker", workers.WORKER),
     ],
 )
