@@ -33,7 +33,7 @@ def create(
     ] = None,
     failure_policy: Annotated[
         FailurePolicy | None,
-        typer.Option("--failure-policy", help="Effect of a failed job on those that wait for it. [default: fail_fast]"),
+        typer.Option("--failure-policy", help="Effect of a failed job on the others. [default: fail_fast]"),
     ] = None,
     metadata: Annotated[
         str | None, typer.Option("--metadata", metavar="JSON", help="An object to keep with it.")

@@ -22,7 +22,7 @@ class WorkflowStatus(StrEnum):
 
 
 class FailurePolicy(StrEnum):
-    """The effect of a failed job on the jobs of its workflow that wait for it: they fail, run, or stay Pending."""
+    """The effect of a failed job on the others of its workflow: they fail, run, or stay Pending."""
 
     FAIL_FAST = "fail_fast"
     CONTINUE = "continue_on_failure"

@@ -18,8 +18,8 @@ class Workflow:
 
     Args:
         name: of the workflow, for people.
-        failure_policy: jobs that wait for a failed one fail (``fail_fast``), run (``continue_on_failure``), or stay
-            Pending (``manual``).
+        failure_policy: once a job has failed, the others that have not started fail (``fail_fast``); or they go on,
+            and those that wait for it run (``continue_on_failure``) or stay Pending (``manual``).
         metadata: what to keep with it: an object that JSON can hold.
         id: a UUID; the same workflow with this id is written once.
         on_complete: enqueued once, when all jobs have ended.
