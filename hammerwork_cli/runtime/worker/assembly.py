@@ -33,7 +33,9 @@ from hammerwork_cli.runtime.worker.requests import RequestClaimer
 from hammerwork_cli.runtime.worker.retention import RETENTION_TIMEOUTS, Retention
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.runtime.worker.turns import TurnThread
-from hammerwork_cli.runtime.worker.upkeep import UPKEEP_TIMEOUTS, Upkeep
+from hammerwork_cli.runtime.worker.upkeep.endings import Endings
+from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
+from hammerwork_cli.runtime.worker.upkeep.thread import UPKEEP_TIMEOUTS
 
 LOCK_SECONDS, LOCK_SECONDS_OF_SLOTS = 1.0, 5.0
 """How long the main thread, and a slot, wait for a lock before they let others go first."""
@@ -47,7 +49,7 @@ class Lines:
         main: the main thread's.
         finisher: of the thread that writes outcomes.
         slots: for what attempts write themselves.
-        heartbeat, keeper, upkeep, retention, listener: one for each of these threads.
+        heartbeat, keeper, scheduler, endings, retention, listener: one for each of these threads.
         queue: what handlers have.
     """
 
@@ -57,7 +59,8 @@ class Lines:
     slots: Connections
     heartbeat: Connections
     keeper: Connections
-    upkeep: Connections
+    scheduler: Connections
+    endings: Connections
     retention: Connections
     listener: Connections
     queue: Queue
@@ -85,6 +88,7 @@ class Lines:
             Connections(url, 1, give_up, heartbeat_timeouts(options.lease), outages=outages),
             Connections(url, 1, give_up, KEEPER_TIMEOUTS, outages=outages),
             Connections(url, 1, give_up, UPKEEP_TIMEOUTS, outages=outages),
+            Connections(url, 1, give_up, UPKEEP_TIMEOUTS, outages=outages),
             Connections(url, 1, give_up, RETENTION_TIMEOUTS, outages=outages),
             Connections(url, 1, give_up, outages=outages),
             Queue.of_worker(url, outages),
@@ -92,8 +96,9 @@ class Lines:
 
     def close(self) -> None:
         """Closes the connections that no thread uses now."""
-        of_threads = (self.heartbeat, self.keeper, self.upkeep, self.retention, self.listener)
-        for line in (self.main, self.finisher, self.slots, *of_threads, self.queue):
+        upkeep = (self.scheduler, self.endings, self.retention)
+        of_threads = (self.main, self.finisher, self.slots, self.heartbeat, self.keeper, *upkeep, self.listener)
+        for line in (*of_threads, self.queue):
             line.close()
 
 
@@ -224,7 +229,8 @@ def assemble(
     threads: tuple[TurnThread, ...] = (keeper, heartbeat)
     if options.has_upkeep:
         declared = Declared(handlers.source, handlers.schedules)
-        threads = (Upkeep(lines.upkeep, registration.id, clock, declared), *threads)
+        endings = Endings(lines.endings, registration.id, clock)
+        threads = (endings, Scheduler(lines.scheduler, registration.id, clock, declared), *threads)
     if options.retention and not options.drain:
         threads = (Retention(lines.retention, registration.id, clock), *threads)
     if on_postgres:

@@ -65,7 +65,7 @@ class Worker:
             ``queues``.
         queues: names; by default those that ``handlers`` knows.
         concurrency: jobs that run at once.
-        pool_size: connections for what attempts write themselves; four more are the worker's own, six on PostgreSQL.
+        pool_size: connections for what attempts write themselves; five more are the worker's own, seven on PostgreSQL.
         poll_interval: seconds between claims from empty queues.
         lease: seconds without a heartbeat after which others take over; see docs/explain/liveness.md.
         max_jobs: stops after so many jobs.
@@ -73,7 +73,8 @@ class Worker:
         weighted: draws the next priority by weight, so that low ones do not starve; else strictly by priority.
         sweep: releases or fails jobs of all queues that still wait although their dependencies have ended, as those of
             Rust workers do.
-        upkeep: makes the jobs of schedules when they are due; with ``drain`` it leaves that to others.
+        upkeep: enqueues the jobs of schedules and callbacks, and ends workflows; with ``drain`` it leaves that to
+            others.
         upkeep_only: does that alone, and needs neither queues nor handlers.
         retention: archives and deletes jobs as policies say; with ``drain`` it leaves that to others.
         retry: for jobs and handlers without a strategy of their own.
@@ -231,7 +232,8 @@ class Worker:
                     thread.start()
                 # Whoever reads this may send a signal.
                 does = f"serves {', '.join(self.queues)}, {self.options.concurrency} at once"
-                does = "enqueues the jobs of schedules only" if self.options.upkeep_only else does
+                if self.options.upkeep_only:
+                    does = "runs no jobs: it enqueues those of schedules and callbacks"
                 log.info("Worker %s (%s) %s.", self.name, self.id, does)
                 MainLoop(registration, self.options, parts, self._stop).run()
         finally:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from itertools import pairwise
@@ -13,9 +14,10 @@ import pytest
 from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.options.schedules import read_schedule
+from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.cron import changes, schedules
 from hammerwork_cli.queries.cron.changes import Author
-from tests.runtime.conftest import Crew, Stage, until
+from tests.runtime.conftest import PATIENCE, Crew, Stage, until
 
 KILLS = 6
 SECOND = timedelta(seconds=1)
@@ -69,6 +71,38 @@ def test_a_worker_makes_and_runs_the_jobs_of_a_schedule(stage: Stage, crew: Crew
     assert set(crew.runs.values()) == {1}
     # A next due time that is known is not waited for by polling.
     assert all(run.ran is not None for run in found if run.status == "Completed")
+
+
+def test_a_schedule_fires_on_time_while_a_look_at_a_callback_takes_long(
+    lite: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, goes_on, see = threading.Event(), threading.Event(), watches.see
+
+    def slow(*given: Any) -> Any:
+        begun.set()
+        assert goes_on.wait(PATIENCE)
+        return see(*given)
+
+    monkeypatch.setattr(watches, "see", slow)
+    schedule = add(lite)
+    lite.queue.enqueue_batch("large", [Job("counted")], on_complete=Job("told"))
+    crew = Crew(lite)
+    crew.begin()
+    try:
+        until(begun.is_set)
+        since = lite.database.now()
+
+        def due_meanwhile() -> int:
+            runs = schedules.runs(lite.database, schedule, limit=1000)
+            return sum(run.job_id is not None and (timestamp(run.due_at) or since) > since for run in runs)
+
+        until(lambda: due_meanwhile() >= 3)
+        assert lite.rows(where="queue_name = 'told'") == []
+        goes_on.set()
+        until(lambda: lite.rows(where="queue_name = 'told'"))
+    finally:
+        goes_on.set()
+        crew.end()
 
 
 def test_workers_write_the_schedules_of_their_application_and_tell_each_handler_its_due_time(

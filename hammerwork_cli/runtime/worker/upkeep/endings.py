@@ -1,0 +1,123 @@
+"""The thread that looks for the ends of batches, trees and workflows, and does what follows from them."""
+
+import logging
+import math
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.retrying import is_away
+from hammerwork_cli.errors import RetryableError
+from hammerwork_cli.models import timestamp
+from hammerwork_cli.models.batch.watches import Watch
+from hammerwork_cli.queries.batch import watches
+from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.queries.workflow import settling
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.worker.turns import Duty, Turn
+from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, HISTORY_SECONDS, KEPT, LONGEST_PAUSE, UpkeepThread
+
+WORKFLOWS_DUTY = "workflows"
+HISTORY_DUTY = "callback history"
+SOON = 1.0
+"""Seconds after which a watch or a turn is tried again that lost to another transaction."""
+MOST_WATCHES = 100
+"""Maximum number of callbacks per turn."""
+log = logging.getLogger("hammerwork")
+
+
+class Endings(UpkeepThread):
+    """Enqueues callbacks, and settles workflows. It counts many jobs, so that a turn may take long.
+
+    Args:
+        connections, worker, clock: see :class:`UpkeepThread`.
+    """
+
+    def __init__(self, connections: Connections, worker: str, clock: ServerClock) -> None:
+        super().__init__("endings", connections, worker, clock)
+        # This thread alone uses the rest.
+        self._watch_in = 0.0
+        self._next_settling = self._next_tidy = 0.0  # by the monotonic clock
+
+    def duties(self) -> Mapping[str, Duty]:
+        """Looks at callbacks, then at workflows, then tidies up. One try: the next comes soon."""
+        return {
+            "Looking at callbacks": self._watch_once,
+            "Looking at workflows": lambda: self.connections.run(self._settle, patience=0),
+            "Tidying up callbacks": lambda: self.connections.run(self._tidy, patience=0),
+        }
+
+    def pause(self, began: float, turn: Turn) -> float:
+        """Until the next callback is due; longer after a failure."""
+        del began
+        return {Turn.DONE: self._watch_in, Turn.WAITED: SOON, Turn.FAILED: LONGEST_PAUSE}[turn]
+
+    def _watch_once(self) -> None:
+        self._watch_in = self.connections.run(self._watch, patience=0)
+
+    def _watch(self, database: Database) -> float:
+        """Looks at the watches of one batch, tree or workflow, and returns the seconds until the next one is due."""
+        if "watches" not in database.tags:
+            return self._wait_for_tables(database)
+        until = self.clock.now() + timedelta(seconds=LONGEST_PAUSE)
+        found = watches.upcoming(database, until, MOST_WATCHES + self._count_aside())
+        wanted = [one for one in found if one.id not in self._aside]
+        began = time.monotonic()
+        pause = max(0.0, min([LONGEST_PAUSE, *(self._aside.get(one.id, math.inf) - began for one in found)]))
+        if not wanted:
+            return pause
+        first = timestamp(wanted[0].check_at)
+        if first is not None and first > self.clock.now():
+            return max(0.0, min(pause, (first - self.clock.now()).total_seconds()))
+        subject = wanted[0].subject, wanted[0].subject_id
+        together = [one for one in wanted if (one.subject, one.subject_id) == subject]
+        try:
+            for one, problem in watches.look(database, together, self.clock.now):
+                if problem is not None:
+                    self._put_watches_aside([one], problem)
+                else:
+                    log.info("The %s %s has ended: enqueued %s (%s).", *subject, one.id, one.event)
+        except Exception as error:
+            if is_away(error):
+                raise
+            self._put_watches_aside(together, error)
+        for one in together:  # whatever its row holds, one watch never keeps the thread from the others
+            self._aside.setdefault(one.id, time.monotonic() + SOON)
+        return time.monotonic() - began  # leave others half of the time
+
+    def _put_watches_aside(self, found: list[Watch], error: Exception) -> None:
+        for one in found:
+            self._aside[one.id] = time.monotonic() + (SOON if isinstance(error, RetryableError) else AGAIN)
+        if not isinstance(error, RetryableError):
+            log.error("A watch of the %s %s failed: %s", found[0].subject, found[0].subject_id, error)
+
+    def _settle(self, database: Database) -> None:
+        """Takes the duty to bring workflows up to date, and does it. The more that costs, the rarer."""
+        began = time.monotonic()
+        if began < self._next_settling or not {"upkeep", "workers"} <= database.tags:
+            return
+        self._next_settling = began + LONGEST_PAUSE
+        if not self._takes(database, WORKFLOWS_DUTY, LONGEST_PAUSE):
+            return
+        for workflow, done in settling.settle(database, self.clock.now, self.stopped.is_set):
+            if isinstance(done, RetryableError):  # it lost to another transaction: the next turn comes soon
+                log.debug("Workflow %s (%s) waits: %s", workflow.name, workflow.id, done.message)
+            elif isinstance(done, Exception):
+                log.error("Workflow %s (%s) could not be brought up to date: %s", workflow.name, workflow.id, done)
+            else:
+                log.info("Workflow %s (%s): %s.", workflow.name, workflow.id, done)
+        pause = min(watches.COST * (time.monotonic() - began), AGAIN)
+        if pause > LONGEST_PAUSE:
+            self._next_settling = time.monotonic() + pause
+            until = self.clock.now() + timedelta(seconds=pause)
+            duties.keep(database, WORKFLOWS_DUTY, self.worker, until=until)
+
+    def _tidy(self, database: Database) -> None:
+        """Takes the duty to forget old callbacks, once an hour."""
+        if time.monotonic() < self._next_tidy or not {"upkeep", "watches"} <= database.tags:
+            return
+        self._next_tidy = time.monotonic() + HISTORY_SECONDS
+        if self._takes(database, HISTORY_DUTY, HISTORY_SECONDS):
+            watches.forget(database, self.clock.now() - KEPT)

@@ -1,0 +1,161 @@
+"""The thread that enqueues the jobs of schedules when they are due."""
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.retrying import Backoff, is_away
+from hammerwork_cli.errors import RetryableError
+from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.cron.declared import Action, Declared
+from hammerwork_cli.models.cron.schedule import Outcome, Schedule
+from hammerwork_cli.queries.cron import declaring, recurring, schedules, ticks
+from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.worker.turns import Duty, Turn
+from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, HISTORY_SECONDS, KEPT, LONGEST_PAUSE, UpkeepThread
+
+BUSY = Backoff(1.0, AGAIN, least=1.0)
+"""Pauses after a check or a tick that lost to another transaction."""
+BUSY_TRIES = 3
+"""Failures in a row against other transactions before the error is recorded."""
+HISTORY_DUTY = "schedule history"
+MOST_SCHEDULES = 100
+"""Maximum number of schedules per check."""
+log = logging.getLogger("hammerwork")
+
+
+class Scheduler(UpkeepThread):
+    """Enqueues the jobs of schedules, and does nothing that may delay them.
+
+    Args:
+        connections, worker, clock: see :class:`UpkeepThread`.
+        declared: the schedules of the application.
+    """
+
+    def __init__(self, connections: Connections, worker: str, clock: ServerClock, declared: Declared) -> None:
+        super().__init__("scheduler", connections, worker, clock)
+        # This thread alone uses the rest.
+        self._declared: Declared | None = declared if declared.schedules else None  # until they are written
+        self._tries = 0  # to write them
+        self._failures: dict[str, int] = {}  # schedule -> ticks in a row that failed
+        self._next_tidy = self._next_declaring = 0.0  # by the monotonic clock
+        self._check_in = 0.0
+
+    def duties(self) -> Mapping[str, Duty]:
+        """Looks for due schedules, then tidies up. One try: the next comes soon."""
+        return {
+            "Looking for due schedules": self._check_once,
+            "Tidying up schedules": lambda: self.connections.run(self._tidy, patience=0),
+        }
+
+    def pause(self, began: float, turn: Turn) -> float:
+        """Until the next schedule is due; longer after a failure."""
+        del began
+        return {Turn.DONE: self._check_in, Turn.WAITED: BUSY.first, Turn.FAILED: LONGEST_PAUSE}[turn]
+
+    def _check_once(self) -> None:
+        self._check_in = self.connections.run(self._check, patience=0)
+
+    def _check(self, database: Database) -> float:
+        """Enqueues due jobs, and returns the seconds until the next check."""
+        if not {"upkeep", "schedules"} <= database.tags:
+            if self._declared is not None and not self._next_schema:
+                source = self._declared.source
+                log.warning("The schedules of %s wait for migration 022: hammerwork migration run", source)
+            return self._wait_for_tables(database)
+        if self._declared is not None and time.monotonic() >= self._next_declaring:
+            self._declare(database, self._declared)
+        now = self.clock.now()
+        limit = MOST_SCHEDULES + self._count_aside()
+        found = ticks.upcoming(database, now + timedelta(seconds=LONGEST_PAUSE), limit)
+        wanted = [schedule for schedule in found if schedule.id not in self._aside]
+        for schedule in wanted:
+            if self.stopped.is_set():
+                return 0
+            if schedule.due is not None and schedule.due > self.clock.now():
+                return max(0.0, (schedule.due - self.clock.now()).total_seconds())
+            self._tick(database, schedule)
+        return 0 if wanted else LONGEST_PAUSE
+
+    def _declare(self, database: Database, declared: Declared) -> None:
+        """Writes the schedules of the application, all or none, and leaves alone those of others."""
+        now = self.clock.now()
+        try:
+            steps = declaring.plan(database, declared, now)
+            others = [step.before for step in steps if step.taken_from is not None]
+            steps = [step for step in steps if step.taken_from is None]
+            declaring.carry_out(database, steps, Author(declared.source), now)
+        except Exception as error:
+            if is_away(error):
+                raise
+            self._tries += 1
+            busy = self._tries < BUSY_TRIES  # another worker may declare the same at this moment
+            self._next_declaring = time.monotonic() + (BUSY.pause(self._tries) if busy else AGAIN)
+            level = logging.DEBUG if busy else logging.ERROR
+            log.log(level, "The schedules of %s could not be written: %s", declared.source, error)
+            database.forget_schema()  # somebody may migrate while the worker runs
+            return
+        self._declared = None
+        for step in steps:
+            if step.action is not Action.KEEP:
+                log.info("The schedule %s was %sd as %s declares it.", step.name, step.action, declared.source)
+            if step.by_hand:
+                options = ", ".join(difference.option for difference in step.by_hand)
+                log.warning("The schedule %s keeps what somebody changed by hand: %s.", step.name, options)
+        for other in filter(None, others):
+            log.warning(
+                "The schedule %s belongs to %s, and not to %s. To take it over: hammerwork cron apply",
+                *(other.name, other.source, declared.source),
+            )
+
+    def _tick(self, database: Database, schedule: Schedule) -> None:
+        try:
+            done = ticks.tick(database, schedule, self.clock.now())
+        except Exception as error:
+            if is_away(error):
+                raise
+            # One schedule must not stop the others.
+            self._put_aside(database, schedule, error)
+            return
+        self._failures.pop(schedule.id, None)
+        if done is None:
+            return
+        for job in done.jobs:
+            log.info("Schedule %s enqueued job %s.", schedule.name, job)
+        for due in done.without_job[-1:]:
+            level = logging.WARNING if due.outcome is Outcome.MISSED else logging.INFO
+            more = f", and {len(done.without_job) - 1:,} earlier ones" if done.without_job[1:] else ""
+            at = rfc3339(due.at)
+            log.log(level, "Schedule %s %s the run due at %s%s: %s.", schedule.name, due.outcome, at, more, due.reason)
+
+    def _put_aside(self, database: Database, schedule: Schedule, error: Exception) -> None:
+        """Lets the other schedules go first: for some seconds if this one only lost to another transaction."""
+        failures = self._failures.get(schedule.id, 0) + 1
+        self._failures[schedule.id] = failures
+        if isinstance(error, RetryableError) and failures < BUSY_TRIES:
+            self._aside[schedule.id] = time.monotonic() + BUSY.pause(failures)
+            log.debug("Schedule %s waits: %s", schedule.name, error.message)
+            return
+        self._aside[schedule.id] = time.monotonic() + AGAIN
+        log.error("Schedule %s could not enqueue its job: %s", schedule.name, error)
+        with suppress(RetryableError):
+            ticks.fail(database, schedule, str(error))
+
+    def _tidy(self, database: Database) -> None:
+        """Takes the duty that shows that some worker keeps schedules, and every hour forgets old runs."""
+        if time.monotonic() < self._next_tidy or not {"upkeep", "schedules"} <= database.tags:
+            return
+        self._next_tidy = time.monotonic() + schedules.DUTY_SECONDS
+        takes = self._takes(database, schedules.DUTY, schedules.DUTY_SECONDS)
+        if takes and (back := recurring.unpark_enabled(database, self.clock.now())):
+            log.info("%s recur again: another program has enabled them.", plural(back, "parked job"))
+        if self._takes(database, HISTORY_DUTY, HISTORY_SECONDS):
+            for schedule in schedules.all_schedules(database):
+                if not self.stopped.is_set():
+                    schedules.forget_runs(database, schedule, self.clock.now() - KEPT)

@@ -1,0 +1,57 @@
+"""A thread that acts for the whole database on rows that are due."""
+
+import time
+from datetime import timedelta
+
+from hammerwork_cli.database import Database, Timeouts
+from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.worker.turns import TurnThread
+
+UPKEEP_TIMEOUTS = Timeouts(lock=5.0)
+LONGEST_PAUSE = 5.0
+"""Seconds between two turns, unless a row is due earlier."""
+MIGRATION_PAUSE = 60.0
+"""Seconds between two looks for tables that are missing."""
+AGAIN = 60.0
+"""Seconds after which a row is tried again whose job the database has refused."""
+HISTORY_SECONDS = 3600.0
+"""Seconds between two deletions of what is older than :data:`KEPT`."""
+KEPT = timedelta(days=90)
+"""Time for which runs of schedules, and callbacks that are done, are kept."""
+
+
+class UpkeepThread(TurnThread):
+    """A thread for rows that are due, of any queue. Rows that fail are put aside, so that they stop no others.
+
+    Args:
+        name: of the thread, after ``hammerwork-``.
+        connections: used by this thread alone.
+        worker: the id of the worker whose thread it is.
+        clock: the server's.
+    """
+
+    def __init__(self, name: str, connections: Connections, worker: str, clock: ServerClock) -> None:
+        super().__init__(name, connections)
+        self.worker, self.clock = worker, clock
+        # This thread alone uses the rest. By the monotonic clock:
+        self._aside: dict[str, float] = {}  # id of a row -> when to try it again
+        self._next_schema = 0.0
+
+    def _count_aside(self) -> int:
+        """Takes back the rows whose time aside is over; returns the number of the others."""
+        self._aside = {row: at for row, at in self._aside.items() if at > time.monotonic()}
+        return len(self._aside)
+
+    def _wait_for_tables(self, database: Database) -> float:
+        """Lets the schema be read again once in a while; returns the seconds until the next turn."""
+        if time.monotonic() >= self._next_schema:
+            self._next_schema = time.monotonic() + MIGRATION_PAUSE
+            database.forget_schema()  # somebody may migrate while the worker runs
+        return LONGEST_PAUSE
+
+    def _takes(self, database: Database, duty: str, seconds: float) -> bool:
+        """Takes a duty for so many seconds if it is due; returns whether it was, and nobody else was faster."""
+        times, length = duties.times(database), timedelta(seconds=seconds)
+        return duties.take_due(database, duty, self.worker, times, now=self.clock.now(), length=length)
