@@ -116,8 +116,6 @@ class JobFilter:
         but_queues: leaves out jobs of these queues.
         batch: takes jobs of the batch with this full id.
         workflow: takes jobs of the workflow with this full id.
-        waited_from: of jobs that have not started, takes those that had not at a time either; and the present, since
-            jobs that somebody has retried in between, or that joined, are left out.
         kept_until: leaves out jobs that their program keeps beyond then (``retention_delete_at``) or for ever.
     """
 
@@ -135,7 +133,6 @@ class JobFilter:
     but_queues: tuple[str, ...] = ()
     batch: str | None = None
     workflow: str | None = None
-    waited_from: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)

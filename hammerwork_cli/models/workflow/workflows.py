@@ -41,7 +41,7 @@ class Workflow:
             Retrying ones Pending.
         waiting: jobs that wait for other jobs.
         last_end: when the last of the ended jobs ended.
-        last_failure: when the last of the failed jobs failed.
+        last_failure: when the last job failed by itself, and not because of others.
     """
 
     id: str

@@ -183,7 +183,7 @@ class Retry(Change):
             by_state.setdefault("satisfied" if state == "failed" else state, []).append(job.id)
         for state, ids in by_state.items():
             step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state)
-        dependencies.reopen(database, (job.workflow for job in jobs), cancelled=True)
+        dependencies.rerun(database, (job.workflow for job in jobs))
         if self.respawn and "workers" in database.tags:
             records.allow_again(database, [job.id for job in jobs])
 

@@ -1,7 +1,7 @@
 """Dependencies of jobs during a change: everything is read under locks."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -161,7 +161,7 @@ def rearm_next(database: Database, following: Following, now: datetime) -> Follo
         states = states_of(database, locked)
         for state in ("waiting", "satisfied"):
             renew(database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state)
-        reopen(database, (job.workflow for job in locked if states[job.id] != "failed"), cancelled=True)
+        rerun(database, (job.workflow for job in locked if states[job.id] != "failed"))
         return [job for job, state in states.items() if state != "failed"]
 
     return _follow(following, find, change)
@@ -230,22 +230,33 @@ def _failed_by_others(job: LockedJob) -> bool:
     return job.dependency_status == "failed" and job.status in FAILURES and job.archived_at is None
 
 
-def reopen(database: Database, workflows: Iterable[str | None], *, cancelled: bool = False) -> None:
-    """Lets ended workflows run again, since jobs join them or run again. Needs a transaction.
+def reopen(database: Database, workflows: Iterable[str | None]) -> None:
+    """Lets ended workflows run again, since jobs join them. Needs a transaction.
 
     A worker that is about to write that one has ended waits for the transaction, and counts its jobs then.
 
     Args:
         workflows: ids; ``None`` for a job without a workflow.
-        cancelled: cancelled ones, too.
     """
-    statuses = ("completed", "failed", *(("cancelled",) if cancelled else ()))
-    for part in chunks(sorted({str(one) for one in workflows if one}), database.key_chunk):
-        ended = [
-            str(one) for one, status in database.rows("job.dependencies.join_workflows", ids=part) if status in statuses
-        ]
+    for part in _parts(database, workflows):
+        rows = database.rows("job.dependencies.join_workflows", ids=part)
+        ended = [str(one) for one, status in rows if status in {"completed", "failed"}]
         if ended:
-            database.run("job.dependencies.reopen_workflows", ids=ended, statuses=statuses)
+            database.run("job.dependencies.reopen_workflows", ids=ended)
+
+
+def rerun(database: Database, workflows: Iterable[str | None]) -> None:
+    """Lets workflows run again, cancelled ones too, since jobs of them run again. Needs a transaction.
+
+    Args:
+        workflows: ids; ``None`` for a job without a workflow.
+    """
+    for part in _parts(database, workflows):
+        database.run("job.dependencies.rerun_workflows", workflows=part, failed=FAILED_SPELLINGS)
+
+
+def _parts(database: Database, workflows: Iterable[str | None]) -> Iterator[Sequence[str]]:
+    return chunks(sorted({str(one) for one in workflows if one}), database.key_chunk)
 
 
 def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now: datetime, state: str | None) -> int:

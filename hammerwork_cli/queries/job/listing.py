@@ -101,8 +101,6 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "queue": wanted.queue,
         "batch": wanted.batch,
         "workflow": wanted.workflow,
-        "waited_from": wanted.waited_from and wanted.waited_from[0],
-        "waited_until": wanted.waited_from and wanted.waited_from[1],
         "statuses": spellings(wanted.statuses),
         "meant": meant(wanted.statuses),
         "priorities": tuple(int(priority) for priority in wanted.priorities),

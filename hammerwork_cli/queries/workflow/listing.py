@@ -160,7 +160,7 @@ def counted(database: Database, workflows: Sequence[Workflow]) -> list[Workflow]
             counts[of].add(status, jobs)
             if status in FINISHED:
                 ends.setdefault(of, []).append(end)
-                if status in FAILURES:
+                if status in FAILURES and state != "failed":
                     failed.setdefault(of, []).append(end)
             elif state == "waiting":
                 waiting[of] = waiting.get(of, 0) + jobs

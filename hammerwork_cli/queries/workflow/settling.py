@@ -2,10 +2,15 @@
 
 The status is counted from the jobs whenever somebody looks; the stored one is for programs that read the table. What
 has ended stays ended, unless a retry or a new job opens it again. Each step is guarded, so that two workers may do it.
+
+A failure has its effect once: ``failed_jobs`` counts the failures that the policy has dealt with. A retry sets it to
+the failures that there are, so that only later ones fail the retried jobs. Numbers are exact where times are not:
+hosts have their own clocks, and MySQL keeps whole seconds here.
 """
 
 from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import datetime
+from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
@@ -24,16 +29,56 @@ FAILED = "another job of its workflow failed, and the failure policy is fail_fas
 CANCELLED = "its workflow was cancelled"
 
 
-class _FailRest(Cancel):
-    """Fails jobs that have not started, because another job of their workflow has failed."""
+class _Seen(NamedTuple):
+    """The row of a workflow when a worker read it.
+
+    Attributes:
+        dealt_with: the number of its failures that the policy has dealt with.
+    """
+
+    status: str
+    dealt_with: int
+
+
+class _OvertakenError(Exception):
+    """Somebody has retried jobs of the workflow since a worker looked at it."""
+
+
+class _CancelRest(Cancel):
+    """Cancels the jobs of a cancelled workflow that have not started, unless somebody has let it run again."""
+
+    def __init__(self, workflow: Workflow, now: datetime) -> None:
+        super().__init__(now, by="workers", reason=CANCELLED)
+        self.workflow = workflow
+
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+        # The jobs are locked: a retry of one of them has committed by now, or comes later. So the workflow need not be.
+        seen = _read(database, "workflow.settling.seen", self.workflow)
+        if seen is None or not self._has_cause(database, seen):
+            raise _OvertakenError
+        self._end(database, jobs, step)
+
+    def _has_cause(self, database: Database, seen: _Seen) -> bool:
+        del database
+        return seen.status == WorkflowStatus.CANCELLED
+
+    def _end(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+        super()._change(database, jobs, step)
+
+
+class _FailRest(_CancelRest):
+    """Fails the jobs of a workflow that have not started because another one has failed, unless that was retried."""
 
     action = "fail"
 
-    def __init__(self, now: datetime) -> None:
-        Change.__init__(self, now)
+    def __init__(self, workflow: Workflow, now: datetime) -> None:
+        super().__init__(workflow, now)
         self.error = self.followers_error = FAILED
 
-    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+    def _has_cause(self, database: Database, seen: _Seen) -> bool:
+        return _unsuccessful(database, self.workflow) > seen.dealt_with
+
+    def _end(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
         dependencies.fail(database, [job.id for job in jobs], self.now, self.error)
         step.changed += len(jobs)
 
@@ -56,12 +101,14 @@ def settle(
     after: str | None = None
     while True:
         rows = database.rows("workflow.settling.open", after=after, limit=listing.PAGE)
-        page = listing.counted(database, [listing.read(row) for row in rows])
-        for workflow in page:
+        page = listing.counted(database, [listing.read(row[:-1]) for row in rows])
+        for workflow, (*_, dealt_with) in zip(page, rows, strict=True):
             if is_over():
                 return
             try:
-                done = _settle(database, workflow, clock())
+                done = _settle(database, workflow, _Seen(workflow.stored_status, dealt_with), clock())
+            except _OvertakenError:
+                continue  # the next look sees what there is now
             except Exception as error:
                 if is_away(error):
                     raise
@@ -74,35 +121,56 @@ def settle(
         after = page[-1].id
 
 
-def _settle(database: Database, workflow: Workflow, now: datetime) -> str | None:
+def _settle(database: Database, workflow: Workflow, seen: _Seen, now: datetime) -> str | None:
     """Does what follows for one workflow; returns what was done."""
-    if workflow.counts.of(*WAITING):
-        if workflow.stored_status == WorkflowStatus.CANCELLED:
-            cancelled = _run(database, workflow, Cancel(now, by="workers", reason=CANCELLED), None)
-            return f"{cancelled:,} more of its jobs cancelled" if cancelled else None
-        if workflow.failure_policy == FailurePolicy.FAIL_FAST and workflow.counts.unsuccessful:
-            since = timestamp(workflow.last_failure) or now
-            failed = _run(database, workflow, _FailRest(now), (since, now))
-            return f"{failed:,} of its jobs failed with another one" if failed else None
-    if workflow.open or not workflow.counts.total:
+    if seen.status == WorkflowStatus.CANCELLED and workflow.counts.of(*WAITING):
+        cancelled = _run(database, _CancelRest(workflow, now))
+        return f"{cancelled:,} more of its jobs cancelled" if cancelled else None
+    if not workflow.open:
+        return _close(database, workflow, now) if workflow.counts.total else None
+    if workflow.failure_policy != FailurePolicy.FAIL_FAST or workflow.counts.unsuccessful == seen.dealt_with:
         return None
-    return _close(database, workflow, now)
+    failed = 0
+    if workflow.counts.unsuccessful > seen.dealt_with:
+        # Jobs that joined after the failure are not part of what it fails.
+        failed = _run(database, _FailRest(workflow, now), until=timestamp(workflow.last_failure) or now)
+    _deal(database, workflow, seen)
+    return f"{failed:,} of its jobs failed with another one" if failed else None
 
 
-def _run(database: Database, workflow: Workflow, change: Change, waited_from: tuple[datetime, datetime] | None) -> int:
+def _run(database: Database, change: _CancelRest, until: datetime | None = None) -> int:
     """Changes the jobs that have not started, in batches in the order of their ids; returns their number."""
-    waiting = JobFilter(workflow=workflow.id, statuses=tuple(sorted(WAITING)), unarchived=True, waited_from=waited_from)
+    waiting = JobFilter(workflow=change.workflow.id, statuses=tuple(sorted(WAITING)), unarchived=True, until=until)
     outcome = changes.run(database, Chosen(waiting), change)
     return outcome.changed + outcome.followed
+
+
+def _read(database: Database, statement: str, workflow: Workflow) -> _Seen | None:
+    row = database.row(statement, id=workflow.id)
+    return None if row is None else _Seen._make(row)
+
+
+def _unsuccessful(database: Database, workflow: Workflow) -> int:
+    return listing.counted(database, [workflow])[0].counts.unsuccessful
+
+
+def _deal(database: Database, workflow: Workflow, seen: _Seen) -> None:
+    """Writes that the policy has dealt with the failures that there are, unless somebody has retried some meanwhile."""
+
+    def work() -> None:
+        if _read(database, "workflow.settling.lock", workflow) == seen:
+            database.run("workflow.settling.deal", id=workflow.id, failed=_unsuccessful(database, workflow))
+
+    database.transaction(work)
 
 
 def _close(database: Database, workflow: Workflow, now: datetime) -> str | None:
     """Writes how a workflow has ended, if it still has; returns its status."""
 
     def work() -> str | None:
-        seen = database.value("workflow.settling.lock", id=workflow.id)
+        locked = _read(database, "workflow.settling.lock", workflow)
         found = listing.counted(database, [workflow])[0]
-        if seen != workflow.stored_status or found.open or not found.counts.total:
+        if locked is None or locked.status != workflow.stored_status or found.open or not found.counts.total:
             return None
         if may_spawn(database, workflow.id, now):
             return None
@@ -110,7 +178,7 @@ def _close(database: Database, workflow: Workflow, now: datetime) -> str | None:
         database.run(
             "workflow.settling.close",
             id=workflow.id,
-            seen=seen,
+            seen=locked.status,
             status=str(status),
             total=found.counts.total,
             completed=found.counts.of(JobStatus.COMPLETED),

@@ -71,6 +71,23 @@ LOCK IN SHARE MODE
 -- A write transaction of SQLite is the only one from its start.
 
 -- name: reopen_workflows
--- Lets workflows run again.
+-- Lets workflows run again that have ended.
 UPDATE hammerwork_workflows SET status = 'running', completed_at = NULL, failed_at = NULL
-WHERE id IN (:ids) AND status IN (:statuses)
+WHERE id IN (:ids) AND status IN ('completed', 'failed')
+
+-- name: rerun_workflows
+-- Lets workflows run again whose jobs were retried. Their failures so far count as dealt with, so that only later ones
+-- make the rest fail.
+UPDATE hammerwork_workflows SET status = 'running', completed_at = NULL, failed_at = NULL,
+failed_jobs = CASE WHEN failure_policy = 'fail_fast' THEN (
+SELECT COUNT(*) FROM hammerwork_jobs j WHERE j.workflow_id = hammerwork_workflows.id AND j.status IN (:failed)
+) + {failed_in_archive} ELSE failed_jobs END
+WHERE id IN (:workflows)
+
+-- name: failed_in_archive
+-- The number of failed jobs of a workflow that are only in the archive.
+0
+
+-- name: failed_in_archive [retention]
+(SELECT COUNT(*) FROM hammerwork_jobs_archive j WHERE j.workflow_id = hammerwork_workflows.id
+AND j.status IN (:failed) AND {only_in_archive})

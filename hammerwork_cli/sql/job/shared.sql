@@ -7,8 +7,6 @@ TRUE
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :batch */ AND j.batch_id = :batch
 /* if :workflow */ AND j.workflow_id = :workflow
-/* if :waited_from */ AND j.created_at <= :waited_from
-/* if :waited_from */ AND (j.attempts > 0 OR j.scheduled_at <= :waited_from OR j.scheduled_at > :waited_until)
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
 /* if :priorities */ AND (j.priority IN (:priorities)

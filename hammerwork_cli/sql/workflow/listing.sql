@@ -1,9 +1,5 @@
 -- Workflows and the counts of their jobs.
 
--- name: workflow
--- The columns of models.workflow.workflows.Workflow, in order.
-w.id, w.name, w.status, w.failure_policy, w.total_jobs, w.created_at
-
 -- name: list
 -- Lists workflows after a cursor, newest first.
 SELECT {workflow} FROM hammerwork_workflows w WHERE TRUE
@@ -34,8 +30,8 @@ WHERE j.workflow_id IN (:ids) AND {only_in_archive}
 GROUP BY j.workflow_id, j.status
 
 -- name: last_end
--- When job j ended.
-COALESCE(j.completed_at, j.failed_at, j.timed_out_at)
+-- When job j ended. hammerwork (Rust) writes no end of some jobs that it declares dead, so their start has to do.
+COALESCE(j.completed_at, j.failed_at, j.timed_out_at, j.started_at)
 
 -- name: jobs
 -- Lists the jobs of a workflow, failures first.

@@ -3,15 +3,23 @@
 -- name: open
 -- Lists the workflows that workers look at, after an id: running ones, and cancelled ones whose jobs may not all have
 -- ended.
-SELECT w.id, w.name, w.status, w.failure_policy, w.total_jobs, w.created_at FROM hammerwork_workflows w
+SELECT {workflow}, w.failed_jobs FROM hammerwork_workflows w
 WHERE w.status IN ('running', 'cancelled') AND (w.status = 'running' OR w.failed_at IS NULL)
 /* if :after */ AND w.id > :after
 ORDER BY w.id LIMIT :limit
 
+-- name: seen
+-- Reads the status of a workflow, and how many failures its policy has dealt with.
+SELECT w.status, w.failed_jobs FROM hammerwork_workflows w WHERE w.id = :id
+
 -- name: lock
--- Locks a workflow before its jobs are counted, so that no job joins it between the count and the change.
-SELECT w.status FROM hammerwork_workflows w WHERE w.id = :id
+-- Reads the same, and lets no job join or be retried until the end of the transaction.
+SELECT w.status, w.failed_jobs FROM hammerwork_workflows w WHERE w.id = :id
 {lock_clause}
+
+-- name: deal
+-- Writes how many failures the policy of a workflow has dealt with.
+UPDATE hammerwork_workflows SET failed_jobs = :failed WHERE id = :id
 
 -- name: close
 -- Writes how a workflow has ended.

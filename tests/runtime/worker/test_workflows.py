@@ -4,14 +4,14 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker, Workflow
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries.job import dependencies, enqueue, selections
+from hammerwork_cli.queries.job import changes, dependencies, enqueue, selections
 from hammerwork_cli.queries.workflow import listing, settling
 from tests.conftest import Outcome
 from tests.runtime.conftest import Stage, until
@@ -37,12 +37,19 @@ def create(stage: Stage, policy: str = "fail_fast", *, more: int = 0) -> dict[st
     return stage.queue.enqueue_workflow(workflow)
 
 
+def change(stage: Stage, job: Job | str, **columns: Any) -> None:
+    """Changes the row of a job as another program does, which knows nothing of workflows."""
+    pairs = ", ".join(f"{column} = {stage.database.placeholder}" for column in columns)
+    values = [stage.database._adapt(value) if isinstance(value, datetime) else value for value in columns.values()]
+    wanted = job if isinstance(job, str) else job.id
+    stage.database._execute(f"UPDATE hammerwork_jobs SET {pairs} WHERE id = '{wanted}'", values)
+
+
 def end(stage: Stage, job: Job, status: str = "Completed") -> None:
-    """Ends a job as a worker of hammerwork (Rust) does, which knows nothing of workflows."""
+    """Ends a job as a worker of hammerwork (Rust) does."""
+    ended = now()
     column = "completed_at" if status == "Completed" else "failed_at"
-    values = f"status = '{status}', attempts = 3, started_at = created_at, {column} = {stage.database.placeholder}"
-    ended = stage.database._adapt(now())
-    stage.database._execute(f"UPDATE hammerwork_jobs SET {values} WHERE id = '{job.id}'", [ended])
+    change(stage, job, status=status, attempts=3, started_at=ended, **{column: ended})
 
 
 def row(stage: Stage, workflow: str) -> tuple[Any, ...]:
@@ -120,6 +127,65 @@ def test_a_retry_opens_it_again_and_is_not_failed_by_earlier_failures(stage: Sta
     settle(stage)
     assert row(stage, workflow)[0] == "completed"
     assert run("workflow", "wait", workflow, url=stage.url).exit_code == 0
+
+
+def test_a_failure_fails_once_all_that_waited_then_and_nothing_that_was_opened_since(stage: Stage, run: Run) -> None:
+    jobs = create(stage, more=2)
+    minutes = [now() - timedelta(minutes=ago) for ago in range(4)]
+    for job in jobs.values():
+        change(stage, job, created_at=minutes[3], scheduled_at=minutes[3])
+    change(stage, jobs["bad"], status="Dead", failed_at=minutes[2])
+    change(stage, jobs["more 0"], scheduled_at=minutes[1])  # merely delayed
+    change(stage, jobs["more 1"], status="Running")
+    joined = run(
+        "job", "enqueue", "-q", "joined", "--payload", "{}", "--workflow", id_of(jobs, stage), url=stage.url
+    ).stdout.strip()
+    settle(stage)
+    assert stage.status(*jobs.values()) == ["Dead", "Failed", "Failed", "Failed", "Running"]
+    assert stage.one(joined) == "Pending"
+    # Whoever retries or runs others now is not disturbed by that failure.
+    change(stage, jobs["other"], status="Pending", attempts=0, scheduled_at=now(), failed_at=None)
+    change(stage, joined, attempts=1)
+    settle(stage)
+    settle(stage)
+    assert stage.status(jobs["other"], jobs["more 1"]) == ["Pending", "Running"]
+    assert stage.one(joined) == "Pending"
+    # The next failure fails them.
+    end(stage, jobs["more 1"], "Dead")
+    settle(stage)
+    assert stage.one(jobs["other"]) == stage.one(joined) == "Failed"
+
+
+def test_a_retry_before_a_failure_had_its_effect_lets_the_rest_go_on(
+    stage: Stage, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = create(stage, more=2)
+    rest = [jobs["other"], jobs["more 1"]]
+    retried = jobs["more 0"]
+    for job in (jobs["bad"], retried):
+        end(stage, job, "Dead")
+    assert run("job", "retry", retried.id, url=stage.url).exit_code == 0
+    settle(stage)
+    change(stage, retried, attempts=1, scheduled_at=now())
+    settle(stage)
+    assert stage.status(*rest, retried) == ["Pending"] * 3
+    # Somebody retries between the look of a worker and what it does.
+    end(stage, retried, "Dead")
+    with monkeypatch.context() as patch:
+        go_on = changes.run
+
+        def overtaken(*given: Any) -> Any:
+            patch.undo()
+            assert run("job", "retry", retried.id, url=stage.url).exit_code == 0
+            return go_on(*given)
+
+        patch.setattr(changes, "run", overtaken)
+        settle(stage)
+        assert changes.run is go_on
+    assert stage.status(*rest, retried) == ["Pending"] * 3
+    end(stage, retried, "Dead")
+    settle(stage)
+    assert stage.status(*rest, retried) == ["Failed", "Failed", "Dead"]
 
 
 def test_what_a_cancelled_workflow_still_spawns_is_cancelled_too(stage: Stage, run: Run) -> None:

@@ -1,0 +1,5 @@
+-- Fragments that the statements of workflow/ share.
+
+-- name: workflow
+-- The columns of models.workflow.workflows.Workflow, in order.
+w.id, w.name, w.status, w.failure_policy, w.total_jobs, w.created_at
