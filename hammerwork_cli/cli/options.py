@@ -148,7 +148,6 @@ def statuses(given: list[str] | None) -> list[JobStatus] | None:
 
 # Watching.
 
-SHORTEST_WAIT = 0.01
 SHORTEST_INTERVAL = 0.1
 LONGEST_INTERVAL = 24 * 3600.0
 

@@ -131,6 +131,17 @@ def error_record(group: ErrorGroup) -> Record:
     }
 
 
+def status_text(batch: Batch) -> str:
+    """The status, and how many jobs are missing."""
+    return f"{batch.status}, {count(batch.gone)} deleted" if batch.gone else batch.status
+
+
+def outcome_text(batch: Batch) -> str:
+    """A batch in a line."""
+    counted = f", {statuses(batch.counts)}" if batch.counts.total else ""
+    return f"{visible(batch.name)} {short_id(batch.id)}: {status_text(batch)}{counted}"
+
+
 def details_text(details: BatchDetails, *, colour: bool = False) -> Iterator[str]:
     """A batch, a line a fact, then its queues and its errors."""
     batch = details.batch

@@ -4,7 +4,7 @@ from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "batch",
-    "Enqueue jobs as one batch, see what became of them, retry and cancel them.",
+    "Enqueue jobs as one batch, see what became of them, wait for them, retry and cancel them.",
     "batch enqueue --file letters.jsonl --queue mail --name letters",
     "batch show 178ebfc3",
     "batch retry 178ebfc3",
@@ -17,6 +17,7 @@ app = group(
         ),
         "list": LateVerb(".reading:list_", "List batches, newest first, with their jobs counted."),
         "show": LateVerb(".reading:show", "Show everything about a batch: its jobs by queue, and their errors."),
+        "wait": LateVerb(".wait:wait", "Wait until all jobs of a batch have ended."),
         "retry": LateVerb(
             ".changes:retry",
             "Retry the Failed, Dead and TimedOut jobs of a batch, as `job retry` does.",

@@ -5,16 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import (
-    SHORTEST_WAIT,
-    Format,
-    FormatOption,
-    JobArgument,
-    spoken,
-)
+from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, spoken
 from hammerwork_cli.cli.outages import OutageNotes
-from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
-from hammerwork_cli.models.input.reading import duration_of
+from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, seconds_between, seconds_until
+from hammerwork_cli.errors import ShownAnswerError, TimedOutError
 
 if TYPE_CHECKING:
     from hammerwork_cli.models import Counts
@@ -24,15 +18,8 @@ if TYPE_CHECKING:
 def wait(
     ctx: typer.Context,
     job: JobArgument,
-    timeout: Annotated[
-        str | None,
-        typer.Option(
-            "--timeout", metavar="DURATION", help="Give up after 90 (seconds), 15m; 0 checks once. [default: never]"
-        ),
-    ] = None,
-    interval: Annotated[
-        str, typer.Option("--interval", metavar="DURATION", help="Refresh interval: 500ms, 5s.")
-    ] = "1s",
+    timeout: GiveUpOption = None,
+    interval: IntervalOption = "1s",
     children_only: Annotated[
         bool, typer.Option("--children-only", help="Only JOB and the part below it, not its whole tree.")
     ] = False,
@@ -63,8 +50,8 @@ def wait(
     waiter = wait_queries.Waiter(
         context.database,
         _Notes(context),
-        interval=_seconds_between(interval),
-        timeout=duration_of(timeout).total_seconds() if timeout is not None else None,
+        interval=seconds_between(interval),
+        timeout=seconds_until(timeout),
         fail_stuck=fail_stuck,
     )
     result = waiter.wait(database, listing.resolve(database, job), whole=not children_only, now=context.now())
@@ -77,13 +64,6 @@ def wait(
         raise TimedOutError(f"The tree has not finished within {spoken(timeout)}: {wait_views.open_text(result)}.")
     if result.outcome != WaitOutcome.COMPLETED:
         raise ShownAnswerError(wait_views.failed_text(result))
-
-
-def _seconds_between(interval: str) -> float:
-    seconds = duration_of(interval).total_seconds()
-    if seconds < SHORTEST_WAIT:
-        raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1s or more.")
-    return seconds
 
 
 class _Notes(OutageNotes):

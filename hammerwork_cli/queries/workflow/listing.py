@@ -6,21 +6,19 @@ from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import LastingConflictError, NotFoundError
+from hammerwork_cli.errors import LastingConflictError
 from hammerwork_cli.models import FAILURES, FINISHED, Counts, SpawnTree, Timestamp, status_of, timestamp
 from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowDetails, WorkflowStatus
 from hammerwork_cli.queries.batch.listing import groups, watches_of
-from hammerwork_cli.queries.graph import cursors, tree
-from hammerwork_cli.queries.job.listing import by_prefix, containing
+from hammerwork_cli.queries.batch.reader import EndWatch, Reader
+from hammerwork_cli.queries.graph import tree
+from hammerwork_cli.queries.job.listing import containing
 from hammerwork_cli.queries.spawn.failures import failures
 
-PAGE = 100
-"""Workflows whose jobs are counted by one statement."""
 MOST_JOBS = 100_000
 """Jobs of a workflow that are read in order to draw it."""
-LIST_WORKFLOWS = "List them with: hammerwork workflow list"
 
 
 def find(
@@ -45,32 +43,9 @@ def find(
         UsageError: the cursor is not valid.
         NotFoundError: the cursor is the id of a workflow that does not exist.
     """
-    if "hammerwork_workflows" not in database.schema:
-        return
-    at, after = cursors.split(cursor) if cursor else (None, None)
-    if after is not None and at is None:
-        at = one(database, after).created_at  # type: ignore[assignment]  # a driver's time is a value of a statement
     pattern = None if name is None else containing(name)
-    while limit > 0:
-        size = PAGE if statuses else min(limit, PAGE)
-        rows = database.rows("workflow.listing.list", name=pattern, since=since, at=at, after=after, limit=size)
-        page = counted(database, [read(row) for row in rows])
-        wanted = [one for one in page if not statuses or one.status in statuses][:limit]
-        yield from wanted
-        limit -= len(wanted)
-        if len(page) < size:
-            return
-        at, after = page[-1].created_at, page[-1].id  # type: ignore[assignment]  # as above
-
-
-def one(database: Database, workflow: str) -> Workflow:
-    """A workflow by its full id.
-
-    Raises:
-        NotFoundError: it does not exist.
-    """
-    *columns, _ = _row(database, workflow)
-    return counted(database, [read(columns)])[0]
+    accepts = (lambda found: found.status in statuses) if statuses else None
+    return _READER.find(database, limit=limit, cursor=cursor, accepts=accepts, name=pattern, since=since)
 
 
 def joinable(database: Database, text: str) -> Workflow:
@@ -89,28 +64,20 @@ def joinable(database: Database, text: str) -> Workflow:
     return found
 
 
-class WorkflowWatch:
-    """Watches a workflow until it has ended.
+def watch(database: Database, text: str) -> EndWatch[Workflow]:
+    """Watches the workflow with this id or unique prefix until it has ended, or only a decision is missing.
 
-    Attributes:
-        found: the workflow as last read.
+    Raises:
+        UsageError, NotFoundError, AmbiguousIdError: see :func:`resolve`.
     """
+    return EndWatch(database, _READER, text, _has_ended)
 
-    def __init__(self, database: Database, text: str) -> None:
-        self._database = database
-        self.found = one(database, resolve(database, text))
 
-    def connected(self, database: Database) -> None:
-        """Continues with another connection."""
-        self._database = database
-
-    def look(self) -> bool:
-        """Reads the workflow; returns whether nothing more can happen unless somebody steps in."""
-        self.found = found = one(self._database, self.found.id)
-        if found.status == WorkflowStatus.CANCELLED:
-            return not found.open
-        only_waiting = found.open == found.waiting
-        return found.status != WorkflowStatus.RUNNING or (found.needs_decision and only_waiting)
+def _has_ended(found: Workflow) -> bool:
+    if found.status == WorkflowStatus.CANCELLED:
+        return not found.open
+    only_waiting = found.open == found.waiting
+    return found.status != WorkflowStatus.RUNNING or (found.needs_decision and only_waiting)
 
 
 def details(database: Database, workflow: str, *, limit: int) -> WorkflowDetails:
@@ -124,9 +91,9 @@ def details(database: Database, workflow: str, *, limit: int) -> WorkflowDetails
         NotFoundError: it does not exist.
     """
     with database.snapshot():
-        *columns, metadata = _row(database, workflow)
+        found, metadata = _READER.with_metadata(database, workflow)
         return WorkflowDetails(
-            workflow=counted(database, [read(columns)])[0],
+            workflow=found,
             groups=groups(database, workflow=workflow),
             failures=failures(database, limit=limit, workflow=workflow),
             metadata=metadata,
@@ -176,26 +143,6 @@ def counted(database: Database, workflows: Sequence[Workflow]) -> list[Workflow]
     ]
 
 
-def resolve(database: Database, text: str) -> str:
-    """The full id of a workflow, by its id or a unique prefix.
-
-    Raises:
-        UsageError: the text is not 4 to 32 hex digits.
-        NotFoundError: no workflow has such an id.
-        AmbiguousIdError: several workflows have; the details list them.
-    """
-    statements = ["workflow.listing.by_prefix"] if "hammerwork_workflows" in database.schema else []
-    return by_prefix(database, text, statements, noun="workflow", hint=LIST_WORKFLOWS)
-
-
-def _row(database: Database, workflow: str) -> tuple[Any, ...]:
-    known = "hammerwork_workflows" in database.schema
-    row = database.row("workflow.listing.one", id=workflow) if known else None
-    if row is None:
-        raise NotFoundError(f"The workflow {workflow} does not exist.", hint=LIST_WORKFLOWS)
-    return row
-
-
 def read(row: Sequence[Any]) -> Workflow:
     """The workflow in a row, whose jobs are not counted yet."""
     workflow, *columns = row
@@ -209,3 +156,14 @@ def _archives(database: Database) -> bool:
 
 def _last(ends: Sequence[Timestamp]) -> datetime | None:
     return max((known for end in ends if (known := timestamp(end))), default=None)
+
+
+_READER = Reader(
+    noun="workflow",
+    table="hammerwork_workflows",
+    listing="workflow.listing.list",
+    row="workflow.listing.one",
+    prefix="workflow.listing.by_prefix",
+    counted=lambda database, rows: counted(database, [read(row) for row in rows]),
+)
+one, resolve = _READER.one, _READER.resolve

@@ -17,6 +17,7 @@ from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import LastingConflictError
 from hammerwork_cli.models import WAITING, JobFilter, JobStatus, timestamp
 from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, WorkflowStatus
+from hammerwork_cli.queries.batch.reader import PAGE
 from hammerwork_cli.queries.batch.watches import may_spawn
 from hammerwork_cli.queries.job import changes, dependencies
 from hammerwork_cli.queries.job.changes import Cancel, Change, Step
@@ -100,7 +101,7 @@ def settle(
     """
     after: str | None = None
     while True:
-        rows = database.rows("workflow.settling.open", after=after, limit=listing.PAGE)
+        rows = database.rows("workflow.settling.open", after=after, limit=PAGE)
         page = listing.counted(database, [listing.read(row[:-1]) for row in rows])
         for workflow, (*_, dealt_with) in zip(page, rows, strict=True):
             if is_over():
@@ -116,7 +117,7 @@ def settle(
             else:
                 if done is not None:
                     yield workflow, done
-        if len(page) < listing.PAGE:
+        if len(page) < PAGE:
             return
         after = page[-1].id
 

@@ -97,6 +97,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "batch-enqueue": ("The batch as it is now", BATCH),
     "batch-list": ("Batches, newest first", list_of(BATCH)),
     "batch-show": ("Everything about a batch", BATCH_DETAILS),
+    "batch-wait": ("The batch as it was when the wait ended", BATCH),
     "batch-retry": ("The outcome of a change, or its plan", OUTCOME),
     "batch-cancel": ("The outcome of a change, or its plan", OUTCOME),
     "batch-delete": ("The outcome of a change, or its plan", OUTCOME),

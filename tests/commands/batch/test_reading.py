@@ -1,6 +1,7 @@
 """``batch list`` and ``show``: batches that any program wrote, counted from their jobs."""
 
 import contextlib
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -99,6 +100,24 @@ def test_a_batch_is_counted_from_its_jobs_whatever_its_own_columns_say(run: Run,
     execute(migrated_url, "DELETE FROM hammerwork_jobs WHERE status = 'Dead' AND batch_id IS NOT NULL")
     listed = asked(run, migrated_url, "list")
     assert (listed[3]["failed"], listed[3]["gone"], listed[4]["failed"], listed[4]["gone"]) == (2, 0, 2, 0)
+
+
+def test_a_wait_ends_with_the_last_job_and_says_what_became_of_the_batch(run: Run, migrated_url: str) -> None:
+    fill(migrated_url)
+
+    def wait(number: int, *words: str) -> Outcome:
+        return run("batch", "wait", BATCH.format(number), *words, url=migrated_url)
+
+    late = wait(1, "--timeout", "0")
+    assert (late.exit_code, "1 job left" in late.stderr) == (124, True)
+    assert {number: wait(number).exit_code for number in (2, 3, 4, 5)} == {2: 0, 3: 1, 4: 1, 5: 1}
+    assert "Gone, 2 deleted" in wait(5).stdout
+    end = "UPDATE hammerwork_jobs SET status = 'Completed' WHERE batch_id = '{}'"
+    timer = threading.Timer(0.5, execute, (migrated_url, end.format(BATCH.format(1))))
+    timer.start()
+    ended = wait(1, "--interval", "0.1", "--timeout", "60", "--format", "json")
+    timer.join()
+    assert (ended.exit_code, ended.json["status"], ended.json["completed"]) == (0, "Completed", 2)
 
 
 @pytest.mark.parametrize("name", ["media.postgresql", "media.mariadb"])

@@ -1,0 +1,56 @@
+"""What the commands have in common that wait for an end."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.outages import OutageNotes
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input.reading import duration_of
+
+if TYPE_CHECKING:
+    from hammerwork_cli.database.waiting import Wait
+
+SHORTEST_WAIT = 0.01
+"""Seconds between two looks, at least."""
+GiveUpOption = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout", metavar="DURATION", help="Give up after 90 (seconds), 15m; 0 checks once. [default: never]"
+    ),
+]
+IntervalOption = Annotated[str, typer.Option("--interval", metavar="DURATION", help="Refresh interval: 500ms, 5s.")]
+
+
+def seconds_between(interval: str) -> float:
+    """The seconds of an interval.
+
+    Raises:
+        UsageError: it is not a duration, or too short.
+    """
+    seconds = duration_of(interval).total_seconds()
+    if seconds < SHORTEST_WAIT:
+        raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1s or more.")
+    return seconds
+
+
+def seconds_until(timeout: str | None) -> float | None:
+    """The seconds of a timeout, if there is one.
+
+    Raises:
+        UsageError: it is not a duration.
+    """
+    return None if timeout is None else duration_of(timeout).total_seconds()
+
+
+def wait_of(context: Context, interval: str, timeout: str | None) -> "Wait":
+    """A wait that begins now, and that says on stderr when the server goes away.
+
+    Raises:
+        UsageError: see above.
+    """
+    from hammerwork_cli.database.waiting import Wait
+
+    between, most = seconds_between(interval), seconds_until(timeout)
+    return Wait(context.database, OutageNotes(context), interval=between, timeout=most)
