@@ -381,11 +381,7 @@ function parsed(data) {
 function sleep(milliseconds, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds);
-    const stop = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    signal.addEventListener("abort", stop, { once: true });
+    signal.addEventListener("abort", () => resolve(clearTimeout(timer)), { once: true });
   });
 }
 
