@@ -109,9 +109,7 @@ def start(
     ] = None,
     upkeep_only: Annotated[
         bool,
-        typer.Option(
-            "--upkeep-only", help="Enqueue the jobs of schedules and callbacks, end workflows, and run no jobs."
-        ),
+        typer.Option("--upkeep-only", help="Run no jobs: only enqueue those of schedules and callbacks."),
     ] = False,
     retention: Annotated[
         bool | None,
