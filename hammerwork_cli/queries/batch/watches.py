@@ -165,8 +165,10 @@ def _workflow(database: Database, workflow: str, now: datetime) -> Seen | None:
 
 
 def may_spawn(database: Database, workflow: str, now: datetime) -> bool:
-    """Whether a worker of hammerwork (Rust) may still insert children of a job of a workflow."""
-    return database.row("batch.watches.workflow_may_spawn", id=workflow, since=now - SETTLING) is not None
+    """Whether a job of a workflow that has ended may still have further children: see the statements."""
+    if database.row("batch.watches.workflow_may_spawn", id=workflow, since=now - SETTLING):
+        return True
+    return "workers" in database.tags and database.row("batch.watches.workflow_requested", id=workflow) is not None
 
 
 def _tree(database: Database, job: str, now: datetime, *, early: bool) -> Seen:

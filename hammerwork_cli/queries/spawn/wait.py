@@ -1,7 +1,7 @@
 """Waits until all jobs of a tree have ended."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -61,7 +61,8 @@ class TreeWatch:
 
     It reads the whole tree once, without payloads. A refresh then checks at most :data:`CHECKED` open jobs, since one
     is enough to continue. When all known jobs have ended, it reads the children of those that ran. At last it reads the
-    whole tree again, because a worker may have inserted children at the same time as their parent ended.
+    whole tree again, because a worker may have inserted children at the same time as their parent ended. A tree with an
+    open spawn request has not ended.
     """
 
     def __init__(self, database: Database, roots: Iterable[str], now: datetime) -> None:
@@ -74,6 +75,7 @@ class TreeWatch:
         self._ended: list[str] = []
         self._recent: dict[str, None] = {}
         self._is_fresh = False
+        self._is_requested = False
         self._confirmed: int | None = None
         self.stuck: dict[str, Blocker] = {}
 
@@ -98,6 +100,7 @@ class TreeWatch:
         self.connected(self.relatives.database)  # drop the cached facts about the archive and later parents
         with self.relatives.database.snapshot():
             found = self._read()
+            self._is_requested = self._has_request(found)
         self.states = {}
         self._running.clear()
         self._waiting.clear()
@@ -181,15 +184,22 @@ class TreeWatch:
 
     def _confirm(self) -> bool:
         """Reads the whole tree again, unless that has just happened; twice if workers may still insert children."""
+        if self._is_requested and self._has_request(self.states):
+            return False
         if not self._is_fresh:
             self.read()
-            if self._running or self._waiting:
-                self._confirmed = None
-                return False
         self._is_fresh = False
+        if self._running or self._waiting or self._is_requested:
+            self._confirmed = None
+            return False
         jobs, before = len(self.states), self._confirmed
         self._confirmed = jobs
         return before == jobs or not self._may_be_spawning()
+
+    def _has_request(self, jobs: Container[str]) -> bool:
+        """Whether one of these jobs has an open spawn request, so that it will have further children."""
+        database = self.relatives.database
+        return "workers" in database.tags and any(str(job) in jobs for (job,) in database.rows("spawn.wait.requested"))
 
     def _may_be_spawning(self) -> bool:
         """Whether the parent of a job that ended lately, however long ago it ended itself, may insert others."""

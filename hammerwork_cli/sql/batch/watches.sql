@@ -32,6 +32,11 @@ GROUP BY j.status
 -- end of their parent.
 SELECT 1 FROM hammerwork_jobs j WHERE j.workflow_id = :id AND j.completed_at >= :since AND {has_config} LIMIT 1
 
+-- name: workflow_requested
+-- Tells whether a job of a workflow has an open spawn request.
+SELECT 1 FROM hammerwork_spawn_requests r JOIN hammerwork_jobs j ON j.id = r.job_id
+WHERE r.state IN ('pending', 'running') AND j.workflow_id = :id LIMIT 1
+
 -- name: take
 -- Takes a watch that was due at :seen, unless another worker has, or it has fired.
 UPDATE hammerwork_watches SET check_at = :until WHERE id = :id AND state = 'open' AND check_at = :seen

@@ -3,3 +3,7 @@
 -- name: spawners
 -- Lists those of some jobs that may still spawn.
 SELECT j.id FROM hammerwork_jobs j WHERE j.id IN (:ids) AND {has_config}
+
+-- name: requested
+-- Lists the jobs with an open spawn request.
+SELECT r.job_id FROM hammerwork_spawn_requests r WHERE r.state IN ('pending', 'running')

@@ -13,6 +13,7 @@ from hammerwork_cli.database import Database, connect, waiting
 from hammerwork_cli.errors import ConnectionLostError, NotFoundError, UnreachableError
 from hammerwork_cli.models import Counts
 from hammerwork_cli.models.wait import Blocker, BlockerReason, WaitOutcome, WaitResult
+from hammerwork_cli.queries.job import spawn_requests
 from hammerwork_cli.queries.spawn import wait
 from hammerwork_cli.queries.spawn.wait import TreeWatch, Waiter
 from tests.rows import START, Rows
@@ -205,6 +206,22 @@ def test_a_parent_that_ended_just_before_may_still_be_spawning(database: Databas
     assert not watching.refresh()
     assert watching.refresh()
     assert watch(database, Rows(database).job(spawns=True, completed_at=START)).refresh()
+
+
+def test_a_tree_with_an_open_spawn_request_has_not_ended(database: Database) -> None:
+    rows = Rows(database)
+    root = rows.job(completed_at=START)
+    child = rows.job(root, spawns=True, completed_at=START)
+    spawn_requests.request(database, child, handler=None, config=None, by="operator", now=NOW)
+    watching = watch(database, root)
+    assert not watching.refresh()
+    looks = statements(database, watching.refresh)
+    grandchild = rows.job(child, status="Pending")
+    rows.run("UPDATE hammerwork_spawn_requests SET state = 'completed'")
+    assert not watching.refresh(), "the children of the request have not run"
+    end(rows, grandchild, "Completed")
+    assert watching.refresh() or watching.refresh()
+    assert (watching.counts.by_status, looks) == ({"Completed": 3}, 1)
 
 
 def test_a_job_that_is_retried_meanwhile_is_waited_for_again(database: Database) -> None:

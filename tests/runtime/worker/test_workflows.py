@@ -11,7 +11,10 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Worker, Workflow
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries.job import changes, dependencies, enqueue, selections
+from hammerwork_cli.models.batch.watches import Subject
+from hammerwork_cli.queries.batch import watches
+from hammerwork_cli.queries.batch.listing import watches_of
+from hammerwork_cli.queries.job import changes, dependencies, enqueue, selections, spawn_requests
 from hammerwork_cli.queries.workflow import listing, settling
 from tests.conftest import Outcome
 from tests.runtime.conftest import Stage, until
@@ -298,3 +301,21 @@ def test_a_worker_settles_and_children_belong_to_the_workflow(stage: Stage) -> N
     states = {one.event: one.state for one in watches}
     assert states == {"complete": "fired", "success": "fired", "failure": "over"}
     assert row(stage, workflow.id)[:4] == ("completed", 3, 3, 0)
+
+
+def test_what_is_asked_to_spawn_again_has_not_ended(stage: Stage) -> None:
+    on = {"on_complete": Job("callback")}
+    workflow = Workflow("again", **on).add("top", Job("top").with_callbacks(**on))
+    parent = stage.queue.enqueue_workflow(workflow)["top"]
+    end(stage, parent)
+    request = spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="operator", now=now())
+
+    def look() -> int:
+        settle(stage)
+        for subject, of in ((Subject.TREE, parent.id), (Subject.WORKFLOW, workflow.id)):
+            list(watches.look(stage.database, watches_of(stage.database, subject, of), now))
+        return len(stage.rows(where="queue_name = 'callback'"))
+
+    assert (look(), row(stage, workflow.id)[0]) == (0, "running")
+    stage.execute(f"UPDATE hammerwork_spawn_requests SET state = 'completed' WHERE id = '{request.id}'")
+    assert (look() or look(), row(stage, workflow.id)[0]) == (2, "completed")
