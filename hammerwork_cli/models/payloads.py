@@ -37,7 +37,8 @@ def with_spawn_config(payload: Any, *layers: Any) -> Any:
         The same payload if there is no spawn configuration at all.
 
     Raises:
-        UsageError: the payload or a layer is not an object, or a layer has a value that its key does not accept.
+        UsageError: the payload or a layer is not an object, or a layer has a misspelt key, or a value that its key does
+            not accept.
     """
     own = payload.get("_spawn_config") if isinstance(payload, dict) else None
     if not layers and own is None:
@@ -48,8 +49,23 @@ def with_spawn_config(payload: Any, *layers: Any) -> Any:
     for layer in (own, *layers):
         if layer is not None and not isinstance(layer, dict):
             raise UsageError("A spawn configuration must be a JSON object.")
+        if layer is not own:
+            _check_names(layer or {})
         wanted |= layer or {}
     return payload | {"_spawn_config": _complete(wanted)}
+
+
+def _check_names(layer: dict[str, Any]) -> None:
+    """Refuses a misspelt setting, without which a job could spawn more than is meant. Other programs may know others.
+
+    Raises:
+        UsageError: an unknown key resembles a known one.
+    """
+    for key in sorted(layer.keys() - STORED_KEYS):
+        from difflib import get_close_matches
+
+        if close := get_close_matches(key, STORED_KEYS, n=1, cutoff=0.8):
+            raise UsageError(f"A spawn configuration has no {key!r:.60}. Did you mean {close[0]}?")
 
 
 def unpacked(stored: Any, limit: int = UNPACKED_LIMIT) -> str | None:

@@ -114,7 +114,8 @@ def status_text(workflow: Workflow) -> str:
 
 def outcome_text(workflow: Workflow) -> str:
     """A workflow in a line."""
-    return f"{visible(workflow.name)} {short_id(workflow.id)}: {status_text(workflow)}, {statuses(workflow.counts)}"
+    facts = (status_text(workflow), statuses(workflow.counts))
+    return f"{visible(workflow.name)} {short_id(workflow.id)}: {', '.join(filter(None, facts))}"
 
 
 def details_text(details: WorkflowDetails, *, colour: bool = False) -> Iterator[str]:

@@ -31,7 +31,7 @@ SELECT 1 FROM hammerwork_jobs j WHERE {same j.queue_name :queue} LIMIT 1
 
 -- name: derived [mysql]
 -- The jobs whose status is derived.
-SELECT j.queue_name, j.status AS stored, {status j} AS status, j.dependency_status, COUNT(*) AS jobs,
+SELECT j.queue_name, j.status AS row_status, {status j} AS status, j.dependency_status, COUNT(*) AS jobs,
 SUM(CASE WHEN j.scheduled_at <= :now THEN 1 ELSE 0 END) AS due, MIN(j.scheduled_at) AS due_since
 /* if :priorities */ , j.priority
 FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Failed') AND {status j} <> j.status
@@ -76,7 +76,7 @@ NULL AS paused_at, NULL AS paused_by, NULL AS reason
 FROM hammerwork_jobs j
 /* if :queue */ WHERE {same j.queue_name :queue}
 GROUP BY {by_name j.queue_name}, j.status, j.dependency_status
-UNION ALL SELECT d.queue_name, CASE WHEN s.sign > 0 THEN d.status ELSE d.stored END, d.dependency_status,
+UNION ALL SELECT d.queue_name, CASE WHEN s.sign > 0 THEN d.status ELSE d.row_status END, d.dependency_status,
 s.sign * d.jobs, s.sign * d.due, CASE WHEN s.sign > 0 THEN d.due_since END, NULL, NULL, NULL
 /* if :since */ , 0, NULL, NULL
 /* if :priorities */ , d.priority, s.sign * d.jobs

@@ -2,7 +2,9 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from itertools import groupby, product
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from hammerwork_cli.database import statements
 from hammerwork_cli.database.statements import load
 from hammerwork_cli.database.statements.__main__ import fragments
 
+DATA = Path(__file__).parents[1] / "data"
 SHIPPED = {
     ".".join(path.relative_to(statements.FOLDER).with_suffix("").parts): path.read_text("utf-8")
     for path in sorted(statements.FOLDER.rglob("*.sql"))
@@ -102,16 +105,38 @@ CHANGED_OR_LOCKED = re.compile(r"\A(?:UPDATE|DELETE)\b|\bFOR UPDATE\b")
 JOBS_BY_ID = re.compile(r"hammerwork_jobs(?:_archive)?\b.*\bid IN \(:ids", re.DOTALL)
 
 
-def test_on_mysql_a_change_of_jobs_by_their_ids_looks_at_no_other_job():
-    """Of a small table InnoDB would rather look at all rows, and wait for those that others have locked."""
-    found = set()
+def for_mysql() -> Iterator[tuple[str, str]]:
+    """The name and the text of each statement in each variant for MySQL and MariaDB."""
     names = [f"{subject}.{name}" for subject in SHIPPED for name in statements.blocks(subject)]
     for name, tags in product(names, (tags for tags in TAG_SETS if "mysql" in tags)):
         try:
             lines = load(name, tags)
         except LookupError:
             continue  # it has no variant for this database
-        sql = "".join(part + (f":{value}" if value else "") for _, parts in lines for part, value in parts)
+        yield name, "".join(part + (f":{value}" if value else "") for _, parts in lines for part, value in parts)
+
+
+RESERVED = set((DATA / "mysql_reserved_words.txt").read_text("utf-8").split())
+"""Those of MySQL 9.7 (``information_schema.keywords``). MariaDB reserves fewer."""
+ALIAS = re.compile(r"\b(?:AS|WITH(?: RECURSIVE)?) (\w+)|, (\w+) AS \(")
+TYPES = {"binary", "char", "datetime", "decimal", "double", "json", "signed", "unsigned"}
+"""What CAST takes after AS."""
+
+
+def test_no_name_in_a_statement_for_mysql_is_a_word_that_mysql_reserves():
+    found = set()
+    for name, sql in for_mysql():
+        aliases = {next(filter(None, groups)).lower() for groups in ALIAS.findall(sql)}
+        assert not (aliases - TYPES) & RESERVED, f"{name}: {sql}"
+        found |= aliases
+    assert {"row_status", "childless"} <= found
+    assert {"empty", "stored"} <= RESERVED
+
+
+def test_on_mysql_a_change_of_jobs_by_their_ids_looks_at_no_other_job():
+    """Of a small table InnoDB would rather look at all rows, and wait for those that others have locked."""
+    found = set()
+    for name, sql in for_mysql():
         if CHANGED_OR_LOCKED.search(sql) and JOBS_BY_ID.search(sql):
             found.add(name)
             assert "FORCE INDEX (PRIMARY)" in sql, sql

@@ -183,6 +183,9 @@ def start(
     with _report_alone(context, as_json=as_json):
         if (handlers is None) != upkeep_only:
             raise UsageError("Give --handlers MODULE:ATTRIBUTE, or --upkeep-only to run no jobs.")
+        for option, wanted in (("--upkeep", upkeep), ("--retention", retention)):
+            if drain and wanted:
+                raise UsageError(f"A worker with --drain ends too soon for {option}.", hint="Start another one for it.")
         loaded = load(handlers, app_dir) if handlers is not None else Handlers()
         logs.configure(level, as_json=as_json, stream=context.stderr)
         options = {option: value for option, value in given.items() if value is not None}

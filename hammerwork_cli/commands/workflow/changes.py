@@ -42,7 +42,10 @@ def retry(
     database = context.database(changes=True)
     change = Retry(context.now(database), cancelled=cancelled)
     wanted = acceptable(change, statuses(status))
-    chosen = JobFilter(queue=queue, workflow=listing.resolve(database, workflow))
+    full_id = listing.resolve(database, workflow)
+    if cancelled and not confirmation.dry_run and settling.reopen_empty(database, full_id):
+        context.note(f"The workflow {full_id} has no jobs. It is not cancelled any more, so jobs can join it.")
+    chosen = JobFilter(queue=queue, workflow=full_id)
     change_within(context, database, chosen, wanted, change, confirmation)
 
 
@@ -76,5 +79,6 @@ def cancel(
             f"Cancel the workflow {found.id}? None of its jobs can be.", yes=confirmation.yes, form=confirmation.form
         )
         settling.cancel(database, found.id)
+        context.note(f"The workflow {found.id} is cancelled: no job can join it.")
     chosen = JobFilter(workflow=found.id)
     change_within(context, database, chosen, acceptable(change, None), change, confirmation)

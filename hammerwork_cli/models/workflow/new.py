@@ -48,7 +48,9 @@ class NewWorkflow:
             UsageError: one of them is not valid.
         """
         name = fields.text(name, "The workflow's name")
-        if not 0 < len(name) <= LONGEST_NAME:
+        if not name:
+            raise UsageError("The workflow has no name.", hint="Give --name, or write name in the file.")
+        if len(name) > LONGEST_NAME:
             raise UsageError(f"The workflow's name has 1 to {LONGEST_NAME} characters, not {len(name):,}.")
         word = str(failure_policy or FailurePolicy.FAIL_FAST).strip().lower().replace("-", "_")
         if word not in [*FailurePolicy]:

@@ -198,18 +198,34 @@ def jobs_for(workflow: str, change: Change) -> Chosen:
 
 
 def cancellable(database: Database, workflow: str) -> Workflow:
-    """The workflow with this full id, if it can be cancelled.
+    """The workflow with this full id, if it can be cancelled, or is.
 
     Raises:
         NotFoundError: it does not exist.
-        ConflictError: it has ended.
+        ConflictError: it has ended in another way.
     """
     found = listing.one(database, workflow)
-    if found.counts.total and not found.open:
+    if found.counts.total and not found.open and found.status != WorkflowStatus.CANCELLED:
         raise LastingConflictError(
             f"The workflow {found.id} has ended: {found.status}.", hint=f"See: hammerwork workflow show {found.id}"
         )
     return found
+
+
+def reopen_empty(database: Database, workflow: str) -> bool:
+    """Lets a cancelled workflow without jobs run again, so that jobs can join it; returns whether it was one.
+
+    Args:
+        workflow: its full id.
+
+    Raises:
+        NotFoundError: it does not exist.
+    """
+    found = listing.one(database, workflow)
+    if found.counts.total or found.stored_status != WorkflowStatus.CANCELLED:
+        return False
+    database.transaction(lambda: dependencies.rerun(database, [workflow]))
+    return True
 
 
 class CancelWorkflow(Cancel):

@@ -143,12 +143,12 @@ NOT ({is_root})
 -- name: window
 -- Counts the parents in the window that spawned or may spawn, and their children: those that stand alone in a row each,
 -- all others in one row.
-SELECT g.alone, j.queue_name, {handler}, j.depends_on, g.operations, g.recent, g.empty, g.children, g.largest,
+SELECT g.alone, j.queue_name, {handler}, j.depends_on, g.operations, g.recent, g.childless, g.children, g.largest,
 g.completed, g.ended, g.failed, g.cancelled, g.retrying
 /* if :detailed */ , g.first_created, g.last_ended
 FROM (SELECT f.alone, COUNT(CASE WHEN f.children > 0 THEN 1 END) AS operations,
 SUM(CASE WHEN f.children > 0 OR f.alone IS NOT NULL THEN f.recent ELSE 0 END) AS recent,
-SUM(CASE WHEN f.children = 0 OR f.alone IS NOT NULL THEN f.done ELSE 0 END) AS empty,
+SUM(CASE WHEN f.children = 0 OR f.alone IS NOT NULL THEN f.done ELSE 0 END) AS childless,
 SUM(f.children) AS children, MAX(f.children) AS largest, SUM(f.completed) AS completed, SUM(f.ended) AS ended,
 SUM(f.failed) AS failed, SUM(f.cancelled) AS cancelled, SUM(f.retrying) AS retrying
 /* if :detailed */ , MIN(f.first_created) AS first_created, MAX(f.last_ended) AS last_ended

@@ -66,7 +66,10 @@ def _shown(call: Call, record: Record) -> Record:
 
 def retry(call: Call) -> Answer:
     """As ``workflow retry``."""
-    return _change(call, Retry(call.now, cancelled=call.body.get("cancelled", False)))
+    cancelled = call.body.get("cancelled", False)
+    if cancelled and not call.body.get("dry_run", False):
+        settling.reopen_empty(call.database, listing.resolve(call.database, call.values["id"]))
+    return _change(call, Retry(call.now, cancelled=cancelled))
 
 
 def cancel(call: Call) -> Answer:

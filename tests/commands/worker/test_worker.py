@@ -244,9 +244,19 @@ def test_a_database_that_does_not_answer_is_an_error_at_the_start(
 
 
 @pytest.mark.parametrize(
-    "words", [["--concurrency", "0"], ["--lease", "0s"], ["--poll-interval", "soon"], ["--isolation", "cell"]]
+    "words",
+    [
+        ["--concurrency", "0"],
+        ["--lease", "0s"],
+        ["--poll-interval", "soon"],
+        ["--isolation", "cell"],
+        ["--drain", "--upkeep"],
+        ["--drain", "--retention"],
+    ],
 )
-def test_options_out_of_range_are_usage_errors(folder: Path, hammerwork: Callable[..., Any], words: list[str]) -> None:
+def test_options_out_of_range_or_without_effect_are_usage_errors(
+    folder: Path, hammerwork: Callable[..., Any], words: list[str]
+) -> None:
     assert hammerwork("worker", "start", "--handlers", "handlers:app", *words).exit_code == 2
 
 

@@ -78,7 +78,8 @@ def test_a_file_becomes_a_workflow_once(run: Run, migrated_url: str, tmp_path: P
         ('name = "x"\n[jobs.d]\nafter = ["a"]\n[jobs.a]\nafter = ["b"]\n[jobs.b]\nafter = ["a"]', "a -> b -> a"),
         ('name = "x"\n[jobs.a]\nafter = ["a"]', "a -> a"),
         ('name = "x"', "has no jobs"),
-        ("[jobs.a]", "1 to 255 characters"),
+        ("[jobs.a]", "The workflow has no name."),
+        (f'name = "{256 * "x"}"\n[jobs.a]', "1 to 255 characters"),
         ('name = "x"\nfailure_policy = "sometimes"\n[jobs.a]', "'sometimes' is not a failure policy"),
         ('name = "x"\nmetadata = 3\n[jobs.a]', "metadata are an object"),
     ],
@@ -129,6 +130,25 @@ def test_a_job_that_joins_a_workflow_opens_it_again(run: Run, migrated_url: str)
     execute(migrated_url, "UPDATE hammerwork_workflows SET status = 'cancelled'")
     assert run("job", "enqueue", "-q", "a", "--payload", "{}", "--workflow", ID, url=migrated_url).exit_code == 6
     assert run("job", "enqueue", "--file", NIGHTLY, "--workflow", ID, url=migrated_url).exit_code == 2
+
+
+def test_a_workflow_without_jobs_can_be_cancelled_and_opened_again(run: Run, sqlite_url: str) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    job = ("job", "enqueue", "--queue", "late", "--payload", "{}", "--workflow", ID)
+    assert run("workflow", "create", "--name", "late", "--id", ID, url=sqlite_url).exit_code == 0
+    for _ in range(2):
+        cancelled = run("workflow", "cancel", ID, "--yes", url=sqlite_url)
+        assert (cancelled.exit_code, "no job can join it" in cancelled.stderr) == (0, True)
+    refused = run(*job, url=sqlite_url)
+    assert (refused.exit_code, f"workflow retry {ID} --cancelled" in refused.stderr) == (6, True)
+    assert run("workflow", "retry", ID, "--cancelled", "--dry-run", url=sqlite_url).exit_code == 0
+    assert run(*job, url=sqlite_url).exit_code == 6
+    opened = run("workflow", "retry", ID, "--cancelled", url=sqlite_url)
+    assert (opened.exit_code, "jobs can join it" in opened.stderr) == (0, True)
+    assert run(*job, url=sqlite_url).exit_code == 0
+    assert run("workflow", "cancel", ID, "--yes", url=sqlite_url).exit_code == 0
+    again = run("workflow", "cancel", ID, "--yes", url=sqlite_url)
+    assert again.exit_code == 0, "a script may be run again"
 
 
 def test_python_writes_workflows_whose_jobs_run_in_their_order(migrated_url: str) -> None:

@@ -10,7 +10,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.batch.watches import Watch
+from hammerwork_cli.models.batch.watches import Event, Watch
 from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.queries.workflow import settling
@@ -78,7 +78,8 @@ class Endings(UpkeepThread):
                 if problem is not None:
                     self._put_watches_aside([one], problem)
                 else:
-                    log.info("The %s %s has ended: enqueued %s (%s).", *subject, one.id, one.event)
+                    why = "A job of the %s %s has failed" if one.event == Event.FAILURE else "The %s %s has ended"
+                    log.info(f"{why}: enqueued %s (%s).", *subject, one.id, one.event)
         except Exception as error:
             if is_away(error):
                 raise
