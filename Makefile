@@ -1,6 +1,8 @@
 # `make demo` shows the program, `make test` tests it; both do their own set-up in .venv.
 VENV := .venv
 BIN := $(VENV)/bin
+# Each of the processes that share the tests would compile all of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-lowest coverage check hooks bench chaos liveness siege mutants lock docs pictures completions reference clean
 

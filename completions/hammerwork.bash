@@ -65,7 +65,7 @@ _hammerwork_look() {
             arguments=':jobs'
             ;;
         'spawn on-end')
-            options='--on-complete --on-success --on-failure --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--clear --on-complete --on-success --on-failure --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;

@@ -271,6 +271,7 @@ complete -c hammerwork -n '__hammerwork_at spawn wait' -l debug -d 'Show traceba
 complete -c hammerwork -n '__hammerwork_at spawn wait' -s h -l help -d 'Show the help and exit.'
 complete -c hammerwork -n '__hammerwork_at spawn wait' -k -a '(__hammerwork_value jobs)'
 
+complete -c hammerwork -n '__hammerwork_at spawn on-end' -l clear -d 'Remove the callbacks that are open.'
 complete -c hammerwork -n '__hammerwork_at spawn on-end' -l on-complete -x -k -a '(__hammerwork_value queues)' -d 'Enqueue this job once all jobs have ended.'
 complete -c hammerwork -n '__hammerwork_at spawn on-end' -l on-success -x -k -a '(__hammerwork_value queues)' -d 'Enqueue this job once all jobs have completed.'
 complete -c hammerwork -n '__hammerwork_at spawn on-end' -l on-failure -x -k -a '(__hammerwork_value queues)' -d 'Enqueue this job once a first one has failed.'

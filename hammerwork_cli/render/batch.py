@@ -154,9 +154,12 @@ def details_text(details: BatchDetails, *, colour: bool = False) -> Iterator[str
 
 
 def contents_text(details: Contents, *, colour: bool = False) -> Iterator[str]:
-    """What happens at the end of a batch or a workflow, its queues and its errors."""
+    """The callbacks of a batch or a workflow, its queues and its errors."""
+    if details.watches:
+        yield ""
+        yield "Callbacks"
     for watch in details.watches:
-        yield f"  on {watch_text(watch)}"
+        yield f"  {watch_text(watch)}"
     queues = _queues(details)
     if queues:
         yield ""

@@ -22,13 +22,13 @@ def watch_record(watch: Watch) -> Record:
     """A callback.
 
     Keys: ``event`` (``complete``, ``success``, ``failure``), ``queue``, ``state`` (``open``, ``fired``, or ``over``:
-    it cannot happen any more), ``job_id`` (of the job once it is enqueued), ``created_at``, ``fired_at``.
+    it cannot happen any more), ``job_id`` (of the job once it is enqueued, else null), ``created_at``, ``fired_at``.
     """
     return {
         "event": watch.event,
         "queue": watch.queue,
         "state": watch.state,
-        "job_id": watch.id,
+        "job_id": watch.id if watch.state == WatchState.FIRED else None,
         "created_at": rfc3339(watch.created_at),
         "fired_at": rfc3339(watch.fired_at),
     }

@@ -1,21 +1,27 @@
 """``hammerwork spawn on-end``."""
 
+from typing import Annotated
+
 import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, JobArgument
 from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.queries.batch import listing, watches
 from hammerwork_cli.queries.job.listing import resolve
 from hammerwork_cli.render import watch as shown
+from hammerwork_cli.render.formats.text import plural
 
 
 @spread
 def on_end(
     ctx: typer.Context,
     job: JobArgument,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove the callbacks that are open.")] = False,
+    *,
     callbacks: Callbacks,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -24,17 +30,23 @@ def on_end(
     Each is enqueued once, by a worker that keeps schedules too, within seconds of the end. --on-success also waits for
     failed jobs that you retry, for 7 days. A callback is the name of a queue, or a JSON object with queue, payload,
     priority, delay, max_attempts and timeout. Its payload gets _ended: what has ended, and how many jobs failed.
+    One that is there already is not added again. --clear removes those that have not been enqueued.
 
     \b
     Examples:
       hammerwork spawn on-end 178ebfc3 --on-success publish --on-failure alert
       hammerwork spawn on-end 178ebfc3 --on-complete '{"queue": "report", "payload": {"to": "ada"}}'
       hammerwork spawn on-end 178ebfc3
+      hammerwork spawn on-end 178ebfc3 --clear
     """
     context: Context = ctx.obj
     wanted = callbacks.watches()
-    database = context.database(changes=bool(wanted))
+    if clear and wanted:
+        raise UsageError("--clear removes callbacks, and the other options add some.", hint="Run one after the other.")
+    database = context.database(changes=clear or bool(wanted))
     top = resolve(database, job)
+    if clear:
+        context.note(f"Removed {plural(watches.clear(database, top), 'callback')}.")
     if wanted:
         watches.add(database, top, wanted, context.now(database))
         note_keepers(context, database)

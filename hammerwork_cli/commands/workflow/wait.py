@@ -37,8 +37,9 @@ def wait(
     found = watch.found
     context.answer(shown.workflow_record(found), form, lambda: [shown.outcome_text(found)])
     if not in_time:
+        left = f"{plural(found.open, 'job')} left" if found.counts.total else "it has no jobs"
         raise TimedOutError(
-            f"The workflow has not ended within {spoken(timeout)}: {plural(found.open, 'job')} left.",
+            f"The workflow has not ended within {spoken(timeout)}: {left}.",
             hint=f"See: hammerwork workflow show {found.id}",
         )
     if found.status != WorkflowStatus.COMPLETED:

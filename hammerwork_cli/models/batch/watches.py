@@ -89,6 +89,10 @@ class Watch(NamedTuple):
             return ""
 
     @property
+    def is_open(self) -> bool:
+        return self.state == WatchState.OPEN
+
+    @property
     def fired_at(self) -> Timestamp:
         return self.changed_at if self.state == WatchState.FIRED else None
 

@@ -56,7 +56,7 @@ def upcoming(database: Database, until: datetime, limit: int) -> list[Watch]:
 
 
 def add(database: Database, top: str, new: Sequence[NewWatch], now: datetime) -> None:
-    """Watches a job and everything below it.
+    """Watches a job and everything below it, once for the same event and job as long as that is open.
 
     Raises:
         JobNotFoundError: the job does not exist.
@@ -68,9 +68,17 @@ def add(database: Database, top: str, new: Sequence[NewWatch], now: datetime) ->
         Relatives(database).job(top)
         if parent_statuses(database, [top]).get(top) == RECURRING:
             raise LastingConflictError(f"The job {top} recurs, so it never ends.")
-        enqueue.watch(database, Subject.TREE, top, new, now)
+        has = {(one.event, one.stored_job) for one in listing.watches_of(database, Subject.TREE, top) if one.is_open}
+        enqueue.watch(database, Subject.TREE, top, [one for one in new if (one.event, one.job) not in has], now)
 
     database.transaction(work)
+
+
+def clear(database: Database, top: str) -> int:
+    """Deletes the open watches of a job and everything below it, and returns how many there were."""
+    if "watches" not in database.tags:
+        return 0
+    return database.transaction(lambda: database.run("batch.watches.clear", id=top))
 
 
 def look(

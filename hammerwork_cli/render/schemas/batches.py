@@ -33,7 +33,7 @@ CALLBACK = record(
         "event": text("complete, success or failure; a later version may write more"),
         "queue": text("Queue of the job"),
         "state": text("open, fired or over (it cannot happen any more); a later version may write more"),
-        "job_id": job_id("Id of the job once it is enqueued"),
+        "job_id": null_or(job_id("Id of the job once it is enqueued")),
         "created_at": null_or(instant()),
         "fired_at": null_or(instant("When the job was enqueued")),
     }

@@ -260,7 +260,14 @@ def test_the_command_line_says_what_is_enqueued_at_an_end_and_a_worker_does_it(
     callback = '{"queue": "alert", "payload": [1], "priority": "high", "max_attempts": 7, "timeout": "2m", "delay": 3}'
     added = run(*words, "--on-complete", callback, "--on-failure", "alert", "--format", "json", url=lite.url)
     assert {(row["event"], row["state"]) for row in added.json} == {("complete", "open"), ("failure", "open")}
+    again = run(*words, "--on-complete", callback, "--on-success", "never", "--format", "json", url=lite.url)
+    assert sorted(row["event"] for row in again.json) == ["complete", "failure", "success"]
+    assert {row["job_id"] for row in again.json} == {None}
+    cleared = run(*words, "--clear", url=lite.url)
+    assert cleared.stderr == "Removed 3 callbacks.\nNothing is enqueued at its end.\n"
+    run(*words, "--on-complete", callback, "--on-failure", "alert", url=lite.url)
     for bad, code in (
+        (("--clear", "--on-complete", "a"), 2),
         (("--on-complete", "{"), 2),
         (("--on-complete", '{"queue": "a", "id": "x"}'), 2),
         (("--on-complete", "[1]{"), 2),
@@ -279,7 +286,7 @@ def test_the_command_line_says_what_is_enqueued_at_an_end_and_a_worker_does_it(
     ]
     [[payload]] = lite.rows("payload", "queue_name = 'report'")
     assert '"jobs": 2, "completed": 2, "failed": 0' in payload
-    assert "on complete: report, fired " in run("batch", "show", made.stdout.strip(), url=lite.url).stdout
+    assert "Callbacks\n  complete: report, fired " in run("batch", "show", made.stdout.strip(), url=lite.url).stdout
 
 
 @pytest.fixture
