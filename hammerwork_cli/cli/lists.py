@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import (
@@ -41,8 +41,7 @@ class ListOptions:
     form: FormatOption = Format.TABLE
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """The order of a list.
 
     Attributes:
@@ -88,8 +87,7 @@ def _rank(value: object) -> Any:
     return (0, value) if isinstance(value, (int, float)) else (1, str(value).lower())
 
 
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[Model]):
+class Listing(NamedTuple, Generic[Model]):
     """A list that a verb shows.
 
     Attributes:
@@ -149,8 +147,7 @@ def note_lost_jobs(context: Context) -> None:
 # Watching.
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     """A list as it was at one time."""
 
     at: datetime

@@ -3,9 +3,8 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.config.keys import KEYS, PROFILE_KEYS, Key, known, profile_key, profile_of
@@ -26,8 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """A value and its source: ``option``, the name of a variable, ``file`` or ``default``."""
 
     key: Key
@@ -35,8 +33,7 @@ class Setting:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """A database with a name.
 
     Attributes:
@@ -48,8 +45,7 @@ class Profile:
     protected: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The database of a command.
 
     Attributes:

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.database import DatabaseUrl, redact
 from hammerwork_cli.errors import ConfigError
@@ -14,8 +13,7 @@ LARGEST_POOL = 100
 LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """A setting.
 
     Attributes:
@@ -192,7 +190,7 @@ def profile_of(text: str) -> str | None:
 
 def profile_key(profile: str, field: str) -> Key:
     """The key of a profile's URL or protection."""
-    return replace(PROFILE_KEYS[field], name=f"profiles.{profile}.{field}")
+    return PROFILE_KEYS[field]._replace(name=f"profiles.{profile}.{field}")
 
 
 def known(name: str) -> Key:

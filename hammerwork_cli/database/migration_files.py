@@ -8,8 +8,8 @@ that a statement is for.
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from hammerwork_cli.database import statements
 
@@ -41,8 +41,7 @@ _MAKES = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(NamedTuple):
     """A statement, or one clause of an ``ALTER TABLE``.
 
     Attributes:
@@ -59,8 +58,7 @@ class Clause:
         return bool(self.makes) and (self.makes.removeprefix("no ") in present) != gone
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A statement.
 
     Attributes:

@@ -1,10 +1,9 @@
 """Timeouts of a connection."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(NamedTuple):
     """Timeouts of a connection, in seconds.
 
     Without a value, the settings of the server and its user apply. SQLite has only ``lock``.

@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from hammerwork_cli.models.input.spawn_config import SpawnConfig
 
 
-@dataclass(frozen=True, slots=True)
-class Ancestry:
+class Ancestry(NamedTuple):
     """The place of a job in its tree, which workers write into the rows of the children that they spawn.
 
     Attributes:
@@ -47,16 +45,14 @@ class Ancestry:
 
     def limited_by(self, config: SpawnConfig) -> Self:
         """Applies the limits of a configuration that are lower than the present ones."""
-        return replace(
-            self,
+        return self._replace(
             max_depth=_tightest(self.max_depth, config.max_depth),
             max_descendants=_tightest(self.max_descendants, config.max_descendants),
         )
 
     def below(self, other: "Ancestry", generations: int) -> Self:
         """Moves this place to ``generations`` below another job, under the lower limits of both."""
-        return replace(
-            self,
+        return self._replace(
             root=other.root,
             occurrence=other.occurrence,
             depth=other.depth + generations,
@@ -66,7 +62,7 @@ class Ancestry:
 
     def child(self, spawner: str | None = None) -> Self:
         """The place of a child; ``spawner`` is the id of its parent if it is an early child."""
-        return replace(self, depth=self.depth + 1, spawner=spawner)
+        return self._replace(depth=self.depth + 1, spawner=spawner)
 
 
 def _tightest(one: int | None, other: int | None) -> int | None:

@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from hammerwork_cli.models.values import Timestamp
 
@@ -48,8 +48,7 @@ NOTES = frozenset({Damage.RAN_EARLY, Damage.NEVER_SPAWNED, Damage.GONE_BUT_RECOR
 """Damage that blocks no job: it happened in the past and cannot be undone, or it only takes up space."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundJob:
+class FoundJob(NamedTuple):
     """One damaged job.
 
     Attributes:
@@ -64,8 +63,7 @@ class FoundJob:
     detail: Timestamp = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """All jobs with one kind of damage.
 
     Attributes:

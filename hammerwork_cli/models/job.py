@@ -1,6 +1,5 @@
 """Jobs as queries read them, and the filter that chooses jobs."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -47,8 +46,7 @@ PUNCTUAL = timedelta(seconds=60)
 """Time after which a job that could run is called overdue."""
 
 
-@dataclass(frozen=True, slots=True)
-class EnqueuedJob:
+class EnqueuedJob(NamedTuple):
     """An enqueued job as it is stored.
 
     Attributes:
@@ -101,8 +99,7 @@ class PastAttempt(NamedTuple):
     worker: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class JobFilter:
+class JobFilter(NamedTuple):
     """A filter of jobs; a field that is not given does not restrict.
 
     Attributes:
@@ -135,8 +132,7 @@ class JobFilter:
     workflow: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """A job of a list.
 
     Attributes:
@@ -158,8 +154,7 @@ class Job:
         return now - due if ready and due is not None and now - due > PUNCTUAL else None
 
 
-@dataclass(frozen=True, slots=True)
-class WholeJob:
+class WholeJob(NamedTuple):
     """A job with all its columns but the binary ones.
 
     Attributes:
@@ -175,8 +170,7 @@ class WholeJob:
     facts: dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class JobPage:
+class JobPage(NamedTuple):
     """A page of a list, newest first.
 
     Attributes:
@@ -187,8 +181,7 @@ class JobPage:
     cursor: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class JobDetails:
+class JobDetails(NamedTuple):
     """Everything about one job.
 
     Attributes:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from hammerwork_cli.models.values import Counts, JobStatus
 
@@ -22,8 +23,7 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True, slots=True)
-class JobGroup:
+class JobGroup(NamedTuple):
     """Jobs that share a queue and a status, counted.
 
     Attributes:
@@ -56,8 +56,7 @@ class Outcome:
     job: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChangePlan:
+class ChangePlan(NamedTuple):
     """What a change would do.
 
     Attributes:
@@ -118,8 +117,7 @@ class ChangePlan:
         return Outcome(self.action, self.changed, self.left, job=self.job)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a change skipped the only job that was named.
 
     Attributes:

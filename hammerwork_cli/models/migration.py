@@ -1,12 +1,11 @@
 """Migrations of the tables, and their states."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hammerwork_cli.models.values import Timestamp
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(NamedTuple):
     """A change of the tables.
 
     Attributes:
@@ -24,8 +23,7 @@ class Migration:
         return {"upstream": "hammerwork (Rust)", "ours": "hammerwork-cli"}.get(self.owner, self.owner)
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationState:
+class MigrationState(NamedTuple):
     """The state of a migration in a database.
 
     Attributes:
@@ -44,15 +42,13 @@ class MigrationState:
         return self.state == "applied"
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedMigration:
+class PlannedMigration(NamedTuple):
     """The statements that ``migration run`` sends for a migration; it only records one that has none left."""
 
     migration: Migration
     statements: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TableRows:
+class TableRows(NamedTuple):
     table: str
     rows: int

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.models.values import WAITING, Counts, JobStatus, Timestamp, timestamp
 from hammerwork_cli.models.worker import Worker
 
 
-@dataclass(frozen=True, slots=True)
-class QueuePause:
+class QueuePause(NamedTuple):
     """The pause of a queue, from which workers claim no jobs meanwhile.
 
     Attributes:
@@ -99,15 +99,13 @@ def earliest(*instants: Timestamp) -> Timestamp:
     return min(readable, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class PriorityCount:
+class PriorityCount(NamedTuple):
     status: str
     priority: str
     jobs: int
 
 
-@dataclass(frozen=True, slots=True)
-class QueueStats:
+class QueueStats(NamedTuple):
     """Statistics of a queue, or of all queues.
 
     Attributes:
@@ -133,8 +131,7 @@ Measure = int | float | timedelta
 """A number of jobs, a rate of 0 to 1, or a length of time."""
 
 
-@dataclass(frozen=True, slots=True)
-class HealthLimits:
+class HealthLimits(NamedTuple):
     """Limits that a healthy queue stays within; ``None`` turns a check off.
 
     Attributes:
@@ -156,8 +153,7 @@ class HealthLimits:
     failure_rate: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(NamedTuple):
     """A measured value beside its limit.
 
     Attributes:
@@ -181,8 +177,7 @@ class HealthCheck:
         return "exceeded" if self.value > self.limit else "ok"  # type: ignore[operator]  # both of one kind
 
 
-@dataclass(frozen=True, slots=True)
-class QueueHealth:
+class QueueHealth(NamedTuple):
     state: QueueState
     checks: tuple[HealthCheck, ...]
 
@@ -210,8 +205,7 @@ class QueueHealth:
         return not self.exceeded
 
 
-@dataclass(frozen=True, slots=True)
-class PauseChange:
+class PauseChange(NamedTuple):
     """The outcome of pausing or resuming a queue.
 
     Attributes:

@@ -1,6 +1,5 @@
 """Spawn operations and their figures."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -12,8 +11,7 @@ SETTLING = timedelta(seconds=10)
 """Time after a parent's end in which a Rust worker may still insert its children, one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnOperation:
+class SpawnOperation(NamedTuple):
     """A parent and the counts of its children; a parent that completed without any counts too.
 
     Attributes:
@@ -94,8 +92,7 @@ class FailedBelow(NamedTuple):
     newest_error: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnGroup:
+class SpawnGroup(NamedTuple):
     """Figures of the operations that share a queue or a handler; the last five count children."""
 
     name: str | None
@@ -119,8 +116,7 @@ class SpawnGroup:
         return self.completed / self.ended if self.ended else None
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnStats:
+class SpawnStats(NamedTuple):
     """Figures of the operations whose parents were created in a window of time.
 
     Attributes:
@@ -144,8 +140,7 @@ class SpawnStats:
     slowest: tuple[SpawnOperation, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PendingSpawn:
+class PendingSpawn(NamedTuple):
     """A job that has not spawned yet, or that completed without a child.
 
     Attributes:

@@ -247,8 +247,7 @@ def parents_first(jobs: Collection[str], children: Mapping[str, list[str]]) -> l
     return list(order)
 
 
-@dataclass(frozen=True, slots=True)
-class Lineage:
+class Lineage(NamedTuple):
     """The ancestors and descendants of a job.
 
     Attributes:

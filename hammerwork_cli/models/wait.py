@@ -1,8 +1,8 @@
 """Jobs that wait for others, and the result of ``spawn wait``."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import FINISHED, UNSUCCESSFUL, Counts
@@ -21,8 +21,7 @@ class BlockerReason(StrEnum):
     """A dependency can never run itself, or the job and its dependency wait for each other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blocker:
+class Blocker(NamedTuple):
     """A waiting job and its blockers.
 
     Attributes:
@@ -58,8 +57,7 @@ class WaitOutcome(StrEnum):
     TIMEOUT = "timeout"
 
 
-@dataclass(frozen=True, slots=True)
-class WaitResult:
+class WaitResult(NamedTuple):
     """The state of a tree when waiting for it ended.
 
     Attributes:

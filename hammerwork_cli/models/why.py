@@ -134,8 +134,7 @@ LIMITS = ("max_spawn_count", "max_depth", "max_descendants")
 """Limits of spawning. The errors of a limit start with its name."""
 
 
-@dataclass(frozen=True, slots=True)
-class FailedJob:
+class FailedJob(NamedTuple):
     """A failed job.
 
     Attributes:
@@ -183,8 +182,7 @@ class FailureGroup:
         return limit_of(self.error)
 
 
-@dataclass(frozen=True, slots=True)
-class UnderWay:
+class UnderWay(NamedTuple):
     """Jobs of a queue that have not ended and do not wait for another job.
 
     Attributes:
@@ -284,8 +282,7 @@ class ErrorGroup:
             self.newest, self.error, self.last_at = job, error or None, at
 
 
-@dataclass(frozen=True, slots=True)
-class Failures:
+class Failures(NamedTuple):
     """Failures by error.
 
     Attributes:

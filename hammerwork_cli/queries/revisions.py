@@ -1,8 +1,8 @@
 """Changes of jobs and pauses since the last refresh."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import TreeNode
@@ -14,8 +14,7 @@ MOST_CHANGES = 2000
 """Jobs in a refresh. If more have changed, the subscribers must read again for themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """Changes that a refresh found.
 
     Attributes:

@@ -1,15 +1,13 @@
 """Renders the answers of ``config``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column
 
 
-@dataclass(frozen=True, slots=True)
-class ShownSetting:
+class ShownSetting(NamedTuple):
     """A setting with its value, as far as it may be shown.
 
     Attributes:

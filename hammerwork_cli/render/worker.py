@@ -1,8 +1,8 @@
 """Renders the answers of ``worker``: text for terminals, records for programs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.models import RunningJob, Worker, rfc3339
 from hammerwork_cli.render.formats.colour import paint
@@ -13,8 +13,7 @@ from hammerwork_cli.render.formats.text import NOTHING, count, duration, instant
 COLOURS = {"running": "green", "stopping": "yellow", "silent": "red", "lost": "red"}
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStatus:
+class WorkerStatus(NamedTuple):
     """A worker and its jobs."""
 
     worker: Worker
@@ -156,8 +155,7 @@ def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
 # Stop and restart.
 
 
-@dataclass(frozen=True, slots=True)
-class AskedWorker:
+class AskedWorker(NamedTuple):
     """A worker that was asked to stop or restart, or would be.
 
     Attributes:

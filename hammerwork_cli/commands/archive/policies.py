@@ -1,6 +1,5 @@
 """``hammerwork archive set-policy``, ``get-policy``, ``policies`` and ``remove-policy``."""
 
-from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
@@ -102,9 +101,8 @@ def set_policy(
     moving.require(database)
     now = context.now(database)
     old = next(iter(policies.all_policies(database, name)), Policy(name, Action.ARCHIVE, Ages()))
-    wanted = replace(
-        old,
-        ages=replace(old.ages, **{status: _length(text) for status, text in ages.items()}),
+    wanted = old._replace(
+        ages=old.ages._replace(**{status: _length(text) for status, text in ages.items()}),
         action=action or old.action,
         purge_after=old.purge_after if purge is None else _length(purge),
         by_tree=old.by_tree if by is None else by is By.TREE,

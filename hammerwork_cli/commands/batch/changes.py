@@ -1,7 +1,6 @@
 """``hammerwork batch retry | cancel | delete``: the changes of ``job`` to the jobs of a batch."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -137,7 +136,7 @@ def change_within(
         change: what to do.
         confirmation: how.
     """
-    chosen = replace(chosen, statuses=tuple(sorted(wanted)))
+    chosen = chosen._replace(statuses=tuple(sorted(wanted)))
     if not change.takes_archived:
-        chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(change.considered)), unarchived=True)
+        chosen = chosen._replace(statuses=chosen.statuses or tuple(sorted(change.considered)), unarchived=True)
     carry_out(context, database, Chosen(chosen), change, confirmation)

@@ -1,7 +1,7 @@
 """``hammerwork job retry | cancel | delete | purge``."""
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -132,7 +132,7 @@ class Targets:
             return Named(ids)
         if not filtered and not self.all_:
             raise UsageError("No jobs were selected.", hint="Give job ids or a filter, or add --all.")
-        return Chosen(replace(chosen, since=self.start(now), until=read.end_of_window(now, self.until)))
+        return Chosen(chosen._replace(since=self.start(now), until=read.end_of_window(now, self.until)))
 
     def _ids(self, database: Database) -> list[str]:
         words = [word for value in (*(self.job or ()), *(self.job_id or ())) for word in value.split(",")]
@@ -281,11 +281,11 @@ def _carry_out(
     """
     change = make(context.now())  # mistakes in options are found before the database is asked
     chosen = which.filter(change, more)
-    chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(change.considered)), unarchived=True)
+    chosen = chosen._replace(statuses=chosen.statuses or tuple(sorted(change.considered)), unarchived=True)
     filtered = bool(more) or failing(change.now) is not None
     wanted, database = subtree.statuses(change), context.database(changes=True)
     change = make(context.now(database))
-    chosen = replace(chosen, failed_since=failing(change.now))
+    chosen = chosen._replace(failed_since=failing(change.now))
     selection = which.selection(database, chosen, change.now, filtered=filtered, below=wanted)
     carry_out(context, database, selection, change, options)
 
@@ -315,7 +315,7 @@ def delete(
     lengths = [age(older_than)] if older_than is not None else []
     chosen, database = which.filter(Delete(context.now(), force=force)), context.database(changes=True)
     change = Delete(context.now(database), force=force)
-    chosen = replace(chosen, ended_before=_earliest(change.now, lengths))
+    chosen = chosen._replace(ended_before=_earliest(change.now, lengths))
     selection = which.selection(database, chosen, change.now, filtered=older_than is not None)
     if len(selection.named) == 1:
         _warn_of_children(context, database, selection.named[0])

@@ -1,6 +1,6 @@
 """The filters of ``job list`` and ``job export``."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
@@ -76,9 +76,9 @@ class Filters:
         if self.batch is not None:
             from hammerwork_cli.queries.batch import listing as batches
 
-            chosen = replace(chosen, batch=batches.resolve(database, self.batch))
+            chosen = chosen._replace(batch=batches.resolve(database, self.batch))
         if self.workflow is not None:
             from hammerwork_cli.queries.workflow import listing as workflows
 
-            chosen = replace(chosen, workflow=workflows.resolve(database, self.workflow))
+            chosen = chosen._replace(workflow=workflows.resolve(database, self.workflow))
         return chosen

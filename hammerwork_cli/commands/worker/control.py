@@ -1,6 +1,6 @@
 """``hammerwork worker``: runs jobs, and sees and steers the workers of a database from anywhere."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -241,4 +241,4 @@ def _waited(context: Context, database: Database, asked: list[AskedWorker], time
     watch = registry.EndWatch(database, [one.worker for one in asked], successors=asked[0].request == "restart")
     waiting = Wait(context.database, OutageNotes(context), interval=registry.POLL_SECONDS, timeout=limit)
     waiting.until(watch.refresh, watch.connected)
-    return [replace(one, now=watch.done.get(one.worker.id)) for one in asked]
+    return [one._replace(now=watch.done.get(one.worker.id)) for one in asked]

@@ -4,8 +4,7 @@ The driver by itself verifies nothing, even with a CA, and has no option that re
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.database.tls import readable
 from hammerwork_cli.errors import ConfigError, UnreachableError
@@ -21,8 +20,7 @@ VERIFYING = ("VERIFY_CA", "VERIFY_IDENTITY")
 FILES = ("ssl_ca", "ssl_cert", "ssl_key")
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(NamedTuple):
     """The TLS options of a URL.
 
     Attributes:

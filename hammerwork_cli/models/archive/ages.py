@@ -1,13 +1,12 @@
 """How old jobs of each status must be before they go."""
 
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.models.values import JobStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Ages:
+class Ages(NamedTuple):
     """The time since its end after which a job goes, by its status; ``None``: never.
 
     Attributes:

@@ -1,14 +1,12 @@
 """Archived jobs as lists and sums show them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.models.values import JobStatus, Timestamp, status_of
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveFilter:
+class ArchiveFilter(NamedTuple):
     """A filter of archived jobs; a field that is not given does not restrict.
 
     Attributes:

@@ -1,8 +1,8 @@
 """Policies of retention: how long jobs are kept, and what becomes of them then."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from hammerwork_cli.models.archive.ages import Ages
 
@@ -19,8 +19,7 @@ class Action(StrEnum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """A policy.
 
     Attributes:

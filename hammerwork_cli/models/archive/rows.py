@@ -4,10 +4,9 @@ import gzip
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.models.backup.tables import DEFAULTS, TABLES, Record
 from hammerwork_cli.models.input.limits import LONGEST_ARCHIVER
@@ -39,8 +38,7 @@ class ArchivalReason(StrEnum):
     MAINTENANCE = "Maintenance"
 
 
-@dataclass(frozen=True, slots=True)
-class Archival:
+class Archival(NamedTuple):
     """How jobs are archived.
 
     Attributes:

@@ -1,7 +1,7 @@
 """What an import or a restore does, or would do."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.models.values import Counts
 
@@ -35,8 +35,7 @@ class Import:
         return total
 
 
-@dataclass(frozen=True, slots=True)
-class FileSummary:
+class FileSummary(NamedTuple):
     """What a file says about itself, and what it has.
 
     Attributes:
@@ -54,8 +53,7 @@ class FileSummary:
     sha256: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(NamedTuple):
     """A restore or a copy, or its plan.
 
     Attributes:

@@ -4,11 +4,10 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LARGEST_BIGINT
@@ -34,8 +33,7 @@ class Kind(StrEnum):
     BYTES = "bytes"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A table of a file.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 from uuid import UUID
 
 from hammerwork_cli.errors import UsageError
@@ -98,8 +98,7 @@ class BatchDetails(Contents):
     batch: Batch
 
 
-@dataclass(frozen=True, slots=True)
-class NewBatch:
+class NewBatch(NamedTuple):
     """A batch that is about to be inserted."""
 
     name: str

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -36,8 +36,7 @@ class Difference(NamedTuple):
     new: object
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What is to become of a schedule.
 
     Attributes:

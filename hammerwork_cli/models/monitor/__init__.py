@@ -1,15 +1,14 @@
 """The figures of ``spawn monitor``."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.models.spawn import SpawnOperation
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import FINISHED, Counts, Timestamp
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """Jobs that were enqueued, started or ended in a window of time.
 
     Attributes:
@@ -29,8 +28,7 @@ class Flow:
         return jobs / self.seconds if self.seconds > 0 else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class RunningOperation:
+class RunningOperation(NamedTuple):
     """The topmost operation of a tree that has an open job, or one that has just ended.
 
     Attributes:
@@ -61,8 +59,7 @@ class RunningOperation:
         return self.operation.parent
 
 
-@dataclass(frozen=True, slots=True)
-class BusyWorker:
+class BusyWorker(NamedTuple):
     """A worker that has not stopped.
 
     Attributes:
@@ -83,8 +80,7 @@ class BusyWorker:
     silent_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorSnapshot:
+class MonitorSnapshot(NamedTuple):
     """The state of the queues at one refresh.
 
     Attributes:

@@ -1,9 +1,9 @@
 """The checks of ``monitor health``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from hammerwork_cli.models.queue import HealthLimits, Measure
 
@@ -44,8 +44,7 @@ class Level(StrEnum):
         return list(Level).index(self)
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorLimits:
+class MonitorLimits(NamedTuple):
     """Limits of the checks.
 
     Attributes:
@@ -57,8 +56,7 @@ class MonitorLimits:
     overdue: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One check and its outcome.
 
     Attributes:
@@ -81,8 +79,7 @@ class Check:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HealthReport:
+class HealthReport(NamedTuple):
     """The checks of a database.
 
     Attributes:
@@ -101,8 +98,7 @@ class HealthReport:
         return sum(check.status is level for check in self.checks)
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyJobs:
+class ReadyJobs(NamedTuple):
     """The jobs of a queue that workers may claim now.
 
     Attributes:
@@ -115,8 +111,7 @@ class ReadyJobs:
     since: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunningJobs:
+class RunningJobs(NamedTuple):
     """The running jobs of a queue.
 
     Attributes:
@@ -134,8 +129,7 @@ class RunningJobs:
     lost_since: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class EndedJobs:
+class EndedJobs(NamedTuple):
     """The jobs of a queue that ended lately.
 
     Attributes:

@@ -1,16 +1,15 @@
 """Figures of a database, for people and for Prometheus."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.models.cron.schedule import ListedSchedule
 from hammerwork_cli.models.queue import QueueState
 from hammerwork_cli.models.spawn import SpawnStats
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(NamedTuple):
     """Figures of queues, workers, and spawning.
 
     Attributes:

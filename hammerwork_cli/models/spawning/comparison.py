@@ -1,13 +1,12 @@
 """Two trees side by side."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, Timeline
 
 
-@dataclass(frozen=True, slots=True)
-class QueueChange:
+class QueueChange(NamedTuple):
     """The jobs of a queue in both trees; ``None`` in the tree that has none."""
 
     queue: str

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hammerwork_cli.models.new_job import NewJob
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """A limit of spawning.
 
     Attributes:
@@ -70,8 +70,7 @@ class Failure:
     parents: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """How the children of the job wait for each other.
 
     Attributes:

@@ -48,8 +48,7 @@ class Times(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A job on the critical path, from the handover by its parent until it hands over itself.
 
     Attributes:
@@ -79,8 +78,7 @@ def parts_of(spans: tuple[tuple[str, int, int], ...]) -> dict[str, int]:
     return {part: length for part, length in sums.items() if length}
 
 
-@dataclass(frozen=True, slots=True)
-class QueueTimes:
+class QueueTimes(NamedTuple):
     """The jobs of a queue in a tree; lengths in microseconds, ``None`` without a job to measure.
 
     Attributes:
@@ -98,8 +96,7 @@ class QueueTimes:
     ran: tuple[int, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Siblings:
+class Siblings(NamedTuple):
     """The children of one parent in one queue.
 
     Attributes:

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID, uuid5
 
 from hammerwork_cli.errors import UsageError
@@ -21,8 +20,7 @@ _SHOWN = 8
 """Keys of a circle that an error names."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewWorkflow:
+class NewWorkflow(NamedTuple):
     """A workflow that is about to be inserted.
 
     Attributes:

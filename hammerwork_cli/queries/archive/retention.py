@@ -1,8 +1,8 @@
 """Applies retention policies in small transactions until its time is up."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
@@ -34,8 +34,7 @@ _ENDED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CarriedOut:
+class CarriedOut(NamedTuple):
     """What became of a policy.
 
     Attributes:

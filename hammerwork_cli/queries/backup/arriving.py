@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from os import urandom
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobPriority, JobStatus
@@ -39,8 +39,7 @@ _HISTORY = (
 """Columns that a job gets while it runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImportOptions:
+class ImportOptions(NamedTuple):
     """How to import.
 
     Attributes:

@@ -1,10 +1,9 @@
 """Restores a file into a database."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
-from typing import IO
+from typing import IO, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
@@ -29,8 +28,7 @@ EXISTING = ("fail", "skip", "replace")
 _CLAIM = ("started_at", "claim_token", "claimed_by", "claimed_at")
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreOptions:
+class RestoreOptions(NamedTuple):
     """How to restore.
 
     Attributes:
@@ -136,15 +134,15 @@ class Restore:
         if self._options.paused:
             for queue in sorted(self.plan.queues):
                 queues.pause(self._database, queue, by=by, now=now, reason="restored")
-        done = replace(self.plan, existed=0)
+        done = self.plan._replace(existed=0)
         waiting: list[tuple[str, list[Record]]] = []
 
         def write() -> None:
             nonlocal done, waiting
             batches = waiting
             written, existed, replaced = self._database.transaction(lambda: self._write(batches))
-            done = replace(
-                done, written=done.written + written, existed=done.existed + existed, replaced=done.replaced + replaced
+            done = done._replace(
+                written=done.written + written, existed=done.existed + existed, replaced=done.replaced + replaced
             )
             waiting = []
             report(done.written + done.existed)

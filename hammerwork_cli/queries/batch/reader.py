@@ -1,8 +1,7 @@
 """Reads batches and workflows: rows whose jobs are counted whenever somebody looks."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
@@ -25,8 +24,7 @@ class _Row(Protocol):
 Of = TypeVar("Of", bound=_Row)
 
 
-@dataclass(frozen=True, slots=True)
-class Reader(Generic[Of]):
+class Reader(NamedTuple, Generic[Of]):
     """Reads the rows of one table, with their jobs counted.
 
     Attributes:

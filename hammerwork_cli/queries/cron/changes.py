@@ -1,9 +1,9 @@
 """Changes to schedules: adds, changes, switches and deletes them, and starts no run at once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
@@ -19,8 +19,7 @@ MOST_PASSED = 500
 CHANGED = "the schedule was changed or disabled before a worker ran"
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Author(NamedTuple):
     """Who changes a schedule, and why."""
 
     by: str

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -31,16 +30,14 @@ class Place(NamedTuple):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(NamedTuple):
     """A child and the counts of its own children."""
 
     node: TreeNode
     children: Counts
 
 
-@dataclass(frozen=True, slots=True)
-class ChildPage:
+class ChildPage(NamedTuple):
     """A page of the children of a job.
 
     Attributes:

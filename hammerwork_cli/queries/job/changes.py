@@ -4,7 +4,7 @@ Each job is locked, and changed only if its state allows it.
 """
 
 from collections.abc import Callable, Collection, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -276,7 +276,7 @@ def plan(database: Database, selection: Selection, change: Change) -> ChangePlan
     found = selection.read(database)
     return ChangePlan.of(
         change.action,
-        tuple(replace(group, changes=change.accepts(group.status)) for group in found.groups),
+        tuple(group._replace(changes=change.accepts(group.status)) for group in found.groups),
         {Reason.ARCHIVED: found.archived} if found.archived else {},
         cautious=bool(found.groups) and change.may_skip_more(database, selection, found),
         job=_only(selection),

@@ -1,6 +1,5 @@
 """Everything about one job."""
 
-from dataclasses import replace
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -60,7 +59,7 @@ def whole(row: tuple[Any, ...], names: tuple[str, ...]) -> WholeJob:
     """The job in a row of ``{node}`` and ``{facts}``."""
     job = listed(row)
     error, payload, result, *facts = row[LISTED:]
-    job = replace(job, node=job.node._replace(error=error))
+    job = job._replace(node=job.node._replace(error=error))
     return WholeJob(job, payload, result, dict(zip(names, facts, strict=True)))
 
 
@@ -75,7 +74,7 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
     above = {parent.id: parent for parent in relatives.jobs(dict.fromkeys(node.depends_on))}
     children = relatives.child_counts([node.id]).get(node.id)
     return JobDetails(
-        job=replace(job, node=node),
+        job=job._replace(node=node),
         in_archive=in_archive,
         payload=payload,
         result=read.result,

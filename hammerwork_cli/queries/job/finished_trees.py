@@ -3,7 +3,6 @@
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
@@ -96,7 +95,7 @@ class FinishedTrees:
         self._roots = wanted
         self._batch = batch or BATCH
         self._is_over = is_over
-        self.wanted = replace(wanted, queue=None, but_queues=())
+        self.wanted = wanted._replace(queue=None, but_queues=())
 
     def read(self, database: Database) -> Found:
         """See :class:`Selection`."""

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -217,7 +216,7 @@ class Doctor:
                 known = Finding(kind, fixed[kind], (), 0)
             if known is not None:
                 left = after[kind].left if kind in after else 0
-                results.append(replace(known, fixed=fixed.get(kind, 0), left=left))
+                results.append(known._replace(fixed=fixed.get(kind, 0), left=left))
         return results
 
     def _fix_all(self) -> dict[Damage, int]:

@@ -1,7 +1,6 @@
 """Finds operations with failed descendants: from the newest failed jobs upward, a level at a time."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import NamedTuple
@@ -30,8 +29,7 @@ class _Failed(NamedTuple):
     has_config: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FailedOperations:
+class FailedOperations(NamedTuple):
     """Operations that failed or have failed descendants, the newest failure first.
 
     Attributes:
@@ -91,7 +89,7 @@ def operations(
         counted = operations_queries.counted(database, page)
         errors = _errors(climb, page)
     last = cursors.at(climb.newest(page[-1]), page[-1].id) if start + limit < len(found) else None
-    listed = [replace(one, below=climb.below(one.parent, errors)) for one in counted]
+    listed = [one._replace(below=climb.below(one.parent, errors)) for one in counted]
     return FailedOperations(listed, len(found), climb.more, last)
 
 

@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence, Set
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, Self
@@ -242,7 +241,7 @@ class MonitorWatch:
         self._progress.add(
             time.monotonic(), ((one.parent.id, one.below.of(*FINISHED)) for one in shown if one.below is not None)
         )
-        shown = [replace(one, per_second=self._progress.of(one.parent.id)) for one in shown]
+        shown = [one._replace(per_second=self._progress.of(one.parent.id)) for one in shown]
         self._operations = {top: parents[top] for top in open_now}
         return tuple(sorted(shown, key=_busiest, reverse=True)[:MOST_OPERATIONS])
 

@@ -1,7 +1,7 @@
 """Watches one tree until all of its jobs have ended."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import Counts, SpawnTree
@@ -9,8 +9,7 @@ from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.spawn import wait
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedTree:
+class WatchedTree(NamedTuple):
     """A tree at one refresh.
 
     Attributes:

@@ -1,7 +1,6 @@
 """Operations at the tops of their trees, and counts of whole trees."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -66,7 +65,7 @@ def with_counts(database: Database, operations: Sequence[SpawnOperation]) -> lis
         top: TreeCounts(whole[top].counts, more=False) if top in whole else TreeCounts(total.counts, more=True)
         for top, total in children.items()
     }
-    return [replace(operation, tree=counts.get(operation.parent.id)) for operation in operations]
+    return [operation._replace(tree=counts.get(operation.parent.id)) for operation in operations]
 
 
 def counts(database: Database, job: str) -> TreeCounts:

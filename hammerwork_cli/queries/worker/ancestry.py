@@ -1,9 +1,8 @@
 """The place of a job in its tree, and the limits of trees, which only this module counts, for all children."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError
@@ -28,8 +27,7 @@ class LimitError(ConflictError):
         self.limit, self.value, self.attempted, self.root = limit, value, attempted, root
 
 
-@dataclass(frozen=True, slots=True)
-class Spawner:
+class Spawner(NamedTuple):
     """A job that spawns, in an attempt or because of a spawn request.
 
     Attributes:

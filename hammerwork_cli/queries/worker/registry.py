@@ -27,8 +27,7 @@ POLL_SECONDS = 0.2
 """Seconds between two reads of workers that were asked to stop or restart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(NamedTuple):
     """A worker's entry in the registry.
 
     Attributes:

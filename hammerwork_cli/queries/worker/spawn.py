@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
@@ -24,8 +24,7 @@ Batches = Callable[[], Iterable[Sequence[NewJob]]]
 """The children in lists; called again if the transaction has to run again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """The record of a spawn.
 
     Attributes:

@@ -1,7 +1,6 @@
 """Tables for terminals and pipes."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from hammerwork_cli.render.formats.colour import paint, paint_status, status_colour
@@ -16,8 +15,7 @@ _AT_EASE, _TIGHT, _LEAST = 24, 14, 10
 """Width that a long value keeps at least: with all columns, with fewer, and with the fewest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column(Generic[Row]):
+class Column(NamedTuple, Generic[Row]):
     """One column of a table.
 
     Attributes:
@@ -49,7 +47,7 @@ class Column(Generic[Row]):
     @property
     def narrowed(self) -> "Column[Row]":
         """The column on a narrow terminal."""
-        return replace(self, value=self.narrow or self.value, header=self.narrow_header or self.header)
+        return self._replace(value=self.narrow or self.value, header=self.narrow_header or self.header)
 
 
 class _Filled(NamedTuple):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from hammerwork_cli.models import JobStatus, rfc3339, timestamp
 from hammerwork_cli.models.monitor.metrics import Figures
@@ -33,8 +34,7 @@ _STATUSES = frozenset(JobStatus)
 # For Prometheus.
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(NamedTuple):
     """The samples of one gauge.
 
     Attributes:

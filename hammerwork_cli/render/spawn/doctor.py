@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.doctor import Damage, Finding, FoundJob
@@ -15,8 +15,7 @@ FINDING_KEYS = ("kind", "jobs", "severity", "mendable", "mended", "left", "what"
 """Keys of :func:`finding_record`, and columns of CSV and TSV."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
+class _Words(NamedTuple):
     title: str
     what: str
     remedy: str

@@ -1,8 +1,8 @@
 """Draws ``spawn monitor`` as a screen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.models import FINISHED, JobStatus, TreeNode, timestamp
 from hammerwork_cli.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
@@ -33,8 +33,7 @@ WIDE = 110
 MIGRATE = "Only running children are known: hammerwork migration run adds the indexes that count them all."
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """The size of the screen, and the notes on it.
 
     Attributes:
@@ -53,8 +52,7 @@ class Frame:
     profile: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(NamedTuple):
     title: str
     lines: Sequence[str]
     empty: str

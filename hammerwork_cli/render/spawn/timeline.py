@@ -1,8 +1,8 @@
 """Where the time of a tree went, as text."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, Siblings, Step, Timeline
@@ -37,8 +37,7 @@ _SIGNS = {
 _UNKNOWN_SIGN = "?"
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How text is drawn.
 
     Attributes:
@@ -66,8 +65,7 @@ class Style:
         return ascii_only(visible(text)) if self.charset == "ascii" else visible(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of a chart.
 
     Attributes:

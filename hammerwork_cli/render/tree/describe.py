@@ -1,8 +1,8 @@
 """Describes one job in a line of a drawn tree."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.models import FAILURES, UNSUCCESSFUL, WAITING, Counts, JobStatus, TreeNode, timestamp
 from hammerwork_cli.render.formats.colour import paint, paint_status
@@ -28,8 +28,7 @@ _MISSING_NAMED = 3
 _PAINT = re.compile("\x1b\\[[0-9]*m")
 
 
-@dataclass(frozen=True, slots=True)
-class Signs:
+class Signs(NamedTuple):
     """The characters that draw a tree."""
 
     tee: str

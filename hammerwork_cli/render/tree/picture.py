@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from hammerwork_cli.models import SpawnTree
 from hammerwork_cli.models.why import Annotations
@@ -30,8 +31,7 @@ class Charset(StrEnum):
     ASCII = "ascii"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Limits of drawing, which also limit reading.
 
     Attributes:

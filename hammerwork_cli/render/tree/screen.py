@@ -1,8 +1,8 @@
 """A tree that changes: a full screen on a terminal, or the changes for a pipe."""
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from hammerwork_cli.models import Counts, SpawnTree
 from hammerwork_cli.render.formats.colour import paint
@@ -13,8 +13,7 @@ from hammerwork_cli.render.tree.text import tree_text
 LEAST_LINES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """Settings of drawing that do not depend on the screen."""
 
     limits: Limits
@@ -23,8 +22,7 @@ class Style:
     colour: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
+class Headline(NamedTuple):
     """The facts in the first line of a screen.
 
     Attributes:
@@ -53,8 +51,8 @@ def tree_screen(tree: SpawnTree, style: Style, headline: Headline, width: int, h
     if len(lines) > room:
         # Draw again with a limit, which counts the omitted jobs, before cutting lines off.
         most = min(style.limits.nodes or room, room)
-        limits = replace(style.limits, nodes=max(most * 2 // 3, 1))
-        lines = _drawn(tree, replace(style, limits=limits), headline.at, width, room)
+        limits = style.limits._replace(nodes=max(most * 2 // 3, 1))
+        lines = _drawn(tree, style._replace(limits=limits), headline.at, width, room)
     if len(lines) > room:
         hidden = len(lines) - room + 1
         lines = [*lines[: room - 1], paint(f"{ellipsis} {plural(hidden, 'more line')}", "dim", style.colour)]

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from hammerwork_cli.models import SpawnTree
 from hammerwork_cli.models.why import Annotations
@@ -78,8 +79,7 @@ def tree_text(
         yield f"No job that was read is {' or '.join(map(status_word, status))}."
 
 
-@dataclass(frozen=True, slots=True)
-class _Note:
+class _Note(NamedTuple):
     """A line among siblings that does not stand for a job."""
 
     text: str

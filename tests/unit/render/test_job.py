@@ -1,7 +1,6 @@
 """Jobs and changes to them, as people see them."""
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -35,7 +34,7 @@ def text(payload: str | None, *, error: str | None = None, width: int | None = 8
 def test_a_running_job_is_in_an_attempt_and_another_one_after_some(status: JobStatus, attempts: int, said: str) -> None:
     shown = details("{}")
     node = shown.job.node._replace(stored_status=status, attempts=attempts)
-    shown = replace(shown, job=replace(shown.job, node=node))
+    shown = shown._replace(job=shown.job._replace(node=node))
     lines = [" ".join(line.split()) for line in details_text(shown, now=NOW, width=80, full=False)]
     assert f"status {said}" in lines
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -70,7 +69,7 @@ def snapshot() -> MonitorSnapshot:
 
 
 def frame(width: int, height: int, **settings: object) -> Frame:
-    return replace(Frame(width, height, colour=False, charset="utf8", interval=5), **settings)
+    return Frame(width, height, colour=False, charset="utf8", interval=5)._replace(**settings)
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (50, 15)])
@@ -82,8 +81,7 @@ def test_a_busy_minute_on_a_screen(
 
 
 def test_a_database_where_nothing_happens(snapshot: MonitorSnapshot, expected: Callable[[str, str], None]) -> None:
-    quiet = replace(
-        snapshot, queue="mail", flow=Flow(5, 0, 0, 0, 0), pending=0, running=0, more_pending=False,
+    quiet = snapshot._replace(queue="mail", flow=Flow(5, 0, 0, 0, 0), pending=0, running=0, more_pending=False,
         operations=(), failures=(), workers=(),
     )  # fmt: skip
     expected("monitor_quiet.txt", "\n".join(picture(quiet, frame(80, 24))) + "\n")
@@ -94,8 +92,7 @@ def test_a_database_where_nothing_happens(snapshot: MonitorSnapshot, expected: C
 def test_whatever_the_size_and_the_data_nothing_is_wider_or_longer(
     snapshot: MonitorSnapshot, charset: str, colour: bool
 ) -> None:
-    hostile = replace(
-        snapshot,
+    hostile = snapshot._replace(
         queue=HOSTILE,
         operations=tuple(running(number, HOSTILE * 5, 1, Running=1, Odd=2) for number in range(30)),
         failures=tuple(node(number, HOSTILE, HOSTILE, error=HOSTILE * 50) for number in range(10)),
@@ -126,26 +123,26 @@ def test_that_the_server_is_gone_stands_first(snapshot: MonitorSnapshot) -> None
 def test_a_tree_too_large_to_be_counted_has_no_share_and_no_estimate(
     snapshot: MonitorSnapshot, width: int, said: str
 ) -> None:
-    operation = replace(running(1, "ingest", 64).operation, children=Counts({"Completed": 7, "Dead": 1, "Running": 1}))
+    operation = running(1, "ingest", 64).operation._replace(children=Counts({"Completed": 7, "Dead": 1, "Running": 1}))
     large = RunningOperation(operation, counted=True, running=12, last_ended=START)
-    lines = picture(replace(snapshot, operations=(large,)), frame(width, 40))
+    lines = picture(snapshot._replace(operations=(large,)), frame(width, 40))
     [line] = [line for line in lines if "ingest" in line]
     assert said in line
     assert not any(word in line for word in ("%", "left", "░"))
-    told = json.loads(next(record_lines(replace(snapshot, operations=(large,)), ())))["operations"][0]
+    told = json.loads(next(record_lines(snapshot._replace(operations=(large,)), ())))["operations"][0]
     assert (told["below"], told["children"]["total"], told["running"]) == (None, 9, 12)
 
 
 def test_how_long_it_will_take_is_said_while_there_is_progress(snapshot: MonitorSnapshot) -> None:
     for rate, said in ((0.05, True), (0, False), (None, False)):
-        one = replace(running(1, "ingest", 600, Completed=30, Pending=10), per_second=rate)
-        lines = picture(replace(snapshot, operations=(one,)), frame(140, 40))
+        one = running(1, "ingest", 600, Completed=30, Pending=10)._replace(per_second=rate)
+        lines = picture(snapshot._replace(operations=(one,)), frame(140, 40))
         assert any("about 3m 20s left" in line for line in lines) is said
 
 
 def test_without_our_indexes_it_is_said_what_is_missing(snapshot: MonitorSnapshot) -> None:
-    known = replace(running(1, "ingest", 5, Running=3).operation, children=Counts({"Running": 3}))
-    bare = replace(snapshot, operations=(RunningOperation(known, counted=False, running=3),))
+    known = running(1, "ingest", 5, Running=3).operation._replace(children=Counts({"Running": 3}))
+    bare = snapshot._replace(operations=(RunningOperation(known, counted=False, running=3),))
     lines = picture(bare, frame(120, 40))
     assert any("3 running" in line and "%" not in line for line in lines)
     assert any("hammerwork migration run" in line for line in lines)
@@ -158,7 +155,7 @@ def test_without_our_indexes_it_is_said_what_is_missing(snapshot: MonitorSnapsho
 
 def test_failed_attempts_are_seen_before_the_jobs_have_failed(snapshot: MonitorSnapshot) -> None:
     retries = (node(1, "mail", "Retrying", error="ConnectionError: refused", attempts=1), node(2, "mail", "Retrying"))
-    outage = replace(snapshot, failures=(), retries=retries, retrying=13, failed_attempts=2.0)
+    outage = snapshot._replace(failures=(), retries=retries, retrying=13, failed_attempts=2.0)
     lines = picture(outage, frame(100, 40))
     heading = lines.index("Failed attempts: 13 retrying · 2.0/s failed attempts")
     assert lines[heading + 1] == "  mail 00000001  after 1 attempt   ConnectionError: refused"
@@ -172,7 +169,7 @@ def test_failed_attempts_are_seen_before_the_jobs_have_failed(snapshot: MonitorS
 def test_a_failure_of_another_day_has_its_date(snapshot: MonitorSnapshot) -> None:
     failed = node(1, "mail", failed_at=START.replace(hour=0) - timedelta(minutes=1), error="late")
     recent = node(2, "mail", failed_at=START.replace(hour=0), error="early")
-    lines = picture(replace(snapshot, failures=(recent, failed)), frame(100, 40))
+    lines = picture(snapshot._replace(failures=(recent, failed)), frame(100, 40))
     assert any(line.startswith("  23 Nov 23:59  mail 00000001") for line in lines)
     assert any(line.startswith("  00:00:00      mail 00000002") for line in lines)
 
@@ -181,7 +178,7 @@ def test_a_failure_of_another_day_has_its_date(snapshot: MonitorSnapshot) -> Non
 def test_where_no_worker_is_registered_that_is_said(
     snapshot: MonitorSnapshot, workers: tuple[BusyWorker, ...] | None
 ) -> None:
-    lines = picture(replace(snapshot, workers=workers), frame(100, 40))
+    lines = picture(snapshot._replace(workers=workers), frame(100, 40))
     assert lines[lines.index("Workers") + 1] == "  none registered (Rust workers do not register)"
 
 
@@ -189,15 +186,15 @@ def test_only_changes_are_told_and_each_failure_once(snapshot: MonitorSnapshot) 
     changes = Changes(record_lines)
     first = json.loads("".join(changes.lines(snapshot)))
     assert len(first["failures"]) == 10
-    quiet = replace(snapshot, flow=Flow(5, 0, 0, 0, 0), at=START + timedelta(seconds=5))
+    quiet = snapshot._replace(flow=Flow(5, 0, 0, 0, 0), at=START + timedelta(seconds=5))
     assert list(changes.lines(quiet)) == []
     newest = node(7, error="new", failed_at=START + timedelta(seconds=6))
-    again = json.loads("".join(changes.lines(replace(quiet, failures=(newest, *snapshot.failures[:9])))))
+    again = json.loads("".join(changes.lines(quiet._replace(failures=(newest, *snapshot.failures[:9])))))
     assert [failure["error"] for failure in again["failures"]] == ["new"]
-    assert list(changes.lines(replace(quiet, failures=(newest, *snapshot.failures[:9])))) == []
-    retried = replace(quiet, failures=snapshot.failures[:9])
+    assert list(changes.lines(quiet._replace(failures=(newest, *snapshot.failures[:9])))) == []
+    retried = quiet._replace(failures=snapshot.failures[:9])
     assert list(changes.lines(retried)) == []
-    fewer = json.loads("".join(changes.lines(replace(retried, pending=9_999, more_pending=False))))
+    fewer = json.loads("".join(changes.lines(retried._replace(pending=9_999, more_pending=False))))
     assert (fewer["pending"], fewer["more_pending"], fewer["failures"]) == (9_999, False, [])
 
 
@@ -205,13 +202,13 @@ def test_a_job_that_fails_again_is_told_again(snapshot: MonitorSnapshot) -> None
     changes = Changes(record_lines)
     list(changes.lines(snapshot))
     once_more = snapshot.failures[0]._replace(failed_at=START + timedelta(seconds=9))
-    told = json.loads("".join(changes.lines(replace(snapshot, failures=(once_more,)))))
+    told = json.loads("".join(changes.lines(snapshot._replace(failures=(once_more,)))))
     assert [failure["id"] for failure in told["failures"]] == [once_more.id]
 
 
 def test_sentences_name_what_happened(snapshot: MonitorSnapshot) -> None:
     failed = node(1, HOSTILE, error="boom\nat line 2", failed_at=datetime(2026, 11, 24, tzinfo=START.tzinfo))
-    lines = list(plain_lines(replace(snapshot, failures=(failed,)), [failed]))
+    lines = list(plain_lines(snapshot._replace(failures=(failed,)), [failed]))
     assert lines[0] == (
         "2026-11-24 14:00:00 121 enqueued, 1,262 started, 1,250 completed, 1 failed, 10,000+ pending, 17 running,"
         " 3 operations running"

@@ -2,7 +2,6 @@ import csv
 import io
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -66,7 +65,7 @@ def test_a_table_on_a_terminal_keeps_to_its_width(expected: Expected, width: int
 def test_children_whose_status_is_no_status_have_a_column_where_there_are_any() -> None:
     children = Counts({"Completed": 1, "Frozen": 2, "Archived": 1})
     text = table_text(
-        [replace(operations()[0], children=children)], operations_views.OPERATIONS, terminal=True, width=200
+        [operations()[0]._replace(children=children)], operations_views.OPERATIONS, terminal=True, width=200
     )
     header, line = (text.split() for text in text.split("\n"))
     assert header[3:9] == ["children", "completed", "failed", "running", "pending", "other"]
@@ -195,7 +194,7 @@ def test_pending_jobs_say_why(expected: Expected) -> None:
 def test_the_number_of_spawned_jobs_is_shown_where_some_wait_for_each_other() -> None:
     [one] = [row for row in operations() if row.children.total == 8]
     spawned = RecordedSpawn("r", one.parent.id, None, None, "spawned", 10, None, None, None, None, None, None)
-    text = table_text([replace(one, recorded=spawned)], operations_views.OPERATIONS, terminal=False)
+    text = table_text([one._replace(recorded=spawned)], operations_views.OPERATIONS, terminal=False)
     assert text.splitlines()[0].split()[3:6] == ["children", "spawned", "completed"]
     assert text.splitlines()[1].split()[3:6] == ["8", "10", "7"]
     assert "spawned  completed" not in table_text([one], operations_views.OPERATIONS, terminal=False)

@@ -5,7 +5,6 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -405,7 +404,7 @@ def test_a_worker_whose_slots_are_half_empty_claims_again() -> None:
     slots = Slots(2, lambda: None)
     slots.put([claimed("a")])
     claimer = Claimer(
-        *(replace(WORKER, concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
+        *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
         poll_interval=60,
         max_jobs=None,
         weighted=False,
@@ -460,7 +459,7 @@ def test_a_slot_that_runs_a_job_is_not_free_for_one_of_an_unknown_queue() -> Non
     line: Any = Line(list)
     slots = Slots(2, lambda: None)
     claimer = Claimer(
-        *(replace(WORKER, concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
+        *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
         poll_interval=60,
         max_jobs=None,
         weighted=False,
@@ -489,7 +488,7 @@ def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_
     line: Any = Line(lambda: [claimed("a")])
     slots = Slots(2, lambda: None)
     claimer = Claimer(
-        *(replace(WORKER, concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
+        *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
         poll_interval=60,
         max_jobs=None,
         weighted=False,
@@ -507,7 +506,7 @@ def test_a_worker_asks_again_at_once_where_it_got_as_many_jobs_as_it_wanted(take
     slots = Slots(2, lambda: None)
     slots.seconds[claimed("a").queue_name] = slots.seconds["work"] = 60.0  # so slow that it claims none ahead
     claimer = Claimer(
-        *(replace(WORKER, concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
+        *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
         poll_interval=60,
         max_jobs=None,
         weighted=False,
