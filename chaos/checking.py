@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chaos import plan
-from chaos.plan import Planned
+from chaos.plan import Planned, Watched
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list
@@ -118,13 +118,18 @@ class Findings:
         ]
 
 
+_UNFINISHED = (
+    "hammerwork_jobs WHERE status IN ('Pending', 'Running', 'Retrying') AND cron_schedule IS NULL",
+    # The success of what has failed is waited for, because somebody may retry it.
+    "hammerwork_watches WHERE state = 'open' AND (event <> 'success' OR ended_at IS NULL)",
+    "hammerwork_workflows WHERE status = 'running'",
+)
+
+
 def unfinished(database: Database) -> int:
-    """How many jobs are yet to end."""
-    rows = database.query(
-        "SELECT COUNT(*) FROM hammerwork_jobs WHERE status IN ('Pending', 'Running', 'Retrying')"
-        " AND cron_schedule IS NULL"
-    )
-    return int(rows[0][0])
+    """How many jobs, callbacks and workflows are yet to end."""
+    counts = (database.query(f"SELECT COUNT(*) FROM {rows}") for rows in _UNFINISHED)
+    return sum(int(number) for [[number]] in counts)
 
 
 def spoil(database: Database) -> None:
@@ -148,26 +153,37 @@ def end_recurring(database: Database) -> bool:
     return not rows[0][0]
 
 
-def check(url: str, roots: Iterable[Planned], effects: Path, *, forgot: bool = False) -> Findings:
+def check(
+    url: str, roots: Iterable[Planned], effects: Path, *, watched: Iterable[Watched] = (), forgot: bool = False
+) -> Findings:
     """Looks at everything once nothing happens any more.
 
     Args:
         url: of the database.
         roots: the jobs that were enqueued.
         effects: what the handlers wrote.
+        watched: what has callbacks.
         forgot: a server forgot what workers who lived on had been told: children that a job wrote before its end.
     """
     database = connect(url)
     try:
-        return _Checking(database, roots, effects, forgot=forgot).findings()
+        return _Checking(database, roots, effects, watched=watched, forgot=forgot).findings()
     finally:
         database.close()
 
 
 class _Checking:
-    def __init__(self, database: Database, roots: Iterable[Planned], effects: Path, *, forgot: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        roots: Iterable[Planned],
+        effects: Path,
+        *,
+        watched: Iterable[Watched] = (),
+        forgot: bool = False,
+    ) -> None:
         self.database, self.forgot = database, forgot
-        self.roots = list(roots)
+        self.roots, self.watched = list(roots), list(watched)
         rows = database.query(
             "SELECT id, queue_name, status, payload, depends_on, dependency_status, result_data,"
             " cron_schedule IS NOT NULL, claimed_by, attempts, max_attempts FROM hammerwork_jobs"
@@ -186,6 +202,7 @@ class _Checking:
         self._operations()
         self._keys()
         self._history()
+        self._callbacks()
         return self.found
 
     @cached
@@ -338,6 +355,30 @@ class _Checking:
                 self.found.wrong.append(f"{row.name} ({row.id}) is Completed, and its history has that attempt")
             if row.status in ("Dead", "TimedOut") and row.kind != "shared" and row.id not in ends:
                 self.found.wrong.append(f"{row.name} ({row.id}) is {row.status}, and its history lacks that attempt")
+
+    def _callbacks(self) -> None:
+        """No callback came early (:meth:`_children` sees that each came once), and workflows say how they ended."""
+        names = [*self.by_name]
+        status = {str(name): str(status) for name, status in self.database.query(_WORKFLOWS)}
+        for watched in self.watched:
+            members = [row for name in names if watched.has(name) for row in self.by_name[name]]
+            failed = sum(row.status != "Completed" for row in members)
+            for event in watched.events:
+                for row in self.by_name[watched.told(event).name]:
+                    told = row.content["_ended"]
+                    counts = (told["jobs"], told["completed"], told["failed"])
+                    if event != "failure" and counts != (len(members), len(members) - failed, failed):
+                        self.found.wrong.append(
+                            f"{row.name} was told of {counts}, and {failed} of {len(members)} failed"
+                        )
+                    if event == "failure" and not told["failed"]:
+                        self.found.wrong.append(f"{row.name} was told of no failure")
+            wanted = "failed" if "failure" in watched.events else "completed"
+            if watched.subject == "workflow" and status.get(watched.name) != wanted:
+                self.found.wrong.append(f"the workflow {watched.name} is {status.get(watched.name)}, not {wanted}")
+
+
+_WORKFLOWS = "SELECT name, status FROM hammerwork_workflows"
 
 
 def _text(value: Any) -> Any:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 from zlib import crc32
 
 from chaos import forks, plan
-from chaos.plan import Planned
+from chaos.plan import Planned, Watched
 from chaos.poisons import ASYNC_POISONS, CRASHES, POISONS
-from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
+from hammerwork_cli import Handlers, Job, Queue, RetryStrategy, SpawnConfig, SpawnContext, Workflow
 
 AGAIN = RetryStrategy.fixed(timedelta(milliseconds=30))
 EFFECTS = "HAMMERWORK_CHAOS_EFFECTS"
@@ -111,3 +112,18 @@ def roots(planned: Iterable[Planned]) -> list[Job]:
     for root in planned:
         jobs[root.name] = made(root, None).depends_on(*(jobs[other] for other in root.after))
     return list(jobs.values())
+
+
+def enqueue_watched(queue: Queue, watched: Watched) -> None:
+    """Enqueues a batch, a tree or a workflow with its callbacks."""
+    callbacks: dict[str, Any] = {f"on_{event}": made(watched.told(event), None) for event in plan.EVENTS}
+    jobs = roots(watched.jobs)
+    if watched.subject == "tree":
+        queue.enqueue_many([job.with_callbacks(**callbacks) for job in jobs])
+    elif watched.subject == "batch":
+        queue.enqueue_batch(watched.name, jobs, **callbacks)
+    else:
+        workflow = Workflow(watched.name, failure_policy=watched.policy, **callbacks)
+        for planned in watched.jobs:
+            workflow.add(planned.name, made(planned, None), after=planned.after)
+        queue.enqueue_workflow(workflow)

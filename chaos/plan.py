@@ -1,7 +1,8 @@
 """The jobs of a run: what every job spawns follows from its name, so that anybody can say what there must be."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from random import Random
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -11,13 +12,17 @@ PARENTS = frozenset({"fan", "chain", "diamond", "stream", "keys", "risky", "tick
 """Kinds that spawn when they complete."""
 DEADLY = frozenset({"doomed", "lostkeys", "poison", "asyncpoison", "crashes"})
 """Kinds that fail for good, in their second attempt at the latest."""
+TOLD = "told"
+"""The kind of the jobs that callbacks enqueue."""
+EVENTS = ("complete", "success", "failure")
 FAIL_FIRST = frozenset({"flaky", "shared"})
 """Kinds that fail in their first attempt or two."""
 ASYNC = frozenset({"asyncpoison", "awaits"})
-KINDS = PARENTS | DEADLY | {"leaf", "flaky", "awaits", "ttl", "forks", "shared"}
-EXTRAS = ("poison", "processes", "forks", "rust")
+KINDS = PARENTS | DEADLY | {"leaf", "flaky", "awaits", "ttl", "forks", "shared", TOLD}
+EXTRAS = ("poison", "processes", "forks", "rust", "callbacks")
 """What a run may leave out: jobs that cannot succeed, workers whose handlers run in processes of their own and the jobs
-that end such a process, handlers that fork, and a program that works like the Rust original's."""
+that end such a process, handlers that fork, a program that works like the Rust original's, and batches, trees and
+workflows whose end enqueues a job."""
 DEEPEST = 2
 STREAM_EVERY = 4
 """Waves."""
@@ -40,6 +45,39 @@ class Planned(NamedTuple):
 
     def payload(self, parent: str | None) -> dict[str, Any]:
         return {"name": self.name, "size": self.size, "parent": parent, "after": self.after}
+
+
+class Watched(NamedTuple):
+    """A batch, a tree or a workflow with a callback on every event.
+
+    Attributes:
+        subject: ``batch``, ``tree`` or ``workflow``.
+        name: of this one alone; of a tree, that of its top.
+        jobs: of the batch or the workflow; the top of the tree.
+        events: those that happen.
+        policy: of the workflow.
+    """
+
+    subject: str
+    name: str
+    jobs: tuple[Planned, ...]
+    events: tuple[str, ...]
+    policy: str | None = None
+
+    def told(self, event: str) -> Planned:
+        """The job of a callback."""
+        return Planned(f"{self.name}!{event}", TOLD)
+
+    @property
+    def planned(self) -> list[Planned]:
+        """Its jobs, and those of the callbacks that happen."""
+        return [*self.jobs, *map(self.told, self.events)]
+
+    def has(self, name: str) -> bool:
+        """Whether a job is one of those that are counted."""
+        if self.subject != "tree":
+            return any(job.name == name for job in self.jobs)
+        return name == self.name or name.startswith((f"{self.name}/", f"{self.name}+"))
 
 
 def children(kind: str, name: str, size: int) -> Iterator[Planned]:
@@ -86,6 +124,8 @@ def ends_in(kind: str, name: str) -> frozenset[str]:
     """The statuses that a job may have in the end."""
     if kind in DEADLY:
         return frozenset({"Dead"})
+    if ".fail_fast/" in name and kind == "leaf":
+        return frozenset({"Completed", "Failed"})
     if name.endswith(("/fails", "/fails-too")):
         return frozenset({"Failed"})
     if kind == "tick":
@@ -123,6 +163,36 @@ def wave(number: int, seed: int, stream: int, extras: Collection[str] = ()) -> l
         made += [Planned(parent, "leaf") for parent in parents]
         made.append(Planned(f"{number}.both{place}", "fan", 2, parents))
     return made + list(_extras(number, extras))
+
+
+def watched(number: int) -> Iterator[Watched]:
+    """What has callbacks in a wave."""
+    good, bad = ("complete", "success"), ("complete", "failure")
+
+    def jobs(
+        name: str, *kinds: str, after: Mapping[int, Collection[int]] = MappingProxyType({})
+    ) -> tuple[Planned, ...]:
+        names = [f"{name}/{place}" for place in range(len(kinds))]
+        parents = {place: tuple(names[other] for other in others) for place, others in after.items()}
+        return tuple(
+            Planned(one, kind, 2, parents.get(place, ()))
+            for place, (one, kind) in enumerate(zip(names, kinds, strict=True))
+        )
+
+    for name, kinds, events in (("batch", ("leaf", "flaky", "leaf", "fan"), good), ("bad", ("leaf", "doomed"), bad)):
+        yield Watched("batch", f"{number}.{name}", jobs(f"{number}.{name}", *kinds), events)
+    for kind, events in (("fan", good), ("risky", bad)):
+        top = f"{number}.tree:{kind}"
+        yield Watched("tree", top, (Planned(top, kind, 6),), events)
+    for name, policy, kind, events in (
+        ("flow", "fail_fast", "flaky", good),
+        ("fail_fast", "fail_fast", "doomed", bad),
+        ("go_on", "continue_on_failure", "doomed", bad),
+    ):
+        name = f"{number}.{name}"
+        yield Watched(
+            "workflow", name, jobs(name, kind, "leaf", "leaf", "leaf", after={1: (0,), 3: (1, 2)}), events, policy
+        )
 
 
 def _extras(number: int, extras: Collection[str]) -> Iterator[Planned]:

@@ -13,7 +13,7 @@ from chaos import checking, handlers, plan
 from chaos.checking import Findings
 from chaos.clocks import Clock
 from chaos.crew import LOOK, Crew, fates, freezes
-from chaos.plan import Planned
+from chaos.plan import Planned, Watched
 from chaos.servers import CLOCK, CRASH, FORGETFUL, HALT, START, Server
 from chaos.watching import Watch
 from hammerwork_cli import Queue
@@ -113,6 +113,7 @@ class Run:
         self.drawn = Random(seed)
         self.outcome = Outcome()
         self.roots: list[Planned] = []
+        self.watched: list[Watched] = []
         self.waves = 0
         self.problems: list[str] = []
         coming = fates(size.kills, self.drawn)
@@ -145,7 +146,9 @@ class Run:
         outcome.kills, outcome.freezes = self.crew.kills, self.crew.freezes
         outcome.slowest_heartbeat = self.watch.slowest
         forgot = self.server is not None and not self.server.lives_in_workers and outcome.forgets > 0
-        outcome.findings = checking.check(self.url, self.roots, self.folder / "effects", forgot=forgot)
+        outcome.findings = checking.check(
+            self.url, self.roots, self.folder / "effects", watched=self.watched, forgot=forgot
+        )
         outcome.findings.wrong += self.problems + self.crew.problems + self.watch.problems
         with contextlib.suppress(FileNotFoundError):
             outcome.unanswered.update((self.folder / "unanswered").read_text(encoding="ascii").splitlines())
@@ -154,11 +157,15 @@ class Run:
 
     def _enqueue(self) -> None:
         more = plan.wave(self.waves, self.seed, self.size.stream, self.size.extras)
+        watched = list(plan.watched(self.waves)) if "callbacks" in self.size.extras else []
         with Queue(self.url) as queue:
             queue.enqueue_many(handlers.roots(more))
+            for one in watched:
+                handlers.enqueue_watched(queue, one)
             if any(root.kind == "ttl" for root in more):
                 queue.connections.run(checking.spoil)
-        self.roots += more
+        self.roots += [*more, *(planned for one in watched for planned in one.planned)]
+        self.watched += watched
         self.waves += 1
 
     def _unfinished(self) -> Iterator[int]:

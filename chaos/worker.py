@@ -23,8 +23,10 @@ from chaos.plan import KINDS
 from hammerwork_cli import RetryStrategy, Worker
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
+from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.queries.worker import claim, finish, registry, spawn
+from hammerwork_cli.queries.workflow import settling
 from hammerwork_cli.runtime.execution.executor import Executor
 
 ANY_MOMENT = "any moment"
@@ -39,6 +41,10 @@ OTHERS = (
     "child by key: after commit",
     "taking a lost worker's jobs: before commit",
     "taking a lost worker's jobs: after commit",
+    "callback: before commit",
+    "callback: after commit",
+    "end of a workflow: before commit",
+    "end of a workflow: after commit",
 )
 STEPS = (*NAMED, *OTHERS)
 _TRANSACTIONS = {
@@ -47,6 +53,8 @@ _TRANSACTIONS = {
     "": (spawn, "complete"),
     "child by key: ": (spawn, "spawn_now"),
     "taking a lost worker's jobs: ": (registry, "rescue"),
+    "callback: ": (watches, "fire"),
+    "end of a workflow: ": (settling, "_close"),
 }
 """What the steps of a transaction begin with, and the function that runs it."""
 _STATEMENTS = {
@@ -90,6 +98,7 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None, *, isolated: b
     log_to(folder, "worker")
     end_with_parent()
     _watch(fate or Fate(ANY_MOMENT), folder)
+    watches.LEASE = timedelta(seconds=2 * lease)  # whoever takes a callback and dies keeps nobody waiting for a minute
     retry = RetryStrategy.fixed(timedelta(milliseconds=30))
     os.environ[EFFECTS] = str(folder / "effects")
     queues = sorted(KINDS if isolated else KINDS - {"crashes"})

@@ -124,7 +124,8 @@ class SpawnStats(NamedTuple):
         empty: parents that completed and spawned nothing.
         recent: operations of the last hour.
         depth: levels of spawning below the topmost parent.
-        p50, p95: run time of the children that completed.
+        p50, p95: run time of the children that completed; of very many, that of a sample.
+        timed: number of children that they are of.
     """
 
     since: datetime
@@ -135,6 +136,7 @@ class SpawnStats(NamedTuple):
     depth: int
     p50: timedelta | None
     p95: timedelta | None
+    timed: int = 0
     by_queue: tuple[SpawnGroup, ...] | None = None
     by_handler: tuple[SpawnGroup, ...] | None = None
     slowest: tuple[SpawnOperation, ...] | None = None

@@ -28,8 +28,8 @@ queued_p95_seconds queues ran_p50_seconds ran_p95_seconds ran_seconds read_only 
 redacted repeated request request_id requested_at requested_by result_expires_at result_stored_at retention_delete_at
 retrying root roots running runs schedule scheduled scheduled_at schema_version seconds siblings silent_seconds since
 skipped slowest source spawn_requests spawned_at spawning spawns started_at starts_at state stored_bytes success_rate
-syntax target timed_out_at timed_out_seconds timeout_seconds timezone to total total_nodes tree trees truncated type
-unknown up_seconds updated_at updated_by version waited_seconds waiting wall_time_seconds window_seconds
+syntax target timed timed_out_at timed_out_seconds timeout_seconds timezone to total total_nodes tree trees truncated
+type unknown up_seconds updated_at updated_by version waited_seconds waiting wall_time_seconds window_seconds
 without_queueing_seconds words worker worker_id workers workflow_id
 """
 SHOWN = frozenset(_SHOWN.split())

@@ -124,7 +124,7 @@ def calm_run(new_database: Callable[..., str], tmp_path: Path) -> Run:
     """A run in which nobody dies, at its end."""
     url = new_database("sqlite", migrated=True)
     checking.prepare(url)
-    run = Run([url], None, tmp_path, Size(), seed=1)
+    run = Run([url], None, tmp_path, Size(extras=frozenset({"callbacks"})), seed=1)
     assert run.go().findings.problems == []
     return run
 
@@ -164,6 +164,16 @@ DAMAGE = {
         " SELECT id, started_at, started_at, 1, 'failed' FROM hammerwork_jobs WHERE payload LIKE '%\"0.stream/7\"%'"
     ),
     "wrong: 0.": "DELETE FROM hammerwork_attempts WHERE outcome = 'failed'",
+    "lost: 0.batch!complete (told) is not there": "DELETE FROM hammerwork_jobs WHERE payload LIKE '%0.batch!complete%'",
+    "doubled: 0.flow!failure is there and should not be": (
+        "UPDATE hammerwork_jobs SET payload = REPLACE(payload, '!success', '!failure')"
+        " WHERE payload LIKE '%\"0.flow!success\"%'"
+    ),
+    "wrong: 0.tree:risky!complete was told of (1, 0, 1)": (
+        "UPDATE hammerwork_jobs SET payload = json_set(payload, '$._ended.jobs', 1, '$._ended.completed', 0,"
+        " '$._ended.failed', 1) WHERE payload LIKE '%0.tree:risky!complete%'"
+    ),
+    "wrong: the workflow 0.flow is running": "UPDATE hammerwork_workflows SET status = 'running' WHERE name = '0.flow'",
 }
 
 
@@ -173,7 +183,8 @@ def test_the_check_sees_each_kind_of_damage(calm_run: Run) -> None:
         database.script("BEGIN")
         for statement in damage.split(";"):
             database.script(statement)
-        found = checking._Checking(database, calm_run.roots, calm_run.folder / "effects").findings()
+        effects = calm_run.folder / "effects"
+        found = checking._Checking(database, calm_run.roots, effects, watched=calm_run.watched).findings()
         database.script("ROLLBACK")
         assert any(text.startswith(problem) for text in found.problems), (problem, found.problems)
     database.close()

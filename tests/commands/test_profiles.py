@@ -43,6 +43,7 @@ CHANGES = {
     "cron enable": "--all --yes",
     "cron disable": "{schedule}",
     "cron trigger": "{schedule}",
+    "cron backfill": "{schedule} --from 2026-01-01T00:00Z --to 2026-01-15T00:00Z --yes",
     "cron convert": "{recurring} --name converted",
     "cron delete": "{schedule} --yes",
     "batch enqueue": "--file {lines} --queue mail",

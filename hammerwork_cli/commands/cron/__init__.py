@@ -42,6 +42,7 @@ app = group(
         "enable": LateVerb(".changes:enable", "Enable schedules."),
         "disable": LateVerb(".changes:disable", "Disable schedules: they enqueue no jobs until `cron enable`."),
         "trigger": LateVerb(".changes:trigger", "Enqueue a job of a schedule now, and print its id."),
+        "backfill": LateVerb(".backfill:backfill", "Enqueue jobs for due times that passed without one."),
         "convert": LateVerb(
             ".changes:convert", "Turn a recurring job into a schedule, so that each run is its own job."
         ),

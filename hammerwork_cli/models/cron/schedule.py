@@ -87,6 +87,19 @@ class NewSchedule:
     source: str = "cli"
 
 
+class Gap(NamedTuple):
+    """A due time that had no job.
+
+    Attributes:
+        outcome: what had become of it: an :class:`Outcome`, or ``None`` without a run.
+        job: the one that it has now.
+    """
+
+    due_at: datetime
+    outcome: str | None
+    job: str | None = None
+
+
 @dataclass(slots=True)
 class Schedule:
     """A row of ``hammerwork_schedules``, as it is stored, perhaps by a version that knows further words.

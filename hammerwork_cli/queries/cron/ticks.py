@@ -199,15 +199,27 @@ def record(
     now: datetime,
 ) -> None:
     """Records what becomes of due times, and inserts their jobs, in the transaction of the caller."""
+    record_runs(database, schedule, found, jobs, kind, now)
+    if jobs:
+        enqueue.insert(database, list(jobs.values()))
+        notifications.notify(database, [schedule.queue])
+
+
+def record_runs(
+    database: Database,
+    schedule: Schedule,
+    found: Sequence[Due],
+    jobs: dict[datetime, NewJob],
+    kind: RunKind,
+    now: datetime,
+) -> None:
+    """Records what becomes of due times, in the transaction of the caller."""
     rows = [
         (schedule.id, due.at, str(kind), str(due.outcome), due.reason, jobs[due.at].id if due.at in jobs else None, now)
         for due in found
     ]
     if rows:
         database.insert("cron.schedules.add_runs", rows)
-    if jobs:
-        enqueue.insert(database, list(jobs.values()))
-        notifications.notify(database, [schedule.queue])
 
 
 def fail(database: Database, schedule: Schedule, error: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hammerwork_cli.models import rfc3339
-from hammerwork_cli.models.cron.schedule import ScheduleRun
+from hammerwork_cli.models.cron.schedule import Gap, ScheduleRun
 from hammerwork_cli.render.formats.json import Record, seconds
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import duration, first_line, instant, short_id, visible
@@ -19,6 +19,23 @@ RUNS: Sequence[Column[ScheduleRun]] = (
     Column("ran", lambda run: run.ran and duration(run.ran), "right", optional=True, leaves=3),
     Column("note", lambda run: note(run), optional=True, cuts=True),
 )
+
+
+GAP_KEYS = ("due_at", "outcome", "job_id")
+GAPS: Sequence[Column[Gap]] = (
+    Column("due (UTC)", lambda gap: instant(gap.due_at)),
+    Column("outcome", lambda gap: gap.outcome, optional=True),
+    Column("job", lambda gap: gap.job and short_id(gap.job), optional=True),
+)
+
+
+def gap_record(gap: Gap) -> Record:
+    """A due time that had no job.
+
+    Keys: ``due_at``, ``outcome`` (what had become of it: ``skipped``, ``missed``, or null without a run), ``job_id``
+    (of its new job, null with ``--dry-run``).
+    """
+    return {"due_at": rfc3339(gap.due_at), "outcome": gap.outcome, "job_id": gap.job}
 
 
 def note(run: ScheduleRun) -> str | None:

@@ -7,7 +7,7 @@ missing here, or one too many, fails them.
 from hammerwork_cli.render.schemas.archive import ARCHIVED, ARCHIVED_SUM, POLICY, SIZE, WORK
 from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
 from hammerwork_cli.render.schemas.batches import BATCH, BATCH_DETAILS, CALLBACK
-from hammerwork_cli.render.schemas.cron import CHECKED, DUE, RUN, SCHEDULE, SCHEDULE_DETAILS, STEP, TRIGGERED
+from hammerwork_cli.render.schemas.cron import CHECKED, DUE, GAP, RUN, SCHEDULE, SCHEDULE_DETAILS, STEP, TRIGGERED
 from hammerwork_cli.render.schemas.jobs import (
     ENQUEUED,
     EXPORTED,
@@ -91,6 +91,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "cron-apply": ("What became of declared schedules, or would", list_of(STEP)),
     "cron-enable": ("Schedules after they were enabled", list_of(SCHEDULE)),
     "cron-disable": ("Schedules after they were disabled", list_of(SCHEDULE)),
+    "cron-backfill": ("Due times that had no job, the earliest first", list_of(GAP)),
     "cron-trigger": ("The job that `cron trigger` enqueued", TRIGGERED),
     "cron-convert": ("A schedule that was converted from a recurring job", SCHEDULE),
     "cron-delete": ("A schedule that was deleted, or would be", SCHEDULE),

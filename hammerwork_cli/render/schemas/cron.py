@@ -99,4 +99,11 @@ STEP = record(
         "taken_from": null_or(text("The source that had the schedule")),
     }
 )
+GAP = record(
+    {
+        "due_at": instant(),
+        "outcome": null_or(text("What had become of it: skipped, missed, or null without a run")),
+        "job_id": null_or(job_id("Its new job; null with --dry-run")),
+    }
+)
 TRIGGERED = record({"name": text(), "job_id": job_id(), "queue": text()})

@@ -282,6 +282,13 @@ def _failures(group: SpawnGroup) -> str:
     return ", ".join(f"{count(number)} {word}" for number, word in parts if number) or "none"
 
 
+def _run_time(stats: SpawnStats) -> str:
+    if stats.p50 is None:
+        return NOTHING
+    of = f" (of {plural(stats.timed, 'child', 'children')})" if stats.timed < stats.overall.completed else ""
+    return f"p50 {duration(stats.p50)}, p95 {duration(stats.p95)}{of}"
+
+
 def _figures(stats: SpawnStats) -> dict[str, str]:
     overall = stats.overall
     ended = f"{count(overall.completed)} of {plural(overall.ended, 'ended child', 'ended children')}"
@@ -290,7 +297,7 @@ def _figures(stats: SpawnStats) -> dict[str, str]:
         "children": f"{count(overall.children)} ({_average(overall)} on average, {count(overall.largest)} at most)",
         "success rate": f"{percent(overall.success_rate)} ({ended})" if overall.ended else NOTHING,
         "failures": _failures(overall),
-        "run time": f"p50 {duration(stats.p50)}, p95 {duration(stats.p95)}" if stats.p50 is not None else NOTHING,
+        "run time": _run_time(stats),
         "depth": plural(stats.depth, "level"),
         "spawned nothing": plural(stats.empty, "completed parent"),
     }

@@ -177,8 +177,9 @@ def stats_record(stats: SpawnStats) -> Record:
     Keys: ``since``, ``queue``, ``operations``, ``children``, ``average``, ``largest``, ``completed``, ``ended``,
     ``success_rate``, ``failed``, ``cancelled``, ``retrying``, ``empty`` (completed parents without a child), ``recent``
     (operations of the last hour), ``depth`` (levels below the topmost parent), ``p50_seconds`` and ``p95_seconds`` (run
-    time of completed children), ``by_queue`` and ``by_handler`` (lists of :func:`group_record`), ``slowest`` (list of
-    :func:`operation_record`); the last three are null without details.
+    time of completed children; of more than 20,000, that of a sample), ``timed`` (number of children that they are of),
+    ``by_queue`` and ``by_handler`` (lists of :func:`group_record`), ``slowest`` (list of :func:`operation_record`); the
+    last three are null without details.
     """
     overall = group_record(stats.overall)
     del overall["name"]
@@ -191,6 +192,7 @@ def stats_record(stats: SpawnStats) -> Record:
         "depth": stats.depth,
         "p50_seconds": seconds(stats.p50),
         "p95_seconds": seconds(stats.p95),
+        "timed": stats.timed,
         "by_queue": _list(group_record, stats.by_queue),
         "by_handler": _list(group_record, stats.by_handler),
         "slowest": _list(operation_record, stats.slowest),

@@ -116,6 +116,21 @@ UPDATE hammerwork_schedules SET last_error = :error WHERE id = :id AND revision 
 -- Lists the due times of a schedule in a span that have a run.
 SELECT r.due_at FROM hammerwork_schedule_runs r WHERE r.schedule_id = :id AND r.due_at BETWEEN :first AND :last
 
+-- name: runs_between
+-- Lists the runs of a schedule whose due times are in a span.
+SELECT r.due_at, r.outcome, r.job_id FROM hammerwork_schedule_runs r
+WHERE r.schedule_id = :id AND r.due_at >= :start AND r.due_at < :end
+
+-- name: lock
+-- Locks a schedule, which a tick changes before it reads the runs.
+SELECT s.id FROM hammerwork_schedules s WHERE s.id = :id
+{lock_clause}
+
+-- name: refill
+-- Records the job of a due time that had none.
+UPDATE hammerwork_schedule_runs SET kind = 'backfill', outcome = 'enqueued', reason = NULL, job_id = :job,
+created_at = :now WHERE schedule_id = :id AND due_at = :due AND job_id IS NULL
+
 -- name: add_runs
 -- Records the outcomes of due times.
 INSERT INTO hammerwork_schedule_runs (schedule_id, due_at, kind, outcome, reason, job_id, created_at) VALUES :rows

@@ -195,21 +195,24 @@ GROUP BY j.id, {status c}
 
 -- name: window_run_times
 -- Computes the median and 95th percentile (nearest rank) of the seconds that completed children of the parents in the
--- window ran.
+-- window ran, and counts these children. Ids are random, so the children below one of them are a sample.
 SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END),
-MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END)
+MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END), COUNT(*)
 FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
 FROM (SELECT {run_seconds} AS seconds FROM {child_join}
 /* if :recorded */ {recorded_too}
 WHERE {in_window}
+/* if :below */ AND c.id < :below
 AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS NOT NULL) s
 WHERE s.seconds IS NOT NULL) r
 
 -- name: window_run_times [postgresql]
-SELECT r.seconds[1], r.seconds[2]
-FROM (SELECT percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY {run_seconds}) AS seconds FROM {child_join}
+SELECT r.seconds[1], r.seconds[2], r.jobs
+FROM (SELECT percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY {run_seconds}) AS seconds,
+COUNT({run_seconds}) AS jobs FROM {child_join}
 /* if :recorded */ {recorded_too}
 WHERE {in_window}
+/* if :below */ AND c.id < :below
 AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS NOT NULL) r
 
 -- name: pending

@@ -235,6 +235,7 @@ export interface SpawnStats extends SpawnFigures {
   depth: number;
   p50_seconds: number | null;
   p95_seconds: number | null;
+  timed: number;
   by_queue: (SpawnFigures & { name: string | null })[] | null;
   by_handler: (SpawnFigures & { name: string | null })[] | null;
   slowest: SpawnOperation[] | null;

@@ -127,6 +127,29 @@ def test_figures_of_a_window(readable: Database, rows: Rows) -> None:
     assert (only.overall.operations, only.overall.completed, only.p50) == (1, 0, None)
 
 
+@pytest.mark.parametrize("random", [True, False])
+def test_run_times_of_very_many_children_are_those_of_a_sample_if_ids_are_random(
+    readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch, random: bool
+) -> None:
+    monkeypatch.setattr(operations, "MOST_TIMED", 64)
+    root = rows.job(spawns=True)
+    with rows.at_once():
+        for number in range(256):
+            first_digits = number << 24 if random else number
+            length = timedelta(seconds=number * 157 % 256)
+            rows.job(
+                root,
+                id=f"{first_digits:08x}-0000-4000-8000-{number:012x}",
+                started_at=START,
+                completed_at=START + length,
+            )
+    figures = operations.stats(readable, since=EVER, recent=START)
+    assert figures.overall.completed == 256
+    assert figures.timed == (64 if random else 256)
+    assert figures.p50 == pytest.approx(timedelta(seconds=128), abs=timedelta(seconds=8))
+    assert figures.p95 == pytest.approx(timedelta(seconds=243), abs=timedelta(seconds=8))
+
+
 def test_figures_count_children_of_several_parents_for_each(readable: Database, rows: Rows) -> None:
     parents = [rows.job(spawns=True), rows.job(spawns=True)]
     rows.job(*parents)

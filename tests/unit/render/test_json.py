@@ -198,11 +198,11 @@ def test_a_lineage_is_ancestors_the_job_and_descendants() -> None:
 def test_stats_are_flat_and_their_details_are_lists() -> None:
     group = SpawnGroup("video", 2, 10, 8, 6, 8)
     stats = SpawnStats(
-        START, None, group, 1, 2, 3, timedelta(seconds=1.5), None, by_queue=(group,), slowest=(operation(),)
+        START, None, group, 1, 2, 3, timedelta(seconds=1.5), None, 6, by_queue=(group,), slowest=(operation(),)
     )
     record = records.stats_record(stats)
     assert (record["operations"], record["average"], record["success_rate"]) == (2, 5.0, 0.75)
-    assert (record["p50_seconds"], record["p95_seconds"]) == (1.5, None)
+    assert (record["p50_seconds"], record["p95_seconds"], record["timed"]) == (1.5, None, 6)
     assert record["by_queue"][0]["name"] == "video"
     assert record["by_handler"] is None
     assert record["slowest"][0]["children"]["total"] == 10

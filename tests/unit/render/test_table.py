@@ -211,6 +211,7 @@ def test_stats_show_their_figures_and_details(expected: Expected) -> None:
         29,
         timedelta(milliseconds=1),
         timedelta(seconds=3),
+        600,
         by_queue=(group, SpawnGroup("empty", 0, 0, 0, 0, 0)),
         by_handler=(SpawnGroup(None, 1, 1, 1, 0, 0),),
         slowest=tuple(operations()),

@@ -12,7 +12,7 @@ from hammerwork_cli.models.cron.declared import Declared, Step
 from hammerwork_cli.models.options.schedules import read_schedule, read_schedules
 from hammerwork_cli.queries.cron import changes, declaring, manual, schedules
 from hammerwork_cli.queries.cron.changes import Author
-from tests.database.test_schedules import HOSTILE, MINUTE
+from tests.database.cron.test_schedules import HOSTILE, MINUTE
 from tests.rows import START
 
 ME = Author("me@here")

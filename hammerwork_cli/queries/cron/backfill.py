@@ -1,0 +1,96 @@
+"""Enqueues jobs for due times that passed without one."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import NotFoundError, UsageError
+from hammerwork_cli.models import NewJob, timestamp
+from hammerwork_cli.models.cron.schedule import Gap, Outcome, RunKind, Schedule
+from hammerwork_cli.queries.cron import ticks
+from hammerwork_cli.queries.job import enqueue, limits, notifications
+
+MOST = 10_000
+"""Jobs that are enqueued at once, in one transaction."""
+
+
+def gaps(database: Database, schedule: Schedule, start: datetime, end: datetime, most: int) -> list[Gap]:
+    """The due times from ``start`` until before ``end`` that have no job, the earliest first.
+
+    Args:
+        database: with migration 022.
+        schedule: also a disabled one.
+        start: also before the schedule was created.
+        end: not later than now.
+        most: of them.
+
+    Raises:
+        UsageError: it is a recurring job, or there are more.
+    """
+    if schedule.is_in_place:
+        raise UsageError("A recurring job has one row for all runs, so past ones cannot be enqueued.")
+    known = _runs(database, schedule, start, end)
+    found: list[Gap] = []
+    due = schedule.next_after(start - timedelta(microseconds=1))
+    while due is not None and due < end:
+        outcome, job = known.get(due, (None, None))
+        if job is None:
+            found.append(Gap(due, outcome))
+        if len(found) > most:
+            raise UsageError(
+                f"More than {most:,} due times have no job, the first at {found[0].due_at:%Y-%m-%d %H:%M:%S} UTC.",
+                hint="Take a later --from, an earlier --to, or a higher --max.",
+            )
+        due = schedule.next_after(due)
+    return found
+
+
+def fill(
+    database: Database, schedule: Schedule, wanted: Sequence[Gap], now: datetime, *, one_at_a_time: bool = False
+) -> list[Gap]:
+    """Enqueues a job for each gap that still is one, in one transaction; returns them with their jobs.
+
+    Args:
+        database: with migration 022.
+        schedule: the one that was asked for gaps.
+        wanted: what :func:`gaps` returned.
+        now: the server's time.
+        one_at_a_time: each job waits for the one before.
+
+    Raises:
+        NotFoundError: the schedule has been deleted.
+        RefusedValueError: the database cannot store a job.
+    """
+
+    def work() -> list[Gap]:
+        # A tick changes this row first: no due time gets two jobs.
+        if database.row("cron.schedules.lock", id=schedule.id) is None:
+            raise NotFoundError(f"The schedule {schedule.name} has been deleted.")
+        known = _runs(database, schedule, wanted[0].due_at, wanted[-1].due_at + timedelta(microseconds=1))
+        left = [gap for gap in wanted if known.get(gap.due_at, (None, None))[1] is None]
+        jobs: dict[datetime, NewJob] = {}
+        before: tuple[str, ...] = ()
+        for gap in left:
+            job = ticks.job_of(schedule, gap.due_at, RunKind.BACKFILL, now)
+            limits.check(database, job)
+            job.depends_on = before
+            before = (job.id,) if one_at_a_time else ()
+            jobs[gap.due_at] = job
+        enqueue.many(database, list(jobs.values()))
+        for gap in left:
+            if gap.due_at in known:
+                database.run("cron.schedules.refill", id=schedule.id, due=gap.due_at, job=jobs[gap.due_at].id, now=now)
+        new = [ticks.Due(gap.due_at, Outcome.ENQUEUED) for gap in left if gap.due_at not in known]
+        ticks.record_runs(database, schedule, new, jobs, RunKind.BACKFILL, now)
+        notifications.notify(database, [schedule.queue])
+        return [gap._replace(job=jobs[gap.due_at].id) for gap in left]
+
+    return database.transaction(work) if wanted else []
+
+
+def _runs(
+    database: Database, schedule: Schedule, start: datetime, end: datetime
+) -> dict[datetime, tuple[str, str | None]]:
+    """Due time -> outcome and job of its run."""
+    rows = database.rows("cron.schedules.runs_between", id=schedule.id, start=start, end=end)
+    return {at: (str(outcome), job and str(job)) for stored, outcome, job in rows if (at := timestamp(stored))}
