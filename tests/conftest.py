@@ -19,6 +19,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -86,18 +87,16 @@ WAITING = ("acceptance", "runtime", "web")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts one half of the waiting tests first and the other half in the middle.
+    """Mixes the files of waiting tests evenly with the others.
 
     Processes that share the tests begin at equal distances from each other. So some of them wait while others compute,
     all the time; more processes would only get in each other's way on two cores.
     """
-    waiting: list[list[pytest.Item]] = []
-    others: list[list[pytest.Item]] = []
+    kinds: tuple[list[list[pytest.Item]], ...] = ([], [])
     for path, tests in groupby(items, key=lambda item: item.path):
-        kind = waiting if path.relative_to(ROOT / "tests").parts[0] in WAITING else others
-        kind.append(list(tests))
-    middle = len(others) // 2
-    items[:] = chain.from_iterable([*waiting[::2], *others[:middle], *waiting[1::2], *others[middle:]])
+        kinds[path.relative_to(ROOT / "tests").parts[0] in WAITING].append(list(tests))
+    placed = [((place + 0.5) / len(kind), tests) for kind in kinds for place, tests in enumerate(kind)]
+    items[:] = chain.from_iterable(tests for _, tests in sorted(placed, key=itemgetter(0)))
 
 
 # Expected outputs.

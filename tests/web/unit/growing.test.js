@@ -45,6 +45,18 @@ test("a refresh reads at most 200 rows again, and keeps the others", async () =>
   assert.deepEqual(list.value?.slice(), rows.slice(0, 299));
 });
 
+test("older rows are asked for once while they are on their way", async () => {
+  const { limits, list } = growing();
+  await list.read();
+  const older = list.readMore();
+  assert.equal(list.isReadingMore, true);
+  await list.readMore();
+  assert.deepEqual(limits, [50, 50]);
+  await older;
+  assert.equal(list.isReadingMore, false);
+  assert.equal(list.value?.length, 100);
+});
+
 test("a list that nobody asked to grow shows the newest rows only", async () => {
   const { list, rows } = growing();
   await list.read();

@@ -27,6 +27,8 @@ export class Growing extends Part {
     this._key = key;
     /** Whether someone asked for older rows. */
     this._grown = false;
+    /** Whether older rows are on their way. */
+    this.isReadingMore = false;
   }
 
   forget() {
@@ -34,18 +36,27 @@ export class Growing extends Part {
     this._grown = false;
   }
 
-  /** Reads the rows after the last one. */
+  /** Reads the rows after the last one, unless that is under way. */
   async readMore() {
-    const before = this.value;
-    if (!before?.cursor) return;
-    this._grown = true;
-    const page = await this._page(PAGE, before.cursor);
+    const cursor = this.value?.cursor;
+    if (!cursor || this.isReadingMore) return;
+    this._grown = this.isReadingMore = true;
+    this._told(null);
+    try {
+      this._add(await this._page(PAGE, cursor));
+    } finally {
+      this.isReadingMore = false;
+      this._told(null);
+    }
+  }
+
+  /** @param {Page<Row>} page */
+  _add(page) {
     // A refresh may have read the list again in between; a filter has made it another list.
     if (!this.value || !this._grown) return;
     const known = new Set(this.value.map(this._key));
     const rows = [...this.value, ...page.filter((row) => !known.has(this._key(row)))];
     this.value = Object.assign(rows, { cursor: page.cursor, total: this.value.total, more: this.value.more });
-    this._told(null);
   }
 
   get _wanted() {

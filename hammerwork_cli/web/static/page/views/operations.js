@@ -56,7 +56,9 @@ const none = ({ overview: { queue } }) =>
  * @param {string} title
  */
 const furtherButton = (board, list, title) =>
-  list.value?.cursor ? html`<button class="more" @click=${() => board.readMore(list)}>${title}</button>` : nothing;
+  list.value?.cursor
+    ? html`<button class="more" ?disabled=${list.isReadingMore} @click=${() => board.readMore(list)}>${title}</button>`
+    : nothing;
 
 /**
  * @param {Board} board
