@@ -19,7 +19,7 @@ from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
 
 KEEPER_TIMEOUTS = Timeouts(lock=2.0)
 """A transaction that hangs delays nothing but the rows that it has locked."""
-IDLE_SWEEP = 0.25
+IDLE_SWEEP = 0.1
 """Seconds after which a sweep pauses while it finds nothing. One that finds jobs goes on for a heartbeat's interval."""
 COLLISIONS = 3
 """After so many sweeps in a row that locks of others broke off, a worker that drains its queues waits no longer."""
