@@ -35,7 +35,7 @@ from hammerwork_cli.queries.graph.child_totals import ChildTotals, collect_total
 from hammerwork_cli.queries.graph.relatives import Relatives
 
 SLOWEST = 10
-MOST_TIMED = 20_000
+MOST_TIMED = 5_000
 """Completed children whose run times are all read; of more, about so many."""
 
 
