@@ -359,7 +359,8 @@ class _Checking:
     def _callbacks(self) -> None:
         """No callback came early (:meth:`_children` sees that each came once), and workflows say how they ended."""
         names = [*self.by_name]
-        status = {str(name): str(status) for name, status in self.database.query(_WORKFLOWS)}
+        workflows = self.database.query("SELECT name, status FROM hammerwork_workflows")
+        status = {str(name): str(status) for name, status in workflows}
         for watched in self.watched:
             members = [row for name in names if watched.has(name) for row in self.by_name[name]]
             failed = sum(row.status != "Completed" for row in members)
@@ -376,9 +377,6 @@ class _Checking:
             wanted = "failed" if "failure" in watched.events else "completed"
             if watched.subject == "workflow" and status.get(watched.name) != wanted:
                 self.found.wrong.append(f"the workflow {watched.name} is {status.get(watched.name)}, not {wanted}")
-
-
-_WORKFLOWS = "SELECT name, status FROM hammerwork_workflows"
 
 
 def _text(value: Any) -> Any:

@@ -1,8 +1,7 @@
 """The jobs of a run: what every job spawns follows from its name, so that anybody can say what there must be."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from random import Random
-from types import MappingProxyType
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -168,31 +167,25 @@ def wave(number: int, seed: int, stream: int, extras: Collection[str] = ()) -> l
 def watched(number: int) -> Iterator[Watched]:
     """What has callbacks in a wave."""
     good, bad = ("complete", "success"), ("complete", "failure")
-
-    def jobs(
-        name: str, *kinds: str, after: Mapping[int, Collection[int]] = MappingProxyType({})
-    ) -> tuple[Planned, ...]:
-        names = [f"{name}/{place}" for place in range(len(kinds))]
-        parents = {place: tuple(names[other] for other in others) for place, others in after.items()}
-        return tuple(
-            Planned(one, kind, 2, parents.get(place, ()))
-            for place, (one, kind) in enumerate(zip(names, kinds, strict=True))
-        )
-
     for name, kinds, events in (("batch", ("leaf", "flaky", "leaf", "fan"), good), ("bad", ("leaf", "doomed"), bad)):
-        yield Watched("batch", f"{number}.{name}", jobs(f"{number}.{name}", *kinds), events)
+        jobs = tuple(Planned(f"{number}.{name}/{place}", kind, 2) for place, kind in enumerate(kinds))
+        yield Watched("batch", f"{number}.{name}", jobs, events)
     for kind, events in (("fan", good), ("risky", bad)):
         top = f"{number}.tree:{kind}"
         yield Watched("tree", top, (Planned(top, kind, 6),), events)
-    for name, policy, kind, events in (
+    for name, policy, first, events in (
         ("flow", "fail_fast", "flaky", good),
         ("fail_fast", "fail_fast", "doomed", bad),
         ("go_on", "continue_on_failure", "doomed", bad),
     ):
-        name = f"{number}.{name}"
-        yield Watched(
-            "workflow", name, jobs(name, kind, "leaf", "leaf", "leaf", after={1: (0,), 3: (1, 2)}), events, policy
+        begins, follows, other, joins = (f"{number}.{name}/{place}" for place in range(4))
+        jobs = (
+            Planned(begins, first),
+            Planned(follows, "leaf", after=(begins,)),
+            Planned(other, "leaf"),
+            Planned(joins, "leaf", after=(follows, other)),
         )
+        yield Watched("workflow", f"{number}.{name}", jobs, events, policy)
 
 
 def _extras(number: int, extras: Collection[str]) -> Iterator[Planned]:

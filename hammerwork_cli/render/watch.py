@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hammerwork_cli.models import rfc3339
-from hammerwork_cli.models.batch.watches import Watch, WatchState
+from hammerwork_cli.models.batch.watches import Watch
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import instant, short_id, visible
@@ -13,7 +13,7 @@ COLUMNS: Sequence[Column[Watch]] = (
     Column("event", lambda row: row.event),
     Column("queue", lambda row: row.queue, cuts=True),
     Column("state", lambda row: row.state),
-    Column("job", lambda row: short_id(row.id) if row.state == WatchState.FIRED else None),
+    Column("job", lambda row: row.job_id and short_id(row.job_id)),
     Column("fired at (UTC)", lambda row: instant(row.fired_at)),
 )
 
@@ -28,7 +28,7 @@ def watch_record(watch: Watch) -> Record:
         "event": watch.event,
         "queue": watch.queue,
         "state": watch.state,
-        "job_id": watch.id if watch.state == WatchState.FIRED else None,
+        "job_id": watch.job_id,
         "created_at": rfc3339(watch.created_at),
         "fired_at": rfc3339(watch.fired_at),
     }
@@ -36,5 +36,5 @@ def watch_record(watch: Watch) -> Record:
 
 def watch_text(watch: Watch) -> str:
     """A callback in a line."""
-    at = f" {instant(watch.fired_at)} UTC, job {short_id(watch.id)}" if watch.state == WatchState.FIRED else ""
+    at = f" {instant(watch.fired_at)} UTC, job {short_id(watch.job_id)}" if watch.job_id else ""
     return f"{visible(watch.event)}: {visible(watch.queue)}, {visible(watch.state)}{at}"

@@ -93,6 +93,11 @@ class Watch(NamedTuple):
         return self.state == WatchState.OPEN
 
     @property
+    def job_id(self) -> str | None:
+        """The id of its job, once that is enqueued."""
+        return self.id if self.state == WatchState.FIRED else None
+
+    @property
     def fired_at(self) -> Timestamp:
         return self.changed_at if self.state == WatchState.FIRED else None
 

@@ -122,7 +122,7 @@ def delete_empty(database: Database, batch: str) -> bool:
     def work() -> bool:
         deleted = bool(database.run("batch.enqueue.delete", id=batch))
         if deleted and "watches" in database.tags:
-            database.run("batch.enqueue.delete_watches", id=batch)
+            database.run("batch.watches.delete", id=batch, subject=str(Subject.BATCH), state=None)
         return deleted
 
     return database.transaction(work)

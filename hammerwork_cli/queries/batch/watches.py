@@ -78,7 +78,8 @@ def clear(database: Database, top: str) -> int:
     """Deletes the open watches of a job and everything below it, and returns how many there were."""
     if "watches" not in database.tags:
         return 0
-    return database.transaction(lambda: database.run("batch.watches.clear", id=top))
+    values = {"id": top, "subject": str(Subject.TREE), "state": str(WatchState.OPEN)}
+    return database.transaction(lambda: database.run("batch.watches.delete", **values))
 
 
 def look(

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
-from hammerwork_cli.models import NewJob, timestamp
+from hammerwork_cli.models import NewJob
 from hammerwork_cli.models.cron.schedule import Gap, Outcome, RunKind, Schedule
-from hammerwork_cli.queries.cron import ticks
-from hammerwork_cli.queries.job import enqueue, limits, notifications
+from hammerwork_cli.queries.cron import schedules, ticks
+from hammerwork_cli.queries.job import limits
 
 MOST = 10_000
 """Jobs that are enqueued at once, in one transaction."""
@@ -29,7 +29,7 @@ def gaps(database: Database, schedule: Schedule, start: datetime, end: datetime,
     """
     if schedule.is_in_place:
         raise UsageError("A recurring job has one row for all runs, so past ones cannot be enqueued.")
-    known = _runs(database, schedule, start, end)
+    known = schedules.known_runs(database, schedule, start, end)
     found: list[Gap] = []
     due = schedule.next_after(start - timedelta(microseconds=1))
     while due is not None and due < end:
@@ -66,7 +66,7 @@ def fill(
         # A tick changes this row first: no due time gets two jobs.
         if database.row("cron.schedules.lock", id=schedule.id) is None:
             raise NotFoundError(f"The schedule {schedule.name} has been deleted.")
-        known = _runs(database, schedule, wanted[0].due_at, wanted[-1].due_at + timedelta(microseconds=1))
+        known = schedules.known_runs(database, schedule, wanted[0].due_at, wanted[-1].due_at)
         left = [gap for gap in wanted if known.get(gap.due_at, (None, None))[1] is None]
         jobs: dict[datetime, NewJob] = {}
         before: tuple[str, ...] = ()
@@ -76,21 +76,11 @@ def fill(
             job.depends_on = before
             before = (job.id,) if one_at_a_time else ()
             jobs[gap.due_at] = job
-        enqueue.many(database, list(jobs.values()))
         for gap in left:
             if gap.due_at in known:
                 database.run("cron.schedules.refill", id=schedule.id, due=gap.due_at, job=jobs[gap.due_at].id, now=now)
         new = [ticks.Due(gap.due_at, Outcome.ENQUEUED) for gap in left if gap.due_at not in known]
-        ticks.record_runs(database, schedule, new, jobs, RunKind.BACKFILL, now)
-        notifications.notify(database, [schedule.queue])
+        ticks.record(database, schedule, new, jobs, RunKind.BACKFILL, now)
         return [gap._replace(job=jobs[gap.due_at].id) for gap in left]
 
     return database.transaction(work) if wanted else []
-
-
-def _runs(
-    database: Database, schedule: Schedule, start: datetime, end: datetime
-) -> dict[datetime, tuple[str, str | None]]:
-    """Due time -> outcome and job of its run."""
-    rows = database.rows("cron.schedules.runs_between", id=schedule.id, start=start, end=end)
-    return {at: (str(outcome), job and str(job)) for stored, outcome, job in rows if (at := timestamp(stored))}

@@ -11,7 +11,7 @@ from hammerwork_cli.models import NewJob, new_id, timestamp
 from hammerwork_cli.models.cron.schedule import CatchUp, NewSchedule, Outcome, Overlap, RunKind, Schedule
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.cron import recurring
-from hammerwork_cli.queries.cron.schedules import all_schedules, check_tables, wanted
+from hammerwork_cli.queries.cron.schedules import all_schedules, check_tables, known_runs, wanted
 from hammerwork_cli.queries.job import limits
 
 MOST_PASSED = 500
@@ -229,10 +229,9 @@ def _after(
         raise changed_meanwhile(before)
     found = _passed(before, now) if missed and before.enabled else []
     if found:
-        known = database.rows("cron.schedules.known_runs", id=before.id, first=found[0], last=found[-1])
-        there = {timestamp(at) for (at,) in known}
+        known = known_runs(database, before, found[0], found[-1])
         kind, outcome = str(RunKind.SCHEDULED), str(Outcome.MISSED)
-        rows = [(before.id, at, kind, outcome, CHANGED, None, now) for at in found if at not in there]
+        rows = [(before.id, at, kind, outcome, CHANGED, None, now) for at in found if at not in known]
         if rows:
             database.insert("cron.schedules.add_runs", rows)
     changed.revision = before.revision + 1

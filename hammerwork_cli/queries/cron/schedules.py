@@ -182,6 +182,14 @@ def runs(
     return [_run(row) for row in database.rows("cron.schedules.runs", id=schedule.id, since=since, limit=limit)]
 
 
+def known_runs(
+    database: Database, schedule: Schedule, first: datetime, last: datetime
+) -> dict[datetime, tuple[str, str | None]]:
+    """The due times in a span that have a run already: due time -> its outcome and the id of its job."""
+    rows = database.rows("cron.schedules.known_runs", id=schedule.id, first=first, last=last)
+    return {at: (outcome, job and str(job)) for stored, outcome, job in rows if (at := timestamp(stored))}
+
+
 def totals(database: Database, schedule: Schedule) -> RunTotals:
     """Counts the runs of a schedule that are remembered."""
     jobs, skipped, missed = Counts(), 0, 0

@@ -70,7 +70,8 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
             "cron.schedules.advance", id=schedule.id, due=first, next=following, revision=schedule.revision
         ):
             return None
-        known = _known(database, schedule, found)
+        # The clock was put back, or somebody filled a gap.
+        known = schedules.known_runs(database, schedule, found[0].at, found[-1].at)
         decided = [due for due in found if due.at not in known]
         new: dict[datetime, NewJob] = {}
         reason = None
@@ -108,12 +109,6 @@ def _due_times(schedule: Schedule, first: datetime, now: datetime) -> tuple[list
         else:
             decided.append(Due(at, Outcome.ENQUEUED))
     return decided, (found[CHUNK] if len(found) > CHUNK else due)
-
-
-def _known(database: Database, schedule: Schedule, found: Sequence[Due]) -> set[datetime]:
-    """Due times that have a run already: the clock was put back, or somebody filled a gap."""
-    rows = database.rows("cron.schedules.known_runs", id=schedule.id, first=found[0].at, last=found[-1].at)
-    return {at for (stored,) in rows if (at := timestamp(stored)) is not None}
 
 
 def why_open(database: Database, schedule: Schedule, now: datetime) -> str | None:
@@ -198,28 +193,17 @@ def record(
     kind: RunKind,
     now: datetime,
 ) -> None:
-    """Records what becomes of due times, and inserts their jobs, in the transaction of the caller."""
-    record_runs(database, schedule, found, jobs, kind, now)
-    if jobs:
-        enqueue.insert(database, list(jobs.values()))
-        notifications.notify(database, [schedule.queue])
-
-
-def record_runs(
-    database: Database,
-    schedule: Schedule,
-    found: Sequence[Due],
-    jobs: dict[datetime, NewJob],
-    kind: RunKind,
-    now: datetime,
-) -> None:
-    """Records what becomes of due times, in the transaction of the caller."""
+    """Records what becomes of due times, and inserts the jobs, in the transaction of the caller."""
     rows = [
         (schedule.id, due.at, str(kind), str(due.outcome), due.reason, jobs[due.at].id if due.at in jobs else None, now)
         for due in found
     ]
     if rows:
         database.insert("cron.schedules.add_runs", rows)
+    if jobs:
+        insert = enqueue.many if any(job.depends_on for job in jobs.values()) else enqueue.insert
+        insert(database, list(jobs.values()))
+        notifications.notify(database, [schedule.queue])
 
 
 def fail(database: Database, schedule: Schedule, error: str) -> None:

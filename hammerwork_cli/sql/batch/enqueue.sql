@@ -19,7 +19,3 @@ SELECT b.batch_name, b.total_jobs FROM hammerwork_batches b WHERE b.id = :id
 -- Deletes the row of a batch that has no jobs any more.
 DELETE FROM hammerwork_batches WHERE id = :id
 AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.batch_id = :id)
-
--- name: delete_watches
--- Deletes the watches of a batch.
-DELETE FROM hammerwork_watches WHERE subject_id = :id AND subject = 'batch'

@@ -49,9 +49,10 @@ UPDATE hammerwork_watches SET check_at = :until, ended_at = :ended WHERE id = :i
 -- Ends an open watch. The guard lets one worker alone enqueue the job of it.
 UPDATE hammerwork_watches SET state = :state, changed_at = :now WHERE id = :id AND state = 'open'
 
--- name: clear
--- Deletes the open watches of a tree.
-DELETE FROM hammerwork_watches WHERE subject_id = :id AND subject = 'tree' AND state = 'open'
+-- name: delete
+-- Deletes the watches of a batch or a tree.
+DELETE FROM hammerwork_watches WHERE subject_id = :id AND {same subject :subject}
+/* if :state */ AND state = :state
 
 -- name: forget
 -- Deletes watches that ended before a time: the last look, which the index has, sets check_at to a minute later.

@@ -113,13 +113,9 @@ WHERE id = :id AND next_run_at = :due AND revision = :revision AND enabled
 UPDATE hammerwork_schedules SET last_error = :error WHERE id = :id AND revision = :revision
 
 -- name: known_runs
--- Lists the due times of a schedule in a span that have a run.
-SELECT r.due_at FROM hammerwork_schedule_runs r WHERE r.schedule_id = :id AND r.due_at BETWEEN :first AND :last
-
--- name: runs_between
--- Lists the runs of a schedule whose due times are in a span.
+-- Lists the due times of a schedule in a span that have a run, with its outcome and its job.
 SELECT r.due_at, r.outcome, r.job_id FROM hammerwork_schedule_runs r
-WHERE r.schedule_id = :id AND r.due_at >= :start AND r.due_at < :end
+WHERE r.schedule_id = :id AND r.due_at BETWEEN :first AND :last
 
 -- name: lock
 -- Locks a schedule, which a tick changes before it reads the runs.

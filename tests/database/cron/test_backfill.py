@@ -1,7 +1,7 @@
 """``cron backfill``: one job for each due time that had none, whoever else asks."""
 
-import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ from hammerwork_cli.models.cron.schedule import Gap
 from hammerwork_cli.queries.cron import backfill, changes, schedules
 from tests.conftest import Outcome
 from tests.database.cron.test_schedules import MINUTE, add, again, check_once, jobs, runs, tick
+from tests.database.test_queues import at_once
 from tests.rows import START, Rows
 
 MOST = 1_000
@@ -69,22 +70,13 @@ def test_jobs_can_wait_for_each_other(database: Database) -> None:
 def test_two_who_fill_the_same_gaps_enqueue_one_job_for_each(database: Database) -> None:
     schedule = add(database)
     found = gaps(database, schedule)
-    barrier, made = threading.Barrier(3, timeout=60), []
 
-    def work() -> None:
-        own = connect(database.url)
-        try:
-            barrier.wait()
-            made.extend(backfill.fill(own, schedule, found, START + 5 * MINUTE))
-        finally:
-            own.close()
+    def fill() -> list[Gap]:
+        with closing(connect(database.url)) as own:
+            return backfill.fill(own, schedule, found, START + 5 * MINUTE)
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert len(made) == len(found)
+    made = at_once(3, fill)
+    assert sum(map(len, made)) == len(found)
     check_once(database, schedule)
 
 
