@@ -273,8 +273,8 @@ class MySQLDatabase(Database):
 
 def _weigh(row: Row) -> int:
     """Returns the most bytes that a row can have in a statement, where each character of a text may be escaped."""
-    texts = [value for value in row if isinstance(value, str)]
-    return 32 * len(row) + 2 * sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
+    text = "".join([value for value in row if isinstance(value, str)])
+    return 32 * len(row) + 2 * (len(text) if text.isascii() else len(text.encode()))
 
 
 def too_old(version: str) -> str | None:

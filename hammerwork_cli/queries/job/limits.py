@@ -79,7 +79,10 @@ def nesting(text: str) -> int:
 
 def can_store(database: Database, instant: datetime) -> bool:
     """Whether the database can store a time."""
-    return database.dialect != "mysql" or _FIRST_TIMESTAMP <= instant <= _last_timestamp(database.server)
+    if database.dialect != "mysql":
+        return True
+    # Each server can store most times: do not parse its version for these.
+    return instant >= _FIRST_TIMESTAMP and (instant <= _LAST_TIMESTAMP or instant <= _last_timestamp(database.server))
 
 
 def _last_timestamp(server: str) -> datetime:
