@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from chaos import checking, plan
+from chaos import notes, plan
 from chaos.clocks import host_clock
 from chaos.run import Outcome, Run, Size
 from chaos.servers import CrashingServer, GivenServers, SqliteFile, crashing_server
@@ -153,7 +153,7 @@ def _new_database(server: CrashingServer | None, folder: Path, number: int) -> s
 
 def _prepare(url: str) -> None:
     migrate(url)
-    checking.prepare(url)
+    notes.prepare(url)
 
 
 def _tell(what: str, outcome: Outcome) -> None:

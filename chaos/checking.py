@@ -1,7 +1,7 @@
 """What must be true of a database after a run, whatever died when.
 
-It reads with statements of its own, not with those of the product, and compares with the plan. A trigger notes every
-change of a job's status in the transaction that makes it, so that what was undone later is seen too.
+It reads with statements of its own, not with those of the product, and compares with the plan and with the notes of
+triggers.
 """
 
 import json
@@ -11,57 +11,36 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chaos import plan
+from chaos import plan, upkeep
 from chaos.plan import Planned, Watched
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list
+from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries.worker.spawn import MOST_SPAWNS
 
 UNFINISHED = ("Pending", "Running", "Retrying")
-_TABLES = (
-    "CREATE TABLE chaos_changes (job CHAR(36), was VARCHAR(20), became VARCHAR(20), attempts INTEGER)",
-    "CREATE TABLE chaos_losses (job CHAR(36), worker CHAR(36))",
-)
-_CHANGED = "OLD.status <> NEW.status"
-_LOST = "COALESCE(NEW.claim_losses, 0) > COALESCE(OLD.claim_losses, 0)"
-_NOTES = {
-    "changed": (_CHANGED, "INSERT INTO chaos_changes VALUES ({id}, OLD.status, NEW.status, NEW.attempts)"),
-    "lost": (_LOST, "INSERT INTO chaos_losses VALUES ({id}, {worker})"),
-}
-"""What is noted of a change of a job: when, and the statement."""
 _REMEMBERED_ENDS = (
     "SELECT j.id FROM hammerwork_jobs j JOIN hammerwork_attempts a ON a.job_id = j.id AND a.started_at = j.started_at"
 )
-"""The jobs whose last attempt is in their history."""
+"""The live jobs whose last attempt is in their history."""
 
 
-def prepare(url: str) -> None:
-    """Adds the triggers to a migrated database."""
-    database = connect(url)
-    for statement in (*_TABLES, *_triggers(database.dialect)):
-        database.script(statement)
-    database.close()
-
-
-def _triggers(dialect: str) -> Iterator[str]:
-    text = "::text" if dialect == "postgresql" else ""
-    for name, (when, note) in _NOTES.items():
-        insert = note.format(id=f"NEW.id{text}", worker=f"OLD.claimed_by{text}")
-        begin = f"CREATE TRIGGER chaos_{name} AFTER UPDATE ON hammerwork_jobs"
-        if dialect == "sqlite":
-            yield f"{begin} WHEN {when} BEGIN {insert}; END"
-        elif dialect == "mysql":
-            yield f"{begin} FOR EACH ROW IF {when} THEN {insert}; END IF"
-        else:
-            body = f"$$ BEGIN {insert}; RETURN NULL; END $$"
-            yield f"CREATE FUNCTION chaos_{name}() RETURNS trigger LANGUAGE plpgsql AS {body}"
-            yield f"{begin} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION chaos_{name}()"
+LIVE, ARCHIVED, DELETED = "live", "archived", "deleted"
+"""Where a job is."""
+_PLACES = {
+    LIVE: "SELECT id, queue_name, status, payload, depends_on, dependency_status, result_data, attempts, max_attempts,"
+    " cron_schedule IS NOT NULL, claimed_by FROM hammerwork_jobs",
+    ARCHIVED: "SELECT id, queue_name, status, payload, depends_on, dependency_status, result, attempts, max_attempts"
+    " FROM hammerwork_jobs_archive",
+    DELETED: "SELECT * FROM chaos_deleted",
+}
 
 
 class Row(NamedTuple):
-    """A job as it is."""
+    """A job as it is, or as it was when it was deleted."""
 
+    place: str
     id: str
     kind: str
     status: str
@@ -69,14 +48,14 @@ class Row(NamedTuple):
     depends_on: Any
     dependency_status: str | None
     result: str | None
-    recurring: Any
-    claimed_by: str | None
     attempts: int
     most_attempts: int
+    recurring: Any = False
+    claimed_by: str | None = None
 
     @property
     def name(self) -> str:
-        return str(self.content["name"])
+        return plan.name_in(self.content)
 
     @property
     def content(self) -> dict[str, Any]:
@@ -183,12 +162,10 @@ class _Checking:
         forgot: bool = False,
     ) -> None:
         self.database, self.forgot = database, forgot
-        self.roots, self.watched = list(roots), list(watched)
-        rows = database.query(
-            "SELECT id, queue_name, status, payload, depends_on, dependency_status, result_data,"
-            " cron_schedule IS NOT NULL, claimed_by, attempts, max_attempts FROM hammerwork_jobs"
-        )
-        self.rows = [Row(*(_text(value) for value in row)) for row in rows]
+        self.runs = upkeep.runs(database)
+        self.roots = [*roots, *(run.planned for run in self.runs if run.outcome == "enqueued")]
+        self.watched = list(watched)
+        self.rows = list(_rows(database))
         self.by_name: dict[str, list[Row]] = defaultdict(list)
         for row in self.rows:
             self.by_name[row.name].append(row)
@@ -203,6 +180,8 @@ class _Checking:
         self._keys()
         self._history()
         self._callbacks()
+        self._schedules()
+        self._retention()
         return self.found
 
     @cached
@@ -314,7 +293,7 @@ class _Checking:
 
     def _compare(self, row: Row, recorded: list[int], runs: int) -> None:
         number = len(list(plan.children(row.kind, row.name, row.content["size"])))
-        times = int(row.status == "Completed") if row.kind in plan.PARENTS else 0
+        times = int(row.status == "Completed" and row.place != DELETED) if row.kind in plan.PARENTS else 0
         if row.recurring:
             times = len(self.occurrences.get(row.name, ()))
             # A worker that was told to end gives back what it had claimed: the run before the first has no attempts.
@@ -329,16 +308,17 @@ class _Checking:
         """Each key is recorded with the child that there is."""
         names = {row.id: row.name for row in self.rows}
         recorded = self.database.query("SELECT spawn_key, child_id FROM hammerwork_spawned_children")
-        for key, child in ((_text(key), child) for key, child in recorded):
+        for key, child in ((upkeep.text(key), child) for key, child in recorded):
             if names.get(str(child)) != key:
                 self.found.lost.append(f"the child {key}: it is recorded as {child}, which is {names.get(str(child))}")
-        keyed = sum(1 for row in self.rows if "+" in row.name and "@" not in row.name)
+        keyed = sum("+" in row.name and "@" not in row.name and row.place != DELETED for row in self.rows)
         if len(recorded) != keyed:
             self.found.wrong.append(f"{len(recorded)} keys are recorded, and there are {keyed} such children")
 
     def _history(self) -> None:
         """Each attempt that was lost is remembered once, and so is the end of a dead job; no completion is."""
-        recurring = {row.id for row in self.rows if row.recurring}  # of many attempts, those before are forgotten
+        # Of the many attempts of a recurring job those before are forgotten, and those of a deleted one too.
+        forgotten = {row.id for row in self.rows if row.recurring or row.place == DELETED}
         noted = Counter((str(job), str(worker)) for job, worker in self.database.query("SELECT * FROM chaos_losses"))
         lost = Counter(
             (str(job), str(worker))
@@ -347,20 +327,23 @@ class _Checking:
             )
         )
         for (job, worker), number in ((noted - lost) + (lost - noted)).items():
-            if job not in recurring:
+            if job not in forgotten:
                 self.found.wrong.append(f"the history of {job} and the losses of {worker} differ by {number}")
         ends = {str(job) for (job,) in self.database.query(_REMEMBERED_ENDS)}
+        # MySQL's archive has no fractions of seconds by which to find the last attempt.
+        remembered = {str(job) for (job,) in self.database.query("SELECT job_id FROM hammerwork_attempts")}
         for row in self.rows:
             if row.status == "Completed" and row.id in ends:
                 self.found.wrong.append(f"{row.name} ({row.id}) is Completed, and its history has that attempt")
-            if row.status in ("Dead", "TimedOut") and row.kind != "shared" and row.id not in ends:
+            known = ends if row.place == LIVE else remembered
+            if row.status in ("Dead", "TimedOut") and row.kind != "shared" and row.id not in known:
                 self.found.wrong.append(f"{row.name} ({row.id}) is {row.status}, and its history lacks that attempt")
 
     def _callbacks(self) -> None:
         """No callback came early (:meth:`_children` sees that each came once), and workflows say how they ended."""
         names = [*self.by_name]
         workflows = self.database.query("SELECT name, status FROM hammerwork_workflows")
-        status = {str(name): str(status) for name, status in workflows}
+        status = {upkeep.text(name): upkeep.text(status) for name, status in workflows}
         for watched in self.watched:
             members = [row for name in names if watched.has(name) for row in self.by_name[name]]
             failed = sum(row.status != "Completed" for row in members)
@@ -378,6 +361,35 @@ class _Checking:
             if watched.subject == "workflow" and status.get(watched.name) != wanted:
                 self.found.wrong.append(f"the workflow {watched.name} is {status.get(watched.name)}, not {wanted}")
 
+    def _schedules(self) -> None:
+        """Each due time has one run, each run that was enqueued its job, and no job overlaps another."""
+        self.found.lost += upkeep.gaps(self.database, self.runs)
+        self.found.wrong += upkeep.overlaps(self.database)
+        for run in self.runs:
+            jobs = {row.id for row in self.by_name.get(run.planned.name, ())}
+            if jobs != {run.job} - {None} or (run.outcome == "enqueued") != bool(run.job):
+                self.found.wrong.append(f"{run.planned.name} is {run.outcome} and recorded as {run.job}, not {jobs}")
 
-def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, (bytes, bytearray)) else value
+    def _retention(self) -> None:
+        """No tree is half gone, and none was archived that was to be deleted."""
+        if not self.database.query("SELECT 1 FROM hammerwork_retention"):
+            return
+        for row in self.rows:
+            if row.place == LIVE and not row.recurring and "@" not in row.name:
+                self.found.stuck.append(f"{row.name} ({row.id}) is in no archive, and its tree has ended")
+            if row.place == ARCHIVED and upkeep.is_passing(row.name):
+                self.found.wrong.append(f"{row.name} ({row.id}) is in the archive")
+
+
+def _rows(database: Database) -> Iterator[Row]:
+    """All jobs that there are, and those that were to be deleted."""
+    there: set[str] = set()
+    for place, query in _PLACES.items():
+        for job, kind, status, payload, *rest in database.query(query):
+            text = unpacked(payload) if place == ARCHIVED else upkeep.text(payload)
+            row = Row(place, str(job), upkeep.text(kind), upkeep.text(status), str(text), *map(upkeep.text, rest))
+            if place != DELETED:
+                there.add(row.id)
+            elif row.id in there or not upkeep.is_passing(row.name):
+                continue
+            yield row

@@ -39,7 +39,7 @@ def fates(number: int, drawn: Random) -> list[Fate]:
     """So many deaths: each named step in turn, the others more rarely, and a third at any moment."""
     deck: list[Fate] = []
     while len(deck) < number:
-        steps = [*NAMED, *drawn.sample(OTHERS, 4), *[ANY_MOMENT] * 4]
+        steps = [*NAMED, *drawn.sample(OTHERS, 6), *[ANY_MOMENT] * 4]
         if number >= len(steps):
             drawn.shuffle(steps)
         deck += [Fate(step, drawn.randint(1, _OFTEN.get(step, 3))) for step in steps]

@@ -41,7 +41,7 @@ def handlers(effects: Path) -> Handlers:
     file = os.open(effects, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def run(job: Job, context: SpawnContext) -> object:
-        kind, name = str(job.queue), job.payload["name"]
+        kind, name = str(job.queue), plan.name_in(job.payload)
         os.write(file, f"{job.id} {job.attempts}\n".encode())
         for child in plan.keyed(kind, name):
             written = context.spawn(made(child, job.id), key=child.name)
@@ -77,7 +77,7 @@ def app() -> Handlers:
 def spawned(context: SpawnContext) -> Iterator[Job]:
     """The children of a job."""
     parent = context.parent_job
-    name = str(parent.payload["name"])
+    name = plan.name_in(parent.payload)
     if parent.recurring:
         assert parent.scheduled_at is not None
         name += f"@{parent.scheduled_at.isoformat()}"

@@ -1,13 +1,19 @@
 """The jobs of a run: what every job spawns follows from its name, so that anybody can say what there must be."""
 
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from random import Random
 from typing import Any, NamedTuple
 from zlib import crc32
 
 from chaos.poisons import ASYNC_POISONS, CRASHES, POISONS
+from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.cron.schedule import CatchUp, Overlap
+from hammerwork_cli.models.payloads import due_time
 
-PARENTS = frozenset({"fan", "chain", "diamond", "stream", "keys", "risky", "tick"})
+PASSING = "passing"
+"""The kind of the roots whose trees are deleted some seconds after their end."""
+PARENTS = frozenset({"fan", "chain", "diamond", "stream", "keys", "risky", "tick", PASSING})
 """Kinds that spawn when they complete."""
 DEADLY = frozenset({"doomed", "lostkeys", "poison", "asyncpoison", "crashes"})
 """Kinds that fail for good, in their second attempt at the latest."""
@@ -18,10 +24,10 @@ FAIL_FIRST = frozenset({"flaky", "shared"})
 """Kinds that fail in their first attempt or two."""
 ASYNC = frozenset({"asyncpoison", "awaits"})
 KINDS = PARENTS | DEADLY | {"leaf", "flaky", "awaits", "ttl", "forks", "shared", TOLD}
-EXTRAS = ("poison", "processes", "forks", "rust", "callbacks")
+EXTRAS = ("poison", "processes", "forks", "rust", "callbacks", "schedules", "retention")
 """What a run may leave out: jobs that cannot succeed, workers whose handlers run in processes of their own and the jobs
-that end such a process, handlers that fork, a program that works like the Rust original's, and batches, trees and
-workflows whose end enqueues a job."""
+that end such a process, handlers that fork, a program that works like the Rust original's, batches, trees and workflows
+whose end enqueues a job, schedules that are due every second, and policies that archive or delete trees at once."""
 DEEPEST = 2
 STREAM_EVERY = 4
 """Waves."""
@@ -79,9 +85,54 @@ class Watched(NamedTuple):
         return name == self.name or name.startswith((f"{self.name}/", f"{self.name}+"))
 
 
+class Scheduled(NamedTuple):
+    """A schedule that is due every second.
+
+    Attributes:
+        name: of this one alone.
+        kind: of its jobs.
+        size: see :class:`Planned`.
+    """
+
+    name: str
+    kind: str
+    overlap: Overlap
+    catch_up: CatchUp
+    size: int = 0
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """That of its jobs, to which the worker adds the due time."""
+        return Planned(self.name, self.kind, self.size).payload(None)
+
+    def run(self, due: datetime) -> Planned:
+        """The job for a due time."""
+        return Planned(_of_run(self.name, due), self.kind, self.size)
+
+
+SCHEDULES = {
+    scheduled.name: scheduled
+    for scheduled in (
+        Scheduled("schedule.all", "leaf", Overlap.ALLOW, CatchUp.ALL),
+        Scheduled("schedule.last", "flaky", Overlap.SKIP, CatchUp.LAST),
+        Scheduled("schedule.none", "fan", Overlap.SKIP_TREE, CatchUp.NONE, 2),
+    )
+}
+
+
+def name_in(payload: dict[str, Any]) -> str:
+    """The name of a job, which is that of its schedule and the due time if it has one."""
+    due = due_time(payload)
+    return str(payload["name"]) if due is None else _of_run(payload["name"], due)
+
+
+def _of_run(schedule: str, due: datetime) -> str:
+    return f"{schedule}#{rfc3339(due)}"
+
+
 def children(kind: str, name: str, size: int) -> Iterator[Planned]:
     """What a job spawns when it completes."""
-    if kind == "fan":
+    if kind in ("fan", PASSING):
         yield from (_any(f"{name}/{number}") for number in range(size))
     elif kind == "chain":
         names = [f"{name}/{number}" for number in range(size)]
@@ -200,6 +251,8 @@ def _extras(number: int, extras: Collection[str]) -> Iterator[Planned]:
         yield Planned(f"{number}.forks", "forks")
     if "rust" in extras:
         yield from (Planned(f"{number}.shared{place}", "shared") for place in range(10))
+    if "retention" in extras:
+        yield Planned(f"{number}.{PASSING}", PASSING, 4)
 
 
 def _turn(names: Collection[str], number: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from chaos import checking, handlers, plan
+from chaos import checking, handlers, plan, upkeep
 from chaos.checking import Findings
 from chaos.clocks import Clock
 from chaos.crew import LOOK, Crew, fates, freezes
@@ -130,6 +130,7 @@ class Run:
         """Runs it to the end and checks what is left."""
         began, outcome = time.monotonic(), self.outcome
         self._put_clock(0)
+        upkeep.begin(self.url, self.size.extras)
         self._enqueue()
         try:
             self.crew.begin()
@@ -143,6 +144,7 @@ class Run:
         finally:
             self.crew.kill()
             self.watch.close()
+        self.problems += upkeep.second_run(self.url)
         outcome.kills, outcome.freezes = self.crew.kills, self.crew.freezes
         outcome.slowest_heartbeat = self.watch.slowest
         forgot = self.server is not None and not self.server.lives_in_workers and outcome.forgets > 0
@@ -177,7 +179,7 @@ class Run:
                 left, looked = self.watch.look(self.crew.is_well), now
                 if left is not None and left != last:
                     last, changed = left, now
-                # Recurring jobs go on for ever otherwise, and what their last run spawned has to be done too.
+                # They go on for ever otherwise, and what their last run spawned has to be done too.
                 if self.crew.none_doomed and not self._faults and self._recurring_ended() and last == 0:
                     return
                 if now - changed > QUIET_SECONDS:
@@ -189,7 +191,9 @@ class Run:
     def _recurring_ended(self) -> bool:
         with contextlib.suppress(HammerworkError):
             database = self.watch.database
-            return database is not None and checking.end_recurring(database) and checking.unfinished(database) == 0
+            return database is not None and all(
+                (checking.end_recurring(database), upkeep.end_schedules(database), checking.unfinished(database) == 0)
+            )
         return False
 
     # What happens to servers and clocks.

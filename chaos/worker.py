@@ -23,11 +23,14 @@ from chaos.plan import KINDS
 from hammerwork_cli import RetryStrategy, Worker
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
+from hammerwork_cli.queries.archive import retention
 from hammerwork_cli.queries.batch import watches
+from hammerwork_cli.queries.cron import ticks
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.queries.worker import claim, finish, registry, spawn
 from hammerwork_cli.queries.workflow import settling
 from hammerwork_cli.runtime.execution.executor import Executor
+from hammerwork_cli.runtime.worker import retention as retention_thread
 
 ANY_MOMENT = "any moment"
 NAMED = ("claimed", "handler done", "first batch inserted", "all inserted", "before commit", "after commit")
@@ -45,6 +48,10 @@ OTHERS = (
     "callback: after commit",
     "end of a workflow: before commit",
     "end of a workflow: after commit",
+    "tick of a schedule: before commit",
+    "tick of a schedule: after commit",
+    "retention: before commit",
+    "retention: after commit",
 )
 STEPS = (*NAMED, *OTHERS)
 _TRANSACTIONS = {
@@ -55,6 +62,8 @@ _TRANSACTIONS = {
     "taking a lost worker's jobs: ": (registry, "rescue"),
     "callback: ": (watches, "fire"),
     "end of a workflow: ": (settling, "_close"),
+    "tick of a schedule: ": (ticks, "tick"),
+    "retention: ": (retention, "_carry_out"),
 }
 """What the steps of a transaction begin with, and the function that runs it."""
 _STATEMENTS = {
@@ -98,7 +107,9 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None, *, isolated: b
     log_to(folder, "worker")
     end_with_parent()
     _watch(fate or Fate(ANY_MOMENT), folder)
-    watches.LEASE = timedelta(seconds=2 * lease)  # whoever takes a callback and dies keeps nobody waiting for a minute
+    # Whoever takes a callback or the policies and dies keeps nobody waiting for minutes.
+    watches.LEASE = retention_thread.LEASE = timedelta(seconds=2 * lease)
+    retention_thread.CHECK_SECONDS, retention_thread.REST = 1.0, timedelta(seconds=1)
     retry = RetryStrategy.fixed(timedelta(milliseconds=30))
     os.environ[EFFECTS] = str(folder / "effects")
     queues = sorted(KINDS if isolated else KINDS - {"crashes"})

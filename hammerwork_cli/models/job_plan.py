@@ -19,6 +19,7 @@ class Reason(StrEnum):
     STILL_COMING = "still_coming"
     HAS_CHILDREN = "has_children"
     SPAWN_REQUESTED = "spawn_requested"
+    AWAITED = "awaited"
     EXISTS = "exists"
     UNREADABLE = "unreadable"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chaos import checking, plan
+from chaos import checking, notes, plan
 from chaos.__main__ import SERVER_MISSING
 from chaos.clocks import Clock
 from chaos.crew import fates
@@ -104,7 +104,7 @@ def test_a_worker_that_ends_by_itself_is_a_problem_that_says_why(
     new_database: Callable[..., str], tmp_path: Path
 ) -> None:
     url, empty = new_database("sqlite", migrated=True), new_database("sqlite")
-    checking.prepare(url)
+    notes.prepare(url)
     connect(empty).close()
     found = Run([url, empty], None, tmp_path, Size(), seed=1).go().findings
     assert found.wrong
@@ -120,15 +120,24 @@ def test_every_poison_is_among_the_first_jobs() -> None:
 
 
 @pytest.fixture
-def calm_run(new_database: Callable[..., str], tmp_path: Path) -> Run:
-    """A run in which nobody dies, at its end."""
-    url = new_database("sqlite", migrated=True)
-    checking.prepare(url)
-    run = Run([url], None, tmp_path, Size(extras=frozenset({"callbacks"})), seed=1)
-    assert run.go().findings.problems == []
-    return run
+def run_calmly(new_database: Callable[..., str], tmp_path: Path) -> Callable[..., Run]:
+    """Returns a run in which nobody dies, at its end."""
+
+    def go(*extras: str) -> Run:
+        url = new_database("sqlite", migrated=True)
+        notes.prepare(url)
+        run = Run([url], None, tmp_path, Size(extras=frozenset(extras)), seed=1)
+        assert run.go().findings.problems == []
+        return run
+
+    return go
 
 
+_COPY = (
+    "INSERT INTO hammerwork_jobs (id, queue_name, status, payload, depends_on, scheduled_at, created_at)"
+    " SELECT id, queue_name, status, CAST(payload AS TEXT), depends_on, '', '' FROM {archive}"
+    " WHERE CAST(payload AS TEXT) LIKE '%\"{name}\"%'"
+)
 DAMAGE = {
     "lost: 0.stream/7 (leaf) is not there": "DELETE FROM hammerwork_jobs WHERE payload LIKE '%\"0.stream/7\"%'",
     "doubled: 0.stream/7 (leaf) is there 2 times": (
@@ -174,12 +183,53 @@ DAMAGE = {
         " '$._ended.failed', 1) WHERE payload LIKE '%0.tree:risky!complete%'"
     ),
     "wrong: the workflow 0.flow is running": "UPDATE hammerwork_workflows SET status = 'running' WHERE name = '0.flow'",
+    "lost: schedule.all has no run between ": (
+        "DELETE FROM hammerwork_schedule_runs WHERE due_at = (SELECT due_at FROM hammerwork_schedule_runs r"
+        " WHERE r.schedule_id = hammerwork_schedule_runs.schedule_id ORDER BY due_at LIMIT 1 OFFSET 1)"
+    ),
+    "lost: schedule.all has never run": "DELETE FROM hammerwork_schedule_runs",
+    "doubled: schedule.all#": "DELETE FROM hammerwork_schedule_runs",
+    "lost: schedule.all#": "DELETE FROM hammerwork_jobs WHERE payload LIKE '%\"schedule.all\"%'",
+    "wrong: schedule.all#": "UPDATE hammerwork_schedule_runs SET outcome = 'skipped'",
+    "wrong: schedule.last enqueued a job while ": (
+        "UPDATE hammerwork_jobs SET status = 'Running' WHERE payload LIKE '%\"schedule.last\"%';"
+        "INSERT INTO hammerwork_schedule_runs (schedule_id, due_at, kind, outcome, created_at)"
+        " SELECT id, '2026-01-01T00:00:00.000000Z', 'scheduled', 'enqueued', '2026-01-01T00:00:00.000000Z'"
+        " FROM hammerwork_schedules WHERE name = 'schedule.last'"
+    ),
+}
+KEPT_DAMAGE = {
+    "lost: 0.stream/7 (leaf) is not there": (
+        "DELETE FROM hammerwork_jobs_archive WHERE CAST(payload AS TEXT) LIKE '%\"0.stream/7\"%'"
+    ),
+    "stuck: 0.stream/7 (": _COPY.format(archive="hammerwork_jobs_archive", name="0.stream/7")
+    + ";DELETE FROM hammerwork_jobs_archive WHERE CAST(payload AS TEXT) LIKE '%\"0.stream/7\"%'",
+    "doubled: 0.stream/7 (leaf) is there 2 times": _COPY.format(archive="hammerwork_jobs_archive", name="0.stream/7"),
+    "stuck: 0.passing (": _COPY.format(archive="chaos_deleted", name="0.passing"),
+    "wrong: 0.passing (": (
+        "INSERT INTO hammerwork_jobs_archive (id, queue_name, status, payload, created_at, scheduled_at)"
+        " SELECT id, queue_name, status, CAST(payload AS BLOB), '', '' FROM chaos_deleted"
+        " WHERE payload LIKE '%\"0.passing\"%'"
+    ),
+    "wrong: 0.batch!complete was told of ": (
+        "DELETE FROM hammerwork_jobs_archive WHERE CAST(payload AS TEXT) LIKE '%\"0.batch/0\"%'"
+    ),
 }
 
 
-def test_the_check_sees_each_kind_of_damage(calm_run: Run) -> None:
+@pytest.mark.parametrize(
+    ("extras", "damages"),
+    [
+        pytest.param(("callbacks", "schedules"), DAMAGE, id="jobs"),
+        pytest.param(("callbacks", "schedules", "retention"), KEPT_DAMAGE, id="archived-jobs"),
+    ],
+)
+def test_the_check_sees_each_kind_of_damage(
+    run_calmly: Callable[..., Run], extras: tuple[str, ...], damages: dict[str, str]
+) -> None:
+    calm_run = run_calmly(*extras)
     database = connect(calm_run.url)
-    for problem, damage in DAMAGE.items():
+    for problem, damage in damages.items():
         database.script("BEGIN")
         for statement in damage.split(";"):
             database.script(statement)
@@ -190,7 +240,10 @@ def test_the_check_sees_each_kind_of_damage(calm_run: Run) -> None:
     database.close()
 
 
-def test_the_watch_sees_a_worker_that_is_well_and_loses_its_jobs_or_its_voice(calm_run: Run) -> None:
+def test_the_watch_sees_a_worker_that_is_well_and_loses_its_jobs_or_its_voice(
+    run_calmly: Callable[..., Run],
+) -> None:
+    calm_run = run_calmly()
     database = connect(calm_run.url)
     (lost, silent), watch = (1, 2), Watch(calm_run.url, patience=0)
     for pid, worker in ((lost, "one"), (silent, "other")):

@@ -23,7 +23,7 @@ MOST_TOGETHER = 20_000
 
 
 class Purge(Delete):
-    """Removes finished jobs by their age: those that others wait for may stay, and those that are still to spawn.
+    """Removes finished jobs by their age, but none that others wait for, that are still to spawn or to be counted.
 
     Args:
         whole: keep a job whose children stay, so that no tree loses its top or its middle.
@@ -39,8 +39,8 @@ class Purge(Delete):
     def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
         kept = super()._later(database, jobs)
         for part in chunks([job.id for job in jobs], database.key_chunk):
-            for (job,) in database.rows("job.selections.requested", ids=database.ids(part)):
-                kept[str(job)] = Reason.SPAWN_REQUESTED
+            for job, is_requested in database.rows("job.selections.reserved", ids=database.ids(part)):
+                kept[str(job)] = Reason.SPAWN_REQUESTED if is_requested else Reason.AWAITED
         if not self.whole:
             return kept
         going = {job.id: job for job in jobs if job.id not in kept}
@@ -79,7 +79,8 @@ class FinishedTrees:
 
     Jobs below several roots make one tree of them, which goes only if each of the roots fits. A root is a job without a
     parent in the table of jobs. The jobs of a tree come from the bottom up: after an interruption its root is still
-    there, and a second run takes the rest. A tree stays while a worker is still to spawn for one of its jobs.
+    there, and a second run takes the rest. A tree stays while a worker is still to spawn for one of its jobs, or to
+    count it for a callback.
 
     Args:
         wanted: the filter.

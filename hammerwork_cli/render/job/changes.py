@@ -50,6 +50,7 @@ _REASONS: Mapping[str, Words] = {
     Reason.ARCHIVED: Words("archived", "Archived jobs stay unchanged."),
     Reason.HAS_CHILDREN: Words("above a job that stays"),
     Reason.SPAWN_REQUESTED: Words("with an open spawn request", "The job can go once a worker has spawned for it."),
+    Reason.AWAITED: Words("yet to be counted for a callback", "The job can go once a worker has counted it."),
     Reason.STILL_COMING: Words(
         "newly inserted", "Stop the program that inserts them (a worker that spawns?), then run the same command again."
     ),
@@ -188,9 +189,9 @@ def outcome_record(outcome: Outcome, plan: ChangePlan | None, *, dry_run: bool =
     Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``, ``archive``, ``restore``), ``dry_run``, ``changed``
     (jobs), ``followed`` (dependents that changed along), ``left`` (an object, reason -> skipped jobs: a status,
     ``gone``, ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``, ``has_children``,
-    ``spawn_requested``, ``exists``, ``unreadable``, ``still_coming``), ``plan`` (a list of ``queue``, ``status``,
-    ``jobs``, ``changes``; null for one job by its id). Without force, jobs of the plan may still be skipped as
-    ``parent_failed`` and ``waited_for``, which a dry run does not count.
+    ``spawn_requested``, ``awaited``, ``exists``, ``unreadable``, ``still_coming``), ``plan`` (a list of ``queue``,
+    ``status``, ``jobs``, ``changes``; null for one job by its id). Without force, jobs of the plan may still be skipped
+    as ``parent_failed`` and ``waited_for``, which a dry run does not count.
     """
     return {
         "action": outcome.action,

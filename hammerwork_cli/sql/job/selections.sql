@@ -21,14 +21,14 @@ AND NOT {has_parent}
 ORDER BY j.id LIMIT :limit
 
 -- name: fitting
--- Reads queue and status of those of some jobs that fit a filter, and for which no worker is still to spawn.
+-- Reads queue and status of those of some jobs that fit a filter, and for which no worker is still to spawn or to count.
 SELECT j.id, j.queue_name, {status j} FROM hammerwork_jobs j
-WHERE j.id {among} AND NOT {has_open_request} AND
+WHERE j.id {among} AND NOT {has_open_request} AND NOT {is_awaited} AND
 {filtered}
 
--- name: requested
--- Lists those of some jobs for which a worker is still to spawn.
-SELECT j.id FROM hammerwork_jobs j WHERE j.id {among} AND {has_open_request}
+-- name: reserved
+-- Lists those of some jobs for which a worker is still to spawn, or which it is still to count.
+SELECT j.id, {has_open_request} FROM hammerwork_jobs j WHERE j.id {among} AND ({has_open_request} OR {is_awaited})
 
 -- name: ids
 -- Lists the next ids that fit a filter, in the order of the primary key.

@@ -44,3 +44,13 @@ FALSE
 
 -- name: has_open_request [workers]
 EXISTS (SELECT 1 FROM hammerwork_spawn_requests r WHERE r.job_id = j.id AND r.state IN ('pending', 'running'))
+
+-- name: is_awaited
+-- Whether a worker is still to count job j, for a callback at the end of its tree, its batch or its workflow.
+FALSE
+
+-- name: is_awaited [watches]
+(EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.id AND w.state = 'open' AND w.ended_at IS NULL)
+OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.batch_id AND w.state = 'open' AND w.ended_at IS NULL)
+OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.workflow_id AND w.state = 'open'
+AND w.ended_at IS NULL))

@@ -8,8 +8,9 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FINISHED, JobFilter, JobStatus, Reason, SpawnConfig, new_id
+from hammerwork_cli.models.batch.watches import Event, Subject, new_watch
 from hammerwork_cli.queries.graph.relatives import Relatives
-from hammerwork_cli.queries.job import changes, finished_trees, spawn_requests
+from hammerwork_cli.queries.job import changes, enqueue, finished_trees, spawn_requests
 from hammerwork_cli.queries.job.finished_trees import FinishedTrees, Purge
 from hammerwork_cli.queries.job.selections import Chosen
 from hammerwork_cli.queries.worker import ancestry, requests, spawn
@@ -133,6 +134,26 @@ def test_a_job_that_is_still_to_spawn_stays_with_its_tree(database: Database, ro
     operation = spawn.Operation(new_id(), spawner, "work", SpawnConfig(), NOW, 0)
     assert requests.fulfil(database, request, job, operation, list, now=NOW).lost == {asked}
     assert spawn_requests.requests(database, asked)[0].state == "running"
+
+
+@pytest.mark.parametrize("subject", list(Subject))
+def test_a_job_that_is_still_to_be_counted_for_a_callback_stays_with_its_tree(
+    database: Database, rows: Rows, subject: Subject
+) -> None:
+    of = new_id()
+    columns: dict[str, str] = {Subject.BATCH: {"batch_id": of}, Subject.WORKFLOW: {"workflow_id": of}}.get(subject, {})
+    root = ended(rows)
+    top = ended(rows, root, **columns)
+    counted = of if columns else top
+    database.transaction(
+        lambda: enqueue.watch(database, subject, counted, [new_watch(Event.SUCCESS, {"queue": "done"})], NOW)
+    )
+    ended(rows, top)
+    assert purged(database) == set()
+    outcome = changes.run(database, Chosen(ENDED), Purge(NOW, whole=True))
+    assert (outcome.changed, outcome.left.by_status) == (1, {Reason.AWAITED: 1, Reason.HAS_CHILDREN: 1})
+    rows.run(f"UPDATE hammerwork_watches SET ended_at = '{NOW:%Y-%m-%d %H:%M:%S}'")
+    assert purged(database) == {root, top}
 
 
 def test_a_tree_whose_root_is_only_in_the_archive_is_counted_and_read_once(
