@@ -88,7 +88,7 @@ def goal_at(jobs: int, goal: float) -> float | None:
 
 
 def ratio_of(
-    name: str, database: Database, jobs: int, ours: list[float], peer: list[float], *, goal: float, against: str
+    name: str, database: Database, jobs: int, ours: list[float], peer: list[float], *, goal: float | None, against: str
 ) -> Result:
     """The ratio of the medians of times that were taken in turn."""
     mine, other = statistics.median(ours), statistics.median(peer)
@@ -97,7 +97,7 @@ def ratio_of(
         database=database.server,
         jobs=jobs,
         value=mine / other,
-        goal=goal_at(jobs, goal),
+        goal=None if goal is None else goal_at(jobs, goal),
         ours=mine,
         peer=other,
         against=against,

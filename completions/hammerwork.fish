@@ -93,7 +93,7 @@ complete -c hammerwork -n '__hammerwork_at' -a job -d 'List, show, enqueue, expo
 complete -c hammerwork -n '__hammerwork_at' -a queue -d 'List, check, pause, resume and clear queues.'
 complete -c hammerwork -n '__hammerwork_at' -a cron -d 'Schedule jobs: each run is its own job, with its own tree.'
 complete -c hammerwork -n '__hammerwork_at' -a batch -d 'Enqueue jobs as one batch, see what became of them, retry and cancel them.'
-complete -c hammerwork -n '__hammerwork_at' -a workflow -d 'Create, follow, retry and cancel workflows: jobs that depend on each other.'
+complete -c hammerwork -n '__hammerwork_at' -a workflow -d 'Create, follow, retry, cancel and delete workflows: jobs that depend on each other.'
 complete -c hammerwork -n '__hammerwork_at' -a worker -d 'Run a worker; list, stop and restart all of them.'
 complete -c hammerwork -n '__hammerwork_at' -a monitor -d 'See what is wrong, and what is happening.'
 complete -c hammerwork -n '__hammerwork_at' -a archive -d 'Archive finished jobs, restore them, and set how long jobs are kept.'
@@ -946,6 +946,7 @@ complete -c hammerwork -n '__hammerwork_at workflow' -a graph -d 'Draw the jobs 
 complete -c hammerwork -n '__hammerwork_at workflow' -a wait -d 'Wait until all jobs of a workflow have ended, those that they spawn included.'
 complete -c hammerwork -n '__hammerwork_at workflow' -a retry -d 'Retry the Failed, Dead and TimedOut jobs of a workflow, as `job retry` does.'
 complete -c hammerwork -n '__hammerwork_at workflow' -a cancel -d 'Cancel a workflow: its jobs that have not started.'
+complete -c hammerwork -n '__hammerwork_at workflow' -a delete -d 'Delete a workflow and its jobs for good.'
 complete -c hammerwork -n '__hammerwork_at workflow' -a dependencies -d 'Show what a job waits for, and what waits for it, as `spawn lineage` does.'
 complete -c hammerwork -n '__hammerwork_at workflow' -s h -l help -d 'Show the help and exit.'
 
@@ -1039,6 +1040,17 @@ complete -c hammerwork -n '__hammerwork_at workflow cancel' -l color -x -a 'auto
 complete -c hammerwork -n '__hammerwork_at workflow cancel' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at workflow cancel' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at workflow cancel' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at workflow delete' -l force -d 'Include jobs that are refused otherwise; see above.'
+complete -c hammerwork -n '__hammerwork_at workflow delete' -l yes -s y -d 'Do not ask for confirmation.'
+complete -c hammerwork -n '__hammerwork_at workflow delete' -l dry-run -d 'Show the plan and change nothing.'
+complete -c hammerwork -n '__hammerwork_at workflow delete' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at workflow delete' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at workflow delete' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
+complete -c hammerwork -n '__hammerwork_at workflow delete' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at workflow delete' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at workflow delete' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at workflow delete' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at workflow dependencies' -l dependents -d 'Only jobs that wait for it.'
 complete -c hammerwork -n '__hammerwork_at workflow dependencies' -l depth -x -d 'Levels up and down.'
@@ -1641,7 +1653,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-on-end spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear cron-list cron-show cron-history cron-next cron-check cron-create cron-update cron-apply cron-enable cron-disable cron-backfill cron-trigger cron-convert cron-delete batch-enqueue batch-list batch-show batch-wait batch-retry batch-cancel batch-delete workflow-create workflow-list workflow-show workflow-wait workflow-retry workflow-cancel workflow-dependencies workflow-dependencies-line workflow-graph worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-logs monitor-dashboard archive-run archive-list archive-show archive-restore archive-stats archive-purge archive-set-policy archive-set-policy-plan archive-get-policy archive-policies archive-remove-policy maintenance-cleanup maintenance-vacuum maintenance-analyze maintenance-reindex maintenance-sizes maintenance-health maintenance-health-line maintenance-check maintenance-dead-jobs backup-create backup-restore backup-verify backup-list backup-copy migration-run migration-status migration-plan config-show config-get config-path schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-on-end spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear cron-list cron-show cron-history cron-next cron-check cron-create cron-update cron-apply cron-enable cron-disable cron-backfill cron-trigger cron-convert cron-delete batch-enqueue batch-list batch-show batch-wait batch-retry batch-cancel batch-delete workflow-create workflow-list workflow-show workflow-wait workflow-retry workflow-cancel workflow-delete workflow-dependencies workflow-dependencies-line workflow-graph worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-logs monitor-dashboard archive-run archive-list archive-show archive-restore archive-stats archive-purge archive-set-policy archive-set-policy-plan archive-get-policy archive-policies archive-remove-policy maintenance-cleanup maintenance-vacuum maintenance-analyze maintenance-reindex maintenance-sizes maintenance-health maintenance-health-line maintenance-check maintenance-dead-jobs backup-create backup-restore backup-verify backup-list backup-copy migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at completion' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at completion' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'

@@ -52,7 +52,7 @@ SUMMARIES = {
     "queue": "List, check, pause, resume and clear queues.",
     "cron": "Schedule jobs: each run is its own job, with its own tree.",
     "batch": "Enqueue jobs as one batch, see what became of them, retry and cancel them.",
-    "workflow": "Create, follow, retry and cancel workflows: jobs that depend on each other.",
+    "workflow": "Create, follow, retry, cancel and delete workflows: jobs that depend on each other.",
     "worker": "Run a worker; list, stop and restart all of them.",
     "monitor": "See what is wrong, and what is happening.",
     "archive": "Archive finished jobs, restore them, and set how long jobs are kept.",

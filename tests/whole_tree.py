@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.rows import START, Rows
 ROOT, CHILD, JOIN, PACKED = (f"{digit * 8}-0000-4000-8000-00000000{digit * 4}" for digit in "abcd")
 WORKFLOW, BATCH, OPERATION = (f"{digit * 8}-1111-4111-8111-{digit * 12}" for digit in "e12")
 HOSTILE = "é🎬 \x1b[31m \u202e<b>'\"\\ =1+1"
+AROUND = ("schedules", "runs", "callbacks", "policies")
+"""Tables that belong to no tree."""
 ANCESTRY = json.dumps({"root": ROOT, "depth": 1, "spawner": ROOT})
 
 
@@ -128,12 +131,66 @@ def others() -> dict[str, dict[str, Any]]:
             "error_message": HOSTILE,
         },
         "hammerwork_spawn_trees": {"root_id": ROOT, "occurrence": "", "descendants": 3},
+        "hammerwork_schedules": {
+            "id": OPERATION,
+            "name": HOSTILE,
+            "queue_name": "mail",
+            "payload": f'{{"a":  {json.dumps(HOSTILE)}}}',
+            "priority": 2,
+            "max_attempts": 3,
+            "timeout_seconds": 30,
+            "expression": "0 2 * * *",
+            "timezone": "Europe/Zurich",
+            "overlap": "skip",
+            "catch_up": "last",
+            "grace_seconds": 60,
+            "jitter_seconds": 5,
+            "enabled": True,
+            "next_run_at": START + timedelta(days=36_500),
+            "last_error": HOSTILE,
+            "source": "cli",
+            "revision": 2**40,
+            "declared": '{"name": 1}',
+            "created_at": START,
+            "updated_at": START,
+        },
+        "hammerwork_schedule_runs": {
+            "schedule_id": OPERATION,
+            "due_at": START + timedelta(microseconds=123_456),
+            "kind": "scheduled",
+            "outcome": "enqueued",
+            "job_id": CHILD,
+            "created_at": START,
+        },
+        "hammerwork_watches": {
+            "id": OPERATION,
+            "subject": "tree",
+            "subject_id": ROOT,
+            "event": "success",
+            "job": f'{{"queue": "told", "payload": {json.dumps(HOSTILE)}}}',
+            "state": "open",
+            "check_at": START,
+            "ended_at": START + timedelta(seconds=1),
+            "created_at": START,
+            "changed_at": START,
+        },
+        "hammerwork_retention": {
+            "queue_name": "mail",
+            "action": "archive",
+            "completed_seconds": 2**40,
+            "archive_seconds": 60,
+            "by_tree": True,
+            "compression_level": 6,
+            "enabled": False,
+            "updated_at": START,
+            "last_error": HOSTILE,
+        },
     }
 
 
-def records(url: str) -> dict[str, list[dict[str, Any]]]:
-    """All rows of the tree, in the values of a file."""
+def records(url: str, *, without: Collection[str] = ()) -> dict[str, list[dict[str, Any]]]:
+    """All rows of the tree and of the database around it, in the values of a file."""
     with contextlib.closing(connect(url)) as database:
-        found = {word: list(Stored(database, word).all()) for word in TABLES}
+        found = {word: list(Stored(database, word).all()) for word in TABLES if word not in without}
     found["jobs"] = [one for one in found["jobs"] if one["queue_name"] != "other"]
     return found

@@ -23,6 +23,7 @@ class Worker(NamedTuple):
         completed: attempts that completed since its start.
         failed: attempts that failed since its start.
         memory: bytes of its process and of those that run its handlers (only on Linux).
+        stored_duties: names with commas between them; use :attr:`duties`.
         silent_for: seconds since the last heartbeat.
     """
 
@@ -45,6 +46,7 @@ class Worker(NamedTuple):
     completed: int
     failed: int
     memory: int | None
+    stored_duties: str | None
     silent_for: float
 
     @property
@@ -69,6 +71,12 @@ class Worker(NamedTuple):
     def handler_names(self) -> tuple[str, ...]:
         """Names of its spawn handlers."""
         return _names(self.handlers)
+
+    @property
+    def duties(self) -> tuple[str, ...]:
+        """What it alone does for the whole database, until it has ended; not the deletion of old history."""
+        names = "" if self.ended_at else self.stored_duties or ""
+        return tuple(sorted(name for name in names.split(",") if name and not name.endswith(" history")))
 
     @property
     def up_time(self) -> timedelta | None:

@@ -26,8 +26,8 @@ DELETE FROM :table WHERE :owner = :id AND :second = :value
 /* if :third */ AND :third = :other
 
 -- name: delete_named
--- Deletes the pause of a queue.
-DELETE FROM hammerwork_queue_pause WHERE {same queue_name :queue}
+-- Deletes the pause or the policy of a queue.
+DELETE FROM :table WHERE {same queue_name :queue}
 
 -- name: archived_ids
 -- Lists the ids of the next archived jobs that fit a filter, in the order of the primary key.

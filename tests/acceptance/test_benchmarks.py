@@ -14,7 +14,7 @@ SMALL = ("--jobs", "2000", "--runs", "1")
 PARTS_OF = {
     "sqlite": ("startup", "bulk", "live"),
     "postgres": ("trees", "workers"),
-    "mysql": ("lists",),
+    "mysql": ("lists", "upkeep"),
 }
 """`make bench` measures all of them everywhere, in the same way."""
 MEASURED = {
@@ -25,7 +25,7 @@ MEASURED = {
         "spawn tree --full --format json, whole command",
         "no-op coroutines, one worker process",
     },
-    "mysql": {"queue stats", "spawn why of all failures"},
+    "mysql": {"queue stats", "spawn why of all failures", "count the jobs of a batch"},
 }
 VARIABLES = {"postgres": "HAMMERWORK_BENCH_POSTGRES_URL", "mysql": "HAMMERWORK_BENCH_MYSQL_URL"}
 

@@ -50,6 +50,7 @@ CHANGES = {
     "workflow create": "--name nightly",
     "workflow retry": "{workflow} --yes",
     "workflow cancel": "{workflow} --yes",
+    "workflow delete": "{workflow} --force --yes",
     "batch retry": "{batch} --yes",
     "batch cancel": "{batch} --yes",
     "batch delete": "{batch} --force --yes",

@@ -98,9 +98,14 @@ def delete(
     if not confirmation.dry_run:
         context.confirm_profile()
         if not enqueue.delete_empty(database, found):
-            raise AnswerIsNoError(
-                "The batch stays, because some of its jobs do.", hint=f"See them: hammerwork job list --batch {found}"
-            )
+            raise stays("batch", found)
+
+
+def stays(noun: str, of: str) -> AnswerIsNoError:
+    """The error for a batch or a workflow whose row stays with some of its jobs."""
+    return AnswerIsNoError(
+        f"The {noun} stays, because some of its jobs do.", hint=f"See them: hammerwork job list --{noun} {of}"
+    )
 
 
 def _carry_out(

@@ -4,7 +4,7 @@ from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "workflow",
-    "Create, follow, retry and cancel workflows: jobs that depend on each other.",
+    "Create, follow, retry, cancel and delete workflows: jobs that depend on each other.",
     "workflow create --file nightly.toml --dry-run",
     "workflow list --failed",
     "workflow show 178ebfc3",
@@ -24,6 +24,7 @@ app = group(
         "cancel": LateVerb(
             ".changes:cancel", "Cancel a workflow: its jobs that have not started.", {"--confirm": "--yes"}
         ),
+        "delete": LateVerb(".changes:delete", "Delete a workflow and its jobs for good.", {"--confirm": "--yes"}),
         "dependencies": LateVerb(
             ".dependencies:dependencies", "Show what a job waits for, and what waits for it, as `spawn lineage` does."
         ),

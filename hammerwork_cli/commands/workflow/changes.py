@@ -1,4 +1,4 @@
-"""``hammerwork workflow retry | cancel``: the changes of ``job`` to the jobs of a workflow."""
+"""``hammerwork workflow retry | cancel | delete``: the changes of ``job`` to the jobs of a workflow."""
 
 from typing import Annotated
 
@@ -7,14 +7,14 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
-from hammerwork_cli.commands.batch.changes import change_within
+from hammerwork_cli.commands.batch.changes import change_within, stays
 from hammerwork_cli.commands.job.carry_out import Confirmation
 from hammerwork_cli.commands.job.changes import acceptable
 from hammerwork_cli.commands.job.options import CancelledOption, ForceOption
 from hammerwork_cli.commands.workflow.arguments import WorkflowArgument
 from hammerwork_cli.models import JobFilter
-from hammerwork_cli.queries.job.changes import Retry
-from hammerwork_cli.queries.workflow import listing, settling
+from hammerwork_cli.queries.job.changes import Delete, Retry
+from hammerwork_cli.queries.workflow import create, listing, settling
 from hammerwork_cli.queries.workflow.settling import CancelWorkflow
 
 
@@ -82,3 +82,32 @@ def cancel(
         context.note(f"The workflow {found.id} is cancelled: no job can join it.")
     chosen = JobFilter(workflow=found.id)
     change_within(context, database, chosen, acceptable(change, None), change, confirmation)
+
+
+@spread
+def delete(
+    ctx: typer.Context,
+    workflow: WorkflowArgument,
+    force: ForceOption = False,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """Delete a workflow and its jobs for good. Asks for confirmation.
+
+    Jobs in the archive stay. --force also deletes Running jobs and jobs that others wait for; without it, a workflow
+    with such jobs keeps them, and its row.
+
+    \b
+    Examples:
+      hammerwork workflow delete 178ebfc3 --dry-run
+      hammerwork workflow delete 178ebfc3 --yes
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    change = Delete(context.now(database), force=force)
+    found = listing.resolve(database, workflow)
+    change_within(context, database, JobFilter(workflow=found), acceptable(change, None), change, confirmation)
+    if not confirmation.dry_run:
+        context.confirm_profile()
+        if not create.delete_empty(database, found):
+            raise stays("workflow", found)

@@ -80,12 +80,16 @@ def create(
     jobs = {key: job.made(now) for key, job in wanted.jobs.items()}
     linked = new.linked(jobs, wanted.after)
     if dry_run:
+        exists = creating.exists(database, new, linked, watches)
         found, tree = planned(new, jobs)
         if form == Format.TABLE:
             show_graph(context, found, tree, GraphFormat.TEXT)
         else:
             context.answer(shown.workflow_record(found), form, list)
-        context.note(f"Nothing was created: {plural(len(jobs), 'job')} would be.")
+        if exists:
+            context.note(f"It exists already, and would be left unchanged: hammerwork workflow show {new.id}")
+        else:
+            context.note(f"Nothing was created: {plural(len(jobs), 'job')} would be.")
         return
     placed = creating.create(database, new, linked, now, watches)
     context.answer(shown.workflow_record(listing.one(database, new.id)), form, lambda: [new.id])

@@ -40,11 +40,13 @@ class Table(NamedTuple):
         name: of the table in a database.
         key: the columns of its primary key.
         columns: column -> kind.
+        unique: a further column whose values differ in all rows.
     """
 
     name: str
     key: tuple[str, ...]
     columns: Mapping[str, Kind]
+    unique: str | None = None
 
 
 def _columns(**kinds: str) -> dict[str, Kind]:
@@ -155,6 +157,40 @@ TABLES = {
         "hammerwork_spawn_trees",
         ("root_id", "occurrence"),
         _columns(id="root_id", text="occurrence", number="descendants"),
+    ),
+    "schedules": Table(
+        "hammerwork_schedules",
+        ("id",),
+        _columns(
+            id="id",
+            text="""name queue_name payload expression timezone overlap catch_up changed_by reason last_error source
+                description declared""",
+            number="priority max_attempts timeout_seconds grace_seconds jitter_seconds revision",
+            flag="enabled",
+            time="starts_at ends_at next_run_at created_at updated_at",
+        ),
+        unique="name",
+    ),
+    "runs": Table(
+        "hammerwork_schedule_runs",
+        ("schedule_id", "due_at"),
+        _columns(id="schedule_id job_id", text="kind outcome reason", time="due_at created_at"),
+    ),
+    "callbacks": Table(
+        "hammerwork_watches",
+        ("id",),
+        _columns(id="id subject_id", text="subject event job state", time="check_at ended_at created_at changed_at"),
+    ),
+    "policies": Table(
+        "hammerwork_retention",
+        ("queue_name",),
+        _columns(
+            text="queue_name action updated_by last_error",
+            number="""completed_seconds failed_seconds dead_seconds timed_out_seconds archive_seconds compression_level
+                last_jobs""",
+            flag="by_tree enabled",
+            time="updated_at last_run_at",
+        ),
     ),
     "pauses": Table(
         "hammerwork_queue_pause",

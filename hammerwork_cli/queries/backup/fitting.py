@@ -39,7 +39,7 @@ class Fitting:
 
     def _problem(self, name: str, kind: Kind, value: Any) -> str | None:
         if kind is Kind.TIME:
-            return self._of_a_time(value)
+            return self._of_a_time(name, value)
         if kind is Kind.NUMBER and abs(value) > LARGEST_INTEGER and not self._types[name].startswith("bigint"):
             return None if self._database.dialect == "sqlite" else f"{value} is too large for this database"
         if kind is Kind.IDS and len(value) > MOST_PARENTS:
@@ -50,12 +50,10 @@ class Fitting:
             return self._of_length(name, len(value), len(value))
         return self._of_text(name, value) if kind is Kind.TEXT else None
 
-    def _of_a_time(self, value: datetime) -> str | None:
-        return (
-            None
-            if limits.can_store(self._database, value)
-            else f"{self._database.server} cannot store {value:%Y-%m-%d}"
-        )
+    def _of_a_time(self, name: str, value: datetime) -> str | None:
+        if self._types[name].startswith("datetime") or limits.can_store(self._database, value):
+            return None
+        return f"{self._database.server} cannot store {value:%Y-%m-%d}"
 
     def _of_json(self, text: str) -> str | None:
         try:

@@ -71,8 +71,11 @@ class Restore:
         reset = existed = 0
         fits = {word: Fitting(rows) for word, rows in self._rows.items()}
         for word, part, _ in self._parts():
+            taken = self._rows[word].taken([row for _, row in part])
             for number, row in part:
                 problem = incomplete(word, row) or fits[word].problem(row) or self._rows[word].lacking(row)
+                if self._rows[word].key_of(row) in taken:
+                    problem = problem or "this database has another one of that name"
                 if problem:
                     self._problems.add(number, problem)
                 if word in JOBS:

@@ -108,7 +108,7 @@ class Rows:
     def existing(self, values: Sequence[Record]) -> set[tuple[Any, ...]]:
         """The keys of those of some rows that exist."""
         key = self.table.key
-        if self.kinds[key[0]] is not Kind.ID:  # few rows: pauses
+        if self.kinds[key[0]] is not Kind.ID:  # few rows: pauses and policies
             return {tuple(record[name] for name in key) for record in self.all()} & set(map(self.key_of, values))
         found: set[tuple[Any, ...]] = set()
         for part in chunks(sorted({one[key[0]] for one in values}), ROWS_PER_STATEMENT):
@@ -119,6 +119,15 @@ class Rows:
                 )
         return found
 
+    def taken(self, values: Sequence[Record]) -> set[tuple[Any, ...]]:
+        """The keys of those of some rows whose unique names other rows have."""
+        name = self.table.unique
+        if name is None:
+            return set()
+        known = {record[name]: self.key_of(record) for record in self.all()}
+        keys = {self.key_of(one): one[name] for one in values}
+        return {key for key, wanted in keys.items() if known.get(wanted, key) != key}
+
     def key_of(self, values: Record) -> tuple[Any, ...]:
         return tuple(values[name] for name in self.table.key)
 
@@ -127,7 +136,7 @@ class Rows:
         key, *more = self.table.key
         if self.kinds[key] is not Kind.ID:
             for value in values:
-                self.database.run("backup.delete_named", queue=value[key])
+                self.database.run("backup.delete_named", table=self._names["table"], queue=value[key])
             return
         if more:  # further rows of an owner stay: they may come from another part of the file
             names = {"table": self._names["table"], "owner": Names((key,)), "second": Names(more[:1])}

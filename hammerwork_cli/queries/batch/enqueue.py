@@ -13,6 +13,7 @@ from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.models.input.problems import Problems
 from hammerwork_cli.models.new_job import NewWatch
 from hammerwork_cli.queries.batch.listing import watches_of
+from hammerwork_cli.queries.batch.watches import delete_with_watches
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import enqueue_lines, notifications
 from hammerwork_cli.queries.job.stored import stored
@@ -118,11 +119,4 @@ def compare_watches(database: Database, subject: Subject, of: str, watches: Sequ
 
 def delete_empty(database: Database, batch: str) -> bool:
     """Deletes the row of a batch unless it has jobs that are not archived; returns whether it did."""
-
-    def work() -> bool:
-        deleted = bool(database.run("batch.enqueue.delete", id=batch))
-        if deleted and "watches" in database.tags:
-            database.run("batch.watches.delete", id=batch, subject=str(Subject.BATCH), state=None)
-        return deleted
-
-    return database.transaction(work)
+    return delete_with_watches(database, "batch.enqueue.delete", Subject.BATCH, batch)

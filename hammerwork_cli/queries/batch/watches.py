@@ -262,3 +262,15 @@ def forget(database: Database, before: datetime) -> None:
     """Deletes the watches that fired, or were over, before a time."""
     if "watches" in database.tags:
         database.transaction(lambda: database.run("batch.watches.forget", before=before))
+
+
+def delete_with_watches(database: Database, statement: str, subject: Subject, of: str) -> bool:
+    """Deletes a row with its watches, where a statement deletes the row; returns whether it did."""
+
+    def work() -> bool:
+        deleted = bool(database.run(statement, id=of))
+        if deleted and "watches" in database.tags:
+            database.run("batch.watches.delete", id=of, subject=str(subject), state=None)
+        return deleted
+
+    return database.transaction(work)

@@ -50,7 +50,21 @@ def resolve(database: Database, text: str, *, hint: str = LIST_JOBS) -> str:
         AmbiguousIdError: several jobs have; the details list them.
     """
     statements = ["job.listing.by_prefix"] + ["job.listing.archived_by_prefix"] * ("archive" in database.tags)
-    return by_prefix(database, text, statements, noun="job", hint=hint)
+    try:
+        return by_prefix(database, text, statements, noun="job", hint=hint)
+    except NotFoundError as error:
+        raise NotFoundError(error.message, hint=_elsewhere(database, text) or hint) from None
+
+
+def _elsewhere(database: Database, text: str) -> str | None:
+    """The command for the workflow or the batch that an id belongs to in place of a job."""
+    between = ids_from(text)
+    for noun, table in (("workflow", "hammerwork_workflows"), ("batch", "hammerwork_batches")):
+        if between and table in database.schema:
+            rows = database.rows(f"{noun}.listing.by_prefix", low=between[0], high=between[1], limit=1)
+            if rows:
+                return f"There is a {noun} with that id: hammerwork {noun} show {rows[0][0]}"
+    return None
 
 
 def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun: str, hint: str) -> str:

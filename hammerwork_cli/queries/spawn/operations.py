@@ -35,7 +35,7 @@ from hammerwork_cli.queries.graph.child_totals import ChildTotals, collect_total
 from hammerwork_cli.queries.graph.relatives import Relatives
 
 SLOWEST = 10
-MOST_TIMED = 5_000
+MOST_TIMED = 2_000
 """Completed children whose run times are all read; of more, about so many."""
 
 
@@ -211,9 +211,7 @@ def stats(
         ids=database.ids([*more]) if more and not many else None,
         **window,
     )
-    parents = [
-        row.with_children(more.get(row.id or "") or ChildTotals()) if row.id else row for row in map(_parents, rows)
-    ]
+    parents = [row.with_children(more[row.id]) if row.id in more else row for row in map(_parents, rows)]
     spawned = [row for row in parents if row.operations]
     overall = _group(None, spawned)
     p50, p95, timed = _run_times(database, overall.completed, window)
@@ -221,7 +219,7 @@ def stats(
         since=since,
         queue=queue,
         overall=overall,
-        empty=sum(row.empty for row in parents),
+        empty=sum(row.empty for row in parents if row.id is None or not row.children),
         recent=sum(row.recent for row in spawned),
         depth=_depth(database, parents, since=since, queue=queue),
         p50=length_of(p50),

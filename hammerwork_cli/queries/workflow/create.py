@@ -12,6 +12,7 @@ from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.models.new_job import NewWatch
 from hammerwork_cli.models.workflow.new import NewWorkflow
 from hammerwork_cli.queries.batch.enqueue import compare_watches
+from hammerwork_cli.queries.batch.watches import delete_with_watches
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import limits, notifications
 from hammerwork_cli.queries.job.stored import compare, stored
@@ -60,8 +61,7 @@ def create(
     def work() -> Created:
         row = {"id": workflow.id, "name": workflow.name, "policy": str(workflow.failure_policy), "now": now}
         if not database.run("workflow.create.insert", **row, total=len(jobs), metadata=workflow.metadata):
-            _compare(database, workflow, jobs)
-            compare_watches(database, Subject.WORKFLOW, workflow.id, watches)
+            exists(database, workflow, jobs, watches)
             return Created(created=False, jobs={})
         placed = enqueueing.many(database, jobs)
         for job in placed.values():
@@ -74,11 +74,20 @@ def create(
     return database.transaction(work)
 
 
-def _compare(database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob]) -> None:
-    name, policy = database.rows("workflow.create.stored", id=workflow.id)[0]
+def exists(database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob], watches: Sequence[NewWatch] = ()) -> bool:
+    """Whether a workflow exists with these jobs and watches; see :func:`create`.
+
+    Raises:
+        ConflictError: another workflow has the id.
+    """
+    rows = database.rows("workflow.create.stored", id=workflow.id) if "hammerwork_workflows" in database.schema else []
+    if not rows:
+        return False
     hint = f"See: hammerwork workflow show {workflow.id}"
-    if (name, policy) != (workflow.name, workflow.failure_policy):
-        raise LastingConflictError(f"There is another workflow {workflow.id}, with another name or policy.", hint=hint)
+    if tuple(rows[0]) != (workflow.name, workflow.failure_policy, len(jobs)):
+        raise LastingConflictError(
+            f"There is another workflow {workflow.id}, with another name, policy or number of jobs.", hint=hint
+        )
     known = stored(database, [job.id for job in jobs])
     for job in jobs:
         if job.id not in known:
@@ -86,3 +95,10 @@ def _compare(database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob]) 
                 f"The workflow {workflow.id} exists already, without this job in {job.queue}.", hint=hint
             )
         compare(job, known[job.id])
+    compare_watches(database, Subject.WORKFLOW, workflow.id, watches)
+    return True
+
+
+def delete_empty(database: Database, workflow: str) -> bool:
+    """Deletes the row of a workflow unless it has jobs that are not archived; returns whether it did."""
+    return delete_with_watches(database, "workflow.create.delete", Subject.WORKFLOW, workflow)

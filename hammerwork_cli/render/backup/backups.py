@@ -28,6 +28,10 @@ _NOUNS = {
     "children": ("spawn key", "spawn keys"),
     "requests": ("spawn request", "spawn requests"),
     "attempts": ("attempt", "attempts"),
+    "schedules": ("schedule", "schedules"),
+    "runs": ("run of schedules", "runs of schedules"),
+    "callbacks": ("callback", "callbacks"),
+    "policies": ("retention policy", "retention policies"),
     "pauses": ("pause", "pauses"),
 }
 

@@ -108,6 +108,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "workflow-wait": ("The workflow as it was when the wait ended", WORKFLOW),
     "workflow-retry": ("The outcome of a change, or its plan", OUTCOME),
     "workflow-cancel": ("The outcome of a change, or its plan", OUTCOME),
+    "workflow-delete": ("The outcome of a change, or its plan", OUTCOME),
     "workflow-dependencies": ("Ancestors and descendants of a job", LINEAGE),
     "workflow-dependencies-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE),
     "workflow-graph": ("The jobs of a workflow and what they wait for", WORKFLOW_GRAPH),

@@ -100,7 +100,7 @@ SPAWN_STATS = record(
         "empty": count("Completed parents without a child"),
         "recent": count("Operations of the last hour"),
         "depth": count("Levels below the topmost parent"),
-        "p50_seconds": null_or(seconds("Run time of completed children; of more than 5,000, that of a sample")),
+        "p50_seconds": null_or(seconds("Run time of completed children; of more than 2,000, that of a sample")),
         "p95_seconds": null_or(seconds()),
         "timed": count("Children that p50_seconds and p95_seconds are of"),
         "by_queue": null_or(list_of(record(GROUP), "Figures of each queue (--detailed)")),

@@ -177,7 +177,7 @@ def stats_record(stats: SpawnStats) -> Record:
     Keys: ``since``, ``queue``, ``operations``, ``children``, ``average``, ``largest``, ``completed``, ``ended``,
     ``success_rate``, ``failed``, ``cancelled``, ``retrying``, ``empty`` (completed parents without a child), ``recent``
     (operations of the last hour), ``depth`` (levels below the topmost parent), ``p50_seconds`` and ``p95_seconds`` (run
-    time of completed children; of more than 5,000, that of a sample), ``timed`` (number of children that they are of),
+    time of completed children; of more than 2,000, that of a sample), ``timed`` (number of children that they are of),
     ``by_queue`` and ``by_handler`` (lists of :func:`group_record`), ``slowest`` (list of :func:`operation_record`); the
     last three are null without details.
     """

@@ -72,11 +72,24 @@ ORDER BY w.ended_at LIMIT :limit
 -- Deletes workers that stopped before a given time, unless they are back.
 DELETE FROM hammerwork_workers WHERE id {among} AND ended_at < :before
 
+-- name: duties
+-- The names of the duties that worker w was the last to take.
+NULL
+
+-- name: duties [postgresql upkeep]
+(SELECT string_agg(d.name, ',') FROM hammerwork_duties d WHERE d.claimed_by = w.id)
+
+-- name: duties [mysql upkeep]
+(SELECT GROUP_CONCAT(d.name) FROM hammerwork_duties d WHERE d.claimed_by = w.id)
+
+-- name: duties [sqlite upkeep]
+(SELECT group_concat(d.name) FROM hammerwork_duties d WHERE d.claimed_by = w.id)
+
 -- name: list
 -- Lists workers, the newest first.
 SELECT w.id, w.name, w.host, w.pid, w.version, w.queues, w.handlers, w.concurrency, w.lease_seconds, w.state,
 w.request, w.requested_by, w.started_at, w.heartbeat_at, w.ended_at, w.running, w.completed, w.failed, w.memory_bytes,
-{silent_for}
+{duties}, {silent_for}
 FROM hammerwork_workers w
 WHERE TRUE
 /* if :alive */ AND w.ended_at IS NULL

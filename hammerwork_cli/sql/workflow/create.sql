@@ -13,4 +13,9 @@ ON DUPLICATE KEY UPDATE id = hammerwork_workflows.id
 
 -- name: stored
 -- Reads what a second creation with the same id is compared with.
-SELECT w.name, w.failure_policy FROM hammerwork_workflows w WHERE w.id = :id
+SELECT w.name, w.failure_policy, w.total_jobs FROM hammerwork_workflows w WHERE w.id = :id
+
+-- name: delete
+-- Deletes the row of a workflow that has no jobs any more.
+DELETE FROM hammerwork_workflows WHERE id = :id
+AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.workflow_id = :id)

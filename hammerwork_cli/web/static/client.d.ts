@@ -362,6 +362,8 @@ export interface Worker {
   queues: string[];
   /** Spawn handlers. */
   handlers: string[];
+  /** What it alone does for the whole database: schedules, workflows, retention. */
+  duties: string[];
   /** The maximum number of jobs at once. */
   concurrency: number;
   running: number;

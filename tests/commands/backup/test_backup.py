@@ -75,15 +75,32 @@ def test_every_column_of_our_tables_is_in_a_file(migrated_url: str) -> None:
     assert left_out == {
         "hammerwork_workers",
         "hammerwork_duties",
-        "hammerwork_schedules",
-        "hammerwork_schedule_runs",
-        "hammerwork_retention",
-        "hammerwork_watches",
         "hammerwork_migrations",
         "hammerwork_encryption_keys",
         "hammerwork_key_audit_log",
     }
     assert {kind for table in TABLES.values() for kind in table.columns.values()} == {*Kind}
+
+
+def test_schedules_of_the_same_name_are_refused_and_nothing_is_written(
+    run: Run, migrated_url: str, new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    new = new_database("sqlite", migrated=True)
+    for url, payload in ((migrated_url, "1"), (new, "2")):
+        made_one = run(
+            "cron", "create", "--name", "nightly é", "-n", "mail", "-j", payload, "--schedule", "0 2 * * *", url=url
+        )
+        assert made_one.exit_code == 0, made_one.stderr
+    run("archive", "set-policy", "--queue", "mail", "--older-than", "9d", "--yes", url=migrated_url)
+    path = made(run, migrated_url, tmp_path / "jobs")
+    refused = restored(run, new, path, "--existing", "replace")
+    assert refused.exit_code == 2
+    assert "another one of that name" in refused.stderr
+    assert records(new)["policies"] == []
+    assert run("cron", "delete", "nightly é", "--yes", url=new).exit_code == 0
+    for _ in range(2):  # the second time in the place of the first
+        assert restored(run, new, path, "--existing", "replace").exit_code == 0
+    assert records(new) == records(migrated_url)
 
 
 def test_a_backup_may_have_some_queues_with_all_that_belongs_to_their_jobs(

@@ -54,6 +54,12 @@ def test_a_file_becomes_a_workflow_once(run: Run, migrated_url: str, tmp_path: P
     repeated = run("workflow", "create", "-f", str(again), "--id", ID, url=migrated_url)
     assert (repeated.exit_code, repeated.stdout) == (0, f"{ID}\n")
     assert "left unchanged" in repeated.stderr
+    before = run("workflow", "create", "-f", str(again), "--id", ID, "--dry-run", url=migrated_url)
+    assert (before.exit_code, "exists already" in before.stderr) == (0, True)
+    fewer = tmp_path / "fewer.json"
+    fewer.write_text(json.dumps({"name": "nightly", "jobs": {"extract": as_json["jobs"]["extract"]}}))  # type: ignore[index]
+    for words in ([], ["--dry-run"]):
+        assert run("workflow", "create", "-f", str(fewer), "--id", ID, *words, url=migrated_url).exit_code == 6
     for words in (["--name", "other"], ["--failure-policy", "manual"]):
         assert run("workflow", "create", "-f", str(again), "--id", ID, *words, url=migrated_url).exit_code == 6
     again.write_text(json.dumps(as_json).replace("2026-11-24", "2026-11-25"))
@@ -130,6 +136,23 @@ def test_a_job_that_joins_a_workflow_opens_it_again(run: Run, migrated_url: str)
     execute(migrated_url, "UPDATE hammerwork_workflows SET status = 'cancelled'")
     assert run("job", "enqueue", "-q", "a", "--payload", "{}", "--workflow", ID, url=migrated_url).exit_code == 6
     assert run("job", "enqueue", "--file", NIGHTLY, "--workflow", ID, url=migrated_url).exit_code == 2
+
+
+def test_a_workflow_is_deleted_with_its_jobs_unless_one_runs(run: Run, migrated_url: str) -> None:
+    made = run("workflow", "create", "--file", NIGHTLY, "--id", ID, "--on-success", "told", url=migrated_url)
+    assert made.exit_code == 0, made
+    wrong = run("job", "show", ID, url=migrated_url)
+    assert (wrong.exit_code, f"hammerwork workflow show {ID}" in wrong.stderr) == (5, True)
+    execute(migrated_url, "UPDATE hammerwork_jobs SET status = 'Running' WHERE queue_name = 'extract'")
+    kept = run("workflow", "delete", ID, "--yes", url=migrated_url)
+    assert (kept.exit_code, "1 of 3 jobs was skipped" in kept.stderr) == (1, True)
+    assert jobs_of(run, migrated_url, ID).keys() == {"extract"}
+    assert run("workflow", "delete", ID, "--force", "--dry-run", url=migrated_url).exit_code == 0
+    assert len(shown(run, migrated_url, "list")) == 1
+    assert run("workflow", "delete", ID, "--force", "--yes", url=migrated_url).exit_code == 0
+    assert shown(run, migrated_url, "list") == []
+    with contextlib.closing(connect(migrated_url)) as database:
+        assert database.query("SELECT 1 FROM hammerwork_watches") == []
 
 
 def test_a_workflow_without_jobs_can_be_cancelled_and_opened_again(run: Run, sqlite_url: str) -> None:
