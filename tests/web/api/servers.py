@@ -18,8 +18,9 @@ from tests import surroundings
 from tests.conftest import ROOT
 
 ENDS_WITHIN = 20
-UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-"""A client that keeps few idle connections may close one that another of its threads has just taken."""
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2)
+"""A client that keeps few idle connections may close one that another of its threads has just taken. One that keeps
+them for as long as the server does may send a request just when the server closes the connection."""
 PATIENT = """
 from hammerwork_cli.web import protocol
 protocol.CLIENT_SECONDS = {}
@@ -150,7 +151,7 @@ def serving(
     if not address:
         raise AssertionError(process.communicate()[1])
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    with process, httpx.Client(base_url=address, headers=headers, timeout=30, limits=UNLIMITED) as client:
+    with process, httpx.Client(base_url=address, headers=headers, timeout=30, limits=LIMITS) as client:
         server = Server(address, process, client)
         reader = threading.Thread(target=server.errors.extend, args=(process.stderr,))
         reader.start()
