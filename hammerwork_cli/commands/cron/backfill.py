@@ -70,7 +70,7 @@ def _check(first: datetime, before: datetime, now: datetime) -> None:
     if before > now:
         raise UsageError("--to is in the future.", hint="Leave it out to enqueue what is due until now.")
     if first >= before:
-        raise UsageError("--from is not before --to.")
+        raise UsageError("--from is in the future." if first >= now else "--from is not before --to.")
 
 
 def _show(context: Context, found: list[Gap], form: Format) -> None:
@@ -80,5 +80,5 @@ def _show(context: Context, found: list[Gap], form: Format) -> None:
         columns=views.GAPS,
         record=views.gap_record,
         keys=views.GAP_KEYS,
-        empty="Each due time in that span has a job.",
+        empty="No due time in that span lacks a job.",
     )

@@ -155,6 +155,8 @@ def create(
         schedule = changes.add(database, new, Author(context.operator), now)
     note_meaning(context, database, schedule, now)
     context.answer(views.schedule_record(schedule, None), form, lambda: [visible(schedule.name)])
+    if dry_run:
+        context.note("Nothing was created.")
 
 
 @spread

@@ -30,7 +30,8 @@ def on_end(
     Each is enqueued once, by a worker that keeps schedules too, within seconds of the end. --on-success also waits for
     failed jobs that you retry, for 7 days. A callback is the name of a queue, or a JSON object with queue, payload,
     priority, delay, max_attempts and timeout. Its payload gets _ended: what has ended, and how many jobs failed.
-    One that is there already is not added again. --clear removes those that have not been enqueued.
+    One that is there already is not added again. --clear removes those that have not been enqueued. Retention leaves
+    the jobs alone until a worker has counted them.
 
     \b
     Examples:

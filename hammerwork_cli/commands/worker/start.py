@@ -143,8 +143,8 @@ def start(
     one. The first Ctrl-C, SIGTERM or SIGHUP finishes running jobs, for --grace at most, and gives the rest back. A
     second one, or SIGQUIT, gives all jobs back with their attempts (a job that may run only once becomes Dead) and
     exits at once with 130, or 128 plus the signal's number. `worker restart` starts it again in the same process
-    with the same arguments and new code. Only the report goes to stdout; the output of handlers goes to stderr with
-    the log.
+    with the same arguments and new code. With --format json, stdout has the report alone; the log and the output of
+    handlers go to stderr.
 
     \b
     Examples:

@@ -100,4 +100,11 @@ def since_of(text: str, now: datetime) -> datetime:
     Raises:
         UsageError: the text is neither, or the time is before the year 1.
     """
-    return instant_of(text) if _DATE.match(text.strip()) else before(now, duration_of(text))
+    if _DATE.match(text.strip()):
+        return instant_of(text)
+    if not _DURATION.fullmatch(text.strip()):
+        raise UsageError(
+            f"{text[:40]!r} is not a duration or a time.",
+            hint="Write 90 (seconds), 15m, 2h, 7d or 2026-12-24T18:00Z.",
+        )
+    return before(now, duration_of(text))

@@ -75,7 +75,9 @@ class Restore:
             for number, row in part:
                 problem = incomplete(word, row) or fits[word].problem(row) or self._rows[word].lacking(row)
                 if self._rows[word].key_of(row) in taken:
-                    problem = problem or "this database has another one of that name"
+                    problem = (
+                        problem or f"name: this database has another schedule {row['name'][:60]!r}; rename one of them"
+                    )
                 if problem:
                     self._problems.add(number, problem)
                 if word in JOBS:

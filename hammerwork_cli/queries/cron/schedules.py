@@ -27,7 +27,7 @@ from hammerwork_cli.models.cron.schedule import (
 )
 from hammerwork_cli.models.input.reading import ids_from
 from hammerwork_cli.queries.cron import recurring
-from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.queries.worker import duties, registry
 
 LIST = "List the names with: hammerwork cron list"
 DUTY = "schedules"
@@ -227,4 +227,5 @@ def has_upkeep(database: Database, now: datetime) -> bool:
     if "upkeep" not in database.tags:
         return False
     until = duties.times(database).get(DUTY)
-    return until is not None and (now - until).total_seconds() < 2 * DUTY_SECONDS
+    is_kept = until is not None and (now - until).total_seconds() < 2 * DUTY_SECONDS
+    return is_kept and any(worker.is_alive for worker in registry.listed(database, alive=True))

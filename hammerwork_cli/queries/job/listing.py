@@ -50,18 +50,15 @@ def resolve(database: Database, text: str, *, hint: str = LIST_JOBS) -> str:
         AmbiguousIdError: several jobs have; the details list them.
     """
     statements = ["job.listing.by_prefix"] + ["job.listing.archived_by_prefix"] * ("archive" in database.tags)
-    try:
-        return by_prefix(database, text, statements, noun="job", hint=hint)
-    except NotFoundError as error:
-        raise NotFoundError(error.message, hint=_elsewhere(database, text) or hint) from None
+    return by_prefix(database, text, statements, noun="job", hint=hint)
 
 
-def _elsewhere(database: Database, text: str) -> str | None:
-    """The command for the workflow or the batch that an id belongs to in place of a job."""
-    between = ids_from(text)
-    for noun, table in (("workflow", "hammerwork_workflows"), ("batch", "hammerwork_batches")):
-        if between and table in database.schema:
-            rows = database.rows(f"{noun}.listing.by_prefix", low=between[0], high=between[1], limit=1)
+def _elsewhere(database: Database, low: str, high: str) -> str | None:
+    """The command for the job, the workflow or the batch that an id belongs to in place of something else."""
+    tables = {"job": "hammerwork_jobs", "workflow": "hammerwork_workflows", "batch": "hammerwork_batches"}
+    for noun, table in tables.items():
+        if table in database.schema:
+            rows = database.rows(f"{noun}.listing.by_prefix", low=low, high=high, limit=1)
             if rows:
                 return f"There is a {noun} with that id: hammerwork {noun} show {rows[0][0]}"
     return None
@@ -89,7 +86,8 @@ def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun:
             str(one).lower() for (one,) in database.rows(statement, low=low, high=high, limit=SHOWN_CANDIDATES + 1)
         ]
     if not ids:
-        raise NotFoundError(f"No {noun} has an id that starts with {text.strip()[:40]}.", hint=hint)
+        elsewhere = _elsewhere(database, low, high)
+        raise NotFoundError(f"No {noun} has an id that starts with {text.strip()[:40]}.", hint=elsewhere or hint)
     if len(ids) > 1:
         candidates = ids[:SHOWN_CANDIDATES]
         several = {"batch": "batches"}.get(noun, f"{noun}s")

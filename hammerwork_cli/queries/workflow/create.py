@@ -84,9 +84,12 @@ def exists(database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob], wa
     if not rows:
         return False
     hint = f"See: hammerwork workflow show {workflow.id}"
-    if tuple(rows[0]) != (workflow.name, workflow.failure_policy, len(jobs)):
+    wanted = (workflow.name, workflow.failure_policy, len(jobs))
+    names = ("name", "failure policy", "number of jobs")
+    differs = [name for name, one, other in zip(names, rows[0], wanted, strict=True) if one != other]
+    if differs:
         raise LastingConflictError(
-            f"There is another workflow {workflow.id}, with another name, policy or number of jobs.", hint=hint
+            f"There is another workflow {workflow.id}, with a different {', '.join(differs)}.", hint=hint
         )
     known = stored(database, [job.id for job in jobs])
     for job in jobs:

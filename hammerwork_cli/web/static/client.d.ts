@@ -362,7 +362,7 @@ export interface Worker {
   queues: string[];
   /** Spawn handlers. */
   handlers: string[];
-  /** What it alone does for the whole database: schedules, workflows, retention. */
+  /** What it was the last worker to take: schedules, workflows, retention. */
   duties: string[];
   /** The maximum number of jobs at once. */
   concurrency: number;

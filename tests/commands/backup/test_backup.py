@@ -95,7 +95,7 @@ def test_schedules_of_the_same_name_are_refused_and_nothing_is_written(
     path = made(run, migrated_url, tmp_path / "jobs")
     refused = restored(run, new, path, "--existing", "replace")
     assert refused.exit_code == 2
-    assert "another one of that name" in refused.stderr
+    assert "another schedule 'nightly é'; rename one of them" in refused.stderr
     assert records(new)["policies"] == []
     assert run("cron", "delete", "nightly é", "--yes", url=new).exit_code == 0
     for _ in range(2):  # the second time in the place of the first

@@ -66,6 +66,7 @@ def test_a_worker_makes_and_runs_the_jobs_of_a_schedule(stage: Stage, crew: Crew
     until(lambda: len(crew.runs) >= 3)
     assert schedules.has_upkeep(stage.database, stage.database.now())
     crew.end()
+    assert not schedules.has_upkeep(stage.database, stage.database.now())
     found = schedules.runs(stage.database, schedules.find(stage.database, "second"))
     assert {run.job_id for run in found} >= crew.runs.keys()
     assert set(crew.runs.values()) == {1}
