@@ -140,6 +140,14 @@ NOT ({is_root})
 /* if :all_alone */ OR TRUE
 /* if :ids */ OR j.id {among}
 
+-- name: total
+-- The sum of counts.
+SUM($1)
+
+-- name: total [postgresql]
+-- Without the cast, the driver makes a Decimal of each.
+SUM($1)::bigint
+
 -- name: window
 -- Counts the parents in the window that spawned or may spawn, and their children: those that stand alone in a row each,
 -- all others in one row.
@@ -149,8 +157,8 @@ g.completed, g.ended, g.failed, g.cancelled, g.retrying
 FROM (SELECT f.alone, COUNT(CASE WHEN f.children > 0 THEN 1 END) AS operations,
 SUM(CASE WHEN f.children > 0 OR f.alone IS NOT NULL THEN f.recent ELSE 0 END) AS recent,
 SUM(CASE WHEN f.children = 0 OR f.alone IS NOT NULL THEN f.done ELSE 0 END) AS childless,
-SUM(f.children) AS children, MAX(f.children) AS largest, SUM(f.completed) AS completed, SUM(f.ended) AS ended,
-SUM(f.failed) AS failed, SUM(f.cancelled) AS cancelled, SUM(f.retrying) AS retrying
+{total f.children} AS children, MAX(f.children) AS largest, {total f.completed} AS completed, {total f.ended} AS ended,
+{total f.failed} AS failed, {total f.cancelled} AS cancelled, {total f.retrying} AS retrying
 /* if :detailed */ , MIN(f.first_created) AS first_created, MAX(f.last_ended) AS last_ended
 FROM (SELECT CASE WHEN
 {stands_alone}
