@@ -185,8 +185,9 @@ def test_50_who_watch_cost_the_database_no_more_than_one(serve: Serve, migrated_
     alone, heard_alone = cost(1)
     together, heard_together = cost(MANY)
     assert (heard_alone, heard_together) == (3, 3 * MANY)
-    # Two statements a look, a look a second: with 50 clients of one process the same takes a few seconds longer.
-    assert together <= 2 * alone + 20, (alone, together)
+    # Two statements a look, a look a second: with 50 clients of one process the same takes a few seconds longer. If
+    # each cost as much as one, it would be fifty times.
+    assert together <= 4 * alone + 20, (alone, together)
 
 
 @pytest.mark.postgres
