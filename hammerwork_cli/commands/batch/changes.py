@@ -1,6 +1,6 @@
 """``hammerwork batch retry | cancel | delete``: the changes of ``job`` to the jobs of a batch."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated
 
 import typer
@@ -93,19 +93,39 @@ def delete(
     """
     context: Context = ctx.obj
     database = context.database(changes=True)
+    found = listing.resolve(database, batch)
+    delete_whole(context, database, JobFilter(batch=found), confirmation, enqueue.delete_empty, force=force)
+
+
+def delete_whole(
+    context: Context,
+    database: Database,
+    chosen: JobFilter,
+    confirmation: Confirmation,
+    delete_empty: Callable[[Database, str], bool],
+    *,
+    force: bool,
+) -> None:
+    """Deletes the jobs of a batch or a workflow, and then its row.
+
+    Args:
+        chosen: names the batch or the workflow.
+        delete_empty: deletes the row unless it still has jobs; returns whether it did.
+
+    Raises:
+        AnswerIsNoError: some of its jobs stay.
+    """
     change = Delete(context.now(database), force=force)
-    found = _carry_out(context, database, batch, change, confirmation)
-    if not confirmation.dry_run:
-        context.confirm_profile()
-        if not enqueue.delete_empty(database, found):
-            raise stays("batch", found)
-
-
-def stays(noun: str, of: str) -> AnswerIsNoError:
-    """The error for a batch or a workflow whose row stays with some of its jobs."""
-    return AnswerIsNoError(
-        f"The {noun} stays, because some of its jobs do.", hint=f"See them: hammerwork job list --{noun} {of}"
-    )
+    change_within(context, database, chosen, acceptable(change, None), change, confirmation)
+    if confirmation.dry_run:
+        return
+    context.confirm_profile()
+    noun, of = ("batch", chosen.batch) if chosen.batch else ("workflow", chosen.workflow)
+    assert of is not None
+    if not delete_empty(database, of):
+        raise AnswerIsNoError(
+            f"The {noun} stays, because some of its jobs do.", hint=f"See them: hammerwork job list --{noun} {of}"
+        )
 
 
 def _carry_out(

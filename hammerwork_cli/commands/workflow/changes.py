@@ -7,13 +7,13 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
-from hammerwork_cli.commands.batch.changes import change_within, stays
+from hammerwork_cli.commands.batch.changes import change_within, delete_whole
 from hammerwork_cli.commands.job.carry_out import Confirmation
 from hammerwork_cli.commands.job.changes import acceptable
 from hammerwork_cli.commands.job.options import CancelledOption, ForceOption
 from hammerwork_cli.commands.workflow.arguments import WorkflowArgument
 from hammerwork_cli.models import JobFilter
-from hammerwork_cli.queries.job.changes import Delete, Retry
+from hammerwork_cli.queries.job.changes import Retry
 from hammerwork_cli.queries.workflow import create, listing, settling
 from hammerwork_cli.queries.workflow.settling import CancelWorkflow
 
@@ -104,10 +104,5 @@ def delete(
     """
     context: Context = ctx.obj
     database = context.database(changes=True)
-    change = Delete(context.now(database), force=force)
     found = listing.resolve(database, workflow)
-    change_within(context, database, JobFilter(workflow=found), acceptable(change, None), change, confirmation)
-    if not confirmation.dry_run:
-        context.confirm_profile()
-        if not create.delete_empty(database, found):
-            raise stays("workflow", found)
+    delete_whole(context, database, JobFilter(workflow=found), confirmation, create.delete_empty, force=force)
