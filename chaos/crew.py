@@ -16,6 +16,7 @@ from typing import Any
 from chaos import rust
 from chaos.clocks import Clock
 from chaos.worker import ANY_MOMENT, NAMED, OTHERS, UNREACHABLE, Fate, last_words, work
+from hammerwork_cli.database import DatabaseUrl
 
 FROZEN_LEASES = 2.5
 """How long a worker stands still."""
@@ -56,7 +57,8 @@ class _Working:
     """A worker's process and what is to become of it.
 
     Attributes:
-        frozen: whether it has stood still and goes on. A thread of its own writes it.
+        stands_still: whether it is stopped now. A thread of its own writes it.
+        frozen: whether it has stood still and goes on. That thread writes it.
         was_frozen: whether it ever stood still: others may have taken its jobs. That thread writes it too.
     """
 
@@ -66,7 +68,7 @@ class _Working:
         timestamp = fate is not None and fate.step == ANY_MOMENT
         self.ends_at = None if fate is None else began + (drawn.uniform(0.3, 3) if timestamp else PATIENCE)
         self.step = "" if fate is None else fate.step
-        self.frozen = self.was_frozen = False
+        self.stands_still = self.frozen = self.was_frozen = False
         if fate is not None and fate.freezes:
             # Where it holds a lock, whoever looks after the workers may wait for it.
             threading.Thread(target=self._thaw, daemon=True).start()
@@ -89,9 +91,9 @@ class _Working:
         # for one thread alone.
         while (state := _state(self.process.pid)) not in ("", "Z"):
             if state == "T":
-                self.was_frozen = True
+                self.stands_still = self.was_frozen = True
                 time.sleep(FROZEN_LEASES * self.lease)
-                self.frozen = True
+                self.stands_still, self.frozen = False, True
                 self._signal(signal.SIGCONT)
             time.sleep(LOOK)
 
@@ -153,7 +155,8 @@ class Crew:
         self.freezes: Counter[str] = Counter()
         self.problems: list[str] = []
         self.down_until = 0.0
-        """When the server answers again; a worker that begins before may end."""
+        """When the database answers again; a worker that begins before may end."""
+        self._is_one_file = DatabaseUrl.parse(self.url).dialect == "sqlite"
         self._urls = cycle(urls)
         self._workers: list[_Working] = []
         self._sessions: list[int] = []
@@ -210,6 +213,9 @@ class Crew:
 
     def look_after(self) -> None:
         """Lets workers meet their fate, and replaces who has ended."""
+        if self._is_one_file and any(worker.stands_still for worker in self._workers):
+            # It may hold the lock of the file, for which a worker that begins waits no longer than the other stands.
+            self.down_until = max(self.down_until, time.monotonic() + 2 * self.lease)
         for place, worker in enumerate(self._workers):
             if worker.process.is_alive():
                 worker.look()

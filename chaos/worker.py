@@ -124,7 +124,8 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None, *, isolated: b
             poll_interval=0.1,
             retry=retry,
         ).run()
-    except (UnreachableError, ConnectionLostError, RetryableError):
+    except (UnreachableError, ConnectionLostError, RetryableError) as error:
+        logging.error("%r", error, exc_info=True)
         sys.exit(UNREACHABLE)
     except Exception as error:
         logging.exception("The worker ends by itself.")
