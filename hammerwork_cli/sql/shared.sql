@@ -118,6 +118,14 @@ j.has_spawn_config = 1
 -- name: has_config [sqlite]
 json_type(j.payload, '$._spawn_config') IS NOT NULL
 
+-- name: may_have_config
+-- Whether job j may have spawn configuration.
+{has_config}
+
+-- name: may_have_config [postgresql]
+-- An index answers it, also to the planner, since the payload may be a list that holds the name.
+j.payload ? '_spawn_config'
+
 -- name: status
 -- {status j}: the status of a job as it is shown. A Pending job with an error of an earlier attempt is Retrying. A
 -- Failed job is Cancelled if `job cancel` (with the jobs that waited for it) or hammerwork (Rust) has cancelled it; only

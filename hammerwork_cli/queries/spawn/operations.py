@@ -1,7 +1,7 @@
 """Spawn operations: their parents, their children, and spawns that are still to come."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -192,29 +192,29 @@ def stats(
         queue: only parents in this queue.
         detailed: also by queue and by handler, and the slowest operations.
     """
-    recorded = records.are_there(database, since)
-    window: dict[str, Any] = {"since": since, "queue": queue, "recorded": recorded, "configured": not recorded}
+    any_bare = "workers" in database.tags and database.rows("spawn.operations.count_bare", since=since)[0][0] > 0
+    windows = [
+        {"since": since, "queue": queue, "configured": not bare, "bare": bare} for bare in (False, True)[: 1 + any_bare]
+    ]
     more: dict[str, ChildTotals] = {}
-    if "by_first_parent" in database.tags and database.row("graph.relatives.any_joins"):
-        collect_totals(more, database.rows("spawn.operations.window_joined_totals", **window))
-    if Relatives(database).has_archive:
-        collect_totals(more, database.rows("spawn.operations.window_archived_totals", **window))
+    for name in _further_children(database):
+        for window in windows:
+            collect_totals(more, database.rows(name, **window))
     many = len(more) > database.read_chunk
-    rows = database.rows(
-        "spawn.operations.window",
-        recent=recent,
-        completed=COMPLETED_SPELLINGS,
-        ended=ENDED_SPELLINGS,
-        failed=FAILED_SPELLINGS,
-        detailed=detailed,
-        all_alone=detailed or many,
-        ids=database.ids([*more]) if more and not many else None,
-        **window,
-    )
+    values = {
+        "recent": recent,
+        "completed": COMPLETED_SPELLINGS,
+        "ended": ENDED_SPELLINGS,
+        "failed": FAILED_SPELLINGS,
+        "detailed": detailed,
+        "all_alone": detailed or many,
+        "ids": database.ids([*more]) if more and not many else None,
+    }
+    rows = [row for window in windows for row in database.rows("spawn.operations.window", **values, **window)]
     parents = [row.with_children(more[row.id]) if row.id in more else row for row in map(_parents, rows)]
     spawned = [row for row in parents if row.operations]
     overall = _group(None, spawned)
-    p50, p95, timed = _run_times(database, overall.completed, window)
+    p50, p95, timed = _run_times(database, overall.completed, {"since": since, "queue": queue, "bare": any_bare})
     return SpawnStats(
         since=since,
         queue=queue,
@@ -229,6 +229,14 @@ def stats(
         by_handler=_groups(spawned, "handler") if detailed else None,
         slowest=_slowest(database, spawned) if detailed else None,
     )
+
+
+def _further_children(database: Database) -> Iterator[str]:
+    """The statements that count children which the statement of the window does not."""
+    if "by_first_parent" in database.tags and database.row("graph.relatives.any_joins"):
+        yield "spawn.operations.window_joined_totals"
+    if Relatives(database).has_archive:
+        yield "spawn.operations.window_archived_totals"
 
 
 def _run_times(database: Database, completed: int, window: dict[str, Any]) -> tuple[Any, ...]:

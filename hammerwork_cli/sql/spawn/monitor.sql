@@ -138,14 +138,6 @@ UNION ALL SELECT 'parent', y.parent, y.running, 0 FROM ({busy_parents}) AS y
 UNION ALL SELECT 'parent', j.id, 0, 0 FROM hammerwork_jobs j WHERE j.id IN (:known_parents)) AS l ON TRUE
 LEFT JOIN hammerwork_jobs j ON j.id = l.id
 
--- name: may_have_config
--- Whether job j may have spawn configuration.
-{has_config}
-
--- name: may_have_config [postgresql]
--- Without the check of the payload's type, the planner knows that the index has many, and stops after a few.
-j.payload ? '_spawn_config'
-
 -- name: newest_recorded
 -- Selects the parents that spawned last, by the records of workers.
 SELECT o.parent_id AS id FROM hammerwork_spawn_operations o ORDER BY o.ended_at DESC LIMIT :window

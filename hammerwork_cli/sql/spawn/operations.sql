@@ -94,11 +94,6 @@ hammerwork_jobs j LEFT JOIN hammerwork_jobs c ON {is_first_child}
 -- name: with_children
 hammerwork_jobs j LEFT JOIN {edges} AS c ON c.parent = j.id
 
--- name: with_children [postgresql by_first_parent]
--- The subquery makes the status before PostgreSQL sorts the children, so that it sorts no error messages.
-hammerwork_jobs j LEFT JOIN (SELECT c.id, c.depends_on, {status c} AS status, c.created_at, c.completed_at, c.failed_at
-FROM hammerwork_jobs c) AS c ON {is_first_child}
-
 -- name: archived_child_join [by_first_parent]
 -- Parent j and archived child c.
 hammerwork_jobs j JOIN hammerwork_jobs_archive c ON {is_first_child}
@@ -106,24 +101,34 @@ hammerwork_jobs j JOIN hammerwork_jobs_archive c ON {is_first_child}
 -- name: archived_child_join
 hammerwork_jobs j JOIN {archived_edges} AS e ON e.parent = j.id JOIN hammerwork_jobs_archive c ON c.id = e.id
 
--- name: recorded_too
--- Limits parents j to those with a recorded spawn, early children or spawn configuration.
-JOIN (SELECT j.id FROM hammerwork_jobs j WHERE {has_config} AND j.created_at >= :since
-UNION SELECT o.parent_id FROM hammerwork_spawn_operations o WHERE o.ended_at >= :since
-UNION SELECT j.id FROM hammerwork_jobs j WHERE j.created_at >= :since AND {spawned_early}) AS w ON w.id = j.id
+-- name: recorded
+-- Limits parents j to those with a recorded spawn or early children.
+JOIN (SELECT o.parent_id AS id FROM hammerwork_spawn_operations o WHERE o.ended_at >= :since
+UNION SELECT k.parent_id FROM hammerwork_spawned_children k) AS w ON w.id = j.id
+
+-- name: count_bare
+-- Counts the recorded spawns of the window, and all early children, whose parents are no jobs of the window with spawn
+-- configuration. A count, since PostgreSQL would look for the first one with an index, parent by parent.
+SELECT COUNT(*) FROM (SELECT o.parent_id AS id FROM hammerwork_spawn_operations o WHERE o.ended_at >= :since
+UNION ALL SELECT k.parent_id FROM hammerwork_spawned_children k) AS w
+WHERE NOT EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.id = w.id AND j.created_at >= :since AND {may_have_config})
+AND EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.id = w.id AND j.created_at >= :since)
 
 -- name: in_window
--- Whether parent j belongs to the window.
+-- Whether parent j belongs to the window, and has spawn configuration or is {recorded} without.
 j.created_at >= :since
 /* if :configured */ AND {has_config}
+/* if :bare */ AND ({has_config}) IS NOT TRUE
 /* if :queue */ AND {same j.queue_name :queue}
 
--- name: shown_status
--- The status of child c of {with_children}.
-{status c}
-
--- name: shown_status [postgresql by_first_parent]
-c.status
+-- name: is_parent
+-- Whether j is a parent in the window.
+j.created_at >= :since
+/* if :queue */ AND {same j.queue_name :queue}
+AND ({has_config}
+/* if :bare */ OR NOT {never_recorded}
+/* if :bare */ OR {spawned_early}
+)
 
 -- name: by_parent
 -- Groups children by their parent.
@@ -148,18 +153,26 @@ SUM($1)
 -- Without the cast, the driver makes a Decimal of each.
 SUM($1)::bigint
 
--- name: window
--- Counts the parents in the window that spawned or may spawn, and their children: those that stand alone in a row each,
--- all others in one row.
-SELECT g.alone, j.queue_name, {handler}, j.depends_on, g.operations, g.recent, g.childless, g.children, g.largest,
+-- name: parents_and_sums
+-- Of parents g, and of j that stand alone among them.
+g.alone, j.queue_name, {handler}, j.depends_on, g.operations, g.recent, g.childless, g.children, g.largest,
 g.completed, g.ended, g.failed, g.cancelled, g.retrying
 /* if :detailed */ , g.first_created, g.last_ended
-FROM (SELECT f.alone, COUNT(CASE WHEN f.children > 0 THEN 1 END) AS operations,
+
+-- name: sums
+-- The sums of parents f.
+f.alone, COUNT(CASE WHEN f.children > 0 THEN 1 END) AS operations,
 SUM(CASE WHEN f.children > 0 OR f.alone IS NOT NULL THEN f.recent ELSE 0 END) AS recent,
 SUM(CASE WHEN f.children = 0 OR f.alone IS NOT NULL THEN f.done ELSE 0 END) AS childless,
 {total f.children} AS children, MAX(f.children) AS largest, {total f.completed} AS completed, {total f.ended} AS ended,
 {total f.failed} AS failed, {total f.cancelled} AS cancelled, {total f.retrying} AS retrying
 /* if :detailed */ , MIN(f.first_created) AS first_created, MAX(f.last_ended) AS last_ended
+
+-- name: window
+-- Counts the parents in the window that spawned or may spawn, and their children: those that stand alone in a row each,
+-- all others in one row.
+SELECT {parents_and_sums}
+FROM (SELECT {sums}
 FROM (SELECT CASE WHEN
 {stands_alone}
 THEN j.id END AS alone,
@@ -167,14 +180,50 @@ CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END AS recent,
 CASE WHEN j.status IN (:completed) THEN 1 ELSE 0 END AS done,
 COUNT(c.id) AS children, COUNT(CASE WHEN c.status IN (:completed) THEN 1 END) AS completed,
 COUNT(CASE WHEN c.status IN (:ended) THEN 1 END) AS ended,
-COUNT(CASE WHEN c.status IN (:failed) AND {shown_status} <> 'Cancelled' THEN 1 END) AS failed,
-COUNT(CASE WHEN {shown_status} = 'Cancelled' THEN 1 END) AS cancelled,
-COUNT(CASE WHEN {shown_status} = 'Retrying' THEN 1 END) AS retrying
+COUNT(CASE WHEN c.status IN (:failed) AND {status c} <> 'Cancelled' THEN 1 END) AS failed,
+COUNT(CASE WHEN {status c} = 'Cancelled' THEN 1 END) AS cancelled,
+COUNT(CASE WHEN {status c} = 'Retrying' THEN 1 END) AS retrying
 /* if :detailed */ , MIN(c.created_at) AS first_created, MAX(COALESCE(c.completed_at, c.failed_at)) AS last_ended
 FROM {with_children}
-/* if :recorded */ {recorded_too}
+/* if :bare */ {recorded}
 WHERE {in_window}
 GROUP BY {by_parent}) AS f
+GROUP BY f.alone) AS g
+LEFT JOIN hammerwork_jobs j ON j.id = g.alone
+
+-- name: window [postgresql by_first_parent]
+-- A left join would make PostgreSQL before 16 hash all children instead of their parents, so the parents come once more
+-- by themselves. The join needs no rows of parents beside an index: a list that holds the name of the configuration,
+-- which only the row tells from a configuration, is not among the parents by themselves.
+SELECT {parents_and_sums}
+FROM (SELECT {sums}
+FROM (SELECT CASE WHEN MAX(c.alone) = 1 THEN c.parent END AS alone, MAX(c.recent) AS recent, MAX(c.done) AS done,
+COUNT(c.status) AS children, COUNT(CASE WHEN c.status IN (:completed) THEN 1 END) AS completed,
+COUNT(CASE WHEN c.status IN (:ended) THEN 1 END) AS ended,
+COUNT(CASE WHEN c.status IN (:failed) AND c.status <> 'Cancelled' THEN 1 END) AS failed,
+COUNT(CASE WHEN c.status = 'Cancelled' THEN 1 END) AS cancelled,
+COUNT(CASE WHEN c.status = 'Retrying' THEN 1 END) AS retrying
+/* if :detailed */ , MIN(c.created_at) AS first_created, MAX(c.ended_at) AS last_ended
+FROM (SELECT j.id AS parent, CASE WHEN
+{stands_alone}
+THEN 1 END AS alone,
+CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END AS recent,
+CASE WHEN j.status IN (:completed) THEN 1 ELSE 0 END AS done, NULL AS status
+/* if :detailed */ , NULL::timestamptz AS created_at, NULL::timestamptz AS ended_at
+FROM hammerwork_jobs j
+/* if :bare */ {recorded}
+WHERE {in_window}
+UNION ALL
+SELECT j.id, NULL, NULL, NULL, {status c}
+/* if :detailed */ , c.created_at, COALESCE(c.completed_at, c.failed_at)
+FROM {child_join}
+/* if :bare */ {recorded}
+WHERE j.created_at >= :since
+/* if :configured */ AND {may_have_config}
+/* if :bare */ AND ({has_config}) IS NOT TRUE
+/* if :queue */ AND {same j.queue_name :queue}
+) AS c
+GROUP BY c.parent HAVING MAX(c.done) IS NOT NULL) AS f
 GROUP BY f.alone) AS g
 LEFT JOIN hammerwork_jobs j ON j.id = g.alone
 
@@ -188,7 +237,7 @@ WHERE j.id {among} AND j.created_at >= :since
 -- Counts the children of the parents in the window whose first parent is another job, by parent and status.
 SELECT j.id, {status c}, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
-/* if :recorded */ {recorded_too}
+/* if :bare */ {recorded}
 WHERE {in_window}
 GROUP BY {by_parent}, {status c}
 
@@ -196,7 +245,7 @@ GROUP BY {by_parent}, {status c}
 -- Counts the children of the parents in the window that are only in the archive, by parent and status.
 SELECT j.id, {status c}, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM {archived_child_join}
-/* if :recorded */ {recorded_too}
+/* if :bare */ {recorded}
 WHERE {in_window}
 AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = c.id)
 GROUP BY j.id, {status c}
@@ -208,8 +257,7 @@ SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END),
 MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END), COUNT(*)
 FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
 FROM (SELECT {run_seconds} AS seconds FROM {child_join}
-/* if :recorded */ {recorded_too}
-WHERE {in_window}
+WHERE {is_parent}
 /* if :below */ AND c.id < :below
 AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS NOT NULL) s
 WHERE s.seconds IS NOT NULL) r
@@ -218,8 +266,7 @@ WHERE s.seconds IS NOT NULL) r
 SELECT r.seconds[1], r.seconds[2], r.jobs
 FROM (SELECT percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY {run_seconds}) AS seconds,
 COUNT({run_seconds}) AS jobs FROM {child_join}
-/* if :recorded */ {recorded_too}
-WHERE {in_window}
+WHERE {is_parent}
 /* if :below */ AND c.id < :below
 AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS NOT NULL) r
 

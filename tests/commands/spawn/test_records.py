@@ -147,6 +147,8 @@ def test_figures_count_what_was_recorded_too(migrated_url: str, run: Program) ->
         job(20, JobStatus.COMPLETED, **ended),
         job(19, JobStatus.DEAD, **ended),
         job(18, **below(40)),
+        job(60, JobStatus.COMPLETED, payload='["_spawn_config"]'),
+        job(17, **below(60)),
     )
 
     def figures() -> Any:
