@@ -238,7 +238,7 @@ _hammerwork_look() {
             arguments='-'
             ;;
         'batch')
-            commands='enqueue list show wait retry cancel delete'
+            commands='enqueue list show wait retry cancel export delete'
             options='--help'
             ;;
         'batch enqueue')
@@ -267,6 +267,11 @@ _hammerwork_look() {
         'batch cancel')
             options='--queue --status --reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'batch export')
+            options='--queue --status --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --fields= --redact=priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'batch delete')
@@ -537,7 +542,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-on-end,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-backfill,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-wait,batch-retry,batch-cancel,batch-delete,workflow-create,workflow-list,workflow-show,workflow-wait,workflow-retry,workflow-cancel,workflow-delete,workflow-dependencies,workflow-dependencies-line,workflow-graph,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-on-end,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-backfill,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-wait,batch-retry,batch-cancel,batch-export,batch-delete,workflow-create,workflow-list,workflow-show,workflow-wait,workflow-retry,workflow-cancel,workflow-delete,workflow-dependencies,workflow-dependencies-line,workflow-graph,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'completion')
             options='--database-url --confirm-profile --color --quiet --debug --help'

@@ -844,6 +844,7 @@ complete -c hammerwork -n '__hammerwork_at batch' -a show -d 'Show everything ab
 complete -c hammerwork -n '__hammerwork_at batch' -a wait -d 'Wait until all jobs of a batch have ended.'
 complete -c hammerwork -n '__hammerwork_at batch' -a retry -d 'Retry the Failed, Dead and TimedOut jobs of a batch, as `job retry` does.'
 complete -c hammerwork -n '__hammerwork_at batch' -a cancel -d 'Cancel the jobs of a batch that have not started, as `job cancel` does.'
+complete -c hammerwork -n '__hammerwork_at batch' -a export -d 'Export the whole jobs of a batch, as `job export` does.'
 complete -c hammerwork -n '__hammerwork_at batch' -a delete -d 'Delete a batch and its jobs for good.'
 complete -c hammerwork -n '__hammerwork_at batch' -s h -l help -d 'Show the help and exit.'
 
@@ -927,6 +928,18 @@ complete -c hammerwork -n '__hammerwork_at batch cancel' -l color -x -a 'auto al
 complete -c hammerwork -n '__hammerwork_at batch cancel' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at batch cancel' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at batch cancel' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at batch export' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
+complete -c hammerwork -n '__hammerwork_at batch export' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
+complete -c hammerwork -n '__hammerwork_at batch export' -l fields -x -d 'Only these fields of the JSON, in this order: A,B,C.'
+complete -c hammerwork -n '__hammerwork_at batch export' -l redact -x -a 'priority queue retry timeout trace none' -d 'Hide these values: payload,result,error.'
+complete -c hammerwork -n '__hammerwork_at batch export' -l format -x -a 'jsonl json csv tsv' -d 'Output format.'
+complete -c hammerwork -n '__hammerwork_at batch export' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at batch export' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
+complete -c hammerwork -n '__hammerwork_at batch export' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at batch export' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at batch export' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at batch export' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at batch delete' -l force -d 'Include jobs that are refused otherwise; see above.'
 complete -c hammerwork -n '__hammerwork_at batch delete' -l yes -s y -d 'Do not ask for confirmation.'
@@ -1653,7 +1666,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-on-end spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear cron-list cron-show cron-history cron-next cron-check cron-create cron-update cron-apply cron-enable cron-disable cron-backfill cron-trigger cron-convert cron-delete batch-enqueue batch-list batch-show batch-wait batch-retry batch-cancel batch-delete workflow-create workflow-list workflow-show workflow-wait workflow-retry workflow-cancel workflow-delete workflow-dependencies workflow-dependencies-line workflow-graph worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-logs monitor-dashboard archive-run archive-list archive-show archive-restore archive-stats archive-purge archive-set-policy archive-set-policy-plan archive-get-policy archive-policies archive-remove-policy maintenance-cleanup maintenance-vacuum maintenance-analyze maintenance-reindex maintenance-sizes maintenance-health maintenance-health-line maintenance-check maintenance-dead-jobs backup-create backup-restore backup-verify backup-list backup-copy migration-run migration-status migration-plan config-show config-get config-path schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-on-end spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear cron-list cron-show cron-history cron-next cron-check cron-create cron-update cron-apply cron-enable cron-disable cron-backfill cron-trigger cron-convert cron-delete batch-enqueue batch-list batch-show batch-wait batch-retry batch-cancel batch-export batch-delete workflow-create workflow-list workflow-show workflow-wait workflow-retry workflow-cancel workflow-delete workflow-dependencies workflow-dependencies-line workflow-graph worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-logs monitor-dashboard archive-run archive-list archive-show archive-restore archive-stats archive-purge archive-set-policy archive-set-policy-plan archive-get-policy archive-policies archive-remove-policy maintenance-cleanup maintenance-vacuum maintenance-analyze maintenance-reindex maintenance-sizes maintenance-health maintenance-health-line maintenance-check maintenance-dead-jobs backup-create backup-restore backup-verify backup-list backup-copy migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at completion' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at completion' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'

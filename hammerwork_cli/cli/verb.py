@@ -91,11 +91,13 @@ class LateVerb:
         function: ``.module:function``, relative to the package of the group.
         summary: the first sentence of its help, which the help of its group thus need not import.
         aliases: alias -> a name of the option.
+        names: names of the verb in hammerwork (Rust) or its manual. Help does not show them.
     """
 
     function: str
     summary: str
     aliases: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
     def command(self, name: str, package: str | None) -> Any:
         """Imports the module and returns the command."""
@@ -159,6 +161,11 @@ class LateVerbs(Group):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         del ctx
         _write_commands(formatter, [(name, verb.summary) for name, verb in self.verbs.items()])
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(
+            ctx, next((name for name, verb in self.verbs.items() if cmd_name in verb.names), cmd_name)
+        )
 
     @property
     def commands(self) -> Any:

@@ -109,6 +109,7 @@ class JobFilter(NamedTuple):
         unarchived: takes only jobs that have no copy in the archive.
         error: takes jobs with this text in their error, in any letter case; ``*`` in it stands for any text.
         failed_since: takes jobs that failed then or later.
+        exhausted: takes jobs that have used all of their attempts.
         ended: takes jobs, recurring ones aside, that ended before the time of their status.
         but_queues: leaves out jobs of these queues.
         batch: takes jobs of the batch with this full id.
@@ -125,6 +126,7 @@ class JobFilter(NamedTuple):
     unarchived: bool = False
     error: str | None = None
     failed_since: datetime | None = None
+    exhausted: bool = False
     ended: tuple[tuple[JobStatus, datetime], ...] = ()
     kept_until: datetime | None = None
     but_queues: tuple[str, ...] = ()

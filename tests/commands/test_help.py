@@ -4,7 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from docs.generate import FOLDER, pages, verbs
 from hammerwork_cli.app import GROUPS, SUMMARIES, app
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.verb import LateVerbs, shared_options
+from tests.conftest import Outcome
 from tests.pages import Page, documentation
 
 
@@ -63,6 +64,23 @@ def test_the_help_of_a_group_says_of_each_verb_what_its_own_help_says_first_and_
         assert said == {name: group.commands[name].get_short_help_str(1000) for name in group.verbs}
         assert not any(group.commands[name].hidden for name in group.verbs)
     assert _loaded("spawn", "--help") == {"hammerwork_cli.commands.spawn"}
+
+
+@pytest.mark.parametrize(
+    ("name", "verb"),
+    [
+        ("cron add", "cron create"),
+        ("cron remove", "cron delete"),
+        ("batch create", "batch enqueue"),
+        ("batch status", "batch show"),
+        ("workflow status", "workflow show"),
+    ],
+)
+def test_a_verb_has_its_name_in_the_manual_of_rust_too(run: Callable[..., Outcome], name: str, verb: str) -> None:
+    (group, old), (_, new) = name.split(), verb.split()
+    under_old, under_new = (run(group, word, "--help").stdout for word in (old, new))
+    assert under_old.replace(f"{name} ", f"{verb} ", 1) == under_new
+    assert old not in re.findall(r"(?m)^  (\S+)", run(group, "--help").stdout)
 
 
 def _loaded(*words: str) -> set[str]:

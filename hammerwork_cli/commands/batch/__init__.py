@@ -14,9 +14,12 @@ app = group(
             ".enqueue:enqueue",
             "Enqueue the jobs of a file as one batch, and print its id.",
             {"-n": "--queue", "--jobs": "--file"},
+            ("create",),
         ),
         "list": LateVerb(".reading:list_", "List batches, newest first, with their jobs counted."),
-        "show": LateVerb(".reading:show", "Show everything about a batch: its jobs by queue, and their errors."),
+        "show": LateVerb(
+            ".reading:show", "Show everything about a batch: its jobs by queue, and their errors.", names=("status",)
+        ),
         "wait": LateVerb(".wait:wait", "Wait until all jobs of a batch have ended."),
         "retry": LateVerb(
             ".changes:retry",
@@ -27,6 +30,9 @@ app = group(
             ".changes:cancel",
             "Cancel the jobs of a batch that have not started, as `job cancel` does.",
             {"-n": "--queue", "--confirm": "--yes"},
+        ),
+        "export": LateVerb(
+            ".export:export", "Export the whole jobs of a batch, as `job export` does.", {"-n": "--queue"}
         ),
         "delete": LateVerb(".changes:delete", "Delete a batch and its jobs for good.", {"--confirm": "--yes"}),
     },

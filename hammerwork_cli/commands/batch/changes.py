@@ -8,12 +8,13 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
-from hammerwork_cli.commands.batch.arguments import BatchArgument
+from hammerwork_cli.commands.batch.arguments import BatchArgument, OptionalBatchArgument
+from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.changes import acceptable
-from hammerwork_cli.commands.job.options import CancelledOption, ForceOption
+from hammerwork_cli.commands.job.options import CancelledOption, FailedSinceHoursOption, ForceOption
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import AnswerIsNoError
+from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.models import JobFilter, JobStatus
 from hammerwork_cli.queries.batch import enqueue, listing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Retry
@@ -23,16 +24,19 @@ from hammerwork_cli.queries.job.selections import Chosen
 @spread
 def retry(
     ctx: typer.Context,
-    batch: BatchArgument,
+    batch: OptionalBatchArgument = None,
     queue: QueueOption = None,
     status: StatusOption = None,
     cancelled: CancelledOption = False,
+    failed_since_hours: FailedSinceHoursOption = None,
+    max_attempts_reached: Annotated[bool, typer.Option("--max-attempts-reached", hidden=True)] = False,
     *,
     confirmation: Confirmation,
 ) -> None:
     """Retry the Failed, Dead and TimedOut jobs of a batch, as `job retry` does.
 
-    Cancelled jobs stay unless you add --cancelled. Asks for confirmation.
+    Cancelled jobs stay unless you add --cancelled. Asks for confirmation. Without BATCH, retries the jobs that fit the
+    options, of any batch or none, as scripts for hammerwork (Rust) expect.
 
     \b
     Examples:
@@ -42,25 +46,34 @@ def retry(
     context: Context = ctx.obj
     database = context.database(changes=True)
     change = Retry(context.now(database), cancelled=cancelled)
-    _carry_out(context, database, batch, change, confirmation, queue=queue, status=status)
+    chosen = JobFilter(
+        queue=queue,
+        failed_since=read.start_of_window(change.now, None, failed_since_hours),
+        exhausted=max_attempts_reached,
+    )
+    _carry_out(context, database, batch, chosen, status, change, confirmation)
 
 
 @spread
 def cancel(
     ctx: typer.Context,
-    batch: BatchArgument,
+    batch: OptionalBatchArgument = None,
     queue: QueueOption = None,
     status: StatusOption = None,
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Reason to write into the errors of the jobs.")
     ] = None,
     force: ForceOption = False,
+    older_than_hours: Annotated[
+        float | None, typer.Option("--older-than-hours", min=0, max=1_000_000, hidden=True)
+    ] = None,
     *,
     confirmation: Confirmation,
 ) -> None:
     """Cancel the jobs of a batch that have not started, as `job cancel` does.
 
     Nothing is deleted. --force also cancels Running jobs, but does not stop their workers. Asks for confirmation.
+    Without BATCH, cancels the jobs that fit the options, of any batch or none, as scripts for hammerwork (Rust) expect.
 
     \b
     Examples:
@@ -70,7 +83,8 @@ def cancel(
     context: Context = ctx.obj
     database = context.database(changes=True)
     change = Cancel(context.now(database), by=context.operator, reason=reason, force=force)
-    _carry_out(context, database, batch, change, confirmation, queue=queue, status=status)
+    chosen = JobFilter(queue=queue, until=read.start_of_window(change.now, None, older_than_hours))
+    _carry_out(context, database, batch, chosen, status, change, confirmation)
 
 
 @spread
@@ -131,18 +145,23 @@ def delete_whole(
 def _carry_out(
     context: Context,
     database: Database,
-    batch: str,
+    batch: str | None,
+    chosen: JobFilter,
+    status: list[str] | None,
     change: Change,
     confirmation: Confirmation,
-    *,
-    queue: str | None = None,
-    status: list[str] | None = None,
-) -> str:
-    """Makes a change to the jobs of a batch; returns the full id of the batch."""
+) -> None:
+    """Makes a change to the jobs of a batch, or to those that fit the filter.
+
+    Raises:
+        UsageError: there is neither a batch nor a filter.
+    """
     wanted = acceptable(change, statuses(status))
-    found = listing.resolve(database, batch)
-    change_within(context, database, JobFilter(queue=queue, batch=found), wanted, change, confirmation)
-    return found
+    if batch is not None:
+        chosen = chosen._replace(batch=listing.resolve(database, batch))
+    elif chosen == JobFilter() and not wanted:
+        raise UsageError("No batch was given.", hint="Find its id: hammerwork batch list")
+    change_within(context, database, chosen, wanted, change, confirmation)
 
 
 def change_within(

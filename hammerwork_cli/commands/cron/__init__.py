@@ -34,7 +34,7 @@ app = group(
             ".reading:check",
             "Explain a cron expression without a database: its meaning, its due times and common mistakes.",
         ),
-        "create": LateVerb(".create:create", "Create a schedule and print its name.", _OF_RUST),
+        "create": LateVerb(".create:create", "Create a schedule and print its name.", _OF_RUST, ("add",)),
         "update": LateVerb(".create:update", "Change a schedule.", _OF_RUST),
         "apply": LateVerb(
             ".apply:apply", "Bring schedules to what a file or an application declares, and show what changed."
@@ -46,6 +46,8 @@ app = group(
         "convert": LateVerb(
             ".changes:convert", "Turn a recurring job into a schedule, so that each run is its own job."
         ),
-        "delete": LateVerb(".changes:delete", "Delete a schedule and its history.", {"--confirm": "--yes"}),
+        "delete": LateVerb(
+            ".changes:delete", "Delete a schedule and its history.", {"--confirm": "--yes"}, ("remove",)
+        ),
     },
 )

@@ -1,5 +1,6 @@
 """``hammerwork job export``."""
 
+from collections.abc import Collection, Iterable
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import DataFormat, DataFormatOption, FieldsOption
 from hammerwork_cli.commands.job.filters import Filters
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import WholeJob
 from hammerwork_cli.queries.job import export as exporting
 from hammerwork_cli.render.job import export as shown
 
@@ -70,8 +72,15 @@ def export(
         raise UsageError("--output needs --tree.", hint="Redirect stdout instead: >FILE")
     hidden, chosen = shown.hidden_keys(redact), filters.chosen(context.now())
     database = context.database()
+    write(context, exporting.jobs(database, filters.within(database, chosen)), form, fields=fields, hidden=hidden)
+
+
+def write(
+    context: Context, jobs: Iterable[WholeJob], form: DataFormat, *, fields: str | None, hidden: Collection[str]
+) -> None:
+    """Writes whole jobs, without the values of hidden keys."""
     context.show(
-        exporting.jobs(database, filters.within(database, chosen)),
+        jobs,
         form,
         columns=(),
         record=lambda job: shown.redacted(shown.export_record(job), hidden),

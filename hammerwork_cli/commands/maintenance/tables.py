@@ -8,18 +8,27 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import FieldsOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
+from hammerwork_cli.commands.archive.ages import MOST_DAYS
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError
+from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models.maintenance import Done
 from hammerwork_cli.queries import maintenance
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render import maintenance as shown
 
+KeepOption = Annotated[float | None, typer.Option(min=0, max=MOST_DAYS, hidden=True)]
+"""Hammerwork (Rust) deletes jobs by ``vacuum``."""
 ForceOption = Annotated[bool, typer.Option("--force", help="On SQLite: vacuum even while workers are running.")]
 
 
 def vacuum(
-    ctx: typer.Context, force: ForceOption = False, yes: YesOption = False, form: FormatOption = Format.TABLE
+    ctx: typer.Context,
+    force: ForceOption = False,
+    keep_completed_days: KeepOption = None,
+    keep_failed_days: KeepOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", hidden=True)] = False,
+    yes: YesOption = False,
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """Reclaim the space of deleted rows: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.
 
@@ -33,6 +42,21 @@ def vacuum(
       hammerwork maintenance vacuum --yes --format json
     """
     context: Context = ctx.obj
+    if (keep_completed_days, keep_failed_days) != (None, None):
+        from hammerwork_cli.commands.maintenance.cleanup import cleanup
+
+        context.note("With these options, hammerwork (Rust) deletes jobs: hammerwork maintenance cleanup does.")
+        cleanup(
+            ctx=ctx,
+            keep_completed_days=keep_completed_days,
+            keep_failed_days=keep_failed_days,
+            yes=yes,
+            dry_run=dry_run,
+            form=form,
+        )
+        return
+    if dry_run:
+        raise UsageError("--dry-run needs --keep-completed-days or --keep-failed-days: vacuum deletes no jobs.")
     database = context.database(changes=True)
     _refuse_workers(database, force=force)
     _ask_to_copy(context, database, yes=yes, form=form)

@@ -124,6 +124,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "unarchived": wanted.unarchived,
         "error": None if wanted.error is None else containing(wanted.error),
         "failed_since": wanted.failed_since,
+        "exhausted": wanted.exhausted,
         "aged": bool(wanted.ended),
         "kept_until": wanted.kept_until,
         "but_queues": wanted.but_queues,

@@ -101,6 +101,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "batch-wait": ("The batch as it was when the wait ended", BATCH),
     "batch-retry": ("The outcome of a change, or its plan", OUTCOME),
     "batch-cancel": ("The outcome of a change, or its plan", OUTCOME),
+    "batch-export": ("Whole jobs", list_of(EXPORTED)),
     "batch-delete": ("The outcome of a change, or its plan", OUTCOME),
     "workflow-create": ("The workflow as it is now", WORKFLOW),
     "workflow-list": ("Workflows, newest first", list_of(WORKFLOW)),

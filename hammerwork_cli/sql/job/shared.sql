@@ -17,6 +17,7 @@ TRUE
 /* if :ended_before */ AND {ended_before :ended_before}
 /* if :unarchived */ AND {unarchived}
 /* if :failed_since */ AND {failure_time} >= :failed_since
+/* if :exhausted */ AND j.attempts >= j.max_attempts
 /* if :error */ AND {contains j.error_message :error}
 /* if :but_queues */ AND {exactly j.queue_name} NOT IN (:but_queues)
 /* if :kept_until */ AND COALESCE(j.retention_policy, '') <> 'KeepIndefinitely'

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.migrations import COUNTS
 from tests.conftest import Outcome
-from tests.jobs import execute
+from tests.jobs import CLOCK, execute, job, rows, write
 from tests.rows import Rows
 
 Run = Callable[..., Outcome]
@@ -48,6 +49,17 @@ def test_health_names_what_is_over_its_limit_and_the_command_for_it(run: Run, mi
     [bad] = [check for check in report["checks"] if check["status"] != "healthy"]
     assert (bad["check"], bad["limit"], bad["hint"]) == ("rows", 1, "hammerwork maintenance cleanup --dry-run")
     assert run("maintenance", "health", "--max-rows", "off", url=migrated_url).exit_code == 0
+
+
+def test_vacuum_with_the_options_of_rust_deletes_jobs_as_cleanup_does(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(60, JobStatus.COMPLETED), job(10 * 24 * 60, JobStatus.COMPLETED))
+    words = ("maintenance", "vacuum", "--keep-completed-days", "7", "--keep-failed-days", "7", "--format", "json")
+    planned = run(*words, "--dry-run", url=migrated_url, env=CLOCK)
+    assert (planned.exit_code, sum(one["jobs"] for one in planned.json["plan"]), len(rows(migrated_url))) == (0, 1, 2)
+    assert run(*words, url=migrated_url, env=CLOCK).exit_code == 2  # not confirmed
+    assert run(*words, "--confirm", url=migrated_url, env=CLOCK).json["changed"] == 1
+    assert [status for _, status in rows(migrated_url)] == ["Completed"]
+    assert run("maintenance", "vacuum", "--dry-run", url=migrated_url).exit_code == 2
 
 
 @pytest.mark.postgres

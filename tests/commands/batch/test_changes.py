@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import ConflictError, Job, Queue, UsageError
+from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.batch import enqueue as enqueueing
 from tests.conftest import Outcome
-from tests.jobs import CLOCK, execute, rows
+from tests.jobs import CLOCK, execute, job, rows, statuses, write
 
 Run = Callable[..., Outcome]
 BATCH = "00000000-0000-4000-8000-0000000000b1"
@@ -99,6 +100,44 @@ def test_jobs_of_a_batch_are_listed_retried_cancelled_and_deleted(
     assert batch("show", found).exit_code == 5
     assert len(rows(migrated_url)) == 6
     assert [row["id"] for row in batch("list", "--format", "json").json] == [other]
+
+
+def test_whole_jobs_of_a_batch_are_exported(batch: Any, tmp_path: Path) -> None:
+    found = batch("enqueue", "--jobs", file(tmp_path, {"payload": {"to": "a"}}, {"payload": 2}), "-q", "mail")
+    other = batch("create", "--jobs", file(tmp_path, {"payload": 3, "queue": "mail"}))
+    written = batch("export", found.stdout.strip(), "--format", "json").json
+    assert sorted(json.dumps(job["payload"]) for job in written) == ["2", '{"to": "a"}']
+    lines = batch("export", other.stdout.strip(), "--fields", "queue,payload", "--redact", "payload").stdout
+    assert json.loads(lines) == {"queue": "mail", "payload": "[redacted]"}
+    assert batch("export", found.stdout.strip(), "--status", "dead").stdout == ""
+
+
+def test_without_a_batch_jobs_are_retried_and_cancelled_by_the_options_of_rust(batch: Any, migrated_url: str) -> None:
+    day = 24 * 60
+    write(
+        migrated_url,
+        job(1, JobStatus.FAILED),
+        job(2, JobStatus.FAILED, attempts=1),
+        job(day + 60, JobStatus.DEAD),
+        job(4, JobStatus.DEAD, queue="other"),
+        job(5),
+        job(day + 61),
+    )
+    for verb in ("retry", "cancel"):
+        assert "No batch was given." in batch(verb, "--yes").stderr
+    words = ("-n", "mail", "--failed-since-hours", "24", "--max-attempts-reached", "--confirm")
+    assert batch("retry", *words, "--format", "json").json["changed"] == 1
+    assert batch("retry", "-n", "mail", "-t", "dead,failed", "--confirm", "--format", "json").json["changed"] == 2
+    words = ("-n", "mail", "--older-than-hours", "24", "--confirm")
+    assert batch("cancel", *words, "--format", "json").json["changed"] == 2
+    assert statuses(migrated_url) == {
+        1: "Pending",
+        2: "Pending",
+        day + 60: "Failed",
+        4: "Dead",
+        5: "Pending",
+        day + 61: "Failed",
+    }
 
 
 def test_python_enqueues_a_batch(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
