@@ -96,8 +96,8 @@ _hammerwork_look() {
             arguments=':jobs*'
             ;;
         'job enqueue')
-            options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --workflow --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --workflow= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --file=:files --after-line= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --workflow --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --on-complete --on-success --on-failure --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --workflow= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --file=:files --after-line= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job export')
             options='--tree --output --queue --status --priority --failed --completed --since --until --last-hours --error --failed-since --batch --workflow --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -170,7 +170,7 @@ _hammerwork_look() {
             options='--help'
             ;;
         'cron list')
-            options='--queue --active-only --disabled --kind --failed --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--queue --active-only --disabled --kind --failed --detailed --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queues --queue=:queues --kind=schedule,in_place --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'cron show')
@@ -218,8 +218,8 @@ _hammerwork_look() {
             arguments='-*'
             ;;
         'cron trigger')
-            options='--payload --at --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -j=:json --payload=:json --at= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--payload --at --wait --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -j=:json --payload=:json --at= --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'cron backfill')

@@ -9,6 +9,7 @@ from hammerwork_cli.models.values import WAITING, Counts, JobPriority, JobStatus
 from hammerwork_cli.models.wait import Blocker
 
 if TYPE_CHECKING:
+    from hammerwork_cli.models.batch.watches import Watch
     from hammerwork_cli.models.spawn import RecordedSpawn, SpawnRequest
 
 FACTS = (
@@ -200,6 +201,7 @@ class JobDetails(NamedTuple):
         spawns: the recorded operations, the oldest first.
         requests: its spawn requests, the newest first.
         attempts: its attempts that did not complete, the oldest first.
+        callbacks: what is enqueued at the end of its tree.
     """
 
     job: Job
@@ -215,3 +217,4 @@ class JobDetails(NamedTuple):
     spawns: "tuple[RecordedSpawn, ...]" = ()
     requests: "tuple[SpawnRequest, ...]" = ()
     attempts: tuple[PastAttempt, ...] = ()
+    callbacks: "tuple[Watch, ...]" = ()

@@ -20,7 +20,7 @@ from hammerwork_cli.render.formats.text import (
 )
 from hammerwork_cli.render.job.details import parsed
 from hammerwork_cli.render.spawn.failures import NO_ERROR
-from hammerwork_cli.render.watch import watch_record, watch_text
+from hammerwork_cli.render.watch import callbacks_text, watch_record
 
 SHOWN_LINES = 20
 KEYS = (
@@ -155,11 +155,7 @@ def details_text(details: BatchDetails, *, colour: bool = False) -> Iterator[str
 
 def contents_text(details: Contents, *, colour: bool = False) -> Iterator[str]:
     """The callbacks of a batch or a workflow, its queues and its errors."""
-    if details.watches:
-        yield ""
-        yield "Callbacks"
-    for watch in details.watches:
-        yield f"  {watch_text(watch)}"
+    yield from callbacks_text(details.watches, colour)
     queues = _queues(details)
     if queues:
         yield ""

@@ -1,9 +1,10 @@
 """Callbacks at the end of a batch or a tree: records for programs, columns for people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.batch.watches import Watch
+from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import instant, short_id, visible
@@ -34,7 +35,14 @@ def watch_record(watch: Watch) -> Record:
     }
 
 
-def watch_text(watch: Watch) -> str:
-    """A callback in a line."""
+def callbacks_text(watches: Sequence[Watch], colour: bool) -> Iterator[str]:
+    """Callbacks under a heading; nothing without any."""
+    if watches:
+        yield ""
+        yield paint("Callbacks", "bold", colour)
+    yield from (f"  {_text(watch)}" for watch in watches)
+
+
+def _text(watch: Watch) -> str:
     at = f" {instant(watch.fired_at)} UTC, job {short_id(watch.job_id)}" if watch.job_id else ""
     return f"{visible(watch.event)}: {visible(watch.queue)}, {visible(watch.state)}{at}"

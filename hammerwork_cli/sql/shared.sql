@@ -453,6 +453,10 @@ TRUE
 -- Whether job j has spawned children before its end. Not EXISTS, which would become a join.
 (SELECT 1 FROM hammerwork_spawned_children k WHERE k.parent_id = j.id LIMIT 1) IS NOT NULL
 
+-- name: watch
+-- The columns of models.batch.watches.Watch, in order.
+w.id, w.subject, w.subject_id, w.event, w.job, w.state, w.check_at, w.ended_at, w.created_at, w.changed_at
+
 -- name: contains [postgresql]
 -- {contains column pattern}: whether a text fits a pattern of LIKE whose escape is !, in any letter case. PostgreSQL and
 -- MySQL know the case of all letters, SQLite that of A to Z.

@@ -6,8 +6,10 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, ReasonOption, YesOption
+from hammerwork_cli.cli.waiting import GiveUpOption
 from hammerwork_cli.commands.cron.arguments import ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.commands.job import options as read
+from hammerwork_cli.commands.spawn.wait import require_completed, waiter_of
 from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 from hammerwork_cli.models.input.reading import instant_of
 from hammerwork_cli.models.options.jobs import json_value
@@ -112,25 +114,35 @@ def trigger(
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="Earliest start: 2026-12-24T18:00:00Z. [default: now]")
     ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job and all jobs below it have ended.")] = False,
+    timeout: GiveUpOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Enqueue a job of a schedule now, and print its id.
 
-    This works for a disabled schedule too. Due times do not change.
+    This works for a disabled schedule too. Due times do not change. --wait waits as `spawn wait` does: exit code 1
+    when jobs failed, 124 when --timeout passes.
 
     \b
     Examples:
       hammerwork cron trigger report
       hammerwork cron trigger report --payload '{"day": "2026-11-24"}'
-      hammerwork spawn wait "$(hammerwork cron trigger report)"
+      hammerwork cron trigger report --wait --timeout 15m
     """
     context: Context = ctx.obj
+    if timeout is not None and not wait:
+        raise UsageError("--timeout needs --wait.")
+    waiter = waiter_of(context, timeout)
     start = None if at is None else instant_of(at)
     merged = None if payload is None else json_value(read.text_from(payload), "The payload")
     database = context.database(changes=True)
     schedule = schedules.find(database, name)
+    if wait and schedule.is_in_place:
+        raise UsageError("--wait is for schedules: a recurring job does not end.")
     job = manual.trigger(database, schedule, context.now(database), at=start, payload=merged)
     context.answer(views.triggered_record(schedule, job), form, lambda: [job])
+    if wait:
+        require_completed(waiter.wait(database, job, whole=False, now=context.now(database)), timeout)
 
 
 def convert(

@@ -1,7 +1,8 @@
 """``hammerwork cron list``, ``show``, ``history``, ``next`` and ``check``."""
 
+from collections.abc import Iterator
 from heapq import merge
-from itertools import islice
+from itertools import chain, islice
 from typing import Annotated
 
 import typer
@@ -12,9 +13,9 @@ from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, LimitOption, QueueOption, statuses
 from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError
+from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models.cron.expressions import Expression
-from hammerwork_cli.models.cron.schedule import Kind, ListedSchedule
+from hammerwork_cli.models.cron.schedule import Kind, ListedSchedule, Schedule
 from hammerwork_cli.models.input.reading import duration_of, instant_of, since_of
 from hammerwork_cli.queries.cron import schedules
 from hammerwork_cli.render.cron import runs as run_views
@@ -35,6 +36,7 @@ def list_(
         Kind | None, typer.Option("--kind", help="Only schedules, or only recurring jobs (in_place).")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only schedules whose last run failed.")] = False,
+    detailed: Annotated[bool, typer.Option("--detailed", help="Print each as `cron show` does.")] = False,
     *,
     options: ListOptions,
 ) -> None:
@@ -48,6 +50,8 @@ def list_(
       hammerwork cron list --format json | jq -r '.[] | select(.enabled | not) | .name'
     """
     context: Context = ctx.obj
+    if detailed and options != ListOptions():
+        raise UsageError("--detailed is a text by itself.", hint="As JSON: hammerwork cron show NAME --format json")
 
     def read(database: Database, order: Order | None) -> list[ListedSchedule]:
         del order
@@ -68,7 +72,19 @@ def list_(
         keys=views.SCHEDULE_KEYS,
         empty="No schedule matches." if queue or active_only or disabled or kind or failed else f"{NONE} {CREATE}",
     )
+    if detailed:
+        database = context.database()
+        told = [_details_text(database, row.schedule) for row in read(database, None)]
+        context.text(chain.from_iterable([*([""] if place else []), *lines] for place, lines in enumerate(told)))
+        if not told:
+            context.note(shown.empty)
+        return
     show_list(context, shown, options)
+
+
+def _details_text(database: Database, schedule: Schedule, limit: int = 10) -> Iterator[str]:
+    found, totals = schedules.runs(database, schedule, limit=limit), schedules.totals(database, schedule)
+    return details_text(schedule, found, totals, schedules.coming(schedule, SHOWN_DATES))
 
 
 def show(

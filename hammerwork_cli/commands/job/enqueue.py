@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
@@ -13,6 +14,7 @@ from hammerwork_cli.cli.options import (
     SpawnDelayOption,
     TimeLimitOption,
 )
+from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobPriority
@@ -23,6 +25,7 @@ from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job.enqueue import enqueued_record
 
 
+@spread
 def enqueue(
     ctx: typer.Context,
     payload: PayloadOption = None,
@@ -90,6 +93,8 @@ def enqueue(
     after_line: Annotated[
         int, typer.Option("--after-line", metavar="N", min=0, help="With --file: skip the first N lines.")
     ] = 0,
+    *,
+    callbacks: Callbacks,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Enqueue a job and print its id.
@@ -98,6 +103,9 @@ def enqueue(
     and --at, that is a conflict. With --depends-on the job waits until those jobs have completed; it cannot depend
     on a failed job. With --workflow it joins a workflow, which runs again if it had ended. An option about spawning
     adds _spawn_config to the payload, in a form that Rust workers understand.
+
+    --on-complete, --on-success and --on-failure enqueue a job at the end of the job and all jobs below it, once: the
+    name of a queue, or a JSON object as in a line of --file. `spawn on-end` does so later.
 
     With --file, each line is a JSON object whose keys are these options with underscores, such as max_attempts; the
     options of the command line are the defaults. `hammerwork schema job-enqueue-file` has the schema. All lines are
@@ -112,6 +120,7 @@ def enqueue(
       hammerwork job enqueue --queue ingest --payload '{}' --spawn-handler frames --max-spawn-count 500
       id=$(hammerwork job enqueue --queue a --payload '{}') && \\
         hammerwork job enqueue --queue b --payload '{}' --depends-on "$id"
+      hammerwork job enqueue --queue ingest --payload '{}' --spawn-handler frames --on-success publish
       hammerwork job enqueue --file jobs.jsonl --queue mail --max-attempts 5
     """
     context: Context = ctx.obj
@@ -140,14 +149,17 @@ def enqueue(
             raise UsageError("--id is for a single job.", hint="Give each line its own id.")
         if workflow is not None:
             raise UsageError("--workflow is for a single job.", hint="For a whole file: hammerwork workflow create")
+        if callbacks != Callbacks():
+            raise UsageError("A callback is for a single job.", hint="For a whole file: hammerwork batch enqueue")
         enqueue_file.run(context, file, {"depends_on": depends_on, **given}, queue, after=after_line, form=form)
         return
     if after_line:
         raise UsageError("--after-line needs --file.")
+    watches = callbacks.watches()
     wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
     database = context.database(changes=True)
     parents = dict.fromkeys(listing.resolve(database, word) for value in depends_on or () for word in value.split(","))
-    rest = {**wanted.rest, "depends_on": tuple(parents)}
+    rest: dict[str, Any] = {**wanted.rest, "depends_on": tuple(parents), "watches": watches}
     if workflow is not None:
         from hammerwork_cli.queries.workflow.listing import joinable  # other jobs start faster without it
 
@@ -156,5 +168,8 @@ def enqueue(
     job = wanted._replace(rest=rest).made(context.now(database))
     placed = enqueueing.once(database, job)
     if not placed.created:
-        context.note(f"Already exists; left unchanged: hammerwork job show {placed.id}")
+        and_callbacks = ", without a new callback" if watches else ""
+        context.note(f"Already exists; left unchanged{and_callbacks}: hammerwork job show {placed.id}")
+    elif watches:
+        note_keepers(context, database)
     context.answer(enqueued_record(placed), form, lambda: [placed.id])

@@ -10,7 +10,8 @@ from hammerwork_cli.cli.options import Format, FormatOption, JobArgument
 from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.batch.watches import Subject
-from hammerwork_cli.queries.batch import listing, watches
+from hammerwork_cli.queries.batch import watches
+from hammerwork_cli.queries.job.details import watches_of
 from hammerwork_cli.queries.job.listing import resolve
 from hammerwork_cli.render import watch as shown
 from hammerwork_cli.render.formats.text import plural
@@ -52,7 +53,7 @@ def on_end(
         watches.add(database, top, wanted, context.now(database))
         note_keepers(context, database)
     context.show(
-        listing.watches_of(database, Subject.TREE, top),
+        watches_of(database, Subject.TREE, top),
         form,
         columns=shown.COLUMNS,
         record=shown.watch_record,

@@ -108,6 +108,22 @@ def tree(
     context.write(shown.parts)
     for note in shown.notes:
         context.note(note)
+    if form == TreeFormat.TEXT:
+        _note_callbacks(context, database, found)
+
+
+def _note_callbacks(context: Context, database: "Database", tree: "SpawnTree") -> None:
+    """Names the jobs of the tree at whose end a worker enqueues others: its roots, and the one that was asked for."""
+    if "watches" not in database.tags:
+        return
+    from hammerwork_cli.models.batch.watches import Subject
+    from hammerwork_cli.queries.job.details import watches_of
+    from hammerwork_cli.render.formats.text import plural, short_id
+
+    for job in dict.fromkeys((*tree.roots[:1], tree.target)):
+        coming = [watch for watch in watches_of(database, Subject.TREE, job) if watch.is_open]
+        if coming:
+            context.note(f"{plural(len(coming), 'open callback')}: hammerwork spawn on-end {short_id(job)}")
 
 
 def _marks(database: "Database", tree: "SpawnTree", now: datetime) -> "Annotations":

@@ -12,7 +12,8 @@ from hammerwork_cli.errors import ShownAnswerError, TimedOutError
 
 if TYPE_CHECKING:
     from hammerwork_cli.models import Counts
-    from hammerwork_cli.models.wait import Blocker
+    from hammerwork_cli.models.wait import Blocker, WaitResult
+    from hammerwork_cli.queries.spawn.wait import Waiter
 
 
 def wait(
@@ -40,26 +41,43 @@ def wait(
       hammerwork spawn wait 178ebfc3 --timeout 0 --quiet || echo "not yet, or failed"
       hammerwork spawn wait 178ebfc3 --timeout 1h --format json | jq .counts
     """
-    from hammerwork_cli.models.wait import WaitOutcome
     from hammerwork_cli.queries.job import listing
-    from hammerwork_cli.queries.spawn import wait as wait_queries
     from hammerwork_cli.render.spawn import wait as wait_views
 
     context: Context = ctx.obj
+    waiter = waiter_of(context, timeout, interval, fail_stuck=fail_stuck)
     database = context.database()
-    waiter = wait_queries.Waiter(
-        context.database,
-        _Notes(context),
-        interval=seconds_between(interval),
-        timeout=seconds_until(timeout),
-        fail_stuck=fail_stuck,
-    )
     result = waiter.wait(database, listing.resolve(database, job), whole=not children_only, now=context.now())
     context.answer(
         wait_views.wait_record(result),
         form,
         lambda: wait_views.wait_text(result, width=context.width, colour=context.colour),
     )
+    require_completed(result, timeout)
+
+
+def waiter_of(context: Context, timeout: str | None, interval: str = "1s", *, fail_stuck: bool = False) -> "Waiter":
+    """A waiter for trees, which says on stderr what happens.
+
+    Raises:
+        UsageError: a duration is not valid.
+    """
+    from hammerwork_cli.queries.spawn.wait import Waiter
+
+    between, most = seconds_between(interval), seconds_until(timeout)
+    return Waiter(context.database, _Notes(context), interval=between, timeout=most, fail_stuck=fail_stuck)
+
+
+def require_completed(result: "WaitResult", timeout: str | None) -> None:
+    """Turns the end of a wait into the exit code of the command.
+
+    Raises:
+        TimedOutError: the tree has not finished in time.
+        ShownAnswerError: some of its jobs failed, or are stuck.
+    """
+    from hammerwork_cli.models.wait import WaitOutcome
+    from hammerwork_cli.render.spawn import wait as wait_views
+
     if result.outcome == WaitOutcome.TIMEOUT:
         raise TimedOutError(f"The tree has not finished within {spoken(timeout)}: {wait_views.open_text(result)}.")
     if result.outcome != WaitOutcome.COMPLETED:

@@ -13,6 +13,7 @@ def dependencies(
     job: JobArgument,
     dependents: Annotated[bool, typer.Option("--dependents", help="Only jobs that wait for it.")] = False,
     depth: Annotated[int, typer.Option("--depth", metavar="N", min=1, max=100_000, help="Levels up and down.")] = 10,
+    tree: Annotated[bool, typer.Option("--tree", hidden=True)] = True,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show what a job waits for, and what waits for it, as `spawn lineage` does.
@@ -22,4 +23,5 @@ def dependencies(
       hammerwork workflow dependencies 1c22a0f1
       hammerwork workflow dependencies 1c22a0f1 --dependents --depth 100
     """
+    del tree  # of hammerwork (Rust); here it always is one
     lineage(ctx, job, descendants=dependents, depth=depth, form=form)

@@ -82,6 +82,7 @@ def show(
     ctx: typer.Context,
     workflow: WorkflowArgument,
     limit: ErrorLimitOption = 10,
+    dependencies: Annotated[bool, typer.Option("--dependencies", hidden=True)] = True,
     form: GraphFormatOption = GraphFormat.TEXT,
 ) -> None:
     """Show everything about a workflow: its jobs, their errors and their graph.
@@ -94,6 +95,7 @@ def show(
       hammerwork workflow show 178ebfc3 --format json | jq .by_status
       hammerwork workflow show 178ebfc3 --format mermaid > diagram.mmd
     """
+    del dependencies  # of hammerwork (Rust); here the graph always has them
     context: Context = ctx.obj
     database = context.database()
     found = listing.resolve(database, workflow)

@@ -12,10 +12,10 @@ from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.models.input.problems import Problems
 from hammerwork_cli.models.new_job import NewWatch
-from hammerwork_cli.queries.batch.listing import watches_of
 from hammerwork_cli.queries.batch.watches import delete_with_watches
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import enqueue_lines, notifications
+from hammerwork_cli.queries.job.details import watches_of
 from hammerwork_cli.queries.job.stored import stored
 
 MOST_JOBS = 100_000

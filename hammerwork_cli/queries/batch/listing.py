@@ -8,8 +8,9 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import Counts, JobGroup, status_of
 from hammerwork_cli.models.batch.batches import Batch, BatchDetails
-from hammerwork_cli.models.batch.watches import Subject, Watch
+from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.queries.batch.reader import EndWatch, Reader
+from hammerwork_cli.queries.job.details import watches_of
 from hammerwork_cli.queries.job.selections import groups_of
 from hammerwork_cli.queries.spawn.failures import failures
 
@@ -79,19 +80,6 @@ def _counted(database: Database, rows: Sequence[Sequence[Any]]) -> list[Batch]:
         for batch, status, jobs in database.rows(statement, ids=list(counts)):
             counts[str(batch)].add(status_of(status), jobs)
     return [replace(batch, counts=counts[batch.id]) for batch in batches]
-
-
-def watches_of(database: Database, subject: Subject, of: str) -> list[Watch]:
-    """The watches of a batch or a tree; none without migration 025."""
-    if "watches" not in database.tags:
-        return []
-    return [read_watch(row) for row in database.rows("batch.watches.of_subject", subject=str(subject), id=of)]
-
-
-def read_watch(row: Sequence[Any]) -> Watch:
-    """The watch in a row."""
-    watch = Watch._make(row)
-    return watch._replace(id=str(watch.id), subject_id=str(watch.subject_id))
 
 
 def _batch(row: Sequence[Any]) -> Batch:

@@ -22,7 +22,7 @@ from hammerwork_cli.models.spawn import SETTLING
 from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.graph.release import RECURRING
-from hammerwork_cli.queries.job import enqueue, notifications
+from hammerwork_cli.queries.job import details, enqueue, notifications
 from hammerwork_cli.queries.job.dependencies import parent_statuses
 from hammerwork_cli.queries.spawn.wait import TreeWatch
 
@@ -52,7 +52,7 @@ class Seen(NamedTuple):
 
 def upcoming(database: Database, until: datetime, limit: int) -> list[Watch]:
     """Open watches that a worker has to look at until a time, the first due one at first. Needs migration 025."""
-    return [listing.read_watch(row) for row in database.rows("batch.watches.upcoming", until=until, limit=limit)]
+    return [details.read_watch(row) for row in database.rows("batch.watches.upcoming", until=until, limit=limit)]
 
 
 def add(database: Database, top: str, new: Sequence[NewWatch], now: datetime) -> None:
@@ -68,7 +68,7 @@ def add(database: Database, top: str, new: Sequence[NewWatch], now: datetime) ->
         Relatives(database).job(top)
         if parent_statuses(database, [top]).get(top) == RECURRING:
             raise LastingConflictError(f"The job {top} recurs, so it never ends.")
-        has = {(one.event, one.stored_job) for one in listing.watches_of(database, Subject.TREE, top) if one.is_open}
+        has = {(one.event, one.stored_job) for one in details.watches_of(database, Subject.TREE, top) if one.is_open}
         enqueue.watch(database, Subject.TREE, top, [one for one in new if (one.event, one.job) not in has], now)
 
     database.transaction(work)

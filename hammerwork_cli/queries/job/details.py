@@ -1,5 +1,6 @@
 """Everything about one job."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -13,6 +14,7 @@ from hammerwork_cli.models import (
     TreeNode,
     WholeJob,
 )
+from hammerwork_cli.models.batch.watches import Subject, Watch
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.wait import Blocker
 from hammerwork_cli.queries.graph import records
@@ -85,8 +87,22 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
         first_children=_first_children(relatives, node.id),
         blocker=_blocker(database, node.id) if job.dependency_status == "waiting" else None,
         attempts=tuple(attempts.of_jobs(database, [node.id]).get(node.id, ())),
+        callbacks=tuple(watches_of(database, Subject.TREE, node.id)),
         **_spawning(database, node.id),
     )
+
+
+def watches_of(database: Database, subject: Subject, of: str) -> list[Watch]:
+    """The watches of a tree, a batch or a workflow; none without migration 025."""
+    if "watches" not in database.tags:
+        return []
+    return [read_watch(row) for row in database.rows("job.details.watches", subject=str(subject), id=of)]
+
+
+def read_watch(row: Sequence[Any]) -> Watch:
+    """The watch in a row."""
+    watch = Watch._make(row)
+    return watch._replace(id=str(watch.id), subject_id=str(watch.subject_id))
 
 
 def _spawning(database: Database, job: str) -> dict[str, Any]:

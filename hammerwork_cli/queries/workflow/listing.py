@@ -11,9 +11,10 @@ from hammerwork_cli.models import FAILURES, FINISHED, Counts, SpawnTree, Timesta
 from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowDetails, WorkflowStatus
-from hammerwork_cli.queries.batch.listing import groups, watches_of
+from hammerwork_cli.queries.batch.listing import groups
 from hammerwork_cli.queries.batch.reader import EndWatch, Reader
 from hammerwork_cli.queries.graph import tree
+from hammerwork_cli.queries.job.details import watches_of
 from hammerwork_cli.queries.job.listing import containing
 from hammerwork_cli.queries.spawn.failures import failures
 

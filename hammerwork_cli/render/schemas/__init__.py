@@ -6,9 +6,10 @@ missing here, or one too many, fails them.
 
 from hammerwork_cli.render.schemas.archive import ARCHIVED, ARCHIVED_SUM, POLICY, SIZE, WORK
 from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
-from hammerwork_cli.render.schemas.batches import BATCH, BATCH_DETAILS, CALLBACK
+from hammerwork_cli.render.schemas.batches import BATCH, BATCH_DETAILS
 from hammerwork_cli.render.schemas.cron import CHECKED, DUE, GAP, RUN, SCHEDULE, SCHEDULE_DETAILS, STEP, TRIGGERED
 from hammerwork_cli.render.schemas.jobs import (
+    CALLBACK,
     ENQUEUED,
     EXPORTED,
     IN_TREE,

@@ -1,5 +1,6 @@
 """What the verbs of ``batch`` print."""
 
+from hammerwork_cli.render.schemas.jobs import CALLBACK
 from hammerwork_cli.render.schemas.words import (
     anything,
     count,
@@ -26,16 +27,6 @@ BATCH = record(
         "gone": count("Deleted"),
         "failure_mode": text("ContinueOnError, FailFast or CollectErrors; other programs may write more"),
         "created_at": null_or(instant()),
-    }
-)
-CALLBACK = record(
-    {
-        "event": text("complete, success or failure; a later version may write more"),
-        "queue": text("Queue of the job"),
-        "state": text("open, fired or over (it cannot happen any more); a later version may write more"),
-        "job_id": null_or(job_id("Id of the job once it is enqueued")),
-        "created_at": null_or(instant()),
-        "fired_at": null_or(instant("When the job was enqueued")),
     }
 )
 CONTENTS = {

@@ -1,18 +1,9 @@
 -- Watches: what workers do when all jobs of a batch or a tree have ended.
 
--- name: columns
--- The columns of models.batch.watches.Watch, in order.
-w.id, w.subject, w.subject_id, w.event, w.job, w.state, w.check_at, w.ended_at, w.created_at, w.changed_at
-
 -- name: upcoming
 -- Lists open watches that a worker has to look at until a time.
-SELECT {columns} FROM hammerwork_watches w WHERE w.state = 'open' AND w.check_at <= :until
+SELECT {watch} FROM hammerwork_watches w WHERE w.state = 'open' AND w.check_at <= :until
 ORDER BY w.check_at LIMIT :limit
-
--- name: of_subject
--- Lists the watches of a batch or a tree.
-SELECT {columns} FROM hammerwork_watches w WHERE w.subject_id = :id AND {same w.subject :subject}
-ORDER BY w.created_at, w.event
 
 -- name: workflow
 -- Reads how many jobs a workflow was created with.

@@ -117,6 +117,8 @@ export interface Job extends ListedJob, JobFacts {
   children: ChildCounts & { first: Relative[] };
   /** The newest 50 attempts that did not complete, the oldest first. */
   attempt_history: PastAttempt[];
+  /** What is enqueued at the end of its tree. */
+  callbacks: Callback[];
   /** Spawns that workers recorded, the oldest first. */
   spawns: RecordedSpawn[];
   /** Requests to spawn again, the newest first. */
@@ -150,6 +152,15 @@ export interface JobFacts {
 }
 
 /** An attempt at a job that did not complete. */
+export interface Callback {
+  event: "complete" | "success" | "failure";
+  queue: string;
+  state: "open" | "fired" | "over";
+  /** The job, once it is enqueued. */
+  job_id: string | null;
+  created_at: Instant | null;
+  fired_at: Instant | null;
+}
 export interface PastAttempt {
   /** Its number. A job that is given back or retried has several of the same number. */
   attempt: number;

@@ -332,6 +332,33 @@ def test_mysql_says_to_when_it_can_store_times(run: Run, new_database: Callable[
 
 
 @pytest.mark.mysql
+def test_callbacks_are_enqueued_with_a_job_and_shown_with_it(run: Run, migrated_url: str, tmp_path: Path) -> None:
+    words = ("--queue", "video", "--payload", "{}", "--id", ID)
+    first = run(
+        "job", "enqueue", *words, "--on-success", "publish", "--on-failure", '{"queue": "alert"}', url=migrated_url
+    )
+    assert (first.exit_code, first.stdout) == (0, f"{ID}\n"), first
+    assert "hammerwork worker start --upkeep-only" in first.stderr
+    again = run("job", "enqueue", *words, "--on-complete", "late", url=migrated_url)
+    assert (again.exit_code, "left unchanged, without a new callback" in again.stderr) == (0, True)
+    shown = run("job", "show", ID, "--format", "json", url=migrated_url).json["callbacks"]
+    expected = [("failure", "alert", "open", None), ("success", "publish", "open", None)]
+    assert [(one["event"], one["queue"], one["state"], one["job_id"]) for one in shown] == expected
+    assert (
+        "Callbacks\n  failure: alert, open\n  success: publish, open\n"
+        in run("job", "show", ID, url=migrated_url).stdout
+    )
+    assert f"2 open callbacks: hammerwork spawn on-end {ID[:8]}" in run("spawn", "tree", ID, url=migrated_url).stderr
+    lines = tmp_path / "jobs.jsonl"
+    lines.write_text('{"payload": 1}\n', encoding="utf-8")
+    for bad in (
+        ("--file", str(lines), "--on-success", "publish"),
+        ("--payload", "{}", "--on-success", '{"queu": "x"}'),
+    ):
+        refused = run("job", "enqueue", "-q", "video", *bad, url=migrated_url)
+        assert (refused.exit_code, refused.stdout, len(rows(migrated_url))) == (2, "", 1)
+
+
 def test_a_database_that_is_stuck_takes_jobs(run: Run, restored: Callable[[str], str]) -> None:
     url = restored("stuck-at-010.mariadb")
     parent = enqueued(run, url, "-q", "a", "-j", "{}")

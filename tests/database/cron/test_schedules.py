@@ -18,6 +18,7 @@ from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.cron import changes, manual, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from tests.conftest import Outcome
+from tests.jobs import execute
 from tests.rows import START, Rows
 
 MINUTE = timedelta(minutes=1)
@@ -359,3 +360,35 @@ def test_a_dry_run_shows_the_schedule_that_the_change_leaves(run: Callable[..., 
             # The time of the change is the only difference.
             assert {**foreseen, "updated_at": None} == {**changed, "updated_at": None}
         assert (changed["created_at"], changed["id"]) == (made["created_at"], name)
+
+
+def test_a_trigger_waits_for_its_job_when_it_is_asked_to(run: Callable[..., Outcome], migrated_url: str) -> None:
+    def cron(*words: str) -> Outcome:
+        return run("cron", *words, url=migrated_url)
+
+    made = cron("create", "--queue", "report", "--payload", "{}", "--schedule", "@daily", "--name", "report")
+    assert made.exit_code == 0, made
+    late = cron("trigger", "report", "--wait", "--timeout", "0")
+    assert (late.exit_code, "1 job is open" in late.stderr) == (124, True)
+    for end, code in (("Completed", 0), ("Dead", 1)):
+        ending = f"UPDATE hammerwork_jobs SET status = '{end}' WHERE status = 'Pending'"
+        timer = threading.Timer(0.5, execute, (migrated_url, ending))
+        timer.start()
+        done = cron("trigger", "report", "--wait", "--timeout", "60", "--format", "json")
+        timer.join()
+        assert (done.exit_code, json.loads(done.stdout)["name"]) == (code, "report"), done
+    assert cron("trigger", "report", "--timeout", "3").exit_code == 2
+    assert cron("create", "--queue", "report", "--payload", "{}", "--schedule", "@daily", "--in-place").exit_code == 0
+    [row] = [one for one in cron("list", "--format", "json").json if one["kind"] == "in_place"]
+    assert cron("trigger", row["id"], "--wait").exit_code == 2
+
+
+def test_a_detailed_list_prints_every_schedule_as_show_does(run: Callable[..., Outcome], migrated_url: str) -> None:
+    clock = {"HAMMERWORK_NOW": "2026-11-24T12:00:00Z"}
+    for name in ("nightly", "report"):
+        words = ("--queue", name, "--payload", "{}", "--schedule", "@daily", "--name", name)
+        assert run("cron", "create", *words, url=migrated_url).exit_code == 0
+    each = [run("cron", "show", name, url=migrated_url, env=clock).stdout for name in ("nightly", "report")]
+    assert run("cron", "list", "--detailed", url=migrated_url, env=clock).stdout == "\n".join(each)
+    assert "No schedule matches." in run("cron", "list", "--detailed", "--disabled", url=migrated_url).stderr
+    assert run("cron", "list", "--detailed", "--format", "json", url=migrated_url).exit_code == 2

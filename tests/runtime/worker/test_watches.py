@@ -19,8 +19,9 @@ from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.batch.watches import Subject, Watch
 from hammerwork_cli.queries.batch import enqueue as batches
-from hammerwork_cli.queries.batch import listing, watches
+from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.queries.job.details import watches_of
 from tests.conftest import Outcome
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.worker.test_upkeep import keeper
@@ -40,7 +41,7 @@ def now() -> datetime:
 
 def told(stage: Stage, subject: str, of: str) -> dict[str, Watch]:
     """Event -> the watch of a batch or a tree."""
-    return {watch.event: watch for watch in listing.watches_of(stage.database, Subject(subject), of)}
+    return {watch.event: watch for watch in watches_of(stage.database, Subject(subject), of)}
 
 
 class DiedError(Exception):
