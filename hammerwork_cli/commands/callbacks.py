@@ -8,9 +8,9 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.batch.watches import Event, new_watch
 from hammerwork_cli.models.new_job import NewWatch
 from hammerwork_cli.models.options.jobs import json_value
+from hammerwork_cli.models.watches import Event, new_watch
 
 KEEP = "No running worker enqueues callbacks. Start one with: hammerwork worker start --upkeep-only"
 

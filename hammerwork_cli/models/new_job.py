@@ -20,7 +20,7 @@ def new_id() -> str:
 
 
 class NewWatch(NamedTuple):
-    """A watch that is about to be inserted; :func:`hammerwork_cli.models.batch.watches.new_watch` makes one.
+    """A watch that is about to be inserted; :func:`hammerwork_cli.models.watches.new_watch` makes one.
 
     Attributes:
         event: what it waits for.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from hammerwork_cli.models import rfc3339
-from hammerwork_cli.models.batch.watches import Watch
+from hammerwork_cli.models.watches import Watch
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column

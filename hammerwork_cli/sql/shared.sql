@@ -454,7 +454,7 @@ TRUE
 (SELECT 1 FROM hammerwork_spawned_children k WHERE k.parent_id = j.id LIMIT 1) IS NOT NULL
 
 -- name: watch
--- The columns of models.batch.watches.Watch, in order.
+-- The columns of models.watches.Watch, in order.
 w.id, w.subject, w.subject_id, w.event, w.job, w.state, w.check_at, w.ended_at, w.created_at, w.changed_at
 
 -- name: contains [postgresql]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import UNSUCCESSFUL, JobFilter, JobStatus
@@ -14,6 +15,7 @@ from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.models.input.reading import before
 from hammerwork_cli.queries.job.finished_trees import FinishedTrees
 from hammerwork_cli.queries.job.selections import BATCH, Chosen, Selection
+from hammerwork_cli.render.formats.text import plural
 
 MOST_DAYS = 100_000
 
@@ -75,3 +77,12 @@ def selection(
         kept_until=now if "retention_delete_at" in database.jobs_columns() else None,
     )
     return FinishedTrees(chosen, batch=batch) if by is By.TREE else Chosen(chosen, batch=batch)
+
+
+def note_awaited(context: Context, database: Database) -> None:
+    """Says that callbacks keep jobs, where there are any."""
+    from hammerwork_cli.queries.batch.watches import awaited
+
+    callbacks = awaited(database)
+    if callbacks:
+        context.note(f"The jobs of {plural(callbacks, 'open callback')} stay until a worker has counted them.")

@@ -7,7 +7,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import QueueOption
-from hammerwork_cli.commands.archive.ages import BatchOption, By, ByOption, days, days_option, selection
+from hammerwork_cli.commands.archive.ages import BatchOption, By, ByOption, days, days_option, note_awaited, selection
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.queries.job.finished_trees import Purge
@@ -52,4 +52,6 @@ def cleanup(
     database = context.database(changes=True)
     now = context.now(database)
     chosen = selection(database, now, ages, queue=queue, by=by, batch=batch_size)
-    carry_out(context, database, chosen, Purge(now, whole=by is By.TREE), confirmation, always_ask=True)
+    change = Purge(now, whole=by is By.TREE)
+    if not carry_out(context, database, chosen, change, confirmation, always_ask=True):
+        note_awaited(context, database)

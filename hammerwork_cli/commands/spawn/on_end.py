@@ -9,7 +9,7 @@ from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, JobArgument
 from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.batch.watches import Subject
+from hammerwork_cli.models.watches import Subject
 from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.job.details import watches_of
 from hammerwork_cli.queries.job.listing import resolve

@@ -116,7 +116,7 @@ def _note_callbacks(context: Context, database: "Database", tree: "SpawnTree") -
     """Names the jobs of the tree at whose end a worker enqueues others: its roots, and the one that was asked for."""
     if "watches" not in database.tags:
         return
-    from hammerwork_cli.models.batch.watches import Subject
+    from hammerwork_cli.models.watches import Subject
     from hammerwork_cli.queries.job.details import watches_of
     from hammerwork_cli.render.formats.text import plural, short_id
 

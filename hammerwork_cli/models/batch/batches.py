@@ -14,7 +14,7 @@ from hammerwork_cli.models.new_job import new_id
 from hammerwork_cli.models.values import FINISHED, Counts, JobStatus, Timestamp
 
 if TYPE_CHECKING:
-    from hammerwork_cli.models.batch.watches import Watch
+    from hammerwork_cli.models.watches import Watch
     from hammerwork_cli.models.why import Failures
 
 

@@ -9,9 +9,9 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LastingConflictError, UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob
 from hammerwork_cli.models.batch.batches import NewBatch
-from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.models.input.problems import Problems
 from hammerwork_cli.models.new_job import NewWatch
+from hammerwork_cli.models.watches import Subject
 from hammerwork_cli.queries.batch.watches import delete_with_watches
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import enqueue_lines, notifications

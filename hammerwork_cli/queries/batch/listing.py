@@ -8,7 +8,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import Counts, JobGroup, status_of
 from hammerwork_cli.models.batch.batches import Batch, BatchDetails
-from hammerwork_cli.models.batch.watches import Subject
+from hammerwork_cli.models.watches import Subject
 from hammerwork_cli.queries.batch.reader import EndWatch, Reader
 from hammerwork_cli.queries.job.details import watches_of
 from hammerwork_cli.queries.job.selections import groups_of

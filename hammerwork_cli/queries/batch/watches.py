@@ -15,10 +15,10 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, NotFoundError, RetryableError
 from hammerwork_cli.models import FINISHED, Counts, status_of, timestamp
-from hammerwork_cli.models.batch.watches import Event, Subject, Watch, WatchState
 from hammerwork_cli.models.new_job import NewWatch
 from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.models.spawn import SETTLING
+from hammerwork_cli.models.watches import Event, Subject, Watch, WatchState
 from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.graph.release import RECURRING
@@ -53,6 +53,11 @@ class Seen(NamedTuple):
 def upcoming(database: Database, until: datetime, limit: int) -> list[Watch]:
     """Open watches that a worker has to look at until a time, the first due one at first. Needs migration 025."""
     return [details.read_watch(row) for row in database.rows("batch.watches.upcoming", until=until, limit=limit)]
+
+
+def awaited(database: Database) -> int:
+    """Counts the watches for which a worker is still to count jobs."""
+    return int(database.rows("batch.watches.awaited")[0][0]) if "watches" in database.tags else 0
 
 
 def add(database: Database, top: str, new: Sequence[NewWatch], now: datetime) -> None:

@@ -14,9 +14,9 @@ from hammerwork_cli.models import (
     TreeNode,
     WholeJob,
 )
-from hammerwork_cli.models.batch.watches import Subject, Watch
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.wait import Blocker
+from hammerwork_cli.models.watches import Subject, Watch
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives, packed_config

@@ -17,10 +17,10 @@ from hammerwork_cli.errors import (
     RetryableError,
 )
 from hammerwork_cli.models import FAILURES, EnqueuedJob, JobStatus, NewJob
-from hammerwork_cli.models.batch.watches import Subject, WatchState
 from hammerwork_cli.models.input.limits import MOST_PARENTS
 from hammerwork_cli.models.new_job import NewWatch
 from hammerwork_cli.models.options.jobs import wanted_job
+from hammerwork_cli.models.watches import Subject, WatchState
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.job.dependencies import parent_statuses, reopen, state_of

@@ -8,8 +8,8 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import LastingConflictError, MissingTablesError, UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob
-from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.models.new_job import NewWatch
+from hammerwork_cli.models.watches import Subject
 from hammerwork_cli.models.workflow.new import NewWorkflow
 from hammerwork_cli.queries.batch.enqueue import compare_watches
 from hammerwork_cli.queries.batch.watches import delete_with_watches

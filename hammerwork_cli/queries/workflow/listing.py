@@ -8,8 +8,8 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LastingConflictError
 from hammerwork_cli.models import FAILURES, FINISHED, Counts, SpawnTree, Timestamp, status_of, timestamp
-from hammerwork_cli.models.batch.watches import Subject
 from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.models.watches import Subject
 from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowDetails, WorkflowStatus
 from hammerwork_cli.queries.batch.listing import groups
 from hammerwork_cli.queries.batch.reader import EndWatch, Reader

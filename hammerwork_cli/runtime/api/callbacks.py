@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.batch.watches import Event, new_watch
 from hammerwork_cli.models.new_job import NewWatch
+from hammerwork_cli.models.watches import Event, new_watch
 from hammerwork_cli.runtime.api.encoding import json_text
 
 _KEPT = ("queue", "payload", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")

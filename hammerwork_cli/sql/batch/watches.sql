@@ -5,6 +5,10 @@
 SELECT {watch} FROM hammerwork_watches w WHERE w.state = 'open' AND w.check_at <= :until
 ORDER BY w.check_at LIMIT :limit
 
+-- name: awaited
+-- Counts the watches for which a worker is still to count jobs.
+SELECT COUNT(*) FROM hammerwork_watches w WHERE w.state = 'open' AND w.ended_at IS NULL
+
 -- name: workflow
 -- Reads how many jobs a workflow was created with.
 SELECT w.total_jobs FROM hammerwork_workflows w WHERE w.id = :id

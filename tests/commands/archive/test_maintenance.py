@@ -10,7 +10,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.migrations import COUNTS
 from tests.conftest import Outcome
-from tests.jobs import CLOCK, execute, job, rows, write
+from tests.jobs import CLOCK, execute, identity, job, rows, write
 from tests.rows import Rows
 
 Run = Callable[..., Outcome]
@@ -60,6 +60,19 @@ def test_vacuum_with_the_options_of_rust_deletes_jobs_as_cleanup_does(run: Run, 
     assert run(*words, "--confirm", url=migrated_url, env=CLOCK).json["changed"] == 1
     assert [status for _, status in rows(migrated_url)] == ["Completed"]
     assert run("maintenance", "vacuum", "--dry-run", url=migrated_url).exit_code == 2
+
+
+def test_what_keeps_old_jobs_for_a_callback_is_said_where_nothing_goes(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(60 * 24 * 40, JobStatus.COMPLETED))
+    words = (("archive", "run", "--older-than", "1d"), ("maintenance", "cleanup"))
+    plain = [run(*some, "--dry-run", url=migrated_url, env=CLOCK) for some in words]
+    assert [(done.exit_code, done.stderr) for done in plain] == [(0, "")] * 2
+    on_end = ("spawn", "on-end", identity(60 * 24 * 40), "--on-success", "report")
+    assert run(*on_end, url=migrated_url, env=CLOCK).exit_code == 0
+    for some in words:
+        done = run(*some, "--yes", url=migrated_url, env=CLOCK)
+        assert "The jobs of 1 open callback stay until a worker has counted them." in done.stderr
+    assert len(rows(migrated_url)) == 1
 
 
 @pytest.mark.postgres

@@ -353,7 +353,7 @@ def test_callbacks_are_enqueued_with_a_job_and_shown_with_it(run: Run, migrated_
     lines.write_text('{"payload": 1}\n', encoding="utf-8")
     for bad in (
         ("--file", str(lines), "--on-success", "publish"),
-        ("--payload", "{}", "--on-success", '{"queu": "x"}'),
+        ("--payload", "{}", "--on-success", '{"nothing": "x"}'),
     ):
         refused = run("job", "enqueue", "-q", "video", *bad, url=migrated_url)
         assert (refused.exit_code, refused.stdout, len(rows(migrated_url))) == (2, "", 1)

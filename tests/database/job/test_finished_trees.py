@@ -8,7 +8,7 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FINISHED, JobFilter, JobStatus, Reason, SpawnConfig, new_id
-from hammerwork_cli.models.batch.watches import Event, Subject, new_watch
+from hammerwork_cli.models.watches import Event, Subject, new_watch
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import changes, enqueue, finished_trees, spawn_requests
 from hammerwork_cli.queries.job.finished_trees import FinishedTrees, Purge

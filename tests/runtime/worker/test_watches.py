@@ -17,7 +17,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.batch.batches import NewBatch
-from hammerwork_cli.models.batch.watches import Subject, Watch
+from hammerwork_cli.models.watches import Subject, Watch
 from hammerwork_cli.queries.batch import enqueue as batches
 from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.job import enqueue

@@ -11,7 +11,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Worker, Workflow
 from hammerwork_cli.database import connect
-from hammerwork_cli.models.batch.watches import Subject
+from hammerwork_cli.models.watches import Subject
 from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, selections, spawn_requests
 from hammerwork_cli.queries.job.details import watches_of

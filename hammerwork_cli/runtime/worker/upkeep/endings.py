@@ -10,7 +10,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.batch.watches import Event, Watch
+from hammerwork_cli.models.watches import Event, Watch
 from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.queries.workflow import settling
