@@ -11,7 +11,6 @@ from hammerwork_cli.commands.archive.ages import MOST_DAYS, days
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.options import TreeOption
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
-from hammerwork_cli.models import UNSUCCESSFUL
 from hammerwork_cli.models.archive.lists import ArchiveFilter
 from hammerwork_cli.models.input.reading import before
 from hammerwork_cli.queries.archive import moving
@@ -53,8 +52,7 @@ def restore(
     top = listing.resolve(database, job, hint=LIST_ARCHIVED)
     named = NamedArchived([top])
     if not (run_again or as_was):
-        found = named.read(database).groups
-        if tree or any(group.status not in UNSUCCESSFUL for group in found):
+        if tree or not named.have_failed(database):
             raise UsageError(
                 "A tree needs --run-again or --as-was." if tree else "The job did not fail.",
                 hint="Add --run-again to run it again, or --as-was to keep its status.",

@@ -6,7 +6,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import JobNotFoundError
-from hammerwork_cli.models import Counts, JobGroup, Timestamp, TreeNode, status_of
+from hammerwork_cli.models import UNSUCCESSFUL, Counts, JobGroup, Timestamp, TreeNode, status_of
 from hammerwork_cli.models.archive.lists import ArchivedJob, ArchivedSum, ArchiveFilter
 from hammerwork_cli.models.values import meant, spellings
 from hammerwork_cli.queries.graph import cursors, tree
@@ -129,6 +129,10 @@ class NamedArchived(Archived):
             for queue, status in database.rows("archive.listing.states", ids=database.ids(part)):
                 found.setdefault(queue, Counts()).add(status_of(status))
         return Found(groups_of(found))
+
+    def have_failed(self, database: Database) -> bool:
+        """Whether all of them have failed."""
+        return all(group.status in UNSUCCESSFUL for group in self.read(database).groups)
 
     def batches(self, database: Database) -> Iterator[Batch]:
         """See :class:`Selection`."""

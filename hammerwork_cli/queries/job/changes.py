@@ -66,7 +66,7 @@ class Change:
     @property
     def considered(self) -> Set[JobStatus]:
         """Statuses that a filter without statuses selects: those that it accepts, and those to tell of."""
-        return self.accepted
+        return self.accepted | self.forced if self.force else self.accepted
 
     takes_archived = False
 

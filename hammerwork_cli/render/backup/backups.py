@@ -142,7 +142,7 @@ def plan_text(plan: Restored) -> Iterator[str]:
 
 def restored_text(done: Restored) -> Iterator[str]:
     """What a restore wrote."""
-    yield f"Wrote {count(done.written)} of {plural(sum(done.counts.values()), 'record')}: {_listed(done.counts)}."
+    yield f"Wrote {count(done.written)} of {plural(sum(done.counts.values()), 'record')} ({_listed(done.counts)})."
     if done.existed:
         yield f"{plural(done.existed, 'record')} already existed and {'was' if done.existed == 1 else 'were'} kept."
     if done.replaced:

@@ -1,12 +1,17 @@
-"""The endpoints that read the archive and retention policies."""
+"""The endpoints of the archive and of retention policies."""
 
+from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.models.archive.lists import ArchiveFilter
-from hammerwork_cli.queries.archive import listing, policies
+from hammerwork_cli.queries.archive import listing, moving, policies
+from hammerwork_cli.queries.archive.listing import ArchivedTree, NamedArchived
 from hammerwork_cli.queries.graph import cursors
 from hammerwork_cli.queries.job import details
+from hammerwork_cli.queries.job import listing as listing_of_jobs
 from hammerwork_cli.render.archive.lists import archived_record, sum_record
 from hammerwork_cli.render.archive.policies import policy_record
 from hammerwork_cli.render.job.details import details_record
+from hammerwork_cli.render.schemas.words import text
+from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, body, carried_out
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import (
     ARCHIVED_JOB,
@@ -18,6 +23,9 @@ from hammerwork_cli.web.endpoints.parameters import (
     statuses,
     within,
 )
+
+AS = ("run_again", "as_was")
+"""How restored jobs come back."""
 
 
 def archive_list(call: Call) -> Answer:
@@ -52,6 +60,17 @@ def retention(call: Call) -> Answer:
     return Answer([policy_record(policy) for policy in policies.all_policies(call.database)])
 
 
+def restore(call: Call) -> Answer:
+    """As ``archive restore JOB``."""
+    moving.require(call.database)
+    top, tree, how = call.values["id"], call.body.get("tree", False), call.body.get("as")
+    named = NamedArchived([listing_of_jobs.resolve(call.database, top, hint=LIST_ARCHIVED)])
+    if how is None and (tree or not named.have_failed(call.database)):
+        raise UsageError("Say how a tree, or a job that did not fail, comes back.", hint='As "run_again" or "as_was".')
+    change = moving.Restore(call.now, again=how != "as_was")
+    return carried_out(call, ArchivedTree(named.named[0]) if tree else named, change)
+
+
 ENDPOINTS = (
     Endpoint(
         "GET",
@@ -72,6 +91,23 @@ ENDPOINTS = (
         "Everything known about an archived job.",
         "archive-show",
         (ARCHIVED_JOB,),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/archive/{id}/restore",
+        restore,
+        "Restores an archived job, which runs again if it had failed.",
+        "archive-restore",
+        (ARCHIVED_JOB,),
+        body=body(
+            {
+                "tree": CHANGE_OPTIONS["tree"],
+                "as": text("Run again with 0 attempts, or keep the status; needed unless a single job failed", *AS),
+                "dry_run": CHANGE_OPTIONS["dry_run"],
+            }
+        ),
+        changes=True,
         refusals=(404, 409),
     ),
     Endpoint("GET", "/api/retention", retention, "Retention policies, by queue.", "archive-policies"),

@@ -1,10 +1,15 @@
-"""The endpoints that read batches."""
+"""The endpoints of batches."""
 
 from dataclasses import replace
 
+from hammerwork_cli.models import JobFilter
 from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.queries.graph import cursors
+from hammerwork_cli.queries.job.changes import Cancel, Change, Retry
+from hammerwork_cli.queries.job.selections import Chosen
 from hammerwork_cli.render.batch import batch_record, details_record
+from hammerwork_cli.render.schemas.words import flag
+from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body, carried_out
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, limit, start_of, within
 
@@ -31,6 +36,23 @@ def one_batch(call: Call) -> Answer:
     return Answer(details_record(listing.details(call.database, call.values["id"], limit=SHOWN_ERRORS)))
 
 
+def retry(call: Call) -> Answer:
+    """As ``batch retry``."""
+    return _change(call, Retry(call.now, cancelled=call.body.get("cancelled", False)))
+
+
+def cancel(call: Call) -> Answer:
+    """As ``batch cancel``."""
+    reason, force = call.body.get("reason"), call.body.get("force", False)
+    return _change(call, Cancel(call.now, by=call.operator, reason=reason, force=force))
+
+
+def _change(call: Call, change: Change) -> Answer:
+    batch = listing.resolve(call.database, call.values["id"])
+    jobs = JobFilter(batch=batch, statuses=tuple(sorted(change.considered)), unarchived=True)
+    return carried_out(call, Chosen(jobs), change)
+
+
 ENDPOINTS = (
     Endpoint(
         "GET",
@@ -48,6 +70,28 @@ ENDPOINTS = (
         "Everything known about a batch.",
         "batch-show",
         (BATCH,),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/batches/{id}/retry",
+        retry,
+        "Retries the Failed, Dead and TimedOut jobs of a batch.",
+        "batch-retry",
+        (BATCH,),
+        body=body({"cancelled": flag("Include Cancelled jobs"), "dry_run": CHANGE_OPTIONS["dry_run"]}),
+        changes=True,
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/batches/{id}/cancel",
+        cancel,
+        "Cancels the jobs of a batch that have not started.",
+        "batch-cancel",
+        (BATCH,),
+        body=body({**REASON, "force": CHANGE_OPTIONS["force"], "dry_run": CHANGE_OPTIONS["dry_run"]}),
+        changes=True,
         refusals=(404, 409),
     ),
 )

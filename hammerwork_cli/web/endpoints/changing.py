@@ -154,8 +154,17 @@ def cancel(call: Call) -> Answer:
 
 
 def _change(call: Call, change: Change) -> Answer:
-    database, job = call.database, listing.resolve(call.database, call.values["id"])
-    selection: Selection = Below([job], change.in_trees) if call.body.get("tree", False) else Named([job])
+    job = listing.resolve(call.database, call.values["id"])
+    return carried_out(call, Below([job], change.in_trees) if call.body.get("tree", False) else Named([job]), change)
+
+
+def carried_out(call: Call, selection: Selection, change: Change) -> Answer:
+    """Makes a change, or with ``dry_run`` only its plan.
+
+    Raises:
+        ConflictError, NotFoundError: the only job that was named cannot change.
+    """
+    database = call.database
     plan = changes.plan(database, selection, change)
     if call.body.get("dry_run", False):
         return Answer(outcome_record(plan.foreseen, plan, dry_run=True))

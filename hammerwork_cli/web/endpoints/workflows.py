@@ -5,15 +5,13 @@ from dataclasses import replace
 from hammerwork_cli.models.values import HIDDEN
 from hammerwork_cli.models.workflow.workflows import WorkflowStatus
 from hammerwork_cli.queries.graph import cursors
-from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Change, Retry
 from hammerwork_cli.queries.workflow import listing, settling
 from hammerwork_cli.queries.workflow.settling import CancelWorkflow
 from hammerwork_cli.render.formats.json import Record
-from hammerwork_cli.render.job.changes import outcome_record
 from hammerwork_cli.render.schemas.words import flag
 from hammerwork_cli.render.workflow import details_record, graph_record, workflow_record
-from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body
+from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body, carried_out
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, STATUS, Parameter, limit, line, start_of, within
 
@@ -83,11 +81,7 @@ def cancel(call: Call) -> Answer:
 
 
 def _change(call: Call, change: Change) -> Answer:
-    selection = settling.jobs_for(listing.resolve(call.database, call.values["id"]), change)
-    plan = changes.plan(call.database, selection, change)
-    if call.body.get("dry_run", False):
-        return Answer(outcome_record(plan.foreseen, plan, dry_run=True))
-    return Answer(outcome_record(changes.run(call.database, selection, change), plan))
+    return carried_out(call, settling.jobs_for(listing.resolve(call.database, call.values["id"]), change), change)
 
 
 ENDPOINTS = (

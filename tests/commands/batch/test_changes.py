@@ -95,6 +95,11 @@ def test_jobs_of_a_batch_are_listed_retried_cancelled_and_deleted(
     execute(migrated_url, "UPDATE hammerwork_jobs SET status = 'Running' WHERE queue_name = 'q0'")
     assert batch("delete", found, "--yes").exit_code == 1
     assert counts(found) == {"Running": 3}
+    assert batch("cancel", found, "--yes", "--format", "json").json["changed"] == 0
+    assert batch("cancel", found, "--force", "--dry-run").exit_code == 0
+    assert batch("cancel", found, "--force", "--yes", "--format", "json").json["changed"] == 3
+    assert counts(found) == {"Cancelled": 3}
+    execute(migrated_url, "UPDATE hammerwork_jobs SET status = 'Running' WHERE queue_name = 'q0'")
     assert batch("delete", found, "--force", "--dry-run").exit_code == 0
     assert batch("delete", found, "--force", "--yes").exit_code == 0
     assert batch("show", found).exit_code == 5
