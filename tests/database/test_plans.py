@@ -11,9 +11,12 @@ import pytest
 
 from hammerwork_cli.database import Database, connect, statements
 from hammerwork_cli.database.migration_files import steps
-from hammerwork_cli.models import JobFilter, PastAttempt
+from hammerwork_cli.models import JobFilter, JobStatus, PastAttempt
+from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.models.values import COMPLETED_SPELLINGS, ENDED_SPELLINGS, FAILED_SPELLINGS
 from hammerwork_cli.queries import migrations
+from hammerwork_cli.queries.cron import changes
+from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.job import attempts, listing
@@ -23,7 +26,7 @@ from tests.rows import START, Rows
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN ", "mysql": "EXPLAIN FORMAT=JSON "}
 VERSION_2 = '"json_schema_version": "2'
 """In the plans of MySQL 9.7, which says things in other words."""
-ANALYZE = {"sqlite": "ANALYZE", "postgresql": "ANALYZE hammerwork_jobs", "mysql": "ANALYZE TABLE hammerwork_jobs"}
+ANALYZE = {"sqlite": "ANALYZE", "postgresql": "ANALYZE", "mysql": "ANALYZE TABLE"}
 
 WHOLE_TABLE = re.compile(
     r'SCAN [jc]\b|Seq Scan on hammerwork_jobs\b|"table_name": "[jc]",\s+"access_type": "(?:ALL|index)"'
@@ -55,8 +58,14 @@ def spawned(database: Database) -> tuple[Database, str]:
             # Were all late jobs parents, the index of times would do as well, and MySQL 9.7 takes that.
             for _ in range(3):
                 rows.job(created_at=lately)
-    database.query(ANALYZE[database.dialect]) if database.dialect == "mysql" else rows.run(ANALYZE[database.dialect])
+    analyze(database, "hammerwork_jobs")
     return database, parents[-1]
+
+
+def analyze(database: Database, table: str) -> None:
+    """Brings the statistics of a table up to date."""
+    statement = f"{ANALYZE[database.dialect]} {table}"
+    database.query(statement) if database.dialect == "mysql" else database.script(statement)
 
 
 def test_the_newest_operations_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
@@ -279,9 +288,7 @@ def test_a_look_for_changes_is_read_from_indexes(spawned: tuple[Database, str]) 
 def test_names_that_are_compared_to_the_letter_are_looked_up_in_an_index(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     database.script("UPDATE hammerwork_jobs SET status = 'Pending', dependency_status = 'none'")
-    database.query(ANALYZE[database.dialect]) if database.dialect == "mysql" else database.script(
-        ANALYZE[database.dialect]
-    )
+    analyze(database, "hammerwork_jobs")
     told = plan(database, "worker.claim.ready", queue="work", now=START + timedelta(days=3), priority=None, limit=10)
     assert "idx_hammerwork_jobs_claimable" in told
     assert not re.search(r"filesort|Sort|TEMP B-TREE", told), told
@@ -316,3 +323,41 @@ def test_what_happened_last_is_read_from_ends_of_indexes(spawned: tuple[Database
     # In its order, an index may be read from its end. For the rows themselves, PostgreSQL scans a table of this size.
     whole = r'SCAN j(?! USING)|Seq Scan on hammerwork_jobs j_|"table_name": "j",\s+"access_type": "ALL"'
     assert not re.search(whole, told), told
+
+
+def test_due_schedules_are_read_from_the_end_of_an_index(database: Database) -> None:
+    with Rows(database).at_once():
+        for number in range(1000):
+            due = START + timedelta(minutes=number)
+            options = {"queue": "work", "payload": {}, "name": f"s{number}", "schedule": "0 3 * * *"}
+            schedule = changes.add(database, read_schedule(options), Author("me"), START)
+            changed = f"UPDATE hammerwork_schedules SET next_run_at = '{due:%Y-%m-%d %H:%M:%S}'"
+            database.script(f"{changed} WHERE id = '{schedule.id}'")
+    analyze(database, "hammerwork_schedules")
+    told = plan(database, "cron.schedules.upcoming", until=START + timedelta(minutes=5), limit=100)
+    assert "idx_hammerwork_schedules_next_run" in told, told
+
+
+@pytest.mark.parametrize(("statement", "column"), [("batch", "batch_id"), ("workflow", "workflow_id")])
+def test_the_jobs_of_batches_and_workflows_are_counted_from_an_index(
+    spawned: tuple[Database, str], statement: str, column: str
+) -> None:
+    database, parent = spawned
+    database.script(f"UPDATE hammerwork_jobs SET {column} = id")
+    of = "0" * 8 + "-0000-4000-8000-000000000000"
+    database.script(f"UPDATE hammerwork_jobs SET {column} = '{of}' WHERE id = '{parent}'")
+    analyze(database, "hammerwork_jobs")
+    told = plan(database, f"{statement}.listing.counts", ids=[of])
+    assert re.search("idx_(?:hammerwork_jobs_)?(?:batch_id|workflow)", told), told
+    assert not WHOLE_TABLE.search(told), told
+
+
+def test_where_nothing_is_old_retention_finds_that_in_an_index(spawned: tuple[Database, str]) -> None:
+    database, _ = spawned
+    old = JobFilter(ended=((JobStatus.COMPLETED, START - timedelta(days=9)),))
+    told = plan(database, "job.selections.root_ids", **listing.chosen(old), after=None, limit=200)
+    if database.dialect == "sqlite":  # it reads the table in the order of its key
+        assert "TEMP B-TREE" not in told, told
+    else:
+        assert "idx_hammerwork_jobs_created" in told, told
+        assert not WHOLE_TABLE.search(told), told

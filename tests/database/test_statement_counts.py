@@ -8,6 +8,9 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import NewJob, SpawnConfig, new_id
+from hammerwork_cli.models.options.schedules import read_schedule
+from hammerwork_cli.queries.cron import changes, schedules, ticks
+from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.graph import tree
 from hammerwork_cli.queries.graph.relatives import GIN_LIST, GIN_LISTS
 from hammerwork_cli.queries.spawn import operations
@@ -179,3 +182,23 @@ def test_the_history_costs_nothing_where_attempts_complete_and_two_statements_wh
     assert database.tags  # read once a connection
     assert sent(End.COMPLETED, 20) == completed
     assert sent(End.RETRY, 1) == one_failed - 2
+
+
+def test_a_tick_is_five_statements_and_an_idle_look_and_a_list_are_as_many_for_many_schedules(
+    database: Database,
+) -> None:
+    def add(number: int, **more: Any) -> None:
+        options = {"queue": "work", "payload": {}, "name": f"s{number}", "schedule": "* * * * *", **more}
+        changes.add(database, read_schedule(options), Author("me"), START)
+
+    add(0)
+    minute = START + timedelta(minutes=1)
+    [schedule] = ticks.upcoming(database, minute, 10)
+    notify = {"sqlite": 0, "postgresql": 1, "mysql": 0}[database.dialect]
+    # It moves the due time, looks for runs of that time and for open jobs, inserts the job, and records the run.
+    assert statements(database, lambda: ticks.tick(database, schedule, minute)) == 5 + notify
+    assert statements(database, lambda: ticks.upcoming(database, START, 100)) == 1
+    few = statements(database, lambda: schedules.listed(database))
+    for number in range(1, 30):
+        add(number)
+    assert statements(database, lambda: schedules.listed(database)) == few <= 4

@@ -21,7 +21,7 @@ SELECT {batch}, b.metadata FROM hammerwork_batches b WHERE b.id = :id
 SELECT b.id FROM hammerwork_batches b WHERE b.id >= :low AND b.id <= :high ORDER BY b.id LIMIT :limit
 
 -- name: counts
--- Counts the jobs of batches by the status that the rows hold, which an index has too.
+-- Counts the jobs of batches by the status that the rows hold.
 SELECT j.batch_id, j.status, COUNT(*) FROM hammerwork_jobs j WHERE j.batch_id IN (:ids) GROUP BY j.batch_id, j.status
 
 -- name: archived_counts
