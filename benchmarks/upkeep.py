@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 
+from benchmarks.loading import tidy
 from benchmarks.measuring import Result, compare, goal_at, ratio_of
 from benchmarks.workload import NOW
 from hammerwork_cli.database import Database, connect
@@ -45,8 +46,8 @@ def measure(maker: Databases, jobs: int, runs: int) -> Iterator[Result]:
         with closing(connect(url)) as database:
             migrations.run(database)
             yield _ticks(database, jobs, runs)
-            yield from _retention(database, min(jobs, MOST_KEPT), runs)
-            yield _counts(database, jobs, runs)
+            yield from _retention(database, lambda: tidy(url), min(jobs, MOST_KEPT), runs)
+            yield _counts(database, lambda: tidy(url), jobs, runs)
     finally:
         maker.drop(url)
 
@@ -99,7 +100,7 @@ def _bare_tick(database: Database, schedule: str, at: object, job: NewJob) -> No
     database._execute(f"INSERT INTO hammerwork_jobs ({columns}) VALUES ({', '.join([mark] * 9)})", values)
 
 
-def _retention(database: Database, jobs: int, runs: int) -> Iterator[Result]:
+def _retention(database: Database, tidied: Callable[[], None], jobs: int, runs: int) -> Iterator[Result]:
     """Whole trees, found, checked and moved or deleted, against one statement for all rows."""
     ages = Ages(timedelta(days=1), None, None, None)
     before = database._adapt(NOW)
@@ -131,6 +132,7 @@ def _retention(database: Database, jobs: int, runs: int) -> Iterator[Result]:
         for _ in range(runs + 1):
             for contender, work in (("ours", policy(action)), ("peer", lambda bare=bare: database.transaction(bare))):
                 _fill(database, jobs)
+                tidied()
                 start = time.perf_counter()
                 work()
                 times[contender].append(time.perf_counter() - start)
@@ -162,10 +164,11 @@ def _fill(database: Database, jobs: int) -> None:
     enqueue.insert(database, made)
 
 
-def _counts(database: Database, jobs: int, runs: int) -> Result:
+def _counts(database: Database, tidied: Callable[[], None], jobs: int, runs: int) -> Result:
     """A batch of many jobs."""
     rows = [NewJob("batch", "{}", NOW, NOW, batch_id=BATCH) for _ in range(jobs)]
     enqueue.insert(database, rows)
+    tidied()
     database.run("batch.enqueue.insert", id=BATCH, name="many", total=jobs, now=NOW)
     statement = f"SELECT status, COUNT(*) FROM hammerwork_jobs WHERE batch_id = '{BATCH}' GROUP BY status"
     return compare(

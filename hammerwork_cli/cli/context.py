@@ -30,6 +30,7 @@ class Context:
         options: the given ones among the options that every verb takes.
         print_above_bar: prints a line on stderr above the progress bar; ``None`` while no bar is drawn.
         speaks_json: whether the caller asked for JSON. Then stderr gets no notes, and an error as JSON.
+        shows_plans: whether the verb has ``--dry-run``.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Context:
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self.options: dict[str, Any] = {}
-        self.speaks_json = False
+        self.speaks_json = self.shows_plans = False
         self.print_above_bar: Callable[[str], None] | None = None
         self._databases: list[Database] = []
         self._stalls: list[Stalls] = []
@@ -376,7 +377,8 @@ class Context:
             self.confirm_profile()
             return
         if form != "table" or not self.can_ask:
-            raise UsageError("Confirmation required.", hint="Add --yes, or see the plan with --dry-run.", **details)
+            plan = ", or see the plan with --dry-run" if self.shows_plans else ""
+            raise UsageError("Confirmation required.", hint=f"Add --yes{plan}.", **details)
         if self.protection is not None and not self.protection.is_confirmed:
             self.protection.confirm(question)
             return

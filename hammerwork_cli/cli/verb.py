@@ -130,6 +130,12 @@ class Verb(TyperCommand):
         super().__init__(*arguments, **settings)
         self.params += shared_options()
 
+    def invoke(self, ctx: Any) -> Any:
+        ctx.obj.shows_plans = any(
+            "--dry-run" in param.opts and not getattr(param, "hidden", False) for param in self.params
+        )
+        return super().invoke(ctx)
+
 
 def verb_with(aliases: Mapping[str, str]) -> type[Verb]:
     """Makes a :class:`Verb` with aliases of its options, which are the names that hammerwork (Rust) has.

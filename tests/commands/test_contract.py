@@ -610,6 +610,14 @@ def test_with_json_stderr_is_one_object_whenever_a_command_fails(
         for done in failed:
             assert done.exit_code != 0, done.stdout
             check_stderr(done, form)
+            if "Confirmation required." in done.stderr:
+                hint = json.loads(done.stderr)["error"]["hint"]
+                assert ("--dry-run" in hint) == offers(path, "--dry-run"), hint
+
+
+def offers(path: str, option: str) -> bool:
+    """Whether the help of the command has the option."""
+    return any(option in param.opts and not param.hidden for param in LEAVES[path].params)
 
 
 def check_stderr(done: Any, form: str | None) -> None:

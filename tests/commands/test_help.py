@@ -4,7 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from docs.generate import FOLDER, pages, verbs
 from hammerwork_cli.app import GROUPS, SUMMARIES, app
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.verb import LateVerbs, shared_options
-from tests.conftest import Outcome
 from tests.pages import Page, documentation
 
 
@@ -76,11 +75,12 @@ def test_the_help_of_a_group_says_of_each_verb_what_its_own_help_says_first_and_
         ("workflow status", "workflow show"),
     ],
 )
-def test_a_verb_has_its_name_in_the_manual_of_rust_too(run: Callable[..., Outcome], name: str, verb: str) -> None:
-    (group, old), (_, new) = name.split(), verb.split()
-    under_old, under_new = (run(group, word, "--help").stdout for word in (old, new))
-    assert under_old.replace(f"{name} ", f"{verb} ", 1) == under_new
-    assert old not in re.findall(r"(?m)^  (\S+)", run(group, "--help").stdout)
+def test_a_verb_has_its_name_in_the_manual_of_rust_too(name: str, verb: str) -> None:
+    root: Any = get_command(app)
+    (within, old), (_, new) = name.split(), verb.split()
+    group = root.commands[within]
+    assert group.get_command(None, old).help == group.get_command(None, new).help != ""
+    assert old not in group.list_commands(None)
 
 
 def _loaded(*words: str) -> set[str]:

@@ -36,7 +36,7 @@ def restore(
 
     A failed job runs again. For a completed job, or a tree, add --run-again or --as-was. Jobs that run again wait for
     their parents, if these have to run first. A job that has spawned does not spawn again. Jobs that hammerwork (Rust)
-    has archived are restored too. Exit code 6 if the job still exists outside the archive.
+    has archived are restored too. Exit code 5 if the job is not in the archive, 6 if it also exists outside of it.
 
     \b
     Examples:

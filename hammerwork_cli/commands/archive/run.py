@@ -89,5 +89,5 @@ def run(
     )
     chosen = selection(database, now, ages, queue=queue, wanted=wanted, by=by, batch=batch_size)
     change = moving.Archive(how, whole=by is By.TREE)
-    if not carry_out(context, database, chosen, change, confirmation, always_ask=True):
-        note_awaited(context, database)
+    carry_out(context, database, chosen, change, confirmation, always_ask=True)
+    note_awaited(context, database)

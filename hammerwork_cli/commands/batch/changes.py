@@ -156,9 +156,10 @@ def _carry_out(
     Raises:
         UsageError: there is neither a batch nor a filter.
     """
-    wanted = acceptable(change, statuses(status))
+    wanted: Collection[JobStatus] = acceptable(change, statuses(status))
     if batch is not None:
         chosen = chosen._replace(batch=listing.resolve(database, batch))
+        wanted = wanted or change.in_trees  # so that the outcome tells of Running jobs
     elif chosen == JobFilter() and not wanted:
         raise UsageError("No batch was given.", hint="Find its id: hammerwork batch list")
     change_within(context, database, chosen, wanted, change, confirmation)

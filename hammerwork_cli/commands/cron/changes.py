@@ -1,5 +1,6 @@
 """``hammerwork cron enable``, ``disable``, ``trigger`` and ``delete``."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -10,13 +11,18 @@ from hammerwork_cli.cli.waiting import GiveUpOption
 from hammerwork_cli.commands.cron.arguments import ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.commands.spawn.wait import require_completed, waiter_of
+from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 from hammerwork_cli.models.input.reading import instant_of
 from hammerwork_cli.models.options.jobs import json_value
 from hammerwork_cli.queries.cron import changes, manual, schedules
 from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.queries.job import changes as job_changes
+from hammerwork_cli.queries.job.changes import Delete
+from hammerwork_cli.queries.job.selections import Named
 from hammerwork_cli.render.cron import schedules as views
 from hammerwork_cli.render.formats.text import plural, visible
+from hammerwork_cli.render.job.changes import raise_refusal
 
 SchedulesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Names, or at least the first 4 hex digits of ids.")
@@ -176,6 +182,8 @@ def delete(
 ) -> None:
     """Delete a schedule and its history. Its jobs stay.
 
+    A recurring job is deleted itself, unless it is Running. Asks for confirmation.
+
     \b
     Examples:
       hammerwork cron delete report
@@ -184,13 +192,18 @@ def delete(
     context: Context = ctx.obj
     database = context.database(changes=True)
     schedule = schedules.find(database, name)
-    if not dry_run and not schedule.is_in_place:
-        context.confirm(
-            f"Delete the schedule {visible(schedule.name)} and its history?", yes=yes, form=form, plan=[schedule.name]
-        )
+    what = f"the {'recurring job' if schedule.is_in_place else 'schedule'} {visible(schedule.name)}"
     if not dry_run:
-        changes.delete(database, schedule)
+        history = "" if schedule.is_in_place else " and its history"
+        context.confirm(f"Delete {what}{history}?", yes=yes, form=form, plan=[schedule.name])
+        if schedule.is_in_place:
+            _delete_job(database, schedule.id, context.now(database))
+        else:
+            changes.delete(database, schedule)
     would = "Would delete" if dry_run else "Deleted"
-    context.answer(
-        views.schedule_record(schedule, None), form, lambda: [f"{would} the schedule {visible(schedule.name)}."]
-    )
+    context.answer(views.schedule_record(schedule, None), form, lambda: [f"{would} {what}."])
+
+
+def _delete_job(database: Database, job: str, now: datetime) -> None:
+    change = Delete(now)
+    raise_refusal(job_changes.refused(database, change, job_changes.run(database, Named([job]), change)))

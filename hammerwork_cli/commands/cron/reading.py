@@ -51,7 +51,10 @@ def list_(
     """
     context: Context = ctx.obj
     if detailed and options != ListOptions():
-        raise UsageError("--detailed is a text by itself.", hint="As JSON: hammerwork cron show NAME --format json")
+        raise UsageError(
+            "--detailed cannot be combined with --format, --fields, --sort or --watch.",
+            hint="As JSON: hammerwork cron show NAME --format json",
+        )
 
     def read(database: Database, order: Order | None) -> list[ListedSchedule]:
         del order

@@ -33,11 +33,8 @@ def carry_out(
     options: Confirmation,
     *,
     always_ask: bool = False,
-) -> int:
+) -> None:
     """Shows the plan, asks for confirmation where it is needed, changes the jobs, and shows the outcome.
-
-    Returns:
-        How many jobs the plan was to change.
 
     Args:
         context: the world.
@@ -53,7 +50,7 @@ def carry_out(
     plan = changes.plan(database, selection, change)
     if options.dry_run:
         _show_plan(context, plan, options)
-        return plan.changed
+        return
     shown.raise_refusal(changes.refused(database, change, plan))
     if plan.job is None or always_ask:
         _ask(context, plan, options)
@@ -73,7 +70,6 @@ def carry_out(
     if outcome.refused:
         jobs = plural(outcome.refused + outcome.changed, "job")
         raise AnswerIsNoError(f"{outcome.refused:,} of {jobs} {'was' if outcome.refused == 1 else 'were'} skipped.")
-    return plan.changed
 
 
 def _note_workers(context: Context, database: Database, plan: ChangePlan, selection: Selection) -> None:

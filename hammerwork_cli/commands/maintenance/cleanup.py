@@ -53,5 +53,5 @@ def cleanup(
     now = context.now(database)
     chosen = selection(database, now, ages, queue=queue, by=by, batch=batch_size)
     change = Purge(now, whole=by is By.TREE)
-    if not carry_out(context, database, chosen, change, confirmation, always_ask=True):
-        note_awaited(context, database)
+    carry_out(context, database, chosen, change, confirmation, always_ask=True)
+    note_awaited(context, database)

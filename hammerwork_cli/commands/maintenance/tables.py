@@ -45,7 +45,7 @@ def vacuum(
     if (keep_completed_days, keep_failed_days) != (None, None):
         from hammerwork_cli.commands.maintenance.cleanup import cleanup
 
-        context.note("With these options, hammerwork (Rust) deletes jobs: hammerwork maintenance cleanup does.")
+        context.note("This runs: hammerwork maintenance cleanup. Nothing is vacuumed.")
         cleanup(
             ctx=ctx,
             keep_completed_days=keep_completed_days,

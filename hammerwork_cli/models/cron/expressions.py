@@ -38,7 +38,7 @@ class Expression(NamedTuple):
         Raises:
             UsageError: the schedule or the time zone is not valid; the message names the wrong part.
         """
-        found, zone = " ".join(text.split()), timezone or "UTC"
+        found, zone = " ".join(text.split()), "UTC" if timezone is None else timezone
         rust.zone_of(zone)
         if len(found) > LONGEST_TEXT:
             raise UsageError(f"A cron expression has at most {LONGEST_TEXT} characters.")
@@ -59,7 +59,7 @@ class Expression(NamedTuple):
             return cls(found, RUST, zone)
         if fields != 5 and not found.startswith("@"):
             raise UsageError(
-                f"The cron expression {found!r:.120} has {fields} fields, not 5.",
+                f"The cron expression {found!r:.120} has {fields} field{'' if fields == 1 else 's'}, not 5.",
                 hint='Give minute, hour, day of the month, month and day of the week: "30 2 * * Mon-Fri".',
             )
         unix.parse(found)

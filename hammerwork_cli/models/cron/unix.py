@@ -83,7 +83,8 @@ def parse(text: str) -> UnixSchedule:
     """
     parts = SHORTHANDS.get(text.strip().lower(), text).split()
     if len(parts) != len(_FIELDS):
-        raise UsageError(f"The cron expression {text!r:.120} has {len(parts)} fields, not 5.")
+        plural = "" if len(parts) == 1 else "s"
+        raise UsageError(f"The cron expression {text!r:.120} has {len(parts)} field{plural}, not 5.")
     minutes, hours, days, months, weekdays = (
         _values(part, field, text) for part, field in zip(parts, _FIELDS, strict=True)
     )

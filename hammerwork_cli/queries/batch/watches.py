@@ -61,7 +61,7 @@ def awaited(database: Database) -> int:
 
 
 def add(database: Database, top: str, new: Sequence[NewWatch], now: datetime) -> None:
-    """Watches a job and everything below it, once for the same event and job as long as that is open.
+    """Watches a job and everything below it, once for the same event and job unless that is over.
 
     Raises:
         JobNotFoundError: the job does not exist.
@@ -73,7 +73,8 @@ def add(database: Database, top: str, new: Sequence[NewWatch], now: datetime) ->
         Relatives(database).job(top)
         if parent_statuses(database, [top]).get(top) == RECURRING:
             raise LastingConflictError(f"The job {top} recurs, so it never ends.")
-        has = {(one.event, one.stored_job) for one in details.watches_of(database, Subject.TREE, top) if one.is_open}
+        known = details.watches_of(database, Subject.TREE, top)
+        has = {(one.event, one.stored_job) for one in known if one.state != WatchState.OVER}
         enqueue.watch(database, Subject.TREE, top, [one for one in new if (one.event, one.job) not in has], now)
 
     database.transaction(work)

@@ -42,13 +42,41 @@ class Purge(Delete):
             for job, is_requested in database.rows("job.selections.reserved", ids=database.ids(part)):
                 kept[str(job)] = Reason.SPAWN_REQUESTED if is_requested else Reason.AWAITED
         if not self.whole:
-            return kept
+            below = _below_awaited(database, [job for job in jobs if job.id not in kept])
+            return kept | dict.fromkeys(below, Reason.AWAITED)
         going = {job.id: job for job in jobs if job.id not in kept}
         above = _parents_of_staying(database, going)
         while above := {parent for parent in above if parent in going}:
             kept |= dict.fromkeys(above, Reason.HAS_CHILDREN)
             above = {parent for job in above for parent in going.pop(job).depends_on}
         return kept
+
+
+def _below_awaited(database: Database, jobs: Sequence[LockedJob]) -> set[str]:
+    """The jobs with an ancestor whose tree a worker is still to count, for a callback at its end."""
+    if "watches" not in database.tags or database.row("job.selections.any_awaited") is None:
+        return set()
+    relatives = Relatives(database)
+    above = {job.id: job.depends_on for job in jobs}
+    level = {parent for parents in above.values() for parent in parents} - above.keys()
+    while level:
+        above |= dict.fromkeys(level, ()) | {node.id: node.depends_on for node in relatives.jobs(sorted(level))}
+        level = {parent for job in level for parent in above[job]} - above.keys()
+    below: dict[str, list[str]] = {}
+    for job, parents in above.items():
+        for parent in parents:
+            below.setdefault(parent, []).append(job)
+    reached: set[str] = set()
+    coming = [
+        str(job)
+        for part in chunks(sorted(below), database.read_chunk)
+        for (job,) in database.rows("job.selections.awaited", ids=database.ids(part))
+    ]
+    while coming:
+        more = [job for job in below.get(coming.pop(), ()) if job not in reached]
+        reached.update(more)
+        coming += more
+    return reached & {job.id for job in jobs}
 
 
 def _parents_of_staying(database: Database, going: Mapping[str, LockedJob]) -> set[str]:

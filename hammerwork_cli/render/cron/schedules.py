@@ -174,14 +174,16 @@ def facts(schedule: Schedule) -> Iterator[tuple[str, str]]:
     """Facts about a schedule, by name."""
     state = "enabled" if schedule.enabled else "disabled"
     because = f": {visible(schedule.reason)}" if schedule.reason else ""
-    yield "state", f"{state} by {visible(schedule.changed_by or 'nobody')}{because}"
+    by = f" by {visible(schedule.changed_by)}" if schedule.changed_by else ""
+    yield "state", f"{state}{by}{because}"
     yield "queue", visible(schedule.queue)
     meaning = words(schedule)
     yield "schedule", f"{visible(schedule.text)}{f' ({meaning})' if meaning else ''}, {visible(schedule.timezone)}"
     yield "priority", priority_word(schedule.priority)
-    yield "overlap", visible(schedule.overlap)
-    grace = f", at most {schedule.grace_seconds} s late" if schedule.catch_up == "none" else ""
-    yield "catch-up", f"{visible(schedule.catch_up)}{grace}"
+    if not schedule.is_in_place:
+        yield "overlap", visible(schedule.overlap)
+        grace = f", at most {schedule.grace_seconds} s late" if schedule.catch_up == "none" else ""
+        yield "catch-up", f"{visible(schedule.catch_up)}{grace}"
     if schedule.jitter_seconds:
         yield "jitter", f"{schedule.delay.total_seconds():g} s of {schedule.jitter_seconds} s"
     for name, at in (("starts", schedule.starts_at), ("ends", schedule.ends_at)):

@@ -30,6 +30,14 @@ WHERE j.id {among} AND NOT {has_open_request} AND NOT {is_awaited} AND
 -- Lists those of some jobs for which a worker is still to spawn, or which it is still to count.
 SELECT j.id, {has_open_request} FROM hammerwork_jobs j WHERE j.id {among} AND ({has_open_request} OR {is_awaited})
 
+-- name: any_awaited
+-- Tells whether a worker is still to count the jobs of any tree, batch or workflow.
+SELECT 1 FROM hammerwork_watches w WHERE w.state = 'open' AND w.ended_at IS NULL LIMIT 1
+
+-- name: awaited
+-- Lists those of some jobs whose trees a worker is still to count.
+SELECT w.subject_id FROM hammerwork_watches w WHERE w.subject_id {among} AND w.state = 'open' AND w.ended_at IS NULL
+
 -- name: ids
 -- Lists the next ids that fit a filter, in the order of the primary key.
 SELECT j.id FROM hammerwork_jobs j

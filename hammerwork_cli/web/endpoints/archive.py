@@ -103,7 +103,7 @@ ENDPOINTS = (
         body=body(
             {
                 "tree": CHANGE_OPTIONS["tree"],
-                "as": text("Run again with 0 attempts, or keep the status; needed unless a single job failed", *AS),
+                "as": text("run_again, with 0 attempts, or as_was; needed unless a single job failed", *AS),
                 "dry_run": CHANGE_OPTIONS["dry_run"],
             }
         ),

@@ -49,7 +49,7 @@ def cancel(call: Call) -> Answer:
 
 def _change(call: Call, change: Change) -> Answer:
     batch = listing.resolve(call.database, call.values["id"])
-    jobs = JobFilter(batch=batch, statuses=tuple(sorted(change.considered)), unarchived=True)
+    jobs = JobFilter(batch=batch, statuses=tuple(sorted(change.in_trees)), unarchived=True)
     return carried_out(call, Chosen(jobs), change)
 
 

@@ -392,3 +392,19 @@ def test_a_detailed_list_prints_every_schedule_as_show_does(run: Callable[..., O
     assert run("cron", "list", "--detailed", url=migrated_url, env=clock).stdout == "\n".join(each)
     assert "No schedule matches." in run("cron", "list", "--detailed", "--disabled", url=migrated_url).stderr
     assert run("cron", "list", "--detailed", "--format", "json", url=migrated_url).exit_code == 2
+
+
+def test_a_recurring_job_is_deleted_with_the_verb_of_rust_unless_it_runs(
+    run: Callable[..., Outcome], migrated_url: str
+) -> None:
+    words = ("--queue", "report", "--payload", "{}", "--schedule", "@daily", "--in-place")
+    row = run("cron", "create", *words, url=migrated_url).stdout.strip()
+    execute(migrated_url, "UPDATE hammerwork_jobs SET status = 'Running'")
+    assert run("cron", "remove", row, "--confirm", url=migrated_url).exit_code == 6
+    execute(migrated_url, "UPDATE hammerwork_jobs SET status = 'Pending'")
+    assert run("cron", "remove", row, "--dry-run", url=migrated_url).exit_code == 0
+    assert run("cron", "remove", row, "--confirm", url=migrated_url).stdout == "Deleted the recurring job report.\n"
+    assert run("cron", "list", "--format", "json", url=migrated_url).json == []
+    for zone in ("", "Nowhere/Land"):
+        refused = run("cron", "create", *words[:-1], "--timezone", zone, url=migrated_url)
+        assert (refused.exit_code, f"{zone!r} is not a time zone" in refused.stderr) == (2, True), refused

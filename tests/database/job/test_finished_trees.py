@@ -156,6 +156,22 @@ def test_a_job_that_is_still_to_be_counted_for_a_callback_stays_with_its_tree(
     assert purged(database) == {root, top}
 
 
+def test_a_job_below_a_tree_that_is_still_to_be_counted_stays_also_where_each_job_goes_by_itself(
+    database: Database, rows: Rows
+) -> None:
+    root = ended(rows)
+    middle = ended(rows, root)
+    low, free = ended(rows, middle), ended(rows)
+    database.transaction(
+        lambda: enqueue.watch(database, Subject.TREE, root, [new_watch(Event.SUCCESS, {"queue": "done"})], NOW)
+    )
+    rows.run(f"UPDATE hammerwork_jobs SET queue_name = 'apart' WHERE id IN ('{low}', '{free}')")
+    outcome = changes.run(database, Chosen(ENDED._replace(queue="apart")), Purge(NOW))
+    assert (outcome.changed, outcome.left.by_status) == (1, {Reason.AWAITED: 1})
+    rows.run(f"UPDATE hammerwork_watches SET ended_at = '{NOW:%Y-%m-%d %H:%M:%S}'")
+    assert changes.run(database, Chosen(ENDED), Purge(NOW)).changed == 3
+
+
 def test_a_tree_whose_root_is_only_in_the_archive_is_counted_and_read_once(
     database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
