@@ -1,19 +1,26 @@
 """The steps, drawn by hypothesis, and what must be true after each of them."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from chaos.liveness.worker import LEASE, QUEUE, SimulatedWorker
+from chaos.liveness.worker import DUTY, LEASE, QUEUE, SimulatedWorker
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UnreachableError
 from hammerwork_cli.models import NewJob, cron, timestamp
+from hammerwork_cli.models.cron.schedule import Outcome, Schedule
+from hammerwork_cli.models.options.schedules import read_schedule
+from hammerwork_cli.queries.cron import changes as schedule_changes
+from hammerwork_cli.queries.cron import schedules, ticks
+from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.job import changes, enqueue
 from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.worker import duties
 from tests.rust_worker import TAKE, RustWorker
 
 MOST_WORKERS = 4
@@ -25,6 +32,13 @@ HISTORIES = 20
 SOON = 2 * LEASE + 2
 """Seconds within which a job that nobody cares for must be taken care of, while somebody could."""
 CRON = "*/20 * * * * *"
+SCHEDULES = (
+    {"name": "each", "schedule": "*/10 * * * * *", "overlap": "allow", "catch_up": "all"},
+    {"name": "one at a time", "schedule": "*/15 * * * * *", "overlap": "skip", "catch_up": "last"},
+)
+SCHEDULED = "scheduled"
+"""The queue of the jobs of schedules, which no worker serves."""
+MOST_RUNS = 100_000
 some = st.integers(min_value=0, max_value=30)
 
 
@@ -42,6 +56,8 @@ class Histories(RuleBasedStateMachine):
         self.rust_has: dict[str, Any] = {}
         self.jobs: list[str] = []
         self.uncared: dict[str, tuple[str, float]] = {}
+        self.overdue: dict[str, tuple[Any, float]] = {}
+        self.first_due: dict[str, datetime] = {}
 
     def _try(self, step: Callable[[], Any]) -> None:
         """A step that a server that is away refuses."""
@@ -66,6 +82,11 @@ class Histories(RuleBasedStateMachine):
         self.enqueue_jobs(6, 3, recurring=False)
         self.enqueue_jobs(2, 1, recurring=False)
         self.enqueue_jobs(2, 2, recurring=True)
+        for options in SCHEDULES:
+            new = read_schedule({"queue": SCHEDULED, "payload": {}, **options})
+            schedule = schedule_changes.add(self.database, new, Author("the checks"), self.world.now())
+            assert schedule.due is not None
+            self.first_due[schedule.id] = schedule.due
 
     # What happens.
 
@@ -124,6 +145,29 @@ class Histories(RuleBasedStateMachine):
     def beat(self, number: int) -> None:
         if worker := self._worker(number):
             self._try(worker.beat)
+
+    @rule()
+    def end_scheduled(self) -> None:
+        """Some other worker completes the jobs of schedules."""
+
+        def step() -> None:
+            with self.world.reached() as database:
+                database.script(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE queue_name = '{SCHEDULED}'")
+
+        self._try(step)
+
+    @rule(number=some, other=some)
+    def race_for_a_duty(self, number: int, other: int) -> None:
+        """Two workers have seen that a duty is due, and take it."""
+        one, two = self._worker(number), self._worker(other)
+        if one is None or two is None:
+            return
+
+        def step() -> None:
+            seen = duties.times(self.database).get(DUTY)
+            assert one.take_duty(seen) + two.take_duty(seen) < 2, "two workers took one duty"
+
+        self._try(step)
 
     @rule(seconds=st.integers(1, 3), luck=st.integers(0, 1023))
     def work(self, seconds: int, luck: int) -> None:
@@ -256,6 +300,7 @@ class Histories(RuleBasedStateMachine):
                     luck = luck // 4 or luck
             if not self.world.is_away:
                 self._look_for_uncared()
+                self._look_for_overdue()
 
     def _started(self, job: str) -> Any:
         rows = self.database.query(f"SELECT started_at FROM hammerwork_jobs WHERE id = '{job}' AND status = 'Running'")
@@ -282,6 +327,48 @@ class Histories(RuleBasedStateMachine):
         rows = self.database.query("SELECT job_id, started_at FROM hammerwork_attempts")
         recorded = {(str(job), timestamp(started)) for job, started in rows}
         assert not recorded & self.world.book.unrecorded
+
+    @invariant()
+    def each_due_time_has_one_run_and_each_run_its_job(self) -> None:
+        """No due time before the next one is without a run, nor any later one with one; no forbidden overlap."""
+        jobs = {
+            str(job): status
+            for job, status in self.database.query(
+                f"SELECT id, status FROM hammerwork_jobs WHERE queue_name = '{SCHEDULED}'"
+            )
+        }
+        made: list[str] = []
+        for schedule in schedules.all_schedules(self.database):
+            runs = schedules.runs(self.database, schedule, limit=MOST_RUNS)
+            assert schedule.due is not None
+            passed = [timestamp(run.due_at) for run in reversed(runs)]
+            assert passed == self._due_times(schedule), f"{schedule.name} lacks a run, or has one too many"
+            of_runs = [run.job_id for run in runs if run.outcome == Outcome.ENQUEUED]
+            made += [job for job in of_runs if job is not None]
+            open_ = [job for job in of_runs if jobs.get(str(job)) == "Pending"]
+            assert schedule.overlap != "skip" or len(open_) <= 1, f"{schedule.name} has {len(open_)} jobs at a time"
+        assert sorted(made) == sorted(jobs), "a run has no job, or a job no run"
+
+    def _due_times(self, schedule: Schedule) -> list[datetime]:
+        """The due times that have passed."""
+        passed: list[datetime] = []
+        due: datetime | None = self.first_due[schedule.id]
+        while due is not None and schedule.due is not None and due < schedule.due:
+            passed.append(due)
+            due = schedule.next_after(due)
+        return passed
+
+    def _look_for_overdue(self) -> None:
+        """No due time stays without a run while a worker could deal with it."""
+        now, overdue = self.world.seconds, {}
+        for schedule in ticks.upcoming(self.database, self.world.now(), len(SCHEDULES)):
+            known, since = self.overdue.get(schedule.id, (None, now))
+            overdue[schedule.id] = (schedule.due, since if known == schedule.due else now)
+        self.overdue = overdue
+        watched_since = min((worker.steady_since for worker in self.workers.values() if worker.acts), default=now)
+        for due, since in overdue.values():
+            left = now - max(since, watched_since)
+            assert left <= SOON, f"the due time {due} has no run for {left} s"
 
     def _look_for_uncared(self) -> None:
         """No job stays Running for two leases without somebody who will end it or give it back, while one could."""

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, NotFoundError, UnreachableError
 from hammerwork_cli.models import new_id, timestamp
+from hammerwork_cli.queries.cron import ticks
 from hammerwork_cli.queries.job.cron import next_due
 from hammerwork_cli.queries.worker import claim as claim_queries
-from hammerwork_cli.queries.worker import finish, registry
+from hammerwork_cli.queries.worker import duties, finish, registry
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
@@ -20,6 +22,8 @@ from hammerwork_cli.runtime.worker.lease import Lease, Observer
 LEASE = 6.0
 QUEUE = "work"
 SLOTS = 2
+MOST_SCHEDULES = 10
+DUTY = "a duty"
 
 
 @dataclass(slots=True)
@@ -106,11 +110,28 @@ class SimulatedWorker:
             others: all workers.
             luck: whether a handler ends in this second (its lowest bit), and whether it ends well (the next one).
         """
-        for duty in (self.beat, self.compare, lambda: self.keep(others), self.write, lambda: self.work(luck)):
+        keep, work = partial(self.keep, others), partial(self.work, luck)
+        for duty in (self.beat, self.compare, keep, self.write, work, self.tick):
             try:
                 duty()
             except HammerworkError:
                 self.steady_since = self.world.seconds
+
+    def tick(self) -> None:
+        """As runtime/worker/upkeep/schedules.py; another worker may have read the schedules at the same moment."""
+        with self._reached() as database:
+            now = self.world.now()
+            found = ticks.upcoming(database, now, MOST_SCHEDULES)
+            for schedule in found:
+                ticks.tick(database, schedule, now)
+            again = [ticks.tick(database, schedule, now) for schedule in found]
+        assert not any(again), "two workers enqueued the jobs of one due time"
+
+    def take_duty(self, seen: datetime | None) -> bool:
+        """As runtime/worker/retention.py, for a duty that was due then."""
+        with self._reached() as database:
+            until = self.world.now() + timedelta(seconds=LEASE)
+            return duties.take(database, DUTY, self.id, seen=seen, until=until)
 
     def beat(self) -> None:
         """As runtime/worker/heartbeat.py."""

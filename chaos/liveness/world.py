@@ -11,7 +11,14 @@ from hammerwork_cli.errors import UnreachableError
 from hammerwork_cli.models import timestamp
 
 START = datetime(2026, 11, 25, 12, tzinfo=UTC)
-TABLES = ("hammerwork_jobs", "hammerwork_workers", "hammerwork_attempts")
+TABLES = (
+    "hammerwork_jobs",
+    "hammerwork_workers",
+    "hammerwork_attempts",
+    "hammerwork_schedules",
+    "hammerwork_schedule_runs",
+    "hammerwork_duties",
+)
 NOW_IN_POSTGRESQL = """
 CREATE SCHEMA IF NOT EXISTS simulated;
 CREATE OR REPLACE FUNCTION simulated.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
