@@ -43,8 +43,8 @@ def retry(
     change = Retry(context.now(database), cancelled=cancelled)
     wanted = acceptable(change, statuses(status))
     full_id = listing.resolve(database, workflow)
-    if cancelled and not confirmation.dry_run and settling.reopen_empty(database, full_id):
-        context.note(f"The workflow {full_id} has no jobs. It is not cancelled any more, so jobs can join it.")
+    if cancelled and not confirmation.dry_run and settling.reopen_unfailed(database, full_id):
+        context.note(f"The workflow {full_id} is not cancelled any more, so jobs can join it.")
     chosen = JobFilter(queue=queue, workflow=full_id)
     change_within(context, database, chosen, wanted, change, confirmation)
 

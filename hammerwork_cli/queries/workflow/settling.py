@@ -212,8 +212,8 @@ def cancellable(database: Database, workflow: str) -> Workflow:
     return found
 
 
-def reopen_empty(database: Database, workflow: str) -> bool:
-    """Lets a cancelled workflow without jobs run again, so that jobs can join it; returns whether it was one.
+def reopen_unfailed(database: Database, workflow: str) -> bool:
+    """Lets a cancelled workflow run again none of whose jobs can be retried; returns whether it was one.
 
     Args:
         workflow: its full id.
@@ -222,7 +222,7 @@ def reopen_empty(database: Database, workflow: str) -> bool:
         NotFoundError: it does not exist.
     """
     found = listing.one(database, workflow)
-    if found.counts.total or found.stored_status != WorkflowStatus.CANCELLED:
+    if found.counts.unsuccessful or found.stored_status != WorkflowStatus.CANCELLED:
         return False
     database.transaction(lambda: dependencies.rerun(database, [workflow]))
     return True

@@ -66,7 +66,7 @@ def retry(call: Call) -> Answer:
     """As ``workflow retry``."""
     cancelled = call.body.get("cancelled", False)
     if cancelled and not call.body.get("dry_run", False):
-        settling.reopen_empty(call.database, listing.resolve(call.database, call.values["id"]))
+        settling.reopen_unfailed(call.database, listing.resolve(call.database, call.values["id"]))
     return _change(call, Retry(call.now, cancelled=cancelled))
 
 

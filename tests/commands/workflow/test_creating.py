@@ -172,6 +172,11 @@ def test_a_workflow_without_jobs_can_be_cancelled_and_opened_again(run: Run, sql
     assert run("workflow", "cancel", ID, "--yes", url=sqlite_url).exit_code == 0
     again = run("workflow", "cancel", ID, "--yes", url=sqlite_url)
     assert again.exit_code == 0, "a script may be run again"
+    # Its jobs were running, and completed all the same.
+    execute(sqlite_url, "UPDATE hammerwork_jobs SET status = 'Completed', error_message = NULL")
+    assert run(*job, url=sqlite_url).exit_code == 6
+    assert run("workflow", "retry", ID, "--cancelled", url=sqlite_url).exit_code == 0
+    assert run(*job, url=sqlite_url).exit_code == 0
 
 
 def test_python_writes_workflows_whose_jobs_run_in_their_order(migrated_url: str) -> None:
