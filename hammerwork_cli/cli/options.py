@@ -11,6 +11,9 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.models.input.reading import duration_of
 
+MOST_DAYS = 100_000
+"""The largest age in days: the calendar goes back about seven times as far."""
+
 
 class Format(StrEnum):
     """The formats of a list or a record."""

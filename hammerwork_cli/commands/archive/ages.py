@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import MOST_DAYS
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import UNSUCCESSFUL, JobFilter, JobStatus
@@ -16,8 +17,6 @@ from hammerwork_cli.models.input.reading import before
 from hammerwork_cli.queries.job.finished_trees import FinishedTrees
 from hammerwork_cli.queries.job.selections import BATCH, Chosen, Selection
 from hammerwork_cli.render.formats.text import plural
-
-MOST_DAYS = 100_000
 
 
 def days_option(text: str) -> Any:

@@ -6,8 +6,8 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import JobArgument, QueueOption, age
-from hammerwork_cli.commands.archive.ages import MOST_DAYS, days
+from hammerwork_cli.cli.options import MOST_DAYS, JobArgument, QueueOption, age
+from hammerwork_cli.commands.archive.ages import days
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.options import TreeOption
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError

@@ -9,8 +9,8 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, YesOption, age
-from hammerwork_cli.commands.archive.ages import MOST_DAYS, By, days
+from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, QueueOption, YesOption, age
+from hammerwork_cli.commands.archive.ages import By, days
 from hammerwork_cli.commands.job.carry_out import Confirmation
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.models import ChangePlan

@@ -9,7 +9,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import QueueOption, StatusOption, age, statuses
+from hammerwork_cli.cli.options import MOST_DAYS, QueueOption, StatusOption, age, statuses
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.options import (
@@ -50,7 +50,7 @@ OlderThanOption = Annotated[
         "--older-than", metavar="DURATION", help="Only jobs that ended longer ago than this: 12h, 30d (with a unit)."
     ),
 ]
-OlderThanDaysOption = Annotated[float | None, typer.Option("--older-than-days", min=0, max=100_000, hidden=True)]
+OlderThanDaysOption = Annotated[float | None, typer.Option("--older-than-days", min=0, max=MOST_DAYS, hidden=True)]
 
 
 @dataclass(frozen=True, slots=True)

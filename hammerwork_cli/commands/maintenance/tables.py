@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import FieldsOption, Format, FormatOption, YesOption
+from hammerwork_cli.cli.options import MOST_DAYS, FieldsOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.commands.archive.ages import MOST_DAYS
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models.maintenance import Done
