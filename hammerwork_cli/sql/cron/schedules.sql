@@ -100,7 +100,7 @@ SELECT MAX(r.due_at) FROM hammerwork_schedule_runs r WHERE r.schedule_id = :id
 
 -- name: upcoming
 -- Lists the schedules that are due until a time, the longest due first.
-SELECT {columns} FROM hammerwork_schedules s WHERE s.enabled AND s.next_run_at <= :until
+SELECT {columns} FROM hammerwork_schedules s WHERE s.enabled = TRUE AND s.next_run_at <= :until
 ORDER BY s.next_run_at LIMIT :limit
 
 -- name: advance
