@@ -23,6 +23,7 @@ from hammerwork_cli.queries.job.selections import Named
 from hammerwork_cli.render.cron import schedules as views
 from hammerwork_cli.render.formats.text import plural, visible
 from hammerwork_cli.render.job.changes import raise_refusal
+from hammerwork_cli.render.spawn.wait import wait_text
 
 SchedulesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Names, or at least the first 4 hex digits of ids.")
@@ -148,7 +149,10 @@ def trigger(
     job = manual.trigger(database, schedule, context.now(database), at=start, payload=merged)
     context.answer(views.triggered_record(schedule, job), form, lambda: [job])
     if wait:
-        require_completed(waiter.wait(database, job, whole=False, now=context.now(database)), timeout)
+        result = waiter.wait(database, job, whole=False, now=context.now(database))
+        for line in wait_text(result, width=context.width):
+            context.note(line)
+        require_completed(result, timeout)
 
 
 def convert(

@@ -374,9 +374,9 @@ def test_a_trigger_waits_for_its_job_when_it_is_asked_to(run: Callable[..., Outc
         ending = f"UPDATE hammerwork_jobs SET status = '{end}' WHERE status = 'Pending'"
         timer = threading.Timer(0.5, execute, (migrated_url, ending))
         timer.start()
-        done = cron("trigger", "report", "--wait", "--timeout", "60", "--format", "json")
+        done = cron("trigger", "report", "--wait", "--timeout", "60")
         timer.join()
-        assert (done.exit_code, json.loads(done.stdout)["name"]) == (code, "report"), done
+        assert (done.exit_code, len(done.stdout.strip()), end.lower() in done.stderr) == (code, 36, True), done
     assert cron("trigger", "report", "--timeout", "3").exit_code == 2
     assert cron("create", "--queue", "report", "--payload", "{}", "--schedule", "@daily", "--in-place").exit_code == 0
     [row] = [one for one in cron("list", "--format", "json").json if one["kind"] == "in_place"]
