@@ -1,11 +1,11 @@
 """Lines of a file that cannot be taken, on stderr."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.models.input.problems import LineError
-from hammerwork_cli.render.formats.text import visible
+from hammerwork_cli.models.input.problems import MOST_PROBLEMS, LineError, Problem
+from hammerwork_cli.render.formats.text import count, visible
 
 
 @contextmanager
@@ -14,6 +14,15 @@ def naming_lines(context: Context) -> Iterator[None]:
     try:
         yield
     except LineError as error:
-        for problem in error.problems if not context.speaks_json else ():
-            context.print_wrapped(visible(f"Line {problem.line}: {problem.error}"))
+        name_lines(context, error.problems)
         raise
+
+
+def name_lines(context: Context, problems: Sequence[Problem]) -> None:
+    """Prints what is wrong with the first lines, unless stderr is for JSON."""
+    if context.speaks_json:
+        return
+    for problem in problems[:MOST_PROBLEMS]:
+        context.print_wrapped(visible(f"Line {problem.line}: {problem.error}"))
+    if len(problems) > MOST_PROBLEMS:
+        context.print_wrapped(f"And {count(len(problems) - MOST_PROBLEMS)} more.")

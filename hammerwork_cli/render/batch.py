@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from hammerwork_cli.models import WAITING, Counts, JobStatus, rfc3339
 from hammerwork_cli.models.batch.batches import Batch, BatchDetails, Contents
-from hammerwork_cli.models.input.problems import Problem
 from hammerwork_cli.models.why import ErrorGroup
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record
@@ -22,7 +21,6 @@ from hammerwork_cli.render.job.details import parsed
 from hammerwork_cli.render.spawn.failures import NO_ERROR
 from hammerwork_cli.render.watch import callbacks_text, watch_record
 
-SHOWN_LINES = 20
 KEYS = (
     "id",
     "name",
@@ -111,13 +109,6 @@ def contents_record(details: Contents) -> Record:
         "metadata": parsed(details.metadata),
         "callbacks": [watch_record(watch) for watch in details.watches],
     }
-
-
-def left_out_text(problems: Sequence[Problem]) -> str:
-    """The lines of a file that are not in the batch, the first ones with their errors."""
-    named = " ".join(f"Line {problem.line}: {visible(problem.error)}" for problem in problems[:SHOWN_LINES])
-    more = f" And {count(len(problems) - SHOWN_LINES)} more." if len(problems) > SHOWN_LINES else ""
-    return f"{plural(len(problems), 'line')} left out. {named}{more}"
 
 
 def error_record(group: ErrorGroup) -> Record:

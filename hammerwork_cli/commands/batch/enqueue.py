@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.line_problems import naming_lines
+from hammerwork_cli.cli.line_problems import name_lines, naming_lines
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, NewIdOption
 from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
@@ -13,7 +13,7 @@ from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
-from hammerwork_cli.models.input.problems import LineError, Problems
+from hammerwork_cli.models.input.problems import MOST_PROBLEMS, LineError, Problems
 from hammerwork_cli.queries.backup.files import opened
 from hammerwork_cli.queries.batch import enqueue as enqueueing
 from hammerwork_cli.queries.batch import listing
@@ -96,4 +96,6 @@ def enqueue(
         if watches:
             note_keepers(context, database)
     if problems.found:
-        raise AnswerIsNoError(shown.left_out_text(problems.found))
+        name_lines(context, problems.found)
+        named = [problem.record for problem in problems.found[:MOST_PROBLEMS]]
+        raise AnswerIsNoError(f"{plural(len(problems.found), 'line')} left out.", lines=named)

@@ -64,11 +64,17 @@ def test_a_bad_line_leaves_nothing_or_is_left_out(batch: Any, migrated_url: str,
     assert rows(migrated_url) == []
     done = batch("enqueue", "-f", letters, "-q", "mail", "--continue-on-error", "--format", "json")
     assert (done.exit_code, done.json["jobs"]) == (1, 2)
-    assert "26 lines left out. Line 2: 'odd' is not a priority." in done.stderr
-    assert "Line 21: 'odd' is not a priority." in done.stderr
-    assert "And 6 more." in done.stderr
+    error = json.loads(done.stderr)["error"]
+    assert (error["message"], len(error["lines"])) == ("26 lines left out.", 20)
+    told = batch("enqueue", "-f", letters, "-q", "mail", "--continue-on-error").stderr.splitlines()
+    assert [told[1], told[-3], told[-2]] == [
+        "Line 2: 'odd' is not a priority. One of: background, low, normal, high, critical (0 to 4).",
+        "Line 21: 'odd' is not a priority. One of: background, low, normal, high, critical (0 to 4).",
+        "And 6 more.",
+    ]
+    assert told[-1] == "Error: 26 lines left out."
     nothing = batch("enqueue", "-f", file(tmp_path, "{"), "-q", "mail", "--continue-on-error")
-    assert (nothing.exit_code, nothing.stdout, len(rows(migrated_url))) == (2, "", 2)
+    assert (nothing.exit_code, nothing.stdout, len(rows(migrated_url))) == (2, "", 4)
 
 
 def test_jobs_of_a_batch_are_listed_retried_cancelled_and_deleted(
