@@ -255,9 +255,9 @@ def _run_times(database: Database, completed: int, window: dict[str, Any]) -> tu
 
 
 def _parents(row: tuple[Any, ...]) -> _Parents:
-    job, queue, handler, depends_on, *figures = row
+    job, depends_on, *figures = row
     # Workers find the spawn handler by the name in the configuration, else by the queue. Sums may come as Decimal.
-    numbers, times = map(int, figures[:10]), figures[10:] or (None, None)
+    numbers, (*times, queue, handler) = map(int, figures[:10]), figures[10:] or [None] * 4
     return _Parents._make((job, queue, handler or queue, id_list(depends_on), *numbers, *times))
 
 

@@ -153,11 +153,10 @@ SUM($1)
 -- Without the cast, the driver makes a Decimal of each.
 SUM($1)::bigint
 
--- name: parents_and_sums
+-- name: figures
 -- Of parents g, and of j that stand alone among them.
-g.alone, j.queue_name, {handler}, j.depends_on, g.operations, g.recent, g.childless, g.children, g.largest,
-g.completed, g.ended, g.failed, g.cancelled, g.retrying
-/* if :detailed */ , g.first_created, g.last_ended
+g.operations, g.recent, g.childless, g.children, g.largest, g.completed, g.ended, g.failed, g.cancelled, g.retrying
+/* if :detailed */ , g.first_created, g.last_ended, j.queue_name, {handler}
 
 -- name: sums
 -- The sums of parents f.
@@ -171,7 +170,7 @@ SUM(CASE WHEN f.children = 0 OR f.alone IS NOT NULL THEN f.done ELSE 0 END) AS c
 -- name: window
 -- Counts the parents in the window that spawned or may spawn, and their children: those that stand alone in a row each,
 -- all others in one row.
-SELECT {parents_and_sums}
+SELECT g.alone, j.depends_on, {figures}
 FROM (SELECT {sums}
 FROM (SELECT CASE WHEN
 {stands_alone}
@@ -193,11 +192,13 @@ LEFT JOIN hammerwork_jobs j ON j.id = g.alone
 
 -- name: window [postgresql by_first_parent]
 -- A left join would make PostgreSQL before 16 hash all children instead of their parents, so the parents come once more
--- by themselves. The join needs no rows of parents beside an index: a list that holds the name of the configuration,
--- which only the row tells from a configuration, is not among the parents by themselves.
-SELECT {parents_and_sums}
-FROM (SELECT {sums}
-FROM (SELECT CASE WHEN MAX(c.alone) = 1 THEN c.parent END AS alone, MAX(c.recent) AS recent, MAX(c.done) AS done,
+-- by themselves, with their dependencies, so that nothing reads their rows again. The join needs no rows of parents
+-- beside an index: a list that holds the name of the configuration, which only the row tells from a configuration, is
+-- not among the parents by themselves.
+SELECT g.alone, g.depends_on, {figures}
+FROM (SELECT MAX(f.depends_on) AS depends_on, {sums}
+FROM (SELECT CASE WHEN MAX(c.alone) = 1 THEN c.parent END AS alone, MAX(c.depends_on) AS depends_on,
+MAX(c.recent) AS recent, MAX(c.done) AS done,
 COUNT(c.status) AS children, COUNT(CASE WHEN c.status IN (:completed) THEN 1 END) AS completed,
 COUNT(CASE WHEN c.status IN (:ended) THEN 1 END) AS ended,
 COUNT(CASE WHEN c.status IN (:failed) AND c.status <> 'Cancelled' THEN 1 END) AS failed,
@@ -207,14 +208,14 @@ COUNT(CASE WHEN c.status = 'Retrying' THEN 1 END) AS retrying
 FROM (SELECT j.id AS parent, CASE WHEN
 {stands_alone}
 THEN 1 END AS alone,
-CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END AS recent,
+j.depends_on, CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END AS recent,
 CASE WHEN j.status IN (:completed) THEN 1 ELSE 0 END AS done, NULL AS status
 /* if :detailed */ , NULL::timestamptz AS created_at, NULL::timestamptz AS ended_at
 FROM hammerwork_jobs j
 /* if :bare */ {recorded}
 WHERE {in_window}
 UNION ALL
-SELECT j.id, NULL, NULL, NULL, {status c}
+SELECT j.id, NULL, NULL, NULL, NULL, {status c}
 /* if :detailed */ , c.created_at, COALESCE(c.completed_at, c.failed_at)
 FROM {child_join}
 /* if :bare */ {recorded}
@@ -225,7 +226,7 @@ WHERE j.created_at >= :since
 ) AS c
 GROUP BY c.parent HAVING MAX(c.done) IS NOT NULL) AS f
 GROUP BY f.alone) AS g
-LEFT JOIN hammerwork_jobs j ON j.id = g.alone
+/* if :detailed */ LEFT JOIN hammerwork_jobs j ON j.id = g.alone
 
 -- name: window_members
 -- Lists the jobs among ids that were created in the window, and whether they have a spawn configuration.
