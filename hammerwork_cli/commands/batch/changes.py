@@ -156,10 +156,9 @@ def _carry_out(
     Raises:
         UsageError: there is neither a batch nor a filter.
     """
-    wanted: Collection[JobStatus] = acceptable(change, statuses(status))
+    wanted = acceptable(change, statuses(status))
     if batch is not None:
         chosen = chosen._replace(batch=listing.resolve(database, batch))
-        wanted = wanted or change.in_trees  # so that the outcome tells of Running jobs
     elif chosen == JobFilter() and not wanted:
         raise UsageError("No batch was given.", hint="Find its id: hammerwork batch list")
     change_within(context, database, chosen, wanted, change, confirmation)
@@ -181,7 +180,5 @@ def change_within(
         change: what to do.
         confirmation: how.
     """
-    chosen = chosen._replace(statuses=tuple(sorted(wanted)))
-    if not change.takes_archived:
-        chosen = chosen._replace(statuses=chosen.statuses or tuple(sorted(change.considered)), unarchived=True)
-    carry_out(context, database, Chosen(chosen), change, confirmation)
+    selection = Chosen(change.filter(chosen._replace(statuses=tuple(sorted(wanted)))))
+    carry_out(context, database, selection, change, confirmation)

@@ -97,5 +97,5 @@ def enqueue(
             note_keepers(context, database)
     if problems.found:
         name_lines(context, problems.found)
-        named = [problem.record for problem in problems.found[:MOST_PROBLEMS]]
+        named = [problem._asdict() for problem in problems.found[:MOST_PROBLEMS]]
         raise AnswerIsNoError(f"{plural(len(problems.found), 'line')} left out.", lines=named)

@@ -280,8 +280,7 @@ def _carry_out(
         failing: returns the start of the window in which the jobs failed, for a time.
     """
     change = make(context.now())  # mistakes in options are found before the database is asked
-    chosen = which.filter(change, more)
-    chosen = chosen._replace(statuses=chosen.statuses or tuple(sorted(change.considered)), unarchived=True)
+    chosen = change.filter(which.filter(change, more))
     filtered = bool(more) or failing(change.now) is not None
     wanted, database = subtree.statuses(change), context.database(changes=True)
     change = make(context.now(database))

@@ -15,11 +15,6 @@ class Problem(NamedTuple):
     line: int
     error: str
 
-    @property
-    def record(self) -> dict[str, object]:
-        """The line in the JSON of an error."""
-        return self._asdict()
-
 
 class LineError(UsageError):
     """Lines of a file cannot be enqueued, and nothing was written.
@@ -35,7 +30,7 @@ class LineError(UsageError):
     def __init__(self, problems: list[Problem], *, all_read: bool) -> None:
         number = f"{len(problems):,}" if all_read else f"At least {len(problems):,}"
         cannot = self._one if len(problems) == 1 else self._several
-        super().__init__(f"{number} {cannot}. {self._outcome}", lines=[problem.record for problem in problems])
+        super().__init__(f"{number} {cannot}. {self._outcome}", lines=[problem._asdict() for problem in problems])
         self.problems = problems
 
 

@@ -74,6 +74,16 @@ class Change:
         self.now = now
         self.force = force
 
+    def filter(self, jobs: JobFilter) -> JobFilter:
+        """Adds the statuses to a filter without any.
+
+        In a batch or a workflow, it selects Running jobs too, since they can still spawn: the outcome tells of them.
+        """
+        if self.takes_archived:
+            return jobs
+        statuses = self.in_trees if jobs.batch or jobs.workflow else self.considered
+        return jobs._replace(statuses=jobs.statuses or tuple(sorted(statuses)), unarchived=True)
+
     def accepts(self, status: str) -> bool:
         """Whether it changes jobs in this status."""
         return status in self.accepted or (self.force and status in self.forced)

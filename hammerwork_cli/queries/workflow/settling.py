@@ -8,7 +8,7 @@ the failures that there are, so that only later ones fail the retried jobs. Numb
 hosts have their own clocks, and MySQL keeps whole seconds here.
 """
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, Wo
 from hammerwork_cli.queries.batch.reader import PAGE
 from hammerwork_cli.queries.batch.watches import may_spawn
 from hammerwork_cli.queries.job import changes, dependencies
-from hammerwork_cli.queries.job.changes import Cancel, Change, Step
+from hammerwork_cli.queries.job.changes import Cancel, Step
 from hammerwork_cli.queries.job.dependencies import LockedJob
 from hammerwork_cli.queries.job.selections import Chosen
 from hammerwork_cli.queries.workflow import listing
@@ -192,11 +192,6 @@ def _close(database: Database, workflow: Workflow, now: datetime) -> str | None:
     return database.transaction(work)
 
 
-def jobs_for(workflow: str, change: Change) -> Chosen:
-    """The jobs of the workflow with this full id that a change takes, or tells of."""
-    return Chosen(JobFilter(workflow=workflow, statuses=tuple(sorted(change.considered)), unarchived=True))
-
-
 def cancellable(database: Database, workflow: str) -> Workflow:
     """The workflow with this full id, if it can be cancelled, or is.
 
@@ -235,11 +230,6 @@ class CancelWorkflow(Cancel):
         workflow: its full id.
         now: see :class:`Cancel`, as for the others.
     """
-
-    @property
-    def considered(self) -> Set[JobStatus]:
-        """Running jobs too, so that the outcome tells of them: they can still spawn."""
-        return self.in_trees
 
     def __init__(
         self, workflow: str, now: datetime, *, by: str, reason: str | None = None, force: bool = False

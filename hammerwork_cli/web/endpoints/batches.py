@@ -49,8 +49,7 @@ def cancel(call: Call) -> Answer:
 
 def _change(call: Call, change: Change) -> Answer:
     batch = listing.resolve(call.database, call.values["id"])
-    jobs = JobFilter(batch=batch, statuses=tuple(sorted(change.in_trees)), unarchived=True)
-    return carried_out(call, Chosen(jobs), change)
+    return carried_out(call, Chosen(change.filter(JobFilter(batch=batch))), change)
 
 
 ENDPOINTS = (

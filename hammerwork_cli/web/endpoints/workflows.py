@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+from hammerwork_cli.models import JobFilter
 from hammerwork_cli.models.values import HIDDEN
 from hammerwork_cli.models.workflow.workflows import WorkflowStatus
 from hammerwork_cli.queries.graph import cursors
 from hammerwork_cli.queries.job.changes import Change, Retry
+from hammerwork_cli.queries.job.selections import Chosen
 from hammerwork_cli.queries.workflow import listing, settling
 from hammerwork_cli.queries.workflow.settling import CancelWorkflow
 from hammerwork_cli.render.formats.json import Record
@@ -81,7 +83,8 @@ def cancel(call: Call) -> Answer:
 
 
 def _change(call: Call, change: Change) -> Answer:
-    return carried_out(call, settling.jobs_for(listing.resolve(call.database, call.values["id"]), change), change)
+    workflow = listing.resolve(call.database, call.values["id"])
+    return carried_out(call, Chosen(change.filter(JobFilter(workflow=workflow))), change)
 
 
 ENDPOINTS = (
