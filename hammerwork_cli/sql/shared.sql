@@ -453,6 +453,10 @@ TRUE
 -- Whether job j has spawned children before its end. Not EXISTS, which would become a join.
 (SELECT 1 FROM hammerwork_spawned_children k WHERE k.parent_id = j.id LIMIT 1) IS NOT NULL
 
+-- name: uncounted
+-- Whether a worker is still to count what watch w watches.
+w.state = 'open' AND w.ended_at IS NULL
+
 -- name: watch
 -- The columns of models.watches.Watch, in order.
 w.id, w.subject, w.subject_id, w.event, w.job, w.state, w.check_at, w.ended_at, w.created_at, w.changed_at

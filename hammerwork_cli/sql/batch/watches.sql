@@ -7,7 +7,7 @@ ORDER BY w.check_at LIMIT :limit
 
 -- name: awaited
 -- Counts the watches for which a worker is still to count jobs.
-SELECT COUNT(*) FROM hammerwork_watches w WHERE w.state = 'open' AND w.ended_at IS NULL
+SELECT COUNT(*) FROM hammerwork_watches w WHERE {uncounted}
 
 -- name: workflow
 -- Reads how many jobs a workflow was created with.

@@ -32,11 +32,11 @@ SELECT j.id, {has_open_request} FROM hammerwork_jobs j WHERE j.id {among} AND ({
 
 -- name: any_awaited
 -- Tells whether a worker is still to count the jobs of any tree, batch or workflow.
-SELECT 1 FROM hammerwork_watches w WHERE w.state = 'open' AND w.ended_at IS NULL LIMIT 1
+SELECT 1 FROM hammerwork_watches w WHERE {uncounted} LIMIT 1
 
 -- name: awaited
 -- Lists those of some jobs whose trees a worker is still to count.
-SELECT w.subject_id FROM hammerwork_watches w WHERE w.subject_id {among} AND w.state = 'open' AND w.ended_at IS NULL
+SELECT w.subject_id FROM hammerwork_watches w WHERE w.subject_id {among} AND {uncounted}
 
 -- name: ids
 -- Lists the next ids that fit a filter, in the order of the primary key.

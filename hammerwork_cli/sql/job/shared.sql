@@ -51,7 +51,6 @@ EXISTS (SELECT 1 FROM hammerwork_spawn_requests r WHERE r.job_id = j.id AND r.st
 FALSE
 
 -- name: is_awaited [watches]
-(EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.id AND w.state = 'open' AND w.ended_at IS NULL)
-OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.batch_id AND w.state = 'open' AND w.ended_at IS NULL)
-OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.workflow_id AND w.state = 'open'
-AND w.ended_at IS NULL))
+(EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.id AND {uncounted})
+OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.batch_id AND {uncounted})
+OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.workflow_id AND {uncounted}))
