@@ -106,12 +106,17 @@ def _unwritable(value: Any, path: str) -> tuple[str, Any] | None:
     return None
 
 
+_OUT_OF_RANGE = "Out of range float values are not JSON compliant"
+
+
 def _said(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, UnicodeEncodeError):
         return "it has text with half a character, a lone surrogate"
     try:
-        return str(error).rstrip(".") or type(error).__name__
+        said = str(error).rstrip(".") or type(error).__name__
+        # Python 3.13 also says which; the place in the value says where.
+        return _OUT_OF_RANGE if said.startswith(_OUT_OF_RANGE) else said
     except Exception:  # noqa: BLE001  the error's own code may raise anything
         return type(error).__name__
