@@ -10,6 +10,7 @@ from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list, timestamp
 from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.runtime.connections import Connections
 
 PATIENCE = 60.0
 
@@ -23,11 +24,16 @@ def until(is_so: Callable[[], Any]) -> None:
 
 
 class Stage:
-    """A migrated database with a queue, and looks into it."""
+    """A migrated database with a queue, and looks into it.
+
+    Attributes:
+        connections: for a part of a worker that a test drives by itself.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.queue = Queue(url)
+        self.connections = Connections(url, 1)
         self.database: Database = connect(url)
 
     def enqueue(self, *jobs: Job) -> list[Job]:
@@ -75,6 +81,7 @@ class Stage:
 
     def close(self) -> None:
         self.queue.close()
+        self.connections.close()
         self.database.close()
 
 

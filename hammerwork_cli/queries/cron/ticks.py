@@ -26,7 +26,7 @@ MOST_CAUGHT_UP = 100
 """Due times that ``--catch-up all`` makes up for, the newest ones."""
 LOOKED_AT = 20
 """Jobs of earlier runs that a run must not overlap."""
-TAKEN_OVER = "no worker was running, and a later run replaced it"
+TAKEN_OVER = "no worker enqueued its job in time, and a later run replaced it"
 
 
 class Due(NamedTuple):
@@ -105,7 +105,7 @@ def _due_times(schedule: Schedule, first: datetime, now: datetime) -> tuple[list
             decided.append(Due(at, Outcome.MISSED, TAKEN_OVER))
         elif catch_up is CatchUp.NONE and now - at > grace:
             late = int((now - at).total_seconds())
-            decided.append(Due(at, Outcome.MISSED, f"no worker was running until {late:,} s later"))
+            decided.append(Due(at, Outcome.MISSED, f"no worker got to it until {late:,} s later"))
         else:
             decided.append(Due(at, Outcome.ENQUEUED))
     return decided, (found[CHUNK] if len(found) > CHUNK else due)

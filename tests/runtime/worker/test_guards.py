@@ -140,7 +140,7 @@ def continuing_workflow(stage: Stage) -> str:
 
 def claimer_of(stage: Stage, slots: Slots, lease: Lease, wake: Callable[[], None] = lambda: None) -> Claimer:
     return Claimer(
-        *(registered(stage, "name"), Connections(stage.url, 1), slots, lease, ServerClock()),
+        *(registered(stage, "name"), stage.connections, slots, lease, ServerClock()),
         wake=wake,
         poll_interval=1,
         max_jobs=None,
@@ -213,7 +213,7 @@ def test_a_job_of_a_lost_worker_is_nobodys_until_it_is_claimed_again(stage: Stag
 def test_a_worker_whose_row_somebody_removed_registers_again_and_compares_before_it_goes_on(stage: Stage) -> None:
     worker = registered(stage, "name")
     lease = Lease(worker.lease, time.monotonic())
-    connections = Connections(stage.url, 1)
+    connections = stage.connections
     heartbeat = HeartbeatThread(
         *(connections, worker, lease, ServerClock()),
         report=lambda: HeartbeatReport("running", 7, 0, 0, None),
@@ -289,7 +289,7 @@ def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:
     worker = registered(stage, "back")
     seen = heartbeat(stage, worker)
     registry.record_heartbeat(stage.database, worker.id, HeartbeatReport("running", 0, 0, 0, None))
-    connections = Connections(stage.url, 1)
+    connections = stage.connections
     own = registered(stage, "own")
     keeper = Keeper(
         *(connections, own, Lease(10.0, time.monotonic()), ServerClock()),
@@ -386,7 +386,7 @@ def test_nothing_is_written_before_something_has_ended_and_others_may_still_end(
 
 
 def test_outcomes_that_an_outage_held_up_wait_with_all_others(stage: Stage) -> None:
-    connections = Connections(stage.url, 1)
+    connections = stage.connections
     slots = Slots(1, lambda: None)
 
     def away(*_: Any) -> Any:
@@ -403,7 +403,7 @@ def test_outcomes_that_an_outage_held_up_wait_with_all_others(stage: Stage) -> N
 
 
 def test_another_outcome_that_cannot_be_written_either_is_kept_for_later(stage: Stage) -> None:
-    connections = Connections(stage.url, 1)
+    connections = stage.connections
     slots = Slots(1, lambda: None)
 
     def refuse(*_: Any) -> Any:

@@ -26,7 +26,6 @@ from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.queries.worker.spawn import LostClaimError
 from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution import executor
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
 from hammerwork_cli.runtime.execution.executor import Executor
@@ -203,7 +202,7 @@ def test_a_job_that_completes_although_it_could_not_spawn_is_left_to_who_has_it_
     retry: Any = None
     made = Executor.__new__(Executor)
     made._verdicts = Verdicts(app, retry, ServerClock(), threading.Event())
-    made._connections, made._queue, made._clock = Connections(stage.url, 1), stage.queue, ServerClock()
+    made._connections, made._queue, made._clock = stage.connections, stage.queue, ServerClock()
     job = claimed(parent.id)
     found: Any = app.spawn_handler(parent, None)
     completed = Ended(job, End.COMPLETED)
@@ -217,7 +216,7 @@ def test_a_job_that_completes_although_it_could_not_spawn_is_left_to_who_has_it_
 @pytest.fixture
 def finisher(stage: Stage) -> Finisher:
     verdicts: Any = SimpleNamespace(failed=lambda job, failure: (job, failure))
-    return Finisher(Connections(stage.url, 1), Slots(1, lambda: None), ServerClock(), Progress(30), verdicts)
+    return Finisher(stage.connections, Slots(1, lambda: None), ServerClock(), Progress(30), verdicts)
 
 
 def test_an_outage_while_another_outcome_is_written_leaves_the_first_to_be_written_later(finisher: Finisher) -> None:

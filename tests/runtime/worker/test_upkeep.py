@@ -5,22 +5,41 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext
-from hammerwork_cli.models import timestamp
+from hammerwork_cli.models import new_id, timestamp
+from hammerwork_cli.models.cron.declared import Declared
 from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.cron import changes, schedules
 from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.worker.turns import Turn
+from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
 from tests.runtime.conftest import PATIENCE, Crew, Stage, until
 
 KILLS = 6
 SECOND = timedelta(seconds=1)
+
+
+class SimulatedClock(ServerClock):
+    """A server's clock that a test moves."""
+
+    def __init__(self, now: datetime) -> None:
+        super().__init__()
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def pass_seconds(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
 
 
 def add(stage: Stage, **given: Any) -> Any:
@@ -72,6 +91,27 @@ def test_a_worker_makes_and_runs_the_jobs_of_a_schedule(stage: Stage, crew: Crew
     assert set(crew.runs.values()) == {1}
     # A next due time that is known is not waited for by polling.
     assert all(run.ran is not None for run in found if run.status == "Completed")
+
+
+def test_schedules_of_different_periods_do_not_wait_for_each_other(lite: Stage) -> None:
+    start = lite.database.now().replace(microsecond=0)
+    for name, period in (("two", 2), ("five", 5), ("seven", 7)):
+        changes.add(
+            lite.database,
+            read_schedule({"queue": name, "payload": {}, "every": f"{period}s", "overlap": "allow"}),
+            Author("me"),
+            start,
+        )
+    clock = SimulatedClock(start)
+    scheduler = Scheduler(lite.connections, new_id(), clock, Declared("code:none", ()))
+    look = scheduler.duties()["Looking for due schedules"]
+    while clock.now() < start + timedelta(minutes=1):
+        look()
+        clock.pass_seconds(scheduler.pause(0, Turn.DONE))
+    every = schedules.all_schedules(lite.database)
+    runs = [run for one in every for run in schedules.runs(lite.database, one, limit=99)]
+    assert Counter(run.outcome for run in runs) == {"enqueued": 59 // 2 + 59 // 5 + 59 // 7}
+    assert [run for run in runs if run.created_at != run.due_at] == []
 
 
 def test_a_schedule_fires_on_time_while_a_look_at_a_callback_takes_long(

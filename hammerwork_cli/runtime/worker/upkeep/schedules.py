@@ -75,13 +75,16 @@ class Scheduler(UpkeepThread):
         limit = MOST_SCHEDULES + self._count_aside()
         found = ticks.upcoming(database, now + timedelta(seconds=LONGEST_PAUSE), limit)
         wanted = [schedule for schedule in found if schedule.id not in self._aside]
+        ticked = False
         for schedule in wanted:
             if self.stopped.is_set():
                 return 0
             if schedule.due is not None and schedule.due > self.clock.now():
-                return max(0.0, (schedule.due - self.clock.now()).total_seconds())
+                # One that has just been ticked may be due again before this one: then only another look says when.
+                return 0 if ticked else max(0.0, (schedule.due - self.clock.now()).total_seconds())
             self._tick(database, schedule)
-        return 0 if wanted else LONGEST_PAUSE
+            ticked = True
+        return 0 if ticked else LONGEST_PAUSE
 
     def _declare(self, database: Database, declared: Declared) -> None:
         """Writes the schedules of the application, all or none, and leaves alone those of others."""
