@@ -24,7 +24,7 @@ from hammerwork_cli import RetryStrategy, Worker
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
 from hammerwork_cli.queries.archive import retention
-from hammerwork_cli.queries.batch import watches
+from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.cron import ticks
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.queries.worker import claim, finish, registry, spawn
@@ -60,7 +60,7 @@ _TRANSACTIONS = {
     "": (spawn, "complete"),
     "child by key: ": (spawn, "spawn_now"),
     "taking a lost worker's jobs: ": (registry, "rescue"),
-    "callback: ": (watches, "fire"),
+    "callback: ": (callbacks, "fire"),
     "end of a workflow: ": (settling, "_close"),
     "tick of a schedule: ": (ticks, "tick"),
     "retention: ": (retention, "_carry_out"),
@@ -108,7 +108,7 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None, *, isolated: b
     end_with_parent()
     _watch(fate or Fate(ANY_MOMENT), folder)
     # Whoever takes a callback or the policies and dies keeps nobody waiting for minutes.
-    watches.LEASE = retention_thread.LEASE = timedelta(seconds=2 * lease)
+    callbacks.LEASE = retention_thread.LEASE = timedelta(seconds=2 * lease)
     retention_thread.CHECK_SECONDS, retention_thread.REST = 1.0, timedelta(seconds=1)
     retry = RetryStrategy.fixed(timedelta(milliseconds=30))
     os.environ[EFFECTS] = str(folder / "effects")

@@ -8,9 +8,9 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.new_job import NewWatch
+from hammerwork_cli.models.callbacks import Event, new_callback
+from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.options.jobs import json_value
-from hammerwork_cli.models.watches import Event, new_watch
 
 KEEP = "No running worker enqueues callbacks. Start one with: hammerwork worker start --upkeep-only"
 
@@ -32,14 +32,14 @@ class Callbacks:
         typer.Option("--on-failure", metavar="QUEUE|JSON", help="Enqueue this job once a first one has failed."),
     ] = None
 
-    def watches(self) -> tuple[NewWatch, ...]:
-        """The options as watches.
+    def new(self) -> tuple[NewCallback, ...]:
+        """The options as callbacks to insert.
 
         Raises:
             UsageError: one is not the name of a queue, or not the options of a job.
         """
         given = {Event.COMPLETE: self.on_complete, Event.SUCCESS: self.on_success, Event.FAILURE: self.on_failure}
-        return tuple(new_watch(event, _options(text)) for event, text in given.items() if text is not None)
+        return tuple(new_callback(event, _options(text)) for event, text in given.items() if text is not None)
 
 
 def _options(text: str) -> dict[str, object]:

@@ -9,8 +9,8 @@ from hammerwork_cli.models.values import WAITING, Counts, JobPriority, JobStatus
 from hammerwork_cli.models.wait import Blocker
 
 if TYPE_CHECKING:
+    from hammerwork_cli.models.callbacks import Callback
     from hammerwork_cli.models.spawn import RecordedSpawn, SpawnRequest
-    from hammerwork_cli.models.watches import Watch
 
 FACTS = (
     "timeout_seconds",
@@ -217,4 +217,4 @@ class JobDetails(NamedTuple):
     spawns: "tuple[RecordedSpawn, ...]" = ()
     requests: "tuple[SpawnRequest, ...]" = ()
     attempts: tuple[PastAttempt, ...] = ()
-    callbacks: "tuple[Watch, ...]" = ()
+    callbacks: "tuple[Callback, ...]" = ()

@@ -19,13 +19,13 @@ def new_id() -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
-class NewWatch(NamedTuple):
-    """A watch that is about to be inserted; :func:`hammerwork_cli.models.watches.new_watch` makes one.
+class NewCallback(NamedTuple):
+    """A callback that is about to be inserted; :func:`hammerwork_cli.models.callbacks.new_callback` makes one.
 
     Attributes:
         event: what it waits for.
         job: JSON text of the options of the job.
-        id: of the watch, and of its job.
+        id: of the callback, and of its job.
     """
 
     event: str
@@ -80,7 +80,7 @@ class NewJob:
         next_run_at: next due time of a recurring job.
         result_storage: ``database`` or ``none``.
         ancestry: JSON text of :class:`Ancestry`, for a child.
-        watches: what to do at the end of the tree below it.
+        callbacks: what to do at the end of the tree below it.
     """
 
     queue: str
@@ -115,7 +115,7 @@ class NewJob:
     result_ttl_seconds: int | None = None
     result_max_size_bytes: int | None = None
     ancestry: str | None = None
-    watches: tuple[NewWatch, ...] = field(default=(), compare=False)  # each making of a row has ids of its own
+    callbacks: tuple[NewCallback, ...] = field(default=(), compare=False)  # each making of a row has ids of its own
 
     @classmethod
     def of(

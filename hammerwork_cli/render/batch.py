@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from hammerwork_cli.models import WAITING, Counts, JobStatus, rfc3339
 from hammerwork_cli.models.batch.batches import Batch, BatchDetails, Contents
 from hammerwork_cli.models.why import ErrorGroup
+from hammerwork_cli.render.callbacks import callback_record, callbacks_text
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column
@@ -19,7 +20,6 @@ from hammerwork_cli.render.formats.text import (
 )
 from hammerwork_cli.render.job.details import parsed
 from hammerwork_cli.render.spawn.failures import NO_ERROR
-from hammerwork_cli.render.watch import callbacks_text, watch_record
 
 KEYS = (
     "id",
@@ -89,7 +89,7 @@ def details_record(details: BatchDetails) -> Record:
     Keys: those of :func:`batch_record`; ``by_status``; ``queues`` (list of ``queue``, ``by_status``); ``errors`` (list
     of :func:`error_record`, the largest first), ``more_errors`` (number of further ones), ``consequences`` (number of
     jobs that failed only because a job that they depend on failed); ``metadata`` (any JSON); ``callbacks`` (list of
-    :func:`hammerwork_cli.render.watch.watch_record`).
+    :func:`hammerwork_cli.render.callbacks.callback_record`).
     """
     return {**batch_record(details.batch), **contents_record(details)}
 
@@ -107,7 +107,7 @@ def contents_record(details: Contents) -> Record:
         "more_errors": details.failures.more,
         "consequences": details.failures.consequences,
         "metadata": parsed(details.metadata),
-        "callbacks": [watch_record(watch) for watch in details.watches],
+        "callbacks": [callback_record(one) for one in details.callbacks],
     }
 
 
@@ -146,7 +146,7 @@ def details_text(details: BatchDetails, *, colour: bool = False) -> Iterator[str
 
 def contents_text(details: Contents, *, colour: bool = False) -> Iterator[str]:
     """The callbacks of a batch or a workflow, its queues and its errors."""
-    yield from callbacks_text(details.watches, colour)
+    yield from callbacks_text(details.callbacks, colour)
     queues = _queues(details)
     if queues:
         yield ""

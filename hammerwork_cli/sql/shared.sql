@@ -454,11 +454,11 @@ TRUE
 (SELECT 1 FROM hammerwork_spawned_children k WHERE k.parent_id = j.id LIMIT 1) IS NOT NULL
 
 -- name: uncounted
--- Whether a worker is still to count what watch w watches.
+-- Whether a worker is still to count the jobs of callback w.
 w.state = 'open' AND w.ended_at IS NULL
 
--- name: watch
--- The columns of models.watches.Watch, in order.
+-- name: callback_columns
+-- The columns of models.callbacks.Callback, in order.
 w.id, w.subject, w.subject_id, w.event, w.job, w.state, w.check_at, w.ended_at, w.created_at, w.changed_at
 
 -- name: contains [postgresql]

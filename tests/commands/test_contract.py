@@ -365,9 +365,9 @@ def batches(rows: Rows) -> str:
     facts = {"total_jobs": 9, "status": '"Pending"', "failure_mode": '"ContinueOnError"', "created_at": START}
     rows.insert("hammerwork_batches", {**facts, "id": first, "batch_name": HOSTILE, "metadata": '{"a": [1]}'})
     rows.insert("hammerwork_batches", {**facts, "id": first[:-1] + "0", "batch_name": "", "failure_mode": HOSTILE[:40]})
-    watch = {"subject": "batch", "subject_id": first, "check_at": START, "created_at": START, "changed_at": START}
-    watch |= {"id": first, "event": HOSTILE[:20], "job": HOSTILE, "state": HOSTILE[:20]}
-    rows.insert("hammerwork_watches", watch)
+    callback = {"subject": "batch", "subject_id": first, "check_at": START, "created_at": START, "changed_at": START}
+    callback |= {"id": first, "event": HOSTILE[:20], "job": HOSTILE, "state": HOSTILE[:20]}
+    rows.insert("hammerwork_watches", callback)
     for status in ("Pending", "Running", "Completed", "Dead", HOSTILE[:40]):
         rows.job(queue=HOSTILE, status=status, batch_id=first, error_message=ERROR if status == "Dead" else None)
     return first

@@ -80,7 +80,7 @@ def selection(
 
 def note_awaited(context: Context, database: Database) -> None:
     """Says that callbacks keep jobs, where there are any."""
-    from hammerwork_cli.queries.batch.watches import awaited
+    from hammerwork_cli.queries.batch.callbacks import awaited
 
     callbacks = awaited(database)
     if callbacks:

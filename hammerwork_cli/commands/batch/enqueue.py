@@ -77,7 +77,7 @@ def enqueue(
     defaults: dict[str, Any] = {"priority": priority, "max_attempts": max_attempts, "timeout": timeout}
     defaults["queue"] = queue or context.settings.get("default_queue").value
     given = {option: value for option, value in defaults.items() if value is not None}
-    batch, watches = NewBatch.of(name, batch_id), callbacks.watches()
+    batch, new_callbacks = NewBatch.of(name, batch_id), callbacks.new()
     problems = Problems(LineError, patient=continue_on_error)
     with opened(file) as lines, naming_lines(context):
         database = context.database(changes=True)
@@ -87,13 +87,13 @@ def enqueue(
             problems.refuse()
     if not jobs:
         raise UsageError("There are no lines, and a batch has at least one job.")
-    placed = enqueueing.enqueue(database, batch, jobs, now, watches)
+    placed = enqueueing.enqueue(database, batch, jobs, now, new_callbacks)
     context.answer(shown.batch_record(listing.one(database, batch.id)), form, lambda: [batch.id])
     if not placed:
         context.note(f"Already exists; left unchanged: hammerwork batch show {batch.id}")
     else:
         context.note(f"Enqueued {plural(len(placed), 'job')}.")
-        if watches:
+        if new_callbacks:
             note_keepers(context, database)
     if problems.found:
         name_lines(context, problems.found)

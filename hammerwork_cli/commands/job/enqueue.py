@@ -155,11 +155,11 @@ def enqueue(
         return
     if after_line:
         raise UsageError("--after-line needs --file.")
-    watches = callbacks.watches()
+    new_callbacks = callbacks.new()
     wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
     database = context.database(changes=True)
     parents = dict.fromkeys(listing.resolve(database, word) for value in depends_on or () for word in value.split(","))
-    rest: dict[str, Any] = {**wanted.rest, "depends_on": tuple(parents), "watches": watches}
+    rest: dict[str, Any] = {**wanted.rest, "depends_on": tuple(parents), "callbacks": new_callbacks}
     if workflow is not None:
         from hammerwork_cli.queries.workflow.listing import joinable  # other jobs start faster without it
 
@@ -168,8 +168,8 @@ def enqueue(
     job = wanted._replace(rest=rest).made(context.now(database))
     placed = enqueueing.once(database, job)
     if not placed.created:
-        and_callbacks = ", without a new callback" if watches else ""
+        and_callbacks = ", without a new callback" if new_callbacks else ""
         context.note(f"Already exists; left unchanged{and_callbacks}: hammerwork job show {placed.id}")
-    elif watches:
+    elif new_callbacks:
         note_keepers(context, database)
     context.answer(enqueued_record(placed), form, lambda: [placed.id])

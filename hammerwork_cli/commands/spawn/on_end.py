@@ -9,11 +9,11 @@ from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, JobArgument
 from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.watches import Subject
-from hammerwork_cli.queries.batch import watches
-from hammerwork_cli.queries.job.details import watches_of
+from hammerwork_cli.models.callbacks import Subject
+from hammerwork_cli.queries.batch import callbacks as stored
+from hammerwork_cli.queries.job.details import callbacks_of
 from hammerwork_cli.queries.job.listing import resolve
-from hammerwork_cli.render import watch as shown
+from hammerwork_cli.render import callbacks as shown
 from hammerwork_cli.render.formats.text import plural
 
 
@@ -42,21 +42,21 @@ def on_end(
       hammerwork spawn on-end 178ebfc3 --clear
     """
     context: Context = ctx.obj
-    wanted = callbacks.watches()
+    wanted = callbacks.new()
     if clear and wanted:
         raise UsageError("--clear removes callbacks, and the other options add some.", hint="Run one after the other.")
     database = context.database(changes=clear or bool(wanted))
     top = resolve(database, job)
     if clear:
-        context.note(f"Removed {plural(watches.clear(database, top), 'callback')}.")
+        context.note(f"Removed {plural(stored.clear(database, top), 'callback')}.")
     if wanted:
-        watches.add(database, top, wanted, context.now(database))
+        stored.add(database, top, wanted, context.now(database))
         note_keepers(context, database)
     context.show(
-        watches_of(database, Subject.TREE, top),
+        callbacks_of(database, Subject.TREE, top),
         form,
         columns=shown.COLUMNS,
-        record=shown.watch_record,
+        record=shown.callback_record,
         keys=shown.KEYS,
         empty="Nothing is enqueued at its end.",
     )

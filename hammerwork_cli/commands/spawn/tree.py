@@ -116,12 +116,12 @@ def _note_callbacks(context: Context, database: "Database", tree: "SpawnTree") -
     """Names the jobs of the tree at whose end a worker enqueues others: its roots, and the one that was asked for."""
     if "watches" not in database.tags:
         return
-    from hammerwork_cli.models.watches import Subject
-    from hammerwork_cli.queries.job.details import watches_of
+    from hammerwork_cli.models.callbacks import Subject
+    from hammerwork_cli.queries.job.details import callbacks_of
     from hammerwork_cli.render.formats.text import plural, short_id
 
     for job in dict.fromkeys((*tree.roots[:1], tree.target)):
-        coming = [watch for watch in watches_of(database, Subject.TREE, job) if watch.is_open]
+        coming = [one for one in callbacks_of(database, Subject.TREE, job) if one.is_open]
         if coming:
             context.note(f"{plural(len(coming), 'open callback')}: hammerwork spawn on-end {short_id(job)}")
 

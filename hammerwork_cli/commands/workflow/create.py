@@ -74,13 +74,13 @@ def create(
         options.get("metadata") if metadata is None else json_value(metadata, "--metadata"),
         workflow_id,
     )
-    watches = callbacks.watches()
+    new_callbacks = callbacks.new()
     database = context.database(changes=not dry_run)
     now = context.now(database)
     jobs = {key: job.made(now) for key, job in wanted.jobs.items()}
     linked = new.linked(jobs, wanted.after)
     if dry_run:
-        exists = creating.exists(database, new, linked, watches)
+        exists = creating.exists(database, new, linked, new_callbacks)
         found, tree = planned(new, jobs)
         if form == Format.TABLE:
             show_graph(context, found, tree, GraphFormat.TEXT)
@@ -91,11 +91,11 @@ def create(
         else:
             context.note(f"Nothing was created: {plural(len(jobs), 'job')} would be.")
         return
-    placed = creating.create(database, new, linked, now, watches)
+    placed = creating.create(database, new, linked, now, new_callbacks)
     context.answer(shown.workflow_record(listing.one(database, new.id)), form, lambda: [new.id])
     if not placed.created:
         context.note(f"Already exists; left unchanged: hammerwork workflow show {new.id}")
     else:
         context.note(f"Created it with {plural(len(jobs), 'job')}.")
-        if watches:
+        if new_callbacks:
             note_keepers(context, database)

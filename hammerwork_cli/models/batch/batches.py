@@ -14,7 +14,7 @@ from hammerwork_cli.models.new_job import new_id
 from hammerwork_cli.models.values import FINISHED, Counts, JobStatus, Timestamp
 
 if TYPE_CHECKING:
-    from hammerwork_cli.models.watches import Watch
+    from hammerwork_cli.models.callbacks import Callback
     from hammerwork_cli.models.why import Failures
 
 
@@ -82,13 +82,13 @@ class Contents:
         groups: its jobs by queue and status.
         failures: its failed attempts by error.
         metadata: JSON text.
-        watches: what happens at its end.
+        callbacks: what happens at its end.
     """
 
     groups: list[JobGroup]
     failures: "Failures"
     metadata: str | None
-    watches: "list[Watch]"
+    callbacks: "list[Callback]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,13 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LastingConflictError, UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob
 from hammerwork_cli.models.batch.batches import NewBatch
+from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.models.input.problems import Problems
-from hammerwork_cli.models.new_job import NewWatch
-from hammerwork_cli.models.watches import Subject
-from hammerwork_cli.queries.batch.watches import delete_with_watches
+from hammerwork_cli.models.new_job import NewCallback
+from hammerwork_cli.queries.batch.callbacks import delete_with_callbacks
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import enqueue_lines, notifications
-from hammerwork_cli.queries.job.details import watches_of
+from hammerwork_cli.queries.job.details import callbacks_of
 from hammerwork_cli.queries.job.stored import stored
 
 MOST_JOBS = 100_000
@@ -27,42 +27,42 @@ def enqueue(
     batch: NewBatch,
     jobs: Sequence[NewJob],
     now: datetime,
-    watches: Sequence[NewWatch] = (),
+    callbacks: Sequence[NewCallback] = (),
 ) -> dict[str, EnqueuedJob]:
     """Inserts a batch with its jobs, all or none. A batch with the same id that exists stays unchanged.
 
     Args:
         batch: its id and its name.
         jobs: they may depend on each other.
-        watches: what to do at the end of the batch.
+        callbacks: what to do at the end of the batch.
 
     Returns:
         Id of a job -> the job as it is now; empty if the batch existed.
 
     Raises:
-        UsageError: there are no jobs, or too many; or there are watches, and a job recurs.
+        UsageError: there are no jobs, or too many; or there are callbacks, and a job recurs.
         NotFoundError: a job depends on one that does not exist.
         ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or a job exists already, or another batch
             has the id.
         RefusedValueError: the database cannot store a job.
-        MissingTablesError: there are watches, and migration 025 is missing.
+        MissingTablesError: there are callbacks, and migration 025 is missing.
     """
     if not 1 <= len(jobs) <= MOST_JOBS:
         raise UsageError(f"A batch has 1 to {MOST_JOBS:,} jobs, not {len(jobs):,}.")
-    if watches and any(job.recurring for job in jobs):
+    if callbacks and any(job.recurring for job in jobs):
         raise UsageError("A recurring job never ends, so its batch cannot have callbacks.")
     ours = [replace(job, batch_id=batch.id) for job in jobs]
 
     def work() -> dict[str, EnqueuedJob]:
         row = {"id": batch.id, "name": batch.name, "total": len(ours), "now": now}
         if not database.run("batch.enqueue.insert", **row):
-            _compare(database, batch, len(ours), watches)
+            _compare(database, batch, len(ours), callbacks)
             return {}
         placed = enqueueing.many(database, ours)
         for job in placed.values():
             if not job.created:
                 raise LastingConflictError(f"The job {job.id} exists already, outside of this batch.")
-        enqueueing.watch(database, Subject.BATCH, batch.id, watches, now)
+        enqueueing.add_callbacks(database, Subject.BATCH, batch.id, callbacks, now)
         notifications.notify(database, {job.queue for job in ours})
         return placed
 
@@ -93,30 +93,30 @@ def jobs_of(
     return jobs
 
 
-def _compare(database: Database, batch: NewBatch, jobs: int, watches: Sequence[NewWatch]) -> None:
+def _compare(database: Database, batch: NewBatch, jobs: int, callbacks: Sequence[NewCallback]) -> None:
     name, total = database.rows("batch.enqueue.stored", id=batch.id)[0]
     if (name, total) != (batch.name, jobs):
         raise LastingConflictError(
             f"There is another batch {batch.id}, of {total:,} jobs.", hint=f"See: hammerwork batch show {batch.id}"
         )
-    compare_watches(database, Subject.BATCH, batch.id, watches)
+    compare_callbacks(database, Subject.BATCH, batch.id, callbacks)
 
 
-def compare_watches(database: Database, subject: Subject, of: str, watches: Sequence[NewWatch]) -> None:
-    """Compares the watches of a batch or a workflow that exists with those that it is to have.
+def compare_callbacks(database: Database, subject: Subject, of: str, callbacks: Sequence[NewCallback]) -> None:
+    """Compares the callbacks of a batch or a workflow that exists with those that it is to have.
 
     Raises:
         ConflictError: one is missing.
     """
-    has = {(one.event, one.stored_job) for one in watches_of(database, subject, of)}
-    for watch in watches:
-        if (watch.event, watch.job) not in has:
+    has = {(one.event, one.stored_job) for one in callbacks_of(database, subject, of)}
+    for callback in callbacks:
+        if (callback.event, callback.job) not in has:
             raise LastingConflictError(
-                f"The {subject} {of} exists already, without this callback on {watch.event}.",
+                f"The {subject} {of} exists already, without this callback on {callback.event}.",
                 hint=f"See: hammerwork {subject} show {of}",
             )
 
 
 def delete_empty(database: Database, batch: str) -> bool:
     """Deletes the row of a batch unless it has jobs that are not archived; returns whether it did."""
-    return delete_with_watches(database, "batch.enqueue.delete", Subject.BATCH, batch)
+    return delete_with_callbacks(database, "batch.enqueue.delete", Subject.BATCH, batch)

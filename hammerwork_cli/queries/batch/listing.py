@@ -8,9 +8,9 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import Counts, JobGroup, status_of
 from hammerwork_cli.models.batch.batches import Batch, BatchDetails
-from hammerwork_cli.models.watches import Subject
+from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.queries.batch.reader import EndWatch, Reader
-from hammerwork_cli.queries.job.details import watches_of
+from hammerwork_cli.queries.job.details import callbacks_of
 from hammerwork_cli.queries.job.selections import groups_of
 from hammerwork_cli.queries.spawn.failures import failures
 
@@ -58,7 +58,7 @@ def details(database: Database, batch: str, *, limit: int) -> BatchDetails:
             groups=groups(database, batch=batch),
             failures=failures(database, limit=limit, batch=batch),
             metadata=metadata,
-            watches=watches_of(database, Subject.BATCH, batch),
+            callbacks=callbacks_of(database, Subject.BATCH, batch),
         )
 
 

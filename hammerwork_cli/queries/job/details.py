@@ -14,9 +14,9 @@ from hammerwork_cli.models import (
     TreeNode,
     WholeJob,
 )
+from hammerwork_cli.models.callbacks import Callback, Subject
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.wait import Blocker
-from hammerwork_cli.models.watches import Subject, Watch
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives, packed_config
@@ -87,22 +87,22 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
         first_children=_first_children(relatives, node.id),
         blocker=_blocker(database, node.id) if job.dependency_status == "waiting" else None,
         attempts=tuple(attempts.of_jobs(database, [node.id]).get(node.id, ())),
-        callbacks=tuple(watches_of(database, Subject.TREE, node.id)),
+        callbacks=tuple(callbacks_of(database, Subject.TREE, node.id)),
         **_spawning(database, node.id),
     )
 
 
-def watches_of(database: Database, subject: Subject, of: str) -> list[Watch]:
-    """The watches of a tree, a batch or a workflow; none without migration 025."""
+def callbacks_of(database: Database, subject: Subject, of: str) -> list[Callback]:
+    """The callbacks of a tree, a batch or a workflow; none without migration 025."""
     if "watches" not in database.tags:
         return []
-    return [read_watch(row) for row in database.rows("job.details.watches", subject=str(subject), id=of)]
+    return [read_callback(row) for row in database.rows("job.details.callbacks", subject=str(subject), id=of)]
 
 
-def read_watch(row: Sequence[Any]) -> Watch:
-    """The watch in a row."""
-    watch = Watch._make(row)
-    return watch._replace(id=str(watch.id), subject_id=str(watch.subject_id))
+def read_callback(row: Sequence[Any]) -> Callback:
+    """The callback in a row."""
+    callback = Callback._make(row)
+    return callback._replace(id=str(callback.id), subject_id=str(callback.subject_id))
 
 
 def _spawning(database: Database, job: str) -> dict[str, Any]:

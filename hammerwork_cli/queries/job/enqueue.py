@@ -17,10 +17,10 @@ from hammerwork_cli.errors import (
     RetryableError,
 )
 from hammerwork_cli.models import FAILURES, EnqueuedJob, JobStatus, NewJob
+from hammerwork_cli.models.callbacks import CallbackState, Subject
 from hammerwork_cli.models.input.limits import MOST_PARENTS
-from hammerwork_cli.models.new_job import NewWatch
+from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.options.jobs import wanted_job
-from hammerwork_cli.models.watches import Subject, WatchState
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.job.dependencies import parent_statuses, reopen, state_of
@@ -276,33 +276,37 @@ def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
 
 def _watch(database: Database, jobs: Sequence[NewJob]) -> None:
     for job in jobs:
-        if job.watches:
-            watch(database, Subject.TREE, job.id, job.watches, job.created_at)
+        if job.callbacks:
+            add_callbacks(database, Subject.TREE, job.id, job.callbacks, job.created_at)
 
 
-def watch(database: Database, subject: Subject, of: str, watches: Sequence[NewWatch], now: datetime) -> None:
-    """Adds watches in the transaction of the caller, which inserts what they watch or has read it.
+def add_callbacks(
+    database: Database, subject: Subject, of: str, callbacks: Sequence[NewCallback], now: datetime
+) -> None:
+    """Adds callbacks in the transaction of the caller, which inserts their subject or has read it.
 
     Args:
         database: an open transaction.
-        subject: what they watch.
+        subject: whose end they wait for.
         of: the id of the batch, or of the top of the tree.
-        watches: the events, and what to enqueue then.
+        callbacks: the events, and what to enqueue then.
 
     Raises:
         MissingTablesError: migration 025 is missing.
         RefusedValueError: the database cannot store one of the jobs.
     """
-    if not watches:
+    if not callbacks:
         return
     if "watches" not in database.tags:
         database.forget_schema()  # someone may have migrated since the schema was read
         if "watches" not in database.tags:
             raise MissingTablesError("This database has no table of watches yet (migration 025).", hint=MIGRATE)
-    for one in watches:
+    for one in callbacks:
         limits.check(database, wanted_job(json.loads(one.job)).made(now))
-    rows = [(one.id, str(subject), of, str(one.event), one.job, str(WatchState.OPEN), now, now, now) for one in watches]
-    database.insert("job.enqueue.add_watches", rows)
+    rows = [
+        (one.id, str(subject), of, str(one.event), one.job, str(CallbackState.OPEN), now, now, now) for one in callbacks
+    ]
+    database.insert("job.enqueue.add_callbacks", rows)
 
 
 def _check_strategies(database: Database) -> None:

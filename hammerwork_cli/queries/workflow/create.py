@@ -8,11 +8,11 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import LastingConflictError, MissingTablesError, UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob
-from hammerwork_cli.models.new_job import NewWatch
-from hammerwork_cli.models.watches import Subject
+from hammerwork_cli.models.callbacks import Subject
+from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.workflow.new import NewWorkflow
-from hammerwork_cli.queries.batch.enqueue import compare_watches
-from hammerwork_cli.queries.batch.watches import delete_with_watches
+from hammerwork_cli.queries.batch.callbacks import delete_with_callbacks
+from hammerwork_cli.queries.batch.enqueue import compare_callbacks
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import limits, notifications
 from hammerwork_cli.queries.job.stored import compare, stored
@@ -35,23 +35,23 @@ def create(
     workflow: NewWorkflow,
     jobs: Sequence[NewJob],
     now: datetime,
-    watches: Sequence[NewWatch] = (),
+    callbacks: Sequence[NewCallback] = (),
 ) -> Created:
     """Inserts a workflow with its jobs, all or none. The same one that exists stays unchanged.
 
     Args:
         workflow: its id, name, policy and metadata.
         jobs: as :meth:`NewWorkflow.linked` returns them; they may depend on other jobs too.
-        watches: what to do at the end of the workflow.
+        callbacks: what to do at the end of the workflow.
 
     Raises:
-        UsageError: there are watches, and a job recurs.
+        UsageError: there are callbacks, and a job recurs.
         NotFoundError: a job depends on one that does not exist.
         ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or another workflow has the id.
         RefusedValueError: the database cannot store a job, the name or the metadata.
-        MissingTablesError: the database has no table of workflows; or there are watches, and migration 025 is missing.
+        MissingTablesError: the database has no table of workflows; or there are callbacks and no migration 025.
     """
-    if watches and any(job.recurring for job in jobs):
+    if callbacks and any(job.recurring for job in jobs):
         raise UsageError("A recurring job never ends, so its workflow cannot have callbacks.")
     if "hammerwork_workflows" not in database.schema:
         raise MissingTablesError("This database has no table of workflows yet (migration 007).", hint=MIGRATE)
@@ -61,21 +61,23 @@ def create(
     def work() -> Created:
         row = {"id": workflow.id, "name": workflow.name, "policy": str(workflow.failure_policy), "now": now}
         if not database.run("workflow.create.insert", **row, total=len(jobs), metadata=workflow.metadata):
-            exists(database, workflow, jobs, watches)
+            exists(database, workflow, jobs, callbacks)
             return Created(created=False, jobs={})
         placed = enqueueing.many(database, jobs)
         for job in placed.values():
             if not job.created:
                 raise LastingConflictError(f"The job {job.id} exists already, outside of this workflow.")
-        enqueueing.watch(database, Subject.WORKFLOW, workflow.id, watches, now)
+        enqueueing.add_callbacks(database, Subject.WORKFLOW, workflow.id, callbacks, now)
         notifications.notify(database, {job.queue for job in jobs})
         return Created(created=True, jobs=placed)
 
     return database.transaction(work)
 
 
-def exists(database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob], watches: Sequence[NewWatch] = ()) -> bool:
-    """Whether a workflow exists with these jobs and watches; see :func:`create`.
+def exists(
+    database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob], callbacks: Sequence[NewCallback] = ()
+) -> bool:
+    """Whether a workflow exists with these jobs and callbacks; see :func:`create`.
 
     Raises:
         ConflictError: another workflow has the id.
@@ -98,10 +100,10 @@ def exists(database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob], wa
                 f"The workflow {workflow.id} exists already, without this job in {job.queue}.", hint=hint
             )
         compare(job, known[job.id])
-    compare_watches(database, Subject.WORKFLOW, workflow.id, watches)
+    compare_callbacks(database, Subject.WORKFLOW, workflow.id, callbacks)
     return True
 
 
 def delete_empty(database: Database, workflow: str) -> bool:
     """Deletes the row of a workflow unless it has jobs that are not archived; returns whether it did."""
-    return delete_with_watches(database, "workflow.create.delete", Subject.WORKFLOW, workflow)
+    return delete_with_callbacks(database, "workflow.create.delete", Subject.WORKFLOW, workflow)

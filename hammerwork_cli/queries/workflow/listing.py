@@ -8,13 +8,13 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LastingConflictError
 from hammerwork_cli.models import FAILURES, FINISHED, Counts, SpawnTree, Timestamp, status_of, timestamp
+from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.models.values import FAILED_SPELLINGS
-from hammerwork_cli.models.watches import Subject
 from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowDetails, WorkflowStatus
 from hammerwork_cli.queries.batch.listing import groups
 from hammerwork_cli.queries.batch.reader import EndWatch, Reader
 from hammerwork_cli.queries.graph import tree
-from hammerwork_cli.queries.job.details import watches_of
+from hammerwork_cli.queries.job.details import callbacks_of
 from hammerwork_cli.queries.job.listing import containing
 from hammerwork_cli.queries.spawn.failures import failures
 
@@ -98,7 +98,7 @@ def details(database: Database, workflow: str, *, limit: int) -> WorkflowDetails
             groups=groups(database, workflow=workflow),
             failures=failures(database, limit=limit, workflow=workflow),
             metadata=metadata,
-            watches=watches_of(database, Subject.WORKFLOW, workflow),
+            callbacks=callbacks_of(database, Subject.WORKFLOW, workflow),
         )
 
 

@@ -17,8 +17,8 @@ from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import LastingConflictError
 from hammerwork_cli.models import WAITING, JobFilter, JobStatus, timestamp
 from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, WorkflowStatus
+from hammerwork_cli.queries.batch.callbacks import may_spawn
 from hammerwork_cli.queries.batch.reader import PAGE
-from hammerwork_cli.queries.batch.watches import may_spawn
 from hammerwork_cli.queries.job import changes, dependencies
 from hammerwork_cli.queries.job.changes import Cancel, Step
 from hammerwork_cli.queries.job.dependencies import LockedJob

@@ -16,6 +16,7 @@ from hammerwork_cli.models import (
 from hammerwork_cli.models.payloads import SCHEDULE_KEY, due_time
 from hammerwork_cli.models.values import WITH_ERROR
 from hammerwork_cli.render import attempts
+from hammerwork_cli.render.callbacks import callback_record, callbacks_text
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (
@@ -31,7 +32,6 @@ from hammerwork_cli.render.formats.text import (
 )
 from hammerwork_cli.render.job.listing import job_record
 from hammerwork_cli.render.spawn import again, records
-from hammerwork_cli.render.watch import callbacks_text, watch_record
 
 PAYLOAD_LINES = 40
 """Lines of a payload or a result on a terminal without ``--full``."""
@@ -47,7 +47,7 @@ def details_record(details: JobDetails) -> Record:
     ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents, failures
     first); ``attempt_history`` (its attempts that did not complete, the oldest first, at most 50:
     :func:`hammerwork_cli.render.attempts.attempt_record`); ``callbacks`` (what is enqueued at the end of its tree:
-    :func:`hammerwork_cli.render.watch.watch_record`); ``spawns`` (recorded spawns, the oldest first) and
+    :func:`hammerwork_cli.render.callbacks.callback_record`); ``spawns`` (recorded spawns, the oldest first) and
     ``spawn_requests`` (the newest first); ``in_archive`` (read from the archive table); and the columns
     ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``, ``timezone``, ``recurring``, ``next_run_at``,
     ``batch_id``, ``result_stored_at``, ``result_expires_at``, ``trace_id``, ``correlation_id``, ``parent_span_id``,
@@ -67,7 +67,7 @@ def details_record(details: JobDetails) -> Record:
         "children": records.child_counts(counts)
         | {"first": [_relative_record(child) for child in details.first_children]},
         "attempt_history": [attempts.attempt_record(attempt) for attempt in details.attempts],
-        "callbacks": [watch_record(watch) for watch in details.callbacks],
+        "callbacks": [callback_record(one) for one in details.callbacks],
         "spawns": [records.spawn_record(spawn) for spawn in details.spawns],
         "spawn_requests": [again.request_record(request) for request in details.requests],
     }

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.new_job import NewWatch
-from hammerwork_cli.models.watches import Event, new_watch
+from hammerwork_cli.models.callbacks import Event, new_callback
+from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.runtime.api.encoding import json_text
 
 _KEPT = ("queue", "payload", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
@@ -15,14 +15,14 @@ _ELSE = (
 )
 
 
-def watches_of(on_complete: Any, on_success: Any, on_failure: Any) -> tuple[NewWatch, ...]:
-    """The watches for jobs (``Job | None``) that are to be enqueued at an end.
+def callbacks_of(on_complete: Any, on_success: Any, on_failure: Any) -> tuple[NewCallback, ...]:
+    """The callbacks for jobs (``Job | None``) that are to be enqueued at an end.
 
     Raises:
         UsageError: one of them is no job, has no queue, or has something that a callback cannot have.
     """
     given = {Event.COMPLETE: on_complete, Event.SUCCESS: on_success, Event.FAILURE: on_failure}
-    return tuple(new_watch(event, _options(job)) for event, job in given.items() if job is not None)
+    return tuple(new_callback(event, _options(job)) for event, job in given.items() if job is not None)
 
 
 def _options(job: Any) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from hammerwork_cli.models import (
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.fields import full_id
 from hammerwork_cli.models.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
-from hammerwork_cli.models.new_job import NewWatch
-from hammerwork_cli.runtime.api.callbacks import watches_of
+from hammerwork_cli.models.new_job import NewCallback
+from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
@@ -144,7 +144,7 @@ class Job(_Rowed):
     created_at: datetime | None = None
     started_at: datetime | None = None
     error: str | None = None
-    callbacks: tuple[NewWatch, ...] = ()
+    callbacks: tuple[NewCallback, ...] = ()
     created: bool | None = field(default=None, init=False)
     result: Any = field(default=None, init=False)
 
@@ -298,7 +298,7 @@ class Job(_Rowed):
         Raises:
             UsageError: such a job has no queue, or more than a queue, payload, priority, delay and limits of attempts.
         """
-        return replace(self, callbacks=watches_of(on_complete, on_success, on_failure))
+        return replace(self, callbacks=callbacks_of(on_complete, on_success, on_failure))
 
     def with_result_ttl(self, ttl: timedelta | None) -> Self:
         """Sets how long its result is kept."""
@@ -350,7 +350,7 @@ class Job(_Rowed):
             workflow_id=self.workflow_id,
             workflow_name=self.workflow_name,
         )
-        new.watches = tuple(one._replace(id=new_id()) for one in self.callbacks)  # jobs may share callbacks
+        new.callbacks = tuple(one._replace(id=new_id()) for one in self.callbacks)  # jobs may share callbacks
         return new
 
 

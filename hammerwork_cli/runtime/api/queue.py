@@ -21,7 +21,7 @@ from hammerwork_cli.queries.batch import enqueue as batches
 from hammerwork_cli.queries.job import enqueue, notifications, results
 from hammerwork_cli.queries.workflow import create as creating
 from hammerwork_cli.queries.workflow.create import Created
-from hammerwork_cli.runtime.api.callbacks import watches_of
+from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job
 from hammerwork_cli.runtime.api.workflow import Workflow
@@ -170,13 +170,13 @@ class Queue:
                 too many, or the id belongs to another batch.
         """
         batch, many = NewBatch.of(name, id), list(jobs)
-        watches = watches_of(on_complete, on_success, on_failure)
+        callbacks = callbacks_of(on_complete, on_success, on_failure)
         tries: list[list[NewJob]] = []
 
         def unit(database: Database) -> dict[str, EnqueuedJob]:
             now = self._now(database)
             tries.append(tries[0] if tries else [job.new_job(now) for job in many])
-            return batches.enqueue(database, batch, tries[0], now, watches)
+            return batches.enqueue(database, batch, tries[0], now, callbacks)
 
         placed = self._run(unit)
         if not placed and len(tries) > 1:  # the answer to an earlier try may be lost
@@ -199,7 +199,7 @@ class Queue:
         def unit(database: Database) -> Created:
             now = self._now(database)
             tries.append(tries[0] if tries else workflow.new_jobs(now))
-            return creating.create(database, *tries[0], now, workflow.watches)
+            return creating.create(database, *tries[0], now, workflow.callbacks)
 
         placed = self._run(unit).jobs
         if not placed and len(tries) > 1:  # the answer to an earlier try may be lost

@@ -9,7 +9,7 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import NewJob
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.workflow.new import NewWorkflow
-from hammerwork_cli.runtime.api.callbacks import watches_of
+from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.job import Job
 
 
@@ -42,7 +42,7 @@ class Workflow:
         on_failure: Job | None = None,
     ) -> None:
         self._new = NewWorkflow.of(name, failure_policy, metadata, id)
-        self.watches = watches_of(on_complete, on_success, on_failure)
+        self.callbacks = callbacks_of(on_complete, on_success, on_failure)
         self._jobs: dict[str, Job] = {}
         self._after: dict[str, tuple[str, ...]] = {}
 

@@ -23,8 +23,8 @@ span_context
 )
 VALUES :rows
 
--- name: add_watches
--- Adds watches, which workers look at from now on.
+-- name: add_callbacks
+-- Adds callbacks, which workers look at from now on.
 INSERT INTO hammerwork_watches (id, subject, subject_id, event, job, state, check_at, created_at, changed_at)
 VALUES :rows
 

@@ -8,7 +8,7 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FINISHED, JobFilter, JobStatus, Reason, SpawnConfig, new_id
-from hammerwork_cli.models.watches import Event, Subject, new_watch
+from hammerwork_cli.models.callbacks import Event, Subject, new_callback
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import changes, enqueue, finished_trees, spawn_requests
 from hammerwork_cli.queries.job.finished_trees import FinishedTrees, Purge
@@ -146,7 +146,7 @@ def test_a_job_that_is_still_to_be_counted_for_a_callback_stays_with_its_tree(
     top = ended(rows, root, **columns)
     counted = of if columns else top
     database.transaction(
-        lambda: enqueue.watch(database, subject, counted, [new_watch(Event.SUCCESS, {"queue": "done"})], NOW)
+        lambda: enqueue.add_callbacks(database, subject, counted, [new_callback(Event.SUCCESS, {"queue": "done"})], NOW)
     )
     ended(rows, top)
     assert purged(database) == set()
@@ -163,7 +163,9 @@ def test_a_job_below_a_tree_that_is_still_to_be_counted_stays_also_where_each_jo
     middle = ended(rows, root)
     low, free = ended(rows, middle), ended(rows)
     database.transaction(
-        lambda: enqueue.watch(database, Subject.TREE, root, [new_watch(Event.SUCCESS, {"queue": "done"})], NOW)
+        lambda: enqueue.add_callbacks(
+            database, Subject.TREE, root, [new_callback(Event.SUCCESS, {"queue": "done"})], NOW
+        )
     )
     rows.run(f"UPDATE hammerwork_jobs SET queue_name = 'apart' WHERE id IN ('{low}', '{free}')")
     outcome = changes.run(database, Chosen(ENDED._replace(queue="apart")), Purge(NOW))

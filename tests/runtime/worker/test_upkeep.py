@@ -16,7 +16,7 @@ from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.models import new_id, timestamp
 from hammerwork_cli.models.cron.declared import Declared
 from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.batch import watches
+from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.cron import changes, schedules
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.runtime.clock import ServerClock
@@ -117,14 +117,14 @@ def test_schedules_of_different_periods_do_not_wait_for_each_other(lite: Stage) 
 def test_a_schedule_fires_on_time_while_a_look_at_a_callback_takes_long(
     lite: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, goes_on, see = threading.Event(), threading.Event(), watches.see
+    begun, goes_on, see = threading.Event(), threading.Event(), callbacks.see
 
     def slow(*given: Any) -> Any:
         begun.set()
         assert goes_on.wait(PATIENCE)
         return see(*given)
 
-    monkeypatch.setattr(watches, "see", slow)
+    monkeypatch.setattr(callbacks, "see", slow)
     schedule = add(lite)
     lite.queue.enqueue_batch("large", [Job("counted")], on_complete=Job("told"))
     crew = Crew(lite)

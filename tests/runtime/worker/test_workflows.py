@@ -11,10 +11,10 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Worker, Workflow
 from hammerwork_cli.database import connect
-from hammerwork_cli.models.watches import Subject
-from hammerwork_cli.queries.batch import watches
+from hammerwork_cli.models.callbacks import Subject
+from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, selections, spawn_requests
-from hammerwork_cli.queries.job.details import watches_of
+from hammerwork_cli.queries.job.details import callbacks_of
 from hammerwork_cli.queries.workflow import listing, settling
 from tests.conftest import Outcome
 from tests.runtime.conftest import Stage, until
@@ -293,12 +293,11 @@ def test_a_worker_settles_and_children_belong_to_the_workflow(stage: Stage, run:
     worker.stop()
     thread.join()
     found = stage.rows("queue_name, payload", "workflow_id IS NULL")
-    callbacks = {queue: payload if isinstance(payload, dict) else json.loads(payload) for queue, payload in found}
-    assert callbacks.keys() == {"complete", "success"}
+    payloads = {queue: payload if isinstance(payload, dict) else json.loads(payload) for queue, payload in found}
+    assert payloads.keys() == {"complete", "success"}
     ended = {"subject": "workflow", "id": workflow.id, "event": "success", "jobs": 3, "completed": 3, "failed": 0}
-    assert callbacks["success"] == {"a": 1, "_ended": ended}
-    watches = listing.details(stage.database, workflow.id, limit=1).watches
-    states = {one.event: one.state for one in watches}
+    assert payloads["success"] == {"a": 1, "_ended": ended}
+    states = {one.event: one.state for one in listing.details(stage.database, workflow.id, limit=1).callbacks}
     assert states == {"complete": "fired", "success": "fired", "failure": "over"}
     assert row(stage, workflow.id)[:4] == ("completed", 3, 3, 0)
     assert run("workflow", "cancel", workflow.id, "--yes", url=stage.url).exit_code == 6
@@ -314,7 +313,7 @@ def test_what_is_asked_to_spawn_again_has_not_ended(stage: Stage) -> None:
     def look() -> int:
         settle(stage)
         for subject, of in ((Subject.TREE, parent.id), (Subject.WORKFLOW, workflow.id)):
-            list(watches.look(stage.database, watches_of(stage.database, subject, of), now))
+            list(callbacks.look(stage.database, callbacks_of(stage.database, subject, of), now))
         return len(stage.rows(where="queue_name = 'callback'"))
 
     assert (look(), row(stage, workflow.id)[0]) == (0, "running")

@@ -10,8 +10,8 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.watches import Event, Watch
-from hammerwork_cli.queries.batch import watches
+from hammerwork_cli.models.callbacks import Callback, Event
+from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.queries.workflow import settling
 from hammerwork_cli.runtime.clock import ServerClock
@@ -22,8 +22,8 @@ from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, HISTORY_SECONDS, 
 WORKFLOWS_DUTY = "workflows"
 HISTORY_DUTY = "callback history"
 SOON = 1.0
-"""Seconds after which a watch or a turn is tried again that lost to another transaction."""
-MOST_WATCHES = 100
+"""Seconds after which a callback or a turn is tried again that lost to another transaction."""
+MOST_CALLBACKS = 100
 """Maximum number of callbacks per turn."""
 log = logging.getLogger("hammerwork")
 
@@ -38,13 +38,13 @@ class Endings(UpkeepThread):
     def __init__(self, connections: Connections, worker: str, clock: ServerClock) -> None:
         super().__init__("endings", connections, worker, clock)
         # This thread alone uses the rest.
-        self._watch_in = 0.0
+        self._look_in = 0.0
         self._next_settling = self._next_tidy = 0.0  # by the monotonic clock
 
     def duties(self) -> Mapping[str, Duty]:
         """Looks at callbacks, then at workflows, then tidies up. One try: the next comes soon."""
         return {
-            "Looking at callbacks": self._watch_once,
+            "Looking at callbacks": self._look_once,
             "Looking at workflows": lambda: self.connections.run(self._settle, patience=0),
             "Tidying up callbacks": lambda: self.connections.run(self._tidy, patience=0),
         }
@@ -52,17 +52,17 @@ class Endings(UpkeepThread):
     def pause(self, began: float, turn: Turn) -> float:
         """Until the next callback is due; longer after a failure."""
         del began
-        return {Turn.DONE: self._watch_in, Turn.WAITED: SOON, Turn.FAILED: LONGEST_PAUSE}[turn]
+        return {Turn.DONE: self._look_in, Turn.WAITED: SOON, Turn.FAILED: LONGEST_PAUSE}[turn]
 
-    def _watch_once(self) -> None:
-        self._watch_in = self.connections.run(self._watch, patience=0)
+    def _look_once(self) -> None:
+        self._look_in = self.connections.run(self._look, patience=0)
 
-    def _watch(self, database: Database) -> float:
-        """Looks at the watches of one batch, tree or workflow, and returns the seconds until the next one is due."""
+    def _look(self, database: Database) -> float:
+        """Looks at the callbacks of one batch, tree or workflow, and returns the seconds until the next one is due."""
         if "watches" not in database.tags:
             return self._wait_for_tables(database)
         until = self.clock.now() + timedelta(seconds=LONGEST_PAUSE)
-        found = watches.upcoming(database, until, MOST_WATCHES + self._count_aside())
+        found = callbacks.upcoming(database, until, MOST_CALLBACKS + self._count_aside())
         wanted = [one for one in found if one.id not in self._aside]
         began = time.monotonic()
         pause = max(0.0, min([LONGEST_PAUSE, *(self._aside.get(one.id, math.inf) - began for one in found)]))
@@ -74,21 +74,21 @@ class Endings(UpkeepThread):
         subject = wanted[0].subject, wanted[0].subject_id
         together = [one for one in wanted if (one.subject, one.subject_id) == subject]
         try:
-            for one, problem in watches.look(database, together, self.clock.now):
+            for one, problem in callbacks.look(database, together, self.clock.now):
                 if problem is not None:
-                    self._put_watches_aside([one], problem)
+                    self._put_callbacks_aside([one], problem)
                 else:
                     why = "A job of the %s %s has failed" if one.event == Event.FAILURE else "The %s %s has ended"
                     log.info(f"{why}: enqueued %s (%s).", *subject, one.id, one.event)
         except Exception as error:
             if is_away(error):
                 raise
-            self._put_watches_aside(together, error)
-        for one in together:  # whatever its row holds, one watch never keeps the thread from the others
+            self._put_callbacks_aside(together, error)
+        for one in together:  # whatever its row holds, one callback never keeps the thread from the others
             self._aside.setdefault(one.id, time.monotonic() + SOON)
         return time.monotonic() - began  # leave others half of the time
 
-    def _put_watches_aside(self, found: list[Watch], error: Exception) -> None:
+    def _put_callbacks_aside(self, found: list[Callback], error: Exception) -> None:
         for one in found:
             self._aside[one.id] = time.monotonic() + (SOON if isinstance(error, RetryableError) else AGAIN)
         if not isinstance(error, RetryableError):
@@ -109,7 +109,7 @@ class Endings(UpkeepThread):
                 log.error("Workflow %s (%s) could not be brought up to date: %s", workflow.name, workflow.id, done)
             else:
                 log.info("Workflow %s (%s): %s.", workflow.name, workflow.id, done)
-        pause = min(watches.COST * (time.monotonic() - began), AGAIN)
+        pause = min(callbacks.COST * (time.monotonic() - began), AGAIN)
         if pause > LONGEST_PAUSE:
             self._next_settling = time.monotonic() + pause
             until = self.clock.now() + timedelta(seconds=pause)
@@ -121,4 +121,4 @@ class Endings(UpkeepThread):
             return
         self._next_tidy = time.monotonic() + HISTORY_SECONDS
         if self._takes(database, HISTORY_DUTY, HISTORY_SECONDS):
-            watches.forget(database, self.clock.now() - KEPT)
+            callbacks.forget(database, self.clock.now() - KEPT)

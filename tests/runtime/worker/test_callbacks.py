@@ -17,11 +17,11 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.batch.batches import NewBatch
-from hammerwork_cli.models.watches import Subject, Watch
+from hammerwork_cli.models.callbacks import Callback, Subject
+from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.batch import enqueue as batches
-from hammerwork_cli.queries.batch import watches
 from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.queries.job.details import watches_of
+from hammerwork_cli.queries.job.details import callbacks_of
 from tests.conftest import Outcome
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.worker.test_upkeep import keeper
@@ -39,9 +39,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def told(stage: Stage, subject: str, of: str) -> dict[str, Watch]:
-    """Event -> the watch of a batch or a tree."""
-    return {watch.event: watch for watch in watches_of(stage.database, Subject(subject), of)}
+def told(stage: Stage, subject: str, of: str) -> dict[str, Callback]:
+    """Event -> the callback of a batch or a tree."""
+    return {callback.event: callback for callback in callbacks_of(stage.database, Subject(subject), of)}
 
 
 class DiedError(Exception):
@@ -64,12 +64,12 @@ class World:
         self.deaths = 0
         self.over = threading.Event()
         self.errors: list[BaseException] = []
-        monkeypatch.setattr(watches, "LEASE", timedelta(seconds=0.2))
-        monkeypatch.setattr(watches, "SHORTEST", timedelta(seconds=0.01))
-        monkeypatch.setattr(watches, "LONGEST", timedelta(seconds=0.05))
-        monkeypatch.setattr(watches, "RARELY", timedelta(seconds=0.05))
+        monkeypatch.setattr(callbacks, "LEASE", timedelta(seconds=0.2))
+        monkeypatch.setattr(callbacks, "SHORTEST", timedelta(seconds=0.01))
+        monkeypatch.setattr(callbacks, "LONGEST", timedelta(seconds=0.05))
+        monkeypatch.setattr(callbacks, "RARELY", timedelta(seconds=0.05))
         self._insert = enqueue.insert
-        monkeypatch.setattr(watches.enqueue, "insert", self.checked)
+        monkeypatch.setattr(callbacks.enqueue, "insert", self.checked)
         for number in range(3):
             tag = f"batch {number}"
             made = stage.queue.enqueue_batch(tag, [Job("work", correlation_id=tag) for _ in range(5)], **ON)
@@ -104,7 +104,7 @@ class World:
         return written
 
     def keep(self) -> None:
-        """Looks at watches as a worker does, and goes on after each death with a new connection."""
+        """Looks at callbacks as a worker does, and goes on after each death with a new connection."""
         while not self.over.is_set():
             try:
                 with closing(connect(self.stage.url)) as database:
@@ -117,9 +117,9 @@ class World:
 
     def _look(self, database: Database) -> None:
         while not self.over.is_set():
-            found = watches.upcoming(database, now(), 100)
-            of = {watch.subject_id for watch in found[:1]}
-            for _, problem in watches.look(database, [one for one in found if one.subject_id in of], now):
+            found = callbacks.upcoming(database, now(), 100)
+            of = {callback.subject_id for callback in found[:1]}
+            for _, problem in callbacks.look(database, [one for one in found if one.subject_id in of], now):
                 if problem is not None:
                     raise problem
             time.sleep(0.005)
@@ -165,7 +165,7 @@ def test_each_callback_is_enqueued_once_and_none_early_whoever_dies(
         world.end_jobs()
 
         def fired(tag: str) -> dict[str, str]:
-            return {event: watch.state for event, watch in told(stage, *world.subjects[tag]).items()}
+            return {event: callback.state for event, callback in told(stage, *world.subjects[tag]).items()}
 
         failed = {tag for tag in world.subjects if "Dead" in world.states(stage.database, tag)}
         assert failed
@@ -188,12 +188,12 @@ def test_each_callback_is_enqueued_once_and_none_early_whoever_dies(
     assert world.early == []
     assert world.deaths >= DEATHS
     made = sorted(str(job) for (job,) in stage.rows("id", "queue_name LIKE 'on %'"))
-    fired_ones = [watch.id for tag in world.subjects for watch in told(stage, *world.subjects[tag]).values()]
+    fired_ones = [callback.id for tag in world.subjects for callback in told(stage, *world.subjects[tag]).values()]
     expected_jobs = sorted(
-        watch.id
+        callback.id
         for tag in world.subjects
-        for watch in told(stage, *world.subjects[tag]).values()
-        if watch.state == "fired"
+        for callback in told(stage, *world.subjects[tag]).values()
+        if callback.state == "fired"
     )
     assert made == expected_jobs
     assert len(fired_ones) == 3 * len(world.subjects)
@@ -233,7 +233,7 @@ def test_workers_that_are_killed_again_and_again_tell_each_end_once(stage: Stage
         ended = {"complete": "fired", "failure": "over", "success": "fired"}
 
         def states(subject: str, of: str) -> dict[str, str]:
-            return {event: watch.state for event, watch in told(stage, subject, of).items()}
+            return {event: callback.state for event, callback in told(stage, subject, of).items()}
 
         for top in tops:
             until(lambda top=top: states("tree", top.id) == ended)  # type: ignore[misc]
@@ -246,8 +246,8 @@ def test_workers_that_are_killed_again_and_again_tell_each_end_once(stage: Stage
             one.wait()
     made = [str(job) for (job,) in stage.rows("id", "queue_name LIKE 'on %'")]
     watched = [*(told(stage, "tree", top.id) for top in tops), told(stage, "batch", batch.id)]
-    fired = [watch for found in watched for watch in found.values() if watch.state == "fired"]
-    assert sorted(made) == sorted(watch.id for watch in fired)
+    fired = [callback for found in watched for callback in found.values() if callback.state == "fired"]
+    assert sorted(made) == sorted(callback.id for callback in fired)
     last = max(filter(None, (timestamp(at) for (at,) in stage.rows("completed_at", "queue_name = 'work'"))))
     told_last = timestamp(told(stage, "tree", tops[-1].id)["complete"].fired_at)
     assert told_last is not None
@@ -318,15 +318,15 @@ def test_what_cannot_be_watched_is_refused_and_what_is_gone_is_over(lite: Stage,
     assert lite.queue.enqueue(job).created is False
     assert len(told(lite, "tree", job.id)) == 1
     lite.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{job.id}'")
-    list(watches.look(lite.database, list(told(lite, "tree", job.id).values()), now))
+    list(callbacks.look(lite.database, list(told(lite, "tree", job.id).values()), now))
     assert told(lite, "tree", job.id)["complete"].state == "over"
     batch = lite.queue.enqueue_batch("x", [Job("a")], on_success=Job("b"))
     lite.execute(f"UPDATE hammerwork_jobs SET status = 'Failed' WHERE batch_id = '{batch.id}'")
-    list(watches.look(lite.database, list(told(lite, "batch", batch.id).values()), now))
-    [watch] = told(lite, "batch", batch.id).values()
-    assert watch.state == "open"
-    later = now() + watches.KEPT + timedelta(hours=1)
-    list(watches.look(lite.database, [watch], lambda: later))
+    list(callbacks.look(lite.database, list(told(lite, "batch", batch.id).values()), now))
+    [callback] = told(lite, "batch", batch.id).values()
+    assert callback.state == "open"
+    later = now() + callbacks.KEPT + timedelta(hours=1)
+    list(callbacks.look(lite.database, [callback], lambda: later))
     assert told(lite, "batch", batch.id)["success"].state == "over"
     assert run("batch", "delete", batch.id, "--yes", url=lite.url).exit_code == 0
     assert told(lite, "batch", batch.id) == {}
@@ -339,15 +339,15 @@ def test_a_damaged_callback_stops_no_other(lite: Stage, crew_of_one: Crew) -> No
     lite.execute(f"UPDATE hammerwork_watches SET check_at = '2020-01-01' WHERE subject_id = '{other.id}'")
     lite.execute(f"UPDATE hammerwork_watches SET job = '{{' WHERE subject_id = '{damaged.id}' AND event = 'complete'")
     looks = 0
-    upcoming = watches.upcoming
+    upcoming = callbacks.upcoming
 
-    def counted(*given: Any) -> list[Watch]:
+    def counted(*given: Any) -> list[Callback]:
         nonlocal looks
         looks += 1
         return upcoming(*given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watches, "upcoming", counted)
+        patch.setattr(callbacks, "upcoming", counted)
         # An odd time that no statement changes, as if another program wrote it again and again.
         lite.execute(
             "CREATE TRIGGER odd AFTER UPDATE OF check_at ON hammerwork_watches WHEN new.job = '{'"
@@ -372,27 +372,27 @@ def test_a_callback_that_loses_to_another_transaction_comes_a_second_later(
         raise RetryableError("It lost.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(watches.enqueue, "insert", loses)
-        [(watch, problem)] = watches.look(lite.database, list(told(lite, "batch", batch.id).values()), now)
+        patch.setattr(callbacks.enqueue, "insert", loses)
+        [(callback, problem)] = callbacks.look(lite.database, list(told(lite, "batch", batch.id).values()), now)
         assert isinstance(problem, RetryableError)
-        patch.setattr(watches, "see", loses)
+        patch.setattr(callbacks, "see", loses)
         with pytest.raises(RetryableError):
-            list(watches.look(lite.database, list(told(lite, "batch", batch.id).values()), now))
-    [watch] = told(lite, "batch", batch.id).values()
-    at = timestamp(watch.check_at)
+            list(callbacks.look(lite.database, list(told(lite, "batch", batch.id).values()), now))
+    [callback] = told(lite, "batch", batch.id).values()
+    at = timestamp(callback.check_at)
     assert at is not None
     assert at <= now() + timedelta(seconds=1)
-    assert [fired.id for fired, _ in watches.look(lite.database, [watch], now)] == [watch.id]
+    assert [fired.id for fired, _ in callbacks.look(lite.database, [callback], now)] == [callback.id]
 
 
 def test_callbacks_that_are_done_are_forgotten(stage: Stage) -> None:
     done = stage.queue.enqueue_batch("x", [Job("a")], on_complete=Job("b"), on_success=Job("b"), on_failure=Job("b"))
     stage.execute(f"UPDATE hammerwork_jobs SET status = 'Failed' WHERE batch_id = '{done.id}'")
-    list(watches.look(stage.database, list(told(stage, "batch", done.id).values()), now))
-    watches.forget(stage.database, now())
+    list(callbacks.look(stage.database, list(told(stage, "batch", done.id).values()), now))
+    callbacks.forget(stage.database, now())
     assert len(told(stage, "batch", done.id)) == 3
-    watches.forget(stage.database, now() + timedelta(days=1))
-    assert {watch.state for watch in told(stage, "batch", done.id).values()} == {"open"}
+    callbacks.forget(stage.database, now() + timedelta(days=1))
+    assert {callback.state for callback in told(stage, "batch", done.id).values()} == {"open"}
 
 
 def test_nothing_ends_while_a_parent_that_ended_long_ago_may_insert_children(lite: Stage) -> None:
@@ -407,7 +407,7 @@ def test_nothing_ends_while_a_parent_that_ended_long_ago_may_insert_children(lit
                 f"UPDATE hammerwork_jobs SET status = 'Completed', dependency_status = 'satisfied',"
                 f" completed_at = '{at}' WHERE id = '{job.id}'"
             )
-        list(watches.look(lite.database, list(told(lite, "tree", top.id).values()), now))
+        list(callbacks.look(lite.database, list(told(lite, "tree", top.id).values()), now))
         return told(lite, "tree", top.id)["complete"].state
 
     assert looked(60, 1) == "open"
@@ -418,8 +418,8 @@ def test_callbacks_are_jobs_like_others_and_serve_many(lite: Stage) -> None:
     last = Job("b", {"at": datetime(2026, 1, 1, tzinfo=UTC)}, priority="background", delay=timedelta(0))
     first = Job("a").with_callbacks(on_complete=last)
     jobs = lite.enqueue(first, first, replace(first, id=""))
-    made = [watch for job in jobs[1:] for watch in told(lite, "tree", job.id).values()]
-    assert len({watch.id for watch in made}) == 2
+    made = [callback for job in jobs[1:] for callback in told(lite, "tree", job.id).values()]
+    assert len({callback.id for callback in made}) == 2
     assert '"2026-01-01T00:00:00+00:00"' in made[0].stored_job
     assert '"background"' in made[0].stored_job
     for given in ({"timezone": "UTC"}, {"span_context": "x"}, {"workflow_name": "x"}, {"result_max_size": 0}):

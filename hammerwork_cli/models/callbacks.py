@@ -1,4 +1,4 @@
-"""Watches: jobs that are enqueued when all jobs of a batch or a tree have ended."""
+"""Callbacks: jobs that are enqueued when all jobs of a batch or a tree have ended."""
 
 import json
 from collections.abc import Mapping
@@ -6,18 +6,18 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.new_job import NewWatch, new_id
+from hammerwork_cli.models.new_job import NewCallback, new_id
 from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.models.values import Counts, JobStatus, Timestamp
 
 PLACED = "_ended"
 """The key of a payload that says what has ended."""
 TAKEN = ("queue", "payload", "priority", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
-"""Options that a job of a watch may have."""
+"""Options that a job of a callback may have."""
 
 
 class Subject(StrEnum):
-    """What a watch watches."""
+    """What a callback belongs to."""
 
     BATCH = "batch"
     TREE = "tree"
@@ -26,7 +26,7 @@ class Subject(StrEnum):
 
 
 class Event(StrEnum):
-    """What a watch waits for."""
+    """What a callback waits for."""
 
     COMPLETE = "complete"
     """All jobs have ended, whatever came of them."""
@@ -36,8 +36,8 @@ class Event(StrEnum):
     """The first job has failed for good, or was cancelled."""
 
 
-class WatchState(StrEnum):
-    """The states of a watch."""
+class CallbackState(StrEnum):
+    """The states of a callback."""
 
     OPEN = "open"
     FIRED = "fired"
@@ -45,25 +45,25 @@ class WatchState(StrEnum):
     """What it waits for cannot happen any more."""
 
 
-def new_watch(event: Event, options: Mapping[str, Any]) -> NewWatch:
-    """Makes a watch for a job with some of the options of a line of ``job enqueue --file``.
+def new_callback(event: Event, options: Mapping[str, Any]) -> NewCallback:
+    """Makes a callback for a job with some of the options of a line of ``job enqueue --file``.
 
     Raises:
-        UsageError: one is not valid, or is none that a job of a watch may have.
+        UsageError: one is not valid, or is none that a job of a callback may have.
     """
     given = {"payload": {}, **options}
     other = sorted(given.keys() - set(TAKEN))
     if other:
         raise UsageError(f"{other[0][:40]!r} is not an option of a callback.", hint=f"One of: {', '.join(TAKEN)}.")
     wanted_job(given)
-    return NewWatch(event, json.dumps(given, ensure_ascii=False), new_id())
+    return NewCallback(event, json.dumps(given, ensure_ascii=False), new_id())
 
 
-class Watch(NamedTuple):
-    """A watch, in the order of the statement's columns.
+class Callback(NamedTuple):
+    """A callback, in the order of the statement's columns.
 
     Attributes:
-        id: of the watch, and of its job.
+        id: of the callback, and of its job.
         stored_job: JSON text of the options of the job.
         check_at: when a worker looks next.
         ended_at: when a worker first saw that all jobs had ended; only of one that goes on watching then.
@@ -90,16 +90,16 @@ class Watch(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        return self.state == WatchState.OPEN
+        return self.state == CallbackState.OPEN
 
     @property
     def job_id(self) -> str | None:
         """The id of its job, once that is enqueued."""
-        return self.id if self.state == WatchState.FIRED else None
+        return self.id if self.state == CallbackState.FIRED else None
 
     @property
     def fired_at(self) -> Timestamp:
-        return self.changed_at if self.state == WatchState.FIRED else None
+        return self.changed_at if self.state == CallbackState.FIRED else None
 
     def options(self, counts: Counts) -> dict[str, Any]:
         """The options of its job, with what has ended in the payload if that is an object."""

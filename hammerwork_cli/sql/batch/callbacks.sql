@@ -1,12 +1,12 @@
--- Watches: what workers do when all jobs of a batch or a tree have ended.
+-- Callbacks: what workers do when all jobs of a batch or a tree have ended.
 
 -- name: upcoming
--- Lists open watches that a worker has to look at until a time.
-SELECT {watch} FROM hammerwork_watches w WHERE w.state = 'open' AND w.check_at <= :until
+-- Lists open callbacks that a worker has to look at until a time.
+SELECT {callback_columns} FROM hammerwork_watches w WHERE w.state = 'open' AND w.check_at <= :until
 ORDER BY w.check_at LIMIT :limit
 
 -- name: awaited
--- Counts the watches for which a worker is still to count jobs.
+-- Counts the callbacks for which a worker is still to count jobs.
 SELECT COUNT(*) FROM hammerwork_watches w WHERE {uncounted}
 
 -- name: workflow
@@ -33,7 +33,7 @@ SELECT 1 FROM hammerwork_spawn_requests r JOIN hammerwork_jobs j ON j.id = r.job
 WHERE r.state IN ('pending', 'running') AND j.workflow_id = :id LIMIT 1
 
 -- name: take
--- Takes a watch that was due at :seen, unless another worker has, or it has fired.
+-- Takes a callback that was due at :seen, unless another worker has, or it has fired.
 UPDATE hammerwork_watches SET check_at = :until WHERE id = :id AND state = 'open' AND check_at = :seen
 
 -- name: later
@@ -41,14 +41,14 @@ UPDATE hammerwork_watches SET check_at = :until WHERE id = :id AND state = 'open
 UPDATE hammerwork_watches SET check_at = :until, ended_at = :ended WHERE id = :id AND state = 'open'
 
 -- name: close
--- Ends an open watch. The guard lets one worker alone enqueue the job of it.
+-- Ends an open callback. The guard lets one worker alone enqueue the job of it.
 UPDATE hammerwork_watches SET state = :state, changed_at = :now WHERE id = :id AND state = 'open'
 
 -- name: delete
--- Deletes the watches of a batch or a tree.
+-- Deletes the callbacks of a batch or a tree.
 DELETE FROM hammerwork_watches WHERE subject_id = :id AND {same subject :subject}
 /* if :state */ AND state = :state
 
 -- name: forget
--- Deletes watches that ended before a time: the last look, which the index has, sets check_at to a minute later.
+-- Deletes callbacks that ended before a time: the last look, which the index has, sets check_at to a minute later.
 DELETE FROM hammerwork_watches WHERE state IN ('fired', 'over') AND check_at < :before

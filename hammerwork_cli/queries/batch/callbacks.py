@@ -1,0 +1,282 @@
+"""Looks at callbacks, and enqueues their jobs when what they wait for has happened.
+
+A worker counts the jobs in one snapshot. In another transaction it closes the callback under a guard, and inserts the
+job under the id of the callback: so the job is enqueued once, or not yet. What has ended stays so until somebody
+retries a job, since children are born while their parent runs, or in the transaction that completes it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.retrying import is_away
+from hammerwork_cli.errors import HammerworkError, LastingConflictError, NotFoundError, RetryableError
+from hammerwork_cli.models import FINISHED, Counts, status_of, timestamp
+from hammerwork_cli.models.callbacks import Callback, CallbackState, Event, Subject
+from hammerwork_cli.models.new_job import NewCallback
+from hammerwork_cli.models.options.jobs import wanted_job
+from hammerwork_cli.models.spawn import SETTLING
+from hammerwork_cli.queries.batch import listing
+from hammerwork_cli.queries.graph.relatives import Relatives
+from hammerwork_cli.queries.graph.release import RECURRING
+from hammerwork_cli.queries.job import details, enqueue, notifications
+from hammerwork_cli.queries.job.dependencies import parent_statuses
+from hammerwork_cli.queries.spawn.wait import TreeWatch
+
+LEASE = timedelta(minutes=1)
+"""Time after which another worker goes on for one that died while it counted."""
+COST = 20
+"""How many times as long as it took to count the jobs pass until the next look."""
+PATIENCE = 60
+"""What part of the age of a callback passes until the next look."""
+SHORTEST, LONGEST = timedelta(seconds=1), timedelta(minutes=1)
+RARELY = timedelta(hours=1)
+KEPT = timedelta(days=7)
+"""Time for which the success of what has failed is waited for."""
+
+
+class Seen(NamedTuple):
+    """What a worker has seen of a batch or a tree in one snapshot.
+
+    Attributes:
+        counts: its jobs by status; Retrying ones may be Pending, and Cancelled ones Failed.
+        has_ended: whether all jobs have ended, and no worker may still insert others.
+    """
+
+    counts: Counts
+    has_ended: bool
+
+
+def upcoming(database: Database, until: datetime, limit: int) -> list[Callback]:
+    """Open callbacks that a worker has to look at until a time, the first due one at first. Needs migration 025."""
+    return [details.read_callback(row) for row in database.rows("batch.callbacks.upcoming", until=until, limit=limit)]
+
+
+def awaited(database: Database) -> int:
+    """Counts the callbacks for which a worker is still to count jobs."""
+    return int(database.rows("batch.callbacks.awaited")[0][0]) if "watches" in database.tags else 0
+
+
+def add(database: Database, top: str, new: Sequence[NewCallback], now: datetime) -> None:
+    """Adds callbacks to a job and everything below it, once for the same event and job unless that is over.
+
+    Raises:
+        JobNotFoundError: the job does not exist.
+        ConflictError: it recurs, so that its tree has no end.
+        MissingTablesError, RefusedValueError: see :func:`hammerwork_cli.queries.job.enqueue.add_callbacks`.
+    """
+
+    def work() -> None:
+        Relatives(database).job(top)
+        if parent_statuses(database, [top]).get(top) == RECURRING:
+            raise LastingConflictError(f"The job {top} recurs, so it never ends.")
+        known = details.callbacks_of(database, Subject.TREE, top)
+        has = {(one.event, one.stored_job) for one in known if one.state != CallbackState.OVER}
+        enqueue.add_callbacks(database, Subject.TREE, top, [one for one in new if (one.event, one.job) not in has], now)
+
+    database.transaction(work)
+
+
+def clear(database: Database, top: str) -> int:
+    """Deletes the open callbacks of a job and everything below it, and returns how many there were."""
+    if "watches" not in database.tags:
+        return 0
+    values = {"id": top, "subject": str(Subject.TREE), "state": str(CallbackState.OPEN)}
+    return database.transaction(lambda: database.run("batch.callbacks.delete", **values))
+
+
+def look(
+    database: Database, callbacks: list[Callback], clock: Callable[[], datetime]
+) -> Iterator[tuple[Callback, Exception | None]]:
+    """Looks at what callbacks of one subject wait for; yields those that have fired, and those that failed.
+
+    Args:
+        callbacks: all of the same subject.
+        clock: returns the server's time.
+
+    Returns:
+        A callback, and why it failed: one that cannot be read does not stop the others.
+
+    Raises:
+        ConnectionLostError, UnreachableError: no server answers.
+        RetryableError: their jobs could not be counted.
+    """
+    taken = [one for one in callbacks if _take(database, one, clock())]
+    if not taken:
+        return
+    began = time.monotonic()
+    try:
+        seen = see(database, taken, clock())
+    except RetryableError:
+        for callback in taken:
+            _soon(database, callback, clock())
+        raise
+    cost = timedelta(seconds=COST * (time.monotonic() - began))
+    for callback in taken:
+        try:
+            has_fired = _settle(database, callback, seen, cost, clock())
+        except Exception as error:
+            if is_away(error):
+                raise
+            if isinstance(error, RetryableError):
+                _soon(database, callback, clock())
+            yield callback, error
+        else:
+            if has_fired:
+                yield callback, None
+
+
+def _settle(database: Database, callback: Callback, seen: Seen | None, cost: timedelta, now: datetime) -> bool:
+    """Does what follows for one callback from what was seen; returns whether it has fired."""
+    state = None if seen is None else decide(callback, seen, now)
+    if seen is None or state is CallbackState.OVER:
+        _close(database, callback, CallbackState.OVER, now)
+    elif state is CallbackState.FIRED:
+        return fire(database, callback, seen.counts, now)
+    else:
+        _later(database, callback, seen, cost, now)
+    return False
+
+
+def see(database: Database, callbacks: Sequence[Callback], now: datetime) -> Seen | None:
+    """What there is of a batch or a tree; ``None`` if nothing is left of it."""
+    of = callbacks[0].subject_id
+    try:
+        if callbacks[0].subject == Subject.BATCH:
+            return _batch(database, of)
+        if callbacks[0].subject == Subject.WORKFLOW:
+            return _workflow(database, of, now)
+        return _tree(database, of, now, early=any(callback.event == Event.FAILURE for callback in callbacks))
+    except NotFoundError:
+        return None
+
+
+def _batch(database: Database, batch: str) -> Seen | None:
+    with database.snapshot():
+        found = listing.one(database, batch)
+    return Seen(found.counts, found.open == 0) if found.counts.total else None
+
+
+def _workflow(database: Database, workflow: str, now: datetime) -> Seen | None:
+    """Counts a workflow; ``None`` if it is gone, or all of its jobs are."""
+    counts = Counts()
+    with database.snapshot():
+        row = database.row("batch.callbacks.workflow", id=workflow)
+        archived = {"archive", "retention"} <= database.tags
+        statements = (
+            "batch.callbacks.workflow_counts",
+            *(("batch.callbacks.archived_workflow_counts",) if archived else ()),
+        )
+        for statement in statements:
+            for status, jobs in database.rows(statement, id=workflow):
+                counts.add(status_of(status), jobs)
+        if row is None or (row[0] and not counts.total):
+            return None
+        is_open = counts.of(*FINISHED) < counts.total or not counts.total
+        return Seen(counts, not is_open and not may_spawn(database, workflow, now))
+
+
+def may_spawn(database: Database, workflow: str, now: datetime) -> bool:
+    """Whether a job of a workflow that has ended may still have further children: see the statements."""
+    if database.row("batch.callbacks.workflow_may_spawn", id=workflow, since=now - SETTLING):
+        return True
+    return "workers" in database.tags and database.row("batch.callbacks.workflow_requested", id=workflow) is not None
+
+
+def _tree(database: Database, job: str, now: datetime, *, early: bool) -> Seen:
+    """Reads a tree; before its top has ended only if ``early``, since a child may fail before."""
+    tree = TreeWatch(database, [job], now)
+    top = [status_of(status) for _, status, *_ in tree.relatives.states([job])]
+    if top and top[0] not in FINISHED and not early:
+        return Seen(Counts({top[0]: 1}), has_ended=False)  # nothing else needs to be read
+    tree.read()
+    has_ended = tree.refresh() and not tree.stuck
+    return Seen(tree.counts, has_ended)
+
+
+def decide(callback: Callback, seen: Seen, now: datetime) -> CallbackState | None:
+    """Whether a callback fires, or is over; ``None`` if it goes on."""
+    has_failed = seen.counts.unsuccessful > 0
+    if callback.event == Event.FAILURE:
+        return CallbackState.FIRED if has_failed else CallbackState.OVER if seen.has_ended else None
+    if not seen.has_ended:
+        return None
+    if callback.event == Event.COMPLETE or not has_failed:
+        return CallbackState.FIRED
+    ended = timestamp(callback.ended_at)
+    return CallbackState.OVER if ended is not None and now - ended > KEPT else None
+
+
+def fire(database: Database, callback: Callback, counts: Counts, now: datetime) -> bool:
+    """Enqueues the job of a callback, unless another worker has; returns whether it did.
+
+    Raises:
+        RefusedValueError: the database refuses the job.
+    """
+    job = wanted_job(callback.options(counts)).made(now)
+    job.id = callback.id
+
+    def work() -> bool:
+        if not _closed(database, callback, CallbackState.FIRED, now):
+            return False
+        enqueue.insert(database, [job])
+        notifications.notify(database, [job.queue])
+        return True
+
+    return database.transaction(work)
+
+
+def _take(database: Database, callback: Callback, now: datetime) -> bool:
+    # Text of SQLite is compared as it is: other programs may write times in another form.
+    seen = callback.check_at if isinstance(callback.check_at, str) else timestamp(callback.check_at)
+    values = {"id": callback.id, "seen": seen, "until": now + LEASE}
+    return bool(database.transaction(lambda: database.run("batch.callbacks.take", **values)))
+
+
+def _later(database: Database, callback: Callback, seen: Seen, cost: timedelta, now: datetime) -> None:
+    ended = (timestamp(callback.ended_at) or now) if seen.has_ended else None
+    if ended is not None:  # only somebody who retries a job can change anything
+        pause = min(max(now - ended, LONGEST), RARELY)
+    else:
+        pause = min(max(cost, (now - (timestamp(callback.created_at) or now)) / PATIENCE, SHORTEST), LONGEST)
+    _put_off(database, callback, now + pause, ended)
+
+
+def _soon(database: Database, callback: Callback, now: datetime) -> None:
+    """Gives the lease of a callback back that lost to another transaction."""
+    with suppress(HammerworkError):  # the lease ends by itself
+        _put_off(database, callback, now + SHORTEST, timestamp(callback.ended_at))
+
+
+def _put_off(database: Database, callback: Callback, until: datetime, ended: datetime | None) -> None:
+    values = {"id": callback.id, "until": until, "ended": ended}
+    database.transaction(lambda: database.run("batch.callbacks.later", **values))
+
+
+def _close(database: Database, callback: Callback, state: CallbackState, now: datetime) -> None:
+    database.transaction(lambda: _closed(database, callback, state, now))
+
+
+def _closed(database: Database, callback: Callback, state: CallbackState, now: datetime) -> bool:
+    return bool(database.run("batch.callbacks.close", id=callback.id, state=str(state), now=now))
+
+
+def forget(database: Database, before: datetime) -> None:
+    """Deletes the callbacks that fired, or were over, before a time."""
+    if "watches" in database.tags:
+        database.transaction(lambda: database.run("batch.callbacks.forget", before=before))
+
+
+def delete_with_callbacks(database: Database, statement: str, subject: Subject, of: str) -> bool:
+    """Deletes a row with its callbacks, where a statement deletes the row; returns whether it did."""
+
+    def work() -> bool:
+        deleted = bool(database.run(statement, id=of))
+        if deleted and "watches" in database.tags:
+            database.run("batch.callbacks.delete", id=of, subject=str(subject), state=None)
+        return deleted
+
+    return database.transaction(work)
