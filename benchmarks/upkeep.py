@@ -1,4 +1,4 @@
-"""Schedules, retention and the counts of batches, against the fewest statements that do as much."""
+"""Schedules, retention and counts of batches, against the fewest statements that do the same work."""
 
 import json
 import time
@@ -25,9 +25,9 @@ from tests.databases import Databases
 
 SCHEDULES = 100
 CHILDREN = 9
-"""Of each tree that retention takes."""
+"""Children in each tree that retention takes."""
 MOST_KEPT = 20_000
-"""Jobs that retention takes: they are inserted again for each run."""
+"""The most jobs for retention: each run inserts them again."""
 TICK_GOAL = 2.0
 COUNT_GOAL = 1.3
 BATCH = "ba7c4000-0000-4000-8000-000000000000"

@@ -155,7 +155,7 @@ class Crew:
         self.freezes: Counter[str] = Counter()
         self.problems: list[str] = []
         self.down_until = 0.0
-        """When the database answers again; a worker that begins before may end."""
+        """When the database answers again; a worker that starts earlier may stop."""
         self._is_one_file = DatabaseUrl.parse(self.url).dialect == "sqlite"
         self._urls = cycle(urls)
         self._workers: list[_Working] = []
@@ -214,7 +214,7 @@ class Crew:
     def look_after(self) -> None:
         """Lets workers meet their fate, and replaces who has ended."""
         if self._is_one_file and any(worker.stands_still for worker in self._workers):
-            # It may hold the lock of the file, for which a worker that begins waits no longer than the other stands.
+            # The frozen worker may hold the lock of the file for longer than a new worker waits for it.
             self.down_until = max(self.down_until, time.monotonic() + 2 * self.lease)
         for place, worker in enumerate(self._workers):
             if worker.process.is_alive():

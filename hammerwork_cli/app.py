@@ -51,7 +51,7 @@ SUMMARIES = {
     "job": "List, show, enqueue, export, import, retry, cancel, delete and purge jobs.",
     "queue": "List, check, pause, resume and clear queues.",
     "cron": "Schedule jobs: each run is its own job, with its own tree.",
-    "batch": "Enqueue jobs as one batch, see what became of them, retry and cancel them.",
+    "batch": "Enqueue, follow, retry, cancel, export and delete batches: jobs that belong together.",
     "workflow": "Create, follow, retry, cancel and delete workflows: jobs that depend on each other.",
     "worker": "Run a worker; list, stop and restart all of them.",
     "monitor": "See what is wrong, and what is happening.",

@@ -330,7 +330,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def each_due_time_has_one_run_and_each_run_its_job(self) -> None:
-        """No due time before the next one is without a run, nor any later one with one; no forbidden overlap."""
+        """Each due time that has passed has one run, no later one has any, and no runs overlap against their rule."""
         jobs = {
             str(job): status
             for job, status in self.database.query(
@@ -359,7 +359,7 @@ class Histories(RuleBasedStateMachine):
         return passed
 
     def _look_for_overdue(self) -> None:
-        """No due time stays without a run while a worker could deal with it."""
+        """A due time gets its run within two leases while a worker could enqueue it."""
         now, overdue = self.world.seconds, {}
         for schedule in ticks.upcoming(self.database, self.world.now(), len(SCHEDULES)):
             known, since = self.overdue.get(schedule.id, (None, now))

@@ -128,7 +128,7 @@ class SimulatedWorker:
         assert not any(again), "two workers enqueued the jobs of one due time"
 
     def take_duty(self, seen: datetime | None) -> bool:
-        """As runtime/worker/retention.py, for a duty that was due then."""
+        """As runtime/worker/retention.py; ``seen`` is when the duty was due."""
         with self._reached() as database:
             until = self.world.now() + timedelta(seconds=LEASE)
             return duties.take(database, DUTY, self.id, seen=seen, until=until)

@@ -12,7 +12,7 @@ from hammerwork_cli.models import JobStatus
 from hammerwork_cli.models.input.reading import duration_of
 
 MOST_DAYS = 100_000
-"""The largest age in days: the calendar goes back about seven times as far."""
+"""The largest age in days, well within the calendar."""
 
 
 class Format(StrEnum):
@@ -80,7 +80,7 @@ LimitOption = Annotated[
 ]
 CursorOption = Annotated[
     str | None,
-    typer.Option("--cursor", metavar="CURSOR", help="Start after this: the last job's id, or CREATED_AT/ID."),
+    typer.Option("--cursor", metavar="CURSOR", help="Start after this: the last row's id, or CREATED_AT/ID."),
 ]
 StatusOption = Annotated[
     list[str] | None,
@@ -100,7 +100,7 @@ SortOption = Annotated[
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 NewIdOption = Annotated[
-    str | None, typer.Option("--id", metavar="UUID", help="Its id; enqueueing it again changes nothing.")
+    str | None, typer.Option("--id", metavar="UUID", help="Its id; the same command with it changes nothing.")
 ]
 TimeLimitOption = Annotated[
     str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of an attempt: 90 (seconds), 15m.")

@@ -29,7 +29,7 @@ class Event(StrEnum):
     """What a callback waits for."""
 
     COMPLETE = "complete"
-    """All jobs have ended, whatever came of them."""
+    """All jobs have ended."""
     SUCCESS = "success"
     """All jobs have completed, also after a retry."""
     FAILURE = "failure"
@@ -42,7 +42,7 @@ class CallbackState(StrEnum):
     OPEN = "open"
     FIRED = "fired"
     OVER = "over"
-    """What it waits for cannot happen any more."""
+    """Its event can no longer happen."""
 
 
 def new_callback(event: Event, options: Mapping[str, Any]) -> NewCallback:

@@ -201,7 +201,7 @@ class JobDetails(NamedTuple):
         spawns: the recorded operations, the oldest first.
         requests: its spawn requests, the newest first.
         attempts: its attempts that did not complete, the oldest first.
-        callbacks: what is enqueued at the end of its tree.
+        callbacks: of the job and everything below it.
     """
 
     job: Job

@@ -74,7 +74,7 @@ class Worker(NamedTuple):
 
     @property
     def duties(self) -> tuple[str, ...]:
-        """What it was the last worker to take for the whole database; nothing once it has ended."""
+        """The duties that it was the last worker to take; none once it has ended."""
         names = "" if self.ended_at else self.stored_duties or ""
         return tuple(sorted(name for name in names.split(",") if name and not name.endswith(" history")))
 

@@ -23,7 +23,8 @@ def callback_record(callback: Callback) -> Record:
     """A callback.
 
     Keys: ``event`` (``complete``, ``success``, ``failure``), ``queue``, ``state`` (``open``, ``fired``, or ``over``:
-    it cannot happen any more), ``job_id`` (of the job once it is enqueued, else null), ``created_at``, ``fired_at``.
+    its event can no longer happen), ``job_id`` (of the job once it is enqueued, else null), ``created_at``,
+    ``fired_at``.
     """
     return {
         "event": callback.event,

@@ -79,7 +79,7 @@ def selection(
 
 
 def note_awaited(context: Context, database: Database) -> None:
-    """Says that callbacks keep jobs, where there are any."""
+    """Notes how many open callbacks keep jobs."""
     from hammerwork_cli.queries.batch.callbacks import awaited
 
     callbacks = awaited(database)

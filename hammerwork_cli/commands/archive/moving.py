@@ -9,7 +9,6 @@ from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import MOST_DAYS, JobArgument, QueueOption, age
 from hammerwork_cli.commands.archive.ages import days
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
-from hammerwork_cli.commands.job.options import TreeOption
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.models.archive.lists import ArchiveFilter
 from hammerwork_cli.models.input.reading import before
@@ -22,7 +21,7 @@ from hammerwork_cli.queries.job import listing
 def restore(
     ctx: typer.Context,
     job: JobArgument,
-    tree: TreeOption = False,
+    tree: Annotated[bool, typer.Option("--tree", help="JOB and everything below it.")] = False,
     run_again: Annotated[
         bool, typer.Option("--run-again", help="The jobs become Pending with 0 attempts, due now.")
     ] = False,

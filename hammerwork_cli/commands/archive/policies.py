@@ -79,7 +79,7 @@ def set_policy(
 
     QUEUE is the queue of a tree's root; each job of the tree must be old enough for its status. Options that you omit
     do not change; a new policy keeps jobs of a status without an age. Workers start to apply it ten minutes later, and
-    leave jobs alone that they are still to count for a callback. A policy that deletes jobs asks for confirmation.
+    keep jobs that they have yet to count for a callback. A policy that deletes jobs asks for confirmation.
     --dry-run shows what the policy would do now, and does not set it.
 
     \b

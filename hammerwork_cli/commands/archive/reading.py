@@ -35,7 +35,7 @@ def list_(
     limit: LimitOption = 100,
     cursor: Annotated[
         str | None,
-        typer.Option("--cursor", metavar="CURSOR", help="Start after this: the last job's id, or ARCHIVED_AT/ID."),
+        typer.Option("--cursor", metavar="CURSOR", help="Start after this: the last row's id, or ARCHIVED_AT/ID."),
     ] = None,
     offset: Annotated[int, typer.Option("-o", "--offset", min=0, hidden=True)] = 0,
     fields: FieldsOption = None,

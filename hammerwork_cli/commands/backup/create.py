@@ -32,8 +32,8 @@ def create(
     pg_dump, mariadb-dump and sqlite3 .backup are faster and better known: use them to back up a whole database. This
     file can be restored into another kind of database, or contain a single queue. The command reads everything in one
     snapshot: jobs, archived jobs, workflows, batches, schedules and their runs, callbacks, retention policies, pauses
-    and what workers recorded of spawning, but no workers and no encryption keys. The file gets its name once it is
-    complete, and only you can read it. For CSV, use `job export`.
+    and records of spawning. It leaves out workers and encryption keys. The file gets its name once it is complete, and
+    only you can read it. For CSV, use `job export`.
 
     \b
     Examples:

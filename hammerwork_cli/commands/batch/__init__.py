@@ -4,7 +4,7 @@ from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "batch",
-    "Enqueue jobs as one batch, see what became of them, retry and cancel them.",
+    "Enqueue, follow, retry, cancel, export and delete batches: jobs that belong together.",
     "batch enqueue --file letters.jsonl --queue mail --name letters",
     "batch show 178ebfc3",
     "batch retry 178ebfc3",

@@ -72,7 +72,7 @@ def enqueue(
       hammerwork batch enqueue -f letters.jsonl -q mail --on-success report
       id=$(hammerwork batch enqueue -f letters.jsonl -q mail) && hammerwork batch show "$id"
     """
-    del batch_size  # of hammerwork (Rust); here all jobs are one transaction
+    del batch_size  # an option of hammerwork (Rust): here one transaction writes all jobs
     context: Context = ctx.obj
     defaults: dict[str, Any] = {"priority": priority, "max_attempts": max_attempts, "timeout": timeout}
     defaults["queue"] = queue or context.settings.get("default_queue").value

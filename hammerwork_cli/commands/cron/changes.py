@@ -127,8 +127,8 @@ def trigger(
 ) -> None:
     """Enqueue a job of a schedule now, and print its id.
 
-    This works for a disabled schedule too. Due times do not change. --wait waits as `spawn wait` does: exit code 1
-    when jobs failed, 124 when --timeout passes.
+    This works for a disabled schedule too. Due times do not change. With --wait, the exit code is that of `spawn wait`:
+    1 when jobs failed, 124 when --timeout passes.
 
     \b
     Examples:
@@ -186,7 +186,7 @@ def delete(
 ) -> None:
     """Delete a schedule and its history. Its jobs stay.
 
-    A recurring job is deleted itself, unless it is Running. Asks for confirmation.
+    For a recurring job, deletes the job itself, unless it is Running. Asks for confirmation.
 
     \b
     Examples:

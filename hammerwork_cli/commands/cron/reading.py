@@ -36,7 +36,7 @@ def list_(
         Kind | None, typer.Option("--kind", help="Only schedules, or only recurring jobs (in_place).")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only schedules whose last run failed.")] = False,
-    detailed: Annotated[bool, typer.Option("--detailed", help="Print each as `cron show` does.")] = False,
+    detailed: Annotated[bool, typer.Option("--detailed", help="Print each schedule as `cron show` does.")] = False,
     *,
     options: ListOptions,
 ) -> None:

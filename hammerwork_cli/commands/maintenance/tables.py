@@ -16,7 +16,7 @@ from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render import maintenance as shown
 
 KeepOption = Annotated[float | None, typer.Option(min=0, max=MOST_DAYS, hidden=True)]
-"""Hammerwork (Rust) deletes jobs by ``vacuum``."""
+"""In hammerwork (Rust), ``vacuum`` deletes old jobs."""
 ForceOption = Annotated[bool, typer.Option("--force", help="On SQLite: vacuum even while workers are running.")]
 
 
@@ -44,7 +44,7 @@ def vacuum(
     if (keep_completed_days, keep_failed_days) != (None, None):
         from hammerwork_cli.commands.maintenance.cleanup import cleanup
 
-        context.note("This runs: hammerwork maintenance cleanup. Nothing is vacuumed.")
+        context.note("Running `hammerwork maintenance cleanup` instead, which vacuums nothing.")
         cleanup(
             ctx=ctx,
             keep_completed_days=keep_completed_days,
@@ -55,7 +55,7 @@ def vacuum(
         )
         return
     if dry_run:
-        raise UsageError("--dry-run needs --keep-completed-days or --keep-failed-days: vacuum deletes no jobs.")
+        raise UsageError("--dry-run needs --keep-completed-days or --keep-failed-days.")
     database = context.database(changes=True)
     _refuse_workers(database, force=force)
     _ask_to_copy(context, database, yes=yes, form=form)

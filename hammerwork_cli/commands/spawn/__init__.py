@@ -41,7 +41,7 @@ app = group(
         ),
         "on-end": LateVerb(
             ".on_end:on_end",
-            "Enqueue jobs at the end of JOB and everything below it, however much that becomes; list such callbacks.",
+            "Enqueue jobs when JOB and everything below it has ended, and list these callbacks.",
         ),
         "why": LateVerb(
             ".why:why",

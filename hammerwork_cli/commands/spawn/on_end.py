@@ -21,18 +21,18 @@ from hammerwork_cli.render.formats.text import plural
 def on_end(
     ctx: typer.Context,
     job: JobArgument,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove the callbacks that are open.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove the open callbacks.")] = False,
     *,
     callbacks: Callbacks,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Enqueue jobs at the end of JOB and everything below it, however much that becomes; list such callbacks.
+    """Enqueue jobs when JOB and everything below it has ended, and list these callbacks.
 
-    Each is enqueued once, by a worker that keeps schedules too, within seconds of the end. --on-success also waits for
-    failed jobs that you retry, for 7 days. A callback is the name of a queue, or a JSON object with queue, payload,
-    priority, delay, max_attempts and timeout. Its payload gets _ended: what has ended, and how many jobs failed.
-    One that is there already is not added again. --clear removes those that have not been enqueued. Retention leaves
-    the jobs alone until a worker has counted them.
+    A worker that enqueues the jobs of schedules enqueues each callback once, within seconds of the end. --on-success
+    also waits for failed jobs that you retry, for 7 days. A callback is the name of a queue, or a JSON object with
+    queue, payload, priority, delay, max_attempts and timeout. Its payload gets _ended: what has ended, and how many
+    jobs failed. A callback that the job already has is not added again. --clear removes the open ones. Retention keeps
+    the jobs until a worker has counted them.
 
     \b
     Examples:
@@ -58,5 +58,5 @@ def on_end(
         columns=shown.COLUMNS,
         record=shown.callback_record,
         keys=shown.KEYS,
-        empty="Nothing is enqueued at its end.",
+        empty="The job has no callbacks.",
     )

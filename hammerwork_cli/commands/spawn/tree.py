@@ -113,7 +113,7 @@ def tree(
 
 
 def _note_callbacks(context: Context, database: "Database", tree: "SpawnTree") -> None:
-    """Names the jobs of the tree at whose end a worker enqueues others: its roots, and the one that was asked for."""
+    """Notes the open callbacks of the first root, and of the job that was asked for."""
     if "watches" not in database.tags:
         return
     from hammerwork_cli.models.callbacks import Subject

@@ -57,7 +57,7 @@ def wait(
 
 
 def waiter_of(context: Context, timeout: str | None, interval: str = "1s", *, fail_stuck: bool = False) -> "Waiter":
-    """A waiter for trees, which says on stderr what happens.
+    """Makes a waiter for trees that reports on stderr.
 
     Raises:
         UsageError: a duration is not valid.

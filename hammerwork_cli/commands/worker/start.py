@@ -104,12 +104,12 @@ def start(
         bool | None,
         typer.Option(
             "--upkeep/--no-upkeep",
-            help="Enqueue the jobs of schedules and callbacks, end workflows. [default: upkeep, without --drain]",
+            help="Enqueue the jobs of schedules and callbacks, and end workflows. [default: upkeep, without --drain]",
         ),
     ] = None,
     upkeep_only: Annotated[
         bool,
-        typer.Option("--upkeep-only", help="Run no jobs: only enqueue those of schedules and callbacks."),
+        typer.Option("--upkeep-only", help="Run no jobs: enqueue those of schedules and callbacks, and end workflows."),
     ] = False,
     retention: Annotated[
         bool | None,

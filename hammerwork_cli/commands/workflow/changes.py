@@ -44,7 +44,7 @@ def retry(
     wanted = acceptable(change, statuses(status))
     full_id = listing.resolve(database, workflow)
     if cancelled and not confirmation.dry_run and settling.reopen_unfailed(database, full_id):
-        context.note(f"The workflow {full_id} is not cancelled any more, so jobs can join it.")
+        context.note(f"The workflow {full_id} is no longer cancelled: jobs can join it.")
     chosen = JobFilter(queue=queue, workflow=full_id)
     change_within(context, database, chosen, wanted, change, confirmation)
 
@@ -76,7 +76,9 @@ def cancel(
     change = CancelWorkflow(found.id, context.now(database), by=context.operator, reason=reason, force=force)
     if not confirmation.dry_run and not any(change.accepts(status) for status in found.counts.by_status):
         context.confirm(
-            f"Cancel the workflow {found.id}? None of its jobs can be.", yes=confirmation.yes, form=confirmation.form
+            f"Cancel the workflow {found.id}? None of its jobs can be cancelled.",
+            yes=confirmation.yes,
+            form=confirmation.form,
         )
         settling.cancel(database, found.id)
         context.note(f"The workflow {found.id} is cancelled: no job can join it.")

@@ -23,5 +23,5 @@ def dependencies(
       hammerwork workflow dependencies 1c22a0f1
       hammerwork workflow dependencies 1c22a0f1 --dependents --depth 100
     """
-    del tree  # of hammerwork (Rust); here it always is one
+    del tree  # an option of hammerwork (Rust): this output is always a tree
     lineage(ctx, job, descendants=dependents, depth=depth, form=form)

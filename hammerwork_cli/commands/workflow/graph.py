@@ -32,8 +32,9 @@ def graph(
 ) -> None:
     """Draw the jobs of a workflow and what they wait for, failures first.
 
-    Only jobs of the workflow are drawn, and what they spawned into it. A job that several others lead to stands below
-    the first of them, and is marked (*) below the others. json and dot are complete up to 100,000 jobs, mermaid folds.
+    Draws only jobs of the workflow, including those that they spawned into it. A job with several parents is drawn
+    below the first of them, and is marked (*) below the others. json and dot are complete up to 100,000 jobs, mermaid
+    folds.
 
     \b
     Examples:

@@ -95,7 +95,7 @@ def show(
       hammerwork workflow show 178ebfc3 --format json | jq .by_status
       hammerwork workflow show 178ebfc3 --format mermaid > diagram.mmd
     """
-    del dependencies  # of hammerwork (Rust); here the graph always has them
+    del dependencies  # an option of hammerwork (Rust): this graph always has them
     context: Context = ctx.obj
     database = context.database()
     found = listing.resolve(database, workflow)

@@ -40,7 +40,7 @@ class Table(NamedTuple):
         name: of the table in a database.
         key: the columns of its primary key.
         columns: column -> kind.
-        unique: a further column whose values differ in all rows.
+        unique: another column whose values are unique, if there is one.
     """
 
     name: str

@@ -83,7 +83,7 @@ def read_schedules(tables: Any) -> list[NewSchedule]:
                 read_schedule(given, payload=json.dumps(given["payload"], ensure_ascii=False, allow_nan=False))
             )
         except (TypeError, ValueError, RecursionError) as error:
-            raise UsageError(f"{name!r:.80}: JSON has no such payload: {error}.") from error
+            raise UsageError(f"{name!r:.80}: JSON cannot hold the payload: {error}.") from error
         except UsageError as error:
             raise UsageError(f"{name!r:.80}: {error.message}", hint=error.hint) from error
     return found

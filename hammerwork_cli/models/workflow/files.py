@@ -56,7 +56,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise UsageError(f"The key {twice!r:.80} stands twice in one object.")
+        raise UsageError(f"The key {twice!r:.80} appears twice in one object.")
     return found
 
 
@@ -96,7 +96,7 @@ def _after(options: Any) -> tuple[str, ...]:
         raise UsageError("It has no options of a job.", hint=_FORM)
     keys = options.get("after", [])
     if not isinstance(keys, list):
-        raise UsageError(f"after is a list of keys of jobs, not {keys!r:.60}.")
+        raise UsageError(f"after must be a list of keys of jobs, not {keys!r:.60}.")
     return tuple(dict.fromkeys(fields.text(key, "a key in after") for key in keys))
 
 
@@ -108,4 +108,4 @@ def _job(key: str, options: Mapping[str, Any]) -> WantedJob:
     try:
         return wanted_job(given)
     except TypeError as error:  # TOML has dates
-        raise UsageError(f"JSON has no such payload: {error}.") from error
+        raise UsageError(f"JSON cannot hold the payload: {error}.") from error

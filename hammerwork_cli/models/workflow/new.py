@@ -54,11 +54,11 @@ class NewWorkflow(NamedTuple):
         if word not in [*FailurePolicy]:
             raise UsageError(f"{word[:40]!r} is not a failure policy.", hint=f"One of: {', '.join(FailurePolicy)}.")
         if not isinstance(metadata or {}, dict):
-            raise UsageError(f"The workflow's metadata are an object, not {metadata!r:.60}.")
+            raise UsageError(f"The workflow's metadata must be a JSON object, not {metadata!r:.60}.")
         try:
             text = fields.text(json.dumps(metadata or {}, ensure_ascii=False, allow_nan=False), "The metadata")
         except (TypeError, ValueError, RecursionError) as error:
-            raise UsageError(f"JSON has no such metadata: {error}.") from error
+            raise UsageError(f"JSON cannot hold the metadata: {error}.") from error
         found = new_id() if id is None else uuid_of(str(id))
         if found is None:
             raise UsageError(f"{str(id)[:60]!r} is not a UUID.", hint="Write all of it; uuidgen makes one.")

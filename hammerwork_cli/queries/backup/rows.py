@@ -106,7 +106,7 @@ class Rows:
         return self.database.schema[self.table.name]
 
     def existing(self, values: Sequence[Record]) -> set[tuple[Any, ...]]:
-        """The keys of those of some rows that exist."""
+        """The keys of the given rows that already exist."""
         key = self.table.key
         if self.kinds[key[0]] is not Kind.ID:  # few rows: pauses and policies
             return {tuple(record[name] for name in key) for record in self.all()} & set(map(self.key_of, values))
@@ -120,7 +120,7 @@ class Rows:
         return found
 
     def taken(self, values: Sequence[Record]) -> set[tuple[Any, ...]]:
-        """The keys of those of some rows whose unique names other rows have."""
+        """The keys of the given rows whose unique value another row already has."""
         name = self.table.unique
         if name is None:
             return set()

@@ -29,13 +29,13 @@ from hammerwork_cli.queries.spawn.wait import TreeWatch
 LEASE = timedelta(minutes=1)
 """Time after which another worker goes on for one that died while it counted."""
 COST = 20
-"""How many times as long as it took to count the jobs pass until the next look."""
+"""The pause until the next count, as a multiple of the time that the last one took."""
 PATIENCE = 60
-"""What part of the age of a callback passes until the next look."""
+"""The age of a callback divided by this is the pause until the next count."""
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(minutes=1)
 RARELY = timedelta(hours=1)
 KEPT = timedelta(days=7)
-"""Time for which the success of what has failed is waited for."""
+"""How long a callback waits for a success after a failure."""
 
 
 class Seen(NamedTuple):
@@ -56,12 +56,14 @@ def upcoming(database: Database, until: datetime, limit: int) -> list[Callback]:
 
 
 def awaited(database: Database) -> int:
-    """Counts the callbacks for which a worker is still to count jobs."""
+    """Counts the callbacks whose jobs a worker has yet to count."""
     return int(database.rows("batch.callbacks.awaited")[0][0]) if "watches" in database.tags else 0
 
 
 def add(database: Database, top: str, new: Sequence[NewCallback], now: datetime) -> None:
-    """Adds callbacks to a job and everything below it, once for the same event and job unless that is over.
+    """Adds callbacks to a job and everything below it.
+
+    A callback that exists for the same event and job is not added again unless it is over.
 
     Raises:
         JobNotFoundError: the job does not exist.
@@ -130,7 +132,7 @@ def look(
 
 
 def _settle(database: Database, callback: Callback, seen: Seen | None, cost: timedelta, now: datetime) -> bool:
-    """Does what follows for one callback from what was seen; returns whether it has fired."""
+    """Fires, ends or postpones one callback; returns whether it has fired."""
     state = None if seen is None else decide(callback, seen, now)
     if seen is None or state is CallbackState.OVER:
         _close(database, callback, CallbackState.OVER, now)
@@ -246,7 +248,7 @@ def _later(database: Database, callback: Callback, seen: Seen, cost: timedelta, 
 
 
 def _soon(database: Database, callback: Callback, now: datetime) -> None:
-    """Gives the lease of a callback back that lost to another transaction."""
+    """Postpones a callback that lost to another transaction by a second only, in place of its lease."""
     with suppress(HammerworkError):  # the lease ends by itself
         _put_off(database, callback, now + SHORTEST, timestamp(callback.ended_at))
 
@@ -271,7 +273,7 @@ def forget(database: Database, before: datetime) -> None:
 
 
 def delete_with_callbacks(database: Database, statement: str, subject: Subject, of: str) -> bool:
-    """Deletes a row with its callbacks, where a statement deletes the row; returns whether it did."""
+    """Deletes a batch or a workflow by a statement, and then its callbacks; returns whether it deleted the row."""
 
     def work() -> bool:
         deleted = bool(database.run(statement, id=of))

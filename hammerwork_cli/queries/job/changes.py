@@ -37,7 +37,7 @@ class Step:
     Attributes:
         left: reason -> jobs that it skipped.
         later: id -> reason of jobs that a later step of the same change may be able to change.
-        following: the dependents that it changed along, and those that are still to come.
+        following: the dependents that it changed too, and those that it has yet to change.
     """
 
     changed: int = 0

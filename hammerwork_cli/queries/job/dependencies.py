@@ -117,8 +117,8 @@ class Following(NamedTuple):
 
     Attributes:
         changed: ids of the dependents that changed.
-        parents: jobs whose dependents are still to be found.
-        jobs: dependents that are still to be checked.
+        parents: jobs whose dependents it has yet to find.
+        jobs: dependents that it has yet to check.
         released: queue -> jobs that may run now.
     """
 

@@ -23,7 +23,9 @@ MOST_TOGETHER = 20_000
 
 
 class Purge(Delete):
-    """Removes finished jobs by their age, but none that others wait for, that are still to spawn or to be counted.
+    """Removes finished jobs by their age.
+
+    It keeps jobs that others wait for, and those for which a worker has yet to spawn, or which it has yet to count.
 
     Args:
         whole: keep a job whose children stay, so that no tree loses its top or its middle.
@@ -53,7 +55,7 @@ class Purge(Delete):
 
 
 def _below_awaited(database: Database, jobs: Sequence[LockedJob]) -> set[str]:
-    """The jobs with an ancestor whose tree a worker is still to count, for a callback at its end."""
+    """The jobs below one whose tree a worker has yet to count for a callback."""
     if "watches" not in database.tags or database.row("job.selections.any_awaited") is None:
         return set()
     relatives = Relatives(database)
@@ -107,7 +109,7 @@ class FinishedTrees:
 
     Jobs below several roots make one tree of them, which goes only if each of the roots fits. A root is a job without a
     parent in the table of jobs. The jobs of a tree come from the bottom up: after an interruption its root is still
-    there, and a second run takes the rest. A tree stays while a worker is still to spawn for one of its jobs, or to
+    there, and a second run takes the rest. A tree stays while a worker has yet to spawn for one of its jobs, or to
     count it for a callback.
 
     Args:

@@ -54,7 +54,7 @@ def resolve(database: Database, text: str, *, hint: str = LIST_JOBS) -> str:
 
 
 def _elsewhere(database: Database, low: str, high: str) -> str | None:
-    """The command for the job, the workflow or the batch that an id belongs to in place of something else."""
+    """A hint for an id of another kind: the job, workflow or batch that has it."""
     tables = {"job": "hammerwork_jobs", "workflow": "hammerwork_workflows", "batch": "hammerwork_batches"}
     for noun, table in tables.items():
         if table in database.schema:

@@ -1,4 +1,4 @@
-"""Spawn operations: their parents, their children, and spawns that are still to come."""
+"""Spawn operations: their parents, their children, and pending spawns."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -232,7 +232,7 @@ def stats(
 
 
 def _further_children(database: Database) -> Iterator[str]:
-    """The statements that count children which the statement of the window does not."""
+    """Yields the statements for children that `spawn.operations.window` does not count: joins and archived ones."""
     if "by_first_parent" in database.tags and database.row("graph.relatives.any_joins"):
         yield "spawn.operations.window_joined_totals"
     if Relatives(database).has_archive:

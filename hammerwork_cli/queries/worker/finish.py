@@ -306,7 +306,7 @@ def compare(database: Database, worker: str, known: Collection[str]) -> Compared
 
     Args:
         worker: the worker's id.
-        known: ids of the worker's jobs that wait, run, or are still to be written.
+        known: ids of the worker's jobs that wait, run, or have an outcome to write.
     """
 
     def work() -> Compared:

@@ -77,7 +77,7 @@ def create(
 def exists(
     database: Database, workflow: NewWorkflow, jobs: Sequence[NewJob], callbacks: Sequence[NewCallback] = ()
 ) -> bool:
-    """Whether a workflow exists with these jobs and callbacks; see :func:`create`.
+    """Whether this workflow exists, with the same jobs and callbacks.
 
     Raises:
         ConflictError: another workflow has the id.

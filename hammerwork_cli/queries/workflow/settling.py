@@ -126,7 +126,7 @@ def _settle(database: Database, workflow: Workflow, seen: _Seen, now: datetime) 
     """Does what follows for one workflow; returns what was done."""
     if seen.status == WorkflowStatus.CANCELLED and workflow.counts.of(*WAITING):
         cancelled = _run(database, _CancelRest(workflow, now))
-        return f"{cancelled:,} more of its jobs cancelled" if cancelled else None
+        return f"cancelled {cancelled:,} more of its jobs" if cancelled else None
     if not workflow.open:
         return _close(database, workflow, now) if workflow.counts.total else None
     if workflow.failure_policy != FailurePolicy.FAIL_FAST or workflow.counts.unsuccessful == seen.dealt_with:
@@ -136,7 +136,7 @@ def _settle(database: Database, workflow: Workflow, seen: _Seen, now: datetime) 
         # Jobs that joined after the failure are not part of what it fails.
         failed = _run(database, _FailRest(workflow, now), until=timestamp(workflow.last_failure) or now)
     _deal(database, workflow, seen)
-    return f"{failed:,} of its jobs failed with another one" if failed else None
+    return f"failed {failed:,} of its jobs because another one failed" if failed else None
 
 
 def _run(database: Database, change: _CancelRest, until: datetime | None = None) -> int:
@@ -208,7 +208,7 @@ def cancellable(database: Database, workflow: str) -> Workflow:
 
 
 def reopen_unfailed(database: Database, workflow: str) -> bool:
-    """Lets a cancelled workflow run again none of whose jobs can be retried; returns whether it was one.
+    """Reopens a cancelled workflow that has no job to retry; returns whether it did.
 
     Args:
         workflow: its full id.

@@ -46,7 +46,7 @@ def details_record(details: JobDetails) -> Record:
     ``parent_failed``, ``parent_missing``, ``not_released``, ``stuck_above``); ``children`` (an object: ``total``,
     ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents, failures
     first); ``attempt_history`` (its attempts that did not complete, the oldest first, at most 50:
-    :func:`hammerwork_cli.render.attempts.attempt_record`); ``callbacks`` (what is enqueued at the end of its tree:
+    :func:`hammerwork_cli.render.attempts.attempt_record`); ``callbacks`` (of the job and everything below it:
     :func:`hammerwork_cli.render.callbacks.callback_record`); ``spawns`` (recorded spawns, the oldest first) and
     ``spawn_requests`` (the newest first); ``in_archive`` (read from the archive table); and the columns
     ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``, ``timezone``, ``recurring``, ``next_run_at``,

@@ -140,7 +140,7 @@ CALLBACK = record(
     {
         "event": text("complete, success or failure; a later version may write more"),
         "queue": text("Queue of the job"),
-        "state": text("open, fired or over (it cannot happen any more); a later version may write more"),
+        "state": text("open, fired or over (its event can no longer happen); a later version may write more"),
         "job_id": null_or(job_id("Id of the job once it is enqueued")),
         "created_at": null_or(instant()),
         "fired_at": null_or(instant("When the job was enqueued")),
@@ -158,7 +158,7 @@ JOB_DETAILS = record(
         "hold": null_or(text("While it waits: unfinished, or the reason why it can never run")),
         "children": record({**CHILD_COUNTS, "first": list_of(record(RELATIVE), "Some of them, failures first")}),
         "attempt_history": ATTEMPT_HISTORY,
-        "callbacks": list_of(CALLBACK, "What is enqueued at the end of its tree"),
+        "callbacks": list_of(CALLBACK, "Callbacks of the job and everything below it"),
         "spawns": list_of(record(RECORDED_SPAWN), "Recorded operations, oldest first"),
         "spawn_requests": list_of(record(SPAWN_REQUEST), "Spawn requests, newest first"),
     },

@@ -14,7 +14,7 @@ NESTED = record(
                 {
                     **without(IN_TREE, "children"),
                     "children_total": count("All of them, shown or not"),
-                    "repeated": flag("It stands elsewhere too, where its children are"),
+                    "repeated": flag("It also appears elsewhere, with its children"),
                     "children": list_of({"type": "object", "description": "A node like this one"}),
                 }
             ),

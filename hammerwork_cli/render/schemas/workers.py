@@ -23,7 +23,7 @@ WORKER = {
     "version": text(),
     "queues": list_of(text()),
     "handlers": list_of(text(), "Spawn handlers"),
-    "duties": list_of(text(), "What it was the last worker to take: schedules, workflows, retention"),
+    "duties": list_of(text(), "Duties that it was the last to take: schedules, workflows, retention"),
     "concurrency": count("Most jobs at once"),
     "running": count("Jobs now"),
     "completed": count("Completed attempts since its start"),

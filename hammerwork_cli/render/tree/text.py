@@ -154,7 +154,7 @@ class _Drawing:
             return self.describe.folded(item, frame.job)
         if item in self.on_path:
             itself = item == frame.job
-            return self.describe.repeated(item, "depends on itself" if itself else "a cycle: it stands above")
+            return self.describe.repeated(item, "depends on itself" if itself else "a cycle: shown above")
         if item in self.drawn and not self._may_expand(item):
             return self.describe.repeated(item)
         if frame.leaps:

@@ -116,7 +116,7 @@ def _said(error: Exception) -> str:
         return "it has text with half a character, a lone surrogate"
     try:
         said = str(error).rstrip(".") or type(error).__name__
-        # Python 3.13 also says which; the place in the value says where.
+        # Python 3.13 adds the value. The message names its place already.
         return _OUT_OF_RANGE if said.startswith(_OUT_OF_RANGE) else said
     except Exception:  # noqa: BLE001  the error's own code may raise anything
         return type(error).__name__

@@ -21,7 +21,7 @@ AND NOT {has_parent}
 ORDER BY j.id LIMIT :limit
 
 -- name: fitting
--- Reads queue and status of those of some jobs that fit a filter, and for which no worker is still to spawn or to count.
+-- Reads queue and status of the given jobs that fit a filter, and for which no worker has yet to spawn or to count.
 SELECT j.id, j.queue_name, {status j} FROM hammerwork_jobs j
 WHERE j.id {among} AND NOT {has_open_request} AND NOT {is_awaited} AND
 {filtered}

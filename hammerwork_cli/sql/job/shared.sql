@@ -40,14 +40,14 @@ AND (j.timed_out_at IS NULL OR j.timed_out_at < $1)
 AND (j.started_at IS NULL OR (j.started_at < $1 AND j.scheduled_at < $1)))
 
 -- name: has_open_request
--- Whether a worker is still to spawn for job j.
+-- Whether a worker has yet to spawn for job j.
 FALSE
 
 -- name: has_open_request [workers]
 EXISTS (SELECT 1 FROM hammerwork_spawn_requests r WHERE r.job_id = j.id AND r.state IN ('pending', 'running'))
 
 -- name: is_awaited
--- Whether a worker is still to count job j, for a callback at the end of its tree, its batch or its workflow.
+-- Whether a worker has yet to count job j for a callback of its tree, its batch or its workflow.
 FALSE
 
 -- name: is_awaited [watches]

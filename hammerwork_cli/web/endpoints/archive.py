@@ -25,7 +25,7 @@ from hammerwork_cli.web.endpoints.parameters import (
 )
 
 AS = ("run_again", "as_was")
-"""How restored jobs come back."""
+"""The values of `as`."""
 
 
 def archive_list(call: Call) -> Answer:
@@ -103,7 +103,9 @@ ENDPOINTS = (
         body=body(
             {
                 "tree": CHANGE_OPTIONS["tree"],
-                "as": text("run_again, with 0 attempts, or as_was; needed unless a single job failed", *AS),
+                "as": text(
+                    "run_again (Pending with 0 attempts) or as_was; required for a tree or a job that did not fail", *AS
+                ),
                 "dry_run": CHANGE_OPTIONS["dry_run"],
             }
         ),

@@ -159,10 +159,10 @@ def _change(call: Call, change: Change) -> Answer:
 
 
 def carried_out(call: Call, selection: Selection, change: Change) -> Answer:
-    """Makes a change, or with ``dry_run`` only its plan.
+    """Carries a change out, or only plans it with ``dry_run``.
 
     Raises:
-        ConflictError, NotFoundError: the only job that was named cannot change.
+        ConflictError, NotFoundError: only one job was named, and it cannot change.
     """
     database = call.database
     plan = changes.plan(database, selection, change)

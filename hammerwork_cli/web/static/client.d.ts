@@ -117,7 +117,7 @@ export interface Job extends ListedJob, JobFacts {
   children: ChildCounts & { first: Relative[] };
   /** The newest 50 attempts that did not complete, the oldest first. */
   attempt_history: PastAttempt[];
-  /** What is enqueued at the end of its tree. */
+  /** Callbacks of the job and everything below it. */
   callbacks: Callback[];
   /** Spawns that workers recorded, the oldest first. */
   spawns: RecordedSpawn[];
@@ -373,7 +373,7 @@ export interface Worker {
   queues: string[];
   /** Spawn handlers. */
   handlers: string[];
-  /** What it was the last worker to take: schedules, workflows, retention. */
+  /** Duties that it was the last to take: schedules, workflows, retention. */
   duties: string[];
   /** The maximum number of jobs at once. */
   concurrency: number;

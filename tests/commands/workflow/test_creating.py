@@ -72,12 +72,12 @@ def test_a_file_becomes_a_workflow_once(run: Run, migrated_url: str, tmp_path: P
     [
         ('name = "x"\n[jobs.a\n', "line 2"),
         ('{"name": "x",\n "jobs": }', "line 2"),
-        ('{"name": "x", "jobs": {"a": {}, "a": {}}}', "'a' stands twice"),
+        ('{"name": "x", "jobs": {"a": {}, "a": {}}}', "'a' appears twice"),
         ('name = "x"\nretries = 3\n[jobs.a]', "'retries' is not a key of a workflow"),
         ('name = "x"\n[jobs.a]\nprio = 3', "jobs.a: 'prio' is not an option"),
         ('name = "x"\n[jobs.a]\nid = "x"', "jobs.a: 'id' is not an option"),
         ('name = "x"\n[jobs.a]\npriority = "odd"', "jobs.a: "),
-        ('name = "x"\n[jobs.a]\npayload = 2026-11-24', "jobs.a: JSON has no such payload"),
+        ('name = "x"\n[jobs.a]\npayload = 2026-11-24', "jobs.a: JSON cannot hold the payload"),
         ('name = "x"\n[jobs.a]\nafter = "b"', "jobs.a: after is a list"),
         ('name = "x"\njobs = {a = 1}', "jobs.a: It has no options"),
         ('name = "x"\n[jobs.a]\nafter = ["b"]', "'a' waits for 'b', which is not a job"),
@@ -90,7 +90,7 @@ def test_a_file_becomes_a_workflow_once(run: Run, migrated_url: str, tmp_path: P
         ('name = "x"\nmetadata = 3\n[jobs.a]', "metadata are an object"),
     ],
 )
-def test_what_a_file_says_wrongly_is_named_and_nothing_is_written(
+def test_mistakes_in_a_file_are_named_and_nothing_is_written(
     run: Run, sqlite_url: str, tmp_path: Path, text: str, said: str
 ) -> None:
     file = tmp_path / "workflow"

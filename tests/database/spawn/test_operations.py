@@ -1,4 +1,4 @@
-"""Operations, their figures, and what is still to come."""
+"""Operations, their figures, and pending spawns."""
 
 from datetime import timedelta
 from uuid import uuid4
