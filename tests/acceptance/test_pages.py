@@ -48,7 +48,7 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.parametrize(("page", "first"), cases())
-def test_what_a_page_shows_is_what_happens(
+def test_the_commands_of_a_page_print_what_it_shows(
     page: Page,
     first: str,
     tmp_path: Path,
@@ -185,7 +185,7 @@ def test_a_shell_goes_on_where_the_block_before_it_ended(runner: Callable[[str],
         ("<!-- file: test_one.py -->\n```python\ndef test_one():\n    assert False\n```\n", "ends with exit code 1"),
     ],
 )
-def test_what_does_not_happen_is_a_failure(runner: Callable[[str], None], text: str, problem: str) -> None:
+def test_output_that_differs_from_its_page_is_a_failure(runner: Callable[[str], None], text: str, problem: str) -> None:
     with pytest.raises(AssertionError, match=problem):
         runner(text)
 

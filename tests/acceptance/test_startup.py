@@ -26,7 +26,7 @@ def loaded(*words: str, env: dict[str, str]) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
 
 
-def test_the_version_loads_nothing_of_ours_but_the_entry(clean_environment: dict[str, str]) -> None:
+def test_the_version_loads_nothing_of_hammerwork_cli_but_the_entry(clean_environment: dict[str, str]) -> None:
     modules = loaded("--version", env=clean_environment)
     assert {module for module in modules if module.startswith("hammerwork_cli.")} <= {
         "hammerwork_cli.__main__",

@@ -80,7 +80,7 @@ def test_changes_are_written_with_the_database_s_time(url: str, run: Run) -> Non
     ],
     ids=["purge", "delete", "retry"],
 )
-def test_what_is_changed_by_its_age_is_as_old_as_the_database_says(
+def test_changes_by_age_follow_the_clock_of_the_database(
     url: str, run: Run, words: tuple[str, ...], status: JobStatus
 ) -> None:
     write(url, ended(1, timedelta(hours=1), status), ended(2, timedelta(hours=9), status))

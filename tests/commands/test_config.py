@@ -290,7 +290,7 @@ def test_values_of_several_lines_and_text_that_looks_like_a_setting_are_understo
         pytest.param("default_queue.name = 'x'\n", id="the setting is a dotted table"),
     ],
 )
-def test_what_cannot_be_changed_safely_is_left_alone(run: Run, file: Path, text: str) -> None:
+def test_a_file_that_cannot_be_changed_safely_stays_unchanged(run: Run, file: Path, text: str) -> None:
     write(file, text)
     done = run("config", "set", "default_queue", "mail")
     assert (done.exit_code, done.stdout) == (3, "")
@@ -320,7 +320,7 @@ def test_a_malformed_file_is_an_error_that_names_the_place(
     assert file.read_bytes() == content
 
 
-def test_what_cannot_be_read_or_written_is_an_error(run: Run, file: Path) -> None:
+def test_a_file_that_cannot_be_read_or_written_is_an_error(run: Run, file: Path) -> None:
     file.mkdir(parents=True)
     for words in (
         ("show",),
@@ -441,7 +441,7 @@ def test_init_writes_every_setting_as_a_comment_that_can_be_put_in_force(run: Ru
     assert all(source == "file" for _, source in settings(run).values())
 
 
-def test_what_is_set_comes_below_its_explanation(run: Run, file: Path) -> None:
+def test_a_set_value_comes_below_its_explanation(run: Run, file: Path) -> None:
     run("config", "init")
     run("config", "set", "default_limit", "7")
     assert "# default_limit = 100\ndefault_limit = 7\n" in file.read_text()

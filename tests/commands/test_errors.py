@@ -143,7 +143,7 @@ def test_errors_are_json_where_answers_are(run: Run, migrated_url: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["zzzz", "12", "1234567890abcdef1234567890abcdef0", "'; DROP TABLE x", "\x1b[31m"])
-def test_what_is_no_id_is_a_usage_error(run: Run, migrated_url: str, word: str) -> None:
+def test_text_that_is_not_an_id_is_a_usage_error(run: Run, migrated_url: str, word: str) -> None:
     done = run("spawn", "tree", word, url=migrated_url)
     assert done.exit_code == 2
     assert "\x1b" not in done.stderr
@@ -327,7 +327,7 @@ def test_who_does_not_listen_to_stderr_gets_the_exit_code_all_the_same(
         assert (done.returncode, done.stdout) == (exit_code, b"")
 
 
-def test_what_may_be_an_operation_is_looked_for_as_one(run: Run, migrated_url: str) -> None:
+def test_text_that_may_name_an_operation_gets_a_hint_to_look_for_one(run: Run, migrated_url: str) -> None:
     done = run("spawn", "why", "ingest_000", url=migrated_url)
     assert done.exit_code == 2
     assert "hammerwork spawn list --operation ingest_000" in done.stderr

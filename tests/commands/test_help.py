@@ -75,7 +75,7 @@ def test_the_help_of_a_group_says_of_each_verb_what_its_own_help_says_first_and_
         ("workflow status", "workflow show"),
     ],
 )
-def test_a_verb_has_its_name_in_the_manual_of_rust_too(name: str, verb: str) -> None:
+def test_a_verb_also_has_its_name_from_the_manual_of_rust(name: str, verb: str) -> None:
     root: Any = get_command(app)
     (within, old), (_, new) = name.split(), verb.split()
     group = root.commands[within]

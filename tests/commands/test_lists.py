@@ -132,7 +132,7 @@ def test_queues_and_workers_are_sorted_by_any_of_their_fields(run: Run, lite: Ro
     ],
     ids=" ".join,
 )
-def test_what_makes_no_sense_is_refused(run: Run, lite: Rows, words: tuple[str, ...]) -> None:
+def test_options_that_make_no_sense_are_refused(run: Run, lite: Rows, words: tuple[str, ...]) -> None:
     done = run(*words, url=url_of(lite.database))
     assert done.exit_code == 2
     assert done.stdout == ""

@@ -50,7 +50,7 @@ def test_a_check_of_the_status_exits_with_1_unless_every_migration_is_applied(mi
     assert [row["id"] for row in done.json if not row["applied"]] == ["016_recent_jobs_index"]
 
 
-def test_status_shows_every_migration_and_which_are_ours(migrated_url: str, run: Run) -> None:
+def test_status_shows_every_migration_and_its_program(migrated_url: str, run: Run) -> None:
     rows = run("migration", "status", "--format", "json", url=migrated_url).json
     assert [row["id"] for row in rows] == IDS
     assert [row["owner"] for row in rows] == ["upstream"] * 14 + ["ours"] * (len(IDS) - 14)

@@ -249,7 +249,7 @@ READING = [(path, line) for path, says in CONTRACT.items() if path not in ELSEWH
 
 
 @pytest.mark.parametrize(("path", "line"), READING, ids=[f"{path} {line}".strip() for path, line in READING])
-def test_what_reads_is_not_asked_and_a_dry_run_neither(run: Run, protected: Asked, path: str, line: str) -> None:
+def test_neither_a_reading_command_nor_a_dry_run_asks(run: Run, protected: Asked, path: str, line: str) -> None:
     if path in CHANGES and not line:
         return
     before = content(protected)

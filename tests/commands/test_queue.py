@@ -187,7 +187,7 @@ def test_all_queues_are_shown_a_line_each_with_what_is_wrong(run: Run, full: str
     assert lines[-1].startswith("No running worker serves the ready jobs of evil")
 
 
-def test_jobs_that_are_ready_without_a_worker_are_told_though_no_limit_is_passed(run: Run, url: str) -> None:
+def test_jobs_that_are_ready_without_a_worker_are_reported_though_no_limit_is_passed(run: Run, url: str) -> None:
     with contextlib.closing(connect(url)) as database:
         Rows(database).job(queue="mail", status="Pending")
         asked = ("queue", "health", "mail")
@@ -341,7 +341,7 @@ def test_force_says_what_it_means_for_running_jobs(run: Run, full: str) -> None:
     )
 
 
-def test_what_another_queue_waits_for_is_not_cleared(run: Run, migrated_url: str) -> None:
+def test_jobs_that_another_queue_waits_for_are_not_cleared(run: Run, migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         rows = Rows(database)
         held = {"status": "Pending", "dependency_status": "waiting"}

@@ -150,7 +150,7 @@ def test_jobs_go_the_same_way_with_our_migrations_and_without(ours: Database, th
     assert states == {1: "Completed", 2: "Dead", 3: "Failed", 4: "Running", 5: "Completed"}
 
 
-def test_our_indexes_find_what_the_original_wrote(ours: Database) -> None:
+def test_our_indexes_find_rows_of_hammerwork_rust(ours: Database) -> None:
     night(Original(ours))
     assert "by_first_parent" in ours.tags
     (found,) = operations.operations(ours, limit=5)

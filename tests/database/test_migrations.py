@@ -78,7 +78,7 @@ def watched(database: Database) -> list[str]:
 # The schema.
 
 
-def test_the_tables_equal_the_originals_column_for_column(empty_database: Database) -> None:
+def test_the_tables_equal_those_of_hammerwork_rust_column_for_column(empty_database: Database) -> None:
     migrations.run(empty_database)
     schema = without_ours(read_schema(empty_database), empty_database)
     if empty_database.dialect == "sqlite":
@@ -110,7 +110,9 @@ def assert_same_columns(schema: Schema, database: Database) -> None:
         pytest.param("damaged.mariadb", marks=pytest.mark.mysql),
     ],
 )
-def test_a_complete_database_is_accepted_and_only_ours_is_added(restored: Callable[[str], str], dump: str) -> None:
+def test_a_complete_database_is_accepted_and_only_tables_of_hammerwork_cli_are_added(
+    restored: Callable[[str], str], dump: str
+) -> None:
     with contextlib.closing(connect(restored(dump))) as database:
         before = {state.migration.id: state for state in migrations.status(database)}
         schema, jobs = read_schema(database), original_jobs(database)
@@ -172,7 +174,7 @@ def test_the_plan_is_what_a_run_sends(empty_database: Database) -> None:
     assert [planned[0].split("\n")[0], *sent] == ["CREATE TABLE IF NOT EXISTS hammerwork_migrations (", *planned[1:]]
 
 
-def test_progress_is_told_step_by_step(empty_database: Database) -> None:
+def test_progress_is_reported_step_by_step(empty_database: Database) -> None:
     told: list[tuple[str, int, int]] = []
     migrations.run(empty_database, lambda migration, done, total: told.append((migration.id, done, total)))
     assert [name for name, done, _ in told if done == 0] == IDS
@@ -278,7 +280,7 @@ def of_the_original(request: pytest.FixtureRequest, new_database: Callable[..., 
         yield database
 
 
-def test_what_the_original_left_after_any_migration_is_told_and_finished(
+def test_tables_that_hammerwork_rust_left_after_any_migration_are_reported_and_finished(
     of_the_original: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its 001 and 007 make indexes that its 002 and 012 take away."""
@@ -364,7 +366,7 @@ def test_a_process_that_is_killed_leaves_no_lock_behind(url: str) -> None:
         assert applied(migrations.run(database)) == IDS[9:]
 
 
-def test_a_failing_statement_is_told_with_its_migration_and_can_be_mended(database: Database) -> None:
+def test_a_failing_statement_is_reported_with_its_migration_and_can_be_fixed(database: Database) -> None:
     """A view of somebody else's takes the name of a table."""
     migrations.drop(database)
     database.script("CREATE VIEW hammerwork_queue_pause AS SELECT 1 AS one")
@@ -391,7 +393,7 @@ def test_two_programs_at_once_do_not_collide(url: str, hammerwork: Callable[...,
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("last", [0, 1, 7], ids=["the record", "001", "007"])
-def test_a_run_goes_on_when_the_original_which_knows_no_lock_was_faster(
+def test_a_run_goes_on_when_hammerwork_rust_which_takes_no_lock_was_faster(
     postgres_url: str, last: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with contextlib.closing(connect(postgres_url)) as theirs, contextlib.closing(connect(postgres_url)) as ours:
@@ -446,7 +448,7 @@ def neighbour(database: Database) -> Database:
     return database
 
 
-def test_drop_removes_everything_of_ours_and_nothing_else(neighbour: Database) -> None:
+def test_drop_removes_everything_of_hammerwork_and_nothing_else(neighbour: Database) -> None:
     migrations.drop(neighbour)
     assert read_schema(neighbour).keys() == {"hammerwork_notes"}
     assert neighbour.query("SELECT id FROM invoices") == [(7,)]
@@ -480,7 +482,7 @@ def test_a_drop_that_dies_half_way_is_not_taken_for_complete(database: Database)
         assert len(migrations.contents(mended)) == len(migrations.COUNTS)
 
 
-def test_what_drop_would_remove_is_counted(database: Database) -> None:
+def test_drop_counts_the_rows_that_it_would_remove(database: Database) -> None:
     database.script("INSERT INTO hammerwork_queue_pause (queue_name) VALUES ('mail'), ('video')")
     found = {row.table: row.rows for row in migrations.contents(database)}
     assert found.keys() == read_schema(database).keys()

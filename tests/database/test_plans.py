@@ -317,7 +317,7 @@ def test_the_checks_of_health_read_ends_of_indexes(spawned: tuple[Database, str]
     assert not WHOLE_TABLE.search(told.replace("SCAN j USING INDEX idx_hammerwork_jobs_scheduled", "")), told
 
 
-def test_what_happened_last_is_read_from_ends_of_indexes(spawned: tuple[Database, str]) -> None:
+def test_the_newest_events_are_read_from_the_ends_of_indexes(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     told = plan(database, "monitor.logs.newest", window=50, most_running=50, most_pending=50, queue=None)
     # In its order, an index may be read from its end. For the rows themselves, PostgreSQL scans a table of this size.
@@ -352,7 +352,7 @@ def test_the_jobs_of_batches_and_workflows_are_counted_from_an_index(
     assert not WHOLE_TABLE.search(told), told
 
 
-def test_where_nothing_is_old_retention_finds_that_in_an_index(spawned: tuple[Database, str]) -> None:
+def test_retention_reads_only_an_index_when_nothing_is_old(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     old = JobFilter(ended=((JobStatus.COMPLETED, START - timedelta(days=9)),))
     told = plan(database, "job.selections.root_ids", **listing.chosen(old), after=None, limit=200)

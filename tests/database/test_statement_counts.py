@@ -184,7 +184,7 @@ def test_the_history_costs_nothing_where_attempts_complete_and_two_statements_wh
     assert sent(End.RETRY, 1) == one_failed - 2
 
 
-def test_a_tick_is_five_statements_and_an_idle_look_and_a_list_are_as_many_for_many_schedules(
+def test_a_tick_sends_five_statements_and_an_idle_check_and_a_list_send_as_many_for_many_schedules(
     database: Database,
 ) -> None:
     def add(number: int, **more: Any) -> None:

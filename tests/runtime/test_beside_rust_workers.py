@@ -114,7 +114,7 @@ def _another(stage: Stage, app: Handlers, until: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("is_lost", [False, True], ids=["ends in order", "is lost"])
-def test_a_worker_of_ours_that_goes_leaves_rust_workers_the_jobs_that_it_attempted_before_them(
+def test_a_worker_that_stops_leaves_rust_workers_the_jobs_that_it_attempted_before_them(
     stage: Stage, ours: _Ours, rust: RustWorker, app: Handlers, run: Run, is_lost: bool
 ) -> None:
     jobs = _hand_over(stage, ours, rust, run)
@@ -141,7 +141,7 @@ def test_a_worker_of_ours_that_goes_leaves_rust_workers_the_jobs_that_it_attempt
     assert set(stage.status(*ours.jobs)) == {"Completed"}
 
 
-def test_what_a_rust_worker_runs_is_not_shown_as_ours_and_the_doctor_finds_it_when_that_is_killed(
+def test_a_job_of_a_rust_worker_has_no_worker_here_and_the_doctor_finds_it_once_that_worker_is_killed(
     stage: Stage, ours: _Ours, rust: RustWorker, run: Run
 ) -> None:
     jobs = _hand_over(stage, ours, rust, run)
@@ -195,7 +195,7 @@ def test_a_worker_that_drains_its_queues_waits_for_a_sweep_that_a_deadlock_broke
     assert set(stage.status(first, *after)) == {"Completed"}
 
 
-def test_a_job_that_a_rust_worker_took_before_its_parent_completed_in_ours_is_told(
+def test_a_job_that_a_rust_worker_took_before_its_parent_completed_here_is_reported(
     stage: Stage, rust: RustWorker, app: Handlers, run: Run
 ) -> None:
     (parent,) = stage.enqueue(Job("noop", {}))

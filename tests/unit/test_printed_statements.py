@@ -101,7 +101,7 @@ def test_without_a_name_all_statements_are_listed_with_what_they_do(printed: Pri
         (["job.notifications.notify", "--tags", "mysql"], "has no variant for mysql. It has: postgresql."),
     ],
 )
-def test_what_is_not_there_is_refused_with_what_there_is(refused: Printed, arguments: list[str], message: str) -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones(refused: Printed, arguments: list[str], message: str) -> None:
     assert message in refused(*arguments)
 
 

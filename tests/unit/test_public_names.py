@@ -44,5 +44,5 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
         hammerwork_cli.Wroker  # type: ignore[attr-defined]  # noqa: B018  asked for
 
 
-def test_type_checkers_are_told_that_the_package_is_typed():
+def test_type_checkers_see_that_the_package_is_typed():
     assert (ROOT / "hammerwork_cli" / "py.typed").exists()

@@ -83,7 +83,7 @@ def test_a_time_zone_moves_it():
     assert runs("0 30 2 * * *", TUESDAY, 1, "America/New_York") == ["2026-11-25 07:30:00"]
 
 
-def test_what_the_clock_skips_in_spring_is_left_out_that_day():
+def test_a_time_that_the_clock_skips_in_spring_is_left_out_that_day():
     friday = datetime(2026, 3, 27, 12, tzinfo=UTC)
     assert runs("0 30 2 * * *", friday, 3, "Europe/Berlin") == [
         "2026-03-28 01:30:00",
@@ -92,7 +92,7 @@ def test_what_the_clock_skips_in_spring_is_left_out_that_day():
     ]
 
 
-def test_what_the_clock_shows_twice_in_autumn_is_due_once():
+def test_a_time_that_the_clock_shows_twice_in_autumn_is_due_once():
     saturday = datetime(2026, 10, 24, 12, tzinfo=UTC)
     assert runs("0 30 2 * * *", saturday, 2, "Europe/Berlin") == ["2026-10-25 00:30:00", "2026-10-26 01:30:00"]
     assert runs("0 0/30 2,3 * * *", saturday, 5, "Europe/Berlin") == [
@@ -106,7 +106,7 @@ def test_what_the_clock_shows_twice_in_autumn_is_due_once():
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
 @pytest.mark.parametrize("minutes", [10, 30])
-def test_what_is_due_every_few_minutes_goes_on_while_the_clock_changes(zone, minutes):
+def test_a_schedule_of_every_few_minutes_goes_on_while_the_clock_changes(zone, minutes):
     for start in (datetime(2026, 10, 3), datetime(2026, 10, 24), datetime(2026, 10, 31), datetime(2027, 4, 3)):
         instant: datetime | None = start.replace(tzinfo=UTC) + timedelta(hours=10)
         times = []
@@ -193,7 +193,7 @@ def test_a_wrong_field_is_named(schedule, field):
         "0 0 0 1-5/0 * *",
     ],
 )
-def test_schedules_that_the_original_cannot_read_are_refused(schedule):
+def test_schedules_that_hammerwork_rust_cannot_read_are_refused(schedule):
     with pytest.raises(UsageError, match=r"^(The|In the) cron expression"):
         parse(schedule)
 
@@ -212,7 +212,7 @@ def test_schedules_that_the_original_cannot_read_are_refused(schedule):
         ("0 0 0 1 *,2 *", "0 0 0 1 * *"),
     ],
 )
-def test_schedules_that_the_original_reads_mean_here_what_they_mean_there(schedule, same):
+def test_schedules_mean_the_same_as_in_hammerwork_rust(schedule, same):
     assert parse(schedule) == parse(same)
 
 

@@ -39,7 +39,7 @@ def test_all_parts_are_read_and_decoded():
     assert url.options == {"ssl_ca": "/ca.pem", "empty": ""}
 
 
-def test_what_is_not_said_is_none():
+def test_parts_that_a_url_lacks_are_none():
     url = DatabaseUrl.parse("postgresql://")
     assert url.hosts == ((None, None),)
     assert (url.user, url.password, url.database, url.path) == (None,) * 4
@@ -66,7 +66,7 @@ def test_a_scheme_in_capitals_reaches_the_driver_in_lower_case():
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
-def test_the_driver_that_sqlalchemy_names_does_not_reach_ours(driver):
+def test_the_driver_in_a_url_for_sqlalchemy_is_dropped(driver):
     assert DatabaseUrl.parse(f"postgresql+{driver}://U:p@H/D?a=b").raw == "postgresql://U:p@H/D?a=b"
 
 
@@ -110,7 +110,7 @@ def test_an_sqlite_url_without_a_path_is_refused(text):
         "postgresql:h/d",
     ],
 )
-def test_what_is_no_known_scheme_is_refused_with_examples(text):
+def test_an_unknown_scheme_is_refused_with_examples(text):
     with pytest.raises(ConfigError, match="database URL is not valid") as caught:
         DatabaseUrl.parse(text)
     assert caught.value.exit_code == 3

@@ -102,7 +102,7 @@ def fits(status: str, days: float, ages: Ages) -> bool:
 
 
 @pytest.mark.parametrize(("verb", "table"), [("archive run", True), ("maintenance cleanup", False)])
-def test_what_goes_out_of_random_forests_is_what_the_rules_say(
+def test_the_rules_name_the_jobs_that_leave_random_forests(
     run: Run, migrated_url: str, verb: str, *, table: bool
 ) -> None:
     chance = random.Random(verb)
@@ -211,7 +211,7 @@ def test_a_job_that_is_retried_meanwhile_stays_with_everything_above_it(
     assert outcome["changed"] == 0
 
 
-def test_what_hammerwork_rust_has_archived_is_moved_and_restored_and_it_restores_ours(
+def test_jobs_archived_by_hammerwork_rust_are_moved_and_restored_and_it_restores_those_of_hammerwork_cli(
     run: Run, new_database: Callable[..., str], kind: str
 ) -> None:
     url = new_database(kind, migrated=True)

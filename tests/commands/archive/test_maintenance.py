@@ -62,7 +62,7 @@ def test_vacuum_with_the_options_of_rust_deletes_jobs_as_cleanup_does(run: Run, 
     assert run("maintenance", "vacuum", "--dry-run", url=migrated_url).exit_code == 2
 
 
-def test_what_keeps_old_jobs_for_a_callback_is_said_where_nothing_goes(run: Run, migrated_url: str) -> None:
+def test_commands_that_take_nothing_say_that_open_callbacks_keep_old_jobs(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(60 * 24 * 40, JobStatus.COMPLETED))
     words = (("archive", "run", "--older-than", "1d"), ("maintenance", "cleanup"))
     plain = [run(*some, "--dry-run", url=migrated_url, env=CLOCK) for some in words]

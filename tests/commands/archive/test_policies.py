@@ -239,7 +239,7 @@ def test_of_two_workers_one_carries_policies_out(
     assert (policy.last_jobs, policy.last_error) == (30, None)
 
 
-def test_a_worker_carries_policies_out_unless_it_is_told_not_to(
+def test_a_worker_carries_policies_out_unless_an_option_forbids_it(
     sqlite_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("migration", "run", url=sqlite_url)

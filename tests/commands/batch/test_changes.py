@@ -124,7 +124,7 @@ def test_whole_jobs_of_a_batch_are_exported(batch: Any, tmp_path: Path) -> None:
     assert batch("export", found.stdout.strip(), "--status", "dead").stdout == ""
 
 
-def test_without_a_batch_jobs_are_retried_and_cancelled_by_the_options_of_rust(batch: Any, migrated_url: str) -> None:
+def test_retry_and_cancel_without_a_batch_take_the_options_of_rust(batch: Any, migrated_url: str) -> None:
     day = 24 * 60
     write(
         migrated_url,

@@ -83,7 +83,7 @@ def test_statuses_in_quotes_and_in_lower_case_are_retried(run: Run, migrated_url
 @pytest.mark.parametrize(
     ("status", "code", "word"), [(P, 6, "Only Failed, Dead"), (R, 6, "twice at once"), (C, 6, "spawns again")]
 )
-def test_what_has_not_failed_is_not_retried(
+def test_jobs_that_have_not_failed_are_not_retried(
     run: Run, migrated_url: str, status: JobStatus, code: int, word: str
 ) -> None:
     write(migrated_url, job(5, status))
@@ -214,7 +214,7 @@ def test_filters_choose_what_is_retried(run: Run, migrated_url: str, options: li
     assert [number for number in before if before[number] != after[number]] == expected
 
 
-def test_what_has_been_archived_is_not_run_again(run: Run, migrated_url: str) -> None:
+def test_archived_jobs_are_not_run_again(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1, D), job(2, D))
     execute(migrated_url, f"UPDATE hammerwork_jobs SET archived_at = created_at WHERE id = '{identity(1)}'")
     assert changed(run, migrated_url, "retry", identity(1), code=6)["reason"] == "archived"
@@ -409,7 +409,7 @@ def test_a_cancelled_job_says_by_whom_and_why(run: Run, migrated_url: str) -> No
 
 
 @pytest.mark.parametrize("status", [R, C, D])
-def test_what_has_begun_is_not_cancelled(run: Run, migrated_url: str, status: JobStatus) -> None:
+def test_jobs_that_have_started_are_not_cancelled(run: Run, migrated_url: str, status: JobStatus) -> None:
     write(migrated_url, job(5, status))
     outcome = run("job", "cancel", identity(5), url=migrated_url)
     assert outcome.exit_code == 6
@@ -424,7 +424,7 @@ def test_force_cancels_what_runs_and_says_what_that_means(run: Run, migrated_url
     assert statuses(migrated_url) == {5: "Failed"}
 
 
-def test_what_waits_for_a_cancelled_job_fails_with_it(run: Run, migrated_url: str) -> None:
+def test_jobs_that_wait_for_a_cancelled_job_fail_with_it(run: Run, migrated_url: str) -> None:
     write(
         migrated_url,
         job(1),

@@ -12,7 +12,7 @@ NOW = START + timedelta(hours=2)
 LATER = {"HAMMERWORK_NOW": NOW.isoformat()}
 
 
-def test_what_recurs_and_what_is_overdue_is_said(migrated_url: str, run: Callable[..., Any]) -> None:
+def test_recurring_and_overdue_jobs_are_marked(migrated_url: str, run: Callable[..., Any]) -> None:
     with closing(connect(migrated_url)) as database:
         rows = Rows(database)
         cron = {"cron_schedule": "0 0 0 * * *", "timezone": "UTC", "recurring": True}

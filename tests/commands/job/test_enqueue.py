@@ -32,7 +32,7 @@ def payload_of(url: str, job_id: str) -> Any:
     return json.loads(rows(url, "payload", f"id = '{job_id}'")[0][0])
 
 
-def test_what_is_enqueued_is_what_a_rust_worker_wants_to_read(run: Run, migrated_url: str) -> None:
+def test_a_rust_worker_can_read_an_enqueued_job(run: Run, migrated_url: str) -> None:
     new = enqueued(run, migrated_url, "-q", "mail", "--payload", '{"to": "ada"}', "-r", "HIGH", "--timeout", "2m")
     columns = "status, priority, attempts, max_attempts, timeout_seconds, dependency_status, depends_on, dependents"
     *plain, depends_on, dependents = rows(migrated_url, columns, f"id = '{new}'")[0]
@@ -296,7 +296,7 @@ def test_a_short_configuration_in_the_payload_is_completed(run: Run, migrated_ur
         ["-j", "\udcff"],
     ],
 )
-def test_what_no_job_can_be_is_a_usage_error(run: Run, migrated_url: str, options: list[str]) -> None:
+def test_options_that_no_job_can_have_are_usage_errors(run: Run, migrated_url: str, options: list[str]) -> None:
     outcome = run("job", "enqueue", "-q", "mail", *options, url=migrated_url)
     assert outcome.exit_code == 2, outcome
     assert rows(migrated_url) == []

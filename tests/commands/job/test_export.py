@@ -91,7 +91,7 @@ def test_values_can_be_redacted_with_what_repeats_them(run: Run, several: str) -
 
 
 @pytest.mark.parametrize("words", ["id", "", ",", "payload,trace_id"])
-def test_what_cannot_be_redacted_is_a_usage_error(run: Run, several: str, words: str) -> None:
+def test_a_key_that_cannot_be_redacted_is_a_usage_error(run: Run, several: str, words: str) -> None:
     outcome = run("job", "export", "--redact", words, url=several)
     assert (outcome.exit_code, outcome.stdout) == (2, "")
 

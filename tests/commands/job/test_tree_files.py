@@ -372,7 +372,7 @@ def test_a_file_that_unpacks_to_a_line_without_an_end_is_refused(refuses: Any, m
 
 
 @pytest.mark.postgres
-def test_what_the_database_cannot_store_is_named_before_anything_is_written(
+def test_values_that_the_database_cannot_store_are_named_before_anything_is_written(
     run: Run, new_database: Callable[..., str], tmp_path: Path
 ) -> None:
     old, new = new_database("sqlite", migrated=True), new_database("postgres", migrated=True)

@@ -266,7 +266,7 @@ def test_a_rate_is_that_of_the_time_of_which_all_completions_are_known(
     assert found["failure_rate"]["value"] == pytest.approx(1 / 11)
 
 
-def test_missing_migrations_of_ours_are_a_warning_and_of_rust_critical(run: Run, rows: Rows) -> None:
+def test_missing_migrations_of_hammerwork_cli_are_a_warning_and_of_rust_critical(run: Run, rows: Rows) -> None:
     worker(rows)
     rows.run("DELETE FROM hammerwork_migrations WHERE migration_id = '018_claims'")
     found = checks(run, rows)["migrations"]

@@ -82,7 +82,7 @@ def night(rows: Rows) -> dict[str, str]:
     return ids
 
 
-def test_events_of_all_jobs_are_told_in_their_order(run: Run, rows: Rows, night: dict[str, str]) -> None:
+def test_events_of_all_jobs_are_shown_in_their_order(run: Run, rows: Rows, night: dict[str, str]) -> None:
     found = events(run, rows)
     assert told(found) == [
         ("created", "mail"),
@@ -187,7 +187,7 @@ def test_a_database_of_rust_workers_has_events_too(run: Run, shared_restored: Ca
     [("--queue", "mail", "--job", "0000"), ("--interval", "1"), ("--lines", "0"), ("--follow", "--interval", "0")],
     ids=" ".join,
 )
-def test_what_makes_no_sense_is_refused(run: Run, migrated_url: str, words: tuple[str, ...]) -> None:
+def test_options_that_make_no_sense_are_refused(run: Run, migrated_url: str, words: tuple[str, ...]) -> None:
     assert run("monitor", "logs", *words, url=migrated_url).exit_code == 2
 
 

@@ -100,7 +100,9 @@ def test_respawn_is_no_reason_to_take_a_completed_job(migrated_url: str, run: Pr
     assert statuses(migrated_url)[1] == "Completed"
 
 
-def test_where_no_worker_of_ours_can_have_spawned_respawn_changes_nothing_more(migrated_url: str, run: Program) -> None:
+def test_respawn_changes_nothing_more_where_no_worker_of_hammerwork_cli_can_have_spawned(
+    migrated_url: str, run: Program
+) -> None:
     execute(migrated_url, "DROP TABLE hammerwork_spawn_roots")
     write(migrated_url, job(1, JobStatus.DEAD, queue="fan"))
     assert run("job", "retry", identity(1), "--respawn", url=migrated_url).exit_code == 0

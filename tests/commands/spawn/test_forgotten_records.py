@@ -70,7 +70,7 @@ def recorded(url: str) -> dict[str, list[int]]:
     ],
     ids=["delete", "delete-filter", "purge", "clear"],
 )
-def test_what_was_recorded_of_jobs_goes_with_them_and_with_no_others(
+def test_the_records_of_jobs_go_with_them_and_with_no_others(
     migrated_url: str, run: Run, words: tuple[str, ...]
 ) -> None:
     write(
@@ -86,7 +86,7 @@ def test_what_was_recorded_of_jobs_goes_with_them_and_with_no_others(
     assert recorded(migrated_url) == everywhere([3, 4])
 
 
-def test_what_is_kept_keeps_what_was_recorded_of_it(migrated_url: str, run: Run) -> None:
+def test_kept_jobs_keep_their_records(migrated_url: str, run: Run) -> None:
     waiting = {"depends_on": (identity(1),), "dependency_status": "waiting"}
     write(migrated_url, job(1, JobStatus.COMPLETED), job(2, JobStatus.RUNNING), job(3, **waiting))
     record(migrated_url, 1, 2, 3)
@@ -111,7 +111,7 @@ def test_without_our_tables_jobs_are_deleted_as_before(migrated_url: str, run: R
     assert run("job", "delete", identity(1), "--yes", url=migrated_url).exit_code == 0
 
 
-def test_what_was_recorded_of_jobs_that_another_program_deleted_is_a_note_and_can_be_removed(
+def test_records_of_jobs_that_another_program_deleted_are_a_note_and_can_be_removed(
     migrated_url: str, run: Run
 ) -> None:
     write(migrated_url, *(job(number, JobStatus.COMPLETED) for number in (1, 2, 3, 4)))

@@ -114,7 +114,7 @@ def test_a_key_ends_it_at_once_and_the_terminal_is_as_before(on_terminal: Open, 
         assert "Error" not in terminal.left_behind
 
 
-def test_what_was_waited_for_is_not_said_to_have_come_when_a_key_ends_it(on_terminal: Open, sqlite_rows: Rows) -> None:
+def test_a_key_that_ends_the_monitor_does_not_count_as_the_awaited_event(on_terminal: Open, sqlite_rows: Rows) -> None:
     sqlite_rows.job(status="Pending")
     with on_terminal(sqlite_rows, "monitor", "--until", "done", *QUICK) as terminal:
         terminal.shows("pending")
@@ -145,7 +145,7 @@ def test_a_signal_ends_it_and_the_terminal_is_given_back(
         terminal.assert_given_back()
 
 
-def test_the_terminal_is_given_back_before_an_error_is_told(on_terminal: Open, sqlite_rows: Rows) -> None:
+def test_the_terminal_is_given_back_before_an_error_is_shown(on_terminal: Open, sqlite_rows: Rows) -> None:
     with on_terminal(sqlite_rows, "monitor", *QUICK) as terminal:
         terminal.shows("pending")
         sqlite_rows.run("DROP TABLE hammerwork_jobs")

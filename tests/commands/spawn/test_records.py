@@ -229,7 +229,7 @@ def test_lists_and_figures_take_two_statements_more_for_what_was_recorded(databa
     assert max(few) <= 10
 
 
-def test_what_a_worker_has_that_has_not_ended_is_left_to_workers_however_silent_it_is(
+def test_jobs_of_a_worker_that_has_not_ended_are_left_to_workers_however_silent_it_is(
     database: Database, run: Program
 ) -> None:
     rows = Rows(database)

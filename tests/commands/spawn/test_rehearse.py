@@ -110,7 +110,7 @@ def test_exit_code_1_says_that_it_would_not_spawn(run: Run, url: str, folder: Pa
         (("abcd",), 5),
     ],
 )
-def test_what_cannot_be_rehearsed_is_refused(
+def test_a_job_that_cannot_be_rehearsed_is_refused(
     run: Run, url: str, folder: Path, more: tuple[str, ...], code: int
 ) -> None:
     assert run(*words(folder, *more), url=url).exit_code == code

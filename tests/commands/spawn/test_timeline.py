@@ -58,7 +58,7 @@ def ingest(rows: Rows) -> tuple[str, str]:
     return root, join
 
 
-def test_the_time_of_a_tree_is_told_apart_on_every_database(run: Run, migrated_url: str) -> None:
+def test_the_time_of_a_tree_is_split_into_parts_on_every_database(run: Run, migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         root, join = ingest(Rows(database))
     for job in (root, join):

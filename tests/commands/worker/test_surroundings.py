@@ -176,7 +176,7 @@ def test_a_worker_ends_although_nobody_reads_its_log(start: Start, url: str, tmp
 
 
 @isolated
-def test_what_lies_in_the_folder_takes_no_other_module_s_place_and_handlers_do_not_see_the_web_token(
+def test_modules_in_the_folder_replace_no_others_and_handlers_do_not_see_the_web_token(
     start: Start, url: str, tmp_path: Path, isolation: str
 ) -> None:
     for name in ("queue", "json", "sqlite3", "socket", "typer"):
@@ -193,7 +193,7 @@ def test_what_lies_in_the_folder_takes_no_other_module_s_place_and_handlers_do_n
 
 @isolated
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_optional_import_of_ours_finds_what_lies_in_the_folder(
+def test_no_optional_import_of_hammerwork_cli_finds_modules_of_the_folder(
     start: Start, new_database: Callable[..., str], tmp_path: Path, isolation: str, kind: str
 ) -> None:
     (tmp_path / "site").mkdir()
@@ -260,7 +260,7 @@ def test_sigquit_ends_a_worker_at_once(start: Start, url: str, tmp_path: Path) -
     assert attempts(url) == [("Pending", 0)]
 
 
-def test_what_has_not_ended_within_the_grace_is_given_back(start: Start, url: str, tmp_path: Path) -> None:
+def test_jobs_that_have_not_ended_within_the_grace_are_given_back(start: Start, url: str, tmp_path: Path) -> None:
     words = ("--grace", "0.3s", "--isolation", "process")
     assert ended(start, url, tmp_path, 600, *words, signals=[signal.SIGTERM]) == 143
     assert attempts(url) == [("Pending", 0)]

@@ -510,7 +510,7 @@ def test_stopping_all_needs_consent_and_shows_who_is_meant(
     assert worker.returncode == 0
 
 
-def test_what_runs_on_though_its_job_was_taken_from_the_worker_counts(migrated_url: str, run: Any) -> None:
+def test_an_attempt_that_runs_on_after_its_job_was_taken_counts(migrated_url: str, run: Any) -> None:
     register(migrated_url, 1, heartbeat_at=datetime.now(UTC) + timedelta(hours=1), running=1)
     done = run("worker", "stop", "w-1", url=migrated_url)
     assert done.stdout == "Asked w-1 00000001 to stop; it first finishes 1 running job.\n"

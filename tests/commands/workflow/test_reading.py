@@ -135,7 +135,7 @@ def test_workflows_of_hammerwork_rust_are_read_without_our_migrations(
     check(run, url)
 
 
-def test_what_is_shown_has_the_failures_before_the_graph(run: Run, sqlite_url: str) -> None:
+def test_show_prints_the_failures_before_the_graph(run: Run, sqlite_url: str) -> None:
     assert run("migration", "run", "--yes", url=sqlite_url).exit_code == 0
     assert run("workflow", "list", url=sqlite_url).stdout == ""
     fill(sqlite_url)

@@ -201,7 +201,7 @@ def test_a_server_without_a_free_place_one_that_takes_no_writes_and_one_that_is_
 
 
 @pytest.mark.mysql
-def test_a_reader_who_meets_a_table_that_is_newer_than_what_it_reads_is_told_to_try_again(mysql_url: str) -> None:
+def test_reading_a_table_that_is_newer_than_the_snapshot_can_be_repeated(mysql_url: str) -> None:
     with contextlib.closing(connect(mysql_url)) as reader, contextlib.closing(connect(mysql_url)) as other:
         with reader.snapshot():
             other.script("CREATE TABLE newer (number INTEGER PRIMARY KEY)")
@@ -275,7 +275,7 @@ def test_a_value_that_cannot_be_sent_is_refused_and_the_connection_stays(
     assert empty_database.query("SELECT count(*) FROM odd") == [(0,)]
 
 
-def test_what_a_driver_complains_of_by_itself_is_no_lost_connection(empty_database: Database) -> None:
+def test_a_driver_s_own_complaint_is_not_a_lost_connection(empty_database: Database) -> None:
     two = ", ".join([empty_database.placeholder] * 2)
     with pytest.raises(HammerworkError) as caught:
         empty_database.query(f"SELECT {two}", ["one"])

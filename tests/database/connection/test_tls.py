@@ -342,7 +342,7 @@ def test_a_session_whose_tls_somebody_struck_out_is_not_used(
 
 
 @pytest.mark.postgres
-def test_postgresql_without_tls_is_told_apart_from_no_server(new_database: Callable[..., str], run: Run) -> None:
+def test_postgresql_without_tls_and_no_server_are_different_errors(new_database: Callable[..., str], run: Run) -> None:
     url = new_database("postgres")
     for mode in ("require", "verify-full"):
         done = run("job", "list", url=f"{url}?sslmode={mode}")

@@ -33,7 +33,7 @@ def update(database: Database, name: str, **given: Any) -> None:
     changes.change(database, found, lambda known: read_schedule(given, known), ME, START)
 
 
-def test_what_is_declared_otherwise_changes_and_what_somebody_changed_by_hand_stays(database: Database) -> None:
+def test_options_that_are_declared_otherwise_change_and_changes_by_hand_stay(database: Database) -> None:
     mine: dict[str, Any] = {
         HOSTILE: {"schedule": "* * * * *", "payload": {"text": HOSTILE}, "starts": "2020-01-01T00:00:00Z"},
         "ping": {"every": "45m", "queue": "net", "priority": "high"},
@@ -102,7 +102,7 @@ def test_who_disabled_a_schedule_and_why_stays_with_it(database: Database) -> No
     assert (found.enabled, found.description, found.changed_by, found.reason) == (False, "new", who.by, who.reason)
 
 
-def test_what_changed_after_the_plan_is_not_pruned(database: Database) -> None:
+def test_a_schedule_that_changed_after_the_plan_is_not_pruned(database: Database) -> None:
     apply(database, "file:a", {"one": {"every": "1m"}})
     steps = declaring.plan(database, Declared("file:a", ()), START, prune=True)
     update(database, "one", every="2m")
@@ -139,7 +139,7 @@ def test_a_plan_is_carried_out_whole_or_not_at_all(database: Database) -> None:
         apply(database, "file:a", {"q" * 300: {"every": "1m"}})
 
 
-def test_a_database_before_migration_024_is_told(new_database: Any) -> None:
+def test_a_database_before_migration_024_is_refused(new_database: Any) -> None:
     from contextlib import closing
 
     from hammerwork_cli.database import connect
@@ -160,12 +160,12 @@ def test_a_database_before_migration_024_is_told(new_database: Any) -> None:
         ({"a": 1}, "'a'"),
         ({"a": {"scheduled": 1}}, "'a': 'scheduled'"),
         ({"a": {}}, "No cron expression or interval was given"),
-        ({"a": {"every": "1m", "payload": {"at": START}}}, "JSON has no such payload"),
+        ({"a": {"every": "1m", "payload": {"at": START}}}, "JSON cannot hold the payload"),
         ({"a": {"every": "1m", "enabled": "yes"}}, "true or false"),
         ({"a": {"every": "1m", "name": "b"}}, "leave out name"),
-        ({"a": {"every": "1m", "payload": float("nan")}}, "JSON has no such payload"),
+        ({"a": {"every": "1m", "payload": float("nan")}}, "JSON cannot hold the payload"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named(tables: Any, says: str) -> None:
+def test_mistakes_in_a_file_of_schedules_are_named(tables: Any, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         read_schedules(tables)

@@ -140,7 +140,7 @@ def test_a_worker_that_dies_in_a_tick_leaves_nothing_half_done_and_nothing_twice
     check_once(database, schedule)
 
 
-def test_what_nobody_was_there_for_is_run_once_or_as_each_schedule_says(database: Database) -> None:
+def test_due_times_without_a_worker_run_once_or_as_the_schedule_says(database: Database) -> None:
     last = add(database, name="last")
     every = add(database, name="all", catch_up="all", overlap="allow")
     none = add(database, name="none", catch_up="none", grace="90s", overlap="allow")
@@ -259,7 +259,7 @@ def test_a_job_that_the_database_refuses_is_said_and_stops_nobody(new_database: 
             add(database, name="other", payload={"a": "\x00"})
 
 
-def test_what_contradicts_itself_or_is_never_due_is_refused(here: Database) -> None:
+def test_a_schedule_that_contradicts_itself_or_is_never_due_is_refused(here: Database) -> None:
     for given in ({"catch_up": "all"}, {"schedule": "0 0 31 2 *"}, {"ends": "2020-01-01T00:00:00Z"}):
         with pytest.raises(UsageError):
             add(here, **given)

@@ -8,7 +8,7 @@ from hammerwork_cli.queries.job import dependencies
 from tests.rows import Rows
 
 
-def test_what_waits_runs_once_all_that_it_depends_on_have_completed(readable: Database) -> None:
+def test_a_waiting_job_runs_once_all_of_its_dependencies_have_completed(readable: Database) -> None:
     order: list[str] = []
     app = Handlers()
     app.register_job("step", lambda job: order.append(job.payload))

@@ -375,7 +375,7 @@ def test_no_limit_hides_the_job_that_was_asked_for(
     assert (children_of[root], children_of[target]) == (600, 1)
 
 
-def test_what_keeps_a_job_from_starting_is_marked(readable: Database, rows: Rows) -> None:
+def test_the_reason_why_a_job_cannot_start_is_marked(readable: Database, rows: Rows) -> None:
     root = rows.job()
     running = rows.job(root, status="Running")
     stuck = rows.job(root, status="Pending", dependency_status="waiting")

@@ -156,9 +156,7 @@ def test_a_job_that_is_still_to_be_counted_for_a_callback_stays_with_its_tree(
     assert purged(database) == {root, top}
 
 
-def test_a_job_below_a_tree_that_is_still_to_be_counted_stays_also_where_each_job_goes_by_itself(
-    database: Database, rows: Rows
-) -> None:
+def test_a_job_below_an_uncounted_tree_stays_even_when_jobs_go_one_by_one(database: Database, rows: Rows) -> None:
     root = ended(rows)
     middle = ended(rows, root)
     low, free = ended(rows, middle), ended(rows)

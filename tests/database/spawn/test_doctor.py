@@ -76,7 +76,7 @@ def job(database: Database, id_: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", DUMPS)
-def test_what_the_original_left_is_mended_and_nothing_else_changes(restored: Callable[[str], str], name: str) -> None:
+def test_damage_by_hammerwork_rust_is_fixed_and_nothing_else_changes(restored: Callable[[str], str], name: str) -> None:
     with contextlib.closing(connect(restored(name))) as database:
         before = everything(database)
         healer = doctor(database)
@@ -106,7 +106,7 @@ def test_what_the_original_left_is_mended_and_nothing_else_changes(restored: Cal
 
 
 @pytest.mark.mysql
-def test_after_it_the_originals_workers_can_take_the_jobs_and_leave_none_running(
+def test_rust_workers_can_run_the_fixed_jobs_and_leave_none_running(
     restored: Callable[[str], str],
 ) -> None:
     takes = "SELECT COUNT(*) FROM hammerwork_jobs WHERE BINARY status = 'Pending' AND queue_name = 'segment'"
@@ -118,7 +118,7 @@ def test_after_it_the_originals_workers_can_take_the_jobs_and_leave_none_running
 
 
 @pytest.mark.mysql
-def test_jobs_in_tables_that_are_half_made_are_told_of(restored: Callable[[str], str]) -> None:
+def test_jobs_in_tables_that_are_half_made_are_reported(restored: Callable[[str], str]) -> None:
     with contextlib.closing(connect(restored("stuck-at-010.mariadb"))) as database:
         before = everything(database)
         found = doctor(database).examine()
@@ -163,7 +163,7 @@ def test_a_misspelt_status_becomes_the_proper_word(database: Database, written: 
     assert good
 
 
-def test_a_word_that_is_no_status_is_told_and_left(database: Database) -> None:
+def test_a_word_that_is_no_status_is_reported_and_left(database: Database) -> None:
     odd = Rows(database).job(status="Gone fishing")
     found = doctor(database).examine()
     assert [(finding.kind, [example.id for example in finding.examples]) for finding in found] == [
@@ -265,7 +265,7 @@ def test_a_job_that_a_worker_took_meanwhile_stays_its_own(database: Database) ->
 # Jobs that wait.
 
 
-def test_what_waits_for_completed_jobs_is_released(readable: Database, rows: Rows) -> None:
+def test_jobs_that_wait_for_completed_jobs_are_released(readable: Database, rows: Rows) -> None:
     done = [rows.job() for _ in range(2)]
     archived = rows.job(archived_at=START)
     quoted = rows.job(status="Dead")
@@ -361,7 +361,7 @@ def test_a_parent_that_is_retried_meanwhile_does_not_take_its_children_with_it(d
     assert job(database, child)["status"] == "Pending"
 
 
-def test_missing_parents_and_circles_are_told_and_left(readable: Database, rows: Rows) -> None:
+def test_missing_parents_and_circles_are_reported_and_left(readable: Database, rows: Rows) -> None:
     gone = rows.job()
     rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{gone}'")
     orphan = rows.job(gone, status="Pending", dependency_status="waiting")
@@ -377,7 +377,7 @@ def test_missing_parents_and_circles_are_told_and_left(readable: Database, rows:
     assert everything(readable) == before
 
 
-def test_a_dependency_status_that_no_worker_accepts_is_mended(readable: Database, rows: Rows) -> None:
+def test_a_dependency_status_that_no_worker_accepts_is_fixed(readable: Database, rows: Rows) -> None:
     running = rows.job(status="Running", started_at=NOW)
     free = rows.job(status="Pending", dependency_status=None)
     held = rows.job(running, status="Pending", dependency_status=None)
@@ -413,7 +413,7 @@ def test_lists_that_are_null_become_empty_on_postgresql(readable: Database, rows
 # What a person must decide.
 
 
-def test_jobs_that_ran_before_their_parents_are_told(database: Database) -> None:
+def test_jobs_that_ran_before_their_parents_are_reported(database: Database) -> None:
     rows = Rows(database)
     running, done = rows.job(status="Running", started_at=NOW), rows.job()
     early = rows.job(done, running, status="Completed", dependency_status="waiting")
@@ -428,7 +428,7 @@ def test_jobs_that_ran_before_their_parents_are_told(database: Database) -> None
     assert [(example.id, example.detail) for example in found[0].examples] == [(early, running), (earlier, ended)]
 
 
-def test_recurring_jobs_that_ended_are_told(database: Database) -> None:
+def test_recurring_jobs_that_ended_are_reported(database: Database) -> None:
     rows = Rows(database)
     hourly, daily, once = "0 0 * * * *", "@Daily", "0 0 0 24 12 ? 2025"
     dead = rows.job(status="Dead", recurring=True, cron_schedule=hourly)
@@ -446,7 +446,7 @@ def test_recurring_jobs_that_ended_are_told(database: Database) -> None:
     ]
 
 
-def test_parents_that_never_spawned_are_told_with_what_kept_them(readable: Database, rows: Rows) -> None:
+def test_parents_that_never_spawned_are_reported_with_the_reason(readable: Database, rows: Rows) -> None:
     long = {"inherit_priority": True, "inherit_retry_strategy": True, "inherit_timeout": False}
     long |= {"inherit_trace_context": True}
     expected = {
@@ -467,7 +467,7 @@ def test_parents_that_never_spawned_are_told_with_what_kept_them(readable: Datab
 # All together.
 
 
-def test_one_queue_can_be_looked_at_and_mended_alone(database: Database) -> None:
+def test_one_queue_can_be_checked_and_fixed_alone(database: Database) -> None:
     rows = Rows(database)
     other = rows.job(queue="other", status="pending")
     rows.job(queue="mine", status="pending")
@@ -496,7 +496,7 @@ def test_looking_takes_the_same_few_statements_however_many_jobs_there_are(datab
     assert statements[0] == statements[1] <= 14
 
 
-def test_several_pages_are_mended(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_pages_are_fixed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hammerwork_cli.queries.spawn.doctor.PAGE", 7)
     rows = Rows(database)
     done, dead = rows.job(), rows.job(status="Dead")

@@ -61,7 +61,7 @@ def test_a_tree_is_one_row_of_its_topmost_operation_until_all_of_it_has_ended(
     assert (one.parent.id, one.running) == (top, 1)
 
 
-def test_what_waits_for_spawned_jobs_belongs_to_their_tree(
+def test_jobs_that_wait_for_spawned_jobs_belong_to_their_tree(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
     top, _, last = tree(rows, now, "Completed")

@@ -184,7 +184,7 @@ def test_children_that_are_spawned_meanwhile_are_waited_for(migrated_url: str, r
     assert waiting_.end().counts.by_status == {"Completed": 3, "Dead": 1}
 
 
-def test_the_original_inserts_children_after_the_end_of_their_parent(database: Database) -> None:
+def test_rust_workers_insert_children_after_the_end_of_their_parent(database: Database) -> None:
     rows = Rows(database)
     root = rows.job(status="Running", spawns=True)
     watching = watch(database, root)
@@ -271,7 +271,7 @@ def test_a_look_asks_for_few_jobs_however_many_are_open(readable: Database, monk
 # Jobs that can never run.
 
 
-def test_jobs_that_can_never_run_are_told_of(readable: Database) -> None:
+def test_jobs_that_can_never_run_are_reported(readable: Database) -> None:
     rows = Rows(readable)
     root, dead = rows.job(), rows.job(status="Dead")
     gone = rows.job()

@@ -171,11 +171,11 @@ def test_a_traceback_is_known_by_its_last_line(database: Database) -> None:
         ("", ""),
     ],
 )
-def test_what_varies_in_errors_is_made_equal(error: str, same: str) -> None:
+def test_the_varying_parts_of_errors_are_made_equal(error: str, same: str) -> None:
     assert pattern(error) == same
 
 
-def test_why_jobs_have_not_ended_is_told_by_reason_queue_and_error(readable: Database, rows: Rows) -> None:
+def test_unfinished_jobs_are_explained_by_reason_queue_and_error(readable: Database, rows: Rows) -> None:
     root = rows.job()
     due = [rows.job(root, status="Pending") for _ in range(2)]
     later = rows.job(root, status="Pending", scheduled_at=LATER)

@@ -251,7 +251,9 @@ def test_a_timeout_that_the_main_thread_does_not_see_is_a_timeout(
     assert lite.one(job, "status, attempts, error_message") == ("TimedOut", 1, "It took too long and was cancelled.")
 
 
-def test_a_failure_after_the_timeout_is_told_once(lite: Stage, app: Handlers, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_after_the_timeout_is_reported_once(
+    lite: Stage, app: Handlers, caplog: pytest.LogCaptureFixture
+) -> None:
     @app.job("slow")
     def slow(job: Job) -> None:
         time.sleep(1.2)
@@ -267,7 +269,7 @@ def test_a_failure_after_the_timeout_is_told_once(lite: Stage, app: Handlers, ca
     ]
 
 
-def test_what_a_job_says_about_itself_harms_no_neighbour(stage: Stage, app: Handlers) -> None:
+def test_a_job_s_words_about_itself_harm_no_neighbour(stage: Stage, app: Handlers) -> None:
     app.register_job("returns", lambda job: {"text": job.payload})
     app.register_job("fails", lambda job: 1 / (job.attempts - 1))
 

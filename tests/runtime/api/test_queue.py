@@ -197,7 +197,7 @@ def test_jobs_are_due_by_the_servers_clock(stage: Stage, monkeypatch: pytest.Mon
         assert stage.timestamp(job, "scheduled_at") < datetime.now(UTC) + timedelta(minutes=1)
 
 
-def test_a_queue_is_as_patient_as_it_was_told(tmp_path: Path) -> None:
+def test_a_queue_waits_as_long_as_its_options_say(tmp_path: Path) -> None:
     queue = Queue("postgresql://nobody@127.0.0.1:1/nothing", patience=0)
     with pytest.raises(UnreachableError):
         queue.enqueue(Job("noop"))

@@ -227,7 +227,7 @@ def is_there(pid: int) -> bool:
 
 
 @on_sqlite
-def test_what_hangs_is_killed_with_all_it_has_started_and_its_slot_goes_on(
+def test_a_hanging_handler_is_killed_with_all_it_has_started_and_its_slot_goes_on(
     stage: Stage, work: Any, tmp_path: Path
 ) -> None:
     hanging = Job("hang", {"file": str(tmp_path / "pids")}, timeout=timedelta(seconds=1))

@@ -412,7 +412,7 @@ def test_a_worker_survives_whatever_a_server_answers_says_it_and_loses_and_doubl
 
 
 @pytest.mark.mysql
-def test_what_is_larger_than_a_packet_of_the_server_fails_its_job_and_no_other_one(
+def test_a_value_larger_than_a_packet_of_the_server_fails_only_its_job(
     servers: Callable[[str], CrashingServer], crew_at: Callable[[str], Crew]
 ) -> None:
     server = servers("mysql")

@@ -10,7 +10,7 @@ from tests.runtime.conftest import Stage
 AT_ONCE = RetryStrategy.fixed(timedelta(0))
 
 
-def test_what_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handlers) -> None:
+def test_a_job_that_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handlers) -> None:
     deep: Any = 1
     for _ in range(200):
         deep = [deep]
@@ -94,9 +94,7 @@ def test_what_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handl
     assert stage.rows("id", "queue_name = 'noop' AND status = 'Pending'") == []
 
 
-def test_what_depends_on_a_job_that_failed_is_tried_again_since_that_may_be_retried(
-    stage: Stage, app: Handlers
-) -> None:
+def test_a_child_of_a_failed_job_is_tried_again_since_that_job_may_be_retried(stage: Stage, app: Handlers) -> None:
     @app.job("fails")
     def fail(job: Job) -> None:
         raise ValueError("no data")

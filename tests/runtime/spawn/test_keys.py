@@ -174,7 +174,7 @@ def test_an_error_of_spawning_says_what_was_spawned_before(stage: Stage, work: C
     assert ends[3] in " ".join(why.split())
 
 
-def test_over_attempts_the_stored_child_stays_and_is_told_as_it_is(stage: Stage, work: Callable[..., None]) -> None:
+def test_over_attempts_the_stored_child_stays_and_is_reported_as_it_is(stage: Stage, work: Callable[..., None]) -> None:
     (parent,) = stage.enqueue(Job("again"))
     work("again")
     found, same, other = told(stage, parent)

@@ -255,7 +255,7 @@ def test_a_key_with_two_payloads_fails_as_in_a_worker() -> None:
     assert "names another child" in messages(rehearse(parts, Job("video")))[0]
 
 
-def test_the_shape_among_siblings_is_told() -> None:
+def test_the_shape_among_siblings_is_shown() -> None:
     @spawning("chain")
     def chain(_: SpawnContext) -> list[Job]:
         jobs = [Job("step", 0)]
@@ -276,7 +276,7 @@ def test_the_shape_among_siblings_is_told() -> None:
         ("jobs", "returned a value of type str, not jobs"),
     ],
 )
-def test_what_cannot_be_written_fails_as_in_a_worker(produced: Any, said: str | None) -> None:
+def test_children_that_cannot_be_written_fail_as_in_a_worker(produced: Any, said: str | None) -> None:
     @spawning("parent")
     def handler(_: SpawnContext) -> Any:
         return produced

@@ -15,7 +15,7 @@ from hammerwork_cli.queries.worker.spawn import LostClaimError
 from tests.runtime.conftest import Crew, Stage, until
 
 
-def test_what_is_spawned_on_request_counts_among_the_descendants(stage: Stage, app: Handlers) -> None:
+def test_jobs_spawned_on_request_count_among_the_descendants(stage: Stage, app: Handlers) -> None:
     @app.spawn("parent")
     def three(context: SpawnContext) -> list[Job]:
         return [Job("noop", {}) for _ in range(3)]

@@ -248,7 +248,7 @@ def test_depth_is_counted_from_the_root_through_parents_of_any_program(stage: St
     assert f"root {grandparent.id}" in (dead[0].error or "")
 
 
-def test_what_is_unset_is_inherited_and_what_is_set_is_not(stage: Stage, app: Handlers) -> None:
+def test_unset_options_are_inherited_and_set_ones_are_not(stage: Stage, app: Handlers) -> None:
     strategy = RetryStrategy.linear(timedelta(seconds=2), timedelta(seconds=1))
 
     @app.spawn("parent")

@@ -275,7 +275,7 @@ def test_a_dependent_of_a_spawned_job_is_in_its_tree(stage: Stage, app: Handlers
     assert "max_descendants allows 2" in stage.one(dependent, "error_message")
 
 
-def test_what_a_rust_worker_spawned_is_a_generation_below_its_parent(stage: Stage, app: Handlers) -> None:
+def test_jobs_that_a_rust_worker_spawned_are_a_generation_below_their_parent(stage: Stage, app: Handlers) -> None:
     grow(app, children=1)
     (root,) = stage.enqueue(Job("elsewhere", {}).with_spawn_config(SpawnConfig(max_depth=2)))
     earlier = stage.database.json_timestamp(stage.database.now() - timedelta(seconds=9))
@@ -287,7 +287,7 @@ def test_what_a_rust_worker_spawned_is_a_generation_below_its_parent(stage: Stag
     assert len(stage.children(child)) == 1
 
 
-def test_what_is_spawned_again_counts_in_the_tree_too(stage: Stage, app: Handlers) -> None:
+def test_jobs_that_are_spawned_again_count_in_the_tree_too(stage: Stage, app: Handlers) -> None:
     @app.spawn("parent")
     def split(context: SpawnContext) -> list[Job]:
         context.spawn(Job("noop", {}), key="early")

@@ -271,7 +271,7 @@ def test_the_command_line_says_what_is_enqueued_at_an_end_and_a_worker_does_it(
     assert sorted(row["event"] for row in again.json) == ["complete", "failure", "success"]
     assert {row["job_id"] for row in again.json} == {None}
     cleared = run(*words, "--clear", url=lite.url)
-    assert cleared.stderr == "Removed 3 callbacks.\nNothing is enqueued at its end.\n"
+    assert cleared.stderr == "Removed 3 callbacks.\nThe job has no callbacks.\n"
     run(*words, "--on-complete", callback, "--on-failure", "alert", url=lite.url)
     for bad, code in (
         (("--clear", "--on-complete", "a"), 2),
@@ -303,7 +303,7 @@ def crew_of_one(lite: Stage) -> Any:
     crew.end()
 
 
-def test_what_cannot_be_watched_is_refused_and_what_is_gone_is_over(lite: Stage, run: Run) -> None:
+def test_a_job_that_cannot_have_callbacks_is_refused_and_those_of_a_deleted_one_are_over(lite: Stage, run: Run) -> None:
     with pytest.raises(UsageError, match="A callback is a Job"):
         Job("a").with_callbacks(on_complete="b")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="cannot have dependencies"):

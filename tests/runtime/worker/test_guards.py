@@ -121,7 +121,7 @@ def test_a_worker_that_beat_within_the_resolution_of_the_clock_is_not_declared_l
     assert registry.resolve(stage.database, "worker").state != "lost"
 
 
-def test_what_waits_for_a_job_that_was_retried_meanwhile_does_not_fail(stage: Stage) -> None:
+def test_a_job_that_waits_for_a_retried_job_does_not_fail(stage: Stage) -> None:
     parent = Job("noop")
     child = Job("noop").depends_on(parent)
     stage.enqueue(parent, child)
@@ -267,7 +267,7 @@ def test_of_requests_a_worker_gives_back_its_own_that_it_does_not_know(stage: St
     assert requests.return_unknown_requests(stage.database, mine.id, [taken["known"].id]) == 0
 
 
-def test_what_was_spawned_is_recorded_with_its_worker(stage: Stage, app: Handlers) -> None:
+def test_a_spawn_is_recorded_with_its_worker(stage: Stage, app: Handlers) -> None:
     app.spawn("parent")(lambda _: [Job("noop")])
     stage.enqueue(Job("parent"))
     stage.work(app)
@@ -275,7 +275,7 @@ def test_what_was_spawned_is_recorded_with_its_worker(stage: Stage, app: Handler
     assert registry.resolve(stage.database, str(worker)).state == "stopped"
 
 
-def test_a_job_that_a_rust_worker_took_is_held_by_no_worker_of_ours(stage: Stage) -> None:
+def test_a_job_that_a_rust_worker_took_is_held_by_no_other_worker(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop"))
     now = stage.database.now() + timedelta(seconds=1)
     gone = new_id()
@@ -358,7 +358,7 @@ def test_a_heartbeat_gives_up_in_time_for_the_next_one() -> None:
     assert heartbeat_timeouts(1) == Timeouts(connect=1, lock=1, statement=1, network=1)
 
 
-def test_what_one_job_of_a_batch_has_is_written_though_the_others_have_it_not(stage: Stage) -> None:
+def test_a_value_that_only_one_job_of_a_batch_has_is_written(stage: Stage) -> None:
     now = stage.database.now()
     plain, special = (
         Job("noop").new_job(now),
@@ -695,7 +695,7 @@ def test_a_claim_that_is_tried_twice_may_have_taken_jobs_so_the_worker_compares(
     assert claimer._compare_at == 0
 
 
-def test_what_recurs_is_nobodys_until_it_is_claimed_again(stage: Stage, app: Handlers) -> None:
+def test_a_recurring_job_is_nobodys_until_it_is_claimed_again(stage: Stage, app: Handlers) -> None:
     (job,) = stage.enqueue(Job("noop").with_cron("@daily"))
     due = stage.database.json_timestamp(stage.database.now() - timedelta(minutes=1))
     stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '{due}', next_run_at = '{due}'")
@@ -738,7 +738,7 @@ def test_a_job_that_somebody_writes_while_it_is_enqueued_is_compared(
     assert len(stage.rows()) == 1
 
 
-def test_what_cannot_be_written_is_refused_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outcome_that_cannot_be_written_is_refused_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
 
     def refuse(*_: Any) -> None:

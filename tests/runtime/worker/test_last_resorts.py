@@ -135,7 +135,7 @@ def test_after_an_error_of_the_worker_itself_a_request_has_no_outcome_to_write(
 @pytest.mark.parametrize(
     ("raised", "told"), [(SpawnError("Not these."), "Not these."), (ValueError("7"), "refused: 7")]
 )
-def test_the_error_of_a_validation_is_told_once(stage: Stage, app: Handlers, raised: Exception, told: str) -> None:
+def test_the_error_of_a_validation_is_reported_once(stage: Stage, app: Handlers, raised: Exception, told: str) -> None:
     class Checked(SpawnHandler):
         def spawn_jobs(self, context: SpawnContext) -> list[Job]:
             return [Job("noop")]
@@ -471,7 +471,7 @@ def test_a_worker_that_waits_for_its_last_job_rests_between_its_turns(
 # A stop at once.
 
 
-def test_what_a_worker_has_claimed_and_not_begun_goes_back_when_it_stops_at_once(stage: Stage) -> None:
+def test_claimed_jobs_that_have_not_started_go_back_when_the_worker_stops_at_once(stage: Stage) -> None:
     with Mixed(stage) as mixed:
         until(lambda: stage.status(*mixed.held) == ["Running"] * 4)
         mixed.worker.stop(now=True)

@@ -63,7 +63,7 @@ def test_jobs_of_the_dead_come_back_though_their_last_heartbeat_lies_in_the_futu
     until(lambda: stage.one(job, "status, claim_losses") == ("Completed", 1))
 
 
-def test_what_the_server_forgot_comes_back_within_a_lease_and_joins_are_released(stage: Stage, crew: Crew) -> None:
+def test_forgotten_changes_come_back_within_a_lease_and_joins_are_released(stage: Stage, crew: Crew) -> None:
     """A fail-over lost a completion and the claim's answer is of a time that is no more."""
     done, claimed = stage.enqueue(Job("counted"), Job("elsewhere"))
     (join,) = stage.enqueue(Job("counted").depends_on(done, claimed))
@@ -137,7 +137,7 @@ def test_while_a_spawn_writes_for_longer_than_the_lease_its_neighbours_do_not_lo
 
 
 @SQLITE
-def test_an_error_that_is_not_ours_ends_no_thread_and_is_in_the_log_with_its_traceback(
+def test_a_foreign_error_ends_no_thread_and_is_in_the_log_with_its_traceback(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     raised: list[str] = []
@@ -171,7 +171,7 @@ def test_an_error_that_is_not_ours_ends_no_thread_and_is_in_the_log_with_its_tra
 
 
 @pytest.mark.postgres
-def test_the_listener_survives_what_is_not_ours(
+def test_the_listener_survives_foreign_errors(
     new_database: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     stage = Stage(new_database("postgres", migrated=True))

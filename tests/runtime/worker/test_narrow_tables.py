@@ -65,7 +65,7 @@ def test_payloads_results_and_trees_are_those_of_any_other_database(narrow: Stag
     assert Doctor(narrow.database, now=narrow.database.now()).examine() == []
 
 
-def test_what_an_error_says_and_the_tables_lack_is_written_out(narrow: Stage, app: Handlers) -> None:
+def test_characters_of_an_error_that_the_tables_lack_are_written_out(narrow: Stage, app: Handlers) -> None:
     def fail(job: Job) -> None:
         raise ValueError(job.payload)
 
@@ -80,7 +80,7 @@ def test_what_an_error_says_and_the_tables_lack_is_written_out(narrow: Stage, ap
     assert narrow.one(longer, "error_message").endswith(r"\U0001f600" + "\n")
 
 
-def test_what_came_of_spawning_is_recorded_in_whatever_words(narrow: Stage, app: Handlers) -> None:
+def test_the_outcome_of_a_spawn_is_recorded_in_any_words(narrow: Stage, app: Handlers) -> None:
     def fail(context: object) -> list[Job]:
         raise ValueError(TEXT)
 

@@ -38,7 +38,7 @@ class Spawning(SpawnHandler):
         self.told.append(result.parent_id)
 
 
-def test_a_parent_that_others_change_while_it_spawns_has_no_children_and_nobody_is_told_of_any(
+def test_a_parent_that_others_change_while_it_spawns_has_no_children_and_reports_none(
     stage: Stage, crew: Crew, run: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     handler = Spawning()

@@ -53,7 +53,7 @@ def test_no_thread_of_a_worker_keeps_its_process_from_ending(stage: Stage, app: 
     assert all(own.values()), own
 
 
-def test_what_returns_nothing_has_no_result(stage: Stage, app: Handlers) -> None:
+def test_a_handler_that_returns_nothing_has_no_result(stage: Stage, app: Handlers) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     stage.work(app)
     assert stage.one(job, "status, result_data, result_stored_at") == ("Completed", None, None)
@@ -192,7 +192,7 @@ def test_a_queue_that_nobody_handles_fails_the_attempt_and_says_who_is_there(sta
     )
 
 
-def test_what_the_database_refuses_fails_the_job_and_says_why(stage: Stage, app: Handlers) -> None:
+def test_a_value_that_the_database_refuses_fails_the_job_and_says_why(stage: Stage, app: Handlers) -> None:
     deep: object = 1
     for _ in range(200):
         deep = [deep]
@@ -367,7 +367,7 @@ def _at(end: End, now: datetime) -> datetime | None:
     return now if end == End.RETRY else None
 
 
-def test_a_job_that_a_rust_worker_took_over_is_not_ours_though_our_token_is_on_it(stage: Stage) -> None:
+def test_a_worker_does_not_own_a_job_that_a_rust_worker_took_over_though_its_token_is_on_it(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
     (mine,) = claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=1, slots=1)
@@ -578,7 +578,7 @@ def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("policy", "expected"), [("fail_fast", "Failed"), ("continue_on_failure", "Completed"), ("manual", "Pending")]
 )
-def test_what_depends_on_a_job_that_failed_follows_the_policy_of_its_workflow(
+def test_jobs_that_depend_on_a_failed_job_follow_the_policy_of_its_workflow(
     stage: Stage, app: Handlers, policy: str, expected: str
 ) -> None:
     @app.job("bad", retry=SOON)

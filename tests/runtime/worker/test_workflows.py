@@ -191,7 +191,7 @@ def test_a_retry_before_a_failure_had_its_effect_lets_the_rest_go_on(
     assert stage.status(*rest, retried) == ["Failed", "Failed", "Dead"]
 
 
-def test_what_a_cancelled_workflow_still_spawns_is_cancelled_too(stage: Stage, run: Run) -> None:
+def test_jobs_that_a_cancelled_workflow_still_spawns_are_cancelled_too(stage: Stage, run: Run) -> None:
     jobs = create(stage)
     workflow = id_of(jobs, stage)
     stage.database._execute(f"UPDATE hammerwork_jobs SET status = 'Running' WHERE id = '{jobs['other'].id}'", [])
@@ -248,7 +248,7 @@ def test_a_job_that_joins_while_the_end_is_written_keeps_the_workflow_running(st
     assert row(stage, workflow)[:3] == ("completed", 4, 4)
 
 
-def test_two_workers_may_settle_at_once(stage: Stage) -> None:
+def test_two_workers_may_end_workflows_at_once(stage: Stage) -> None:
     every = [create(stage, more=10) for _ in range(4)]
     for jobs in every:
         end(stage, jobs["bad"], "Dead")
@@ -272,7 +272,7 @@ def test_two_workers_may_settle_at_once(stage: Stage) -> None:
     assert {row(stage, id_of(jobs, stage))[:4] for jobs in every} == {("failed", 13, 0, 13)}
 
 
-def test_a_worker_settles_and_children_belong_to_the_workflow(stage: Stage, run: Run) -> None:
+def test_a_worker_ends_workflows_and_children_belong_to_them(stage: Stage, run: Run) -> None:
     app = Handlers()
     app.register_job("top", lambda _: None)
 
@@ -303,7 +303,7 @@ def test_a_worker_settles_and_children_belong_to_the_workflow(stage: Stage, run:
     assert run("workflow", "cancel", workflow.id, "--yes", url=stage.url).exit_code == 6
 
 
-def test_what_is_asked_to_spawn_again_has_not_ended(stage: Stage) -> None:
+def test_a_workflow_with_an_open_spawn_request_has_not_ended(stage: Stage) -> None:
     on = {"on_complete": Job("callback")}
     workflow = Workflow("again", **on).add("top", Job("top").with_callbacks(**on))
     parent = stage.queue.enqueue_workflow(workflow)["top"]

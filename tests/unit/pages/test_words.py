@@ -1,4 +1,4 @@
-"""The documentation, the help and the messages speak in the words of the glossary (docs/reference/glossary.md)."""
+"""Pages, help, messages and names of tests speak in the words of the glossary (docs/reference/glossary.md)."""
 
 import ast
 import re
@@ -42,6 +42,7 @@ BETTER = {
     r"(?:two|each|every|next|a|one) looks?\b(?! like)": "refresh",
 }
 """What is not said, and what is said instead."""
+NEVER_IN_NAMES = re.compile(r"^test_what_|_(?:mend|settl|original|told|ours(?:_|$))")
 WORDS = {f"word{number}": word for number, word in enumerate(BETTER)}
 NEVER = re.compile("|".join(rf"(?P<{group}>\b(?:{word}))" for group, word in WORDS.items()), re.IGNORECASE)
 
@@ -95,6 +96,14 @@ def test_errors_notes_and_logs_speak_in_the_words_of_the_glossary() -> None:
     assert modules
     hits = {f"{path.name}:{line}": found(text) for path in modules for line, text in texts(path)}
     assert {place: hit for place, hit in hits.items() if hit} == {}
+
+
+def test_the_names_of_tests_speak_in_the_words_of_the_glossary() -> None:
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    names = [(path, name) for path in files for name in re.findall(r"\bdef (test_\w+)", path.read_text("utf-8"))]
+    assert len(names) > 1000
+    hits = {f"{path.relative_to(ROOT)}: {name}": hit[0] for path, name in names if (hit := NEVER_IN_NAMES.search(name))}
+    assert hits == {}
 
 
 def terms() -> list[str]:

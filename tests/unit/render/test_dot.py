@@ -66,7 +66,7 @@ def test_spawned_children_and_other_dependencies_look_different() -> None:
     assert f'  "{child}" -> "{grandchild}" [style=dashed];\n' in text
 
 
-def test_what_was_not_read_is_counted() -> None:
+def test_unread_jobs_are_counted() -> None:
     growing = Growing()
     root = growing.job("a")
     assert "42 more children, not read: 42 pending" in "".join(

@@ -143,7 +143,7 @@ def test_joins_and_cycles_keep_all_their_edges(parse_mermaid: MermaidParser, see
     assert len(diagram.edges) == sum(map(len, tree.children.values()))
 
 
-def test_what_was_not_read_is_a_counted_node(parse_mermaid: MermaidParser) -> None:
+def test_unread_jobs_are_a_counted_node(parse_mermaid: MermaidParser) -> None:
     growing = Growing()
     root = growing.job("a")
     growing.job("b", parents=[root])

@@ -31,7 +31,7 @@ def test_a_label_is_what_a_reader_sees(parse_mermaid: MermaidParser) -> None:
     ],
     ids=["broken", "edges", "length", "unknown"],
 )
-def test_what_mermaid_would_not_draw_is_refused(parse_mermaid: MermaidParser, text: str, why: str) -> None:
+def test_a_diagram_that_mermaid_would_not_draw_is_refused(parse_mermaid: MermaidParser, text: str, why: str) -> None:
     diagram = parse_mermaid(text)
     assert not diagram.ok
     assert diagram.error is not None

@@ -182,7 +182,7 @@ def test_where_no_worker_is_registered_that_is_said(
     assert lines[lines.index("Workers") + 1] == "  none registered (Rust workers do not register)"
 
 
-def test_only_changes_are_told_and_each_failure_once(snapshot: MonitorSnapshot) -> None:
+def test_only_changes_are_shown_and_each_failure_once(snapshot: MonitorSnapshot) -> None:
     changes = Changes(record_lines)
     first = json.loads("".join(changes.lines(snapshot)))
     assert len(first["failures"]) == 10
@@ -198,7 +198,7 @@ def test_only_changes_are_told_and_each_failure_once(snapshot: MonitorSnapshot) 
     assert (fewer["pending"], fewer["more_pending"], fewer["failures"]) == (9_999, False, [])
 
 
-def test_a_job_that_fails_again_is_told_again(snapshot: MonitorSnapshot) -> None:
+def test_a_job_that_fails_again_is_shown_again(snapshot: MonitorSnapshot) -> None:
     changes = Changes(record_lines)
     list(changes.lines(snapshot))
     once_more = snapshot.failures[0]._replace(failed_at=START + timedelta(seconds=9))

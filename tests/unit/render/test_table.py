@@ -110,7 +110,7 @@ SHORT: list[Column[tuple[str, int]]] = [
 ]
 
 
-def test_what_a_narrow_table_leaves_out_goes_in_steps() -> None:
+def test_a_narrow_table_leaves_columns_out_in_steps() -> None:
     rows = [("n" * 40, 0), ("m", 0)]
 
     def header(width: int) -> list[str]:
@@ -161,7 +161,7 @@ def test_csv_and_tsv_come_back_as_they_went(kind: str) -> None:
         (0.5, "0.5"),
     ],
 )
-def test_what_a_spreadsheet_would_run_is_defused(value: object, cell: str) -> None:
+def test_cells_that_a_spreadsheet_would_run_are_defused(value: object, cell: str) -> None:
     text = "".join(delimited([{"a": value, "b": "x"}], "csv", ["a", "b"]))
     assert next(iter(csv.reader(io.StringIO(text.splitlines()[1])))) == [cell, "x"]
 

@@ -26,7 +26,7 @@ from tests.unit.render.trees import HOSTILE
         ("a\u200db", "a\\u200db"),
     ],
 )
-def test_what_a_terminal_would_obey_or_hide_is_written_out(raw: str, shown: str) -> None:
+def test_characters_that_a_terminal_would_obey_or_hide_are_written_out(raw: str, shown: str) -> None:
     assert text.visible(raw) == shown
 
 

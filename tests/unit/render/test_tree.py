@@ -57,7 +57,7 @@ def test_on_a_terminal_no_line_is_wider_and_the_numbers_of_the_first_stay() -> N
     assert first.endswith("…")
 
 
-def test_what_keeps_a_job_from_starting_is_said_and_only_what_is_kept_alike_is_folded() -> None:
+def test_the_reason_why_a_job_cannot_start_is_shown_and_only_jobs_with_the_same_one_are_folded() -> None:
     growing = Growing()
     root = growing.job("ingest")
     jobs = [growing.job("step", "Pending", [root]) for _ in range(50)]
@@ -195,7 +195,7 @@ def test_a_cycle_ends_and_is_called_one() -> None:
     growing.depend(one, three)
     lines = draw(growing.tree(roots=(one,)), **EVERYTHING).splitlines()
     assert len(lines) == 4
-    assert lines[-1].endswith("(*) a cycle: it stands above")
+    assert lines[-1].endswith("(*) a cycle: shown above")
 
 
 def test_several_roots_stand_below_one_summary(expected: Expected) -> None:
@@ -224,7 +224,7 @@ def test_the_target_is_marked_wherever_it_is() -> None:
             assert target[:8] in marked[0]
 
 
-def test_what_was_not_read_is_not_called_complete() -> None:
+def test_an_unread_part_is_not_called_complete() -> None:
     growing = Growing()
     root = growing.job("a")
     child = growing.job("b", parents=[root])
@@ -239,7 +239,7 @@ def test_what_was_not_read_is_not_called_complete() -> None:
     assert lines[3] == "└── ... 41 more: 39 completed, 2 dead"
 
 
-def test_what_a_filter_asks_for_is_never_folded_nor_what_is_above_it() -> None:
+def test_matches_of_a_filter_and_their_ancestors_are_never_folded() -> None:
     growing = Growing()
     root = growing.job("ingest")
     parents = [growing.job("transcode", parents=[root]) for _ in range(6)]
@@ -347,7 +347,7 @@ def test_colours_change_nothing_but_the_colour() -> None:
     assert re.sub("\x1b\\[[0-9]*m", "", coloured) == plain
 
 
-def test_archived_jobs_and_priorities_are_told() -> None:
+def test_archived_jobs_and_priorities_are_shown() -> None:
     growing = Growing()
     growing.job("a", stored_priority=3, archived_at="2026-11-25 00:00:00+00", stored_config="{}")
     assert "Completed in 1.4 s · high priority · archived · spawned nothing" in draw(growing.tree())
@@ -379,7 +379,7 @@ def test_any_tangle_of_jobs_is_drawn_to_its_end(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_what_lies_below_is_counted_exactly_with_joins_and_cycles(seed: int) -> None:
+def test_descendants_are_counted_exactly_with_joins_and_cycles(seed: int) -> None:
     tree = trees.tangle(seed)
     below = Below(tree)
     for job in tree.nodes:

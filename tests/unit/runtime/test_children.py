@@ -207,7 +207,7 @@ def test_as_many_as_the_limit_are_allowed_and_zero_allows_none():
         drained([Job("child")], SpawnConfig(max_spawn_count=0))
 
 
-def test_what_a_handler_raises_is_told_and_kept_as_the_cause():
+def test_an_error_of_a_handler_is_reported_and_kept_as_the_cause():
     def failing() -> Iterator[Job]:
         yield Job("child")
         raise KeyError("dataset")
@@ -230,7 +230,7 @@ def test_what_a_handler_raises_is_told_and_kept_as_the_cause():
         ([Job("child").depends_on(*(new_id() for _ in range(1000)))], "1,000 jobs at most, its parent included"),
     ],
 )
-def test_what_is_no_child_is_refused_with_its_place(produced, message):
+def test_a_value_that_is_not_a_child_is_refused_with_its_place(produced, message):
     with pytest.raises(SpawnFailedError, match=message):
         drained(produced)
 

@@ -53,7 +53,7 @@ def test_an_application_says_what_the_command_line_says() -> None:
         (lambda app: [app.schedule("twice", "@daily", Job("q")) for _ in range(2)], "already a schedule 'twice'"),
     ],
 )
-def test_what_is_wrong_is_said_where_it_is_declared(declare: Callable[[Any], Any], says: str) -> None:
+def test_a_mistake_is_reported_where_it_is_declared(declare: Callable[[Any], Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         declare(Handlers())
 

@@ -171,7 +171,7 @@ def test_priorities_have_short_names():
         lambda _: Job("q", {"half": "\ud800"}).new_job(NOW),
     ],
 )
-def test_what_cannot_be_is_refused_with_a_message(wrong):
+def test_impossible_values_are_refused_with_a_message(wrong):
     with pytest.raises(UsageError) as caught:
         wrong(Job("q"))
     assert caught.value.message
@@ -214,7 +214,7 @@ class Order:
     items: "list[Order]"
 
 
-def test_what_json_does_not_know_becomes_json_in_the_usual_way():
+def test_values_that_json_does_not_know_become_json_in_the_usual_way():
     id = UUID(PARENT)
     payload = {
         "instant": NOW,

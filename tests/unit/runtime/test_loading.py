@@ -107,7 +107,7 @@ def test_a_missing_module_comes_with_the_folder_that_was_searched(tmp_path):
         ("fail", r"failed when it was called: RuntimeError: no configuration \(.*, line 19\)"),
     ],
 )
-def test_what_is_no_handlers_is_said_to_be_something_else(module, tmp_path, attribute, message):
+def test_a_target_that_is_not_handlers_is_refused_with_its_type(module, tmp_path, attribute, message):
     with pytest.raises(ConfigError, match=message):
         load(f"{module(APP)}:{attribute}", tmp_path)
 

@@ -20,7 +20,7 @@ SECOND = timedelta(seconds=1)
         (RetryStrategy.fibonacci(2 * SECOND, 25 * SECOND), [2, 2, 4, 6, 10, 16, 25]),
     ],
 )
-def test_delays_are_those_of_the_original(strategy, seconds):
+def test_delays_are_those_of_hammerwork_rust(strategy, seconds):
     assert [strategy.delay(attempt).total_seconds() for attempt in range(1, 8)] == seconds
 
 
@@ -82,7 +82,7 @@ def test_jitter_by_share_stays_within_it():
         (RetryStrategy.fibonacci(SECOND), {"type": "Fibonacci", "base_ms": 1000, "max_delay_ms": None}),
     ],
 )
-def test_it_is_stored_in_the_form_of_the_original_and_read_back(strategy, stored):
+def test_a_strategy_is_stored_in_the_form_of_hammerwork_rust_and_read_back(strategy, stored):
     assert strategy.stored() == stored
     assert RetryStrategy.parse(stored) == strategy
 
@@ -117,7 +117,7 @@ def test_jitter_is_read_back():
         '{"type": "Linear", "base_ms": 5, "increment_ms": 1e400}',
     ],
 )
-def test_what_is_no_strategy_reads_as_none(stored):
+def test_text_that_is_not_a_strategy_reads_as_none(stored):
     assert RetryStrategy.parse(stored) is None
 
 

@@ -126,7 +126,7 @@ def test_the_worker_is_woken_once_half_of_its_jobs_have_started_and_the_finisher
     assert finisher_woken.wait(PATIENCE)
 
 
-def test_what_has_not_begun_is_taken_back_without_the_requests_to_spawn() -> None:
+def test_jobs_that_have_not_started_are_taken_back_without_the_spawn_requests() -> None:
     idle = Slots(1, lambda: None)
     assert idle.withdraw() == []
     assert idle.empty
@@ -138,7 +138,7 @@ def test_what_has_not_begun_is_taken_back_without_the_requests_to_spawn() -> Non
     assert (idle.waiting, idle.ids()) == (1, set())
 
 
-def test_jobs_that_are_not_ours_any_more_are_dropped_before_they_begin() -> None:
+def test_jobs_that_the_worker_has_lost_are_dropped_before_they_start() -> None:
     idle = Slots(1, lambda: None)
     idle.put([claimed("a"), requested("b"), claimed("c")])
     assert idle.drop({"a", "b", "x"}) == 1
@@ -178,7 +178,7 @@ def test_the_finisher_is_woken_by_the_first_outcome_and_by_a_full_batch(slots: C
     execute.go.set()
 
 
-def test_what_has_ended_is_written_at_once_when_it_is_much_or_nothing_waits(slots: Callable[..., Slots]) -> None:
+def test_outcomes_are_written_at_once_when_there_are_many_or_nothing_waits(slots: Callable[..., Slots]) -> None:
     execute = Stopping()
     one = slots(1, execute)
     assert one.worth_writing(LATER) == LATER
@@ -195,7 +195,7 @@ def test_what_has_ended_is_written_at_once_when_it_is_much_or_nothing_waits(slot
     execute.go.set()
 
 
-def test_what_has_ended_waits_for_others_from_its_end_on(slots: Callable[..., Slots]) -> None:
+def test_an_outcome_waits_for_others_from_its_end_on(slots: Callable[..., Slots]) -> None:
     go, begun = threading.Event(), threading.Event()
 
     def execute(attempt: Attempt) -> Ended:

@@ -83,7 +83,7 @@ def test_the_hooks_of_an_object_that_only_looks_like_a_handler_are_called():
 
 
 @pytest.mark.parametrize("given", [None, 17, "pages", int, object(), Job("q")])
-def test_what_is_no_handler_is_refused(given):
+def test_a_value_that_is_not_a_handler_is_refused(given):
     with pytest.raises(UsageError, match="is not a spawn handler"):
         SpawnManager().register_handler("pages", given)
 
@@ -204,7 +204,7 @@ def test_a_configuration_that_cannot_be_is_refused_and_the_field_named(stored, n
         config_of(Job("q", {"_spawn_config": stored}))
 
 
-def test_all_spawn_errors_are_spawn_errors_and_ours():
+def test_all_spawn_errors_are_spawn_errors_and_hammerwork_errors():
     from hammerwork_cli.runtime.api import spawn
 
     kinds = [
@@ -276,7 +276,7 @@ def test_a_decorator_without_a_name_is_refused_since_it_would_register_nothing()
         (lambda *, job: None, "(*, job)"),  # noqa: ARG005
     ],
 )
-def test_what_cannot_be_called_with_a_job_is_refused_when_it_is_registered(function, parameters):
+def test_a_function_that_takes_no_job_is_refused_when_it_is_registered(function, parameters):
     app = Handlers()
     with pytest.raises(UsageError) as caught:
         app.register_job("q", function)
@@ -285,7 +285,7 @@ def test_what_cannot_be_called_with_a_job_is_refused_when_it_is_registered(funct
     assert app.queues == ()
 
 
-def test_what_cannot_be_called_with_a_context_is_no_spawn_handler():
+def test_a_function_that_takes_no_context_is_not_a_spawn_handler():
     class Wrong(SpawnHandler):
         def validate_spawn(self, job: Job) -> None:  # type: ignore[override]
             raise NotImplementedError
@@ -320,7 +320,7 @@ def test_what_cannot_be_called_with_a_context_is_no_spawn_handler():
         dict.fromkeys,
     ],
 )
-def test_what_can_be_called_with_a_job_or_with_a_context_besides_is_taken(function):
+def test_a_function_that_takes_a_job_or_also_a_context_is_accepted(function):
     app = Handlers()
     app.register_job("q", function)
     assert app.queues == ("q",)
@@ -335,12 +335,12 @@ def test_a_generator_is_no_job_handler_because_nobody_would_run_it():
 
 
 @pytest.mark.parametrize("options", [{"retry": "fixed"}, {"timeout": 30}, {"timeout": timedelta(0)}])
-def test_what_is_no_retry_strategy_or_timeout_is_refused(options):
+def test_a_value_that_is_not_a_retry_strategy_or_timeout_is_refused(options):
     with pytest.raises(UsageError):
         Handlers().job("q", **options)(print)
 
 
 @pytest.mark.parametrize(("queue", "function"), [("", print), (None, print), ("q", None), ("q", "print")])
-def test_what_cannot_be_a_handler_is_refused(queue, function):
+def test_a_function_that_cannot_be_a_handler_is_refused(queue, function):
     with pytest.raises(UsageError):
         Handlers().register_job(queue, function)

@@ -122,7 +122,7 @@ def test_a_lease_counts_from_when_its_heartbeat_was_sent() -> None:
     assert renewed == [(-1.0, True, True)]
 
 
-def test_of_an_outage_the_first_heartbeat_that_fails_is_told_and_each_tenth(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_failed_heartbeat_of_an_outage_is_logged_and_each_tenth(caplog: pytest.LogCaptureFixture) -> None:
     answers = iter([*[away] * 21, lambda: Answer(None, False, datetime.now(UTC))] * 2)
     beating = heartbeat(lambda: next(answers)(), Lease(60.0, 0.0))
     stopped: Any = Waits(44)
@@ -344,7 +344,7 @@ def test_a_sweep_logs_which_jobs_it_released_and_which_it_failed(
 
 
 @pytest.mark.parametrize("sweep", [True, False])
-def test_a_keeper_sweeps_unless_it_is_told_not_to(monkeypatch: pytest.MonkeyPatch, *, sweep: bool) -> None:
+def test_a_keeper_sweeps_unless_an_option_forbids_it(monkeypatch: pytest.MonkeyPatch, *, sweep: bool) -> None:
     line: Any = Line(lambda: None)
     keeping = Keeper(
         *(line, WORKER, Lease(60.0, 0.0), ServerClock()),

@@ -115,7 +115,7 @@ def test_a_job_with_several_parents_holds_its_children_once_when_nested(served: 
     assert cycle["roots"][0]["children"][0]["repeated"] is True
 
 
-def test_the_number_of_failed_trees_is_told_however_few_are_listed(served: Server, full: Asked) -> None:
+def test_the_number_of_failed_trees_is_exact_however_few_are_listed(served: Server, full: Asked) -> None:
     every = served.get("/api/spawn/operations?failed=true&limit=500")
     tops = served.get("/api/spawn/operations?failed=true&topmost=true&limit=1")
     assert every.headers["total-count"] == str(len(every.json()))
@@ -367,13 +367,13 @@ def test_an_error_is_a_problem_with_a_real_status(
         ("/api/jobs?limt=5", "There is no parameter 'limt' here.", "There are: limit, cursor, queue, status, since."),
     ],
 )
-def test_what_does_not_fit_is_said_in_words(served: Server, path: str, detail: str, hint: str) -> None:
+def test_values_that_do_not_fit_are_named_in_words(served: Server, path: str, detail: str, hint: str) -> None:
     body = served.get(path).json()
     assert body["detail"] == detail
     assert hint in body["hint"]
 
 
-def test_what_belongs_into_the_body_is_sent_there(served: Server, full: Asked) -> None:
+def test_a_parameter_that_belongs_into_the_body_is_refused_with_a_hint(served: Server, full: Asked) -> None:
     path = f"/api/jobs/{full.names['root']}/retry"
     assert served.post(f"{path}?tree=true").json()["hint"] == 'Put it into the JSON body: {"tree": ...}'
     hint = served.post(f"{path}?x=1").json()["hint"]
@@ -382,7 +382,7 @@ def test_what_belongs_into_the_body_is_sent_there(served: Server, full: Asked) -
     assert bad == "The body['depends_on'][0] does not fit: 'no' has another form."
 
 
-def test_a_method_that_is_not_there_is_told_which_are(served: Server) -> None:
+def test_an_unsupported_method_is_refused_with_the_supported_ones(served: Server) -> None:
     answer = served.client.put("/api/jobs", headers={"origin": served.url})
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"

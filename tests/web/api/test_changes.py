@@ -157,13 +157,13 @@ def test_a_job_that_is_not_acceptable_is_refused_in_words(server: Server, wrong:
         '{"queue": "mail", "payload": {}}'.encode("utf-16"),
     ],
 )
-def test_what_is_not_json_is_refused(server: Server, text: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(server: Server, text: bytes) -> None:
     headers = {"origin": server.url, "content-type": "application/json"}
     answer = server.client.post("/api/jobs", content=text, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "usage")
 
 
-def test_what_the_database_cannot_hold_is_refused(server: Server) -> None:
+def test_a_value_that_the_database_cannot_hold_is_refused(server: Server) -> None:
     deep: Any = 0
     for _ in range(200):
         deep = [deep]
@@ -221,7 +221,7 @@ def test_force_takes_a_running_job_too(server: Server, rows: Rows) -> None:
     assert server.json(f"/api/jobs/{job}")["status"] == "Cancelled"
 
 
-def test_what_failed_below_a_job_is_retried_with_tree(server: Server, rows: Rows) -> None:
+def test_failed_jobs_below_a_job_are_retried_with_tree(server: Server, rows: Rows) -> None:
     root = rows.job(status="Completed", spawns=True)
     middle = rows.job(root, status="Completed")
     failed = [rows.job(middle, status=status) for status in ("Dead", "Failed", "TimedOut")]
@@ -258,7 +258,7 @@ def test_a_completed_job_is_asked_to_spawn_again(server: Server, rows: Rows) -> 
     assert server.post(f"/api/jobs/{job}/spawn").status_code == 409
 
 
-def test_what_the_client_leaves_out_is_the_jobs_own(server: Server, rows: Rows) -> None:
+def test_fields_that_the_client_leaves_out_are_the_jobs_own(server: Server, rows: Rows) -> None:
     job = rows.job(spawns=True)
     request = server.post(f"/api/jobs/{job}/spawn", {"handler": None, "config": None}).json()
     assert (request["handler"], request["spawn_config"]) == (None, None)

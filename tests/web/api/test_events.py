@@ -47,7 +47,7 @@ def execute(database: Database, sql: str, *values: Any) -> None:
 # What is told.
 
 
-def test_the_life_of_a_job_is_told(serve: Serve, migrated_url: str, behind: Database) -> None:
+def test_the_life_of_a_job_is_a_stream_of_events(serve: Serve, migrated_url: str, behind: Database) -> None:
     server = serve(migrated_url)
     with server.events() as events:
         assert events.next() == ("ready", {"reachable": True})
@@ -71,7 +71,7 @@ def test_the_life_of_a_job_is_told(serve: Serve, migrated_url: str, behind: Data
         assert events.next("queues", "jobs")[0] == "queues"
 
 
-def test_a_job_that_timed_out_is_told(serve: Serve, migrated_url: str, behind: Database) -> None:
+def test_a_job_that_timed_out_is_an_event(serve: Serve, migrated_url: str, behind: Database) -> None:
     server = serve(migrated_url)
     (one,) = job(behind)
     with server.events() as events:
@@ -96,14 +96,14 @@ def test_one_may_watch_a_queue_or_a_tree_only(serve: Serve, migrated_url: str, b
         assert {found["id"] for found in tree.jobs(2)} == {grandchild, below}
 
 
-def test_what_cannot_be_watched_is_refused(serve: Serve, migrated_url: str) -> None:
+def test_a_tree_that_cannot_be_followed_is_refused(serve: Serve, migrated_url: str) -> None:
     server = serve(migrated_url)
     for question, status in (("root=ffffffff", 404), ("root=x", 400), ("queue=", 400), ("rot=1", 400)):
         assert server.get(f"/api/events?{question}").status_code == status
 
 
 @pytest.mark.sqlite
-def test_who_watches_is_told_to_look_anew_when_too_much_changes(serve: Serve, empty_url: str) -> None:
+def test_a_client_is_reset_when_too_much_changes(serve: Serve, empty_url: str) -> None:
     server = serve(empty_url)
     with server.events() as events, closing(connect(empty_url)) as behind:
         events.next("ready")

@@ -68,7 +68,7 @@ def write(url: str) -> list[str]:
     return written
 
 
-def test_json_of_any_depth_and_size_is_told(
+def test_json_of_any_depth_and_size_is_printed(
     new_database: Callable[..., str], dialect: str, run: Callable[..., Any], tmp_path: Path
 ) -> None:
     url = new_database(dialect, migrated=True)

@@ -78,7 +78,7 @@ def test_labels_hold_no_control_characters(served: Server, full: Asked) -> None:
     assert {character for character in text if character != "\n" and visible(character) != character} == set()
 
 
-def test_queues_whose_labels_are_the_same_are_told_together(serve: Callable[..., Server], empty_url: str) -> None:
+def test_queues_whose_labels_are_the_same_are_counted_together(serve: Callable[..., Server], empty_url: str) -> None:
     with closing(connect(empty_url)) as database:
         for queue in ("a\x1b", "a\\x1b"):
             Rows(database).job(queue=queue, status="Dead")
@@ -90,7 +90,7 @@ def test_queues_whose_labels_are_the_same_are_told_together(serve: Callable[...,
     }
 
 
-def test_what_was_spawned_is_measured(served: Server) -> None:
+def test_spawned_jobs_are_measured(served: Server) -> None:
     found, stats = samples(served), served.json("/api/spawn/stats", hours=1)
     assert values(found, "hammerwork_spawn_operations") == {(): stats["operations"]}
     assert values(found, "hammerwork_spawn_children") == {(): stats["children"]}

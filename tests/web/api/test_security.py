@@ -231,7 +231,7 @@ def test_a_request_without_or_with_two_host_headers_is_refused(open_server: Serv
     assert open_server.raw("GET /api/queues HTTP/1.0\n\n").split()[1] == "403"
 
 
-def test_a_body_whose_end_is_told_in_two_ways_is_refused(open_server: Server) -> None:
+def test_a_body_with_two_lengths_is_refused(open_server: Server) -> None:
     answer = open_server.raw(
         f"POST /api/queues/x/resume HTTP/1.1\nHost: localhost\nOrigin: {open_server.url}\n"
         "Content-Type: application/json\nContent-Length: 4\nTransfer-Encoding: chunked\n\n2\n{}\n0\n\n"
@@ -637,7 +637,7 @@ def test_a_signal_ends_the_server_and_its_streams_at_once(serve: Serve, empty_ur
     assert server.complaints.strip() == "Press Ctrl-C to stop."
 
 
-def test_what_a_database_says_of_its_files_when_the_disk_is_full_is_for_stderr_only() -> None:
+def test_an_error_about_the_files_of_the_database_goes_to_stderr_only() -> None:
     answer = problem(LimitReachedError('The database gave up: could not extend file "base/16384/2619".'))
     assert answer.status_code == 503
     assert b"base/16384" not in bytes(answer.body)

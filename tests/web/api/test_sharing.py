@@ -41,7 +41,7 @@ def run(test: Callable[[Source], Awaitable[Any]]) -> None:
     asyncio.run(begin())
 
 
-def test_what_is_being_asked_is_not_asked_twice() -> None:
+def test_a_question_in_progress_is_not_asked_twice() -> None:
     async def test(source: Source) -> None:
         source.free.clear()
         waiting = [asyncio.ensure_future(source.ask("one")) for _ in range(10)]
@@ -82,7 +82,7 @@ def test_after_a_change_nobody_is_given_what_was_found_before_or_is_being_found(
     run(test)
 
 
-def test_an_error_is_told_to_all_who_wait_and_not_kept() -> None:
+def test_an_error_reaches_all_who_wait_and_is_not_kept() -> None:
     async def test(source: Source) -> None:
         source.free.clear()
         waiting = [asyncio.ensure_future(source.ask("bad")) for _ in range(3)]
@@ -176,7 +176,7 @@ def test_large_answers_take_a_bounded_room_and_who_does_not_read_makes_way() -> 
     asyncio.run(test())
 
 
-def test_errors_are_told_once_a_minute_and_ten_at_most() -> None:
+def test_errors_are_logged_once_a_minute_and_ten_at_most() -> None:
     now = 0.0
     told: list[str] = []
     reports = Reports(told.append, lambda: now)
@@ -202,7 +202,7 @@ def test_a_hub_that_has_stopped_takes_nobody_new() -> None:
     asyncio.run(test())
 
 
-def test_who_reads_too_slowly_is_told_to_look_anew() -> None:
+def test_a_slow_reader_is_reset() -> None:
     async def test() -> None:
         watcher = Watcher()
         for number in range(WAITING_EVENTS + 5):

@@ -158,7 +158,9 @@ def test_no_more_connections_are_made_than_allowed(serve: Serve, new_database: C
     assert int(counted) - 1 <= 4
 
 
-def test_a_database_of_the_original_is_served_without_our_tables(serve: Serve, restored: Callable[[str], str]) -> None:
+def test_a_database_of_hammerwork_rust_is_served_without_our_tables(
+    serve: Serve, restored: Callable[[str], str]
+) -> None:
     for name in ("media.postgresql", "media.mariadb"):
         server = serve(restored(name))
         (newest, *_) = server.json("/api/spawn/operations", limit=5)
