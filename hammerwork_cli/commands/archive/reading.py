@@ -30,7 +30,11 @@ def list_(
     status: StatusOption = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Only jobs archived within: 7d, or since: 2026-12-24T18:00Z."),
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only jobs archived since this: 7d (seven days ago), or a time such as 2026-12-24T18:00Z.",
+        ),
     ] = None,
     limit: LimitOption = 100,
     cursor: Annotated[

@@ -120,7 +120,11 @@ def history(
     name: ScheduleArgument,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Only runs due within: 12h, 7d, or since: 2026-12-24T18:00Z."),
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only runs due since this: 12h (twelve hours ago), or a time such as 2026-12-24T18:00Z.",
+        ),
     ] = None,
     status: Annotated[
         list[str] | None,

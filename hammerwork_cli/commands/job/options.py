@@ -25,11 +25,19 @@ PriorityOption = Annotated[
 ]
 SinceOption = Annotated[
     str | None,
-    typer.Option("--since", metavar="TIME", help="Only jobs created within: 15m, 7d, or since: 2026-12-24T18:00Z."),
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Only jobs created since this: 15m (15 minutes ago), or a time such as 2026-12-24T18:00Z.",
+    ),
 ]
 UntilOption = Annotated[
     str | None,
-    typer.Option("--until", metavar="TIME", help="Only jobs created before: 2h ago as 2h, or 2026-12-24T18:00Z."),
+    typer.Option(
+        "--until",
+        metavar="TIME",
+        help="Only jobs created before this: 2h (two hours ago), or a time such as 2026-12-24T18:00Z.",
+    ),
 ]
 LastHoursOption = Annotated[
     float | None,
@@ -42,7 +50,9 @@ ErrorOption = Annotated[
 FailedSinceOption = Annotated[
     str | None,
     typer.Option(
-        "--failed-since", metavar="TIME", help="Only jobs that failed within: 2h, 7d, or since: 2026-12-24T18:00Z."
+        "--failed-since",
+        metavar="TIME",
+        help="Only jobs that failed since this: 2h (two hours ago), or a time such as 2026-12-24T18:00Z.",
     ),
 ]
 FailedSinceHoursOption = Annotated[

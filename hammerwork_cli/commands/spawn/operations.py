@@ -43,12 +43,18 @@ def list_(
     since: Annotated[
         str | None,
         typer.Option(
-            "--since", metavar="TIME", help="Only parents created within: 15m, 7d, or since: 2026-12-24T18:00Z."
+            "--since",
+            metavar="TIME",
+            help="Only parents created since this: 15m (15 minutes ago), or a time such as 2026-12-24T18:00Z.",
         ),
     ] = None,
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Only parents created before: 2h ago as 2h, or a time."),
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            help="Only parents created before this: 2h (two hours ago), or a time such as 2026-12-24T18:00Z.",
+        ),
     ] = None,
     limit: LimitOption = 20,
     cursor: CursorOption = None,

@@ -21,7 +21,11 @@ def why(
     queue: QueueOption = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Only failures within: 2h, 7d, or since: 2026-12-24T18:00Z."),
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only failures since this: 2h (two hours ago), or a time such as 2026-12-24T18:00Z.",
+        ),
     ] = None,
     limit: Annotated[
         int | None,

@@ -86,7 +86,9 @@ def list_(
     since: Annotated[
         str,
         typer.Option(
-            "--since", metavar="TIME", help="Only those that stopped within: 15m, 7d, or since: 2026-12-24T18:00Z."
+            "--since",
+            metavar="TIME",
+            help="Only those that stopped since this: 15m (15 minutes ago), or a time such as 2026-12-24T18:00Z.",
         ),
     ] = "1h",
     every: Annotated[bool, typer.Option("--all", help="Include all that stopped earlier or fell silent.")] = False,

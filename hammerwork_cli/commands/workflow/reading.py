@@ -31,7 +31,11 @@ def list_(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Only workflows created within: 7d, or since: 2026-12-24T18:00Z."),
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only workflows created since this: 7d (seven days ago), or a time such as 2026-12-24T18:00Z.",
+        ),
     ] = None,
     limit: LimitOption = 50,
     cursor: CursorOption = None,

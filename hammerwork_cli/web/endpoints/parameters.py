@@ -203,7 +203,7 @@ def within(about: str, default: str | None = None) -> Parameter:
             "type": "string",
             "anyOf": [{"pattern": f"^{DURATION_PATTERN}$"}, {"pattern": f"^{TIME_PATTERN}$", "format": "date-time"}],
         },
-        f"{about} within: 90 (seconds), 15m, 7d, or since: 2026-12-24T18:00Z.",
+        f"{about} since this: 15m (15 minutes ago), or a time such as 2026-12-24T18:00Z.",
         default,
         is_a="a duration or a time",
     )

@@ -124,7 +124,9 @@ def failed_jobs(call: Call) -> Answer:
     return Answer([job_record(job) for job in found])
 
 
-UNTIL = replace(SINCE, name="until", about="Only jobs created before: 2h ago as 2h, or 2026-12-24T18:00Z.")
+UNTIL = replace(
+    SINCE, name="until", about="Only jobs created before this: 2h (two hours ago), or a time such as 2026-12-24T18:00Z."
+)
 ROOTS = Parameter("roots", {"type": "boolean"}, "Only parents that depend on no other job.", default=False)
 FAILED = Parameter(
     "failed",
