@@ -22,7 +22,7 @@ from hammerwork_cli.runtime.host.loading import reload_handlers
 from hammerwork_cli.runtime.isolation.pipe import Pipe
 from hammerwork_cli.runtime.isolation.protocol import BATCH, Answer, ContextRecord, Failure
 from hammerwork_cli.runtime.outcomes.children import iterable
-from hammerwork_cli.runtime.outcomes.failures import first_line, is_retryable, message_of, trace_of
+from hammerwork_cli.runtime.outcomes.failures import is_retryable, message_of, told
 from hammerwork_cli.runtime.outcomes.results import result_text
 
 if TYPE_CHECKING:
@@ -66,12 +66,10 @@ def failure(error: BaseException, refusal: BaseException | None = None) -> Failu
         error: the error of a handler.
         refusal: the last error that the worker answered to ``context.spawn``.
     """
-    if isinstance(error, HammerworkError):
-        cause = error.__cause__
-        trace = "" if cause is None or isinstance(cause, HammerworkError) else trace_of(cause)
-        spawn, refused = isinstance(error, SpawnError), error is refusal
-        return Failure(error.message, error.message, trace, spawn, refused, is_retryable(error))
-    return Failure(first_line(error), message_of(error), trace_of(error))
+    first, trace = told(error)
+    if not isinstance(error, HammerworkError):
+        return Failure(first, message_of(error), trace)
+    return Failure(first, error.message, trace, isinstance(error, SpawnError), error is refusal, is_retryable(error))
 
 
 class _Server:

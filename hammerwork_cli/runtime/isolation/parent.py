@@ -132,7 +132,9 @@ class Processes:
                 elif kind == "place" and context is not None:
                     process.say((context.depth, context.root_id))
                 elif kind == "error":
-                    raise refusal if value.refused and refusal is not None else _Failed(value)
+                    if value.refused and refusal is not None:
+                        raise refusal from cause(value)
+                    raise _Failed(value)
                 else:
                     raise ProcessDiedError(
                         "The process that ran the handler was killed: it sent an answer that nobody had asked for."

@@ -59,9 +59,9 @@ class Failure(NamedTuple):
     """An error of a handler. Errors themselves cannot always be sent.
 
     Attributes:
-        first: type and message; the message alone of a HammerworkError.
+        first: type and message; the message alone of an error that no handler raised.
         message: the error's own text.
-        trace: its traceback; empty for a HammerworkError without a cause.
+        trace: its traceback; empty for an error that no handler raised.
         spawn: whether it is a :class:`SpawnError`.
         refused: whether it is the worker's answer to ``context.spawn``.
         retryable: whether another attempt could succeed.

@@ -12,8 +12,9 @@ from hammerwork_cli.queries.worker.finish import End
 from hammerwork_cli.runtime.api.spawn import NOTHING_SPAWNED
 from hammerwork_cli.runtime.host.secrets import masked
 
-_CALLERS = re.compile(r"(hammerwork_cli\.runtime|concurrent|asyncio|threading)(\.|$)")
+_CALLERS = re.compile(r"(hammerwork_cli\.runtime|concurrent|asyncio|threading|contextlib)(\.|$)")
 """The modules through which a worker calls a handler."""
+_OURS = re.compile(r"hammerwork_cli(\.|$)")
 STOPPED = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
 """The error of a job that does not go back when its worker stops at once."""
 
@@ -85,16 +86,40 @@ def described(error: BaseException) -> str:
 
 
 def _described(error: BaseException) -> str:
-    if isinstance(error, HammerworkError):
-        cause = error.__cause__
-        if isinstance(cause, RemoteError):
-            return f"{error.message}\n\n{cause.trace}"
-        if cause is not None and not isinstance(cause, HammerworkError):
-            return f"{error.message}\n\n{trace_of(cause)}"
-        return error.message
+    first, trace = told(error)
+    return f"{first}\n\n{trace}" if trace else first
+
+
+def told(error: BaseException) -> tuple[str, str]:
+    """The first line and the traceback of an error.
+
+    An error that the worker itself raised about a job is a sentence without class, and without a traceback unless its
+    cause came through a handler.
+    """
     if isinstance(error, RemoteError):
-        return f"{error.first}\n\n{error.trace}"
-    return f"{first_line(error)}\n\n{trace_of(error)}"
+        return error.first, error.trace
+    if not is_of_the_worker(error):
+        return first_line(error), trace_of(error)
+    cause = error.__cause__
+    if isinstance(cause, HammerworkError) and isinstance(cause.__cause__, RemoteError):
+        cause = cause.__cause__
+    if isinstance(cause, RemoteError):
+        return cause.first if str(cause) == message_of(error) else message_of(error), cause.trace
+    of_handler = cause is not None and not is_of_the_worker(cause, any_class=True)
+    return message_of(error), trace_of(cause) if of_handler else ""
+
+
+def is_of_the_worker(error: BaseException, *, any_class: bool = False) -> bool:
+    """Whether the worker itself raised an error about a job: one of hammerwork's that came through no handler.
+
+    Args:
+        error: it, with its traceback.
+        any_class: an error of any class may be the worker's, because it is the cause of one that is.
+    """
+    if not (any_class or isinstance(error, HammerworkError)):
+        return False
+    frame = _handlers_frames(error)
+    return frame is None or _OURS.match(_module_of(frame)) is not None
 
 
 def first_line(error: BaseException) -> str:
@@ -119,17 +144,22 @@ def message_of(error: BaseException) -> str:
 def trace_of(error: BaseException) -> str:
     """The traceback of an error from the handler on, without the worker's password."""
     try:
-        return masked("".join(traceback.format_exception(type(error), error, _handlers_frames(error))))
+        frames = _handlers_frames(error) or error.__traceback__  # all of them if it came into no handler
+        return masked("".join(traceback.format_exception(type(error), error, frames)))
     except BaseException:  # noqa: BLE001  RecursionError for groups in groups
         return "Its traceback cannot be shown.\n"
 
 
 def _handlers_frames(error: BaseException) -> TracebackType | None:
-    """The frames of an error without those that lead to the handler; all of them if it came into no handler."""
+    """The frames of an error without those that lead to the handler; ``None`` if it came into no handler."""
     frame = error.__traceback__
-    while frame is not None and _CALLERS.match(frame.tb_frame.f_globals.get("__name__") or ""):
+    while frame is not None and _CALLERS.match(_module_of(frame)):
         frame = frame.tb_next
-    return frame or error.__traceback__
+    return frame
+
+
+def _module_of(frame: TracebackType) -> str:
+    return frame.tb_frame.f_globals.get("__name__") or ""
 
 
 def cleaned(text: str) -> str:

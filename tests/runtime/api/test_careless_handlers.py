@@ -370,7 +370,7 @@ def test_all_of_it_is_the_same_in_a_process(lite: Stage, tmp_path: Path, monkeyp
     ends = [lite.one(job, "status, attempts") for job in (*once, *again)]
     assert ends == [*[("Dead", 1)] * 5, *[("Dead", 2)] * 4]
     assert lite.queue.results(fine) == {job.id: "went on" for job in fine}
-    assert lite.one(once[2], "error_message").startswith("max_depth allows 0")
+    assert lite.one(once[2], "error_message").startswith("SpawnLimitError: max_depth allows 0")
     assert lite.one(once[3], "error_message").startswith("validate_spawn of careful refused: The queue's name has half")
     assert lite.one(again[0], "error_message").startswith("UnprintableError: its text cannot be shown")
     assert lite.one(again[1], "error_message").startswith("SystemExit: 3")
