@@ -15,7 +15,7 @@ from typing import Any
 
 from chaos import rust
 from chaos.clocks import Clock
-from chaos.worker import ANY_MOMENT, NAMED, OTHERS, UNREACHABLE, Fate, last_words, work
+from chaos.worker import ANY_MOMENT, NAMED, OTHERS, UNREACHABLE, Fate, has_begun, last_words, work
 from hammerwork_cli.database import DatabaseUrl
 
 FROZEN_LEASES = 2.5
@@ -57,8 +57,7 @@ class _Working:
     """A worker's process and what is to become of it.
 
     Attributes:
-        stands_still: whether it is stopped now. A thread of its own writes it.
-        frozen: whether it has stood still and goes on. That thread writes it.
+        frozen: whether it has stood still and goes on. A thread of its own writes it.
         was_frozen: whether it ever stood still: others may have taken its jobs. That thread writes it too.
     """
 
@@ -68,7 +67,7 @@ class _Working:
         timestamp = fate is not None and fate.step == ANY_MOMENT
         self.ends_at = None if fate is None else began + (drawn.uniform(0.3, 3) if timestamp else PATIENCE)
         self.step = "" if fate is None else fate.step
-        self.stands_still = self.frozen = self.was_frozen = False
+        self.frozen = self.was_frozen = False
         if fate is not None and fate.freezes:
             # Where it holds a lock, whoever looks after the workers may wait for it.
             threading.Thread(target=self._thaw, daemon=True).start()
@@ -91,9 +90,9 @@ class _Working:
         # for one thread alone.
         while (state := _state(self.process.pid)) not in ("", "Z"):
             if state == "T":
-                self.stands_still = self.was_frozen = True
+                self.was_frozen = True
                 time.sleep(FROZEN_LEASES * self.lease)
-                self.stands_still, self.frozen = False, True
+                self.frozen = True
                 self._signal(signal.SIGCONT)
             time.sleep(LOOK)
 
@@ -213,9 +212,6 @@ class Crew:
 
     def look_after(self) -> None:
         """Lets workers meet their fate, and replaces who has ended."""
-        if self._is_one_file and any(worker.stands_still for worker in self._workers):
-            # The frozen worker may hold the lock of the file for longer than a new worker waits for it.
-            self.down_until = max(self.down_until, time.monotonic() + 2 * self.lease)
         for place, worker in enumerate(self._workers):
             if worker.process.is_alive():
                 worker.look()
@@ -225,13 +221,20 @@ class Crew:
                 continue
             if worker.process.exitcode == -signal.SIGKILL and worker.fate is not None:
                 self.kills[worker.step] += 1
-            elif worker.process.exitcode == UNREACHABLE and time.monotonic() < self.down_until:
+            elif worker.process.exitcode == UNREACHABLE and self._may_refuse(worker.process.pid):
                 self.fates += [worker.fate] if worker.fate else []
             else:
                 words = last_words(self.folder, worker.process.pid)
                 self.problems.append(f"worker {worker.process.pid} ended by itself: {worker.process.exitcode}, {words}")
             worker.process.join()
             self._workers[place] = self._start(worker.isolated)
+
+    def _may_refuse(self, pid: int) -> bool:
+        """Whether a worker that found no database at its start may say so and end.
+
+        Others, and one that stands still, may hold the lock of a file for longer than a new worker waits for it.
+        """
+        return time.monotonic() < self.down_until or (self._is_one_file and not has_begun(self.folder, pid))
 
     def end(self) -> None:
         """Tells all to end, and waits for them and for what they have started."""

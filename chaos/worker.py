@@ -147,9 +147,18 @@ def log_to(folder: Path, name: str) -> None:
 
 def last_words(folder: Path, pid: int) -> str:
     """The last line that a worker wrote into its log."""
-    log = folder / f"worker-{pid}.log"
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    lines = _log(folder, pid)
     return lines[-1] if lines else "without a word"
+
+
+def has_begun(folder: Path, pid: int) -> bool:
+    """Whether a worker has got through its start, and must not end by itself any more."""
+    return any(" serves " in line for line in _log(folder, pid))
+
+
+def _log(folder: Path, pid: int) -> list[str]:
+    log = folder / f"worker-{pid}.log"
+    return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
 
 
 def end_with_parent() -> None:
