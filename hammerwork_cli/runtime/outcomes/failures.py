@@ -105,8 +105,9 @@ def told(error: BaseException) -> tuple[str, str]:
         cause = cause.__cause__
     if isinstance(cause, RemoteError):
         return cause.first if str(cause) == message_of(error) else message_of(error), cause.trace
-    of_handler = cause is not None and not is_of_the_worker(cause, any_class=True)
-    return message_of(error), trace_of(cause) if of_handler else ""
+    if cause is None or is_of_the_worker(cause, any_class=True):
+        return message_of(error), ""
+    return message_of(error), trace_of(cause)
 
 
 def is_of_the_worker(error: BaseException, *, any_class: bool = False) -> bool:
