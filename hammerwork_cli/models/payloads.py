@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input.near import meant
 from hammerwork_cli.models.input.spawn_config import STORED_KEYS, SpawnConfig
 from hammerwork_cli.models.values import timestamp
 
@@ -62,10 +63,8 @@ def _check_names(layer: dict[str, Any]) -> None:
         UsageError: an unknown key resembles a known one.
     """
     for key in sorted(layer.keys() - STORED_KEYS):
-        from difflib import get_close_matches
-
-        if close := get_close_matches(key, STORED_KEYS, n=1, cutoff=0.8):
-            raise UsageError(f"A spawn configuration has no {key!r:.60}. Did you mean {close[0]}?")
+        if near := meant(key, STORED_KEYS, cutoff=0.8):
+            raise UsageError(f"A spawn configuration has no {key!r:.60}. {near}")
 
 
 def unpacked(stored: Any, limit: int = UNPACKED_LIMIT) -> str | None:

@@ -26,7 +26,7 @@ def apply(
         typer.Argument(metavar="[FILE]", help="A TOML file (.toml), or one in JSON."),
     ] = None,
     handlers: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="Apply the schedules of an application."),
     ] = None,
     source: Annotated[
@@ -58,7 +58,7 @@ def apply(
       hammerwork cron apply --handlers my_app:app
     """
     context: Context = ctx.obj
-    if (file is None) == (handlers is None):
+    if (file is None) == (not handlers):
         raise UsageError("Give a file of schedules, or --handlers MODULE:ATTRIBUTE, not both.")
     if source is not None and file is None:
         raise UsageError("--source needs a file: an application is a source by its own name.")
@@ -66,7 +66,7 @@ def apply(
         declared = _of_file(file, source)
     else:
         with redirect_stdout(context.stderr):  # whatever the application prints
-            declared = _of_application(handlers or "", app_dir)
+            declared = _of_application(handlers, app_dir)
     if not declared.schedules and not prune:
         raise UsageError(f"{visible(declared.source)} declares no schedule.", hint="See: hammerwork cron apply --help")
     database = context.database(changes=True)
@@ -115,10 +115,10 @@ def _parsed(text: str, file: Path) -> Any:
         raise UsageError(f"{str(file)!r} is not TOML: {error}.") from error
 
 
-def _of_application(target: str, folder: Path | None) -> Declared:
-    from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load_handlers
+def _of_application(handlers: list[str] | None, folder: Path | None) -> Declared:
+    from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load_handlers, only
 
     for name in OWN_VARIABLES:
         os.environ.pop(name, None)
-    found = load_handlers(target, folder)
+    found = load_handlers(only(handlers) or "", folder)
     return Declared(found.source, found.schedules)

@@ -24,8 +24,8 @@ def rehearse(
         str | None, typer.Argument(metavar="[JOB]", help="A job's id, or at least its first 4 hex digits.")
     ] = None,
     handlers: Annotated[
-        str, typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="The application's handlers.")
-    ] = "",
+        list[str] | None, typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="The application's handlers.")
+    ] = None,
     queue: Annotated[
         str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Queue of a job that does not exist yet.")
     ] = None,
@@ -57,10 +57,11 @@ def rehearse(
     from hammerwork_cli.render.spawn import rehearsal as views
     from hammerwork_cli.runtime.execution.collecting import CollectingQueue
     from hammerwork_cli.runtime.execution.rehearsal import Rehearser
-    from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load_handlers
+    from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load_handlers, only
 
     context: Context = ctx.obj
-    _check(job, handlers, queue, payload)
+    target = only(handlers)
+    _check(job, target, queue, payload)
     texts = {"payload": _json("--payload", payload), "result": _json("--result", result)}
     database = context.database() if job is not None else None
     now = context.now(database)
@@ -69,7 +70,7 @@ def rehearse(
         os.environ.pop(name, None)
     collecting = CollectingQueue(lambda: database.url if database is not None else context.url(), now)
     with _output_of_handlers_on_stderr(context):
-        known = load_handlers(handlers, app_dir)
+        known = load_handlers(target or "", app_dir)
         rehearser = Rehearser(known, collecting, now, database=database, most=most)
         try:
             found = rehearser.rehearse(
@@ -93,7 +94,7 @@ def rehearse(
         raise ShownAnswerError(f"It would not spawn: {found.failures[0].message}")
 
 
-def _check(job: str | None, handlers: str, queue: str | None, payload: str | None) -> None:
+def _check(job: str | None, handlers: str | None, queue: str | None, payload: str | None) -> None:
     if not handlers:
         raise UsageError("No handlers were given.", hint="Add --handlers MODULE:ATTRIBUTE, for example my_app:app.")
     if (job is None) == (queue is None):

@@ -47,7 +47,7 @@ class Isolation(StrEnum):
 def start(
     ctx: typer.Context,
     handlers: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="The application's handlers; see above."),
     ] = None,
     queue: Annotated[
@@ -156,7 +156,7 @@ def start(
     """
     from hammerwork_cli.runtime.api.handlers import Handlers
     from hammerwork_cli.runtime.host import logs
-    from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load
+    from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load, only
 
     context: Context = ctx.obj
     _import_before_the_application(context)
@@ -181,15 +181,16 @@ def start(
     as_json = log_format is LogFormat.JSON
     level = context.settings.get("log_level", log_level or ("error" if context.options.get("quiet") else None)).value
     with _report_alone(context, as_json=as_json):
-        if (handlers is None) != upkeep_only:
+        target = only(handlers)
+        if (target is None) != upkeep_only:
             raise UsageError("Give --handlers MODULE:ATTRIBUTE, or --upkeep-only to run no jobs.")
         for option, wanted in (("--upkeep", upkeep), ("--retention", retention)):
             if drain and wanted:
                 raise UsageError(f"A worker with --drain ends too soon for {option}.", hint="Start another one for it.")
-        loaded = load(handlers, app_dir) if handlers is not None else Handlers()
+        loaded = load(target, app_dir) if target is not None else Handlers()
         logs.configure(level, as_json=as_json, stream=context.stderr)
         options = {option: value for option, value in given.items() if value is not None}
-        worker = _worker(context, loaded, handlers, tuple(queue or ()), options)
+        worker = _worker(context, loaded, target, tuple(queue or ()), options)
         report = worker.run()
         _tell(context, report, form, quiet=as_json)
     if report.restart:
@@ -257,11 +258,6 @@ def _worker(
     else:
         pool, known = context.settings.get("connection_pool_size"), handlers_of(loaded)
         worker = Worker(_url(context), known, queues=queues, **{"pool_size": pool.value, **given})
-        for queue in worker.queues:
-            if queue not in known.queues and queue not in known.handler_names:
-                context.note(
-                    f"No handler is registered for the queue {queue!r}: only jobs that name a spawn handler run."
-                )
     if worker.options.isolation == "process" and target is not None:
         # The processes load what --handlers names, as this one did.
         worker.with_options(isolation=in_processes(target, worker.url))

@@ -39,7 +39,7 @@ from hammerwork_cli.runtime.execution.parents import Parent, named_limits
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
-from hammerwork_cli.runtime.outcomes.failures import FinalError, OutOfTimeError, described, message_of
+from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError, described, message_of
 from hammerwork_cli.runtime.outcomes.results import result_text
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Executor:
             config = config_of(Job.of(claimed))
             spawner = self._handlers.spawn_handler(job, config)
             if handler is None and spawner is None:
-                raise FinalError(self._unhandled(claimed.queue_name))
+                raise JobError(self._unhandled(claimed.queue_name))
             attempt.deadline = _deadline(attempt, handler)
             called = apart(lambda: self._call(attempt, job, handler, config, spawner)) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt

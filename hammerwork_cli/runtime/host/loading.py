@@ -1,21 +1,34 @@
 """Finds an application's handlers by name."""
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from hammerwork_cli import app_path
-from hammerwork_cli.errors import ConfigError
+from hammerwork_cli.errors import ConfigError, UsageError
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.signatures import signature
 
 OWN_VARIABLES = frozenset({"HAMMERWORK_WEB_TOKEN"})
 """Hidden from an application's code: with the token it could change jobs through the web server."""
 _FORM = "Name them as module:attribute, for example --handlers my_handlers:app for app in my_handlers.py."
+COMBINE = "Combine them in one application: app.include(other_app)."
+"""What to do about several applications for one worker."""
 _KINDS = "a Handlers, a Worker, or a function that returns one"
+
+
+def only(targets: Sequence[str] | None) -> str | None:
+    """The value of ``--handlers``.
+
+    Raises:
+        UsageError: it was given more than once.
+    """
+    if targets and len(targets) > 1:
+        raise UsageError(f"--handlers was given {len(targets)} times, and names one application.", hint=COMBINE)
+    return targets[0] if targets else None
 
 
 def load(target: str, folder: Path | None = None) -> object:
@@ -43,6 +56,8 @@ def _found(target: str, folder: Path) -> object:
     name, colon, attribute = target.partition(":")
     if not (colon and name and attribute):
         raise ConfigError(f"{target!r:.100} names no handlers.", hint=_FORM)
+    if "," in target:
+        raise ConfigError(f"{target!r:.100} names several applications, and a worker has one.", hint=COMBINE)
     module = _module(name, folder)
     value = _attribute(module, attribute)
     if callable(value) and _handlers_or_none(value) is None:

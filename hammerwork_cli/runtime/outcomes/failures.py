@@ -26,7 +26,7 @@ class JobError(HammerworkError):
 
 
 class FinalError(JobError):
-    """A job failed, and no further attempt could succeed: it has no handler, or its result cannot be stored."""
+    """A job failed, and no further attempt could succeed: its result cannot be stored, for example."""
 
     retryable = False
 

@@ -13,6 +13,7 @@ from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, LimitReachedError, MissingTablesError, UsageError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.models.input.limits import LONGEST_NAME
+from hammerwork_cli.models.input.near import meant
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import Registration
@@ -204,7 +205,7 @@ class Worker:
         worker, and is in the report; a running job that may be tried only once is Dead.
 
         Raises:
-            UsageError: there is no queue to serve.
+            UsageError: there is no queue to serve, or no job of a queue could run.
             UnreachableError, AccessDeniedError: the database does not answer at the start.
             OutputError: the health file cannot be written.
             MissingTablesError: the migrations of workers (017, 018) are missing.
@@ -213,6 +214,7 @@ class Worker:
             raise UsageError("A worker with --upkeep-only serves no queue.", hint="Leave out one of the two.")
         if not self.queues and not self.options.upkeep_only:
             raise UsageError("The worker has no queue.", hint="Name queues, or register handlers for some.")
+        self._check_handlers()
         isolation = self._isolation()
         self.url.check_file()
         if self._process != os.getpid():
@@ -242,6 +244,24 @@ class Worker:
         return WorkerReport(
             self.completed, self.failed, self._stop.restarts, parts.slots.running, self._stop.signals.last
         )
+
+    def _check_handlers(self) -> None:
+        known = sorted({*self.handlers.queues, *self.handlers.handler_names})
+        for queue in self.queues:
+            if queue in known:
+                continue
+            if self.handlers.handler_names:
+                log.warning(
+                    "No handler is registered for the queue %r: only jobs that name a spawn handler run; others fail.",
+                    queue,
+                )
+                continue
+            several = "Name each queue by itself: --queue is repeated." if "," in queue else ""
+            raise UsageError(
+                f"No handler is registered for the queue {queue!r:.100}: its jobs would fail."
+                f" There are handlers for: {', '.join(known) or 'none'}.",
+                hint=meant(queue, known) or several or "Register one, or leave the queue to other workers.",
+            )
 
     def _isolation(self) -> Isolation:
         isolation = self.options.isolation

@@ -581,3 +581,33 @@ def test_ctrl_c_lets_what_runs_in_processes_end_and_a_second_one_kills_it(
     worker.send_signal(signal.SIGINT)
     assert worker.wait(60) == 130
     assert statuses(sqlite_url) == {1: "Pending"}
+
+
+@pytest.mark.parametrize(
+    ("handlers", "queue", "code", "says"),
+    [
+        (["mails:app"], "mial", 2, "No handler is registered for the queue 'mial'"),
+        (["mails:app"], "mial", 2, "Did you mean mail?"),
+        (["mails:app"], "mail,more", 2, "--queue is repeated"),
+        (["mails:app", "handlers:app"], "mail", 2, "app.include"),
+        (["mails:app,handlers:app"], "mail", 3, "app.include"),
+    ],
+)
+def test_a_queue_without_a_handler_and_a_second_application_are_refused_before_anything_is_claimed(
+    sqlite_url: str,
+    folder: Path,
+    hammerwork: Callable[..., Any],
+    run: Callable[..., Any],
+    handlers: list[str],
+    queue: str,
+    code: int,
+    says: str,
+) -> None:
+    (folder / "mails.py").write_text(HANDLERS.partition("@app.spawn")[0])
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, job(1, queue_name="mail"))
+    given = [word for name in handlers for word in ("--handlers", name)]
+    done = hammerwork("worker", "start", *given, "--queue", queue, "--queue", "mail", "--drain", url=sqlite_url)
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert says in done.stderr
+    assert statuses(sqlite_url) == {1: "Pending"}

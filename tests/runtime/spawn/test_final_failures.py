@@ -56,7 +56,6 @@ def test_a_job_that_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app:
         " Job has no place in it. Spawn it with context.spawn or from a spawn handler",
         Job("result", "half"): "The result cannot be stored. JSON cannot hold this value",
         Job("result", "large", result_max_size=10): "The result has 102 bytes",
-        Job("nobody"): "This worker has no handler for the queue 'nobody'",
         Job("children", {"jobs": 2}).with_spawn_config(SpawnConfig(max_spawn_count=1)): "max_spawn_count allows 1",
         Job("children", {"jobs": 2}): "was produced twice",
         Job("children", {"jobs": 1, "_spawn_config": {"max_depth": -1}}): "The spawn configuration's max_depth",
@@ -81,7 +80,7 @@ def test_a_job_that_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app:
     stage.enqueue(*said, recurring)
     due = "'2026-01-01 00:00:00'"
     stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = {due}, next_run_at = {due} WHERE id = '{recurring.id}'")
-    others = ["nobody", "children", "noop", "no_jobs", "no_json", "deep"]
+    others = ["children", "noop", "no_jobs", "no_json", "deep"]
     stage.work(app, queues=["result", "early", "enqueues", "late", *others], retry=AT_ONCE)
     for job, sentence in said.items():
         status, attempts, error = stage.one(job, "status, attempts, error_message")

@@ -183,13 +183,28 @@ def test_coroutines_run_side_by_side_and_are_cancelled_at_their_timeout(stage: S
     assert cancelled.wait(5)
 
 
-def test_a_queue_that_nobody_handles_fails_the_attempt_and_says_who_is_there(stage: Stage, app: Handlers) -> None:
-    (job,) = stage.enqueue(Job("unknown", {}).with_max_attempts(1))
-    stage.work(app, queues=("unknown",))
-    assert stage.one(job) == "Dead"
-    assert stage.one(job, "error_message") == (
-        "This worker has no handler for the queue 'unknown'. It has handlers for: noop."
+def test_a_worker_does_not_start_for_a_queue_whose_jobs_would_all_fail(lite: Stage, app: Handlers) -> None:
+    (job,) = lite.enqueue(Job("nop"))
+    for queue, hint in (("nop", "Did you mean noop?"), ("a,b", "Name each queue by itself: --queue is repeated.")):
+        with pytest.raises(UsageError, match=f"No handler is registered for the queue '{queue}'") as refused:
+            lite.work(app, queues=["noop", queue])
+        assert refused.value.hint == hint
+    assert lite.status(job) == ["Pending"]
+    assert registry.listed(lite.database) == []
+
+
+def test_a_job_without_a_handler_is_tried_again_where_others_spawn(
+    stage: Stage, app: Handlers, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.register_handler("fan", lambda context: [Job("noop")])  # noqa: ARG005
+    names, other = stage.enqueue(Job("unknown", {}).with_spawn_handler("fan"), Job("unknown", {}, max_attempts=2))
+    stage.work(app, queues=("unknown",), retry=SOON)
+    assert stage.status(names, other) == ["Completed", "Dead"]
+    assert stage.one(other, "attempts, error_message") == (
+        2,
+        "This worker has no handler for the queue 'unknown'. It has handlers for: noop.",
     )
+    assert "only jobs that name a spawn handler run; others fail" in caplog.text
 
 
 def test_a_value_that_the_database_refuses_fails_the_job_and_says_why(stage: Stage, app: Handlers) -> None:
