@@ -233,6 +233,7 @@ class Context:
 
     def print_wrapped(self, text: str) -> None:
         """Prints a line to stderr, wrapped to the width of a terminal."""
+        text = self.aimed(text)
         if self.print_above_bar is not None:
             self.print_above_bar(text)
             return
@@ -268,7 +269,16 @@ class Context:
         """Writes lines for people to stdout, wrapped to the width of a terminal."""
         from hammerwork_cli.render.formats.text import fitted
 
-        self.lines(fitted(line, self.width) for line in lines)
+        self.lines(fitted(self.aimed(line), self.width) for line in lines)
+
+    def aimed(self, text: str) -> str:
+        """Returns a text for people whose commands open the database that ``-u`` names, as this one does."""
+        given = self.options.get("database_url")
+        if given is None:
+            return text
+        from hammerwork_cli.cli.printed_commands import aimed
+
+        return aimed(text, given)
 
     def show(
         self,

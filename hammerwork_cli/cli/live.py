@@ -220,7 +220,8 @@ class InLines(Generic[State]):
 
     def show(self, state: State) -> None:
         """Writes what is new, and does not keep it back."""
-        self._context.lines(self._speak(state))
+        lines = self._speak(state)
+        self._context.lines(lines if self._context.speaks_json else map(self._context.aimed, lines))
         self._context.stdout.flush()
 
     def lost(self, error: HammerworkError) -> None:
@@ -269,7 +270,11 @@ def follow_on_screen(
 ) -> Ending:
     """Draws every look over the one before, and leaves the last one behind."""
     with Screen(context.stdout) as screen:
-        surface = OnScreen(screen, draw, leave)
+        surface = OnScreen(
+            screen,
+            lambda *look: list(map(context.aimed, draw(*look))),
+            lambda *look: list(map(context.aimed, leave(*look))),
+        )
         ending = Follower(context.database, watch, surface, verdict, pace).run()
     context.lines(surface.last())
     return ending

@@ -120,7 +120,7 @@ def _plan(context: Context, database: Database, form: Format) -> None:
     if form is not Format.TABLE:
         context.data([shown.plan_record(row) for row in planned], form, shown.PLAN_KEYS)
     elif planned:
-        context.lines(shown.plan_text(planned))
+        context.lines(map(context.aimed, shown.plan_text(planned)))
     else:
         context.note("Nothing to do: every migration is applied.")
 

@@ -641,7 +641,20 @@ def is_list_of_jobs(path: str) -> bool:
 def ask(run: Run, asked: Asked, path: str, line: str, form: str | None) -> Any:
     words = [word.format(**asked.names) for word in line.split()]
     wanted = ["--format", form] if form else []
-    return run(*path.split(), *words, *wanted, "-u", asked.url, env=ENVIRONMENT)
+    done = run(*path.split(), *words, *wanted, "-u", asked.url, env=ENVIRONMENT)
+    if form in {None, "table"}:
+        assert_pasted_commands_open_the_same_database(done.stdout + done.stderr)
+    return done
+
+
+PRINTED = re.compile(rf"hammerwork (?P<option>-u \S+ )?(?P<path>{'|'.join(LEAVES)})\b(?! --help)")
+UNAIMED = {path for path in LEAVES if path.split()[0] in {"config", "schema", "completion", "demo"}}
+
+
+def assert_pasted_commands_open_the_same_database(text: str) -> None:
+    """Every printed command has the -u of the command that printed it."""
+    for found in PRINTED.finditer(text):
+        assert bool(found["option"]) == (found["path"] not in UNAIMED), text
 
 
 # What is answered.

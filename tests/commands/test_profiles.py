@@ -1,6 +1,7 @@
 """Profiles: databases with names, and the protection of those that must not be changed by mistake."""
 
 import contextlib
+import json
 import os
 import pty
 import sqlite3
@@ -14,11 +15,13 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.printed_commands import aimed
 from hammerwork_cli.cli.protection import ChangingGuard, Protection, ReadingGuard
 from hammerwork_cli.database import Database, DatabaseUrl, connect, statements
 from hammerwork_cli.database.guards import is_change
 from hammerwork_cli.errors import ConflictError, HammerworkError, UsageError
 from tests.commands.test_contract import CONTRACT, ENVIRONMENT, LEAVES, Asked, fill
+from tests.jobs import execute
 
 Run = Callable[..., Any]
 PASSWORD = "s3cr3t"
@@ -119,6 +122,34 @@ def test_a_profile_is_named_wherever_a_url_can_be(run: Run, file: Path, sqlite_u
     env = {"HAMMERWORK_DATABASE_URL": "@production"} if how == "variable" else {}
     assert run("migration", "run", *words, env=env).exit_code == 0
     assert run("job", "list", *words, env=env).exit_code == 0
+
+
+def test_a_printed_command_opens_the_database_that_the_option_named(run: Run, file: Path, new_database: Any) -> None:
+    here, there = new_database("sqlite", migrated=True), new_database("sqlite", migrated=True)
+    write(file, there)
+    payload = json.dumps({"say": "hammerwork job list"})
+    failed = run("job", "enqueue", "--queue", "mail", "--payload", payload, url=there).stdout.strip()
+    execute(there, "UPDATE hammerwork_jobs SET status = 'Failed', error_message = 'no', failed_at = created_at")
+    for option in ("@production", there):
+        why = run("spawn", "why", failed[:8], "-u", option, url=here)
+        pasted = [line.split() for line in why.stdout.splitlines() if line.startswith("  hammerwork ")]
+        assert pasted, why.stdout
+        assert run(*pasted[0][1:], "--dry-run", url=here).exit_code == 0, pasted[0]
+        assert json.loads(run("spawn", "why", failed, "-u", option, "--format", "json").stdout)["next"][0].startswith(
+            "hammerwork job retry"
+        )
+        assert '"say": "hammerwork job list"' in run("job", "show", failed, "-u", option).stdout
+        assert f"hammerwork -u {option} job list" in run("job", "show", "ffff", "-u", option).stderr
+    assert "  hammerwork job retry" in run("spawn", "why", failed, url=there).stdout
+
+
+def test_a_printed_command_never_has_the_password_of_the_option() -> None:
+    assert aimed("See: hammerwork job list", OTHER) == (
+        "See: hammerwork -u 'postgresql://app:***@db.example.org/jobs' job list"
+    )
+    quoting = "job retry --error 'Once more: hammerwork job retry *'"
+    assert aimed(f"  hammerwork {quoting}", "@production") == f"  hammerwork -u @production {quoting}"
+    assert aimed("See: hammerwork cron apply --help", OTHER) == "See: hammerwork cron apply --help"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import naming_lines
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
+from hammerwork_cli.cli.printed_commands import aiming_hints
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError, UsageError
@@ -48,24 +49,28 @@ def copy(
     other.speaks_json = context.speaks_json
     context.options.pop("confirm_profile", None)
     with closing(other):
-        source, target = context.database(), other.database(changes=not verify_only and not dry_run)
+        source = context.database()
+        with aiming_hints(to):
+            target = other.database(changes=not verify_only and not dry_run)
+            target.jobs_columns()  # raises if it has no tables
         if target.url.raw == source.url.raw:
             raise UsageError("--to names the source itself.")
         done = None
         if not verify_only:
             if not force:
                 copying.refuse_busy(source)
-            copying.refuse_target(target, merge=merge)
+            with aiming_hints(to):
+                copying.refuse_target(target, merge=merge)
             with naming_lines(context):
                 copied = copying.Copy(source, target, context.now(source), merge=merge)
             with closing(copied):
                 if dry_run:
                     plan = copied.restore.plan
-                    context.answer(shown.copied_record(plan, None), form, lambda: shown.plan_text(plan))
+                    other.answer(shown.copied_record(plan, None), form, lambda: shown.plan_text(plan))
                     return
                 done = _run(context, copied, source, yes=yes, form=form)
         found = comparing.compare(source, target, merged=merge)
-    context.answer(shown.copied_record(done, found), form, lambda: shown.copied_text(done, found))
+    other.answer(shown.copied_record(done, found), form, lambda: shown.copied_text(done, found))
     if not found.is_equal:
         raise ShownAnswerError("The databases differ.")
 

@@ -70,6 +70,18 @@ def test_a_source_that_may_change_is_refused_with_the_command_to_type(run: Run, 
     assert statuses(target)[1] == "Running"
 
 
+def test_every_next_step_in_the_target_names_the_target(run: Run, pair: tuple[str, str], tmp_path: Path) -> None:
+    source, target = pair
+    new, empty = f"sqlite:///{tmp_path}/new.db", f"sqlite:///{tmp_path}/empty.db"
+    (tmp_path / "empty.db").touch()
+    for named in ((), ("-u", source)):
+        assert f"hammerwork -u {new} migration run" in run("backup", "copy", "--to", new, *named, url=source).stderr
+        assert f"hammerwork -u {empty} migration run" in run("backup", "copy", "--to", empty, *named, url=source).stderr
+    assert "hammerwork -u" not in copied(run, source, target).stderr
+    paused(run, source)
+    assert f"hammerwork -u {target} queue resume --all" in copied(run, source, target).stdout
+
+
 def test_a_target_with_records_is_refused_unless_they_may_stay(run: Run, pair: tuple[str, str]) -> None:
     source, target = pair
     write(target, job(7))
