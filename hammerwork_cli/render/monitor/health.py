@@ -190,7 +190,7 @@ def _worker(check: Check) -> str:
 
 _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.DATABASE: _database,
-    CheckName.WRITES: lambda _: "accepted",
+    CheckName.WRITES: lambda _: "the database is not read-only",
     CheckName.MIGRATIONS: _migrations,
     CheckName.WORKERS: _workers,
     CheckName.LOST_WORKERS: _lost_workers,

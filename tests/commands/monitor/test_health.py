@@ -326,6 +326,8 @@ def test_a_server_that_takes_no_writes_is_critical(run: Run, rows: Rows) -> None
     if database.dialect == "mysql":
         return  # read_only is a setting of the whole server: see the next test
     name = url_of(database).rpartition("/")[2].partition("?")[0]
+    healthy = checks(run, rows)["writes"]
+    assert (healthy["status"], healthy["message"]) == ("healthy", "the database is not read-only")
     rows.run(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     found = checks(run, rows)["writes"]
     assert (found["status"], found["message"]) == ("critical", "The server is read-only")
