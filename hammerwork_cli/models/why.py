@@ -292,6 +292,7 @@ class Failures(NamedTuple):
         more: number of smaller groups.
         counts: the jobs of all groups by status.
         consequences: number of other jobs, which failed only because a job that they depend on failed.
+        archived: number of archived jobs that failed, which no group has.
     """
 
     queue: str | None
@@ -300,6 +301,7 @@ class Failures(NamedTuple):
     more: int
     counts: Counts
     consequences: int
+    archived: int
 
 
 def path_of(node: TreeNode, nodes: dict[str, TreeNode]) -> tuple[TreeNode, ...]:

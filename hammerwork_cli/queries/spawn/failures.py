@@ -54,6 +54,7 @@ def failures(
         values = {"oddly_failed": ODDLY_FAILED, **within}
         for rows in database.row_parts("spawn.failures.list", ROWS, **values):
             found.add(rows)
+        archived = int(database.value("spawn.failures.archived", **values))
         groups = found.groups()
         listed = groups[:limit]
         _count_trees(database, found, listed)
@@ -61,7 +62,7 @@ def failures(
     counts = Counts()
     for group in groups:
         counts.merge(group.statuses)
-    return Failures(queue, since, tuple(listed), len(groups) - len(listed), counts, found.consequences)
+    return Failures(queue, since, tuple(listed), len(groups) - len(listed), counts, found.consequences, archived)
 
 
 class _Grouping:

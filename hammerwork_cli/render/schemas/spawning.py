@@ -245,6 +245,7 @@ ERRORS = record(
         "jobs": count("Jobs whose last attempt failed"),
         "by_status": counts("The jobs by status"),
         "consequences": count("Further jobs that failed only because of these"),
+        "archived": count("Archived jobs that failed, which no group has"),
         "groups": list_of(ERROR_GROUP, "The most frequent errors"),
         "more_groups": count("Further errors"),
     }

@@ -38,7 +38,8 @@ def failures_record(failures: Failures) -> Record:
     """Failures by error.
 
     Keys: ``queue`` and ``since`` (the filters; null without one), ``jobs`` and ``by_status`` (the jobs whose last
-    attempt failed), ``consequences`` (number of other jobs, which failed only because of these), ``groups`` (list of
+    attempt failed), ``consequences`` (number of other jobs, which failed only because of these), ``archived`` (number of
+    archived jobs that failed, which no group has), ``groups`` (list of
     :func:`group_record`, the largest first), ``more_groups`` (number of further groups).
     """
     return {
@@ -47,6 +48,7 @@ def failures_record(failures: Failures) -> Record:
         "jobs": failures.counts.total,
         "by_status": dict(sorted(failures.counts.by_status.items())),
         "consequences": failures.consequences,
+        "archived": failures.archived,
         "groups": group_records(failures),
         "more_groups": failures.more,
     }
@@ -119,7 +121,7 @@ def failures_text(
     where = f"{dot}queue {visible(failures.queue)}" if failures.queue is not None else ""
     where += f"{dot}since {instant(failures.since)} UTC" if failures.since is not None else ""
     if not failures.groups:
-        yield f"No failed jobs{where}"
+        yield f"No failed jobs{' outside the archive' if failures.archived else ''}{where}"
     else:
         jobs = f"{plural(failures.counts.total, 'job')}: {statuses(failures.counts)}"
         yield paint(f"{jobs}{where}", "bold", colour)
@@ -140,6 +142,14 @@ def failures_text(
     if failures.consequences:
         yield ""
         yield f"{plural(failures.consequences, 'more job')} failed because a dependency failed."
+    if failures.archived:
+        yield ""
+        are = "is" if failures.archived == 1 else "are"
+        queue = f" --queue {quote(visible(failures.queue))}" if failures.queue is not None else ""
+        yield (
+            f"{plural(failures.archived, 'archived job')} that failed {are} not shown:"
+            f" hammerwork job list --failed{queue}"
+        )
 
 
 def _queues_text(group: ErrorGroup, times: str) -> str:

@@ -51,6 +51,19 @@ WHERE j.status IN ('Pending', 'Retrying') AND {status j} = 'Retrying' AND {unarc
 /* if :workflow */ AND j.workflow_id = :workflow
 /* if :since */ AND {failure_time} >= :since
 
+-- name: archived
+-- Counts the failed jobs that were archived and are still in the table of jobs.
+SELECT COUNT(*) FROM hammerwork_jobs j
+WHERE {usually_failed} AND j.archived_at IS NOT NULL AND {status j} <> 'Cancelled'
+AND (j.dependency_status IS NULL OR j.dependency_status <> 'failed')
+/* if :queue */ AND {same j.queue_name :queue}
+/* if :batch */ AND j.batch_id = :batch
+/* if :workflow */ AND j.workflow_id = :workflow
+/* if :since */ AND {failure_time} >= :since
+
+-- name: archived [unarchivable]
+SELECT 0
+
 -- name: parents
 -- Reads the parents of some jobs.
 SELECT j.id, j.depends_on, {ancestry} FROM hammerwork_jobs j WHERE j.id {among}

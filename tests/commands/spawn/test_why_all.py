@@ -106,6 +106,18 @@ def test_without_failures_it_says_so(run: Run, sqlite_url: str) -> None:
     assert (done.exit_code, done.stdout) == (0, "No failed jobs · queue mail\n")
 
 
+def test_archived_failures_are_counted_beside_the_others(run: Run, migrated_url: str) -> None:
+    fill(migrated_url, "lost", archived_at=START + timedelta(hours=6))
+    fill(migrated_url, "lost", archived_at=START + timedelta(hours=6), queue="mail")
+    assert [why(run, migrated_url, *words)["archived"] for words in ((), ("--queue", "mail"), ("--since", "1m"))] == [
+        *(2, 1, 0)
+    ]
+    found = run("spawn", "why", "--queue", "mail", url=migrated_url).stdout
+    assert "1 archived job that failed is not shown: hammerwork job list --failed --queue mail" in found
+    assert found.startswith("No failed jobs outside the archive · queue mail\n")
+    assert run("job", "list", "--failed", "--queue", "mail", "--format", "json", url=migrated_url).json
+
+
 def test_hostile_names_and_errors_do_no_harm(run: Run, sqlite_url: str) -> None:
     assert run("migration", "run", url=sqlite_url).exit_code == 0
     fill(sqlite_url, HOSTILE, queue=HOSTILE)
