@@ -133,8 +133,10 @@ class Context:
                 protected profile asks for its name.
         """
         url = self.url(changes=changes)
-        if url.path is not None:
-            files.prepare(url.path, create=create)
+        if not create:
+            url.check_file()
+        elif url.path == config.embedded_path(self.environ):
+            files.make_folder(url.path.parent)  # any other folder may be a mistyped one
         database = connect(url)
         self._databases.append(database)
         if changes and not self.is_quiet:

@@ -1,8 +1,7 @@
-"""Folders and files of databases."""
+"""Folders of databases."""
 
 from pathlib import Path
 
-from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import ConfigError
 
 
@@ -24,16 +23,3 @@ def make_folder(folder: Path) -> None:
         raise ConfigError(
             f"The folder {folder} cannot be created: {error.strerror or error}.", hint="Give another folder."
         ) from error
-
-
-def prepare(path: Path, *, create: bool) -> None:
-    """Creates the folder of an SQLite file, or checks that the file exists.
-
-    Raises:
-        ConfigError: the folder cannot be created.
-        UnreachableError: the file does not exist.
-    """
-    if create:
-        make_folder(path.parent)
-    else:
-        DatabaseUrl.of_file(path).check_file()

@@ -212,3 +212,10 @@ def test_a_run_says_that_it_waits_for_another_one(url: str, run: Run, monkeypatc
     monkeypatch.setattr(migrations, "TELL_SECONDS", 0)
     assert run("migration", "run", url=url).exit_code == 0
     assert notes == ["Another migration run is in progress. Waiting for it to end, for ten minutes at most."]
+
+
+def test_a_folder_that_is_not_there_is_not_made(run: Run, tmp_path: Path) -> None:
+    done = run("migration", "run", url=f"sqlite:///{tmp_path}/nope/foo.db")
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert f"The folder {tmp_path}/nope does not exist." in done.stderr
+    assert not (tmp_path / "nope").exists()
