@@ -12,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+from hammerwork_cli import app_path
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.verb import LateGroup
 from hammerwork_cli.database.interrupts import Terminated, terminate
@@ -167,6 +168,7 @@ def _wants_json(words: Sequence[str]) -> bool:
     return bool(pairs & {"--format json", "--format jsonl"}) or any(word.startswith("--format=json") for word in words)
 
 
+@app_path.without()
 def _failure(error: HammerworkError, context: Context) -> int:
     from hammerwork_cli.render.formats.text import visible, visible_lines
 

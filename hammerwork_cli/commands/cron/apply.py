@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hammerwork_cli import app_path
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import AppDirOption, DryRunOption, Format, FormatOption, YesOption
 from hammerwork_cli.errors import UsageError
@@ -67,6 +68,13 @@ def apply(
     else:
         with redirect_stdout(context.stderr):  # whatever the application prints
             declared = _of_application(handlers, app_dir)
+    _apply(context, declared, prune=prune, overwrite=overwrite, dry_run=dry_run, yes=yes, form=form)
+
+
+@app_path.without()  # the application has been loaded
+def _apply(
+    context: Context, declared: Declared, *, prune: bool, overwrite: bool, dry_run: bool, yes: bool, form: Format
+) -> None:
     if not declared.schedules and not prune:
         raise UsageError(f"{visible(declared.source)} declares no schedule.", hint="See: hammerwork cron apply --help")
     database = context.database(changes=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.runtime.host.signals import listening
 from tests import surroundings
 from tests.conftest import ROOT, eventually
-from tests.jobs import job, rows, statuses, write
+from tests.jobs import identity, job, rows, statuses, write
 
 HANDLERS = """
 import os, pathlib, queue, subprocess, sys, time
@@ -69,6 +70,14 @@ def fails(job):
 @app.job("a")
 async def a(job):
     return {"a": 1}
+
+@app.spawn("refuses")
+def refuses(context):
+    raise ValueError("broken")
+
+@app.cron("@daily", timezone="Europe/Vienna")
+def nightly(job):
+    return None
 """
 RECORDER = """
 import os, sys
@@ -94,22 +103,28 @@ def url(new_database: Callable[..., str]) -> str:
 
 
 @pytest.fixture
-def start(url: str, tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Start]:
-    """``start(*options)``: a worker that goes on; whatever happens, it is killed at last."""
+def begin(url: str, tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Start]:
+    """``begin(*words)``: the program, which goes on; whatever happens, it is killed at last."""
     (tmp_path / "handlers.py").write_text(HANDLERS)
     with contextlib.ExitStack() as ending:
 
-        def begin(*options: str, env: dict[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
-            program = [sys.executable, "-m", "hammerwork_cli", "worker", "start", "--handlers", "handlers:app"]
+        def begin(*words: str, env: dict[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
             environment = surroundings.uncovered(clean_environment)
             environment |= {"PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": url, **(env or {})}
             files = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
-            worker = subprocess.Popen([*program, *options], cwd=tmp_path, env=environment, text=True, **files)
-            ending.enter_context(worker)
-            ending.callback(worker.kill)
-            return worker
+            program = [sys.executable, "-m", "hammerwork_cli", *words]
+            begun = subprocess.Popen(program, cwd=tmp_path, env=environment, text=True, **files)
+            ending.enter_context(begun)
+            ending.callback(begun.kill)
+            return begun
 
         yield begin
+
+
+@pytest.fixture
+def start(begin: Start) -> Start:
+    """``start(*options)``: a worker."""
+    return partial(begin, "worker", "start", "--handlers", "handlers:app")
 
 
 # Streams.
@@ -191,30 +206,74 @@ def test_modules_in_the_folder_replace_no_others_and_handlers_do_not_see_the_web
     assert tokens == []
 
 
-@isolated
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_optional_import_of_hammerwork_cli_finds_modules_of_the_folder(
-    start: Start, new_database: Callable[..., str], tmp_path: Path, isolation: str, kind: str
-) -> None:
+@pytest.fixture
+def twice_recorded_and_planted(tmp_path: Path) -> Callable[..., None]:
+    """Calls a function with an environment, twice: what nothing provides the first time lies in the folder then."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(RECORDER)
     (tmp_path / "family.py").write_text(FAMILY)
-    record = tmp_path / "missed"
+    record, executed = tmp_path / "missed", tmp_path / "executed"
     path = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(ROOT)]), "RECORD": str(record)}
-    for _ in ("recorded", "planted"):
+
+    def call(once: Callable[[dict[str, str]], None]) -> None:
+        for _ in ("recorded", "planted"):
+            once(path)
+            missed = set(record.read_text().split()) - {"sitecustomize", "usercustomize"}
+            assert "nt" in missed
+            for name in missed:
+                (tmp_path / f"{name}.py").write_text(f"open({str(executed)!r}, 'a').write({name!r} + ' ')\n")
+        assert not executed.exists(), executed.read_text()
+
+    return call
+
+
+@isolated
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_optional_import_of_a_worker_finds_what_lies_in_the_folder(
+    start: Start,
+    new_database: Callable[..., str],
+    twice_recorded_and_planted: Callable[..., None],
+    isolation: str,
+    kind: str,
+) -> None:
+    def works(path: dict[str, str]) -> None:
         url = new_database(kind, migrated=True)
         write(url, job(1, queue="parents"), job(2, queue="fails", max_attempts=1), job(3, queue="a"))
         words = ("--drain", "--isolation", isolation, "--handlers", "family:app")
         worker = start(*words, env={**path, "HAMMERWORK_DATABASE_URL": url})
         _, stderr = worker.communicate(timeout=60)
         assert worker.returncode == 0, stderr
-        assert sorted(status for _, status in rows(url)) == ["Completed"] * 4 + ["Dead"]
-        missed = set(record.read_text().split()) - {"sitecustomize", "usercustomize"}
-        assert "nt" in missed
-        for name in missed:
-            (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write({name!r} + ' ')\n")
-    executed = tmp_path / "executed"
-    assert not executed.exists(), executed.read_text()
+        assert sorted(statuses(url).values()) == ["Completed"] * 4 + ["Dead"]
+
+    twice_recorded_and_planted(works)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_optional_import_of_a_command_that_loads_handlers_finds_what_lies_in_the_folder(
+    begin: Start,
+    new_database: Callable[..., str],
+    twice_recorded_and_planted: Callable[..., None],
+    kind: str,
+) -> None:
+    url = new_database(kind, migrated=True)
+    write(url, job(1, queue="parents"), job(2, queue="refuses"))
+    apply, rehearse = ("cron", "apply", "--handlers", "family:app"), ("spawn", "rehearse", "--handlers", "family:app")
+
+    def commands(path: dict[str, str]) -> None:
+        for code, *words in (
+            (0, *apply, "--dry-run"),
+            (0, *apply, "--prune", "--yes"),
+            (4, *apply, "--debug", "--database-url", "sqlite:///nowhere.db"),
+            (0, *rehearse, identity(1)),
+            (0, *rehearse, "--queue", "parents", "--levels", "2", "--format", "json"),
+            (1, *rehearse, identity(2), "--format", "json"),
+            (2, *rehearse, "--queue", "nobody", "--debug"),
+        ):
+            command = begin(*words, env={"HAMMERWORK_DATABASE_URL": url, **path})
+            _, stderr = command.communicate(timeout=60)
+            assert command.returncode == code, (words, stderr)
+
+    twice_recorded_and_planted(commands)
 
 
 def test_another_folder_may_have_the_handlers(start: Start, url: str, tmp_path: Path) -> None:
