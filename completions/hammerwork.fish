@@ -406,7 +406,7 @@ complete -c hammerwork -n '__hammerwork_at job enqueue' -l debug -d 'Show traceb
 complete -c hammerwork -n '__hammerwork_at job enqueue' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at job export' -l tree -d 'Write JOB and everything below it, for job import.'
-complete -c hammerwork -n '__hammerwork_at job export' -s o -l output -r -F -d 'With --tree: file to write; .gz compresses it.'
+complete -c hammerwork -n '__hammerwork_at job export' -s o -l output -r -F -d 'With --tree: file to write or replace; .gz compresses it.'
 complete -c hammerwork -n '__hammerwork_at job export' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
 complete -c hammerwork -n '__hammerwork_at job export' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at job export' -s r -l priority -x -a '(__hammerwork_several background low normal high critical)' -d 'Only these priorities: high,critical (case does not matter).'
@@ -1487,7 +1487,7 @@ complete -c hammerwork -n '__hammerwork_at backup' -a list -d 'List the files of
 complete -c hammerwork -n '__hammerwork_at backup' -a copy -d 'Copy everything to another database, even of another kind, and compare the two.'
 complete -c hammerwork -n '__hammerwork_at backup' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at backup create' -s o -l output -r -F -d 'File to write; .gz compresses it, - is stdout.'
+complete -c hammerwork -n '__hammerwork_at backup create' -s o -l output -r -F -d 'File to write or replace; .gz compresses it, - is stdout.'
 complete -c hammerwork -n '__hammerwork_at backup create' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
 complete -c hammerwork -n '__hammerwork_at backup create' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at backup create' -l since -x -d 'Only jobs created since this: 15m (15 minutes ago), or a time such as 2026-12-24T18:00Z.'

@@ -270,7 +270,7 @@ def follow_on_screen(
 ) -> Ending:
     """Draws every look over the one before, and leaves the last one behind."""
     with Screen(context.stdout) as screen:
-        surface = OnScreen(
+        surface: OnScreen[State] = OnScreen(
             screen,
             lambda *look: list(map(context.aimed, draw(*look))),
             lambda *look: list(map(context.aimed, leave(*look))),

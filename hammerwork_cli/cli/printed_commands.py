@@ -9,8 +9,10 @@ from hammerwork_cli.database.url import redact
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.render.formats.text import visible
 
-GROUPS = ("spawn", "job", "queue", "cron", "batch", "workflow", "worker", "monitor", "archive", "maintenance", "backup")
-GROUPS += ("web", "migration")
+GROUPS = (
+    *("spawn", "job", "queue", "cron", "batch", "workflow", "worker"),
+    *("monitor", "archive", "maintenance", "backup", "web", "migration"),
+)
 """The groups whose commands open a database."""
 _COMMAND = re.compile(rf"\bhammerwork (?=(?:{'|'.join(GROUPS)}) [a-z])(?!\S+ \S+ --help)")
 _JSON = re.compile(r"\s*[\[{\"]")
