@@ -17,7 +17,10 @@ from hammerwork_cli.render.backup import backups as shown
 def create(
     ctx: typer.Context,
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE", help="File to write or replace; .gz compresses it, - is stdout.")
+        str,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="File to write or replace; .gz compresses it, - is stdout."
+        ),
     ],
     queue: QueueOption = None,
     status: StatusOption = None,

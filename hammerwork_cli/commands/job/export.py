@@ -24,7 +24,8 @@ JobToExport = Annotated[
 ]
 TreeOption = Annotated[bool, typer.Option("--tree", help="Write JOB and everything below it, for job import.")]
 OutputOption = Annotated[
-    str, typer.Option("-o", "--output", metavar="FILE", help="With --tree: file to write or replace; .gz compresses it.")
+    str,
+    typer.Option("-o", "--output", metavar="FILE", help="With --tree: file to write or replace; .gz compresses it."),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, Worker
 from tests.runtime.conftest import Stage
 
-APP = '''
+APP = """
 import os
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnHandler, SpawnRefusedError
 from hammerwork_cli.errors import ConflictError
@@ -57,7 +57,7 @@ def limited(context):
 @app.job("crash")
 def crash(job):
     os._exit(3)
-'''
+"""
 THE_AUTHORS = {
     "argument": "UsageError: delay must be a timedelta that is not negative, not 5.",
     "conflict": "ConflictError: c",
