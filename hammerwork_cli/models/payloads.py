@@ -45,25 +45,29 @@ def with_spawn_config(payload: Any, *layers: Any) -> Any:
     if not layers and own is None:
         return payload
     if not isinstance(payload, dict):
-        raise UsageError("Only a job whose payload is a JSON object can spawn.")
+        raise UsageError("Only a job whose payload is a JSON object can carry a spawn configuration.")
     wanted: dict[str, Any] = {}
     for layer in (own, *layers):
         if layer is not None and not isinstance(layer, dict):
             raise UsageError("A spawn configuration must be a JSON object.")
         if layer is not own:
-            _check_names(layer or {})
+            check_names(layer)
         wanted |= layer or {}
     return payload | {"_spawn_config": _complete(wanted)}
 
 
-def _check_names(layer: dict[str, Any]) -> None:
+def check_names(config: Any) -> None:
     """Refuses a misspelt setting, without which a job could spawn more than is meant. Other programs may know others.
 
     Raises:
         UsageError: an unknown key resembles a known one.
     """
-    for key in sorted(layer.keys() - STORED_KEYS):
-        if near := meant(key, STORED_KEYS, cutoff=0.8):
+    for key in config if isinstance(config, dict) else ():
+        if key in STORED_KEYS or not isinstance(key, str):
+            continue
+        longer = [known for known in STORED_KEYS if known.startswith(key)]
+        near = f"Did you mean {longer[0]}?" if len(longer) == 1 else meant(key, STORED_KEYS, cutoff=0.8)
+        if near:
             raise UsageError(f"A spawn configuration has no {key!r:.60}. {near}")
 
 

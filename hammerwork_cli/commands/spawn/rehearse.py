@@ -115,16 +115,16 @@ def _row(
     database: "Database | None", job: str | None, queue: str, payload: str | None, now: Any
 ) -> "tuple[Claimed, str | None]":
     """The row of the job, and the JSON text of its result."""
-    import json
-
     from hammerwork_cli.errors import JobNotFoundError
+    from hammerwork_cli.models.options.jobs import json_value, wanted_job
     from hammerwork_cli.queries.job import listing, results
-    from hammerwork_cli.runtime.api.job import Job
     from hammerwork_cli.runtime.api.stored_jobs import stored_row
     from hammerwork_cli.runtime.execution.rehearsal import claimed
 
     if database is None or job is None:
-        return claimed(Job(queue, json.loads(payload or "null")).new_job(now), now), None
+        # The row that `job enqueue` would write.
+        given = {"queue": queue, "payload": json_value(payload or "null", "--payload")}
+        return claimed(wanted_job(given, payload=payload).made(now), now), None
     wanted = listing.resolve(database, job)
     row = stored_row(database, wanted)
     if row is None:

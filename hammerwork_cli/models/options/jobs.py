@@ -10,7 +10,7 @@ from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.input.reading import duration_of, instant_of, timeout_of, uuid_of
 from hammerwork_cli.models.new_job import NewJob
-from hammerwork_cli.models.payloads import with_spawn_config
+from hammerwork_cli.models.payloads import check_names, with_spawn_config
 
 INHERITED = {
     "priority": "inherit_priority",
@@ -104,6 +104,8 @@ def with_options(payload: Any, options: Mapping[str, Any]) -> Any:
 
 
 def _payload(value: Any, text: str | None, options: Mapping[str, Any]) -> str:
+    if isinstance(value, dict):
+        check_names(value.get("_spawn_config"))
     completed = with_options(value, options)
     if text is not None and completed is value:
         return text

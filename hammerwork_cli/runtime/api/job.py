@@ -25,6 +25,7 @@ from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.fields import full_id
 from hammerwork_cli.models.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
 from hammerwork_cli.models.new_job import NewCallback
+from hammerwork_cli.models.payloads import check_names
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.retry import RetryStrategy
@@ -275,7 +276,7 @@ class Job(_Rowed):
 
     def _configured(self, config: SpawnConfig) -> Self:
         if not isinstance(self.payload, dict | None):
-            raise UsageError("Only a job whose payload is a JSON object can spawn.")
+            raise UsageError("Only a job whose payload is a JSON object can carry a spawn configuration.")
         return replace(self, payload={**(self.payload or {}), CONFIG_KEY: config.stored()})
 
     def with_trace_id(self, trace_id: str | None) -> Self:
@@ -317,6 +318,8 @@ class Job(_Rowed):
         """
         if self.queue is None:
             raise UsageError("The job has no queue.")
+        if isinstance(self.payload, dict) and CONFIG_KEY in self.payload:
+            check_names(self.payload[CONFIG_KEY])
         usual = self.queue, json_text(self.payload), now
         if _rare(self) == _NOTHING:
             return NewJob.of(

@@ -130,3 +130,21 @@ def test_handlers_are_needed_and_must_load(run: Run, url: str, folder: Path) -> 
         url=url,
     )
     assert missing.exit_code == 3
+
+
+def test_a_described_job_is_rehearsed_as_job_enqueue_would_store_it(folder: Path, url: str, run: Run) -> None:
+    payload = '{"tracks": 120, "_spawn_config": {"batch_size": 10}}'
+    found = run(*words(folder, "--queue", "album", "--payload", payload, "--format", "json"))
+    assert found.exit_code == 1
+    assert [limit["allowed"] for limit in found.json["limits"] if limit["limit"] == "max_spawn_count"] == [100]
+    assert run("job", "enqueue", "--queue", "album", "--payload", payload, url=url).exit_code == 0
+    with contextlib.closing(connect(url)) as database:
+        ((stored,),) = database.query("SELECT payload FROM hammerwork_jobs")
+    assert json.loads(stored)["_spawn_config"]["max_spawn_count"] == 100
+    misspelt = ("--queue", "album", "--payload", '{"_spawn_config": {"max_spawn": 3}}')
+    for refused in (run(*words(folder, *misspelt)), run("job", "enqueue", *misspelt, url=url)):
+        assert refused.exit_code == 2
+        assert "has no 'max_spawn'. Did you mean max_spawn_count?" in refused.stderr
+    assert len(jobs(url)) == 1
+    others = '{"_spawn_config": {"of_another_program": 3}}'
+    assert run("job", "enqueue", "--queue", "album", "--payload", others, url=url).exit_code == 0

@@ -605,7 +605,7 @@ def test_a_queue_without_a_handler_and_a_second_application_are_refused_before_a
 ) -> None:
     (folder / "mails.py").write_text(HANDLERS.partition("@app.spawn")[0])
     assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1, queue_name="mail"))
+    write(sqlite_url, job(1))
     given = [word for name in handlers for word in ("--handlers", name)]
     done = hammerwork("worker", "start", *given, "--queue", queue, "--queue", "mail", "--drain", url=sqlite_url)
     assert (done.exit_code, done.stdout) == (code, "")

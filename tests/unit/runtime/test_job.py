@@ -428,3 +428,11 @@ def test_a_claimed_job_can_be_changed_copied_and_sent_to_another_process():
 
 def test_a_job_shows_its_queue_and_id_and_not_its_payload():
     assert repr(Job.of(row(payload='{"password": "geheim"}'))) == f"Job('videos', id='{PARENT}')"
+
+
+def test_a_misspelt_key_of_a_spawn_configuration_is_refused_and_one_of_another_program_stays() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    with pytest.raises(UsageError, match="Did you mean max_spawn_count"):
+        Job("video", {"_spawn_config": {"max_spawn": 3}}).new_job(now)
+    stored = Job("video", {"_spawn_config": {"of_another_program": 3}}).new_job(now)
+    assert json.loads(stored.payload) == {"_spawn_config": {"of_another_program": 3}}
