@@ -30,6 +30,14 @@ $1 = $2
 -- are converted, since a table may have another character set than the connection.
 ($1 = $2 AND CAST(CONVERT($1 USING utf8mb4) AS BINARY) = CAST(CONVERT($2 USING utf8mb4) AS BINARY))
 
+-- name: one_more
+-- {one_more column}: one more than a count. At the end of its integer it stays, or its row would stop all others.
+CASE WHEN $1 < 2147483647 THEN $1 + 1 WHEN $1 IS NULL THEN 1 ELSE 2147483647 END
+
+-- name: next_release
+-- Changes the column releases, which begins again after the end of its integer.
+CASE WHEN releases < 2147483647 THEN releases + 1 ELSE 1 END
+
 -- name: exactly
 -- A text that is compared to the letter, where no index is needed.
 $1

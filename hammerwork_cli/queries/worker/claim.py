@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import JobPriority, JobStatus, Timestamp, new_id
+from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.queries.job.cron import occurrence_of
 
 
@@ -161,7 +162,7 @@ def _choose(rows: list[tuple[Any, ...]], slots: int) -> list[tuple[Any, ...]]:
 
 def _claimed(row: tuple[Any, ...], token: Claim, spawned: Set[tuple[str, str]]) -> Claimed:
     values = list(row)
-    values[_ATTEMPTS] += 1
+    values[_ATTEMPTS] = min(values[_ATTEMPTS] + 1, LARGEST_INTEGER)  # as the statement counts
     job = Claimed._make((*values, token, False))
     return job._replace(has_spawned=True) if spawned and (job.id, job.occurrence) in spawned else job
 

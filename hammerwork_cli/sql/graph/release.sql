@@ -51,7 +51,7 @@ SELECT id FROM hammerwork_jobs j {by_id} WHERE j.id {among} AND j.dependency_sta
 -- name: touch_waiting
 -- Changes waiting jobs before their parents are counted, so that two parents that end at the same time conflict here,
 -- on one server or on two.
-UPDATE hammerwork_jobs {by_id} SET releases = COALESCE(releases, 0) + 1 WHERE id {among} AND dependency_status = 'waiting'
+UPDATE hammerwork_jobs {by_id} SET releases = {next_release} WHERE id {among} AND dependency_status = 'waiting'
 
 -- name: statuses
 -- Reads the statuses of parents, as they count for those that wait; see queries.job.dependencies.RECURRING.

@@ -26,8 +26,8 @@ ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 
 -- name: claim
 -- Claims locked jobs for a worker. The token stays on the row after the job has ended.
-UPDATE hammerwork_jobs {by_id} SET status = 'Running', attempts = attempts + 1, started_at = :now, completed_at = NULL,
-failed_at = NULL, timed_out_at = NULL, claim_token = :token, claimed_by = :worker, claimed_at = :now
+UPDATE hammerwork_jobs {by_id} SET status = 'Running', attempts = {one_more attempts}, started_at = :now,
+completed_at = NULL, failed_at = NULL, timed_out_at = NULL, claim_token = :token, claimed_by = :worker, claimed_at = :now
 WHERE id {among}
 
 -- name: have_spawned

@@ -2,7 +2,7 @@
 
 -- name: touch_parent
 -- Changes a claimed job, so that any other change of it conflicts with the spawn, on every node.
-UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id = :id AND {claimed}
+UPDATE hammerwork_jobs SET releases = {next_release} WHERE id = :id AND {claimed}
 
 -- name: earlier_spawns
 -- The number of spawns of the same run that were recorded before.

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, SpawnContext, SpawnHandler
+from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, SpawnHandler
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import AccessDeniedError, RefusedValueError
+from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.worker import claim as claim_queries
-from hammerwork_cli.queries.worker import finish
+from hammerwork_cli.queries.worker import finish, registry
 from hammerwork_cli.queries.worker.finish import Ended, FinishReport
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution import finisher
@@ -107,6 +108,45 @@ def test_a_last_attempt_after_a_loss_is_not_claimed_without_a_free_slot(stage: S
     claim_queries.claim(stage.database, "noop", slots=0, **options)
     assert stage.one(lost) == "Pending"
     assert [job.id for job in claim_queries.claim(stage.database, "noop", slots=1, **options)] == [lost.id]
+
+
+def test_a_count_at_the_end_of_its_integer_stops_no_neighbour(
+    stage: Stage, app: Handlers, new_database: Callable[..., str]
+) -> None:
+    """Of attempts, of lost workers and of releases, in a claim, a rescue, a spawn and a release."""
+
+    @app.job("broken")
+    def broken(job: Job) -> None:
+        raise ValueError("broken")
+
+    class Childless(SpawnHandler):
+        def spawn_jobs(self, context: SpawnContext) -> list[Job]:
+            return [Job("noop")]
+
+    app.register_handler("parent", Childless())
+    end = 2**31 - 1
+    odd = [end, end - 1, *([2**63 - 1] if stage.database.dialect == "sqlite" else [])]
+    worn = stage.enqueue(*(Job("broken") for _ in odd))
+    for job, attempts in zip(worn, odd, strict=True):
+        stage.execute(f"UPDATE hammerwork_jobs SET attempts = {attempts} WHERE id = '{job.id}'")
+    good = stage.enqueue(*(Job("noop") for _ in range(5)), *(Job("broken").with_max_attempts(1) for _ in range(5)))
+    parent = Job("parent")
+    waiting = [Job("noop").depends_on(parent) for _ in range(2)]
+    stage.enqueue(parent, *waiting)
+    lost = stage.enqueue(Job("lost"), Job("lost").with_max_attempts(1), Job("lost"))
+    worker, now = new_id(), stage.database.now()
+    registry.register(stage.database, registry.Registration(worker, "w", "here", 1, "1", ("lost",), (), 8, 30.0))
+    claim_queries.claim(stage.database, "lost", worker=worker, now=now, limit=3, slots=3)
+    for column, ends in (("releases", (parent, waiting[0])), ("claim_losses", lost[:2])):
+        for job in ends:
+            stage.execute(f"UPDATE hammerwork_jobs SET {column} = {end} WHERE id = '{job.id}'")
+    assert stage.rescue() == [("w", 2, 1)]
+    app.register_job("lost", lambda job: None)  # noqa: ARG005  it does nothing
+    stage.work(app, max_jobs=40, sweep=False, retry=RetryStrategy.fixed(timedelta(milliseconds=1)))
+    assert stage.status(parent, *waiting) == ["Completed"] * 3
+    assert stage.status(*good) == ["Completed"] * 5 + ["Dead"] * 5
+    assert stage.status(*lost) == ["Completed", "Dead", "Completed"]
+    assert stage.status(*worn) == ["Dead"] * len(worn)
 
 
 class Claims:
