@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.queries.worker import claim, finish, registry
 from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.listener import Listener
 from tests.conftest import ROOT
 from tests.runtime.conftest import Crew, Stage, until
@@ -82,8 +84,39 @@ def test_forgotten_changes_come_back_within_a_lease_and_joins_are_released(stage
     assert stage.rows("attempts, claim_losses") == [(1, None)] * 3
 
 
+class Heartbeats:
+    """When the heartbeats of each worker were answered, and which threads use which connections."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.answered: dict[str, list[float]] = {}
+        self.users: dict[Connections, set[int]] = {}
+        self.alone: set[Connections] = set()
+        record, run = registry.record_heartbeat, Connections.run
+
+        def recording(database: Database, worker: str, report: Any) -> Any:
+            answer = record(database, worker, report)
+            self.answered.setdefault(worker, []).append(time.monotonic())
+            return answer
+
+        def running(line: Connections, *arguments: Any, **options: Any) -> Any:
+            self.users.setdefault(line, set()).add(threading.get_ident())
+            if threading.current_thread().name == "hammerwork-heartbeat":
+                self.alone.add(line)
+            return run(line, *arguments, **options)
+
+        patch.setattr(registry, "record_heartbeat", recording)
+        patch.setattr(Connections, "run", running)
+
+    @property
+    def longest_gap(self) -> float:
+        return max(later - sooner for times in self.answered.values() for sooner, later in pairwise(times))
+
+
 @SERVERS
-def test_a_transaction_that_hangs_stops_nobody_and_holds_up_only_what_it_has_locked(stage: Stage, crew: Crew) -> None:
+def test_a_transaction_that_hangs_delays_no_heartbeat_and_holds_up_only_what_it_has_locked(
+    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heartbeats, lease = Heartbeats(monkeypatch), 3 * LEASE
     one, other = Job("counted"), Job("counted")
     dead_worker(stage, "counted", one, other)
     third = Job("counted")
@@ -91,7 +124,7 @@ def test_a_transaction_that_hangs_stops_nobody_and_holds_up_only_what_it_has_loc
     (parent,) = stage.enqueue(Job("held"))
     (child,) = stage.enqueue(Job("counted").depends_on(parent))
     with contextlib.closing(connect(stage.url)) as hanging:
-        crew.begin(2, concurrency=2)
+        crew.begin(2, concurrency=2, lease=lease)
         until(lambda: crew.runs[parent.id])
         hanging.script("START TRANSACTION")
         hanging.script(f"UPDATE hammerwork_jobs SET error_message = 'x' WHERE id IN ('{one.id}', '{child.id}')")
@@ -100,10 +133,13 @@ def test_a_transaction_that_hangs_stops_nobody_and_holds_up_only_what_it_has_loc
         until(lambda: stage.one(other, "status, claim_losses") == ("Completed", 1))
         crew.beat(8)
         assert stage.status(one, third, parent, child) == ["Running", "Running", "Running", "Pending"]
+        assert heartbeats.longest_gap < lease / 2
         hanging.script("ROLLBACK")
     until(lambda: stage.status(one, third, parent, child) == ["Completed"] * 4)
     assert [stage.one(job, "claim_losses") for job in (one, other, third, parent, child)] == [1, 1, 1, None, None]
     assert set(crew.runs.values()) == {1}
+    assert len(heartbeats.answered) == len(heartbeats.alone) == 2
+    assert {len(heartbeats.users[line]) for line in heartbeats.alone} == {1}
 
 
 @SQLITE

@@ -5,12 +5,14 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import RetryableError, UnreachableError
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.queries.job.notifications import CHANNEL
@@ -18,16 +20,21 @@ from hammerwork_cli.queries.spawn.doctor import FixedJobs
 from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.registry import Answer, Heartbeat, Registration
 from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
+from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.worker import keeper
+from hammerwork_cli.runtime.worker.assembly import Lines
 from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claimer
 from hammerwork_cli.runtime.worker.finisher_thread import IDLE_SECONDS, FinisherThread
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_interval
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener
+from hammerwork_cli.runtime.worker.options import Options
+from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
 from tests.unit.runtime.test_slots import PATIENCE, claimed
 
@@ -60,6 +67,16 @@ class Waits:
 
     def wait(self, seconds: float) -> None:
         self.seconds.append(seconds)
+
+
+def test_no_two_parts_of_a_worker_share_connections() -> None:
+    url = DatabaseUrl.parse("sqlite:///jobs.db")
+    lines = Lines.to(url, Options(), StopSwitch(None), Progress(30.0))
+    of_parts = [getattr(lines, field.name) for field in fields(lines)]
+    assert len({id(one) for one in of_parts}) == len(of_parts) == 11
+    pools = [one._pool for one in of_parts if isinstance(one, Connections)]
+    assert len({id(pool) for pool in pools}) == len(pools) == 9
+    lines.close()
 
 
 def away() -> Any:
