@@ -33,7 +33,7 @@ def list_(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Only jobs archived since this: 7d (seven days ago), or a time such as 2026-12-24T18:00Z.",
+            help="Only jobs archived since this: 7d (ago) or 2026-12-24T18:00Z.",
         ),
     ] = None,
     limit: LimitOption = 100,

@@ -25,7 +25,7 @@ def list_(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Only batches created since this: 7d (seven days ago), or a time such as 2026-12-24T18:00Z.",
+            help="Only batches created since this: 7d (ago) or 2026-12-24T18:00Z.",
         ),
     ] = None,
     limit: LimitOption = 50,

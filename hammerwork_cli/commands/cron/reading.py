@@ -123,7 +123,7 @@ def history(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Only runs due since this: 12h (twelve hours ago), or a time such as 2026-12-24T18:00Z.",
+            help="Only runs due since this: 12h (ago) or 2026-12-24T18:00Z.",
         ),
     ] = None,
     status: Annotated[

@@ -28,7 +28,7 @@ SinceOption = Annotated[
     typer.Option(
         "--since",
         metavar="TIME",
-        help="Only jobs created since this: 15m (15 minutes ago), or a time such as 2026-12-24T18:00Z.",
+        help="Only jobs created since this: 15m (ago) or 2026-12-24T18:00Z.",
     ),
 ]
 UntilOption = Annotated[
@@ -36,7 +36,7 @@ UntilOption = Annotated[
     typer.Option(
         "--until",
         metavar="TIME",
-        help="Only jobs created before this: 2h (two hours ago), or a time such as 2026-12-24T18:00Z.",
+        help="Only jobs created before this: 2h (ago) or 2026-12-24T18:00Z.",
     ),
 ]
 LastHoursOption = Annotated[
@@ -52,7 +52,7 @@ FailedSinceOption = Annotated[
     typer.Option(
         "--failed-since",
         metavar="TIME",
-        help="Only jobs that failed since this: 2h (two hours ago), or a time such as 2026-12-24T18:00Z.",
+        help="Only jobs that failed since this: 2h (ago) or 2026-12-24T18:00Z.",
     ),
 ]
 FailedSinceHoursOption = Annotated[

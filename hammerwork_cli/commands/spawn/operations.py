@@ -45,7 +45,7 @@ def list_(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Only parents created since this: 15m (15 minutes ago), or a time such as 2026-12-24T18:00Z.",
+            help="Only parents created since this: 15m (ago) or 2026-12-24T18:00Z.",
         ),
     ] = None,
     until: Annotated[
@@ -53,7 +53,7 @@ def list_(
         typer.Option(
             "--until",
             metavar="TIME",
-            help="Only parents created before this: 2h (two hours ago), or a time such as 2026-12-24T18:00Z.",
+            help="Only parents created before this: 2h (ago) or 2026-12-24T18:00Z.",
         ),
     ] = None,
     limit: LimitOption = 20,

@@ -24,7 +24,7 @@ def why(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Only failures since this: 2h (two hours ago), or a time such as 2026-12-24T18:00Z.",
+            help="Only failures since this: 2h (ago) or 2026-12-24T18:00Z.",
         ),
     ] = None,
     limit: Annotated[

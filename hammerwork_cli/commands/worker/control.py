@@ -88,7 +88,7 @@ def list_(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Only those that stopped since this: 15m (15 minutes ago), or a time such as 2026-12-24T18:00Z.",
+            help="Only those that stopped since this: 15m (ago) or 2026-12-24T18:00Z.",
         ),
     ] = "1h",
     every: Annotated[bool, typer.Option("--all", help="Include all that stopped earlier or fell silent.")] = False,

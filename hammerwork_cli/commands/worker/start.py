@@ -109,7 +109,7 @@ def start(
     ] = None,
     upkeep_only: Annotated[
         bool,
-        typer.Option("--upkeep-only", help="Run no jobs: enqueue those of schedules and callbacks, and end workflows."),
+        typer.Option("--upkeep-only", help="Run no jobs, only do upkeep: schedules, callbacks, workflows."),
     ] = False,
     retention: Annotated[
         bool | None,

@@ -78,7 +78,7 @@ def test_a_file_becomes_a_workflow_once(run: Run, migrated_url: str, tmp_path: P
         ('name = "x"\n[jobs.a]\nid = "x"', "jobs.a: 'id' is not an option"),
         ('name = "x"\n[jobs.a]\npriority = "odd"', "jobs.a: "),
         ('name = "x"\n[jobs.a]\npayload = 2026-11-24', "jobs.a: JSON cannot hold the payload"),
-        ('name = "x"\n[jobs.a]\nafter = "b"', "jobs.a: after is a list"),
+        ('name = "x"\n[jobs.a]\nafter = "b"', "jobs.a: after must be a list"),
         ('name = "x"\njobs = {a = 1}', "jobs.a: It has no options"),
         ('name = "x"\n[jobs.a]\nafter = ["b"]', "'a' waits for 'b', which is not a job"),
         ('name = "x"\n[jobs.d]\nafter = ["a"]\n[jobs.a]\nafter = ["b"]\n[jobs.b]\nafter = ["a"]', "a -> b -> a"),
@@ -87,7 +87,7 @@ def test_a_file_becomes_a_workflow_once(run: Run, migrated_url: str, tmp_path: P
         ("[jobs.a]", "The workflow has no name."),
         (f'name = "{256 * "x"}"\n[jobs.a]', "1 to 255 characters"),
         ('name = "x"\nfailure_policy = "sometimes"\n[jobs.a]', "'sometimes' is not a failure policy"),
-        ('name = "x"\nmetadata = 3\n[jobs.a]', "metadata are an object"),
+        ('name = "x"\nmetadata = 3\n[jobs.a]', "metadata must be a JSON object"),
     ],
 )
 def test_mistakes_in_a_file_are_named_and_nothing_is_written(
