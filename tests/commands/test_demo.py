@@ -126,8 +126,8 @@ def test_a_folder_that_cannot_be_made_is_said(run: Run, tmp_path: Path) -> None:
         assert str(folder) in done.stderr
         assert said in done.stderr
     made = run("migration", "run", url="sqlite:////proc/x/y.db")
-    assert made.exit_code == 3
-    assert "The folder /proc/x cannot be created" in made.stderr
+    assert made.exit_code == 4
+    assert "The folder /proc/x does not exist" in made.stderr
 
 
 def test_a_database_url_is_refused_where_it_would_be_ignored(run: Run, tmp_path: Path) -> None:

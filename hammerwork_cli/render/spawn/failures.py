@@ -38,9 +38,9 @@ def failures_record(failures: Failures) -> Record:
     """Failures by error.
 
     Keys: ``queue`` and ``since`` (the filters; null without one), ``jobs`` and ``by_status`` (the jobs whose last
-    attempt failed), ``consequences`` (number of other jobs, which failed only because of these), ``archived`` (number of
-    archived jobs that failed, which no group has), ``groups`` (list of
-    :func:`group_record`, the largest first), ``more_groups`` (number of further groups).
+    attempt failed), ``consequences`` (number of other jobs, which failed only because of these), ``archived`` (number
+    of archived jobs that failed, which no group has), ``groups`` (list of :func:`group_record`, the largest first),
+    ``more_groups`` (number of further groups).
     """
     return {
         "queue": failures.queue,

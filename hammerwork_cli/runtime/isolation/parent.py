@@ -132,9 +132,7 @@ class Processes:
                 elif kind == "place" and context is not None:
                     process.say((context.depth, context.root_id))
                 elif kind == "error":
-                    if value.refused and refusal is not None:
-                        raise refusal from cause(value)
-                    raise _Failed(value)
+                    raise _failure(value, refusal)
                 else:
                     raise ProcessDiedError(
                         "The process that ran the handler was killed: it sent an answer that nobody had asked for."
@@ -173,6 +171,14 @@ class _Failed(Exception):  # noqa: N818  never leaves this module
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.first)
         self.failure = failure
+
+
+def _failure(failure: Failure, refusal: HammerworkError | None) -> Exception:
+    """The error to raise: what refused a write of the handler, where the handler let it through."""
+    if not (failure.refused and refusal is not None):
+        return _Failed(failure)
+    refusal.__cause__ = cause(failure)
+    return refusal
 
 
 class _RemoteJob:

@@ -260,7 +260,7 @@ class Worker:
             raise UsageError(
                 f"No handler is registered for the queue {queue!r:.100}: its jobs would fail."
                 f" There are handlers for: {', '.join(known) or 'none'}.",
-                hint=meant(queue, known) or several or "Register one, or leave the queue to other workers.",
+                hint=several or meant(queue, known) or "Register one, or leave the queue to other workers.",
             )
 
     def _isolation(self) -> Isolation:

@@ -230,7 +230,7 @@ def twice_recorded_and_planted(tmp_path: Path) -> Callable[..., None]:
 @isolated
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_optional_import_of_a_worker_finds_what_lies_in_the_folder(
-    start: Start,
+    begin: Start,
     new_database: Callable[..., str],
     twice_recorded_and_planted: Callable[..., None],
     isolation: str,
@@ -239,8 +239,8 @@ def test_no_optional_import_of_a_worker_finds_what_lies_in_the_folder(
     def works(path: dict[str, str]) -> None:
         url = new_database(kind, migrated=True)
         write(url, job(1, queue="parents"), job(2, queue="fails", max_attempts=1), job(3, queue="a"))
-        words = ("--drain", "--isolation", isolation, "--handlers", "family:app")
-        worker = start(*words, env={**path, "HAMMERWORK_DATABASE_URL": url})
+        words = ("worker", "start", "--handlers", "family:app", "--drain", "--isolation", isolation)
+        worker = begin(*words, env={**path, "HAMMERWORK_DATABASE_URL": url})
         _, stderr = worker.communicate(timeout=60)
         assert worker.returncode == 0, stderr
         assert sorted(statuses(url).values()) == ["Completed"] * 4 + ["Dead"]
@@ -276,14 +276,14 @@ def test_no_optional_import_of_a_command_that_loads_handlers_finds_what_lies_in_
     twice_recorded_and_planted(commands)
 
 
-def test_another_folder_may_have_the_handlers(start: Start, url: str, tmp_path: Path) -> None:
+def test_another_folder_may_have_the_handlers(begin: Start, url: str, tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "elsewhere.py").write_text(HANDLERS)
     write(url, job(1))
-    words = ("--drain", "--handlers", "elsewhere:app", "--isolation", "process")
-    assert start(*words).wait(60) == 3
-    assert start(*words, "--app-dir", "nowhere").wait(60) == 2
-    worker = start(*words, "--app-dir", "app")
+    words = ("worker", "start", "--handlers", "elsewhere:app", "--drain", "--isolation", "process")
+    assert begin(*words).wait(60) == 3
+    assert begin(*words, "--app-dir", "nowhere").wait(60) == 2
+    worker = begin(*words, "--app-dir", "app")
     assert worker.wait(60) == 0, worker.stderr
     assert statuses(url) == {1: "Completed"}
 
