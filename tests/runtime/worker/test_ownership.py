@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from hammerwork_cli.queries.worker import finish, registry
 from hammerwork_cli.queries.worker.finish import Ended, FinishReport
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution import finisher
+from hammerwork_cli.runtime.worker import claimer
 from tests.runtime.conftest import Crew, Stage, until
 from tests.rust_worker import RustWorker
 
@@ -193,6 +195,20 @@ def test_a_worker_without_a_free_slot_leaves_jobs_to_an_idle_one_and_takes_none_
     assert counted.taken[busy.id] == 3
     assert counted.returned == 0
     assert set(stage.rows("attempts")) == {(1,)}
+
+
+@pytest.mark.parametrize("dialect", [pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_jobs_that_a_worker_gives_back_wake_an_idle_one(stage: Stage, crew: Crew) -> None:
+    jobs, now = stage.enqueue(*(Job("counted") for _ in range(3))), stage.database.now() + timedelta(seconds=1)
+    options: Any = {"worker": new_id(), "now": now, "limit": 3, "slots": 3}
+    taken = claim_queries.claim(stage.database, "counted", **options)
+    assert len(taken) == 3
+    crew.begin(poll_interval=600, lease=600)
+    (last,) = stage.enqueue(Job("counted"))
+    until(lambda: stage.one(last) == "Completed")
+    time.sleep(2 * claimer.EAGER_SECONDS)  # it has looked for the last time
+    assert finish.give_back(stage.database, taken) == 3
+    until(lambda: stage.status(*jobs) == ["Completed"] * 3)
 
 
 @SQLITE

@@ -486,6 +486,25 @@ def test_a_slot_that_runs_a_job_is_not_free_for_one_of_an_unknown_queue() -> Non
     assert (claimer._free(0), claimer._free(1)) == (1, 0)
 
 
+def test_a_worker_that_gave_jobs_back_claims_none_ahead_for_a_poll_interval() -> None:
+    line: Any = Line(lambda: 1)
+    slots = Slots(2, lambda: None)
+    slots.seconds["work"] = 0.001
+    claimer = Claimer(
+        *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
+        poll_interval=60,
+        max_jobs=None,
+        weighted=False,
+    )
+    assert claimer._wanted() > 2
+    claimer.give_back([])
+    assert claimer._wanted() > 2
+    claimer.give_back([claimed("a")])
+    assert claimer._wanted() == 2
+    claimer._no_prefetch_until -= 60  # as much time passes
+    assert claimer._wanted() > 2
+
+
 def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
     line: Any = Line(list)
     slots = Slots(1, lambda: None)
