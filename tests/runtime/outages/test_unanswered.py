@@ -1,5 +1,6 @@
 """What becomes of jobs when the answer to a commit is lost, or a worker dies after it was taken for lost."""
 
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,12 +12,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hammerwork_cli import Handlers, Job
+from hammerwork_cli import Handlers, Job, SpawnContext, SpawnHandler, SpawnResult
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError
 from hammerwork_cli.models import new_id
-from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.queries.worker import claim, finish, registry
+from hammerwork_cli.queries.job import enqueue, spawn_requests
+from hammerwork_cli.queries.worker import claim, finish, registry, requests, spawn
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.api import queue
 from hammerwork_cli.runtime.connections import Connections
@@ -84,6 +85,36 @@ def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
     assert lost
     assert (report.completed, report.failed) == (5, 0)
     assert stage.status(*jobs) == ["Completed"] * 5
+
+
+def test_a_spawn_whose_commit_was_not_answered_is_told_to_its_hook_once_and_fails_nothing(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A spawn at the end of its parent, and one that was requested."""
+    told: list[tuple[str, int]] = []
+
+    class Spawning(SpawnHandler):
+        def spawn_jobs(self, context: SpawnContext) -> list[Job]:
+            return [Job("noop"), Job("noop")]
+
+        def on_spawn_complete(self, result: SpawnResult) -> None:
+            told.append((result.parent_id, result.children))
+
+    caplog.set_level(logging.INFO, "hammerwork")
+    app.register_handler("parent", Spawning())
+    (parent,) = stage.enqueue(Job("parent"))
+    for number, (module, name) in enumerate([(spawn, "complete"), (requests, "fulfil")], 1):
+        with losing_the_answer(monkeypatch, module, name) as lost:
+            stage.work(app)
+        assert lost
+        assert told == [(parent.id, 2)] * number
+        assert len(stage.children(parent)) == 2 * number
+        assert caplog.text.count("spawned 2 jobs by") == number
+        now = stage.database.now()
+        spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=now)
+    assert [row[1:] for row in stage.operations()] == [("spawned", 2)] * 2
+    assert stage.one(parent, "status, attempts") == ("Completed", 1)
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_jobs_that_a_worker_took_after_it_was_taken_for_lost_come_back(stage: Stage) -> None:
