@@ -1,5 +1,6 @@
 """Who may ask for what. SQLite serves: nothing here depends on the database."""
 
+import json
 import re
 import signal
 import socket
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.errors import LimitReachedError
+from hammerwork_cli.errors import ConflictError, LimitReachedError
 from hammerwork_cli.render.schemas import SCHEMAS
 from hammerwork_cli.web import redaction
 from hammerwork_cli.web.application import ENDPOINTS
@@ -638,7 +639,10 @@ def test_a_signal_ends_the_server_and_its_streams_at_once(serve: Serve, empty_ur
 
 
 def test_an_error_about_the_files_of_the_database_goes_to_stderr_only() -> None:
-    answer = problem(LimitReachedError('The database gave up: could not extend file "base/16384/2619".'))
+    file = "base/16384/2619"
+    answer = problem(LimitReachedError(f'The database gave up: could not extend "{file}".', hint=file, file=file))
     assert answer.status_code == 503
-    assert b"base/16384" not in bytes(answer.body)
+    assert file.encode() not in bytes(answer.body)
     assert b"limit of time or space" in bytes(answer.body)
+    body = json.loads(bytes(problem(ConflictError("The job is Running.", hint="Wait.", job_status="Running")).body))
+    assert (body["detail"], body["hint"], body["job_status"]) == ("The job is Running.", "Wait.", "Running")
