@@ -12,7 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.models.options.schedules import read_schedule
+from hammerwork_cli.queries.cron import changes
+from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.render.formats.text import visible
+from hammerwork_cli.render.monitor import metrics as render
 from hammerwork_cli.web import metrics as web
 from tests.rows import START, Rows
 
@@ -81,6 +85,24 @@ def test_the_web_server_has_the_same_families(run: Run, url: str) -> None:
             run("monitor", "metrics", "--format", "prometheus", url=url, env=ENV).stdout
             == web.text(database, NOW).decode()
         )
+
+
+@pytest.mark.sqlite
+def test_of_very_many_queues_and_schedules_all_but_some_share_a_label(
+    run: Run, new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database("sqlite", migrated=True)
+    monkeypatch.setattr(render, "MOST_QUEUES", 2)
+    with contextlib.closing(connect(url)) as database:
+        for number in range(5):
+            Rows(database).job(queue=f"queue {number}", status="Dead")
+            schedule = read_schedule({"queue": "q", "payload": {}, "every": "1m", "name": f"schedule {number}"})
+            changes.add(database, schedule, Author("me"), NOW - timedelta(minutes=number + 1))
+    found = samples(run("monitor", "metrics", "--format", "prometheus", url=url, env=ENV).stdout)
+    dead = [one for one in found["hammerwork_jobs"] if one.labels["status"] == "Dead"]
+    assert {one.labels["queue"]: one.value for one in dead} == {"queue 0": 1, "queue 1": 1, "other": 3}
+    late = {one.labels["schedule"]: one.value for one in found["hammerwork_schedule_late_seconds"]}
+    assert late == {"schedule 0": 0, "schedule 1": 60, "other": 4 * 60}, "the latest of the others"
 
 
 def test_a_database_without_our_tables_is_measured_without_workers(
