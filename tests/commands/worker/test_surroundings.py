@@ -79,6 +79,15 @@ def refuses(context):
 def nightly(job):
     return None
 """
+SEES = """
+import os
+from hammerwork_cli import Handlers
+app = Handlers()
+
+@app.cron("@daily", name=f"sees {[name for name in os.environ if 'TOKEN' in name]}")
+def nightly(job):
+    return None
+"""
 RECORDER = """
 import os, sys
 
@@ -204,6 +213,16 @@ def test_modules_in_the_folder_replace_no_others_and_handlers_do_not_see_the_web
     looked_at, tokens = json.loads(result)
     assert not looked_at.startswith(str(tmp_path))
     assert tokens == []
+
+
+def test_an_application_whose_schedules_are_applied_does_not_see_the_web_token(begin: Start, tmp_path: Path) -> None:
+    (tmp_path / "sees.py").write_text(SEES)
+    command = begin(
+        *("cron", "apply", "--handlers", "sees:app", "--format", "json"), env={"HAMMERWORK_WEB_TOKEN": "secret"}
+    )
+    stdout, stderr = command.communicate(timeout=60)
+    assert command.returncode == 0, stderr
+    assert [step["name"] for step in json.loads(stdout)] == ["sees []"]
 
 
 @pytest.fixture
