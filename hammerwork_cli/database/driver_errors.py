@@ -74,6 +74,14 @@ POSTGRES = {
 """SQLSTATE or the start of one -> meaning. The longest entry that matches wins."""
 
 MYSQL = {
+    1: Meaning.LIMIT,  # cannot create a file, for example 28: the disk is full
+    3: Meaning.LIMIT,  # error writing a file
+    5: Meaning.LIMIT,  # memory
+    20: Meaning.LIMIT,  # disk full
+    23: Meaning.LIMIT,  # too many files are open
+    200: Meaning.LIMIT,  # max_tmp_session_space_usage (MariaDB), of a storage engine
+    201: Meaning.LIMIT,  # max_tmp_session_space_usage (MariaDB)
+    202: Meaning.LIMIT,  # max_tmp_total_space_usage (MariaDB)
     1016: Meaning.LIMIT,  # cannot open a file: too many are open
     1020: Meaning.CONFLICT,  # changed since it was read
     1021: Meaning.LIMIT,  # disk full
@@ -200,7 +208,9 @@ MYSQL = {
     4150: Meaning.DENIED,  # account blocked after wrong passwords (MariaDB)
     4151: Meaning.DENIED,  # account locked (MariaDB)
 }
-"""Error number -> meaning. 1900 to 1999 and 4000 up are MariaDB's own; 2000 to 2999 are the client library's."""
+"""Error number -> meaning. 1 to 999 are about the server's files and memory, 1900 to 1999 and 4000 up are MariaDB's
+own, 2000 to 2999 are the client library's.
+"""
 
 SQLITE = {
     "SQLITE_AUTH": Meaning.DENIED,

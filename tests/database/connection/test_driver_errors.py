@@ -44,6 +44,7 @@ SORT_ON_DISK = "SELECT DISTINCT n || repeat('x', 200) FROM generate_series(1, 20
 PROVOKED: list[tuple[str, str, list[str], str, type[HammerworkError]]] = [
     ("postgres", "statement_timeout", ["SET statement_timeout = 50"], "SELECT pg_sleep(9)", LimitReachedError),
     ("postgres", "temp_file_limit", ["SET temp_file_limit = 64", "SET work_mem = 64"], SORT_ON_DISK, LimitReachedError),
+    ("postgres", "full_disk", [], "COPY (SELECT 1) TO '/dev/full'", LimitReachedError),
     ("postgres", "read_only", ["SET default_transaction_read_only = on"], PAUSE, UnreachableError),
     ("postgres", "too_long", [PAUSE], LONG_TEXT, RefusedValueError),
     ("postgres", "twice", [PAUSE], PAUSE, RefusedValueError),
@@ -209,6 +210,18 @@ def test_reading_a_table_that_is_newer_than_the_snapshot_can_be_repeated(mysql_u
                 reader.query("SELECT * FROM newer")
         assert type(caught.value) is RetryableError
         assert reader.query("SELECT * FROM newer") == []
+
+
+@pytest.mark.mysql
+def test_a_statement_for_which_there_is_no_temporary_space_says_so(mysql_url: str) -> None:
+    with contextlib.closing(connect(mysql_url)) as database:
+        if not database.query("SHOW VARIABLES LIKE 'max_tmp_session_space_usage'"):
+            pytest.skip("only MariaDB from 11.5 on limits temporary space")
+        database.script("SET SESSION max_tmp_session_space_usage = 65536")
+        database.script("SET SESSION tmp_memory_table_size = 1024")
+        with pytest.raises(LimitReachedError, match="temporary space"):
+            database.query("SELECT DISTINCT CONCAT(seq, REPEAT('x', 200)) FROM seq_1_to_20000")
+        assert database.query("SELECT 1") == [(1,)]
 
 
 @pytest.mark.mysql
@@ -380,6 +393,7 @@ def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
         (by_prefix(POSTGRES, "55006"), Meaning.LOCKED),
         (by_prefix(POSTGRES, "XX000"), Meaning.UNKNOWN),
         (by_prefix(POSTGRES, None), Meaning.UNKNOWN),
+        *((MYSQL[number], Meaning.LIMIT) for number in (1, 3, 5, 20, 23, 200, 202)),
         (MYSQL[1021], Meaning.LIMIT),
         (MYSQL[1030], Meaning.LIMIT),
         (MYSQL[1105], Meaning.UNKNOWN),
@@ -396,5 +410,5 @@ def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
     ],
 )
 def test_the_longest_entry_that_fits_counts(found: Meaning, meaning: Meaning) -> None:
-    """Full disks (1021, 1030, 53100) among them: a server's disk cannot be filled simply."""
+    """Full disks (3, 20, 1021, 1030) among them: the disk of a server cannot be filled simply."""
     assert found == meaning
