@@ -11,6 +11,7 @@ from hammerwork_cli.models.wait import Blocker
 if TYPE_CHECKING:
     from hammerwork_cli.models.callbacks import Callback
     from hammerwork_cli.models.spawn import RecordedSpawn, SpawnRequest
+    from hammerwork_cli.models.worker import JobWorker
 
 FACTS = (
     "timeout_seconds",
@@ -202,6 +203,7 @@ class JobDetails(NamedTuple):
         requests: its spawn requests, the newest first.
         attempts: its attempts that did not complete, the oldest first.
         callbacks: of the job and everything below it.
+        worker: the registered worker that has it, if it is Running.
     """
 
     job: Job
@@ -218,3 +220,4 @@ class JobDetails(NamedTuple):
     requests: "tuple[SpawnRequest, ...]" = ()
     attempts: tuple[PastAttempt, ...] = ()
     callbacks: "tuple[Callback, ...]" = ()
+    worker: "JobWorker | None" = None

@@ -101,6 +101,22 @@ class Worker(NamedTuple):
         return (self.completed + self.failed) / reported.total_seconds() * 60
 
 
+class JobWorker(NamedTuple):
+    """The worker that has claimed a Running job.
+
+    Attributes:
+        state: as in :attr:`Worker.state`.
+        silent_for: seconds since the last heartbeat.
+        lease: seconds without a heartbeat after which others may rescue the job.
+    """
+
+    id: str
+    name: str
+    state: str
+    silent_for: float
+    lease: float
+
+
 def _names(text: str) -> tuple[str, ...]:
     try:
         names = json.loads(text)

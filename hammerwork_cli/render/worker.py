@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.models import RunningJob, Worker, rfc3339
+from hammerwork_cli.models.worker import JobWorker
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import WORKER_REQUESTS, WORKER_STATES, Record, known, seconds
 from hammerwork_cli.render.formats.table import Column
@@ -25,7 +26,7 @@ def _slots(worker: Worker) -> str:
     return f"{count(worker.running)} of {count(worker.concurrency)}" if worker.ended_at is None else NOTHING
 
 
-def silence_text(worker: Worker) -> str:
+def silence_text(worker: Worker | JobWorker) -> str:
     """The time since a worker's last heartbeat, and its lease."""
     silent = duration(timedelta(seconds=worker.silent_for))
     return f"{visible(worker.name)} has been silent for {silent}; its lease is {worker.lease:g} s"

@@ -11,12 +11,14 @@ from hammerwork_cli.models import (
     FACTS,
     Counts,
     JobDetails,
+    JobStatus,
     TreeNode,
     WholeJob,
 )
 from hammerwork_cli.models.callbacks import Callback, Subject
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.wait import Blocker
+from hammerwork_cli.models.worker import JobWorker
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives, packed_config
@@ -88,8 +90,18 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
         blocker=_blocker(database, node.id) if job.dependency_status == "waiting" else None,
         attempts=tuple(attempts.of_jobs(database, [node.id]).get(node.id, ())),
         callbacks=tuple(callbacks_of(database, Subject.TREE, node.id)),
+        worker=_worker(database, node.id) if node.status == JobStatus.RUNNING else None,
         **_spawning(database, node.id),
     )
+
+
+def _worker(database: Database, job: str) -> JobWorker | None:
+    row = database.row("job.details.worker", id=job) if "workers" in database.tags else None
+    if row is None:
+        return None
+    worker, name, state, silent_for, lease, ended_at = row
+    silent = max(float(silent_for or 0), 0.0)
+    return JobWorker(str(worker), name, "silent" if ended_at is None and silent > lease else state, silent, lease)
 
 
 def callbacks_of(database: Database, subject: Subject, of: str) -> list[Callback]:

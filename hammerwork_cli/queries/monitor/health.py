@@ -94,7 +94,7 @@ def has_lost_jobs(database: Database, *, now: datetime, limit: timedelta = WINDO
 
 
 def worker_health(database: Database, name: str, *, now: datetime) -> HealthReport:
-    """Checks one worker by reading one row.
+    """Checks one worker by reading one row; of several running ones with the name, the worst counts.
 
     Args:
         name: its name, or the beginning of its id, for which it reads more rows.
@@ -102,12 +102,17 @@ def worker_health(database: Database, name: str, *, now: datetime) -> HealthRepo
     Raises:
         NotFoundError: there is no such worker.
     """
-    found = registry.listed(database, name=name)
-    # Others may have had the name before.
-    worker = next((worker for worker in found if worker.ended_at is None), None) or registry.resolve(database, name)
+    # Others may have had the name before, even in the same process of a container that was started again.
+    places = {(one.host, one.pid): one for one in reversed(registry.listed(database, alive=True, name=name))}
+    found = list(places.values()) or [registry.resolve(database, name)]
+    made = [_worker_check(worker) for worker in found]
+    return HealthReport(now, [max(made, key=lambda check: check.status.severity)])
+
+
+def _worker_check(worker: Worker) -> Check:
     status = Level.WARNING if worker.state == "stopping" else Level.HEALTHY if worker.is_alive else Level.CRITICAL
     silent, lease = timedelta(seconds=max(worker.silent_for, 0)), timedelta(seconds=worker.lease)
-    return HealthReport(now, [Check("worker", status, silent, lease, (worker.name, worker.state))])
+    return Check("worker", status, silent, lease, (worker.name, worker.state))
 
 
 def _failed(name: CheckName, error: DatabaseError) -> Check:

@@ -21,6 +21,7 @@ SHOWN_SILENT = timedelta(days=1)
 """Time for which a silent worker is listed among the running ones."""
 MOST_FORGOTTEN = 1000
 """Rows of ended workers that are deleted at once."""
+SHOWN_IDS = 5
 SUCCESSOR_SECONDS = 60.0
 """Time in which a restarted worker is expected back."""
 POLL_SECONDS = 0.2
@@ -250,7 +251,9 @@ def resolve(database: Database, text: str) -> Worker:
         raise NotFoundError(f"There is no worker {text[:60]!r}.", hint=LIST_WORKERS)
     if len(found) > 1:
         raise AmbiguousIdError(
-            f"{len(found)} workers fit {text[:60]!r}.", hint=LIST_WORKERS, candidates=[worker.id for worker in found]
+            f"{len(found)} workers fit {text[:60]!r}.",
+            hint=f"Give the id of one: {', '.join(worker.id[:8] for worker in found[:SHOWN_IDS])}. {LIST_WORKERS}",
+            candidates=[worker.id for worker in found],
         )
     return found[0]
 

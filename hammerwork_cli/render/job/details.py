@@ -15,10 +15,11 @@ from hammerwork_cli.models import (
 )
 from hammerwork_cli.models.payloads import SCHEDULE_KEY, due_time
 from hammerwork_cli.models.values import WITH_ERROR
+from hammerwork_cli.models.worker import JobWorker
 from hammerwork_cli.render import attempts
 from hammerwork_cli.render.callbacks import callback_record, callbacks_text
 from hammerwork_cli.render.formats.colour import paint, paint_status
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.json import WORKER_STATES, Record, known
 from hammerwork_cli.render.formats.text import (
     count,
     duration,
@@ -32,6 +33,7 @@ from hammerwork_cli.render.formats.text import (
 )
 from hammerwork_cli.render.job.listing import job_record
 from hammerwork_cli.render.spawn import again, records
+from hammerwork_cli.render.worker import silence_text
 
 PAYLOAD_LINES = 40
 """Lines of a payload or a result on a terminal without ``--full``."""
@@ -47,7 +49,8 @@ def details_record(details: JobDetails) -> Record:
     ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents, failures
     first); ``attempt_history`` (its attempts that did not complete, the oldest first, at most 50:
     :func:`hammerwork_cli.render.attempts.attempt_record`); ``callbacks`` (of the job and everything below it:
-    :func:`hammerwork_cli.render.callbacks.callback_record`); ``spawns`` (recorded spawns, the oldest first) and
+    :func:`hammerwork_cli.render.callbacks.callback_record`); ``worker`` (that has the Running job, if it is registered:
+    ``id``, ``name``, ``state``, ``silent_seconds``, ``lease_seconds``); ``spawns`` (recorded spawns, the oldest first) and
     ``spawn_requests`` (the newest first); ``in_archive`` (read from the archive table); and the columns
     ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``, ``timezone``, ``recurring``, ``next_run_at``,
     ``batch_id``, ``result_stored_at``, ``result_expires_at``, ``trace_id``, ``correlation_id``, ``parent_span_id``,
@@ -68,8 +71,19 @@ def details_record(details: JobDetails) -> Record:
         | {"first": [_relative_record(child) for child in details.first_children]},
         "attempt_history": [attempts.attempt_record(attempt) for attempt in details.attempts],
         "callbacks": [callback_record(one) for one in details.callbacks],
+        "worker": _worker_record(details.worker) if details.worker else None,
         "spawns": [records.spawn_record(spawn) for spawn in details.spawns],
         "spawn_requests": [again.request_record(request) for request in details.requests],
+    }
+
+
+def _worker_record(worker: JobWorker) -> Record:
+    return {
+        "id": worker.id,
+        "name": worker.name,
+        "state": known(worker.state, WORKER_STATES),
+        "silent_seconds": round(worker.silent_for, 3),
+        "lease_seconds": worker.lease,
     }
 
 
@@ -150,6 +164,7 @@ def _pairs(details: JobDetails, now: datetime) -> Iterator[tuple[str, str | None
     late = job.overdue(now)
     yield "overdue", f"by {duration(late)}" if late is not None else None
     yield "started", _moment(node.started_at, now)
+    yield "worker", _worker(details.worker) if details.worker else None
     yield "completed", _moment(node.completed_at, now)
     yield "failed", _moment(node.failed_at, now)
     yield "ran", duration(node.run_time) if node.run_time is not None else None
@@ -166,6 +181,12 @@ def _pairs(details: JobDetails, now: datetime) -> Iterator[tuple[str, str | None
     yield "archived", _archived(details, now)
     yield "encrypted", _encrypted(facts)
     yield "retention", _named(facts.get("retention_policy"), instant_or_none(facts.get("retention_delete_at")))
+
+
+def _worker(worker: JobWorker) -> str:
+    if worker.state == "silent":
+        return silence_text(worker)
+    return visible(worker.name if worker.state == "running" else f"{worker.name}, {worker.state}")
 
 
 def _attempts(job: Job) -> str:

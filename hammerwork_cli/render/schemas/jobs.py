@@ -15,6 +15,7 @@ from hammerwork_cli.render.schemas.words import (
     list_of,
     null_or,
     record,
+    seconds,
     text,
 )
 from hammerwork_cli.render.spawn.records import REQUEST_STATES, SPAWN_OUTCOMES
@@ -159,6 +160,17 @@ JOB_DETAILS = record(
         "children": record({**CHILD_COUNTS, "first": list_of(record(RELATIVE), "Some of them, failures first")}),
         "attempt_history": ATTEMPT_HISTORY,
         "callbacks": list_of(CALLBACK, "Callbacks of the job and everything below it"),
+        "worker": null_or(
+            record(
+                {
+                    "id": text(),
+                    "name": text(),
+                    "state": text("running, stopping, silent, lost or stopped"),
+                    "silent_seconds": seconds("Since its last heartbeat"),
+                    "lease_seconds": seconds("Without a heartbeat until others may rescue the job"),
+                }
+            )
+        ),
         "spawns": list_of(record(RECORDED_SPAWN), "Recorded operations, oldest first"),
         "spawn_requests": list_of(record(SPAWN_REQUEST), "Spawn requests, newest first"),
     },

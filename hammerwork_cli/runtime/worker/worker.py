@@ -312,7 +312,17 @@ class Worker:
         except BaseException:
             parts.health_file.remove()
             raise
+        with suppress(HammerworkError):
+            lines.main.run(self._look_for_namesakes, patience=0)
         return parts
+
+    def _look_for_namesakes(self, database: Database) -> None:
+        for other in registry.listed(database, alive=True, name=self.name[:LONGEST_NAME]):
+            if other.id != self.id and other.is_alive:
+                log.warning(
+                    "Worker %s (%s) on %s runs with the same name. `worker stop` and `worker status` need the id then.",
+                    *(other.name, other.id, other.host),
+                )
 
     def stop(self, *, now: bool = False) -> None:
         """Stops the worker: after its running jobs, or at once. Any thread may call it, and a signal handler."""

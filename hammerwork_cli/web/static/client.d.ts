@@ -119,6 +119,14 @@ export interface Job extends ListedJob, JobFacts {
   attempt_history: PastAttempt[];
   /** Callbacks of the job and everything below it. */
   callbacks: Callback[];
+  /** The worker that has the Running job, if it is registered. */
+  worker: {
+    id: string;
+    name: string;
+    state: string;
+    silent_seconds: number;
+    lease_seconds: number;
+  } | null;
   /** Spawns that workers recorded, the oldest first. */
   spawns: RecordedSpawn[];
   /** Requests to spawn again, the newest first. */

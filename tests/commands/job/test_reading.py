@@ -1,20 +1,25 @@
 """``job list`` and ``job show``, on every database."""
 
+import contextlib
 import csv
 import gzip
 import io
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobPriority, JobStatus
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job.listing import LIST_KEYS
+from tests.commands.monitor.test_health import worker
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, write
+from tests.rows import Rows
 
 Run = Callable[..., Outcome]
 HOSTILE = 'a\x1b[31m"b"\n\u202e[bold]<b>=1+1'
@@ -319,6 +324,19 @@ def test_a_job_that_waits_says_whether_it_can_ever_run(
     assert word in shown
     assert f"hammerwork spawn why {identity(2)[:8]}" in shown
     assert run("job", "show", identity(2), "--format", "json", url=migrated_url).json["hold"] == reason
+
+
+def test_a_running_job_says_which_worker_has_it_and_whether_that_is_silent(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, JobStatus.RUNNING))
+    assert run("job", "show", identity(1), "--format", "json", url=migrated_url).json["worker"] is None
+    with contextlib.closing(connect(migrated_url)) as database:
+        alive = worker(Rows(database), "render-1")
+        silent = worker(Rows(database), "render-2", heartbeat_at=datetime.now(UTC) - timedelta(minutes=5))
+    for having, state, said in ((alive, "running", "  worker"), (silent, "silent", "render-2 has been silent for 5m")):
+        execute(migrated_url, f"UPDATE hammerwork_jobs SET claimed_by = '{having}', claimed_at = started_at")
+        shown = run("job", "show", identity(1), "--format", "json", url=migrated_url).json["worker"]
+        assert (shown["id"], shown["state"], shown["lease_seconds"]) == (having, state, 30)
+        assert said in run("job", "show", identity(1), url=migrated_url).stdout
 
 
 def test_fields_choose_keys_and_their_order_in_every_format(run: Run, several: str) -> None:

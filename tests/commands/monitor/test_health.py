@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -434,6 +435,19 @@ def test_one_worker_is_checked_by_its_name(run: Run, rows: Rows, columns: dict[s
     assert done.exit_code == exit_code, done.stdout
     [check] = done.json["checks"]
     assert (check["check"], check["limit"]) == ("worker", 30)
+
+
+def test_of_several_workers_with_a_name_the_worst_counts(run: Run, rows: Rows) -> None:
+    url = url_of(rows.database)
+    worker(rows, host="a", heartbeat_at=ago(minutes=2), started_at=ago(minutes=9))
+    newest = worker(rows, host="a", started_at=ago(minutes=1))
+    assert run("monitor", "health", "--worker", "render-1", url=url).exit_code == 0, "a container that came back"
+    other = worker(rows, host="b", heartbeat_at=ago(minutes=2), started_at=ago(minutes=9))
+    done = run("monitor", "health", "--worker", "render-1", url=url)
+    assert (done.exit_code, "silent" in done.stdout) == (1, True)
+    stopped = run("worker", "stop", "render-1", url=url)
+    assert stopped.exit_code == 6
+    assert {newest[:8], other[:8]} <= set(re.findall(r"\b[0-9a-f]{8}\b", stopped.stderr))
 
 
 def test_a_worker_that_does_not_exist_exits_5(run: Run, rows: Rows) -> None:

@@ -9,7 +9,7 @@ from hammerwork_cli import Handlers, Job, Worker, WorkerReport
 from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Retry
 from hammerwork_cli.queries.job.selections import Named
-from hammerwork_cli.queries.worker import claim, finish
+from hammerwork_cli.queries.worker import claim, finish, registry
 from hammerwork_cli.queries.worker.finish import End, Ended
 from tests.runtime.conftest import Crew, Stage, until
 
@@ -88,3 +88,19 @@ def test_a_worker_of_ones_own_that_leaves_handlers_behind_says_so(
     assert "End the process" in caplog.text
     assert lite.one(job, "status, attempts") == ("Pending", 0)
     go_on.set()
+
+
+def test_a_worker_warns_of_one_that_runs_with_its_name(
+    lite: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Worker(lite.url, crew.handlers, name="dup", poll_interval=0.05)
+    thread = threading.Thread(target=first.run)
+    thread.start()
+    until(lambda: registry.listed(lite.database, name="dup"))
+    lite.work(crew.handlers, name="other")
+    assert "with the same name" not in caplog.text
+    lite.work(crew.handlers, name="dup")
+    first.stop()
+    thread.join(60)
+    assert f"Worker dup ({first.id}) on" in caplog.text
+    assert caplog.text.count("with the same name") == 1
