@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from math import ceil
+from typing import TypeVar
 from uuid import UUID
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.reading import uuid_of
 from hammerwork_cli.models.values import JobPriority, timestamp
 
+Kind = TypeVar("Kind")
 _PRIORITIES = {priority.word: priority for priority in JobPriority} | {
     "bg": JobPriority.BACKGROUND,
     "crit": JobPriority.CRITICAL,
@@ -92,14 +94,65 @@ def whole_number(given: object, name: str, least: int, most: int) -> int:
     return given
 
 
-def duration(given: object, name: str, most: timedelta = LONGEST) -> timedelta:
+def an(given: object, kind: type[Kind], wanted: str) -> Kind:
+    """A value of a class.
+
+    Args:
+        given: the value.
+        kind: the class.
+        wanted: the beginning of the error's sentence, such as ``retry must be a RetryStrategy``.
+
+    Raises:
+        UsageError: it is of another class.
+    """
+    if not isinstance(given, kind):
+        raise UsageError(f"{wanted}, not {_said(given)}.")
+    return given
+
+
+def names(given: object, name: str) -> tuple[str, ...]:
+    """Several names. A single text is refused: it would be taken for a list of its characters.
+
+    Raises:
+        UsageError: it is not a list of texts.
+    """
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise UsageError(f'{name} must be a list of names such as ["mail"], not {_said(given)}.')
+    return tuple(queue(one) for one in given)
+
+
+def seconds(given: object, name: str, *, zero: bool = False) -> float:
+    """A number of seconds.
+
+    Args:
+        given: the value.
+        name: of the argument.
+        zero: whether it may be 0.
+
+    Raises:
+        UsageError: it is not a number, or too small.
+    """
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if not number or not (given >= 0 if zero else given > 0):  # type: ignore[operator]
+        raise UsageError(f"{name} must be a number of seconds, {'0 or more' if zero else 'above 0'}, not {_said(given)}.")
+    return given  # type: ignore[return-value]
+
+
+def duration(given: object, name: str, most: timedelta = LONGEST, *, positive: bool = False) -> timedelta:
     """A duration.
+
+    Args:
+        given: the value.
+        name: of the argument.
+        most: the longest one.
+        positive: whether it must not be 0.
 
     Raises:
         UsageError: it is not a timedelta, or is negative or too long.
     """
-    if not isinstance(given, timedelta) or given < timedelta(0):
-        raise UsageError(f"{name} must be a timedelta that is not negative, not {_said(given)}.")
+    if not isinstance(given, timedelta) or given < timedelta(0) or (positive and not given):
+        wanted = "above zero" if positive else "that is not negative"
+        raise UsageError(f"{name} must be a timedelta {wanted}, not {_said(given)}.")
     if given > most:
         raise UsageError(f"{name} must be at most {most.days:,} days, not {given.days:,}.")
     return given

@@ -38,7 +38,13 @@ def _known(value: Any) -> Any:
     raise TypeError(f"a value of type {type(value).__name__} has no place in it")
 
 
-_encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_known).encode
+def _checked(value: Any) -> Any:
+    known = _known(value)
+    _check_keys(known)
+    return known
+
+
+_encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_checked).encode
 
 
 def json_text(value: Any, verb: str = "Give") -> str:
@@ -56,12 +62,42 @@ def json_text(value: Any, verb: str = "Give") -> str:
     """
     try:
         text = _encoded(value)
+        _check_keys(value)
         if not text.isascii():
             text.encode()
     except Exception as error:  # the value's own code may raise anything
         where, instead = _culprit(value, verb)
         raise UsageError(f"JSON cannot hold this value: {_said(error)[:200]}{where}.{instead}") from error
     return text
+
+
+def _check_keys(value: Any) -> None:
+    """Refuses an object with keys that are one in JSON, so that a part of it would be lost.
+
+    Raises:
+        ValueError: an object has such keys.
+    """
+    if isinstance(value, dict):
+        if same := _same_keys(value):
+            raise ValueError(f"the keys {same[0]!r:.60} and {same[1]!r:.60} are the same in JSON")
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for part in value:
+        if isinstance(part, dict | list | tuple):
+            _check_keys(part)
+
+
+def _same_keys(value: dict[Any, Any]) -> tuple[Any, Any] | None:
+    if all(type(key) is str for key in value):  # as in most objects
+        return None
+    known: dict[str, Any] = {}
+    for key in value:
+        (text,) = json.loads(_encoded({key: None}))
+        if text in known:
+            return known[text], key
+        known[text] = key
+    return None
 
 
 def _culprit(value: Any, verb: str) -> tuple[str, str]:
@@ -81,6 +117,8 @@ def _culprit(value: Any, verb: str) -> tuple[str, str]:
 def _refused(value: Any, path: str) -> tuple[str, Any] | None:
     """The first part that JSON cannot hold: its path, and itself."""
     if isinstance(value, dict):
+        if all(isinstance(key, str | int | float | bool | None) for key in value) and _same_keys(value):
+            return path, value
         for key, part in value.items():
             if not isinstance(key, str | int | float | bool | None):
                 return path, key

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import SpawnConfig
+from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
 from hammerwork_cli.runtime.api.signatures import check_call, signature
@@ -97,8 +98,8 @@ class Handlers(SpawnManager):
                 f"The handler of {queue!r:.100} is a generator, which would never run.",
                 hint="A job's handler returns its result. Register a function that yields jobs with @app.spawn.",
             )
-        if timeout is not None and (not isinstance(timeout, timedelta) or timeout <= timedelta(0)):
-            raise UsageError(f"timeout must be a timedelta above zero, not {timeout!r:.60}.")
+        if timeout is not None:
+            fields.duration(timeout, "timeout", timedelta.max, positive=True)
         if retry is not None:
             checked_strategy(retry)
         if queue in self._workers:
@@ -160,6 +161,8 @@ class Handlers(SpawnManager):
         """
         from hammerwork_cli.runtime.api.schedules import new_schedule
 
+        fields.text(name, "A schedule's name")
+        checked(job, f"The job of the schedule {name!r:.80}")
         if name in self._schedules:
             raise UsageError(f"There is already a schedule {name!r:.80}.")
         self._schedules[name] = new_schedule(name, schedule, job, options)
@@ -182,8 +185,9 @@ class Handlers(SpawnManager):
         """Adds the spawn handlers of a manager, and the handlers of jobs and the schedules if it is a Handlers.
 
         Raises:
-            UsageError: a name is taken.
+            UsageError: a name is taken, or it is no manager.
         """
+        fields.an(manager, SpawnManager, "include takes a Handlers or a SpawnManager itself")
         for name in manager.handler_names:
             self.register_handler(name, manager.named(name))
         if isinstance(manager, Handlers):

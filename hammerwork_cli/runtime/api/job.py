@@ -46,7 +46,7 @@ _USUAL = (None, 3, (), *_NOTHING)
 _LONGEST_TIMEOUT = timedelta(seconds=LARGEST_INTEGER)
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "priority": fields.priority,
-    "timeout": partial(fields.duration, name="timeout", most=_LONGEST_TIMEOUT),
+    "timeout": partial(fields.duration, name="timeout", most=_LONGEST_TIMEOUT, positive=True),
     "delay": partial(fields.duration, name="delay"),
     "scheduled_at": partial(fields.instant, name="scheduled_at"),
     "dependencies": fields.ids,
@@ -355,6 +355,19 @@ class Job(_Rowed):
         )
         new.callbacks = tuple(one._replace(id=new_id()) for one in self.callbacks)  # jobs may share callbacks
         return new
+
+
+def checked(given: object, what: str = "A job") -> Job:
+    """The job itself.
+
+    Args:
+        given: it.
+        what: the subject of the error's sentence.
+
+    Raises:
+        UsageError: it is not a Job.
+    """
+    return fields.an(given, Job, f'{what} must be a Job such as Job("mail", {{"to": "you"}})')
 
 
 def _seconds(stored: int | None) -> timedelta | None:

@@ -12,17 +12,19 @@ from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl
-from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob, timestamp
 from hammerwork_cli.models.batch.batches import NewBatch
+from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.fields import full_id
+from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.workflow.new import NewWorkflow
 from hammerwork_cli.queries.batch import enqueue as batches
 from hammerwork_cli.queries.job import enqueue, notifications, results
 from hammerwork_cli.queries.workflow import create as creating
 from hammerwork_cli.queries.workflow.create import Created
+from hammerwork_cli.runtime.api import importing
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
-from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job
 from hammerwork_cli.runtime.api.workflow import Workflow
 from hammerwork_cli.runtime.clock import ServerClock
@@ -65,11 +67,9 @@ class Queue:
     """
 
     def __init__(self, url: str | DatabaseUrl, *, pool_size: int = 4, patience: float = PATIENCE) -> None:
-        if not pool_size >= 1:
-            raise UsageError(f"pool_size must be at least 1, not {pool_size!r:.60}.")
-        if not patience >= 0:
-            raise UsageError(f"patience must be a number of seconds, 0 or more, not {patience!r:.60}.")
-        where = DatabaseUrl.parse(url) if isinstance(url, str) else url
+        fields.whole_number(pool_size, "pool_size", 1, LARGEST_INTEGER)
+        fields.seconds(patience, "patience", zero=True)
+        where = url_of(url)
         self._set_up(Connections(where, pool_size, timeouts=timeouts_of(patience, len(where.hosts))), patience)
 
     def _set_up(self, connections: Connections, patience: float) -> None:
@@ -108,13 +108,14 @@ class Queue:
                 file of SQLite does not exist.
             RetryableError: others held locks, or all connections, for as long.
         """
+        checked(job)
         tries: list[NewJob] = []
 
         def unit(database: Database) -> EnqueuedJob:
             tries.append(tries[0] if tries else job.new_job(self._now(database)))
             return _write_one(database, tries[0])
 
-        placed = self._run(unit)
+        placed = self._write(unit)
         return _as_it_is(job, placed, tries[0] if len(tries) > 1 else None)
 
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
@@ -128,7 +129,7 @@ class Queue:
         Raises:
             UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`.
         """
-        many = list(jobs)
+        many = list(map(checked, jobs))
         tries: list[list[NewJob]] = []
 
         def unit(database: Database) -> dict[str, EnqueuedJob]:
@@ -141,7 +142,7 @@ class Queue:
             notifications.notify(database, {job.queue for job in tries[0]})
             return placed
 
-        placed = self._run(unit)
+        placed = self._write(unit)
         again = len(tries) > 1
         return [_as_it_is(job, placed[job.id], new if again else None) for job, new in zip(many, tries[0], strict=True)]
 
@@ -169,7 +170,7 @@ class Queue:
             UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`; or there are no jobs, or
                 too many, or the id belongs to another batch.
         """
-        batch, many = NewBatch.of(name, id), list(jobs)
+        batch, many = NewBatch.of(name, id), list(map(checked, jobs))
         callbacks = callbacks_of(on_complete, on_success, on_failure)
         tries: list[list[NewJob]] = []
 
@@ -178,7 +179,7 @@ class Queue:
             tries.append(tries[0] if tries else [job.new_job(now) for job in many])
             return batches.enqueue(database, batch, tries[0], now, callbacks)
 
-        placed = self._run(unit)
+        placed = self._write(unit)
         if not placed and len(tries) > 1:  # the answer to an earlier try may be lost
             placed = self._run(lambda database: batches.written(database, batch, tries[0]))
         written = [_as_it_is(job, placed[job.id], new) for job, new in zip(many, tries[0], strict=True) if placed]
@@ -194,6 +195,7 @@ class Queue:
             UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`; or a job waits for one
                 that is not there, or for itself through others, or another workflow has the id.
         """
+        fields.an(workflow, Workflow, "A workflow must be a Workflow with jobs in it")
         tries: list[tuple[NewWorkflow, list[NewJob]]] = []
 
         def unit(database: Database) -> Created:
@@ -201,7 +203,7 @@ class Queue:
             tries.append(tries[0] if tries else workflow.new_jobs(now))
             return creating.create(database, *tries[0], now, workflow.callbacks)
 
-        placed = self._run(unit).jobs
+        placed = self._write(unit).jobs
         if not placed and len(tries) > 1:  # the answer to an earlier try may be lost
             placed = self._run(lambda database: enqueue.many(database, tries[0][1]))
         made = zip(workflow.jobs.items(), tries[0][1], strict=True)
@@ -231,6 +233,10 @@ class Queue:
         ids = list(dict.fromkeys(map(_id, jobs)))
         texts = self._run(lambda database: results.texts(database, ids))
         return {job: parsed(texts[job]) for job in ids if job in texts}
+
+    def _write(self, unit: Callable[[Database], Result]) -> Result:
+        importing.check(importing.ENQUEUE)
+        return self._run(unit)
 
     def _run(self, unit: Callable[[Database], Result]) -> Result:
         self.url.check_file()
@@ -263,6 +269,18 @@ def _as_it_is(job: Job, placed: EnqueuedJob, tried: NewJob | None) -> Job:
     now.status = placed.status
     now.created = placed.created or (tried is not None and timestamp(placed.scheduled_at) == tried.scheduled_at)
     return now
+
+
+def url_of(given: object) -> DatabaseUrl:
+    """The URL of a database, parsed.
+
+    Raises:
+        UsageError: it is neither text nor a URL.
+        ConfigError: the text is not the URL of a database.
+    """
+    if isinstance(given, DatabaseUrl):
+        return given
+    return DatabaseUrl.parse(fields.an(given, str, "The database must be a URL such as sqlite:///jobs.db"))
 
 
 def _id(job: Job | str | UUID) -> str:

@@ -10,7 +10,7 @@ from hammerwork_cli.models import NewJob
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.workflow.new import NewWorkflow
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
-from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.job import Job, checked
 
 
 class Workflow:
@@ -73,8 +73,7 @@ class Workflow:
         fields.text(key, "The key")
         if key in self._jobs:
             raise UsageError(f"The workflow has a job {key!r:.80} already.")
-        if not isinstance(job, Job):
-            raise UsageError(f"{key!r:.80} is a Job, not {job!r:.60}.")
+        checked(job, f"The job {key!r:.80} of the workflow")
         keys = [after] if isinstance(after, str) else after
         self._jobs[key] = job
         self._after[key] = tuple(dict.fromkeys(fields.text(one, "a key in after") for one in keys))

@@ -9,7 +9,7 @@ from uuid import UUID
 from hammerwork_cli import app_path
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.models.batch.batches import NewBatch
-from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.queue import PATIENCE, Batch, Queue
 from hammerwork_cli.runtime.api.spawn import SpawnFailedError
 from hammerwork_cli.runtime.api.workflow import Workflow
@@ -42,7 +42,7 @@ class CollectingQueue(Queue):
 
     def enqueue(self, job: Job) -> Job:
         """Collects a job, after the checks that need no database."""
-        job.new_job(self._now_is)
+        checked(job).new_job(self._now_is)
         self.collected.append(job)
         found = copy(job)
         found.created = True

@@ -14,7 +14,7 @@ from hammerwork_cli.queries.worker import ancestry
 from hammerwork_cli.queries.worker import spawn as spawn_queries
 from hammerwork_cli.queries.worker.ancestry import LimitError, Spawner
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.spawn import SpawnError, SpawnLimitError
 from hammerwork_cli.runtime.api.stored_jobs import stored_job
 from hammerwork_cli.runtime.clock import ServerClock
@@ -76,7 +76,7 @@ class Parent:
         with named_limits():
             self.spawner.check_depth()
 
-    def spawn(self, job: Job, *, key: str) -> Job:
+    def spawn(self, job: Job, *, key: str | None = None) -> Job:
         """Writes a child at once: ``context.spawn``.
 
         Returns:
@@ -88,7 +88,7 @@ class Parent:
             SpawnLimitError: the child is one too many.
             ConflictError, NotFoundError, RefusedValueError: it cannot be written; see :func:`spawning.spawn_now`.
         """
-        check_key(key)
+        key = check_spawn(job, key)
         try:
             return self._spawn(job, key)
         except SpawnError as error:
@@ -162,12 +162,15 @@ def payload_hash(payload: str) -> int:
         return hash(payload)
 
 
-def check_key(key: object) -> None:
-    """Checks the key of an early child.
+def check_spawn(job: object, key: object) -> str:
+    """Checks the arguments of ``context.spawn``; the key.
 
     Raises:
-        UsageError: it cannot be one.
+        UsageError: that is no job, or the key is missing or cannot be one.
     """
+    checked(job, "The child of context.spawn")
+    if key is None:
+        raise UsageError('context.spawn needs a key: context.spawn(job, key="name among its siblings").')
     if not isinstance(key, str) or not 0 < len(key) <= LONGEST_NAME:
         raise UsageError(f"The key of a child must be text of 1 to {LONGEST_NAME} characters, not {key!r:.60}.")
     try:
@@ -176,3 +179,4 @@ def check_key(key: object) -> None:
         raise UsageError(f"The key of a child cannot be stored, since it is not Unicode text: {key!a:.60}.") from error
     if "\0" in key:
         raise UsageError("The key of a child cannot hold the character NUL.")
+    return key

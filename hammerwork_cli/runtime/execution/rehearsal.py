@@ -42,7 +42,7 @@ from hammerwork_cli.runtime.api.spawn import (
 )
 from hammerwork_cli.runtime.execution.calls import apart, own_config
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
-from hammerwork_cli.runtime.execution.parents import check_key, named_limits, payload_hash
+from hammerwork_cli.runtime.execution.parents import check_spawn, named_limits, payload_hash
 from hammerwork_cli.runtime.host.loading import place_of
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async, iterable
 from hammerwork_cli.runtime.outcomes.failures import first_line, message_of, spawn_failure
@@ -304,9 +304,9 @@ class Step:
             if isinstance(produced, AsyncGenerator):
                 await produced.aclose()
 
-    def _spawn(self, job: Job, *, key: str) -> Job:
+    def _spawn(self, job: Job, *, key: str | None = None) -> Job:
         """Collects a child by key: ``context.spawn``."""
-        check_key(key)
+        key = check_spawn(job, key)
         unlimited = replace(self.config, max_spawn_count=None, spawn_delay=None)
         with drain(Job.of(self.job), unlimited, [job], self._now) as children:
             new = next(iter(children.batches()))[0]

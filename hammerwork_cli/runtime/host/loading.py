@@ -10,6 +10,7 @@ from typing import Any
 from hammerwork_cli import app_path
 from hammerwork_cli.errors import ConfigError, UsageError
 from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.runtime.api.importing import ENQUEUE, START, importing
 from hammerwork_cli.runtime.api.signatures import signature
 
 OWN_VARIABLES = frozenset({"HAMMERWORK_WEB_TOKEN"})
@@ -88,7 +89,8 @@ def reload_handlers(target: str, folders: Iterable[str]) -> Handlers:
     """
     for folder in folders:
         app_path.add(folder)
-    return handlers_of(_found(target, Path.cwd()))
+    with importing(ENQUEUE):  # in each process again
+        return handlers_of(_found(target, Path.cwd()))
 
 
 def handlers_of(found: object) -> Handlers:
@@ -106,9 +108,10 @@ def _handlers_or_none(value: object) -> Handlers | None:
 
 
 def _module(name: str, folder: Path) -> ModuleType:
-    module: ModuleType = _guarded(
-        lambda: import_module(name), f"The module {name} cannot be imported", missing=name, folder=folder
-    )
+    with importing(START):
+        module: ModuleType = _guarded(
+            lambda: import_module(name), f"The module {name} cannot be imported", missing=name, folder=folder
+        )
     return module
 
 

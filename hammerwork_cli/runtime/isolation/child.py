@@ -187,7 +187,7 @@ class _Server:
             self._queue = Queue.of_worker(self._url)
         number = self._number
 
-        def spawn(job: Job, *, key: str) -> Job:
+        def spawn(job: Job, *, key: str | None = None) -> Job:
             answer: Job | HammerworkError = self._ask(Answer("write", (job, key)), number)
             if isinstance(answer, HammerworkError):
                 self._refusal = answer

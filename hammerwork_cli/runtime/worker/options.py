@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.runtime.api.retry import RetryStrategy
+from hammerwork_cli.runtime.api.retry import check as checked_strategy
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.execution.isolation import Isolation
@@ -53,12 +56,15 @@ class Options:
             raise UsageError("A worker with --upkeep-only takes none of --drain, --max-jobs and --no-upkeep.")
         for name in ("concurrency", "max_jobs", "pool_size"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name} must be at least 1, not {value}.")
+            if value is not None:
+                fields.whole_number(value, name, 1, LARGEST_INTEGER)
         for name in ("poll_interval", "lease", "grace"):
             seconds = getattr(self, name)
-            if seconds is not None and seconds <= 0:
-                raise UsageError(f"{name} must be more than 0 seconds, not {seconds}.")
+            if seconds is not None:
+                fields.seconds(seconds, name)
+        if self.name is not None:
+            fields.text(self.name, "name")
+        checked_strategy(self.retry)
 
     @property
     def has_upkeep(self) -> bool:

@@ -12,14 +12,16 @@ from typing import Any, Self
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, LimitReachedError, MissingTablesError, UsageError
 from hammerwork_cli.models import new_id
+from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.near import meant
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.runtime.api import importing
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
-from hammerwork_cli.runtime.api.queue import Queue
+from hammerwork_cli.runtime.api.queue import Queue, url_of
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.spawn import SpawnManager
 from hammerwork_cli.runtime.clock import ServerClock
@@ -112,10 +114,10 @@ class Worker:
         grace: float | None = None,
         health_file: str | Path | None = None,
     ) -> None:
-        self.url = queue.url if isinstance(queue, Queue) else _parsed(queue)
+        self.url = queue.url if isinstance(queue, Queue) else url_of(queue)
         self._target = handlers if isinstance(handlers, str) else None
         self.handlers, self.queues = _handlers(
-            load_handlers(handlers) if isinstance(handlers, str) else handlers, queues
+            load_handlers(handlers) if isinstance(handlers, str) else handlers, fields.names(queues, "queues")
         )
         self.options = Options(
             concurrency=concurrency,
@@ -172,7 +174,7 @@ class Worker:
 
     def with_queues(self, *queues: str) -> Self:
         """Serves these queues."""
-        self.queues = queues
+        self.queues = fields.names(queues, "queues")
         return self
 
     def with_options(self, **options: Any) -> Self:
@@ -205,11 +207,12 @@ class Worker:
         worker, and is in the report; a running job that may be tried only once is Dead.
 
         Raises:
-            UsageError: there is no queue to serve, or no job of a queue could run.
+            UsageError: a module starts it while it is imported for its handlers; there is no queue to serve, or no job of a queue could run.
             UnreachableError, AccessDeniedError: the database does not answer at the start.
             OutputError: the health file cannot be written.
             MissingTablesError: the migrations of workers (017, 018) are missing.
         """
+        importing.check(importing.START)
         if self.queues and self.options.upkeep_only:
             raise UsageError("A worker with --upkeep-only serves no queue.", hint="Leave out one of the two.")
         if not self.queues and not self.options.upkeep_only:
@@ -350,10 +353,6 @@ class Worker:
         parts.lines.close()
         parts.health_file.remove()
         log.info("Worker %s stopped. Attempts: %d completed, %d failed.", self.name, self.completed, self.failed)
-
-
-def _parsed(url: str | DatabaseUrl) -> DatabaseUrl:
-    return DatabaseUrl.parse(url) if isinstance(url, str) else url
 
 
 def _log_unreturned(number: int) -> None:

@@ -431,3 +431,37 @@ def test_a_request_to_spawn_again_is_fulfilled_in_a_process(stage: Stage, work: 
         work()
     assert [request.state for request in spawn_requests.requests(stage.database, parent.id)] == ["done"] * 2
     assert len(stage.children(parent)) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("Worker(URL, 'unguarded:app', isolation='process', drain=True).run()", "must not start a worker"),
+        ("Queue(URL).enqueue(Job('where'))", "must not enqueue jobs"),
+    ],
+)
+def test_a_module_without_the_guard_starts_no_worker_and_writes_no_job_in_the_processes_that_import_it(
+    lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, said: str
+) -> None:
+    (tmp_path / "guarded.py").write_text(textwrap.dedent(HANDLERS))
+    unguarded = f"import sys\nfrom hammerwork_cli import Job, Queue, Worker\nfrom guarded import app\nURL = {lite.url!r}\n"
+    # The process of the worker below has imported it: only those that it starts run the last line.
+    (tmp_path / "unguarded.py").write_text(f"{unguarded}if 'pytest' not in sys.modules:\n    {line}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "unguarded", raising=False)
+    (job,) = lite.enqueue(Job("where", max_attempts=1))
+    Worker(lite.queue, "unguarded:app", isolation="process", drain=True, poll_interval=0.05).run()
+    error = lite.one(job, "error_message")
+    assert said in error
+    assert 'put that below `if __name__ == "__main__":`' in error
+    assert len(lite.rows()) == 1
+
+
+def test_a_module_that_starts_a_worker_while_it_is_imported_for_its_handlers_is_refused(
+    lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = f"Worker({lite.url!r}, app, drain=True).run()\n"
+    (tmp_path / "starting.py").write_text(f"{textwrap.dedent(HANDLERS)}\nfrom hammerwork_cli import Worker\n{line}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match="must not start a worker"):
+        Worker(lite.queue, "starting:app", drain=True)

@@ -436,3 +436,23 @@ def test_a_misspelt_key_of_a_spawn_configuration_is_refused_and_one_of_another_p
         Job("video", {"_spawn_config": {"max_spawn": 3}}).new_job(now)
     stored = Job("video", {"_spawn_config": {"of_another_program": 3}}).new_job(now)
     assert json.loads(stored.payload) == {"_spawn_config": {"of_another_program": 3}}
+
+
+@dataclass
+class Holding:
+    part: Any
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ({1: "a", "1": "b"}, "the keys 1 and '1' are the same in JSON."),
+        ({"a": [{"true": 1, True: 2}]}, "the keys 'true' and True are the same in JSON (in $.a[0])."),
+        (Holding({None: 1, "null": 2}), "the keys None and 'null' are the same in JSON (in $.part)."),
+    ],
+)
+def test_keys_that_json_makes_one_are_refused_with_their_place(payload: Any, said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Job("mail", payload).new_job(NOW)
+    assert refused.value.message == f"JSON cannot hold this value: {said}"
+    assert json.loads(Job("mail", {1: "a", 1.5: "b", "x": [(1,), {2: 3}]}).new_job(NOW).payload)["1"] == "a"
