@@ -50,14 +50,10 @@ def restore(
     moving.require(database)
     top = listing.resolve(database, job, hint=LIST_ARCHIVED)
     named = NamedArchived([top])
-    if not (run_again or as_was):
-        if tree or not named.have_failed(database):
-            raise UsageError(
-                "A tree needs --run-again or --as-was." if tree else "The job did not fail.",
-                hint="Add --run-again to run it again, or --as-was to keep its status.",
-            )
-        run_again = True
-    change = moving.Restore(context.now(database), again=run_again)
+    how = "run_again" if run_again else "as_was" if as_was else None
+    hint = "Add --run-again or --as-was."
+    again = moving.runs_again(database, named, how, tree=tree, hint=hint)
+    change = moving.Restore(context.now(database), again=again)
     carry_out(context, database, ArchivedTree(top) if tree else named, change, confirmation)
 
 

@@ -6,11 +6,12 @@ from datetime import datetime
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import MissingTablesError
+from hammerwork_cli.errors import MissingTablesError, UsageError
 from hammerwork_cli.models import JobFilter, JobStatus, Reason
 from hammerwork_cli.models.archive.rows import Archival, restored, to_run_again
 from hammerwork_cli.models.backup.tables import Record, values
 from hammerwork_cli.models.values import WAITING_SPELLINGS
+from hammerwork_cli.queries.archive.listing import NamedArchived
 from hammerwork_cli.queries.backup.rows import Rows
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.release import spawner_of
@@ -28,6 +29,26 @@ def require(database: Database) -> None:
     """
     if not {"archive", "retention"} <= database.tags or "unarchivable" in database.tags:
         raise MissingTablesError("The archive of this database lacks the columns of migration 023.", hint=MIGRATE)
+
+
+def runs_again(database: Database, named: NamedArchived, how: str | None, *, tree: bool, hint: str) -> bool:
+    """Whether archived jobs run again when they are restored; otherwise they keep their status.
+
+    Args:
+        named: the job, or the top of the tree.
+        how: ``run_again`` or ``as_was``; ``None`` if nobody chose, which is enough for a single job that failed.
+        hint: how to choose.
+
+    Raises:
+        UsageError: nobody chose, and it is a tree or a job that did not fail.
+    """
+    if how is None and tree:
+        raise UsageError("Restoring a tree needs a choice: run its jobs again, or keep their status.", hint=hint)
+    if how is None and not named.have_failed(database):
+        raise UsageError(
+            "The job did not fail, so restoring it needs a choice: run it again, or keep its status.", hint=hint
+        )
+    return how != "as_was"
 
 
 class Archive(Purge):

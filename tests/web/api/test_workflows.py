@@ -67,8 +67,13 @@ def test_an_archived_job_is_restored(serve: Callable[..., Server], run: Callable
     assert rows(empty_url) == []
     server = serve(empty_url)
     top, failed = (f"/api/archive/{identity(number)}/restore" for number in (30, 20))
-    for unsaid in ((top, {}), (failed, {"tree": True}), (failed, {"as": "new"})):
-        assert server.post(*unsaid).status_code == 400
+    for unsaid, message in (
+        ((top, {}), "The job did not fail, so restoring it needs a choice: run it again, or keep its status."),
+        ((failed, {"tree": True}), "Restoring a tree needs a choice: run its jobs again, or keep their status."),
+    ):
+        refused = server.post(*unsaid)
+        assert (refused.status_code, refused.json()["detail"]) == (400, message)
+    assert server.post(failed, {"as": "new"}).status_code == 400
     assert server.post(failed, {"dry_run": True}).json()["changed"] == 1
     assert server.post(failed).json()["changed"] == 1
     assert server.post(failed).status_code == 404
