@@ -1,6 +1,5 @@
-"""``hammerwork cron enable``, ``disable``, ``trigger`` and ``delete``."""
+"""``hammerwork cron enable``, ``disable``, ``trigger``, ``convert`` and ``delete``."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -11,7 +10,6 @@ from hammerwork_cli.cli.waiting import GiveUpOption
 from hammerwork_cli.commands.cron.arguments import ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.commands.spawn.wait import require_completed, waiter_of
-from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 from hammerwork_cli.models.input.reading import instant_of
 from hammerwork_cli.models.options.jobs import json_value
@@ -196,18 +194,16 @@ def delete(
     context: Context = ctx.obj
     database = context.database(changes=True)
     schedule = schedules.find(database, name)
-    what = f"the {'recurring job' if schedule.is_in_place else 'schedule'} {visible(schedule.name)}"
+    named = f"the {'recurring job' if schedule.is_in_place else 'schedule'} {visible(schedule.name)}"
+    job, change = Named([schedule.id]), Delete(context.now(database))
+    if schedule.is_in_place:
+        raise_refusal(job_changes.refused(database, change, job_changes.plan(database, job, change)))
     if not dry_run:
         history = "" if schedule.is_in_place else " and its history"
-        context.confirm(f"Delete {what}{history}?", yes=yes, form=form, plan=[schedule.name])
+        context.confirm(f"Delete {named}{history}?", yes=yes, form=form, plan=[schedule.name])
         if schedule.is_in_place:
-            _delete_job(database, schedule.id, context.now(database))
+            raise_refusal(job_changes.refused(database, change, job_changes.run(database, job, change)))
         else:
             changes.delete(database, schedule)
     would = "Would delete" if dry_run else "Deleted"
-    context.answer(views.schedule_record(schedule, None), form, lambda: [f"{would} {what}."])
-
-
-def _delete_job(database: Database, job: str, now: datetime) -> None:
-    change = Delete(now)
-    raise_refusal(job_changes.refused(database, change, job_changes.run(database, Named([job]), change)))
+    context.answer(views.schedule_record(schedule, None), form, lambda: [f"{would} {named}."])

@@ -1,6 +1,6 @@
 """``hammerwork cron list``, ``show``, ``history``, ``next`` and ``check``."""
 
-from collections.abc import Iterator
+from datetime import datetime
 from heapq import merge
 from itertools import chain, islice
 from typing import Annotated
@@ -15,7 +15,7 @@ from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models.cron.expressions import Expression
-from hammerwork_cli.models.cron.schedule import Kind, ListedSchedule, Schedule
+from hammerwork_cli.models.cron.schedule import Kind, ListedSchedule, RunTotals, Schedule, ScheduleRun
 from hammerwork_cli.models.input.reading import duration_of, instant_of, since_of
 from hammerwork_cli.queries.cron import schedules
 from hammerwork_cli.render.cron import runs as run_views
@@ -77,17 +77,21 @@ def list_(
     )
     if detailed:
         database = context.database()
-        told = [_details_text(database, row.schedule) for row in read(database, None)]
-        context.text(chain.from_iterable([*([""] if place else []), *lines] for place, lines in enumerate(told)))
-        if not told:
+        found = [row.schedule for row in read(database, None)]
+        pages = [details_text(one, *_details(database, one)) for one in found]
+        context.text(chain.from_iterable([*([""] if place else []), *lines] for place, lines in enumerate(pages)))
+        if not pages:
             context.note(shown.empty)
         return
     show_list(context, shown, options)
 
 
-def _details_text(database: Database, schedule: Schedule, limit: int = 10) -> Iterator[str]:
+def _details(
+    database: Database, schedule: Schedule, limit: int = 10
+) -> tuple[list[ScheduleRun], RunTotals, list[datetime]]:
+    """The last runs, the counts of all runs, and the next due times."""
     found, totals = schedules.runs(database, schedule, limit=limit), schedules.totals(database, schedule)
-    return details_text(schedule, found, totals, schedules.coming(schedule, SHOWN_DATES))
+    return found, totals, schedules.coming(schedule, SHOWN_DATES)
 
 
 def show(
@@ -106,13 +110,8 @@ def show(
     context: Context = ctx.obj
     database = context.database()
     schedule = schedules.find(database, name)
-    found = schedules.runs(database, schedule, limit=limit)
-    totals, dates = schedules.totals(database, schedule), schedules.coming(schedule, SHOWN_DATES)
-    context.answer(
-        details_record(schedule, found, totals, dates),
-        form,
-        lambda: details_text(schedule, found, totals, dates),
-    )
+    found = _details(database, schedule, limit)
+    context.answer(details_record(schedule, *found), form, lambda: details_text(schedule, *found))
 
 
 def history(

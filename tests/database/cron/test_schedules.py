@@ -400,7 +400,10 @@ def test_a_recurring_job_is_deleted_with_the_verb_of_rust_unless_it_runs(
     words = ("--queue", "report", "--payload", "{}", "--schedule", "@daily", "--in-place")
     row = run("cron", "create", *words, url=migrated_url).stdout.strip()
     execute(migrated_url, "UPDATE hammerwork_jobs SET status = 'Running'")
-    assert run("cron", "remove", row, "--confirm", url=migrated_url).exit_code == 6
+    refused = run("cron", "remove", row, "--confirm", url=migrated_url)
+    assert refused.exit_code == 6
+    planned = run("cron", "remove", row, "--dry-run", url=migrated_url)
+    assert (planned.exit_code, planned.stdout, planned.stderr) == (6, "", refused.stderr)
     execute(migrated_url, "UPDATE hammerwork_jobs SET status = 'Pending'")
     assert run("cron", "remove", row, "--dry-run", url=migrated_url).exit_code == 0
     assert run("cron", "remove", row, "--confirm", url=migrated_url).stdout == "Deleted the recurring job report.\n"
