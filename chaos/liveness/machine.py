@@ -1,23 +1,18 @@
 """The steps, drawn by hypothesis, and what must be true after each of them."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from chaos.liveness.schedules import SOON, ScheduleRules
 from chaos.liveness.worker import DUTY, LEASE, QUEUE, SimulatedWorker
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UnreachableError
 from hammerwork_cli.models import NewJob, cron, timestamp
-from hammerwork_cli.models.cron.schedule import Outcome, Schedule
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import changes as schedule_changes
-from hammerwork_cli.queries.cron import schedules, ticks
-from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.job import changes, enqueue
 from hammerwork_cli.queries.job.selections import Named
 from hammerwork_cli.queries.worker import duties
@@ -29,23 +24,13 @@ STEPS = 50
 """Steps of one history, each of which may take some seconds of simulated time."""
 HISTORIES = 20
 """Drawn with one seed."""
-SOON = 2 * LEASE + 2
-"""Seconds within which a job that nobody cares for must be taken care of, while somebody could."""
 CRON = "*/20 * * * * *"
-SCHEDULES = (
-    {"name": "each", "schedule": "*/10 * * * * *", "overlap": "allow", "catch_up": "all"},
-    {"name": "one at a time", "schedule": "*/15 * * * * *", "overlap": "skip", "catch_up": "last"},
-)
-SCHEDULED = "scheduled"
-"""The queue of the jobs of schedules, which no worker serves."""
-MOST_RUNS = 100_000
 some = st.integers(min_value=0, max_value=30)
 
 
-class Histories(RuleBasedStateMachine):
+class Histories(ScheduleRules, RuleBasedStateMachine):
     """What may happen to some workers and their jobs; ``database`` is set by :func:`check`."""
 
-    database: Database
     on_step: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self) -> None:
@@ -56,8 +41,8 @@ class Histories(RuleBasedStateMachine):
         self.rust_has: dict[str, Any] = {}
         self.jobs: list[str] = []
         self.uncared: dict[str, tuple[str, float]] = {}
-        self.overdue: dict[str, tuple[Any, float]] = {}
-        self.first_due: dict[str, datetime] = {}
+        self.overdue = {}
+        self.first_due = {}
 
     def _try(self, step: Callable[[], Any]) -> None:
         """A step that a server that is away refuses."""
@@ -82,11 +67,7 @@ class Histories(RuleBasedStateMachine):
         self.enqueue_jobs(6, 3, recurring=False)
         self.enqueue_jobs(2, 1, recurring=False)
         self.enqueue_jobs(2, 2, recurring=True)
-        for options in SCHEDULES:
-            new = read_schedule({"queue": SCHEDULED, "payload": {}, **options})
-            schedule = schedule_changes.add(self.database, new, Author("the checks"), self.world.now())
-            assert schedule.due is not None
-            self.first_due[schedule.id] = schedule.due
+        self._add_schedules()
 
     # What happens.
 
@@ -142,19 +123,9 @@ class Histories(RuleBasedStateMachine):
             self._try(worker.give_back)
 
     @rule(number=some)
-    def beat(self, number: int) -> None:
+    def send_heartbeat(self, number: int) -> None:
         if worker := self._worker(number):
-            self._try(worker.beat)
-
-    @rule()
-    def end_scheduled(self) -> None:
-        """Some other worker completes the jobs of schedules."""
-
-        def step() -> None:
-            with self.world.reached() as database:
-                database.script(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE queue_name = '{SCHEDULED}'")
-
-        self._try(step)
+            self._try(worker.send_heartbeat)
 
     @rule(number=some, other=some)
     def race_for_a_duty(self, number: int, other: int) -> None:
@@ -328,48 +299,6 @@ class Histories(RuleBasedStateMachine):
         recorded = {(str(job), timestamp(started)) for job, started in rows}
         assert not recorded & self.world.book.unrecorded
 
-    @invariant()
-    def each_due_time_has_one_run_and_each_run_its_job(self) -> None:
-        """Each due time that has passed has one run, no later one has any, and no runs overlap against their rule."""
-        jobs = {
-            str(job): status
-            for job, status in self.database.query(
-                f"SELECT id, status FROM hammerwork_jobs WHERE queue_name = '{SCHEDULED}'"
-            )
-        }
-        made: list[str] = []
-        for schedule in schedules.all_schedules(self.database):
-            runs = schedules.runs(self.database, schedule, limit=MOST_RUNS)
-            assert schedule.due is not None
-            passed = [timestamp(run.due_at) for run in reversed(runs)]
-            assert passed == self._due_times(schedule), f"{schedule.name} lacks a run, or has one too many"
-            of_runs = [run.job_id for run in runs if run.outcome == Outcome.ENQUEUED]
-            made += [job for job in of_runs if job is not None]
-            open_ = [job for job in of_runs if jobs.get(str(job)) == "Pending"]
-            assert schedule.overlap != "skip" or len(open_) <= 1, f"{schedule.name} has {len(open_)} jobs at a time"
-        assert sorted(made) == sorted(jobs), "a run has no job, or a job no run"
-
-    def _due_times(self, schedule: Schedule) -> list[datetime]:
-        """The due times that have passed."""
-        passed: list[datetime] = []
-        due: datetime | None = self.first_due[schedule.id]
-        while due is not None and schedule.due is not None and due < schedule.due:
-            passed.append(due)
-            due = schedule.next_after(due)
-        return passed
-
-    def _look_for_overdue(self) -> None:
-        """A due time gets its run within two leases while a worker could enqueue it."""
-        now, overdue = self.world.seconds, {}
-        for schedule in ticks.upcoming(self.database, self.world.now(), len(SCHEDULES)):
-            known, since = self.overdue.get(schedule.id, (None, now))
-            overdue[schedule.id] = (schedule.due, since if known == schedule.due else now)
-        self.overdue = overdue
-        watched_since = min((worker.steady_since for worker in self.workers.values() if worker.acts), default=now)
-        for due, since in overdue.values():
-            left = now - max(since, watched_since)
-            assert left <= SOON, f"the due time {due} has no run for {left} s"
-
     def _look_for_uncared(self) -> None:
         """No job stays Running for two leases without somebody who will end it or give it back, while one could."""
         now, running = self.world.seconds, {}
@@ -391,7 +320,7 @@ class Histories(RuleBasedStateMachine):
 def check(database: Database, steps: int, seed: int, on_step: Callable[[], None] = lambda: None) -> int:
     """Draws histories until so many steps have been taken; how many there were.
 
-    A second of simulated time, in which every worker does its duties, is a step like any other.
+    One second of simulated time, in which every worker takes its turns, is a step like any other.
 
     Raises:
         AssertionError: an invariant does not hold; hypothesis prints the shortest history that shows it.

@@ -104,16 +104,16 @@ class SimulatedWorker:
         self.steady_since = self.world.seconds
 
     def pass_second(self, others: dict[str, "SimulatedWorker"], luck: int) -> None:
-        """Its threads do their duties, and its slots run handlers.
+        """Its threads take their turns, and its slots run handlers.
 
         Args:
             others: all workers.
             luck: whether a handler ends in this second (its lowest bit), and whether it ends well (the next one).
         """
         keep, work = partial(self.keep, others), partial(self.work, luck)
-        for duty in (self.beat, self.compare, keep, self.write, work, self.tick):
+        for act in (self.send_heartbeat, self.compare, keep, self.write, work, self.tick):
             try:
-                duty()
+                act()
             except HammerworkError:
                 self.steady_since = self.world.seconds
 
@@ -133,7 +133,7 @@ class SimulatedWorker:
             until = self.world.now() + timedelta(seconds=LEASE)
             return duties.take(database, DUTY, self.id, seen=seen, until=until)
 
-    def beat(self) -> None:
+    def send_heartbeat(self) -> None:
         """As runtime/worker/heartbeat.py."""
         if self.misses_beats:
             raise UnreachableError("This heartbeat does not reach the server.")
