@@ -89,17 +89,17 @@ def test_the_newest_operations_are_read_from_our_index(spawned: tuple[Database, 
     assert "idx_hammerwork_jobs_spawn_config" in told
 
 
-@pytest.mark.parametrize("bare", [False, True], ids=["configured", "recorded"])
-def test_the_figures_of_a_window_are_read_from_our_indexes(spawned: tuple[Database, str], bare: bool) -> None:
+@pytest.mark.parametrize("unconfigured", [False, True], ids=["configured", "recorded"])
+def test_the_figures_of_a_window_are_read_from_our_indexes(spawned: tuple[Database, str], unconfigured: bool) -> None:
     database, _ = spawned
     since = START + timedelta(days=1)
     assert operations.stats(database, since=since, recent=since).overall.operations == 20
-    window = {"queue": None, "since": since, "bare": bare, "configured": not bare}
+    window = {"queue": None, "since": since, "unconfigured": unconfigured, "configured": not unconfigured}
     statuses = {"completed": COMPLETED_SPELLINGS, "ended": ENDED_SPELLINGS, "failed": FAILED_SPELLINGS}
     alone = {"detailed": False, "all_alone": False, "ids": None}
     told = plan(database, "spawn.operations.window", recent=since, **statuses, **alone, **window)
     assert "idx_hammerwork_jobs_first_parent" in told
-    assert bare or "idx_hammerwork_jobs_spawn_config" in told
+    assert unconfigured or "idx_hammerwork_jobs_spawn_config" in told
     assert not WHOLE_TABLE.search(told), told
 
 

@@ -142,11 +142,14 @@ def _operation(parent: TreeNode, total: ChildTotals, recorded: Sequence[Recorded
 
 
 class _Parents(NamedTuple):
-    """Figures of one parent, or of several together: then ``id`` and all that a single job has are ``None``."""
+    """Figures of one parent, or of several together, in the order of the statement's columns.
+
+    Attributes:
+        id: ``None`` for several parents, as is everything else that a single job has.
+        first_created: of the children; only with ``:detailed``, as the rest.
+    """
 
     id: str | None
-    queue: str | None
-    handler: str | None
     depends_on: tuple[str, ...]
     operations: int
     recent: int
@@ -158,8 +161,10 @@ class _Parents(NamedTuple):
     failed: int
     cancelled: int
     retrying: int
-    first_created: Timestamp
-    last_ended: Timestamp
+    first_created: Timestamp = None
+    last_ended: Timestamp = None
+    queue: str | None = None
+    handler: str | None = None
 
     def with_children(self, more: ChildTotals) -> "_Parents":
         """Adds further children of the one parent."""
@@ -192,9 +197,12 @@ def stats(
         queue: only parents in this queue.
         detailed: also by queue and by handler, and the slowest operations.
     """
-    any_bare = "workers" in database.tags and database.rows("spawn.operations.count_bare", since=since)[0][0] > 0
+    any_unconfigured = (
+        "workers" in database.tags and database.rows("spawn.operations.count_unconfigured", since=since)[0][0] > 0
+    )
     windows = [
-        {"since": since, "queue": queue, "configured": not bare, "bare": bare} for bare in (False, True)[: 1 + any_bare]
+        {"since": since, "queue": queue, "configured": not unconfigured, "unconfigured": unconfigured}
+        for unconfigured in (False, True)[: 1 + any_unconfigured]
     ]
     more: dict[str, ChildTotals] = {}
     for name in _further_children(database):
@@ -214,7 +222,9 @@ def stats(
     parents = [row.with_children(more[row.id]) if row.id in more else row for row in map(_parents, rows)]
     spawned = [row for row in parents if row.operations]
     overall = _group(None, spawned)
-    p50, p95, timed = _run_times(database, overall.completed, {"since": since, "queue": queue, "bare": any_bare})
+    p50, p95, timed = _run_times(
+        database, overall.completed, {"since": since, "queue": queue, "unconfigured": any_unconfigured}
+    )
     return SpawnStats(
         since=since,
         queue=queue,
@@ -232,7 +242,7 @@ def stats(
 
 
 def _further_children(database: Database) -> Iterator[str]:
-    """Yields the statements for children that `spawn.operations.window` does not count: joins and archived ones."""
+    """Yields the statements for children that ``spawn.operations.window`` does not count: joins and archived ones."""
     if "by_first_parent" in database.tags and database.row("graph.relatives.any_joins"):
         yield "spawn.operations.window_joined_totals"
     if Relatives(database).has_archive:
@@ -255,10 +265,9 @@ def _run_times(database: Database, completed: int, window: dict[str, Any]) -> tu
 
 
 def _parents(row: tuple[Any, ...]) -> _Parents:
-    job, depends_on, *figures = row
-    # Workers find the spawn handler by the name in the configuration, else by the queue. Sums may come as Decimal.
-    numbers, (*times, queue, handler) = map(int, figures[:10]), figures[10:] or [None] * 4
-    return _Parents._make((job, queue, handler or queue, id_list(depends_on), *numbers, *times))
+    found = _Parents(*row)
+    # Workers find the spawn handler by the name in the configuration, else by the queue.
+    return found._replace(depends_on=id_list(found.depends_on), handler=found.handler or found.queue)
 
 
 def _group(name: str | None, parents: Sequence[_Parents]) -> SpawnGroup:
@@ -306,7 +315,7 @@ def _depth(database: Database, parents: Sequence[_Parents], *, since: datetime, 
 
 def _members(database: Database, ids: Iterable[str], *, since: datetime, queue: str | None) -> Iterable[str]:
     """The jobs among ``ids`` that belong to the window and spawned or may spawn."""
-    bare = []
+    unconfigured = []
     for part in chunks(sorted(ids), database.read_chunk):
         for job, configured in database.rows(
             "spawn.operations.window_members", ids=database.ids(part), since=since, queue=queue
@@ -314,8 +323,8 @@ def _members(database: Database, ids: Iterable[str], *, since: datetime, queue: 
             if configured:
                 yield job
             else:
-                bare.append(job)
-    yield from records.parents(database, bare)
+                unconfigured.append(job)
+    yield from records.parents(database, unconfigured)
 
 
 def _slowest(database: Database, spawned: Iterable[_Parents]) -> tuple[SpawnOperation, ...]:

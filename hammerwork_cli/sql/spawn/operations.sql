@@ -106,19 +106,20 @@ hammerwork_jobs j JOIN {archived_edges} AS e ON e.parent = j.id JOIN hammerwork_
 JOIN (SELECT o.parent_id AS id FROM hammerwork_spawn_operations o WHERE o.ended_at >= :since
 UNION SELECT k.parent_id FROM hammerwork_spawned_children k) AS w ON w.id = j.id
 
--- name: count_bare
--- Counts the recorded spawns of the window, and all early children, whose parents are no jobs of the window with spawn
--- configuration. A count, since PostgreSQL would look for the first one with an index, parent by parent.
+-- name: count_unconfigured
+-- Counts the recorded spawns and early children whose parents are in the window and have no spawn configuration. It
+-- counts, because EXISTS would make PostgreSQL probe an index parent by parent.
 SELECT COUNT(*) FROM (SELECT o.parent_id AS id FROM hammerwork_spawn_operations o WHERE o.ended_at >= :since
 UNION ALL SELECT k.parent_id FROM hammerwork_spawned_children k) AS w
 WHERE NOT EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.id = w.id AND j.created_at >= :since AND {may_have_config})
 AND EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.id = w.id AND j.created_at >= :since)
 
 -- name: in_window
--- Whether parent j belongs to the window, and has spawn configuration or is {recorded} without.
+-- Whether parent j is in the window: with :configured one that has spawn configuration, with :unconfigured one of
+-- {recorded} that has none.
 j.created_at >= :since
 /* if :configured */ AND {has_config}
-/* if :bare */ AND ({has_config}) IS NOT TRUE
+/* if :unconfigured */ AND ({has_config}) IS NOT TRUE
 /* if :queue */ AND {same j.queue_name :queue}
 
 -- name: is_parent
@@ -126,8 +127,8 @@ j.created_at >= :since
 j.created_at >= :since
 /* if :queue */ AND {same j.queue_name :queue}
 AND ({has_config}
-/* if :bare */ OR NOT {never_recorded}
-/* if :bare */ OR {spawned_early}
+/* if :unconfigured */ OR NOT {never_recorded}
+/* if :unconfigured */ OR {spawned_early}
 )
 
 -- name: by_parent
@@ -150,19 +151,22 @@ NOT ({is_root})
 SUM($1)
 
 -- name: total [postgresql]
--- Without the cast, the driver makes a Decimal of each.
+-- The cast keeps the driver from making a Decimal of each sum.
 SUM($1)::bigint
 
+-- name: total [mysql]
+CAST(SUM($1) AS SIGNED)
+
 -- name: figures
--- Of parents g, and of j that stand alone among them.
+-- The figures of parents g; with :detailed, also the queue and the handler of a parent j that has its own row.
 g.operations, g.recent, g.childless, g.children, g.largest, g.completed, g.ended, g.failed, g.cancelled, g.retrying
 /* if :detailed */ , g.first_created, g.last_ended, j.queue_name, {handler}
 
 -- name: sums
--- The sums of parents f.
+-- Adds up the counts of parents f.
 f.alone, COUNT(CASE WHEN f.children > 0 THEN 1 END) AS operations,
-SUM(CASE WHEN f.children > 0 OR f.alone IS NOT NULL THEN f.recent ELSE 0 END) AS recent,
-SUM(CASE WHEN f.children = 0 OR f.alone IS NOT NULL THEN f.done ELSE 0 END) AS childless,
+COUNT(CASE WHEN (f.children > 0 OR f.alone IS NOT NULL) AND f.recent = 1 THEN 1 END) AS recent,
+COUNT(CASE WHEN (f.children = 0 OR f.alone IS NOT NULL) AND f.done = 1 THEN 1 END) AS childless,
 {total f.children} AS children, MAX(f.children) AS largest, {total f.completed} AS completed, {total f.ended} AS ended,
 {total f.failed} AS failed, {total f.cancelled} AS cancelled, {total f.retrying} AS retrying
 /* if :detailed */ , MIN(f.first_created) AS first_created, MAX(f.last_ended) AS last_ended
@@ -184,17 +188,16 @@ COUNT(CASE WHEN {status c} = 'Cancelled' THEN 1 END) AS cancelled,
 COUNT(CASE WHEN {status c} = 'Retrying' THEN 1 END) AS retrying
 /* if :detailed */ , MIN(c.created_at) AS first_created, MAX(COALESCE(c.completed_at, c.failed_at)) AS last_ended
 FROM {with_children}
-/* if :bare */ {recorded}
+/* if :unconfigured */ {recorded}
 WHERE {in_window}
 GROUP BY {by_parent}) AS f
 GROUP BY f.alone) AS g
 LEFT JOIN hammerwork_jobs j ON j.id = g.alone
 
 -- name: window [postgresql by_first_parent]
--- A left join would make PostgreSQL before 16 hash all children instead of their parents, so the parents come once more
--- by themselves, with their dependencies, so that nothing reads their rows again. The join needs no rows of parents
--- beside an index: a list that holds the name of the configuration, which only the row tells from a configuration, is
--- not among the parents by themselves.
+-- PostgreSQL before 16 hashes all children in a left join. So the first part reads the parents, with their dependencies,
+-- and the second one reads children by an inner join that needs only an index of the parents. That index also has lists
+-- that hold the name of the configuration; HAVING drops these, since the first part does not have them.
 SELECT g.alone, g.depends_on, {figures}
 FROM (SELECT MAX(f.depends_on) AS depends_on, {sums}
 FROM (SELECT CASE WHEN MAX(c.alone) = 1 THEN c.parent END AS alone, MAX(c.depends_on) AS depends_on,
@@ -212,16 +215,16 @@ j.depends_on, CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END AS recent,
 CASE WHEN j.status IN (:completed) THEN 1 ELSE 0 END AS done, NULL AS status
 /* if :detailed */ , NULL::timestamptz AS created_at, NULL::timestamptz AS ended_at
 FROM hammerwork_jobs j
-/* if :bare */ {recorded}
+/* if :unconfigured */ {recorded}
 WHERE {in_window}
 UNION ALL
 SELECT j.id, NULL, NULL, NULL, NULL, {status c}
 /* if :detailed */ , c.created_at, COALESCE(c.completed_at, c.failed_at)
 FROM {child_join}
-/* if :bare */ {recorded}
+/* if :unconfigured */ {recorded}
 WHERE j.created_at >= :since
 /* if :configured */ AND {may_have_config}
-/* if :bare */ AND ({has_config}) IS NOT TRUE
+/* if :unconfigured */ AND ({has_config}) IS NOT TRUE
 /* if :queue */ AND {same j.queue_name :queue}
 ) AS c
 GROUP BY c.parent HAVING MAX(c.done) IS NOT NULL) AS f
@@ -238,7 +241,7 @@ WHERE j.id {among} AND j.created_at >= :since
 -- Counts the children of the parents in the window whose first parent is another job, by parent and status.
 SELECT j.id, {status c}, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
-/* if :bare */ {recorded}
+/* if :unconfigured */ {recorded}
 WHERE {in_window}
 GROUP BY {by_parent}, {status c}
 
@@ -246,7 +249,7 @@ GROUP BY {by_parent}, {status c}
 -- Counts the children of the parents in the window that are only in the archive, by parent and status.
 SELECT j.id, {status c}, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM {archived_child_join}
-/* if :bare */ {recorded}
+/* if :unconfigured */ {recorded}
 WHERE {in_window}
 AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = c.id)
 GROUP BY j.id, {status c}
