@@ -10,13 +10,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import bulk, lists, live, startup, trees, upkeep, workers
+from benchmarks import bulk, duties, lists, live, startup, trees, workers
 from benchmarks.loading import DIALECTS, add_indexes, databases, filled
 from benchmarks.measuring import Result, table
 from benchmarks.workload import Workload
 from tests.databases import Databases
 
-PARTS = ("startup", "trees", "lists", "live", "bulk", "workers", "upkeep")
+PARTS = ("startup", "trees", "lists", "live", "bulk", "workers", "duties")
 
 
 def main() -> int:
@@ -56,8 +56,8 @@ def _measure(makers: dict[str, Databases], sizes: Sequence[int], parts: Sequence
         if "workers" in parts:
             yield from workers.measure(maker, min([*sizes, 30_000]), runs)
             yield from workers.memory(maker, max(sizes))
-        if "upkeep" in parts:
-            yield from upkeep.measure(maker, min([*sizes, 100_000]), runs)
+        if "duties" in parts:
+            yield from duties.measure(maker, min([*sizes, 100_000]), runs)
 
 
 def _on_one_table(maker: Databases, workload: Workload, parts: Sequence[str], runs: int) -> Iterator[Result]:

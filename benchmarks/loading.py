@@ -42,10 +42,10 @@ def databases(dialect: str) -> Iterator[Databases]:
 
 @contextlib.contextmanager
 def filled(maker: Databases, workload: Workload) -> Iterator[str]:
-    """The URL of a database with upstream's fourteen migrations and the jobs of ``workload``, without ours."""
+    """The URL of a database with the migrations of hammerwork (Rust) alone, and the jobs of ``workload``."""
     url = maker.empty()
     try:
-        with contextlib.closing(connect(url)) as database, _upstream_only():
+        with contextlib.closing(connect(url)) as database, _rust_only():
             migrations.run(database)
             _FILL[database.dialect](database, workload.jobs())
         tidy(url)
@@ -77,7 +77,7 @@ def tidy(url: str) -> None:
 
 
 @contextlib.contextmanager
-def _upstream_only() -> Iterator[None]:
+def _rust_only() -> Iterator[None]:
     every = migrations.MIGRATIONS
     migrations.MIGRATIONS = tuple(migration for migration in every if migration.owner == "upstream")
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chaos import plan, upkeep
+from chaos import duties, plan
 from chaos.plan import Planned, Watched
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, connect
@@ -162,7 +162,7 @@ class _Checking:
         forgot: bool = False,
     ) -> None:
         self.database, self.forgot = database, forgot
-        self.runs = upkeep.runs(database)
+        self.runs = duties.runs(database)
         self.roots = [*roots, *(run.planned for run in self.runs if run.outcome == "enqueued")]
         self.watched = list(watched)
         self.rows = list(_rows(database))
@@ -266,7 +266,7 @@ class _Checking:
             if not number or not self.ran[row.id]:
                 self.found.wrong.append(f"{row.name} ({row.id}) is Completed and was never run")
             if row.kind == "shared" and row.result is None:
-                continue  # the original writes it in a statement of its own, which an outage may keep from it
+                continue  # a Rust worker writes it in a separate statement, which an outage may prevent
             if row.result is None or json.loads(row.result) != {"name": row.name}:
                 self.found.lost.append(f"the result of {row.name} ({row.id}): it is {row.result}")
 
@@ -308,7 +308,7 @@ class _Checking:
         """Each key is recorded with the child that there is."""
         names = {row.id: row.name for row in self.rows}
         recorded = self.database.query("SELECT spawn_key, child_id FROM hammerwork_spawned_children")
-        for key, child in ((upkeep.text(key), child) for key, child in recorded):
+        for key, child in ((duties.text(key), child) for key, child in recorded):
             if names.get(str(child)) != key:
                 self.found.lost.append(f"the child {key}: it is recorded as {child}, which is {names.get(str(child))}")
         keyed = sum("+" in row.name and "@" not in row.name and row.place != DELETED for row in self.rows)
@@ -343,7 +343,7 @@ class _Checking:
         """No callback came early (:meth:`_children` sees that each came once), and workflows say how they ended."""
         names = [*self.by_name]
         workflows = self.database.query("SELECT name, status FROM hammerwork_workflows")
-        status = {upkeep.text(name): upkeep.text(status) for name, status in workflows}
+        status = {duties.text(name): duties.text(status) for name, status in workflows}
         for watched in self.watched:
             members = [row for name in names if watched.has(name) for row in self.by_name[name]]
             failed = sum(row.status != "Completed" for row in members)
@@ -363,8 +363,8 @@ class _Checking:
 
     def _schedules(self) -> None:
         """Each due time has one run, each run that was enqueued its job, and no job overlaps another."""
-        self.found.lost += upkeep.gaps(self.database, self.runs)
-        self.found.wrong += upkeep.overlaps(self.database)
+        self.found.lost += duties.gaps(self.database, self.runs)
+        self.found.wrong += duties.overlaps(self.database)
         for run in self.runs:
             jobs = {row.id for row in self.by_name.get(run.planned.name, ())}
             if jobs != {run.job} - {None} or (run.outcome == "enqueued") != bool(run.job):
@@ -377,7 +377,7 @@ class _Checking:
         for row in self.rows:
             if row.place == LIVE and not row.recurring and "@" not in row.name:
                 self.found.stuck.append(f"{row.name} ({row.id}) is in no archive, and its tree has ended")
-            if row.place == ARCHIVED and upkeep.is_passing(row.name):
+            if row.place == ARCHIVED and duties.is_passing(row.name):
                 self.found.wrong.append(f"{row.name} ({row.id}) is in the archive")
 
 
@@ -386,10 +386,10 @@ def _rows(database: Database) -> Iterator[Row]:
     there: set[str] = set()
     for place, query in _PLACES.items():
         for job, kind, status, payload, *rest in database.query(query):
-            text = unpacked(payload) if place == ARCHIVED else upkeep.text(payload)
-            row = Row(place, str(job), upkeep.text(kind), upkeep.text(status), str(text), *map(upkeep.text, rest))
+            text = unpacked(payload) if place == ARCHIVED else duties.text(payload)
+            row = Row(place, str(job), duties.text(kind), duties.text(status), str(text), *map(duties.text, rest))
             if place != DELETED:
                 there.add(row.id)
-            elif row.id in there or not upkeep.is_passing(row.name):
+            elif row.id in there or not duties.is_passing(row.name):
                 continue
             yield row

@@ -57,7 +57,7 @@ class _Working:
     """A worker's process and what is to become of it.
 
     Attributes:
-        frozen: whether it has stood still and goes on. A thread of its own writes it.
+        has_thawed: whether it stood still and goes on again. A thread of its own writes it.
         was_frozen: whether it ever stood still: others may have taken its jobs. That thread writes it too.
     """
 
@@ -67,20 +67,20 @@ class _Working:
         timestamp = fate is not None and fate.step == ANY_MOMENT
         self.ends_at = None if fate is None else began + (drawn.uniform(0.3, 3) if timestamp else PATIENCE)
         self.step = "" if fate is None else fate.step
-        self.frozen = self.was_frozen = False
+        self.has_thawed = self.was_frozen = False
         if fate is not None and fate.freezes:
             # Where it holds a lock, whoever looks after the workers may wait for it.
             threading.Thread(target=self._thaw, daemon=True).start()
 
     def die_later(self, dies: bool, drawn: Random) -> None:
         """Once it has stood still, it may be somebody else's turn to be killed at a step, and this one's at any."""
-        self.frozen, self.step = False, ANY_MOMENT
+        self.has_thawed, self.step = False, ANY_MOMENT
         self.fate = Fate(ANY_MOMENT) if dies else None
         self.ends_at = time.monotonic() + drawn.uniform(0.3, 3)
 
     def look(self) -> None:
         """Kills or freezes it when it is time to."""
-        if self.fate is None or self.ends_at is None or self.frozen or time.monotonic() < self.ends_at:
+        if self.fate is None or self.ends_at is None or self.has_thawed or time.monotonic() < self.ends_at:
             return
         self.step, self.ends_at = ANY_MOMENT, None
         self._signal(signal.SIGSTOP if self.fate.freezes else signal.SIGKILL)
@@ -92,7 +92,7 @@ class _Working:
             if state == "T":
                 self.was_frozen = True
                 time.sleep(FROZEN_LEASES * self.lease)
-                self.frozen = True
+                self.has_thawed = True
                 self._signal(signal.SIGCONT)
             time.sleep(LOOK)
 
@@ -215,7 +215,7 @@ class Crew:
         for place, worker in enumerate(self._workers):
             if worker.process.is_alive():
                 worker.look()
-                if worker.frozen and worker.fate is not None:
+                if worker.has_thawed and worker.fate is not None:
                     self.freezes[worker.step] += 1
                     worker.die_later(bool(self.fates and self.fates.pop()), self.drawn)
                 continue

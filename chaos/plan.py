@@ -26,7 +26,7 @@ ASYNC = frozenset({"asyncpoison", "awaits"})
 KINDS = PARENTS | DEADLY | {"leaf", "flaky", "awaits", "ttl", "forks", "shared", TOLD}
 EXTRAS = ("poison", "processes", "forks", "rust", "callbacks", "schedules", "retention")
 """What a run may leave out: jobs that cannot succeed, workers whose handlers run in processes of their own and the jobs
-that end such a process, handlers that fork, a program that works like the Rust original's, batches, trees and workflows
+that end such a process, handlers that fork, a program that works like a Rust worker, batches, trees and workflows
 whose end enqueues a job, schedules that are due every second, and policies that archive or delete trees at once."""
 DEEPEST = 2
 STREAM_EVERY = 4

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from chaos import checking, handlers, plan, upkeep
+from chaos import checking, duties, handlers, plan
 from chaos.checking import Findings
 from chaos.clocks import Clock
 from chaos.crew import LOOK, Crew, fates, freezes
@@ -130,7 +130,7 @@ class Run:
         """Runs it to the end and checks what is left."""
         began, outcome = time.monotonic(), self.outcome
         self._put_clock(0)
-        upkeep.begin(self.url, self.size.extras)
+        duties.begin(self.url, self.size.extras)
         self._enqueue()
         try:
             self.crew.begin()
@@ -144,7 +144,7 @@ class Run:
         finally:
             self.crew.kill()
             self.watch.close()
-        self.problems += upkeep.second_run(self.url)
+        self.problems += duties.second_run(self.url)
         outcome.kills, outcome.freezes = self.crew.kills, self.crew.freezes
         outcome.slowest_heartbeat = self.watch.slowest
         forgot = self.server is not None and not self.server.lives_in_workers and outcome.forgets > 0
@@ -192,7 +192,7 @@ class Run:
         with contextlib.suppress(HammerworkError):
             database = self.watch.database
             return database is not None and all(
-                (checking.end_recurring(database), upkeep.end_schedules(database), checking.unfinished(database) == 0)
+                (checking.end_recurring(database), duties.end_schedules(database), checking.unfinished(database) == 0)
             )
         return False
 
@@ -246,7 +246,7 @@ class Run:
         assert self.server is not None
         self._enqueue()  # so that there is something to forget
         self.server.order(FORGETFUL)
-        self.crew.end_rust()  # it would complete jobs whose claim was forgotten: the original does not look
+        self.crew.end_rust()  # it would complete jobs whose claim was forgotten: a Rust worker does not check
         self._go_on(self.drawn.uniform(0.5, 1.5) * self.lease)
         if self.server.lives_in_workers:
             self.crew.kill()

@@ -1,4 +1,4 @@
-"""A program that works like the Rust original's on a queue that our workers serve as well: jobs change hands."""
+"""A program that works like a Rust worker on a queue that our workers serve as well: jobs change hands."""
 
 import json
 import logging

@@ -28,7 +28,7 @@ from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.cron import ticks
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.queries.worker import claim, finish, registry, spawn
-from hammerwork_cli.queries.workflow import settling
+from hammerwork_cli.queries.workflow import endings
 from hammerwork_cli.runtime.execution.executor import Executor
 from hammerwork_cli.runtime.worker import retention as retention_thread
 
@@ -61,7 +61,7 @@ _TRANSACTIONS = {
     "child by key: ": (spawn, "spawn_now"),
     "taking a lost worker's jobs: ": (registry, "rescue"),
     "callback: ": (callbacks, "fire"),
-    "end of a workflow: ": (settling, "_close"),
+    "end of a workflow: ": (endings, "_close"),
     "tick of a schedule: ": (ticks, "tick"),
     "retention: ": (retention, "_carry_out"),
 }

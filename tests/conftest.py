@@ -248,7 +248,7 @@ def database(migrated_url: str) -> Iterator[Database]:
         yield connected
 
 
-# What the Rust original wrote.
+# What hammerwork (Rust) wrote.
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ from hammerwork_cli.render.formats.text import count, visible
 
 
 @contextmanager
-def naming_lines(context: Context) -> Iterator[None]:
+def printing_problems(context: Context) -> Iterator[None]:
     """Prints what is wrong with each line, before the error that counts them."""
     try:
         yield
     except LineError as error:
-        name_lines(context, error.problems)
+        print_problems(context, error.problems)
         raise
 
 
-def name_lines(context: Context, problems: Sequence[Problem]) -> None:
+def print_problems(context: Context, problems: Sequence[Problem]) -> None:
     """Prints what is wrong with the first lines, unless stderr is for JSON."""
     if context.speaks_json:
         return

@@ -90,21 +90,21 @@ class LateVerb:
     Attributes:
         function: ``.module:function``, relative to the package of the group.
         summary: the first sentence of its help, which the help of its group thus need not import.
-        aliases: alias -> a name of the option.
-        names: names of the verb in hammerwork (Rust) or its manual. Help does not show them.
+        option_aliases: alias -> a name of the option.
+        aliases: further names of the verb, those of hammerwork (Rust) or its manual. Help does not show them.
     """
 
     function: str
     summary: str
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    names: tuple[str, ...] = ()
+    option_aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
 
     def command(self, name: str, package: str | None) -> Any:
         """Imports the module and returns the command."""
         module, _, function = self.function.partition(":")
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         called = getattr(import_module(module, package), function)
-        app.command(name, cls=verb_with(self.aliases) if self.aliases else Verb)(called)
+        app.command(name, cls=verb_with(self.option_aliases) if self.option_aliases else Verb)(called)
         return get_command(app)
 
 
@@ -170,7 +170,7 @@ class LateVerbs(Group):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return super().get_command(
-            ctx, next((name for name, verb in self.verbs.items() if cmd_name in verb.names), cmd_name)
+            ctx, next((name for name, verb in self.verbs.items() if cmd_name in verb.aliases), cmd_name)
         )
 
     @property

@@ -1,6 +1,7 @@
-"""The options that say what to enqueue at the end of a batch or a tree."""
+"""The options for callbacks: --on-complete, --on-success and --on-failure."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -11,8 +12,6 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.callbacks import Event, new_callback
 from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.options.jobs import json_value
-
-KEEP = "No running worker enqueues callbacks. Start one with: hammerwork worker start --upkeep-only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +50,9 @@ def _options(text: str) -> dict[str, object]:
     return value
 
 
-def note_keepers(context: Context, database: Database) -> None:
-    """Prints a note when nobody would enqueue the jobs."""
-    from hammerwork_cli.queries.cron.schedules import has_upkeep
+def note_upkeep(context: Context, database: Database, now: datetime, what: str = "callbacks") -> None:
+    """Notes that no running worker enqueues callbacks or other jobs, if that is so."""
+    from hammerwork_cli.queries.cron.schedules import upkeep_is_running
 
-    if not has_upkeep(database, context.now(database)):
-        context.note(KEEP)
+    if not upkeep_is_running(database, now):
+        context.note(f"No running worker enqueues {what}. Start one with: hammerwork worker start --upkeep-only")

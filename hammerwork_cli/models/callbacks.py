@@ -1,4 +1,4 @@
-"""Callbacks: jobs that are enqueued when all jobs of a batch or a tree have ended."""
+"""Callbacks: jobs that workers enqueue at the end of a batch, a tree or a workflow."""
 
 import json
 from collections.abc import Mapping

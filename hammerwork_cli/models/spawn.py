@@ -7,7 +7,7 @@ from hammerwork_cli.models.input.spawn_config import SpawnConfig
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import FINISHED, Counts, JobStatus, Timestamp, timestamp
 
-SETTLING = timedelta(seconds=10)
+QUIET_TIME = timedelta(seconds=10)
 """Time after a parent's end in which a Rust worker may still insert its children, one by one."""
 
 

@@ -89,7 +89,7 @@ MIGRATIONS = (
     Migration("022_schedules", "Schedules and their runs", "ours"),
     Migration("023_retention", "Retention policies, and more columns of the archive", "ours"),
     Migration("024_declarations", "Schedules that files and applications declare", "ours"),
-    Migration("025_watches", "What to enqueue when a batch or a tree has ended", "ours"),
+    Migration("025_watches", "Callbacks at the end of batches, trees and workflows", "ours"),
 )
 
 
@@ -221,11 +221,11 @@ def _todo(all_steps: Sequence[Step], present: frozenset[str]) -> list[str]:
 def _alone(database: Database, work: Callable[[], Result], on_wait: OnWait) -> Result:
     if database.dialect == "postgresql":
         # The lock ends with its transaction, and the run consists of several: the lock needs a connection of its own.
-        keeper = connect(database.url)
+        holder = connect(database.url)
         try:
-            return keeper.transaction(lambda: _holding(keeper, work, on_wait), tries=1)
+            return holder.transaction(lambda: _holding(holder, work, on_wait), tries=1)
         finally:
-            keeper.close()
+            holder.close()
     if database.dialect == "mysql":
         _wait_for_lock(database, on_wait)
         try:
@@ -236,9 +236,9 @@ def _alone(database: Database, work: Callable[[], Result], on_wait: OnWait) -> R
     return work()
 
 
-def _holding(keeper: Database, work: Callable[[], Result], on_wait: OnWait) -> Result:
-    keeper.plain_rows("migrations.lock_patience")
-    _wait_for_lock(keeper, on_wait)
+def _holding(holder: Database, work: Callable[[], Result], on_wait: OnWait) -> Result:
+    holder.plain_rows("migrations.lock_patience")
+    _wait_for_lock(holder, on_wait)
     return work()
 
 

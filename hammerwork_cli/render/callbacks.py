@@ -1,4 +1,4 @@
-"""Callbacks at the end of a batch or a tree: records for programs, columns for people."""
+"""Callbacks: records for programs, columns for people."""
 
 from collections.abc import Iterator, Sequence
 

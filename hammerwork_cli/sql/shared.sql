@@ -131,7 +131,7 @@ json_type(j.payload, '$._spawn_config') IS NOT NULL
 {has_config}
 
 -- name: may_have_config [postgresql]
--- An index answers it, also to the planner, since the payload may be a list that holds the name.
+-- The index alone answers this, and the planner has its statistics. It is also true of a list that holds the name.
 j.payload ? '_spawn_config'
 
 -- name: status
@@ -462,7 +462,7 @@ TRUE
 (SELECT 1 FROM hammerwork_spawned_children k WHERE k.parent_id = j.id LIMIT 1) IS NOT NULL
 
 -- name: uncounted
--- Whether a worker is still to count the jobs of callback w.
+-- Whether a worker has yet to count the jobs of callback w.
 w.state = 'open' AND w.ended_at IS NULL
 
 -- name: callback_columns

@@ -14,7 +14,7 @@ SMALL = ("--jobs", "2000", "--runs", "1")
 PARTS_OF = {
     "sqlite": ("startup", "bulk", "live"),
     "postgres": ("trees", "workers"),
-    "mysql": ("lists", "upkeep"),
+    "mysql": ("lists", "duties"),
 }
 """`make bench` measures all of them everywhere, in the same way."""
 MEASURED = {

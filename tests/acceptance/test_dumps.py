@@ -1,4 +1,4 @@
-"""Every reading verb, in every format, on databases that the Rust original wrote."""
+"""Every reading verb, in every format, on databases that hammerwork (Rust) wrote."""
 
 import csv
 import io

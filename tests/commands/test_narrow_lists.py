@@ -29,7 +29,7 @@ class Terminal(io.TextIOWrapper):
 
 @pytest.fixture
 def look(clean_environment: dict[str, str], shared_restored: Callable[[str], str]) -> Callable[[str, int], str]:
-    """``look(command, width)``: what a terminal shows of the Rust original's database, hostile names and all."""
+    """``look(command, width)``: what a terminal shows of a database of hammerwork (Rust), hostile names and all."""
     url = shared_restored("media.postgresql")
 
     def call(command: str, width: int) -> str:

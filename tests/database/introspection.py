@@ -15,7 +15,7 @@ TRACKING = "hammerwork_migrations"
 
 
 def expected_schema(database: Database) -> Schema:
-    """The original's tables after 014, as this database would describe them."""
+    """The tables of hammerwork (Rust) after 014, as this database would describe them."""
     name = "postgresql" if database.dialect == "postgresql" else "mariadb"
     schema: Schema = json.loads((FOLDER / f"{name}-after-014.json").read_text(encoding="utf-8"))
     return as_mysql_says(schema) if is_mysql_proper(database) else schema
@@ -199,7 +199,7 @@ ARCHIVE = "hammerwork_jobs_archive"
 
 
 def without_ours(schema: Schema, database: Database) -> Schema:
-    """The original's part of the schema; ours must be there, and is taken out."""
+    """Hammerwork (Rust)'s part of the schema; ours must be there, and is taken out."""
     ours = [
         entry["name"]
         for table in ("hammerwork_jobs", "hammerwork_jobs_archive")
@@ -207,7 +207,7 @@ def without_ours(schema: Schema, database: Database) -> Schema:
         for entry in schema[table][kind]
         if entry["name"].endswith(OURS)
     ]
-    # The archive has a retry_strategy of the original's, and more columns of ours.
+    # The archive has a retry_strategy of hammerwork (Rust), and more columns of ours.
     ours.remove("retry_strategy")
     for name in ("ancestry", "claim_losses", "own_retry_strategy"):
         ours.remove(name)

@@ -1,4 +1,4 @@
-"""The Rust original goes on working where our own migrations have run: its kinds of statements do what they did."""
+"""Hammerwork (Rust) goes on working where our own migrations have run: its kinds of statements do what they did."""
 
 import contextlib
 import gzip
@@ -17,7 +17,7 @@ from tests.jobs import identity
 from tests.rows import START
 from tests.rust_worker import ENQUEUED_ON_MYSQL, RustWorker
 
-OF_THE_ORIGINAL = 14
+RUST_MIGRATIONS = 14
 NOW = START + timedelta(hours=1)
 COPIED = [
     "attempts",
@@ -44,8 +44,8 @@ COPIED = [
 ]
 
 
-class Original(RustWorker):
-    """The original's library as well, with numbered jobs at one moment."""
+class RustProgram(RustWorker):
+    """The library of hammerwork (Rust) as well, with numbered jobs at one moment."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, lambda: NOW)
@@ -89,31 +89,29 @@ def _number(job: str | None) -> int | None:
     return int(job[:8], 16) if job else None
 
 
-def night(original: Original) -> list[Any]:
-    """What happens to jobs in the original's hands, in order."""
-    original.put(1, payload='{"_spawn_config": {"max_spawn_count": 2}}', priority=4)
-    original.put(2, priority=3)
-    told: list[Any] = [_number(original.take("media")) for _ in range(3)]
-    original.complete(identity(1), {"frames": 25})
-    original.try_again(identity(2))
-    original.put(3, 1, workflow_id=identity(99), workflow_name="night", trace_id="t-1")
-    original.put(4, 1, priority=0)
-    original.put(5, 1, 2, priority=0, dependency_status="satisfied", timeout_seconds=30)
-    told.append(_number(original.take_weighted("media", 0)))
-    told += [_number(original.take("media")) for _ in range(3)]
-    original.end(identity(2), "Dead")
-    original.end(identity(3), "Failed")
-    original.end(identity(4), "TimedOut")
-    original.complete(identity(5), {"frames": 25})
+def night(rust: RustProgram) -> list[Any]:
+    """What happens to jobs in the hands of hammerwork (Rust), in order."""
+    rust.put(1, payload='{"_spawn_config": {"max_spawn_count": 2}}', priority=4)
+    rust.put(2, priority=3)
+    told: list[Any] = [_number(rust.take("media")) for _ in range(3)]
+    rust.complete(identity(1), {"frames": 25})
+    rust.try_again(identity(2))
+    rust.put(3, 1, workflow_id=identity(99), workflow_name="night", trace_id="t-1")
+    rust.put(4, 1, priority=0)
+    rust.put(5, 1, 2, priority=0, dependency_status="satisfied", timeout_seconds=30)
+    told.append(_number(rust.take_weighted("media", 0)))
+    told += [_number(rust.take("media")) for _ in range(3)]
+    rust.end(identity(2), "Dead")
+    rust.end(identity(3), "Failed")
+    rust.end(identity(4), "TimedOut")
+    rust.complete(identity(5), {"frames": 25})
     for number in (1, 4):
-        original.archive(number)
-    original.restore(4)
-    told += [_number(original.take("media")), original.take("other"), original.is_paused("media")]
-    original.send(
-        "INSERT INTO hammerwork_queue_pause (queue_name, paused_at, paused_by) VALUES ('media', %s, 'cli')", NOW
-    )
-    told.append(original.is_paused("media"))
-    original.send("DELETE FROM hammerwork_queue_pause WHERE queue_name = 'media'")
+        rust.archive(number)
+    rust.restore(4)
+    told += [_number(rust.take("media")), rust.take("other"), rust.is_paused("media")]
+    rust.send("INSERT INTO hammerwork_queue_pause (queue_name, paused_at, paused_by) VALUES ('media', %s, 'cli')", NOW)
+    told.append(rust.is_paused("media"))
+    rust.send("DELETE FROM hammerwork_queue_pause WHERE queue_name = 'media'")
     return told
 
 
@@ -131,17 +129,17 @@ def ours(kind: str, new_database: Callable[..., str]) -> Iterator[Database]:
 
 @pytest.fixture
 def theirs(kind: str, new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A database in which only the original's have."""
+    """A database in which only those of hammerwork (Rust) have."""
     with contextlib.closing(connect(new_database(kind))) as database:
         with monkeypatch.context() as patch:
-            patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:OF_THE_ORIGINAL])
+            patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:RUST_MIGRATIONS])
             migrations.run(database)
         yield database
 
 
 def test_jobs_go_the_same_way_with_our_migrations_and_without(ours: Database, theirs: Database) -> None:
     assert ("claim_token" in ours.jobs_columns(), "claim_token" in theirs.jobs_columns()) == (True, False)
-    beside, alone = Original(ours), Original(theirs)
+    beside, alone = RustProgram(ours), RustProgram(theirs)
     told = night(beside)
     assert told == [1, 2, None, 4, 2, 3, 5, 4, None, False, True]
     assert told == night(alone)
@@ -151,7 +149,7 @@ def test_jobs_go_the_same_way_with_our_migrations_and_without(ours: Database, th
 
 
 def test_our_indexes_find_rows_of_hammerwork_rust(ours: Database) -> None:
-    night(Original(ours))
+    night(RustProgram(ours))
     assert "by_first_parent" in ours.tags
     (found,) = operations.operations(ours, limit=5)
     assert (found.parent.id, found.children.by_status) == (identity(1), {"Failed": 1, "Completed": 1})

@@ -135,24 +135,24 @@ class Crew:
             thread.start()
             self.workers.append(worker)
             self._threads.append(thread)
-        until(lambda: len(self.beats()) == len(self.workers))
+        until(lambda: len(self.heartbeats()) == len(self.workers))
         return self.workers[-1]
 
     @property
     def alive(self) -> bool:
         return all(thread.is_alive() for thread in self._threads)
 
-    def beats(self) -> dict[str, int]:
+    def heartbeats(self) -> dict[str, int]:
         """Worker id -> heartbeats, of those that have not ended."""
         known = {worker.id for worker in self.workers}
         found = self.stage.database.query("SELECT id, beats FROM hammerwork_workers WHERE ended_at IS NULL")
         return {str(worker): beats for worker, beats in found if str(worker) in known}
 
-    def beat(self, times: int) -> None:
+    def wait_for_heartbeats(self, times: int) -> None:
         """Waits until each worker has beaten so often; six times are a lease."""
-        before = self.beats()
+        before = self.heartbeats()
         assert len(before) == len(self.workers)
-        until(lambda: all(self.beats().get(worker, 0) >= beats + times for worker, beats in before.items()))
+        until(lambda: all(self.heartbeats().get(worker, 0) >= beats + times for worker, beats in before.items()))
 
     def end(self) -> None:
         self.go_on.set()

@@ -78,10 +78,10 @@ def selection(
     return FinishedTrees(chosen, batch=batch) if by is By.TREE else Chosen(chosen, batch=batch)
 
 
-def note_awaited(context: Context, database: Database) -> None:
+def note_uncounted(context: Context, database: Database) -> None:
     """Notes how many open callbacks keep jobs."""
-    from hammerwork_cli.queries.batch.callbacks import awaited
+    from hammerwork_cli.queries.batch.callbacks import count_uncounted
 
-    callbacks = awaited(database)
+    callbacks = count_uncounted(database)
     if callbacks:
         context.note(f"The jobs of {plural(callbacks, 'open callback')} stay until a worker has counted them.")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.line_problems import naming_lines
+from hammerwork_cli.cli.line_problems import printing_problems
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.printed_commands import aiming_hints
 from hammerwork_cli.cli.progress import progress_bar
@@ -61,7 +61,7 @@ def copy(
                 copying.refuse_busy(source)
             with aiming_hints(to):
                 copying.refuse_target(target, merge=merge)
-            with naming_lines(context):
+            with printing_problems(context):
                 copied = copying.Copy(source, target, context.now(source), merge=merge)
             with closing(copied):
                 if dry_run:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.line_problems import naming_lines
+from hammerwork_cli.cli.line_problems import printing_problems
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.queries.backup import files
@@ -69,7 +69,7 @@ def restore(
         paused=paused,
     )
     with files.opened(file) as stream:
-        with naming_lines(context):
+        with printing_problems(context):
             restoring = Restore(database, stream, options)
         if dry_run:
             context.answer(

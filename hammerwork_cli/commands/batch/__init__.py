@@ -18,7 +18,7 @@ app = group(
         ),
         "list": LateVerb(".reading:list_", "List batches, newest first, with their jobs counted."),
         "show": LateVerb(
-            ".reading:show", "Show everything about a batch: its jobs by queue, and their errors.", names=("status",)
+            ".reading:show", "Show everything about a batch: its jobs by queue, and their errors.", aliases=("status",)
         ),
         "wait": LateVerb(".wait:wait", "Wait until all jobs of a batch have ended."),
         "retry": LateVerb(

@@ -1,6 +1,7 @@
 """``hammerwork batch retry | cancel | delete``: the changes of ``job`` to the jobs of a batch."""
 
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from hammerwork_cli.commands.job.options import CancelledOption, FailedSinceHour
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.models import JobFilter, JobStatus
+from hammerwork_cli.models.input.reading import before
 from hammerwork_cli.queries.batch import enqueue, listing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Retry
 from hammerwork_cli.queries.job.selections import Chosen
@@ -83,7 +85,8 @@ def cancel(
     context: Context = ctx.obj
     database = context.database(changes=True)
     change = Cancel(context.now(database), by=context.operator, reason=reason, force=force)
-    chosen = JobFilter(queue=queue, until=read.start_of_window(change.now, None, older_than_hours))
+    until = None if older_than_hours is None else before(change.now, timedelta(hours=older_than_hours))
+    chosen = JobFilter(queue=queue, until=until)
     _carry_out(context, database, batch, chosen, status, change, confirmation)
 
 
@@ -134,11 +137,12 @@ def delete_whole(
     if confirmation.dry_run:
         return
     context.confirm_profile()
-    noun, of = ("batch", chosen.batch) if chosen.batch else ("workflow", chosen.workflow)
-    assert of is not None
-    if not delete_empty(database, of):
+    noun, subject_id = ("batch", chosen.batch) if chosen.batch else ("workflow", chosen.workflow)
+    assert subject_id is not None
+    if not delete_empty(database, subject_id):
         raise AnswerIsNoError(
-            f"The {noun} stays, because some of its jobs do.", hint=f"See them: hammerwork job list --{noun} {of}"
+            f"The {noun} stays, because some of its jobs do.",
+            hint=f"See them: hammerwork job list --{noun} {subject_id}",
         )
 
 

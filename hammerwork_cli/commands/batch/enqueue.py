@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.line_problems import name_lines, naming_lines
+from hammerwork_cli.cli.line_problems import print_problems, printing_problems
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, NewIdOption
-from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
+from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.models.batch.batches import NewBatch
@@ -79,7 +79,7 @@ def enqueue(
     given = {option: value for option, value in defaults.items() if value is not None}
     batch, new_callbacks = NewBatch.of(name, batch_id), callbacks.new()
     problems = Problems(LineError, patient=continue_on_error)
-    with opened(file) as lines, naming_lines(context):
+    with opened(file) as lines, printing_problems(context):
         database = context.database(changes=True)
         now = context.now(database)
         jobs = enqueueing.jobs_of(database, lines, given, now, problems)
@@ -94,8 +94,8 @@ def enqueue(
     else:
         context.note(f"Enqueued {plural(len(placed), 'job')}.")
         if new_callbacks:
-            note_keepers(context, database)
+            note_upkeep(context, database, now)
     if problems.found:
-        name_lines(context, problems.found)
+        print_problems(context, problems.found)
         named = [problem._asdict() for problem in problems.found[:MOST_PROBLEMS]]
         raise AnswerIsNoError(f"{plural(len(problems.found), 'line')} left out.", lines=named)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.commands.callbacks import note_upkeep
 from hammerwork_cli.database import Database
 from hammerwork_cli.models.cron.schedule import Schedule
 from hammerwork_cli.models.cron.words import notes_on
@@ -17,13 +18,12 @@ ScheduleArgument = Annotated[
 ]
 ShowOnlyOption = Annotated[bool, typer.Option("--dry-run", help="Show the schedule and change nothing.")]
 SHOWN_DATES = 3
-KEEP = "No running worker enqueues the jobs of schedules. Start one with: hammerwork worker start --upkeep-only"
 
 
 def note_meaning(context: Context, database: Database, schedule: Schedule, now: datetime) -> None:
-    """Notes what a schedule means, and when nobody makes its jobs."""
+    """Notes what a schedule means, and that no worker enqueues its jobs."""
     context.note(views.meaning_text(schedule, schedules.coming(schedule, SHOWN_DATES)))
     for note in notes_on(schedule.expression):
         context.note(note)
-    if schedule.enabled and not schedule.is_in_place and not schedules.has_upkeep(database, now):
-        context.note(KEEP)
+    if schedule.enabled and not schedule.is_in_place:
+        note_upkeep(context, database, now, "the jobs of schedules")

@@ -14,7 +14,7 @@ from hammerwork_cli.cli.options import (
     SpawnDelayOption,
     TimeLimitOption,
 )
-from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
+from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobPriority
@@ -171,5 +171,5 @@ def enqueue(
         and_callbacks = ", without a new callback" if new_callbacks else ""
         context.note(f"Already exists; left unchanged{and_callbacks}: hammerwork job show {placed.id}")
     elif new_callbacks:
-        note_keepers(context, database)
+        note_upkeep(context, database, job.created_at)
     context.answer(enqueued_record(placed), form, lambda: [placed.id])

@@ -5,7 +5,7 @@ from itertools import chain, islice
 from typing import Any
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.line_problems import naming_lines
+from hammerwork_cli.cli.line_problems import printing_problems
 from hammerwork_cli.queries.backup.files import opened
 from hammerwork_cli.queries.job import enqueue_lines
 from hammerwork_cli.queries.job.enqueue_lines import Part
@@ -40,7 +40,7 @@ def run(context: Context, file: str, defaults: dict[str, Any], queue: str | None
     with opened(file) as lines:
         database = context.database(changes=True)
         parts = enqueue_lines.run(database, lines, given, context.now(database), after=after)
-        with naming_lines(context):
+        with printing_problems(context):
             first = list(islice(parts, 1))  # nothing is printed on stdout before all lines are checked
         try:
             answer = records(chain(first, parts))

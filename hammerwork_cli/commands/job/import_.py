@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.line_problems import naming_lines
+from hammerwork_cli.cli.line_problems import printing_problems
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LONGEST_NAME
@@ -65,7 +65,7 @@ def import_(
     database = context.database(changes=True)
     options = ImportOptions(pending=state is State.PENDING, new_ids=new_ids, prefix=queue_prefix)
     with files.opened(file) as stream:
-        with naming_lines(context):
+        with printing_problems(context):
             importing = TreeImport(database, stream, options, context.now(database))
         plan = importing.plan if dry_run else importing.run()
     for note in shown.notes(plan, dry_run=dry_run, new_ids=new_ids, pending=options.pending):

@@ -7,7 +7,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import QueueOption
-from hammerwork_cli.commands.archive.ages import BatchOption, By, ByOption, days, days_option, note_awaited, selection
+from hammerwork_cli.commands.archive.ages import BatchOption, By, ByOption, days, days_option, note_uncounted, selection
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.queries.job.finished_trees import Purge
@@ -54,4 +54,4 @@ def cleanup(
     chosen = selection(database, now, ages, queue=queue, by=by, batch=batch_size)
     change = Purge(now, whole=by is By.TREE)
     carry_out(context, database, chosen, change, confirmation, always_ask=True)
-    note_awaited(context, database)
+    note_uncounted(context, database)

@@ -7,7 +7,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, JobArgument
-from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
+from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.queries.batch import callbacks as stored
@@ -50,8 +50,9 @@ def on_end(
     if clear:
         context.note(f"Removed {plural(stored.clear(database, top), 'callback')}.")
     if wanted:
-        stored.add(database, top, wanted, context.now(database))
-        note_keepers(context, database)
+        now = context.now(database)
+        stored.add(database, top, wanted, now)
+        note_upkeep(context, database, now)
     context.show(
         callbacks_of(database, Subject.TREE, top),
         form,

@@ -16,7 +16,7 @@ app = group(
         "show": LateVerb(
             ".reading:show",
             "Show everything about a workflow: its jobs, their errors and their graph.",
-            names=("status",),
+            aliases=("status",),
         ),
         "graph": LateVerb(".graph:graph", "Draw the jobs of a workflow and what they wait for, failures first."),
         "wait": LateVerb(".wait:wait", "Wait until all jobs of a workflow have ended, those that they spawn included."),

@@ -14,8 +14,8 @@ from hammerwork_cli.commands.job.options import CancelledOption, ForceOption
 from hammerwork_cli.commands.workflow.arguments import WorkflowArgument
 from hammerwork_cli.models import JobFilter
 from hammerwork_cli.queries.job.changes import Retry
-from hammerwork_cli.queries.workflow import create, listing, settling
-from hammerwork_cli.queries.workflow.settling import CancelWorkflow
+from hammerwork_cli.queries.workflow import create, endings, listing
+from hammerwork_cli.queries.workflow.endings import CancelWorkflow
 
 
 @spread
@@ -43,7 +43,7 @@ def retry(
     change = Retry(context.now(database), cancelled=cancelled)
     wanted = acceptable(change, statuses(status))
     full_id = listing.resolve(database, workflow)
-    if cancelled and not confirmation.dry_run and settling.reopen_unfailed(database, full_id):
+    if cancelled and not confirmation.dry_run and endings.reopen_without_failures(database, full_id):
         context.note(f"The workflow {full_id} is no longer cancelled: jobs can join it.")
     chosen = JobFilter(queue=queue, workflow=full_id)
     change_within(context, database, chosen, wanted, change, confirmation)
@@ -72,7 +72,7 @@ def cancel(
     """
     context: Context = ctx.obj
     database = context.database(changes=True)
-    found = settling.cancellable(database, listing.resolve(database, workflow))
+    found = endings.cancellable(database, listing.resolve(database, workflow))
     change = CancelWorkflow(found.id, context.now(database), by=context.operator, reason=reason, force=force)
     if not confirmation.dry_run and not any(change.accepts(status) for status in found.counts.by_status):
         context.confirm(
@@ -80,7 +80,7 @@ def cancel(
             yes=confirmation.yes,
             form=confirmation.form,
         )
-        settling.cancel(database, found.id)
+        endings.cancel(database, found.id)
         context.note(f"The workflow {found.id} is cancelled: no job can join it.")
     chosen = JobFilter(workflow=found.id)
     change_within(context, database, chosen, acceptable(change, None), change, confirmation)

@@ -7,7 +7,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, NewIdOption
-from hammerwork_cli.commands.callbacks import Callbacks, note_keepers
+from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
 from hammerwork_cli.commands.workflow.graph import show_graph
 from hammerwork_cli.models.options.jobs import json_value
 from hammerwork_cli.models.workflow.files import WantedWorkflow, parsed, read_workflow
@@ -98,4 +98,4 @@ def create(
     else:
         context.note(f"Created it with {plural(len(jobs), 'job')}.")
         if new_callbacks:
-            note_keepers(context, database)
+            note_upkeep(context, database, now)

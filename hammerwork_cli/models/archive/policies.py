@@ -8,7 +8,7 @@ from hammerwork_cli.models.archive.ages import Ages
 
 EVERY_QUEUE = "*"
 """Stands for all queues that have no policy of their own."""
-SETTLING = timedelta(minutes=10)
+FIRST_RUN_DELAY = timedelta(minutes=10)
 """Time between setting a policy and the first job that goes, for second thoughts."""
 
 
@@ -52,4 +52,4 @@ class Policy(NamedTuple):
 
     def is_in_force(self, now: datetime) -> bool:
         """Whether workers may carry it out: it is enabled, and was set a while ago."""
-        return self.enabled and (self.updated_at is None or self.updated_at + SETTLING <= now)
+        return self.enabled and (self.updated_at is None or self.updated_at + FIRST_RUN_DELAY <= now)

@@ -134,7 +134,9 @@ def seconds(given: object, name: str, *, zero: bool = False) -> float:
     """
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if not number or not (given >= 0 if zero else given > 0):  # type: ignore[operator]
-        raise UsageError(f"{name} must be a number of seconds, {'0 or more' if zero else 'above 0'}, not {_said(given)}.")
+        raise UsageError(
+            f"{name} must be a number of seconds, {'0 or more' if zero else 'above 0'}, not {_said(given)}."
+        )
     return given  # type: ignore[return-value]
 
 

@@ -18,7 +18,7 @@ from hammerwork_cli.models import FINISHED, Counts, status_of, timestamp
 from hammerwork_cli.models.callbacks import Callback, CallbackState, Event, Subject
 from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.options.jobs import wanted_job
-from hammerwork_cli.models.spawn import SETTLING
+from hammerwork_cli.models.spawn import QUIET_TIME
 from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.graph.release import RECURRING
@@ -39,7 +39,7 @@ KEPT = timedelta(days=7)
 
 
 class Seen(NamedTuple):
-    """What a worker has seen of a batch or a tree in one snapshot.
+    """The jobs of a batch, a tree or a workflow, as a worker read them in one snapshot.
 
     Attributes:
         counts: its jobs by status; Retrying ones may be Pending, and Cancelled ones Failed.
@@ -55,15 +55,13 @@ def upcoming(database: Database, until: datetime, limit: int) -> list[Callback]:
     return [details.read_callback(row) for row in database.rows("batch.callbacks.upcoming", until=until, limit=limit)]
 
 
-def awaited(database: Database) -> int:
+def count_uncounted(database: Database) -> int:
     """Counts the callbacks whose jobs a worker has yet to count."""
-    return int(database.rows("batch.callbacks.awaited")[0][0]) if "watches" in database.tags else 0
+    return int(database.rows("batch.callbacks.count_uncounted")[0][0]) if "watches" in database.tags else 0
 
 
 def add(database: Database, top: str, new: Sequence[NewCallback], now: datetime) -> None:
-    """Adds callbacks to a job and everything below it.
-
-    A callback that exists for the same event and job is not added again unless it is over.
+    """Adds callbacks to a job and everything below it, except those that it has already and that are not over.
 
     Raises:
         JobNotFoundError: the job does not exist.
@@ -119,7 +117,7 @@ def look(
     cost = timedelta(seconds=COST * (time.monotonic() - began))
     for callback in taken:
         try:
-            has_fired = _settle(database, callback, seen, cost, clock())
+            has_fired = _act_on(database, callback, seen, cost, clock())
         except Exception as error:
             if is_away(error):
                 raise
@@ -131,7 +129,7 @@ def look(
                 yield callback, None
 
 
-def _settle(database: Database, callback: Callback, seen: Seen | None, cost: timedelta, now: datetime) -> bool:
+def _act_on(database: Database, callback: Callback, seen: Seen | None, cost: timedelta, now: datetime) -> bool:
     """Fires, ends or postpones one callback; returns whether it has fired."""
     state = None if seen is None else decide(callback, seen, now)
     if seen is None or state is CallbackState.OVER:
@@ -144,14 +142,14 @@ def _settle(database: Database, callback: Callback, seen: Seen | None, cost: tim
 
 
 def see(database: Database, callbacks: Sequence[Callback], now: datetime) -> Seen | None:
-    """What there is of a batch or a tree; ``None`` if nothing is left of it."""
-    of = callbacks[0].subject_id
+    """Counts the jobs of the subject of callbacks; ``None`` if none is left."""
+    subject_id = callbacks[0].subject_id
     try:
         if callbacks[0].subject == Subject.BATCH:
-            return _batch(database, of)
+            return _batch(database, subject_id)
         if callbacks[0].subject == Subject.WORKFLOW:
-            return _workflow(database, of, now)
-        return _tree(database, of, now, early=any(callback.event == Event.FAILURE for callback in callbacks))
+            return _workflow(database, subject_id, now)
+        return _tree(database, subject_id, now, early=any(callback.event == Event.FAILURE for callback in callbacks))
     except NotFoundError:
         return None
 
@@ -183,7 +181,7 @@ def _workflow(database: Database, workflow: str, now: datetime) -> Seen | None:
 
 def may_spawn(database: Database, workflow: str, now: datetime) -> bool:
     """Whether a job of a workflow that has ended may still have further children: see the statements."""
-    if database.row("batch.callbacks.workflow_may_spawn", id=workflow, since=now - SETTLING):
+    if database.row("batch.callbacks.workflow_may_spawn", id=workflow, since=now - QUIET_TIME):
         return True
     return "workers" in database.tags and database.row("batch.callbacks.workflow_requested", id=workflow) is not None
 
@@ -272,13 +270,13 @@ def forget(database: Database, before: datetime) -> None:
         database.transaction(lambda: database.run("batch.callbacks.forget", before=before))
 
 
-def delete_with_callbacks(database: Database, statement: str, subject: Subject, of: str) -> bool:
+def delete_with_callbacks(database: Database, statement: str, subject: Subject, subject_id: str) -> bool:
     """Deletes a batch or a workflow by a statement, and then its callbacks; returns whether it deleted the row."""
 
     def work() -> bool:
-        deleted = bool(database.run(statement, id=of))
+        deleted = bool(database.run(statement, id=subject_id))
         if deleted and "watches" in database.tags:
-            database.run("batch.callbacks.delete", id=of, subject=str(subject), state=None)
+            database.run("batch.callbacks.delete", id=subject_id, subject=str(subject), state=None)
         return deleted
 
     return database.transaction(work)

@@ -102,18 +102,18 @@ def _compare(database: Database, batch: NewBatch, jobs: int, callbacks: Sequence
     compare_callbacks(database, Subject.BATCH, batch.id, callbacks)
 
 
-def compare_callbacks(database: Database, subject: Subject, of: str, callbacks: Sequence[NewCallback]) -> None:
+def compare_callbacks(database: Database, subject: Subject, subject_id: str, callbacks: Sequence[NewCallback]) -> None:
     """Compares the callbacks of a batch or a workflow that exists with those that it is to have.
 
     Raises:
         ConflictError: one is missing.
     """
-    has = {(one.event, one.stored_job) for one in callbacks_of(database, subject, of)}
+    has = {(one.event, one.stored_job) for one in callbacks_of(database, subject, subject_id)}
     for callback in callbacks:
         if (callback.event, callback.job) not in has:
             raise LastingConflictError(
-                f"The {subject} {of} exists already, without this callback on {callback.event}.",
-                hint=f"See: hammerwork {subject} show {of}",
+                f"The {subject} {subject_id} exists already, without this callback on {callback.event}.",
+                hint=f"See: hammerwork {subject} show {subject_id}",
             )
 
 

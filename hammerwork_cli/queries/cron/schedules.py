@@ -1,4 +1,4 @@
-"""Schedules: finds, adds, changes and deletes them, and reads their runs."""
+"""Finds schedules, and reads their runs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -222,7 +222,7 @@ def forget_runs(database: Database, schedule: Schedule, before: datetime) -> Non
     database.run("cron.schedules.forget_runs", id=schedule.id, before=min(before, kept or before))
 
 
-def has_upkeep(database: Database, now: datetime) -> bool:
+def upkeep_is_running(database: Database, now: datetime) -> bool:
     """Whether a worker enqueues the jobs of schedules now."""
     if "upkeep" not in database.tags:
         return False

@@ -202,7 +202,7 @@ class _Descent:
         """Returns the jobs that were read, in their final order."""
         outside = self._link()
         counts = self._cut_counts()
-        bare = [job for job in self.children if self.nodes[job].stored_config is None]
+        unconfigured = [job for job in self.children if self.nodes[job].stored_config is None]
         return SpawnTree(
             roots=tuple(self.roots),
             target=target,
@@ -214,7 +214,7 @@ class _Descent:
             child_counts=counts,
             unread=frozenset(job for job in self.cut if job not in self.children),
             missing=frozenset(outside) - {node.id for node in self.relatives.jobs(outside)},
-            recorded=records.parents(self.relatives.database, bare),
+            recorded=records.parents(self.relatives.database, unconfigured),
         )
 
     def _link(self) -> list[str]:

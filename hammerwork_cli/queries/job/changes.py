@@ -65,7 +65,7 @@ class Change:
 
     @property
     def considered(self) -> Set[JobStatus]:
-        """Statuses that a filter without statuses selects: those that it accepts, and those to tell of."""
+        """Statuses that a filter without statuses selects: those that it changes."""
         return self.accepted | self.forced if self.force else self.accepted
 
     takes_archived = False
@@ -75,9 +75,9 @@ class Change:
         self.force = force
 
     def filter(self, jobs: JobFilter) -> JobFilter:
-        """Adds the statuses to a filter without any.
+        """Adds the default statuses to a filter that names none.
 
-        In a batch or a workflow, it selects Running jobs too, since they can still spawn: the outcome tells of them.
+        In a batch or a workflow these include Running, so that the outcome reports jobs that can still spawn.
         """
         if self.takes_archived:
             return jobs

@@ -104,11 +104,11 @@ def _worker(database: Database, job: str) -> JobWorker | None:
     return JobWorker(str(worker), name, "silent" if ended_at is None and silent > lease else state, silent, lease)
 
 
-def callbacks_of(database: Database, subject: Subject, of: str) -> list[Callback]:
+def callbacks_of(database: Database, subject: Subject, subject_id: str) -> list[Callback]:
     """The callbacks of a tree, a batch or a workflow; none without migration 025."""
     if "watches" not in database.tags:
         return []
-    return [read_callback(row) for row in database.rows("job.details.callbacks", subject=str(subject), id=of)]
+    return [read_callback(row) for row in database.rows("job.details.callbacks", subject=str(subject), id=subject_id)]
 
 
 def read_callback(row: Sequence[Any]) -> Callback:

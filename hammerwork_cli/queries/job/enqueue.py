@@ -281,14 +281,14 @@ def _watch(database: Database, jobs: Sequence[NewJob]) -> None:
 
 
 def add_callbacks(
-    database: Database, subject: Subject, of: str, callbacks: Sequence[NewCallback], now: datetime
+    database: Database, subject: Subject, subject_id: str, callbacks: Sequence[NewCallback], now: datetime
 ) -> None:
     """Adds callbacks in the transaction of the caller, which inserts their subject or has read it.
 
     Args:
         database: an open transaction.
         subject: whose end they wait for.
-        of: the id of the batch, or of the top of the tree.
+        subject_id: the id of the batch or the workflow, or of the top of the tree.
         callbacks: the events, and what to enqueue then.
 
     Raises:
@@ -300,11 +300,12 @@ def add_callbacks(
     if "watches" not in database.tags:
         database.forget_schema()  # someone may have migrated since the schema was read
         if "watches" not in database.tags:
-            raise MissingTablesError("This database has no table of watches yet (migration 025).", hint=MIGRATE)
+            raise MissingTablesError("This database has no table of callbacks yet (migration 025).", hint=MIGRATE)
     for one in callbacks:
         limits.check(database, wanted_job(json.loads(one.job)).made(now))
     rows = [
-        (one.id, str(subject), of, str(one.event), one.job, str(CallbackState.OPEN), now, now, now) for one in callbacks
+        (one.id, str(subject), subject_id, str(one.event), one.job, str(CallbackState.OPEN), now, now, now)
+        for one in callbacks
     ]
     database.insert("job.enqueue.add_callbacks", rows)
 

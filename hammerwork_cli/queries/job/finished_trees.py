@@ -44,7 +44,7 @@ class Purge(Delete):
             for job, is_requested in database.rows("job.selections.reserved", ids=database.ids(part)):
                 kept[str(job)] = Reason.SPAWN_REQUESTED if is_requested else Reason.AWAITED
         if not self.whole:
-            below = _below_awaited(database, [job for job in jobs if job.id not in kept])
+            below = _below_uncounted(database, [job for job in jobs if job.id not in kept])
             return kept | dict.fromkeys(below, Reason.AWAITED)
         going = {job.id: job for job in jobs if job.id not in kept}
         above = _parents_of_staying(database, going)
@@ -54,9 +54,9 @@ class Purge(Delete):
         return kept
 
 
-def _below_awaited(database: Database, jobs: Sequence[LockedJob]) -> set[str]:
+def _below_uncounted(database: Database, jobs: Sequence[LockedJob]) -> set[str]:
     """The jobs below one whose tree a worker has yet to count for a callback."""
-    if "watches" not in database.tags or database.row("job.selections.any_awaited") is None:
+    if "watches" not in database.tags or database.row("job.selections.any_uncounted") is None:
         return set()
     relatives = Relatives(database)
     above = {job.id: job.depends_on for job in jobs}
@@ -72,7 +72,7 @@ def _below_awaited(database: Database, jobs: Sequence[LockedJob]) -> set[str]:
     coming = [
         str(job)
         for part in chunks(sorted(below), database.read_chunk)
-        for (job,) in database.rows("job.selections.awaited", ids=database.ids(part))
+        for (job,) in database.rows("job.selections.uncounted_trees", ids=database.ids(part))
     ]
     while coming:
         more = [job for job in below.get(coming.pop(), ()) if job not in reached]

@@ -230,9 +230,9 @@ class _Climb:
 
     def spawners(self) -> list[TreeNode]:
         """Returns the ancestors and the failed jobs that have spawned, or have a spawn configuration."""
-        bare = [job for job, node in self._ancestors.items() if not node.has_spawn_config]
-        bare += [job for job, one in self._failed.items() if not one.has_config and job not in self._ancestors]
-        recorded = records.parents(self.relatives.database, bare)
+        unconfigured = [job for job, node in self._ancestors.items() if not node.has_spawn_config]
+        unconfigured += [job for job, one in self._failed.items() if not one.has_config and job not in self._ancestors]
+        recorded = records.parents(self.relatives.database, unconfigured)
         own = [job for job, one in self._failed.items() if one.has_config or job in recorded]
         unread = self.relatives.jobs(job for job in own if job not in self._ancestors)
         above = [node for job, node in self._ancestors.items() if node.has_spawn_config or job in recorded]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, FINISHED, Counts, JobStatus, SpawnOperation, TreeNode, timestamp
 from hammerwork_cli.models.monitor import BusyWorker, Flow, MonitorSnapshot, RunningOperation
-from hammerwork_cli.models.spawn import SETTLING
+from hammerwork_cli.models.spawn import QUIET_TIME
 from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, WAITING_SPELLINGS, spellings
 from hammerwork_cli.queries.graph.child_totals import ChildTotals
 from hammerwork_cli.queries.spawn.rates import Rates, SharedRate
@@ -279,7 +279,7 @@ class MonitorWatch:
             last = timestamp(found[job].last_ended) if job in found else None
             if job in open_now:
                 self._ended.pop(job, None)
-            elif node.status in FINISHED and max(_ended_at(node), last or _LONG_AGO) < now - SETTLING:
+            elif node.status in FINISHED and max(_ended_at(node), last or _LONG_AGO) < now - QUIET_TIME:
                 self._ended[job] = None
         for job in list(islice(self._ended, max(len(self._ended) - OPERATIONS_REMEMBERED, 0))):
             del self._ended[job]

@@ -12,7 +12,7 @@ from hammerwork_cli.database.retrying import OUTAGES, OutageListener
 from hammerwork_cli.database.waiting import Wait
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import FAILURES, FINISHED, UNSUCCESSFUL, Counts, Timestamp, TreeNode, status_of, timestamp
-from hammerwork_cli.models.spawn import SETTLING
+from hammerwork_cli.models.spawn import QUIET_TIME
 from hammerwork_cli.models.wait import Blocker, WaitOutcome, WaitResult
 from hammerwork_cli.queries.graph import tree
 from hammerwork_cli.queries.graph.blockers import blockers_of
@@ -68,7 +68,7 @@ class TreeWatch:
     def __init__(self, database: Database, roots: Iterable[str], now: datetime) -> None:
         self.roots = tuple(roots)
         self.connected(database)
-        self._since = now - SETTLING
+        self._since = now - QUIET_TIME
         self.states: dict[str, State] = {}
         self._running: dict[str, None] = {}
         self._waiting: dict[str, None] = {}

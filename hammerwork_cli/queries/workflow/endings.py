@@ -54,7 +54,7 @@ class _CancelRest(Cancel):
 
     def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
         # The jobs are locked: a retry of one of them has committed by now, or comes later. So the workflow need not be.
-        seen = _read(database, "workflow.settling.seen", self.workflow)
+        seen = _read(database, "workflow.endings.seen", self.workflow)
         if seen is None or not self._has_cause(database, seen):
             raise _OvertakenError
         self._end(database, jobs, step)
@@ -84,7 +84,7 @@ class _FailRest(_CancelRest):
         step.changed += len(jobs)
 
 
-def settle(
+def bring_up_to_date(
     database: Database, clock: Callable[[], datetime], is_over: Callable[[], bool] = lambda: False
 ) -> Iterator[tuple[Workflow, str | Exception]]:
     """Looks at the workflows that have not ended, and does what follows for each.
@@ -101,13 +101,13 @@ def settle(
     """
     after: str | None = None
     while True:
-        rows = database.rows("workflow.settling.open", after=after, limit=PAGE)
+        rows = database.rows("workflow.endings.open", after=after, limit=PAGE)
         page = listing.counted(database, [listing.read(row[:-1]) for row in rows])
         for workflow, (*_, dealt_with) in zip(page, rows, strict=True):
             if is_over():
                 return
             try:
-                done = _settle(database, workflow, _Seen(workflow.stored_status, dealt_with), clock())
+                done = _bring_up_to_date(database, workflow, _Seen(workflow.stored_status, dealt_with), clock())
             except _OvertakenError:
                 continue  # the next look sees what there is now
             except Exception as error:
@@ -122,7 +122,7 @@ def settle(
         after = page[-1].id
 
 
-def _settle(database: Database, workflow: Workflow, seen: _Seen, now: datetime) -> str | None:
+def _bring_up_to_date(database: Database, workflow: Workflow, seen: _Seen, now: datetime) -> str | None:
     """Does what follows for one workflow; returns what was done."""
     if seen.status == WorkflowStatus.CANCELLED and workflow.counts.of(*WAITING):
         cancelled = _run(database, _CancelRest(workflow, now))
@@ -159,8 +159,8 @@ def _deal(database: Database, workflow: Workflow, seen: _Seen) -> None:
     """Writes that the policy has dealt with the failures that there are, unless somebody has retried some meanwhile."""
 
     def work() -> None:
-        if _read(database, "workflow.settling.lock", workflow) == seen:
-            database.run("workflow.settling.deal", id=workflow.id, failed=_unsuccessful(database, workflow))
+        if _read(database, "workflow.endings.lock", workflow) == seen:
+            database.run("workflow.endings.deal", id=workflow.id, failed=_unsuccessful(database, workflow))
 
     database.transaction(work)
 
@@ -169,7 +169,7 @@ def _close(database: Database, workflow: Workflow, now: datetime) -> str | None:
     """Writes how a workflow has ended, if it still has; returns its status."""
 
     def work() -> str | None:
-        locked = _read(database, "workflow.settling.lock", workflow)
+        locked = _read(database, "workflow.endings.lock", workflow)
         found = listing.counted(database, [workflow])[0]
         if locked is None or locked.status != workflow.stored_status or found.open or not found.counts.total:
             return None
@@ -177,7 +177,7 @@ def _close(database: Database, workflow: Workflow, now: datetime) -> str | None:
             return None
         status, ended = found.status, found.last_end or now
         database.run(
-            "workflow.settling.close",
+            "workflow.endings.close",
             id=workflow.id,
             seen=locked.status,
             status=str(status),
@@ -207,7 +207,7 @@ def cancellable(database: Database, workflow: str) -> Workflow:
     return found
 
 
-def reopen_unfailed(database: Database, workflow: str) -> bool:
+def reopen_without_failures(database: Database, workflow: str) -> bool:
     """Reopens a cancelled workflow that has no job to retry; returns whether it did.
 
     Args:
@@ -246,4 +246,4 @@ class CancelWorkflow(Cancel):
 
 def cancel(database: Database, workflow: str) -> None:
     """Marks a workflow cancelled, so that workers cancel what its jobs still spawn."""
-    database.transaction(lambda: database.run("workflow.settling.cancel", id=workflow))
+    database.transaction(lambda: database.run("workflow.endings.cancel", id=workflow))

@@ -221,7 +221,7 @@ class _Loop(threading.Thread):
         except BaseException as raised:  # noqa: BLE001  whatever a coroutine raises ends only itself
             error = raised
         try:
-            self._settle(run, value, error)
+            self._conclude(run, value, error)
         finally:
             del error  # else its traceback and this frame would keep each other, and all that the handler had
 
@@ -230,9 +230,9 @@ class _Loop(threading.Thread):
         if run in self._runs:
             if isinstance(run.awaitable, Coroutine):
                 run.awaitable.close()
-            self._settle(run, None, CancelledError())
+            self._conclude(run, None, CancelledError())
 
-    def _settle(self, run: _Run, value: Any, error: BaseException | None) -> None:
+    def _conclude(self, run: _Run, value: Any, error: BaseException | None) -> None:
         """Hands over what came of a coroutine, the first time."""
         if run not in self._runs:  # asked without the lock first: the garbage collector may close a coroutine anywhere
             return
@@ -256,7 +256,7 @@ class _Loop(threading.Thread):
             # A slot that is free before would run its next coroutine in a loop that is about to be given up.
             if self._turns(BLOCKED_SECONDS):
                 for run in late:
-                    self._settle(run, None, None)
+                    self._conclude(run, None, None)
             elif self.over is None:
                 self._give_up()
 
@@ -311,7 +311,7 @@ class _Loop(threading.Thread):
             runs = tuple(self._runs)
             self._changed.notify()
         for run in runs:
-            self._settle(run, None, JobError(why))
+            self._conclude(run, None, JobError(why))
 
 
 def _cancel(run: _Run) -> None:

@@ -28,7 +28,7 @@ WRITE_SECONDS = 0.005
 FIRST_PAUSE, SHORTEST_PAUSE = 0.1, 1.0
 """Before the next try at a postponed outcome: at first, and at least while many of them fail for long."""
 AGAIN_SECONDS = 0.1
-"""How long one call goes on with postponed outcomes while other duties wait."""
+"""How long one call goes on with postponed outcomes while other work waits."""
 log = logging.getLogger("hammerwork")
 
 

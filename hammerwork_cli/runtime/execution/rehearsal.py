@@ -248,7 +248,7 @@ class Step:
 
     def _validate(self, found: FoundHandler) -> None:
         try:
-            awaited(found.handler.validate_spawn(Job.of(self.job), own_config(self.config)))
+            result_of(found.handler.validate_spawn(Job.of(self.job), own_config(self.config)))
         except SpawnError:
             raise
         except Exception as error:
@@ -265,7 +265,7 @@ class Step:
             raise SpawnFailedError(spawn_failure(first_line(error))) from error
         parent, root = Job.of(self.job), self.place.root
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
-            children: Children = awaited(
+            children: Children = result_of(
                 drain_async(parent, config, self._at_most_async(produced, most), self._now, root)
             )
             return children
@@ -327,7 +327,7 @@ class Step:
         return child
 
 
-def awaited(value: Any) -> Any:
+def result_of(value: Any) -> Any:
     """The result of an awaitable, in an event loop of its own; any other value itself."""
     if not inspect.isawaitable(value):
         return value

@@ -12,7 +12,7 @@ from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.lease import Lease
-from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
+from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
 LONGEST_INTERVAL = 3.0
 LONGEST_PAUSE = 1.0
@@ -70,8 +70,8 @@ class HeartbeatThread(TurnThread):
         self._backoff = Backoff(longest, longest, least=0.1)
         self._heard: str | None = None  # this thread alone
 
-    def duties(self) -> Mapping[str, Duty]:
-        """Its one duty."""
+    def tasks(self) -> Mapping[str, Task]:
+        """Its one task."""
         return {"The heartbeat": lambda: self._send(time.monotonic())}
 
     def pause(self, began: float, turn: Turn) -> float:

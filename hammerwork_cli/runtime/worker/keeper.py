@@ -1,4 +1,4 @@
-"""A worker's duties for the database: to rescue jobs of lost workers, claim spawn requests, release waiting jobs."""
+"""A worker's tasks for others: it rescues jobs of lost workers, claims spawn requests, and releases waiting jobs."""
 
 import logging
 import time
@@ -15,7 +15,7 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.heartbeat import heartbeat_interval
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
-from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
+from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
 KEEPER_TIMEOUTS = Timeouts(lock=2.0)
 """A transaction that hangs delays nothing but the rows that it has locked."""
@@ -29,7 +29,7 @@ log = logging.getLogger("hammerwork")
 
 
 class Keeper(TurnThread):
-    """The thread for duties that may wait for locks or read for long. The heartbeat has another thread.
+    """The thread for tasks that may wait for locks or read for long. The heartbeat has another thread.
 
     Args:
         connections: used by this thread alone.
@@ -71,15 +71,15 @@ class Keeper(TurnThread):
         self._fixed = 0  # by the present sweep
         self._collisions = 0  # of sweeps since one went on
 
-    def duties(self) -> Mapping[str, Duty]:
+    def tasks(self) -> Mapping[str, Task]:
         """The sweep comes first: a worker that drains its queues waits for the first look at lost workers."""
-        duties: dict[str, Callable[[Database], None]] = {"Releasing waiting jobs": self._sweep} if self._sweeps else {}
-        duties |= {
+        tasks: dict[str, Callable[[Database], None]] = {"Releasing waiting jobs": self._sweep} if self._sweeps else {}
+        tasks |= {
             "Looking for lost workers": self._rescue,
             "Claiming spawn requests": self._claim_requests,
         }
-        # One try: the next turn comes soon, and other duties wait.
-        return {name: partial(self.connections.run, unit, patience=0) for name, unit in duties.items()}
+        # One try: the next turn comes soon, and other tasks wait.
+        return {name: partial(self.connections.run, unit, patience=0) for name, unit in tasks.items()}
 
     def pause(self, began: float, turn: Turn) -> float:
         """The rest of an interval."""

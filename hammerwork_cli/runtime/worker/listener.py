@@ -8,7 +8,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.queries.job.notifications import CHANNEL
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
+from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
 LISTEN_SECONDS = 0.2
 """How often it checks whether to stop."""
@@ -36,8 +36,8 @@ class Listener(TurnThread):
         self._listening: Database | None = None
         self._hears = True
 
-    def duties(self) -> Mapping[str, Duty]:
-        """Its one duty."""
+    def tasks(self) -> Mapping[str, Task]:
+        """Its one task."""
         return {
             "Listening for new jobs": lambda: self.connections.run(
                 partial(self._listen, seconds=LISTEN_SECONDS), patience=0

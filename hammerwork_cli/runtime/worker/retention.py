@@ -13,7 +13,7 @@ from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
+from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
 RETENTION_TIMEOUTS = Timeouts(lock=5.0)
 CHECK_SECONDS = 60.0
@@ -45,7 +45,7 @@ class Retention(TurnThread):
         self._end = 0.0
         self._is_mine = True
 
-    def duties(self) -> Mapping[str, Duty]:
+    def tasks(self) -> Mapping[str, Task]:
         """Looks for policies. One attempt: the next check comes soon."""
         return {"Retention": lambda: self.connections.run(self._check, patience=0)}
 

@@ -13,7 +13,7 @@ from hammerwork_cli.runtime.outages import Trouble
 
 log = logging.getLogger("hammerwork")
 
-Duty = Callable[[], object]
+Task = Callable[[], object]
 
 
 class Turn(Enum):
@@ -21,12 +21,12 @@ class Turn(Enum):
 
     DONE = auto()
     WAITED = auto()
-    """A duty lost to another transaction, or the worker stops at once."""
+    """A task lost to another transaction, or the worker stops at once."""
     FAILED = auto()
 
 
 class TurnThread(threading.Thread):
-    """Performs duties, turn by turn. A duty that fails is logged, and performed again in the next turn.
+    """Performs its tasks, turn by turn. A task that fails is logged, and performed again in the next turn.
 
     Args:
         name: of the thread, after ``hammerwork-``.
@@ -38,7 +38,7 @@ class TurnThread(threading.Thread):
     """
 
     harmless: ClassVar[tuple[type[HammerworkError], ...]] = (RetryableError,)
-    """Errors by which a duty only waits for others."""
+    """Errors after which a task only waits for others."""
     ends_at_once: ClassVar[bool] = True
     """Whether it ends when the worker stops at once; else it goes on until a turn fails."""
 
@@ -50,8 +50,8 @@ class TurnThread(threading.Thread):
         self._has_told = False  # in this turn; this thread alone uses it, as the next one
         self._trouble = Trouble(connections.outages)
 
-    def duties(self) -> Mapping[str, Duty]:
-        """What the log calls a duty -> the duty, in the order in which a turn performs them."""
+    def tasks(self) -> Mapping[str, Task]:
+        """The name of a task in the log -> the task, in the order in which a turn performs them."""
         raise NotImplementedError
 
     def pause(self, began: float, turn: Turn) -> float | None:
@@ -65,11 +65,11 @@ class TurnThread(threading.Thread):
 
     def run(self) -> None:
         """Takes turns until it is stopped, whatever happens."""
-        duties = self.duties()
+        tasks = self.tasks()
         given_up = self.connections.given_up
         while not self.stopped.is_set() and not (self.ends_at_once and given_up.is_set()):
             began = time.monotonic()
-            turn = self._take(duties)
+            turn = self._take(tasks)
             if given_up.is_set() and turn is not Turn.DONE:
                 return
             self.failures = self.failures + 1 if turn is Turn.FAILED else 0
@@ -79,9 +79,9 @@ class TurnThread(threading.Thread):
             if pause > 0:
                 self.stopped.wait(pause)
 
-    def _take(self, duties: Mapping[str, Duty]) -> Turn:
+    def _take(self, tasks: Mapping[str, Task]) -> Turn:
         self._has_told = False
-        ends = [self._do(name, duty) for name, duty in duties.items()]
+        ends = [self._do(name, task) for name, task in tasks.items()]
         if Turn.FAILED in ends:
             return Turn.FAILED
         if Turn.WAITED in ends:
@@ -89,11 +89,11 @@ class TurnThread(threading.Thread):
         self._trouble.over()
         return Turn.DONE
 
-    def _do(self, name: str, duty: Duty) -> Turn:
+    def _do(self, name: str, task: Task) -> Turn:
         if self.stopped.is_set() or (self.ends_at_once and self.connections.given_up.is_set()):
             return Turn.WAITED
         try:
-            duty()
+            task()
         except Exception as error:  # noqa: BLE001  the thread goes on
             return self._after(name, error)
         return Turn.DONE
@@ -106,7 +106,7 @@ class TurnThread(threading.Thread):
             return Turn.WAITED
         if not isinstance(error, HammerworkError):
             log.error("%s failed and will be retried.", name, exc_info=error)
-        elif not self._has_told:  # of an outage, every duty would say the same
+        elif not self._has_told:  # of an outage, every task would say the same
             self._has_told = True
             self._trouble.failed(f"{name} failed and will be retried: {error.message}")
         return Turn.FAILED

@@ -1,12 +1,12 @@
--- Callbacks: what workers do when all jobs of a batch or a tree have ended.
+-- Callbacks of batches, trees and workflows, in the table of watches.
 
 -- name: upcoming
 -- Lists open callbacks that a worker has to look at until a time.
 SELECT {callback_columns} FROM hammerwork_watches w WHERE w.state = 'open' AND w.check_at <= :until
 ORDER BY w.check_at LIMIT :limit
 
--- name: awaited
--- Counts the callbacks for which a worker is still to count jobs.
+-- name: count_uncounted
+-- Counts the callbacks whose jobs a worker has yet to count.
 SELECT COUNT(*) FROM hammerwork_watches w WHERE {uncounted}
 
 -- name: workflow
@@ -45,7 +45,7 @@ UPDATE hammerwork_watches SET check_at = :until, ended_at = :ended WHERE id = :i
 UPDATE hammerwork_watches SET state = :state, changed_at = :now WHERE id = :id AND state = 'open'
 
 -- name: delete
--- Deletes the callbacks of a batch or a tree.
+-- Deletes the callbacks of a batch, a tree or a workflow.
 DELETE FROM hammerwork_watches WHERE subject_id = :id AND {same subject :subject}
 /* if :state */ AND state = :state
 

@@ -16,6 +16,6 @@ ON DUPLICATE KEY UPDATE id = hammerwork_batches.id
 SELECT b.batch_name, b.total_jobs FROM hammerwork_batches b WHERE b.id = :id
 
 -- name: delete
--- Deletes the row of a batch that has no jobs any more.
+-- Deletes the row of a batch without jobs.
 DELETE FROM hammerwork_batches WHERE id = :id
 AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.batch_id = :id)

@@ -23,19 +23,19 @@ ORDER BY j.id LIMIT :limit
 -- name: fitting
 -- Reads queue and status of the given jobs that fit a filter, and for which no worker has yet to spawn or to count.
 SELECT j.id, j.queue_name, {status j} FROM hammerwork_jobs j
-WHERE j.id {among} AND NOT {has_open_request} AND NOT {is_awaited} AND
+WHERE j.id {among} AND NOT {has_open_request} AND NOT {is_uncounted} AND
 {filtered}
 
 -- name: reserved
--- Lists those of some jobs for which a worker is still to spawn, or which it is still to count.
-SELECT j.id, {has_open_request} FROM hammerwork_jobs j WHERE j.id {among} AND ({has_open_request} OR {is_awaited})
+-- Lists the given jobs for which a worker has yet to spawn, or which it has yet to count.
+SELECT j.id, {has_open_request} FROM hammerwork_jobs j WHERE j.id {among} AND ({has_open_request} OR {is_uncounted})
 
--- name: any_awaited
--- Tells whether a worker is still to count the jobs of any tree, batch or workflow.
+-- name: any_uncounted
+-- Selects a row if a worker has yet to count the jobs of any tree, batch or workflow.
 SELECT 1 FROM hammerwork_watches w WHERE {uncounted} LIMIT 1
 
--- name: awaited
--- Lists those of some jobs whose trees a worker is still to count.
+-- name: uncounted_trees
+-- Lists the given jobs whose trees a worker has yet to count.
 SELECT w.subject_id FROM hammerwork_watches w WHERE w.subject_id {among} AND {uncounted}
 
 -- name: ids

@@ -46,11 +46,11 @@ FALSE
 -- name: has_open_request [workers]
 EXISTS (SELECT 1 FROM hammerwork_spawn_requests r WHERE r.job_id = j.id AND r.state IN ('pending', 'running'))
 
--- name: is_awaited
+-- name: is_uncounted
 -- Whether a worker has yet to count job j for a callback of its tree, its batch or its workflow.
 FALSE
 
--- name: is_awaited [watches]
+-- name: is_uncounted [watches]
 (EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.id AND {uncounted})
 OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.batch_id AND {uncounted})
 OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.workflow_id AND {uncounted}))

@@ -16,6 +16,6 @@ ON DUPLICATE KEY UPDATE id = hammerwork_workflows.id
 SELECT w.name, w.failure_policy, w.total_jobs FROM hammerwork_workflows w WHERE w.id = :id
 
 -- name: delete
--- Deletes the row of a workflow that has no jobs any more.
+-- Deletes the row of a workflow without jobs.
 DELETE FROM hammerwork_workflows WHERE id = :id
 AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.workflow_id = :id)

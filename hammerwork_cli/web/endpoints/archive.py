@@ -1,6 +1,6 @@
 """The endpoints of the archive and of retention policies."""
 
-from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
+from hammerwork_cli.errors import LIST_ARCHIVED
 from hammerwork_cli.models.archive.lists import ArchiveFilter
 from hammerwork_cli.queries.archive import listing, moving, policies
 from hammerwork_cli.queries.archive.listing import ArchivedTree, NamedArchived
@@ -11,7 +11,7 @@ from hammerwork_cli.render.archive.lists import archived_record, sum_record
 from hammerwork_cli.render.archive.policies import policy_record
 from hammerwork_cli.render.job.details import details_record
 from hammerwork_cli.render.schemas.words import text
-from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, body, carried_out
+from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, body, carry_out
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import (
     ARCHIVED_JOB,
@@ -65,10 +65,9 @@ def restore(call: Call) -> Answer:
     moving.require(call.database)
     top, tree, how = call.values["id"], call.body.get("tree", False), call.body.get("as")
     named = NamedArchived([listing_of_jobs.resolve(call.database, top, hint=LIST_ARCHIVED)])
-    if how is None and (tree or not named.have_failed(call.database)):
-        raise UsageError("Say how a tree, or a job that did not fail, comes back.", hint='As "run_again" or "as_was".')
-    change = moving.Restore(call.now, again=how != "as_was")
-    return carried_out(call, ArchivedTree(named.named[0]) if tree else named, change)
+    again = moving.runs_again(call.database, named, how, tree=tree, hint='Send "as": "run_again" or "as_was".')
+    change = moving.Restore(call.now, again=again)
+    return carry_out(call, ArchivedTree(named.named[0]) if tree else named, change)
 
 
 ENDPOINTS = (

@@ -9,7 +9,7 @@ from hammerwork_cli.queries.job.changes import Cancel, Change, Retry
 from hammerwork_cli.queries.job.selections import Chosen
 from hammerwork_cli.render.batch import batch_record, details_record
 from hammerwork_cli.render.schemas.words import flag
-from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body, carried_out
+from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body, carry_out
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, limit, start_of, within
 
@@ -49,7 +49,7 @@ def cancel(call: Call) -> Answer:
 
 def _change(call: Call, change: Change) -> Answer:
     batch = listing.resolve(call.database, call.values["id"])
-    return carried_out(call, Chosen(change.filter(JobFilter(batch=batch))), change)
+    return carry_out(call, Chosen(change.filter(JobFilter(batch=batch))), change)
 
 
 ENDPOINTS = (

@@ -155,10 +155,10 @@ def cancel(call: Call) -> Answer:
 
 def _change(call: Call, change: Change) -> Answer:
     job = listing.resolve(call.database, call.values["id"])
-    return carried_out(call, Below([job], change.in_trees) if call.body.get("tree", False) else Named([job]), change)
+    return carry_out(call, Below([job], change.in_trees) if call.body.get("tree", False) else Named([job]), change)
 
 
-def carried_out(call: Call, selection: Selection, change: Change) -> Answer:
+def carry_out(call: Call, selection: Selection, change: Change) -> Answer:
     """Carries a change out, or only plans it with ``dry_run``.
 
     Raises:

@@ -8,12 +8,12 @@ from hammerwork_cli.models.workflow.workflows import WorkflowStatus
 from hammerwork_cli.queries.graph import cursors
 from hammerwork_cli.queries.job.changes import Change, Retry
 from hammerwork_cli.queries.job.selections import Chosen
-from hammerwork_cli.queries.workflow import listing, settling
-from hammerwork_cli.queries.workflow.settling import CancelWorkflow
+from hammerwork_cli.queries.workflow import endings, listing
+from hammerwork_cli.queries.workflow.endings import CancelWorkflow
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.schemas.words import flag
 from hammerwork_cli.render.workflow import details_record, graph_record, workflow_record
-from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body, carried_out
+from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body, carry_out
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, STATUS, Parameter, limit, line, start_of, within
 
@@ -68,23 +68,23 @@ def retry(call: Call) -> Answer:
     """As ``workflow retry``."""
     cancelled = call.body.get("cancelled", False)
     if cancelled and not call.body.get("dry_run", False):
-        settling.reopen_unfailed(call.database, listing.resolve(call.database, call.values["id"]))
+        endings.reopen_without_failures(call.database, listing.resolve(call.database, call.values["id"]))
     return _change(call, Retry(call.now, cancelled=cancelled))
 
 
 def cancel(call: Call) -> Answer:
     """As ``workflow cancel``."""
-    workflow = settling.cancellable(call.database, listing.resolve(call.database, call.values["id"])).id
+    workflow = endings.cancellable(call.database, listing.resolve(call.database, call.values["id"])).id
     reason, force = call.body.get("reason"), call.body.get("force", False)
     answer = _change(call, CancelWorkflow(workflow, call.now, by=call.operator, reason=reason, force=force))
     if not call.body.get("dry_run", False):
-        settling.cancel(call.database, workflow)
+        endings.cancel(call.database, workflow)
     return answer
 
 
 def _change(call: Call, change: Change) -> Answer:
     workflow = listing.resolve(call.database, call.values["id"])
-    return carried_out(call, Chosen(change.filter(JobFilter(workflow=workflow))), change)
+    return carry_out(call, Chosen(change.filter(JobFilter(workflow=workflow))), change)
 
 
 ENDPOINTS = (

@@ -159,7 +159,7 @@ export interface JobFacts {
   encrypted_at?: Instant | null;
 }
 
-/** An attempt at a job that did not complete. */
+/** A job that a worker enqueues at the end of a job and everything below it. Later versions may write other words. */
 export interface Callback {
   event: "complete" | "success" | "failure";
   queue: string;
@@ -169,6 +169,8 @@ export interface Callback {
   created_at: Instant | null;
   fired_at: Instant | null;
 }
+
+/** An attempt at a job that did not complete. */
 export interface PastAttempt {
   /** Its number. A job that is given back or retried has several of the same number. */
   attempt: number;

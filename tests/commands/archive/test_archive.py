@@ -17,7 +17,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.queries.job import changes
 from tests.conftest import Outcome
-from tests.database.test_beside_rust import Original
+from tests.database.test_beside_rust import RustProgram
 from tests.jobs import execute, identity
 from tests.rows import START, Rows
 from tests.whole_tree import CHILD, JOIN, PACKED, ROOT, fill, records
@@ -216,7 +216,7 @@ def test_jobs_archived_by_hammerwork_rust_are_moved_and_restored_and_it_restores
 ) -> None:
     url = new_database(kind, migrated=True)
     with contextlib.closing(connect(url)) as database:
-        original = Original(database)
+        original = RustProgram(database)
         for number in (1, 2, 3, 4):
             original.put(number, priority=4, payload=json.dumps({"number": number, "text": "a" * 99}))
             original.complete(identity(number))
@@ -249,7 +249,9 @@ def test_a_restored_job_runs_again_after_those_that_run_before_it(run: Run, migr
         child = ended(rows, root, status="Dead", error_message="broken", attempts=3, dependency_status="satisfied")
         single = ended(rows, status="Failed")
     assert asked(run, migrated_url, "archive", "run", "--older-than", "1d", "--yes")["changed"] == 3
-    assert "A tree needs" in str(asked(run, migrated_url, "archive", "restore", root, "--tree", "--yes", code=2))
+    assert "Restoring a tree needs a choice: run its jobs again, or keep their status." in str(
+        asked(run, migrated_url, "archive", "restore", root, "--tree", "--yes", code=2)
+    )
     assert "did not fail" in str(asked(run, migrated_url, "archive", "restore", root, code=2))
     assert asked(run, migrated_url, "archive", "restore", single)["changed"] == 1
     assert asked(run, migrated_url, "archive", "restore", root, "--tree", "--run-again", "--yes")["changed"] == 2

@@ -13,7 +13,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import LimitReachedError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import SETTLING, Action, Policy
+from hammerwork_cli.models.archive.policies import FIRST_RUN_DELAY, Action, Policy
 from hammerwork_cli.models.archive.rows import Archival
 from hammerwork_cli.queries.archive import policies
 from hammerwork_cli.queries.archive import retention as queries
@@ -37,7 +37,7 @@ def database(migrated_url: str) -> Iterator[Database]:
 
 
 def put(database: Database, queue: str, action: Action = Action.ARCHIVE, ages: Ages = EVERY, **more: Any) -> None:
-    policies.put(database, Policy(queue, action, ages, **more), by="ada", now=NOW - 2 * SETTLING)
+    policies.put(database, Policy(queue, action, ages, **more), by="ada", now=NOW - 2 * FIRST_RUN_DELAY)
 
 
 def carried_out(database: Database, is_over: Callable[[], bool] = lambda: False) -> list[tuple[str, int, int]]:
@@ -250,7 +250,7 @@ def test_a_worker_carries_policies_out_unless_an_option_forbids_it(
         now = database.now()
         then = now - 40 * DAY
         old = Rows(database).job(created_at=then, completed_at=then)
-        policies.put(database, Policy("*", Action.DELETE, EVERY), by="ada", now=now - 2 * SETTLING)
+        policies.put(database, Policy("*", Action.DELETE, EVERY), by="ada", now=now - 2 * FIRST_RUN_DELAY)
     Worker(sqlite_url, app, drain=True).run()
     assert ids(sqlite_url) == {old}
     worker = Worker(sqlite_url, app)

@@ -444,7 +444,9 @@ def test_a_module_without_the_guard_starts_no_worker_and_writes_no_job_in_the_pr
     lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, said: str
 ) -> None:
     (tmp_path / "guarded.py").write_text(textwrap.dedent(HANDLERS))
-    unguarded = f"import sys\nfrom hammerwork_cli import Job, Queue, Worker\nfrom guarded import app\nURL = {lite.url!r}\n"
+    unguarded = (
+        f"import sys\nfrom hammerwork_cli import Job, Queue, Worker\nfrom guarded import app\nURL = {lite.url!r}\n"
+    )
     # The process of the worker below has imported it: only those that it starts run the last line.
     (tmp_path / "unguarded.py").write_text(f"{unguarded}if 'pytest' not in sys.modules:\n    {line}\n")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -63,7 +63,7 @@ def test_while_the_end_of_one_job_cannot_be_written_its_worker_ends_others_and_k
         slow.set()
         more = stage.enqueue(*(Job("counted") for _ in range(5)))
         until(lambda: stage.status(*more) == ["Completed"] * 5)
-        crew.beat(8)  # it compares what it has with the database meanwhile
+        crew.wait_for_heartbeats(8)  # it compares what it has with the database meanwhile
         assert stage.status(parent, child) == ["Running", "Pending"]
     until(lambda: stage.status(parent, child) == ["Completed"] * 2)
     assert set(crew.runs.values()) == {1}
@@ -180,7 +180,7 @@ def test_jobs_that_go_back_when_a_worker_ends_go_back_though_one_of_them_is_lock
     worker.stop()
     crew.go_on.set()
     until(lambda: stage.one(held) == "Completed")
-    crew.beat(2)
+    crew.wait_for_heartbeats(2)
     assert crew.alive
     unlock.set()
     until(lambda: not crew.alive)

@@ -101,7 +101,7 @@ def test_after_an_outage_longer_than_the_lease_nobody_counts_as_lost_and_no_job_
     with place.outage():
         time.sleep(1.5 * LEASE)  # it must be that long
     stage.database = connect(place.url)
-    crew.beat(8)
+    crew.wait_for_heartbeats(8)
     assert crew.alive
     assert stage.rows("status, claim_losses") == [("Running", None)] * len(jobs)
     crew.go_on.set()
@@ -121,7 +121,7 @@ def test_the_log_says_that_a_database_that_was_away_answers_again(
         until(lambda: "The heartbeat failed" in caplog.text)
         assert "answers again" not in caplog.text
     stage.database = connect(place.url)
-    crew.beat(8)
+    crew.wait_for_heartbeats(8)
     until(
         lambda: _last(caplog.messages, "The database answers again, after ") > _last(caplog.messages, "eartbeat failed")
     )

@@ -159,7 +159,7 @@ def test_a_worker_that_can_write_no_end_takes_no_more_jobs_after_a_while(
     monkeypatch.setattr(claimer, "MOST_PREFETCHED", 20)
     crew.begin(concurrency=1)
     until(lambda: len(crew.runs) >= 10)
-    crew.beat(6)
+    crew.wait_for_heartbeats(6)
     assert stage.rows(where="status = 'Pending'")
     assert not stage.rows(where="status = 'Dead'")
     broken.clear()

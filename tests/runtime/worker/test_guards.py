@@ -59,7 +59,7 @@ def registered(stage: Stage, name: str, concurrency: int = 1) -> Registration:
 
 
 def heartbeat(stage: Stage, worker: Registration) -> Heartbeat:
-    return next(beat for beat in registry.heartbeats(stage.database) if beat.id == worker.id)
+    return next(heartbeat for heartbeat in registry.heartbeats(stage.database) if heartbeat.id == worker.id)
 
 
 def test_each_end_of_a_parent_changes_the_row_of_what_waits_for_it(stage: Stage, app: Handlers) -> None:
@@ -110,7 +110,7 @@ def test_of_workers_with_the_same_heartbeat_only_the_observed_one_is_declared_lo
     now = stage.database.json_timestamp(stage.database.now())
     stage.execute(f"UPDATE hammerwork_workers SET heartbeat_at = '{now}', beats = 7")
     assert registry.rescue(stage.database, heartbeat(stage, lost), stage.database.now()) == (0, 0)
-    assert [beat.id for beat in registry.heartbeats(stage.database)] == [other.id]
+    assert [heartbeat.id for heartbeat in registry.heartbeats(stage.database)] == [other.id]
 
 
 def test_a_worker_that_beat_within_the_resolution_of_the_clock_is_not_declared_lost(stage: Stage) -> None:
@@ -247,7 +247,7 @@ def test_a_heartbeat_brings_back_the_worker_that_beats_and_no_other(stage: Stage
         assert registry.rescue(stage.database, heartbeat(stage, worker), stage.database.now()) == (0, 0)
     assert registry.heartbeats(stage.database) == []
     assert registry.record_heartbeat(stage.database, one.id, HeartbeatReport()).was_lost
-    assert [beat.id for beat in registry.heartbeats(stage.database)] == [one.id]
+    assert [heartbeat.id for heartbeat in registry.heartbeats(stage.database)] == [one.id]
     assert not registry.record_heartbeat(stage.database, one.id, HeartbeatReport()).was_lost
     assert registry.resolve(stage.database, "two").state == "lost"
 
@@ -611,9 +611,9 @@ def test_a_worker_without_a_row_is_called_by_its_id(stage: Stage) -> None:
     now = stage.database.now() + timedelta(seconds=1)
     assert claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
     stage.execute("DELETE FROM hammerwork_workers")
-    (beat,) = registry.ended_with_jobs(stage.database)
-    assert (beat.id, beat.name) == (worker.id, worker.id)
-    assert registry.rescue(stage.database, beat, now) == (1, 0)
+    (heartbeat,) = registry.ended_with_jobs(stage.database)
+    assert (heartbeat.id, heartbeat.name) == (worker.id, worker.id)
+    assert registry.rescue(stage.database, heartbeat, now) == (1, 0)
     assert stage.one(job) == "Pending"
 
 

@@ -409,8 +409,8 @@ def test_a_job_that_depends_on_too_many_is_refused(stage: Stage) -> None:
 
 def test_a_lost_worker_cannot_be_asked_for_anything(stage: Stage) -> None:
     registry.register(stage.database, Registration(new_id(), "gone", "host", 1, "0", ("noop",), (), 1, 10.0))
-    (beat,) = registry.heartbeats(stage.database)
-    assert registry.rescue(stage.database, beat, stage.database.now()) == (0, 0)
+    (heartbeat,) = registry.heartbeats(stage.database)
+    assert registry.rescue(stage.database, heartbeat, stage.database.now()) == (0, 0)
     (worker,) = registry.listed(stage.database)
     with pytest.raises(ConflictError, match="The worker gone is lost and cannot see the request"):
         registry.ask(stage.database, worker, "stop", "x")

@@ -131,7 +131,7 @@ def test_a_transaction_that_hangs_delays_no_heartbeat_and_holds_up_only_what_it_
         hanging.script(f"UPDATE hammerwork_workers SET host = 'x' WHERE id = '{unlucky}'")
         crew.go_on.set()  # the parent cannot release its child
         until(lambda: stage.one(other, "status, claim_losses") == ("Completed", 1))
-        crew.beat(8)
+        crew.wait_for_heartbeats(8)
         assert stage.status(one, third, parent, child) == ["Running", "Running", "Running", "Pending"]
         assert heartbeats.longest_gap < lease / 2
         hanging.script("ROLLBACK")
@@ -165,7 +165,7 @@ def test_while_a_spawn_writes_for_longer_than_the_lease_its_neighbours_do_not_lo
     monkeypatch.setattr(enqueue, "insert", slowly)
     stage.enqueue(Job("counted", 1))
     assert wrote.wait(60)
-    crew.beat(8)
+    crew.wait_for_heartbeats(8)
     crew.go_on.set()
     until(lambda: len(stage.rows(where="status = 'Completed'")) == 4)
     assert stage.rows("attempts, claim_losses") == [(1, None)] * 4
@@ -200,7 +200,7 @@ def test_a_foreign_error_ends_no_thread_and_is_in_the_log_with_its_traceback(
     job = Job("counted")
     dead_worker(stage, "counted", job)
     until(lambda: stage.one(job, "status, claim_losses") == ("Completed", 1))
-    crew.beat(2)
+    crew.wait_for_heartbeats(2)
     until(lambda: sorted(raised) == ["claim", "finish", "heartbeats", "record_heartbeat"])
     for name in ("record_heartbeat", "heartbeats", "claim"):
         assert f"ZeroDivisionError: of {name}" in caplog.text

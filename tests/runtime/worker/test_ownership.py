@@ -184,7 +184,7 @@ def test_a_worker_without_a_free_slot_leaves_jobs_to_an_idle_one_and_takes_none_
     until(lambda: stage.one(known) == "Completed")
     long = stage.enqueue(Job("held"), Job("held"))
     until(lambda: len(crew.runs) == 3)
-    crew.beat(2)
+    crew.wait_for_heartbeats(2)
     idle = Handlers()
     for queue in ("counted", *(f"queue {number}" for number in range(6))):
         idle.register_job(queue, crew.count)

@@ -80,12 +80,12 @@ def test_workers_that_are_killed_again_and_again_make_one_job_for_each_due_time(
 
 def test_a_worker_makes_and_runs_the_jobs_of_a_schedule(stage: Stage, crew: Crew) -> None:
     add(stage, name="second", queue="counted")
-    assert not schedules.has_upkeep(stage.database, stage.database.now())
+    assert not schedules.upkeep_is_running(stage.database, stage.database.now())
     crew.begin(2)
     until(lambda: len(crew.runs) >= 3)
-    assert schedules.has_upkeep(stage.database, stage.database.now())
+    assert schedules.upkeep_is_running(stage.database, stage.database.now())
     crew.end()
-    assert not schedules.has_upkeep(stage.database, stage.database.now())
+    assert not schedules.upkeep_is_running(stage.database, stage.database.now())
     found = schedules.runs(stage.database, schedules.find(stage.database, "second"))
     assert {run.job_id for run in found} >= crew.runs.keys()
     assert set(crew.runs.values()) == {1}

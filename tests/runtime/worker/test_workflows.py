@@ -15,7 +15,7 @@ from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, selections, spawn_requests
 from hammerwork_cli.queries.job.details import callbacks_of
-from hammerwork_cli.queries.workflow import listing, settling
+from hammerwork_cli.queries.workflow import endings, listing
 from tests.conftest import Outcome
 from tests.runtime.conftest import Stage, until
 
@@ -26,8 +26,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def settle(stage: Stage) -> None:
-    for _, done in settling.settle(stage.database, now):
+def end_workflows(stage: Stage) -> None:
+    for _, done in endings.bring_up_to_date(stage.database, now):
         assert isinstance(done, str), done
 
 
@@ -77,8 +77,8 @@ def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch
     )
     for jobs in (fast, on, manual):
         end(stage, jobs["bad"], "Dead")
-    settle(stage)
-    settle(stage)
+    end_workflows(stage)
+    end_workflows(stage)
     # What has not started fails, in short transactions.
     assert {stage.one(job) for key, job in fast.items() if key != "bad"} == {"Failed"}
     assert "fail_fast" in stage.one(fast["other"], "error_message")
@@ -89,13 +89,13 @@ def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch
     assert row(stage, id_of(on, stage))[0] == "running"
     end(stage, on["other"])
     end(stage, on["after"])
-    settle(stage)
+    end_workflows(stage)
     status, *counts, completed_at, failed_at = row(stage, id_of(on, stage))
     assert (status, counts, completed_at) == ("failed", [3, 2, 1], None)
     assert failed_at is not None
     # People decide.
     end(stage, manual["other"])
-    settle(stage)
+    end_workflows(stage)
     assert row(stage, id_of(manual, stage))[0] == "running"
     waited = run("workflow", "wait", id_of(manual, stage), "--timeout", "60", url=stage.url)
     assert (waited.exit_code, "needs a decision" in waited.stdout) == (1, True)
@@ -106,20 +106,20 @@ def test_a_retry_opens_it_again_and_is_not_failed_by_earlier_failures(stage: Sta
     workflow = id_of(jobs, stage)
     assert run("workflow", "wait", workflow, "--timeout", "0", url=stage.url).exit_code == 124
     end(stage, jobs["bad"], "Dead")
-    settle(stage)
-    settle(stage)
+    end_workflows(stage)
+    end_workflows(stage)
     assert row(stage, workflow)[0] == "failed"
     assert run("workflow", "wait", workflow, url=stage.url).exit_code == 1
     assert run("job", "retry", jobs["other"].id, url=stage.url).exit_code == 0
     assert row(stage, workflow)[0] == "running"
-    settle(stage)
+    end_workflows(stage)
     assert stage.status(jobs["other"], jobs["more 0"]) == ["Pending", "Failed"]
     joined = run("job", "enqueue", "-q", "joined", "--payload", "{}", "--workflow", workflow, url=stage.url)
-    settle(stage)
+    end_workflows(stage)
     assert stage.one(joined.stdout.strip()) == "Pending"
     # A later failure fails them.
     end(stage, jobs["other"], "Dead")
-    settle(stage)
+    end_workflows(stage)
     assert stage.one(joined.stdout.strip()) == "Failed"
     assert run("workflow", "retry", workflow, "--yes", url=stage.url).exit_code == 0
     assert {status for _, status in stage.rows()} == {"Pending"}
@@ -127,7 +127,7 @@ def test_a_retry_opens_it_again_and_is_not_failed_by_earlier_failures(stage: Sta
     for queue in ("bad", "other", "after", "more", "joined"):
         app.register_job(queue, lambda _: None)
     stage.work(app)
-    settle(stage)
+    end_workflows(stage)
     assert row(stage, workflow)[0] == "completed"
     assert run("workflow", "wait", workflow, url=stage.url).exit_code == 0
 
@@ -143,19 +143,19 @@ def test_a_failure_fails_once_all_that_waited_then_and_nothing_that_was_opened_s
     joined = run(
         "job", "enqueue", "-q", "joined", "--payload", "{}", "--workflow", id_of(jobs, stage), url=stage.url
     ).stdout.strip()
-    settle(stage)
+    end_workflows(stage)
     assert stage.status(*jobs.values()) == ["Dead", "Failed", "Failed", "Failed", "Running"]
     assert stage.one(joined) == "Pending"
     # Whoever retries or runs others now is not disturbed by that failure.
     change(stage, jobs["other"], status="Pending", attempts=0, scheduled_at=now(), failed_at=None)
     change(stage, joined, attempts=1)
-    settle(stage)
-    settle(stage)
+    end_workflows(stage)
+    end_workflows(stage)
     assert stage.status(jobs["other"], jobs["more 1"]) == ["Pending", "Running"]
     assert stage.one(joined) == "Pending"
     # The next failure fails them.
     end(stage, jobs["more 1"], "Dead")
-    settle(stage)
+    end_workflows(stage)
     assert stage.one(jobs["other"]) == stage.one(joined) == "Failed"
 
 
@@ -168,9 +168,9 @@ def test_a_retry_before_a_failure_had_its_effect_lets_the_rest_go_on(
     for job in (jobs["bad"], retried):
         end(stage, job, "Dead")
     assert run("job", "retry", retried.id, url=stage.url).exit_code == 0
-    settle(stage)
+    end_workflows(stage)
     change(stage, retried, attempts=1, scheduled_at=now())
-    settle(stage)
+    end_workflows(stage)
     assert stage.status(*rest, retried) == ["Pending"] * 3
     # Somebody retries between the look of a worker and what it does.
     end(stage, retried, "Dead")
@@ -183,11 +183,11 @@ def test_a_retry_before_a_failure_had_its_effect_lets_the_rest_go_on(
             return go_on(*given)
 
         patch.setattr(changes, "run", overtaken)
-        settle(stage)
+        end_workflows(stage)
         assert changes.run is go_on
     assert stage.status(*rest, retried) == ["Pending"] * 3
     end(stage, retried, "Dead")
-    settle(stage)
+    end_workflows(stage)
     assert stage.status(*rest, retried) == ["Failed", "Failed", "Dead"]
 
 
@@ -203,11 +203,11 @@ def test_jobs_that_a_cancelled_workflow_still_spawns_are_cancelled_too(stage: St
     assert "wrong day" in stage.one(jobs["bad"], "error_message")
     child = Job("child", workflow_id=workflow).depends_on(jobs["other"])
     stage.database.transaction(lambda: enqueue.insert(stage.database, [child.new_job(now())]))
-    settle(stage)
+    end_workflows(stage)
     assert stage.one(child) == "Failed"
     assert row(stage, workflow)[5] is None
     end(stage, jobs["other"])
-    settle(stage)
+    end_workflows(stage)
     assert row(stage, workflow)[0] == "cancelled"
     assert row(stage, workflow)[5] is not None
     assert run("workflow", "cancel", workflow, "--yes", url=stage.url).exit_code == 0, "it is cancelled already"
@@ -240,11 +240,11 @@ def test_a_job_that_joins_while_the_end_is_written_keeps_the_workflow_running(st
     assert written.wait(30)
     timer = threading.Timer(0.5, goes_on.set)
     timer.start()
-    settle(stage)
+    end_workflows(stage)
     thread.join()
     assert row(stage, workflow)[0] == "running"
     end(stage, stage.queue.get(late.id))  # type: ignore[arg-type]
-    settle(stage)
+    end_workflows(stage)
     assert row(stage, workflow)[:3] == ("completed", 4, 4)
 
 
@@ -260,7 +260,7 @@ def test_two_workers_may_end_workflows_at_once(stage: Stage) -> None:
         while time.monotonic() < deadline and any(
             w.stored_status == "running" for w in listing.find(database, limit=9)
         ):
-            problems.extend(done for _, done in settling.settle(database, now) if isinstance(done, TypeError))
+            problems.extend(done for _, done in endings.bring_up_to_date(database, now) if isinstance(done, TypeError))
         database.close()
 
     threads = [threading.Thread(target=keep) for _ in range(2)]
@@ -311,7 +311,7 @@ def test_a_workflow_with_an_open_spawn_request_has_not_ended(stage: Stage) -> No
     request = spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="operator", now=now())
 
     def look() -> int:
-        settle(stage)
+        end_workflows(stage)
         for subject, of in ((Subject.TREE, parent.id), (Subject.WORKFLOW, workflow.id)):
             list(callbacks.look(stage.database, callbacks_of(stage.database, subject, of), now))
         return len(stage.rows(where="queue_name = 'callback'"))

@@ -23,11 +23,14 @@ def worker(**options: Any) -> Worker:
 @pytest.mark.parametrize(
     ("call", "wanted"),
     [
-        (lambda: worker(queues="mail"), 'queues must be a list of names such as ["mail"], not \'mail\'.'),
+        (lambda: worker(queues="mail"), "queues must be a list of names such as [\"mail\"], not 'mail'."),
         (lambda: worker().with_queues(["mail"]), "['mail'] is not the name of a queue."),
         (lambda: worker(retry=3), "int is not a retry strategy."),
         (lambda: worker(concurrency="3"), "concurrency must be a whole number from 1 to 2,147,483,647, not '3'."),
-        (lambda: worker(lease=A_MINUTE), "lease must be a number of seconds, above 0, not datetime.timedelta(seconds=60)."),
+        (
+            lambda: worker(lease=A_MINUTE),
+            "lease must be a number of seconds, above 0, not datetime.timedelta(seconds=60).",
+        ),
         (lambda: worker(name=5), "name must be text, not a value of type int."),
         (lambda: worker(poll_interval=0), "poll_interval must be a number of seconds, above 0, not 0."),
         (lambda: Worker(Path("x")), "The database must be a URL such as sqlite:///jobs.db, not PosixPath('x')."),
@@ -39,9 +42,15 @@ def worker(**options: Any) -> Worker:
         (lambda: Queue(URL).enqueue_batch("b", [1]), 'A job must be a Job such as Job("mail", {"to": "you"}), not 1.'),
         (lambda: Queue(URL).enqueue_workflow("w"), "A workflow must be a Workflow with jobs in it, not 'w'."),
         (lambda: Workflow("w").add("a", "b"), "The job 'a' of the workflow must be a Job such as"),
-        (lambda: Handlers().include("video:app"), "include takes a Handlers or a SpawnManager itself, not 'video:app'."),
+        (
+            lambda: Handlers().include("video:app"),
+            "include takes a Handlers or a SpawnManager itself, not 'video:app'.",
+        ),
         (lambda: Handlers().schedule("w", "@daily", {}), "The job of the schedule 'w' must be a Job such as"),
-        (lambda: Job("mail", timeout=timedelta(0)), "timeout must be a timedelta above zero, not datetime.timedelta(0)."),
+        (
+            lambda: Job("mail", timeout=timedelta(0)),
+            "timeout must be a timedelta above zero, not datetime.timedelta(0).",
+        ),
         (lambda: Handlers().job("mail", timeout=timedelta(0))(lambda job: 1), "timeout must be a timedelta above zero"),  # noqa: ARG005
     ],
 )

@@ -4,7 +4,7 @@ from hammerwork_cli.queries.worker.registry import Heartbeat
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 
 
-def beat(worker: str, number: int, lease: float | None = 10.0) -> Heartbeat:
+def heartbeat(worker: str, number: int, lease: float | None = 10.0) -> Heartbeat:
     return Heartbeat(worker, worker, number, None, lease)
 
 
@@ -44,7 +44,7 @@ def test_a_pause_of_more_than_half_a_lease_breaks_the_row_of_heartbeats() -> Non
 
 def test_a_worker_is_lost_that_was_silent_for_a_whole_lease() -> None:
     observer = Observer("own", lease_of_an_observer())
-    silent = beat("silent", 7)
+    silent = heartbeat("silent", 7)
     assert observer.look([silent], 90) == []
     assert observer.look([silent], 99.9) == []
     assert observer.look([silent], 100) == [silent]
@@ -52,14 +52,14 @@ def test_a_worker_is_lost_that_was_silent_for_a_whole_lease() -> None:
 
 def test_each_heartbeat_begins_the_observation_anew() -> None:
     observer = Observer("own", lease_of_an_observer())
-    assert observer.look([beat("other", 1)], 90) == []
-    assert observer.look([beat("other", 2)], 95) == []
-    assert observer.look([beat("other", 2)], 100) == []
-    assert observer.look([beat("other", 2)], 105) == [beat("other", 2)]
+    assert observer.look([heartbeat("other", 1)], 90) == []
+    assert observer.look([heartbeat("other", 2)], 95) == []
+    assert observer.look([heartbeat("other", 2)], 100) == []
+    assert observer.look([heartbeat("other", 2)], 105) == [heartbeat("other", 2)]
 
 
 def test_the_longer_lease_of_the_two_counts() -> None:
-    long, short, unknown = beat("long", 1, 20.0), beat("short", 1, 1.0), beat("unknown", 1, None)
+    long, short, unknown = heartbeat("long", 1, 20.0), heartbeat("short", 1, 1.0), heartbeat("unknown", 1, None)
     observer = Observer("own", lease_of_an_observer())
     for now, lost in ((80, []), (89.9, []), (90, [short, unknown]), (100, [long, short, unknown])):
         assert observer.look([long, short, unknown], now) == lost, now
@@ -70,20 +70,20 @@ def test_the_observers_own_lease_counts_for_a_worker_that_nobody_knows() -> None
     for tenths in range(1, 20):
         lease.renew(tenths / 10, tenths / 10)
     observer = Observer("own", lease)
-    assert observer.look([beat("unknown", 1, None)], 1.3) == []
-    assert observer.look([beat("unknown", 1, None)], 1.9) == [beat("unknown", 1, None)]
+    assert observer.look([heartbeat("unknown", 1, None)], 1.3) == []
+    assert observer.look([heartbeat("unknown", 1, None)], 1.9) == [heartbeat("unknown", 1, None)]
 
 
 def test_an_observer_does_not_judge_itself() -> None:
     observer = Observer("own", lease_of_an_observer())
-    assert observer.look([beat("own", 1), beat("other", 1)], 80) == []
-    assert observer.look([beat("own", 1), beat("other", 1)], 100) == [beat("other", 1)]
+    assert observer.look([heartbeat("own", 1), heartbeat("other", 1)], 80) == []
+    assert observer.look([heartbeat("own", 1), heartbeat("other", 1)], 100) == [heartbeat("other", 1)]
 
 
 def test_nobody_is_lost_while_the_observer_itself_is_silent_or_was() -> None:
     lease = lease_of_an_observer(until=80)
     observer = Observer("own", lease)
-    silent = beat("silent", 1)
+    silent = heartbeat("silent", 1)
     observer.look([silent], 80)
     assert observer.look([silent], 95) == []
     lease.renew(95, 95)
@@ -97,7 +97,7 @@ def test_nobody_is_lost_while_the_observer_itself_is_silent_or_was() -> None:
 
 def test_who_was_away_for_a_look_or_is_forgotten_is_observed_anew() -> None:
     observer = Observer("own", lease_of_an_observer())
-    away, forgotten = beat("away", 1), beat("forgotten", 1)
+    away, forgotten = heartbeat("away", 1), heartbeat("forgotten", 1)
     observer.look([away, forgotten], 80)
     observer.look([forgotten], 85)
     observer.forget("forgotten")
@@ -108,14 +108,14 @@ def test_who_was_away_for_a_look_or_is_forgotten_is_observed_anew() -> None:
 
 def test_who_has_not_been_seen_to_beat_is_undecided() -> None:
     observer = Observer("own", lease_of_an_observer())
-    observer.look([beat("own", 1), beat("one", 1), beat("two", 1)], 80)
+    observer.look([heartbeat("own", 1), heartbeat("one", 1), heartbeat("two", 1)], 80)
     assert observer.undecided == ["one", "two"]
-    observer.look([beat("one", 2), beat("two", 1)], 81)
+    observer.look([heartbeat("one", 2), heartbeat("two", 1)], 81)
     assert observer.undecided == ["two"]
-    observer.look([beat("one", 2), beat("two", 1)], 82)
+    observer.look([heartbeat("one", 2), heartbeat("two", 1)], 82)
     assert observer.undecided == ["two"]
-    observer.look([beat("two", 1)], 83)
-    observer.look([beat("one", 2), beat("two", 1)], 84)
+    observer.look([heartbeat("two", 1)], 83)
+    observer.look([heartbeat("one", 2), heartbeat("two", 1)], 84)
     assert observer.undecided == ["one", "two"]
 
 

@@ -35,7 +35,7 @@ from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
-from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
+from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from tests.unit.runtime.test_slots import PATIENCE, claimed
 
 WORKER = Registration("id", "name", "host", 1, "0", ("work",), (), 1, 60.0)
@@ -384,7 +384,7 @@ def test_a_keeper_does_its_duties_once_a_heartbeat() -> None:
     keeping.stopped = stopped
     keeping.run()
     assert all(2.5 < seconds <= 3 for seconds in stopped.seconds), stopped.seconds
-    assert line.patience == {0}, "the next round comes soon, and other duties wait"
+    assert line.patience == {0}, "the next round comes soon, and other tasks wait"
 
 
 @pytest.mark.parametrize(
@@ -581,14 +581,14 @@ def heard(caplog: pytest.LogCaptureFixture) -> None:
 
 
 class Two(TurnThread):
-    """Has two duties."""
+    """Has two tasks."""
 
     def __init__(self, line: Any, first: Callable[[], None], second: Callable[[], None]) -> None:
         super().__init__("two", line)
-        self._two: dict[str, Duty] = {"First": first, "Second": second}
+        self._two: dict[str, Task] = {"First": first, "Second": second}
         self.turns: list[tuple[Turn, int]] = []
 
-    def duties(self) -> dict[str, Duty]:
+    def tasks(self) -> dict[str, Task]:
         return self._two
 
     def pause(self, began: float, turn: Turn) -> float | None:
@@ -599,10 +599,10 @@ class Two(TurnThread):
 
 def test_a_thread_goes_on_with_its_other_duties_whatever_one_of_them_meets(caplog: pytest.LogCaptureFixture) -> None:
     def raises(error: Exception) -> Callable[[], None]:
-        def duty() -> None:
+        def task() -> None:
             raise error
 
-        return duty
+        return task
 
     troubles = [UnreachableError("Away."), ValueError("odd"), UnreachableError("Away.")]
     ends = [None, RetryableError("locked"), *troubles, None]
@@ -627,6 +627,6 @@ def test_a_thread_of_a_worker_that_stops_at_once_begins_no_duty_and_says_nothing
         line.given_up.set()
         away()
 
-    thread = Two(line, stops, lambda: pytest.fail("a duty after the end"))
+    thread = Two(line, stops, lambda: pytest.fail("a task after the end"))
     thread.run()
     assert (thread.turns, caplog.messages) == ([], [])

@@ -13,10 +13,10 @@ from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.callbacks import Callback, Event
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.worker import duties
-from hammerwork_cli.queries.workflow import settling
+from hammerwork_cli.queries.workflow import endings
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.worker.turns import Duty, Turn
+from hammerwork_cli.runtime.worker.turns import Task, Turn
 from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, HISTORY_SECONDS, KEPT, LONGEST_PAUSE, UpkeepThread
 
 WORKFLOWS_DUTY = "workflows"
@@ -29,7 +29,7 @@ log = logging.getLogger("hammerwork")
 
 
 class Endings(UpkeepThread):
-    """Enqueues callbacks, and settles workflows. It counts many jobs, so that a turn may take long.
+    """Enqueues callbacks, and ends workflows. It counts many jobs, so a turn may take long.
 
     Args:
         connections, worker, clock: see :class:`UpkeepThread`.
@@ -39,13 +39,13 @@ class Endings(UpkeepThread):
         super().__init__("endings", connections, worker, clock)
         # This thread alone uses the rest.
         self._look_in = 0.0
-        self._next_settling = self._next_tidy = 0.0  # by the monotonic clock
+        self._next_workflows = self._next_tidy = 0.0  # by the monotonic clock
 
-    def duties(self) -> Mapping[str, Duty]:
+    def tasks(self) -> Mapping[str, Task]:
         """Looks at callbacks, then at workflows, then tidies up. One try: the next comes soon."""
         return {
             "Looking at callbacks": self._look_once,
-            "Looking at workflows": lambda: self.connections.run(self._settle, patience=0),
+            "Looking at workflows": lambda: self.connections.run(self._end_workflows, patience=0),
             "Tidying up callbacks": lambda: self.connections.run(self._tidy, patience=0),
         }
 
@@ -92,17 +92,17 @@ class Endings(UpkeepThread):
         for one in found:
             self._aside[one.id] = time.monotonic() + (SOON if isinstance(error, RetryableError) else AGAIN)
         if not isinstance(error, RetryableError):
-            log.error("A watch of the %s %s failed: %s", found[0].subject, found[0].subject_id, error)
+            log.error("A callback of the %s %s failed: %s", found[0].subject, found[0].subject_id, error)
 
-    def _settle(self, database: Database) -> None:
+    def _end_workflows(self, database: Database) -> None:
         """Takes the duty to bring workflows up to date, and does it. The more that costs, the rarer."""
         began = time.monotonic()
-        if began < self._next_settling or not {"upkeep", "workers"} <= database.tags:
+        if began < self._next_workflows or not {"upkeep", "workers"} <= database.tags:
             return
-        self._next_settling = began + LONGEST_PAUSE
+        self._next_workflows = began + LONGEST_PAUSE
         if not self._takes(database, WORKFLOWS_DUTY, LONGEST_PAUSE):
             return
-        for workflow, done in settling.settle(database, self.clock.now, self.stopped.is_set):
+        for workflow, done in endings.bring_up_to_date(database, self.clock.now, self.stopped.is_set):
             if isinstance(done, RetryableError):  # it lost to another transaction: the next turn comes soon
                 log.debug("Workflow %s (%s) waits: %s", workflow.name, workflow.id, done.message)
             elif isinstance(done, Exception):
@@ -111,7 +111,7 @@ class Endings(UpkeepThread):
                 log.info("Workflow %s (%s): %s.", workflow.name, workflow.id, done)
         pause = min(callbacks.COST * (time.monotonic() - began), AGAIN)
         if pause > LONGEST_PAUSE:
-            self._next_settling = time.monotonic() + pause
+            self._next_workflows = time.monotonic() + pause
             until = self.clock.now() + timedelta(seconds=pause)
             duties.keep(database, WORKFLOWS_DUTY, self.worker, until=until)
 

@@ -17,7 +17,7 @@ from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.worker.turns import Duty, Turn
+from hammerwork_cli.runtime.worker.turns import Task, Turn
 from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, HISTORY_SECONDS, KEPT, LONGEST_PAUSE, UpkeepThread
 
 BUSY = Backoff(1.0, AGAIN, least=1.0)
@@ -47,7 +47,7 @@ class Scheduler(UpkeepThread):
         self._next_tidy = self._next_declaring = 0.0  # by the monotonic clock
         self._check_in = 0.0
 
-    def duties(self) -> Mapping[str, Duty]:
+    def tasks(self) -> Mapping[str, Task]:
         """Looks for due schedules, then tidies up. One try: the next comes soon."""
         return {
             "Looking for due schedules": self._check_once,
@@ -151,7 +151,7 @@ class Scheduler(UpkeepThread):
             ticks.fail(database, schedule, str(error))
 
     def _tidy(self, database: Database) -> None:
-        """Takes the duty that shows that some worker keeps schedules, and every hour forgets old runs."""
+        """Takes the duty that shows that some worker enqueues jobs of schedules, and forgets old runs every hour."""
         if time.monotonic() < self._next_tidy or not {"upkeep", "schedules"} <= database.tags:
             return
         self._next_tidy = time.monotonic() + schedules.DUTY_SECONDS
