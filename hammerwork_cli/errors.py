@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar
 
-LIST_JOBS = "List the ids with: hammerwork job list"
-LIST_ARCHIVED = "List the ids with: hammerwork archive list"
+LIST_JOBS = "To list them: hammerwork job list"
+LIST_ARCHIVED = "To list them: hammerwork archive list"
 
 
 class HammerworkError(Exception):

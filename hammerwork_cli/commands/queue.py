@@ -305,7 +305,7 @@ def _one(queue: str | None, named: str | None) -> str | None:
 
 def _required(queue: str | None) -> str:
     if not queue:
-        raise UsageError("No queue was given.", hint="To list queues: hammerwork queue list")
+        raise UsageError("No queue was given.", hint="To list them: hammerwork queue list")
     return queue
 
 

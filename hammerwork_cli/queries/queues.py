@@ -131,9 +131,7 @@ def health(database: Database, limits: HealthLimits, *, now: datetime, queue: st
 
 
 def _no_queue(queue: str) -> NotFoundError:
-    return NotFoundError(
-        f"There is no queue {queue!r}: no job is in it.", hint="List the queues: hammerwork queue list"
-    )
+    return NotFoundError(f"There is no queue {queue!r}: no job is in it.", hint="To list them: hammerwork queue list")
 
 
 def _rows(
@@ -233,7 +231,7 @@ def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str
         if not after:
             raise ConflictError(
                 f"The queue {queue!r} cannot be paused: the table of pauses takes its name for that of a paused queue.",
-                hint="List the queues: hammerwork queue list",
+                hint="To list them: hammerwork queue list",
             )
         return PauseChange(queue, after[0], not before, has_jobs(database, queue))
 

@@ -164,7 +164,7 @@ def _carry_out(
     if batch is not None:
         chosen = chosen._replace(batch=listing.resolve(database, batch))
     elif chosen == JobFilter() and not wanted:
-        raise UsageError("No batch was given.", hint="Find its id: hammerwork batch list")
+        raise UsageError("No batch was given.", hint="To list them: hammerwork batch list")
     change_within(context, database, chosen, wanted, change, confirmation)
 
 

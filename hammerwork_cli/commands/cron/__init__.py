@@ -1,4 +1,4 @@
-"""``hammerwork cron``: schedules, and the jobs that they make."""
+"""``hammerwork cron``: schedules, and the jobs that they enqueue."""
 
 from hammerwork_cli.cli.verb import LateVerb, group
 

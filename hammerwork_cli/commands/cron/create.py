@@ -139,7 +139,7 @@ def create(
     if in_place:
         if name is not None or dry_run:
             raise UsageError(
-                "--in-place goes with neither --name nor --dry-run.",
+                "--in-place cannot be combined with --name or --dry-run.",
                 hint="To see due times: hammerwork cron check CRON",
             )
         job = recurring.create(database, new, now)
@@ -156,7 +156,7 @@ def create(
     note_meaning(context, database, schedule, now)
     context.answer(views.schedule_record(schedule, None), form, lambda: [visible(schedule.name)])
     if dry_run:
-        context.note("Nothing was created.")
+        context.note(f"Would create the schedule {visible(schedule.name)}.")
 
 
 @spread

@@ -89,7 +89,7 @@ def list_(
     """
     context: Context = ctx.obj
     if recent and since is not None:
-        raise UsageError("--recent (the last hour) and --since exclude each other.", hint="Give one of them.")
+        raise UsageError("--recent cannot be combined with --since.", hint="Give one of them.")
     now = context.now()
     start = since_of(since, now) if since is not None else before(now, timedelta(hours=1)) if recent else None
     wanted: dict[str, Any] = {

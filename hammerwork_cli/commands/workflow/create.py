@@ -87,9 +87,9 @@ def create(
         else:
             context.answer(shown.workflow_record(found), form, list)
         if exists:
-            context.note(f"It exists already, and would be left unchanged: hammerwork workflow show {new.id}")
+            context.note(f"Already exists; would be left unchanged: hammerwork workflow show {new.id}")
         else:
-            context.note(f"Nothing was created: {plural(len(jobs), 'job')} would be.")
+            context.note(f"Would create it with {plural(len(jobs), 'job')}.")
         return
     placed = creating.create(database, new, linked, now, new_callbacks)
     context.answer(shown.workflow_record(listing.one(database, new.id)), form, lambda: [new.id])

@@ -1,4 +1,4 @@
-"""Policies of retention: how long jobs are kept, and what becomes of them then."""
+"""Retention policies: how long jobs are kept, and what becomes of them then."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""When something recurs: the schedules of recurring jobs, and those that make jobs."""
+"""Schedules: cron expressions, intervals, and the runs that follow from them."""
 
 from hammerwork_cli.models.cron.rust import next_run, parse
 

@@ -1,4 +1,4 @@
-"""Reads and writes policies of retention."""
+"""Reads and writes retention policies."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -42,7 +42,7 @@ def enqueue(
     Raises:
         UsageError: there are no jobs, or too many; or there are callbacks, and a job recurs.
         NotFoundError: a job depends on one that does not exist.
-        ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or a job exists already, or another batch
+        ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or a job already exists, or another batch
             has the id.
         RefusedValueError: the database cannot store a job.
         MissingTablesError: there are callbacks, and migration 025 is missing.
@@ -61,7 +61,7 @@ def enqueue(
         placed = enqueueing.many(database, ours)
         for job in placed.values():
             if not job.created:
-                raise LastingConflictError(f"The job {job.id} exists already, outside of this batch.")
+                raise LastingConflictError(f"The job {job.id} already exists, outside of this batch.")
         enqueueing.add_callbacks(database, Subject.BATCH, batch.id, callbacks, now)
         notifications.notify(database, {job.queue for job in ours})
         return placed
@@ -94,12 +94,26 @@ def jobs_of(
 
 
 def _compare(database: Database, batch: NewBatch, jobs: int, callbacks: Sequence[NewCallback]) -> None:
-    name, total = database.rows("batch.enqueue.stored", id=batch.id)[0]
-    if (name, total) != (batch.name, jobs):
-        raise LastingConflictError(
-            f"There is another batch {batch.id}, of {total:,} jobs.", hint=f"See: hammerwork batch show {batch.id}"
-        )
+    row = database.rows("batch.enqueue.stored", id=batch.id)[0]
+    compare_rows(Subject.BATCH, batch.id, row, {"name": batch.name, "number of jobs": jobs})
     compare_callbacks(database, Subject.BATCH, batch.id, callbacks)
+
+
+def compare_rows(subject: Subject, subject_id: str, row: Sequence[Any], wanted: Mapping[str, Any]) -> None:
+    """Compares the row of a batch or a workflow that exists with the one that it is to have.
+
+    Args:
+        wanted: name of a value -> the value, in the order of the row.
+
+    Raises:
+        ConflictError: one differs.
+    """
+    differs = [name for (name, value), stored in zip(wanted.items(), row, strict=True) if value != stored]
+    if differs:
+        raise LastingConflictError(
+            f"There is another {subject} {subject_id}, with a different {', '.join(differs)}.",
+            hint=f"See: hammerwork {subject} show {subject_id}",
+        )
 
 
 def compare_callbacks(database: Database, subject: Subject, subject_id: str, callbacks: Sequence[NewCallback]) -> None:
@@ -112,7 +126,7 @@ def compare_callbacks(database: Database, subject: Subject, subject_id: str, cal
     for callback in callbacks:
         if (callback.event, callback.job) not in has:
             raise LastingConflictError(
-                f"The {subject} {subject_id} exists already, without this callback on {callback.event}.",
+                f"The {subject} {subject_id} already exists, without this callback on {callback.event}.",
                 hint=f"See: hammerwork {subject} show {subject_id}",
             )
 

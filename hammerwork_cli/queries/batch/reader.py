@@ -112,7 +112,7 @@ class Reader(NamedTuple, Generic[Of]):
 
     @property
     def _hint(self) -> str:
-        return f"List them with: hammerwork {self.noun} list"
+        return f"To list them: hammerwork {self.noun} list"
 
 
 class EndWatch(Generic[Of]):

@@ -1,1 +1,1 @@
-"""Schedules, and the jobs that they make."""
+"""Schedules, and the jobs that workers enqueue for them."""

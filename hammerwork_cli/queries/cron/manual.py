@@ -30,7 +30,7 @@ def switch(database: Database, schedule: Schedule, author: Author, now: datetime
 def trigger(
     database: Database, schedule: Schedule, now: datetime, *, at: datetime | None = None, payload: Any = None
 ) -> str:
-    """Makes a job of a schedule out of turn, and returns its id. A recurring job becomes due itself.
+    """Enqueues a job of a schedule out of turn, and returns its id. A recurring job becomes due itself.
 
     Args:
         database: with migration 022.

@@ -29,9 +29,9 @@ from hammerwork_cli.models.input.reading import ids_from
 from hammerwork_cli.queries.cron import recurring
 from hammerwork_cli.queries.worker import duties, registry
 
-LIST = "List the names with: hammerwork cron list"
+LIST = "To list them: hammerwork cron list"
 DUTY = "schedules"
-"""The duty by which others see that some worker makes jobs of schedules."""
+"""The duty by which others see that some worker enqueues the jobs of schedules."""
 DUTY_SECONDS = 60.0
 MOST_CANDIDATES = 10
 

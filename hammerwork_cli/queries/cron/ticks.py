@@ -1,4 +1,4 @@
-"""Makes the jobs of schedules that are due: one run for each due time, and one job for each run that is to have one.
+"""Enqueues the jobs of due schedules: one run for each due time, and one job for each run that is to have one.
 
 A tick is one transaction. Its guard moves the next due time of the schedule, which is unique for each due time: of
 several workers one changes the row, and after a commit whose answer was lost the guard finds nothing to do.
@@ -207,6 +207,6 @@ def record(
 
 
 def fail(database: Database, schedule: Schedule, error: str) -> None:
-    """Records why a schedule cannot make its job."""
+    """Records why the job of a schedule could not be enqueued."""
     text = cut(database.message(error) or "", LONGEST_ERROR)
     database.run("cron.schedules.fail", id=schedule.id, revision=schedule.revision, error=text)

@@ -338,7 +338,7 @@ def _overdue_jobs(reading: _Reading) -> Check:
 
 
 def _overdue_schedules(reading: _Reading) -> Check:
-    """Schedules that no worker makes the jobs of, or whose job the database refuses."""
+    """Schedules whose jobs no worker enqueues, or the database refuses."""
     limit = reading.limits.overdue
     if limit is None or "schedules" not in reading.database.tags:
         return Check(CheckName.OVERDUE_SCHEDULES, Level.HEALTHY)

@@ -14,7 +14,7 @@ from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import ids_from
 from hammerwork_cli.queries.worker import rescue as rescue_queries
 
-LIST_WORKERS = "List the workers: hammerwork worker list"
+LIST_WORKERS = "To list them: hammerwork worker list"
 KEPT = timedelta(days=7)
 """Time for which the row of a worker that has ended is kept."""
 SHOWN_SILENT = timedelta(days=1)

@@ -137,7 +137,7 @@ def write_children(
 
 
 def naming_duplicates(database: Database, batches: Batches, work: Callable[[], FinishReport]) -> FinishReport:
-    """Runs a transaction. If it fails because a child's id exists already, names that id, which databases do not do."""
+    """Runs a transaction. If it fails because a child's id already exists, names that id, which databases do not do."""
     try:
         return database.transaction(work)
     except RefusedValueError as error:
@@ -145,7 +145,7 @@ def naming_duplicates(database: Database, batches: Batches, work: Callable[[], F
             known = min(stored(database, [job.id for job in batch]), default=None)
             if known is not None:
                 raise LastingConflictError(
-                    f"The child {known} cannot be written: a job with this id exists already.",
+                    f"The child {known} cannot be written: a job with this id already exists.",
                     hint="context.spawn(job, key=...) takes an existing job as the child.",
                 ) from error
         raise

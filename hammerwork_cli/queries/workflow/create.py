@@ -12,7 +12,7 @@ from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.workflow.new import NewWorkflow
 from hammerwork_cli.queries.batch.callbacks import delete_with_callbacks
-from hammerwork_cli.queries.batch.enqueue import compare_callbacks
+from hammerwork_cli.queries.batch.enqueue import compare_callbacks, compare_rows
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import limits, notifications
 from hammerwork_cli.queries.job.stored import compare, stored
@@ -66,7 +66,7 @@ def create(
         placed = enqueueing.many(database, jobs)
         for job in placed.values():
             if not job.created:
-                raise LastingConflictError(f"The job {job.id} exists already, outside of this workflow.")
+                raise LastingConflictError(f"The job {job.id} already exists, outside of this workflow.")
         enqueueing.add_callbacks(database, Subject.WORKFLOW, workflow.id, callbacks, now)
         notifications.notify(database, {job.queue for job in jobs})
         return Created(created=True, jobs=placed)
@@ -86,18 +86,13 @@ def exists(
     if not rows:
         return False
     hint = f"See: hammerwork workflow show {workflow.id}"
-    wanted = (workflow.name, workflow.failure_policy, len(jobs))
-    names = ("name", "failure policy", "number of jobs")
-    differs = [name for name, one, other in zip(names, rows[0], wanted, strict=True) if one != other]
-    if differs:
-        raise LastingConflictError(
-            f"There is another workflow {workflow.id}, with a different {', '.join(differs)}.", hint=hint
-        )
+    wanted = {"name": workflow.name, "failure policy": workflow.failure_policy, "number of jobs": len(jobs)}
+    compare_rows(Subject.WORKFLOW, workflow.id, rows[0], wanted)
     known = stored(database, [job.id for job in jobs])
     for job in jobs:
         if job.id not in known:
             raise LastingConflictError(
-                f"The workflow {workflow.id} exists already, without this job in {job.queue}.", hint=hint
+                f"The workflow {workflow.id} already exists, without this job in {job.queue}.", hint=hint
             )
         compare(job, known[job.id])
     compare_callbacks(database, Subject.WORKFLOW, workflow.id, callbacks)

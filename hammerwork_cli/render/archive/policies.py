@@ -1,4 +1,4 @@
-"""Policies of retention: records for programs, lines and columns for people."""
+"""Retention policies: records for programs, lines and columns for people."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta

@@ -29,7 +29,7 @@ _NOUNS = {
     "requests": ("spawn request", "spawn requests"),
     "attempts": ("attempt", "attempts"),
     "schedules": ("schedule", "schedules"),
-    "runs": ("run of schedules", "runs of schedules"),
+    "runs": ("schedule run", "schedule runs"),
     "callbacks": ("callback", "callbacks"),
     "policies": ("retention policy", "retention policies"),
     "pauses": ("pause", "pauses"),

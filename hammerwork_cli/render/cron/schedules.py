@@ -133,7 +133,7 @@ def schedule_record(schedule: Schedule, last_run: ScheduleRun | None) -> Record:
     Keys: ``id``, ``name``, ``kind``, ``queue``, ``schedule`` and its ``syntax`` (``unix``, ``rust`` or ``every``;
     null if this version cannot read it), ``words``, ``timezone``, ``enabled``, ``changed_by`` and ``reason`` (of the
     last change), ``next_run_at``, ``last_run`` (as in ``cron history``; null before the first, and in answers to
-    changes), ``last_error`` (why it could not make a job) and its policies.
+    changes), ``last_error`` (why its job could not be enqueued) and its policies.
     """
     expression = _expression(schedule)
     return {

@@ -145,7 +145,7 @@ def _scheduled(figures: Figures) -> Iterator[Family]:
         if run is not None:
             ages[label] = max(ages.get(label, 0), _age(timestamp(run.due_at), figures))
     for name, about, values in (
-        ("late", "Time since an enabled schedule became due and made no job.", late),
+        ("late", "Time since an enabled schedule became due without enqueueing a job.", late),
         ("last_run", "Time since the last run of an enabled schedule, also a triggered one, was due.", ages),
     ):
         samples = [({"schedule": label}, value) for label, value in values.items()]

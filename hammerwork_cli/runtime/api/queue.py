@@ -95,7 +95,7 @@ class Queue:
         return self.connections.url
 
     def enqueue(self, job: Job) -> Job:
-        """Writes a job. A job with the same id that exists already stays unchanged.
+        """Writes a job. A job with the same id that already exists stays unchanged.
 
         Returns:
             The job as it is now: ``created`` says whether this call wrote it, and it has its present ``status``.
@@ -121,7 +121,7 @@ class Queue:
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
         """Writes many jobs, all or none. They may depend on each other, and on jobs that exist.
 
-        A job with the same id that exists already stays unchanged.
+        A job with the same id that already exists stays unchanged.
 
         Returns:
             The jobs as they are now, in the same order: see :meth:`enqueue`.
@@ -186,7 +186,7 @@ class Queue:
         return Batch(batch.id, batch.name, created=bool(placed), jobs=tuple(written))
 
     def enqueue_workflow(self, workflow: Workflow) -> dict[str, Job]:
-        """Writes a workflow with its jobs, all or none. The same one that exists already stays unchanged.
+        """Writes a workflow with its jobs, all or none. The same one that already exists stays unchanged.
 
         Returns:
             Key -> the job as it is now: see :meth:`enqueue`. Empty if the workflow existed before.

@@ -26,7 +26,7 @@ class ScheduleOptions(TypedDict, total=False):
         starts: the first due time is not earlier; an interval counts from it.
         ends: the last due time is not later.
         description: for people.
-        enabled: whether it makes jobs.
+        enabled: whether workers enqueue its jobs.
     """
 
     timezone: str

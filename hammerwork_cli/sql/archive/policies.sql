@@ -1,4 +1,4 @@
--- Policies of retention, and the jobs that they take.
+-- Retention policies, and the jobs that they take.
 
 -- name: list
 -- Lists the policies by queue, or that of one queue.

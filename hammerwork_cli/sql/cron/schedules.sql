@@ -109,7 +109,7 @@ UPDATE hammerwork_schedules SET next_run_at = :next, last_error = NULL
 WHERE id = :id AND next_run_at = :due AND revision = :revision AND enabled
 
 -- name: fail
--- Records why a schedule cannot make its job.
+-- Records why the job of a schedule could not be enqueued.
 UPDATE hammerwork_schedules SET last_error = :error WHERE id = :id AND revision = :revision
 
 -- name: known_runs

@@ -104,7 +104,7 @@ ENDPOINTS = (
         "POST",
         "/api/schedules/{name}/trigger",
         trigger,
-        "Makes a job of a schedule now, also of a disabled one.",
+        "Enqueues a job of a schedule now, even of a disabled one.",
         "cron-trigger",
         (NAME,),
         body=body(
@@ -131,7 +131,7 @@ ENDPOINTS = (
         "POST",
         "/api/schedules/{name}/disable",
         disable,
-        "Disables a schedule: it makes no jobs until it is enabled.",
+        "Disables a schedule: it enqueues no jobs until it is enabled.",
         SCHEDULE,
         (NAME,),
         body=body(REASON),

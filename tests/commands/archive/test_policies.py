@@ -1,4 +1,4 @@
-"""Policies of retention: how they are set, and how workers carry them out."""
+"""Retention policies: how they are set, and how workers apply them."""
 
 import contextlib
 import threading

@@ -41,6 +41,7 @@ def test_a_file_becomes_one_batch_once(batch: Any, migrated_url: str, tmp_path: 
     for other in (("--name", "other"), ("--id", "b1")):
         refused = batch(*words, *other)
         assert (refused.exit_code, refused.stdout) == (6 if "other" in other else 2, ""), refused
+    assert f"There is another batch {BATCH}, with a different name." in batch(*words, "--name", "other").stderr
     assert len(rows(migrated_url)) == 2
 
 
@@ -50,7 +51,7 @@ def test_a_batch_that_exists_is_not_said_to_have_a_callback_that_it_lacks(batch:
         assert batch(*words, "--on-complete", "report").exit_code == 0
     refused = batch(*words, "--on-success", "report")
     assert (refused.exit_code, refused.stdout) == (6, "")
-    assert "exists already, without this callback on success" in refused.stderr
+    assert "already exists, without this callback on success" in refused.stderr
     for text in ("[1]", '"report"', "{"):
         assert batch(*words, "--on-complete", text).exit_code == 2
 
@@ -159,7 +160,7 @@ def test_python_enqueues_a_batch(migrated_url: str, monkeypatch: pytest.MonkeyPa
         assert (made.id, made.created, [job.status for job in made.jobs]) == (BATCH, True, ["Pending"] * 2)
         again = queue.enqueue_batch("letters", [Job("mail"), Job("mail")], id=BATCH)
         assert (again.created, again.jobs) == (False, ())
-        with pytest.raises(ConflictError, match="exists already, outside"):
+        with pytest.raises(ConflictError, match="already exists, outside"):
             queue.enqueue_batch("letters", [first])
         monkeypatch.setattr(enqueueing, "MOST_JOBS", 1)
         for jobs in ([], [Job("mail")] * 2):

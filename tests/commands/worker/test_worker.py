@@ -488,7 +488,7 @@ def test_whom_to_ask_must_be_clear(sqlite_url: str, run: Callable[..., Any]) -> 
         ("status", first[:8], "--worker-id", second): 0,
     }
     assert {words: run("worker", *words, url=sqlite_url).exit_code for words in codes} == codes
-    assert "List the workers: hammerwork worker list" in run("worker", "stop", url=sqlite_url).stderr
+    assert "To list them: hammerwork worker list" in run("worker", "stop", url=sqlite_url).stderr
 
 
 def test_stopping_all_needs_consent_and_shows_who_is_meant(

@@ -55,7 +55,7 @@ def test_a_file_becomes_a_workflow_once(run: Run, migrated_url: str, tmp_path: P
     assert (repeated.exit_code, repeated.stdout) == (0, f"{ID}\n")
     assert "left unchanged" in repeated.stderr
     before = run("workflow", "create", "-f", str(again), "--id", ID, "--dry-run", url=migrated_url)
-    assert (before.exit_code, "exists already" in before.stderr) == (0, True)
+    assert (before.exit_code, "Already exists; would be left unchanged" in before.stderr) == (0, True)
     fewer = tmp_path / "fewer.json"
     fewer.write_text(json.dumps({"name": "nightly", "jobs": {"extract": as_json["jobs"]["extract"]}}))  # type: ignore[index]
     for words in ([], ["--dry-run"]):

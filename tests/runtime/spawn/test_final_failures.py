@@ -71,7 +71,7 @@ def test_a_job_that_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app:
         "long": "A queue's name has 1 to 255 characters, not 256",
     }
     said |= {Job(way, why): sentence for way in ("early", "enqueues") for why, sentence in sentences.items()}
-    sentences["taken"] = f"The child {taken.id} cannot be written: a job with this id exists already"
+    sentences["taken"] = f"The child {taken.id} cannot be written: a job with this id already exists"
     said |= {Job("late", why): sentence for why, sentence in sentences.items()}
     stage.enqueue(taken, endless)
     if stage.database.dialect == "mysql":

@@ -1,4 +1,4 @@
-"""Workers make the jobs of schedules: on time, each once, whoever is killed."""
+"""Workers enqueue the jobs of schedules: on time, each once, whoever is killed."""
 
 import signal
 import subprocess
