@@ -11,7 +11,7 @@ from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.queries.batch import callbacks as stored
-from hammerwork_cli.queries.job.details import callbacks_of
+from hammerwork_cli.queries.callbacks import callbacks_of
 from hammerwork_cli.queries.job.listing import resolve
 from hammerwork_cli.render import callbacks as shown
 from hammerwork_cli.render.formats.text import plural

@@ -117,7 +117,7 @@ def _note_callbacks(context: Context, database: "Database", tree: "SpawnTree") -
     if "watches" not in database.tags:
         return
     from hammerwork_cli.models.callbacks import Subject
-    from hammerwork_cli.queries.job.details import callbacks_of
+    from hammerwork_cli.queries.callbacks import callbacks_of
     from hammerwork_cli.render.formats.text import plural, short_id
 
     for job in dict.fromkeys((*tree.roots[:1], tree.target)):

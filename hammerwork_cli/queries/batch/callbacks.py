@@ -20,9 +20,10 @@ from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.models.spawn import QUIET_TIME
 from hammerwork_cli.queries.batch import listing
+from hammerwork_cli.queries.callbacks import callbacks_of, read_callback
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.graph.release import RECURRING
-from hammerwork_cli.queries.job import details, enqueue, notifications
+from hammerwork_cli.queries.job import enqueue, notifications
 from hammerwork_cli.queries.job.dependencies import parent_statuses
 from hammerwork_cli.queries.spawn.wait import TreeWatch
 
@@ -52,7 +53,7 @@ class Seen(NamedTuple):
 
 def upcoming(database: Database, until: datetime, limit: int) -> list[Callback]:
     """Open callbacks that a worker has to look at until a time, the first due one at first. Needs migration 025."""
-    return [details.read_callback(row) for row in database.rows("batch.callbacks.upcoming", until=until, limit=limit)]
+    return [read_callback(row) for row in database.rows("batch.callbacks.upcoming", until=until, limit=limit)]
 
 
 def count_uncounted(database: Database) -> int:
@@ -73,7 +74,7 @@ def add(database: Database, top: str, new: Sequence[NewCallback], now: datetime)
         Relatives(database).job(top)
         if parent_statuses(database, [top]).get(top) == RECURRING:
             raise LastingConflictError(f"The job {top} recurs, so it never ends.")
-        known = details.callbacks_of(database, Subject.TREE, top)
+        known = callbacks_of(database, Subject.TREE, top)
         has = {(one.event, one.stored_job) for one in known if one.state != CallbackState.OVER}
         enqueue.add_callbacks(database, Subject.TREE, top, [one for one in new if (one.event, one.job) not in has], now)
 

@@ -13,9 +13,9 @@ from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.models.input.problems import Problems
 from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.queries.batch.callbacks import delete_with_callbacks
+from hammerwork_cli.queries.callbacks import callbacks_of
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import enqueue_lines, notifications
-from hammerwork_cli.queries.job.details import callbacks_of
 from hammerwork_cli.queries.job.stored import stored
 
 MOST_JOBS = 100_000

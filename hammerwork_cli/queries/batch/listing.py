@@ -10,7 +10,7 @@ from hammerwork_cli.models import Counts, JobGroup, status_of
 from hammerwork_cli.models.batch.batches import Batch, BatchDetails
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.queries.batch.reader import EndWatch, Reader
-from hammerwork_cli.queries.job.details import callbacks_of
+from hammerwork_cli.queries.callbacks import callbacks_of
 from hammerwork_cli.queries.job.selections import groups_of
 from hammerwork_cli.queries.spawn.failures import failures
 

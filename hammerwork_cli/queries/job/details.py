@@ -1,6 +1,5 @@
 """Everything about one job."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -15,10 +14,11 @@ from hammerwork_cli.models import (
     TreeNode,
     WholeJob,
 )
-from hammerwork_cli.models.callbacks import Callback, Subject
+from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.wait import Blocker
 from hammerwork_cli.models.worker import JobWorker
+from hammerwork_cli.queries.callbacks import callbacks_of
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives, packed_config
@@ -102,19 +102,6 @@ def _worker(database: Database, job: str) -> JobWorker | None:
     worker, name, state, silent_for, lease, ended_at = row
     silent = max(float(silent_for or 0), 0.0)
     return JobWorker(str(worker), name, "silent" if ended_at is None and silent > lease else state, silent, lease)
-
-
-def callbacks_of(database: Database, subject: Subject, subject_id: str) -> list[Callback]:
-    """The callbacks of a tree, a batch or a workflow; none without migration 025."""
-    if "watches" not in database.tags:
-        return []
-    return [read_callback(row) for row in database.rows("job.details.callbacks", subject=str(subject), id=subject_id)]
-
-
-def read_callback(row: Sequence[Any]) -> Callback:
-    """The callback in a row."""
-    callback = Callback._make(row)
-    return callback._replace(id=str(callback.id), subject_id=str(callback.subject_id))
 
 
 def _spawning(database: Database, job: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
         written = 0
         for start in range(0, len(jobs), ROWS_PER_STATEMENT):
             written += _insert(database, "job.enqueue.insert", jobs[start : start + ROWS_PER_STATEMENT])
-        _watch(database, jobs)
+        _add_callbacks(database, jobs)
         reopen(database, (job.workflow_id for job in jobs))
         return written
 
@@ -218,7 +218,7 @@ def insert_new(database: Database, job: NewJob, *, but: str) -> bool:
 def _insert_or_find(database: Database, job: NewJob) -> StoredJob | None:
     """Inserts a job; if its id exists, returns that job instead."""
     if _insert(database, "job.enqueue.insert_once", [job]):
-        _watch(database, [job])
+        _add_callbacks(database, [job])
         reopen(database, [job.workflow_id])
         return None
     row = stored(database, [job.id]).get(job.id)
@@ -274,7 +274,7 @@ def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
     return database.run(statement, rows=rows, **columns)
 
 
-def _watch(database: Database, jobs: Sequence[NewJob]) -> None:
+def _add_callbacks(database: Database, jobs: Sequence[NewJob]) -> None:
     for job in jobs:
         if job.callbacks:
             add_callbacks(database, Subject.TREE, job.id, job.callbacks, job.created_at)

@@ -13,8 +13,8 @@ from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowDetails, WorkflowStatus
 from hammerwork_cli.queries.batch.listing import groups
 from hammerwork_cli.queries.batch.reader import EndWatch, Reader
+from hammerwork_cli.queries.callbacks import callbacks_of
 from hammerwork_cli.queries.graph import tree
-from hammerwork_cli.queries.job.details import callbacks_of
 from hammerwork_cli.queries.job.listing import containing
 from hammerwork_cli.queries.spawn.failures import failures
 

@@ -199,7 +199,7 @@ class Executor:
         self.loop.start(_encoded(awaitable, claimed.result_max_size_bytes), attempt.deadline, done)
         return GOES_ON
 
-    def _awaited(self, value: Any, deadline: float | None = None) -> Any:
+    def _result_of(self, value: Any, deadline: float | None = None) -> Any:
         """The result of an awaitable; any other value itself."""
         return self.loop.result(value, deadline) if value is not None and inspect.isawaitable(value) else value
 
@@ -263,7 +263,7 @@ class Executor:
 
     def _validate(self, attempt: Attempt, found: FoundHandler, config: SpawnConfig) -> None:
         try:
-            self._awaited(found.handler.validate_spawn(Job.of(attempt.job), own_config(config)), attempt.deadline)
+            self._result_of(found.handler.validate_spawn(Job.of(attempt.job), own_config(config)), attempt.deadline)
         except (SpawnError, OutOfTimeError):
             raise
         except BaseException as error:
@@ -326,7 +326,7 @@ class Executor:
         name = operation.config.operation_id or operation.id
         result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self._clock.now())
         try:
-            apart(lambda: self._awaited(found.handler.on_spawn_complete(result)))
+            apart(lambda: self._result_of(found.handler.on_spawn_complete(result)))
         except BaseException as error:
             log.exception("on_spawn_complete of %s failed; the children of job %s stay.", found.name, claimed.id)
             text = described(error)

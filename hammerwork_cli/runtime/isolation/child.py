@@ -115,13 +115,13 @@ class _Server:
         assert handler is not None
         context = self._context(record)
         arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
-        return result_text(self._awaited(handler.function(*arguments)))
+        return result_text(self._result_of(handler.function(*arguments)))
 
     def _validate(self, name: str, record: ContextRecord) -> None:
-        self._awaited(self._handlers.named(name).validate_spawn(Job.of(record.job), record.config))
+        self._result_of(self._handlers.named(name).validate_spawn(Job.of(record.job), record.config))
 
     def _complete(self, name: str, result: SpawnResult) -> None:
-        self._awaited(self._handlers.named(name).on_spawn_complete(result))
+        self._result_of(self._handlers.named(name).on_spawn_complete(result))
 
     def _spawn(self, name: str, record: ContextRecord) -> None:
         produced: Any = self._handlers.named(name).spawn_jobs(self._context(record))
@@ -131,7 +131,7 @@ class _Server:
         # As in one coroutine that awaits it and iterates over the children.
         variables = copy_context()
         if not isinstance(produced, AsyncIterable):
-            produced = self._awaited(produced, variables)
+            produced = self._result_of(produced, variables)
         if not isinstance(produced, AsyncIterable):
             variables.run(self._hand_over, iter(iterable(produced)))
             return
@@ -139,7 +139,7 @@ class _Server:
             self._hand_over(self._steps(produced, variables))
         finally:
             if inspect.isasyncgen(produced):
-                self._awaited(produced.aclose(), variables)
+                self._result_of(produced.aclose(), variables)
 
     def _hand_over(self, children: Iterator[Job]) -> None:
         """Sends children as they come, until they end or the worker wants no further ones."""
@@ -155,11 +155,11 @@ class _Server:
         steps = produced.__aiter__()
         while True:
             try:
-                yield self._awaited(steps.__anext__(), variables)
+                yield self._result_of(steps.__anext__(), variables)
             except StopAsyncIteration:
                 return
 
-    def _awaited(self, value: Any, variables: Context | None = None) -> Any:
+    def _result_of(self, value: Any, variables: Context | None = None) -> Any:
         """The result of an awaitable; any other value itself.
 
         Args:

@@ -65,8 +65,3 @@ j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout
 j.depends_on, NULL, NULL, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
 j.cron_schedule, j.timezone, j.recurring, j.next_run_at, NULL, NULL, j.retry_strategy, NULL, NULL
 FROM hammerwork_jobs_archive j WHERE j.id = :id
-
--- name: callbacks
--- Lists the callbacks of a tree, a batch or a workflow.
-SELECT {callback_columns} FROM hammerwork_watches w WHERE w.subject_id = :id AND {same w.subject :subject}
-ORDER BY w.created_at, w.event

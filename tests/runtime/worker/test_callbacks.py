@@ -20,8 +20,8 @@ from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.callbacks import Callback, Subject
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.batch import enqueue as batches
+from hammerwork_cli.queries.callbacks import callbacks_of
 from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.queries.job.details import callbacks_of
 from tests.conftest import Outcome
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.worker.test_upkeep import keeper

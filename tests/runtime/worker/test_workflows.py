@@ -13,8 +13,8 @@ from hammerwork_cli import Handlers, Job, Worker, Workflow
 from hammerwork_cli.database import connect
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.queries.batch import callbacks
+from hammerwork_cli.queries.callbacks import callbacks_of
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, selections, spawn_requests
-from hammerwork_cli.queries.job.details import callbacks_of
 from hammerwork_cli.queries.workflow import endings, listing
 from tests.conftest import Outcome
 from tests.runtime.conftest import Stage, until
