@@ -51,8 +51,7 @@ def restore(
     top = listing.resolve(database, job, hint=LIST_ARCHIVED)
     named = NamedArchived([top])
     how = "run_again" if run_again else "as_was" if as_was else None
-    hint = "Add --run-again or --as-was."
-    again = moving.runs_again(database, named, how, tree=tree, hint=hint)
+    again = moving.runs_again(database, named, how, tree=tree, hint="Add --run-again or --as-was.")
     change = moving.Restore(context.now(database), again=again)
     carry_out(context, database, ArchivedTree(top) if tree else named, change, confirmation)
 

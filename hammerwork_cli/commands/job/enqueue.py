@@ -158,6 +158,7 @@ def enqueue(
     new_callbacks = callbacks.new()
     wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
     database = context.database(changes=True)
+    now = context.now(database)
     parents = dict.fromkeys(listing.resolve(database, word) for value in depends_on or () for word in value.split(","))
     rest: dict[str, Any] = {**wanted.rest, "depends_on": tuple(parents), "callbacks": new_callbacks}
     if workflow is not None:
@@ -165,11 +166,11 @@ def enqueue(
 
         joined = joinable(database, workflow)
         rest |= {"workflow_id": joined.id, "workflow_name": joined.name}
-    job = wanted._replace(rest=rest).made(context.now(database))
+    job = wanted._replace(rest=rest).made(now)
     placed = enqueueing.once(database, job)
     if not placed.created:
         and_callbacks = ", without a new callback" if new_callbacks else ""
         context.note(f"Already exists; left unchanged{and_callbacks}: hammerwork job show {placed.id}")
     elif new_callbacks:
-        note_upkeep(context, database, job.created_at)
+        note_upkeep(context, database, now)
     context.answer(enqueued_record(placed), form, lambda: [placed.id])
