@@ -214,13 +214,21 @@ def asked_text(asked: AskedWorker) -> str:
 # The end of a worker.
 
 
-def report_record(completed: int, failed: int, *, restart: bool, unreturned: int) -> Record:
-    """The figures of a worker at its end; ``unreturned`` counts abandoned attempts whose handlers still run."""
-    return {"completed": completed, "failed": failed, "restart": restart, "unreturned": unreturned}
+def report_record(completed: int, failed: int, *, restart: bool, unreturned: int, unwritten: int) -> Record:
+    """The figures of a worker at its end.
+
+    ``unreturned`` counts abandoned attempts whose handlers still run, ``unwritten`` outcomes that are not in the
+    database.
+    """
+    counts = {"completed": completed, "failed": failed, "restart": restart}
+    return {**counts, "unreturned": unreturned, "unwritten": unwritten}
 
 
-def report_text(completed: int, failed: int, *, restart: bool, unreturned: int) -> str:
+def report_text(completed: int, failed: int, *, restart: bool, unreturned: int, unwritten: int) -> str:
     text = f"{plural(completed, 'attempt')} completed, {count(failed)} failed"
+    if unwritten:
+        has = "the job runs again if it has" if unwritten == 1 else "the jobs run again if they have"
+        text += f"; {plural(unwritten, 'outcome')} could not be written: {has} attempts left"
     if unreturned:
         text += (
             f"; {plural(unreturned, 'attempt')} {'was' if unreturned == 1 else 'were'} abandoned while still running"

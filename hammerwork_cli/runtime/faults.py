@@ -22,6 +22,7 @@ class Progress:
         written: transactions.
         completed: attempts that completed.
         failed: attempts that failed or timed out.
+        lost: outcomes that were not written when the worker stopped at once; the main thread writes it.
     """
 
     def __init__(self, lease: float, counted: Callable[[], None] = lambda: None) -> None:
@@ -31,6 +32,7 @@ class Progress:
         # The thread that writes outcomes (the main thread, or the finisher's) and the slots write these under the lock;
         # each may be read without it.
         self.written = self.completed = self.failed = 0
+        self.lost = 0
 
     def count(self, completed: int, failed: int) -> None:
         """Counts a transaction and the outcomes that it wrote."""

@@ -67,5 +67,6 @@ WORKER_REPORT = record(
         "failed": count("Attempts, timed-out ones included"),
         "restart": flag("True when somebody asked for a restart; the command starts again after this"),
         "unreturned": count("Abandoned attempts whose handlers had not returned"),
+        "unwritten": count("Outcomes that could not be written; these jobs run again if they have attempts left"),
     }
 )

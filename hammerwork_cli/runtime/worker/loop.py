@@ -174,6 +174,7 @@ class MainLoop:
                 self._connections.run(lambda database: finish.give_back(database, back), patience=LAST_SECONDS)
             unwritten = self._slots.unwritten + self._slots.postponed
             if left := self._finisher.write_last(LAST_SECONDS) if may_write else unwritten:
+                self._parts.progress.lost = left
                 jobs = plural(left, "job")
                 log.error(
                     "The outcome of %s is not written: other workers will take over after %g s.",
@@ -182,4 +183,5 @@ class MainLoop:
                 )
         except HammerworkError as error:
             lease = self._worker.lease
+            self._parts.progress.lost = self._slots.unwritten + self._slots.postponed
             log.error("Jobs could not be given back; other workers will take over after %g s. %s", lease, error.message)

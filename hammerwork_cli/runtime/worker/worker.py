@@ -18,6 +18,7 @@ from hammerwork_cli.models.input.near import meant
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.api import importing
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
@@ -50,6 +51,8 @@ class WorkerReport:
         unreturned: abandoned attempts whose handlers have not returned: their threads or coroutines go on until the
             process ends, while others may run the jobs.
         signal: the signal that stopped it at once, or after which its grace ran out; ``None`` when it ended otherwise.
+        unwritten: outcomes that could not be written before it stopped at once: these jobs run again if they have attempts
+            left.
     """
 
     completed: int
@@ -57,6 +60,7 @@ class WorkerReport:
     restart: bool
     unreturned: int
     signal: int | None = None
+    unwritten: int = 0
 
 
 class Worker:
@@ -245,7 +249,12 @@ class Worker:
             self._end(parts)
         _log_unreturned(parts.slots.running)
         return WorkerReport(
-            self.completed, self.failed, self._stop.restarts, parts.slots.running, self._stop.signals.last
+            self.completed,
+            self.failed,
+            self._stop.restarts,
+            parts.slots.running,
+            self._stop.signals.last,
+            self._progress.lost,
         )
 
     def _check_handlers(self) -> None:
@@ -353,6 +362,9 @@ class Worker:
         parts.lines.close()
         parts.health_file.remove()
         log.info("Worker %s stopped. Attempts: %d completed, %d failed.", self.name, self.completed, self.failed)
+        if lost := self._progress.lost:
+            has = "the job runs again if it has" if lost == 1 else "the jobs run again if they have"
+            log.error("%s could not be written: %s attempts left.", plural(lost, "outcome"), has)
 
 
 def _log_unreturned(number: int) -> None:

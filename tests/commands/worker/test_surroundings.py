@@ -144,7 +144,7 @@ def test_only_the_report_is_on_stdout(start: Start, url: str, isolation: str) ->
     write(url, job(1), job(2))
     worker = start("--drain", "--format", "json", "--isolation", isolation)
     stdout, stderr = worker.communicate(timeout=60)
-    assert json.loads(stdout) == {"completed": 2, "failed": 0, "restart": False, "unreturned": 0}
+    assert json.loads(stdout) == {"completed": 2, "failed": 0, "restart": False, "unreturned": 0, "unwritten": 0}
     for line in ("a line of a handler", "and one on stderr", "a line of a program"):
         assert stderr.splitlines().count(line) == 2
 

@@ -113,7 +113,7 @@ def test_jobs_and_what_they_spawn_run_until_nothing_is_left(
     write(migrated_url, job(1), job(2, queue="fan"), job(3, payload='{"fails": 1}', max_attempts=1))
     done = hammerwork("worker", "start", "--handlers", "handlers:app", "--drain", "--format", "json", url=migrated_url)
     assert done.exit_code == 0, done.stderr
-    assert done.json == {"completed": 5, "failed": 1, "restart": False, "unreturned": 0}
+    assert done.json == {"completed": 5, "failed": 1, "restart": False, "unreturned": 0, "unwritten": 0}
     Draft202012Validator(SCHEMAS["worker-start"]).validate(done.json)
     assert done.stderr.splitlines()[-1].endswith("stopped. Attempts: 5 completed, 1 failed.")
     found = rows(migrated_url, "queue_name, status, error_message", "queue_name = 'mail'")
@@ -169,7 +169,7 @@ def test_a_handler_that_never_returns_does_not_keep_the_process(
     write(migrated_url, job(1, payload='{"sleeps": 3600}', timeout_seconds=1))
     done = hammerwork("worker", "start", "--handlers", "handlers:app", "--drain", "--format", "json", url=migrated_url)
     assert done.exit_code == 0, done.stderr
-    assert done.json == {"completed": 0, "failed": 1, "restart": False, "unreturned": 1}
+    assert done.json == {"completed": 0, "failed": 1, "restart": False, "unreturned": 1, "unwritten": 0}
     assert statuses(migrated_url) == {1: "TimedOut"}
 
 
@@ -295,7 +295,7 @@ def test_a_second_signal_gives_the_jobs_back_and_ends_now_with_an_exit_code_of_i
     worker.send_signal(second)
     stdout, stderr = worker.communicate(timeout=60)
     assert worker.returncode == code, stderr
-    assert json.loads(stdout) == {"completed": 0, "failed": 0, "restart": False, "unreturned": 1}
+    assert json.loads(stdout) == {"completed": 0, "failed": 0, "restart": False, "unreturned": 1, "unwritten": 0}
     assert statuses(migrated_url) == {1: "Pending"}
     assert (
         "1 handler is still running in a thread, which cannot be killed: it goes on until this process ends" in stderr
@@ -546,6 +546,7 @@ def test_a_handler_in_a_process_is_killed_when_its_time_is_up(
             "failed": int(not number),
             "restart": False,
             "unreturned": 0,
+            "unwritten": 0,
         }
         write(sqlite_url)
     assert statuses(sqlite_url)[1] == "TimedOut"

@@ -125,6 +125,7 @@ def test_a_worker_that_is_to_end_at_once_does_not_wait_for_what_others_have_lock
         crew.workers[0].stop(now=True)
         until(lambda: not crew.alive)
         assert "The outcome of 1 job is not written" in caplog.text
+        assert "1 outcome could not be written: the job runs again if it has attempts left." in caplog.text
         assert stage.status(parent, child) == ["Running", "Pending"]
     crew.begin()  # another one takes it for lost
     until(lambda: stage.status(parent, child) == ["Dead", "Failed"])

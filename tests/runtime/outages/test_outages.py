@@ -110,6 +110,21 @@ def test_after_an_outage_longer_than_the_lease_nobody_counts_as_lost_and_no_job_
     assert stage.rows("attempts, claim_losses") == [(1, None)] * len(jobs)
 
 
+def test_a_worker_that_ends_at_once_in_an_outage_says_how_many_outcomes_are_not_written(
+    place: Place, stage: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.enqueue(*(Job("held") for _ in range(3)))
+    crew.begin(concurrency=3)
+    until(lambda: len(crew.runs) == 3)
+    stage.close()
+    with place.outage():
+        crew.go_on.set()
+        until(lambda: "will be retried" in caplog.text)
+        crew.workers[0].stop(now=True)
+        until(lambda: not crew.alive)
+    assert "3 outcomes could not be written: the jobs run again if they have attempts left." in caplog.text
+
+
 def test_the_log_says_that_a_database_that_was_away_answers_again(
     place: Place, stage: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
 ) -> None:
