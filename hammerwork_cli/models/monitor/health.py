@@ -67,6 +67,7 @@ class Check(NamedTuple):
         more: whether ``value`` is where the count stopped.
         known: whether the database records what the check is about: workers, for example.
         error: the error because of which the check failed.
+        advice: the next step after the error, in words; ``None`` if there is none, or a command is better.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Check(NamedTuple):
     more: bool = False
     known: bool = True
     error: str | None = None
+    advice: str | None = None
 
 
 class HealthReport(NamedTuple):

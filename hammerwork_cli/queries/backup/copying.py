@@ -29,7 +29,7 @@ def refuse_busy(source: Database) -> None:
         raise ConflictError(
             f"{numbered(running, 'job of the source is', 'jobs of the source are')} Running;"
             " Rust workers do not register.",
-            hint=f"Wait for them, or: hammerwork spawn doctor --older-than 1h. {FORCE}",
+            hint=f"Wait for them, or: hammerwork spawn doctor --older-than 1h --fix. {FORCE}",
         )
     paused = {pause.queue for pause in queues.all_paused(source)}
     open_queues = sorted({str(name) for (name,) in source.rows("backup.queues")} - paused)

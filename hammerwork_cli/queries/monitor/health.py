@@ -116,7 +116,7 @@ def _worker_check(worker: Worker) -> Check:
 
 
 def _failed(name: CheckName, error: DatabaseError) -> Check:
-    return Check(name, Level.CRITICAL, error=error.message)
+    return Check(name, Level.CRITICAL, error=error.message, advice=error.hint)
 
 
 class _Reading:
@@ -238,7 +238,8 @@ def _writes(reading: _Reading) -> Check:
         return _failed(CheckName.WRITES, error)
     if takes:
         return Check(CheckName.WRITES, Level.HEALTHY)
-    return Check(CheckName.WRITES, Level.CRITICAL, error="The server is read-only.")
+    advice = "Give the URL of the primary, or let it take writes."
+    return Check(CheckName.WRITES, Level.CRITICAL, error="The server is read-only.", advice=advice)
 
 
 def _migrations(reading: _Reading) -> Check:

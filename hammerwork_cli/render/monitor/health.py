@@ -46,7 +46,7 @@ def check_record(check: Check) -> Record:
 
     Keys: ``check``, ``status`` (``healthy``, ``warning`` or ``critical``), ``value`` (null if there is nothing to
     measure) and ``limit`` (null without one) in ``unit``, ``about`` (queues, workers, migrations or jobs, the worst
-    first), ``message``, ``hint`` (a command for the next step; null while it is healthy).
+    first), ``message``, ``hint`` (the next step: a command, or a sentence after an error; null while it is healthy).
     """
     return {
         "check": check.name,
@@ -219,9 +219,11 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
 
 
 def hint(check: Check) -> str | None:
-    """A command for the next step; ``None`` while the check is healthy."""
+    """The next step, as a command unless an error says a better one; ``None`` while the check is healthy."""
     if check.status is Level.HEALTHY:
         return None
+    if check.name in {CheckName.DATABASE, CheckName.WRITES} and check.error is not None:
+        return check.advice
     # A name that a terminal would not print as it is cannot be pasted.
     names = (shlex.quote(name) for name in check.about if name and visible(name) == name and name[0] != "-")
     return f"hammerwork {_HINTS[check.name](next(names, None))}"
@@ -232,8 +234,7 @@ def _of_queue(command: str, otherwise: str) -> Callable[[str | None], str]:
 
 
 _HINTS: Mapping[str, Callable[[str | None], str]] = {
-    CheckName.DATABASE: lambda _: "config get database_url",
-    CheckName.WRITES: lambda _: "config get database_url",
+    CheckName.DATABASE: lambda _: "maintenance health",
     CheckName.MIGRATIONS: lambda _: "migration run",
     CheckName.WORKERS: lambda _: "worker list --since 7d",
     CheckName.LOST_WORKERS: lambda _: "worker list",
@@ -243,7 +244,7 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.PENDING_AGE: _of_queue("queue stats {} --detailed", "queue stats --detailed"),
     CheckName.RUNNING_AGE: _of_queue("job list --queue {} --status running", "job list --status running"),
     CheckName.WAITING_AGE: _of_queue("spawn doctor --queue {}", "spawn doctor"),
-    CheckName.LOST_JOBS: lambda _: "spawn doctor --older-than 1h",
+    CheckName.LOST_JOBS: lambda _: "worker list",
     CheckName.OVERDUE_JOBS: _of_queue("job show {}", "job list"),
     CheckName.OVERDUE_SCHEDULES: _of_queue("cron show {}", "cron list"),
     CheckName.RETRYING: _of_queue("spawn why --queue {}", "spawn why"),

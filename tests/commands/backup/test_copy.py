@@ -61,6 +61,7 @@ def test_a_source_that_may_change_is_refused_with_the_command_to_type(run: Run, 
     refused = copied(run, source, target)
     assert refused.exit_code == 6
     assert "1 job of the source is Running" in refused.stderr
+    assert "hammerwork spawn doctor --older-than 1h --fix" in refused.stderr
     worker(source)
     refused = copied(run, source, target)
     assert refused.exit_code == 6

@@ -191,7 +191,7 @@ def test_running_jobs_whose_worker_is_gone_are_found_at_once(run: Run, rows: Row
     rows.job(queue="mail", status="Running", started_at=ago(hours=2), claimed_by=str(uuid4()))
     found = checks(run, rows)["lost_jobs"]
     assert (found["status"], found["value"]) == ("critical", 2)
-    assert found["hint"] == "hammerwork spawn doctor --older-than 1h"
+    assert found["hint"] == "hammerwork worker list"
 
 
 def test_a_recurring_job_that_is_late_is_critical(run: Run, rows: Rows) -> None:
@@ -310,6 +310,7 @@ def test_a_database_that_does_not_answer_is_critical_and_its_password_unseen(run
     assert done.exit_code == 1
     [check] = done.json["checks"]
     assert (check["check"], check["status"]) == ("database", "critical")
+    assert check["hint"] == "Is it running? Is the host right?"
     assert PASSWORD not in done.stdout + done.stderr
     assert quote(PASSWORD, safe="") not in done.stdout + done.stderr
 
