@@ -13,6 +13,7 @@ from hammerwork_cli.models.input.reading import (
     duration_of,
     ids_from,
     instant_of,
+    since_of,
     timeout_of,
     uuid_of,
 )
@@ -85,6 +86,16 @@ def test_a_window_of_the_web_takes_the_durations_of_the_command_line_and_begins_
     with pytest.raises(UsageError, match="is not an RFC 3339 time"):
         start_of(NOW, "2026-02-30T00:00Z")
     assert start_of(NOW, None) is None
+
+
+def test_a_window_begins_with_a_duration_a_time_or_a_date_and_one_hint_names_them_all() -> None:
+    assert since_of(" 2026-11-23 ", NOW) == datetime(2026, 11, 23, tzinfo=UTC)
+    hints = set()
+    for text in ("yesterday", "2026-02-30", "2026-11-23T18:00", "20 minutes"):
+        with pytest.raises(UsageError) as raised:
+            since_of(text, NOW)
+        hints.add(raised.value.hint)
+    assert hints == {"Write 90 (seconds), 15m, 2h, 7d, 2026-12-24 (UTC) or 2026-12-24T18:00Z."}
 
 
 def test_a_new_job_gets_what_its_maker_leaves_out() -> None:

@@ -12,11 +12,13 @@ DURATION_PATTERN = "([0-9]{1,10}(?:[.][0-9]{1,3})?) *([mM][sS]|[smhdwSMHDW])?"
 TIME_PATTERN = "[0-9]{4}-[-0-9TtZz:.+ ]{1,40}"
 """Patterns for Python and for JSON Schema. The last one tells a time from a duration, and does not check it."""
 TIME_HINT = "Write 2026-12-24T18:00:00Z."
+WINDOW_HINT = "Write 90 (seconds), 15m, 2h, 7d, 2026-12-24 (UTC) or 2026-12-24T18:00Z."
 
 _UUID = re.compile(UUID_PATTERN)
 _BEGINNING = re.compile("[0-9a-f]{4,32}")
 _DURATION = re.compile(DURATION_PATTERN)
 _DATE = re.compile("[0-9]{4}-")
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _ZONE = re.compile(r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
 
@@ -95,16 +97,17 @@ def before(now: datetime, length: timedelta) -> datetime:
 
 
 def since_of(text: str, now: datetime) -> datetime:
-    """The start of a window of time: an RFC 3339 time, or a duration before now.
+    """The start of a window of time: an RFC 3339 time, a date in UTC, or a duration before now.
 
     Raises:
-        UsageError: the text is neither, or the time is before the year 1.
+        UsageError: the text is none of these, or the time is before the year 1.
     """
-    if _DATE.match(text.strip()):
-        return instant_of(text)
-    if not _DURATION.fullmatch(text.strip()):
-        raise UsageError(
-            f"{text[:40]!r} is not a duration or a time.",
-            hint="Write 90 (seconds), 15m, 2h, 7d or 2026-12-24T18:00Z.",
-        )
+    text = text.strip()
+    try:
+        if _DATE.match(text):
+            return instant_of(f"{text}T00:00Z" if _DAY.fullmatch(text) else text)
+    except UsageError as error:
+        raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=WINDOW_HINT) from error
+    if not _DURATION.fullmatch(text):
+        raise UsageError(f"{text[:40]!r} is not a duration or a time.", hint=WINDOW_HINT)
     return before(now, duration_of(text))
