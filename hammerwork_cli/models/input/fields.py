@@ -76,8 +76,9 @@ def priority(given: object) -> JobPriority:
         UsageError: it is not a priority.
     """
     try:
-        word = given.strip().lower() if isinstance(given, str) else None
-        return JobPriority(given) if word is None else _PRIORITIES[word]  # type: ignore[arg-type]
+        if isinstance(given, str):
+            return _PRIORITIES[given.strip().lower()]
+        return JobPriority(given if isinstance(given, int) and not isinstance(given, bool) else -1)
     except (KeyError, ValueError) as error:
         words = ", ".join(priority.word for priority in JobPriority)
         raise UsageError(f"{_said(given)} is not a priority.", hint=f"One of: {words} (0 to 4).") from error

@@ -87,10 +87,9 @@ class Handlers(SpawnManager):
         """Registers the handler of a queue's jobs; see :meth:`job`.
 
         Raises:
-            UsageError: the queue has a handler already or is not text, or the function cannot be called with a job.
+            UsageError: the queue has a handler already or is no name, or the function cannot be called with a job.
         """
-        if not isinstance(queue, str) or not queue:
-            raise UsageError(f"A queue's name must be text, not {queue!r:.60}.")
+        fields.queue(queue)
         if not callable(function):
             raise UsageError(f"{type(function).__name__} cannot be called with a job of {queue!r:.100}.")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

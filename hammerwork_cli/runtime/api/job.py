@@ -153,7 +153,7 @@ class Job(_Rowed):
         self.id = full_id(self.id) if self.id else new_id()
         if self.queue is not None:
             fields.queue(self.queue)
-        if _settings(self) != _USUAL:
+        if _settings(self) != _USUAL or type(self.max_attempts) is not int:
             self._check()
 
     def _check(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 from hammerwork_cli.cached import cached
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.models import STORED_KEYS, Ancestry, SpawnConfig, storable_name, timestamp
+from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.payloads import due_time
 from hammerwork_cli.runtime.api.job import Job
@@ -267,8 +268,8 @@ class SpawnManager:
         Raises:
             UsageError: the name is taken, too long or not text, or the object is not a handler.
         """
-        if not isinstance(name, str) or not name:
-            raise UsageError(f"A spawn handler's name must be text, not {name!r:.60}.")
+        if not fields.text(name, "A spawn handler's name"):
+            raise UsageError("A spawn handler's name must not be empty.")
         if len(name) > LONGEST_NAME:
             raise UsageError(f"A spawn handler's name has at most {LONGEST_NAME} characters, not {len(name):,}.")
         if name in self._spawners:

@@ -18,6 +18,7 @@ from hammerwork_cli import (
     SpawnHandler,
     SpawnManager,
     UnknownSpawnHandlerError,
+    Worker,
 )
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.runtime.api.spawn import config_of
@@ -253,6 +254,22 @@ def test_a_queue_has_one_handler():
     app.register_job("q", print)
     with pytest.raises(UsageError, match="already a handler for jobs of 'q'"):
         app.job("q")(print)
+
+
+@pytest.mark.parametrize("name", ["", 17, None, "caf\udce9", "a\0b"])
+def test_what_no_database_can_store_is_no_name_of_a_queue_or_a_spawn_handler(name):
+    app, manager = Handlers(), SpawnManager()
+    for register in (
+        lambda: app.register_job(name, print),
+        lambda: app.job(name)(print),
+        lambda: app.register_handler(name, print),
+        lambda: app.spawn(name)(print),
+        lambda: manager.register_handler(name, print),
+        lambda: Worker("sqlite:///jobs.db", print, queues=[name]),
+    ):
+        with pytest.raises(UsageError, match="name"):
+            register()
+    assert (app.queues, app.handler_names, manager.handler_names) == ((), (), ())
 
 
 def test_a_decorator_without_a_name_is_refused_since_it_would_register_nothing():
