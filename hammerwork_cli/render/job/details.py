@@ -50,7 +50,7 @@ def details_record(details: JobDetails) -> Record:
     first); ``attempt_history`` (its attempts that did not complete, the oldest first, at most 50:
     :func:`hammerwork_cli.render.attempts.attempt_record`); ``callbacks`` (of the job and everything below it:
     :func:`hammerwork_cli.render.callbacks.callback_record`); ``worker`` (that has the Running job, if it is registered:
-    ``id``, ``name``, ``state``, ``silent_seconds``, ``lease_seconds``); ``spawns`` (recorded ones, the oldest first) and
+    ``id``, ``name``, ``state``, ``silent_seconds``, ``lease_seconds``); ``spawns`` (recorded ones, oldest first) and
     ``spawn_requests`` (the newest first); ``in_archive`` (read from the archive table); and the columns
     ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``, ``timezone``, ``recurring``, ``next_run_at``,
     ``batch_id``, ``result_stored_at``, ``result_expires_at``, ``trace_id``, ``correlation_id``, ``parent_span_id``,

@@ -32,7 +32,7 @@ CHECK_OUTCOME = record(
         "unit": null_or(text("Unit of value and limit", *dict.fromkeys(UNITS.values()))),
         "about": list_of(text(), "Queues, workers, migrations or jobs, the worst first"),
         "message": text("A sentence for people; its words may change"),
-        "hint": null_or(text("The next step: a command, or a sentence after an error; null while the check is healthy")),
+        "hint": null_or(text("The next step: a command, or a sentence after an error; null while it is healthy")),
     }
 )
 HEALTH_REPORT = record(

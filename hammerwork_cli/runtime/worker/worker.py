@@ -51,8 +51,8 @@ class WorkerReport:
         unreturned: abandoned attempts whose handlers have not returned: their threads or coroutines go on until the
             process ends, while others may run the jobs.
         signal: the signal that stopped it at once, or after which its grace ran out; ``None`` when it ended otherwise.
-        unwritten: outcomes that could not be written before it stopped at once: these jobs run again if they have attempts
-            left.
+        unwritten: outcomes that could not be written before it stopped at once; these jobs run again if they have
+            attempts left.
     """
 
     completed: int
@@ -211,7 +211,8 @@ class Worker:
         worker, and is in the report; a running job that may be tried only once is Dead.
 
         Raises:
-            UsageError: a module starts it while it is imported for its handlers; there is no queue to serve, or no job of a queue could run.
+            UsageError: a module starts it while it is imported for its handlers; there is no queue to serve, or no job
+                of a queue could run.
             UnreachableError, AccessDeniedError: the database does not answer at the start.
             OutputError: the health file cannot be written.
             MissingTablesError: the migrations of workers (017, 018) are missing.
