@@ -35,10 +35,14 @@ class Meaning(Enum):
     LOCKED = auto()
     """Another session had a row or table locked for too long."""
     LIMIT = auto()
-    """Time, memory or disk space ran out, or an administrator stopped the statement."""
+    """Time or memory ran out, or an administrator stopped the statement."""
     REFUSED = auto()
     """The server will refuse the same value again."""
+    NO_ROOM = auto()
+    """The disk, or what the database may take of it, is full."""
     DENIED = auto()
+    UNPRIVILEGED = auto()
+    """The user is known, and lacks a privilege."""
     MISSING = auto()
     NO_DATABASE = auto()
     UNKNOWN = auto()
@@ -58,10 +62,11 @@ POSTGRES = {
     "3D000": Meaning.NO_DATABASE,
     "40": Meaning.CONFLICT,
     "40003": Meaning.LOST,  # statement_completion_unknown
-    "42501": Meaning.DENIED,
+    "42501": Meaning.UNPRIVILEGED,
     "42703": Meaning.MISSING,
     "42P01": Meaning.MISSING,
-    "53": Meaning.LIMIT,  # disk_full, out_of_memory
+    "53": Meaning.LIMIT,  # out_of_memory
+    "53100": Meaning.NO_ROOM,
     "53300": Meaning.FULL,
     "54": Meaning.REFUSED,  # an index row too large, JSON too deep
     "55": Meaning.LOCKED,  # in use, or in another state than necessary
@@ -84,7 +89,7 @@ MYSQL = {
     202: Meaning.LIMIT,  # max_tmp_total_space_usage (MariaDB)
     1016: Meaning.LIMIT,  # cannot open a file: too many are open
     1020: Meaning.CONFLICT,  # changed since it was read
-    1021: Meaning.LIMIT,  # disk full
+    1021: Meaning.NO_ROOM,
     1024: Meaning.LIMIT,  # error reading a file
     1026: Meaning.LIMIT,  # error writing a file
     1028: Meaning.LIMIT,  # sorting was aborted
@@ -94,7 +99,7 @@ MYSQL = {
     1038: Meaning.LIMIT,  # memory for sorting
     1040: Meaning.FULL,
     1041: Meaning.LIMIT,  # memory
-    1044: Meaning.DENIED,
+    1044: Meaning.UNPRIVILEGED,
     1045: Meaning.DENIED,
     1047: Meaning.LOST,  # the node has lost its cluster, and answers every statement like this
     1048: Meaning.REFUSED,  # NULL
@@ -111,8 +116,8 @@ MYSQL = {
     1129: Meaning.DENIED,  # host blocked
     1130: Meaning.DENIED,  # host
     1135: Meaning.FULL,  # cannot create a thread
-    1142: Meaning.DENIED,
-    1143: Meaning.DENIED,
+    1142: Meaning.UNPRIVILEGED,
+    1143: Meaning.UNPRIVILEGED,
     1146: Meaning.MISSING,  # table
     1152: Meaning.LOST,
     1153: Meaning.REFUSED,  # packet too large
@@ -131,7 +136,7 @@ MYSQL = {
     1213: Meaning.CONFLICT,
     1223: Meaning.LOCKED,  # FLUSH TABLES WITH READ LOCK
     1226: Meaning.FULL,
-    1227: Meaning.DENIED,
+    1227: Meaning.UNPRIVILEGED,
     1264: Meaning.REFUSED,
     1265: Meaning.REFUSED,
     1290: Meaning.READ_ONLY,  # read_only, super_read_only
@@ -140,7 +145,7 @@ MYSQL = {
     1301: Meaning.REFUSED,  # result of a function larger than a packet
     1317: Meaning.LIMIT,  # KILL QUERY
     1366: Meaning.REFUSED,
-    1370: Meaning.DENIED,
+    1370: Meaning.UNPRIVILEGED,
     1406: Meaning.REFUSED,
     1412: Meaning.CONFLICT,  # a table changed since the snapshot
     1436: Meaning.REFUSED,  # JSON too deep for the stack
@@ -189,7 +194,7 @@ MYSQL = {
     3168: Meaning.LOST,  # the server is starting or stopping
     3169: Meaning.LOST,  # KILL
     3572: Meaning.LOCKED,
-    3675: Meaning.LIMIT,  # disk full
+    3675: Meaning.NO_ROOM,
     3819: Meaning.REFUSED,  # CHECK
     3854: Meaning.REFUSED,  # not in the character set of a column beside it
     3884: Meaning.LIMIT,  # temporary tables
@@ -220,7 +225,7 @@ SQLITE = {
     "SQLITE_CONSTRAINT_NOTNULL": Meaning.REFUSED,
     "SQLITE_CONSTRAINT_PRIMARYKEY": Meaning.REFUSED,
     "SQLITE_CONSTRAINT_UNIQUE": Meaning.REFUSED,
-    "SQLITE_FULL": Meaning.LIMIT,
+    "SQLITE_FULL": Meaning.NO_ROOM,
     "SQLITE_INTERRUPT": Meaning.LIMIT,
     "SQLITE_IOERR": Meaning.LOST,
     "SQLITE_LOCKED": Meaning.LOCKED,
@@ -240,14 +245,24 @@ SENTENCES: dict[Meaning, tuple[type[HammerworkError], str, str | None]] = {
     Meaning.READ_ONLY: (
         UnreachableError,
         "{url} does not accept writes: it is a standby, or read-only.",
-        "Give the URL of the primary; PostgreSQL finds it among several hosts with ?target_session_attrs=read-write.",
+        "Give the URL of the primary.",
     ),
     Meaning.FULL: (UnreachableError, "{url} does not accept more connections.", LATER),
     Meaning.CONFLICT: (RetryableError, "The database is busy: {text}.", LATER),
     Meaning.LOCKED: (RetryableError, "The database is busy: {text}.", LATER),
-    Meaning.LIMIT: (LimitReachedError, "The database gave up: {text}.", "Raise its limit or free space, then retry."),
+    Meaning.NO_ROOM: (
+        LimitReachedError,
+        "There is no room left for the database: {text}.",
+        "Free space on its disk, then try again.",
+    ),
+    Meaning.LIMIT: (LimitReachedError, "The database gave up: {text}.", "Raise its limit, then try again."),
     Meaning.REFUSED: (RefusedValueError, "The database refuses the value: {text}.", None),
-    Meaning.DENIED: (AccessDeniedError, "{url} refuses: {text}.", "Check the user, the password and the privileges."),
+    Meaning.DENIED: (AccessDeniedError, "{url} refuses: {text}.", "Check the user and the password."),
+    Meaning.UNPRIVILEGED: (
+        AccessDeniedError,
+        "{url} refuses: {text}.",
+        "Grant the user this privilege, or name another user in the URL.",
+    ),
     Meaning.MISSING: (MissingTablesError, "A table or column is missing: {text}.", MIGRATE),
     Meaning.NO_DATABASE: (UnreachableError, "{url}: the database does not exist.", "Create it, or check the name."),
     Meaning.UNKNOWN: (DatabaseError, "The database reported an error: {text}.", None),
@@ -282,6 +297,8 @@ def error_for(meaning: Meaning, database: Connection, text: str, **details: Any)
         # transaction() must not repeat a wait that the caller has limited.
         meaning = Meaning.LIMIT
     kind, sentence, hint = SENTENCES[meaning]
+    if meaning == Meaning.READ_ONLY and database.url.dialect == "postgresql":
+        hint = f"{hint} PostgreSQL finds it among several hosts with ?target_session_attrs=read-write."
     return kind(sentence.format(url=database.url, text=text.strip().rstrip(".")), hint=hint, **details)
 
 

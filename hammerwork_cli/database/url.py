@@ -1,6 +1,7 @@
 """Parses database URLs, and hides their passwords."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -122,6 +123,36 @@ class DatabaseUrl:
                 hint="Give sqlite:///relative/file.db, or sqlite:////absolute/file.db with four slashes.",
             )
         return cls(dialect="sqlite", raw=text, path=Path(path[1:]).expanduser())
+
+
+def unresolved(url: DatabaseUrl) -> UnreachableError:
+    """The error for a URL whose host name, or names, no name server knows."""
+    names = ", ".join(repr(host.name) for host in url.hosts if host.name)
+    return UnreachableError(
+        f"The host name {names} cannot be resolved.", hint="Check its spelling, and the name server of this machine."
+    )
+
+
+OTHER_NAMES = {"ssl_mode": "sslmode", "ssl_ca": "sslrootcert", "ssl_cert": "sslcert", "ssl_key": "sslkey"}
+OTHER_NAMES |= {other: name for name, other in OTHER_NAMES.items()}
+"""Names of options in the URLs of MySQL and of PostgreSQL."""
+
+
+def unknown_option(name: str, database: str, known: Collection[str], *, otherwise: str) -> ConfigError:
+    """The error for an option of a URL that a database does not know.
+
+    Args:
+        name: the option.
+        database: its product.
+        known: the options that it knows, of which the closest is named.
+        otherwise: the hint if none is close.
+    """
+    from difflib import get_close_matches
+
+    other = OTHER_NAMES.get(name.replace("-", "_").lower())
+    close = [other] if other in known else get_close_matches(name, known, 1)
+    hint = f"Did you mean {close[0]}?" if close else otherwise
+    return ConfigError(f"The URL option {name!r} is not known for {database}.", hint=hint)
 
 
 def _split(text: str) -> tuple[SplitResult, tuple[Host, ...]]:

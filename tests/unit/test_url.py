@@ -2,10 +2,12 @@
 
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hammerwork_cli.database import DatabaseUrl, redact
+from hammerwork_cli.database import DatabaseUrl, Timeouts, connect, redact
+from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SQLITE, error_for
 from hammerwork_cli.errors import ConfigError, HammerworkError
 
 SECRET = "geheim"
@@ -224,3 +226,38 @@ def test_a_text_without_a_password_stays_as_it_is(text):
 def test_parsing_errors_are_errors_of_the_program():
     with pytest.raises(HammerworkError):
         DatabaseUrl.parse("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("url", "message", "hint"),
+    [
+        ("postgresql://me@nohost.invalid/x", "The host name 'nohost.invalid' cannot be resolved.", "spelling"),
+        ("mysql://me@nohost.invalid/x", "The host name 'nohost.invalid' cannot be resolved.", "spelling"),
+        ("postgresql://me@h/x?ssl-mode=a", "'ssl-mode' is not known for PostgreSQL", "Did you mean sslmode?"),
+        ("mysql://me@h/x?sslrootcert=a", "'sslrootcert' is not known for MySQL", "Did you mean ssl_ca?"),
+        ("postgresql://me@h/x?aplication_name=a", "'aplication_name' is not", "Did you mean application_name?"),
+        ("postgresql://me@h/x?zzz=a", "'zzz' is not known for PostgreSQL", "They are those of libpq: https://"),
+    ],
+)
+def test_a_url_that_leads_nowhere_says_what_is_wrong_with_it(url: str, message: str, hint: str) -> None:
+    with pytest.raises(HammerworkError) as raised:
+        connect(url)
+    assert message in raised.value.message
+    assert hint in str(raised.value.hint)
+
+
+def test_an_error_of_a_server_advises_what_helps_there() -> None:
+    mysql, postgres, lite = (
+        SimpleNamespace(url=DatabaseUrl.parse(text), timeouts=Timeouts())
+        for text in ("mysql://me@h/x", "postgresql://me@h/x", "sqlite:///x.db")
+    )
+    assert "target_session_attrs" not in str(error_for(MYSQL[1290], mysql, "no").hint)
+    assert "target_session_attrs" in str(error_for(POSTGRES["25006"], postgres, "no").hint)
+    for meaning, where in ((MYSQL[1142], mysql), (POSTGRES["42501"], postgres)):
+        error = error_for(meaning, where, "permission denied for table hammerwork_jobs")
+        assert error.hint == "Grant the user this privilege, or name another user in the URL."
+    full = error_for(SQLITE["SQLITE_FULL"], lite, "database or disk is full")
+    assert (full.message, full.hint) == (
+        "There is no room left for the database: database or disk is full.",
+        "Free space on its disk, then try again.",
+    )

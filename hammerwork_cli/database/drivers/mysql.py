@@ -15,7 +15,7 @@ from hammerwork_cli.database.driver_errors import LATER, MYSQL, Meaning, error_f
 from hammerwork_cli.database.drivers.mysql_tls import FILES, Tls, without_tls
 from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.database.timeouts import Timeouts
-from hammerwork_cli.database.url import Host
+from hammerwork_cli.database.url import Host, unknown_option, unresolved
 from hammerwork_cli.errors import (
     ConfigError,
     DatabaseError,
@@ -27,7 +27,8 @@ from hammerwork_cli.errors import (
 ABORT = Timeouts(connect=1, network=1)
 OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
 """The oldest versions with JSON_TABLE and SKIP LOCKED."""
-NO_ANSWER = {2002, 2003, 2005}
+NO_ANSWER = {2002, 2003}
+NO_HOST = 2005
 SSL_ERROR = 2026
 WITHOUT_TLS = {2061}
 NO_NUMBER = -1
@@ -48,7 +49,7 @@ default_storage_engine = InnoDB /*M! , check_constraint_checks = 1 */, eq_range_
 Without the last one, MySQL estimates the rows for a list of 200 ids or more from averages: after a few jobs with many
 children, it reads whole tables.
 """
-AT_ONCE = {Meaning.DENIED, Meaning.FULL, Meaning.NO_DATABASE}
+AT_ONCE = {Meaning.DENIED, Meaning.UNPRIVILEGED, Meaning.FULL, Meaning.NO_DATABASE}
 """Meanings that errors have while connecting too."""
 
 # Any thread writes it, one reference at a time.
@@ -72,9 +73,8 @@ class MySQLDatabase(Database):
         options = {name.replace("-", "_"): value for name, value in url.options.items()}
         unknown = sorted(options.keys() - OPTIONS)
         if unknown:
-            raise ConfigError(
-                f"The URL option {unknown[0]!r} is not known for MySQL.", hint=f"Known: {', '.join(sorted(OPTIONS))}."
-            )
+            known = f"Known: {', '.join(sorted(OPTIONS))}."
+            raise unknown_option(unknown[0], "MySQL", OPTIONS, otherwise=known)
         tls = Tls.of(options)
         network = timeouts.network and math.ceil(timeouts.network)
         connection = mysql.connector.connect(
@@ -242,9 +242,11 @@ class MySQLDatabase(Database):
                 f"{self.url} asks for the password, which needs TLS: {_plain(text)}.",
                 hint="Enable TLS on the server, and omit ssl-mode=DISABLED.",
             )
+        if number == NO_HOST:
+            return unresolved(self.url)
         if number in NO_ANSWER or meaning == Meaning.LOST:
             return UnreachableError(f"No MySQL server answers at {self.url}.", hint="Is it running? Is the host right?")
-        if meaning in (Meaning.CONFLICT, Meaning.LOCKED, Meaning.LIMIT):
+        if meaning in (Meaning.CONFLICT, Meaning.LOCKED, Meaning.LIMIT, Meaning.NO_ROOM):
             return UnreachableError(f"{self.url} is busy: {_plain(text)}.", hint=LATER)
         return DatabaseError(f"Cannot connect to {self.url}: {_plain(text)}.", errno=number)
 
@@ -252,6 +254,10 @@ class MySQLDatabase(Database):
         if "certificate verify failed" in why:
             # The library does not say which of the two it was.
             why = "the CA in ssl_ca did not sign the server's certificate, or the certificate is for another host"
+        options = {name.replace("-", "_"): value for name, value in self.url.options.items()}
+        if Tls.of(options).mode == "VERIFY_CA":  # which looks at no host
+            why = why.partition(", or the certificate")[0]
+            return UnreachableError(f"{self.url}: TLS failed: {why}.", hint="Check ssl_ca.")
         return UnreachableError(
             f"{self.url}: TLS failed: {why}.",
             hint="Check ssl_ca and the host. If ssl-mode=VERIFY_CA connects, the certificate is for another host.",

@@ -18,13 +18,15 @@ from hammerwork_cli.database import statements
 from hammerwork_cli.database.access import Database, Row
 from hammerwork_cli.database.driver_errors import LATER, POSTGRES, Meaning, by_prefix, error_for
 from hammerwork_cli.database.drivers import postgres_tls
+from hammerwork_cli.database.url import unresolved
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
 
 # While connecting, psycopg has no codes, only messages of the server and of libpq.
 _SERVER_ANSWER = re.compile(r"failed: \S+:  (.+)")
-DENIED = ("authentication failed", "no password supplied", "FATAL:  role ", "no pg_hba.conf entry", "permission denied")
+DENIED = ("authentication failed", "no password supplied", "FATAL:  role ", "no pg_hba.conf entry")
 FULL = ("too many connections", "too many clients", "remaining connection slots")
 NOT_THE_PRIMARY = ("session is read-only", "server is in hot standby mode")
+NO_HOST = ("could not translate host name", "failed to resolve host")
 WITHOUT_TLS = ("does not support SSL",)
 TLS_FAILED = ("SSL error", "server certificate", "root certificate", "certificate file", "private key file")
 TEXT_TYPES = ("uuid", "timestamptz", "json", "jsonb")
@@ -234,7 +236,7 @@ class PostgresDatabase(Database):
     def _own_error(self, error: psycopg.Error, text: str) -> HammerworkError:
         """Translates errors that psycopg raises by itself."""
         if isinstance(error, psycopg.ProgrammingError) and not self._is_connected:
-            if unknown := postgres_tls.unknown_option(text):
+            if unknown := postgres_tls.refused_option(text):
                 return unknown
             return ConfigError(
                 "The database URL is not valid for PostgreSQL.", hint="Check its options. Write % as %25."
@@ -254,6 +256,8 @@ class PostgresDatabase(Database):
             return UnreachableError(
                 f"{self.url}: TLS failed: {postgres_tls.reason(text)}.", hint="Check sslmode, sslrootcert and the host."
             )
+        if "permission denied" in answers:
+            return error_for(Meaning.UNPRIVILEGED, self, answers)
         if any(words in text for words in DENIED):
             return AccessDeniedError(
                 f"{self.url} refuses the user or the password.",
@@ -265,6 +269,8 @@ class PostgresDatabase(Database):
             return error_for(Meaning.FULL, self, answers)
         if "does not exist" in answers:
             return error_for(Meaning.NO_DATABASE, self, answers)
+        if any(words in text for words in NO_HOST) and "Connection refused" not in text:
+            return unresolved(self.url)
         if answers:
             return UnreachableError(f"{self.url} refuses the connection: {answers}.", hint=LATER)
         return UnreachableError(

@@ -12,12 +12,14 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from hammerwork_cli.database.tls import readable
+from hammerwork_cli.database.url import unknown_option
 from hammerwork_cli.errors import ConfigError
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 WITHOUT_PROOF = ("disable", "allow", "prefer")
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir")
 OF_THE_MACHINE = "system"
+LIBPQ = "https://www.postgresql.org/docs/current/libpq-connect.html"
 ENGINE = ":"
 """In ``sslkey``: the key is in a device, and the value is not a path."""
 HINT = "It comes from the URL, a variable such as PGSSLROOTCERT, or a service file. Check the path and its permissions."
@@ -70,10 +72,10 @@ def reason(text: str) -> str:
     return text.strip().splitlines()[-1].rpartition("failed: ")[2]
 
 
-def unknown_option(text: str) -> ConfigError | None:
+def refused_option(text: str) -> ConfigError | None:
     """Translates the message of libpq about an unknown option in the URL."""
     found = re.search(r'invalid URI query parameter: "([\w.-]{1,40})"', text)
     if found is None:
         return None
     known = sorted(option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.dispchar != b"D")
-    return ConfigError(f"The URL option {found[1]!r} is not known for PostgreSQL.", hint=f"Known: {', '.join(known)}.")
+    return unknown_option(found[1], "PostgreSQL", known, otherwise=f"They are those of libpq: {LIBPQ}")

@@ -14,7 +14,7 @@ from hammerwork_cli.database.access import Call, Database, Result
 from hammerwork_cli.database.driver_errors import SQLITE, Meaning, by_prefix, error_for
 from hammerwork_cli.database.drivers.forks import gate
 from hammerwork_cli.database.interrupts import Interruption
-from hammerwork_cli.errors import ConfigError, HammerworkError, UnreachableError
+from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
 
 BUSY_SECONDS = 10
 OLDEST = (3, 38, 0)
@@ -99,7 +99,12 @@ class SqliteDatabase(Database):
             return ConfigError(f"{self.url.path} is not an SQLite database.")
         if code and code.startswith("SQLITE_CANTOPEN"):
             return UnreachableError(f"{self.url.path} cannot be opened.", hint="Check the path and its permissions.")
-        return error_for(self._meaning(code, text), self, text, sqlite=code)
+        meaning = self._meaning(code, text)
+        if meaning == Meaning.DENIED:
+            return AccessDeniedError(
+                f"{self.url} refuses: {text}.", hint="Check the permissions of the file and its folder.", sqlite=code
+            )
+        return error_for(meaning, self, text, sqlite=code)
 
     def _meaning(self, code: str | None, text: str) -> Meaning:
         if "no such table" in text or "no such column" in text:

@@ -379,7 +379,7 @@ def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
 @pytest.mark.parametrize(
     ("found", "meaning"),
     [
-        (by_prefix(POSTGRES, "53100"), Meaning.LIMIT),
+        (by_prefix(POSTGRES, "53100"), Meaning.NO_ROOM),
         (by_prefix(POSTGRES, "53200"), Meaning.LIMIT),
         (by_prefix(POSTGRES, "53300"), Meaning.FULL),
         (by_prefix(POSTGRES, "58030"), Meaning.LIMIT),
@@ -394,7 +394,7 @@ def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
         (by_prefix(POSTGRES, "XX000"), Meaning.UNKNOWN),
         (by_prefix(POSTGRES, None), Meaning.UNKNOWN),
         *((MYSQL[number], Meaning.LIMIT) for number in (1, 3, 5, 20, 23, 200, 202)),
-        (MYSQL[1021], Meaning.LIMIT),
+        (MYSQL[1021], Meaning.NO_ROOM),
         (MYSQL[1030], Meaning.LIMIT),
         (MYSQL[1105], Meaning.UNKNOWN),
         (MYSQL[1197], Meaning.REFUSED),

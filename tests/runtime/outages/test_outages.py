@@ -241,7 +241,7 @@ def read_only(faults: Faults) -> Iterator[None]:
 @contextlib.contextmanager
 def full_disk(faults: Faults) -> Iterator[None]:
     faults.with_settings("PRAGMA max_page_count = 1")
-    yield faults.until_said("The database gave up: database or disk is full")
+    yield faults.until_said("There is no room left for the database: database or disk is full")
     faults.with_settings("PRAGMA max_page_count = 1000000")
 
 
