@@ -114,6 +114,8 @@ class Archived:
         del database, found
         return False
 
+    has_dependents = has_failed_parents
+
 
 class NamedArchived(Archived):
     """Archived jobs by their ids."""

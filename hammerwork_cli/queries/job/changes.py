@@ -253,8 +253,7 @@ class Delete(Change):
 
     def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
         """True if other jobs may wait for one of the jobs."""
-        del database, selection, found
-        return not self.force
+        return not self.force and selection.has_dependents(database, found)
 
     def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
         if self.force:

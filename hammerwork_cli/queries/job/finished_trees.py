@@ -153,6 +153,8 @@ class FinishedTrees:
         del database, found
         return False
 
+    has_dependents = has_failed_parents
+
     def _pages(self, database: Database) -> Iterator[list[str]]:
         """Yields the roots that may go, :data:`ROOTS` at a time."""
         after: str | None = None

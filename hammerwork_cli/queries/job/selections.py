@@ -15,10 +15,13 @@ from hammerwork_cli.models import (
     JobStatus,
     Reason,
     TreeNode,
+    id_list,
     status_of,
 )
+from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries.graph import tree
 from hammerwork_cli.queries.graph.relatives import Relatives
+from hammerwork_cli.queries.job import dependencies
 from hammerwork_cli.queries.job.listing import chosen
 
 BATCH = 1000
@@ -73,6 +76,9 @@ class Selection(Protocol):
     def has_failed_parents(self, database: Database, found: Found) -> bool:
         """Whether one of the jobs that were found may depend on a failed or missing job outside the selection."""
 
+    def has_dependents(self, database: Database, found: Found) -> bool:
+        """Whether a job outside the selection may wait for one of the jobs that were found."""
+
 
 class Named:
     """Jobs by their ids."""
@@ -94,6 +100,10 @@ class Named:
     def has_failed_parents(self, database: Database, found: Found) -> bool:
         """See :class:`Selection`."""
         return _has_failed_parents(database, found.nodes)
+
+    def has_dependents(self, database: Database, found: Found) -> bool:
+        """See :class:`Selection`."""
+        return _has_dependents(database, found.nodes)
 
 
 class Chosen:
@@ -125,9 +135,25 @@ class Chosen:
             after = ids[-1]
 
     def has_failed_parents(self, database: Database, found: Found) -> bool:
-        """See :class:`Selection`. True if any job depends on one that has not completed, selected or not."""
+        """See :class:`Selection`. True if more jobs than :data:`BATCH` depend on others that have not completed."""
         del found
-        return database.row("job.selections.any_blocked", **chosen(self.wanted)) is not None
+        filtered = chosen(self.wanted)
+        rows = database.rows("job.selections.blocked", **filtered, limit=BATCH + 1)
+        if len(rows) > BATCH:
+            return True
+        above = sorted({parent for (parents,) in rows for parent in id_list(parents)})
+        known = {node.id: node.status for node in Relatives(database).jobs(above)}
+        failed = [parent for parent in above if known.get(parent) in UNSUCCESSFUL]
+        ours = sum(
+            len(database.rows("job.selections.chosen_among", **filtered, ids=database.ids(part)))
+            for part in chunks(failed, database.read_chunk)
+        )
+        return len(known) < len(above) or ours < len(failed)
+
+    def has_dependents(self, database: Database, found: Found) -> bool:
+        """See :class:`Selection`. True if any job waits for others, selected or not."""
+        del found
+        return any_waiting(database)
 
 
 class Below:
@@ -171,6 +197,21 @@ class Below:
     def has_failed_parents(self, database: Database, found: Found) -> bool:
         """See :class:`Selection`."""
         return _has_failed_parents(database, found.nodes)
+
+    def has_dependents(self, database: Database, found: Found) -> bool:
+        """See :class:`Selection`."""
+        return _has_dependents(database, found.nodes)
+
+
+def any_waiting(database: Database) -> bool:
+    """Whether any job waits for others."""
+    return database.row("job.selections.any_waiting", waiting=WAITING_SPELLINGS) is not None
+
+
+def _has_dependents(database: Database, nodes: Sequence[TreeNode]) -> bool:
+    ids = {node.id for node in nodes}
+    pairs = dependencies.dependents(database, sorted(ids), "waiting", WAITING_SPELLINGS)
+    return any(job not in ids for _, job in pairs)
 
 
 def failed_below(database: Database, job: str) -> bool:

@@ -6,11 +6,20 @@ SELECT j.queue_name, {status j}, COUNT(*) FROM hammerwork_jobs j
 WHERE {filtered}
 GROUP BY {by_name j.queue_name}, {status j}
 
--- name: any_blocked
--- Tells whether a job that fits a filter waits for others or failed because of them.
-SELECT 1 FROM hammerwork_jobs j
+-- name: blocked
+-- Reads the parents of some jobs that fit a filter, and wait for others or failed because of them.
+SELECT j.depends_on FROM hammerwork_jobs j
 WHERE {filtered}
-AND j.dependency_status IN ('waiting', 'failed') LIMIT 1
+AND j.dependency_status IN ('waiting', 'failed') LIMIT :limit
+
+-- name: chosen_among
+-- Lists those of some jobs that fit a filter.
+SELECT j.id FROM hammerwork_jobs j WHERE j.id {among} AND {filtered}
+
+-- name: any_waiting
+-- Tells whether any job waits for others.
+SELECT 1 FROM hammerwork_jobs j
+WHERE j.dependency_status = 'waiting' AND j.status IN (:waiting) LIMIT 1
 
 -- name: root_ids
 -- Lists the next ids of jobs that fit a filter and depend on no job that exists, in the order of the primary key.

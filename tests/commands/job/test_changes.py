@@ -163,6 +163,8 @@ def test_a_plan_says_what_may_be_left(run: Run, migrated_url: str) -> None:
     tree = ("job", "retry", identity(1), "--tree", "--dry-run")
     assert caveat not in run(*tree, url=migrated_url).stdout
     assert caveat in run("job", "retry", identity(2), "--tree", "--dry-run", url=migrated_url).stdout
+    assert caveat not in run("job", "retry", "--all", "--dry-run", url=migrated_url).stdout
+    assert "will be kept" not in run("job", "purge", "--all", "--dry-run", url=migrated_url).stdout
     assert caveat not in run("job", "retry", "--queue", "other", "--dry-run", url=migrated_url).stdout
 
 
@@ -525,7 +527,10 @@ def test_a_deletion_speaks_of_waiting_where_waiting_counts(run: Run, migrated_ur
     done = run("job", "delete", identity(1), "--yes", url=migrated_url)
     assert (done.exit_code, done.stdout) == (0, "Deleted 1 job.\n")
     assert "1 job depends on it and loses its place in the tree if you delete it.\n" in done.stderr
-    assert "Jobs that a remaining job depends on will be kept.\n" in done.stderr
+    assert "will be kept" not in done.stderr
+    write(migrated_url, job(5), child(6, 5))
+    kept = run("job", "delete", identity(5), "--yes", url=migrated_url)
+    assert "Jobs that a remaining job depends on will be kept.\n" in kept.stderr
 
 
 def test_deleting_a_parent_tells_of_its_children(run: Run, tree: str) -> None:

@@ -113,6 +113,8 @@ def test_after_an_outage_longer_than_the_lease_nobody_counts_as_lost_and_no_job_
 def test_a_worker_that_ends_at_once_in_an_outage_says_how_many_outcomes_are_not_written(
     place: Place, stage: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
 ) -> None:
+    if place.server is None:
+        return  # a locked file is no outage
     stage.enqueue(*(Job("held") for _ in range(3)))
     crew.begin(concurrency=3)
     until(lambda: len(crew.runs) == 3)
