@@ -82,7 +82,7 @@ MYSQL = {
     1: Meaning.LIMIT,  # cannot create a file, for example 28: the disk is full
     3: Meaning.LIMIT,  # error writing a file
     5: Meaning.LIMIT,  # memory
-    20: Meaning.LIMIT,  # disk full
+    20: Meaning.NO_ROOM,
     23: Meaning.LIMIT,  # too many files are open
     200: Meaning.LIMIT,  # max_tmp_session_space_usage (MariaDB), of a storage engine
     201: Meaning.LIMIT,  # max_tmp_session_space_usage (MariaDB)

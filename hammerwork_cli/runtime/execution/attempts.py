@@ -39,7 +39,9 @@ class Attempt:
 
     Attributes:
         began: by the monotonic clock. The thread that began it writes it.
-        thread: the thread that began it: a slot's, or the event loop's.
+        thread: the thread that runs it, or began it before it went on as a coroutine: a slot's, or the event loop's.
+            That thread writes it.
+        awaits: the coroutine or async generator as which it goes on. The thread that began it writes it.
         blocks: whether its thread may have to wait. The slots write it, under the lock.
         rest: what is left to do after its coroutine. The thread in which that ended writes it, before another one
             takes it on.
@@ -50,12 +52,13 @@ class Attempt:
             threads that its handler started write it, each by one atomic step.
     """
 
-    __slots__ = ("_lock", "began", "blocks", "deadline", "keys", "over", "rest", "thread", "work")
+    __slots__ = ("_lock", "awaits", "began", "blocks", "deadline", "keys", "over", "rest", "thread", "work")
 
     def __init__(self, work: Work, lock: AbstractContextManager[Any]) -> None:
         self.work = work
         self.began = time.monotonic()
         self.thread = threading.get_ident()
+        self.awaits: Any = None
         self.deadline: float | None = None
         self.blocks = True
         self.rest: Callable[[], Ended | None] | None = None
@@ -67,6 +70,13 @@ class Attempt:
     def job(self) -> Claimed:
         """The job that runs or spawns."""
         return self.work.job if isinstance(self.work, ClaimedRequest) else self.work
+
+    def take_rest(self) -> Callable[[], Ended | None] | None:
+        """What is left to do after its coroutine, for the present thread to do; ``None`` at its beginning."""
+        rest, self.rest = self.rest, None
+        if rest is not None:
+            self.thread, self.awaits = threading.get_ident(), None
+        return rest
 
     def decide(self) -> bool:
         """Claims the decision for the slot's thread, which is about to write the outcome itself.

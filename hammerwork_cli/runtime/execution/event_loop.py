@@ -39,6 +39,12 @@ class EventLoop:
         self._turning: _Loop | None = None
         self._closed = False
 
+    @property
+    def thread(self) -> int | None:
+        """Id of its thread, if there is one."""
+        loop = self._turning
+        return None if loop is None else loop.ident
+
     def close(self) -> None:
         """Ends the thread once its coroutines have ended; waits for it if there are none."""
         with self._lock:

@@ -119,8 +119,7 @@ class Executor:
         if isinstance(attempt.work, ClaimedRequest):
             self._fulfil(attempt, attempt.work)
             return None
-        if attempt.rest is not None:
-            rest, attempt.rest = attempt.rest, None
+        if rest := attempt.take_rest():
             return rest()
         return self._execute(attempt, attempt.work)
 
@@ -196,7 +195,8 @@ class Executor:
                 attempt.rest = lambda: self._failed(attempt, claimed, error)
                 self._slots.resume(attempt, blocks=False)
 
-        self.loop.start(_encoded(awaitable, claimed.result_max_size_bytes), attempt.deadline, done)
+        attempt.awaits = _encoded(awaitable, claimed.result_max_size_bytes)
+        self.loop.start(attempt.awaits, attempt.deadline, done)
         return GOES_ON
 
     def _result_of(self, value: Any, deadline: float | None = None) -> Any:
@@ -257,7 +257,9 @@ class Executor:
         produced = found.handler.spawn_jobs(context)
         job, config = Job.of(attempt.job), context.config
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
+            attempt.awaits = produced
             children: Children = self.loop.result(drain_async(job, config, produced, began, root), attempt.deadline)
+            attempt.awaits = None
             return children
         return drain(job, config, produced, began, root)
 

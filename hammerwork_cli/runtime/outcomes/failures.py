@@ -3,7 +3,7 @@
 import re
 import traceback
 from dataclasses import dataclass
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 from hammerwork_cli.database.texts import cut
@@ -120,7 +120,7 @@ def is_of_the_worker(error: BaseException, *, any_class: bool = False) -> bool:
     if not (any_class or isinstance(error, HammerworkError)):
         return False
     frame = _handlers_frames(error)
-    return frame is None or _OURS.match(_module_of(frame)) is not None
+    return frame is None or is_ours(frame.tb_frame)
 
 
 def first_line(error: BaseException) -> str:
@@ -131,7 +131,7 @@ def first_line(error: BaseException) -> str:
 
 def spawn_failure(error: str) -> str:
     """The message of a spawn whose handler raised; ``error`` is the first line of what it raised."""
-    return f"The spawn handler failed: {error} {NOTHING_SPAWNED}"
+    return f"The spawn handler failed: {error}{'' if error.endswith(('.', '!', '?')) else '.'} {NOTHING_SPAWNED}"
 
 
 def message_of(error: BaseException) -> str:
@@ -154,13 +154,23 @@ def trace_of(error: BaseException) -> str:
 def _handlers_frames(error: BaseException) -> TracebackType | None:
     """The frames of an error without those that lead to the handler; ``None`` if it came into no handler."""
     frame = error.__traceback__
-    while frame is not None and _CALLERS.match(_module_of(frame)):
+    while frame is not None and leads_to_handler(frame.tb_frame):
         frame = frame.tb_next
     return frame
 
 
-def _module_of(frame: TracebackType) -> str:
-    return frame.tb_frame.f_globals.get("__name__") or ""
+def leads_to_handler(frame: FrameType) -> bool:
+    """Whether a frame is one of those through which a worker calls a handler."""
+    return _CALLERS.match(_module_of(frame)) is not None
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether a frame is that of hammerwork itself."""
+    return _OURS.match(_module_of(frame)) is not None
+
+
+def _module_of(frame: FrameType) -> str:
+    return frame.f_globals.get("__name__") or ""
 
 
 def cleaned(text: str) -> str:

@@ -13,6 +13,7 @@ from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.outcomes.failures import Failed
+from hammerwork_cli.runtime.outcomes.stacks import stack_of
 from hammerwork_cli.runtime.worker.assembly import Parts
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
@@ -156,8 +157,10 @@ class MainLoop:
 
     def _timed_out(self, attempt: Attempt) -> Ended:
         self._parts.isolation.kill(attempt.thread, attempt)
-        took = (attempt.deadline or 0) - attempt.began
-        return self._parts.verdicts.failed(attempt.job, Failed(f"It did not end within {took:g} s.", End.TIMED_OUT))
+        said = f"It did not end within {(attempt.deadline or 0) - attempt.began:g} s."
+        in_thread = not self._parts.isolation.can_kill
+        stack = in_thread and stack_of(attempt.thread, attempt.awaits, self._parts.executor.loop.thread)
+        return self._parts.verdicts.failed(attempt.job, Failed(f"{said}\n\n{stack}" if stack else said, End.TIMED_OUT))
 
     def _leave_at_once(self, may_write: bool) -> None:
         """Gives all jobs back with their attempts, except for running ones that must not run twice.

@@ -1,12 +1,15 @@
 """Errors of hammerwork that a handler raises keep their class and its lines; the worker's own are sentences."""
 
+import asyncio
+import time
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, RetryStrategy, Worker
+from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, Worker
 from tests.runtime.conftest import Stage
 
 APP = """
@@ -113,3 +116,51 @@ def test_an_error_of_a_spawn_that_the_worker_answers_stays_final(lite: Stage) ->
     assert error.startswith("LastingConflictError: The key 'a' names a child in the queue 'leaf'")
     assert 'context.spawn(Job("other"), key="a")' in error
     assert attempts == 1
+
+
+def test_the_error_of_a_job_that_timed_out_says_where_its_handler_was(lite: Stage) -> None:
+    app = Handlers()
+
+    @app.job("thread")
+    def thread(job: Job) -> None:
+        time.sleep(1.5)  # in a thread
+
+    async def inner() -> None:
+        await asyncio.sleep(60)  # in a coroutine
+
+    @app.job("waits")
+    async def waits(job: Job) -> None:
+        await inner()
+
+    @app.job("blocks")
+    async def blocks(job: Job) -> None:
+        time.sleep(1.5)  # in the event loop
+
+    @app.spawn("spawns")
+    async def spawns(context: SpawnContext) -> AsyncIterator[Job]:
+        yield Job("leaf")
+        await asyncio.sleep(60)  # in a spawn handler
+
+    @app.job("deep")
+    def deep(job: Job, left: int = 100) -> None:
+        if left:
+            deep(job, left - 1)
+        else:
+            time.sleep(1.5)  # at the bottom
+
+    lines = {
+        "thread": "in a thread",
+        "waits": "in a coroutine",
+        "spawns": "in a spawn handler",
+        "deep": "at the bottom",
+    }
+    for names in (lines, {"blocks": "in the event loop"}):
+        jobs = {name: Job(name, timeout=timedelta(seconds=1)) for name in names}
+        lite.enqueue(*jobs.values())
+        lite.work(app, concurrency=4)
+        for name, job in jobs.items():
+            error = lite.one(job, "error_message")
+            assert error.startswith("It did not end within 1 s.\n\nIt was here (innermost call last):\n  File "), name
+            assert f"# {names[name]}\n" in error
+            assert error.count("\n") < 60
+            assert "hammerwork_cli" not in error
