@@ -133,12 +133,16 @@ class JobNotFoundError(NotFoundError):
     Args:
         job: the id.
         purpose: ends the sentence of the message, for example ``to depend on``.
+
+    Attributes:
+        job: see above.
     """
 
     retryable = False
 
     def __init__(self, job: str, purpose: str = "") -> None:
         super().__init__(f"There is no job {job}{purpose and ' '}{purpose}.", hint=LIST_JOBS)
+        self.job = job
 
 
 class ConflictError(HammerworkError):

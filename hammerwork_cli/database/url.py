@@ -78,7 +78,11 @@ class DatabaseUrl:
         dialect = SCHEMES.get(scheme)
         if not separator or dialect is None:
             problem = f"the scheme {scheme[:40]!r} is unknown" if separator else "it has no scheme"
-            raise ConfigError(f"The database URL is not valid: {problem}.", hint=f"Examples: {EXAMPLE}.")
+            file = "" if separator else _as_file(text)
+            raise ConfigError(
+                f"The database URL is not valid: {problem}.",
+                hint=f"For an SQLite file: {file}" if file else f"Examples: {EXAMPLE}.",
+            )
         if dialect == "sqlite":
             return cls._sqlite(f"{scheme}://{rest}")
         # libpq accepts its schemes in lower case only.
@@ -118,9 +122,12 @@ class DatabaseUrl:
     def _sqlite(cls, text: str) -> "DatabaseUrl":
         path = unquote(text.partition("://")[2].partition("?")[0])
         if not path.startswith("/") or path == "/":
+            file = _as_file(path)
             raise ConfigError(
                 "An SQLite URL needs a path.",
-                hint="Give sqlite:///relative/file.db, or sqlite:////absolute/file.db with four slashes.",
+                hint=f"Give three slashes: {file}"
+                if file
+                else "Give sqlite:///relative/file.db, or sqlite:////absolute/file.db with four slashes.",
             )
         return cls(dialect="sqlite", raw=text, path=Path(path[1:]).expanduser())
 
@@ -153,6 +160,11 @@ def unknown_option(name: str, database: str, known: Collection[str], *, otherwis
     close = [other] if other in known else get_close_matches(name, known, 1)
     hint = f"Did you mean {close[0]}?" if close else otherwise
     return ConfigError(f"The URL option {name!r} is not known for {database}.", hint=hint)
+
+
+def _as_file(path: str) -> str:
+    """The URL of what looks like the path of an SQLite file; empty for any other text, which may hold a password."""
+    return f"sqlite:///{path}" if re.fullmatch(r"[\w./-]+\.(db|sqlite|sqlite3)", path) else ""
 
 
 def _split(text: str) -> tuple[SplitResult, tuple[Host, ...]]:

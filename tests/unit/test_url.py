@@ -100,7 +100,7 @@ def test_an_sqlite_url_without_a_path_is_refused(text):
     "text",
     [
         "",
-        "jobs.db",
+        "jobs",
         "oracle+psycopg://h/d",
         "postgresql+://h/d",
         "+psycopg://h/d",
@@ -117,6 +117,13 @@ def test_an_unknown_scheme_is_refused_with_examples(text):
         DatabaseUrl.parse(text)
     assert caught.value.exit_code == 3
     assert "postgresql://user@host/database" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("text", ["odd.db", "sqlite://odd.db"])
+def test_the_path_of_a_file_is_answered_with_its_url(text):
+    with pytest.raises(ConfigError) as caught:
+        DatabaseUrl.parse(text)
+    assert (caught.value.hint or "").endswith(": sqlite:///odd.db")
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "five", "5432x"])

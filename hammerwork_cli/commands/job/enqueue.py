@@ -155,6 +155,8 @@ def enqueue(
         return
     if after_line:
         raise UsageError("--after-line needs --file.")
+    if text is None:
+        raise UsageError("No payload was given.", hint="A job without data has an empty object: --payload '{}'")
     new_callbacks = callbacks.new()
     wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
     database = context.database(changes=True)

@@ -81,7 +81,7 @@ def priority(given: object) -> JobPriority:
         return JobPriority(given if isinstance(given, int) and not isinstance(given, bool) else -1)
     except (KeyError, ValueError) as error:
         words = ", ".join(priority.word for priority in JobPriority)
-        raise UsageError(f"{_said(given)} is not a priority.", hint=f"One of: {words} (0 to 4).") from error
+        raise UsageError(f"{_said(given)} is not a priority. One of: {words} (0 to 4).") from error
 
 
 def whole_number(given: object, name: str, least: int, most: int) -> int:

@@ -67,6 +67,8 @@ def json_value(text: str, what: str) -> Any:
     Raises:
         UsageError: the text is not JSON.
     """
+    if not text.strip():
+        raise UsageError(f"{what} is empty.", hint="Give JSON, such as '{}'.")
     try:
         return _DECODER.decode(text)
     except RecursionError as error:

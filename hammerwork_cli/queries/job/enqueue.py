@@ -166,6 +166,20 @@ def check_parents(parents: Collection[str], statuses: Mapping[str, str]) -> None
             )
 
 
+def name_child(error: JobNotFoundError, children: Iterable[NewJob]) -> JobNotFoundError:
+    """The same error about one of several children, with the child that depends on the missing job.
+
+    Args:
+        error: by :func:`check_parents`.
+        children: all of them, in order.
+    """
+    for number, child in enumerate(children, 1):
+        if error.job in child.depends_on:
+            purpose = f"to depend on, as child {number} ({child.queue}) does: it is not among the children, either"
+            return JobNotFoundError(error.job, purpose)
+    return error
+
+
 def _refuse_recurring(parents: Iterable[str]) -> None:
     for parent in parents:
         raise LastingConflictError(

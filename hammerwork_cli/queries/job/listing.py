@@ -87,7 +87,10 @@ def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun:
         ]
     if not ids:
         elsewhere = _elsewhere(database, low, high)
-        raise NotFoundError(f"No {noun} has an id that starts with {text.strip()[:40]}.", hint=elsewhere or hint)
+        whole = f"There is no {noun} {low}." if low == high else None
+        raise NotFoundError(
+            whole or f"No {noun} has an id that starts with {text.strip()[:40]}.", hint=elsewhere or hint
+        )
     if len(ids) > 1:
         candidates = ids[:SHOWN_CANDIDATES]
         several = {"batch": "batches"}.get(noun, f"{noun}s")

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
-from hammerwork_cli.errors import ConflictError, LastingConflictError, RefusedValueError
+from hammerwork_cli.errors import ConflictError, JobNotFoundError, LastingConflictError, RefusedValueError
 from hammerwork_cli.models import NewJob, SpawnConfig, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.job import enqueue, limits, notifications
@@ -117,7 +118,10 @@ def write_children(
     report: FinishReport,
 ) -> None:
     """Writes the children, releases the dependents of the parent, records the spawn, and checks the limits last."""
-    enqueue.living_parents(database, sorted(set(external)))
+    try:
+        enqueue.living_parents(database, sorted(set(external)))
+    except JobNotFoundError as error:
+        raise enqueue.name_child(error, chain.from_iterable(batches())) from None
     place = operation.spawner.ancestry.child().stored()
     for batch in batches():
         for job in batch:

@@ -139,9 +139,12 @@ class Handlers(SpawnManager):
             raise UsageError('A schedule is missing. Write @app.cron("30 2 * * *").')
 
         def decorate(function: Function) -> Function:
-            queue = name or function.__name__
+            queue = name or str(getattr(function, "__name__", type(function).__name__))
+            if queue == "<lambda>":
+                raise UsageError('A function without a name needs one: @app.cron(..., name="report").')
+            declared = self._declared(queue, schedule, Job(queue, payload), options)
             self.register_job(queue, function, retry=retry, timeout=timeout)
-            self.schedule(queue, schedule, Job(queue, payload), **options)
+            self._schedules[queue] = declared
             return function
 
         return decorate
@@ -158,13 +161,16 @@ class Handlers(SpawnManager):
         Raises:
             UsageError: the name is taken, or something is not valid.
         """
+        self._schedules[name] = self._declared(name, schedule, job, options)
+
+    def _declared(self, name: str, schedule: str | timedelta, job: Job, options: "ScheduleOptions") -> "NewSchedule":
         from hammerwork_cli.runtime.api.schedules import new_schedule
 
         fields.text(name, "A schedule's name")
         checked(job, f"The job of the schedule {name!r:.80}")
         if name in self._schedules:
             raise UsageError(f"There is already a schedule {name!r:.80}.")
-        self._schedules[name] = new_schedule(name, schedule, job, options)
+        return new_schedule(name, schedule, job, options)
 
     def spawn(self, name: str) -> Callable[[Function], Function]:
         """Decorates the spawn handler for the jobs of a queue, or for those that name it.

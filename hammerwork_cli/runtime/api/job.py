@@ -16,10 +16,7 @@ from hammerwork_cli.models import (
     NewJob,
     SpawnConfig,
     cron,
-    id_list,
     new_id,
-    status_of,
-    timestamp,
 )
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.fields import full_id
@@ -27,6 +24,7 @@ from hammerwork_cli.models.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
 from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.payloads import check_names
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
+from hammerwork_cli.runtime.api.columns import READERS
 from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
@@ -162,6 +160,8 @@ class Job(_Rowed):
             given = getattr(self, name)
             if given is not None:
                 setattr(self, name, check(given))
+        if self.id in self.dependencies:
+            raise UsageError(f"The job {self.id} depends on itself, and would never run.")
         if self.cron_schedule is not None:
             cron.parse(self.cron_schedule, self.timezone)
 
@@ -177,7 +177,7 @@ class Job(_Rowed):
     if not TYPE_CHECKING:  # a type checker would take every misspelt attribute for a known one
 
         def __getattr__(self, name: str) -> Any:
-            read = _READERS.get(name)
+            read = READERS.get(name)
             if read is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             value = read(self._row)
@@ -368,49 +368,3 @@ def checked(given: object, what: str = "A job") -> Job:
         UsageError: it is not a Job.
     """
     return fields.an(given, Job, f'{what} must be a Job such as Job("mail", {{"to": "you"}})')
-
-
-def _seconds(stored: int | None) -> timedelta | None:
-    try:
-        return None if stored is None else timedelta(seconds=stored)
-    except (TypeError, ValueError, OverflowError):
-        return None  # too long, or not a number: ignore it
-
-
-def _timeout(stored: int | None) -> timedelta | None:
-    found = _seconds(stored)
-    return found if found is not None and found > timedelta(0) else None
-
-
-def _parsed(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
-
-
-_READERS: dict[str, Callable[["Claimed"], Any]] = {
-    "payload": lambda row: _parsed(row.payload),
-    "priority": lambda row: JobPriority(row.priority) if row.priority in range(5) else JobPriority.NORMAL,
-    "max_attempts": lambda row: row.max_attempts,
-    "timeout": lambda row: _timeout(row.timeout_seconds),
-    "delay": lambda _: None,
-    "scheduled_at": lambda row: timestamp(row.scheduled_at),
-    "dependencies": lambda row: id_list(row.depends_on),
-    "retry_strategy": lambda row: RetryStrategy.parse(row.retry_strategy),
-    "cron_schedule": lambda row: row.cron_schedule if row.recurring else None,
-    "timezone": lambda row: row.timezone,
-    "trace_id": lambda row: row.trace_id,
-    "correlation_id": lambda row: row.correlation_id,
-    "parent_span_id": lambda row: row.parent_span_id,
-    "span_context": lambda row: row.span_context,
-    "workflow_id": lambda row: row.workflow_id,
-    "workflow_name": lambda row: row.workflow_name,
-    "result_ttl": lambda row: _seconds(row.result_ttl_seconds),
-    "result_max_size": lambda row: row.result_max_size_bytes,
-    "status": lambda row: status_of(row.status),
-    "attempts": lambda row: row.attempts,
-    "created_at": lambda row: timestamp(row.created_at),
-    "started_at": lambda row: timestamp(row.started_at),
-    "error": lambda _: None,
-    "callbacks": lambda _: (),
-    "created": lambda _: None,
-    "result": lambda _: None,
-}

@@ -12,15 +12,12 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from hammerwork_cli import app_path
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import HammerworkError, LastingConflictError
+from hammerwork_cli.errors import HammerworkError, JobNotFoundError, LastingConflictError
 from hammerwork_cli.models import Ancestry, JobStatus, NewJob, SpawnConfig
 from hammerwork_cli.models.spawning.rehearsal import SHOWN, Level, Limit, Rehearsal, Shape, chain_length
 from hammerwork_cli.queries.graph import release
@@ -40,7 +37,7 @@ from hammerwork_cli.runtime.api.spawn import (
     SpawnRefusedError,
     config_of,
 )
-from hammerwork_cli.runtime.execution.calls import apart, own_config
+from hammerwork_cli.runtime.execution.calls import apart, own_config, result_of
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
 from hammerwork_cli.runtime.execution.parents import check_spawn, named_limits, payload_hash
 from hammerwork_cli.runtime.host.loading import place_of
@@ -82,6 +79,8 @@ class Rehearser:
             parents = self._generation(found, number, parents, result if number == 1 else None)
             if not parents or not found.complete:
                 break
+        else:
+            self._check_next(found, levels + 1, parents)
         for other in self._queue.collected:
             found.enqueued[other.queue or ""] = found.enqueued.get(other.queue or "", 0) + 1
         return found
@@ -115,6 +114,17 @@ class Rehearser:
         if level.parents:
             found.levels.append(level)
         return below
+
+    def _check_next(self, found: Rehearsal, number: int, parents: list[tuple[Claimed, Ancestry]]) -> None:
+        """Says which jobs of the last generation could not spawn, because the tree is as deep as it may be."""
+        for job, place in parents:
+            step = Step(self._handlers, self._queue, self._now, job, place, None)
+            try:
+                step.prepare()
+            except SpawnLimitError as error:
+                found.fail(number, job.queue_name, error.code, error.message, error.hint)
+            except HammerworkError:
+                pass  # this generation is not rehearsed
 
     def _late_children(self, found: Rehearsal, number: int, step: "Step") -> list[NewJob]:
         """The children that a parent would spawn at its end; none if it would fail, which ``found`` records."""
@@ -166,7 +176,10 @@ class Rehearser:
         wanted = {other for child in step.early.values() for other in child.depends_on} - {step.job.id}
         parents = sorted(wanted.union(external))
         stored = release.statuses(self._database, [other for other in parents if other not in made])
-        enqueue.check_parents(parents, stored | made)
+        try:
+            enqueue.check_parents(parents, stored | made)
+        except JobNotFoundError as error:
+            raise enqueue.name_child(error, late) from None
 
     def _descendants(self, step: "Step") -> int:
         """Jobs below the root before this parent spawns."""
@@ -229,15 +242,9 @@ class Step:
         Raises:
             SpawnError: the job would spawn nothing.
         """
-        given = config_of(Job.of(self.job))
-        found = self._handlers.spawn_handler(Job.of(self.job), given)
+        found = self.prepare()
         if found is None:
             return Children(self.job.id)
-        self.config, self.handler = given or SpawnConfig(), found
-        spawner = Spawner.of(self.job, self._bare_place, self.config)
-        self.place = spawner.ancestry
-        with named_limits():
-            spawner.check_depth()
         apart(lambda: self._validate(found))
         children = apart(lambda: self._drained(found, most))
         allowed, total = self.config.max_spawn_count, len(self.early) + len(children)
@@ -245,6 +252,23 @@ class Step:
             children.close()
             raise SpawnLimitError("max_spawn_count", allowed, total, self.place.root)
         return children
+
+    def prepare(self) -> FoundHandler | None:
+        """Finds the spawn handler and the place of the job; ``None`` if it has none.
+
+        Raises:
+            SpawnError: it has no valid configuration, names an unknown handler, or is as deep as its tree may be.
+        """
+        given = config_of(Job.of(self.job))
+        found = self._handlers.spawn_handler(Job.of(self.job), given)
+        if found is None:
+            return None
+        self.config, self.handler = given or SpawnConfig(), found
+        spawner = Spawner.of(self.job, self._bare_place, self.config)
+        self.place = spawner.ancestry
+        with named_limits():
+            spawner.check_depth()
+        return found
 
     def _validate(self, found: FoundHandler) -> None:
         try:
@@ -325,28 +349,6 @@ class Step:
         child = replace(job, queue=new.queue, id=(known or new).id)
         child.created = known is None
         return child
-
-
-def result_of(value: Any) -> Any:
-    """The result of an awaitable, in an event loop of its own; any other value itself."""
-    if not inspect.isawaitable(value):
-        return value
-    with app_path.without():
-        import asyncio
-
-    async def wait() -> Any:
-        return await value
-
-    def run() -> Any:
-        return asyncio.run(wait())
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return run()
-    # A thread has one running loop at most, and this one has: in a notebook, say.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(copy_context().run, run).result()
 
 
 def claimed(job: NewJob, now: datetime) -> Claimed:

@@ -1,5 +1,6 @@
 """Finds an application's handlers by name."""
 
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
@@ -60,7 +61,7 @@ def _found(target: str, folder: Path) -> object:
     if "," in target:
         raise ConfigError(f"{target!r:.100} names several applications, and a worker has one.", hint=COMBINE)
     module = _module(name, folder)
-    value = _attribute(module, attribute)
+    value = _attribute(module, attribute, folder)
     if callable(value) and _handlers_or_none(value) is None:
         _refuse_handler(value, target, module)
         value = _guarded(value, f"{target} failed when it was called")
@@ -115,18 +116,30 @@ def _module(name: str, folder: Path) -> ModuleType:
     return module
 
 
-def _attribute(module: ModuleType, path: str) -> Any:
+def _attribute(module: ModuleType, path: str, folder: Path) -> Any:
     value: Any = module
     for part in path.split("."):
         try:
             value = getattr(value, part)
         except AttributeError:
             known = _handlers_of(module)
+            own = folder.joinpath(*module.__name__.split(".")).with_suffix(".py")
+            if own.exists() and not known and str(own) != getattr(module, "__file__", None):
+                raise ConfigError(
+                    f"The name {module.__name__} means another module than {own}: {_where(module)}.",
+                    hint="Rename your module.",
+                ) from None
             raise ConfigError(
                 f"There is no {path} in the module {module.__name__} ({getattr(module, '__file__', None)}).",
                 hint=f"There is: {', '.join(known)}" if known else _FORM,
             ) from None
     return value
+
+
+def _where(module: ModuleType) -> str:
+    if module.__name__.partition(".")[0] in sys.stdlib_module_names:
+        return "that of Python's standard library"
+    return f"that in {getattr(module, '__file__', None)}"
 
 
 def _handlers_of(module: ModuleType) -> list[str]:

@@ -132,7 +132,7 @@ class Processes:
                 elif kind == "place" and context is not None:
                     process.say((context.depth, context.root_id))
                 elif kind == "error":
-                    raise _failure(value, refusal)
+                    raise _raised(value, refusal)
                 else:
                     raise ProcessDiedError(
                         "The process that ran the handler was killed: it sent an answer that nobody had asked for."
@@ -173,9 +173,9 @@ class _Failed(Exception):  # noqa: N818  never leaves this module
         self.failure = failure
 
 
-def _failure(failure: Failure, refusal: HammerworkError | None) -> Exception:
-    """The error to raise: what refused a write of the handler, where the handler let it through."""
-    if not (failure.refused and refusal is not None):
+def _raised(failure: Failure, refusal: HammerworkError | None) -> Exception:
+    """The error of a handler: the worker's own answer to it, or another one."""
+    if not failure.refused or refusal is None:
         return _Failed(failure)
     refusal.__cause__ = cause(failure)
     return refusal

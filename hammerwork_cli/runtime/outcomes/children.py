@@ -121,7 +121,11 @@ class Children:
     def add(self, job: NewJob) -> None:
         """Adds a child."""
         if self._ids is not None:
-            if job.id in self._ids or job.id == self.parent:
+            if job.id == self.parent:
+                raise UnwritableError(
+                    f"The spawn handler produced its own parent {job.id} ({job.queue}) as a child. {NOTHING_SPAWNED}"
+                )
+            if job.id in self._ids:
                 raise UnwritableError(f"The job {job.id} ({job.queue}) was produced twice. {NOTHING_SPAWNED}")
             self._ids.add(job.id)
         self.count += 1
@@ -205,7 +209,7 @@ class Drain:
         number, most = self.children.count, self._config.max_spawn_count
         if not isinstance(produced, Job):
             raise UnwritableError(
-                f"The spawn handler produced {_a(produced)} as child {number}, not a Job. {NOTHING_SPAWNED}"
+                f"The spawn handler produced {_a(produced)} as child {number + 1}, not a Job. {NOTHING_SPAWNED}"
             )
         if most is not None and number >= most:
             raise SpawnLimitError("max_spawn_count", most, number + 1, self._root)
@@ -223,13 +227,13 @@ class Drain:
     def _complete(self, child: Job, number: int) -> NewJob:
         if child.queue is None:
             if self._queue is None:
-                raise UnwritableError(f"Child {number} has no queue, and inherit_queue is off. {NOTHING_SPAWNED}")
+                raise UnwritableError(f"Child {number + 1} has no queue, and inherit_queue is off. {NOTHING_SPAWNED}")
             child = replace(child, queue=self._queue)
         try:
             new = child.new_job(self._now)
         except UsageError as error:
             raise UnwritableError(
-                f"Child {number} ({child.queue}) cannot be written: {error.message} {NOTHING_SPAWNED}"
+                f"Child {number + 1} ({child.queue}) cannot be written: {error.message} {NOTHING_SPAWNED}"
             ) from error
         if len(new.depends_on) > MOST_PARENTS:
             raise _too_many(new)
@@ -250,7 +254,7 @@ class Drain:
             return self._now + number // (self._config.batch_size or 1) * delay
         except OverflowError as error:
             raise UnwritableError(
-                f"By the spawn_delay of {delay}, child {number} would be due on no date. {NOTHING_SPAWNED}"
+                f"By the spawn_delay of {delay}, child {number + 1} would be due on no date. {NOTHING_SPAWNED}"
             ) from error
 
     def finish(self) -> Children:

@@ -211,8 +211,8 @@ class Worker:
         worker, and is in the report; a running job that may be tried only once is Dead.
 
         Raises:
-            UsageError: a module starts it while it is imported for its handlers; there is no queue to serve, or no job
-                of a queue could run.
+            UsageError: there is no queue to serve, or no job of a queue could run; or a module starts it while it is
+                imported for its handlers.
             UnreachableError, AccessDeniedError: the database does not answer at the start.
             OutputError: the health file cannot be written.
             MissingTablesError: the migrations of workers (017, 018) are missing.

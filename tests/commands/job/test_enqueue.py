@@ -87,6 +87,11 @@ def test_a_payload_comes_from_a_file_or_from_stdin(
     from_stdin = hammerwork("job", "enqueue", "-q", "a", "-j", "-", url=sqlite_url, input="[1]").stdout.strip()
     assert payload_of(sqlite_url, from_file) == {"title": "東京"}
     assert payload_of(sqlite_url, from_stdin) == [1]
+    for given in (["-j", "-"], ["-j", ""], []):
+        refused = hammerwork("job", "enqueue", "-q", "a", *given, url=sqlite_url, input="")
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert "'{}'" in refused.stderr
+        assert ("The payload is empty." in refused.stderr) == bool(given)
 
 
 def test_a_second_run_with_the_same_id_changes_nothing(run: Run, migrated_url: str) -> None:

@@ -161,7 +161,10 @@ def test_jobs_may_depend_on_other_lines(enqueue: Any, migrated_url: str) -> None
         ({"payload": 1, "depends_on": 7}, "depends_on must be text or a list of texts"),
         ({"payload": 1, "trace_id": "x" * 129}, "at most 128 characters"),
         ({"payload": 1, "inherit": "eyes"}, "'eyes' cannot be inherited"),
-        ({"payload": [], "spawn_handler": "h"}, "Only a job whose payload is a JSON object can carry a spawn"),
+        (
+            {"payload": [], "spawn_handler": "h"},
+            "payload is a JSON object can carry a spawn configuration",
+        ),
         ({"payload": {}, "max_spawn_count": "many"}, "max_spawn_count cannot be"),
         ({"payload": {}, "spawn_config": []}, "must be a JSON object"),
     ],

@@ -31,6 +31,23 @@ async def conflict(job):
 def early(job, context):
     context.spawn(Job("leaf"), key="")  # the line of the author
 
+@app.job("keyless")
+def keyless(job, context):
+    context.spawn(Job("leaf"))  # the line of the author
+
+@app.job("no_job")
+def no_job(job, context):
+    context.spawn("leaf", key="a")  # the line of the author
+
+@app.spawn("nowhere")
+def nowhere(context):
+    yield Job("other")
+    yield Job("leaf").depends_on("00000000-0000-4000-8000-000000000000")
+
+@app.spawn("parent")
+def parent(context):
+    yield context.parent_job
+
 @app.spawn("yields")
 def yields(context):
     yield Job("x", delay=5)  # the line of the author
@@ -65,13 +82,17 @@ THE_AUTHORS = {
     "argument": "UsageError: delay must be a timedelta that is not negative, not 5.",
     "conflict": "ConflictError: c",
     "early": "UsageError: The key of a child must be text",
+    "keyless": "UsageError: context.spawn needs a key: context.spawn(job, key=",
+    "no_job": "UsageError: The child of context.spawn must be a Job such as",
     "yields": "The spawn handler failed: UsageError: delay must be a timedelta",
     "careful": "validate_spawn of careful refused: delay must be a timedelta",
     "refuses": "SpawnRefusedError: not today",
 }
 THE_WORKERS = {
     "set": "The result cannot be stored. JSON cannot hold this value: a value of type set has no place in it.",
-    "number": "The spawn handler produced a value of type int",
+    "number": "The spawn handler produced a value of type int as child 1, not a Job.",
+    "nowhere": "There is no job 00000000-0000-4000-8000-000000000000 to depend on, as child 2 (leaf) does: it is not",
+    "parent": "The spawn handler produced its own parent",
     "limited": "max_spawn_count allows 1 ",
     "crash": "The process that ran the handler ended: exit code 3.",
 }

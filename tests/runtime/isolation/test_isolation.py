@@ -398,7 +398,7 @@ def test_spawn_handlers_that_fail_say_why_and_spawn_nothing(stage: Stage, work: 
     refused, told = Job("careful", {"refuse": 1}, max_attempts=1), Job("careful", {})
     work(*jobs, refused, told)
     errors = [stage.one(job, "error_message") for job in (*jobs, refused)]
-    assert errors[0].startswith("The spawn handler failed: KeyError: 'half way' Nothing was spawned.\n\nTraceback")
+    assert errors[0].startswith("The spawn handler failed: KeyError: 'half way'. Nothing was spawned.\n\nTraceback")
     assert "exit code 5" in errors[1]
     assert errors[2].startswith("The spawn handler returned a value of type str")
     assert errors[3].startswith("validate_spawn of careful refused: not this one")
@@ -444,11 +444,10 @@ def test_a_module_without_the_guard_starts_no_worker_and_writes_no_job_in_the_pr
     lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, said: str
 ) -> None:
     (tmp_path / "guarded.py").write_text(textwrap.dedent(HANDLERS))
-    unguarded = (
-        f"import sys\nfrom hammerwork_cli import Job, Queue, Worker\nfrom guarded import app\nURL = {lite.url!r}\n"
-    )
+    imports = "import sys\nfrom hammerwork_cli import Job, Queue, Worker\nfrom guarded import app"
+    last = f"if 'pytest' not in sys.modules:\n    {line}"
     # The process of the worker below has imported it: only those that it starts run the last line.
-    (tmp_path / "unguarded.py").write_text(f"{unguarded}if 'pytest' not in sys.modules:\n    {line}\n")
+    (tmp_path / "unguarded.py").write_text(f"{imports}\nURL = {lite.url!r}\n{last}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "unguarded", raising=False)
     (job,) = lite.enqueue(Job("where", max_attempts=1))

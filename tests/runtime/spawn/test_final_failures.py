@@ -61,7 +61,7 @@ def test_a_job_that_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app:
         Job("children", {"jobs": 1, "_spawn_config": {"max_depth": -1}}): "The spawn configuration's max_depth",
         Job("noop", {}).with_spawn_handler("typo"): "There is no spawn handler 'typo'",
         Job("no_jobs"): "The spawn handler produced a value of type str",
-        Job("no_json"): "Child 0 (noop) cannot be written: JSON cannot hold",
+        Job("no_json"): "Child 1 (noop) cannot be written: JSON cannot hold",
         Job("deep"): "levels of nested JSON",
     }
     sentences = {

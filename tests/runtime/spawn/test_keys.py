@@ -145,7 +145,7 @@ def test_a_job_and_its_spawn_handler_share_their_keys_and_the_conflict_is_final(
 
 def test_an_error_of_spawning_says_what_was_spawned_before(stage: Stage, work: Callable[..., None], run: Any) -> None:
     (parent,) = stage.enqueue(Job("limited", {}).with_spawn_config(SpawnConfig(max_spawn_count=2)))
-    kinds = {"no_jobs": "The spawn handler produced a value of type str as child 0, not a Job."}
+    kinds = {"no_jobs": "The spawn handler produced a value of type str as child 1, not a Job."}
     kinds["raising"] = "The spawn handler failed: ValueError: half way."
     jobs = {(kind, early): Job(kind, {"early": early}, max_attempts=1) for kind in kinds for early in (0, 1, 3)}
     lenient = Job("no_jobs", {"early": 2}).with_spawn_config(SpawnConfig(on_error="complete"))

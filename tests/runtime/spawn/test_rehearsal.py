@@ -90,7 +90,7 @@ def test_one_child_too_many_is_a_failure_with_the_limit_that_is_passed() -> None
 
 def test_a_handler_that_raises_is_a_failure_with_its_place() -> None:
     found = rehearse(tracks, Job("album", {}))
-    assert messages(found) == ["The spawn handler failed: KeyError: 'tracks' Nothing was spawned."]
+    assert messages(found) == ["The spawn handler failed: KeyError: 'tracks'. Nothing was spawned."]
     assert found.failures[0].hint is not None
     assert "test_rehearsal.py, line" in found.failures[0].hint
 
@@ -189,6 +189,11 @@ def test_levels_go_on_below_with_the_place_and_limits_of_each_job() -> None:
     short = rehearse(folders, Job("folder").with_spawn_config(SpawnConfig(max_depth=2)), levels=5)
     assert [(failure.level, failure.code) for failure in short.failures] == [(3, "spawn_limit")]
     assert short.children == 4
+    # A recursion that has no end is known at the deepest generation, which no option of the command goes beyond.
+    endless = rehearse(folders, Job("folder"), levels=32)
+    assert [(failure.level, failure.code) for failure in endless.failures] == [(33, "spawn_limit")]
+    assert "max_depth allows 32 generations below the root, and this would be 33" in messages(endless)[0]
+    assert rehearse(folders, Job("folder"), levels=31).failures == []
 
 
 def test_children_by_key_are_counted_once_and_with_the_others() -> None:
@@ -270,7 +275,7 @@ def test_the_shape_among_siblings_is_shown() -> None:
 @pytest.mark.parametrize(
     ("produced", "said"),
     [
-        (["text"], "a value of type str as child 0, not a Job"),
+        (["text"], "a value of type str as child 1, not a Job"),
         ([Job(payload=1)], "has no queue"),
         ([Job("child", {1, 2})], None),
         ("jobs", "returned a value of type str, not jobs"),

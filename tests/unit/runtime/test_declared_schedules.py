@@ -49,13 +49,16 @@ def test_an_application_says_what_the_command_line_says() -> None:
         (lambda app: app.cron("@daily", overlap="never")(nothing), "overlap"),
         (lambda app: app.cron("@daily", zone="UTC")(nothing), "'zone' is not an option"),
         (lambda app: app.schedule("late", "@daily", Job("late", delay=timedelta(1))), "cannot have delay"),
+        (lambda app: app.cron("@daily")(lambda job: 1), "A function without a name needs one"),  # noqa: ARG005
         (lambda app: app.schedule("none", "@daily", Job()), "No queue"),
         (lambda app: [app.schedule("twice", "@daily", Job("q")) for _ in range(2)], "already a schedule 'twice'"),
     ],
 )
 def test_a_mistake_is_reported_where_it_is_declared(declare: Callable[[Any], Any], says: str) -> None:
+    app = Handlers()
     with pytest.raises(UsageError, match=says):
-        declare(Handlers())
+        declare(app)
+    assert app.queues == ()
 
 
 def test_a_test_gives_a_handler_a_due_time_by_the_payload() -> None:

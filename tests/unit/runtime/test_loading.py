@@ -63,6 +63,13 @@ def test_the_current_folder_is_searched_first(module, tmp_path, monkeypatch):
     assert isinstance(load(f"{module(APP)}:app"), Handlers)
 
 
+def test_a_module_that_one_of_the_standard_library_shadows_is_said_to_be_so(module, tmp_path):
+    (tmp_path / "queue.py").write_text(APP, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"means another module .*: that of Python's standard library") as caught:
+        load("queue:app", tmp_path)
+    assert caught.value.hint == "Rename your module."
+
+
 def test_a_module_in_a_package_is_found(module, tmp_path):
     (tmp_path / "pack_of_handlers").mkdir()
     (tmp_path / "pack_of_handlers" / "video.py").write_text(APP, encoding="utf-8")

@@ -293,7 +293,7 @@ def test_the_example_in_the_documentation_works(demo: Site, tmp_path: Path) -> N
 
     assert done.stderr == ""
     assert "transcode: 6 of 8, 2 failed\ngraph TD" in done.stdout
-    assert "404 No job has an id that starts with 00000000-0000-4000-8000-000000000000." in done.stdout
+    assert "404 There is no job 00000000-0000-4000-8000-000000000000." in done.stdout
 
 
 # The shipped files.

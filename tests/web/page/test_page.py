@@ -217,7 +217,7 @@ def test_a_job_is_found_by_a_prefix_of_its_id(visit: Callable[..., Visit], demo:
 
     search.fill("0" * 32)
     search.press("Enter")
-    expect(page.locator(".found")).to_contain_text("No job has an id that starts with")
+    expect(page.locator(".found")).to_contain_text("There is no job 00000000-0000-0000-0000-000000000000")
     search.fill("no id")
     search.press("Enter")
     expect(page.locator(".found")).not_to_contain_text("No job has")

@@ -1,0 +1,59 @@
+"""The attributes of a claimed job, each read from its row."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from hammerwork_cli.models import JobPriority, id_list, status_of, timestamp
+from hammerwork_cli.runtime.api.retry import RetryStrategy
+
+if TYPE_CHECKING:
+    from hammerwork_cli.queries.worker.claim import Claimed
+
+
+def _seconds(stored: int | None) -> timedelta | None:
+    try:
+        return None if stored is None else timedelta(seconds=stored)
+    except (TypeError, ValueError, OverflowError):
+        return None  # too long, or not a number: ignore it
+
+
+def _timeout(stored: int | None) -> timedelta | None:
+    found = _seconds(stored)
+    return found if found is not None and found > timedelta(0) else None
+
+
+def _parsed(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+READERS: dict[str, Callable[["Claimed"], Any]] = {
+    "payload": lambda row: _parsed(row.payload),
+    "priority": lambda row: JobPriority(row.priority) if row.priority in range(5) else JobPriority.NORMAL,
+    "max_attempts": lambda row: row.max_attempts,
+    "timeout": lambda row: _timeout(row.timeout_seconds),
+    "delay": lambda _: None,
+    "scheduled_at": lambda row: timestamp(row.scheduled_at),
+    "dependencies": lambda row: id_list(row.depends_on),
+    "retry_strategy": lambda row: RetryStrategy.parse(row.retry_strategy),
+    "cron_schedule": lambda row: row.cron_schedule if row.recurring else None,
+    "timezone": lambda row: row.timezone,
+    "trace_id": lambda row: row.trace_id,
+    "correlation_id": lambda row: row.correlation_id,
+    "parent_span_id": lambda row: row.parent_span_id,
+    "span_context": lambda row: row.span_context,
+    "workflow_id": lambda row: row.workflow_id,
+    "workflow_name": lambda row: row.workflow_name,
+    "result_ttl": lambda row: _seconds(row.result_ttl_seconds),
+    "result_max_size": lambda row: row.result_max_size_bytes,
+    "status": lambda row: status_of(row.status),
+    "attempts": lambda row: row.attempts,
+    "created_at": lambda row: timestamp(row.created_at),
+    "started_at": lambda row: timestamp(row.started_at),
+    "error": lambda _: None,
+    "callbacks": lambda _: (),
+    "created": lambda _: None,
+    "result": lambda _: None,
+}
+"""Attribute of a job -> its value in the row of a claimed one."""
