@@ -144,6 +144,17 @@ def note_lost_jobs(context: Context) -> None:
         context.note("Jobs have been Running for over 1 h with no live worker. See: hammerwork spawn doctor")
 
 
+def note_stranger(context: Context, database: "Database", queue: str | None) -> None:
+    """Prints a note if no job is in a queue that the command line names, and it is not paused."""
+    if queue is None or context.is_quiet:
+        return
+    from hammerwork_cli.queries import queues
+    from hammerwork_cli.render.queue.changes import stranger_text
+
+    if not queues.has_jobs(database, queue) and not queues.all_paused(database, queue):
+        context.note(stranger_text(queue, queues.similar(database, queue)))
+
+
 # Watching.
 
 

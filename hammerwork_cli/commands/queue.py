@@ -263,8 +263,6 @@ def clear(
     context: Context = ctx.obj
     name, database = _required(_one(queue, named)), context.database(changes=True)
     chosen = JobFilter(queue=name, statuses=tuple(sorted(WAITING)) if pending_only else ())
-    if not queues.has_jobs(database, name) and not queues.all_paused(database, name):
-        context.note(changes_views.stranger_text(name))
     carry_out(context, database, Chosen(chosen), Clear(context.now(database), force=force), confirmation)
 
 

@@ -31,6 +31,8 @@ from hammerwork_cli.models.values import (
 from hammerwork_cli.queries.worker.registry import listed
 
 HEALTH_WINDOW = timedelta(hours=1)
+SAMPLE = 5000
+"""Newest jobs among whose queues a similar name is looked for."""
 
 _READY = {"none", "satisfied", None}
 
@@ -195,6 +197,14 @@ def _by_priority(rows: Sequence[_Row]) -> tuple[PriorityCount, ...]:
 
 def has_jobs(database: Database, queue: str) -> bool:
     return database.row("queues.any_job", queue=queue) is not None
+
+
+def similar(database: Database, queue: str) -> str | None:
+    """Returns the queue of the newest jobs whose name is most like another name; ``None`` if none is like it."""
+    from difflib import get_close_matches
+
+    names = [str(name) for (name,) in database.rows("queues.names", sample=SAMPLE)]
+    return next(iter(get_close_matches(queue, names, 1)), None)
 
 
 # Pauses.

@@ -29,6 +29,11 @@ WHERE s.seconds IS NOT NULL) r
 -- Tells whether a queue has a job.
 SELECT 1 FROM hammerwork_jobs j WHERE {same j.queue_name :queue} LIMIT 1
 
+-- name: names
+-- Lists the queues of the newest jobs.
+SELECT DISTINCT s.queue_name FROM (SELECT j.queue_name FROM hammerwork_jobs j
+ORDER BY j.created_at DESC LIMIT :sample) AS s
+
 -- name: derived [mysql]
 -- The jobs whose status is derived.
 SELECT j.queue_name, j.status AS row_status, {status j} AS status, j.dependency_status, COUNT(*) AS jobs,

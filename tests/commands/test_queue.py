@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render.formats.table import table_text
 from hammerwork_cli.render.queue.listing import STATES
-from tests.jobs import identity
+from tests.jobs import identity, job, write
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
@@ -463,3 +464,13 @@ def test_lists_point_to_the_doctor_when_jobs_run_for_long_with_no_live_worker(
     later = {"HAMMERWORK_NOW": (now + timedelta(minutes=20)).isoformat()}
     assert "no live worker. See: hammerwork spawn doctor" in run(*words, url=migrated_url, env=later).stderr
     assert run(*words, "--format", "json", url=migrated_url, env=later).stderr == ""
+
+
+def test_a_mistyped_queue_is_said_and_a_similar_one_is_named(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, JobStatus.FAILED, queue="segment"))
+    for words in (("job", "list"), ("job", "retry"), ("job", "delete", "--dry-run")):
+        said = run(*words, "--queue", "segmnt", url=migrated_url).stderr
+        assert "Queue 'segmnt' has no jobs; did you mean 'segment'?" in said, words
+        assert "check the spelling" in run(*words, "--queue", "other", url=migrated_url).stderr
+        assert "has no jobs" not in run(*words, "--queue", "segment", url=migrated_url).stderr
+    assert run("job", "list", "--queue", "segmnt", "--format", "json", url=migrated_url).stderr == ""

@@ -33,8 +33,14 @@ def change_record(change: PauseChange, *, paused: bool, dry_run: bool) -> Record
 CLAIMED_TEXT = "Jobs that workers have claimed still start. The queue stands still once none of its jobs is Running."
 
 
-def stranger_text(queue: str) -> str:
-    """A note about a queue without jobs."""
+def stranger_text(queue: str, close: str | None = None) -> str:
+    """A note about a queue without jobs.
+
+    Args:
+        close: a queue with a similar name.
+    """
+    if close is not None:
+        return f"Queue {visible(queue)!r} has no jobs; did you mean {visible(close)!r}?"
     return f"Queue {visible(queue)!r} has no jobs; check the spelling: hammerwork queue list"
 
 
