@@ -58,12 +58,12 @@ def text(given: object, name: str) -> str:
 
 
 def queue(given: object) -> str:
-    """The name of a queue.
+    """The name of a queue for new jobs.
 
     Raises:
-        UsageError: it is not text, or empty.
+        UsageError: it is not text, or has nothing but white space.
     """
-    if not isinstance(given, str) or not given:
+    if not isinstance(given, str) or not given or given.isspace():
         raise UsageError(f"{given!r:.60} is not the name of a queue.")
     # Most names are ASCII: check these fast, since handlers make jobs by the million.
     return given if given.isascii() and "\x00" not in given else text(given, "The queue's name")

@@ -145,6 +145,7 @@ def test_jobs_may_depend_on_other_lines(enqueue: Any, migrated_url: str) -> None
         ({"payload": 1, "colour": "red"}, "'colour' is not an option of a job"),
         ({"payload": 1, "queue": "nul\0"}, "NUL"),
         ({"payload": 1, "queue": 7}, "7 is not the name of a queue"),
+        ({"payload": 1, "queue": " \t"}, "is not the name of a queue"),
         ({"payload": 1, "queue": "q" * 256}, "1 to 255 characters"),
         ({"payload": 1, "priority": "urgent"}, "'urgent' is not a priority"),
         ({"payload": 1, "priority": True}, "True is not a priority"),
