@@ -300,6 +300,17 @@ def test_a_full_disk_is_no_bug(migrated_url: str, clean_environment: dict[str, s
     assert b"Cannot write the answer: No space left on device" in done.stderr
 
 
+def test_an_answer_for_a_closed_stdout_is_one_that_cannot_be_written(
+    new_database: Callable[..., str], clean_environment: dict[str, str]
+) -> None:
+    url = new_database("sqlite", migrated=True)
+    for words, exit_code in (("spawn stats", 74), ("schema spawn-list", 74), ("queue list", 0)):
+        command = f'{sys.executable} -P -m hammerwork_cli {words} -u "{url}" >&-'
+        done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, env=clean_environment, check=False)
+        assert done.returncode == exit_code, done.stderr
+        assert (b"Cannot write the answer" in done.stderr) == (exit_code == 74)
+
+
 @pytest.mark.parametrize(
     ("words", "exit_code"),
     [
