@@ -71,6 +71,9 @@ def json_text(value: Any, verb: str = "Give") -> str:
     return text
 
 
+_TEXT, _CONTAINERS = frozenset({str}), (dict, list, tuple)
+
+
 def _check_keys(value: Any) -> None:
     """Refuses an object with keys that are one in JSON, so that a part of it would be lost.
 
@@ -78,19 +81,17 @@ def _check_keys(value: Any) -> None:
         ValueError: an object has such keys.
     """
     if isinstance(value, dict):
-        if same := _same_keys(value):
+        if not _TEXT.issuperset(map(type, value)) and (same := _same_keys(value)):  # most objects have texts alone
             raise ValueError(f"the keys {same[0]!r:.60} and {same[1]!r:.60} are the same in JSON")
         value = value.values()
-    elif not isinstance(value, list | tuple):
+    elif not isinstance(value, _CONTAINERS):
         return
     for part in value:
-        if isinstance(part, dict | list | tuple):
+        if isinstance(part, _CONTAINERS):
             _check_keys(part)
 
 
 def _same_keys(value: dict[Any, Any]) -> tuple[Any, Any] | None:
-    if all(type(key) is str for key in value):  # as in most objects
-        return None
     known: dict[str, Any] = {}
     for key in value:
         (text,) = json.loads(_encoded({key: None}))
@@ -117,14 +118,12 @@ def _culprit(value: Any, verb: str) -> tuple[str, str]:
 def _refused(value: Any, path: str) -> tuple[str, Any] | None:
     """The first part that JSON cannot hold: its path, and itself."""
     if isinstance(value, dict):
-        if all(isinstance(key, str | int | float | bool | None) for key in value) and _same_keys(value):
-            return path, value
         for key, part in value.items():
             if not isinstance(key, str | int | float | bool | None):
                 return path, key
             if found := _unwritable(key, path) or _refused(part, f"{path}.{key}"):
                 return found
-        return None
+        return (path, value) if _same_keys(value) else None
     if isinstance(value, list | tuple):
         parts = (_refused(part, f"{path}[{number}]") for number, part in enumerate(value))
         return next(filter(None, parts), None)
