@@ -87,7 +87,7 @@ def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
     assert stage.status(*jobs) == ["Completed"] * 5
 
 
-def test_a_spawn_whose_commit_was_not_answered_is_told_to_its_hook_once_and_fails_nothing(
+def test_a_spawn_whose_commit_was_not_answered_calls_its_hook_once_and_fails_nothing(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A spawn at the end of its parent, and one that was requested."""

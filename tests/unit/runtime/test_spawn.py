@@ -257,7 +257,7 @@ def test_a_queue_has_one_handler():
 
 
 @pytest.mark.parametrize("name", ["", 17, None, "caf\udce9", "a\0b"])
-def test_what_no_database_can_store_is_no_name_of_a_queue_or_a_spawn_handler(name):
+def test_text_that_no_database_can_store_is_refused_as_the_name_of_a_queue_or_a_spawn_handler(name):
     app, manager = Handlers(), SpawnManager()
     for register in (
         lambda: app.register_job(name, print),
