@@ -233,8 +233,8 @@ def _closed_pipe() -> int:
 
 def run() -> NoReturn:
     """Runs the command line as the console script."""
-    # Python sets a stream to None if its descriptor was closed before the start. Whoever closed stdout gets the exit code
-    # of an answer that cannot be written, as soon as there is one.
+    # Python sets a stream to None if its descriptor was closed before the start. Whoever closed stdout gets the exit
+    # code of an answer that cannot be written, as soon as there is one.
     sys.stdout = sys.stdout or open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: PTH123, SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):

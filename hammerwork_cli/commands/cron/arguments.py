@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.commands.callbacks import note_upkeep
 from hammerwork_cli.database import Database
 from hammerwork_cli.models.cron.schedule import Schedule
 from hammerwork_cli.models.cron.words import notes_on
@@ -26,4 +25,6 @@ def note_meaning(context: Context, database: Database, schedule: Schedule, now: 
     for note in notes_on(schedule.expression):
         context.note(note)
     if schedule.enabled and not schedule.is_in_place:
+        from hammerwork_cli.commands.callbacks import note_upkeep  # lists of schedules start faster without it
+
         note_upkeep(context, database, now, "the jobs of schedules")

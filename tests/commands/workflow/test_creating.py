@@ -199,5 +199,5 @@ def test_python_writes_workflows_whose_jobs_run_in_their_order(migrated_url: str
     assert ran == [("extract", "nightly"), ("load", "nightly"), ("report", "nightly")]
     with pytest.raises(UsageError, match="already"):
         nightly.add("load", Job("load"))
-    with pytest.raises(UsageError, match="is a Job"):
+    with pytest.raises(UsageError, match="must be a Job"):
         nightly.add("more", "job")  # type: ignore[arg-type]

@@ -114,7 +114,7 @@ def test_a_worker_that_ends_at_once_in_an_outage_says_how_many_outcomes_are_not_
     place: Place, stage: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
 ) -> None:
     if place.server is None:
-        return  # a locked file is no outage
+        pytest.skip("a locked file is no outage")
     stage.enqueue(*(Job("held") for _ in range(3)))
     crew.begin(concurrency=3)
     until(lambda: len(crew.runs) == 3)

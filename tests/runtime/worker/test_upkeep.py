@@ -104,7 +104,7 @@ def test_schedules_of_different_periods_do_not_wait_for_each_other(lite: Stage) 
         )
     clock = SimulatedClock(start)
     scheduler = Scheduler(lite.connections, new_id(), clock, Declared("code:none", ()))
-    look = scheduler.duties()["Looking for due schedules"]
+    look = scheduler.tasks()["Looking for due schedules"]
     while clock.now() < start + timedelta(minutes=1):
         look()
         clock.pass_seconds(scheduler.pause(0, Turn.DONE))

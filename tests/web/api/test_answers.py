@@ -150,7 +150,7 @@ def test_operations_can_be_those_of_roots_and_of_parents_before_a_time(
     assert older or more
     assert sorted(older + newer) == sorted(every)
     # The offset of a time that nobody has encoded arrives as a space.
-    for wrong in ("yesterday", "2026-02-30T00:00Z", "2026-11-24", "2026-11-24T14:00 01:00"):
+    for wrong in ("yesterday", "2026-02-30T00:00Z", "2026-11", "2026-11-24T14:00 01:00"):
         assert served.get("/api/spawn/operations", params={"until": wrong}).status_code == 400
 
 
@@ -362,7 +362,7 @@ def test_an_error_is_a_problem_with_a_real_status(
     ("path", "detail", "hint"),
     [
         ("/api/jobs/zzzz", "'zzzz' is not a job id.", "its first 4 hex digits"),
-        ("/api/jobs?since=soon", "'soon' is not a duration or a time.", "90 (seconds), 15m"),
+        ("/api/jobs?since=soon", "'soon' is not a duration or a time.", "15m"),
         ("/api/jobs?cursor=x", "'x' is not a cursor.", "Next-Cursor"),
         ("/api/jobs?limt=5", "There is no parameter 'limt' here.", "There are: limit, cursor, queue, status, since."),
     ],
