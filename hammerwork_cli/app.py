@@ -1,6 +1,7 @@
 """The root of the command line: its groups, its options, and the exit codes of errors."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -197,7 +198,13 @@ def _usage(error: TyperException, context: Context) -> int:
         error.possibilities = [name for name in offered if _resembles(name, error.option_name)]  # type: ignore[attr-defined]
     place = getattr(error, "ctx", None)
     path = place.command_path if place else "hammerwork"
-    return _failure(UsageError(error.format_message(), hint=f"See: {path} --help"), context)
+    message = error.format_message()
+    message = _NUMBER.sub(lambda found: "is not a number" if found[1] else "is not a whole number", message)
+    return _failure(UsageError(message, hint=f"See: {path} --help"), context)
+
+
+_NUMBER = re.compile(r"is not a valid (?:int(?:eger)?|(float))(?: range)?\b")
+"""What Typer says of a value that is no number."""
 
 
 def _resembles(name: str, typed: str) -> bool:

@@ -75,7 +75,7 @@ class Context:
         named, profile = self.options.get("confirm_profile"), found.profile.name if found.profile else None
         if named is not None and named != profile:
             used = f"the profile {profile}" if profile else "no profile"
-            raise UsageError(f"--confirm-profile names {named[:60]!r}, and the database is that of {used}.")
+            raise UsageError(f"--confirm-profile names {named[:60]!r}, but the database is that of {used}.")
         return found
 
     @cached

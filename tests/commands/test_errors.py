@@ -348,3 +348,8 @@ def test_text_that_may_name_an_operation_gets_a_hint_to_look_for_one(run: Run, m
 def test_only_an_option_that_resembles_the_given_one_is_proposed(run: Run) -> None:
     assert run("job", "list", "--nope").stderr.startswith("Error: No such option: --nope\n")
     assert "--status" in run("job", "list", "--statsu").stderr
+
+
+def test_an_option_that_takes_a_whole_number_says_so(run: Run) -> None:
+    assert "'x' is not a whole number." in run("spawn", "tree", "abcd", "--depth", "x").stderr
+    assert "'x' is not a whole number." in run("job", "enqueue", "--queue", "a", "--max-attempts", "x").stderr

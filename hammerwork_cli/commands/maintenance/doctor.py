@@ -45,7 +45,7 @@ def dead_jobs(
     """Rescue jobs that have been Running for too long and whose worker is gone. Asks for confirmation.
 
     The same as `spawn doctor --older-than 24h --fix`, which fixes other damage too. A job with attempts left becomes
-    Pending; one without becomes Dead.
+    Retrying; one without becomes Dead.
 
     \b
     Examples:

@@ -32,6 +32,7 @@ GZIP = b"\x1f\x8b"
 class DamagedFileError(RefusedValueError):
     """A file is not a whole file of jobs: it was cut or changed, or is something else."""
 
+    exit_code = 3
     code = "file_damaged"
 
 

@@ -162,7 +162,8 @@ def _pairs(details: JobDetails, now: datetime) -> Iterator[tuple[str, str | None
     yield "created", _moment(node.created_at, now)
     yield "scheduled", _moment(job.scheduled_at, now) if job.scheduled_at != node.created_at else None
     late = job.overdue(now)
-    yield "overdue", f"by {duration(late)}" if late is not None else None
+    name, preposition = ("overdue", "by") if job.recurring else ("ready", "for")
+    yield name, f"{preposition} {duration(late)}" if late is not None else None
     yield "started", _moment(node.started_at, now)
     yield "worker", _worker(details.worker) if details.worker else None
     yield "completed", _moment(node.completed_at, now)

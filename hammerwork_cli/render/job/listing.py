@@ -125,7 +125,7 @@ def _what_it_waits_for(job: Job, now: datetime, *, ages: bool) -> str | None:
         return f"{job.dependency_status}: depends on {plural(len(job.node.depends_on), 'job')}"
     due, late = timestamp(job.scheduled_at), job.overdue(now)
     if late is not None:
-        return f"overdue by {duration(late)}"
+        return f"{'overdue by' if job.recurring else 'ready for'} {duration(late)}"
     if due is None or due <= now:
         return None
     return f"due in {duration(due - now)}" if ages else f"due {instant(due)}"

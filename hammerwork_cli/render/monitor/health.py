@@ -8,7 +8,16 @@ from hammerwork_cli.models.monitor.health import Check, CheckName, HealthReport,
 from hammerwork_cli.models.queue import Measure
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record
-from hammerwork_cli.render.formats.text import NOTHING, count, duration, percent, plural, short_duration, visible
+from hammerwork_cli.render.formats.text import (
+    NOTHING,
+    count,
+    duration,
+    percent,
+    plural,
+    short_duration,
+    short_id,
+    visible,
+)
 
 UNITS: Mapping[str, str] = {
     CheckName.DATABASE: "seconds",
@@ -84,6 +93,8 @@ def report_text(report: HealthReport, *, colour: bool) -> Iterator[str]:
         status = paint(f"{check.status:8}", COLOURS[check.status], colour)
         yield f"{status}  {_words(check):{words}}  {visible(message(check))}"
         if step := hint(check):
+            if check.name == CheckName.OVERDUE_JOBS and check.about:
+                step = step.replace(check.about[0], short_id(check.about[0]))
             yield f"{'':10}{visible(step)}"
 
 
@@ -113,7 +124,8 @@ def message(check: Check) -> str:
 
 def _names(check: Check) -> str:
     more = f" and {count(len(check.about) - _NAMED)} more" if len(check.about) > _NAMED else ""
-    return ", ".join(check.about[:_NAMED]) + more
+    names = [name[:8] if check.name == CheckName.OVERDUE_JOBS else name for name in check.about[:_NAMED]]
+    return ", ".join(names) + more
 
 
 def _measure(value: Measure | None) -> str:

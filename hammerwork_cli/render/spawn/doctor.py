@@ -33,64 +33,65 @@ class _Words(NamedTuple):
 WORDS = {
     Damage.MISSPELT_STATUS: _Words(
         "{jobs} with a misspelt status",
-        "Their status is in lower case or in quotes, so no worker claims or finishes them.",
+        "{Their} status is in lower case or in quotes, so no worker claims or finishes {them}.",
         "corrects the spelling",
         done="corrected",
     ),
     Damage.NULL_LISTS: _Words(
         "{jobs} with NULL lists",
-        "Their lists of parents are NULL, which Rust workers cannot read.",
+        "{Their} lists of parents are NULL, which Rust workers cannot read.",
         "writes empty lists",
         done="empty lists written",
     ),
     Damage.BARRED: _Words(
         "{jobs} with an invalid dependency status",
-        "They are Pending with a dependency status that no worker accepts.",
-        "lets them wait for their dependencies, or run if they have none",
+        "{They} {are} Pending with a dependency status that no worker accepts.",
+        "lets {them} wait for {their} dependencies, or run if {they} {have} none",
         "dependency status {}",
-        done="they wait for their dependencies, or run if they have none",
+        done="{they} {wait} for {their} dependencies, or {run} if {they} {have} none",
     ),
     Damage.LOST: _Words(
         "lost {jobs}",
-        "They have been Running longer than --older-than: their worker is gone.",
-        "set to Pending (the lost attempt still counts)",
+        "{They} {have} been Running longer than --older-than: {their} worker is gone.",
+        "set to Retrying (the lost attempt still counts)",
         "since {} UTC",
     ),
     Damage.LOST_LAST_ATTEMPT: _Words(
         "lost {jobs} on {their} last attempt",
-        "They have been Running longer than --older-than, on their last attempt.",
+        "{They} {have} been Running longer than --older-than, on {their} last attempt.",
         "set to Dead; recurring ones become due at their next occurrence",
         "since {} UTC",
     ),
     Damage.NOT_RELEASED: _Words(
         "{jobs} still waiting though nothing blocks {them}",
-        "They still wait although all their dependencies have completed.",
-        "releases them to run",
+        "{They} still {wait} although all {their} dependencies have completed.",
+        "releases {them} to run",
         done="released",
     ),
     Damage.NOT_RELEASED_AFTER_FAILURE: _Words(
         "{jobs} still waiting though {their} workflow continues",
-        "They still wait although all their dependencies have ended and their workflow continues after failures.",
-        "releases them to run",
+        "{They} still {wait} although all {their} dependencies have ended and {their} workflow continues after"
+        " failures.",
+        "releases {them} to run",
         "{} failed",
         done="released",
     ),
     Damage.PARENT_FAILED: _Words(
         "{jobs} waiting for a failed job",
-        "They wait for a job that failed. Without a policy to continue, they fail with it.",
-        "set to Failed; to run them, retry their dependencies first",
+        "{They} {wait} for a job that failed. Without a policy to continue, {they} {fail} with it.",
+        "set to Failed; to run {them}, retry {their} dependencies first",
         "{} failed",
     ),
     Damage.PARENT_FAILED_MANUAL: _Words(
         "{jobs} waiting for your decision after a failure",
-        "They wait for a job that failed; their workflow leaves the decision to you.",
-        "Retry their dependencies (hammerwork job retry) or cancel them (hammerwork job cancel).",
+        "{They} {wait} for a job that failed; {their} workflow leaves the decision to you.",
+        "Retry {their} dependencies (hammerwork job retry) or cancel {them} (hammerwork job cancel).",
         "{} failed",
     ),
     Damage.PARENT_MISSING: _Words(
         "{jobs} waiting for a missing job",
-        "They wait for a job that does not exist.",
-        "Cancel them (hammerwork job cancel) and enqueue them again without that dependency.",
+        "{They} {wait} for a job that does not exist.",
+        "Cancel {them} (hammerwork job cancel) and enqueue {them} again without that dependency.",
         "{} is missing",
     ),
     Damage.CYCLE: _Words(
@@ -101,35 +102,35 @@ WORDS = {
     ),
     Damage.UNKNOWN_STATUS: _Words(
         "{jobs} with an unknown status",
-        "Their status is unknown.",
+        "{Their} status is unknown.",
         "Inspect one (hammerwork job show ID) and find the program that writes this status.",
     ),
     Damage.UNFINISHED_TABLES: _Words(
         "{jobs} blocked by unfinished tables",
-        "They are Pending, but Rust workers claim nothing until the tables are finished.",
+        "{They} {are} Pending, but Rust workers claim nothing until the tables are finished.",
         "Run: hammerwork migration run",
     ),
     Damage.CRON_STOPPED: _Words(
         "recurring {jobs} that ended",
-        "They are recurring jobs that have ended; nothing schedules them again.",
-        "Retry them (hammerwork job retry ID --force). Enqueue those with an unreadable schedule again.",
+        "{They} {have} ended; nothing schedules {them} again.",
+        "Retry {them} (hammerwork job retry ID --force). Enqueue those with an unreadable schedule again.",
         "schedule {}",
     ),
     Damage.RAN_EARLY: _Words(
         "{jobs} that ran too early",
-        "They ran before their dependencies had completed.",
-        "If the order matters, retry them now: hammerwork job retry ID --force",
+        "{They} ran before {their} dependencies had completed.",
+        "If the order matters, retry {them} now: hammerwork job retry ID --force",
         "before {}",
     ),
     Damage.NEVER_SPAWNED: _Words(
         "{jobs} that never spawned",
-        "They completed without spawning, although they have a spawn configuration.",
-        "If they should have: hammerwork spawn again ID",
+        "{They} completed without spawning, although {they} {have} a spawn configuration.",
+        "If {they} should have: hammerwork spawn again ID",
         "{}",
     ),
     Damage.GONE_BUT_RECORDED: _Words(
         "deleted {jobs} with records left",
-        "Another program deleted them; the records of their spawns remain.",
+        "Another program deleted {them}; the records of {their} spawns remain.",
         "removes these records",
         done="records removed",
     ),
@@ -152,8 +153,8 @@ def finding_record(finding: Finding) -> Record:
         "mendable": finding.fixable,
         "mended": finding.fixed,
         "left": finding.left,
-        "what": words.what,
-        "remedy": f"--fix {words.remedy}" if finding.fixable else words.remedy,
+        "what": _said(words.what),
+        "remedy": f"--fix {_said(words.remedy)}" if finding.fixable else _said(words.remedy),
         "examples": [_example_record(finding.kind, example) for example in finding.examples],
     }
 
@@ -177,9 +178,9 @@ def findings_text(
         words = WORDS[finding.kind]
         shade = "yellow" if finding.fixable else "bold"
         yield paint(f"{'Note: ' * finding.is_note}{_title(finding, finding.jobs)}", shade, colour)
-        yield f"  {words.what}"
+        yield f"  {_said(words.what, finding.jobs)}"
         yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
-        yield f"  {f'--fix {words.remedy}.' if finding.fixable else _remedy(finding)}"
+        yield f"  {f'--fix {_said(words.remedy, finding.jobs)}.' if finding.fixable else _remedy(finding)}"
     fixable = sum(finding.jobs for finding in findings if finding.fixable)
     if fixable:
         yield ""
@@ -190,7 +191,7 @@ def fixed_text(findings: Sequence[Finding], *, width: int | None = None, colour:
     """Yields the kinds of damage that were fixed, then those that are left."""
     for finding in findings:
         if finding.fixed:
-            line = f"Fixed {_title(finding, finding.fixed)}: {WORDS[finding.kind].outcome}"
+            line = f"Fixed {_title(finding, finding.fixed)}: {_said(WORDS[finding.kind].outcome, finding.fixed)}"
             yield paint(line, "green", colour)
     left = [finding for finding in findings if finding.left]
     if left and len(left) < len(findings):
@@ -199,26 +200,36 @@ def fixed_text(findings: Sequence[Finding], *, width: int | None = None, colour:
         words = WORDS[finding.kind]
         yield paint(f"{'Note:' if finding.is_note else 'Left'} {_title(finding, finding.left)}", "bold", colour)
         yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
-        yield f"  {f'{words.what} Run this again.' if finding.fixable else _remedy(finding)}"
+        what = _said(words.what, finding.left)
+        yield f"  {f'{what} Run this again.' if finding.fixable else _remedy(finding)}"
 
 
 def plan_text(findings: Sequence[Finding]) -> Iterator[str]:
     """Yields the changes that ``--fix`` is about to make."""
     for finding in findings:
         if finding.fixable:
-            yield f"  {_title(finding, finding.jobs)}: {WORDS[finding.kind].remedy}"
+            yield f"  {_title(finding, finding.jobs)}: {_said(WORDS[finding.kind].remedy, finding.jobs)}"
 
 
 def _remedy(finding: Finding) -> str:
     """The advice, with the id of the first job."""
     first = short_id(finding.examples[0].id) if finding.examples else "ID"
-    return re.sub(r"\bID\b", first, WORDS[finding.kind].remedy)
+    return re.sub(r"\bID\b", first, _said(WORDS[finding.kind].remedy, finding.jobs))
 
 
 def _title(finding: Finding, jobs: int) -> str:
-    one = jobs == 1
-    words = {"jobs": "job" if one else "jobs", "them": "it" if one else "them", "their": "its" if one else "their"}
-    return f"{count(jobs)} {WORDS[finding.kind].title.format(**words)}"
+    return f"{count(jobs)} {_said(WORDS[finding.kind].title, jobs)}"
+
+
+def _said(text: str, jobs: int = 2) -> str:
+    """A text about one job or several."""
+    forms = _ONE if jobs == 1 else dict.fromkeys(_ONE)
+    return text.format(**{word: form or word for word, form in forms.items()})
+
+
+_ONE = {"jobs": "job", "They": "It", "they": "it", "them": "it", "Their": "Its", "their": "its"}
+_ONE |= {"are": "is", "have": "has", "wait": "waits", "fail": "fails", "run": "runs"}
+"""Word about several jobs -> the same about one."""
 
 
 def _examples(finding: Finding, words: _Words) -> Iterator[str]:

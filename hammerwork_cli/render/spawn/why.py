@@ -294,8 +294,6 @@ class _Drawing:
             yield shorten(f"  {blocker_text(blocker, diagnosis.nodes)}", self.width, self.ellipsis)
         if len(diagnosis.blockers) > limit:
             yield f"  {self.ellipsis} {count(len(diagnosis.blockers) - limit)} more"
-        if any(blocker.reason == BlockerReason.NOT_RELEASED for blocker in diagnosis.blockers):
-            yield "  To release jobs that still wait although nothing blocks them: hammerwork spawn doctor --fix"
 
     def delays(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
         for heading, lines in self.lines.sections(diagnosis.delays, limit):

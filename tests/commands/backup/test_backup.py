@@ -321,7 +321,7 @@ def test_a_damaged_file_is_restored_nowhere_and_verify_says_so(run: Run, filled:
         assert (verified.exit_code, verified.json["whole"]) == (1, False)
         assert json.loads(verified.stderr)["error"]["code"] == "no"
         assert "is damaged" in run("backup", "verify", str(path)).stdout
-        assert restored(run, filled, path, "--existing", "replace").exit_code == 2
+        assert restored(run, filled, path, "--existing", "replace").exit_code == 3
     assert records(filled) == before
 
 

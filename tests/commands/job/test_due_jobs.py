@@ -25,13 +25,13 @@ def test_recurring_and_overdue_jobs_are_marked(migrated_url: str, run: Callable[
         made = rows.job(queue="made", status="Completed", scheduled_at=START, payload=payload)
     table = run("job", "list", url=migrated_url, env=LATER)
     lines = {line.split()[1]: line for line in table.stdout.splitlines()[1:]}
-    assert lines["late"].endswith("overdue by 2h 00m")
+    assert lines["late"].endswith("ready for 2h 00m")
     assert lines["recurs"].endswith("recurring; overdue by 5m 00s")
     assert not [queue for queue in ("punctual", "waits", "child", "made") if "overdue" in lines[queue]]
     listed = run("job", "list", "--format", "json", url=migrated_url).json
     assert [job["queue"] for job in listed if job["recurring"]] == ["recurs"]
     late = next(job["id"] for job in listed if job["queue"] == "late")
-    assert "overdue    by 2h 00m" in run("job", "show", late, url=migrated_url, env=LATER).stdout
+    assert "ready      for 2h 00m" in run("job", "show", late, url=migrated_url, env=LATER).stdout
     shown = run("job", "show", made, url=migrated_url, env=LATER).stdout
     assert "schedule   nightly, due 2026-11-27 01:30:00 UTC" in shown
     assert "overdue" not in shown

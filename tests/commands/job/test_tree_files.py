@@ -265,7 +265,8 @@ def refuses(run: Run, tmp_path: Path, new_database: Callable[..., str]) -> Calla
         path = tmp_path / "file"
         path.write_bytes(data)
         outcome = run("job", "import", str(path), *options, url=url)
-        assert (outcome.exit_code, outcome.stdout) == (2, ""), outcome
+        assert outcome.exit_code in {2, 3}, outcome  # a value that is refused, or a damaged file
+        assert outcome.stdout == ""
         assert "Traceback" not in outcome.stderr
         with contextlib.closing(connect(url)) as database:
             assert {word: Stored(database, word).count() for word in TABLES} == dict.fromkeys(TABLES, 0)

@@ -203,6 +203,9 @@ def test_a_recurring_job_that_is_late_is_critical(run: Run, rows: Rows) -> None:
     rows.job(queue="mail", status="Pending", scheduled_at=ago(minutes=-1), created_at=at, attempts=1, **cron)
     found = checks(run, rows)["overdue_jobs"]
     assert (found["status"], found["about"], found["hint"]) == ("critical", [late], f"hammerwork job show {late}")
+    told = run("monitor", "health", url=url_of(rows.database)).stdout
+    assert f"  hammerwork job show {late[:8]}\n" in told
+    assert late not in told
     assert states(run, rows, "--max-overdue", "20m") == states(run, rows, "--max-overdue", "off") == {}
 
 

@@ -101,9 +101,9 @@ def test_a_payload_that_cannot_be_read_is_said_to_be_so() -> None:
     [
         ("Running", ("5m 00s", None)),
         ("Dead", (None, "boom")),
-        ("Retrying", (None, "overdue by 5m 00s; boom")),
+        ("Retrying", (None, "ready for 5m 00s; boom")),
         ("Cancelled", (None, "boom")),
-        ("Pending", (None, "overdue by 5m 00s")),
+        ("Pending", (None, "ready for 5m 00s")),
         ("Completed", ("2.0 s", None)),
         ("Odd", (None, None)),
     ],
