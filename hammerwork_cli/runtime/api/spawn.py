@@ -52,15 +52,15 @@ class SpawnLimitError(SpawnError):
 
     code = "spawn_limit"
     retryable = False
-    _THINGS: ClassVar[dict[str, str]] = {
-        "max_spawn_count": "children of one job",
-        "max_depth": "generations below the root",
-        "max_descendants": "jobs below the root",
+    _THINGS: ClassVar[dict[str, tuple[str, str]]] = {
+        "max_spawn_count": ("child of one job", "children of one job"),
+        "max_depth": ("generation below the root", "generations below the root"),
+        "max_descendants": ("job below the root", "jobs below the root"),
     }
 
     def __init__(self, limit: str, value: int, attempted: int, root: str) -> None:
         super().__init__(
-            f"{limit} allows {value:,} {self._THINGS.get(limit, '')}, and this would be {attempted:,}"
+            f"{limit} allows {value:,} {self._THINGS[limit][value != 1]}, and this would be {attempted:,}"
             f" (root {root}). {NOTHING_SPAWNED}",
             hint=f"Raise {limit} in the job's spawn configuration, or spawn less.",
             limit=limit,
