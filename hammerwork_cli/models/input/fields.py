@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from math import ceil
+from math import ceil, inf
 from typing import TypeVar
 from uuid import UUID
 
@@ -122,22 +122,25 @@ def names(given: object, name: str) -> tuple[str, ...]:
     return tuple(queue(one) for one in given)
 
 
-def seconds(given: object, name: str, *, zero: bool = False) -> float:
+def seconds(given: object, name: str, *, zero: bool = False, most: float = inf) -> float:
     """A number of seconds.
 
     Args:
         given: the value.
         name: of the argument.
         zero: whether it may be 0.
+        most: the largest number.
 
     Raises:
-        UsageError: it is not a number, or too small.
+        UsageError: it is not a number, too small, or too large.
     """
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if not number or not (given >= 0 if zero else given > 0):  # type: ignore[operator]
         raise UsageError(
             f"{name} must be a number of seconds, {'0 or more' if zero else 'above 0'}, not {_said(given)}."
         )
+    if given > most:  # type: ignore[operator]
+        raise UsageError(f"{name} must be at most {most:,.0f} seconds, not {_said(given)}.")
     return given  # type: ignore[return-value]
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT_RETRY = RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
 ISOLATIONS = ("thread", "process")
+LONGEST_SECONDS = 30 * 86_400
+"""For a poll interval, a lease and a grace: servers take the timeouts of a lease in milliseconds, as an integer."""
 
 
 def _ignore() -> None:
@@ -61,7 +63,7 @@ class Options:
         for name in ("poll_interval", "lease", "grace"):
             seconds = getattr(self, name)
             if seconds is not None:
-                fields.seconds(seconds, name)
+                fields.seconds(seconds, name, most=LONGEST_SECONDS)
         if self.name is not None:
             fields.text(self.name, "name")
         checked_strategy(self.retry)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ def worker(**options: Any) -> Worker:
         ),
         (lambda: worker(name=5), "name must be text, not a value of type int."),
         (lambda: worker(poll_interval=0), "poll_interval must be a number of seconds, above 0, not 0."),
+        (lambda: worker(poll_interval=nan), "poll_interval must be a number of seconds, above 0, not nan."),
+        (lambda: worker(lease=inf), "lease must be at most 2,592,000 seconds, not inf."),
+        (lambda: worker(grace=2_592_001), "grace must be at most 2,592,000 seconds, not 2592001."),
+        (lambda: worker(queues=["a\ud800"]), "The queue's name has half a character"),
         (lambda: Worker(Path("x")), "The database must be a URL such as sqlite:///jobs.db, not PosixPath('x')."),
         (lambda: Queue(Path("x")), "The database must be a URL such as sqlite:///jobs.db, not PosixPath('x')."),
         (lambda: Queue(URL, patience="x"), "patience must be a number of seconds, 0 or more, not 'x'."),
