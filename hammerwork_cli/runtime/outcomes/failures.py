@@ -12,8 +12,8 @@ from hammerwork_cli.queries.worker.finish import End
 from hammerwork_cli.runtime.api.spawn import NOTHING_SPAWNED
 from hammerwork_cli.runtime.host.secrets import masked
 
-_CALLERS = re.compile(r"(hammerwork_cli\.runtime|concurrent|asyncio|threading|contextlib)(\.|$)")
-"""The modules through which a worker calls a handler."""
+_CALLERS = re.compile(r"(hammerwork_cli\.runtime|concurrent|asyncio|threading|contextlib|importlib)(\.|$)")
+"""The modules through which a worker calls a handler, or imports its module."""
 _OURS = re.compile(r"hammerwork_cli(\.|$)")
 STOPPED = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
 """The error of a job that does not go back when its worker stops at once."""

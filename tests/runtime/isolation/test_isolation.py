@@ -455,6 +455,7 @@ def test_a_module_without_the_guard_starts_no_worker_and_writes_no_job_in_the_pr
     error = lite.one(job, "error_message")
     assert said in error
     assert 'put that below `if __name__ == "__main__":`' in error
+    assert "importlib" not in error
     assert len(lite.rows()) == 1
 
 
