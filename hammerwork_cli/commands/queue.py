@@ -288,7 +288,7 @@ def _show_changes(
     served = (queues.serving_workers(database) if strange else None) or Counter[str]()
     for queue in strange:
         if not served.get(queue):
-            context.note(changes_views.stranger_text(queue))
+            context.note(changes_views.stranger_text(queue, queues.similar(database, queue)))
 
 
 # Reading arguments.
