@@ -36,7 +36,7 @@ ENCODED = "s3cr3t-p%40ss"
         (f"postgresql://me:{ENCODED}@127.0.0.1:port/db", 3, "port"),
         (f"mysql://me:{ENCODED}@127.0.0.1:1", 3, "database"),
         (f"mysql://me:{ENCODED}@127.0.0.1:1/db?colour=red", 3, "colour"),
-        (f"postgresql://me:{ENCODED}@127.0.0.1:1/db?colour=red", 3, "options"),
+        (f"postgresql://me:{ENCODED}@127.0.0.1:1/db?colour=red", 3, "libpq"),
         ("sqlite://", 3, "path"),
         ("sqlite:////no/such/folder/x.db", 4, "x.db does not exist"),
     ],
@@ -49,7 +49,7 @@ def test_unusable_urls(hammerwork: Run, url: str, exit_code: int, said: str) -> 
         assert said in done.stderr
         assert SECRET not in done.stderr
         assert ENCODED not in done.stderr
-        assert len(done.stderr.splitlines()) >= 2
+        assert len(done.stderr.splitlines()) >= 2 or "One of: " in done.stderr
 
 
 NO_MODULE = "raise ModuleNotFoundError('No module named psycopg')"

@@ -468,9 +468,13 @@ def test_lists_point_to_the_doctor_when_jobs_run_for_long_with_no_live_worker(
 
 def test_a_mistyped_queue_is_said_and_a_similar_one_is_named(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1, JobStatus.FAILED, queue="segment"))
-    for words in (("job", "list"), ("job", "retry"), ("job", "delete", "--dry-run")):
+    for words in (
+        *(("job", "list"), ("job", "retry"), ("job", "delete", "--dry-run")),
+        *(("spawn", "why"), ("spawn", "stats"), ("monitor", "metrics"), ("backup", "create", "-o", "-")),
+    ):
         said = run(*words, "--queue", "segmnt", url=migrated_url).stderr
         assert "Queue 'segmnt' has no jobs; did you mean 'segment'?" in said, words
         assert "check the spelling" in run(*words, "--queue", "other", url=migrated_url).stderr
         assert "has no jobs" not in run(*words, "--queue", "segment", url=migrated_url).stderr
-    assert run("job", "list", "--queue", "segmnt", "--format", "json", url=migrated_url).stderr == ""
+    for words in (("job", "list"), ("spawn", "why"), ("spawn", "stats"), ("monitor", "metrics")):
+        assert run(*words, "--queue", "segmnt", "--format", "json", url=migrated_url).stderr == ""

@@ -45,7 +45,7 @@ def test_a_database_that_does_not_exist(run: Run, new_database: Callable[..., st
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
 def test_a_host_that_does_not_exist(run: Run, scheme: str) -> None:
     url = f"{scheme}://me:{PASSWORD}@no-such-host.invalid/db"
-    refused(run, url, "database_unreachable", "server answers at", "Is the host right?")
+    refused(run, url, "database_unreachable", "The host name", "Check its spelling")
 
 
 def test_a_folder_instead_of_a_file(run: Run, tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ class Reader:
         self.sha256: str | None = None
         self.header = next(self._lines())[1]
         if self.header.get("format") != FORMAT:
-            raise DamagedFileError("This file was not written by hammerwork job export --tree or backup create.")
+            raise DamagedFileError("This file was written neither by backup create nor by job export --tree.")
         if self.header.get("version") != VERSION:
             raise DamagedFileError(
                 f"This file has version {self.header.get('version')!r:.20}; this program reads version {VERSION}.",

@@ -150,6 +150,8 @@ def change(
     """
     old = wanted(schedule)
     new = alter(old)
+    if not new.enabled:  # why it is disabled stays
+        author = author._replace(reason=author.reason or schedule.reason)
     if schedule.is_in_place:
         return recurring.change(database, schedule, new, old, now, dry_run=dry_run)
     check(database, new, now, old)

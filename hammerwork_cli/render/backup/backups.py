@@ -40,7 +40,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     """Records by table: ``41 jobs, 5 operations``."""
     named = [plural(number, *_NOUNS[word]) for word, number in counts.items() if number and word in _NOUNS]
     counters = sum(number for word, number in counts.items() if word not in _NOUNS)
-    return ", ".join(named + ([plural(counters, "counter")] if counters else [])) or "nothing"
+    return ", ".join(named + ([plural(counters, "counter")] if counters else [])) or "no records"
 
 
 def created_record(counts: Mapping[str, int], path: str) -> Record:

@@ -61,7 +61,7 @@ WORDINGS: Mapping[str, Wording] = {
     "retry": Wording(
         "Retried",
         "its worker may still run it: it can run twice at once, and the old attempt can still finish it",
-        otherwise="Only Failed, Dead and TimedOut jobs can be retried.",
+        otherwise="Only Failed, Dead, TimedOut and Cancelled jobs can be retried.",
         followed="and {jobs} that had failed with {them}",
         reasons={
             JobStatus.CANCELLED: Words("Cancelled", "Add --cancelled to retry them too."),
@@ -76,7 +76,7 @@ WORDINGS: Mapping[str, Wording] = {
     "cancel": Wording(
         "Cancelled",
         "its worker does not stop, and a Rust worker overwrites the status when it finishes",
-        otherwise="Only Pending and Retrying jobs can be cancelled. To remove a job: hammerwork job delete",
+        otherwise="Only Pending and Retrying jobs can be cancelled. To remove a job: hammerwork job delete JOB",
         followed="and {jobs} that waited for {them}",
         unfinished="Jobs that waited for the cancelled ones: hammerwork spawn doctor --fix",
     ),

@@ -263,17 +263,18 @@ class Worker:
         for queue in self.queues:
             if queue in known:
                 continue
-            if self.handlers.handler_names:
+            several = "Name each queue by itself: --queue is repeated." if "," in queue else ""
+            mistake = several or meant(queue, known, cutoff=0.8)
+            if not mistake and self.handlers.handler_names:
                 log.warning(
                     "No handler is registered for the queue %r: only jobs that name a spawn handler run; others fail.",
                     queue,
                 )
                 continue
-            several = "Name each queue by itself: --queue is repeated." if "," in queue else ""
             raise UsageError(
                 f"No handler is registered for the queue {queue!r:.100}: its jobs would fail."
                 f" There are handlers for: {', '.join(known) or 'none'}.",
-                hint=several or meant(queue, known) or "Register one, or leave the queue to other workers.",
+                hint=mistake or meant(queue, known) or "Register one, or leave the queue to other workers.",
             )
 
     def _isolation(self) -> Isolation:

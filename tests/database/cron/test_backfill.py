@@ -53,6 +53,13 @@ def test_each_due_time_without_a_job_gets_one_whatever_became_of_it(database: Da
     check_once(database, schedule)
 
 
+def test_an_interval_was_not_due_when_it_was_created(database: Database) -> None:
+    schedule = add(database, schedule=None, every="2m")
+    assert [gap.due_at for gap in gaps(database, schedule)] == [START + 2 * MINUTE, START + 4 * MINUTE]
+    named = add(database, schedule=None, every="2m", starts=rfc3339(START + MINUTE), name="from a start")
+    assert [gap.due_at for gap in gaps(database, named)] == [START + MINUTE, START + 3 * MINUTE]
+
+
 def test_jobs_can_wait_for_each_other(database: Database) -> None:
     schedule = add(database)
     filled = backfill.fill(database, schedule, gaps(database, schedule), START + 5 * MINUTE, one_at_a_time=True)

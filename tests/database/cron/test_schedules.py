@@ -211,6 +211,12 @@ def test_a_change_starts_no_run_and_forgets_no_due_time(database: Database) -> N
         changes.change(database, schedule, lambda new: new, ME, START)
 
 
+def test_a_change_of_a_disabled_schedule_keeps_the_reason_why_it_is_disabled(database: Database) -> None:
+    schedule = changes.switch(database, add(database), Author("me", "the warehouse"), START, enabled=False)
+    changes.change(database, schedule, lambda new: read_schedule({"description": "x"}, new), ME, START)
+    assert again(database, schedule).reason == "the warehouse"
+
+
 def test_a_disabled_schedule_makes_nothing_but_what_somebody_triggers(database: Database) -> None:
     schedule = add(database)
     off = manual.switch(database, schedule, Author("me", "broken"), START, enabled=False).after
