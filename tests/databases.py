@@ -43,7 +43,9 @@ POSTGRES_SHAPE = """
         (SELECT sum(xmin::text::bigint) FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
         (SELECT sum(xmin::text::bigint) FROM pg_proc WHERE pronamespace = 'public'::regnamespace),
         (SELECT string_agg(migration_id, ' ' ORDER BY migration_id) FROM hammerwork_migrations),
-        (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database())
+        (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()),
+        (SELECT count(*) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase
+        WHERE datname = current_database())
 """
 """A row changes its ``xmin`` with its definition."""
 POSTGRES_TABLES = """
