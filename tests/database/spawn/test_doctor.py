@@ -48,7 +48,7 @@ def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
     return {
         table: [
             dict(zip(columns, row, strict=True))
-            for row in database.query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1")
+            for row in sorted(database.query(f"SELECT {', '.join(columns)} FROM {table}"), key=repr)
         ]
         for table, columns in database.schema.items()
     }
