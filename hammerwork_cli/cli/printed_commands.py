@@ -27,6 +27,8 @@ def aimed(text: str, database: str) -> str:
         text: one line, or several.
         database: a URL, whose password is hidden, or ``@`` and a profile.
     """
+    if "hammerwork " not in text:  # as in nearly all lines of a large tree
+        return text
     option = f"hammerwork -u {visible(quote(redact(database.strip())))} "
     return "\n".join(_aimed(line, option) for line in text.split("\n"))
 

@@ -204,10 +204,9 @@ def known(name: str) -> Key:
         return profile_key(*of_profile.groups())
     key = KEYS.get(name.strip().lower().replace("-", "_"))
     if key is None:
-        from difflib import get_close_matches
+        from hammerwork_cli.models.input.near import meant
 
-        close = get_close_matches(name.lower(), KEYS, n=1)
-        meant = f"Did you mean {close[0]}? " if close else ""
         listed = ", ".join((*KEYS, "profiles.NAME.url", "profiles.NAME.protected"))
-        raise ConfigError(f"{name[:60]!r} is not a setting.", hint=f"{meant}Settings: {listed}.")
+        hint = f"{meant(name.lower(), KEYS)} Settings: {listed}.".lstrip()
+        raise ConfigError(f"{name[:60]!r} is not a setting.", hint=hint)
     return key

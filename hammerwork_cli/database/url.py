@@ -154,11 +154,10 @@ def unknown_option(name: str, database: str, known: Collection[str], *, otherwis
         known: the options that it knows, of which the closest is named.
         otherwise: the hint if none is close.
     """
-    from difflib import get_close_matches
+    from hammerwork_cli.models.input.near import meant
 
     other = OTHER_NAMES.get(name.replace("-", "_").lower())
-    close = [other] if other in known else get_close_matches(name, known, 1)
-    hint = f"Did you mean {close[0]}?" if close else otherwise
+    hint = f"Did you mean {other}?" if other in known else meant(name, known) or otherwise
     return ConfigError(f"The URL option {name!r} is not known for {database}.", hint=hint)
 
 

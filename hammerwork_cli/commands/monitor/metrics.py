@@ -53,11 +53,12 @@ def metrics(
     now = context.now()
     before(now, window)
     for_prometheus = form is MetricsFormat.PROMETHEUS
-    found = figures(context.database(), now=now, window=window, queue=queue, ended=not for_prometheus)
+    database = context.database()
+    found = figures(database, now=now, window=window, queue=queue, ended=not for_prometheus)
     if for_prometheus:
         context.lines(views.exposition(views.families(found)))
         return
     if not found.states and form is MetricsFormat.TABLE:
-        note_stranger(context, context.database(), queue)
+        note_stranger(context, database, queue)
     text = partial(views.figures_text, found, terminal=context.is_terminal, width=context.width, colour=context.colour)
     context.answer(views.figures_record(found), form, text)

@@ -90,7 +90,8 @@ def _all(context: Context, queue: str | None, since: str | None, limit: int, for
     from hammerwork_cli.render.spawn import failures as failures_views
 
     start = None if since is None else since_of(since, context.now())
-    found = failures_queries.failures(context.database(), limit=limit, queue=queue, since=start)
+    database = context.database()
+    found = failures_queries.failures(database, limit=limit, queue=queue, since=start)
     if form in {Format.TABLE, Format.JSON}:
         style: dict[str, Any] = {"charset": context.charset, "width": context.width, "colour": context.colour}
         context.answer(
@@ -99,6 +100,6 @@ def _all(context: Context, queue: str | None, since: str | None, limit: int, for
     else:
         context.data(failures_views.group_records(found), form, failures_views.ERROR_KEYS)
     if not found.groups and form is Format.TABLE:
-        note_stranger(context, context.database(), queue)
+        note_stranger(context, database, queue)
     if exits and found.groups:
         raise ShownAnswerError(failures_views.summary(found))

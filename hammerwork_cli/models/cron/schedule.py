@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.cron import rust
-from hammerwork_cli.models.cron.expressions import RUST, Expression
+from hammerwork_cli.models.cron.expressions import INTERVAL, RUST, Expression
 from hammerwork_cli.models.values import Counts, JobPriority, Timestamp, timestamp
 
 GRACE_SECONDS = 60
@@ -188,6 +188,8 @@ class Schedule:
         starts, ends = timestamp(self.starts_at), timestamp(self.ends_at)
         if starts is not None and after < starts:
             after = starts - timedelta(microseconds=1)
+        elif starts is None and self.expression.syntax == INTERVAL:
+            after = max(after, self.anchor)  # it counts from its creation, at which it is not due
         due = self.expression.next_after(after, self.anchor)
         return None if due is None or (ends is not None and due > ends) else due
 

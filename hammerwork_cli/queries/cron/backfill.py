@@ -32,8 +32,6 @@ def gaps(database: Database, schedule: Schedule, start: datetime, end: datetime,
     known = schedules.known_runs(database, schedule, start, end)
     found: list[Gap] = []
     due = schedule.next_after(start - timedelta(microseconds=1))
-    if due is not None and schedule.starts_at is None and due == schedule.anchor:
-        due = schedule.next_after(due)  # an interval counts from its creation, at which it was not due
     while due is not None and due < end:
         outcome, job = known.get(due, (None, None))
         if job is None:
