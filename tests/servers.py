@@ -41,6 +41,9 @@ PASSWORD = "p@ss:w/rd%21é"
 START_SECONDS = 60
 UNTUNED = "--default-settings"
 SOCKET_PATH_LENGTH = 90
+MEMORY = "/dev/shm"  # noqa: S108  mkdtemp makes the folder private
+MEMORY_NEEDED = 6 << 30
+"""Bytes that must be free for a server's files to be kept in memory."""
 
 
 class ServerMissingError(Exception):
@@ -63,7 +66,7 @@ class PrivateServer:
         self._tuned = tuned
         self._settings = settings or {}
         self._owner = owner(self.system_users) if os.geteuid() == 0 else None
-        self.folder = _folder(self._owner)
+        self.folder = _folder(self._owner, in_memory=tuned)
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._served: Sequence[str | Path] = ()
@@ -332,9 +335,16 @@ def owner(names: Sequence[str]) -> pwd.struct_passwd:
     raise ServerMissingError(f"none of the users {', '.join(names)} exists, and the server refuses to run as root")
 
 
-def _folder(owner: pwd.struct_passwd | None) -> Path:
-    """A new folder that the owner reaches, with a path that is short enough for a socket."""
-    for place in dict.fromkeys([tempfile.gettempdir(), "/tmp", "/var/tmp"]):  # noqa: S108  mkdtemp makes it private
+def _folder(owner: pwd.struct_passwd | None, *, in_memory: bool) -> Path:
+    """A new folder that the owner reaches, with a path that is short enough for a socket.
+
+    Databases are made and dropped by the thousand, and ext4 takes long to find a free inode when many were just freed.
+    """
+    places = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108  mkdtemp makes it private
+    with contextlib.suppress(OSError):
+        if in_memory and shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED:
+            places.insert(0, MEMORY)
+    for place in dict.fromkeys(places):
         folder = Path(tempfile.mkdtemp(prefix="hammerwork-test-", dir=place))
         if owner is None:
             return folder

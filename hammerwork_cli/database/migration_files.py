@@ -77,6 +77,11 @@ class Step(NamedTuple):
             return missing[0].sql
         return self.head + "\n    " + ",\n    ".join(clause.sql for clause in missing)
 
+    def after(self, present: frozenset[str]) -> frozenset[str]:
+        """Returns the objects of a database that had the objects ``present`` before this step."""
+        gone = {clause.makes.removeprefix("no ") for clause in self.clauses if clause.sql.startswith("DROP ")}
+        return (present | {clause.makes for clause in self.clauses}) - gone
+
     @property
     def concurrent(self) -> bool:
         """Whether it must run outside a transaction."""

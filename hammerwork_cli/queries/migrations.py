@@ -179,8 +179,10 @@ def _objects(database: Database) -> frozenset[str]:
 
 
 def _recorded(database: Database) -> dict[str, Record]:
-    if TRACKING not in _objects(database):
-        return {}
+    return _records(database) if TRACKING in _objects(database) else {}
+
+
+def _records(database: Database) -> dict[str, Record]:
     return {_text(name): (timestamp, took) for name, timestamp, took in _read(database, "migrations.recorded")}
 
 
@@ -316,7 +318,7 @@ def _in_one_piece(
     database: Database, migration: Migration, all_steps: Sequence[Step], on_step: Callable[[int], None]
 ) -> bool:
     def work() -> bool:
-        if migration.id in _recorded(database):
+        if migration.id in _records(database):
             return False
         began = time.monotonic()
         _send(database, all_steps, on_step)
@@ -370,11 +372,14 @@ def _may_pass(error: DatabaseError | RefusedValueError) -> bool:
 
 
 def _send(database: Database, all_steps: Sequence[Step], on_step: Callable[[int], None]) -> None:
+    """Sends the statements that are left. If another run makes an object meanwhile, a statement fails."""
     on_step(0)
+    present = _objects(database)
     for number, step in enumerate(all_steps, 1):
-        sql = step.statement(_objects(database))
+        sql = step.statement(present)
         if sql is not None:
             database.script(sql)
+            present = step.after(present)
         on_step(number)
 
 
