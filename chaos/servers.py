@@ -54,6 +54,8 @@ class Postgres(PrivatePostgres):
 
 
 class MySQL(PrivateMySQL):
+    # MariaDB takes a log in /dev/shm for persistent memory, and would not forget a commit.
+    in_memory = False
     tuning: ClassVar[dict[str, object]] = {
         **PrivateMySQL.tuning,
         "innodb-flush-log-at-trx-commit": 2,

@@ -61,12 +61,14 @@ class PrivateServer:
     system_users: Sequence[str] = ()
     """Whose process it becomes, the first that exists, when root runs the tests: these servers refuse root."""
     stop_signal = signal.SIGTERM
+    in_memory: ClassVar = True
+    """Whether it keeps its files in memory when it is tuned."""
 
     def __init__(self, *, tuned: bool = True, settings: Mapping[str, str] | None = None) -> None:
         self._tuned = tuned
         self._settings = settings or {}
         self._owner = owner(self.system_users) if os.geteuid() == 0 else None
-        self.folder = _folder(self._owner, in_memory=tuned)
+        self.folder = _folder(self._owner, in_memory=self.in_memory and tuned)
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._served: Sequence[str | Path] = ()

@@ -16,6 +16,16 @@ may_install() {
     has apt-get && { [ "$(id -u)" = 0 ] || { has sudo && sudo -n true 2>/dev/null; }; }
 }
 
+# The packages to install: of names joined by "|", the first that this system offers, or the last.
+offered() {
+    for names in "$@"; do
+        for package in $(echo "$names" | tr '|' ' '); do
+            if apt-cache show "$package" >/dev/null 2>&1; then break; fi
+        done
+        echo "$package"
+    done
+}
+
 # Installs packages without starting their services: the tests start servers of their own.
 install_packages() {
     may_install || return 1
@@ -30,7 +40,9 @@ install_packages() {
     fi
     apt="env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0"
     status=0
-    { as_root $apt update && as_root $apt install -y --no-install-recommends "$@"; } >/dev/null </dev/null || status=$?
+    # shellcheck disable=SC2046  one word a package
+    { as_root $apt update && as_root $apt install -y --no-install-recommends $(offered "$@"); } >/dev/null </dev/null ||
+        status=$?
     if [ "$quiet" = yes ]; then
         as_root rm -f "$policy"
         trap - EXIT
@@ -94,7 +106,7 @@ wanted_packages() {
     has curl || echo curl
     has openssl || echo openssl
     has dot || echo graphviz
-    has chromium || echo chromium
+    has chromium-headless-shell || has chromium || echo 'chromium-headless-shell|chromium'
     ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || echo libfaketime
 }
 
@@ -105,6 +117,8 @@ prepare_tests() {
     # shellcheck disable=SC2086  one word a package
     if [ -n "$packages" ] && ! install_packages $packages; then
         complete=no
+        # shellcheck disable=SC2086
+        packages=$(offered $packages | tr '\n' ' ')
         say "The tests that need these are skipped (and fail when CI=true): $packages"
         say "    sudo apt-get update && sudo apt-get install --no-install-recommends $packages"
         case $packages in

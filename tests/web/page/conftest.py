@@ -1,7 +1,6 @@
 """A browser, and servers for it to visit."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.conftest import unavailable
+from tests.web.page.chromium import program
 from tests.web.page.sites import Night, Site, fill, serving
 
 PATIENCE_MS = 10_000
@@ -17,8 +17,8 @@ PATIENCE_MS = 10_000
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """Debian's Chromium without a window."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    """Chromium without a window."""
+    path = program()
     if path is None:
         unavailable("Chromium is missing: install chromium, or type 'make test' where that may install packages")
     # Its sandbox does not run for root.

@@ -1,11 +1,11 @@
 """Takes the pictures of the page: ``python -m tests.web.page.screenshots``."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from tests.web.page.chromium import program
 from tests.web.page.sites import Night, fill, plant_large_tree, serving
 
 DOCS = Path(__file__).parent.parent.parent.parent / "docs" / "pictures"
@@ -20,7 +20,7 @@ def main() -> None:
         root = night.running.depends_on[0]
         plant_large_tree(database, root)
         with serving(database) as site, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=program(), args=["--no-sandbox"])
             pictures = {"page-light": ("light", "/"), "page-dark": ("dark", f"/#/jobs/{root}")}
             for name, (scheme, path) in pictures.items():
                 page = browser.new_page(base_url=site.url, viewport=SIZE, color_scheme=scheme)
