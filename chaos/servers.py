@@ -55,7 +55,7 @@ class Postgres(PrivatePostgres):
 
 class MySQL(PrivateMySQL):
     # MariaDB takes a log in /dev/shm for persistent memory, and would not forget a commit.
-    in_memory = False
+    needs_disk = True
     tuning: ClassVar[dict[str, object]] = {
         **PrivateMySQL.tuning,
         "innodb-flush-log-at-trx-commit": 2,

@@ -41,9 +41,7 @@ PASSWORD = "p@ss:w/rd%21é"
 START_SECONDS = 60
 UNTUNED = "--default-settings"
 SOCKET_PATH_LENGTH = 90
-MEMORY = "/dev/shm"  # noqa: S108  mkdtemp makes the folder private
-MEMORY_NEEDED = 6 << 30
-"""Bytes that must be free for a server's files to be kept in memory."""
+DISKS = ("/tmp", "/var/tmp")  # noqa: S108  mkdtemp makes folders private
 
 
 class ServerMissingError(Exception):
@@ -61,14 +59,14 @@ class PrivateServer:
     system_users: Sequence[str] = ()
     """Whose process it becomes, the first that exists, when root runs the tests: these servers refuse root."""
     stop_signal = signal.SIGTERM
-    in_memory: ClassVar = True
-    """Whether it keeps its files in memory when it is tuned."""
+    needs_disk = False
+    """Whether its files must not be in memory."""
 
     def __init__(self, *, tuned: bool = True, settings: Mapping[str, str] | None = None) -> None:
         self._tuned = tuned
         self._settings = settings or {}
         self._owner = owner(self.system_users) if os.geteuid() == 0 else None
-        self.folder = _folder(self._owner, in_memory=self.in_memory and tuned)
+        self.folder = _folder(self._owner, DISKS if self.needs_disk else [tempfile.gettempdir(), *DISKS])
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._served: Sequence[str | Path] = ()
@@ -337,15 +335,8 @@ def owner(names: Sequence[str]) -> pwd.struct_passwd:
     raise ServerMissingError(f"none of the users {', '.join(names)} exists, and the server refuses to run as root")
 
 
-def _folder(owner: pwd.struct_passwd | None, *, in_memory: bool) -> Path:
-    """A new folder that the owner reaches, with a path that is short enough for a socket.
-
-    Databases are made and dropped by the thousand, and ext4 takes long to find a free inode when many were just freed.
-    """
-    places = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108  mkdtemp makes it private
-    with contextlib.suppress(OSError):
-        if in_memory and shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED:
-            places.insert(0, MEMORY)
+def _folder(owner: pwd.struct_passwd | None, places: Sequence[str]) -> Path:
+    """A new folder that the owner reaches, with a path that is short enough for a socket."""
     for place in dict.fromkeys(places):
         folder = Path(tempfile.mkdtemp(prefix="hammerwork-test-", dir=place))
         if owner is None:

@@ -175,7 +175,7 @@ class LateVerbs(Group):
 
     @property
     def commands(self) -> Any:
-        return _Late(tuple(self.verbs), cache(lambda name: self.verbs[name].command(name, self.package)))
+        return _Late(tuple(self.verbs), lambda name: _load_verb(self, name))
 
     @commands.setter
     def commands(self, value: Mapping[str, Any]) -> None:
@@ -212,6 +212,11 @@ class LateGroup(Group):
                 for name in self.modules
             ],
         )
+
+
+@cache
+def _load_verb(group: LateVerbs, name: str) -> Any:
+    return group.verbs[name].command(name, group.package)
 
 
 @cache

@@ -18,9 +18,9 @@ from tests import surroundings
 from tests.conftest import ROOT
 
 ENDS_WITHIN = 20
-LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2)
-"""A client that keeps few idle connections may close one that another of its threads has just taken. One that keeps
-them for as long as the server does may send a request just when the server closes the connection."""
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+"""A new connection for each request. A client that keeps an idle connection may close it, or the server may, when
+another thread has just taken it."""
 PATIENT = """
 from hammerwork_cli.web import protocol
 protocol.CLIENT_SECONDS = {}
