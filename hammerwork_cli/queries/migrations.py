@@ -268,7 +268,9 @@ def _unlock(database: Database) -> None:
 
 def _run(database: Database, on_progress: OnProgress) -> list[Migration]:
     _check_server(database)
-    _patiently(database, (), lambda: _in_transaction(database, lambda: database.plain_run("migrations.tracking_table")))
+    _patiently(
+        database, (), lambda _: _in_transaction(database, lambda: database.plain_run("migrations.tracking_table"))
+    )
     applied = [migration for migration in _open(database) if _apply(database, migration, on_progress)]
     database.forget_schema()
     return applied
@@ -317,48 +319,46 @@ def _in_transaction(database: Database, work: Callable[[], object]) -> None:
 def _in_one_piece(
     database: Database, migration: Migration, all_steps: Sequence[Step], on_step: Callable[[int], None]
 ) -> bool:
-    def work() -> bool:
+    def work(present: frozenset[str]) -> bool:
         if migration.id in _records(database):
             return False
         began = time.monotonic()
-        _send(database, all_steps, on_step)
+        _send(database, all_steps, present, on_step)
         _record(database, migration, began)
         return True
 
-    return _patiently(database, all_steps, lambda: database.transaction(work))
+    return _patiently(database, all_steps, lambda present: database.transaction(lambda: work(present)))
 
 
 def _bit_by_bit(
     database: Database, migration: Migration, all_steps: Sequence[Step], on_step: Callable[[int], None]
 ) -> bool:
     began = time.monotonic()
-    _patiently(database, all_steps, lambda: _send(database, all_steps, on_step))
+    _patiently(database, all_steps, lambda present: _send(database, all_steps, present, on_step))
     return _record(database, migration, began)
 
 
-def _patiently(database: Database, all_steps: Sequence[Step], work: Callable[[], Result]) -> Result:
-    """Tries again while other programs make the same objects: hammerwork (Rust) migrates without a lock.
+def _patiently(database: Database, all_steps: Sequence[Step], work: Callable[[frozenset[str]], Result]) -> Result:
+    """Does ``work`` on the objects of the database, again while other programs make the same objects.
 
-    It gives up when several tries in a row have left the same steps to do.
+    hammerwork (Rust) migrates without a lock. It gives up when several tries in a row have left the same steps to do.
     """
-    before, fruitless = _left(database, all_steps), 0
+    present, fruitless = _objects(database), 0
 
     def passes(error: HammerworkError) -> bool:
-        nonlocal before, fruitless
+        nonlocal present, fruitless
         if isinstance(error, ConnectionLostError) or not isinstance(error, (DatabaseError, RefusedValueError)):
             return False
         # PostgreSQL may report a taken name as a refused value: a duplicate key in a system table.
-        left = _left(database, all_steps)
-        fruitless = fruitless + 1 if left == before else 0
-        before = left
+        before, present = present, _objects(database)
+        fruitless = fruitless + 1 if _left(all_steps, present) == _left(all_steps, before) else 0
         return fruitless < (TRIES if _may_pass(error) else 1)
 
-    return retry(work, BACKOFF, passes=passes)
+    return retry(lambda: work(present), BACKOFF, passes=passes)
 
 
-def _left(database: Database, all_steps: Sequence[Step]) -> list[str]:
+def _left(all_steps: Sequence[Step], present: frozenset[str]) -> list[str]:
     """Returns the statements left to run, and the table of migrations if it does not exist."""
-    present = _objects(database)
     return [*([] if TRACKING in present else [TRACKING]), *_todo(all_steps, present)]
 
 
@@ -371,10 +371,11 @@ def _may_pass(error: DatabaseError | RefusedValueError) -> bool:
     return lost_to_another(error) or error.details.get("errno") in PASSING
 
 
-def _send(database: Database, all_steps: Sequence[Step], on_step: Callable[[int], None]) -> None:
+def _send(
+    database: Database, all_steps: Sequence[Step], present: frozenset[str], on_step: Callable[[int], None]
+) -> None:
     """Sends the statements that are left. If another run makes an object meanwhile, a statement fails."""
     on_step(0)
-    present = _objects(database)
     for number, step in enumerate(all_steps, 1):
         sql = step.statement(present)
         if sql is not None:

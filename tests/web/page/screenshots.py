@@ -2,14 +2,15 @@
 
 import tempfile
 from pathlib import Path
+from typing import Literal
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 from tests.web.page.chromium import program
 from tests.web.page.sites import Night, fill, plant_large_tree, serving
 
 DOCS = Path(__file__).parent.parent.parent.parent / "docs" / "pictures"
-SIZE = {"width": 1400, "height": 760}
+SIZE = ViewportSize(width=1400, height=760)
 
 
 def main() -> None:
@@ -21,15 +22,15 @@ def main() -> None:
         plant_large_tree(database, root)
         with serving(database) as site, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program(), args=["--no-sandbox"])
-            pictures = {"page-light": ("light", "/"), "page-dark": ("dark", f"/#/jobs/{root}")}
-            for name, (scheme, path) in pictures.items():
+            pictures: list[tuple[Literal["light", "dark"], str]] = [("light", "/"), ("dark", f"/#/jobs/{root}")]
+            for scheme, path in pictures:
                 page = browser.new_page(base_url=site.url, viewport=SIZE, color_scheme=scheme)
                 page.goto(path)
                 page.locator(".failures, [role=treeitem]").first.wait_for()
-                if name == "page-dark":
+                if scheme == "dark":
                     page.locator(".row.job").nth(3).click()
                 page.wait_for_timeout(2000)
-                page.screenshot(path=DOCS / f"{name}.png")
+                page.screenshot(path=DOCS / f"page-{scheme}.png")
 
 
 if __name__ == "__main__":
