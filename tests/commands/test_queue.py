@@ -470,11 +470,12 @@ def test_a_mistyped_queue_is_said_and_a_similar_one_is_named(run: Run, migrated_
     write(migrated_url, job(1, JobStatus.FAILED, queue="segment"))
     for words in (
         *(("job", "list"), ("job", "retry"), ("job", "delete", "--dry-run")),
-        *(("spawn", "why"), ("spawn", "stats"), ("monitor", "metrics"), ("backup", "create", "-o", "-")),
+        *(("spawn", "list"), ("spawn", "list", "--failed"), ("spawn", "why"), ("spawn", "stats")),
+        *(("monitor", "metrics"), ("monitor", "logs"), ("job", "export"), ("backup", "create", "-o", "-")),
     ):
         said = run(*words, "--queue", "segmnt", url=migrated_url).stderr
         assert "Queue 'segmnt' has no jobs; did you mean 'segment'?" in said, words
         assert "check the spelling" in run(*words, "--queue", "other", url=migrated_url).stderr
         assert "has no jobs" not in run(*words, "--queue", "segment", url=migrated_url).stderr
-    for words in (("job", "list"), ("spawn", "why"), ("spawn", "stats"), ("monitor", "metrics")):
+    for words in (("job", "list"), ("spawn", "list"), ("spawn", "why"), ("spawn", "stats"), ("monitor", "metrics")):
         assert run(*words, "--queue", "segmnt", "--format", "json", url=migrated_url).stderr == ""

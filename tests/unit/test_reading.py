@@ -89,7 +89,8 @@ def test_a_window_of_the_web_takes_the_durations_of_the_command_line_and_begins_
 
 
 def test_a_window_begins_with_a_duration_a_time_or_a_date_and_one_hint_names_them_all() -> None:
-    assert since_of(" 2026-11-23 ", NOW) == datetime(2026, 11, 23, tzinfo=UTC)
+    assert since_of(" 2026-11-23 ", NOW) == since_of("20261123", NOW) == datetime(2026, 11, 23, tzinfo=UTC)
+    assert since_of("20269999", NOW) == NOW - timedelta(seconds=20269999)
     hints = set()
     for text in ("yesterday", "2026-02-30", "2026-11-23T18:00", "20 minutes"):
         with pytest.raises(UsageError) as raised:

@@ -153,6 +153,9 @@ def create(
         schedule = changes.preview(new, now)
     else:
         schedule = changes.add(database, new, Author(context.operator), now)
+    if name is None and new.name != new.queue:
+        taken = visible(new.queue)
+        context.note(f"There is a schedule {taken} already; this one is {visible(new.name)}. See: hammerwork cron list")
     note_meaning(context, database, schedule, now)
     context.answer(views.schedule_record(schedule, None), form, lambda: [visible(schedule.name)])
     if dry_run:

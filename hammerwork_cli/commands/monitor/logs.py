@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import note_stranger
 from hammerwork_cli.cli.options import QueueOption, seconds_between
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.monitor.log import Event
@@ -74,6 +75,7 @@ def logs(
         context.lines(_told(context, found, form))
         if not found:
             context.note("No events.")
+            note_stranger(context, database, queue)
         return
     from hammerwork_cli.cli.live import Pace, follow_in_lines
 

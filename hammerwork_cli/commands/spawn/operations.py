@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import note_lost_jobs
+from hammerwork_cli.cli.lists import note_lost_jobs, note_stranger
 from hammerwork_cli.cli.options import (
     CursorOption,
     Format,
@@ -105,7 +105,8 @@ def list_(
     if failed:
         _list_failed(context, form, detailed=detailed, **wanted)
         return
-    found, following = operations_queries.page(context.database(), **wanted)
+    database = context.database()
+    found, following = operations_queries.page(database, **wanted)
     context.show(
         found,
         form,
@@ -115,6 +116,8 @@ def list_(
         empty=f"{_nobody(wanted)} Jobs that will spawn: hammerwork spawn pending",
     )
     _note_following(context, following)
+    if not found:
+        note_stranger(context, database, queue)
 
 
 def _nobody(wanted: dict[str, Any]) -> str:
@@ -130,7 +133,8 @@ def _note_following(context: Context, cursor: str | None) -> None:
 def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: Any) -> None:
     from hammerwork_cli.queries.spawn import failed as failed_queries
 
-    found = failed_queries.operations(context.database(), **wanted)
+    database = context.database()
+    found = failed_queries.operations(database, **wanted)
     context.show(
         found.operations,
         form,
@@ -140,6 +144,8 @@ def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: An
         empty="No matching operation has failed or has a failure below it.",
     )
     _note_following(context, found.cursor)
+    if not found.operations:
+        note_stranger(context, database, wanted["queue"])
     if form == Format.TABLE:
         note_lost_jobs(context)
     if found.more:

@@ -1,7 +1,7 @@
 """Reads durations, times and ids from text: the one way for the command line, the web, Python and cursors."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
@@ -18,7 +18,8 @@ _UUID = re.compile(UUID_PATTERN)
 _BEGINNING = re.compile("[0-9a-f]{4,32}")
 _DURATION = re.compile(DURATION_PATTERN)
 _DATE = re.compile("[0-9]{4}-")
-_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}|20[0-9]{6}")
+"""A date, or the digits of one: as seconds, they would be some 230 days."""
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _ZONE = re.compile(r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
 
@@ -97,17 +98,27 @@ def before(now: datetime, length: timedelta) -> datetime:
 
 
 def since_of(text: str, now: datetime) -> datetime:
-    """The start of a window of time: an RFC 3339 time, a date in UTC, or a duration before now.
+    """The start of a window of time: an RFC 3339 time, a date in UTC (also 20261224), or a duration before now.
 
     Raises:
         UsageError: the text is none of these, or the time is before the year 1.
     """
     text = text.strip()
+    if (day := _day_of(text)) is not None:
+        return day
     try:
         if _DATE.match(text):
-            return instant_of(f"{text}T00:00Z" if _DAY.fullmatch(text) else text)
+            return instant_of(text)
     except UsageError as error:
         raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=WINDOW_HINT) from error
     if not _DURATION.fullmatch(text):
         raise UsageError(f"{text[:40]!r} is not a duration or a time.", hint=WINDOW_HINT)
     return before(now, duration_of(text))
+
+
+def _day_of(text: str) -> datetime | None:
+    """The beginning of a date in UTC; ``None`` for any other text."""
+    try:
+        return datetime.combine(date.fromisoformat(text), time.min, UTC) if _DAY.fullmatch(text) else None
+    except ValueError:
+        return None

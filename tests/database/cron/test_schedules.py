@@ -368,6 +368,18 @@ def test_a_dry_run_shows_the_schedule_that_the_change_leaves(run: Callable[..., 
         assert (changed["created_at"], changed["id"]) == (made["created_at"], name)
 
 
+def test_a_second_schedule_of_a_queue_without_a_name_says_its_name(
+    run: Callable[..., Outcome], migrated_url: str
+) -> None:
+    words = ("cron", "create", "--queue", "report", "--payload", "{}", "--every", "6h")
+    first, second = (run(*words, url=migrated_url) for _ in range(2))
+    assert (first.stdout, second.stdout) == ("report\n", "report-2\n")
+    note = "There is a schedule report already; this one is report-2."
+    assert note not in first.stderr
+    assert note in second.stderr
+    assert note not in run(*words, "--name", "other", url=migrated_url).stderr
+
+
 def test_a_trigger_waits_for_its_job_when_it_is_asked_to(run: Callable[..., Outcome], migrated_url: str) -> None:
     def cron(*words: str) -> Outcome:
         return run("cron", *words, url=migrated_url)
