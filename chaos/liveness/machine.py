@@ -43,6 +43,7 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
         self.uncared: dict[str, tuple[str, float]] = {}
         self.overdue = {}
         self.first_due = {}
+        self.following = {}
 
     def _try(self, step: Callable[[], Any]) -> None:
         """A step that a server that is away refuses."""

@@ -32,6 +32,7 @@ class ScheduleRules:
     Attributes:
         overdue: schedule -> the due time that has no run, and since when.
         first_due: schedule -> its first due time.
+        following: a schedule and a due time -> the next one; schedules do not change.
     """
 
     database: Database
@@ -39,6 +40,7 @@ class ScheduleRules:
     workers: dict[str, SimulatedWorker]
     overdue: dict[str, tuple[Any, float]]
     first_due: dict[str, datetime]
+    following: dict[tuple[str, datetime], datetime | None]
 
     def _try(self, step: Callable[[], Any]) -> None:
         raise NotImplementedError
@@ -87,7 +89,10 @@ class ScheduleRules:
         due: datetime | None = self.first_due[schedule.id]
         while due is not None and schedule.due is not None and due < schedule.due:
             passed.append(due)
-            due = schedule.next_after(due)
+            place = schedule.id, due
+            if place not in self.following:
+                self.following[place] = schedule.next_after(due)
+            due = self.following[place]
         return passed
 
     def _look_for_overdue(self) -> None:

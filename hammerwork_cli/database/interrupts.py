@@ -2,7 +2,7 @@
 
 import os
 import signal
-from _thread import get_ident
+from _thread import allocate_lock, get_ident
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -56,17 +56,23 @@ class Interruption:
         if self._call is not None:
             signal.set_wakeup_fd(-1)
             self._watch.call = None
-            self._call.ended.set()
+            self._call.running.release()
+            self._call = None
 
 
 class _Call:
-    """What may be interrupted."""
+    """What may be interrupted.
+
+    Attributes:
+        running: held until it has ended. Each statement makes one, and an event takes twenty times as long.
+    """
+
+    __slots__ = ("abort", "running")
 
     def __init__(self, abort: Callable[[], None]) -> None:
-        from threading import Event
-
         self.abort = abort
-        self.ended = Event()
+        self.running = allocate_lock()
+        self.running.acquire()
 
 
 class _Watch:
@@ -98,7 +104,7 @@ class _Watch:
                 continue
             with suppress(Exception):
                 call.abort()
-            if not call.ended.wait(GRACE_SECONDS):
+            if not call.running.acquire(timeout=GRACE_SECONDS):
                 _prepare_exit()
                 os._exit(128 + number)
 
