@@ -142,6 +142,13 @@ def test_errors_are_json_where_answers_are(run: Run, migrated_url: str) -> None:
     assert json.loads(done.stderr)["error"]["code"] == "not_found"
 
 
+def test_an_option_without_its_value_names_the_help_of_its_command(run: Run, sqlite_url: str) -> None:
+    for words in (("job", "list", "--since"), ("job", "enqueue", "--queue"), ("spawn", "tree", "--depth")):
+        refused = run(*words, url=sqlite_url)
+        assert refused.exit_code == 2
+        assert f"See: hammerwork {words[0]} {words[1]} --help" in refused.stderr
+
+
 @pytest.mark.parametrize("word", ["zzzz", "12", "1234567890abcdef1234567890abcdef0", "'; DROP TABLE x", "\x1b[31m"])
 def test_text_that_is_not_an_id_is_a_usage_error(run: Run, migrated_url: str, word: str) -> None:
     done = run("spawn", "tree", word, url=migrated_url)

@@ -154,8 +154,10 @@ def create(
     else:
         schedule = changes.add(database, new, Author(context.operator), now)
     if name is None and new.name != new.queue:
-        taken = visible(new.queue)
-        context.note(f"There is a schedule {taken} already; this one is {visible(new.name)}. See: hammerwork cron list")
+        context.note(
+            f"There is a schedule {visible(new.queue)} already, and this is another one, {visible(new.name)}."
+            " To change a schedule instead: hammerwork cron update"
+        )
     note_meaning(context, database, schedule, now)
     context.answer(views.schedule_record(schedule, None), form, lambda: [visible(schedule.name)])
     if dry_run:

@@ -118,7 +118,7 @@ def _near(database: Database, text: str) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(text, [schedule.name for schedule in all_schedules(database)], 3)
-    return f" Did you mean {', '.join(map(repr, near))}?" if near else ""
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def read(row: Row) -> Schedule:

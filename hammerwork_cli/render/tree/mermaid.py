@@ -63,7 +63,7 @@ def mermaid(
         chart = _Chart(tree, max_edges, max_characters, fold=True).build()
         notes += chart.notes()
     if tree.truncated:
-        notes.append("Only a part of the tree was read; the other jobs are counted.")
+        notes.append("Only a part of the tree is drawn: missing children are counted, jobs below them are not.")
     return chart.text(), notes
 
 

@@ -18,8 +18,8 @@ def prune(
     Args:
         tree: the tree as it was read.
         statuses: keep jobs in one of these statuses, their ancestors, the roots and the target.
-        children: keep this number of children of each job, failed ones first.
-        nodes: keep this number of jobs, level by level, failed ones first; the path to the target in any case.
+        children: keep this number of children of each job, those that failed or lead to failures first.
+        nodes: keep this number of jobs: the path to the target in any case, then failures and the paths to them.
 
     Returns:
         A tree whose ``child_counts`` include the omitted jobs.
@@ -54,6 +54,15 @@ def _with_paths(tree: SpawnTree, statuses: set[str]) -> set[str]:
 
 def _kept(tree: SpawnTree, wanted: set[str] | None, children: int | None, nodes: int | None) -> set[str]:
     kept = _with_paths(tree, set())
+    if children is not None or nodes is not None:
+        failed = _with_paths(tree, {*FAILURES})
+        _walk(tree, kept, failed if wanted is None else failed & wanted, children, nodes)
+    _walk(tree, kept, wanted, children, nodes)
+    return kept
+
+
+def _walk(tree: SpawnTree, kept: set[str], wanted: set[str] | None, children: int | None, nodes: int | None) -> None:
+    """Adds jobs that are wanted to those that are kept, level by level, within the limits."""
     walked = set(tree.roots)
     level = list(tree.roots)
     while level:
@@ -64,12 +73,11 @@ def _kept(tree: SpawnTree, wanted: set[str] | None, children: int | None, nodes:
                 if child in walked:
                     continue
                 if nodes is not None and len(kept) >= nodes and child not in kept:
-                    return kept
+                    return
                 kept.add(child)
                 walked.add(child)
                 following.append(child)
         level = following
-    return kept
 
 
 def _urgency(tree: SpawnTree, job: str) -> int:

@@ -12,6 +12,7 @@ from hammerwork_cli.render.formats.delimited import delimited
 from hammerwork_cli.render.spawn import records
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.render.tree import lineage as lineage_views
+from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
 from tests.unit.render import trees
 from tests.unit.render.trees import START, Growing, stored, uuid
 
@@ -246,3 +247,17 @@ def test_a_word_that_is_not_of_the_list_is_unknown() -> None:
         "unknown",
         None,
     ]
+
+
+@pytest.mark.parametrize("form", TreeFormat)
+@pytest.mark.parametrize("limits", [Limits(children=1), Limits(nodes=4)], ids=["children", "nodes"])
+def test_a_limit_keeps_the_way_to_a_failure_in_every_format(form: TreeFormat, limits: Limits) -> None:
+    growing = Growing()
+    root = growing.job("film")
+    for _ in range(3):
+        growing.job("segment", parents=[growing.job("healthy", parents=[root])])
+    growing.job("broken", "Dead", parents=[growing.job("above", parents=[root])])
+    drawn = "".join(picture(growing.tree(), form, limits).parts)
+    assert "broken" in drawn
+    assert "above" in drawn
+    assert "segment" not in drawn

@@ -149,7 +149,7 @@ def test_unread_jobs_are_a_counted_node(parse_mermaid: MermaidParser) -> None:
     growing.job("b", parents=[root])
     text, notes = mermaid(growing.tree(child_counts={root: Counts({"Completed": 40, "Dead": 2})}))
     assert "41 more jobs: 39 completed, 2 dead" in parse_mermaid(text).labels.values()
-    assert notes == ["Only a part of the tree was read; the other jobs are counted."]
+    assert notes == ["Only a part of the tree is drawn: missing children are counted, jobs below them are not."]
 
 
 def test_every_status_has_its_own_class(parse_mermaid: MermaidParser) -> None:
