@@ -155,8 +155,7 @@ class Faults:
 
     def __init__(self, place: Place, caplog: pytest.LogCaptureFixture) -> None:
         self.admin, self.url, self.caplog = place.admin, place.url, caplog
-        self.connections: list[Any] = []  # of the worker, on SQLite
-        self.settings: list[str] = []  # for those that it opens
+        self.settings: tuple[str, ...] = ()  # on SQLite: written by the test, read by the threads of the worker
         self.go_on = threading.Event()  # what runs may end
 
     def script(self, *statements: str) -> None:
@@ -164,12 +163,11 @@ class Faults:
             self.admin.script(sql)
 
     def with_settings(self, *settings: str) -> None:
-        """On SQLite: settings of all connections of the worker."""
-        self.settings[:] = settings
-        for connection in tuple(self.connections):
-            for sql in settings:
-                with contextlib.suppress(Exception):  # one that is closed
-                    connection.execute(sql)
+        """On SQLite: settings of all connections of the worker, which it makes itself before its next statement.
+
+        Another thread must not touch its connections: if it closes one meanwhile, the process crashes.
+        """
+        self.settings = settings
 
     @property
     def can_time_out(self) -> bool:
@@ -384,17 +382,15 @@ def test_a_worker_survives_whatever_a_server_answers_says_it_and_loses_and_doubl
     """A full disk of a server cannot be had simply: that its numbers are sorted is in test_driver_errors.py."""
     faults = Faults(place, caplog)
     if faults.admin.dialect == "sqlite":
-        connecting = SqliteDatabase._connect
+        execute = SqliteDatabase._execute
 
-        def known(self: SqliteDatabase) -> Any:
-            connection = connecting(self)
+        def with_settings(self: SqliteDatabase, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
             if threading.current_thread() is not threading.main_thread():
-                faults.connections.append(connection)
-                for sql in faults.settings:
-                    connection.execute(sql)
-            return connection
+                for setting in faults.settings:
+                    self._connection.execute(setting)
+            return execute(self, sql, values, buffered=buffered)
 
-        monkeypatch.setattr(SqliteDatabase, "_connect", known)
+        monkeypatch.setattr(SqliteDatabase, "_execute", with_settings)
     chosen = [fault for fault in FAULTS[faults.admin.dialect] if fault is not statement_timeout or faults.can_time_out]
     goes_on = {fault.__name__: threading.Event() for fault in chosen}
 
