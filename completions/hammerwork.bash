@@ -370,8 +370,8 @@ _hammerwork_look() {
             takes=' -t= --period= -q=:queues --queue=:queues --format=table,json,prometheus -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'monitor logs')
-            options='--lines --queue --job --tree --follow --interval --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -l= --lines= -q=:queues --queue=:queues --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--lines --since --queue --job --tree --follow --interval --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -l= --lines= --since= -q=:queues --queue=:queues --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive')
             commands='run list show restore stats purge set-policy get-policy policies remove-policy'

@@ -1221,6 +1221,7 @@ complete -c hammerwork -n '__hammerwork_at monitor metrics' -l debug -d 'Show tr
 complete -c hammerwork -n '__hammerwork_at monitor metrics' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at monitor logs' -s l -l lines -x -d 'Number of newest events to start with.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -l since -x -d 'Start with events since this: 15m (ago) or 2026-12-24T18:00Z.'
 complete -c hammerwork -n '__hammerwork_at monitor logs' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
 complete -c hammerwork -n '__hammerwork_at monitor logs' -l job -x -k -a '(__hammerwork_value jobs)' -d 'Only this job.'
 complete -c hammerwork -n '__hammerwork_at monitor logs' -l tree -x -k -a '(__hammerwork_value jobs)' -d 'Only this job and everything below it.'
@@ -1328,7 +1329,7 @@ complete -c hammerwork -n '__hammerwork_at archive purge' -l quiet -d 'Print no 
 complete -c hammerwork -n '__hammerwork_at archive purge' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at archive purge' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at archive set-policy' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
+complete -c hammerwork -n '__hammerwork_at archive set-policy' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'The policy of this queue.'
 complete -c hammerwork -n '__hammerwork_at archive set-policy' -l all -d 'The policy for queues without one.'
 complete -c hammerwork -n '__hammerwork_at archive set-policy' -l older-than -x -d 'All jobs go this long after they end: 30d, or never.'
 complete -c hammerwork -n '__hammerwork_at archive set-policy' -l completed-after -x -d 'Completed jobs go this long after they end: 30d, or never.'
@@ -1350,7 +1351,7 @@ complete -c hammerwork -n '__hammerwork_at archive set-policy' -l quiet -d 'Prin
 complete -c hammerwork -n '__hammerwork_at archive set-policy' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at archive set-policy' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at archive get-policy' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
+complete -c hammerwork -n '__hammerwork_at archive get-policy' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'The policy of this queue.'
 complete -c hammerwork -n '__hammerwork_at archive get-policy' -l all -d 'The policy for queues without one.'
 complete -c hammerwork -n '__hammerwork_at archive get-policy' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at archive get-policy' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
@@ -1368,7 +1369,7 @@ complete -c hammerwork -n '__hammerwork_at archive policies' -l quiet -d 'Print 
 complete -c hammerwork -n '__hammerwork_at archive policies' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at archive policies' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at archive remove-policy' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
+complete -c hammerwork -n '__hammerwork_at archive remove-policy' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'The policy of this queue.'
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -l all -d 'The policy for queues without one.'
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -l yes -s y -d 'Do not ask for confirmation.'
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'

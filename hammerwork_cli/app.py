@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from hammerwork_cli import app_path
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.verb import LateGroup
+from hammerwork_cli.cli.verb import ONLY_QUEUE, LateGroup
 from hammerwork_cli.database.interrupts import Terminated, terminate
 from hammerwork_cli.database.url import redact
 from hammerwork_cli.errors import (
@@ -128,10 +128,7 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     context.speaks_json = _wants_json(words)
     try:
         _check_encoding(words)
-        # Click's main() would turn a closed pipe and Ctrl-C into its own exit codes.
-        command = get_command(app)
-        with command.make_context("hammerwork", [*words], obj=context) as invocation:
-            command.invoke(invocation)
+        _invoke(words, context)
         context.stdout.flush()
     except typer.Exit as leave:
         return leave.exit_code
@@ -155,6 +152,17 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     finally:
         context.close()
     return 0
+
+
+def _invoke(words: Sequence[str], context: Context) -> None:
+    # Click's main() would turn a closed pipe and Ctrl-C into its own exit codes.
+    command = get_command(app)
+    with command.make_context("hammerwork", [*words], obj=context) as invocation:
+        command.invoke(invocation)
+        if queue := invocation.meta.get(ONLY_QUEUE):
+            from hammerwork_cli.cli.lists import note_stranger
+
+            note_stranger(context, queue)
 
 
 def _check_encoding(words: Sequence[str]) -> None:

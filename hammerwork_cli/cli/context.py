@@ -31,6 +31,7 @@ class Context:
         print_above_bar: prints a line on stderr above the progress bar; ``None`` while no bar is drawn.
         speaks_json: whether the caller asked for JSON. Then stderr gets no notes, and an error as JSON.
         shows_plans: whether the verb has ``--dry-run``.
+        shows_rows: whether the verb has shown a list that is not empty.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Context:
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self.options: dict[str, Any] = {}
-        self.speaks_json = self.shows_plans = False
+        self.speaks_json = self.shows_plans = self.shows_rows = False
         self.print_above_bar: Callable[[str], None] | None = None
         self._databases: list[Database] = []
         self._stalls: list[Stalls] = []
@@ -317,16 +318,16 @@ class Context:
         if form != "table":
             self.data((record(row) for row in rows), form, keys)
             return
-        listed = list(rows)
-        if not listed:
+        if listed := list(rows):
+            self.show_table(listed, columns() if callable(columns) else columns)
+        else:
             self.note(empty)
-            return
-        self.show_table(listed, columns() if callable(columns) else columns)
 
     def show_table(self, rows: Sequence[Model], columns: Sequence[Any]) -> None:
         """Shows a list as a table, which is plain text in a pipe."""
         from hammerwork_cli.render.formats.table import table_text
 
+        self.shows_rows = True
         self.lines([table_text(rows, columns, terminal=self.is_terminal, width=self.width, colour=self.colour)])
 
     def answer(self, record: "Record", form: str, text: Callable[[], Iterable[str]]) -> None:
@@ -390,7 +391,7 @@ class Context:
             return
         if form != "table" or not self.can_ask:
             plan = ", or see the plan with --dry-run" if self.shows_plans else ""
-            raise UsageError("Confirmation required.", hint=f"Add --yes{plan}.", **details)
+            raise UsageError(f"Confirmation required: {question}", hint=f"Add --yes{plan}.", **details)
         if self.protection is not None and not self.protection.is_confirmed:
             self.protection.confirm(question)
             return

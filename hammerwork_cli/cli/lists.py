@@ -144,15 +144,28 @@ def note_lost_jobs(context: Context) -> None:
         context.note("Jobs have been Running for over 1 h with no live worker. See: hammerwork spawn doctor")
 
 
-def note_stranger(context: Context, database: "Database", queue: str | None) -> None:
-    """Prints a note if no job is in a queue that the command line names, and it is not paused."""
-    if queue is None or context.is_quiet:
+def note_stranger(context: Context, queue: str) -> None:
+    """Prints a note if a verb has found nothing in a queue, because no job is in it and it is not paused."""
+    if context.shows_rows or context.is_quiet:
         return
     from hammerwork_cli.queries import queues
     from hammerwork_cli.render.queue.changes import stranger_text
 
+    database = context.database()
     if not queues.has_jobs(database, queue) and not queues.all_paused(database, queue):
         context.note(stranger_text(queue, queues.similar(database, queue)))
+
+
+def note_new_queue(context: Context, database: "Database", queue: str) -> None:
+    """Prints a note if the queue of a job that is about to be enqueued has no jobs, and a name like another queue's."""
+    if context.is_quiet:
+        return
+    from hammerwork_cli.queries import queues
+    from hammerwork_cli.render.formats.text import visible
+
+    close = None if queues.has_jobs(database, queue) else queues.similar(database, queue)
+    if close is not None:
+        context.note(f"Queue {visible(queue)!r} is new; did you mean {visible(close)!r}?")
 
 
 # Watching.

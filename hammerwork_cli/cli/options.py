@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hammerwork_cli.cli.verb import ONLY_QUEUE
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.models.input.reading import duration_of
@@ -68,7 +69,16 @@ AppDirOption = Annotated[
     ),
 ]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or at least its first 4 hex digits.")]
-QueueOption = Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Only this queue.")]
+
+
+def _keep_queue(ctx: typer.Context, queue: str | None) -> str | None:
+    ctx.meta[ONLY_QUEUE] = queue
+    return queue
+
+
+QueueOption = Annotated[
+    str | None, typer.Option("-q", "--queue", metavar="QUEUE", callback=_keep_queue, help="Only this queue.")
+]
 ErrorLimitOption = Annotated[
     int, typer.Option("-l", "--limit", metavar="N", min=1, max=100_000, help="Maximum number of errors.")
 ]

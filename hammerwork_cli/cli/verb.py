@@ -15,6 +15,8 @@ from typer.main import get_command, get_group
 
 WHOLE_SENTENCE = 1_000
 """A limit that no first sentence of a help reaches."""
+ONLY_QUEUE = "hammerwork.only_queue"
+"""Key of ``Context.meta`` of Click for the queue that a verb is limited to."""
 
 
 class Color(StrEnum):

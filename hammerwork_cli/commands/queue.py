@@ -11,7 +11,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, note_lost_jobs, show_list
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, ReasonOption, YesOption
-from hammerwork_cli.cli.verb import group, verb_with
+from hammerwork_cli.cli.verb import ONLY_QUEUE, group, verb_with
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.limits import LimitOptions
 from hammerwork_cli.database import Database
@@ -263,6 +263,7 @@ def clear(
     context: Context = ctx.obj
     name, database = _required(_one(queue, named)), context.database(changes=True)
     chosen = JobFilter(queue=name, statuses=tuple(sorted(WAITING)) if pending_only else ())
+    ctx.meta[ONLY_QUEUE] = name
     carry_out(context, database, Chosen(chosen), Clear(context.now(database), force=force), confirmation)
 
 

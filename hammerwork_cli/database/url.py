@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -18,6 +20,9 @@ SCHEMES = {
     "sqlite": "sqlite",
 }
 EXAMPLE = "postgresql://user@host/database, mysql://..., mariadb://... or sqlite:///path/to/file"
+
+MOST_FILES = 1000
+"""Files of a folder among which one with a similar name is searched."""
 
 # A password without percent-encoding can contain anything, so everything up to the last @ of the word is hidden.
 _PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+]*://[^:/?#@\s]*:)\S*@", re.IGNORECASE)
@@ -78,7 +83,7 @@ class DatabaseUrl:
         dialect = SCHEMES.get(scheme)
         if not separator or dialect is None:
             problem = f"the scheme {scheme[:40]!r} is unknown" if separator else "it has no scheme"
-            file = "" if separator else _as_file(text)
+            file = "" if separator else _as_file(text.removeprefix("sqlite:"))
             raise ConfigError(
                 f"The database URL is not valid: {problem}.",
                 hint=f"For an SQLite file: {file}" if file else f"Examples: {EXAMPLE}.",
@@ -110,12 +115,19 @@ class DatabaseUrl:
         """Checks that an SQLite file exists, because connecting would create an empty one.
 
         Raises:
-            UnreachableError: the file does not exist.
+            UnreachableError: the file does not exist, or is a folder.
         """
-        if self.path is not None and not self.path.exists():
+        if self.path is None:
+            return
+        if self.path.is_dir():
+            raise UnreachableError(f"{self.path} is a folder, not an SQLite file.", hint="Add the name of a file.")
+        if not self.path.exists():
+            close = _file_like(self.path)
             raise UnreachableError(
                 f"The SQLite file {self.path} does not exist.",
-                hint="Create it with: hammerwork migration run (or try: hammerwork demo)",
+                hint=f"Did you mean {close}? To create a new one: hammerwork migration run"
+                if close
+                else "Create it with: hammerwork migration run (or try: hammerwork demo)",
             )
 
     @classmethod
@@ -159,6 +171,16 @@ def unknown_option(name: str, database: str, known: Collection[str], *, otherwis
     other = OTHER_NAMES.get(name.replace("-", "_").lower())
     hint = f"Did you mean {other}?" if other in known else meant(name, known) or otherwise
     return ConfigError(f"The URL option {name!r} is not known for {database}.", hint=hint)
+
+
+def _file_like(path: Path) -> Path | None:
+    """The file beside a path that does not exist whose name is most like it; ``None`` if none is like it."""
+    from difflib import get_close_matches
+
+    with suppress(OSError):
+        names = [file.name for file in islice(path.parent.iterdir(), MOST_FILES) if file.is_file()]
+        return next((path.with_name(name) for name in get_close_matches(path.name, names, 1, 0.75)), None)
+    return None
 
 
 def _as_file(path: str) -> str:

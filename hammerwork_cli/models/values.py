@@ -69,7 +69,8 @@ class JobStatus(StrEnum):
         return tuple(sorted({form for word in words for form in (word, f'"{word}"')}))
 
 
-FAILURES = frozenset({JobStatus.FAILED, JobStatus.DEAD, JobStatus.TIMED_OUT})
+WORST_FIRST = (JobStatus.DEAD, JobStatus.FAILED, JobStatus.TIMED_OUT)
+FAILURES = frozenset(WORST_FIRST)
 UNSUCCESSFUL = FAILURES | {JobStatus.CANCELLED}
 FINISHED = UNSUCCESSFUL | {JobStatus.COMPLETED, JobStatus.ARCHIVED}
 WAITING = frozenset({JobStatus.PENDING, JobStatus.RETRYING})
@@ -213,6 +214,11 @@ class Counts:
     def failed(self) -> int:
         """Number of Failed, Dead and TimedOut jobs."""
         return self.of(*FAILURES)
+
+    @property
+    def worst(self) -> JobStatus | None:
+        """The gravest failure among them."""
+        return next((status for status in WORST_FIRST if self.by_status.get(status)), None)
 
     @property
     def cancelled(self) -> int:

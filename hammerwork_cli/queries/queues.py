@@ -106,7 +106,7 @@ def stats(
     since = now - window if window else None
     rows = _rows(database, now=now, queue=queue, since=since, priorities=window is not None)
     if queue is not None and not rows:
-        raise _no_queue(queue)
+        raise _no_queue(database, queue)
     total = QueueState(queue, now)
     found = _states(rows, now)
     for state in found:
@@ -127,13 +127,17 @@ def health(database: Database, limits: HealthLimits, *, now: datetime, queue: st
     """
     found = _states(_rows(database, now=now, queue=queue, since=now - HEALTH_WINDOW), now)
     if queue is not None and not found:
-        raise _no_queue(queue)
+        raise _no_queue(database, queue)
     _count_workers(database, found)
     return [QueueHealth.of(state, limits) for state in found]
 
 
-def _no_queue(queue: str) -> NotFoundError:
-    return NotFoundError(f"There is no queue {queue!r}: no job is in it.", hint="To list them: hammerwork queue list")
+def _no_queue(database: Database, queue: str) -> NotFoundError:
+    close = similar(database, queue)
+    hint = "" if close is None else f"Did you mean {close!r}? "
+    return NotFoundError(
+        f"There is no queue {queue!r}: no job is in it.", hint=f"{hint}To list them: hammerwork queue list"
+    )
 
 
 def _rows(

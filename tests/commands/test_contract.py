@@ -610,7 +610,7 @@ def test_with_json_stderr_is_one_object_whenever_a_command_fails(
         for done in failed:
             assert done.exit_code != 0, done.stdout
             check_stderr(done, form)
-            if "Confirmation required." in done.stderr:
+            if "Confirmation required" in done.stderr:
                 hint = json.loads(done.stderr)["error"]["hint"]
                 assert ("--dry-run" in hint) == offers(path, "--dry-run"), hint
 

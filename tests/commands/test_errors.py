@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hammerwork_cli.cli.options import Format
-from hammerwork_cli.database import connect
+from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.render.formats.text import visible
 from hammerwork_cli.render.tree.picture import TreeFormat
 from tests.conftest import ROOT
@@ -39,6 +39,8 @@ ENCODED = "s3cr3t-p%40ss"
         (f"postgresql://me:{ENCODED}@127.0.0.1:1/db?colour=red", 3, "libpq"),
         ("sqlite://", 3, "path"),
         ("sqlite:////no/such/folder/x.db", 4, "x.db does not exist"),
+        ("sqlite:try.db", 3, "For an SQLite file: sqlite:///try.db"),
+        ("sqlite:////usr", 4, "/usr is a folder, not an SQLite file."),
     ],
 )
 def test_unusable_urls(hammerwork: Run, url: str, exit_code: int, said: str) -> None:
@@ -50,6 +52,37 @@ def test_unusable_urls(hammerwork: Run, url: str, exit_code: int, said: str) -> 
         assert SECRET not in done.stderr
         assert ENCODED not in done.stderr
         assert len(done.stderr.splitlines()) >= 2
+
+
+def test_a_misspelt_path_names_the_file_that_is_there_before_the_command_that_makes_another_one(
+    run: Run, new_database: Callable[..., str]
+) -> None:
+    url = new_database("sqlite", migrated=True)
+    right = DatabaseUrl.parse(url).path
+    assert right is not None
+    wrong = right.with_name(f"{right.stem}s{right.suffix}")
+    said = run("job", "list", "-u", DatabaseUrl.of_file(wrong).raw).stderr
+    assert f"Did you mean {right}? To create a new one: hammerwork" in said
+    other = run("job", "list", "-u", DatabaseUrl.of_file(right.with_name("0815")).raw).stderr
+    assert "Did you mean" not in other
+    assert "Create it with: hammerwork" in other
+    assert not wrong.exists()
+
+
+def test_a_change_without_a_terminal_says_what_it_would_ask(run: Run, new_database: Callable[..., str]) -> None:
+    url = new_database("sqlite", migrated=True)
+    assert run("cron", "create", "--queue", "report", "--payload", "1", "--every", "6h", url=url).exit_code == 0
+    refused = run("cron", "delete", "report", url=url)
+    assert refused.exit_code == 2
+    assert "Confirmation required: Delete the schedule report and its history?" in refused.stderr
+
+
+def test_a_schedule_that_is_never_due_exits_1_when_it_is_checked(run: Run) -> None:
+    never, daily = (run("cron", "check", text) for text in ("0 0 31 2 *", "@daily"))
+    assert (never.exit_code, daily.exit_code) == (1, 0)
+    assert "It is never due." in never.stdout
+    both = run("cron", "create", "--queue", "a", "--payload", "1", "--every", "6h", "--schedule", "@daily")
+    assert (both.exit_code, "--schedule cannot be combined with --every." in both.stderr) == (2, True)
 
 
 NO_MODULE = "raise ModuleNotFoundError('No module named psycopg')"

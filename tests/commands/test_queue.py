@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render.formats.table import table_text
 from hammerwork_cli.render.queue.listing import STATES
+from tests.commands.test_contract import LEAVES
 from tests.jobs import identity, job, write
 from tests.rows import START, Rows
 
@@ -466,16 +468,60 @@ def test_lists_point_to_the_doctor_when_jobs_run_for_long_with_no_live_worker(
     assert run(*words, "--format", "json", url=migrated_url, env=later).stderr == ""
 
 
-def test_a_mistyped_queue_is_said_and_a_similar_one_is_named(run: Run, migrated_url: str) -> None:
+LIMITED = {
+    **dict.fromkeys(("spawn list", "spawn stats", "spawn pending", "spawn why", "spawn doctor"), ""),
+    **dict.fromkeys(("job list", "job export", "job retry", "cron list", "cron next"), ""),
+    **dict.fromkeys(("worker list", "monitor logs", "monitor metrics", "archive list", "archive stats"), ""),
+    **dict.fromkeys(("maintenance check", "maintenance dead-jobs"), ""),
+    **dict.fromkeys(("job cancel", "job delete"), "--dry-run"),
+    **dict.fromkeys(("archive run", "archive purge"), "--older-than 1d --dry-run"),
+    "job purge": "--all --dry-run",
+    **dict.fromkeys(("spawn monitor", "monitor dashboard"), "--count 1 --interval 0.1"),
+    **dict.fromkeys(("batch retry", "batch cancel"), "{batch} --dry-run"),
+    "batch export": "{batch}",
+    "workflow retry": "{workflow} --dry-run",
+    "maintenance cleanup": "--keep-completed-days 1 --dry-run",
+    "backup create": "-o -",
+}
+"""What each verb takes beside a queue that it is limited to."""
+
+
+def test_each_verb_that_is_limited_to_a_queue_names_a_similar_one_if_that_has_no_jobs(
+    run: Run, migrated_url: str, tmp_path: Path
+) -> None:
+    assert LIMITED.keys() == {
+        path
+        for path, verb in LEAVES.items()
+        if any(getattr(param, "help", "") == "Only this queue." for param in verb.params)
+    }
     write(migrated_url, job(1, JobStatus.FAILED, queue="segment"))
-    for words in (
-        *(("job", "list"), ("job", "retry"), ("job", "delete", "--dry-run")),
-        *(("spawn", "list"), ("spawn", "list", "--failed"), ("spawn", "why"), ("spawn", "stats")),
-        *(("monitor", "metrics"), ("monitor", "logs"), ("job", "export"), ("backup", "create", "-o", "-")),
-    ):
+    (file := tmp_path / "flow.toml").write_text('name = "night"\n[jobs.segment]\n')
+    made = run("workflow", "create", "--file", str(file), url=migrated_url)
+    (lines := tmp_path / "jobs.jsonl").write_text('{"queue": "segment", "payload": 1}\n')
+    ids = {
+        "workflow": made.stdout.strip(),
+        "batch": run("batch", "enqueue", "--file", str(lines), url=migrated_url).stdout.strip(),
+    }
+    for path, others in LIMITED.items():
+        words = [*path.split(), *others.format(**ids).split()]
         said = run(*words, "--queue", "segmnt", url=migrated_url).stderr
-        assert "Queue 'segmnt' has no jobs; did you mean 'segment'?" in said, words
-        assert "check the spelling" in run(*words, "--queue", "other", url=migrated_url).stderr
-        assert "has no jobs" not in run(*words, "--queue", "segment", url=migrated_url).stderr
-    for words in (("job", "list"), ("spawn", "list"), ("spawn", "why"), ("spawn", "stats"), ("monitor", "metrics")):
-        assert run(*words, "--queue", "segmnt", "--format", "json", url=migrated_url).stderr == ""
+        assert said.endswith("Queue 'segmnt' has no jobs; did you mean 'segment'?\n"), path
+        assert "check the spelling" in run(*words, "--queue", "other", url=migrated_url).stderr, path
+        assert "has no jobs" not in run(*words, "--queue", "segment", url=migrated_url).stderr, path
+    for path in ("job list", "spawn list", "spawn why", "spawn stats", "monitor metrics"):
+        done = run(*path.split(), "--queue", "segmnt", "--format", "json", url=migrated_url)
+        assert done.stderr == ""
+    cleared = run("queue", "clear", "segmnt", "--dry-run", url=migrated_url)
+    assert "did you mean 'segment'?" in cleared.stderr
+    for verb in ("stats", "health"):
+        done = run("queue", verb, "segmnt", url=migrated_url)
+        assert (done.exit_code, "Did you mean 'segment'?" in done.stderr) == (5, True)
+        assert "hammerwork queue list" in run("queue", verb, "other", url=migrated_url).stderr
+
+
+def test_a_queue_that_has_no_jobs_and_that_a_list_shows_is_not_taken_for_a_typing_error(
+    run: Run, migrated_url: str
+) -> None:
+    write(migrated_url, job(1, JobStatus.FAILED, queue="segment"))
+    run("cron", "create", "--queue", "segments", "--payload", "1", "--every", "1h", url=migrated_url)
+    assert run("cron", "list", "--queue", "segments", url=migrated_url).stderr == ""

@@ -49,7 +49,13 @@ def test_a_host_that_does_not_exist(run: Run, scheme: str) -> None:
 
 
 def test_a_folder_instead_of_a_file(run: Run, tmp_path: Path) -> None:
-    refused(run, f"sqlite:///{tmp_path}", "database_unreachable", "cannot be opened", "Check the path")
+    refused(
+        run,
+        f"sqlite:///{tmp_path}",
+        "database_unreachable",
+        "is a folder, not an SQLite file.",
+        "Add the name of a file.",
+    )
 
 
 @pytest.mark.parametrize("kind", SERVERS)

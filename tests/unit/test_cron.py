@@ -124,6 +124,7 @@ def test_a_schedule_is_said_in_words(text: str, words: str) -> None:
 
 def test_notes_tell_what_is_often_meant_otherwise() -> None:
     assert "1-5 is Sunday to Thursday" in notes_on(Expression.of("0 0 6 * * 1-5"))[0]
+    assert notes_on(Expression.of("0 0 2 * * 1"))[0].startswith("With six or seven fields, 1 is Sunday. Names")
     assert "either one is due" in notes_on(Expression.of("0 0 1 * Mon"))[0]
     assert notes_on(Expression.of("0 0 6 * * Mon-Fri")) == notes_on(Expression.of("0 6 * * 1-5")) == []
 

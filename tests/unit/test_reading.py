@@ -47,7 +47,14 @@ def test_a_timeout_is_whole_seconds(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-12-24T18:00:00Z", "2026-12-24t19:00+01:00", "2026-12-24 13:00:00-0500", " 20261224T180000Z "]
+    "text",
+    [
+        "2026-12-24T18:00:00Z",
+        "2026-12-24t19:00+01:00",
+        "2026-12-24 13:00:00-0500",
+        " 20261224T180000Z ",
+        "2026-12-24 18:00:00 UTC",
+    ],
 )
 def test_a_time_has_a_zone_and_is_returned_in_utc(text: str) -> None:
     assert instant_of(text) == datetime(2026, 12, 24, 18, tzinfo=UTC)
@@ -92,11 +99,18 @@ def test_a_window_begins_with_a_duration_a_time_or_a_date_and_one_hint_names_the
     assert since_of(" 2026-11-23 ", NOW) == since_of("20261123", NOW) == datetime(2026, 11, 23, tzinfo=UTC)
     assert since_of("20269999", NOW) == NOW - timedelta(seconds=20269999)
     hints = set()
-    for text in ("yesterday", "2026-02-30", "2026-11-23T18:00", "20 minutes"):
+    for text in ("yesterday", "2026-02-30", "2026-11-23 25:00", "20 minutes"):
         with pytest.raises(UsageError) as raised:
             since_of(text, NOW)
         hints.add(raised.value.hint)
-    assert hints == {"Write 90 (seconds), 15m, 2h, 7d, 2026-12-24 (UTC) or 2026-12-24T18:00Z."}
+    assert hints == {
+        "Write 90 (seconds), 15m, 2h, 7d, 2026-12-24 or 2026-12-24 18:00 (UTC), or 2026-12-24T18:00+01:00."
+    }
+
+
+@pytest.mark.parametrize("text", ["2026-11-23 18:00", "2026-11-23T18:00:00", "2026-11-23 18:00:00 UTC"])
+def test_a_window_begins_with_a_time_as_lists_print_it(text: str) -> None:
+    assert since_of(text, NOW) == datetime(2026, 11, 23, 18, tzinfo=UTC)
 
 
 def test_a_new_job_gets_what_its_maker_leaves_out() -> None:

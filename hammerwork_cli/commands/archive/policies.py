@@ -9,7 +9,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, QueueOption, YesOption, age
+from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, YesOption, age
 from hammerwork_cli.commands.archive.ages import By, days
 from hammerwork_cli.commands.job.carry_out import Confirmation
 from hammerwork_cli.errors import NotFoundError, UsageError
@@ -21,6 +21,9 @@ from hammerwork_cli.queries.archive import moving, policies, retention
 from hammerwork_cli.render.archive import policies as shown
 from hammerwork_cli.render.job import changes as job_changes
 
+PolicyQueueOption = Annotated[
+    str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="The policy of this queue.")
+]
 AllOption = Annotated[bool, typer.Option("--all", help="The policy for queues without one.")]
 NEVER = "never"
 
@@ -43,7 +46,7 @@ def _days() -> Any:
 @spread
 def set_policy(
     ctx: typer.Context,
-    queue: QueueOption = None,
+    queue: PolicyQueueOption = None,
     all_: AllOption = False,
     older_than: Annotated[str | None, _after("All jobs")] = None,
     completed_after: Annotated[str | None, _after("Completed jobs")] = None,
@@ -136,7 +139,7 @@ def _show_plans(context: Context, plans: list[ChangePlan], form: Format) -> None
 
 
 def get_policy(
-    ctx: typer.Context, queue: QueueOption = None, all_: AllOption = False, form: FormatOption = Format.TABLE
+    ctx: typer.Context, queue: PolicyQueueOption = None, all_: AllOption = False, form: FormatOption = Format.TABLE
 ) -> None:
     """Show the policy of a queue, and its last run. Exit code 5 if it has none.
 
@@ -171,7 +174,7 @@ def policies_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
 
 def remove_policy(
     ctx: typer.Context,
-    queue: QueueOption = None,
+    queue: PolicyQueueOption = None,
     all_: AllOption = False,
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,

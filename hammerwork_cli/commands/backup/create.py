@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import note_stranger
 from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, StatusOption, statuses
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.commands.job.options import SinceOption
@@ -56,8 +55,6 @@ def create(
     database = context.database()
     with files.created(output, context.stdout.buffer) as stream:
         counts = backups.create(database, stream, context.now(database), backups.Extent(chosen, archive=archive))
-    if not sum(counts.values()):
-        note_stranger(context, database, queue)
     if output == "-":
         context.note(shown.created_text(counts, output))
     else:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, PayloadOption, TimeLimitOption
 from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, ShowOnlyOption, note_meaning
@@ -84,6 +85,8 @@ class ScheduleOptions:
 
     def given(self) -> tuple[dict[str, Any], str | None]:
         """The options by name, with the payload as a value, and its text."""
+        if self.schedule is not None and self.every is not None:
+            raise UsageError("--schedule cannot be combined with --every.", hint="Give one of them.")
         options = {name: getattr(self, name) for name in self.__dataclass_fields__}
         text = read.text_from(self.payload) if self.payload is not None else None
         options["payload"] = None if text is None else json_value(text, "The payload")
@@ -111,7 +114,8 @@ def create(
     CRON has the five fields of Unix cron: minute, hour, day of the month, month, day of the week (0 or 7 is Sunday);
     when both days are given, either one is enough. Six or seven fields follow hammerwork (Rust): seconds come first,
     and 1 is Sunday. @hourly, @daily, @weekly, @monthly and @yearly work too. --every counts from --starts, or from now.
-    `cron check` explains an expression in words.
+    `cron check` explains an expression in words. Without --name, it is a conflict (exit code 6) if a schedule enqueues
+    the same job at the same times already.
 
     Every `worker start` enqueues the jobs, unless it drains; one with --upkeep-only does nothing else. If the payload
     is an object, each job also gets the key _schedule with name, due_at and kind.
@@ -136,6 +140,7 @@ def create(
     new = read_schedule({**given, "name": name, "enabled": not disabled}, payload=text)
     database = context.database(changes=True)
     now = context.now(database)
+    note_new_queue(context, database, new.queue)
     if in_place:
         if name is not None or dry_run:
             raise UsageError(
@@ -147,7 +152,7 @@ def create(
         context.answer(views.schedule_record(job, None), form, lambda: [job.id])
         return
     if name is None:
-        new = replace(new, name=changes.free_name(database, new.queue))
+        new = replace(new, name=changes.free_name(database, new))
     if dry_run:
         changes.check(database, new, now)
         schedule = changes.preview(new, now)

@@ -13,7 +13,7 @@ from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, LimitOption, QueueOption, statuses
 from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError, UsageError
+from hammerwork_cli.errors import ConflictError, ShownAnswerError, UsageError
 from hammerwork_cli.models.cron.expressions import Expression
 from hammerwork_cli.models.cron.schedule import Kind, ListedSchedule, RunTotals, Schedule, ScheduleRun
 from hammerwork_cli.models.input.reading import duration_of, instant_of, since_of
@@ -222,7 +222,7 @@ def check(
 ) -> None:
     """Explain a cron expression without a database: its meaning, its due times and common mistakes.
 
-    Exit code 2 when CRON is not a cron expression.
+    Exit code 2 when CRON is not a cron expression, 1 when it is never due.
 
     \b
     Examples:
@@ -235,3 +235,5 @@ def check(
     found = Expression.of(expression, timezone)
     dates = list(islice(found.dates(now, now), count))
     context.answer(views.check_record(found, dates), form, lambda: views.check_text(found, dates))
+    if not dates:
+        raise ShownAnswerError(f"The cron expression {expression!r:.120} is never due.")

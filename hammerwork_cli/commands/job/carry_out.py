@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import note_stranger
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.database import Database
@@ -49,8 +48,6 @@ def carry_out(
         AnswerIsNoError: the change skipped jobs that were meant.
     """
     plan = changes.plan(database, selection, change)
-    if not plan.groups:
-        note_stranger(context, database, selection.wanted.queue)
     if options.dry_run:
         _show_plan(context, plan, options)
         return

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import (
     Format,
@@ -169,6 +170,7 @@ def enqueue(
         joined = joinable(database, workflow)
         rest |= {"workflow_id": joined.id, "workflow_name": joined.name}
     job = wanted._replace(rest=rest).made(now)
+    note_new_queue(context, database, job.queue)
     placed = enqueueing.once(database, job)
     if not placed.created:
         and_callbacks = ", without a new callback" if new_callbacks else ""

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import note_stranger
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import DataFormat, DataFormatOption, FieldsOption
 from hammerwork_cli.commands.job.filters import Filters
@@ -74,7 +73,6 @@ def export(
         raise UsageError("--output needs --tree.", hint="Redirect stdout instead: >FILE")
     hidden, chosen = shown.hidden_keys(redact), filters.chosen(context.now())
     database = context.database()
-    note_stranger(context, database, chosen.queue)
     write(context, exporting.jobs(database, filters.within(database, chosen)), form, fields=fields, hidden=hidden)
 
 

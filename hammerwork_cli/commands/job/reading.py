@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import Listing, ListOptions, Order, note_stranger, show_list
+from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import (
     CursorOption,
@@ -63,8 +63,6 @@ def list_(
     def read(database: Database, order: Order | None) -> Iterator[Job]:
         nonlocal more
         wanted = filters.within(database, chosen)
-        if not options.watch:
-            note_stranger(context, database, chosen.queue)
         if order is not None:
             yield from listing.sorted_by(database, wanted, order.field, descending=order.descending, limit=limit)
             return

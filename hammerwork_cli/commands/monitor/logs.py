@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import note_stranger
 from hammerwork_cli.cli.options import QueueOption, seconds_between
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input.reading import since_of
 from hammerwork_cli.models.monitor.log import Event
 from hammerwork_cli.queries.job.listing import resolve
 from hammerwork_cli.queries.monitor.logs import Log
 from hammerwork_cli.render.monitor import logs as views
+
+FEW_LINES = 50
+MOST_LINES = 10_000
 
 
 class LogFormat(StrEnum):
@@ -26,9 +29,20 @@ class LogFormat(StrEnum):
 def logs(
     ctx: typer.Context,
     lines: Annotated[
-        int,
-        typer.Option("-l", "--lines", metavar="N", min=1, max=10_000, help="Number of newest events to start with."),
-    ] = 50,
+        int | None,
+        typer.Option(
+            "-l",
+            "--lines",
+            metavar="N",
+            min=1,
+            max=MOST_LINES,
+            help="Number of newest events to start with. [default: 50]",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Start with events since this: 15m (ago) or 2026-12-24T18:00Z."),
+    ] = None,
     queue: QueueOption = None,
     job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only this job.")] = None,
     tree: Annotated[
@@ -48,11 +62,12 @@ def logs(
     Events come from the jobs and the history of their attempts. Rust workers record no attempts: a job that they
     retried shows only its last one. A recurring job shows its present occurrence. The output of handlers is in the log
     of their worker, on its stderr. --queue reads the newest 10,000 jobs of each kind of event; --tree reads at most
-    10,000 jobs.
+    10,000 jobs. --since starts with at most 10,000 events, or --lines.
 
     \b
     Examples:
       hammerwork monitor logs --lines 20
+      hammerwork monitor logs --since 30m
       hammerwork monitor logs --tree 178ebfc3 --follow
       hammerwork monitor logs --queue mail --format jsonl | jq -r 'select(.event == "dead") | .error'
     """
@@ -62,10 +77,13 @@ def logs(
     if interval is not None and not follow:
         raise UsageError("--interval needs --follow.", hint="Add --follow.")
     seconds = seconds_between(interval or "1")
+    start = None if since is None else since_of(since, context.now())
+    most = lines or (FEW_LINES if start is None else MOST_LINES)
     database = context.database()
     log = Log(
         database,
-        lines=lines,
+        lines=most,
+        since=start,
         queue=queue,
         job=None if job is None else resolve(database, job),
         tree=None if tree is None else resolve(database, tree),
@@ -75,7 +93,8 @@ def logs(
         context.lines(_told(context, found, form))
         if not found:
             context.note("No events.")
-            note_stranger(context, database, queue)
+        elif start is not None and len(found) == most:
+            context.note(f"These are the newest {most:,}; there may be more since then.")
         return
     from hammerwork_cli.cli.live import Pace, follow_in_lines
 

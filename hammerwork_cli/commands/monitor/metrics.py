@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import note_stranger
 from hammerwork_cli.cli.options import QueueOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.reading import before, duration_of
@@ -58,7 +57,5 @@ def metrics(
     if for_prometheus:
         context.lines(views.exposition(views.families(found)))
         return
-    if not found.states and form is MetricsFormat.TABLE:
-        note_stranger(context, database, queue)
     text = partial(views.figures_text, found, terminal=context.is_terminal, width=context.width, colour=context.colour)
     context.answer(views.figures_record(found), form, text)

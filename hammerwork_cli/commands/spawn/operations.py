@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import note_lost_jobs, note_stranger
+from hammerwork_cli.cli.lists import note_lost_jobs
 from hammerwork_cli.cli.options import (
     CursorOption,
     Format,
@@ -77,15 +77,16 @@ def list_(
     """List parents that spawned, newest first, with a count of their children.
 
     A parent that ended without children shows 0, and an error if it could not spawn. `spawn pending` lists parents
-    that have yet to spawn. --status is the parent's own status. --failed also counts failures on the levels below,
-    starting from the newest failed jobs. The next page starts at --cursor with the last parent_id.
+    that have yet to spawn. --status is the parent's own status. The table also counts failures below the children,
+    starting from the newest failed jobs; the other formats have that number with --failed. The next page starts at
+    --cursor with the last parent_id.
 
     \b
     Examples:
       hammerwork spawn list --recent
       hammerwork spawn list --failed --roots --queue video_ingest
       hammerwork spawn list --queue video_ingest --status failed,dead --detailed
-      hammerwork spawn list --since 7d --format json | jq '.[] | select(.children.failed > 0)'
+      hammerwork spawn list --failed --since 7d --format json | jq '.[] | select(.failed_below > 100)'
     """
     context: Context = ctx.obj
     if recent and since is not None:
@@ -107,6 +108,10 @@ def list_(
         return
     database = context.database()
     found, following = operations_queries.page(database, **wanted)
+    if found and form == Format.TABLE:
+        from hammerwork_cli.queries.spawn import failed as failed_queries
+
+        found = failed_queries.with_failures(database, found)
     context.show(
         found,
         form,
@@ -116,8 +121,6 @@ def list_(
         empty=f"{_nobody(wanted)} Jobs that will spawn: hammerwork spawn pending",
     )
     _note_following(context, following)
-    if not found:
-        note_stranger(context, database, queue)
 
 
 def _nobody(wanted: dict[str, Any]) -> str:
@@ -144,8 +147,6 @@ def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: An
         empty="No matching operation has failed or has a failure below it.",
     )
     _note_following(context, found.cursor)
-    if not found.operations:
-        note_stranger(context, database, wanted["queue"])
     if form == Format.TABLE:
         note_lost_jobs(context)
     if found.more:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import note_stranger
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
@@ -58,8 +57,6 @@ def stats(
     )
     nothing = not (figures.overall.operations or figures.empty)
     older = operations_queries.parents(database, limit=1, queue=queue) if nothing else []
-    if nothing and not older and form is Format.TABLE:
-        note_stranger(context, database, queue)
     context.answer(
         records.stats_record(figures),
         form,

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import note_stranger
 from hammerwork_cli.cli.options import Format, FormatOption, QueueOption
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 from hammerwork_cli.models.input.reading import since_of
@@ -99,7 +98,5 @@ def _all(context: Context, queue: str | None, since: str | None, limit: int, for
         )
     else:
         context.data(failures_views.group_records(found), form, failures_views.ERROR_KEYS)
-    if not found.groups and form is Format.TABLE:
-        note_stranger(context, database, queue)
     if exits and found.groups:
         raise ShownAnswerError(failures_views.summary(found))

@@ -40,9 +40,8 @@ def notes_on(expression: Expression) -> list[str]:
         if any(character.isdigit() for character in weekday.partition("/")[0]):
             read, _ = rust.parse(expression.text)
             meant = "every day" if len(read.weekdays) == 7 else _names([day - 1 for day in read.weekdays])
-            notes.append(
-                f"With six or seven fields, 1 is Sunday: {weekday} is {meant}. Names, such as Mon-Fri, are clear."
-            )
+            meaning = "" if weekday == "1" else f": {weekday} is {meant}"
+            notes.append(f"With six or seven fields, 1 is Sunday{meaning}. Names, such as Mon-Fri, are clear.")
     elif expression.syntax != INTERVAL:
         parsed = unix.parse(expression.text)
         if not parsed.both_days:

@@ -12,7 +12,7 @@ DURATION_PATTERN = "([0-9]{1,10}(?:[.][0-9]{1,3})?) *([mM][sS]|[smhdwSMHDW])?"
 TIME_PATTERN = "[0-9]{4}-[-0-9TtZz:.+ ]{1,40}"
 """Patterns for Python and for JSON Schema. The last one tells a time from a duration, and does not check it."""
 TIME_HINT = "Write 2026-12-24T18:00:00Z."
-WINDOW_HINT = "Write 90 (seconds), 15m, 2h, 7d, 2026-12-24 (UTC) or 2026-12-24T18:00Z."
+WINDOW_HINT = "Write 90 (seconds), 15m, 2h, 7d, 2026-12-24 or 2026-12-24 18:00 (UTC), or 2026-12-24T18:00+01:00."
 
 _UUID = re.compile(UUID_PATTERN)
 _BEGINNING = re.compile("[0-9a-f]{4,32}")
@@ -21,6 +21,7 @@ _DATE = re.compile("[0-9]{4}-")
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}|20[0-9]{6}")
 """A date, or the digits of one: as seconds, they would be some 230 days."""
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_UTC = re.compile(" UTC$")
 _ZONE = re.compile(r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
 
 
@@ -74,15 +75,16 @@ def timeout_of(text: str) -> timedelta:
 
 
 def instant_of(text: str) -> datetime:
-    """Reads an RFC 3339 time with its zone; returns it in UTC.
+    """Reads an RFC 3339 time with its zone, which may also be ``UTC`` after a space; returns it in UTC.
 
     Raises:
         UsageError: the text is not such a time.
     """
-    instant = timestamp(text.strip())
-    if instant is None or not _ZONE.search(text.strip()):
+    spelled = _UTC.sub("Z", text.strip())
+    instant = timestamp(spelled)
+    if instant is None or not _ZONE.search(spelled):
         raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=TIME_HINT)
-    return instant.astimezone(UTC)
+    return instant
 
 
 def before(now: datetime, length: timedelta) -> datetime:
@@ -98,7 +100,10 @@ def before(now: datetime, length: timedelta) -> datetime:
 
 
 def since_of(text: str, now: datetime) -> datetime:
-    """The start of a window of time: an RFC 3339 time, a date in UTC (also 20261224), or a duration before now.
+    """The start of a window of time: a time or a date (also 20261224), or a duration before now.
+
+    A time without a zone is in UTC, as lists print it. :func:`instant_of` refuses it, because it reads times at which
+    something is to happen.
 
     Raises:
         UsageError: the text is none of these, or the time is before the year 1.
@@ -106,11 +111,11 @@ def since_of(text: str, now: datetime) -> datetime:
     text = text.strip()
     if (day := _day_of(text)) is not None:
         return day
-    try:
-        if _DATE.match(text):
-            return instant_of(text)
-    except UsageError as error:
-        raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=WINDOW_HINT) from error
+    if _DATE.match(text):
+        instant = timestamp(_UTC.sub("Z", text))
+        if instant is None:
+            raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=WINDOW_HINT)
+        return instant
     if not _DURATION.fullmatch(text):
         raise UsageError(f"{text[:40]!r} is not a duration or a time.", hint=WINDOW_HINT)
     return before(now, duration_of(text))

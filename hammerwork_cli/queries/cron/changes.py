@@ -1,6 +1,8 @@
 """Changes to schedules: adds, changes, switches and deletes them, and starts no run at once."""
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -123,11 +125,31 @@ def add(database: Database, new: NewSchedule, author: Author, now: datetime) -> 
     return database.transaction(work)
 
 
-def free_name(database: Database, queue: str) -> str:
-    """The queue's name, or with a number if a schedule has it."""
-    taken = {schedule.name for schedule in all_schedules(database)}
-    names = (queue if number == 1 else f"{queue}-{number}" for number in range(1, len(taken) + 2))
+def free_name(database: Database, new: NewSchedule) -> str:
+    """The name of the schedule's queue, or with a number if a schedule has it.
+
+    Raises:
+        ConflictError: a schedule enqueues the same job at the same times already.
+    """
+    found = all_schedules(database)
+    for schedule in found:
+        if _duty(schedule.queue, schedule.payload, schedule.text, schedule.timezone) == _duty(
+            new.queue, new.payload, new.expression.text, new.expression.timezone
+        ):
+            raise ConflictError(
+                f"The schedule {schedule.name!r:.80} enqueues the same job at the same times.",
+                hint="To create another one, give it a --name.",
+            )
+    taken = {schedule.name for schedule in found}
+    names = (new.queue if number == 1 else f"{new.queue}-{number}" for number in range(1, len(taken) + 2))
     return next(name for name in names if name not in taken)
+
+
+def _duty(queue: str, payload: str, expression: str, timezone: str) -> tuple[str, ...]:
+    """The job that a schedule enqueues, and when, in one spelling."""
+    with suppress(ValueError, RecursionError):  # another program may have stored it
+        payload = json.dumps(json.loads(payload), sort_keys=True)
+    return queue, payload, expression, timezone
 
 
 def change(

@@ -153,7 +153,8 @@ class Log:
     """Reads the events that are new since the last refresh.
 
     Args:
-        lines: events of the first look.
+        lines: most events of the first look.
+        since: only events of this time or later.
         queue: only jobs of this queue.
         job: only this job.
         tree: only this job and everything below it.
@@ -164,11 +165,12 @@ class Log:
         database: Database,
         *,
         lines: int,
+        since: datetime | None = None,
         queue: str | None = None,
         job: str | None = None,
         tree: str | None = None,
     ) -> None:
-        self._database, self._lines = database, lines
+        self._database, self._lines, self._since = database, lines, since
         self._queue, self._job, self._tree = queue, job, tree
         self._told: dict[Event, None] | None = None
 
@@ -182,7 +184,7 @@ class Log:
             # Events that the next refreshes read again, and that are older than the printed lines, are not new either.
             found = self._read(max(self._lines, MOST_AT_ONCE))
             self._told = dict.fromkeys(found)
-            return found[-self._lines :]
+            return [event for event in found if self._since is None or event.at >= self._since][-self._lines :]
         told = self._told
         newest = max((event.at for event in told), default=None)
         since = None if newest is None else newest - OVERLAP

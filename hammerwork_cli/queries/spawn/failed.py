@@ -93,6 +93,15 @@ def operations(
     return FailedOperations(listed, len(found), climb.more, last)
 
 
+def with_failures(database: Database, listed: Sequence[SpawnOperation]) -> list[SpawnOperation]:
+    """Returns the operations with the failures on all levels below them, without their errors."""
+    created = [timestamp(one.parent.created_at) for one in listed]
+    since = None if None in created else min(filter(None, created), default=None)
+    with database.snapshot():
+        climb = _Climb(Relatives(database), _newest_failed(database, since))
+    return [one._replace(below=climb.below(one.parent, {})) if climb.knows(one.parent) else one for one in listed]
+
+
 def _newest_failed(
     database: Database, since: datetime | None, *, queue: str | None = None, limit: int | None = None
 ) -> dict[str, _Failed]:
@@ -246,6 +255,10 @@ class _Climb:
             for node in spawners
             if all(node.id in self._above(self._parents[one]) for one in self._above(node.depends_on) & ids)
         ]
+
+    def knows(self, node: TreeNode) -> bool:
+        """Whether a failure is at or below a job."""
+        return node.id in self._newest
 
     def newest(self, node: TreeNode) -> datetime:
         """Time of the last failure at or below a job."""

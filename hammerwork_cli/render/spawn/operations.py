@@ -39,7 +39,7 @@ from hammerwork_cli.render.formats.text import (
     visible,
 )
 
-OPERATIONS: Sequence[Column[SpawnOperation]] = (
+_PARENT: Sequence[Column[SpawnOperation]] = (
     Column("parent", lambda row: short_id(row.parent.id)),
     Column("queue", lambda row: row.parent.queue, cuts=True),
     Column("status", lambda row: row.parent.status, is_status=True),
@@ -52,18 +52,25 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
         is_count=True,
         narrow_header="done",
     ),
-    Column("failed", lambda row: count(row.children.failed), "right", is_count=True),
+)
+_UNFINISHED: Sequence[Column[SpawnOperation]] = (
     Column("running", lambda row: count(row.children.of(JobStatus.RUNNING)), "right", is_count=True),
     Column("pending", lambda row: count(row.children.of(*WAITING)), "right", is_count=True),
     Column("retrying", lambda row: count(row.children.retrying), "right", optional=True, is_count=True, leaves=5),
     Column("cancelled", lambda row: count(row.children.cancelled), "right", optional=True, is_count=True, leaves=6),
-    Column(
-        "other",
-        lambda row: count(row.children.other),
-        "right",
-        optional=True,
-        is_count=True,
-    ),
+    Column("other", lambda row: count(row.children.other), "right", optional=True, is_count=True),
+)
+_ORIGIN: Sequence[Column[SpawnOperation]] = (
+    Column("operation", lambda row: row.operation_id, optional=True, cuts=True, leaves=2),
+    Column("workflow", lambda row: _workflow(row.parent), optional=True, cuts=True, leaves=1),
+    Column("not spawned", lambda row: first_line(row.error) if row.error else None, optional=True, cuts=True),
+)
+
+OPERATIONS: Sequence[Column[SpawnOperation]] = (
+    *_PARENT,
+    Column("failed", lambda row: count(row.children.failed), "right", is_count=True),
+    Column("failed below", lambda row: _failed_deeper(row), "right", optional=True),
+    *_UNFINISHED,
     Column(
         "spawned at (UTC)",
         lambda row: instant(row.spawned_at),
@@ -71,13 +78,11 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
         narrow_header="spawned UTC",
         leaves=4,
     ),
-    Column("operation", lambda row: row.operation_id, optional=True, cuts=True, leaves=2),
-    Column("workflow", lambda row: _workflow(row.parent), optional=True, cuts=True, leaves=1),
-    Column("not spawned", lambda row: first_line(row.error) if row.error else None, optional=True, cuts=True),
+    *_ORIGIN,
 )
 
 FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
-    *OPERATIONS[:6],
+    *_PARENT,
     Column(
         "failed children",
         lambda row: count(row.children.failed),
@@ -86,7 +91,7 @@ FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
         narrow_header="failed",
     ),
     Column("failed below", lambda row: _failed_below(row), "right", is_count=True),
-    *OPERATIONS[7:12],
+    *_UNFINISHED,
     Column(
         "last failed (UTC)",
         lambda row: instant(row.below.newest_at) if row.below else NOTHING,
@@ -94,7 +99,7 @@ FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
         narrow_header="last failed",
         leaves=4,
     ),
-    *OPERATIONS[13:],
+    *_ORIGIN,
     Column("newest error", lambda row: row.below and row.below.newest_error, cuts=True),
 )
 
@@ -142,6 +147,13 @@ def _failed_below(row: SpawnOperation) -> str:
     itself = row.parent.status in FAILURES
     below = f"{count(row.below.jobs)}{'+' * row.below.more}"
     return below if not itself else "itself" if below == "0" else f"{below} and itself"
+
+
+def _failed_deeper(row: SpawnOperation) -> str | None:
+    """The number of failures below, where some of them are below the children."""
+    if row.below is None or row.below.jobs <= row.children.failed:
+        return None
+    return f"{count(row.below.jobs)}{'+' * row.below.more}"
 
 
 def _workflow(node: TreeNode) -> str | None:

@@ -42,7 +42,8 @@ def dot(tree: SpawnTree) -> Iterator[str]:
         unread = unread_children(tree, parent)
         if unread.total:
             text = f"{plural(unread.total, 'more child', 'more children')}, not read: {statuses(unread)}"
-            yield f'  "unread {number}" [label={_quoted(text)}, fillcolor="#f5f5f5"];\n'
+            fill = fills.get(unread.worst or "", "#f5f5f5")
+            yield f'  "unread {number}" [label={_quoted(text)}, fillcolor="{fill}"];\n'
             yield f'  {_quoted(parent)} -> "unread {number}" [style=dotted];\n'
     yield "}\n"
 

@@ -91,6 +91,11 @@ def utf16_units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
+def _style(status: str) -> str:
+    style = "".join(filter(str.isalpha, status_word(status)))
+    return style if style in _STYLES and style != "target" else "other"
+
+
 def _head(styles: dict[str, str]) -> list[str]:
     return ["graph TD\n", *(f"  classDef {name} {style}\n" for name, style in styles.items())]
 
@@ -296,16 +301,14 @@ class _Chart:
     def _text(self, unit: _Unit) -> str:
         if not unit.jobs:
             text = f"{plural(unit.extra.total, 'more job')}: {statuses(unit.extra)}"
-            return f'  {unit.name}["{label(shorten(text, _MORE_CELLS))}"]:::other'
+            return f'  {unit.name}["{label(shorten(text, _MORE_CELLS))}"]:::{_style(unit.extra.worst or "other")}'
         node = self.tree.nodes[unit.jobs[0]]
         queue = label(shorten(visible(node.queue), _NAME_CELLS))
         which = label(short_id(node.id)) if len(unit.jobs) == 1 else f"{TIMES}{count(len(unit.jobs))}"
         which += " in a row" if unit.in_a_row else ""
         status = label(shorten(visible(node.status), _NAME_CELLS))
         archived = " · archived" if node.archived_at is not None else ""
-        style = "".join(filter(str.isalpha, status_word(node.status)))
-        style = style if style in _STYLES and style != "target" else "other"
-        return f'  {unit.name}["{queue}<br/>{which}<br/>{status}{archived}"]:::{style}'
+        return f'  {unit.name}["{queue}<br/>{which}<br/>{status}{archived}"]:::{_style(node.status)}'
 
     def _cross_edges(self) -> None:
         """Draws edges to jobs that stand below another parent: joins and cycles."""

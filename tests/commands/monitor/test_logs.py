@@ -124,6 +124,25 @@ def test_the_newest_lines_of_a_queue_a_job_or_a_tree_are_chosen(run: Run, rows: 
     assert [event["job_id"] for event in events(run, rows, "--tree", night["dead"])] == [night["dead"]] * 3
 
 
+def test_events_since_a_time_are_all_of_them_up_to_a_number_of_lines(
+    run: Run, rows: Rows, night: dict[str, str]
+) -> None:
+    del night
+    every, start = events(run, rows), f"{at(5):%Y-%m-%d %H:%M}"  # as lists print it
+    later = [event for event in every if event["at"] >= at(5).strftime("%Y-%m-%dT%H:%M")]
+    assert 0 < len(later) < len(every)
+    assert events(run, rows, "--since", start) == later
+    done = run("monitor", "logs", "--since", start, "--lines", "2", url=url_of(rows.database))
+    assert (len(done.stdout.splitlines()), "newest 2; there may be more" in done.stderr) == (2, True)
+    log = Log(rows.database, lines=10_000, since=at(5))
+    assert len(log.refresh()) == len(later)
+    assert log.refresh() == []
+    rows.database.script("DELETE FROM hammerwork_jobs")
+    for number in range(60):
+        rows.job(created_at=at(10 + number))
+    assert [len(events(run, rows, *words)) for words in ((), ("--since", start))] == [50, 60]
+
+
 def test_attempts_that_another_one_followed_have_events_of_their_own(
     run: Run, rows: Rows, night: dict[str, str]
 ) -> None:

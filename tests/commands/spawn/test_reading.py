@@ -113,6 +113,19 @@ def test_list_counts_the_children_by_how_they_went(run: Run, forest: str) -> Non
     }
 
 
+def test_the_table_shows_failures_below_the_children_where_there_are_some(run: Run, forest: str) -> None:
+    header, *rows = shown(run, forest, "list").splitlines()
+    columns = re.split(r"  +", header)
+    cells = {number(row[:8]): dict(zip(columns, re.split(r"  +", row), strict=True)) for row in rows}
+    assert {job: (row["failed"], row["failed below"]) for job, row in cells.items()} == {
+        30: ("1", "-"),
+        40: ("0", "1"),
+        90: ("0", "-"),
+        3000: ("0", "-"),
+    }
+    assert "failed below" not in shown(run, forest, "list", "--queue", "ingest")
+
+
 def test_an_empty_list_speaks_of_a_filter_only_where_there_is_one(run: Run, migrated_url: str) -> None:
     assert run("spawn", "list", url=migrated_url).stderr.startswith("No parent has spawned. ")
     assert run("spawn", "list", "--since", "1h", url=migrated_url).stderr.startswith("No matching parent has spawned. ")

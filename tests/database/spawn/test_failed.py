@@ -10,6 +10,7 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobStatus, rfc3339
 from hammerwork_cli.queries.spawn import failed as failed_queries
+from hammerwork_cli.queries.spawn import operations as operations_queries
 from tests.database.spawn.test_monitor import change
 from tests.rows import CONFIG, START, Rows
 
@@ -44,6 +45,17 @@ def test_a_failure_two_levels_down_leads_to_all_that_spawned_above_it(readable: 
     assert (first.parent.id, first.children.total, first.children.failed) == (new[0], 2, 0)
     assert first.below == (1, False, START + timedelta(minutes=9), None)
     assert listed(readable) == [(new[0], 1), (new[1], 1), (old[0], 2), (old[1], 2)]
+
+
+def test_the_plain_list_knows_the_failures_below_the_children_of_what_it_lists(readable: Database, rows: Rows) -> None:
+    top, middle, _ = three_levels(rows)
+    healthy = rows.job(spawns=True)
+    rows.job(healthy)
+    page, _ = operations_queries.page(readable, limit=10)
+    found = failed_queries.with_failures(readable, page)
+    assert {one.parent.id: one.below and one.below.jobs for one in found} == {top: 1, middle: 1, healthy: None}
+    assert [one._replace(below=None) for one in found] == page
+    assert failed_queries.with_failures(readable, []) == []
 
 
 def test_an_operation_that_failed_itself_is_listed_and_every_spelling_of_failure_counts(

@@ -5,6 +5,7 @@ import pytest
 
 from hammerwork_cli.models import FAILURES, Counts, SpawnTree
 from hammerwork_cli.render.formats.text import TIMES, visible
+from hammerwork_cli.render.tree.dot import dot
 from hammerwork_cli.render.tree.mermaid import MAX_CHARACTERS, MAX_EDGES, mermaid
 from tests.mermaid_parser import MermaidParser
 from tests.unit.render import trees
@@ -150,6 +151,26 @@ def test_unread_jobs_are_a_counted_node(parse_mermaid: MermaidParser) -> None:
     text, notes = mermaid(growing.tree(child_counts={root: Counts({"Completed": 40, "Dead": 2})}))
     assert "41 more jobs: 39 completed, 2 dead" in parse_mermaid(text).labels.values()
     assert notes == ["Only a part of the tree is drawn: missing children are counted, jobs below them are not."]
+
+
+@pytest.mark.parametrize(
+    ("counts", "style", "fill"),
+    [
+        ({"Completed": 40, "Failed": 1, "Dead": 2}, "dead", "#f2b8b5"),
+        ({"Completed": 40, "TimedOut": 2, "Failed": 1}, "failed", "#ffd9d6"),
+        ({"Pending": 3, "TimedOut": 1}, "timedout", "#ffdfe8"),
+        ({"Completed": 42}, "other", "#f5f5f5"),
+    ],
+)
+def test_a_node_that_counts_failures_has_the_colour_of_the_worst_one(
+    parse_mermaid: MermaidParser, counts: dict[str, int], style: str, fill: str
+) -> None:
+    growing = Growing()
+    root = growing.job("a")
+    tree = growing.tree(child_counts={root: Counts(counts)})
+    assert [node["classes"][0] for node in parse_mermaid(mermaid(tree)[0]).nodes[1:]] == [style]
+    assert f'"unread 0" [label="{sum(counts.values())} more child' in "".join(dot(tree))
+    assert f'fillcolor="{fill}"];' in "".join(dot(tree)).partition("unread 0")[2]
 
 
 def test_every_status_has_its_own_class(parse_mermaid: MermaidParser) -> None:
