@@ -11,6 +11,7 @@ from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.verb import Verb, group, verb_with
 from hammerwork_cli.config import KEYS, Setting, blaming, known, writing
 from hammerwork_cli.config.keys import PROFILE_KEYS, PROFILE_NAME
+from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import AnswerIsNoError, ConflictError
 from hammerwork_cli.render.config import SETTING_KEYS, SETTINGS, ShownSetting, setting_record
 from hammerwork_cli.render.formats.text import visible
@@ -78,6 +79,7 @@ def set_(
 ) -> None:
     """Write a setting into the file; the rest of the file stays unchanged.
 
+    A relative path of an SQLite file is stored as an absolute one, because commands run in other folders too.
     A profile is a database with a name: `-u @production` uses it. Commands that change the database of a protected
     profile ask you to type its name; scripts pass --confirm-profile NAME.
 
@@ -92,6 +94,8 @@ def set_(
     wanted = known(key)
     with blaming(wanted.name):
         checked = wanted.from_text(sys.stdin.readline().strip() if value == "-" else value)
+    if wanted.path[-1] in {"database_url", "url"}:
+        checked = DatabaseUrl.absolute(checked)
     writing.store(context.settings.path, wanted, checked)
     shown = _shown(Setting(wanted, checked, "file"), secrets=False)
     context.note(f"{wanted.name} is {visible(shown.text or '')} in {context.settings.path}")

@@ -111,6 +111,12 @@ class DatabaseUrl:
         """Makes the URL of an SQLite file."""
         return cls(dialect="sqlite", raw=f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}", path=path)
 
+    @classmethod
+    def absolute(cls, text: str) -> str:
+        """Returns the text of a valid URL, or of ``@NAME``: of an SQLite file with its absolute path."""
+        path = None if text.strip().startswith("@") else cls.parse(text).path
+        return text if path is None or path.is_absolute() else cls.of_file(path.absolute()).raw
+
     def check_file(self) -> None:
         """Checks that an SQLite file exists, because connecting would create an empty one.
 

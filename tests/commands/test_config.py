@@ -17,7 +17,7 @@ import pytest
 
 from hammerwork_cli.config import KEYS, writing
 from hammerwork_cli.config.keys import Key
-from hammerwork_cli.database import connect
+from hammerwork_cli.database import DatabaseUrl, connect
 from tests.rows import Rows
 from tests.terminal import everything
 
@@ -25,7 +25,7 @@ Run = Callable[..., Any]
 PASSWORD = "s3cr3t-p%40ss"
 URL = f"postgresql://me:{PASSWORD}@db.example.org/jobs"
 VALUES = {
-    "database_url": "sqlite:///x.db",
+    "database_url": "sqlite:////srv/x.db",
     "default_queue": 'mail "é" \\ \n\x1b\x7f🦀',
     "default_limit": 7,
     "log_level": "debug",
@@ -83,6 +83,21 @@ def test_every_setting_is_saved_and_read_back(run: Run, file: Path, key: Key) ->
     assert run("config", "get", key.name).exit_code == 0
     assert run("config", "unset", key.name).exit_code == 0
     assert settings(run)[key.name][1] == "default"
+
+
+@pytest.mark.parametrize("key", ["database_url", "profiles.here.url"])
+def test_a_relative_path_of_a_file_is_stored_so_that_it_means_the_same_everywhere(
+    run: Run, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    (here := tmp_path / "100% é?").mkdir()
+    monkeypatch.chdir(here)
+    assert run("config", "set", key, "sqlite:///x.db").exit_code == 0
+    assert run("migration", "run", "--yes", *(("-u", "@here") if "profiles" in key else ())).exit_code == 0
+    assert (here / "x.db").is_file()
+    monkeypatch.chdir(tmp_path)
+    assert run("job", "list", *(("-u", "@here") if "profiles" in key else ())).exit_code == 0
+    for other in ("sqlite:///~/x.db", "sqlite:////srv/x.db", URL, "@here"):
+        assert DatabaseUrl.absolute(other) == other
 
 
 def test_the_environment_does_not_leak_into_the_file(run: Run, file: Path) -> None:
