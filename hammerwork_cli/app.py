@@ -62,11 +62,9 @@ SUMMARIES = {
     "backup": "Back up jobs, restore them, and copy them to a database of another kind.",
     "web": "Serve the REST API and the live page.",
     "migration": "Create, upgrade and inspect the tables.",
-    "config": "Show and change settings: option, then environment, then file, then default.",
+    "config": "Show and change settings: options override the environment, the environment the file.",
     "schema": "Print the JSON schema of a command's --format json; without a name, list the names.",
-    "completion": (
-        "Print the script with which a shell completes commands, options, queues, job ids, workers and profiles."
-    ),
+    "completion": ("Print the completion script of a shell: commands, options, queues, job ids, workers and profiles."),
     "demo": (
         "Enqueue one job in an embedded database, run a worker for a few seconds, and draw the tree that it spawned."
     ),

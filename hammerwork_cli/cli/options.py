@@ -110,7 +110,8 @@ SortOption = Annotated[
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 NewIdOption = Annotated[
-    str | None, typer.Option("--id", metavar="UUID", help="Its id; the same command with it changes nothing.")
+    str | None,
+    typer.Option("--id", metavar="UUID", help="Id to assign; repeating the command with it changes nothing."),
 ]
 TimeLimitOption = Annotated[
     str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of an attempt: 90 (seconds), 15m.")

@@ -28,7 +28,7 @@ class Callbacks:
     ] = None
     on_failure: Annotated[
         str | None,
-        typer.Option("--on-failure", metavar="QUEUE|JSON", help="Enqueue this job once a first one has failed."),
+        typer.Option("--on-failure", metavar="QUEUE|JSON", help="Enqueue this job once the first job has failed."),
     ] = None
 
     def new(self) -> tuple[NewCallback, ...]:

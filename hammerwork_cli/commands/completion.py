@@ -1,4 +1,4 @@
-"""``hammerwork completion``: the scripts with which shells complete words."""
+"""``hammerwork completion``: the completion scripts of shells."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -32,7 +32,7 @@ def completion(
     ctx: typer.Context,
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.", show_default=False)],
 ) -> None:
-    """Print the script with which a shell completes commands, options, queues, job ids, workers and profiles.
+    """Print the completion script of a shell: commands, options, queues, job ids, workers and profiles.
 
     Put the line of your shell into its start file (~/.bashrc, or ~/.zshrc below compinit), or write the script for
     fish once.

@@ -18,7 +18,7 @@ from hammerwork_cli.render.formats.text import visible
 
 app = group(
     "config",
-    "Show and change settings: option, then environment, then file, then default.",
+    "Show and change settings: options override the environment, the environment the file.",
     "config show",
     "config set default_queue video_ingest",
 )

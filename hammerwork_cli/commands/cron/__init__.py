@@ -36,9 +36,7 @@ app = group(
         ),
         "create": LateVerb(".create:create", "Create a schedule and print its name.", _OF_RUST, ("add",)),
         "update": LateVerb(".create:update", "Change a schedule.", _OF_RUST),
-        "apply": LateVerb(
-            ".apply:apply", "Bring schedules to what a file or an application declares, and show what changed."
-        ),
+        "apply": LateVerb(".apply:apply", "Make schedules match a file or an application, and show what changed."),
         "enable": LateVerb(".changes:enable", "Enable schedules."),
         "disable": LateVerb(".changes:disable", "Disable schedules: they enqueue no jobs until `cron enable`."),
         "trigger": LateVerb(".changes:trigger", "Enqueue a job of a schedule now, and print its id."),

@@ -36,21 +36,21 @@ def apply(
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete schedules of the same source that it declares no longer.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Undo changes by hand, too.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Also undo changes made by hand.")] = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Bring schedules to what a file or an application declares, and show what changed.
+    """Make schedules match a file or an application, and show what changed.
 
     A file has a table for each schedule, named like it, with the options of `cron create` as keys (max_attempts for
-    --max-attempts). The queue is that of the name unless it is given, and the payload an empty object. An application
+    --max-attempts). The queue defaults to the name of the schedule, and the payload to an empty object. An application
     declares schedules with @app.cron and app.schedule.
 
-    What was declared is remembered: an option that the source says otherwise than last time changes; any other one
-    stays as somebody set it by hand, and the plan says so (kept). A schedule of another source is taken over. Files of
-    one name are one source unless you give each a --source.
+    An option changes if the source has changed it since last time; options changed by hand stay, and the plan says so
+    (kept). A schedule of another source is taken over. Files of one name are one source unless you give each a
+    --source.
 
     \b
     Examples:

@@ -29,43 +29,44 @@ class ScheduleOptions:
     payload: PayloadOption = None
     schedule: Annotated[
         str | None,
-        typer.Option("-s", "--schedule", metavar="CRON", help='Due times: "30 2 * * Mon-Fri", @daily; see above.'),
+        typer.Option(
+            "-s", "--schedule", metavar="CRON", help='Due times: "30 2 * * Mon-Fri", @daily; see `cron check`.'
+        ),
     ] = None
     every: Annotated[
         str | None, typer.Option("--every", metavar="DURATION", help="Interval instead of a cron expression: 45m, 6h.")
     ] = None
     timezone: Annotated[
         str | None,
-        typer.Option("-z", "--timezone", metavar="ZONE", help="Time zone, such as Europe/Oslo. [default: UTC]"),
+        typer.Option("-z", "--timezone", metavar="ZONE", help="Time zone, such as Europe/Oslo."),
     ] = None
     priority: Annotated[
         str | None,
-        typer.Option("-r", "--priority", metavar="PRIORITY", help="Priority of its jobs. [default: normal]"),
+        typer.Option("-r", "--priority", metavar="PRIORITY", help="Priority of its jobs."),
     ] = None
     description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="Description to show.")] = (
         None
     )
     max_attempts: Annotated[
         int | None,
-        typer.Option(
-            "--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts until a job is Dead. [default: 3]"
-        ),
+        typer.Option("--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts until a job is Dead."),
     ] = None
     timeout: TimeLimitOption = None
     overlap: Annotated[
         str | None,
-        typer.Option("--overlap", metavar="HOW", help="While a job is open: skip, skip-tree, allow. [default: skip]"),
+        typer.Option("--overlap", metavar="HOW", help="While a job is open: skip, skip-tree, allow."),
     ] = None
     catch_up: Annotated[
         str | None,
-        typer.Option("--catch-up", metavar="HOW", help="After an outage, run: last, none, all. [default: last]"),
+        typer.Option("--catch-up", metavar="HOW", help="After an outage, run: last, none, all."),
     ] = None
     grace: Annotated[
         str | None,
-        typer.Option("--grace", metavar="DURATION", help="With --catch-up none: maximum lateness. [default: 60s]"),
+        typer.Option("--grace", metavar="DURATION", help="With --catch-up none: maximum lateness."),
     ] = None
     jitter: Annotated[
-        str | None, typer.Option("--jitter", metavar="DURATION", help="Delay its jobs by a fixed share of this time.")
+        str | None,
+        typer.Option("--jitter", metavar="DURATION", help="Delay all of its jobs by the same part of this time."),
     ] = None
     starts: Annotated[
         str | None, typer.Option("--starts", metavar="TIME", help="First due time, or none: 2026-12-24T18:00:00Z.")
@@ -116,6 +117,8 @@ def create(
     and 1 is Sunday. @hourly, @daily, @weekly, @monthly and @yearly work too. --every counts from --starts, or from now.
     `cron check` explains an expression in words. Without --name, it is a conflict (exit code 6) if a schedule enqueues
     the same job at the same times already.
+
+    Defaults: --timezone UTC, --priority normal, --max-attempts 3, --overlap skip, --catch-up last, --grace 60s.
 
     Every `worker start` enqueues the jobs, unless it drains; one with --upkeep-only does nothing else. If the payload
     is an object, each job also gets the key _schedule with name, due_at and kind.
@@ -178,6 +181,8 @@ def update(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Change a schedule. A change never starts a run at once: the next run is at the next due time.
+
+    Options that you omit do not change.
 
     \b
     Examples:

@@ -32,7 +32,7 @@ def enqueue(
     payload: PayloadOption = None,
     queue: Annotated[
         str | None,
-        typer.Option("-q", "--queue", metavar="QUEUE", help="Its queue. [default: setting default_queue]"),
+        typer.Option("-q", "--queue", metavar="QUEUE", help="Queue of the job. [default: setting default_queue]"),
     ] = None,
     priority: Annotated[
         str,
@@ -108,7 +108,7 @@ def enqueue(
     --on-complete, --on-success and --on-failure enqueue a job at the end of the job and all jobs below it, once: the
     name of a queue, or a JSON object as in a line of --file. `spawn on-end` does so later.
 
-    With --file, each line is a JSON object whose keys are these options with underscores, such as max_attempts, but for
+    With --file, each line is a JSON object whose keys are these options with underscores, such as max_attempts, except
     --workflow and the callbacks. The options of the command line are the defaults. `hammerwork schema
     job-enqueue-file` has the schema. All lines are checked first: if one is not valid, nothing is enqueued. Up to
     10,000 jobs are enqueued all or none, more in parts of 10,000. If a part fails, the error names the line to continue

@@ -43,9 +43,9 @@ def export(
 ) -> None:
     """Export whole jobs: every column, with payloads, results and whole errors.
 
-    Jobs are sorted by id and written while they are read: even a million start at once and take little memory. Jobs
-    that change meanwhile are written as they are when they are read. --redact payload also hides the spawn
-    configuration, which the payload has. Encrypted payloads and other binary columns are left out.
+    Jobs are sorted by id and written while they are read: even for a million jobs, output begins at once and takes
+    little memory. Jobs that change meanwhile are written as they are when they are read. --redact payload also hides
+    the spawn configuration, which is part of the payload. Encrypted payloads and other binary columns are left out.
 
     With JOB --tree, the file is one that `job import` takes to another database, of any kind: JOB, everything below
     it and what workers recorded, read in one snapshot.

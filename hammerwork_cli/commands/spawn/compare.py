@@ -17,7 +17,7 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="B", help="A job of the second tree.")],
     fail_above: Annotated[
         str | None,
-        typer.Option("--fail-above", metavar="PERCENT", help="Exit with 1 if B took so much longer than A: 20%."),
+        typer.Option("--fail-above", metavar="PERCENT", help="Exit with 1 if B took this much longer than A: 20%."),
     ] = None,
     charset: CharsetOption = None,
     form: FormatOption = Format.TABLE,

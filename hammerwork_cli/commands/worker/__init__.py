@@ -17,7 +17,7 @@ app = group(
         ),
         "list": LateVerb(
             ".control:list_",
-            "List workers on all machines that are running or stopped recently, newest first.",
+            "List running and recently stopped workers on all machines, newest first.",
             {"-n": "--queue"},
         ),
         "status": LateVerb(

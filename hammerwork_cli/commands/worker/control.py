@@ -96,7 +96,7 @@ def list_(
     *,
     options: ListOptions,
 ) -> None:
-    """List workers on all machines that are running or stopped recently, newest first.
+    """List running and recently stopped workers on all machines, newest first.
 
     A worker is lost once another worker has rescued its jobs. Until then, one whose last heartbeat is older than its
     lease is silent: nobody decides while the server takes no writes, or while no other worker runs. --all also shows

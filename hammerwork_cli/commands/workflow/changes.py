@@ -30,7 +30,7 @@ def retry(
 ) -> None:
     """Retry the Failed, Dead and TimedOut jobs of a workflow, as `job retry` does.
 
-    The workflow runs again, also one that was cancelled. Cancelled jobs stay unless you add --cancelled. Asks for
+    The workflow runs again, even if it was cancelled. Cancelled jobs stay unless you add --cancelled. Asks for
     confirmation.
 
     \b

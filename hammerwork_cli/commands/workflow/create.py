@@ -26,7 +26,9 @@ def create(
     ctx: typer.Context,
     file: Annotated[
         str | None,
-        typer.Option("-f", "--file", metavar="FILE", help="Its jobs, in TOML or JSON: a file, or - for stdin."),
+        typer.Option(
+            "-f", "--file", metavar="FILE", help="Jobs of the workflow, in TOML or JSON: a file, or - for stdin."
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option("-n", "--name", metavar="TEXT", help="Its name. [default: the name in the file]")
@@ -47,7 +49,7 @@ def create(
     """Create a workflow with the jobs of a file, and print its id.
 
     The file has a name, and a table in jobs for each job: the options of `job enqueue` as keys, and after, a list of
-    the jobs that it waits for. The queue is the key of the job unless it is given, and the payload an empty object.
+    the jobs that it waits for. The queue defaults to the key of the job, and the payload to an empty object.
     failure_policy and metadata are optional; options of the command line come before what the file says.
 
     The workflow and its jobs, at most 100,000, are written in one transaction. With --id you can repeat the command:

@@ -67,7 +67,7 @@ def _no_constant(word: str) -> None:
 def read_workflow(value: Any) -> WantedWorkflow:
     """Reads the workflow of a file. A job has the options of ``job enqueue``, and ``after``.
 
-    The queue is the key of the job unless it is given, and the payload an empty object.
+    The queue defaults to the key of the job, and the payload to an empty object.
 
     Raises:
         UsageError: something is not valid; the message names the key.

@@ -95,8 +95,8 @@ WORDS = {
         "{} is missing",
     ),
     Damage.CYCLE: _Words(
-        "{jobs} waiting in a circle",
-        "They wait for each other in a circle.",
+        "{jobs} waiting in a cycle",
+        "They wait for each other in a cycle.",
         "Cancel one of them (hammerwork job cancel) and enqueue it again without the dependency.",
         "waits for {}",
     ),

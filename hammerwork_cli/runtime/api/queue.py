@@ -164,7 +164,7 @@ class Queue:
             id: a UUID; a batch with this id, the same name and as many jobs stays unchanged.
             on_complete: enqueued once, when all jobs have ended.
             on_success: enqueued once, when all have completed, also after failed ones were retried.
-            on_failure: enqueued once, when a first one has failed for good.
+            on_failure: enqueued once, when the first job has failed for good.
 
         Raises:
             UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`; or there are no jobs, or

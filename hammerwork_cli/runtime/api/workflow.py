@@ -24,7 +24,7 @@ class Workflow:
         id: a UUID; the same workflow with this id is written once.
         on_complete: enqueued once, when all jobs have ended.
         on_success: enqueued once, when all have completed, also after failed ones were retried.
-        on_failure: enqueued once, when a first one has failed for good.
+        on_failure: enqueued once, when the first job has failed for good.
 
     Raises:
         UsageError: one of them is not valid.

@@ -18,7 +18,7 @@ from hammerwork_cli.web.endpoints.changing import REASON, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import QUEUE, QUEUE_TEXT, Parameter, limit, line, start_of, within
 
-NAME = Parameter("name", QUEUE_TEXT, "Its name, or at least the first 4 hex digits of its id.", in_path=True)
+NAME = Parameter("name", QUEUE_TEXT, "A schedule's name, or at least the first 4 hex digits of its id.", in_path=True)
 SHOWN_RUNS, SHOWN_DATES = 10, 3
 
 
