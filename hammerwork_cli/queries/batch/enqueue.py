@@ -1,5 +1,6 @@
 """Enqueues batches: a row and all of its jobs in one transaction."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -40,7 +41,7 @@ def enqueue(
         Id of a job -> the job as it is now; empty if the batch existed.
 
     Raises:
-        UsageError: there are no jobs, or too many; or there are callbacks, and a job recurs.
+        UsageError: there are no jobs, too many, or one twice; or there are callbacks, and a job recurs.
         NotFoundError: a job depends on one that does not exist.
         ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or a job already exists, or another batch
             has the id.
@@ -49,6 +50,10 @@ def enqueue(
     """
     if not 1 <= len(jobs) <= MOST_JOBS:
         raise UsageError(f"A batch has 1 to {MOST_JOBS:,} jobs, not {len(jobs):,}.")
+    if repeated := [job for job, times in Counter(job.id for job in jobs).items() if times > 1]:
+        raise UsageError(
+            f"The job {repeated[0]} is in the batch twice.", hint="It would be stored once. Make a job for each."
+        )
     if callbacks and any(job.recurring for job in jobs):
         raise UsageError("A recurring job never ends, so its batch cannot have callbacks.")
     ours = [replace(job, batch_id=batch.id) for job in jobs]

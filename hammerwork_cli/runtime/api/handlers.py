@@ -1,6 +1,7 @@
 """What the jobs of an application do and spawn."""
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,14 +14,17 @@ from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
-from hammerwork_cli.runtime.api.signatures import check_call, signature
-from hammerwork_cli.runtime.api.spawn import FoundHandler, SpawnManager
+from hammerwork_cli.runtime.api.signatures import check_call, is_typed, refusal, signature
+from hammerwork_cli.runtime.api.spawn import FoundHandler, SpawnContext, SpawnManager
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.cron.schedule import NewSchedule
     from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+CONTEXT = re.compile("_*(context|ctx)")
+"""Names of a parameter for the context of a job."""
+FORM = "(job) or (job, context)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +107,12 @@ class Handlers(SpawnManager):
             checked_strategy(retry)
         if queue in self._workers:
             raise UsageError(f"There is already a handler for jobs of {queue!r:.100}.")
-        takes_context = _takes_context(function)
+        takes_context = _takes_context(function, queue)
         check_call(
             function,
             f"The handler of {queue!r:.100}",
             *(("job", "context") if takes_context else ("job",)),
-            form="(job) or (job, context)",
+            form=FORM,
         )
         self._workers[queue] = JobHandler(function, retry, timeout, takes_context)
 
@@ -239,10 +243,20 @@ def _check_name(name: object, form: str) -> None:
         raise UsageError(f"A name must be text, not {name!r:.60}. Write {form}.")
 
 
-def _takes_context(function: Callable[..., Any]) -> bool:
-    """Whether a job's handler has a second parameter, for the context."""
+def _takes_context(function: Callable[..., Any], queue: str) -> bool:
+    """Whether a job's handler has a second parameter, for the context.
+
+    Raises:
+        UsageError: its parameters have the names of something else, such as the keys of a payload.
+    """
     known = signature(function)
     parameters = known.parameters.values() if known else ()
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in positional if p.default is p.empty]
+    called = f"The handler of {queue!r:.100}"
+    if required and CONTEXT.fullmatch(required[0].name):
+        raise refusal(function, called, FORM, "The first one is the job.")
+    second = required[1].name if len(required) >= 2 else "_"
+    if not (CONTEXT.fullmatch(second) or second.startswith("_") or is_typed(function, second, SpawnContext)):
+        raise refusal(function, called, FORM, "Name the second one context. The payload is job.payload.")
     return len(required) >= 2 or (len(positional) >= 2 and positional[1].name == "context")

@@ -167,8 +167,8 @@ class Queue:
             on_failure: enqueued once, when the first job has failed for good.
 
         Raises:
-            UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`; or there are no jobs, or
-                too many, or the id belongs to another batch.
+            UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`; or there are no jobs,
+                too many, or one twice, or the id belongs to another batch.
         """
         batch, many = NewBatch.of(name, id), list(map(checked, jobs))
         callbacks = callbacks_of(on_complete, on_success, on_failure)

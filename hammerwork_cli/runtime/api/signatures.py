@@ -24,11 +24,21 @@ def check_call(function: Any, what: str, *names: str, form: str | None = None) -
     try:
         parameters.bind(*names)
     except TypeError as error:
-        name = getattr(function, "__name__", type(function).__name__)
-        raise UsageError(
-            f"{what} is called with {form or '(' + ', '.join(names) + ')'}, and {name} has the parameters"
-            f" {parameters!s:.200}."
-        ) from error
+        raise refusal(function, what, form or f"({', '.join(names)})") from error
+
+
+def refusal(function: Any, what: str, form: str, hint: str | None = None) -> UsageError:
+    """The error for a function with other parameters; see :func:`check_call`."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return UsageError(
+        f"{what} is called with {form}, and {name} has the parameters {signature(function)!s:.200}.", hint=hint
+    )
+
+
+def is_typed(function: Any, name: str, kind: type) -> bool:
+    """Whether a parameter of a function is annotated with a class, perhaps by its name."""
+    annotation = inspect.signature(function).parameters[name].annotation
+    return annotation is kind or str(annotation).rpartition(".")[2] == kind.__name__
 
 
 def signature(function: Any) -> inspect.Signature | None:

@@ -13,7 +13,7 @@ from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.payloads import due_time
 from hammerwork_cli.runtime.api.job import Job
-from hammerwork_cli.runtime.api.signatures import check_call
+from hammerwork_cli.runtime.api.signatures import check_call, refusal, signature
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.queue import Queue
@@ -318,6 +318,8 @@ class SpawnManager:
 def _as_handler(given: object) -> SpawnHandler:
     if isinstance(given, type) and issubclass(given, SpawnHandler):
         given = given()
+    if isinstance(given, SpawnHandler) and type(given).spawn_jobs is SpawnHandler.spawn_jobs:
+        raise UsageError(f"{type(given).__name__} has no method spawn_jobs, which yields the children.")
     if isinstance(given, SpawnHandler) or callable(getattr(given, "spawn_jobs", None)):
         return _complete(given)
     if callable(given) and not isinstance(given, type):
@@ -342,6 +344,15 @@ def _check_signatures(name: str, handler: SpawnHandler) -> None:
             check_call(handler.function, f"The spawn handler {name!r:.100}", *arguments)
         else:
             check_call(getattr(handler, method), f"{method} of the spawn handler {name!r:.100}", *arguments)
+    produce = handler.function if isinstance(handler, FunctionHandler) else handler.spawn_jobs
+    known = signature(produce)
+    if known is not None and next(iter(known.parameters), "") in {"job", "parent_job"}:
+        raise refusal(
+            produce,
+            f"The spawn handler {name!r:.100}",
+            "(context)",
+            "Name the parameter context. The job is context.parent_job.",
+        )
 
 
 def _complete(given: Any) -> SpawnHandler:

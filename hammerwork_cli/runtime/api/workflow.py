@@ -88,6 +88,14 @@ class Workflow:
         """The rows to insert.
 
         Raises:
-            UsageError: see :meth:`Job.new_job`; or a job waits for one that is not there, or for itself through others.
+            UsageError: see :meth:`Job.new_job`; or a job waits for one that is not there, or for itself through others,
+                or depends on another job of the workflow by its id.
         """
+        keys = {job.id: key for key, job in self._jobs.items()}
+        for key, job in self._jobs.items():
+            if other := next((keys[parent] for parent in job.dependencies if parent in keys), None):
+                raise UsageError(
+                    f"The job {key!r:.80} depends on {other!r:.80} by an id that it does not have in the workflow.",
+                    hint=f"Write add({key!r:.80}, ..., after={other!r:.80}).",
+                )
         return self._new, self._new.linked({key: job.new_job(now) for key, job in self._jobs.items()}, self._after)

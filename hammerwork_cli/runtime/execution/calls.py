@@ -1,6 +1,7 @@
 """What every call of a handler gets of its own."""
 
 import inspect
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -9,13 +10,28 @@ from typing import Any, TypeVar
 
 from hammerwork_cli import app_path
 from hammerwork_cli.models import SpawnConfig
+from hammerwork_cli.queries.worker.claim import Claimed
+from hammerwork_cli.runtime.host.logs import HANDLED, handled
 
 Result = TypeVar("Result")
+log = logging.getLogger("hammerwork")
 
 
-def apart(function: Callable[[], Result]) -> Result:
-    """Calls a function of a handler. No other call sees the context variables that it sets."""
-    return copy_context().run(function)
+def apart(job: Claimed, function: Callable[[], Result]) -> Result:
+    """Calls a function of a job's handler. No other call sees the context variables that it sets."""
+
+    def call() -> Result:
+        HANDLED.set(handled(job))
+        return function()
+
+    return copy_context().run(call)
+
+
+def log_start(job: Claimed) -> None:
+    """Says that an attempt starts, in a log of level ``debug``."""
+    if log.isEnabledFor(logging.DEBUG):
+        said = "Job %s (%s) starts attempt %d of %d."
+        log.debug(said, job.id, job.queue_name, job.attempts, job.max_attempts, extra=handled(job)._asdict())
 
 
 def own_config(config: SpawnConfig) -> SpawnConfig:

@@ -32,7 +32,7 @@ from hammerwork_cli.runtime.api.spawn import (
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import GOES_ON, Attempt, ClaimedRequest, GoesOn
-from hammerwork_cli.runtime.execution.calls import apart, own_config
+from hammerwork_cli.runtime.execution.calls import apart, log_start, own_config
 from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from hammerwork_cli.runtime.execution.isolation import Isolation
 from hammerwork_cli.runtime.execution.parents import Parent, named_limits
@@ -134,7 +134,8 @@ class Executor:
             if handler is None and spawner is None:
                 raise JobError(self._unhandled(claimed.queue_name))
             attempt.deadline = _deadline(attempt, handler)
-            called = apart(lambda: self._call(attempt, job, handler, config, spawner)) if handler else None
+            log_start(claimed)
+            called = apart(claimed, lambda: self._call(attempt, job, handler, config, spawner)) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self._failed(attempt, claimed, error)
         return called if isinstance(called, GoesOn) else self._returned(attempt, claimed, called, spawner, config)
@@ -246,9 +247,9 @@ class Executor:
         parent = self._parent(attempt, config)
         parent.check_depth()
         root = parent.place.root
-        apart(lambda: self._validate(attempt, found, config))
+        apart(attempt.job, lambda: self._validate(attempt, found, config))
         context = self._context(attempt, Job.of(attempt.job), config, result)
-        children = apart(lambda: self._drained(attempt, found, context, began, root))
+        children = apart(attempt.job, lambda: self._drained(attempt, found, context, began, root))
         return Operation(new_id(), parent.spawner, found.name, config, began, len(children)), children
 
     def _drained(
@@ -328,7 +329,7 @@ class Executor:
         name = operation.config.operation_id or operation.id
         result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self._clock.now())
         try:
-            apart(lambda: self._result_of(found.handler.on_spawn_complete(result)))
+            apart(claimed, lambda: self._result_of(found.handler.on_spawn_complete(result)))
         except BaseException as error:
             log.exception("on_spawn_complete of %s failed; the children of job %s stay.", found.name, claimed.id)
             text = described(error)

@@ -21,6 +21,7 @@ from hammerwork_cli.runtime.connections import LONGEST_PAUSE, Connections
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all, is_of_the_database
+from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.failures import Failed, in_ascii
 
 WRITE_SECONDS = 0.005
@@ -237,6 +238,8 @@ class Finisher:
             _log_lost(outcome.job for outcome in outcomes if outcome.job.id in report.lost)
             for outcome in failed:
                 _log_failed(outcome)
+            if log.isEnabledFor(logging.DEBUG):
+                _log_completed(outcome.job for outcome in ours if outcome.end == End.COMPLETED)
 
     def _now(self, outcomes: list[Ended]) -> datetime:
         # A job does not end before it starts, even when the server's clock was put back.
@@ -252,15 +255,24 @@ def _log_lost(jobs: Iterable[Claimed]) -> None:
         )
 
 
+def _log_completed(jobs: Iterable[Claimed]) -> None:
+    for job in jobs:
+        log.debug(
+            "Job %s (%s) completed in attempt %d.", job.id, job.queue_name, job.attempts, extra=handled(job)._asdict()
+        )
+
+
 def _log_failed(outcome: Ended) -> None:
-    job = outcome.job
+    job, level = outcome.job, logging.WARNING
     if outcome.pause is not None:
         follows = f"and will be tried again in {duration(outcome.pause)}"
     elif outcome.at is not None:
         follows = f"and recurs at {instant(outcome.at)}"
     else:
         follows = f"and is {JobStatus.TIMED_OUT if outcome.end == End.TIMED_OUT else JobStatus.DEAD} now"
-    log.warning(
+        level = logging.ERROR  # nothing follows by itself
+    log.log(
+        level,
         "Job %s (%s) failed in attempt %d of %d %s: %s",
         job.id,
         job.queue_name,
@@ -268,6 +280,7 @@ def _log_failed(outcome: Ended) -> None:
         job.max_attempts,
         follows,
         (outcome.error or "").partition("\n")[0],
+        extra=handled(job)._asdict(),
     )
 
 

@@ -245,8 +245,8 @@ class Step:
         found = self.prepare()
         if found is None:
             return Children(self.job.id)
-        apart(lambda: self._validate(found))
-        children = apart(lambda: self._drained(found, most))
+        apart(self.job, lambda: self._validate(found))
+        children = apart(self.job, lambda: self._drained(found, most))
         allowed, total = self.config.max_spawn_count, len(self.early) + len(children)
         if allowed is not None and total > allowed:
             children.close()

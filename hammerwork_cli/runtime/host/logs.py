@@ -6,16 +6,21 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from hammerwork_cli.models import rfc3339
-from hammerwork_cli.render.formats.text import visible
+from hammerwork_cli.render.formats.text import short_id, visible
 from hammerwork_cli.runtime.host.secrets import masked
 
+if TYPE_CHECKING:
+    from hammerwork_cli.queries.worker.claim import Claimed
+
+TRACE = logging.DEBUG - 5
 LEVELS = {
-    "trace": logging.DEBUG,
+    "trace": TRACE,
     "debug": logging.DEBUG,
     "info": logging.INFO,
     "warn": logging.WARNING,
@@ -25,8 +30,27 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """Fields of every record; all others were given as ``extra``."""
 
 
+class HandledJob(NamedTuple):
+    """The job whose handler runs; as ``extra`` of a record, the one that the record is about."""
+
+    job_id: str
+    queue: str
+    attempt: int
+
+
+def handled(job: "Claimed") -> HandledJob:
+    """The names of a job for lines of the log."""
+    return HandledJob(job.id, job.queue_name, job.attempts)
+
+
+HANDLED: ContextVar[HandledJob | None] = ContextVar("hammerwork_handled_job", default=None)
+"""Set in the context of each call of a handler."""
+
+
 def configure(level: str, *, as_json: bool, stream: TextIO | None = None) -> None:
     """Sends the log of the worker, and that of its handlers unless they configured logging, to stderr.
+
+    ``debug`` is for the worker; ``trace`` also shows the debug lines of handlers and of the libraries that they use.
 
     Args:
         level: a word of :data:`LEVELS`.
@@ -42,7 +66,7 @@ def configure(level: str, *, as_json: bool, stream: TextIO | None = None) -> Non
     ours.setLevel(LEVELS[level])
     if not everything.handlers:
         everything.addHandler(handler)
-        everything.setLevel(max(LEVELS[level], logging.INFO))
+        everything.setLevel(logging.DEBUG if level == "trace" else max(LEVELS[level], logging.INFO))
     logging.captureWarnings(True)
 
 
@@ -80,11 +104,16 @@ def silent() -> Iterator[None]:
 
 
 class TextLines(logging.Formatter):
-    """``2026-11-24T14:18:25.393217Z warn  a message``, followed by an exception in a few words."""
+    """``2026-11-24T14:18:25.393217Z warn  a message``, followed by an exception in a few words.
+
+    A line of a handler has the queue and the id of its job before the message.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         source = "" if record.name == "hammerwork" else f"{record.name}: "
+        if job := HANDLED.get():
+            source += f"[{job.queue} {short_id(job.job_id)}] "
         line = f"{_time(record)} {_level(record):5} {source}{record.getMessage()}"
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
@@ -95,7 +124,10 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """An object with ``time``, ``level``, ``logger``, ``message``, ``error`` (a traceback), and ``extra``."""
+    """An object with ``time``, ``level``, ``logger``, ``message``, ``error`` (a traceback), and ``extra``.
+
+    A line of a handler, or about an attempt, has ``job_id``, ``queue`` and ``attempt``.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -104,6 +136,7 @@ class JsonLines(logging.Formatter):
             "level": _level(record),
             "logger": record.name,
             "message": record.getMessage(),
+            **(job._asdict() if (job := HANDLED.get()) else {}),
             **{key: value for key, value in vars(record).items() if key not in _OWN},
         }
         if record.exc_info:

@@ -21,7 +21,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render.schemas import SCHEMAS
 from tests.conftest import eventually
-from tests.jobs import execute, job, rows, statuses, write
+from tests.jobs import execute, identity, job, rows, statuses, write
 from tests.rows import START, Rows
 
 ROOT = Path(__file__).parent.parent.parent
@@ -63,6 +63,29 @@ def noted(job):
         print(int(job.priority), file=file)
 
 worker = Worker("sqlite:///nowhere.db", app, concurrency=1, weighted=True)
+"""
+
+
+LOGGING = """
+import asyncio, logging
+from hammerwork_cli import Handlers
+app = Handlers()
+log = logging.getLogger("shop")
+
+@app.job("plain")
+def plain(job):
+    log.info("of plain")
+    log.debug("a detail")
+
+@app.job("coroutine")
+async def coroutine(job):
+    await asyncio.sleep(0.01)
+    log.info("of coroutine")
+
+@app.spawn("parent")
+def children(context):
+    log.info("of spawning")
+    return []
 """
 
 
@@ -179,7 +202,7 @@ def test_the_log_is_one_json_object_a_line(migrated_url: str, folder: Path, hamm
     done = hammerwork("worker", "start", "--handlers", "handlers:app", *words, url=migrated_url)
     assert done.exit_code == 0, done.stderr
     events = [json.loads(line) for line in done.stderr.splitlines()]
-    assert [event["level"] for event in events] == ["info", "warn", "info"]
+    assert [event["level"] for event in events] == ["info", "error", "info"]
     assert all({"time", "level", "logger", "message"} <= event.keys() for event in events)
     assert "\x1b" not in done.stderr
 
@@ -194,6 +217,33 @@ def test_the_log_level_is_that_of_the_option_else_the_configured_one(
     loud = hammerwork(*words, "--log-level", "info", url=sqlite_url, env={"HAMMERWORK_LOG_LEVEL": "warn"})
     assert len(loud.stderr.splitlines()) == 3
     assert hammerwork(*words, "--quiet", url=sqlite_url).stderr == ""
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_lines_of_handlers_name_the_job_that_they_belong_to(
+    migrated_url: str, folder: Path, hammerwork: Callable[..., Any], isolation: str
+) -> None:
+    (folder / "handlers.py").write_text(LOGGING)
+    write(migrated_url, *(job(number, queue=queue) for number, queue in enumerate(("plain", "coroutine", "parent"), 1)))
+    words = ("worker", "start", "--handlers", "handlers:app", "--drain", "--isolation", isolation)
+    done = hammerwork(*words, "--log-format", "json", "--log-level", "debug", url=migrated_url)
+    assert done.exit_code == 0, done.stderr
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    said = {event["message"]: event for event in events if event["logger"] == "shop"}
+    for number, (message, queue) in enumerate(
+        {"of plain": "plain", "of coroutine": "coroutine", "of spawning": "parent"}.items(), 1
+    ):
+        named = {"job_id": identity(number), "queue": queue, "attempt": 1}
+        assert named.items() <= said[message].items(), said
+    assert "a detail" not in said
+    ours = [event for event in events if event["logger"] == "hammerwork"]
+    for word in ("starts attempt 1 of 3.", "completed in attempt 1."):
+        assert identity(1) in [event.get("job_id") for event in ours if event["message"].endswith(word)]
+    assert "job_id" not in events[0]
+    write(migrated_url, *(job(number, queue="plain") for number in (4, 5)))
+    done = hammerwork(*words, "--log-level", "trace", url=migrated_url)
+    assert re.search(rf" info  shop: \[plain {identity(4)[:8]}\] of plain$", done.stderr, re.MULTILINE), done.stderr
+    assert re.search(rf" debug shop: \[plain {identity(5)[:8]}\] a detail$", done.stderr, re.MULTILINE)
 
 
 # What cannot begin.

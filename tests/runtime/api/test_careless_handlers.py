@@ -346,6 +346,9 @@ class Careful(SpawnHandler):
     def validate_spawn(self, parent, config):
         Job("half a name \\udce9")
 
+    def spawn_jobs(self, context):
+        return ()
+
 app.register_handler("careful", Careful())
 
 app.register_job("lambda", lambda job: later(job))

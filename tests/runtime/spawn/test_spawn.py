@@ -162,6 +162,9 @@ def test_with_on_error_complete_the_parent_completes_and_the_failure_is_recorded
         def validate_spawn(self, parent_job: Job, config: SpawnConfig) -> None:
             raise ValueError("nothing to split")
 
+        def spawn_jobs(self, context: SpawnContext) -> list[Job]:
+            raise AssertionError(context)
+
     app.register_handler("parent", Refuses())
     app.register_job("parent", lambda job: 7)  # noqa: ARG005  only its result counts
     (parent,) = stage.enqueue(Job("parent", {}).with_spawn_config(SpawnConfig(on_error="complete")))

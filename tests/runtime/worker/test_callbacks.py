@@ -310,6 +310,9 @@ def test_a_job_that_cannot_have_callbacks_is_refused_and_those_of_a_deleted_one_
         Job("a").with_callbacks(on_complete=Job("b").depends_on(Job("c")))
     with pytest.raises(UsageError, match="No queue"):
         Job("a").with_callbacks(on_complete=Job())
+    once = Job("a")
+    with pytest.raises(UsageError, match=f"The job {once.id} is in the batch twice"):
+        lite.queue.enqueue_batch("x", [once] * 3)
     with pytest.raises(UsageError, match="never ends"):
         lite.queue.enqueue(Job("a").with_cron("0 0 * * * *").with_callbacks(on_complete=Job("b")))
     recurring = lite.queue.enqueue(Job("a").with_cron("0 0 * * * *"))

@@ -11,6 +11,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Worker, Workflow
 from hammerwork_cli.database import connect
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.callbacks import callbacks_of
@@ -246,6 +247,14 @@ def test_a_job_that_joins_while_the_end_is_written_keeps_the_workflow_running(st
     end(stage, stage.queue.get(late.id))  # type: ignore[arg-type]
     end_workflows(stage)
     assert row(stage, workflow)[:3] == ("completed", 4, 4)
+
+
+def test_a_job_names_the_others_of_its_workflow_by_their_keys(lite: Stage) -> None:
+    load = Job("load")
+    with pytest.raises(UsageError, match="'report' depends on 'load' by an id that it does not have") as caught:
+        lite.queue.enqueue_workflow(Workflow("w").add("report", Job("report").depends_on(load)).add("load", load))
+    assert caught.value.hint == "Write add('report', ..., after='load')."
+    assert lite.rows() == []
 
 
 def test_two_workers_may_end_workflows_at_once(stage: Stage) -> None:

@@ -302,9 +302,58 @@ def test_a_function_that_takes_no_job_is_refused_when_it_is_registered(function,
     assert app.queues == ()
 
 
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [
+        (lambda to, subject: None, "Name the second one context. The payload is job.payload."),  # noqa: ARG005
+        (lambda context: None, "The first one is the job."),  # noqa: ARG005
+    ],
+)
+def test_a_job_handler_with_the_parameters_of_something_else_is_refused(function, hint):
+    app = Handlers()
+    with pytest.raises(UsageError, match=r"is called with \(job\) or \(job, context\), and <lambda> has") as caught:
+        app.register_job("q", function)
+    assert caught.value.hint == hint
+    assert app.queues == ()
+
+
+def test_a_context_may_have_any_name_with_its_type():
+    def typed(job: Job, where: SpawnContext) -> None: ...
+    def named(job: Job, where: "SpawnContext") -> None: ...
+
+    app = Handlers()
+    for number, function in enumerate((typed, named, lambda job, _: None, lambda job, _context: None)):  # noqa: ARG005
+        app.register_job(f"q{number}", function)
+        assert app.job_handler(f"q{number}").takes_context
+
+
+def test_a_spawn_handler_that_expects_the_job_or_has_no_children_is_refused():
+    class Misspelt(SpawnHandler):
+        def spawn_job(self, context):
+            return [context]
+
+    class Method(SpawnHandler):
+        def spawn_jobs(self, job):
+            return [job]
+
+    manager = SpawnManager()
+    for given, said in (
+        (Misspelt, "Misspelt has no method spawn_jobs"),
+        (Misspelt(), "Misspelt has no method spawn_jobs"),
+        (Method, r"is called with \(context\), and spawn_jobs has the parameters \(job\)"),
+        (lambda job: [job], r"is called with \(context\), and <lambda> has the parameters \(job\)"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            manager.register_handler("x", given)
+    assert manager.handler_names == ()
+
+
 def test_a_function_that_takes_no_context_is_not_a_spawn_handler():
     class Wrong(SpawnHandler):
         def validate_spawn(self, job: Job) -> None:  # type: ignore[override]
+            raise NotImplementedError
+
+        def spawn_jobs(self, context: SpawnContext) -> list[Job]:
             raise NotImplementedError
 
     manager = SpawnManager()
