@@ -5,7 +5,7 @@ database; every other option stays as it is there.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -51,10 +51,18 @@ def plan(
             raise type(error)(f"{one.name!r:.80}: {error.message}", hint=error.hint) from error
         steps.append(step)
     if prune:
-        names = {one.name for one in declared.schedules}
-        gone = (one for one in present.values() if one.source == declared.source and one.name not in names)
-        steps += [Step(Action.REMOVE, one.name, one, None) for one in gone]
+        steps += [Step(Action.REMOVE, one.name, one, None) for one in _undeclared(present.values(), declared)]
     return steps
+
+
+def undeclared(database: Database, declared: Declared) -> list[Schedule]:
+    """The schedules of a source that it declares no longer."""
+    return _undeclared(all_schedules(database, source=declared.source), declared)
+
+
+def _undeclared(present: Iterable[Schedule], declared: Declared) -> list[Schedule]:
+    names = {one.name for one in declared.schedules}
+    return [one for one in present if one.source == declared.source and one.name not in names]
 
 
 def _is_over(end: Timestamp, now: datetime) -> bool:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from hammerwork_cli import app_path
-from hammerwork_cli.errors import ConfigError, UsageError
+from hammerwork_cli.errors import ConfigError, HammerworkError, UsageError
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.importing import ENQUEUE, START, importing
 from hammerwork_cli.runtime.api.signatures import signature
@@ -182,7 +182,9 @@ def _guarded(call: Callable[[], Any], failure: str, missing: str | None = None, 
 def _failed(failure: str, error: BaseException) -> ConfigError:
     place = place_of(error)
     text = (error.msg if isinstance(error, SyntaxError) else None) or str(error)  # whose own text has the line as well
-    return ConfigError(f"{failure}: {type(error).__name__}: {text}{f' ({place})' if place else ''}")
+    hint = error.hint if isinstance(error, HammerworkError) else None
+    text = error.message if isinstance(error, HammerworkError) else text
+    return ConfigError(f"{failure}: {type(error).__name__}: {text}{f' ({place})' if place else ''}", hint=hint)
 
 
 def place_of(error: BaseException) -> str | None:

@@ -259,6 +259,10 @@ class Worker:
         )
 
     def _check_handlers(self) -> None:
+        without = set(self.handlers.queues) - set(self.handlers.handler_names)
+        for name in sorted(set(self.handlers.handler_names) - set(self.handlers.queues)):
+            if close := meant(name, without, cutoff=0.8):
+                log.warning("The spawn handler %r has the name of no queue with a handler. %s", name, close)
         known = sorted({*self.handlers.queues, *self.handlers.handler_names})
         for queue in self.queues:
             if queue in known:

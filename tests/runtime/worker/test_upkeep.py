@@ -172,6 +172,30 @@ def test_workers_write_the_schedules_of_their_application_and_tell_each_handler_
     assert {job: due[job] for job in heard} == heard
 
 
+def test_a_worker_names_schedules_that_its_application_no_longer_declares(
+    lite: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    def declare(*names: str) -> None:
+        app = Handlers()
+        app.name = "my_app:app"
+        app.register_job("unused", lambda _: None)
+        for name in names:
+            app.schedule(name, "@daily", Job("held"))
+        caplog.clear()
+        crew = Crew(lite)
+        crew.begin(handlers=app)
+        until(lambda: all(f"The schedule {name} was" in caplog.text for name in names) or "goes on" in caplog.text)
+        crew.end()
+
+    with caplog.at_level("INFO", logger="hammerwork"):
+        declare("pulse", "other")
+        assert "no longer declares" not in caplog.text
+        declare("pulse2", "other")
+        assert "The schedule pulse goes on, and my_app:app no longer declares it. To delete it:" in caplog.text
+        assert "cron apply --handlers my_app:app --prune" in caplog.text
+        assert caplog.text.count("goes on") == 1
+
+
 def test_a_recurring_job_tells_its_handler_its_due_time_and_other_jobs_none(lite: Stage) -> None:
     app, heard = Handlers(), []
     app.register_job("any", lambda job, context: heard.append(context.scheduled_for))  # noqa: ARG005

@@ -126,6 +126,13 @@ def test_a_handler_in_place_of_all_gets_a_hint_with_the_handlers(module, tmp_pat
     assert caught.value.hint == f"Name the Handlers: {name}:app, {name}:empty"
 
 
+def test_an_error_of_the_library_while_a_module_is_imported_keeps_its_hint(module, tmp_path):
+    generator = 'from hammerwork_cli import Handlers\napp = Handlers()\n\n@app.job("a")\ndef a(job):\n    yield 1\n'
+    with pytest.raises(ConfigError, match=r"The handler of 'a' is a generator, .* \(.*, line 4\)") as caught:
+        load(f"{module(generator)}:app", tmp_path)
+    assert "@app.spawn" in (caught.value.hint or "")
+
+
 def test_a_wrong_attribute_gets_a_hint_with_the_right_one(module, tmp_path):
     name = module(APP)
     with pytest.raises(ConfigError) as caught:

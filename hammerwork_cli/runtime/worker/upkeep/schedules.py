@@ -94,6 +94,7 @@ class Scheduler(UpkeepThread):
             others = [step.before for step in steps if step.taken_from is not None]
             steps = [step for step in steps if step.taken_from is None]
             declaring.carry_out(database, steps, Author(declared.source), now)
+            _log_undeclared(database, declared)
         except Exception as error:
             if is_away(error):
                 raise
@@ -162,3 +163,17 @@ class Scheduler(UpkeepThread):
             for schedule in schedules.all_schedules(database):
                 if not self.stopped.is_set():
                     schedules.forget_runs(database, schedule, self.clock.now() - KEPT)
+
+
+def _log_undeclared(database: Database, declared: Declared) -> None:
+    """Names schedules whose declaration is gone, such as that of a function that has another name now."""
+    named = declared.source.removeprefix("code:")
+    if named == declared.source:  # applications that were not loaded by their names share a source
+        return
+    for schedule in declaring.undeclared(database, declared):
+        if schedule.enabled:
+            log.warning(
+                "The schedule %s goes on, and %s no longer declares it. To delete it: hammerwork cron apply --handlers"
+                " %s --prune",
+                *(schedule.name, named, named),
+            )
