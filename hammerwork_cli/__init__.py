@@ -11,6 +11,7 @@ _HOMES = {
     "models": "JobPriority JobStatus SpawnConfig",
     "runtime.api.handlers": "Handlers",
     "runtime.api.job": "Job",
+    "runtime.api.outcomes": "Discard Retry Snooze",
     "runtime.api.queue": "Queue",
     "runtime.api.retry": "Jitter RetryStrategy",
     "runtime.api.spawn": (
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.models import JobPriority, JobStatus, SpawnConfig
     from hammerwork_cli.runtime.api.handlers import Handlers
     from hammerwork_cli.runtime.api.job import Job
+    from hammerwork_cli.runtime.api.outcomes import Discard, Retry, Snooze
     from hammerwork_cli.runtime.api.queue import Queue
     from hammerwork_cli.runtime.api.retry import Jitter, RetryStrategy
     from hammerwork_cli.runtime.api.spawn import (
@@ -77,6 +79,7 @@ __all__ = [
     "ConflictError",
     "ConnectionLostError",
     "DatabaseError",
+    "Discard",
     "HammerworkError",
     "Handlers",
     "InvalidSpawnConfigError",
@@ -88,8 +91,10 @@ __all__ = [
     "NotFoundError",
     "Queue",
     "RefusedValueError",
+    "Retry",
     "RetryStrategy",
     "RetryableError",
+    "Snooze",
     "SpawnConfig",
     "SpawnContext",
     "SpawnError",

@@ -27,6 +27,7 @@ class End(StrEnum):
 
     COMPLETED = "completed"
     RETRY = "retry"
+    SNOOZED = "snoozed"
     STOPPED = "stopped"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
@@ -48,8 +49,8 @@ class Ended:
     Attributes:
         result: the handler's result as JSON text.
         error: the reason for the failure.
-        at: due time of the next attempt, or of the next occurrence of a recurring job; for a job that is given back,
-            its old due time.
+        at: due time of the next attempt, also of a snoozed job, or of the next occurrence of a recurring job; for a
+            job that is given back, its old due time.
         pause: before the next attempt, as the retry strategy has it.
     """
 
@@ -200,6 +201,8 @@ def write(database: Database, attempt: Ended, now: datetime) -> bool:
         done = database.run(
             "worker.finish.retry", id=attempt.job.id, at=at, error=database.message(attempt.error), **guard
         )
+    elif attempt.end == End.SNOOZED:
+        done = database.run("worker.finish.snooze", id=attempt.job.id, at=at, **guard)
     elif attempt.end == End.STOPPED:
         done = database.run("worker.finish.give_back_running", id=attempt.job.id, **guard)
     elif attempt.at is not None:
@@ -211,7 +214,7 @@ def write(database: Database, attempt: Ended, now: datetime) -> bool:
     else:
         timed_out = status == JobStatus.TIMED_OUT
         done = database.run(
-            "worker.finish.mark_dead",
+            "worker.finish.discard",
             id=attempt.job.id,
             status=status.value,
             failed_at=None if timed_out else now,

@@ -70,7 +70,7 @@ def _return_lost(database: Database, worker: str, name: str, now: datetime) -> t
         database.run("worker.rescue.schedule_next_run", ids=database.ids(ids), worker=worker, error=error, at=at)
     dead = without(last, coming.values())
     if dead:
-        database.run("worker.rescue.mark_dead", ids=database.ids(dead), worker=worker, error=error, now=now)
+        database.run("worker.rescue.discard", ids=database.ids(dead), worker=worker, error=error, now=now)
         finish.update_dependents(database, (), dead, now, FinishReport())
     return len(jobs) - len(dead), len(dead)
 

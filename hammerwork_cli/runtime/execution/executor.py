@@ -39,7 +39,7 @@ from hammerwork_cli.runtime.execution.parents import Parent, named_limits
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
-from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError, described, message_of
+from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError, described, message_of, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
 
 if TYPE_CHECKING:
@@ -305,8 +305,8 @@ class Executor:
             return None
         self._mention_kept(attempt, config, error)
         text = described(error)
-        final = isinstance(error, OutOfTimeError) or config.on_error != "complete" or self._verdicts.has_given_up(error)
-        if final or not attempt.decide():
+        final = isinstance(error, OutOfTimeError) or wanted_by(error) is not None or self._verdicts.has_given_up(error)
+        if final or config.on_error != "complete" or not attempt.decide():
             return self._verdicts.failed_by(completed.job, error)
         log.warning("Job %s completes although it could not spawn: %s", completed.job.id, text.partition("\n")[0])
         operation = Operation(new_id(), self._parent(attempt, config).spawner, found.name, config, began, 0, error=text)

@@ -28,6 +28,7 @@ WRITE_SECONDS = 0.005
 """How long an outcome waits for others, to be written with them."""
 FIRST_PAUSE, SHORTEST_PAUSE = 0.1, 1.0
 """Before the next try at a postponed outcome: at first, and at least while many of them fail for long."""
+NO_FAILURES = (End.COMPLETED, End.SNOOZED, End.STOPPED)
 AGAIN_SECONDS = 0.1
 """How long one call goes on with postponed outcomes while other work waits."""
 log = logging.getLogger("hammerwork")
@@ -231,7 +232,7 @@ class Finisher:
         now = batch.now = batch.now or self._now(outcomes)
         report = self._connections.run(lambda database: finish.finish(database, outcomes, now))
         ours = [outcome for outcome in outcomes if outcome.job.id not in report.lost]
-        failed = [outcome for outcome in ours if outcome.end not in (End.COMPLETED, End.STOPPED)]
+        failed = [outcome for outcome in ours if outcome.end not in NO_FAILURES]
         self._progress.count(sum(1 for outcome in ours if outcome.end == End.COMPLETED), len(failed))
         # The transaction is committed: an error of a log handler changes nothing.
         with suppress(BaseException):
@@ -239,7 +240,7 @@ class Finisher:
             for outcome in failed:
                 _log_failed(outcome)
             if log.isEnabledFor(logging.DEBUG):
-                _log_completed(outcome.job for outcome in ours if outcome.end == End.COMPLETED)
+                _log_others(outcome for outcome in ours if outcome.end in NO_FAILURES)
 
     def _now(self, outcomes: list[Ended]) -> datetime:
         # A job does not end before it starts, even when the server's clock was put back.
@@ -255,11 +256,11 @@ def _log_lost(jobs: Iterable[Claimed]) -> None:
         )
 
 
-def _log_completed(jobs: Iterable[Claimed]) -> None:
-    for job in jobs:
-        log.debug(
-            "Job %s (%s) completed in attempt %d.", job.id, job.queue_name, job.attempts, extra=handled(job)._asdict()
-        )
+def _log_others(outcomes: Iterable[Ended]) -> None:
+    for outcome in outcomes:
+        job, until = outcome.job, f" until {instant(outcome.at)}" if outcome.end == End.SNOOZED else ""
+        names = job.id, job.queue_name, outcome.end, job.attempts, until
+        log.debug("Job %s (%s) %s in attempt %d%s.", *names, extra=handled(job)._asdict())
 
 
 def _log_failed(outcome: Ended) -> None:

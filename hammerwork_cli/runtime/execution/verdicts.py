@@ -59,10 +59,14 @@ class Verdicts:
     def failed(self, claimed: Claimed, failure: Failed) -> Ended:
         """The outcome of a failed attempt.
 
-        A timeout is final, as for Rust workers, and so is a failure that each further attempt would repeat.
+        A timeout is final, as for Rust workers, and so is a failure that each further attempt would repeat. A snoozed
+        job runs again in any case: its attempt does not count.
         """
+        if failure.end == End.SNOOZED:
+            return Ended(claimed, End.SNOOZED, at=self._clock.now() + (failure.delay or timedelta(0)))
         if not claimed.last_attempt and failure.end == End.FAILED and failure.retryable:
-            at, pause = self._next_attempt(claimed)
+            pause = failure.delay
+            at, pause = self._next_attempt(claimed) if pause is None else (self._clock.now() + pause, pause)
             return Ended(claimed, End.RETRY, error=failure.error, at=at, pause=pause)
         return Ended(claimed, failure.end, error=failure.error, at=self._next_due(claimed))
 

@@ -22,7 +22,7 @@ from hammerwork_cli.runtime.host.loading import reload_handlers
 from hammerwork_cli.runtime.isolation.pipe import Pipe
 from hammerwork_cli.runtime.isolation.protocol import BATCH, Answer, ContextRecord, Failure
 from hammerwork_cli.runtime.outcomes.children import iterable
-from hammerwork_cli.runtime.outcomes.failures import is_retryable, message_of, told
+from hammerwork_cli.runtime.outcomes.failures import is_retryable, message_of, told, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
 
 if TYPE_CHECKING:
@@ -67,9 +67,11 @@ def failure(error: BaseException, refusal: BaseException | None = None) -> Failu
         refusal: the last error that the worker answered to ``context.spawn``.
     """
     first, trace = told(error)
+    wanted = wanted_by(error)
     if not isinstance(error, HammerworkError):
-        return Failure(first, message_of(error), trace)
-    return Failure(first, error.message, trace, isinstance(error, SpawnError), error is refusal, is_retryable(error))
+        return Failure(first, message_of(error), trace, wanted=wanted)
+    is_spawn = isinstance(error, SpawnError)
+    return Failure(first, error.message, trace, is_spawn, error is refusal, is_retryable(error), wanted)
 
 
 class _Server:

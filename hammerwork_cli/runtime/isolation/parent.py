@@ -218,7 +218,7 @@ class _RemoteSpawner(SpawnHandler):
                 raise _as_final(SpawnError(failure.message), failure) from cause(failure)
             if not failure.retryable:
                 raise FinalError(failure.message) from cause(failure)
-            raise RemoteError(failure.message, failure.first, failure.trace) from None
+            raise RemoteError(failure.message, failure.first, failure.trace, failure.wanted) from None
 
     def spawn_jobs(self, context: SpawnContext, /) -> Iterator[Job]:
         """The children as they come."""

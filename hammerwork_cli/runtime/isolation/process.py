@@ -150,7 +150,9 @@ class Process:
 
 def cause(failure: Failure) -> RemoteError | None:
     """The error in the process, for a traceback."""
-    return RemoteError(failure.message, failure.first, failure.trace) if failure.trace else None
+    if not (failure.trace or failure.wanted):
+        return None
+    return RemoteError(failure.message, failure.first, failure.trace, failure.wanted)
 
 
 def _ending(code: int | None) -> str:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.models import SpawnConfig
+from hammerwork_cli.runtime.api.outcomes import Wanted
 
 if TYPE_CHECKING:
     from hammerwork_cli.queries.worker.claim import Claimed
@@ -65,6 +66,7 @@ class Failure(NamedTuple):
         spawn: whether it is a :class:`SpawnError`.
         refused: whether it is the worker's answer to ``context.spawn``.
         retryable: whether another attempt could succeed.
+        wanted: the end that the handler wants for its attempt.
     """
 
     first: str
@@ -73,3 +75,4 @@ class Failure(NamedTuple):
     spawn: bool = False
     refused: bool = False
     retryable: bool = True
+    wanted: Wanted | None = None

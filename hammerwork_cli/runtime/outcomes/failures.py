@@ -3,12 +3,14 @@
 import re
 import traceback
 from dataclasses import dataclass
+from datetime import timedelta
 from types import FrameType, TracebackType
 from typing import Self
 
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.worker.finish import End
+from hammerwork_cli.runtime.api.outcomes import Outcome, Wanted
 from hammerwork_cli.runtime.api.spawn import NOTHING_SPAWNED
 from hammerwork_cli.runtime.host.secrets import masked
 
@@ -41,11 +43,12 @@ class RemoteError(Exception):
     Attributes:
         first: type and message.
         trace: its traceback.
+        wanted: the end that the handler wants.
     """
 
-    def __init__(self, message: str, first: str, trace: str) -> None:
+    def __init__(self, message: str, first: str, trace: str, wanted: Wanted | None = None) -> None:
         super().__init__(message)
-        self.first, self.trace = first, trace
+        self.first, self.trace, self.wanted = first, trace, wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +57,33 @@ class Failed:
 
     Attributes:
         error: text for the job's row: type and message, then a traceback.
-        end: :attr:`End.TIMED_OUT` for an attempt that took too long.
+        end: :attr:`End.TIMED_OUT` for an attempt that took too long, :attr:`End.SNOOZED` for one that does not count.
         retryable: whether another attempt could succeed.
+        delay: before the next attempt, if the handler wants another one than its retry strategy.
     """
 
     error: str
     end: End = End.FAILED
     retryable: bool = True
+    delay: timedelta | None = None
 
     @classmethod
     def by(cls, error: BaseException) -> Self:
         """The failure of an attempt that ended with an error."""
+        if wanted := wanted_by(error):
+            end = End.SNOOZED if wanted.end == "snoozed" else End.FAILED
+            return cls(cleaned(masked(wanted.reason)), end, wanted.delay is not None, wanted.delay)
         end = End.TIMED_OUT if isinstance(error, OutOfTimeError) else End.FAILED
         return cls(described(error), end, is_retryable(error))
+
+
+def wanted_by(error: BaseException | None) -> Wanted | None:
+    """The end that a handler wants for its attempt, if it raised one."""
+    while error is not None:
+        if isinstance(error, Outcome | RemoteError) and error.wanted is not None:
+            return error.wanted
+        error = error.__cause__ if isinstance(error, HammerworkError) else None
+    return None
 
 
 def is_retryable(error: BaseException) -> bool:

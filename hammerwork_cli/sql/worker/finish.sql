@@ -40,7 +40,7 @@ UPDATE hammerwork_jobs SET status = 'Pending', scheduled_at = :at, started_at = 
 claimed_by = NULL, claimed_at = NULL
 WHERE id = :id AND {claimed}
 
--- name: mark_dead
+-- name: discard
 -- Ends a job that failed for good.
 UPDATE hammerwork_jobs SET status = :status, failed_at = :failed_at, timed_out_at = :timed_out_at,
 error_message = :error
@@ -56,6 +56,12 @@ SELECT id FROM hammerwork_jobs {by_id} WHERE id {among}
 UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,
 claimed_by = NULL, claimed_at = NULL
 WHERE id {among} AND {claimed}
+
+-- name: snooze
+-- Lets a job run again later, as its handler wants; the attempt does not count. The token stays on the row.
+UPDATE hammerwork_jobs SET status = 'Pending', scheduled_at = :at, attempts = attempts - 1, started_at = NULL,
+claimed_by = NULL, claimed_at = NULL
+WHERE id = :id AND {claimed}
 
 -- name: give_back_running
 -- Gives back a running job whose worker has to stop at once. The token stays on the row.

@@ -21,7 +21,7 @@ claim_token = NULL, claimed_by = NULL, claimed_at = NULL, claim_losses = {one_mo
 error_message = :error
 WHERE id {among} AND {of_this_worker}
 
--- name: mark_dead
+-- name: discard
 -- Marks other jobs that were lost in their last attempt as dead.
 UPDATE hammerwork_jobs {by_id} SET status = 'Dead', failed_at = :now, claim_token = NULL,
 claim_losses = {one_more claim_losses}, error_message = :error

@@ -66,7 +66,7 @@ def test_every_way_to_end_an_attempt_but_completion_has_its_word(stage: Stage) -
     jobs = stage.enqueue(*(Job("noop", id=f"{number:08x}-0000-4000-8000-000000000000") for number in range(len(End))))
     now = soon(stage)
     claimed = {job.id: job for job in taken(stage, now)}
-    ats = {End.RETRY: now, End.STOPPED: stage.timestamp(jobs[0], "scheduled_at")}
+    ats = {End.RETRY: now, End.SNOOZED: now, End.STOPPED: stage.timestamp(jobs[0], "scheduled_at")}
     ended = [
         Ended(claimed[job.id], end, error=f"as {end}", at=ats.get(end)) for job, end in zip(jobs, End, strict=True)
     ]
@@ -75,6 +75,7 @@ def test_every_way_to_end_an_attempt_but_completion_has_its_word(stage: Stage) -
     assert {end: told(stage, job) for job, end in zip(jobs, End, strict=True)} == {
         End.COMPLETED: [],
         End.RETRY: [(1, "failed", "as retry")],
+        End.SNOOZED: [],
         End.STOPPED: [(1, "stopped", "as stopped")],
         End.FAILED: [(1, "failed", "as failed")],
         End.TIMED_OUT: [(1, "timed_out", "as timed_out")],

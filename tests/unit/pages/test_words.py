@@ -18,7 +18,7 @@ MOST_TERMS = 60
 
 BETTER = {
     r"kinship": "relatives",
-    r"bur(?:y|ies|ied|ying)\b": "mark dead",
+    r"bur(?:y|ies|ied|ying)\b": "discard",
     r"wish(?:es)?\b": "spawn request",
     r"(?:the|Rust) original\b|the original's": "hammerwork (Rust), Rust workers",
     r"upstream": "hammerwork (Rust)",

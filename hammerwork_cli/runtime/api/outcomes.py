@@ -1,0 +1,80 @@
+"""What a handler raises to decide itself how its attempt ends."""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from hammerwork_cli.models.input import fields
+
+LONGEST = timedelta(days=366)
+"""The longest delay, well within the times that every database stores."""
+
+
+class Wanted(NamedTuple):
+    """The end that a handler wants for its attempt, in a form that can be sent to another process.
+
+    Attributes:
+        end: ``snoozed``, ``retry`` or ``failed``.
+        delay: before the job runs again; ``None`` if it does not.
+        reason: text for the job's row.
+    """
+
+    end: str
+    delay: timedelta | None
+    reason: str
+
+
+class Outcome(Exception):  # noqa: N818  not an error, though it is raised like one
+    """The end of an attempt, as its handler wants it.
+
+    Attributes:
+        wanted: that end.
+    """
+
+    wanted: Wanted
+
+
+class Snooze(Outcome):
+    """Ends an attempt that does not count, and runs the job again later.
+
+    Args:
+        delay: at most 366 days.
+
+    Raises:
+        UsageError: the delay is negative, too long, or no timedelta.
+    """
+
+    def __init__(self, delay: timedelta) -> None:
+        self.wanted = Wanted("snoozed", fields.duration(delay, "The delay of a snooze", LONGEST), "")
+        super().__init__(f"The job runs again in {delay}.")
+
+
+class Retry(Outcome):
+    """Fails an attempt. If others are left, the next one starts after a delay instead of that of the retry strategy.
+
+    Args:
+        delay: at most 366 days.
+        reason: why it failed, for the job's row.
+
+    Raises:
+        UsageError: the delay is negative, too long, or no timedelta; or the reason is not text.
+    """
+
+    def __init__(self, delay: timedelta, reason: str = "The handler asked for another attempt.") -> None:
+        delay = fields.duration(delay, "The delay of a retry", LONGEST)
+        self.wanted = Wanted("retry", delay, fields.text(reason, "The reason of a retry"))
+        super().__init__(reason)
+
+
+class Discard(Outcome):
+    """Ends a job as Dead at once, however many attempts are left.
+
+    Args:
+        reason: why, for the job's row.
+
+    Raises:
+        UsageError: the reason is not text.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.wanted = Wanted("failed", None, fields.text(reason, "The reason of a discard"))
+        super().__init__(reason)

@@ -1,0 +1,173 @@
+"""Handlers that decide themselves how their attempts end: on every database, in threads, coroutines and processes."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Discard, Job, Retry, RetryStrategy, Snooze, UsageError, Worker
+from hammerwork_cli.models import timestamp
+from hammerwork_cli.queries.job import attempts
+from tests.runtime.conftest import Stage
+
+HANDLERS = """
+from datetime import timedelta
+from pathlib import Path
+
+from hammerwork_cli import Discard, Handlers, Job, Retry, Snooze
+
+app = Handlers()
+SOON, LATER = timedelta(milliseconds=20), timedelta(hours=3)
+
+
+def decide(job):
+    calls = Path(job.payload["folder"]) / job.id
+    number = len(calls.read_text()) if calls.exists() else 0
+    calls.write_text("x" * (number + 1))
+    match job.payload["wants"][number : number + 1]:
+        case ["snooze"]:
+            raise Snooze(SOON)
+        case ["snooze for long"]:
+            raise Snooze(LATER)
+        case ["retry"]:
+            raise Retry(SOON, "the other side is busy")
+        case ["retry for long"]:
+            raise Retry(LATER)
+        case ["discard"]:
+            raise Discard("there is no such address")
+    return job.attempts
+
+
+@app.job("plain")
+def plain(job):
+    return decide(job)
+
+
+@app.job("coroutine")
+async def coroutine(job):
+    return decide(job)
+
+
+@app.spawn("parent")
+def children(context):
+    decide(context.parent_job)
+    yield Job("child")
+
+
+app.register_job("child", lambda job: None)
+"""
+
+
+@pytest.fixture(params=["thread", "process"])
+def work(
+    request: pytest.FixtureRequest, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Any]]:
+    """``work(*jobs)``: enqueues jobs, and runs them until there is nothing more to do."""
+    (tmp_path / "deciding_app.py").write_text(HANDLERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def run(*jobs: Job) -> Any:
+        stage.enqueue(*jobs)
+        options = {"drain": True, "poll_interval": 0.05, "isolation": request.param}
+        return Worker(stage.queue, "deciding_app:app", retry=RetryStrategy.fixed(timedelta(0)), **options).run()
+
+    yield run
+    monkeypatch.delitem(__import__("sys").modules, "deciding_app", raising=False)
+
+
+def jobs_that_want(folder: Path, *wants: str, **columns: Any) -> list[Job]:
+    """One of each kind of handler."""
+    queues = ("plain", "coroutine", "parent")
+    return [Job(queue, {"folder": str(folder), "wants": wants}, **columns) for queue in queues]
+
+
+def outcomes(stage: Stage, job: Job) -> list[str]:
+    return [past.outcome for past in attempts.of_jobs(stage.database, [job.id]).get(job.id, [])]
+
+
+def test_a_snoozed_job_runs_again_and_its_attempts_do_not_count(
+    stage: Stage, work: Callable[..., Any], tmp_path: Path
+) -> None:
+    jobs = jobs_that_want(tmp_path, "snooze", "snooze", "snooze", max_attempts=1)
+    report = work(*jobs)
+    assert stage.status(*jobs) == ["Completed"] * 3
+    assert [stage.one(job, "attempts, error_message") for job in jobs] == [(1, None)] * 3
+    assert [json.loads(stage.one(job, "result_data")) for job in jobs[:2]] == [1, 1]
+    assert [(tmp_path / job.id).read_text() for job in jobs] == ["xxxx"] * 3
+    assert (report.completed, report.failed) == (4, 0)
+    assert len(stage.children(jobs[2])) == 1
+    assert [outcomes(stage, job) for job in jobs] == [[], [], []]
+
+
+def test_a_snoozed_job_is_pending_until_it_is_due(stage: Stage, work: Callable[..., Any], tmp_path: Path) -> None:
+    jobs = jobs_that_want(tmp_path, "snooze for long")
+    before = stage.database.now()
+    work(*jobs)
+    for job in jobs:
+        status, count, at, started, worker = stage.one(job, "status, attempts, scheduled_at, started_at, claimed_by")
+        assert (status, count, started, worker) == ("Pending", 0, None, None)
+        assert timedelta(hours=3) <= timestamp(at) - before < timedelta(hours=3, minutes=2)
+
+
+def test_a_retry_fails_the_attempt_and_chooses_when_the_next_one_starts(
+    stage: Stage, work: Callable[..., Any], tmp_path: Path
+) -> None:
+    soon = jobs_that_want(tmp_path, "retry", "retry")
+    late, last = jobs_that_want(tmp_path, "retry for long"), jobs_that_want(tmp_path, "retry", max_attempts=1)
+    before = stage.database.now()
+    report = work(*soon, *late, *last)
+    assert stage.status(*soon, *late, *last) == ["Completed"] * 3 + ["Pending"] * 3 + ["Dead"] * 3
+    assert [outcomes(stage, job) for job in soon] == [["failed", "failed"]] * 3
+    assert {stage.one(job, "error_message") for job in last} == {"the other side is busy"}
+    assert {stage.one(job, "error_message") for job in late} == {"The handler asked for another attempt."}
+    assert all(_due(stage, job) - before >= timedelta(hours=3) for job in late)
+    assert (report.completed, report.failed) == (4, 12)
+
+
+def _due(stage: Stage, job: Job) -> datetime:
+    due: datetime = stage.timestamp(job, "scheduled_at")
+    return due
+
+
+def test_a_discarded_job_is_dead_at_once_with_the_reason_of_its_handler(
+    stage: Stage, work: Callable[..., Any], tmp_path: Path
+) -> None:
+    jobs = jobs_that_want(tmp_path, "discard", max_attempts=5)
+    waits = Job("child").depends_on(jobs[0])
+    report = work(*jobs, waits)
+    assert stage.status(*jobs, waits) == ["Dead"] * 3 + ["Failed"]
+    assert {stage.one(job, "attempts, error_message") for job in jobs} == {(1, "there is no such address")}
+    assert stage.children(jobs[2]) == []
+    assert [outcomes(stage, job) for job in jobs] == [["failed"]] * 3
+    assert (report.completed, report.failed) == (0, 3)
+
+
+def test_a_snoozed_recurring_job_keeps_the_due_time_of_its_occurrence(
+    stage: Stage, work: Callable[..., Any], tmp_path: Path
+) -> None:
+    (job, *_) = jobs_that_want(tmp_path, "snooze for long")
+    stage.enqueue(job.with_cron("0 30 2 * * *"))
+    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE id = '{job.id}'")
+    occurrence = stage.one(job, "next_run_at")
+    work()
+    assert stage.one(job, "status, attempts, next_run_at") == ("Pending", 0, occurrence)
+    assert _due(stage, job) - stage.database.now() > timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Snooze(5),  # type: ignore[arg-type]
+        lambda: Snooze(timedelta(seconds=-1)),
+        lambda: Snooze(timedelta(days=400)),
+        lambda: Retry(timedelta(days=400)),
+        lambda: Retry(timedelta(0), 7),  # type: ignore[arg-type]
+        lambda: Discard(None),  # type: ignore[arg-type]
+    ],
+)
+def test_a_delay_or_a_reason_that_is_none_is_refused_where_it_is_written(make: Callable[[], object]) -> None:
+    with pytest.raises(UsageError):
+        make()
