@@ -204,7 +204,7 @@ def _usage(error: TyperException, context: Context) -> int:
         error.possibilities = [name for name in offered if _resembles(name, error.option_name)]  # type: ignore[attr-defined]
     place = getattr(error, "ctx", None)
     path = place.command_path if place else "hammerwork"
-    message = error.format_message()
+    message = " ".join(error.format_message().split())
     message = _NUMBER.sub(lambda found: "is not a number" if found[1] else "is not a whole number", message)
     return _failure(UsageError(message, hint=f"See: {path} --help"), context)
 

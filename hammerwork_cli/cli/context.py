@@ -31,15 +31,14 @@ class Context:
         print_above_bar: prints a line on stderr above the progress bar; ``None`` while no bar is drawn.
         speaks_json: whether the caller asked for JSON. Then stderr gets no notes, and an error as JSON.
         shows_plans: whether the verb has ``--dry-run``.
-        shows_rows: whether the verb has shown a list that is not empty.
+        shows_rows: whether the verb has found something: a list that is not empty, or jobs to change.
     """
 
     def __init__(
         self, environ: Mapping[str, str] = os.environ, stdout: TextIO | None = None, stderr: TextIO | None = None
     ) -> None:
         self.environ = environ
-        self.stdout = stdout or sys.stdout
-        self.stderr = stderr or sys.stderr
+        self.stdout, self.stderr = stdout or sys.stdout, stderr or sys.stderr
         self.options: dict[str, Any] = {}
         self.speaks_json = self.shows_plans = self.shows_rows = False
         self.print_above_bar: Callable[[str], None] | None = None
@@ -386,6 +385,7 @@ class Context:
             UsageError: ``--yes`` is required.
             DeclinedError: the answer is another one.
         """
+        self.shows_rows = True
         if yes:
             self.confirm_profile()
             return

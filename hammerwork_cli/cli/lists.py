@@ -67,7 +67,9 @@ class Order(NamedTuple):
             return None
         descending, field = text.startswith("-"), text.removeprefix("-").strip()
         if field not in keys:
-            raise UsageError(f"{field[:40]!r} is not a field to sort by.", hint=f"Fields: {', '.join(keys)}.")
+            member = next((key for key in keys if key.rpartition(".")[2].lower() == field.lower()), None)
+            close = f"Did you mean {member}? " if member else ""
+            raise UsageError(f"{field[:40]!r} is not a field to sort by.", hint=f"{close}Fields: {', '.join(keys)}.")
         return cls(field, descending)
 
     def sorted(self, rows: Iterable[Model], record: "Callable[[Model], Record]") -> list[Model]:
@@ -137,11 +139,14 @@ def show_list(context: Context, listing: Listing[Any], options: ListOptions) -> 
 
 
 def note_lost_jobs(context: Context) -> None:
-    """Prints a note if jobs have been running for long with no live worker."""
+    """Prints a note if jobs have been running for long, and no registered worker has them."""
     from hammerwork_cli.queries.monitor.health import has_lost_jobs
 
     if not context.is_quiet and has_lost_jobs(context.database(), now=context.now()):
-        context.note("Jobs have been Running for over 1 h with no live worker. See: hammerwork spawn doctor")
+        context.note(
+            "Jobs have been Running for over 1 h, and no registered worker has them. See: hammerwork spawn doctor"
+            " --older-than 1h"
+        )
 
 
 def note_stranger(context: Context, queue: str) -> None:
@@ -157,7 +162,7 @@ def note_stranger(context: Context, queue: str) -> None:
 
 
 def note_new_queue(context: Context, database: "Database", queue: str) -> None:
-    """Prints a note if the queue of a job that is about to be enqueued has no jobs, and a name like another queue's."""
+    """Prints a note if a queue that a command names for what is to come has no jobs, and a name like another's."""
     if context.is_quiet:
         return
     from hammerwork_cli.queries import queues

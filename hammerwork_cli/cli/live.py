@@ -34,6 +34,7 @@ class Ending(Enum):
     COUNTED = "counted"
     TIMEOUT = "timeout"
     QUIT = "quit"
+    INTERRUPTED = "interrupted"
 
 
 class Watch(Protocol[Shown]):
@@ -110,7 +111,7 @@ class Follower(Generic[State]):
         except Terminated:
             raise
         except KeyboardInterrupt:
-            return Ending.QUIT
+            return Ending.INTERRUPTED
 
     def _run(self) -> Ending:
         looks = 0

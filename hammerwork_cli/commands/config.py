@@ -138,10 +138,12 @@ def reset(
     if not path.exists():
         context.note(f"There is no {path}.")
         return
-    context.note(f"{'Would remove' if dry_run else 'Removes'} {path}")
-    if not dry_run:
-        context.confirm("Remove the configuration file?", yes=yes)
-        writing.delete(path)
+    if dry_run:
+        context.note(f"Would remove {path}")
+        return
+    context.confirm(f"Remove the configuration file {path}?", yes=yes)
+    writing.delete(path)
+    context.note(f"Removed {path}")
 
 
 @app.command("path", cls=Verb)

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.config.keys import KEYS, PROFILE_KEYS, Key, known, profile_key, profile_of
+from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import ConfigError
 
 __all__ = [
@@ -51,7 +52,7 @@ class Target(NamedTuple):
     Attributes:
         url: its URL; ``None`` if no database is configured.
         source: see :class:`Setting`.
-        profile: the profile that has the URL, if a profile was named.
+        profile: the profile that was named, or that has the same database.
     """
 
     url: str | None
@@ -148,9 +149,21 @@ class Settings:
         found = self.get("database_url", option)
         name = None if found.value is None else profile_of(found.value)
         if name is None:
-            return Target(found.value, found.source)
+            return Target(found.value, found.source, self._profile_of(found.value))
         profile = self.profile(name)
         return Target(profile.url, found.source, profile)
+
+    def _profile_of(self, url: str | None) -> Profile | None:
+        """The profile of the same database as a URL, a protected one first: no way to a database goes round it."""
+        if url is None or not self.profile_names:
+            return None
+        wanted, found = DatabaseUrl.parse(url), []
+        for name in self.profile_names:
+            with suppress(ConfigError):  # who needs that profile hears of its mistake
+                profile = self.profile(name)
+                if DatabaseUrl.parse(profile.url).is_database_of(wanted):
+                    found.append(profile)
+        return next((one for one in found if one.protected), found[0] if found else None)
 
     def get(self, name: str, option: str | None = None) -> Setting:
         """Returns a setting.

@@ -111,6 +111,12 @@ class DatabaseUrl:
         """Makes the URL of an SQLite file."""
         return cls(dialect="sqlite", raw=f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}", path=path)
 
+    def is_database_of(self, other: "DatabaseUrl") -> bool:
+        """Whether another URL leads to the same database, perhaps as another user or with other options."""
+        return (self.dialect, self.hosts, self.database) == (other.dialect, other.hosts, other.database) and (
+            self.path is None or other.path is None or self.path.absolute() == other.path.absolute()
+        )
+
     @classmethod
     def absolute(cls, text: str) -> str:
         """Returns the text of a valid URL, or of ``@NAME``: of an SQLite file with its absolute path."""

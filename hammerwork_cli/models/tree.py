@@ -110,6 +110,7 @@ class SpawnTree:
         child_counts: id -> exact counts of the children by status, for jobs with unread children.
         unread: ids of jobs none of whose children were read (because of a limit on depth or jobs).
         missing: ids of dependencies that do not exist in the database.
+        below_omitted: id -> counts of the jobs below those children that a limit of a drawing leaves out.
         dates: the dates of jobs that were not to start at their creation, if they were read.
         recorded: jobs that spawned without a spawn configuration: a worker found the spawn handler by their queue.
     """
@@ -123,6 +124,7 @@ class SpawnTree:
     unread: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
     recorded: frozenset[str] = frozenset()
+    below_omitted: Mapping[str, Counts] = field(default_factory=dict)
     dates: Mapping[str, JobDate] = field(default_factory=dict)
 
     def spawns(self, job: str) -> bool:

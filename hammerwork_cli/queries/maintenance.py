@@ -110,7 +110,7 @@ def health(
 
     Args:
         rows: most rows of the table of jobs; ``None`` switches a check off.
-        dead: largest share of dead rows of a table.
+        dead: largest share of dead rows of a table, unless it has few of them (:data:`FEW_ROWS`).
         transaction: longest age of an open transaction.
     """
     stored = sizes(database)
@@ -132,13 +132,14 @@ def _check(name: str, value: Measure | None, limit: Measure | None, about: tuple
 
 
 def _dead_rows(stored: Sequence[Stored], limit: float | None) -> Check:
-    shares = sorted(((one.dead_share or 0.0, one.table) for one in stored if not one.is_index), reverse=True)
-    known = any(one.dead_share is not None for one in stored)
+    tables = [one for one in stored if not one.is_index and one.dead_share is not None]
+    if not tables:
+        return _check("dead_rows", None, limit)
     # Few rows are soon dead, and cost nothing.
-    large = {one.table for one in stored if (one.dead_rows or 0) > FEW_ROWS}
-    over = [table for share, table in shares if limit is not None and share > limit and table in large]
-    check = _check("dead_rows", shares[0][0] if known else None, None)
-    return Check(check.name, Level.CRITICAL if over else Level.HEALTHY, check.value, limit, tuple(over))
+    shares = {one.table: one.dead_share or 0.0 for one in tables if (one.dead_rows or 0) > FEW_ROWS}
+    over = [table for table in shares if limit is not None and shares[table] > limit]
+    worst_first = tuple(sorted(over, key=lambda table: shares[table], reverse=True))
+    return _check("dead_rows", max(shares.values(), default=0.0), limit, worst_first)
 
 
 FEW_ROWS = 10_000

@@ -300,8 +300,37 @@ def test_with_its_name_a_protected_database_is_changed(run: Run, protected: Aske
 def test_the_name_of_another_profile_is_refused_even_where_nothing_changes(run: Run, protected: Asked) -> None:
     done = ask(run, protected, "job list", "", "--confirm-profile", "staging")
     assert (done.exit_code, "'staging'" in done.stderr) == (2, True)
-    unnamed = run("job", "list", "-u", protected.url, "--confirm-profile", "production")
-    assert unnamed.exit_code == 2
+    elsewhere = run("job", "list", "-u", "sqlite:////srv/other.db", "--confirm-profile", "production")
+    assert (elsewhere.exit_code, "is that of no profile" in elsewhere.stderr) == (2, True)
+
+
+def test_a_url_does_not_go_round_the_protection_of_its_database(
+    run: Run, protected: Asked, file: Path, tmp_path: Path
+) -> None:
+    before = content(protected)
+    words = ("queue", "pause", "mail", "-u", f"{protected.url}?mode=rwc")
+    refused = run(*words)
+    assert (refused.exit_code, "The profile production is protected." in refused.stderr) == (2, True)
+    assert content(protected) == before
+    confirmed = run(*words, "--confirm-profile", "production")
+    assert confirmed.exit_code == 0, confirmed
+    other = f"sqlite:///{tmp_path}/other.db"
+    file.write_text(file.read_text() + "\n[profiles.broken]\nurl = 'nonsense'\n")
+    assert run("migration", "run", "--yes", "-u", other).exit_code == 0
+    assert run(*words[:3], "-u", other).exit_code == 0
+    assert run(*words[:3], "-u", protected.url).exit_code == 2
+
+
+def test_a_url_is_that_of_a_profile_whatever_its_user_and_its_options_are() -> None:
+    urls = ("postgresql://app@db.example.org/jobs", "postgres://other:x@db.example.org/jobs?sslmode=require")
+    one, same = map(DatabaseUrl.parse, urls)
+    assert one.is_database_of(same)
+    for other in (
+        "postgresql://db.example.org/other",
+        "postgresql://db2.example.org/jobs",
+        "mysql://db.example.org/jobs",
+    ):
+        assert not one.is_database_of(DatabaseUrl.parse(other))
 
 
 def test_yes_alone_does_not_confirm_a_profile_and_the_name_does_not_replace_yes(run: Run, protected: Asked) -> None:

@@ -331,6 +331,7 @@ def test_clearing_deletes_what_its_options_say(
     done = run("queue", "clear", "-n", "work", *words, url=full, env=NOW)
     assert done.exit_code == 0
     assert done.stdout.startswith(f"Deleted {6 - sum(remaining.values())} jobs.\n")
+    assert "has no jobs" not in done.stderr
     assert left(run, full) == remaining
     assert left(run, full, HOSTILE) == {"Pending": 1}
     again = run("queue", "clear", "work", *words, url=full, env=NOW)
@@ -459,12 +460,15 @@ def test_lists_point_to_the_doctor_when_jobs_run_for_long_with_no_live_worker(
         rows = Rows(database)
         rows.job(rows.job(spawns=True), queue="work", status="Dead")
         rows.job(queue="work", status="Running", started_at=now - timedelta(minutes=50))
-        assert "live worker" not in run(*words, url=migrated_url, env=NOW).stderr
+        assert "registered worker" not in run(*words, url=migrated_url, env=NOW).stderr
         rows.job(queue="work", status="Running", started_at=now - timedelta(minutes=70))
     # The last job that a Rust worker took says whether one runs; the first one may simply take long.
-    assert "live worker" not in run(*words, url=migrated_url, env=NOW).stderr
+    assert "registered worker" not in run(*words, url=migrated_url, env=NOW).stderr
     later = {"HAMMERWORK_NOW": (now + timedelta(minutes=20)).isoformat()}
-    assert "no live worker. See: hammerwork spawn doctor" in run(*words, url=migrated_url, env=later).stderr
+    assert (
+        "no registered worker has them. See: hammerwork spawn doctor --older-than 1h"
+        in run(*words, url=migrated_url, env=later).stderr
+    )
     assert run(*words, "--format", "json", url=migrated_url, env=later).stderr == ""
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, YesOption, age
 from hammerwork_cli.commands.archive.ages import By, days
@@ -104,6 +105,8 @@ def set_policy(
     database = context.database(changes=True)
     moving.require(database)
     now = context.now(database)
+    if name != EVERY_QUEUE:
+        note_new_queue(context, database, name)
     old = next(iter(policies.all_policies(database, name)), Policy(name, Action.ARCHIVE, Ages()))
     wanted = old._replace(
         ages=old.ages._replace(**{status: _length(text) for status, text in ages.items()}),

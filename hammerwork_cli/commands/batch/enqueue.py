@@ -6,6 +6,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import print_problems, printing_problems
+from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, NewIdOption
 from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
@@ -87,6 +88,8 @@ def enqueue(
             problems.refuse()
     if not jobs:
         raise UsageError("There are no lines, and a batch has at least one job.")
+    for name in list(dict.fromkeys(job.queue for job in jobs))[:3]:
+        note_new_queue(context, database, name)
     placed = enqueueing.enqueue(database, batch, jobs, now, new_callbacks)
     context.answer(shown.batch_record(listing.one(database, batch.id)), form, lambda: [batch.id])
     if not placed:

@@ -21,7 +21,7 @@ SHOWN_DATES = 3
 
 def note_meaning(context: Context, database: Database, schedule: Schedule, now: datetime) -> None:
     """Notes what a schedule means, and that no worker enqueues its jobs."""
-    context.note(views.meaning_text(schedule, schedules.coming(schedule, SHOWN_DATES)))
+    context.note(views.meaning_text(schedule, schedules.coming(schedule, SHOWN_DATES, now)))
     for note in notes_on(schedule.expression):
         context.note(note)
     if schedule.enabled and not schedule.is_in_place:

@@ -151,7 +151,7 @@ def create(
                 hint="To see due times: hammerwork cron check CRON",
             )
         job = recurring.create(database, new, now)
-        context.note(views.meaning_text(job, schedules.coming(job, SHOWN_DATES)))
+        context.note(views.meaning_text(job, schedules.coming(job, SHOWN_DATES, now)))
         context.answer(views.schedule_record(job, None), form, lambda: [job.id])
         return
     if name is None:

@@ -77,8 +77,8 @@ def list_(
     )
     if detailed:
         database = context.database()
-        found = [row.schedule for row in read(database, None)]
-        pages = [details_text(one, *_details(database, one)) for one in found]
+        found, now = [row.schedule for row in read(database, None)], context.now(database)
+        pages = [details_text(one, *_details(database, one, now)) for one in found]
         context.text(chain.from_iterable([*([""] if place else []), *lines] for place, lines in enumerate(pages)))
         if not pages:
             context.note(shown.empty)
@@ -87,11 +87,11 @@ def list_(
 
 
 def _details(
-    database: Database, schedule: Schedule, limit: int = 10
+    database: Database, schedule: Schedule, now: datetime, limit: int = 10
 ) -> tuple[list[ScheduleRun], RunTotals, list[datetime]]:
     """The last runs, the counts of all runs, and the next due times."""
     found, totals = schedules.runs(database, schedule, limit=limit), schedules.totals(database, schedule)
-    return found, totals, schedules.coming(schedule, SHOWN_DATES)
+    return found, totals, schedules.coming(schedule, SHOWN_DATES, now)
 
 
 def show(
@@ -110,7 +110,7 @@ def show(
     context: Context = ctx.obj
     database = context.database()
     schedule = schedules.find(database, name)
-    found = _details(database, schedule, limit)
+    found = _details(database, schedule, context.now(database), limit)
     context.answer(details_record(schedule, *found), form, lambda: details_text(schedule, *found))
 
 
@@ -190,8 +190,9 @@ def next_(
     database = context.database()
     listed = [row.schedule for row in schedules.listed(database, queue=queue)] if name is None else []
     found = [schedules.find(database, name)] if name is not None else [one for one in listed if views.words(one)]
-    until = None if hours is None else context.now(database) + duration_of(f"{hours * 3600:.0f}")
-    dates = ([(due, schedule) for due in schedules.coming(schedule, count, until)] for schedule in found)
+    now = context.now(database)
+    until = None if hours is None else now + duration_of(f"{hours * 3600:.0f}")
+    dates = ([(due, schedule) for due in schedules.coming(schedule, count, now, until)] for schedule in found)
     rows = [
         views.DueTime(schedule.name, schedule.queue, due, schedule.timezone)
         for due, schedule in islice(merge(*dates, key=lambda pair: pair[0]), count)

@@ -33,7 +33,8 @@ def health(
 
     The line below a check is the command to run next. 'off' disables a limit. Checks: rows, dead_rows, invalid_indexes,
     open_transaction. Vacuum cannot remove dead rows that an open transaction might still see. Numbers of rows are
-    estimates of the server; on SQLite they are exact. SQLite has no dead rows, and MySQL does not count them.
+    estimates of the server; on SQLite they are exact. A table with at most 10,000 dead rows does not count. SQLite has
+    no dead rows, and MySQL does not count them.
 
     \b
     Examples:

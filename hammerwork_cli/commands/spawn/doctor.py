@@ -61,9 +61,9 @@ def doctor(
     if fix and not dry_run and any(finding.fixable for finding in found):
         _confirm(context, found, yes=yes, form=form)
         found = doctor.fix(found)
-        _show(context, found, form, remedy=None, strict=strict)
+        _show(context, found, form, remedy=None, strict=strict, queue=queue)
     else:
-        _show(context, found, form, remedy=_fixing(older_than, queue), strict=strict)
+        _show(context, found, form, remedy=_fixing(older_than, queue), strict=strict, queue=queue)
     _note_running(context, doctor)
     damaged = sum(finding.left for finding in found if strict or not finding.is_note)
     if damaged:
@@ -91,9 +91,17 @@ def _fixing(older_than: str | None, queue: str | None) -> str:
     return " ".join(["hammerwork spawn doctor", *words, "--fix"])
 
 
-def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy: str | None, strict: bool) -> None:
+def _show(
+    context: Context,
+    found: "Sequence[Finding]",
+    form: Format,
+    *,
+    remedy: str | None,
+    strict: bool,
+    queue: str | None,
+) -> None:
     """Shows what is wrong and the command against it; without one, what has been fixed."""
-    from hammerwork_cli.render.formats.text import plural
+    from hammerwork_cli.render.formats.text import plural, visible
     from hammerwork_cli.render.spawn import doctor as doctor_views
 
     if form != Format.TABLE:
@@ -111,7 +119,9 @@ def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy:
         context.note(f"No damage, but --strict counts {plural(notes, 'note')}: exit code 1.")
     else:
         beside = f"; {plural(notes, 'note')}" if notes else ""
-        context.note(f"All damage is fixed{beside}." if remedy is None else f"No damage found{beside}.")
+        where = f" in the queue {visible(queue)}" if queue is not None else ""
+        says = f"All damage{where} is fixed" if remedy is None else f"No damage found{where}"
+        context.note(f"{says}{beside}.")
 
 
 def _note_running(context: Context, doctor: "Doctor") -> None:

@@ -118,7 +118,7 @@ def _leave(ending: "Ending", wanted: frozenset[Until], timeout: str | None) -> N
         raise TimedOutError(f"--timeout {timeout} has passed.")
     if ending == Ending.FAILED:
         raise ShownAnswerError("A job has failed since the monitor started.")
-    if wanted and ending == Ending.QUIT:
+    if wanted and ending in (Ending.QUIT, Ending.INTERRUPTED):
         raise typer.Exit(INTERRUPTED)
     if wanted and ending == Ending.COUNTED:
         raise ShownAnswerError(f"The last refresh passed before --until {' or '.join(sorted(wanted))} was reached.")

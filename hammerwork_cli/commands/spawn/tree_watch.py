@@ -26,7 +26,8 @@ def watch_tree(
     Raises:
         NotFoundError: there is no such job.
         TimedOutError: it has not finished in time.
-        typer.Exit: jobs of it failed.
+        ShownAnswerError: jobs of it failed.
+        KeyboardInterrupt: somebody pressed Ctrl-C before that.
     """
     pace = Pace(seconds_between(interval), duration_of(timeout).total_seconds() if timeout is not None else None)
     database: Database = context.database()
@@ -56,6 +57,8 @@ def watch_tree(
             return changes.lines(seen.tree)
 
         ending = follow_in_lines(context, watch, verdict, speak, pace)
+    if ending == Ending.INTERRUPTED:
+        raise KeyboardInterrupt  # the exit code must not say that the tree has finished
     if ending == Ending.TIMEOUT:
         raise TimedOutError(f"The tree has not finished within {spoken(timeout)}.")
     if ending == Ending.FAILED:

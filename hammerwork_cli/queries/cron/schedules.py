@@ -160,13 +160,17 @@ def _wanted(schedule: Schedule) -> NewSchedule:
     )
 
 
-def coming(schedule: Schedule, count: int, until: datetime | None = None) -> list[datetime]:
-    """The next due times of an enabled schedule; none of one that this version cannot read."""
+def coming(schedule: Schedule, count: int, now: datetime, until: datetime | None = None) -> list[datetime]:
+    """The next due times of an enabled schedule; none of one that this version cannot read.
+
+    An overdue one is the first, and of further ones before ``now`` there are those that the schedule catches up.
+    """
+    catches_up = schedule.catch_up == CatchUp.ALL and not schedule.is_in_place
     found: list[datetime] = []
     due = schedule.due if schedule.enabled and schedule.is_readable else None
     while due is not None and len(found) < count and (until is None or due <= until):
         found.append(due)
-        due = schedule.next_after(due)
+        due = schedule.next_after(due if catches_up else max(due, now))
     return found
 
 

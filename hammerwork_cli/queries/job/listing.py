@@ -78,7 +78,7 @@ def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun:
     """
     between = ids_from(text)
     if between is None:
-        raise UsageError(f"{text[:60]!r} is not a {noun} id.", hint=_no_id_hint(text, noun))
+        raise UsageError(f"{text[:60]!r} is not a {noun} id.", hint=_no_id_hint(text, noun, hint))
     low, high = between
     ids: list[str] = []
     for statement in statements:
@@ -103,9 +103,11 @@ def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun:
     return ids[0]
 
 
-def _no_id_hint(text: str, noun: str) -> str:
+def _no_id_hint(text: str, noun: str, hint: str) -> str:
     digits = "Give a UUID, or at least its first 4 hex digits."
-    if noun != "job" or not _OPERATION.fullmatch(text):
+    if noun != "job":
+        return f"{digits} {hint}"
+    if not _OPERATION.fullmatch(text):
         return digits
     return f"{digits} To find operations of that name: hammerwork spawn list --operation {quote(text)}"
 

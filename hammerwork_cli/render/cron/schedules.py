@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import UNSUCCESSFUL, priority_word, rfc3339
+from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, priority_word, rfc3339
 from hammerwork_cli.models.cron.expressions import Expression
 from hammerwork_cli.models.cron.rust import zone_of
 from hammerwork_cli.models.cron.schedule import ListedSchedule, Schedule, ScheduleRun, Switched
@@ -113,8 +113,8 @@ def _next(schedule: Schedule, now: datetime) -> str:
 
 def _last(row: ListedSchedule) -> str | None:
     run = row.last_run
-    if row.schedule.is_in_place:
-        return row.schedule.state
+    if row.schedule.is_in_place:  # Pending until its first run
+        return None if row.schedule.state == JobStatus.PENDING else row.schedule.state
     return None if run is None else (run.status or (run.outcome if run.job_id is None else "deleted"))
 
 

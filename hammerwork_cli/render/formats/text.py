@@ -131,13 +131,21 @@ def fitted(text: str, width: int | None) -> str:
     return "\n".join(_broken(line, width) if cells(line) > width else line for line in text.split("\n"))
 
 
+_COMMAND = re.compile(r"\bhammerwork (?:(?! ?[()]|[.;,](?:\s|$)).)+")
+_JOINED = "\ue000"
+"""Stands for a space at which no line is broken; safe texts do not have it."""
+
+
 def _broken(line: str, width: int) -> str:
     from textwrap import fill
 
     if "\x1b" in line or line.lstrip().startswith("hammerwork "):
         return line  # a command can be pasted only as a whole
     indent = line[: len(line) - len(line.lstrip())] + "  "
-    return fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    room = width - len(indent)
+    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _JOINED) if cells(found[0]) <= room else found[0], line)
+    filled = fill(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return filled.replace(_JOINED, " ")
 
 
 def wrapped(text: str, width: int | None, *, indent: str = "    ", most: int = 8, ellipsis: str = "…") -> list[str]:

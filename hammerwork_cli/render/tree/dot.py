@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hammerwork_cli.models import JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.models import Counts, JobStatus, SpawnTree, TreeNode
 from hammerwork_cli.models.values import WITH_ERROR
 from hammerwork_cli.render.formats.text import first_line, plural, short_id, shorten, statuses, visible
 from hammerwork_cli.render.tree.outline import unread_children
@@ -42,7 +42,12 @@ def dot(tree: SpawnTree) -> Iterator[str]:
         unread = unread_children(tree, parent)
         if unread.total:
             text = f"{plural(unread.total, 'more child', 'more children')}, not read: {statuses(unread)}"
-            fill = fills.get(unread.worst or "", "#f5f5f5")
+            every = Counts()
+            every.merge(unread)
+            if below := tree.below_omitted.get(parent):
+                text += f" · below: {statuses(below)}"
+                every.merge(below)
+            fill = fills.get(every.worst or "", "#f5f5f5")
             yield f'  "unread {number}" [label={_quoted(text)}, fillcolor="{fill}"];\n'
             yield f'  {_quoted(parent)} -> "unread {number}" [style=dotted];\n'
     yield "}\n"

@@ -62,8 +62,6 @@ def mermaid(
     if chart is None or not chart.whole:
         chart = _Chart(tree, max_edges, max_characters, fold=True).build()
         notes += chart.notes()
-    if tree.truncated:
-        notes.append("Only a part of the tree is drawn: missing children are counted, jobs below them are not.")
     return chart.text(), notes
 
 
@@ -107,6 +105,7 @@ class _Unit:
     Attributes:
         jobs: ids; empty for a node that only counts.
         extra: counts of jobs without a node, such as children that were not read.
+        below: counts of the jobs below those.
         in_a_row: whether each of the jobs is the only child of the one before.
     """
 
@@ -114,6 +113,7 @@ class _Unit:
     jobs: list[str]
     level: int
     extra: Counts = field(default_factory=Counts)
+    below: Counts = field(default_factory=Counts)
     in_a_row: bool = False
 
     @property
@@ -169,7 +169,7 @@ class _Chart:
         for some, lump in ((names, False), (0, False), (names, True), (0, True)):
             units = self._units_of(children, level, some, lump)
             if above is not None and above.extra.total:
-                units.insert(0, _Unit("", [], level, above.extra))
+                units.insert(0, _Unit("", [], level, above.extra, above.below))
             further = sum(map(self._has_children, units))
             characters = sum(utf16_units(self._text(unit)) + _EDGE for unit in units) + _MORE_NODE * further
             if len(units) + further <= self.edge_room and characters <= self.character_room:
@@ -250,7 +250,7 @@ class _Chart:
             lump: put all jobs without a name, and all of their descendants, into one counted unit at the end.
         """
         if not self.fold and not lump:
-            return [_Unit("", [job], level, unread_children(self.tree, job)) for job in jobs]
+            return [self._unit([job], level, rows=False) for job in jobs]
         units: list[_Unit] = []
         kinds: dict[object, list[str]] = {}
         for job in jobs:
@@ -275,11 +275,12 @@ class _Chart:
     def _tells(self, job: str) -> bool:
         return self.tree.nodes[job].status in FAILURES or self.below.has(job, FAILURES)
 
-    def _unit(self, jobs: list[str], level: int) -> _Unit:
-        row = self._row(jobs[0]) if len(jobs) == 1 and level else []
+    def _unit(self, jobs: list[str], level: int, *, rows: bool = True) -> _Unit:
+        row = self._row(jobs[0]) if rows and len(jobs) == 1 and level else []
         unit = _Unit("", row, level, in_a_row=True) if len(row) >= _ROW else _Unit("", jobs, level)
         for job in unit.ends:
             unit.extra.merge(unread_children(self.tree, job))
+            unit.below.merge(self.tree.below_omitted.get(job) or Counts())
         return unit
 
     def _row(self, job: str) -> list[str]:
@@ -301,7 +302,9 @@ class _Chart:
     def _text(self, unit: _Unit) -> str:
         if not unit.jobs:
             text = f"{plural(unit.extra.total, 'more job')}: {statuses(unit.extra)}"
-            return f'  {unit.name}["{label(shorten(text, _MORE_CELLS))}"]:::{_style(unit.extra.worst or "other")}'
+            text += f" · below: {statuses(unit.below)}" if unit.below.total else ""
+            style = _style(unit.extra.worst or unit.below.worst or "other")
+            return f'  {unit.name}["{label(shorten(text, _MORE_CELLS))}"]:::{style}'
         node = self.tree.nodes[unit.jobs[0]]
         queue = label(shorten(visible(node.queue), _NAME_CELLS))
         which = label(short_id(node.id)) if len(unit.jobs) == 1 else f"{TIMES}{count(len(unit.jobs))}"

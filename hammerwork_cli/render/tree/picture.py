@@ -67,6 +67,13 @@ class Picture:
     notes: Sequence[str] = field(default_factory=list)
 
 
+def _notes(tree: SpawnTree) -> list[str]:
+    if not tree.truncated:
+        return []
+    below = "" if tree.below_omitted else ", jobs below them are not"
+    return [f"Only a part of the tree is drawn: missing children are counted{below}."]
+
+
 def picture(
     tree: SpawnTree,
     form: TreeFormat,
@@ -113,11 +120,11 @@ def picture(
         from hammerwork_cli.render.tree.mermaid import mermaid
 
         diagram, notes = mermaid(tree)
-        return Picture([diagram], notes)
+        return Picture([diagram], notes + _notes(tree))
     if form == TreeFormat.DOT:
         from hammerwork_cli.render.tree.dot import dot
 
-        return Picture(dot(tree))
+        return Picture(dot(tree), _notes(tree))
     from hammerwork_cli.render.tree import json as json_views
 
     if form == TreeFormat.JSONL:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from hammerwork_cli.models import FAILURES, Counts, JobStatus, SpawnTree
+from hammerwork_cli.render.tree.outline import Below
 
 
 def prune(
@@ -22,7 +23,7 @@ def prune(
         nodes: keep this number of jobs: the path to the target in any case, then failures and the paths to them.
 
     Returns:
-        A tree whose ``child_counts`` include the omitted jobs.
+        A tree whose ``child_counts`` include the omitted jobs, and ``below_omitted`` those below them.
     """
     if statuses is None and children is None and nodes is None:
         return tree
@@ -36,6 +37,7 @@ def prune(
         depths={job: depth for job, depth in tree.depths.items() if job in kept},
         children={job: linked for job, linked in below.items() if linked},
         child_counts=_counts(tree, kept, below),
+        below_omitted=_below_omitted(tree, kept),
         unread=tree.unread & kept,
     )
 
@@ -83,6 +85,16 @@ def _walk(tree: SpawnTree, kept: set[str], wanted: set[str] | None, children: in
 def _urgency(tree: SpawnTree, job: str) -> int:
     status = tree.nodes[job].status
     return 0 if job == tree.target else 1 if status in FAILURES else 2 if status == JobStatus.RUNNING else 3
+
+
+def _below_omitted(tree: SpawnTree, kept: set[str]) -> dict[str, Counts]:
+    counted = Below(tree)
+    found: dict[str, Counts] = {}
+    for job in kept:
+        for child in tree.children.get(job, ()):
+            if child not in kept and counted.parent.get(child) == job and (below := counted.counted_here(child)).total:
+                found.setdefault(job, Counts()).merge(below)
+    return found
 
 
 def _counts(tree: SpawnTree, kept: set[str], below: dict[str, list[str]]) -> dict[str, Counts]:

@@ -32,7 +32,7 @@ def one_schedule(call: Call) -> Answer:
     """Answers as ``cron show``."""
     found = schedules.find(call.database, call.values["name"])
     runs, totals = schedules.runs(call.database, found, limit=SHOWN_RUNS), schedules.totals(call.database, found)
-    return Answer(details_record(found, runs, totals, coming(found, SHOWN_DATES)))
+    return Answer(details_record(found, runs, totals, coming(found, SHOWN_DATES, call.now)))
 
 
 def history(call: Call) -> Answer:

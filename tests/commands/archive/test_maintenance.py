@@ -8,10 +8,12 @@ import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
+from hammerwork_cli.models.maintenance import Stored
+from hammerwork_cli.queries import maintenance
 from hammerwork_cli.queries.migrations import COUNTS
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, execute, identity, job, rows, write
-from tests.rows import Rows
+from tests.rows import START, Rows
 
 Run = Callable[..., Outcome]
 
@@ -89,6 +91,20 @@ def test_an_index_whose_build_was_interrupted_is_reported_and_built_anew(
     done = [(one["work"], one["name"]) for one in answered(run, url, "reindex")]
     assert done[:2] == [("drop", broken[1]), ("reindex", broken[0])]
     assert answered(run, url, "health")["status"] == "healthy"
+
+
+def test_dead_rows_count_from_a_number_on(monkeypatch: pytest.MonkeyPatch, new_database: Callable[..., str]) -> None:
+    def checked(*dead: int) -> tuple[str, float | None, tuple[str, ...]]:
+        tables = [Stored(f"t{number}", f"t{number}", 10_000, 1, rows, True, None) for number, rows in enumerate(dead)]
+        jobs = Stored("hammerwork_jobs", "hammerwork_jobs", 5, 1, 5, True, None)
+        monkeypatch.setattr(maintenance, "sizes", lambda _: [*tables, jobs])
+        with contextlib.closing(connect(new_database("sqlite"))) as database:
+            report = maintenance.health(database, now=START, rows=None, dead=0.2, transaction=None)
+        check = next(check for check in report.checks if check.name == "dead_rows")
+        return str(check.level), check.value, check.about
+
+    assert checked(9_000) == ("healthy", 0.0, ())
+    assert checked(10_001, 40_000) == ("critical", 0.8, ("t1", "t0"))
 
 
 @pytest.mark.postgres

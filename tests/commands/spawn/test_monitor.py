@@ -344,13 +344,16 @@ def test_a_tree_is_drawn_over_until_it_has_finished(on_terminal: Open, rows: Row
         assert terminal.raw.count("\x1b[?1049h") == 1
 
 
-def test_a_tree_with_failures_ends_with_exit_code_1_and_q_with_0(on_terminal: Open, sqlite_rows: Rows) -> None:
+def test_a_tree_with_failures_ends_with_exit_code_1_q_with_0_and_ctrl_c_with_130(
+    on_terminal: Open, sqlite_rows: Rows
+) -> None:
     parent, children = operation(sqlite_rows)
-    with on_terminal(sqlite_rows, "tree", parent, "--watch", "--interval", "1h") as terminal:
-        terminal.shows("3 pending")
-        terminal.press("q")
-        assert terminal.end() == 0
-        terminal.assert_given_back()
+    for key, code in (("q", 0), ("\x03", 130)):
+        with on_terminal(sqlite_rows, "tree", parent, "--watch", "--interval", "1h") as terminal:
+            terminal.shows("3 pending")
+            terminal.press(key)
+            assert terminal.end() == code
+            terminal.assert_given_back()
     for child in children:
         set_status(sqlite_rows, child, "Dead", failed_at=now(), error_message="boom")
     with on_terminal(sqlite_rows, "tree", parent, "--watch", *QUICK) as terminal:

@@ -367,6 +367,27 @@ def test_a_dry_run_shows_the_schedule_that_the_change_leaves(run: Callable[..., 
         assert (changed["created_at"], changed["id"]) == (made["created_at"], name)
 
 
+def test_an_overdue_time_is_listed_once_unless_all_are_caught_up(here: Database) -> None:
+    last = add(here)
+    every = add(here, name="every", catch_up="all", overlap="allow")
+    late = START + 10 * MINUTE + timedelta(seconds=1)
+    first = START + MINUTE
+    assert schedules.coming(last, 3, late) == [first, START + 11 * MINUTE, START + 12 * MINUTE]
+    assert schedules.coming(every, 3, late) == [first, first + MINUTE, first + 2 * MINUTE]
+    assert schedules.coming(last, 2, START) == [first, first + MINUTE]
+
+
+def test_a_recurring_job_has_no_last_run_before_its_first(run: Callable[..., Outcome], migrated_url: str) -> None:
+    made = run("cron", "create", "--in-place", *CREATE, url=migrated_url)
+    assert made.exit_code == 0
+    assert "last run" not in run("cron", "list", url=migrated_url).stdout
+    noted = run("archive", "set-policy", "--queue", "reprot", "--completed-after", "7d", url=migrated_url)
+    assert "Queue 'reprot' is new; did you mean 'report'?" in noted.stderr
+
+
+CREATE = ("--queue", "report", "--payload", "{}", "--schedule", "0 30 2 * * *")
+
+
 def test_a_second_schedule_of_a_queue_without_a_name_says_its_name(
     run: Callable[..., Outcome], migrated_url: str
 ) -> None:

@@ -7,6 +7,7 @@ from hammerwork_cli.models import FAILURES, Counts, SpawnTree
 from hammerwork_cli.render.formats.text import TIMES, visible
 from hammerwork_cli.render.tree.dot import dot
 from hammerwork_cli.render.tree.mermaid import MAX_CHARACTERS, MAX_EDGES, mermaid
+from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
 from tests.mermaid_parser import MermaidParser
 from tests.unit.render import trees
 from tests.unit.render.trees import HOSTILE, Growing
@@ -148,9 +149,29 @@ def test_unread_jobs_are_a_counted_node(parse_mermaid: MermaidParser) -> None:
     growing = Growing()
     root = growing.job("a")
     growing.job("b", parents=[root])
-    text, notes = mermaid(growing.tree(child_counts={root: Counts({"Completed": 40, "Dead": 2})}))
-    assert "41 more jobs: 39 completed, 2 dead" in parse_mermaid(text).labels.values()
-    assert notes == ["Only a part of the tree is drawn: missing children are counted, jobs below them are not."]
+    tree = growing.tree(child_counts={root: Counts({"Completed": 40, "Dead": 2})})
+    assert "41 more jobs: 39 completed, 2 dead" in parse_mermaid(mermaid(tree)[0]).labels.values()
+    for form in (TreeFormat.MERMAID, TreeFormat.DOT):
+        said = picture(tree, form, Limits()).notes
+        assert said == ["Only a part of the tree is drawn: missing children are counted, jobs below them are not."]
+
+
+def test_a_limit_counts_what_is_below_the_jobs_that_it_leaves_out(parse_mermaid: MermaidParser) -> None:
+    growing = Growing()
+    root = growing.job("a")
+    for _ in range(3):
+        child = growing.job("b", parents=[root])
+        growing.job("c", "Dead", parents=[child])
+        growing.job("c", parents=[child])
+    drawn = picture(growing.tree(), TreeFormat.MERMAID, Limits(children=1))
+    diagram = parse_mermaid("".join(drawn.parts))
+    styles = {node["label"]: node["classes"][0] for node in diagram.nodes}
+    assert styles["2 more jobs: 2 completed · below: 2 completed, 2 dead"] == "dead"
+    assert drawn.notes == ["Only a part of the tree is drawn: missing children are counted."]
+    dots = picture(growing.tree(), TreeFormat.DOT, Limits(children=1))
+    counted = next(part for part in dots.parts if "below: 2 completed, 2 dead" in part)
+    assert 'fillcolor="#f2b8b5"' in counted
+    assert dots.notes == drawn.notes
 
 
 @pytest.mark.parametrize(

@@ -125,3 +125,6 @@ def test_a_sentence_is_broken_between_words_and_what_fits_stays() -> None:
     assert text.fitted("\x1b[1mbold and long\x1b[0m", 4) == "\x1b[1mbold and long\x1b[0m"
     assert text.fitted("any length", None) == "any length"
     assert text.fitted("  hammerwork job list", 12) == "  hammerwork job list"
+    said = "Jobs have no worker. See: hammerwork spawn doctor --older-than 1h (or not)"
+    assert text.fitted(said, 48) == "Jobs have no worker. See:\n  hammerwork spawn doctor --older-than 1h (or\n  not)"
+    assert text.fitted("See: hammerwork job list.", 12) == "See:\n  hammerwork\n  job list."
