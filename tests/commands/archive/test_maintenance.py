@@ -101,7 +101,7 @@ def test_dead_rows_count_from_a_number_on(monkeypatch: pytest.MonkeyPatch, new_d
         with contextlib.closing(connect(new_database("sqlite"))) as database:
             report = maintenance.health(database, now=START, rows=None, dead=0.2, transaction=None)
         check = next(check for check in report.checks if check.name == "dead_rows")
-        return str(check.level), check.value, check.about
+        return str(check.status), check.value, check.about
 
     assert checked(9_000) == ("healthy", 0.0, ())
     assert checked(10_001, 40_000) == ("critical", 0.8, ("t1", "t0"))

@@ -381,8 +381,8 @@ def test_a_recurring_job_has_no_last_run_before_its_first(run: Callable[..., Out
     made = run("cron", "create", "--in-place", *CREATE, url=migrated_url)
     assert made.exit_code == 0
     assert "last run" not in run("cron", "list", url=migrated_url).stdout
-    noted = run("archive", "set-policy", "--queue", "reprot", "--completed-after", "7d", url=migrated_url)
-    assert "Queue 'reprot' is new; did you mean 'report'?" in noted.stderr
+    noted = run("archive", "set-policy", "--queue", "reports", "--completed-after", "7d", url=migrated_url)
+    assert "Queue 'reports' is new; did you mean 'report'?" in noted.stderr
 
 
 CREATE = ("--queue", "report", "--payload", "{}", "--schedule", "0 30 2 * * *")
