@@ -22,6 +22,10 @@ _WALK_BUDGET = 300_000
 """Jobs that may be visited to count the descendants of jobs with joins exactly."""
 
 
+FEW_NODES = 6
+"""Jobs of a tree that is drawn whole, since each of its lines fits on any screen."""
+
+
 class Below:
     """Counts of descendants, each counted under the parent that leads to it first.
 
@@ -167,7 +171,7 @@ class Outline:
         max_children: lines for the children of one job; ``None`` for all.
         max_nodes: lines in total; ``None`` for all.
         statuses: only jobs in these statuses, and the paths to them; ``None`` for all. None of them is folded.
-        fold: whether quiet siblings become one line.
+        fold: whether quiet siblings become one line, in a tree of more than :data:`FEW_NODES` jobs.
         most_open: up to this number of jobs that have not started, they and the jobs above them are not folded.
         annotations: reasons why jobs do not start; only jobs with equal reasons are folded.
     """
@@ -192,7 +196,7 @@ class Outline:
         self.max_depth = max_depth
         self.max_children = max_children
         self.statuses = statuses
-        self.fold = fold
+        self.fold = fold and len(tree.nodes) > FEW_NODES
         self.annotations = annotations or Annotations()
         self._planned: dict[str | None, Siblings] | None = None
         if max_nodes is not None:

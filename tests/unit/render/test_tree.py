@@ -57,6 +57,17 @@ def test_on_a_terminal_no_line_is_wider_and_the_numbers_of_the_first_stay() -> N
     assert first.endswith("…")
 
 
+@pytest.mark.parametrize(("items", "is_whole"), [(4, True), (5, False)])
+def test_a_tree_of_up_to_six_jobs_is_drawn_whole(items: int, is_whole: bool) -> None:
+    growing = Growing()
+    root = growing.job("order")
+    siblings = [growing.job("item", parents=[root]) for _ in range(items)]
+    total = growing.job("total", parents=siblings)
+    text = draw(growing.tree())
+    assert (f"total {total[:8]}" in text, TIMES in text) == (is_whole, not is_whole)
+    assert all((f"item {job[:8]}" in text) == is_whole for job in siblings)
+
+
 def test_the_reason_why_a_job_cannot_start_is_shown_and_only_jobs_with_the_same_one_are_folded() -> None:
     growing = Growing()
     root = growing.job("ingest")
