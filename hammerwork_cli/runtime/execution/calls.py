@@ -19,19 +19,19 @@ log = logging.getLogger("hammerwork")
 
 def apart(job: Claimed, function: Callable[[], Result]) -> Result:
     """Calls a function of a job's handler. No other call sees the context variables that it sets."""
+    return copy_context().run(_call, job, function)
 
-    def call() -> Result:
-        HANDLED.set(handled(job))
-        return function()
 
-    return copy_context().run(call)
+def _call(job: Claimed, function: Callable[[], Result]) -> Result:
+    HANDLED.set(job)
+    return function()
 
 
 def log_start(job: Claimed) -> None:
     """Says that an attempt starts, in a log of level ``debug``."""
     if log.isEnabledFor(logging.DEBUG):
         said = "Job %s (%s) starts attempt %d of %d."
-        log.debug(said, job.id, job.queue_name, job.attempts, job.max_attempts, extra=handled(job)._asdict())
+        log.debug(said, job.id, job.queue_name, job.attempts, job.max_attempts, extra=handled(job))
 
 
 def own_config(config: SpawnConfig) -> SpawnConfig:

@@ -260,7 +260,7 @@ def _log_others(outcomes: Iterable[Ended]) -> None:
     for outcome in outcomes:
         job, until = outcome.job, f" until {instant(outcome.at)}" if outcome.end == End.SNOOZED else ""
         names = job.id, job.queue_name, outcome.end, job.attempts, until
-        log.debug("Job %s (%s) %s in attempt %d%s.", *names, extra=handled(job)._asdict())
+        log.debug("Job %s (%s) %s in attempt %d%s.", *names, extra=handled(job))
 
 
 def _log_failed(outcome: Ended) -> None:
@@ -281,7 +281,7 @@ def _log_failed(outcome: Ended) -> None:
         job.max_attempts,
         follows,
         (outcome.error or "").partition("\n")[0],
-        extra=handled(job)._asdict(),
+        extra=handled(job),
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.render.formats.text import short_id, visible
@@ -30,21 +30,13 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """Fields of every record; all others were given as ``extra``."""
 
 
-class HandledJob(NamedTuple):
-    """The job whose handler runs; as ``extra`` of a record, the one that the record is about."""
-
-    job_id: str
-    queue: str
-    attempt: int
+HANDLED: ContextVar["Claimed | None"] = ContextVar("hammerwork_handled_job", default=None)
+"""The job whose handler runs; set in the context of each call."""
 
 
-def handled(job: "Claimed") -> HandledJob:
-    """The names of a job for lines of the log."""
-    return HandledJob(job.id, job.queue_name, job.attempts)
-
-
-HANDLED: ContextVar[HandledJob | None] = ContextVar("hammerwork_handled_job", default=None)
-"""Set in the context of each call of a handler."""
+def handled(job: "Claimed") -> dict[str, str | int]:
+    """Returns a job as fields of a record that is about it, for ``extra``."""
+    return {"job_id": job.id, "queue": job.queue_name, "attempt": job.attempts}
 
 
 def configure(level: str, *, as_json: bool, stream: TextIO | None = None) -> None:
@@ -113,7 +105,7 @@ class TextLines(logging.Formatter):
         """One line."""
         source = "" if record.name == "hammerwork" else f"{record.name}: "
         if job := HANDLED.get():
-            source += f"[{job.queue} {short_id(job.job_id)}] "
+            source += f"[{job.queue_name} {short_id(job.id)}] "
         line = f"{_time(record)} {_level(record):5} {source}{record.getMessage()}"
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
@@ -136,7 +128,7 @@ class JsonLines(logging.Formatter):
             "level": _level(record),
             "logger": record.name,
             "message": record.getMessage(),
-            **(job._asdict() if (job := HANDLED.get()) else {}),
+            **(handled(job) if (job := HANDLED.get()) else {}),
             **{key: value for key, value in vars(record).items() if key not in _OWN},
         }
         if record.exc_info:

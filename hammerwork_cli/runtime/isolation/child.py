@@ -120,7 +120,7 @@ class _Server:
         return result_text(self._result_of(handler.function(*arguments)))
 
     def _validate(self, name: str, record: ContextRecord) -> None:
-        logs.HANDLED.set(logs.handled(record.job))
+        logs.HANDLED.set(record.job)
         self._result_of(self._handlers.named(name).validate_spawn(Job.of(record.job), record.config))
 
     def _complete(self, name: str, result: SpawnResult) -> None:
@@ -184,7 +184,7 @@ class _Server:
         return task.result()
 
     def _context(self, record: ContextRecord) -> SpawnContext:
-        logs.HANDLED.set(logs.handled(record.job))
+        logs.HANDLED.set(record.job)
         with app_path.without():
             from hammerwork_cli.runtime.api.queue import Queue
         if self._queue is None:
