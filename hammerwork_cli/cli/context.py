@@ -32,6 +32,7 @@ class Context:
         speaks_json: whether the caller asked for JSON. Then stderr gets no notes, and an error as JSON.
         shows_plans: whether the verb has ``--dry-run``.
         shows_rows: whether the verb has found something: a list that is not empty, or jobs to change.
+        databases: those that the command has opened.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Context:
         self.options: dict[str, Any] = {}
         self.speaks_json = self.shows_plans = self.shows_rows = False
         self.print_above_bar: Callable[[str], None] | None = None
-        self._databases: list[Database] = []
+        self.databases: list[Database] = []
         self._stalls: list[Stalls] = []
 
     # Settings.
@@ -138,7 +139,7 @@ class Context:
         elif url.path == config.embedded_path(self.environ):
             files.make_folder(url.path.parent)  # any other folder may be a mistyped one
         database = connect(url)
-        self._databases.append(database)
+        self.databases.append(database)
         if changes and not self.is_quiet:
             from hammerwork_cli.database.stalls import Stalls
 
@@ -153,10 +154,9 @@ class Context:
 
     def close(self) -> None:
         """Closes the databases that the command opened."""
-        for stalls in self._stalls:
-            stalls.close()
-        for database in self._databases:
-            database.close()
+        opened: list[Stalls | Database] = [*self._stalls, *self.databases]
+        for one in opened:
+            one.close()
 
     def now(self, database: Database | None = None) -> datetime:
         """Returns the present in UTC. ``HAMMERWORK_NOW`` (RFC 3339) overrides it, for tests and demonstrations.

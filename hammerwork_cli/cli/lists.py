@@ -1,6 +1,7 @@
 """Lists: with chosen fields, sorted, and watched. The verbs that list something share these options."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -17,7 +18,7 @@ from hammerwork_cli.cli.options import (
     refuse_without_watch,
     seconds_between,
 )
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.errors import HammerworkError, UsageError
 
 if TYPE_CHECKING:
     from hammerwork_cli.database import Database
@@ -151,14 +152,15 @@ def note_lost_jobs(context: Context) -> None:
 
 def note_stranger(context: Context, queue: str) -> None:
     """Prints a note if a verb has found nothing in a queue, because no job is in it and it is not paused."""
-    if context.shows_rows or context.is_quiet:
+    if context.shows_rows or context.is_quiet or not context.databases:
         return
     from hammerwork_cli.queries import queues
     from hammerwork_cli.render.queue.changes import stranger_text
 
-    database = context.database()
-    if not queues.has_jobs(database, queue) and not queues.all_paused(database, queue):
-        context.note(stranger_text(queue, queues.similar(database, queue)))
+    database = context.databases[-1]
+    with suppress(HammerworkError):  # the verb itself has done its work
+        if not queues.has_jobs(database, queue) and not queues.all_paused(database, queue):
+            context.note(stranger_text(queue, queues.similar(database, queue)))
 
 
 def note_new_queue(context: Context, database: "Database", queue: str) -> None:

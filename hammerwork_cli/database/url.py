@@ -1,5 +1,6 @@
 """Parses database URLs, and hides their passwords."""
 
+import os
 import re
 from collections.abc import Collection
 from contextlib import suppress
@@ -21,6 +22,7 @@ SCHEMES = {
 }
 EXAMPLE = "postgresql://user@host/database, mysql://..., mariadb://... or sqlite:///path/to/file"
 
+PORTS = {"postgresql": 5432, "mysql": 3306}
 MOST_FILES = 1000
 """Files of a folder among which one with a similar name is searched."""
 
@@ -112,10 +114,20 @@ class DatabaseUrl:
         return cls(dialect="sqlite", raw=f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}", path=path)
 
     def is_database_of(self, other: "DatabaseUrl") -> bool:
-        """Whether another URL leads to the same database, perhaps as another user or with other options."""
-        return (self.dialect, self.hosts, self.database) == (other.dialect, other.hosts, other.database) and (
-            self.path is None or other.path is None or self.path.absolute() == other.path.absolute()
+        """Whether another URL leads to the same database, perhaps as another user or with other options.
+
+        It compares names: ``localhost`` is another host than ``127.0.0.1``.
+        """
+        if self.dialect != other.dialect:
+            return False
+        if self.path is not None and other.path is not None:
+            return os.path.realpath(self.path) == os.path.realpath(other.path)
+        ours, theirs = (
+            {((host.name or "").lower(), host.port or PORTS[url.dialect]) for host in url.hosts}
+            for url in (self, other)
         )
+        # Hosts of one URL are those of one cluster.
+        return self.database == other.database and (ours == theirs or bool(ours & theirs))
 
     @classmethod
     def absolute(cls, text: str) -> str:

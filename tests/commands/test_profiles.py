@@ -325,6 +325,7 @@ def test_a_url_is_that_of_a_profile_whatever_its_user_and_its_options_are() -> N
     urls = ("postgresql://app@db.example.org/jobs", "postgres://other:x@db.example.org/jobs?sslmode=require")
     one, same = map(DatabaseUrl.parse, urls)
     assert one.is_database_of(same)
+    assert one.is_database_of(DatabaseUrl.parse("postgresql://standby:5432,DB.example.org:5432/jobs"))
     for other in (
         "postgresql://db.example.org/other",
         "postgresql://db2.example.org/jobs",
