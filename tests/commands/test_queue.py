@@ -491,36 +491,37 @@ LIMITED = {
 
 
 def test_each_verb_that_is_limited_to_a_queue_names_a_similar_one_if_that_has_no_jobs(
-    run: Run, migrated_url: str, tmp_path: Path
+    run: Run, new_database: Callable[..., str], tmp_path: Path
 ) -> None:
+    url = new_database("sqlite", migrated=True)
     assert LIMITED.keys() == {
         path
         for path, verb in LEAVES.items()
         if any(getattr(param, "help", "") == "Only this queue." for param in verb.params)
     }
-    write(migrated_url, job(1, JobStatus.FAILED, queue="segment"))
+    write(url, job(1, JobStatus.FAILED, queue="segment"))
     (file := tmp_path / "flow.toml").write_text('name = "night"\n[jobs.segment]\n')
-    made = run("workflow", "create", "--file", str(file), url=migrated_url)
+    made = run("workflow", "create", "--file", str(file), url=url)
     (lines := tmp_path / "jobs.jsonl").write_text('{"queue": "segment", "payload": 1}\n')
     ids = {
         "workflow": made.stdout.strip(),
-        "batch": run("batch", "enqueue", "--file", str(lines), url=migrated_url).stdout.strip(),
+        "batch": run("batch", "enqueue", "--file", str(lines), url=url).stdout.strip(),
     }
     for path, others in LIMITED.items():
         words = [*path.split(), *others.format(**ids).split()]
-        said = run(*words, "--queue", "segmnt", url=migrated_url).stderr
+        said = run(*words, "--queue", "segmnt", url=url).stderr
         assert said.endswith("Queue 'segmnt' has no jobs; did you mean 'segment'?\n"), path
-        assert "check the spelling" in run(*words, "--queue", "other", url=migrated_url).stderr, path
-        assert "has no jobs" not in run(*words, "--queue", "segment", url=migrated_url).stderr, path
+        assert "check the spelling" in run(*words, "--queue", "other", url=url).stderr, path
+        assert "has no jobs" not in run(*words, "--queue", "segment", url=url).stderr, path
     for path in ("job list", "spawn list", "spawn why", "spawn stats", "monitor metrics"):
-        done = run(*path.split(), "--queue", "segmnt", "--format", "json", url=migrated_url)
+        done = run(*path.split(), "--queue", "segmnt", "--format", "json", url=url)
         assert done.stderr == ""
-    cleared = run("queue", "clear", "segmnt", "--dry-run", url=migrated_url)
+    cleared = run("queue", "clear", "segmnt", "--dry-run", url=url)
     assert "did you mean 'segment'?" in cleared.stderr
     for verb in ("stats", "health"):
-        done = run("queue", verb, "segmnt", url=migrated_url)
+        done = run("queue", verb, "segmnt", url=url)
         assert (done.exit_code, "Did you mean 'segment'?" in done.stderr) == (5, True)
-        assert "hammerwork queue list" in run("queue", verb, "other", url=migrated_url).stderr
+        assert "hammerwork queue list" in run("queue", verb, "other", url=url).stderr
 
 
 def test_a_queue_that_has_no_jobs_and_that_a_list_shows_is_not_taken_for_a_typing_error(

@@ -221,12 +221,13 @@ def test_the_log_level_is_that_of_the_option_else_the_configured_one(
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_lines_of_handlers_name_the_job_that_they_belong_to(
-    migrated_url: str, folder: Path, hammerwork: Callable[..., Any], isolation: str
+    new_database: Callable[..., str], folder: Path, hammerwork: Callable[..., Any], isolation: str
 ) -> None:
+    url = new_database("sqlite", migrated=True)
     (folder / "handlers.py").write_text(LOGGING)
-    write(migrated_url, *(job(number, queue=queue) for number, queue in enumerate(("plain", "coroutine", "parent"), 1)))
+    write(url, *(job(number, queue=queue) for number, queue in enumerate(("plain", "coroutine", "parent"), 1)))
     words = ("worker", "start", "--handlers", "handlers:app", "--drain", "--isolation", isolation)
-    done = hammerwork(*words, "--log-format", "json", "--log-level", "debug", url=migrated_url)
+    done = hammerwork(*words, "--log-format", "json", "--log-level", "debug", url=url)
     assert done.exit_code == 0, done.stderr
     events = [json.loads(line) for line in done.stderr.splitlines()]
     said = {event["message"]: event for event in events if event["logger"] == "shop"}
@@ -240,8 +241,8 @@ def test_lines_of_handlers_name_the_job_that_they_belong_to(
     for word in ("starts attempt 1 of 3.", "completed in attempt 1."):
         assert identity(1) in [event.get("job_id") for event in ours if event["message"].endswith(word)]
     assert "job_id" not in events[0]
-    write(migrated_url, *(job(number, queue="plain") for number in (4, 5)))
-    done = hammerwork(*words, "--log-level", "trace", url=migrated_url)
+    write(url, *(job(number, queue="plain") for number in (4, 5)))
+    done = hammerwork(*words, "--log-level", "trace", url=url)
     assert re.search(rf" info  shop: \[plain {identity(4)[:8]}\] of plain$", done.stderr, re.MULTILINE), done.stderr
     assert re.search(rf" debug shop: \[plain {identity(5)[:8]}\] a detail$", done.stderr, re.MULTILINE)
 

@@ -61,17 +61,26 @@ app.register_job("child", lambda job: None)
 """
 
 
-@pytest.fixture(params=["thread", "process"])
-def work(
-    request: pytest.FixtureRequest, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Any]]:
+everywhere = pytest.mark.parametrize(
+    ("dialect", "isolation"),
+    [
+        ("sqlite", "thread"),
+        ("sqlite", "process"),
+        pytest.param("postgres", "thread", marks=pytest.mark.postgres),
+        pytest.param("mysql", "thread", marks=pytest.mark.mysql),
+    ],
+)
+
+
+@pytest.fixture
+def work(isolation: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """``work(*jobs)``: enqueues jobs, and runs them until there is nothing more to do."""
     (tmp_path / "deciding_app.py").write_text(HANDLERS)
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def run(*jobs: Job) -> Any:
         stage.enqueue(*jobs)
-        options = {"drain": True, "poll_interval": 0.05, "isolation": request.param}
+        options = {"drain": True, "poll_interval": 0.05, "isolation": isolation}
         return Worker(stage.queue, "deciding_app:app", retry=RetryStrategy.fixed(timedelta(0)), **options).run()
 
     yield run
@@ -88,6 +97,7 @@ def outcomes(stage: Stage, job: Job) -> list[str]:
     return [past.outcome for past in attempts.of_jobs(stage.database, [job.id]).get(job.id, [])]
 
 
+@everywhere
 def test_a_snoozed_job_runs_again_and_its_attempts_do_not_count(
     stage: Stage, work: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -102,6 +112,7 @@ def test_a_snoozed_job_runs_again_and_its_attempts_do_not_count(
     assert [outcomes(stage, job) for job in jobs] == [[], [], []]
 
 
+@everywhere
 def test_a_snoozed_job_is_pending_until_it_is_due(stage: Stage, work: Callable[..., Any], tmp_path: Path) -> None:
     jobs = jobs_that_want(tmp_path, "snooze for long")
     before = stage.database.now()
@@ -112,6 +123,7 @@ def test_a_snoozed_job_is_pending_until_it_is_due(stage: Stage, work: Callable[.
         assert timedelta(hours=3) <= timestamp(at) - before < timedelta(hours=3, minutes=2)
 
 
+@everywhere
 def test_a_retry_fails_the_attempt_and_chooses_when_the_next_one_starts(
     stage: Stage, work: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -132,6 +144,7 @@ def _due(stage: Stage, job: Job) -> datetime:
     return due
 
 
+@everywhere
 def test_a_discarded_job_is_dead_at_once_with_the_reason_of_its_handler(
     stage: Stage, work: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -145,6 +158,7 @@ def test_a_discarded_job_is_dead_at_once_with_the_reason_of_its_handler(
     assert (report.completed, report.failed) == (0, 3)
 
 
+@everywhere
 def test_a_snoozed_recurring_job_keeps_the_due_time_of_its_occurrence(
     stage: Stage, work: Callable[..., Any], tmp_path: Path
 ) -> None:
