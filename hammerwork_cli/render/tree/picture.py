@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.models import SpawnTree
 from hammerwork_cli.models.why import Annotations
-from hammerwork_cli.render.tree.prune import prune
+from hammerwork_cli.render.tree.prune import prune, with_below_omitted
 
 READ_PER_DRAWN_NODE = 100
 """Jobs that may be read for each job that may be drawn, so that folded jobs are counted."""
@@ -115,7 +115,9 @@ def picture(
             annotations=annotations,
         )
         return Picture(f"{line}\n" for line in lines)
-    tree = prune(tree, statuses=statuses, children=limits.children, nodes=limits.nodes)
+    read, tree = tree, prune(tree, statuses=statuses, children=limits.children, nodes=limits.nodes)
+    if form in (TreeFormat.MERMAID, TreeFormat.DOT):
+        tree = with_below_omitted(tree, read)
     if form == TreeFormat.MERMAID:
         from hammerwork_cli.render.tree.mermaid import mermaid
 

@@ -23,7 +23,7 @@ def prune(
         nodes: keep this number of jobs: the path to the target in any case, then failures and the paths to them.
 
     Returns:
-        A tree whose ``child_counts`` include the omitted jobs, and ``below_omitted`` those below them.
+        A tree whose ``child_counts`` include the omitted jobs.
     """
     if statuses is None and children is None and nodes is None:
         return tree
@@ -37,7 +37,6 @@ def prune(
         depths={job: depth for job, depth in tree.depths.items() if job in kept},
         children={job: linked for job, linked in below.items() if linked},
         child_counts=_counts(tree, kept, below),
-        below_omitted=_below_omitted(tree, kept),
         unread=tree.unread & kept,
     )
 
@@ -87,14 +86,22 @@ def _urgency(tree: SpawnTree, job: str) -> int:
     return 0 if job == tree.target else 1 if status in FAILURES else 2 if status == JobStatus.RUNNING else 3
 
 
-def _below_omitted(tree: SpawnTree, kept: set[str]) -> dict[str, Counts]:
-    counted = Below(tree)
+def with_below_omitted(pruned: SpawnTree, tree: SpawnTree) -> SpawnTree:
+    """Counts the jobs below those children that pruning omitted, for pictures.
+
+    Args:
+        pruned: the tree without them.
+        tree: the tree as it was read.
+    """
+    if len(pruned.nodes) == len(tree.nodes):
+        return pruned
+    kept, counted = pruned.nodes, Below(tree)
     found: dict[str, Counts] = {}
     for job in kept:
         for child in tree.children.get(job, ()):
             if child not in kept and counted.parent.get(child) == job and (below := counted.counted_here(child)).total:
                 found.setdefault(job, Counts()).merge(below)
-    return found
+    return replace(pruned, below_omitted=found)
 
 
 def _counts(tree: SpawnTree, kept: set[str], below: dict[str, list[str]]) -> dict[str, Counts]:
