@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Each of the processes that share the tests would compile all of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest coverage check hooks bench chaos liveness siege mutants lock docs pictures completions reference clean
+.PHONY: demo test test-lowest coverage check hooks bench chaos liveness siege mutants smoke lock docs pictures completions reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -61,11 +61,26 @@ siege: $(VENV)/installed $(VENV)/test-tools
 mutants: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m mutants $(ARGS)
 
+# Starts what CI does not run whole, each in its shortest form, so that a broken target is seen.
+smoke:
+	$(MAKE) bench ARGS="--jobs 300 --databases sqlite --runs 1"
+	$(MAKE) chaos ARGS="--databases sqlite --kills 2 --stream 40"
+	$(MAKE) liveness ARGS="--steps 300"
+	$(MAKE) siege SIEGE_SECONDS=1 ARGS="-k half_open"
+	$(MAKE) mutants ARGS=--list
+	$(MAKE) coverage ARGS="tests/unit/timeline"
+	$(MAKE) test-lowest ARGS="tests/unit/timeline"
+	$(MAKE) pictures ARGS=build/pictures
+	$(MAKE) lock LOCKS=build
+	$(MAKE) completions reference
+	git diff --exit-code --stat -- completions docs/reference
+
 # Pins the dependencies with their hashes, for every platform: for users, and for developers (make LOCKED=1 in a fresh clone).
 PIN := build/tools/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header pyproject.toml
+lock: LOCKS ?= .
 lock: build/tools/bin/uv
-	$(PIN) --extra web --output-file requirements.lock
-	$(PIN) --extra web --group dev --group docs --output-file requirements-dev.lock
+	$(PIN) --extra web --output-file $(LOCKS)/requirements.lock
+	$(PIN) --extra web --group dev --group docs --output-file $(LOCKS)/requirements-dev.lock
 
 # Makes a site of docs/ in build/docs; a warning, a link or an anchor that leads nowhere is an error.
 docs: $(VENV)/docs-tools tests/mermaid/node_modules
@@ -74,7 +89,7 @@ docs: $(VENV)/docs-tools tests/mermaid/node_modules
 
 # Takes the pictures of the documentation anew.
 pictures: $(VENV)/installed $(VENV)/test-tools
-	$(BIN)/python -m tests.pictures
+	$(BIN)/python -m tests.pictures $(ARGS)
 
 completions: $(VENV)/installed
 	$(BIN)/python completions/generate.py

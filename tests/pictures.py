@@ -1,4 +1,4 @@
-"""Takes the pictures of the documentation: ``make pictures``.
+"""Takes the pictures of the documentation: ``make pictures``, into docs/pictures or the folder in ``ARGS``.
 
 Those of the terminal show what the program prints about a database in ``tests/data/dumps``, and
 ``tests.web.page.screenshots`` takes those of the page.
@@ -16,7 +16,6 @@ from tests.databases import PostgresDatabases
 from tests.pages import ROOT
 from tests.servers import server_url
 
-FOLDER = ROOT / "docs" / "pictures"
 COLUMNS = 118
 TERMINAL = {"spawn-tree": ("media.postgresql", "spawn tree 178ebfc3")}
 """The dump and the command of each picture."""
@@ -49,17 +48,19 @@ def words_of(picture: Path) -> str:
 
 def main() -> None:
     """Writes all pictures anew."""
+    into = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"
+    into.mkdir(parents=True, exist_ok=True)
     with server_url("postgres") as server:
         databases = PostgresDatabases(server)
         for name, (dump, command) in TERMINAL.items():
             url = databases.restored(dump)
             picture = drawn(name, command, printed(command, url))
-            (FOLDER / f"{name}.svg").write_text(picture, encoding="utf-8")
+            (into / f"{name}.svg").write_text(picture, encoding="utf-8")
             databases.drop(url)
         databases.close()
     from tests.web.page import screenshots
 
-    screenshots.main()
+    screenshots.take(into)
 
 
 if __name__ == "__main__":

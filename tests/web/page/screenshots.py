@@ -1,4 +1,4 @@
-"""Takes the pictures of the page: ``python -m tests.web.page.screenshots``."""
+"""Takes the pictures of the page, for ``make pictures``."""
 
 import tempfile
 from pathlib import Path
@@ -9,12 +9,10 @@ from playwright.sync_api import ViewportSize, sync_playwright
 from tests.web.page.chromium import program
 from tests.web.page.sites import Night, fill, plant_large_tree, serving
 
-DOCS = Path(__file__).parent.parent.parent.parent / "docs" / "pictures"
 SIZE = ViewportSize(width=1400, height=760)
 
 
-def main() -> None:
-    DOCS.mkdir(exist_ok=True)
+def take(into: Path) -> None:
     night = Night.now()
     with tempfile.TemporaryDirectory() as folder:
         database = fill(Path(folder) / "demo.db", night.jobs)
@@ -30,8 +28,4 @@ def main() -> None:
                 if scheme == "dark":
                     page.locator(".row.job").nth(3).click()
                 page.wait_for_timeout(2000)
-                page.screenshot(path=DOCS / f"page-{scheme}.png")
-
-
-if __name__ == "__main__":
-    main()
+                page.screenshot(path=into / f"page-{scheme}.png")
