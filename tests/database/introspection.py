@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.migration_files import steps
+from hammerwork_cli.queries.migrations import MIGRATIONS
 
 Schema = dict[str, dict[str, list[dict[str, Any]]]]
 
@@ -150,81 +152,33 @@ def _sqlite(database: Database) -> Schema:
 READERS: dict[str, Callable[[Database], Schema]] = {"postgresql": _postgresql, "mysql": _mysql, "sqlite": _sqlite}
 
 
-OURS = (
-    "first_parent",
-    "joins",
-    "parent_count",
-    "has_spawn_config",
-    "spawn_config",
-    "jobs_created",
-    "claim_token",
-    "claimed_by",
-    "claimed_at",
-    "ancestry",
-    "claim_losses",
-    "releases",
-    "retry_strategy",
-    "claimable",
-    "jobs_claimed",
-)
-"""What our own migrations add, by the ends of their names."""
-OUR_TABLES = {
-    f"hammerwork_{name}"
-    for name in (
-        "workers",
-        "spawn_operations",
-        "spawned_children",
-        "spawn_requests",
-        "spawn_roots",
-        "spawn_trees",
-        "attempts",
-        "duties",
-        "schedules",
-        "schedule_runs",
-        "retention",
-        "watches",
-    )
-}
-OURS_IN_ARCHIVE = {
-    "workflow_id",
-    "workflow_name",
-    "ancestry",
-    "claim_losses",
-    "own_retry_strategy",
-    "result_stored_at",
-}
-
-
-ARCHIVE = "hammerwork_jobs_archive"
-
-
 def without_ours(schema: Schema, database: Database) -> Schema:
-    """Hammerwork (Rust)'s part of the schema; ours must be there, and is taken out."""
-    ours = [
-        entry["name"]
-        for table in ("hammerwork_jobs", "hammerwork_jobs_archive")
-        for kind in ("columns", "indexes")
-        for entry in schema[table][kind]
-        if entry["name"].endswith(OURS)
-    ]
-    # The archive has a retry_strategy of hammerwork (Rust), and more columns of ours.
-    ours.remove("retry_strategy")
-    for name in ("ancestry", "claim_losses", "own_retry_strategy"):
-        ours.remove(name)
-    archived = {entry["name"] for entry in schema["hammerwork_jobs_archive"]["columns"]}
-    assert archived >= OURS_IN_ARCHIVE
-    assert len(ours) == (20 if database.dialect == "mysql" else 14), ours
+    """Hammerwork (Rust)'s part of the schema: takes out all that our migrations make, which must be there."""
+    ours = _made(database, "ours") - _made(database, "upstream")
+    there = {
+        *(f"table {table}" for table in schema),
+        *(f"column {table}.{column['name']}" for table, parts in schema.items() for column in parts["columns"]),
+        *(f"index {index['name']}" for parts in schema.values() for index in parts["indexes"]),
+    }
+    assert {made for made in ours if made.startswith(("table ", "column ", "index "))} <= there
     return {
         table: {
-            kind: [
-                entry
-                for entry in entries
-                if entry["name"] not in (OURS_IN_ARCHIVE | set(ours) - {"retry_strategy"} if table == ARCHIVE else ours)
-            ]
-            for kind, entries in parts.items()
+            "columns": [entry for entry in parts["columns"] if f"column {table}.{entry['name']}" not in ours],
+            "indexes": [entry for entry in parts["indexes"] if f"index {entry['name']}" not in ours],
+            "checks": parts["checks"],
         }
         for table, parts in schema.items()
-        if table not in OUR_TABLES
+        if f"table {table}" not in ours
+    }
+
+
+def _made(database: Database, owner: str) -> set[str]:
+    return {
+        clause.makes
+        for migration in MIGRATIONS
+        if migration.owner == owner
+        for step in steps(migration.id, database.dialect)
+        for clause in step.clauses
     }
 
 

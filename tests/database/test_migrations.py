@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,19 +25,7 @@ from tests.database.introspection import TRACKING, Schema, expected_schema, read
 from tests.rows import START
 
 IDS = [migration.id for migration in migrations.MIGRATIONS]
-OURS = [
-    "015_spawn_indexes",
-    "016_recent_jobs_index",
-    "017_workers",
-    "018_claims",
-    "019_attempts",
-    "020_tree_statistics",
-    "021_upkeep",
-    "022_schedules",
-    "023_retention",
-    "024_declarations",
-    "025_watches",
-]
+OURS = [migration.id for migration in migrations.MIGRATIONS if migration.owner == "ours"]
 
 
 def states(database: Database) -> dict[str, str]:
@@ -159,11 +148,21 @@ def test_an_id_that_is_recorded_and_not_known_is_shown(database: Database) -> No
 
 
 def test_each_database_has_a_file_for_each_migration() -> None:
-    folders = sorted(folder.name for folder in (files("hammerwork_cli.sql") / "migrations").iterdir())
-    assert folders == [*IDS, "drop"]
+    folders = {folder.name for folder in (files("hammerwork_cli.sql") / "migrations").iterdir()}
+    assert folders == {*IDS, "drop"}
     for name in folders:
         for dialect in ("postgresql", "mysql", "sqlite"):
             steps(name, dialect)
+
+
+def test_hammerwork_rust_can_never_take_the_id_of_a_new_migration() -> None:
+    """The original numbers on after 014, as ours did until 025. Both take an id of the other as unknown to them."""
+    assert IDS[14:25] == OURS[:11]
+    assert [name[:3] for name in IDS[:25]] == [f"{number:03}" for number in range(1, 26)]
+    new = [re.fullmatch(r"hw_(\d{3})_[a-z_]+", name) for name in IDS[25:]]
+    numbers = [int(found[1]) for found in new if found]
+    assert len(numbers) == len(new)
+    assert numbers == sorted({number for number in numbers if number > 25})
 
 
 def test_the_plan_is_what_a_run_sends(empty_database: Database) -> None:
