@@ -1,0 +1,38 @@
+"""Migrations that were released: a database that has one recorded never runs it again, so none of them may change."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from hammerwork_cli.database.migration_files import FOLDER
+from hammerwork_cli.queries.migrations import MIGRATIONS
+
+LIST = Path(__file__).parents[1] / "data" / "released_migrations.txt"
+RELEASED = [line.split() for line in LIST.read_text("utf-8").splitlines() if not line.startswith("#")]
+"""Id, database, and checksum."""
+MARKS = ("-- next", "-- from ", "-- before ")
+
+
+def checksum(migration: str, dialect: str) -> str:
+    """The SHA-256 of what is sent: of a file without its comments."""
+    lines = (FOLDER / migration / f"{dialect}.sql").read_text("utf-8").splitlines()
+    sent = [line.rstrip() for line in lines if not line.startswith("--") or line.startswith(MARKS)]
+    return hashlib.sha256("\n".join(sent).encode()).hexdigest()
+
+
+@pytest.mark.parametrize(("migration", "dialect", "released"), RELEASED)
+def test_a_released_migration_sends_what_it_sent_when_it_was_released(
+    migration: str, dialect: str, released: str
+) -> None:
+    assert checksum(migration, dialect) == released, (
+        f"{migration} was released: databases that have it recorded never run it again. Write a new migration."
+    )
+
+
+def test_every_migration_is_in_the_list_once_for_each_database() -> None:
+    wanted = [(migration.id, dialect) for migration in MIGRATIONS for dialect in ("postgresql", "mysql", "sqlite")]
+    listed = [(migration, dialect) for migration, dialect, _ in RELEASED]
+    missing = [" ".join((*one, checksum(*one))) for one in wanted if one not in listed]
+    assert missing == [], f"Add these lines to {LIST.name} when the migration is as it will be released."
+    assert listed == wanted
