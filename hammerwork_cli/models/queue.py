@@ -72,8 +72,7 @@ class QueueState:
     @property
     def failure_rate(self) -> float | None:
         """Share of failed jobs among those that ended in the window, 0 to 1; ``None`` if none ended."""
-        ended = self.completed + self.failed
-        return self.failed / ended if ended else None
+        return share_of(self.failed, self.completed + self.failed)
 
     def age(self, since: Timestamp) -> timedelta | None:
         """Time from ``since`` to the counts, never negative: clocks may differ."""
@@ -91,6 +90,33 @@ class QueueState:
         self.ready_since = earliest(self.ready_since, other.ready_since)
         self.running_since = earliest(self.running_since, other.running_since)
         self.waiting_since = earliest(self.waiting_since, other.waiting_since)
+
+
+class EndedJobs(NamedTuple):
+    """The jobs of a queue that ended in a window of time.
+
+    Attributes:
+        failed_in_window: failures in the whole window.
+        since: the start of the part of the window that the other figures are about. It is later than the start of the
+            window if more jobs completed in it than were counted.
+        last_by_rust: the end of the last job that a Rust worker completed.
+    """
+
+    queue: str
+    completed: int
+    failed: int
+    failed_in_window: int
+    since: datetime
+    last_by_rust: datetime | None = None
+
+    @property
+    def failure_rate(self) -> float | None:
+        """Share of failures, 0 to 1; ``None`` if none ended."""
+        return share_of(self.failed, self.completed + self.failed)
+
+
+def share_of(failed: int, ended: int) -> float | None:
+    return failed / ended if ended else None
 
 
 def earliest(*instants: Timestamp) -> Timestamp:

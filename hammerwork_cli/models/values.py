@@ -112,6 +112,7 @@ ENDED_SPELLINGS = spellings(FINISHED)
 FAILED_SPELLINGS = spellings(FAILURES)
 ODDLY_FAILED = tuple(word for word in FAILED_SPELLINGS if word not in FAILURES)
 """The spellings of failures that only damaged rows have."""
+ODDLY_COMPLETED = tuple(word for word in COMPLETED_SPELLINGS if word != JobStatus.COMPLETED)
 RUNNING_SPELLINGS = JobStatus.RUNNING.spellings
 WAITING_SPELLINGS = spellings(WAITING)
 

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError, RefusedValueError
-from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Worker, priority_word, status_of
+from hammerwork_cli.models import WAITING, JobStatus, Worker, priority_word, status_of, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.queue import (
+    EndedJobs,
     HealthLimits,
     PauseChange,
     PriorityCount,
@@ -23,6 +24,7 @@ from hammerwork_cli.models.queue import (
 from hammerwork_cli.models.values import (
     COMPLETED_SPELLINGS,
     FAILED_SPELLINGS,
+    ODDLY_COMPLETED,
     RUNNING_SPELLINGS,
     WAITING_SPELLINGS,
     Timestamp,
@@ -33,6 +35,9 @@ from hammerwork_cli.queries.worker.registry import listed
 HEALTH_WINDOW = timedelta(hours=1)
 SAMPLE = 5000
 """Newest jobs among whose queues a similar name is looked for."""
+
+MOST_TIMED_OUT = 10_000
+"""Newest jobs that a Rust worker timed out among which those of the window are looked for."""
 
 _READY = {"none", "satisfied", None}
 
@@ -49,8 +54,7 @@ class _Row(NamedTuple):
     paused_at: Timestamp
     paused_by: str | None
     reason: str | None
-    # With a window.
-    ended: int = 0
+    # With ages.
     started_at: Timestamp = None
     created_at: Timestamp = None
     # With priorities; the run times are those of all queues, alike in every row.
@@ -68,9 +72,53 @@ def states(
     Args:
         window: also count the jobs that ended in this time before ``now``.
     """
-    found = _states(_rows(database, now=now, queue=queue, since=now - window if window else None), now)
+    found = _states(_rows(database, now=now, queue=queue), now)
     _count_workers(database, found)
+    if window:
+        _count_ended(database, found, now - window, queue)
     return found
+
+
+def ended(
+    database: Database, *, since: datetime, queue: str | None = None, limit: int | None = None
+) -> dict[str, EndedJobs]:
+    """Counts the jobs that ended since a time, by queue: every rate of failures is one of these.
+
+    The cost grows with the jobs that ended since then, not with the table.
+
+    Args:
+        limit: most completed jobs to read, and most failed ones. If more completed, the rates are those of the time of
+            which all completions are known.
+    """
+    chosen = {"queue": queue, "limit": limit}
+    rows = database.rows("queues.completed", since=since, oddly_completed=ODDLY_COMPLETED, **chosen)
+    completed = {name: (int(jobs), timestamp(last)) for name, jobs, _, last in rows}
+    from_then = since
+    if limit is not None and sum(jobs for jobs, _ in completed.values()) >= limit:
+        from_then = min((first for _, _, at, _ in rows if (first := timestamp(at))), default=since)
+    failed = {
+        name: (int(jobs), int(recent))
+        for name, jobs, recent in database.rows(
+            "queues.failed",
+            failed=FAILED_SPELLINGS,
+            since=since,
+            recently=from_then,
+            most_timed_out=MOST_TIMED_OUT,
+            **chosen,
+        )
+    }
+    found = {}
+    for name in sorted(completed.keys() | failed.keys()):
+        (jobs, last), (in_window, recent) = completed.get(name, (0, None)), failed.get(name, (0, 0))
+        found[name] = EndedJobs(name, jobs, recent, in_window, from_then, last)
+    return found
+
+
+def _count_ended(database: Database, found: Sequence[QueueState], since: datetime, queue: str | None) -> None:
+    counted = ended(database, since=since, queue=queue)
+    for state in found:
+        if jobs := counted.get(state.name or ""):
+            state.completed, state.failed = jobs.completed, jobs.failed
 
 
 def serving_workers(database: Database) -> Counter[str] | None:
@@ -104,11 +152,13 @@ def stats(
         NotFoundError: the queue has no jobs and is not paused.
     """
     since = now - window if window else None
-    rows = _rows(database, now=now, queue=queue, since=since, priorities=window is not None)
+    rows = _rows(database, now=now, queue=queue, since=since)
     if queue is not None and not rows:
         raise _no_queue(database, queue)
     total = QueueState(queue, now)
     found = _states(rows, now)
+    if since:
+        _count_ended(database, found, since, queue)
     for state in found:
         total.add(state)
     paused = tuple(state.pause for state in found if state.pause)
@@ -125,10 +175,11 @@ def health(database: Database, limits: HealthLimits, *, now: datetime, queue: st
     Raises:
         NotFoundError: the queue has no jobs and is not paused.
     """
-    found = _states(_rows(database, now=now, queue=queue, since=now - HEALTH_WINDOW), now)
+    found = _states(_rows(database, now=now, queue=queue, ages=True), now)
     if queue is not None and not found:
         raise _no_queue(database, queue)
     _count_workers(database, found)
+    _count_ended(database, found, now - HEALTH_WINDOW, queue)
     return [QueueHealth.of(state, limits) for state in found]
 
 
@@ -141,16 +192,17 @@ def _no_queue(database: Database, queue: str) -> NotFoundError:
 
 
 def _rows(
-    database: Database, *, now: datetime, queue: str | None, since: datetime | None = None, priorities: bool = False
+    database: Database, *, now: datetime, queue: str | None, since: datetime | None = None, ages: bool = False
 ) -> list[_Row]:
+    """Reads the rows; with ``since`` also by priority, with the run times of the jobs that completed since."""
     rows = database.rows(
         "queues.states",
         now=now,
         queue=queue,
         since=since,
-        priorities=priorities,
+        ages=ages or since is not None,
+        priorities=since is not None,
         completed=COMPLETED_SPELLINGS,
-        failed=FAILED_SPELLINGS,
         running=RUNNING_SPELLINGS,
         pending=WAITING_SPELLINGS,
     )
@@ -182,10 +234,6 @@ def _count(state: QueueState, status: str, row: _Row) -> None:
         state.waiting_since = earliest(state.waiting_since, row.created_at)
     elif status == JobStatus.RUNNING:
         state.running_since = earliest(state.running_since, row.started_at)
-    elif status == JobStatus.COMPLETED:
-        state.completed += int(row.ended)
-    elif status in FAILURES:
-        state.failed += int(row.ended)
 
 
 def _by_priority(rows: Sequence[_Row]) -> tuple[PriorityCount, ...]:

@@ -3,7 +3,7 @@
 -- name: pauses [pause]
 -- The pauses, as rows of {states}.
 UNION ALL SELECT p.queue_name, NULL, NULL, 0, 0, NULL, p.paused_at, p.paused_by, p.reason
-/* if :since */ , 0, NULL, NULL
+/* if :ages */ , NULL, NULL
 /* if :priorities */ , NULL, 0
 FROM hammerwork_queue_pause p
 /* if :queue */ WHERE {same p.queue_name :queue}
@@ -45,17 +45,58 @@ GROUP BY
 /* if :priorities */ j.priority,
 {by_name j.queue_name}, j.status, {status j}, j.dependency_status
 
+-- name: by_completion
+-- Jobs j, to be read by the time at which they completed.
+hammerwork_jobs j
+
+-- name: by_completion [mysql indexed]
+-- Without the hint MariaDB would rather read the whole table than the rows of an hour, out of order.
+hammerwork_jobs j FORCE INDEX (idx_hammerwork_jobs_archival_completed)
+
+-- name: completed
+-- Counts the jobs that completed lately by queue, with the first end, and the last one by a Rust worker. The first part
+-- is in the words of the partial index; the second has misspelt statuses, which MySQL may take for the right one. With a
+-- limit, it reads the newest.
+SELECT x.queue_name, COUNT(*), MIN(x.completed_at), MAX(CASE WHEN x.by_rust = 1 THEN x.completed_at END) FROM (
+SELECT a.queue_name, a.completed_at, a.by_rust FROM (SELECT j.queue_name, j.completed_at, {by_rust} AS by_rust
+FROM {by_completion} WHERE j.status = 'Completed' AND {unarchived} AND j.completed_at >= :since
+/* if :queue */ AND {same j.queue_name :queue}
+/* if :limit */ ORDER BY j.completed_at DESC LIMIT :limit
+) AS a
+UNION ALL SELECT b.queue_name, b.completed_at, b.by_rust FROM (SELECT j.queue_name, j.completed_at, {by_rust} AS by_rust
+FROM {by_completion} WHERE j.status IN (:oddly_completed) AND j.status <> 'Completed' AND {unarchived} AND j.completed_at >= :since
+/* if :queue */ AND {same j.queue_name :queue}
+) AS b) AS x
+GROUP BY {by_name x.queue_name}
+
+-- name: timed_out
+-- Selects the newest jobs that timed out. hammerwork (Rust) writes them no failed_at, and timed_out_at has no index.
+SELECT j.queue_name, j.timed_out_at AS ended_at FROM {by_state}
+WHERE j.status = 'TimedOut' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
+ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :most_timed_out
+
+-- name: failed
+-- Counts the jobs that failed lately by queue: all, and those since a later time.
+SELECT x.queue_name, COUNT(*), SUM(CASE WHEN x.ended_at >= :recently THEN 1 ELSE 0 END) FROM (
+SELECT a.queue_name, a.ended_at FROM (SELECT j.queue_name, j.failed_at AS ended_at FROM hammerwork_jobs j
+WHERE j.status IN (:failed) AND j.failed_at >= :since AND {status j} <> 'Cancelled'
+/* if :queue */ AND {same j.queue_name :queue}
+/* if :limit */ LIMIT :limit
+) AS a
+UNION ALL SELECT b.queue_name, b.ended_at FROM ({timed_out}) AS b WHERE b.ended_at >= :since) AS x
+GROUP BY {by_name x.queue_name}
+
 -- name: states
 -- Counts jobs by queue, status and dependency status, and lists the pauses.
 SELECT g.queue_name, g.status, g.dependency_status, g.jobs, g.due, g.due_since,
 g.paused_at, g.paused_by, g.reason
-/* if :since */ , g.ended, g.started_at, g.created_at
+/* if :ages */ , g.started_at, g.created_at
 /* if :priorities */ , g.priority, g.of_priority, t.p50, t.p95
 FROM (SELECT j.queue_name, {status j} AS status, j.dependency_status, COUNT(*) AS jobs,
 SUM(CASE WHEN j.scheduled_at <= :now THEN 1 ELSE 0 END) AS due, MIN(j.scheduled_at) AS due_since,
 NULL AS paused_at, NULL AS paused_by, NULL AS reason
-/* if :since */ , SUM(CASE WHEN j.completed_at >= :since OR j.failed_at >= :since OR j.timed_out_at >= :since THEN 1 ELSE 0 END)
-/* if :since */ AS ended, MIN(COALESCE(j.started_at, j.scheduled_at)) AS started_at, MIN(j.created_at) AS created_at
+/* if :ages */ , MIN(COALESCE(j.started_at, j.scheduled_at)) AS started_at, MIN(j.created_at) AS created_at
 /* if :priorities */ , j.priority, COUNT(*) AS of_priority
 FROM hammerwork_jobs j
 /* if :queue */ WHERE {same j.queue_name :queue}
@@ -66,48 +107,36 @@ GROUP BY {by_name j.queue_name}, {status j}, j.dependency_status
 /* if :priorities */ CROSS JOIN ({run_times}) t
 
 -- name: states [mysql]
--- The figures of the window are rows of their own, each read from an index. That is 40 times faster than one pass,
--- which would look up every row out of order. The derived statuses are not in the index either: their jobs are counted
--- apart, and taken from the status that the rows hold.
+-- The ages are rows of their own, each read from an index. That is 40 times faster than one pass, which would look up
+-- every row out of order. The derived statuses are not in the index either: their jobs are counted apart, and taken from
+-- the status that the rows hold.
 SELECT g.queue_name, g.status, g.dependency_status, g.jobs, g.due, g.due_since,
 g.paused_at, g.paused_by, g.reason
-/* if :since */ , g.ended, g.started_at, g.created_at
+/* if :ages */ , g.started_at, g.created_at
 /* if :priorities */ , g.priority, g.of_priority, t.p50, t.p95
 FROM (SELECT j.queue_name, j.status, j.dependency_status, COUNT(*) AS jobs,
 SUM(CASE WHEN j.scheduled_at <= :now THEN 1 ELSE 0 END) AS due, MIN(j.scheduled_at) AS due_since,
 NULL AS paused_at, NULL AS paused_by, NULL AS reason
-/* if :since */ , 0 AS ended, NULL AS started_at, NULL AS created_at
+/* if :ages */ , NULL AS started_at, NULL AS created_at
 /* if :priorities */ , NULL AS priority, 0 AS of_priority
 FROM hammerwork_jobs j
 /* if :queue */ WHERE {same j.queue_name :queue}
 GROUP BY {by_name j.queue_name}, j.status, j.dependency_status
 UNION ALL SELECT d.queue_name, CASE WHEN s.sign > 0 THEN d.status ELSE d.row_status END, d.dependency_status,
 s.sign * d.jobs, s.sign * d.due, CASE WHEN s.sign > 0 THEN d.due_since END, NULL, NULL, NULL
-/* if :since */ , 0, NULL, NULL
+/* if :ages */ , NULL, NULL
 /* if :priorities */ , d.priority, s.sign * d.jobs
 FROM ({derived}) AS d CROSS JOIN (SELECT 1 AS sign UNION ALL SELECT -1) AS s
-/* if :since */ UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL
+/* if :ages */ UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL,
+/* if :ages */ MIN(COALESCE(j.started_at, j.scheduled_at)), NULL
 /* if :priorities */ , NULL, 0
-/* if :since */ FROM hammerwork_jobs j WHERE j.status IN (:completed) AND j.completed_at >= :since AND {of_queue}
-/* if :since */ GROUP BY {by_name j.queue_name}, j.status
-/* if :since */ UNION ALL SELECT j.queue_name, {status j}, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL
+/* if :ages */ FROM hammerwork_jobs j WHERE j.status IN (:running) AND {of_queue} GROUP BY {by_name j.queue_name}, j.status
+/* if :ages */ UNION ALL SELECT j.queue_name, j.status, j.dependency_status, 0, 0, NULL, NULL, NULL, NULL, NULL,
+/* if :ages */ MIN(j.created_at)
 /* if :priorities */ , NULL, 0
-/* if :since */ FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at >= :since AND {of_queue}
-/* if :since */ GROUP BY {by_name j.queue_name}, {status j}
-/* if :since */ UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL
-/* if :priorities */ , NULL, 0
-/* if :since */ FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at IS NULL AND j.timed_out_at >= :since
-/* if :since */ AND {of_queue} GROUP BY {by_name j.queue_name}, j.status
-/* if :since */ UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, 0,
-/* if :since */ MIN(COALESCE(j.started_at, j.scheduled_at)), NULL
-/* if :priorities */ , NULL, 0
-/* if :since */ FROM hammerwork_jobs j WHERE j.status IN (:running) AND {of_queue} GROUP BY {by_name j.queue_name}, j.status
-/* if :since */ UNION ALL SELECT j.queue_name, j.status, j.dependency_status, 0, 0, NULL, NULL, NULL, NULL, 0, NULL,
-/* if :since */ MIN(j.created_at)
-/* if :priorities */ , NULL, 0
-/* if :since */ FROM hammerwork_jobs j WHERE j.dependency_status IN ('waiting', 'failed') AND j.status IN (:pending)
-/* if :since */ AND {of_queue} GROUP BY {by_name j.queue_name}, j.status, j.dependency_status
-/* if :priorities */ UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, NULL
+/* if :ages */ FROM hammerwork_jobs j WHERE j.dependency_status IN ('waiting', 'failed') AND j.status IN (:pending)
+/* if :ages */ AND {of_queue} GROUP BY {by_name j.queue_name}, j.status, j.dependency_status
+/* if :priorities */ UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL
 /* if :priorities */ , j.priority, COUNT(*)
 /* if :priorities */ FROM hammerwork_jobs j WHERE {of_queue} GROUP BY {by_name j.queue_name}, j.status, j.priority
 {pauses}

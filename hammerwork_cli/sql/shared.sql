@@ -210,6 +210,13 @@ TRUE
 -- claimed_at.
 (j.claimed_at IS NULL OR j.claimed_at = j.started_at)
 
+-- name: by_rust
+-- 1 if a Rust worker ran or runs job j, else 0.
+1
+
+-- name: by_rust [workers]
+CASE WHEN j.claimed_by IS NULL OR NOT {still_claimed} THEN 1 ELSE 0 END
+
 -- name: silent_for [postgresql]
 -- Seconds since the last heartbeat of worker w.
 EXTRACT(EPOCH FROM clock_timestamp() - w.heartbeat_at)::float8

@@ -297,21 +297,27 @@ def test_names_that_are_compared_to_the_letter_are_looked_up_in_an_index(spawned
 
 
 HEALTH = {
-    "queues_with_ready_jobs": {},
-    "ready": {"queue": "work", "now": START + timedelta(days=2)},
-    "waiting": {},
-    "running": {},
-    "retrying": {"most_pending": 100, "queue": None},
-    "overdue": {"before": START, "pending": ("Pending",)},
-    "completed": {"since": START + timedelta(days=1)},
-    "failed": {"failed": FAILED_SPELLINGS, "since": START, "recently": START},
+    "monitor.health.queues_with_ready_jobs": {},
+    "monitor.health.ready": {"queue": "work", "now": START + timedelta(days=2)},
+    "monitor.health.waiting": {},
+    "monitor.health.running": {},
+    "monitor.health.retrying": {"most_pending": 100, "queue": None},
+    "monitor.health.overdue": {"before": START, "pending": ("Pending",)},
+    "queues.completed": {"queue": None, "since": START + timedelta(days=1), "oddly_completed": ("completed",)},
+    "queues.failed": {
+        "queue": None,
+        "failed": FAILED_SPELLINGS,
+        "since": START,
+        "recently": START,
+        "most_timed_out": 100,
+    },
 }
 
 
 @pytest.mark.parametrize("statement", HEALTH)
 def test_the_checks_of_health_read_ends_of_indexes(spawned: tuple[Database, str], statement: str) -> None:
     database, _ = spawned
-    told = plan(database, f"monitor.health.{statement}", limit=100, **HEALTH[statement])
+    told = plan(database, statement, limit=100, **HEALTH[statement])
     assert "idx_" in told or "USING INDEX" in told, told
     # SQLite calls a look at the first entries of an index a scan of it.
     assert not WHOLE_TABLE.search(told.replace("SCAN j USING INDEX idx_hammerwork_jobs_scheduled", "")), told

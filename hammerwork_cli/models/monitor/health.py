@@ -61,10 +61,12 @@ class Check(NamedTuple):
 
     Attributes:
         name: a :class:`CheckName`, or ``worker`` for the check of one worker.
-        value: a number of things, a share, or a length of time; ``None`` if there is nothing to measure.
-        limit: the most that ``value`` may be; ``None`` without a limit.
+        value: a number of things, which is the sum over the things that the check is about, or the largest of their
+            shares or lengths of time; ``None`` if there is nothing to measure.
+        limit: the most that may be, of each of several things; ``None`` without a limit.
         about: the queues, workers, migrations or jobs that the check is about, the worst first.
         more: whether ``value`` is where the count stopped.
+        since: the start of the time that ``value`` is about; ``None`` for the last hour.
         known: whether the database records what the check is about: workers, for example.
         error: the error because of which the check failed.
         advice: the next step after the error, in words; ``None`` if there is none, or a command is better.
@@ -76,6 +78,7 @@ class Check(NamedTuple):
     limit: Measure | None = None
     about: tuple[str, ...] = ()
     more: bool = False
+    since: datetime | None = None
     known: bool = True
     error: str | None = None
     advice: str | None = None
@@ -129,25 +132,3 @@ class RunningJobs(NamedTuple):
     last_by_rust: datetime | None
     lost: int
     lost_since: datetime | None
-
-
-class EndedJobs(NamedTuple):
-    """The jobs of a queue that ended lately.
-
-    Attributes:
-        failed: failures in the window.
-        last_by_rust: the end of the last job that a Rust worker completed.
-        recent_failed, recent_completed: jobs in the later part of the window of which all completions were read.
-    """
-
-    queue: str
-    failed: int
-    recent_failed: int
-    recent_completed: int
-    last_by_rust: datetime | None
-
-    @property
-    def failure_rate(self) -> float | None:
-        """Share of failures, 0 to 1; ``None`` if none ended."""
-        ended = self.recent_failed + self.recent_completed
-        return self.recent_failed / ended if ended else None

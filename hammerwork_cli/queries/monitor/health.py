@@ -12,20 +12,19 @@ from hammerwork_cli.models import Worker, timestamp
 from hammerwork_cli.models.monitor.health import (
     Check,
     CheckName,
-    EndedJobs,
     HealthReport,
     Level,
     MonitorLimits,
     ReadyJobs,
     RunningJobs,
 )
-from hammerwork_cli.models.queue import HealthLimits
-from hammerwork_cli.models.values import FAILED_SPELLINGS, WAITING_SPELLINGS
+from hammerwork_cli.models.queue import EndedJobs, HealthLimits, Measure
+from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries import migrations, ping, queues
 from hammerwork_cli.queries.cron import ticks
 from hammerwork_cli.queries.worker import registry
 
-WINDOW = timedelta(hours=1)
+WINDOW = queues.HEALTH_WINDOW
 """How far back failures and lost workers are looked at."""
 UNSERVED_FOR = timedelta(minutes=1)
 """For less than this, a queue without a worker is a warning: a worker may be restarting."""
@@ -39,9 +38,8 @@ MOST_READY = 10_000
 """Ready jobs of a queue that are counted where there is no limit."""
 MOST_RUNNING = 10_000
 MOST_WAITING = 1000
-MOST_ENDED = 5000
-"""Latest completed jobs that are read for the rate of failures."""
-MOST_FAILED = 10_000
+MOST_ENDED = 1_000_000
+"""Jobs of the last hour that are read for rates of failures."""
 MOST_OVERDUE = 100
 
 Amount = TypeVar("Amount", int, float, timedelta)
@@ -158,27 +156,7 @@ class _Reading:
     @cached
     def ended(self) -> list[EndedJobs]:
         """Jobs that ended in the window, by queue."""
-        since = self.now - WINDOW
-        rows = self.database.rows("monitor.health.completed", since=since, limit=MOST_ENDED)
-        completed = {queue: int(jobs) for queue, jobs, *_ in rows}
-        last = {queue: timestamp(at) for queue, *_, at in rows}
-        if sum(completed.values()) == MOST_ENDED:
-            # There are more: a rate is only true of the time of which all completions are known.
-            since = min((first for *_, at, _ in rows if (first := timestamp(at))), default=since)
-        failed = {
-            queue: (int(jobs), int(recent))
-            for queue, jobs, recent in self.database.rows(
-                "monitor.health.failed",
-                failed=FAILED_SPELLINGS,
-                since=self.now - WINDOW,
-                recently=since,
-                limit=MOST_FAILED,
-            )
-        }
-        return [
-            EndedJobs(queue, *failed.get(queue, (0, 0)), completed.get(queue, 0), last.get(queue))
-            for queue in sorted(completed.keys() | failed.keys())
-        ]
+        return list(queues.ended(self.database, since=self.now - WINDOW, limit=MOST_ENDED).values())
 
     @cached
     def workers(self) -> list[Worker]:
@@ -212,15 +190,18 @@ def _over(value: Amount | None, limit: Amount | None, worst: Level) -> Level:
 def _worst(
     name: CheckName, values: Mapping[str, Amount | None], limit: Amount | None, level: Level, *, most: int | None = None
 ) -> Check:
-    """A check of the largest value, about the things that are over the limit, or else about the one with that value."""
+    """A check of the things that are over the limit, the worst first, or else of the one with the largest value."""
     known = sorted(((value, thing) for thing, value in values.items() if value is not None), key=lambda one: one[1])
     known.sort(key=lambda one: one[0], reverse=True)
     if not known:
         return Check(name, Level.HEALTHY, None, limit)
-    value = known[0][0]
-    over = [thing for one, thing in known if limit is not None and one > limit]
-    about = tuple(over or [known[0][1]])
-    return Check(name, level if over else Level.HEALTHY, value, limit, about, more=most is not None and value == most)
+    over = [(value, thing) for value, thing in known if limit is not None and value > limit]
+    about = over or known[:1]
+    value: Measure = about[0][0]
+    if isinstance(value, int):
+        value = sum(int(number) for number, _ in about)  # type: ignore[arg-type]  # all are of one kind
+    status = level if over else Level.HEALTHY
+    return Check(name, status, value, limit, tuple(thing for _, thing in about), more=about[0][0] == most)
 
 
 # The checks.
@@ -355,15 +336,18 @@ def _retrying(reading: _Reading) -> Check:
 
 
 def _failures(reading: _Reading) -> Check:
-    numbers = {ended.queue: ended.failed for ended in reading.ended if ended.failed}
-    return _worst(CheckName.FAILED, numbers, reading.limits.queues.failed, Level.WARNING, most=MOST_FAILED)
+    numbers = {ended.queue: ended.failed_in_window for ended in reading.ended if ended.failed_in_window}
+    check = _worst(CheckName.FAILED, numbers, reading.limits.queues.failed, Level.WARNING)
+    return check._replace(more=sum(numbers.values()) >= MOST_ENDED)
 
 
 def _failure_rate(reading: _Reading) -> Check:
     """The rate of queues with more failures than the limit: one failure of one job is a rate of 100%."""
     least = reading.limits.queues.failed or 0
-    rates = {ended.queue: ended.failure_rate for ended in reading.ended if ended.failed > least}
-    return _worst(CheckName.FAILURE_RATE, rates, reading.limits.queues.failure_rate, Level.CRITICAL)
+    rates = {ended.queue: ended.failure_rate for ended in reading.ended if ended.failed_in_window > least}
+    check = _worst(CheckName.FAILURE_RATE, rates, reading.limits.queues.failure_rate, Level.CRITICAL)
+    since = max((ended.since for ended in reading.ended), default=None)
+    return check._replace(since=since if since and since > reading.now - WINDOW else None)
 
 
 def _retention(reading: _Reading) -> Check:

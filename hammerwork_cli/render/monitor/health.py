@@ -12,6 +12,7 @@ from hammerwork_cli.render.formats.text import (
     NOTHING,
     count,
     duration,
+    instant,
     percent,
     plural,
     short_duration,
@@ -142,9 +143,12 @@ def _within(text: str, *, otherwise: str = "none") -> Callable[[Check], str]:
             return otherwise
         limit = check.limit
         most = short_duration(limit) if isinstance(limit, timedelta) else _measure(limit)
-        value = f"{_measure(check.value)}{'+' * check.more}"
+        several = len(check.about) > 1
+        up_to = "up to " if several and not isinstance(check.value, int) else ""
+        value = f"{up_to}{_measure(check.value)}{'+' * check.more}"
         about = f"{_names(check)}: " if check.about else ""
-        return f"{about}{text.format(value)}{'' if limit is None else f' (at most {most})'}"
+        of_each = " each" if several else ""
+        return f"{about}{text.format(value)}{'' if limit is None else f' (at most {most}{of_each})'}"
 
     return tell
 
@@ -189,6 +193,11 @@ def _lost_jobs(check: Check) -> str:
     return f"{plural(number, 'running job')} of workers that are gone, in {_names(check)}"
 
 
+def _failure_rate(check: Check) -> str:
+    since = "in the last hour" if check.since is None else f"since {instant(check.since)} UTC"
+    return _within(f"{{}} of the jobs that ended {since} failed")(check)
+
+
 def _retention(check: Check) -> str:
     if not check.known:
         return "this database has no policies"
@@ -217,7 +226,7 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.OVERDUE_SCHEDULES: _within("its job is late by {}"),
     CheckName.RETRYING: _within("{} wait for another attempt"),
     CheckName.FAILED: _within("{} failed in the last hour"),
-    CheckName.FAILURE_RATE: _within("{} of the jobs that ended in the last hour failed"),
+    CheckName.FAILURE_RATE: _failure_rate,
     CheckName.RETENTION: _retention,
     "worker": _worker,
     "rows": _within("{} rows", otherwise="not counted"),

@@ -58,13 +58,6 @@ FROM (SELECT DISTINCT j.queue_name FROM hammerwork_jobs j LIMIT :limit) AS n
 CASE WHEN j.claimed_by IS NOT NULL AND {still_claimed} AND (SELECT 1 FROM hammerwork_workers w
 WHERE w.id = j.claimed_by AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL THEN 1 ELSE 0 END
 
--- name: by_rust
--- 1 if a Rust worker ran or runs job j, else 0.
-1
-
--- name: by_rust [workers]
-CASE WHEN j.claimed_by IS NULL OR NOT {still_claimed} THEN 1 ELSE 0 END
-
 -- name: running
 -- Counts the running jobs by queue, with the first start, and the last one by a Rust worker; also those whose worker is
 -- not alive, with the first start. Of very many, it reads the oldest.
@@ -88,31 +81,9 @@ SELECT j.id, j.next_run_at FROM hammerwork_jobs j
 WHERE {recurs} AND j.next_run_at < :before AND j.scheduled_at < :before AND j.status IN (:pending)
 ORDER BY j.next_run_at LIMIT :limit
 
--- name: completed
--- Counts the jobs that completed last, by queue, with the first end, and the last one by a Rust worker.
-SELECT x.queue_name, COUNT(*), MIN(x.completed_at), MAX(CASE WHEN x.by_rust = 1 THEN x.completed_at END)
-FROM (SELECT j.queue_name, j.completed_at, {by_rust} AS by_rust FROM hammerwork_jobs j
-WHERE j.status = 'Completed' AND {unarchived} AND j.completed_at >= :since
-ORDER BY j.completed_at DESC LIMIT :limit) AS x
-GROUP BY {by_name x.queue_name}
-
 -- name: retrying
 -- Counts the retrying jobs by queue, among the pending jobs that are due last.
 SELECT x.queue_name, COUNT(*) FROM ({last_pending}) AS x WHERE x.retrying = 1 GROUP BY {by_name x.queue_name}
-
--- name: timed_out
--- Selects the newest jobs that timed out. hammerwork (Rust) writes them no failed_at, and timed_out_at has no index.
-SELECT j.queue_name, j.timed_out_at AS ended_at FROM {by_state}
-WHERE j.status = 'TimedOut' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
-ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :limit
-
--- name: failed
--- Counts the jobs that failed lately by queue, up to a limit: all, and those since a later time.
-SELECT x.queue_name, COUNT(*), SUM(CASE WHEN x.ended_at >= :recently THEN 1 ELSE 0 END) FROM (
-SELECT a.queue_name, a.ended_at FROM (SELECT j.queue_name, j.failed_at AS ended_at FROM hammerwork_jobs j
-WHERE j.status IN (:failed) AND j.failed_at >= :since AND {status j} <> 'Cancelled' LIMIT :limit) AS a
-UNION ALL SELECT b.queue_name, b.ended_at FROM ({timed_out}) AS b WHERE b.ended_at >= :since) AS x
-GROUP BY {by_name x.queue_name}
 
 -- name: retention
 -- Lists the queues whose policy of retention failed, or was not carried out since a time.

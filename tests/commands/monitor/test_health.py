@@ -256,9 +256,35 @@ def test_failures_are_a_warning_and_many_of_what_ended_are_critical(run: Run, ro
     assert (found["failure_rate"]["status"], found["failure_rate"]["value"]) == ("critical", 0.2)
 
 
-def test_a_rate_is_that_of_the_time_of_which_all_completions_are_known(
-    run: Run, rows: Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_view_has_the_failures_of_a_queue_beside_thousands_of_jobs_of_another(run: Run, rows: Rows) -> None:
+    """The rate of a queue is that of its own hour, however many jobs of others ended since."""
+    url = url_of(rows.database)
+    worker(rows)
+    with rows.at_once():
+        for number in range(40):
+            end = {"status": "Dead", "failed_at": ago(minutes=50)} if number < 30 else {"completed_at": ago(minutes=50)}
+            rows.job(queue="invoice", **end)
+        for _ in range(6000):
+            rows.job(queue="mail", completed_at=ago(minutes=2))
+        for _ in range(20):
+            rows.job(queue="mail", status="Failed", failed_at=ago(minutes=1))
+    found = checks(run, rows, "--max-failed", "10", "--max-failure-rate", "50%")
+    rate = found["failure_rate"]
+    assert (rate["status"], rate["value"], rate["about"]) == ("critical", 0.75, ["invoice"])
+    assert rate["message"] == "invoice: 75.0% of the jobs that ended in the last hour failed (at most 50.0%)"
+    failed = found["failed"]
+    assert (failed["status"], failed["value"], failed["about"]) == ("warning", 50, ["invoice", "mail"])
+    assert failed["message"] == "invoice, mail: 50 failed in the last hour (at most 10 each)"
+
+    [invoice, _] = run("queue", "health", "--format", "json", url=url).json["queues"]
+    assert {check["check"]: check["value"] for check in invoice["checks"]}["failure_rate"] == 0.75
+    stats = run("queue", "stats", "invoice", "--detailed", "--format", "json", url=url).json
+    assert (stats["completed"], stats["failed"], stats["failure_rate"]) == (10, 30, 0.75)
+    [invoice, mail] = run("monitor", "metrics", "--format", "json", url=url).json["queues"]
+    assert (invoice["failure_rate"], mail["completed"], mail["failed"]) == (0.75, 6000, 20)
+
+
+def test_a_rate_of_less_than_the_hour_says_since_when(run: Run, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hammerwork_cli.queries.monitor.health.MOST_ENDED", 10)
     worker(rows)
     for number in range(20):
@@ -268,6 +294,10 @@ def test_a_rate_is_that_of_the_time_of_which_all_completions_are_known(
     found = checks(run, rows, "--max-failed", "2", "--max-failure-rate", "off")
     assert found["failed"]["value"] == 3
     assert found["failure_rate"]["value"] == pytest.approx(1 / 11)
+    first = ago(minutes=10).strftime("%Y-%m-%d %H:%M")
+    assert re.fullmatch(
+        rf"mail: 9\.1% of the jobs that ended since {first}:\d\d UTC failed", found["failure_rate"]["message"]
+    )
 
 
 def test_missing_migrations_of_hammerwork_cli_are_a_warning_and_of_rust_critical(run: Run, rows: Rows) -> None:
