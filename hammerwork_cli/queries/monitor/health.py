@@ -197,9 +197,8 @@ def _worst(
         return Check(name, Level.HEALTHY, None, limit)
     over = [(value, thing) for value, thing in known if limit is not None and value > limit]
     about = over or known[:1]
-    value: Measure = about[0][0]
-    if isinstance(value, int):
-        value = sum(int(number) for number, _ in about)  # type: ignore[arg-type]  # all are of one kind
+    numbers: list[int] = [value for value, _ in about if isinstance(value, int)]  # type: ignore[misc]  # all or none are
+    value: Measure = sum(numbers) if numbers else about[0][0]
     status = level if over else Level.HEALTHY
     return Check(name, status, value, limit, tuple(thing for _, thing in about), more=about[0][0] == most)
 
