@@ -148,8 +148,9 @@ class Database:
         ``postgresql``, ``mysql`` or ``sqlite``; ``indexed``: the indexes of hammerwork-cli exist; ``jsonb``: PostgreSQL
         stores ``depends_on`` as JSON (before migration 012); those of :data:`TABLE_TAGS`; ``unarchivable``:
         ``hammerwork_jobs`` has no ``archived_at``; ``workers``: there are the columns and tables for workers (017);
-        ``claim_times``: jobs have the time of their claim (018); ``narrow``: ids of MySQL are in another character set
-        than utf8mb4; and ``by_first_parent``, ``by_gin`` or ``by_scan``: the way to the children of a job.
+        ``claim_times``: jobs have the time of their claim (018); ``worker_progress``: workers say what stands still
+        (hw_026); ``narrow``: ids of MySQL are in another character set than utf8mb4; and ``by_first_parent``,
+        ``by_gin`` or ``by_scan``: the way to the children of a job.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect, *(tag for table, tag in TABLE_TAGS.items() if table in self.schema)}
@@ -161,6 +162,8 @@ class Database:
             tags.add("workers")
         if "claimed_at" in jobs:
             tags.add("claim_times")
+        if "held_slots" in self.schema.get("hammerwork_workers", ()):
+            tags.add("worker_progress")
         if "jsonb" not in tags and self._indexed():
             tags.add("indexed")
         tags.add(self._way(tags))

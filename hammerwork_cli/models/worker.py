@@ -9,6 +9,8 @@ from hammerwork_cli.models.values import Timestamp, timestamp
 LEAST_FOR_RATE = timedelta(seconds=10)
 """Time that a worker has to run before its attempts per minute mean anything."""
 
+MAIN_LOOP, FINISHER = "main loop", "finisher"
+
 
 class Worker(NamedTuple):
     """The row of a worker, whose times are by the server's clock.
@@ -23,6 +25,10 @@ class Worker(NamedTuple):
         completed: attempts that completed since its start.
         failed: attempts that failed since its start.
         memory: bytes of its process and of those that run its handlers (only on Linux).
+        main_stalled: seconds for which the main loop had not gone round at the last heartbeat; ``None`` if it did.
+        finisher_stalled: the same of the thread that writes outcomes.
+        held: slots whose handlers have not returned although their attempts have timed out or were cancelled; ``None``
+            before migration 026.
         stored_duties: names with commas between them; use :attr:`duties`.
         silent_for: seconds since the last heartbeat.
     """
@@ -46,22 +52,42 @@ class Worker(NamedTuple):
     completed: int
     failed: int
     memory: int | None
+    main_stalled: float | None
+    finisher_stalled: float | None
+    held: int | None
     stored_duties: str | None
     silent_for: float
 
     @property
     def state(self) -> str:
-        """``running``, ``stopping``, ``stopped``, ``lost`` or ``silent``.
+        """``running``, ``stopping``, ``stopped``, ``lost``, ``silent`` or ``stalled``.
 
-        ``lost`` is written by the worker that rescued its jobs. ``silent`` is computed: the last heartbeat is older
-        than the lease. A silent worker may be dead, or the server may have refused its writes.
+        ``lost`` is written by the worker that rescued its jobs. The other two are computed. ``silent``: the last
+        heartbeat is older than the lease. Such a worker may be dead, or the server may have refused its writes.
+        ``stalled``: its heartbeats say that one of its threads does not go round.
         """
-        return "silent" if self.ended_at is None and self.silent_for > self.lease else self.stored_state
+        return state_of(self.stored_state, self.ended_at, self.silent_for, self.lease, self.stalled)
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs or stops, with a heartbeat within its lease."""
+        """Whether it has not ended, with a heartbeat within its lease."""
         return self.ended_at is None and self.state not in {"lost", "silent"}
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether it claims jobs: it neither stops nor stands still."""
+        return self.ended_at is None and self.state == "running"
+
+    @property
+    def stalled(self) -> dict[str, timedelta]:
+        """Its threads that do not go round, and for how long; nothing once it has ended."""
+        standing = {MAIN_LOOP: self.main_stalled, FINISHER: self.finisher_stalled}
+        since = max(self.silent_for, 0.0)
+        return {
+            name: timedelta(seconds=took + since)
+            for name, took in standing.items()
+            if took is not None and self.ended_at is None
+        }
 
     @property
     def queue_names(self) -> tuple[str, ...]:
@@ -99,6 +125,15 @@ class Worker(NamedTuple):
         if reported is None or reported < LEAST_FOR_RATE:
             return None
         return (self.completed + self.failed) / reported.total_seconds() * 60
+
+
+def state_of(stored: str, ended_at: Timestamp, silent_for: float, lease: float, stalled: object) -> str:
+    """The state of a worker for those who look at it: see :attr:`Worker.state`."""
+    if ended_at is not None:
+        return stored
+    if silent_for > lease:
+        return "silent"
+    return "stalled" if stalled else stored
 
 
 class JobWorker(NamedTuple):

@@ -90,6 +90,7 @@ MIGRATIONS = (
     Migration("023_retention", "Retention policies, and more columns of the archive", "ours"),
     Migration("024_declarations", "Schedules that files and applications declare", "ours"),
     Migration("025_watches", "Callbacks at the end of batches, trees and workflows", "ours"),
+    Migration("hw_026_worker_progress", "Stalled threads and held slots of workers, and graces of their stops", "ours"),
 )
 
 

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.models import RunningJob, Worker, rfc3339
-from hammerwork_cli.models.worker import JobWorker
+from hammerwork_cli.models.worker import FINISHER, MAIN_LOOP, JobWorker
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import WORKER_REQUESTS, WORKER_STATES, Record, known, seconds
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import NOTHING, count, duration, instant, plural, short_id, visible
 
-COLOURS = {"running": "green", "stopping": "yellow", "silent": "red", "lost": "red"}
+COLOURS = {"running": "green", "stopping": "yellow", "silent": "red", "stalled": "red", "lost": "red"}
 
 
 class WorkerStatus(NamedTuple):
@@ -24,6 +24,17 @@ class WorkerStatus(NamedTuple):
 
 def _slots(worker: Worker) -> str:
     return f"{count(worker.running)} of {count(worker.concurrency)}" if worker.ended_at is None else NOTHING
+
+
+def _held(worker: Worker) -> str:
+    if not worker.held or worker.ended_at is not None:
+        return ""
+    return f"{plural(worker.held, 'slot')}: the handler has not returned although its attempt is over"
+
+
+def stalled_text(worker: Worker) -> str:
+    """Which threads of a worker stand still, and for how long; empty if none does."""
+    return ", ".join(f"the {name} for {duration(took)}" for name, took in worker.stalled.items())
 
 
 def silence_text(worker: Worker | JobWorker) -> str:
@@ -71,6 +82,7 @@ WORKER_KEYS = (
     "duties",
     "concurrency",
     "running",
+    "held_slots",
     "completed",
     "failed",
     "jobs_per_minute",
@@ -80,6 +92,8 @@ WORKER_KEYS = (
     "started_at",
     "heartbeat_at",
     "ended_at",
+    "main_stalled_seconds",
+    "finisher_stalled_seconds",
     "up_seconds",
     "request",
     "requested_by",
@@ -102,6 +116,7 @@ def worker_record(worker: Worker) -> Record:
         "duties": list(worker.duties),
         "concurrency": worker.concurrency,
         "running": worker.running,
+        "held_slots": worker.held,
         "completed": worker.completed,
         "failed": worker.failed,
         "jobs_per_minute": None if worker.rate is None else round(worker.rate, 3),
@@ -111,6 +126,8 @@ def worker_record(worker: Worker) -> Record:
         "started_at": rfc3339(worker.started_at),
         "heartbeat_at": rfc3339(worker.heartbeat_at),
         "ended_at": rfc3339(worker.ended_at),
+        "main_stalled_seconds": seconds(worker.stalled.get(MAIN_LOOP)),
+        "finisher_stalled_seconds": seconds(worker.stalled.get(FINISHER)),
         "up_seconds": seconds(worker.up_time),
         "request": known(worker.request, WORKER_REQUESTS),
         "requested_by": worker.requested_by,
@@ -149,7 +166,9 @@ def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
         "heartbeat": f"{duration(timedelta(seconds=worker.silent_for))} ago, lease {worker.lease:g} s",
         "memory": _memory(worker.memory),
         "attempts": f"{count(worker.completed)} completed, {count(worker.failed)} failed, {_rate(worker)}",
+        "stands still": stalled_text(worker),
         "running": _slots(worker),
+        "held": _held(worker),
     }
     yield from (f"  {name:15} {text}" for name, text in facts.items() if text not in {"", NOTHING})
     for job in status.jobs:

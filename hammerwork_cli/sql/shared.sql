@@ -217,6 +217,13 @@ TRUE
 -- name: by_rust [workers]
 CASE WHEN j.claimed_by IS NULL OR NOT {still_claimed} THEN 1 ELSE 0 END
 
+-- name: progress
+-- What worker w reported of its threads and slots.
+NULL, NULL, NULL
+
+-- name: progress [worker_progress]
+w.main_stalled_seconds, w.finisher_stalled_seconds, w.held_slots
+
 -- name: silent_for [postgresql]
 -- Seconds since the last heartbeat of worker w.
 EXTRACT(EPOCH FROM clock_timestamp() - w.heartbeat_at)::float8

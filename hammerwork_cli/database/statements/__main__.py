@@ -10,7 +10,7 @@ from hammerwork_cli.database.statements import FOLDER, NAME, TABLE_TAGS, TOKEN, 
 
 DIALECTS = ("postgresql", "mysql", "sqlite")
 WAYS = frozenset({"by_first_parent", "by_gin", "by_scan"})
-MIGRATED = frozenset({*TABLE_TAGS.values(), "by_first_parent", "claim_times", "indexed", "workers"})
+MIGRATED = frozenset({*TABLE_TAGS.values(), "by_first_parent", "claim_times", "indexed", "worker_progress", "workers"})
 """The tags of a database after all migrations, beside its dialect."""
 _DESCRIPTION = """\
 Prints a statement as a database gets it, with the names of its values. Without NAME, prints the names of all

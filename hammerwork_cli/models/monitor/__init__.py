@@ -63,7 +63,7 @@ class BusyWorker(NamedTuple):
     """A worker that has not stopped.
 
     Attributes:
-        state: ``running``, ``stopping`` or ``silent`` (its last heartbeat is older than its lease).
+        state: ``running``, ``stopping``, ``stalled`` or ``silent``: see :attr:`Worker.state`.
         running: jobs that it runs now.
         concurrency: jobs that it may run at a time.
         completed, failed: attempts since its start.

@@ -17,7 +17,7 @@ from hammerwork_cli.models import (
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.wait import Blocker
-from hammerwork_cli.models.worker import JobWorker
+from hammerwork_cli.models.worker import JobWorker, state_of
 from hammerwork_cli.queries.callbacks import callbacks_of
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.blockers import blockers_of
@@ -99,9 +99,11 @@ def _worker(database: Database, job: str) -> JobWorker | None:
     row = database.row("job.details.worker", id=job) if "workers" in database.tags else None
     if row is None:
         return None
-    worker, name, state, silent_for, lease, ended_at = row
+    worker, name, stored, silent_for, lease, ended_at, main_stalled, finisher_stalled, _ = row
     silent = max(float(silent_for or 0), 0.0)
-    return JobWorker(str(worker), name, "silent" if ended_at is None and silent > lease else state, silent, lease)
+    return JobWorker(
+        str(worker), name, state_of(stored, ended_at, silent, lease, main_stalled or finisher_stalled), silent, lease
+    )
 
 
 def _spawning(database: Database, job: str) -> dict[str, Any]:

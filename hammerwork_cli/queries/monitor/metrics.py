@@ -12,7 +12,7 @@ from hammerwork_cli.queries.spawn import operations
 from hammerwork_cli.queries.worker import registry
 
 WINDOW = timedelta(hours=1)
-WORKER_STATES = ("running", "stopping", "silent", "lost")
+WORKER_STATES = ("running", "stopping", "stalled", "silent", "lost")
 
 
 def figures(

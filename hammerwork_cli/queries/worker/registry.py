@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -57,6 +57,10 @@ class HeartbeatReport:
         completed: attempts that completed since the start.
         failed: attempts that failed since the start.
         memory: bytes of the process and of its handlers' processes, if the system reports them.
+        held: slots whose handlers have not returned although their attempts have timed out or were cancelled.
+        main_stalled: seconds for which the main loop has not gone round; ``None`` while it does.
+        finisher_stalled: seconds for which the thread that writes outcomes has not gone round; ``None`` while it does,
+            and where the main loop writes them.
     """
 
     state: str = "running"
@@ -64,6 +68,9 @@ class HeartbeatReport:
     completed: int = 0
     failed: int = 0
     memory: int | None = None
+    held: int = 0
+    main_stalled: float | None = None
+    finisher_stalled: float | None = None
 
 
 class Answer(NamedTuple):
@@ -135,14 +142,7 @@ def record_heartbeat(database: Database, worker: str, report: HeartbeatReport) -
     Raises:
         NotFoundError: the worker's row is gone.
     """
-    values = {
-        "id": worker,
-        "state": report.state,
-        "running": report.running,
-        "completed": report.completed,
-        "failed": report.failed,
-        "memory": report.memory,
-    }
+    values = {"id": worker, **asdict(report)}
     was_lost = not database.run("worker.registry.heartbeat", **values)
     if was_lost and not database.run("worker.registry.revive", **values):
         raise NotFoundError(f"The row of worker {worker} is gone.")

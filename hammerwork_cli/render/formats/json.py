@@ -19,7 +19,7 @@ from hammerwork_cli.models import (
 Record = dict[str, Any]
 
 SCHEMA_VERSION = 1
-WORKER_STATES = ("running", "stopping", "stopped", "silent", "lost")
+WORKER_STATES = ("running", "stopping", "stopped", "silent", "stalled", "lost")
 WORKER_REQUESTS = ("stop", "restart")
 UNKNOWN = "unknown"
 

@@ -254,6 +254,12 @@ class Slots:
         return len(self._running)
 
     @property
+    def held(self) -> int:
+        """Attempts that have timed out or were abandoned, and whose handler has not returned."""
+        with self._changed:
+            return sum(attempt.over for attempt in self._running)
+
+    @property
     def empty(self) -> bool:
         """Whether nothing waits, runs, or has an outcome to write."""
         with self._changed:

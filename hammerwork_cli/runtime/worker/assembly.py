@@ -21,6 +21,7 @@ from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all
 from hammerwork_cli.runtime.host.memory import memory
 from hammerwork_cli.runtime.outages import Outages, Trouble
+from hammerwork_cli.runtime.rounds import Rounds
 from hammerwork_cli.runtime.worker.claimer import Claimer
 from hammerwork_cli.runtime.worker.finisher_thread import FinisherThread
 from hammerwork_cli.runtime.worker.health_file import HealthFile
@@ -110,6 +111,7 @@ class Parts:
         finishing: the thread that writes outcomes, where the database lets it work beside the main thread.
         threads: the others beside the slots, in the order in which they start and stop: the heartbeat goes on while the
             others work.
+        rounds: whether the main loop goes round.
         report: returns the state of the worker, for a heartbeat.
     """
 
@@ -129,6 +131,7 @@ class Parts:
     isolation: Isolation
     progress: Progress
     health_file: HealthFile
+    rounds: Rounds
     report: Callable[[], HeartbeatReport]
 
 
@@ -200,7 +203,7 @@ def assemble(
         sweep=options.sweep,
     )
 
-    health_file = HealthFile(options.health_file, registration.name)
+    health_file, rounds, patience = HealthFile(options.health_file, registration.name), Rounds(), options.lease / 2
 
     def report() -> HeartbeatReport:
         return HeartbeatReport(
@@ -209,6 +212,9 @@ def assemble(
             completed=progress.completed,
             failed=progress.failed,
             memory=memory(isolation.ids()),
+            held=slots.held,
+            main_stalled=rounds.stalled(patience),
+            finisher_stalled=None if finishing is None else finishing.rounds.stalled(patience),
         )
 
     def renewed() -> None:
@@ -252,5 +258,6 @@ def assemble(
         isolation=isolation,
         progress=progress,
         health_file=health_file,
+        rounds=rounds,
         report=report,
     )

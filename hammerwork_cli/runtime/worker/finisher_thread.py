@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hammerwork_cli.runtime.execution.finisher import Finisher
 from hammerwork_cli.runtime.outages import Trouble
+from hammerwork_cli.runtime.rounds import Rounds
 
 IDLE_SECONDS = 1.0
 
@@ -18,6 +19,9 @@ class FinisherThread(threading.Thread):
         given_up: set once the worker stops at once.
         trouble: of this thread.
         written: called after each transaction.
+
+    Attributes:
+        rounds: whether it goes round.
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class FinisherThread(threading.Thread):
         super().__init__(name="hammerwork-finisher", daemon=True)
         self._finisher, self._woken, self._given_up = finisher, woken, given_up
         self._trouble, self._written = trouble, written
+        self.rounds = Rounds()
         self._stopped = False  # the main thread sets it
 
     def stop(self, seconds: float) -> bool:
@@ -43,10 +48,12 @@ class FinisherThread(threading.Thread):
     def run(self) -> None:
         """Writes until it is stopped, whatever happens."""
         while not (self._stopped or self._given_up.is_set()):
+            self.rounds.begin()
             try:
                 if self._finisher.write():
                     self._written()
                 self._trouble.over()
+                self.rounds.end()
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
                 self._given_up.wait(self._trouble.survived(error))
             pause = self._finisher.pause

@@ -50,6 +50,7 @@ class MainLoop:
 
     def run(self) -> None:
         """Works until the worker has nothing left to do, or stops at once."""
+        self._parts.rounds.begin()
         if self._finishing is None:
             has_finished = self._work()
             has_ended = True
@@ -113,8 +114,10 @@ class MainLoop:
             pause = min(pause, STALE_SECONDS)
         if self._finishing is None and (write_in := self._finisher.pause) is not None:
             pause = min(pause, write_in)
+        self._parts.rounds.end()
         self._stop.woken.wait(pause)
         self._stop.woken.clear()
+        self._parts.rounds.begin()
         self._claimer.give_back(self._slots.withdraw(STALE_SECONDS))
 
     def _nothing_left(self) -> bool:

@@ -22,6 +22,11 @@ VALUES (:id, :name, :host, :pid, :version, :queues, :handlers, :concurrency, :le
 heartbeat_at = {server_now}, beats = beats + 1, state = :state, running = :running, completed = :completed,
 failed = :failed, memory_bytes = :memory
 
+-- name: figures [worker_progress]
+heartbeat_at = {server_now}, beats = beats + 1, state = :state, running = :running, completed = :completed,
+failed = :failed, memory_bytes = :memory, main_stalled_seconds = :main_stalled,
+finisher_stalled_seconds = :finisher_stalled, held_slots = :held
+
 -- name: heartbeat
 -- Records a heartbeat with the figures of a worker.
 UPDATE hammerwork_workers SET {figures} WHERE id = :id AND ended_at IS NULL
@@ -89,7 +94,7 @@ NULL
 -- Lists workers, the newest first.
 SELECT w.id, w.name, w.host, w.pid, w.version, w.queues, w.handlers, w.concurrency, w.lease_seconds, w.state,
 w.request, w.requested_by, w.started_at, w.heartbeat_at, w.ended_at, w.running, w.completed, w.failed, w.memory_bytes,
-{duties}, {silent_for}
+{progress}, {duties}, {silent_for}
 FROM hammerwork_workers w
 WHERE TRUE
 /* if :alive */ AND w.ended_at IS NULL

@@ -376,7 +376,7 @@ export interface SpawnRequest {
 export interface Worker {
   id: string;
   name: string;
-  state: "running" | "stopping" | "stopped" | "silent" | "lost" | "unknown" | null;
+  state: "running" | "stopping" | "stopped" | "silent" | "stalled" | "lost" | "unknown" | null;
   host: string;
   pid: number;
   version: string;
@@ -388,6 +388,8 @@ export interface Worker {
   /** The maximum number of jobs at once. */
   concurrency: number;
   running: number;
+  /** Slots whose handler has not returned although its attempt is over. */
+  held_slots: number | null;
   /** Attempts that completed since the start. */
   completed: number;
   /** Attempts that failed since the start. */
@@ -402,6 +404,10 @@ export interface Worker {
   started_at: Instant | null;
   heartbeat_at: Instant | null;
   ended_at: Instant | null;
+  /** Time for which its main loop has not gone round; null if it does. */
+  main_stalled_seconds: number | null;
+  /** The same of the thread that writes outcomes. */
+  finisher_stalled_seconds: number | null;
   /** Time from the start to the last heartbeat. */
   up_seconds: number | null;
   request: "stop" | "restart" | "unknown" | null;

@@ -69,6 +69,7 @@ def test_prometheus_reads_the_figures_without_the_web_extra(
     assert {one.labels["state"]: one.value for one in found["hammerwork_workers"]} == {
         "running": 0,
         "stopping": 0,
+        "stalled": 0,
         "silent": 0,
         "lost": 0,
     }

@@ -663,3 +663,27 @@ def test_a_queue_without_a_handler_and_a_second_application_are_refused_before_a
     assert (done.exit_code, done.stdout) == (code, "")
     assert says in done.stderr
     assert statuses(sqlite_url) == {1: "Pending"}
+
+
+def test_a_worker_whose_thread_stands_still_is_stalled_and_says_since_when(migrated_url: str, run: Any) -> None:
+    with contextlib.closing(connect(migrated_url)) as database:
+        now = database.now()
+    register(migrated_url, 1, heartbeat_at=now, main_stalled_seconds=40.0, held_slots=2)
+    register(migrated_url, 2, heartbeat_at=now, finisher_stalled_seconds=90.0, state="stopping")
+    register(migrated_url, 3, heartbeat_at=now, finisher_stalled_seconds=90.0, state="stopped", ended_at=now)
+    listed = run("worker", "list", "--sort", "name", "--format", "json", url=migrated_url).json
+    assert [(one["name"], one["state"]) for one in listed] == [
+        ("w-1", "stalled"),
+        ("w-2", "stalled"),
+        ("w-3", "stopped"),
+    ]
+    stalled = [(one["main_stalled_seconds"], one["finisher_stalled_seconds"], one["held_slots"]) for one in listed]
+    assert 40 <= stalled[0][0] < 80
+    assert stalled[0][1:] == (None, 2)
+    assert stalled[1][0] is None
+    assert 90 <= stalled[1][1] < 130
+    assert stalled[2] == (None, None, None)
+    shown = run("worker", "status", "w-1", "w-2", url=migrated_url).stdout
+    assert re.search(r"stands still +the main loop for 4\d", shown)
+    assert re.search(r"stands still +the finisher for 1m 3\ds", shown)
+    assert "2 slots: the handler has not returned although its attempt is over" in shown

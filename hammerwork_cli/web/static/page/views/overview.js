@@ -90,7 +90,7 @@ function workerRow(worker, since) {
     <th scope="row" title="${worker.host}, process ${worker.pid}">
       <span class="name">${worker.name}</span> <code>${shortId(worker.id)}</code>
     </th>
-    <td class=${worker.state === "lost" || worker.state === "silent" ? "failed" : ""}>${worker.state}</td>
+    <td class=${["lost", "silent", "stalled"].includes(String(worker.state)) ? "failed" : ""}>${worker.state}</td>
     <td>${worker.queues.join(", ")}</td>
     <td class="right">${count(worker.running)} of ${count(worker.concurrency)}</td>
     <td class="right">${count(worker.completed)}</td>
