@@ -21,7 +21,6 @@ from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all
 from hammerwork_cli.runtime.host.memory import memory
 from hammerwork_cli.runtime.outages import Outages, Trouble
-from hammerwork_cli.runtime.rounds import Rounds
 from hammerwork_cli.runtime.worker.claimer import Claimer
 from hammerwork_cli.runtime.worker.finisher_thread import FinisherThread
 from hammerwork_cli.runtime.worker.health_file import HealthFile
@@ -32,6 +31,7 @@ from hammerwork_cli.runtime.worker.listener import Listener
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.requests import RequestClaimer
 from hammerwork_cli.runtime.worker.retention import RETENTION_TIMEOUTS, Retention
+from hammerwork_cli.runtime.worker.rounds import Rounds
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.runtime.worker.turns import TurnThread
 from hammerwork_cli.runtime.worker.upkeep.endings import Endings

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from hammerwork_cli.runtime.execution.finisher import Finisher
 from hammerwork_cli.runtime.outages import Trouble
-from hammerwork_cli.runtime.rounds import Rounds
+from hammerwork_cli.runtime.worker.rounds import Rounds
 
 IDLE_SECONDS = 1.0
 
