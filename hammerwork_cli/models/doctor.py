@@ -16,6 +16,7 @@ class Damage(StrEnum):
     BARRED = "barred"
     LOST = "lost"
     LOST_LAST_ATTEMPT = "lost_last_attempt"
+    PUT_OFF = "put_off"
     NOT_RELEASED = "not_released"
     NOT_RELEASED_AFTER_FAILURE = "not_released_after_failure"
     PARENT_FAILED = "parent_failed"
@@ -37,6 +38,7 @@ FIXABLE = frozenset(
         Damage.BARRED,
         Damage.LOST,
         Damage.LOST_LAST_ATTEMPT,
+        Damage.PUT_OFF,
         Damage.NOT_RELEASED,
         Damage.NOT_RELEASED_AFTER_FAILURE,
         Damage.PARENT_FAILED,

@@ -3,6 +3,13 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+from hammerwork_cli.models.clock import SLACK
+
+STEP = timedelta(seconds=1)
+"""A smaller difference is no step: answers take their time."""
+STEADY_SECONDS = 600.0
+"""Time after which a clock that was put forward or back is taken to be right."""
+
 
 class ServerClock:
     """The server's clock, which this process carries on between two answers. Threads share it."""
@@ -11,12 +18,24 @@ class ServerClock:
         # In a worker the heartbeat's thread writes it, and at the start the main thread; in a queue any thread. One
         # tuple, so that no reader sees half of it.
         self._known = datetime.now(UTC), time.monotonic()
+        self._is_set = False
+        # How far it was put forward or back since it was first set, and when that happened last.
+        self._stepped = timedelta(), self._known[1]
 
     def set(self, now: datetime) -> None:
         """Sets it to the server's present time."""
-        self._known = now, time.monotonic()
+        at, step = time.monotonic(), now - self.now()
+        if self._is_set and abs(step) > STEP:
+            self._stepped = self._stepped[0] + step, at
+        self._known, self._is_set = (now, at), True
 
     def now(self) -> datetime:
         """The present, in UTC."""
         known, at = self._known
         return known + timedelta(seconds=time.monotonic() - at)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether to change what is stored because of it: no step has moved it, or the last one was a while ago."""
+        by, at = self._stepped
+        return abs(by) <= SLACK or time.monotonic() - at > STEADY_SECONDS

@@ -225,14 +225,14 @@ NULL, NULL, NULL
 w.main_stalled_seconds, w.finisher_stalled_seconds, w.held_slots
 
 -- name: silent_for [postgresql]
--- Seconds since the last heartbeat of worker w.
-EXTRACT(EPOCH FROM clock_timestamp() - w.heartbeat_at)::float8
+-- Seconds since the last heartbeat of worker w, or until it: one in the future is as old, by a clock that was wrong.
+ABS(EXTRACT(EPOCH FROM clock_timestamp() - w.heartbeat_at))::float8
 
 -- name: silent_for [mysql]
-TIMESTAMPDIFF(MICROSECOND, w.heartbeat_at, UTC_TIMESTAMP(6)) / 1e6
+ABS(TIMESTAMPDIFF(MICROSECOND, w.heartbeat_at, UTC_TIMESTAMP(6))) / 1e6
 
 -- name: silent_for [sqlite]
-(julianday('now') - julianday(w.heartbeat_at)) * 86400
+ABS(julianday('now') - julianday(w.heartbeat_at)) * 86400
 
 -- name: is_root [postgresql]
 -- Whether job j depends on no job.

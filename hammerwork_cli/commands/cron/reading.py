@@ -60,7 +60,7 @@ def list_(
         del order
         return [
             row
-            for row in schedules.listed(database, queue=queue)
+            for row in schedules.listed(database, queue=queue, now=context.now())
             if (row.schedule.enabled or not active_only)
             and (not row.schedule.enabled or not disabled)
             and (kind is None or row.schedule.kind == kind)

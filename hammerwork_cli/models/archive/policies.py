@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from hammerwork_cli.models.archive.ages import Ages
+from hammerwork_cli.models.clock import is_due
 
 EVERY_QUEUE = "*"
 """Stands for all queues that have no policy of their own."""
@@ -52,4 +53,6 @@ class Policy(NamedTuple):
 
     def is_in_force(self, now: datetime) -> bool:
         """Whether workers may carry it out: it is enabled, and was set a while ago."""
-        return self.enabled and (self.updated_at is None or self.updated_at + FIRST_RUN_DELAY <= now)
+        return self.enabled and (
+            self.updated_at is None or is_due(self.updated_at + FIRST_RUN_DELAY, now, FIRST_RUN_DELAY)
+        )

@@ -29,6 +29,7 @@ class CheckName(StrEnum):
     FAILED = "failed"
     FAILURE_RATE = "failure_rate"
     RETENTION = "retention"
+    TIMES_IN_THE_FUTURE = "times_in_the_future"
 
 
 class Level(StrEnum):

@@ -16,6 +16,7 @@ from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, NotFoundError, RetryableError
 from hammerwork_cli.models import FINISHED, Counts, status_of, timestamp
 from hammerwork_cli.models.callbacks import Callback, CallbackState, Event, Subject
+from hammerwork_cli.models.clock import latest
 from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.models.spawn import QUIET_TIME
@@ -53,12 +54,18 @@ class Seen(NamedTuple):
 
 def upcoming(database: Database, until: datetime, limit: int) -> list[Callback]:
     """Open callbacks that a worker has to look at until a time, the first due one at first. Needs migration 025."""
-    return [read_callback(row) for row in database.rows("batch.callbacks.upcoming", until=until, limit=limit)]
+    rows = database.rows("batch.callbacks.upcoming", until=until, latest=latest(until, RARELY), limit=limit)
+    return [read_callback(row) for row in rows]
 
 
 def count_uncounted(database: Database) -> int:
     """Counts the callbacks whose jobs a worker has yet to count."""
     return int(database.rows("batch.callbacks.count_uncounted")[0][0]) if "watches" in database.tags else 0
+
+
+def count_ahead(database: Database, now: datetime) -> int:
+    """Counts the open callbacks that a clock that was ahead has put off. Needs migration 025."""
+    return int(database.value("batch.callbacks.count_ahead", latest=latest(now, RARELY)))
 
 
 def add(database: Database, top: str, new: Sequence[NewCallback], now: datetime) -> None:
@@ -182,7 +189,7 @@ def _workflow(database: Database, workflow: str, now: datetime) -> Seen | None:
 
 def may_spawn(database: Database, workflow: str, now: datetime) -> bool:
     """Whether a job of a workflow that has ended may still have further children: see the statements."""
-    if database.row("batch.callbacks.workflow_may_spawn", id=workflow, since=now - QUIET_TIME):
+    if database.row("batch.callbacks.workflow_may_spawn", id=workflow, since=now - QUIET_TIME, latest=latest(now)):
         return True
     return "workers" in database.tags and database.row("batch.callbacks.workflow_requested", id=workflow) is not None
 

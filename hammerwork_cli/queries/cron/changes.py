@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
-from hammerwork_cli.models import NewJob, new_id, timestamp
+from hammerwork_cli.models import NewJob, new_id
 from hammerwork_cli.models.cron.schedule import CatchUp, NewSchedule, Outcome, Overlap, RunKind, Schedule
 from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.queries.cron import recurring
+from hammerwork_cli.queries.cron import ahead, recurring
 from hammerwork_cli.queries.cron.schedules import all_schedules, check_tables, known_runs, wanted
 from hammerwork_cli.queries.job import limits
 
@@ -193,6 +193,8 @@ def change(
             changed.next_run_at = _next(database, changed, now)
         if dry_run:
             return changed
+        if moves:
+            ahead.forget(database, schedule, now)
         done = database.run(
             "cron.schedules.change",
             **values,
@@ -219,6 +221,7 @@ def switch(database: Database, schedule: Schedule, author: Author, now: datetime
     def work() -> Schedule:
         if enabled:
             changed.next_run_at = _next(database, changed, now)
+            ahead.forget(database, schedule, now)
         done = database.run(
             "cron.schedules.switch", **_change(schedule, author, now), enabled=enabled, next=changed.next_run_at
         )
@@ -237,9 +240,10 @@ def _change(schedule: Schedule, author: Author, now: datetime) -> dict[str, Any]
 
 
 def _next(database: Database, changed: Schedule, now: datetime) -> datetime:
-    """The first due time after now and after every due time that has a run."""
-    last = timestamp(database.value("cron.schedules.last_due", id=changed.id))
-    due = changed.next_after(max(now, last or now))
+    """The first due time after now that has no job, also where a clock that was ahead recorded later runs."""
+    due = changed.next_after(now)
+    while due is not None and known_runs(database, changed, due, due).get(due, (None, None))[1] is not None:
+        due = changed.next_after(due)
     if due is None:
         raise UsageError(f"The cron expression {changed.text!r:.120} is never due.")
     return due

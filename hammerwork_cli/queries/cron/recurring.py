@@ -188,6 +188,16 @@ def trigger(database: Database, job: Schedule, now: datetime) -> None:
     _after(database, job, database.run("cron.recurring.trigger", id=job.id, now=now))
 
 
+def waiting(database: Database, until: datetime) -> list[Schedule]:
+    """Recurring jobs that a worker made due after a time, or that were created after it. Needs migration 017."""
+    return [_schedule(row) for row in database.rows("cron.recurring.later", until=until, parked=PARKED)]
+
+
+def put_back(database: Database, job: Schedule, due: datetime, now: datetime) -> bool:
+    """Makes a waiting job due at another time; returns whether it still waited for the same one."""
+    return bool(database.run("cron.recurring.put_back", id=job.id, due=job.next_run_at, next=due, now=now))
+
+
 def unpark_enabled(database: Database, now: datetime) -> int:
     """Lets the parked jobs recur that hammerwork (Rust) has enabled, which leaves them parked; returns their number."""
     done = 0

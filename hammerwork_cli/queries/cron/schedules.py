@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
@@ -15,6 +15,7 @@ from hammerwork_cli.errors import (
     UsageError,
 )
 from hammerwork_cli.models import Counts, JobPriority, Timestamp, timestamp
+from hammerwork_cli.models.clock import latest
 from hammerwork_cli.models.cron.schedule import (
     CatchUp,
     ListedSchedule,
@@ -70,16 +71,23 @@ def all_schedules(database: Database, *, queue: str | None = None, source: str |
     return [read(row) for row in database.rows("cron.schedules.list", queue=queue, source=source)]
 
 
-def listed(database: Database, *, queue: str | None = None) -> list[ListedSchedule]:
-    """Lists schedules by name with their last runs, and recurring jobs; of the former none without migration 022."""
+def listed(database: Database, *, queue: str | None = None, now: datetime | None = None) -> list[ListedSchedule]:
+    """Lists schedules by name with their last runs until now, and recurring jobs; of the former none without 022."""
     jobs = recurring.recurring_jobs(database, queue=queue)
-    return [*with_last_runs(database, queue=queue), *(ListedSchedule(job, None) for job in jobs)]
+    return [*with_last_runs(database, queue=queue, now=now), *(ListedSchedule(job, None) for job in jobs)]
 
 
-def with_last_runs(database: Database, *, queue: str | None = None) -> list[ListedSchedule]:
-    """Lists schedules by name with their last runs; none without migration 022."""
+def with_last_runs(
+    database: Database, *, queue: str | None = None, now: datetime | None = None
+) -> list[ListedSchedule]:
+    """Lists schedules by name with their last runs; none without migration 022.
+
+    Args:
+        now: without later runs, which a clock that was ahead has recorded.
+    """
     found = all_schedules(database, queue=queue)
-    last = {str(schedule): _run(run) for schedule, *run in database.rows("cron.schedules.last_runs")} if found else {}
+    rows = database.rows("cron.schedules.last_runs", latest=now and latest(now)) if found else []
+    last = {str(schedule): _run(run) for schedule, *run in rows}
     return [ListedSchedule(schedule, last.get(schedule.id)) for schedule in found]
 
 
@@ -231,5 +239,6 @@ def upkeep_is_running(database: Database, now: datetime) -> bool:
     if "upkeep" not in database.tags:
         return False
     until = duties.times(database).get(DUTY)
-    is_kept = until is not None and (now - until).total_seconds() < 2 * DUTY_SECONDS
+    length = timedelta(seconds=DUTY_SECONDS)
+    is_kept = until is not None and now - 2 * length < until <= latest(now, length)
     return is_kept and any(worker.is_alive for worker in registry.listed(database, alive=True))

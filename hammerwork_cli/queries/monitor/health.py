@@ -22,6 +22,7 @@ from hammerwork_cli.models.queue import EndedJobs, HealthLimits, Measure
 from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries import migrations, ping, queues
 from hammerwork_cli.queries.cron import ticks
+from hammerwork_cli.queries.monitor import times
 from hammerwork_cli.queries.worker import registry
 
 WINDOW = queues.HEALTH_WINDOW
@@ -358,6 +359,12 @@ def _retention(reading: _Reading) -> Check:
     return Check(CheckName.RETENTION, Level.WARNING if failing else Level.HEALTHY, len(failing), 0, failing)
 
 
+def _times_in_the_future(reading: _Reading) -> Check:
+    """What a clock that was ahead has put off, until a worker that does upkeep corrects it."""
+    found = tuple(times.in_the_future(reading.database, reading.now))
+    return Check(CheckName.TIMES_IN_THE_FUTURE, Level.WARNING if found else Level.HEALTHY, len(found), 0, found)
+
+
 _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.WRITES: _writes,
     CheckName.MIGRATIONS: _migrations,
@@ -376,4 +383,5 @@ _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.FAILED: _failures,
     CheckName.FAILURE_RATE: _failure_rate,
     CheckName.RETENTION: _retention,
+    CheckName.TIMES_IN_THE_FUTURE: _times_in_the_future,
 }

@@ -32,7 +32,7 @@ def figures(
         queue,
         queues.states(database, now=now, queue=queue, window=window if ended else None),
         _workers(database, now, queue),
-        [row for row in schedules.with_last_runs(database, queue=queue) if row.schedule.enabled],
+        [row for row in schedules.with_last_runs(database, queue=queue, now=now) if row.schedule.enabled],
         operations.stats(database, since=since, recent=since, queue=queue),
     )
 

@@ -23,12 +23,15 @@ from hammerwork_cli.models.values import (
 )
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.relatives import Relatives
+from hammerwork_cli.queries.job import ahead
 from hammerwork_cli.queries.job.dependencies import Following, fail_next
 from hammerwork_cli.queries.worker import rescue
 from hammerwork_cli.queries.worker.rescue import WAS_LOST, Lost
 
 PAGE = 500
 """Jobs in one transaction."""
+MOST_PUT_OFF = 10_000
+"""Jobs that a wrong clock has put off, and that are counted."""
 MOST_EDGES = 500_000
 """Waiting jobs among which the doctor searches for cycles."""
 EVERYWHERE = (
@@ -123,6 +126,7 @@ class Doctor:
         """Returns the damage in the order of :class:`Damage`."""
         found = {kind: self._find(kind) for kind in self._kinds()}
         found |= self._waiting()
+        found[Damage.PUT_OFF] = self._put_off()
         found[Damage.CYCLE] = self._cycles()
         return [finding for kind in Damage if (finding := found.get(kind))]
 
@@ -185,6 +189,13 @@ class Doctor:
             found[Damage(kind)].append(_Damaged._make(row))
         return {kind: _finding(kind, damaged) for kind, damaged in found.items()}
 
+    def _put_off(self) -> Finding | None:
+        found = ahead.found(self.database, self.now, queue=self.queue, limit=MOST_PUT_OFF)
+        return _finding(
+            Damage.PUT_OFF,
+            [_Damaged(job.id, job.queue, job.status, len(found), job.scheduled_at) for job in found[: self.examples]],
+        )
+
     def _cycles(self) -> Finding | None:
         edges = self._rows("spawn.doctor.waiting_edges", queue=None, limit=MOST_EDGES)
         members = in_cycles(edges)
@@ -224,6 +235,7 @@ class Doctor:
         for kind in self._kinds():
             if kind in FIXABLE:
                 fixed[kind] += self._fix_kind(kind)
+        fixed[Damage.PUT_OFF] += ahead.put_back(self.database, self.now, queue=self.queue)
         # A job that fails because of its parent may in turn have dependents that wait for it.
         while self._fix_waiting(fixed):
             pass

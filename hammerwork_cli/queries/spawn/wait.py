@@ -12,6 +12,7 @@ from hammerwork_cli.database.retrying import OUTAGES, OutageListener
 from hammerwork_cli.database.waiting import Wait
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import FAILURES, FINISHED, UNSUCCESSFUL, Counts, Timestamp, TreeNode, status_of, timestamp
+from hammerwork_cli.models.clock import latest
 from hammerwork_cli.models.spawn import QUIET_TIME
 from hammerwork_cli.models.wait import Blocker, WaitOutcome, WaitResult
 from hammerwork_cli.queries.graph import tree
@@ -68,7 +69,7 @@ class TreeWatch:
     def __init__(self, database: Database, roots: Iterable[str], now: datetime) -> None:
         self.roots = tuple(roots)
         self.connected(database)
-        self._since = now - QUIET_TIME
+        self._since, self._latest = now - QUIET_TIME, latest(now)
         self.states: dict[str, State] = {}
         self._running: dict[str, None] = {}
         self._waiting: dict[str, None] = {}
@@ -134,7 +135,7 @@ class TreeWatch:
             (self._waiting if state.waits else self._running)[job] = None
         elif before is None or not before.has_finished:
             ended = timestamp(state.ended_at)
-            if before is not None or ended is None or ended >= self._since:
+            if before is not None or ended is None or self._since <= ended <= self._latest:
                 self._recent[job] = None
             if before is not None:
                 self._ended.append(job)

@@ -8,6 +8,10 @@ from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import timestamp
+from hammerwork_cli.models.clock import is_due
+
+LONGEST = timedelta(hours=1)
+"""The longest time for which a worker takes a duty, whatever the duty."""
 
 
 def times(database: Database) -> dict[str, datetime]:
@@ -31,7 +35,14 @@ def take(database: Database, name: str, worker: str, *, seen: datetime | None, u
 
 
 def take_due(
-    database: Database, name: str, worker: str, due: dict[str, datetime], *, now: datetime, length: timedelta
+    database: Database,
+    name: str,
+    worker: str,
+    due: dict[str, datetime],
+    *,
+    now: datetime,
+    length: timedelta,
+    longest: timedelta | None = None,
 ) -> bool:
     """Takes a duty if it is due; returns whether it was, and nobody else was faster.
 
@@ -41,9 +52,12 @@ def take_due(
         worker: the id of the worker that takes it.
         due: what :func:`times` said.
         length: time after which others may take it.
+        longest: the longest time for which anybody takes or keeps it, if that is not ``length``.
     """
     seen = due.get(name)
-    return (seen is None or seen <= now) and take(database, name, worker, seen=seen, until=now + length)
+    if seen is not None and not is_due(seen, now, longest or length):
+        return False
+    return take(database, name, worker, seen=seen, until=now + length)
 
 
 def keep(database: Database, name: str, worker: str, *, until: datetime) -> bool:

@@ -38,6 +38,7 @@ UNITS: Mapping[str, str] = {
     CheckName.FAILED: "jobs",
     CheckName.FAILURE_RATE: "rate",
     CheckName.RETENTION: "policies",
+    CheckName.TIMES_IN_THE_FUTURE: "times",
     "worker": "seconds",
     "rows": "rows",
     "dead_rows": "rate",
@@ -204,6 +205,10 @@ def _retention(check: Check) -> str:
     return f"failed, or not run for a day: {_names(check)}" if check.about else "no policy fails"
 
 
+def _times_in_the_future(check: Check) -> str:
+    return f"a clock was ahead when it stored those of {_names(check)}" if check.about else "none"
+
+
 def _worker(check: Check) -> str:
     _, state = check.about
     return f"{state}, last heartbeat {_measure(check.value)} ago (lease {_measure(check.limit)})"
@@ -228,6 +233,7 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.FAILED: _within("{} failed in the last hour"),
     CheckName.FAILURE_RATE: _failure_rate,
     CheckName.RETENTION: _retention,
+    CheckName.TIMES_IN_THE_FUTURE: _times_in_the_future,
     "worker": _worker,
     "rows": _within("{} rows", otherwise="not counted"),
     "dead_rows": _within("{} of the rows are dead", otherwise="not counted"),
@@ -272,6 +278,9 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.FAILED: _of_queue("spawn why --queue {} --since 1h", "spawn why --since 1h"),
     CheckName.FAILURE_RATE: _of_queue("spawn why --queue {} --since 1h", "spawn why --since 1h"),
     CheckName.RETENTION: lambda _: "archive policies",
+    CheckName.TIMES_IN_THE_FUTURE: lambda first: (
+        "spawn doctor --fix" if first and first.startswith("'jobs of ") else "worker start --upkeep-only"
+    ),
     "worker": _of_queue("worker status {}", "worker status"),
     "rows": lambda _: "maintenance cleanup --dry-run",
     "dead_rows": lambda _: "maintenance vacuum",

@@ -62,6 +62,13 @@ WORDS = {
         "set to Dead; recurring ones become due at their next occurrence",
         "since {} UTC",
     ),
+    Damage.PUT_OFF: _Words(
+        "{jobs} put off by a wrong clock",
+        "{They} {wait} for a time in the future that a clock has stored which was ahead.",
+        "lets {them} wait for as long from now on",
+        "until {} UTC",
+        done="corrected",
+    ),
     Damage.NOT_RELEASED: _Words(
         "{jobs} still waiting though nothing blocks {them}",
         "{They} still {wait} although all {their} dependencies have completed.",
@@ -160,7 +167,7 @@ def finding_record(finding: Finding) -> Record:
 
 
 def _is_instant(kind: Damage) -> bool:
-    return kind in {Damage.LOST, Damage.LOST_LAST_ATTEMPT}
+    return kind in {Damage.LOST, Damage.LOST_LAST_ATTEMPT, Damage.PUT_OFF}
 
 
 def _example_record(kind: Damage, example: FoundJob) -> Record:

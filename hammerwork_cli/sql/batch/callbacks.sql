@@ -1,9 +1,14 @@
 -- Callbacks of batches, trees and workflows, in the table of watches.
 
 -- name: upcoming
--- Lists open callbacks that a worker has to look at until a time.
-SELECT {callback_columns} FROM hammerwork_watches w WHERE w.state = 'open' AND w.check_at <= :until
+-- Lists open callbacks that a worker has to look at until a time, and those of a clock that was wrong.
+SELECT {callback_columns} FROM hammerwork_watches w
+WHERE w.state = 'open' AND (w.check_at <= :until OR w.check_at > :latest)
 ORDER BY w.check_at LIMIT :limit
+
+-- name: count_ahead
+-- Counts open callbacks whose time only a wrong clock can have stored.
+SELECT COUNT(*) FROM hammerwork_watches w WHERE w.state = 'open' AND w.check_at > :latest
 
 -- name: count_uncounted
 -- Counts the callbacks whose jobs a worker has yet to count.
@@ -25,7 +30,8 @@ GROUP BY j.status
 -- name: workflow_may_spawn
 -- Tells whether a worker of hammerwork (Rust) may still insert children of a job of a workflow, which it does after the
 -- end of their parent.
-SELECT 1 FROM hammerwork_jobs j WHERE j.workflow_id = :id AND j.completed_at >= :since AND {has_config} LIMIT 1
+SELECT 1 FROM hammerwork_jobs j WHERE j.workflow_id = :id AND j.completed_at BETWEEN :since AND :latest
+AND {has_config} LIMIT 1
 
 -- name: workflow_requested
 -- Tells whether a job of a workflow has an open spawn request.

@@ -44,3 +44,16 @@ WHERE id = :id AND status = 'Pending' AND {same cron_schedule :seen}
 -- name: trigger
 -- Makes a waiting job due now.
 UPDATE hammerwork_jobs SET next_run_at = :now, scheduled_at = :now WHERE id = :id AND status = 'Pending' AND recurring
+
+-- name: later
+-- Lists recurring jobs that wait for an occurrence after a time, unless somebody has enqueued them for it.
+SELECT {columns} FROM hammerwork_jobs j
+WHERE j.recurring AND j.status = 'Pending' AND j.next_run_at > :until AND j.next_run_at = j.scheduled_at
+AND j.scheduled_at <> :parked AND (j.claim_token IS NOT NULL OR j.created_at > :until)
+ORDER BY j.next_run_at
+
+-- name: put_back
+-- Corrects the next occurrence of a recurring job.
+UPDATE hammerwork_jobs SET next_run_at = :next, scheduled_at = :next,
+created_at = CASE WHEN created_at > :now THEN :now ELSE created_at END
+WHERE id = :id AND status = 'Pending' AND recurring AND next_run_at = :due

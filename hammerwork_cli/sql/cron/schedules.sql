@@ -39,10 +39,13 @@ SELECT {columns} FROM hammerwork_schedules s
 WHERE s.id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid) ORDER BY s.id LIMIT :limit
 
 -- name: last_runs
--- Reads the last run of each schedule. By its key, and not by a window over the whole history.
+-- Reads the last run of each schedule, but for those of a clock that was ahead. By its key, and not by a window over the
+-- whole history.
 SELECT s.id, {run} FROM hammerwork_schedules s
 JOIN hammerwork_schedule_runs r ON r.schedule_id = s.id
-AND r.due_at = (SELECT MAX(m.due_at) FROM hammerwork_schedule_runs m WHERE m.schedule_id = s.id)
+AND r.due_at = (SELECT MAX(m.due_at) FROM hammerwork_schedule_runs m WHERE m.schedule_id = s.id
+/* if :latest */ AND m.due_at <= :latest
+)
 LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
 
 -- name: runs
@@ -94,10 +97,6 @@ DELETE FROM hammerwork_schedule_runs WHERE schedule_id = :id
 DELETE FROM hammerwork_schedules WHERE id = :id
 /* if :revision */ AND revision = :revision
 
--- name: last_due
--- Reads the last due time of a schedule that has a run.
-SELECT MAX(r.due_at) FROM hammerwork_schedule_runs r WHERE r.schedule_id = :id
-
 -- name: upcoming
 -- Lists the schedules that are due until a time, the longest due first.
 SELECT {columns} FROM hammerwork_schedules s WHERE s.enabled = TRUE AND s.next_run_at <= :until
@@ -142,3 +141,23 @@ WHERE r.schedule_id = :id AND r.job_id IS NOT NULL ORDER BY r.due_at DESC LIMIT 
 UPDATE hammerwork_schedules SET enabled = :enabled, changed_by = :by, reason = :reason, next_run_at = :next,
 last_error = NULL, revision = :revision + 1, updated_at = :now
 WHERE id = :id AND revision = :revision
+
+-- name: later
+-- Lists the schedules that are due after a time, the first ones first.
+SELECT {columns} FROM hammerwork_schedules s WHERE s.enabled = TRUE AND s.next_run_at > :until ORDER BY s.next_run_at
+
+-- name: first_ahead
+-- Reads the first due time of a schedule that a clock recorded which was ahead, and that got no job.
+SELECT MIN(r.due_at) FROM hammerwork_schedule_runs r
+WHERE r.schedule_id = :id AND r.due_at > :since AND r.created_at > :latest AND r.job_id IS NULL
+
+-- name: forget_ahead
+-- Deletes those due times.
+DELETE FROM hammerwork_schedule_runs
+WHERE schedule_id = :id AND due_at > :since AND created_at > :latest AND job_id IS NULL
+
+-- name: put_back
+-- Corrects the times of a schedule that a wrong clock has stored.
+UPDATE hammerwork_schedules SET next_run_at = :next,
+created_at = CASE WHEN created_at > :now THEN :now ELSE created_at END
+WHERE id = :id AND next_run_at = :due AND revision = :revision AND enabled

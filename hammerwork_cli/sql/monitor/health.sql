@@ -90,3 +90,8 @@ SELECT x.queue_name, COUNT(*) FROM ({last_pending}) AS x WHERE x.retrying = 1 GR
 SELECT p.queue_name FROM hammerwork_retention p
 WHERE p.enabled AND (p.last_error IS NOT NULL OR COALESCE(p.last_run_at, p.updated_at) < :before)
 ORDER BY p.queue_name
+
+-- name: policies_ahead
+-- Lists the queues whose policy a clock that was ahead has set or carried out.
+SELECT p.queue_name FROM hammerwork_retention p WHERE p.updated_at > :latest OR p.last_run_at > :latest
+ORDER BY p.queue_name

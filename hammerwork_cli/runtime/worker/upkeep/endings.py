@@ -11,6 +11,7 @@ from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.callbacks import Callback, Event
+from hammerwork_cli.models.clock import is_due
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.queries.workflow import endings
@@ -68,9 +69,9 @@ class Endings(UpkeepThread):
         pause = max(0.0, min([LONGEST_PAUSE, *(self._aside.get(one.id, math.inf) - began for one in found)]))
         if not wanted:
             return pause
-        first = timestamp(wanted[0].check_at)
-        if first is not None and first > self.clock.now():
-            return max(0.0, min(pause, (first - self.clock.now()).total_seconds()))
+        first, now = timestamp(wanted[0].check_at), self.clock.now()
+        if first is not None and not is_due(first, now, callbacks.RARELY):
+            return max(0.0, min(pause, (first - now).total_seconds()))
         subject = wanted[0].subject, wanted[0].subject_id
         together = [one for one in wanted if (one.subject, one.subject_id) == subject]
         try:
@@ -100,7 +101,7 @@ class Endings(UpkeepThread):
         if began < self._next_workflows or not {"upkeep", "workers"} <= database.tags:
             return
         self._next_workflows = began + LONGEST_PAUSE
-        if not self._takes(database, WORKFLOWS_DUTY, LONGEST_PAUSE):
+        if not self._takes(database, WORKFLOWS_DUTY, LONGEST_PAUSE, AGAIN):
             return
         for workflow, done in endings.bring_up_to_date(database, self.clock.now, self.stopped.is_set):
             if isinstance(done, RetryableError):  # it lost to another transaction: the next turn comes soon

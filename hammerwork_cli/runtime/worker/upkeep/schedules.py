@@ -12,9 +12,10 @@ from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.cron.declared import Action, Declared
 from hammerwork_cli.models.cron.schedule import Outcome, Schedule
-from hammerwork_cli.queries.cron import declaring, recurring, schedules, ticks
+from hammerwork_cli.queries.cron import ahead, declaring, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.queries.job import ahead as jobs_ahead
+from hammerwork_cli.render.formats.text import instant, plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.turns import Task, Turn
@@ -24,6 +25,8 @@ BUSY = Backoff(1.0, AGAIN, least=1.0)
 """Pauses after a check or a tick that lost to another transaction."""
 BUSY_TRIES = 3
 """Failures in a row against other transactions before the error is recorded."""
+COST = 20
+"""The pause until the next search for times of a wrong clock, as a multiple of the time that the last one took."""
 HISTORY_DUTY = "schedule history"
 MOST_SCHEDULES = 100
 """Maximum number of schedules per check."""
@@ -155,14 +158,28 @@ class Scheduler(UpkeepThread):
         """Takes the duty that shows that some worker enqueues jobs of schedules, and forgets old runs every hour."""
         if time.monotonic() < self._next_tidy or not {"upkeep", "schedules"} <= database.tags:
             return
-        self._next_tidy = time.monotonic() + schedules.DUTY_SECONDS
+        began = time.monotonic()
+        self._next_tidy = began + schedules.DUTY_SECONDS
         takes = self._takes(database, schedules.DUTY, schedules.DUTY_SECONDS)
         if takes and (back := recurring.unpark_enabled(database, self.clock.now())):
             log.info("%s recur again: another program has enabled them.", plural(back, "parked job"))
+        if takes and self.clock.is_trusted:
+            self._put_back(database)
+            self._next_tidy = max(self._next_tidy, time.monotonic() + COST * (time.monotonic() - began))
         if self._takes(database, HISTORY_DUTY, HISTORY_SECONDS):
             for schedule in schedules.all_schedules(database):
                 if not self.stopped.is_set():
                     schedules.forget_runs(database, schedule, self.clock.now() - KEPT)
+
+    def _put_back(self, database: Database) -> None:
+        """Makes due what a clock that was ahead has put off: schedules, recurring jobs and other jobs."""
+        now = self.clock.now()
+        for put_off in ahead.found(database, now):
+            name, due = put_off.schedule.name, put_off.schedule.next_run_at
+            if ahead.put_back(database, put_off, now):
+                log.warning("%s was due on %s, by a clock that was ahead. It is due again.", name, instant(due))
+        if back := jobs_ahead.put_back(database, now):
+            log.warning("%s waited for times that a clock has stored which was ahead: corrected.", plural(back, "job"))
 
 
 def _log_undeclared(database: Database, declared: Declared) -> None:

@@ -51,7 +51,8 @@ class UpkeepThread(TurnThread):
             database.forget_schema()  # somebody may migrate while the worker runs
         return LONGEST_PAUSE
 
-    def _takes(self, database: Database, duty: str, seconds: float) -> bool:
+    def _takes(self, database: Database, duty: str, seconds: float, longest: float | None = None) -> bool:
         """Takes a duty for so many seconds if it is due; returns whether it was, and nobody else was faster."""
         times, length = duties.times(database), timedelta(seconds=seconds)
-        return duties.take_due(database, duty, self.worker, times, now=self.clock.now(), length=length)
+        most = timedelta(seconds=longest or seconds)
+        return duties.take_due(database, duty, self.worker, times, now=self.clock.now(), length=length, longest=most)

@@ -1,0 +1,20 @@
+"""Times that are stored for later, and clocks that were wrong when somebody stored them."""
+
+from datetime import datetime, timedelta
+
+SLACK = timedelta(minutes=1)
+"""How far the clocks of those who store times and of those who read them may be apart."""
+
+
+def latest(now: datetime, longest: timedelta = timedelta()) -> datetime:
+    """The latest time that a right clock can have stored until now.
+
+    Args:
+        longest: the longest pause with which such times are stored; none for what has happened already.
+    """
+    return now + longest + SLACK
+
+
+def is_due(at: datetime, now: datetime, longest: timedelta) -> bool:
+    """Whether a time has come. One beyond :func:`latest` has, too: the clock that stored it was wrong."""
+    return at <= now or at > latest(now, longest)

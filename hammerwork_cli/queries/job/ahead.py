@@ -1,0 +1,64 @@
+"""Finds jobs that a clock that was ahead has put off, and lets them wait from now on.
+
+A job waits from its creation, or from the end of its last attempt. If that lies in the future, so does its next start,
+and the distance of the two is how long it was to wait.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import Timestamp, timestamp
+from hammerwork_cli.models.clock import latest
+
+PAGE = 500
+"""Jobs in one transaction."""
+
+
+class PutOff(NamedTuple):
+    """A job that waits for a time that a wrong clock has stored.
+
+    Attributes:
+        since: when its pause began, by that clock.
+        scheduled_at: when it ends, as the row has it.
+    """
+
+    id: str
+    queue: str
+    status: Any
+    since: Timestamp
+    scheduled_at: Timestamp
+
+    @property
+    def pause(self) -> timedelta:
+        """How long it was to wait."""
+        since, at = timestamp(self.since), timestamp(self.scheduled_at)
+        return max(at - since, timedelta()) if since and at else timedelta()
+
+
+def found(database: Database, now: datetime, *, queue: str | None = None, limit: int = PAGE) -> list[PutOff]:
+    """The jobs that a wrong clock has put off, at most ``limit``. Needs migration 019."""
+    if not {"workers", "attempts"} <= database.tags:
+        return []
+    values = {"latest": latest(now), "queue": queue, "limit": limit}
+    rows = [*database.rows("job.ahead.created", **values), *database.rows("job.ahead.retried", **values)]
+    by_id = {str(job): PutOff(str(job), *rest) for job, *rest in rows}  # an attempt is later than the creation
+    return list(by_id.values())[:limit]
+
+
+def put_back(database: Database, now: datetime, *, queue: str | None = None) -> int:
+    """Lets the jobs that a wrong clock has put off wait from now on; returns their number."""
+    total = 0
+    while jobs := found(database, now, queue=queue):
+        done = database.transaction(lambda jobs=jobs: sum(_put_back(database, job, now) for job in jobs))
+        total += done
+        if not done:  # others have changed all of them
+            break
+    return total
+
+
+def _put_back(database: Database, job: PutOff, now: datetime) -> int:
+    done = database.run("job.ahead.put_back", id=job.id, seen=job.scheduled_at, at=now + job.pause, now=now)
+    if done:
+        database.run("job.ahead.put_attempts_back", id=job.id, now=now)
+    return done
