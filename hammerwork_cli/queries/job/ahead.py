@@ -5,6 +5,7 @@ and the distance of the two is how long it was to wait.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
@@ -50,11 +51,15 @@ def put_back(database: Database, now: datetime, *, queue: str | None = None) -> 
     """Lets the jobs that a wrong clock has put off wait from now on; returns their number."""
     total = 0
     while jobs := found(database, now, queue=queue):
-        done = database.transaction(lambda jobs=jobs: sum(_put_back(database, job, now) for job in jobs))
+        done = database.transaction(partial(_put_all_back, database, jobs, now))
         total += done
         if not done:  # others have changed all of them
             break
     return total
+
+
+def _put_all_back(database: Database, jobs: list[PutOff], now: datetime) -> int:
+    return sum(_put_back(database, job, now) for job in jobs)
 
 
 def _put_back(database: Database, job: PutOff, now: datetime) -> int:

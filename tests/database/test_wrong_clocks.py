@@ -1,0 +1,219 @@
+"""A clock that was ahead for a moment stops nothing: no stored time keeps anything from being done once it is right."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import NewJob, new_id, timestamp
+from hammerwork_cli.models.archive.ages import Ages
+from hammerwork_cli.models.archive.policies import Action, Policy
+from hammerwork_cli.models.cron.schedule import Schedule
+from hammerwork_cli.models.options.schedules import read_schedule
+from hammerwork_cli.queries.archive import policies
+from hammerwork_cli.queries.batch import callbacks
+from hammerwork_cli.queries.cron import ahead, changes, manual, recurring, schedules, ticks
+from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.queries.job import ahead as jobs_ahead
+from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.queries.worker import duties, registry
+from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.runtime.clock import STEADY_SECONDS, ServerClock
+from tests.conftest import Outcome
+from tests.rows import Rows
+
+NOW = datetime(2026, 11, 29, 12, 0, 30, tzinfo=UTC)
+WRONG = NOW + timedelta(days=3650)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+ME = Author("me")
+
+
+def add(database: Database, now: datetime = NOW, **given: Any) -> Schedule:
+    return changes.add(
+        database, read_schedule({"queue": "report", "payload": {}, "schedule": "* * * * *", **given}), ME, now
+    )
+
+
+def tick_all(database: Database, now: datetime) -> list[str]:
+    """As a worker that does upkeep at a time; returns the jobs."""
+    done = [ticks.tick(database, schedule, now) for schedule in ticks.upcoming(database, now, 100)]
+    return [job for one in done if one for job in one.jobs]
+
+
+def put_back(database: Database, now: datetime) -> int:
+    return sum(ahead.put_back(database, one, now) for one in ahead.found(database, now))
+
+
+@pytest.mark.parametrize("by", [DAY, timedelta(days=3650)])
+def test_a_duty_that_a_wrong_clock_put_off_is_due(database: Database, by: timedelta) -> None:
+    one, other = new_id(), new_id()
+    assert duties.take_due(database, "tidy", one, {}, now=NOW + by, length=HOUR)
+    assert duties.take_due(database, "tidy", other, duties.times(database), now=NOW, length=HOUR)
+    assert not duties.take_due(database, "tidy", one, duties.times(database), now=NOW + MINUTE, length=HOUR)
+
+
+def test_a_callback_that_a_wrong_clock_put_off_is_looked_at(database: Database) -> None:
+    rows = Rows(database)
+    for number, check in enumerate((NOW + HOUR, WRONG)):
+        times = {name: check for name in ("check_at", "created_at", "changed_at")}
+        of = {"subject": "tree", "subject_id": new_id(), "event": f"{number}", "job": "{}", "state": "open"}
+        rows.insert("hammerwork_watches", {"id": new_id(), **of, **times})
+    assert [one.event for one in callbacks.upcoming(database, NOW, 10)] == ["1"]
+    assert callbacks.count_ahead(database, NOW) == 1
+
+
+@pytest.mark.parametrize("given", [{}, {"schedule": None, "every": "1m"}, {"catch_up": "all", "overlap": "allow"}])
+def test_a_schedule_goes_on_after_a_tick_by_a_wrong_clock(database: Database, given: dict[str, Any]) -> None:
+    schedule = add(database, **given)
+    first = schedule.due
+    assert first is not None
+    assert first <= NOW + MINUTE
+    made = tick_all(database, WRONG)
+    left = schedules.find(database, schedule.name)
+    assert left.due is not None
+    assert left.due > NOW + HOUR
+    assert [one.schedule.name for one in ahead.found(database, NOW + MINUTE)] == [schedule.name]
+    assert put_back(database, NOW + MINUTE) == 1
+    assert ahead.found(database, NOW + MINUTE) == []
+    database.script("UPDATE hammerwork_jobs SET status = 'Completed'")
+    again = tick_all(database, NOW + MINUTE) + tick_all(database, NOW + 2 * MINUTE)
+    runs = [timestamp(run.due_at) for run in schedules.runs(database, schedule, limit=10_000)]
+    assert first in runs
+    assert schedules.find(database, schedule.name).due == first + 2 * MINUTE
+    payloads = [
+        json.loads(text) if isinstance(text, (str, bytes)) else text
+        for (text,) in database.query("SELECT payload FROM hammerwork_jobs")
+    ]
+    due = [payload["_schedule"]["due_at"] for payload in payloads]
+    assert len(set(due)) == len(due) == len(made) + len(again)
+
+
+@pytest.mark.parametrize("verbs", [("disable", "enable"), ("update",)])
+def test_a_change_makes_a_schedule_due_again_that_a_wrong_clock_put_off(
+    run: Callable[..., Outcome], migrated_url: str, database: Database, verbs: tuple[str, ...]
+) -> None:
+    schedule = add(database)
+    tick_all(database, WRONG)
+    for verb in verbs:
+        words = ("--schedule", "*/2 * * * *") if verb == "update" else ()
+        assert (
+            run(
+                "cron", verb, "report", *words, url=migrated_url, env={"HAMMERWORK_NOW": "2026-11-29T12:05:10Z"}
+            ).exit_code
+            == 0
+        )
+    found = schedules.find(database, schedule.id)
+    assert found.due == NOW.replace(minute=6, second=0)
+
+
+def test_a_schedule_and_a_policy_that_a_wrong_clock_made_are_carried_out(database: Database) -> None:
+    add(database, WRONG, schedule=None, every="45m", name="interval")
+    assert put_back(database, NOW)
+    assert schedules.find(database, "interval").due == NOW + timedelta(minutes=45)
+    policies.put(database, Policy("mail", Action.DELETE, Ages(DAY, DAY, DAY, DAY)), by="me", now=WRONG)
+    (policy,) = policies.all_policies(database)
+    assert policy.is_in_force(NOW)
+
+
+def test_a_clock_that_is_behind_for_a_moment_runs_no_due_time_twice(database: Database) -> None:
+    schedule = add(database, NOW - 10 * MINUTE, overlap="allow", catch_up="all")
+    made = tick_all(database, NOW)
+    assert len(made) == 10
+    behind = NOW - timedelta(days=2)
+    assert put_back(database, behind)  # by a worker that trusts the clock too early
+    tick_all(database, behind + MINUTE)
+    tick_all(database, NOW + MINUTE)
+    runs = [timestamp(run.due_at) for run in schedules.runs(database, schedule, limit=10_000)]
+    assert len(runs) == len(set(runs))
+    assert schedules.find(database, schedule.name).due == NOW.replace(second=0) + 2 * MINUTE
+    earlier = [due for due in runs if due and behind + MINUTE < due < NOW - 10 * MINUTE]
+    assert earlier == [], "due times before the schedule's last run were recorded as missed"
+
+
+def test_a_recurring_job_that_a_wrong_clock_put_off_recurs_and_one_for_later_stays(database: Database) -> None:
+    rows = Rows(database)
+    cron = {"cron_schedule": "0 0 * * * *", "timezone": "UTC", "recurring": True, "status": "Pending"}
+    late = {"scheduled_at": WRONG, "next_run_at": WRONG}
+    ran = rows.job(**cron, **late, claim_token=new_id())
+    created = rows.job(**cron, **late, created_at=WRONG)
+    wanted = rows.job(**cron, **late)
+    parked = rows.job(**cron, scheduled_at=recurring.PARKED, next_run_at=recurring.PARKED, claim_token=new_id())
+    assert put_back(database, NOW) == 2
+    due = {str(job): timestamp(at) for job, at in database.query("SELECT id, scheduled_at FROM hammerwork_jobs")}
+    following = NOW.replace(hour=13, minute=0, second=0)
+    assert due == {ran: following, created: following, wanted: WRONG, parked: recurring.PARKED}
+
+
+def test_jobs_wait_from_now_on_for_as_long_as_they_were_to(database: Database) -> None:
+    rows = Rows(database)
+    pause = timedelta(minutes=10)
+    waits = {
+        "spawned": rows.job(status="Pending", created_at=WRONG, scheduled_at=WRONG),
+        "delayed": rows.job(status="Pending", created_at=WRONG, scheduled_at=WRONG + pause),
+        "retried": rows.job(status="Pending", scheduled_at=WRONG + pause, claim_token=new_id(), attempts=1),
+        "wanted": rows.job(status="Pending", scheduled_at=WRONG),
+    }
+    attempt = {"job_id": waits["retried"], "started_at": NOW, "ended_at": WRONG, "attempt": 1, "outcome": "failed"}
+    rows.insert("hammerwork_attempts", attempt)
+    assert {job.id for job in jobs_ahead.found(database, NOW)} == {*waits.values()} - {waits["wanted"]}
+    assert jobs_ahead.put_back(database, NOW) == 3
+    assert jobs_ahead.put_back(database, NOW) == 0
+    found = {str(job): timestamp(at) for job, at in database.query("SELECT id, scheduled_at FROM hammerwork_jobs")}
+    assert {name: found[job] for name, job in waits.items()} == {
+        "spawned": NOW,
+        "delayed": NOW + pause,
+        "retried": NOW + pause,
+        "wanted": WRONG,
+    }
+
+
+def test_a_worker_whose_heartbeat_lies_in_the_future_is_silent(database: Database) -> None:
+    registry.register(database, Registration(new_id(), "w", "host", 1, "1", ("mail",), (), 1, 30.0))
+    row = Rows(database)
+    row.run(f"UPDATE hammerwork_workers SET heartbeat_at = {database.placeholder}", [row.adapted(database.now() + DAY)])
+    (worker,) = registry.listed(database)
+    assert worker.state == "silent"
+    assert not worker.is_alive
+
+
+def test_health_and_the_doctor_name_times_in_the_future_and_the_doctor_corrects_those_of_jobs(
+    run: Callable[..., Outcome], migrated_url: str, database: Database
+) -> None:
+    wrong = database.now() + timedelta(days=3650)
+    check = ("monitor", "health", "--only", "times_in_the_future", "--format", "json")
+    assert run(*check, url=migrated_url).json["checks"][0]["status"] == "healthy"
+    add(database, database.now())
+    tick_all(database, wrong)
+    assert duties.take_due(database, "workflows", new_id(), {}, now=wrong, length=MINUTE)
+    enqueue.insert(database, [NewJob.of("mail", "{}", wrong)])
+    (found,) = run(*check, url=migrated_url).json["checks"]
+    assert found["about"] == ["jobs of mail", "jobs of report", "schedule report", "duty workflows"]
+    assert (found["status"], found["value"], found["hint"]) == ("warning", 4, "hammerwork spawn doctor --fix")
+    assert "put off by a wrong clock" in run("spawn", "doctor", url=migrated_url).stdout
+    assert run("spawn", "doctor", "--fix", "--yes", url=migrated_url).exit_code == 0
+    (found,) = run(*check, url=migrated_url).json["checks"]
+    assert found["about"] == ["schedule report", "duty workflows"]
+    assert found["hint"] == "hammerwork worker start --upkeep-only"
+    manual.switch(database, schedules.find(database, "report"), ME, database.now(), enabled=False)
+    assert run(*check, url=migrated_url).json["checks"][0]["about"] == ["duty workflows"]
+
+
+def test_a_clock_is_trusted_again_when_it_is_back_or_has_been_steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: seconds)
+    clock = ServerClock()
+    clock.set(NOW)  # however far from the clock of this machine
+    assert clock.is_trusted
+    seconds += 3
+    clock.set(WRONG)
+    assert not clock.is_trusted
+    seconds += 6
+    clock.set(NOW + timedelta(seconds=9))
+    assert clock.is_trusted
+    clock.set(NOW - HOUR)
+    assert not clock.is_trusted
+    seconds += STEADY_SECONDS + 1
+    assert clock.is_trusted
