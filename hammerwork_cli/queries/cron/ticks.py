@@ -63,7 +63,9 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
     if first is None or first > now:
         return None
     overlap = Overlap(schedule.overlap)
-    found, following = _due_times(schedule, first, now)
+    # Where the clock was put back, what came before the last run was dealt with.
+    last = timestamp(database.value("cron.schedules.last_scheduled", id=schedule.id, now=now))
+    found, following = _due_times(schedule, max(first, last or first), now)
 
     def work() -> Tick | None:
         if not database.run(

@@ -1,5 +1,6 @@
 """Workers enqueue the jobs of schedules: on time, each once, whoever is killed."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,24 +9,30 @@ import time
 from collections import Counter
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chaos.clocks import Clock
 from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.models import new_id, timestamp
+from hammerwork_cli.models.callbacks import Event, new_callback
 from hammerwork_cli.models.cron.declared import Declared
 from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.cron import changes, schedules
 from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.worker.turns import Turn
 from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
+from tests.conftest import unavailable
 from tests.runtime.conftest import PATIENCE, Crew, Stage, until
+from tests.servers import ServerMissingError
 
 KILLS = 6
-SECOND = timedelta(seconds=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
 
 class SimulatedClock(ServerClock):
@@ -47,9 +54,10 @@ def add(stage: Stage, **given: Any) -> Any:
     return changes.add(stage.database, read_schedule(options), Author("me"), stage.database.now())
 
 
-def keeper(url: str) -> "subprocess.Popen[bytes]":
+def keeper(url: str, clock: Clock | None = None) -> "subprocess.Popen[bytes]":
     words = [sys.executable, "-P", "-m", "hammerwork_cli", "worker", "start", "--upkeep-only", "--quiet", "-u", url]
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    env = {**os.environ, **(clock.environment if clock else {})}
+    return subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def test_workers_that_are_killed_again_and_again_make_one_job_for_each_due_time(stage: Stage) -> None:
@@ -76,6 +84,40 @@ def test_workers_that_are_killed_again_and_again_make_one_job_for_each_due_time(
     due = [timestamp(run.due_at) for run in found]
     assert all(later - one == SECOND for one, later in pairwise(filter(None, due)))
     assert due[0] == schedule.due
+
+
+def test_a_worker_whose_clock_was_ahead_by_ten_years_for_a_moment_stops_nothing(lite: Stage, tmp_path: Path) -> None:
+    try:
+        clock = Clock(tmp_path / "clock")
+    except ServerMissingError as error:
+        unavailable(str(error))
+    schedule = add(lite, name="often", every=None, schedule="* * * * * *", catch_up="last")
+    (parent,) = lite.enqueue(Job("held"))
+    callbacks.add(
+        lite.database, parent.id, [new_callback(Event.COMPLETE, {"queue": "told", "payload": {}})], lite.database.now()
+    )
+    clock.put(timedelta(days=3650).total_seconds())
+    wrong = keeper(lite.url, clock)
+    try:
+        until(lambda: (schedules.find(lite.database, "often").due or schedule.due) > schedule.due + HOUR)
+        ahead = lite.database.now() + timedelta(days=3000)
+        until(lambda: set(duties.times(lite.database)) >= {"schedules", "workflows"})
+        until(lambda: callbacks.count_ahead(lite.database, lite.database.now()))
+    finally:
+        wrong.kill()
+        wrong.wait(60)
+    assert all(at > ahead for at in duties.times(lite.database).values())
+    right = keeper(lite.url)
+    try:
+        until(lambda: schedules.find(lite.database, "often").due < lite.database.now() + MINUTE)
+        until(lambda: max(duties.times(lite.database).values()) < ahead)
+        made = len(lite.rows(where="queue_name = 'report'"))
+        until(lambda: len(lite.rows(where="queue_name = 'report'")) > made + 1)
+        lite.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{parent.id}'")
+        until(lambda: lite.rows(where="queue_name = 'told'"))
+    finally:
+        right.terminate()
+        right.wait(60)
 
 
 def test_a_worker_makes_and_runs_the_jobs_of_a_schedule(stage: Stage, crew: Crew) -> None:
