@@ -38,7 +38,7 @@ def run(
     ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Apply missing migrations, and finish interrupted ones.
+    """Apply missing migrations, finish interrupted ones, and make what is missing of the others.
 
     Shares its records with hammerwork (Rust): either program sees which migrations the other applied, and Rust
     workers continue to work on the tables. You can run it twice, even at the same time.
@@ -71,9 +71,10 @@ def status(
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every migration is applied.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show every migration: applied, pending, or partial (interrupted, or applied without a record).
+    """Show every migration: applied, incomplete, pending, or partial (interrupted, or applied without a record).
 
-    `migration run` applies pending ones and finishes partial ones.
+    An incomplete one is recorded as applied, and tables, columns or indexes that it makes are missing. `migration run`
+    makes them, applies pending migrations and finishes partial ones.
 
     \b
     Examples:

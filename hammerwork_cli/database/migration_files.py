@@ -2,12 +2,13 @@
 
 A line ``-- next`` separates the statements. A statement whose objects all exist is skipped, so that another run
 finishes a migration that was interrupted. An ``ALTER TABLE`` has each clause on its own line; only the missing clauses
-are sent. ``{collation}`` is replaced. A line ``-- from N`` or ``-- before N`` names the major versions of the server
-that a statement is for.
+are sent. A ``CREATE TABLE`` has each column and index on its own line; what is missing of an existing table is added.
+``{collation}`` is replaced. A line ``-- from N`` or ``-- before N`` names the major versions of the server that a
+statement is for.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ FOLDER = statements.FOLDER / "migrations"
 _ALTER = re.compile(r"(?P<head>ALTER TABLE (?P<table>\w+))\n\s+(?P<clauses>ADD .*)", re.DOTALL)
 _VERSIONS = re.compile(r"^-- (from|before) (\d+)$", re.MULTILINE)
 _BETWEEN_CLAUSES = re.compile(r",\n\s+(?=ADD )")
+_TABLE = re.compile(r"CREATE TABLE (?P<table>\w+) \(\n(?P<parts>.*)\n\)", re.DOTALL)
+_PART = re.compile(r"^ {4}(?P<definition>(?:(?P<index>(?:UNIQUE )?INDEX) )?(?P<name>[a-z]\w*) .*?),?$", re.MULTILINE)
+_ON_TABLE = re.compile(r"\b(?:TABLE|ON|FROM|ANALYZE) (hammerwork_\w+)")
 _MAKES = tuple(
     (re.compile(pattern), name)
     for pattern, name in (
@@ -47,15 +51,26 @@ class Clause(NamedTuple):
     Attributes:
         makes: the object that it creates or drops, for example ``column hammerwork_jobs.priority`` or ``no index
             name``; empty if it runs every time.
+        table: the table that it makes or changes; empty without one.
+        parts: the columns and indexes of the table that it creates, as objects.
     """
 
     makes: str
     sql: str
+    table: str = ""
+    parts: tuple[str, ...] = ()
 
     def is_done(self, present: Collection[str]) -> bool:
         """Whether it has nothing to do in a database with the objects ``present``."""
-        gone = self.makes.startswith("no ")
-        return bool(self.makes) and (self.makes.removeprefix("no ") in present) != gone
+        return bool(self.makes) and (self.object in present) != self.drops
+
+    @property
+    def object(self) -> str:
+        return self.makes.removeprefix("no ")
+
+    @property
+    def drops(self) -> bool:
+        return self.makes.startswith("no ")
 
 
 class Step(NamedTuple):
@@ -79,8 +94,9 @@ class Step(NamedTuple):
 
     def after(self, present: frozenset[str]) -> frozenset[str]:
         """Returns the objects of a database that had the objects ``present`` before this step."""
-        gone = {clause.makes.removeprefix("no ") for clause in self.clauses if clause.sql.startswith("DROP ")}
-        return (present | {clause.makes for clause in self.clauses}) - gone
+        gone = {clause.object for clause in self.clauses if clause.sql.startswith("DROP ")}
+        made = {name for clause in self.clauses for name in (clause.makes, *clause.parts)}
+        return (present | made) - gone
 
     @property
     def concurrent(self) -> bool:
@@ -108,7 +124,7 @@ def steps(migration: str, dialect: str, collation: str = "", version: int | None
         raise LookupError(f"no migration {migration} for {dialect}") from error
     parts = re.split(r"^-- next\n", text, flags=re.MULTILINE)
     chunks = [_uncommented(part) for part in parts if _is_for(part, version)]
-    return tuple(_step(chunk.replace("{collation}", collation)) for chunk in chunks if chunk)
+    return tuple(step for chunk in chunks if chunk for step in _steps(chunk.replace("{collation}", collation)))
 
 
 def _is_for(part: str, version: int | None) -> bool:
@@ -122,12 +138,23 @@ def _uncommented(chunk: str) -> str:
     return "\n".join(lines).strip().removesuffix(";") if lines else ""
 
 
-def _step(sql: str) -> Step:
-    alter = _ALTER.fullmatch(sql)
-    if alter is None:
-        return Step("", (Clause(_made("", sql), sql),))
-    clauses = _BETWEEN_CLAUSES.split(alter["clauses"])
-    return Step(alter["head"], tuple(Clause(_made(alter["table"], clause), clause) for clause in clauses))
+def _steps(sql: str) -> Iterator[Step]:
+    alter, create, named = _ALTER.fullmatch(sql), _TABLE.match(sql), _ON_TABLE.search(sql)
+    table = named[1] if named else ""
+    if alter is not None:
+        clauses = _BETWEEN_CLAUSES.split(alter["clauses"])
+        yield Step(alter["head"], tuple(Clause(_made(table, clause), clause, table) for clause in clauses))
+        return
+    parts = [
+        (
+            f"index {part['name']}" if part["index"] else f"column {table}.{part['name']}",
+            f"ADD {'' if part['index'] else 'COLUMN '}{part['definition']}",
+        )
+        for part in (_PART.finditer(create["parts"]) if create else ())
+    ]
+    yield Step("", (Clause(_made("", sql), sql, table, tuple(made for made, _ in parts)),))
+    for made, clause in parts:
+        yield Step(f"ALTER TABLE {table}", (Clause(made, clause, table),))
 
 
 def _made(table: str, sql: str) -> str:

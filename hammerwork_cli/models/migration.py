@@ -27,15 +27,17 @@ class MigrationState(NamedTuple):
     """The state of a migration in a database.
 
     Attributes:
-        state: ``applied``, ``pending``, or ``partial`` if some of its tables, columns or indexes exist without a
-            record.
+        state: ``applied``; ``incomplete`` if it is recorded and objects that it makes are missing; ``pending``; or
+            ``partial`` if some of its tables, columns or indexes exist without a record.
         executed_at, execution_time_ms: as recorded; ``None`` without a record.
+        missing: the objects that an incomplete one lacks, such as ``column hammerwork_jobs.claimed_at``.
     """
 
     migration: Migration
     state: str
     executed_at: Timestamp = None
     execution_time_ms: int | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def applied(self) -> bool:

@@ -1,22 +1,27 @@
 """Applies migrations, shows their states, and drops the tables.
 
 A statement is skipped if its table, column or index exists, so a run completes a migration that this program or
-hammerwork (Rust) left half-applied. On PostgreSQL and SQLite, a migration and its record are one transaction, except
-for indexes that are built while workers run. On MySQL, each DDL statement commits by itself. If a run fails there
-because another run was faster, it reads the tables again and continues from there. Two runs thus succeed even on a
-replicated server, where locks do not reach other nodes.
+hammerwork (Rust) left half-applied. A record says only that a migration was applied once, so status and run compare the
+objects that exist with those that the recorded migrations make. That also finds what somebody dropped, as a stored
+checksum would not, and leaves the table of records as hammerwork (Rust) makes it.
+
+On PostgreSQL and SQLite, a migration and its record are one transaction, except for indexes that are built while
+workers run. On MySQL, each DDL statement commits by itself. If a run fails there because another run was faster, it
+reads the tables again and continues from there. Two runs thus succeed even on a replicated server, where locks do not
+reach other nodes.
 """
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from hammerwork_cli.database import Database, connect, statements
 from hammerwork_cli.database.access import Row
-from hammerwork_cli.database.migration_files import Step, steps
+from hammerwork_cli.database.migration_files import Clause, Step, steps
 from hammerwork_cli.database.retrying import Backoff, lost_to_another, retry
 from hammerwork_cli.errors import (
+    AccessDeniedError,
     ConfigError,
     ConflictError,
     ConnectionLostError,
@@ -100,26 +105,43 @@ OnWait = Callable[[], None]
 """Called once if another run holds the lock."""
 
 
+class _Work(NamedTuple):
+    """A migration in a database.
+
+    Attributes:
+        spared: objects that it makes and a later one, which is applied, takes away.
+    """
+
+    state: MigrationState
+    steps: tuple[Step, ...]
+    spared: frozenset[str]
+
+    @property
+    def migration(self) -> Migration:
+        return self.state.migration
+
+
 def status(database: Database) -> list[MigrationState]:
     """Returns all migrations in order, then those that are recorded and unknown to this version."""
-    present, recorded = _objects(database), _recorded(database)
+    recorded = _recorded(database)
     known = {migration.id for migration in MIGRATIONS}
     others = [Migration(name, "Not known to this version", "other") for name in sorted(recorded.keys() - known)]
-    return [_state(database, migration, present, recorded) for migration in [*MIGRATIONS, *others]]
+    return [
+        *(work.state for work in _works(database)),
+        *(MigrationState(other, "applied", *recorded[other.id]) for other in others),
+    ]
 
 
-def missing(database: Database) -> list[Migration]:
-    """Returns the migrations that are not recorded as applied."""
-    return _open(database)
+def unapplied(database: Database) -> list[MigrationState]:
+    """Returns the states of the migrations that :func:`run` has something to do for."""
+    return [work.state for work in _open(database)]
 
 
 def plan(database: Database) -> list[PlannedMigration]:
     """Returns the statements that :func:`run` would send now."""
-    present, recorded = _objects(database), _recorded(database)
+    present = _objects(database)
     planned = [
-        PlannedMigration(migration, tuple(_todo(_steps(database, migration), present)))
-        for migration in MIGRATIONS
-        if migration.id not in recorded
+        PlannedMigration(work.migration, tuple(_todo(work.steps, present | work.spared))) for work in _open(database)
     ]
     if planned and TRACKING not in present:
         lines = statements.load("migrations.tracking_table", frozenset({database.dialect}))
@@ -131,7 +153,9 @@ def plan(database: Database) -> list[PlannedMigration]:
 def run(
     database: Database, on_progress: OnProgress = lambda *_: None, on_wait: OnWait = lambda: None
 ) -> list[Migration]:
-    """Applies pending migrations and returns them. If none is pending, it takes no lock.
+    """Applies pending migrations, makes what is missing of the others, and returns them.
+
+    If there is nothing to do, it takes no lock.
 
     Raises:
         ConflictError: another run did not end within ten minutes.
@@ -159,13 +183,71 @@ def drop(database: Database, on_wait: OnWait = lambda: None) -> None:
     _alone(database, lambda: _drop(database), on_wait)
 
 
-def _state(
-    database: Database, migration: Migration, present: frozenset[str], recorded: dict[str, Record]
-) -> MigrationState:
-    if migration.id in recorded:
-        return MigrationState(migration, "applied", *recorded[migration.id])
-    makes = {clause.makes for step in _steps(database, migration) for clause in step.clauses}
-    return MigrationState(migration, "partial" if makes & present else "pending")
+def _works(database: Database) -> list[_Work]:
+    present = _objects(database)
+    recorded = _records(database) if TRACKING in present else {}
+    succeeded = not recorded.keys() <= {migration.id for migration in MIGRATIONS}
+    collation, version = _collation(database), _version(database)
+    works, spared = [], frozenset[str]()
+    for migration in reversed(MIGRATIONS):
+        all_steps = steps(migration.id, database.dialect, collation, version)
+        clauses = [clause for step in all_steps for clause in step.clauses]
+        if migration.id in recorded:
+            # A later version of hammerwork (Rust) may have replaced an index.
+            only = ("table ", "column ") if succeeded and migration.owner == "upstream" else ()
+            missing = tuple(_missing(database, clauses, present | spared, only))
+            state = MigrationState(
+                migration, "incomplete" if missing else "applied", *recorded[migration.id], missing=missing
+            )
+        else:
+            started = not present.isdisjoint(clause.makes for clause in clauses)
+            state = MigrationState(migration, "partial" if started else "pending")
+        works.append(_Work(state, all_steps, spared))
+        if migration.id in recorded:
+            spared |= {clause.object for clause in clauses if clause.drops}
+    return works[::-1]
+
+
+def _missing(
+    database: Database, clauses: Sequence[Clause], present: Collection[str], only: tuple[str, ...] = ()
+) -> list[str]:
+    """Returns the objects that clauses of a recorded migration made and that do not exist.
+
+    If a table is missing, it alone is named, also by a migration that only changed it.
+    """
+    found: dict[str, str] = {}
+    for clause in clauses:
+        table = f"table {clause.table}"
+        if clause.sql.startswith("DROP "):
+            continue
+        if clause.table and table not in present:
+            found[table] = clause.table
+        elif clause.makes and not clause.is_done(present):
+            found[clause.makes] = clause.table
+    return [name for name, table in found.items() if name.startswith(only or "") and _is_gone(database, name, table)]
+
+
+def _is_gone(database: Database, name: str, table: str) -> bool:
+    """Whether an object does not exist: MySQL lists to a user only what the user has privileges on."""
+    if database.dialect != "mysql":
+        return True
+    kind, _, place = name.partition(" ")
+    what = {
+        "table": f"1 FROM {table}",
+        "column": f"{place} FROM {table}",
+        "index": f"1 FROM {table} FORCE INDEX ({place})",
+    }.get(kind)
+    if what is None:
+        return False  # a check is listed only to a user who may change the table
+    try:
+        database.query(f"SELECT {what} LIMIT 0")
+    except AccessDeniedError:
+        return False
+    except ConnectionLostError:
+        raise
+    except DatabaseError:
+        return True
+    return False
 
 
 def _read(database: Database, statement: str) -> list[Row]:
@@ -191,10 +273,6 @@ def _text(value: str | bytes | bytearray) -> str:
     return value if isinstance(value, str) else value.decode()
 
 
-def _steps(database: Database, migration: Migration) -> tuple[Step, ...]:
-    return steps(migration.id, database.dialect, _collation(database), _version(database))
-
-
 def _collation(database: Database) -> str:
     return _text(_read(database, "migrations.collation")[0][0]) if database.dialect == "mysql" else ""
 
@@ -214,8 +292,12 @@ def _tables(database: Database) -> list[str]:
     return [*made, "hammerwork_migrations"]
 
 
-def _todo(all_steps: Sequence[Step], present: frozenset[str]) -> list[str]:
-    return [sql for step in all_steps if (sql := step.statement(present)) is not None]
+def _todo(all_steps: Sequence[Step], present: frozenset[str]) -> Iterator[str]:
+    for step in all_steps:
+        sql = step.statement(present)
+        if sql is not None:
+            yield sql
+            present = step.after(present)
 
 
 # One run at a time.
@@ -270,17 +352,16 @@ def _unlock(database: Database) -> None:
 def _run(database: Database, on_progress: OnProgress) -> list[Migration]:
     _check_server(database)
     _patiently(
-        database, (), lambda _: _in_transaction(database, lambda: database.plain_run("migrations.tracking_table"))
+        database, None, lambda _: _in_transaction(database, lambda: database.plain_run("migrations.tracking_table"))
     )
-    applied = [migration for migration in _open(database) if _apply(database, migration, on_progress)]
+    applied = [work.migration for work in _open(database) if _apply(database, work, on_progress)]
     database.forget_schema()
     return applied
 
 
-def _open(database: Database) -> list[Migration]:
-    """Returns the migrations without a record."""
-    recorded = _recorded(database)
-    return [migration for migration in MIGRATIONS if migration.id not in recorded]
+def _open(database: Database) -> list[_Work]:
+    """Returns the migrations that are not recorded, or of which something is missing."""
+    return [work for work in _works(database) if not work.state.applied]
 
 
 def _check_server(database: Database) -> None:
@@ -295,17 +376,17 @@ def _check_server(database: Database) -> None:
         ) from error
 
 
-def _apply(database: Database, migration: Migration, on_progress: OnProgress) -> bool:
-    """Applies a migration, unless another run has recorded it first; returns whether it did."""
-    all_steps = _steps(database, migration)
-    piecemeal = database.dialect == "mysql" or any(step.concurrent for step in all_steps)
+def _apply(database: Database, work: _Work, on_progress: OnProgress) -> bool:
+    """Applies a migration, unless another run was faster; returns whether it did."""
+    migration = work.migration
+    piecemeal = database.dialect == "mysql" or any(step.concurrent for step in work.steps)
     apply = _bit_by_bit if piecemeal else _in_one_piece
 
     def on_step(done: int) -> None:
-        on_progress(migration, done, len(all_steps))
+        on_progress(migration, done, len(work.steps))
 
     try:
-        return apply(database, migration, all_steps, on_step)
+        return apply(database, work, on_step)
     except (DatabaseError, ConflictError, RefusedValueError) as error:
         raise type(error)(f"Migration {migration.id}: {error.message}", hint=error.hint, **error.details) from error
 
@@ -317,45 +398,44 @@ def _in_transaction(database: Database, work: Callable[[], object]) -> None:
         database.transaction(work)
 
 
-def _in_one_piece(
-    database: Database, migration: Migration, all_steps: Sequence[Step], on_step: Callable[[int], None]
-) -> bool:
-    def work(present: frozenset[str]) -> bool:
-        if migration.id in _records(database):
+def _in_one_piece(database: Database, work: _Work, on_step: Callable[[int], None]) -> bool:
+    clauses = [clause for step in work.steps for clause in step.clauses]
+
+    def apply(present: frozenset[str]) -> bool:
+        if work.migration.id in _records(database) and not _missing(database, clauses, present):
             return False
         began = time.monotonic()
-        _send(database, all_steps, present, on_step)
-        _record(database, migration, began)
+        _send(database, work.steps, present, on_step)
+        _record(database, work.migration, began)
         return True
 
-    return _patiently(database, all_steps, lambda present: database.transaction(lambda: work(present)))
+    return _patiently(database, work, lambda present: database.transaction(lambda: apply(present)))
 
 
-def _bit_by_bit(
-    database: Database, migration: Migration, all_steps: Sequence[Step], on_step: Callable[[int], None]
-) -> bool:
+def _bit_by_bit(database: Database, work: _Work, on_step: Callable[[int], None]) -> bool:
     began = time.monotonic()
-    _patiently(database, all_steps, lambda present: _send(database, all_steps, present, on_step))
-    return _record(database, migration, began)
+    sent = _patiently(database, work, lambda present: _send(database, work.steps, present, on_step))
+    return _record(database, work.migration, began) or (bool(work.state.missing) and sent)
 
 
-def _patiently(database: Database, all_steps: Sequence[Step], work: Callable[[frozenset[str]], Result]) -> Result:
-    """Does ``work`` on the objects of the database, again while other programs make the same objects.
+def _patiently(database: Database, work: _Work | None, apply: Callable[[frozenset[str]], Result]) -> Result:
+    """Does ``apply`` on the objects of the database, again while other programs make the same objects.
 
     hammerwork (Rust) migrates without a lock. It gives up when several tries in a row have left the same steps to do.
     """
-    present, fruitless = _objects(database), 0
+    all_steps, spared = (work.steps, work.spared) if work else ((), frozenset[str]())
+    present, fruitless = _objects(database) | spared, 0
 
     def passes(error: HammerworkError) -> bool:
         nonlocal present, fruitless
         if isinstance(error, ConnectionLostError) or not isinstance(error, (DatabaseError, RefusedValueError)):
             return False
         # PostgreSQL may report a taken name as a refused value: a duplicate key in a system table.
-        before, present = present, _objects(database)
+        before, present = present, _objects(database) | spared
         fruitless = fruitless + 1 if _left(all_steps, present) == _left(all_steps, before) else 0
         return fruitless < (TRIES if _may_pass(error) else 1)
 
-    return retry(lambda: work(present), BACKOFF, passes=passes)
+    return retry(lambda: apply(present), BACKOFF, passes=passes)
 
 
 def _left(all_steps: Sequence[Step], present: frozenset[str]) -> list[str]:
@@ -374,15 +454,20 @@ def _may_pass(error: DatabaseError | RefusedValueError) -> bool:
 
 def _send(
     database: Database, all_steps: Sequence[Step], present: frozenset[str], on_step: Callable[[int], None]
-) -> None:
-    """Sends the statements that are left. If another run makes an object meanwhile, a statement fails."""
+) -> bool:
+    """Sends the statements that are left, and tells whether there were any.
+
+    If another run makes an object meanwhile, a statement fails.
+    """
     on_step(0)
+    sent = False
     for number, step in enumerate(all_steps, 1):
         sql = step.statement(present)
         if sql is not None:
             database.script(sql)
-            present = step.after(present)
+            sent, present = True, step.after(present)
         on_step(number)
+    return sent
 
 
 def _record(database: Database, migration: Migration, began: float) -> bool:

@@ -34,7 +34,7 @@ STATES: Sequence[Column[MigrationState]] = (
     ),
     Column("about", lambda row: row.migration.description, cuts=True, leaves=3),
 )
-STATE_KEYS = ("id", "owner", "description", "state", "applied", "executed_at", "execution_time_ms")
+STATE_KEYS = ("id", "owner", "description", "state", "applied", "executed_at", "execution_time_ms", "missing")
 
 PLAN_KEYS = ("id", "owner", "description", "statements")
 
@@ -55,6 +55,7 @@ def state_record(row: MigrationState) -> Record:
         "applied": row.applied,
         "executed_at": rfc3339(row.executed_at),
         "execution_time_ms": row.execution_time_ms,
+        "missing": list(row.missing),
     }
 
 
@@ -73,10 +74,16 @@ def table_record(row: TableRows) -> Record:
 
 
 def unapplied_text(states: Sequence[MigrationState]) -> str:
-    """The number of pending migrations, and the next command."""
+    """What is missing, the number of pending migrations, and the next command."""
+    lost = [
+        f"{state.migration.id} is recorded, but this is missing: {', '.join(state.missing)}."
+        for state in states
+        if state.missing
+    ]
     kinds = Counter(state.state for state in states if not state.applied)
     found = ", ".join(f"{count(number)} {kind}" for kind, number in sorted(kinds.items(), reverse=True))
-    return f"{found}. Next: hammerwork migration run (to see its statements: hammerwork migration plan)"
+    next_step = f"{found}. Next: hammerwork migration run (to see its statements: hammerwork migration plan)"
+    return "\n".join([*lost, next_step])
 
 
 def plan_text(planned: Sequence[PlannedMigration]) -> Iterator[str]:

@@ -50,6 +50,20 @@ def test_a_check_of_the_status_exits_with_1_unless_every_migration_is_applied(mi
     assert [row["id"] for row in done.json if not row["applied"]] == ["016_recent_jobs_index"]
 
 
+def test_status_names_what_is_missing_of_a_recorded_migration(migrated_url: str, run: Run) -> None:
+    with contextlib.closing(connect(migrated_url)) as database:
+        database.script("DROP TABLE hammerwork_watches")
+    done = run("migration", "status", "--check", url=migrated_url)
+    assert done.exit_code == 1
+    assert "025_watches is recorded, but this is missing: table hammerwork_watches." in done.stderr
+    row = next(row for row in run("migration", "status", "--format", "json", url=migrated_url).json if row["missing"])
+    assert (row["state"], row["applied"], row["missing"]) == ("incomplete", False, ["table hammerwork_watches"])
+    check = run("monitor", "health", "--format", "json", url=migrated_url).json["checks"]
+    assert [one["status"] for one in check if one["check"] == "migrations"] == ["critical"]
+    assert [row["id"] for row in run("migration", "run", "--format", "json", url=migrated_url).json] == ["025_watches"]
+    assert run("migration", "status", "--check", url=migrated_url).exit_code == 0
+
+
 def test_status_shows_every_migration_and_its_program(migrated_url: str, run: Run) -> None:
     rows = run("migration", "status", "--format", "json", url=migrated_url).json
     assert [row["id"] for row in rows] == IDS

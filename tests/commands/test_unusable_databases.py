@@ -97,3 +97,21 @@ def test_a_table_that_the_user_may_not_read(run: Run, administrator: Database, s
     for grant in (INSERT_ONLY, READ_NOTES):
         administrator.script(grant.format(user=stranger))
     refused(run, url, "database_access_denied", "refuses", "denied", "rivilege")
+
+
+@pytest.mark.parametrize("administrator", SERVERS, indirect=True)
+def test_a_table_that_the_user_may_not_see_is_not_missing(run: Run, administrator: Database, stranger: str) -> None:
+    """MySQL leaves out of its lists what a user has no privilege on."""
+    parts = urlsplit(administrator.url.raw)
+    url = parts._replace(netloc=f"{stranger}:{PASSWORD}@{parts.hostname}:{parts.port}").geturl()
+    for grant in (
+        "GRANT SELECT ON hammerwork_jobs TO {user}",
+        "GRANT SELECT (id) ON hammerwork_jobs_archive TO {user}",
+        READ_NOTES,
+    ):
+        administrator.script(grant.format(user=stranger))
+    assert run("migration", "status", "--check", url=url).exit_code == 0
+    administrator.script("ALTER TABLE hammerwork_jobs DROP COLUMN ancestry")
+    done = run("migration", "status", "--check", url=url)
+    assert done.exit_code == 1
+    assert "018_claims is recorded, but this is missing: column hammerwork_jobs.ancestry." in done.stderr

@@ -225,10 +225,10 @@ def _writes(reading: _Reading) -> Check:
 
 def _migrations(reading: _Reading) -> Check:
     """Migrations of hammerwork (Rust) are necessary; without ours, reading is slower and no worker of ours runs."""
-    missing = migrations.missing(reading.database)
-    needed = any(migration.owner == "upstream" for migration in missing)
-    status = Level.CRITICAL if needed else Level.WARNING if missing else Level.HEALTHY
-    return Check(CheckName.MIGRATIONS, status, len(missing), 0, tuple(migration.id for migration in missing))
+    unapplied = migrations.unapplied(reading.database)
+    needed = any(state.migration.owner == "upstream" or state.missing for state in unapplied)
+    status = Level.CRITICAL if needed else Level.WARNING if unapplied else Level.HEALTHY
+    return Check(CheckName.MIGRATIONS, status, len(unapplied), 0, tuple(state.migration.id for state in unapplied))
 
 
 def _workers(reading: _Reading) -> Check:

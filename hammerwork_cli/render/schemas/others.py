@@ -6,10 +6,11 @@ MIGRATION = {"id": text(), "owner": text("", "upstream", "ours"), "description":
 MIGRATION_STATE = record(
     {
         **MIGRATION,
-        "state": text("", "applied", "pending", "partial"),
+        "state": text("", "applied", "incomplete", "pending", "partial"),
         "applied": flag(),
         "executed_at": null_or(instant()),
         "execution_time_ms": null_or(count()),
+        "missing": list_of(text(), "What an incomplete one lacks, such as: column hammerwork_jobs.claimed_at"),
     }
 )
 MIGRATION_PLAN = record({**MIGRATION, "statements": list_of(text())})

@@ -15,6 +15,7 @@ from hammerwork_cli.models import new_id
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.near import meant
+from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import Registration
@@ -36,6 +37,9 @@ from hammerwork_cli.runtime.worker.loop import LAST_SECONDS, MainLoop
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY, Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.version import __version__
+
+UNUSED = ("hammerwork_encryption_keys", "hammerwork_key_audit_log")
+"""Tables of hammerwork (Rust) that no statement of a worker names."""
 
 log = logging.getLogger("hammerwork")
 
@@ -215,7 +219,8 @@ class Worker:
                 imported for its handlers.
             UnreachableError, AccessDeniedError: the database does not answer at the start.
             OutputError: the health file cannot be written.
-            MissingTablesError: the migrations of workers (017, 018) are missing.
+            MissingTablesError: the migrations of workers (017, 018) are missing, or a table or column of a migration
+                that is recorded as applied.
         """
         importing.check(importing.START)
         if self.queues and self.options.upkeep_only:
@@ -315,6 +320,7 @@ class Worker:
                 raise MissingTablesError(
                     "The tables of workers (017, 018) are missing.", hint="Run: hammerwork migration run"
                 )
+            _check_tables(database)
             for queue in self.queues:
                 limits.check_name(database, queue)
             clock.set(database.now())
@@ -371,6 +377,19 @@ class Worker:
         if lost := self._progress.lost:
             has = "the job runs again if it has" if lost == 1 else "the jobs run again if they have"
             log.error("%s could not be written: %s attempts left.", plural(lost, "outcome"), has)
+
+
+def _check_tables(database: Database) -> None:
+    """Stops a worker that would repeat the same error for ever, and names what is missing."""
+    missing = [name for state in migrations.unapplied(database) for name in state.missing]
+    needed = [name for name in missing if name.startswith(("table ", "column ")) and not name.endswith(UNUSED)]
+    if needed:
+        raise MissingTablesError(
+            f"Migrations are recorded as applied, but this is missing: {', '.join(dict.fromkeys(needed))}.",
+            hint="Run: hammerwork migration run",
+        )
+    if missing:
+        log.warning("Missing in the database: %s. Run: hammerwork migration run", ", ".join(dict.fromkeys(missing)))
 
 
 def _log_unreturned(number: int) -> None:

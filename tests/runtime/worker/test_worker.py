@@ -13,7 +13,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, SpawnContext, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import MissingTablesError, UsageError
-from hammerwork_cli.queries import queues
+from hammerwork_cli.queries import migrations, queues
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import claim, finish, registry
 from hammerwork_cli.queries.worker.finish import End, Ended
@@ -666,6 +666,22 @@ def test_a_worker_that_ends_at_once_gives_its_jobs_back(stage: Stage, app: Handl
 def test_without_our_tables_a_worker_says_what_to_do(empty_database: Database, app: Handlers) -> None:
     with pytest.raises(MissingTablesError):
         Worker(empty_database.url, app).run()
+
+
+def test_a_worker_names_a_table_that_is_gone_although_its_migration_is_recorded(
+    database: Database, app: Handlers, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.script("DROP TABLE hammerwork_key_audit_log")  # nothing of a worker needs it
+    Worker(database.url, app, drain=True).run()
+    assert "table hammerwork_key_audit_log" in caplog.text
+    database.script("DROP TABLE hammerwork_duties")
+    database.script("ALTER TABLE hammerwork_schedules DROP COLUMN declared")
+    with pytest.raises(MissingTablesError) as refused:
+        Worker(database.url, app, drain=True).run()
+    assert "table hammerwork_duties, column hammerwork_schedules.declared" in refused.value.message
+    assert refused.value.hint == "Run: hammerwork migration run"
+    migrations.run(database)
+    Worker(database.url, app, drain=True).run()
 
 
 def test_a_worker_without_a_queue_says_so(sqlite_url: str) -> None:
