@@ -1564,8 +1564,8 @@ complete -c hammerwork -n '__hammerwork_at web serve' -l quiet -d 'Print no note
 complete -c hammerwork -n '__hammerwork_at web serve' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at web serve' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at migration' -a run -d 'Apply missing migrations, and finish interrupted ones.'
-complete -c hammerwork -n '__hammerwork_at migration' -a status -d 'Show every migration: applied, pending, or partial (interrupted, or applied without a record).'
+complete -c hammerwork -n '__hammerwork_at migration' -a run -d 'Apply missing migrations, finish interrupted ones, and make what is missing of the others.'
+complete -c hammerwork -n '__hammerwork_at migration' -a status -d 'Show every migration: applied, incomplete, pending, or partial (interrupted, or applied without a record).'
 complete -c hammerwork -n '__hammerwork_at migration' -a plan -d 'Show the statements that `migration run` would send, below a summary.'
 complete -c hammerwork -n '__hammerwork_at migration' -s h -l help -d 'Show the help and exit.'
 
