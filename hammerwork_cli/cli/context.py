@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from hammerwork_cli import config
+from hammerwork_cli import config, disk
 from hammerwork_cli.cached import cached
 from hammerwork_cli.cli import files
 from hammerwork_cli.database import Database, DatabaseUrl, connect
@@ -396,5 +396,5 @@ class Context:
             self.protection.confirm(question)
             return
         self.print_raw(f"{question} [y/N] ", end="")
-        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        if disk.line().lower() not in {"y", "yes"}:
             raise DeclinedError("Nothing was changed.")

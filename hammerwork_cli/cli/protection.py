@@ -1,8 +1,8 @@
 """Protected profiles: whoever changes their database confirms that by its name."""
 
-import sys
 from typing import Any, Protocol
 
+from hammerwork_cli import disk
 from hammerwork_cli.errors import ConflictError, DeclinedError, UsageError
 
 
@@ -48,7 +48,7 @@ class Protection:
             )
         asked = question or f"This changes {self.profile}, which is protected."
         self._context.print_raw(f"{asked} Type {self.profile} to confirm: ", end="")
-        if sys.stdin.readline().strip() != self.profile:
+        if disk.line() != self.profile:
             raise DeclinedError("Nothing was changed.")
         self.is_confirmed = True
 

@@ -166,7 +166,7 @@ def _settings(environ: Mapping[str, str]) -> Mapping[str, "Any"]:
     import tomllib
 
     with open(path, "rb") as file:  # noqa: PTH123
-        return tomllib.load(file)
+        return tomllib.loads(file.read(1 << 20).decode())  # an endless one would fill the memory
 
 
 def _in_folder(environ: Mapping[str, str], variable: str, default: str, name: str) -> str:

@@ -1,11 +1,11 @@
 """``hammerwork config``: the settings, and the file that holds them."""
 
 import re
-import sys
 from typing import Annotated
 
 import typer
 
+from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.verb import Verb, group, verb_with
@@ -93,7 +93,7 @@ def set_(
     context: Context = ctx.obj
     wanted = known(key)
     with blaming(wanted.name):
-        checked = wanted.from_text(sys.stdin.readline().strip() if value == "-" else value)
+        checked = wanted.from_text(disk.line() if value == "-" else value)
     if wanted.path[-1] in {"database_url", "url"}:
         checked = DatabaseUrl.absolute(checked)
     writing.store(context.settings.path, wanted, checked)
@@ -175,9 +175,8 @@ def init(
     """
     context: Context = ctx.obj
     where = context.settings.path
-    if where.exists() and not force:
+    if not writing.begin(where, force=force):
         raise ConflictError(f"{where} already exists.", hint="--force overwrites it.")
-    writing.write(where, writing.template())
     context.lines([str(where)])
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hammerwork_cli import disk
 from hammerwork_cli.cached import cached
 from hammerwork_cli.config.keys import KEYS, PROFILE_KEYS, Key, known, profile_key, profile_of
 from hammerwork_cli.database import DatabaseUrl
@@ -24,6 +25,10 @@ __all__ = [
     "known",
     "parse_file",
 ]
+
+
+LARGEST = 1 << 20
+"""Bytes of the configuration file."""
 
 
 class Setting(NamedTuple):
@@ -225,7 +230,7 @@ def read_bytes(path: Path) -> bytes | None:
         ConfigError: the file is unreadable.
     """
     try:
-        return path.read_bytes()
+        return disk.read(path, LARGEST)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -3,12 +3,13 @@
 import json
 import os
 import re
-import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hammerwork_cli import disk
 from hammerwork_cli.config import parse_file, read_bytes
 from hammerwork_cli.config.keys import KEYS, Key
 from hammerwork_cli.errors import ConfigError
@@ -47,13 +48,27 @@ def toml(value: str | int | bool) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def begin(path: Path, *, force: bool) -> bool:
+    """Writes a file that describes every setting; returns whether there was none, or it was replaced.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    with _changing(path):
+        if path.exists() and not force:
+            return False
+        disk.replace(path, template().encode())
+    return True
+
+
 def store(path: Path, key: Key, value: str | int | bool) -> None:
     """Stores a value in the file, which is created if necessary.
 
     Raises:
         ConfigError: the file cannot be read, changed or written.
     """
-    _change(path, key.path, value, lambda document: _set(document, key.path, value))
+    with _changing(path):
+        _change(path, key.path, value, lambda document: _set(document, key.path, value))
 
 
 def remove(path: Path, place: tuple[str, ...]) -> bool:
@@ -62,35 +77,14 @@ def remove(path: Path, place: tuple[str, ...]) -> bool:
     Raises:
         ConfigError: the file cannot be read, changed or written.
     """
-    content = read_bytes(path)
-    if content is None or _at(parse_file(path, content), place) is None:
+    if read_bytes(path) is None:
         return False
-    _change(path, place, None, lambda document: _remove(document, place))
+    with _changing(path):
+        content = read_bytes(path)
+        if content is None or _at(parse_file(path, content), place) is None:
+            return False
+        _change(path, place, None, lambda document: _remove(document, place))
     return True
-
-
-def write(path: Path, text: str) -> None:
-    """Writes the whole file or nothing. Only its owner can read it.
-
-    Raises:
-        ConfigError: the file cannot be written.
-    """
-    # A symbolic link stays one: people link to settings that they keep in a repository.
-    path = Path(os.path.realpath(path))
-    try:
-        make_folder(path.parent)
-        handle, name = tempfile.mkstemp(prefix=".config-", dir=path.parent)  # only the owner can read it
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink()
-            raise
-    except OSError as error:
-        raise ConfigError(f"Cannot write {path}: {error.strerror}.", hint="Check the permissions.") from error
 
 
 def delete(path: Path) -> None:
@@ -99,10 +93,23 @@ def delete(path: Path) -> None:
     Raises:
         ConfigError: the file cannot be removed.
     """
-    try:
+    with _changing(path):
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    """Holds the lock of the file: what is written is what was read and one change, whoever changes it too.
+
+    A symbolic link stays one: people link to settings that they keep in a repository.
+    """
+    try:
+        disk.check_regular(path)
+        make_folder(Path(os.path.realpath(path)).parent)
+        with disk.locked(path):
+            yield
     except OSError as error:
-        raise ConfigError(f"Cannot remove {path}: {error.strerror}.", hint="Check the permissions.") from error
+        raise ConfigError(f"Cannot change {path}: {error.strerror}.", hint="Check the permissions.") from error
 
 
 def make_folder(folder: Path) -> None:
@@ -126,7 +133,7 @@ def _change(path: Path, place: tuple[str, ...], value: object, edit: Callable[["
         raise ConfigError(
             f"Cannot change {path} safely, because of the way it is written.", hint="Change it with an editor."
         )
-    write(path, text)
+    disk.replace(path, text.encode())
 
 
 def _at(values: Any, place: tuple[str, ...]) -> Any:

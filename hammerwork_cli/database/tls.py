@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+from hammerwork_cli import disk
 from hammerwork_cli.errors import ConfigError
 
 FOLDERS = ("sslcrldir",)
 AUTHORITIES = ("ssl_ca", "sslrootcert")
+LARGEST = 1 << 24
+"""Bytes of a file: the authorities of a whole system have half a million."""
 _CERTIFICATE = re.compile(rb"-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----")
 
 
@@ -24,12 +27,17 @@ def readable(option: str, path: str, hint: str = "Check the path and its permiss
         if option in FOLDERS:
             next(found.iterdir(), None)
         elif option in AUTHORITIES:
-            _check(option, path, found.read_bytes())
+            _check(option, path, _content(found))
         else:
-            found.open("rb").close()
+            _content(found)
     except OSError as error:
         raise ConfigError(f"{option}: {path!r} cannot be read: {error.strerror}.", hint=hint) from None
     return str(found)
+
+
+def _content(path: Path) -> bytes:
+    disk.check_regular(path)  # client libraries read a device to its end, which may never come
+    return disk.read(path, LARGEST)
 
 
 def _check(option: str, path: str, content: bytes) -> None:

@@ -1,7 +1,7 @@
 """The application: the endpoints, the page and its files behind the guard."""
 
 import asyncio
-import json as json_reader
+import json as json_writer
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.models import TreeNode
+from hammerwork_cli.models.input.documents import json_of
 from hammerwork_cli.queries import ping
 from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.schemas.words import record, text
@@ -344,24 +344,15 @@ def _resolved(resolve: Callable[[Database, str], str], text: str, database: Data
 
 def _parsed(raw: bytes) -> Any:
     try:
-        value = json_reader.loads(raw.decode(), parse_constant=_no_constant, parse_float=_finite)
+        text = raw.decode()
+        value = json_of(text)
         # Half a character, which can be written in JSON and nowhere else.
-        json_reader.dumps(value, ensure_ascii=False).encode()
-        return value
-    except RecursionError as error:
-        raise UsageError("The body is nested too deeply.") from error
+        json_writer.dumps(value, ensure_ascii=False).encode()
+    except UnicodeError as error:
+        raise UsageError("The body is not UTF-8 text.") from error
     except ValueError as error:
-        raise UsageError("The body is not valid JSON in UTF-8.") from error
-
-
-def _finite(digits: str) -> float:
-    if isfinite(number := float(digits)):
-        return number
-    raise UsageError(f"The body contains a number that is too large: {digits[:60]}.")
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(word)
+        raise UsageError(f"The body {error}.") from error
+    return value
 
 
 def _on_http_error(request: Request, error: Exception) -> Response:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli import disk
 from hammerwork_cli.config import KEYS, writing
 from hammerwork_cli.config.keys import Key
 from hammerwork_cli.database import DatabaseUrl, connect
@@ -362,13 +363,14 @@ def test_a_link_to_the_file_stays_a_link(run: Run, file: Path, tmp_path: Path) -
 
 def test_whoever_reads_while_it_is_written_sees_a_whole_file(file: Path) -> None:
     texts = {"#" * 70_000 + "\nA = 1\n", "#" * 70_000 + "\nB = 1\n"}
-    writing.write(file, min(texts))
+    file.parent.mkdir(parents=True)
+    disk.replace(file, min(texts).encode())
     done = threading.Event()
 
     def rewrite() -> None:
         for _ in range(30):
             for text in texts:
-                writing.write(file, text)
+                disk.replace(file, text.encode())
         done.set()
 
     thread = threading.Thread(target=rewrite)

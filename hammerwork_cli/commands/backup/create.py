@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, StatusOption, statuses
 from hammerwork_cli.commands.job import options as read
@@ -50,6 +51,7 @@ def create(
         statuses=tuple(sorted(statuses(status) or ())),
         since=read.start_of_window(context.now(), since, None),
     )
+    output = "-" if disk.is_stdout(output) else output
     if output == "-" and form != Format.TABLE:
         raise UsageError("--output - cannot be combined with --format: stdout has the file.")
     database = context.database()

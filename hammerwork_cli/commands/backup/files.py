@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.errors import HammerworkError, ShownAnswerError, UsageError
 from hammerwork_cli.models.backup.plan import FileSummary
-from hammerwork_cli.queries.backup import files, summaries
+from hammerwork_cli.queries.backup import summaries
 from hammerwork_cli.render.backup import backups as shown
 from hammerwork_cli.render.formats.json import Record
 
@@ -29,7 +30,7 @@ def verify(
       hammerwork backup verify jobs.jsonl.gz
     """
     context: Context = ctx.obj
-    with files.opened(file) as stream:
+    with disk.opened(file) as stream:
         try:
             found: FileSummary | HammerworkError = summaries.verify(stream)
         except UsageError as error:
@@ -71,7 +72,7 @@ def _files(folder: Path) -> Iterator[Record]:
         raise UsageError(f"{folder} cannot be read: {error.strerror}.") from error
     for path in paths:
         try:
-            with files.opened(str(path)) as stream:
+            with disk.opened(str(path)) as stream:
                 yield shown.file_record(path.name, path.stat().st_size, summaries.glance(stream))
         except HammerworkError:
             continue  # something else

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
+from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.queries.backup import files
 from hammerwork_cli.queries.backup.restoring import Restore, RestoreOptions
 from hammerwork_cli.render.backup import backups as shown
 from hammerwork_cli.render.formats.text import plural
@@ -68,7 +68,7 @@ def restore(
         keep_running=running is Running.AS_WAS,
         paused=paused,
     )
-    with files.opened(file) as stream:
+    with disk.opened(file) as stream:
         with printing_problems(context):
             restoring = Restore(database, stream, options)
         if dry_run:

@@ -10,12 +10,12 @@ from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, NewIdOption
 from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
+from hammerwork_cli.disk import opened
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.input.problems import MOST_PROBLEMS, LineError, Problems
-from hammerwork_cli.queries.backup.files import opened
 from hammerwork_cli.queries.batch import enqueue as enqueueing
 from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.render import batch as shown

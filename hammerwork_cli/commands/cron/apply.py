@@ -3,16 +3,16 @@
 import os
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from hammerwork_cli import app_path
+from hammerwork_cli import app_path, disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import AppDirOption, DryRunOption, Format, FormatOption, YesOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.cron.declared import Action, Declared
-from hammerwork_cli.models.options.jobs import json_value
+from hammerwork_cli.models.input.documents import json_of, toml_of
 from hammerwork_cli.models.options.schedules import read_schedules
 from hammerwork_cli.queries.cron import declaring
 from hammerwork_cli.queries.cron.changes import Author
@@ -104,23 +104,12 @@ def _apply(
 
 
 def _of_file(file: Path, source: str | None) -> Declared:
+    text = disk.text(file)
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise UsageError(f"{str(file)!r} cannot be read: {why}.") from error
-    return Declared(f"file:{source or file.name}"[:255], read_schedules(_parsed(text, file)))
-
-
-def _parsed(text: str, file: Path) -> Any:
-    if file.suffix.lower() != ".toml":
-        return json_value(text, str(file))
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{str(file)!r} is not TOML: {error}.") from error
+        value = toml_of(text) if file.suffix.lower() == ".toml" else json_of(text)
+    except ValueError as error:
+        raise UsageError(f"{file} {error}.") from error
+    return Declared(f"file:{source or file.name}"[:255], read_schedules(value))
 
 
 def _of_application(handlers: list[str] | None, folder: Path | None) -> Declared:

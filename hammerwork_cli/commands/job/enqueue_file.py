@@ -6,7 +6,7 @@ from typing import Any
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
-from hammerwork_cli.queries.backup.files import opened
+from hammerwork_cli.disk import opened
 from hammerwork_cli.queries.job import enqueue_lines
 from hammerwork_cli.queries.job.enqueue_lines import Part
 from hammerwork_cli.render.formats.json import Record

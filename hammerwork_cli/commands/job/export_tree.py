@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.queries.backup import files, trees
 from hammerwork_cli.queries.job import listing
@@ -14,7 +15,7 @@ def run(context: Context, job: str, output: str, redact: Sequence[str]) -> None:
     top = listing.resolve(database, job)
     with files.created(output, context.stdout.buffer) as stream:
         found = trees.export(database, top, stream, context.now(database), redact)
-    where = "" if output == "-" else f" to {output}"
+    where = "" if disk.is_stdout(output) else f" to {output}"
     context.note(f"Exported {plural(found.jobs, 'job')}{where}.")
     if found.outside:
         parents = "a job that is" if len(found.outside) == 1 else f"{len(found.outside):,} jobs that are"

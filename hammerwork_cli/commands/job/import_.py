@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
+from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.queries.backup import files
 from hammerwork_cli.queries.backup.arriving import ImportOptions
 from hammerwork_cli.queries.backup.importing import TreeImport
 from hammerwork_cli.render.backup import importing as shown
@@ -64,7 +64,7 @@ def import_(
         raise UsageError(f"A queue's name has at most {LONGEST_NAME} characters.")
     database = context.database(changes=True)
     options = ImportOptions(pending=state is State.PENDING, new_ids=new_ids, prefix=queue_prefix)
-    with files.opened(file) as stream:
+    with disk.opened(file) as stream:
         with printing_problems(context):
             importing = TreeImport(database, stream, options, context.now(database))
         plan = importing.plan if dry_run else importing.run()

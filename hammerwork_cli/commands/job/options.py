@@ -1,12 +1,11 @@
 """The options of ``job``, and readers of their values."""
 
-import sys
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hammerwork_cli import disk
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import (
     JobPriority,
@@ -121,13 +120,6 @@ def text_from(value: str) -> str:
     """The text itself, the content of ``@file``, or of stdin for ``-``.
 
     Raises:
-        UsageError: the file or stdin cannot be read as UTF-8 text.
+        UsageError: the file or stdin cannot be read as UTF-8 text, or is too large.
     """
-    try:
-        if value == "-":
-            return sys.stdin.buffer.read().decode("utf-8-sig")
-        return Path(value[1:]).read_text(encoding="utf-8-sig") if value.startswith("@") else value
-    except OSError as error:
-        raise UsageError(f"{value[1:]} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{'stdin' if value == '-' else value[1:]} is not UTF-8 text.") from error
+    return disk.text(value if value == "-" else value[1:]) if value == "-" or value.startswith("@") else value

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, NewIdOption
@@ -13,7 +14,6 @@ from hammerwork_cli.models.options.jobs import json_value
 from hammerwork_cli.models.workflow.files import WantedWorkflow, parsed, read_workflow
 from hammerwork_cli.models.workflow.new import NewWorkflow, planned
 from hammerwork_cli.models.workflow.workflows import FailurePolicy
-from hammerwork_cli.queries.backup.files import opened
 from hammerwork_cli.queries.workflow import create as creating
 from hammerwork_cli.queries.workflow import listing
 from hammerwork_cli.render import workflow as shown
@@ -66,9 +66,7 @@ def create(
     context: Context = ctx.obj
     wanted = WantedWorkflow({}, {}, {})
     if file is not None:
-        with opened(file) as content:
-            content.seek(0)
-            wanted = read_workflow(parsed(content.read(), "stdin" if file == "-" else file))
+        wanted = read_workflow(parsed(disk.text(file), "stdin" if file == "-" else file))
     options = wanted.options
     new = NewWorkflow.of(
         options.get("name", "") if name is None else name,

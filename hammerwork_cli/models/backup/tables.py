@@ -16,7 +16,9 @@ from hammerwork_cli.models.values import id_list, rfc3339, timestamp
 
 FORMAT, VERSION = "hammerwork-backup", 1
 TEXT_OF = "_text"
-"""Ends the name of a JSON column whose text would not survive being parsed, and is kept as text."""
+"""Ends the name of a JSON column whose text is kept as text: it would not survive being parsed, or is large."""
+LONGEST_PARSED = 1 << 20
+"""Characters of JSON that a record holds as values: they take up to 30 times as much memory as their text."""
 
 
 class Kind(StrEnum):
@@ -260,7 +262,7 @@ def _text(stored: Any) -> str:
 
 
 def _json_written(name: str, text: str) -> Record:
-    exact = True
+    exact = len(text) <= LONGEST_PARSED
 
     def number(digits: str) -> float:
         nonlocal exact
@@ -272,8 +274,16 @@ def _json_written(name: str, text: str) -> Record:
     def constant(word: str) -> None:
         raise ValueError(word)  # NaN and infinities, which SQLite keeps in a text, are no JSON
 
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal exact
+        found = dict(members)
+        exact = exact and len(found) == len(members)  # a text may have a key twice
+        return found
+
+    value = None
     try:
-        value = json.loads(text, parse_float=number, parse_constant=constant)
+        if exact:
+            value = json.loads(text, parse_float=number, parse_constant=constant, object_pairs_hook=pairs)
     except (ValueError, RecursionError):
         exact = False
     return {name: value} if exact else {f"{name}{TEXT_OF}": text}

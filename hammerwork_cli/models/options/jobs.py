@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.input.documents import json_of
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.input.reading import duration_of, instant_of, timeout_of, uuid_of
 from hammerwork_cli.models.new_job import NewJob
@@ -65,24 +66,18 @@ def json_value(text: str, what: str) -> Any:
     """The value of a JSON text.
 
     Raises:
-        UsageError: the text is not JSON.
+        UsageError: the text is not JSON, or is refused by :func:`json_of`.
     """
     if not text.strip():
         raise UsageError(f"{what} is empty.", hint="Give JSON, such as '{}'.")
     try:
-        return _DECODER.decode(text)
-    except RecursionError as error:
-        raise UsageError(f"{what} is nested too deeply.") from error
+        return json_of(text)
     except ValueError as error:
-        raise UsageError(f"{what} is not JSON: {error}.", hint="Quote it for the shell: '{\"key\": 1}'") from error
+        hint = "Quote it for the shell: '{\"key\": 1}'" if str(error).startswith("is not JSON") else None
+        raise UsageError(f"{what} {error}.", hint=hint) from error
 
 
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not a JSON number")
-
-
-# Functions of the module json would make another one for each line of a file.
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+# A function of the module json would make another one for each line of a file.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 

@@ -1,11 +1,11 @@
 """Workflows in files: TOML or JSON."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.input.documents import json_of, toml_of
 from hammerwork_cli.models.options.jobs import OPTIONS, WantedJob, wanted_job
 from hammerwork_cli.models.workflow.new import check_order
 
@@ -28,40 +28,16 @@ class WantedWorkflow(NamedTuple):
     after: dict[str, tuple[str, ...]]
 
 
-def parsed(content: bytes, file: str) -> Any:
+def parsed(text: str, file: str) -> Any:
     """The value of a file: JSON if it begins with a brace, else TOML.
 
     Raises:
-        UsageError: it is neither; the message has the line. Or an object of JSON has a key twice.
+        UsageError: it is neither; the message has the line. Or it is refused by :func:`json_of`.
     """
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8 text.") from error
-    if text.lstrip().startswith("{"):
-        try:
-            return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{file} is not JSON: {error}.") from error
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{file} is not TOML: {error}.") from error
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise UsageError(f"The key {twice!r:.80} appears twice in one object.")
-    return found
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not a JSON number")
+        return json_of(text) if text.lstrip().startswith("{") else toml_of(text)
+    except ValueError as error:
+        raise UsageError(f"{file} {error}.") from error
 
 
 def read_workflow(value: Any) -> WantedWorkflow:

@@ -8,24 +8,21 @@ before the trailer fits.
 import gzip
 import hashlib
 import json
-import os
-import sys
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from shutil import copyfileobj
-from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NamedTuple
 
+from hammerwork_cli import disk
 from hammerwork_cli.errors import RefusedValueError, UsageError
 from hammerwork_cli.models.backup.tables import FORMAT, TABLES, VERSION, Record
+from hammerwork_cli.models.input.documents import json_of
 
 LONGEST_LINE = 1 << 27
 """Bytes of a line when it is unpacked: a payload may have a gigabyte in some databases, and no job should."""
 LONGEST_HEADER = 1 << 16
 """Bytes of the first line, which a list of files reads of every file in a folder."""
-IN_MEMORY = 1 << 26
 GZIP = b"\x1f\x8b"
 
 
@@ -83,71 +80,35 @@ def _encoded(value: object) -> bytes:
 
 @contextmanager
 def created(path: str, stdout: IO[bytes]) -> Iterator[IO[bytes]]:
-    """Opens a file for its owner alone, packed if its name ends in ``.gz``; ``-`` is ``stdout``.
+    """Opens a file for its owner alone, packed if its name ends in ``.gz``; see :func:`hammerwork_cli.disk.written`.
 
-    The file appears under its name when it is whole: one that is cut never replaces a good one.
+    Args:
+        path: where; ``-`` is stdout.
+        stdout: bytes for stdout.
 
     Raises:
         UsageError: it cannot be written.
     """
-    if path == "-":
+    if disk.is_stdout(path):
         yield stdout
         stdout.flush()
         return
-    target = Path(path)
-    if not target.name:
+    if not Path(path).name:
         raise UsageError(f"{path!r} is not the name of a file.")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as raw:
-            if path.endswith(".gz"):
-                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as packed:
-                    yield packed  # type: ignore[misc]  # a GzipFile writes bytes
-            else:
-                yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        part.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
+    with ExitStack() as stack:
+        try:
+            raw = stack.enter_context(disk.written(path))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+        if path.endswith(".gz"):
+            packed = gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0)
+            stack.enter_context(closing(packed))
+            yield packed  # type: ignore[misc]  # a GzipFile writes bytes
+        else:
+            yield raw
 
 
 # Reading.
-
-
-@contextmanager
-def opened(path: str) -> Iterator[IO[bytes]]:
-    """Opens a file that can be read several times; ``-`` is stdin, which is kept until the end.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    try:
-        source = _kept(sys.stdin.buffer) if path == "-" else _seekable(path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    with source:
-        yield source
-
-
-def _seekable(path: str) -> IO[bytes]:
-    opened = Path(path).open("rb")  # noqa: SIM115  the caller closes it
-    if opened.seekable():
-        return opened
-    with opened:
-        return _kept(opened)
-
-
-def _kept(stream: IO[bytes]) -> IO[bytes]:
-    kept = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  the caller closes it
-    copyfileobj(stream, kept)
-    return kept
 
 
 class Reader:
@@ -230,8 +191,10 @@ class Reader:
 
 def _object(line: bytes, number: int) -> Record:
     try:
-        value = _DECODER.decode(line.decode())
-    except (ValueError, RecursionError) as error:
+        value = json_of(line.decode())
+    except ValueError as error:
+        if not isinstance(error, UnicodeDecodeError) and not str(error).startswith("is not JSON"):
+            raise DamagedFileError(f"Line {number} {error}.") from error
         raise DamagedFileError(
             f"Line {number} is not JSON: the file is truncated, damaged, or not a backup."
         ) from error
@@ -240,9 +203,4 @@ def _object(line: bytes, number: int) -> Record:
     return value
 
 
-def _no_constant(word: str) -> None:
-    raise ValueError(word)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)

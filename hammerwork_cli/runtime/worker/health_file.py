@@ -1,12 +1,12 @@
 """The file that a worker writes with each heartbeat, for probes that start no program."""
 
 import logging
-import os
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hammerwork_cli import disk
 from hammerwork_cli.errors import OutputError
 from hammerwork_cli.render.formats.text import visible
 
@@ -54,18 +54,13 @@ class HealthFile:
         """Removes the file: the worker has stopped."""
         if self._path is not None:
             with suppress(OSError):
-                self._path.unlink()
+                disk.check_regular(self._path)
+                self._path.resolve().unlink()  # a symbolic link stays one
 
     def _write(self, state: str) -> None:
         if self._path is None:
             return
         now = time.time()
         timestamp = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        try:
-            beside.write_text(f"{int(now)} {timestamp} {state} {self._name}\n", encoding="utf-8")
-            beside.replace(self._path)
-        except OSError:
-            with suppress(OSError):
-                beside.unlink()
-            raise
+        line = f"{int(now)} {timestamp} {state} {self._name}\n"
+        disk.replace(self._path, line.encode(), 0o666, durable=False)

@@ -72,7 +72,7 @@ def test_a_file_becomes_a_workflow_once(run: Run, migrated_url: str, tmp_path: P
     [
         ('name = "x"\n[jobs.a\n', "line 2"),
         ('{"name": "x",\n "jobs": }', "line 2"),
-        ('{"name": "x", "jobs": {"a": {}, "a": {}}}', "'a' appears twice"),
+        ('{"name": "x", "jobs": {"a": {}, "a": {}}}', "has the key 'a' twice"),
         ('name = "x"\nretries = 3\n[jobs.a]', "'retries' is not a key of a workflow"),
         ('name = "x"\n[jobs.a]\nprio = 3', "jobs.a: 'prio' is not an option"),
         ('name = "x"\n[jobs.a]\nid = "x"', "jobs.a: 'id' is not an option"),
