@@ -87,6 +87,10 @@ class Database:
     def _begin(self) -> None:
         raise NotImplementedError
 
+    def _begin_ordered(self) -> None:
+        """Starts a transaction whose statements read rows in the order of an index, and sort none."""
+        self._begin()
+
     def _begin_snapshot(self) -> None:
         """Starts a transaction all of whose statements read the same state of the database."""
         raise NotImplementedError
@@ -272,11 +276,17 @@ class Database:
             self.executed += 1
             return list(self._execute(sql, values or []).fetchall())
 
-    def transaction(self, work: Callable[[], Result], *, tries: int = TRIES) -> Result:
+    def transaction(self, work: Callable[[], Result], *, tries: int = TRIES, ordered: bool = False) -> Result:
         """Runs ``work`` in a transaction, and runs it again from the start if the server rolls it back.
 
         Deadlocks, lock timeouts, serialization and certification failures are normal on busy and on replicated servers.
         Therefore ``work`` must not have effects outside the database. A nested call joins the transaction.
+
+        Args:
+            work: sends the statements.
+            tries: how often it may run.
+            ordered: its statements read the first rows in the order of an index. With statistics of another time,
+                PostgreSQL may expect so few rows that it would rather read and sort all of them; here it may not.
 
         Raises:
             RetryableError: the server rolled it back ``tries`` times, after :attr:`give_up`, or at one of its limits.
@@ -287,7 +297,7 @@ class Database:
         if self.url.guard is not None:
             self.url.guard.before_transaction()
         return retry(
-            lambda: self._attempt(work),
+            lambda: self._attempt(work, self._begin_ordered if ordered else self._begin),
             CONTENTION,
             passes=lost_to_another,
             tries=tries,
@@ -309,9 +319,9 @@ class Database:
             self._roll_back()
             self._in_transaction = False
 
-    def _attempt(self, work: Callable[[], Result]) -> Result:
+    def _attempt(self, work: Callable[[], Result], begin: Callable[[], None]) -> Result:
         with self._translated():
-            self._begin()
+            begin()
         self._in_transaction = True
         try:
             result = work()

@@ -285,6 +285,18 @@ c.first_parent = j.id
 -- The plus sign removes the affinity of the column, with which SQLite would not use the index of the expression.
 lower(json_extract(c.depends_on, '$[0]')) = +j.id
 
+-- name: first_children [postgresql]
+-- Jobs j whose first parent is one of :ids. OFFSET keeps the parents apart, so that each is looked up in the index: of a
+-- range with unknown ends the planner always expects a small part of the table. Of an equality it expects what the
+-- statistics say; where nearly all jobs have the same parent, it would read the whole table for each of :ids.
+unnest(CAST(:ids AS uuid[])) AS e (parent) CROSS JOIN LATERAL (SELECT * FROM hammerwork_jobs j
+WHERE j.depends_on[1] >= e.parent AND j.depends_on[1] <= e.parent OFFSET 0) AS j
+
+-- name: is_joined_child [postgresql]
+-- Whether job j has several parents, and one of :ids among them. The planner is not shown the list: with statistics of
+-- few different parents, it would take most jobs for children of any hundred ids, and read them all.
+(cardinality(j.depends_on) > 1 AND j.depends_on && (SELECT CAST(:ids AS uuid[])))
+
 -- name: edges [postgresql]
 -- (parent, child c) for every parent of every job.
 (SELECT e.parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,

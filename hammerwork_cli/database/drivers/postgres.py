@@ -179,6 +179,10 @@ class PostgresDatabase(Database):
         # CONCURRENTLY would wait for the snapshot of the transaction that keeps other migrations out.
         self._opening = "BEGIN ISOLATION LEVEL READ COMMITTED;"
 
+    def _begin_ordered(self) -> None:
+        self._begin()
+        self._opening += " SET LOCAL enable_sort = off;"
+
     def _begin_snapshot(self) -> None:
         # If most of the table is one tree, the planner would read the whole table for each list of ids.
         self._opening = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = off;"

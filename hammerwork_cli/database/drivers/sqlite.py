@@ -62,9 +62,9 @@ class SqliteDatabase(Database):
     def _translated(self) -> Call:
         return _Call(self, Interruption(self._abort))
 
-    def _attempt(self, work: Callable[[], Result]) -> Result:
+    def _attempt(self, work: Callable[[], Result], begin: Callable[[], None]) -> Result:
         with gate:
-            return super()._attempt(work)
+            return super()._attempt(work, begin)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

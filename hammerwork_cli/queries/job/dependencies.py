@@ -107,7 +107,7 @@ def dependents(
         (str(parent), str(job))
         for part in chunks(parents, size)
         for parent, job in database.rows(
-            "job.dependencies.dependents", ids=part, state=state, statuses=statuses, fail_fast=fail_fast
+            "job.dependencies.dependents", ids=database.ids(part), state=state, statuses=statuses, fail_fast=fail_fast
         )
     ]
 

@@ -135,7 +135,7 @@ def claim(
                 spawned.update((str(row[0]), row[1]) for row in database.rows("worker.claim.have_spawned", ids=ids))
         return [_claimed(row, token, spawned) for row in chosen]
 
-    return database.transaction(work)
+    return database.transaction(work, ordered=True)
 
 
 def _one_by_one(database: Database, priority: int | None) -> Sequence[int | None]:

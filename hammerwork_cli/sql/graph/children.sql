@@ -11,7 +11,7 @@
 
 -- name: is_other_child [postgresql]
 -- Whether job j is a child of one of :ids, and its first parent is another job.
-j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1 AND ({first_parent} {among}) IS NOT TRUE
+{is_joined_child} AND ({first_parent} {among}) IS NOT TRUE
 
 -- name: is_other_child
 j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among}) AND ({first_parent} {among}) IS NOT TRUE

@@ -59,12 +59,10 @@ SELECT
 {node} FROM (VALUES :lists) AS part (ids) JOIN hammerwork_jobs j ON j.depends_on && CAST(part.ids AS uuid[])
 
 -- name: level [postgresql by_first_parent]
--- Reads all children of many first parents. OFFSET keeps them apart, so that each parent is looked up in the index: a
--- planner without statistics of parents would rather read a whole index or the whole table.
+-- Reads all children of many first parents.
 SELECT
 /* if :dated */ {date},
-{node} FROM unnest(CAST(:ids AS uuid[])) AS e (parent)
-CROSS JOIN LATERAL (SELECT * FROM hammerwork_jobs j WHERE {first_parent} = e.parent OFFSET 0) AS j
+{node} FROM {first_children}
 
 -- name: child_ids [mysql by_first_parent]
 -- Lists the ids of the children of a JSON list of first parents, out of the index alone. They are joined one by one: a
@@ -78,7 +76,7 @@ STRAIGHT_JOIN hammerwork_jobs j FORCE INDEX (idx_hammerwork_jobs_first_parent) O
 SELECT
 /* if :dated */ {date},
 {node} FROM hammerwork_jobs j
-WHERE j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1
+WHERE {is_joined_child}
 /* if :limit */ ORDER BY {urgent_first}
 /* if :limit */ LIMIT :limit
 
@@ -119,7 +117,7 @@ SELECT {state} FROM hammerwork_jobs j WHERE {is_child}
 -- name: joined_child_states [postgresql]
 -- Reads the states of the children of some jobs whose first parent is another job.
 SELECT {state} FROM hammerwork_jobs j
-WHERE j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1
+WHERE {is_joined_child}
 
 -- name: joined_child_states
 SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among})
@@ -153,7 +151,7 @@ SELECT c.parent, {edge_totals} FROM {edges} AS c WHERE c.parent {among} GROUP BY
 -- name: joined_child_totals [postgresql]
 -- Counts the children of some jobs whose first parent is another job, by parent and status.
 SELECT e.parent, {totals} FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on[2:]) AS e (parent)
-WHERE j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among} GROUP BY e.parent, {status j}
+WHERE {is_joined_child} AND e.parent {among} GROUP BY e.parent, {status j}
 
 -- name: joined_child_totals
 SELECT c.parent, {edge_totals} FROM {joined_edges} AS c WHERE c.parent {among} GROUP BY c.parent, {status c}

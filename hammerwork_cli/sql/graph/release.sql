@@ -34,24 +34,32 @@ SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwo
 WHERE +j.dependency_status = 'waiting' AND json_array_length(j.depends_on) > 1 AND lower(e.value) {among}
 
 -- name: waiting_for [postgresql indexed]
--- Looks each id up in the index of first parents, even where the planner expects many waiting jobs: OFFSET prevents
--- other joins, and the comparison of the state is written so that no index fits it.
-SELECT j.* FROM unnest(CAST(:ids AS uuid[])) AS e (parent)
-CROSS JOIN LATERAL (SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
-WHERE j.depends_on[1] = e.parent AND j.dependency_status || '' = 'waiting' OFFSET 0) AS j
+-- Looks each id up in the index of first parents. The comparison of the state fits no index.
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM {first_children}
+WHERE j.dependency_status = 'waiting'
 UNION
 SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
-WHERE j.dependency_status || '' = 'waiting' AND cardinality(j.depends_on) > 1 AND j.depends_on && CAST(:ids AS uuid[])
+WHERE j.dependency_status || '' = 'waiting' AND {is_joined_child}
+
+-- name: waits
+-- Whether one of some jobs waits, in words that fit no index: to read all jobs that wait, and pick those, may take long.
+dependency_status = 'waiting'
+
+-- name: waits [postgresql]
+dependency_status || '' = 'waiting'
+
+-- name: waits [sqlite]
++dependency_status = 'waiting'
 
 -- name: lock_waiting
 -- Locks those of some jobs that wait, in the order of their ids.
-SELECT id FROM hammerwork_jobs j {by_id} WHERE j.id {among} AND j.dependency_status = 'waiting' ORDER BY j.id
+SELECT id FROM hammerwork_jobs j {by_id} WHERE j.id {among} AND {waits} ORDER BY j.id
 {lock_clause}
 
 -- name: touch_waiting
 -- Changes waiting jobs before their parents are counted, so that two parents that end at the same time conflict here,
 -- on one server or on two.
-UPDATE hammerwork_jobs {by_id} SET releases = {next_release} WHERE id {among} AND dependency_status = 'waiting'
+UPDATE hammerwork_jobs {by_id} SET releases = {next_release} WHERE id {among} AND {waits}
 
 -- name: statuses
 -- Reads the statuses of parents, as they count for those that wait; see queries.job.dependencies.RECURRING.
@@ -69,4 +77,4 @@ SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy = 'continue_on_fa
 -- name: release
 -- Lets waiting jobs run. A job that a Rust worker claimed too early stays as it is, and the doctor reports it.
 UPDATE hammerwork_jobs {by_id} SET dependency_status = 'satisfied'
-WHERE id {among} AND dependency_status = 'waiting' AND status NOT IN ('Running', 'Completed')
+WHERE id {among} AND {waits} AND status NOT IN ('Running', 'Completed')

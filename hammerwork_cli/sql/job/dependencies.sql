@@ -1,23 +1,39 @@
 -- The dependents of jobs that an operator changes.
 
 -- name: affected
--- Whether job j is in the given state of dependency and status; few are, and there is an index. With :fail_fast, its
--- workflow must not go on after a failure.
-j.dependency_status = :state AND j.status IN (:statuses)
+-- Whether job j is in the given state of dependency and status. With :fail_fast, its workflow must not go on after a
+-- failure.
+{in_state} AND j.status IN (:statuses)
 /* if :fail_fast */ AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w
 /* if :fail_fast */ WHERE w.id = j.workflow_id AND w.failure_policy <> 'fail_fast')
+
+-- name: in_state
+-- Whether job j is in the given state of dependency.
+j.dependency_status = :state
+
+-- name: in_state [postgresql indexed]
+-- In words that fit no index: nearly all jobs may be in that state.
+j.dependency_status || '' = :state
 
 -- name: dependents [postgresql]
 -- Lists (parent, dependent) for some parents and their dependents in a given state.
 SELECT e.parent, j.id FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on) AS e (parent)
 WHERE {affected}
-AND j.depends_on && ARRAY[:ids]::uuid[] AND e.parent IN (:ids)
+AND j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among}
+
+-- name: dependents [postgresql indexed]
+SELECT e.parent, j.id FROM {first_children}
+WHERE {affected}
+UNION ALL
+SELECT e.parent, j.id FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on[2:]) AS e (parent)
+WHERE {affected}
+AND {is_joined_child} AND e.parent {among}
 
 -- name: dependents [postgresql jsonb]
 SELECT e.parent, j.id FROM hammerwork_jobs j CROSS JOIN LATERAL jsonb_array_elements_text(
 CASE jsonb_typeof(j.depends_on) WHEN 'array' THEN j.depends_on ELSE '[]' END) AS e (parent)
 WHERE {affected}
-AND lower(e.parent) IN (:ids)
+AND lower(e.parent) = ANY(CAST(:ids AS text[]))
 
 -- name: dependents [mysql]
 SELECT {as_id e.parent}, j.id FROM hammerwork_jobs j
@@ -38,7 +54,7 @@ AND j.parent_count > 1 AND e.place > 1 AND {as_id e.parent} IN (:ids)
 -- name: dependents [sqlite]
 SELECT lower(e.value), j.id FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
 WHERE {affected}
-AND lower(e.value) IN (:ids)
+AND lower(e.value) {among}
 
 -- name: spawned_early
 -- Lists the children that some jobs spawned early and that have not started, with the run they belong to. Children in a

@@ -1,0 +1,255 @@
+"""The statements that workers and lists send again and again do bounded work, whatever the statistics say.
+
+A server plans with statistics of another time: autovacuum and ANALYZE come when they come. Each statement is run on
+20,000 jobs after statistics were taken at the worst moments, and the work that the server counts is compared with the
+rows that the statement was asked for. Times would tell less, and not the same on each machine.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import pytest
+
+from hammerwork_cli.database import Database, statements
+from hammerwork_cli.models import JobFilter
+from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, WAITING_SPELLINGS
+from hammerwork_cli.queries.job import listing
+from hammerwork_cli.queries.spawn import operations
+from tests.database.test_plans import analyze
+from tests.rows import START, Rows
+
+JOBS, ASKED = 8_000, 100
+MOST_PER_ROW, MOST_BESIDES = 10, 500
+"""Rows and pages that a statement may read for each row that it is asked for, and besides. Reading the table, or an
+index of it, takes more.
+"""
+WORKER, TOKEN = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+NOW = START + timedelta(days=2)
+CLAIMED = NOW - timedelta(hours=1)
+DUE, WAITING, FINISHED = ("Pending", "none"), ("Pending", "waiting"), ("Completed", "satisfied")
+MOMENTS = {
+    "never": None,
+    "empty": None,
+    "all due": DUE,
+    "all waiting": WAITING,
+    "all finished": FINISHED,
+    "one parent": None,
+    "two parents": None,
+}
+"""When the statistics were taken, and what all jobs looked like then. All jobs have one parent, or the same two."""
+
+
+class Scene:
+    """A table whose statistics mislead: a quarter of its jobs ended, waits, is due later, is due, in this order."""
+
+    def __init__(self, database: Database, moment: str) -> None:
+        self.database, self.rows = database, Rows(database)
+        self.parents = [self.rows.job(spawns=True) for _ in range(2 if moment == "two parents" else 1)]
+        if database.dialect == "mysql":
+            database.script("ALTER TABLE hammerwork_jobs STATS_AUTO_RECALC = 0")
+        if moment == "empty":
+            analyze(database, "hammerwork_jobs")
+        states = MOMENTS[moment]
+        self.jobs = [self._insert(number, states) for number in self._all()]
+        if states:
+            analyze(database, "hammerwork_jobs")
+            self._settle()
+        elif moment.endswith(("parent", "parents")):
+            analyze(database, "hammerwork_jobs")
+        if database.dialect == "postgresql":
+            database.script("VACUUM hammerwork_jobs")
+
+    def _all(self) -> Iterator[int]:
+        with self.rows.at_once():
+            yield from range(JOBS)
+
+    def _insert(self, number: int, states: tuple[str, str] | None) -> str:
+        at = START + timedelta(seconds=number)
+        columns = self._columns(number) if states is None else dict(zip(STATES, states, strict=True))
+        return self.rows.job(
+            *self.parents,
+            **{"created_at": at, "scheduled_at": at, "payload": {"text": "x" * 100}, "max_attempts": number, **columns},
+        )
+
+    def _columns(self, number: int) -> dict[str, Any]:
+        if number < ASKED:
+            claim = {"claim_token": TOKEN, "claimed_by": WORKER, "started_at": CLAIMED, "claimed_at": CLAIMED}
+            return {"status": "Running", "dependency_status": "satisfied", **claim}
+        quarter = number // QUARTER
+        states = dict(zip(STATES, (FINISHED, WAITING, DUE, DUE)[quarter], strict=True))
+        return {**states, "scheduled_at": NOW + timedelta(days=9)} if quarter == 2 else states
+
+    def _settle(self) -> None:
+        """Gives the jobs the states that the statistics know nothing of."""
+        place, adapted = self.database.placeholder, self.rows.adapted
+
+        def settle() -> None:
+            ends = (0, ASKED, QUARTER, 2 * QUARTER, 3 * QUARTER, JOBS)
+            for first, end in pairwise(ends):
+                columns = self._columns(first)
+                self.rows.run(
+                    f"UPDATE hammerwork_jobs SET {', '.join(f'{name} = {place}' for name in columns)}"
+                    f" WHERE max_attempts >= {first} AND max_attempts < {end} AND queue_name = 'work'"
+                    f" AND id NOT IN ({', '.join([place] * len(self.parents))})",
+                    [*map(adapted, columns.values()), *self.parents],
+                )
+
+        self.database.transaction(settle)
+
+    def ids(self, first: int) -> Any:
+        """A hundred children as the statements get them."""
+        return self.database.ids(self.jobs[first : first + ASKED])
+
+
+class Asked(NamedTuple):
+    """What a statement is asked.
+
+    Attributes:
+        values: of the statement.
+        rows: how many ids it is given, or how many rows it may return.
+    """
+
+    values: dict[str, Any]
+    rows: int = ASKED
+
+
+STATES = ("status", "dependency_status")
+QUARTER = JOBS // 4
+CLAIM = {"token": TOKEN, "started": CLAIMED}
+BOUNDS = {"dated": False, "limit": None, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}
+HOT: dict[str, Callable[[Scene], Asked]] = {
+    "worker.claim.ready": lambda _: Asked({"queue": "work", "now": NOW, "priority": None, "limit": ASKED}),
+    "worker.claim.claim": lambda at: Asked(
+        {"ids": at.ids(3 * QUARTER), "token": TOKEN, "worker": WORKER, "now": CLAIMED}
+    ),
+    "worker.claim.have_spawned": lambda at: Asked({"ids": at.ids(3 * QUARTER)}),
+    "worker.finish.complete": lambda at: Asked({"ids": at.ids(0), **CLAIM, "now": NOW}),
+    "worker.finish.lock_free": lambda at: Asked({"ids": at.ids(0)}),
+    "worker.finish.give_back": lambda at: Asked({"ids": at.ids(0), **CLAIM}),
+    "worker.finish.claimed_by": lambda _: Asked({"worker": WORKER}),
+    "worker.finish.outcomes": lambda at: Asked({"ids": at.ids(0)}),
+    "worker.rescue.lock_jobs": lambda _: Asked({"worker": WORKER, "limit": ASKED}),
+    "worker.rescue.retry": lambda at: Asked({"ids": at.ids(0), "worker": WORKER, "error": "lost"}),
+    "graph.release.waiting_for": lambda at: Asked({"ids": at.ids(0)}),
+    "graph.release.lock_waiting": lambda at: Asked({"ids": at.ids(QUARTER)}),
+    "graph.release.touch_waiting": lambda at: Asked({"ids": at.ids(QUARTER)}),
+    "graph.release.release": lambda at: Asked({"ids": at.ids(QUARTER)}),
+    "graph.release.statuses": lambda at: Asked({"ids": at.ids(0)}),
+    "graph.relatives.level": lambda at: Asked({"ids": at.ids(0), "dated": False}),
+    "graph.relatives.children": lambda at: Asked({"ids": at.ids(0), **BOUNDS}),
+    "graph.relatives.joined_children": lambda at: Asked({"ids": at.ids(0), **BOUNDS}),
+    "graph.relatives.child_states": lambda at: Asked({"ids": at.ids(0)}),
+    "graph.relatives.child_totals": lambda at: Asked({"ids": at.ids(0)}),
+    "graph.relatives.child_ids": lambda at: Asked({"parents": json.dumps(at.jobs[:ASKED])}),
+    "job.dependencies.dependents": lambda at: Asked(
+        {
+            "ids": at.ids(0),
+            "state": "waiting",
+            "statuses": WAITING_SPELLINGS,
+            "fail_fast": True,
+        }
+    ),
+    "job.listing.list": lambda _: Asked({**listing.chosen(JobFilter()), "limit": 20, "cursor_at": None}, 20),
+    "spawn.operations.list": lambda _: Asked(
+        {
+            **dict.fromkeys(("queue", "statuses", "meant", "since", "until", "operation", "cursor_at", "cursor_id")),
+            "roots": False,
+            "ended": operations.ENDED_SPELLINGS,
+            "limit": 20,
+        },
+        20,
+    ),
+}
+
+
+ORDERED = {"worker.claim.ready"}
+"""Statements that the code sends in an ordered transaction."""
+OF_NEVER = ("graph.relatives.children", "graph.relatives.child_states", "graph.relatives.child_totals")
+OF_JOINS = ("graph.release.waiting_for", "graph.relatives.joined_children", "job.dependencies.dependents")
+KNOWN = {
+    "postgresql": {(statement, "never") for statement in OF_NEVER},
+    "mysql": {(statement, "two parents") for statement in OF_JOINS},
+}
+"""What reads the table once, not once for each id. PostgreSQL analyses a table within a minute. MariaDB has no index of
+all members of a list.
+"""
+ONLY = {"graph.relatives.level": "postgresql", "graph.relatives.child_ids": "mysql"}
+
+
+def reads(database: Database, statement: str, values: dict[str, Any]) -> float:
+    """Rows and pages that a statement reads, as the server counts them."""
+    lines = statements.load(statement, database.tags)
+    sql, bound = statements.bind(lines, values, database.placeholder, database.percent)
+    adapted = [database._adapt(value) if isinstance(value, datetime) else value for value in bound]
+    return READS[database.dialect](database, sql, adapted)
+
+
+def _postgresql_reads(database: Database, sql: str, values: list[Any]) -> float:
+    plan = database.query(f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}", values)[0][0]
+    top = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
+    reader = top["Plans"][0] if top["Node Type"] == "ModifyTable" else top
+    return _scanned(reader) + float(reader["Shared Hit Blocks"] + reader["Shared Read Blocks"])
+
+
+def _scanned(node: dict[str, Any]) -> float:
+    rows = 0.0
+    if "Scan" in node["Node Type"]:
+        kinds = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
+        rows = sum(node.get(kind, 0) for kind in kinds) * node["Actual Loops"]
+    return rows + sum(_scanned(child) for child in node.get("Plans", ()))
+
+
+def _mysql_reads(database: Database, sql: str, values: list[Any]) -> float:
+    def counted() -> int:
+        rows = database.query(
+            "SHOW SESSION STATUS WHERE Variable_name LIKE 'Handler_read%' OR Variable_name LIKE '%icp%'"
+        )
+        return sum(int(value) for _, value in rows)
+
+    database.query("SELECT 1")
+    before = counted()
+    own = counted() - before  # what counting reads
+    before = counted()
+    database._execute(sql, values)
+    return float(counted() - before - own)
+
+
+READS = {"postgresql": _postgresql_reads, "mysql": _mysql_reads}
+
+
+class _Over(Exception):  # noqa: N818  rolls a transaction back
+    pass
+
+
+def too_much(scene: Scene, moment: str) -> dict[str, str]:
+    """The statements that read more than they may, with what they read."""
+    found: dict[str, str] = {}
+    for statement, asks in HOT.items():
+        if (statement, moment) in KNOWN.get(scene.database.dialect, ()) or ONLY.get(
+            statement, scene.database.dialect
+        ) != scene.database.dialect:
+            continue
+        asked = asks(scene)
+        most = MOST_PER_ROW * asked.rows + MOST_BESIDES
+
+        def run(statement: str = statement, asked: Asked = asked, most: int = most) -> None:
+            read = reads(scene.database, statement, asked.values)
+            if read > most:
+                found[statement] = f"reads {read:,.0f} for {asked.rows}"
+            raise _Over
+
+        with suppress(_Over):
+            scene.database.transaction(run, ordered=statement in ORDERED)
+    return found
+
+
+@pytest.mark.parametrize(
+    "dialect", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
+)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_hot_statements_read_what_they_return_whatever_the_statistics_say(database: Database, moment: str) -> None:
+    assert too_much(Scene(database, moment), moment) == {}
