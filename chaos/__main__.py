@@ -33,9 +33,10 @@ FAULTS = {
     "outages": (15, "of the database, longer than the lease"),
     "forgets": (30, "servers that die and have forgotten, or older copies of a file"),
     "clock_steps": (15, "of servers and workers, forward and back by more than a lease"),
+    "full_notify": (10, "times, for longer than a lease, that the queue of notifications is full (PostgreSQL)"),
 }
 """What else happens: one for so many kills."""
-COUNTED = ("outages", "forgets", "forgotten", "clock_steps")
+COUNTED = ("outages", "forgets", "forgotten", "clock_steps", "full_notify")
 DATABASES = ("sqlite", "postgres", "mysql")
 KILLS_A_RUN = 25
 MOST_SHOWN = 20
@@ -94,6 +95,8 @@ def _on(database: str, wanted: argparse.Namespace) -> dict[str, Any]:
             url = _new_database(private, place, number)
             if private is None:
                 size = size._replace(restarts=0)
+            if database != "postgres":
+                size = size._replace(full_notify=0)
             server = private or SqliteFile(place / "chaos.db")
             steps = clock if size.clock_steps else None
             outcomes.append(Run([url], server, place, size, wanted.seed * 1000 + number, steps).go())
@@ -108,6 +111,8 @@ def _on_given(wanted: argparse.Namespace) -> dict[str, Any]:
     with _folder(wanted.keep) as folder:
         _prepare(wanted.url[0])
         (size,) = _sizes(wanted, 1)
+        if DatabaseUrl.parse(wanted.url[0]).dialect != "postgresql":
+            size = size._replace(full_notify=0)
         size = size._replace(forgets=0) if server else size._replace(restarts=0, outages=0, forgets=0)
         outcome = Run(wanted.url, server, folder, size, wanted.seed * 1000, clock if size.clock_steps else None).go()
     _tell("given servers", outcome)
@@ -162,7 +167,7 @@ def _tell(what: str, outcome: Outcome) -> None:
         f"{what}: {outcome.kills.total()} kills, {outcome.freezes.total()} freezes,"
         f" {outcome.restarts.total()} restarts,"
         f" {outcome.outages} outages, {outcome.forgets} forgets ({outcome.forgotten} changes),"
-        f" {outcome.clock_steps} clock steps, {found.jobs:,} jobs, {found.runs:,} runs of handlers,"
+        f" {outcome.clock_steps} clock steps, {outcome.full_notify} full queues of notifications, {found.jobs:,} jobs, {found.runs:,} runs of handlers,"
         f" {outcome.slowest_heartbeat:.1f} s the slowest heartbeat, {len(found.problems)} problems,"
         f" {outcome.seconds:.0f} s",
         file=sys.stderr,

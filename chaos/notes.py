@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from chaos.notices import make_room_for_it
 from hammerwork_cli.database import connect
 
 _TABLES = (
@@ -59,6 +60,8 @@ _NOTES = {
 def prepare(url: str) -> None:
     """Adds the triggers to a migrated database."""
     database = connect(url)
+    if database.dialect == "postgresql":
+        make_room_for_it(database)
     for statement in (*_TABLES, *_triggers(database.dialect)):
         database.script(statement)
     database.close()

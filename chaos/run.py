@@ -13,11 +13,12 @@ from chaos import checking, duties, handlers, plan
 from chaos.checking import Findings
 from chaos.clocks import Clock
 from chaos.crew import LOOK, Crew, fates, freezes
+from chaos.notices import full_notify_queue
 from chaos.plan import Planned, Watched
 from chaos.servers import CLOCK, CRASH, FORGETFUL, HALT, START, Server
 from chaos.watching import Watch
 from hammerwork_cli import Queue
-from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.errors import HammerworkError
 
 FEW = 60
@@ -44,6 +45,7 @@ class Outcome:
         forgets: a server died and had forgotten what it had acknowledged, or an older copy of a file came back.
         forgotten: changes of jobs that were forgotten then.
         clock_steps: clocks that went forward or back by more than a lease.
+        full_notify: the queue of notifications was full for longer than the lease.
         unanswered: step -> how many connections were lost there.
         slowest_heartbeat: seconds between two heartbeats of a worker that was well.
         findings: what the check found.
@@ -57,6 +59,7 @@ class Outcome:
     forgets: int = 0
     forgotten: int = 0
     clock_steps: int = 0
+    full_notify: int = 0
     unanswered: Counter[str] = field(default_factory=Counter)
     slowest_heartbeat: float = 0.0
     findings: Findings = field(default_factory=Findings)
@@ -73,6 +76,7 @@ class Size(NamedTuple):
         outages: of the database, longer than the lease.
         forgets: of the server's, or of the file's.
         clock_steps: of the server's and the workers' clocks.
+        full_notify: times that the queue of notifications is full.
         stream: children of a generator.
         extras: some of :data:`chaos.plan.EXTRAS`.
     """
@@ -83,6 +87,7 @@ class Size(NamedTuple):
     outages: int = 0
     forgets: int = 0
     clock_steps: int = 0
+    full_notify: int = 0
     stream: int = 20
     extras: frozenset[str] = frozenset()
 
@@ -205,6 +210,7 @@ class Run:
             *[self._outage] * size.outages,
             *[self._forget] * size.forgets,
             *[self._step] * size.clock_steps,
+            *[self._fill_notify] * size.full_notify,
         ]
         self.drawn.shuffle(deck)
         return deck
@@ -271,6 +277,13 @@ class Run:
             if which == "server":
                 return
         self._put_clock(seconds)
+
+    def _fill_notify(self) -> None:
+        """Nobody can be notified, and what finishes, spawns or is enqueued goes on all the same."""
+        with contextlib.closing(connect(self.url)) as database, full_notify_queue(database):
+            self._enqueue()
+            self._go_on(self.drawn.uniform(1, 2) * self.lease)
+        self.outcome.full_notify += 1
 
     def _put_clock(self, seconds: float) -> None:
         if self.clock is not None:

@@ -1,7 +1,8 @@
 """A connection to a database: runs statements and returns rows."""
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
@@ -28,6 +29,7 @@ Item = TypeVar("Item")
 
 TRIES = 8
 CONTENTION = Backoff(0.02, 5.0)  # before a transaction that lost to another one starts again
+log = logging.getLogger("hammerwork")
 OTHER_BYTES = 16384
 """Room in a statement for everything but the values that are weighed."""
 
@@ -45,6 +47,7 @@ class Database:
         executed: number of statements sent so far, for tests.
         busy_since: start of the running statement by the monotonic clock. Only the thread that uses the connection
             writes it; :class:`~hammerwork_cli.database.stalls.Stalls` reads it.
+        is_committing: whether the running call of the driver is a COMMIT, whose errors are never about a value.
     """
 
     dialect: ClassVar[str]
@@ -71,7 +74,9 @@ class Database:
         self.give_up: float | None = None
         self.executed = 0
         self.busy_since: float | None = None
+        self.is_committing = False
         self._in_transaction = False
+        self._notices: set[str] = set()
         with self._translated():
             self._connection: Any = self._connect()
 
@@ -131,6 +136,9 @@ class Database:
     def notifications(self, seconds: float) -> list[str]:
         """Returns the notifications of the channel; waits up to ``seconds`` for the first one."""
         raise NotImplementedError
+
+    def _notify(self, payloads: Sequence[str]) -> None:
+        """Sends notifications of the channel of hammerwork, where the database has them."""
 
     # For callers.
 
@@ -304,6 +312,25 @@ class Database:
             ended=lambda: self.give_up is not None and time.monotonic() >= self.give_up,
         )
 
+    def notify(self, payloads: Iterable[str]) -> None:
+        """Sends notifications once the present transaction has committed; outside of one, at once.
+
+        They have a transaction of their own. If they cannot be sent, because their queue on the server is full for
+        example, nothing else is undone: whoever waits for them polls as well.
+        """
+        self._notices.update(payloads)
+        if not self._in_transaction:
+            self._send_notices()
+
+    def _send_notices(self) -> None:
+        notices, self._notices = self._notices, set()
+        if not notices:
+            return
+        try:
+            self._notify(sorted(notices))
+        except HammerworkError as error:
+            log.debug("Idle workers are not notified: %s", error.message)
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Lets several reads by key see the same state of the database. Within a transaction, it joins that one."""
@@ -323,15 +350,18 @@ class Database:
         with self._translated():
             begin()
         self._in_transaction = True
+        self._notices.clear()
         try:
             result = work()
+            self.is_committing = True
             with self._translated():
                 self._connection.commit()
         except BaseException:
             self._roll_back()
             raise
         finally:
-            self._in_transaction = False
+            self._in_transaction = self.is_committing = False
+        self._send_notices()
         return result
 
     def _roll_back(self) -> None:

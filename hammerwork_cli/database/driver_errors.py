@@ -24,20 +24,25 @@ LATER = "Try again in a moment."
 class Meaning(Enum):
     """Meanings of errors, each with its own way to go on."""
 
+    # About the value.
+    REFUSED = auto()
+    """The server will refuse the same value again. Never the meaning of an error at COMMIT."""
+
+    # About the session.
     LOST = auto()
     """The connection is gone. Whether a commit succeeded that was under way is unknown."""
-    READ_ONLY = auto()
-    """The server refuses writes; another one may accept them."""
-    FULL = auto()
-    """The server does not accept more connections."""
     CONFLICT = auto()
     """Another transaction won. This one may succeed if it runs again at once."""
     LOCKED = auto()
     """Another session had a row or table locked for too long."""
+
+    # About the server.
+    READ_ONLY = auto()
+    """The server refuses writes; another one may accept them."""
+    FULL = auto()
+    """The server does not accept more connections."""
     LIMIT = auto()
     """Time or memory ran out, or an administrator stopped the statement."""
-    REFUSED = auto()
-    """The server will refuse the same value again."""
     NO_ROOM = auto()
     """The disk, or what the database may take of it, is full."""
     DENIED = auto()
@@ -45,6 +50,7 @@ class Meaning(Enum):
     """The user is known, and lacks a privilege."""
     MISSING = auto()
     NO_DATABASE = auto()
+
     UNKNOWN = auto()
     """None of the above: a bug of hammerwork-cli, or a passing problem of the server."""
 
@@ -68,7 +74,9 @@ POSTGRES = {
     "53": Meaning.LIMIT,  # out_of_memory
     "53100": Meaning.NO_ROOM,
     "53300": Meaning.FULL,
-    "54": Meaning.REFUSED,  # an index row too large, JSON too deep
+    "54": Meaning.LIMIT,  # too many columns or arguments, whatever the values
+    "54000": Meaning.REFUSED,  # an index row too large
+    "54001": Meaning.REFUSED,  # JSON too deep
     "55": Meaning.LOCKED,  # in use, or in another state than necessary
     "55P03": Meaning.LOCKED,
     "57014": Meaning.LIMIT,  # statement_timeout, pg_cancel_backend
@@ -77,6 +85,8 @@ POSTGRES = {
     "XX": Meaning.UNKNOWN,  # internal error: of a damaged page, or of the whole server
 }
 """SQLSTATE or the start of one -> meaning. The longest entry that matches wins."""
+CONSTRAINTS = "23"
+"""The class of SQLSTATE of constraints, which alone are checked at COMMIT if they are deferred."""
 
 MYSQL = {
     1: Meaning.LIMIT,  # cannot create a file, for example 28: the disk is full
@@ -282,6 +292,7 @@ class Connection(Protocol):
 
     url: DatabaseUrl
     timeouts: Timeouts
+    is_committing: bool
 
 
 def error_for(meaning: Meaning, database: Connection, text: str, **details: Any) -> HammerworkError:
@@ -296,6 +307,10 @@ def error_for(meaning: Meaning, database: Connection, text: str, **details: Any)
     if meaning == Meaning.LOCKED and database.timeouts.lock:
         # transaction() must not repeat a wait that the caller has limited.
         meaning = Meaning.LIMIT
+    if meaning == Meaning.REFUSED and database.is_committing:
+        # The server has taken every value already. A deferred constraint compares them with rows of others, and time
+        # decides; everything else is about the server, as a full queue of notifications.
+        meaning = Meaning.UNKNOWN if str(details.get("state", "")).startswith(CONSTRAINTS) else Meaning.LIMIT
     kind, sentence, hint = SENTENCES[meaning]
     if meaning == Meaning.READ_ONLY and database.url.dialect == "postgresql":
         hint = f"{hint} PostgreSQL finds it among several hosts with ?target_session_attrs=read-write."

@@ -215,6 +215,9 @@ class PostgresDatabase(Database):
         with self._translated():
             return [notice.payload for notice in self._connection.notifies(timeout=seconds, stop_after=1)]
 
+    def _notify(self, payloads: Sequence[str]) -> None:
+        self.plain_rows("job.notifications.notify", queues=list(payloads))
+
     def ids(self, ids: Sequence[str]) -> str:
         """Returns one array, because client and server would have to parse a thousand separate values."""
         return f"{{{','.join(ids)}}}"

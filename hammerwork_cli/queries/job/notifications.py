@@ -8,7 +8,5 @@ CHANNEL = "hammerwork"
 
 
 def notify(database: Database, queues: Iterable[str]) -> None:
-    """Wakes idle workers of these queues when the transaction commits; only PostgreSQL can do that."""
-    if database.dialect == "postgresql":
-        for queue in sorted(set(queues)):
-            database.rows("job.notifications.notify", queue=queue)
+    """Wakes idle workers of these queues once the transaction has committed; only PostgreSQL can do that."""
+    database.notify(queues)
