@@ -167,7 +167,8 @@ def _tell(what: str, outcome: Outcome) -> None:
         f"{what}: {outcome.kills.total()} kills, {outcome.freezes.total()} freezes,"
         f" {outcome.restarts.total()} restarts,"
         f" {outcome.outages} outages, {outcome.forgets} forgets ({outcome.forgotten} changes),"
-        f" {outcome.clock_steps} clock steps, {outcome.full_notify} full queues of notifications, {found.jobs:,} jobs, {found.runs:,} runs of handlers,"
+        f" {outcome.clock_steps} clock steps, {outcome.full_notify} full queues of notifications,"
+        f" {found.jobs:,} jobs, {found.runs:,} runs of handlers,"
         f" {outcome.slowest_heartbeat:.1f} s the slowest heartbeat, {len(found.problems)} problems,"
         f" {outcome.seconds:.0f} s",
         file=sys.stderr,

@@ -1,4 +1,4 @@
-"""A stand-in for the full NOTIFY queue of PostgreSQL: the real one takes 8 GB before each COMMIT of a notifier fails."""
+"""A stand-in for the full NOTIFY queue of PostgreSQL: the real one has room for 8 GB."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

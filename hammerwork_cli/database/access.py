@@ -1,5 +1,6 @@
 """A connection to a database: runs statements and returns rows."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -63,6 +64,8 @@ class Database:
     """Tags of the server, which the connection reads when it connects."""
     charset: str | None = None
     """The server's name of the character set of its text columns; ``None`` if they can store every character."""
+    reads_escapes: bool = True
+    """Whether the server reads JSON in which characters other than ASCII are escaped."""
     packet: int | None = None
     """Most bytes of a statement with all its values; ``None`` without a limit."""
     scan_chunk: int = 100_000
@@ -111,6 +114,10 @@ class Database:
     def ids(self, ids: Sequence[str]) -> Sequence[str] | str:
         """Converts a long list of job ids into the value for statements with ``{among}``."""
         return ids
+
+    def json(self, value: object) -> str:
+        """Returns JSON that the server can read."""
+        return json.dumps(value, ensure_ascii=self.reads_escapes)
 
     def message(self, text: str | None) -> str | None:
         """Escapes the characters that text columns cannot store: an error message must be stored in any case."""
@@ -350,7 +357,6 @@ class Database:
         with self._translated():
             begin()
         self._in_transaction = True
-        self._notices.clear()
         try:
             result = work()
             self.is_committing = True
@@ -358,6 +364,7 @@ class Database:
                 self._connection.commit()
         except BaseException:
             self._roll_back()
+            self._notices.clear()
             raise
         finally:
             self._in_transaction = self.is_committing = False

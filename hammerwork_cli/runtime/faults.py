@@ -7,19 +7,15 @@ from collections.abc import Callable
 from hammerwork_cli.database.retrying import is_an_outage
 from hammerwork_cli.errors import ConfigError, DatabaseError, LimitReachedError
 
-TIMES_ALONE = 3
-"""An unknown error is the job's own once others were written so often between its failures."""
-
 
 class Progress:
-    """Counts what a worker writes: so an error of one job alone differs from one that all jobs meet.
+    """Counts what a worker writes.
 
     Args:
-        lease: of the worker; a job may fail alone for so long.
+        lease: of the worker; an outcome may meet unknown errors for so long.
         counted: called after each count, by the thread that counts.
 
     Attributes:
-        written: transactions.
         completed: attempts that completed.
         failed: attempts that failed or timed out.
         lost: outcomes that were not written when the worker stopped at once; the main thread writes it.
@@ -31,13 +27,12 @@ class Progress:
         self._lock = threading.Lock()
         # The thread that writes outcomes (the main thread, or the finisher's) and the slots write these under the lock;
         # each may be read without it.
-        self.written = self.completed = self.failed = 0
+        self.completed = self.failed = 0
         self.lost = 0
 
     def count(self, completed: int, failed: int) -> None:
-        """Counts a transaction and the outcomes that it wrote."""
+        """Counts the outcomes that a transaction wrote."""
         with self._lock:
-            self.written += 1
             self.completed += completed
             self.failed += failed
         self._counted()
@@ -47,19 +42,19 @@ class Fault:
     """Judges the errors that one job, or one batch, meets when it is written again and again. One thread uses it.
 
     Args:
-        progress: of the worker.
+        lease: of the worker.
     """
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress, self._seen = progress, progress.written
+    def __init__(self, lease: float) -> None:
+        self._lease = lease
         self._began: float | None = None
-        self._alone = 0
 
     def is_the_jobs(self, error: BaseException) -> bool:
         """Whether an error is the job's own: the database refuses its values, or its values cannot be sent.
 
         All other answers of a server pass: it may deny, lack or not know something for any time. But an unknown error
-        that one job meets for longer than a lease, while others are written, is that job's.
+        that lasts for longer than a lease may be the job's. Whoever asks fails the job only if the database accepts
+        that, since it would refuse this as well if the error were the server's.
         """
         if not is_of_the_database(error):
             return True
@@ -67,10 +62,7 @@ class Fault:
             return False
         now = time.monotonic()
         self._began = self._began or now
-        if self._progress.written > self._seen:
-            self._seen = self._progress.written
-            self._alone += 1
-        return self._alone >= TIMES_ALONE and now - self._began > self._progress.lease
+        return now - self._began > self._lease
 
     def passes(self, error: BaseException) -> bool:
         """Whether another try may succeed."""

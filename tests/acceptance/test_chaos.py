@@ -25,8 +25,8 @@ from tests.conftest import ROOT, unavailable
 from tests.servers import ServerMissingError
 
 KILLS = 8
-FAULTS = ("--freezes", "1", "--restarts", "1", "--outages", "1", "--forgets", "1", "--clock-steps", "1", "--full-notify", "1")
-SHORT = ("--kills", str(KILLS), *FAULTS, "--stream", "300", "--seed", "5")
+FAULTS = ("--freezes", "1", "--restarts", "1", "--outages", "1", "--forgets", "1", "--clock-steps", "1")
+SHORT = ("--kills", str(KILLS), *FAULTS, "--full-notify", "1", "--stream", "300", "--seed", "5")
 
 
 def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:

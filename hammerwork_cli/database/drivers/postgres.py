@@ -95,6 +95,7 @@ class PostgresDatabase(Database):
         if encoding not in ("UTF8", "SQL_ASCII"):
             self.charset = encoding
         if encoding == "SQL_ASCII":
+            self.reads_escapes = False
             # With utf8, the server would refuse to send bytes that are not UTF-8.
             connection.execute("SET client_encoding = SQL_ASCII")
             loaders = dict.fromkeys((*TEXT_TYPES, "text", "varchar", "bpchar", "name"), _UncheckedTextLoader)

@@ -92,6 +92,8 @@ class SqliteDatabase(Database):
         return stored_timestamp(value)
 
     def _error(self, error: Exception) -> HammerworkError | None:
+        if isinstance(error, MemoryError):  # as which Python's driver raises the library's own code
+            return error_for(SQLITE["SQLITE_NOMEM"], self, "out of memory", sqlite="SQLITE_NOMEM")
         if not isinstance(error, sqlite3.Error):
             return None
         text, code = str(error), getattr(error, "sqlite_errorname", None)

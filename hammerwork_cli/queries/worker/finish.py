@@ -4,7 +4,6 @@ The claim guards every change, and every change may run again after a lost conne
 :mod:`hammerwork_cli.queries.worker.claim`.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -147,10 +146,10 @@ def _guard(claim: Claim) -> dict[str, Any]:
 def store_results(database: Database, token: Claim, ended: Sequence[Ended], now: datetime) -> None:
     """Writes the results of jobs that this transaction completed."""
     results = [
-        json.dumps({"id": attempt.job.id, "result": attempt.result, "expires": _expiry(database, attempt.job, now)})
+        database.json({"id": attempt.job.id, "result": attempt.result, "expires": _expiry(database, attempt.job, now)})
         for attempt in ended
     ]
-    # The texts are ASCII, so that a statement escapes every second character of them at most.
+    # The texts are ASCII where a statement has a limit; it escapes every second character of them at most.
     for part in database.parts(results, RESULTS_BATCH, lambda text: 2 * len(text) + 1):
         database.run("worker.finish.store_results", results=f"[{','.join(part)}]", token=token.token, now=now)
 

@@ -1,6 +1,5 @@
 """Spawn requests, as workers claim and fulfil them."""
 
-import json
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
@@ -24,7 +23,7 @@ def pending_requests(database: Database, worker: Registration, limit: int = 20) 
 
     A worker serves requests that name one of its spawn handlers, and requests without a handler for jobs of its queues.
     """
-    handlers, served = json.dumps(worker.handlers), json.dumps([*worker.handlers, *worker.queues])
+    handlers, served = database.json(worker.handlers), database.json([*worker.handlers, *worker.queues])
     rows = database.rows("job.spawn_requests.pending", handlers=handlers, served=served, limit=limit)
     return [SpawnRequest._make(row) for row in rows]
 

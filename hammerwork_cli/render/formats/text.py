@@ -2,12 +2,15 @@
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from hammerwork_cli.models import Counts, JobStatus, Timestamp, timestamp
 
 NOTHING = "-"
 TIMES = "\N{MULTIPLICATION SIGN}"
+NAMED = 20
+"""Ids that a line of text names at most."""
 
 # Characters that a terminal obeys, hides or reorders: controls, format characters (bidirectional marks, zero-width),
 # line separators, blank fillers, surrogates, noncharacters.
@@ -253,6 +256,11 @@ def percent(rate: float | None) -> str:
 def count(number: int) -> str:
     """A whole number with separators: ``4,792``."""
     return f"{number:,}"
+
+
+def named(ids: Sequence[str]) -> str:
+    """Names some ids, and says how many more there are."""
+    return ", ".join(ids[:NAMED]) + (f" and {len(ids) - NAMED} more" if len(ids) > NAMED else "")
 
 
 def plural(number: int, one: str, many: str | None = None) -> str:

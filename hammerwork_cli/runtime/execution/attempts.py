@@ -48,11 +48,13 @@ class Attempt:
         deadline: by the monotonic clock. The thread that began it writes it, the main thread reads it.
         over: the outcome is decided: the handler has ended, or the deadline or the end of the worker came first.
             Written under the lock, by a slot's thread, the event loop's or the main thread; anyone reads it.
+        writes: its thread writes the outcome itself, and nobody else decides it but the end of the worker. Written
+            under the lock by that thread; anyone reads it.
         keys: of the children that it has spawned by key: queue, and a hash of the payload. The slot's thread and
             threads that its handler started write it, each by one atomic step.
     """
 
-    __slots__ = ("_lock", "awaits", "began", "blocks", "deadline", "keys", "over", "rest", "thread", "work")
+    __slots__ = ("_lock", "awaits", "began", "blocks", "deadline", "keys", "over", "rest", "thread", "work", "writes")
 
     def __init__(self, work: Work, lock: AbstractContextManager[Any]) -> None:
         self.work = work
@@ -62,7 +64,7 @@ class Attempt:
         self.deadline: float | None = None
         self.blocks = True
         self.rest: Callable[[], Ended | None] | None = None
-        self.over = False
+        self.over = self.writes = False
         self.keys: dict[str, tuple[str, int]] = {}
         self._lock = lock
 
@@ -87,5 +89,5 @@ class Attempt:
         with self._lock:
             if self.over:
                 return False
-            self.deadline = None
+            self.deadline, self.writes = None, True
             return True

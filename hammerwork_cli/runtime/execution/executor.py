@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.errors import DatabaseError, HammerworkError
 from hammerwork_cli.models import SpawnConfig, new_id
 from hammerwork_cli.queries.job import results
-from hammerwork_cli.queries.worker import requests, spawn
+from hammerwork_cli.queries.worker import finish, requests, spawn
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import End, Ended, FinishReport
 from hammerwork_cli.queries.worker.spawn import LostClaimError, Operation, SpawnedBeforeError
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 log = logging.getLogger("hammerwork")
+
+
+class _UndoneError(Exception):
+    """Rolls a transaction back."""
 
 
 class Executor:
@@ -223,16 +227,38 @@ class Executor:
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self._not_spawned(attempt, completed, found, config, error, began)
         with children:
-            if not attempt.decide():
-                return None
-            try:
-                self._commit(attempt, completed, operation, children)
-            except SpawnedBeforeError:
-                return self._spawned_before(completed)
-            except HammerworkError as error:
-                return self._not_spawned(attempt, completed, found, config, error, began)
-            self._announce(found, operation, claimed, children)
+            while attempt.decide():
+                try:
+                    self._commit(attempt, completed, operation, children)
+                except SpawnedBeforeError:
+                    return self._spawned_before(completed)
+                except HammerworkError as error:
+                    ended = self._not_spawned(attempt, completed, found, config, error, began)
+                    is_unknown = type(error) is DatabaseError and not self._connections.given_up.is_set()
+                    if ended is None or not is_unknown or self._accepts(ended):
+                        return ended
+                else:
+                    self._announce(found, operation, claimed, children)
+                    return None
         return None
+
+    def _accepts(self, ended: Ended) -> bool:
+        """Whether the database accepts an outcome: it is written, and undone."""
+
+        def unit(database: Database) -> None:
+            finish.finish(database, [ended], max(self._clock.now(), ended.job.claim.started_at))
+            raise _UndoneError
+
+        def undone(database: Database) -> None:
+            database.transaction(lambda: unit(database))
+
+        try:
+            self._connections.run(undone, patience=0)
+        except _UndoneError:
+            return True
+        except DatabaseError:
+            return False
+        return True
 
     @staticmethod
     def _spawned_before(completed: Ended) -> Ended:

@@ -164,14 +164,14 @@ class Finisher:
             halves = (batch.outcomes[:half], batch.outcomes[half:])
             self._parts.extend(Batch(outcomes, batch.now) for outcomes in halves)
             return False
-        is_new, batch.fault = batch.fault is None, batch.fault or Fault(self._progress)
+        is_new, batch.fault = batch.fault is None, batch.fault or Fault(self._progress.lease)
         if batch.fault.is_the_jobs(error):
             if is_new:
                 # Once more: an error of hammerwork itself may be transient.
                 self._slots.postpone(batch.outcomes)
                 self._parts.append(batch)
             else:
-                return self._write_another(batch.outcomes[0], error)
+                return self._write_another(batch, error)
         else:
             self._try_later(batch, error)
         return False
@@ -186,28 +186,29 @@ class Finisher:
         self._delays += 1
         self._again_at = time.monotonic() + Backoff(FIRST_PAUSE, longest, least=1.0).pause(self._delays)
 
-    def _write_another(self, outcome: Ended, error: Exception) -> bool:
+    def _write_another(self, batch: Batch, error: Exception) -> bool:
         """Ends a job with an outcome that every database can hold; whether it wrote one.
 
-        The next attempt would have the same result.
+        The next attempt would have the same result. A database that does not accept this outcome either has a fault of
+        its own: then the first one is kept.
         """
+        (outcome,) = batch.outcomes
         wrote = False
-        log.warning("The outcome of job %s cannot be written: %s", outcome.job.id, _said(error))
         for other in self._other_outcomes(outcome, error):
-            batch = Batch([other], fault=Fault(self._progress))
             try:
-                self._finish(batch)
+                self._finish(Batch([other]))
             except Exception as failure:
                 if is_an_outage_for_all(failure):
                     self._slots.clear_postponed([outcome])
                     self._slots.put_back([outcome])
                     raise
                 if is_of_the_database(failure):
-                    self._try_later(batch, failure)
+                    self._try_later(batch, error)
                     return False
                 log.exception("The outcome of job %s cannot be written.", outcome.job.id)
             else:
                 wrote = True
+                log.warning("The outcome of job %s cannot be written: %s", outcome.job.id, _said(error))
                 break
         # A job without an outcome stays Running and unknown to this worker, which gives it back when it compares.
         self._slots.clear_postponed([outcome])

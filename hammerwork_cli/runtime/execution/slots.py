@@ -266,6 +266,15 @@ class Slots:
             unwritten = self._ended or self._writing or self._postponed
             return not self._waiting and not unwritten and all(attempt.over for attempt in self._running)
 
+    @property
+    def unwritable(self) -> list[str]:
+        """Ids of the jobs whose outcomes cannot be written at present, if nothing else waits or runs; else none."""
+        with self._changed:
+            running = [attempt for attempt in self._running if not attempt.over]
+            if self._waiting or self._ended or self._writing or not all(attempt.writes for attempt in running):
+                return []
+            return [*self._postponed, *(attempt.job.id for attempt in running)]
+
     def expire(self, timed_out: Callable[[Attempt], Ended]) -> float | None:
         """Decides the attempts whose deadline has passed; the next deadline, by the monotonic clock."""
         if not any(attempt.deadline for attempt in tuple(self._running)):

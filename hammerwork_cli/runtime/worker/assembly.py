@@ -83,7 +83,7 @@ class Lines:
                 options.connections,
                 give_up,
                 impatient(url, LOCK_SECONDS_OF_SLOTS),
-                lambda: Fault(progress).passes,
+                lambda: Fault(progress.lease).passes,
                 outages,
             ),
             Connections(url, 1, give_up, heartbeat_timeouts(options.lease), outages=outages),

@@ -10,7 +10,7 @@ from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.queries.spawn.doctor import Doctor, FixedJobs
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import Registration
-from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.render.formats.text import named, plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.heartbeat import heartbeat_interval
@@ -23,8 +23,6 @@ IDLE_SWEEP = 0.1
 """Seconds after which a sweep pauses while it finds nothing. One that finds jobs goes on for a heartbeat's interval."""
 COLLISIONS = 3
 """After so many sweeps in a row that locks of others broke off, a worker that drains its queues waits no longer."""
-NAMED = 20
-"""Jobs that a line of the log names."""
 log = logging.getLogger("hammerwork")
 
 
@@ -143,5 +141,4 @@ class Keeper(TurnThread):
 
 def _log_fixed(what: str, ids: Sequence[str], which: str) -> None:
     if ids:
-        more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
-        log.info("%s %s %s: %s%s.", what, plural(len(ids), "waiting job"), which, ", ".join(ids[:NAMED]), more)
+        log.info("%s %s %s: %s.", what, plural(len(ids), "waiting job"), which, named(ids))

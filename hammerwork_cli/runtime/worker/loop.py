@@ -3,14 +3,15 @@
 import logging
 import time
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.worker.registry import Registration
-from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.render.formats.text import named, plural
+from hammerwork_cli.runtime.connections import LONGEST_PAUSE
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.outcomes.stacks import stack_of
@@ -24,6 +25,8 @@ DRAIN_SECONDS = 60
 """With ``drain``, a worker waits for jobs that are due within this time."""
 MOST_LATER = 1000
 """Jobs that are due later, which a worker counts at most when it has drained its queues."""
+LAST_TRIES_SECONDS = 2 * LONGEST_PAUSE
+"""After a lease of unknown errors, for the try by which they are judged to be a job's own."""
 CANCEL_SECONDS = 1.0
 """For coroutines that are cancelled because the worker stops at once."""
 LAST_SECONDS = 10.0
@@ -45,8 +48,9 @@ class MainLoop:
         self._worker, self._options, self._parts, self._stop = worker, options, parts, stop
         self._slots, self._claimer, self._finisher = parts.slots, parts.claimer, parts.finisher
         self._finishing = parts.finishing
-        self._connections, self._clock = parts.lines.main, parts.clock
+        self._connections, self._clock, self._lease = parts.lines.main, parts.clock, parts.lease
         self._said_why = False
+        self._held_up_since: float | None = None
 
     def run(self) -> None:
         """Works until the worker has nothing left to do, or stops at once."""
@@ -70,7 +74,7 @@ class MainLoop:
                 if self._turn():
                     return True
                 self._parts.trouble.went_on()
-                if self._parts.lease.is_held(time.monotonic()):
+                if self._lease.is_held(time.monotonic()):
                     self._parts.trouble.over()
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
                 self._stop.at_once.wait(self._parts.trouble.survived(error))
@@ -89,18 +93,48 @@ class MainLoop:
             self._say_why_it_waits()
         elif not self._claimer.fetch() and self._nothing_left():
             return True
+        if self._gives_up():
+            self._stop.stop(now=True)
         self._wait()
         return False
 
     def _say_why_it_waits(self) -> None:
-        if self._said_why or self._slots.running or not (self._slots.postponed or self._claimer.owes):
+        if self._said_why or not (self._slots.unwritable or (self._claimer.owes and not self._slots.running)):
             return
         self._said_why = True
         log.warning(
             "The worker cannot stop yet: the outcome of %s cannot be written, or jobs cannot be given back. "
-            "It keeps trying; stop it again to stop it at once.",
-            plural(self._slots.postponed, "job"),
+            "It keeps trying for %g s; stop it again to stop it at once.",
+            plural(len(self._slots.unwritable), "job"),
+            self._longest_wait,
         )
+
+    @property
+    def _longest_wait(self) -> float:
+        return self._worker.lease + LAST_TRIES_SECONDS
+
+    def _gives_up(self) -> bool:
+        """Whether it has nothing left to do but what the database has not let it write for more than a lease.
+
+        While no server answers it goes on, since heartbeats fail too.
+        """
+        now = time.monotonic()
+        held_up = self._slots.unwritable or (self._stop.is_set and self._claimer.owes and self._slots.empty)
+        if not held_up or not self._lease.is_held(now):
+            self._held_up_since = None
+            return False
+        self._held_up_since = self._held_up_since or now
+        return now - self._held_up_since > self._longest_wait and (
+            self._stop.is_set
+            or self._claimer.done
+            or (self._options.drain and self._connections.run(self._due_ones_ran))
+        )
+
+    def _due_ones_ran(self, database: Database) -> bool:
+        return claim.drained(database, list(self._worker.queues), self._soon())
+
+    def _soon(self) -> datetime:
+        return self._clock.now() + timedelta(seconds=DRAIN_SECONDS)
 
     def _wait(self) -> None:
         due = self._slots.expire(self._timed_out)
@@ -139,13 +173,12 @@ class MainLoop:
             log.info("%s%s of these queues %s due later.", most, plural(number, "job"), are)
 
     def _drained(self, database: Database) -> bool:
-        soon = self._clock.now() + timedelta(seconds=DRAIN_SECONDS)
         self._parts.request_claimer.claim(database)
         return (
             self._slots.empty
             and not self._parts.keeper.releasing
             and not self._may_come_back(database)
-            and claim.drained(database, list(self._worker.queues), soon)
+            and self._due_ones_ran(database)
         )
 
     def _may_come_back(self, database: Database) -> bool:
@@ -181,11 +214,11 @@ class MainLoop:
             unwritten = self._slots.unwritten + self._slots.postponed
             if left := self._finisher.write_last(LAST_SECONDS) if may_write else unwritten:
                 self._parts.progress.lost = left
-                jobs = plural(left, "job")
                 log.error(
-                    "The outcome of %s is not written: other workers will take over after %g s.",
-                    jobs,
+                    "The outcome of %s is not written: other workers will take over after %g s: %s.",
+                    plural(left, "job"),
                     self._worker.lease,
+                    named(sorted(self._slots.ids())),
                 )
         except HammerworkError as error:
             lease = self._worker.lease

@@ -356,10 +356,13 @@ def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
         assert encoding in done.stderr
     app = Handlers()
     app.register_job("fails", fail)
+    app.register_job("Zoé", lambda job: f"{job.payload} é")
     queue = Queue(url)
-    failing = queue.enqueue(Job("fails", 1, max_attempts=1))
+    failing, says = queue.enqueue(Job("fails", 1, max_attempts=1)), queue.enqueue(Job("Zoé", "Zoé"))
     Worker(queue, app, drain=True, poll_interval=0.05).run()
-    failed = queue.get(failing)
+    failed, said = queue.get(failing), queue.get(says)
+    assert said is not None
+    assert (said.status, queue.results([says])[says.id]) == ("Completed", "Zoé é")
     queue.close()
     assert failed is not None
     assert str(failed.error).startswith(

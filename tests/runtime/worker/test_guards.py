@@ -415,7 +415,10 @@ def test_another_outcome_that_cannot_be_written_either_is_kept_for_later(stage: 
     now = stage.database.now() + timedelta(seconds=1)
     (job,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
     connections.run = refuse  # type: ignore[method-assign]
-    finisher._write_another(Ended(job, End.FAILED, error="It failed."), RefusedValueError("No."))
+    outcome = Ended(job, End.FAILED, error="It failed.")
+    slots.postpone([outcome])
+    finisher._write_another(Batch([outcome]), RefusedValueError("No."))
+    assert list(slots._postponed.values()) == [outcome]
     assert (slots.postponed, finisher.write_last(0)) == (1, 1)
 
 
@@ -814,8 +817,9 @@ def test_all_jobs_that_follow_a_cancelled_one_are_counted_however_many_transacti
 def test_a_worker_that_is_to_end_says_that_it_owes_jobs_to_the_others(caplog: pytest.LogCaptureFixture) -> None:
     loop = SimpleNamespace(
         _said_why=False,
-        _slots=SimpleNamespace(running=0, postponed=0),
+        _slots=SimpleNamespace(running=0, unwritable=[]),
         _claimer=SimpleNamespace(owes=True),
+        _longest_wait=40.0,
     )
     for _ in range(2):
         MainLoop._say_why_it_waits(loop)  # type: ignore[arg-type]
@@ -859,6 +863,7 @@ def test_outcomes_are_written_by_one_thread_which_ends_with_the_process() -> Non
             _claimer=claimer,
             _stop=SimpleNamespace(is_set=False),
             _nothing_left=lambda: False,
+            _gives_up=lambda: False,
             _wait=lambda: None,
         )
         assert not MainLoop._turn(loop)  # type: ignore[arg-type]

@@ -228,7 +228,7 @@ def test_an_outage_while_another_outcome_is_written_leaves_the_first_to_be_writt
     finisher._slots.postpone([outcome])
     finisher._finish = away  # type: ignore[method-assign]
     with pytest.raises(UnreachableError):
-        finisher._write_another(outcome, RefusedValueError("No."))
+        finisher._write_another(Batch([outcome]), RefusedValueError("No."))
     assert (finisher._slots.postponed, finisher._slots.pop_ended()) == (0, [outcome])
 
 

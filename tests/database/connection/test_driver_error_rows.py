@@ -1,0 +1,186 @@
+"""Every row of the tables of driver errors: what it concerns, and that a real server's word for it is read so."""
+
+import contextlib
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SENTENCES, SQLITE, Meaning, by_prefix, error_for
+from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.runtime.faults import Fault
+
+VALUE, SESSION, SERVER, UNKNOWN = "the value", "the session", "the server", "nobody knows"
+CONCERNS = {
+    Meaning.REFUSED: VALUE,
+    Meaning.LOST: SESSION,
+    Meaning.CONFLICT: SESSION,
+    Meaning.LOCKED: SESSION,
+    Meaning.READ_ONLY: SERVER,
+    Meaning.FULL: SERVER,
+    Meaning.LIMIT: SERVER,
+    Meaning.NO_ROOM: SERVER,
+    Meaning.DENIED: SERVER,
+    Meaning.UNPRIVILEGED: SERVER,
+    Meaning.MISSING: SERVER,
+    Meaning.NO_DATABASE: SERVER,
+    Meaning.UNKNOWN: UNKNOWN,
+}
+
+
+@pytest.mark.sqlite
+def test_only_what_concerns_the_value_is_a_job_s_own_and_what_nobody_knows_after_a_lease(sqlite_url: str) -> None:
+    with contextlib.closing(connect(sqlite_url)) as database:
+        for meaning in Meaning:
+            error, concerns = error_for(meaning, database, "text"), CONCERNS[meaning]
+            assert Fault(30).is_the_jobs(error) == (concerns == VALUE), meaning
+            patient = Fault(0.001)
+            patient.is_the_jobs(error)
+            time.sleep(0.002)
+            assert patient.is_the_jobs(error) == (concerns in (VALUE, UNKNOWN)), meaning
+
+
+def said(database: Database, statement: str) -> HammerworkError:
+    with pytest.raises(HammerworkError) as caught:
+        database.script(statement)
+    return caught.value
+
+
+@pytest.mark.postgres
+def test_each_row_of_postgresql_means_the_same_when_a_server_says_it(new_database: Callable[..., str]) -> None:
+    with contextlib.closing(connect(new_database("postgres"))) as database:
+        for prefix in (*POSTGRES, "54023"):
+            code = prefix.ljust(5, "0")
+            error = said(database, f"DO $$ BEGIN RAISE EXCEPTION 'said' USING ERRCODE = '{code}'; END $$")
+            assert (type(error), error.details["state"]) == (SENTENCES[by_prefix(POSTGRES, code)][0], code)
+        assert database.query("SELECT 1") == [(1,)]
+
+
+@pytest.mark.mysql
+def test_each_row_of_mysql_means_the_same_when_a_server_says_it(new_database: Callable[..., str]) -> None:
+    with contextlib.closing(connect(new_database("mysql"))) as database:
+        database.script(
+            "CREATE PROCEDURE says(number INT) SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'said', MYSQL_ERRNO = number"
+        )
+        for number, meaning in MYSQL.items():
+            error = said(database, f"CALL says({number})")
+            assert (type(error), error.details["errno"]) == (SENTENCES[meaning][0], number)
+        assert database.query("SELECT 1") == [(1,)]
+
+
+# SQLite has nobody who could say a code: these are provoked.
+
+
+def _interrupt(connection: sqlite3.Connection) -> None:
+    connection.create_function("stop", 0, connection.interrupt)
+
+
+def _limit(connection: sqlite3.Connection) -> None:
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
+
+
+def _deny(connection: sqlite3.Connection) -> None:
+    connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+
+
+ENDLESS = "WITH RECURSIVE n AS (SELECT stop() AS i UNION ALL SELECT 1 FROM n) SELECT count(*) FROM n"
+FILL = (
+    "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
+    " INSERT INTO odd SELECT i + 1, hex(randomblob(500)), 1 FROM n"
+)
+HEAP = (
+    "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 99999)"
+    " SELECT group_concat(hex(randomblob(500))) FROM n"
+)
+OF_SQLITE: dict[str, tuple[Callable[[sqlite3.Connection], Any] | str, str]] = {
+    "SQLITE_AUTH": (_deny, "SELECT * FROM odd"),
+    "SQLITE_CONSTRAINT_CHECK": ("", "INSERT INTO odd VALUES (2, 'a', 0)"),
+    "SQLITE_CONSTRAINT_NOTNULL": ("", "INSERT INTO odd VALUES (2, NULL, 1)"),
+    "SQLITE_CONSTRAINT_PRIMARYKEY": ("", "INSERT INTO odd VALUES (1, 'b', 1)"),
+    "SQLITE_CONSTRAINT_UNIQUE": ("", "INSERT INTO odd VALUES (2, 'first', 1)"),
+    "SQLITE_FULL": ("PRAGMA max_page_count = 1", FILL),
+    "SQLITE_INTERRUPT": (_interrupt, ENDLESS),
+    "SQLITE_MISMATCH": ("", "INSERT INTO odd VALUES ('x', 'b', 1)"),
+    "SQLITE_READONLY": ("PRAGMA query_only = ON", "INSERT INTO odd VALUES (2, 'b', 1)"),
+    "SQLITE_TOOBIG": (_limit, "SELECT hex(zeroblob(900))"),
+}
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("code", OF_SQLITE)
+def test_each_row_of_sqlite_means_what_it_should(sqlite_url: str, code: str) -> None:
+    before, statement = OF_SQLITE[code]
+    with contextlib.closing(connect(sqlite_url)) as database:
+        database.script("CREATE TABLE odd (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, n INTEGER CHECK (n > 0))")
+        database.script("INSERT INTO odd VALUES (1, 'first', 1)")
+        if callable(before):
+            before(database._connection)
+        elif before:
+            database.script(before)
+        error = said(database, statement)
+        database._connection.set_authorizer(None)
+        assert database.query("SELECT count(*) FROM odd") == [(1,)]
+    assert str(error.details["sqlite"]).startswith(code)
+    assert type(error) is SENTENCES[SQLITE[code]][0]
+
+
+@pytest.mark.sqlite
+def test_a_file_of_sqlite_that_another_writes_has_changed_or_was_moved(sqlite_url: str, tmp_path: Path) -> None:
+    with contextlib.closing(connect(sqlite_url)) as database, contextlib.closing(connect(sqlite_url)) as other:
+        for one in (database, other):
+            one._connection.execute("PRAGMA busy_timeout = 20")
+        database.script("CREATE TABLE odd (id INTEGER)")
+        other.script("BEGIN IMMEDIATE")
+        busy = said(database, "INSERT INTO odd VALUES (1)")
+        other.script("ROLLBACK")
+        database.script("BEGIN")
+        database.query("SELECT * FROM odd")
+        other.script("INSERT INTO odd VALUES (1)")
+        changed = said(database, "INSERT INTO odd VALUES (2)")
+        database.script("ROLLBACK")
+    for error, code in ((busy, "SQLITE_BUSY"), (changed, "SQLITE_BUSY_SNAPSHOT")):
+        assert error.details["sqlite"] == code
+        assert type(error) is SENTENCES[SQLITE[code]][0]
+
+
+@pytest.mark.sqlite
+def test_a_library_without_memory_is_at_a_limit(sqlite_url: str) -> None:
+    program = f"""
+from hammerwork_cli.database import connect
+from hammerwork_cli.errors import LimitReachedError
+database = connect({sqlite_url!r})
+database.script("PRAGMA hard_heap_limit = 1000000")  # of the whole process, and nothing raises it again
+try:
+    database.query({HEAP!r})
+except LimitReachedError as error:
+    print(error.details)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("{'sqlite': 'SQLITE_NOMEM'}\n", 0), done.stderr
+
+
+PROVOKED = {
+    "SQLITE_BUSY",
+    "SQLITE_BUSY_SNAPSHOT",
+    "SQLITE_NOMEM",
+    *OF_SQLITE,
+}
+NOT_PROVOKED = {
+    "SQLITE_IOERR": "a disk that fails",
+    "SQLITE_LOCKED": "a cache that connections share, which hammerwork never opens",
+    "SQLITE_PERM": "the library has not returned it for years",
+    "SQLITE_PROTOCOL": "a race of several processes for the lock of the log",
+    "SQLITE_READONLY_DBMOVED": "journal modes other than WAL, or a file that is replaced between two system calls",
+    "SQLITE_SCHEMA": "the library compiles the statement again by itself",
+}
+
+
+def test_each_row_of_sqlite_is_provoked_or_says_why_not() -> None:
+    assert PROVOKED.isdisjoint(NOT_PROVOKED)
+    assert {*PROVOKED, *NOT_PROVOKED} == SQLITE.keys()

@@ -1,0 +1,100 @@
+"""An unknown error of a server is judged by time alone, and keeps no worker from ending."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, Worker
+from hammerwork_cli.runtime.worker import loop
+from tests.runtime.conftest import Crew, Stage, until
+
+LEASE = 1.0
+
+
+def refuse(stage: Stage, when: str, code: str = "P0001") -> None:
+    """Lets updates of jobs fail by an error that no table knows."""
+    on = "TRIGGER refuses BEFORE UPDATE ON hammerwork_jobs"
+    if stage.database.dialect == "postgresql":
+        body = f"$$ BEGIN RAISE EXCEPTION 'error 28' USING ERRCODE = '{code}'; END $$"
+        stage.execute(f"CREATE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS {body}")
+        stage.execute(f"CREATE {on} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION refuses()")
+    elif stage.database.dialect == "mysql":
+        signal = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'error 28'"
+        stage.execute(f"CREATE {on} FOR EACH ROW IF {when} THEN {signal}; END IF")
+    else:
+        stage.execute(f"CREATE {on} WHEN {when} BEGIN SELECT RAISE(ABORT, 'error 28'); END")
+
+
+def accept(stage: Stage) -> None:
+    stage.execute("DROP TRIGGER refuses" + (" ON hammerwork_jobs" if stage.database.dialect == "postgresql" else ""))
+
+
+COMPLETIONS = "NEW.status = 'Completed'"
+OUTCOMES = "OLD.status = 'Running' AND NEW.status <> 'Running'"
+
+
+@pytest.fixture
+def spawning(app: Handlers) -> Handlers:
+    app.register_job("parent", lambda _: None)
+    app.register_handler("parent", lambda _: [Job("noop")])
+    return app
+
+
+def test_a_job_whose_completion_is_refused_is_dead_after_a_lease_in_a_worker_that_writes_nothing_else(
+    stage: Stage, spawning: Handlers
+) -> None:
+    refuse(stage, COMPLETIONS)
+    jobs = stage.enqueue(Job("noop", max_attempts=3), Job("parent", max_attempts=1))
+    began = time.monotonic()
+    report = stage.work(spawning, lease=LEASE)
+    assert time.monotonic() - began > LEASE
+    assert [stage.one(job, "status, attempts") for job in jobs] == [("Dead", 1), ("Dead", 1)]
+    assert all("error 28" in stage.one(job, "error_message") for job in jobs)
+    assert (report.completed, report.failed, report.unwritten) == (0, 2, 0)
+    assert stage.children(jobs[1]) == []
+
+
+@pytest.mark.parametrize("way", ["drain", "max_jobs", "stop", "queue.stop"])
+def test_a_worker_whose_outcomes_are_all_refused_ends_after_a_lease_and_says_what_it_left(
+    stage: Stage, spawning: Handlers, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(loop, "LAST_TRIES_SECONDS", 1.0)
+    refuse(stage, OUTCOMES)
+    jobs = stage.enqueue(Job("noop", max_attempts=1), Job("parent", max_attempts=2))
+    options: dict[str, Any] = {"drain": way == "drain", "max_jobs": 2 if way == "max_jobs" else None}
+    worker = Worker(stage.url, spawning, lease=LEASE, poll_interval=0.05, **options)
+    reports: list[Any] = []
+    thread = threading.Thread(target=lambda: reports.append(worker.run()))
+    thread.start()
+    until(lambda: "cannot be written yet" in caplog.text and stage.status(*jobs) == ["Running"] * 2)
+    if way == "stop":
+        worker.stop()
+    elif way == "queue.stop":
+        stage.execute("UPDATE hammerwork_workers SET request = 'stop'")
+    thread.join(60)
+    assert not thread.is_alive()
+    assert stage.status(*jobs) == ["Running"] * 2
+    (report,) = reports
+    assert (report.completed, report.failed, report.unwritten) == (0, 0, 2)
+    assert "The outcome of 2 jobs is not written: other workers will take over after 1 s: " in caplog.text
+    assert all(job.id in caplog.messages[-3] + caplog.messages[-2] + caplog.messages[-1] for job in jobs)
+    accept(stage)
+
+
+def test_what_a_server_refuses_altogether_for_longer_than_a_lease_fails_no_job(
+    stage: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
+) -> None:
+    crew.handlers.register_job("parent", crew.count)
+    crew.handlers.register_handler("parent", lambda _: [Job("counted")])
+    refuse(stage, OUTCOMES)
+    crew.begin(lease=LEASE)
+    jobs = stage.enqueue(Job("counted", max_attempts=1), Job("parent", max_attempts=1))
+    until(lambda: all(crew.runs[job.id] for job in jobs))
+    crew.wait_for_heartbeats(18)  # six are a lease
+    assert stage.status(*jobs) == ["Running"] * 2
+    accept(stage)
+    until(lambda: not stage.rows(where="status <> 'Completed'"))
+    assert len(stage.children(jobs[1])) == 1
+    assert [crew.runs[job.id] for job in jobs] == [1, 1]
