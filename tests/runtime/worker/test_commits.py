@@ -52,7 +52,7 @@ FOR EACH ROW WHEN (NEW.status = 'Completed') EXECUTE FUNCTION fails()"""
 
 
 @pytest.mark.parametrize("code", ["54000", "54023", "22001", "53200", "40001"])
-def test_what_the_server_cannot_commit_now_is_committed_later(stage: Stage, crew: Crew, code: str) -> None:
+def test_an_outcome_that_the_server_cannot_commit_now_is_committed_later(stage: Stage, crew: Crew, code: str) -> None:
     stage.execute(AT_COMMIT)
     crew.handlers.register_job("parent", crew.count)
     crew.handlers.register_handler("parent", lambda _: [Job("counted")])

@@ -83,7 +83,7 @@ def test_a_worker_whose_outcomes_are_all_refused_ends_after_a_lease_and_says_wha
     accept(stage)
 
 
-def test_what_a_server_refuses_altogether_for_longer_than_a_lease_fails_no_job(
+def test_a_server_that_refuses_everything_for_longer_than_a_lease_fails_no_job(
     stage: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
 ) -> None:
     crew.handlers.register_job("parent", crew.count)
