@@ -227,7 +227,7 @@ def watched(number: int) -> Iterator[Watched]:
     for name, policy, first, events in (
         ("flow", "fail_fast", "flaky", good),
         ("fail_fast", "fail_fast", "doomed", bad),
-        ("go_on", "continue_on_failure", "doomed", bad),
+        ("go_on", "ignore_failures", "doomed", bad),
     ):
         begins, follows, other, joins = (f"{number}.{name}/{place}" for place in range(4))
         jobs = (

@@ -9,6 +9,8 @@ from hammerwork_cli.models import JobStatus, NewJob
 from hammerwork_cli.queries.job import enqueue
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+IGNORING = '{"_failure_policy": "ignore_failures"}'
+"""The metadata of a workflow whose stored policy is manual."""
 CLOCK = {"HAMMERWORK_NOW": "2026-11-24T12:00:00Z"}
 
 

@@ -30,6 +30,20 @@ $1 = $2
 -- are converted, since a table may have another character set than the connection.
 ($1 = $2 AND CAST(CONVERT($1 USING utf8mb4) AS BINARY) = CAST(CONVERT($2 USING utf8mb4) AS BINARY))
 
+-- name: failure_policy [postgresql]
+-- The failure policy of workflow w. The constraint of hammerwork (Rust) knows three: ours is stored as manual, with which
+-- that program leaves dependents alone, and with its name in the metadata.
+CASE WHEN w.failure_policy = 'manual' AND w.metadata ->> '_failure_policy' = 'ignore_failures'
+THEN 'ignore_failures' ELSE w.failure_policy END
+
+-- name: failure_policy [mysql]
+CASE WHEN w.failure_policy = 'manual' AND JSON_UNQUOTE(JSON_EXTRACT(w.metadata, '$._failure_policy')) = 'ignore_failures'
+THEN 'ignore_failures' ELSE w.failure_policy END
+
+-- name: failure_policy [sqlite]
+CASE WHEN w.failure_policy = 'manual' AND json_extract(w.metadata, '$._failure_policy') = 'ignore_failures'
+THEN 'ignore_failures' ELSE w.failure_policy END
+
 -- name: one_more
 -- {one_more column}: one more than a count. At the end of its integer it stays, or its row would stop all others.
 CASE WHEN $1 < 2147483647 THEN $1 + 1 WHEN $1 IS NULL THEN 1 ELSE 2147483647 END

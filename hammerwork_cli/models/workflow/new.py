@@ -16,6 +16,8 @@ from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, Wo
 
 MOST_JOBS = 100_000
 """Jobs of a workflow, which are written in one transaction."""
+POLICY_KEY = "_failure_policy"
+"""Names a policy in the metadata that the constraint of hammerwork (Rust) does not know."""
 _SHOWN = 8
 """Keys of a circle that an error names."""
 
@@ -24,7 +26,7 @@ class NewWorkflow(NamedTuple):
     """A workflow that is about to be inserted.
 
     Attributes:
-        metadata: JSON text of an object.
+        metadata: JSON text of an object, with :data:`POLICY_KEY` if the table cannot hold the policy.
     """
 
     name: str
@@ -55,14 +57,25 @@ class NewWorkflow(NamedTuple):
             raise UsageError(f"{word[:40]!r} is not a failure policy.", hint=f"One of: {', '.join(FailurePolicy)}.")
         if not isinstance(metadata or {}, dict):
             raise UsageError(f"The workflow's metadata must be a JSON object, not {metadata!r:.60}.")
+        if POLICY_KEY in (metadata or {}):
+            raise UsageError(
+                f"The key {POLICY_KEY} of the metadata is hammerwork's own.",
+                hint="Give --failure-policy, or failure_policy.",
+            )
+        own = {POLICY_KEY: word} if word == FailurePolicy.IGNORE else {}
         try:
-            text = fields.text(json.dumps(metadata or {}, ensure_ascii=False, allow_nan=False), "The metadata")
+            text = fields.text(json.dumps((metadata or {}) | own, ensure_ascii=False, allow_nan=False), "The metadata")
         except (TypeError, ValueError, RecursionError) as error:
             raise UsageError(f"JSON cannot hold the metadata: {error}.") from error
         found = new_id() if id is None else uuid_of(str(id))
         if found is None:
             raise UsageError(f"{str(id)[:60]!r} is not a UUID.", hint="Write all of it; uuidgen makes one.")
         return cls(name, FailurePolicy(word), text, found)
+
+    @property
+    def stored_policy(self) -> FailurePolicy:
+        """The policy as the constraint of the table allows it."""
+        return FailurePolicy.MANUAL if self.failure_policy == FailurePolicy.IGNORE else self.failure_policy
 
     def linked(self, jobs: Mapping[str, NewJob], after: Mapping[str, Collection[str]]) -> list[NewJob]:
         """Adds jobs to the workflow, and makes them wait for each other.
@@ -82,6 +95,18 @@ class NewWorkflow(NamedTuple):
             job.depends_on = tuple(dict.fromkeys((*job.depends_on, *(ids[other] for other in after.get(key, ())))))
             _check_parents(key, len(job.depends_on))
         return list(jobs.values())
+
+
+def own_metadata(text: str | None) -> str | None:
+    """The metadata as somebody gave them: JSON text."""
+    if text is None or POLICY_KEY not in text:
+        return text
+    try:
+        found = json.loads(text)
+        found.pop(POLICY_KEY, None)
+    except (ValueError, RecursionError, AttributeError):
+        return text
+    return json.dumps(found, ensure_ascii=False)
 
 
 def _check_parents(key: str, parents: int) -> None:

@@ -22,11 +22,16 @@ class WorkflowStatus(StrEnum):
 
 
 class FailurePolicy(StrEnum):
-    """The effect of a failed job on the others of its workflow: they fail, run, or stay Pending."""
+    """The effect of a failed job on the others of its workflow."""
 
     FAIL_FAST = "fail_fast"
+    """All that have not started fail."""
     CONTINUE = "continue_on_failure"
+    """Its dependents fail, and theirs; the others go on."""
+    IGNORE = "ignore_failures"
+    """Its dependents run once all of their dependencies have ended. hammerwork (Rust) does not know it."""
     MANUAL = "manual"
+    """Its dependents stay Pending; the others go on."""
 
 
 @dataclass(frozen=True, slots=True)

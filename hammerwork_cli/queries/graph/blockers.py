@@ -33,12 +33,12 @@ def blockers_of(database: Database, ids: Iterable[str]) -> dict[str, Blocker]:
 
 def _reason(parents: dict[str, str], policy: str) -> BlockerReason:
     statuses = set(parents.values())
-    continues = policy == "continue_on_failure"
-    if statuses & UNSUCCESSFUL and not continues:
+    ignores = policy == "ignore_failures"
+    if statuses & UNSUCCESSFUL and not ignores:
         return BlockerReason.PARENT_FAILED
     if MISSING in statuses:
         return BlockerReason.PARENT_MISSING
-    if statuses <= ({JobStatus.COMPLETED} | UNSUCCESSFUL if continues else {JobStatus.COMPLETED}):
+    if statuses <= ({JobStatus.COMPLETED} | UNSUCCESSFUL if ignores else {JobStatus.COMPLETED}):
         return BlockerReason.NOT_RELEASED
     return BlockerReason.UNFINISHED
 

@@ -42,7 +42,7 @@ def release(database: Database, ended: Sequence[str]) -> dict[str, int]:
     """Releases the jobs that wait for one of ``ended`` and have no other blocker. Needs a transaction.
 
     A job is released when all its parents have completed; a recurring parent and the parent of an early child do not
-    count. In a workflow that continues on failure, all parents must have ended.
+    count. In a workflow that ignores failures, all parents must have ended.
 
     Each waiting job is updated, in the order of ids, before its parents are counted. The update makes transactions on
     one server wait for each other, and conflict on two nodes of a cluster: if two parents end at once, the later
@@ -81,8 +81,8 @@ def _release(database: Database, ids: Sequence[str], waiting: dict[str, _Waiting
             maybe_ready.append(job)
     if maybe_ready:
         workflows = sorted({str(waiting[job].workflow) for job in maybe_ready})
-        continuing = {str(one) for (one,) in database.rows("graph.release.continuing_workflows", ids=workflows)}
-        ready += [job for job in maybe_ready if waiting[job].workflow in continuing]
+        ignoring = {str(one) for (one,) in database.rows("graph.release.ignoring_workflows", ids=workflows)}
+        ready += [job for job in maybe_ready if waiting[job].workflow in ignoring]
     if ready:
         database.run("graph.release.release", ids=database.ids(ready))
     return ready

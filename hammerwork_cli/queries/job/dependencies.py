@@ -92,7 +92,7 @@ def state_of(parents: Iterable[str], statuses: Mapping[str, str], spawner: str |
 
 
 def dependents(
-    database: Database, parents: Sequence[str], state: str, statuses: tuple[str, ...], *, fail_fast: bool = False
+    database: Database, parents: Sequence[str], state: str, statuses: tuple[str, ...], *, failing: bool = False
 ) -> list[tuple[str, str]]:
     """Returns (parent, dependent) for dependents of ``parents`` whose ``dependency_status`` is ``state``.
 
@@ -100,14 +100,14 @@ def dependents(
         parents: ids.
         state: ``waiting`` or ``failed``.
         statuses: spellings of the statuses that the dependents may have.
-        fail_fast: leave out jobs of workflows that continue after a failure.
+        failing: leave out jobs of workflows whose policy is ``manual`` or ``ignore_failures``.
     """
     size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
     return [
         (str(parent), str(job))
         for part in chunks(parents, size)
         for parent, job in database.rows(
-            "job.dependencies.dependents", ids=database.ids(part), state=state, statuses=statuses, fail_fast=fail_fast
+            "job.dependencies.dependents", ids=database.ids(part), state=state, statuses=statuses, failing=failing
         )
     ]
 
@@ -170,8 +170,8 @@ def rearm_next(database: Database, following: Following, now: datetime) -> Follo
 def fail_next(database: Database, following: Following, now: datetime, error: str) -> Following:
     """Handles the dependents of ``following.parents``, which failed for good, and of all that fail with them.
 
-    Jobs that wait for them fail, and so do their early children that have not started. Jobs of workflows with another
-    policy than ``fail_fast`` stay waiting or may run now, as the policy says.
+    Jobs that wait for them fail, and so do their early children that have not started. Jobs of workflows with
+    the policy ``manual`` stay waiting, and with ``ignore_failures`` they may run now.
     """
     early: set[tuple[str, str]] = set()
     released: Counter[str] = Counter()
@@ -180,7 +180,7 @@ def fail_next(database: Database, following: Following, now: datetime, error: st
         released.update(release(database, parents))
         spawned = spawned_early(database, parents)
         early.update(spawned)
-        waiting = dependents(database, parents, "waiting", WAITING_SPELLINGS, fail_fast=True)
+        waiting = dependents(database, parents, "waiting", WAITING_SPELLINGS, failing=True)
         return [job for _, job in (*spawned, *waiting)]
 
     def change(jobs: Sequence[str]) -> list[str]:

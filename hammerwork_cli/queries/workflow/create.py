@@ -59,7 +59,7 @@ def create(
     limits.check_json(database, workflow.metadata, "the metadata")
 
     def work() -> Created:
-        row = {"id": workflow.id, "name": workflow.name, "policy": str(workflow.failure_policy), "now": now}
+        row = {"id": workflow.id, "name": workflow.name, "policy": str(workflow.stored_policy), "now": now}
         if not database.run("workflow.create.insert", **row, total=len(jobs), metadata=workflow.metadata):
             exists(database, workflow, jobs, callbacks)
             return Created(created=False, jobs={})

@@ -10,6 +10,7 @@ from hammerwork_cli.errors import LastingConflictError
 from hammerwork_cli.models import FAILURES, FINISHED, Counts, SpawnTree, Timestamp, status_of, timestamp
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.models.workflow.new import own_metadata
 from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowDetails, WorkflowStatus
 from hammerwork_cli.queries.batch.listing import groups
 from hammerwork_cli.queries.batch.reader import EndWatch, Reader
@@ -97,7 +98,7 @@ def details(database: Database, workflow: str, *, limit: int) -> WorkflowDetails
             workflow=found,
             groups=groups(database, workflow=workflow),
             failures=failures(database, limit=limit, workflow=workflow),
-            metadata=metadata,
+            metadata=own_metadata(metadata),
             callbacks=callbacks_of(database, Subject.WORKFLOW, workflow),
         )
 

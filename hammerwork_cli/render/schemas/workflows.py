@@ -21,7 +21,7 @@ WORKFLOW = record(
         "id": job_id(),
         "name": text(),
         "status": text("", "running", "completed", "failed", "cancelled", "gone"),
-        "failure_policy": text("", "fail_fast", "continue_on_failure", "manual"),
+        "failure_policy": text("", "fail_fast", "continue_on_failure", "ignore_failures", "manual"),
         "needs_decision": flag("Whether a job has failed and the policy leaves what follows to people"),
         "jobs": count(),
         "completed": count(),

@@ -85,7 +85,7 @@ WORDS = {
     ),
     Damage.PARENT_FAILED: _Words(
         "{jobs} waiting for a failed job",
-        "{They} {wait} for a job that failed. Without a policy to continue, {they} {fail} with it.",
+        "{They} {wait} for a job that failed. Unless the policy of a workflow says otherwise, {they} {fail} with it.",
         "set to Failed; to run {them}, retry {their} dependencies first",
         "{} failed",
     ),

@@ -19,7 +19,8 @@ class Workflow:
     Args:
         name: of the workflow, for people.
         failure_policy: once a job has failed, the others that have not started fail (``fail_fast``); or they go on,
-            and those that wait for it run (``continue_on_failure``) or stay Pending (``manual``).
+            and those that wait for it fail (``continue_on_failure``), run once all that they wait for has ended
+            (``ignore_failures``), or stay Pending (``manual``).
         metadata: what to keep with it: an object that JSON can hold.
         id: a UUID; the same workflow with this id is written once.
         on_complete: enqueued once, when all jobs have ended.

@@ -9,7 +9,7 @@ COALESCE({status p}, {status a})
 
 -- name: of_jobs
 -- Lists (job, parent, status of the parent, failure policy) for the waiting ones of some jobs.
-SELECT j.id, {parent_text}, {shown_status}, COALESCE(w.failure_policy, 'fail_fast') FROM hammerwork_jobs j
+SELECT j.id, {parent_text}, {shown_status}, COALESCE({failure_policy}, 'fail_fast') FROM hammerwork_jobs j
 {parents}
 {archived_parents}
 LEFT JOIN hammerwork_workflows w ON w.id = j.workflow_id

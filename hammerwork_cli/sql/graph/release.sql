@@ -70,9 +70,9 @@ FROM hammerwork_jobs j WHERE j.id {among}
 -- Reads the statuses of archived jobs.
 SELECT j.id, j.status FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
 
--- name: continuing_workflows
+-- name: ignoring_workflows
 -- Lists those of some workflows whose jobs run even after a dependency failed.
-SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy = 'continue_on_failure' AND w.id IN (:ids)
+SELECT w.id FROM hammerwork_workflows w WHERE w.id IN (:ids) AND {failure_policy} = 'ignore_failures'
 
 -- name: release
 -- Lets waiting jobs run. A job that a Rust worker claimed too early stays as it is, and the doctor reports it.

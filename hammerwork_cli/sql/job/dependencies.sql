@@ -1,11 +1,11 @@
 -- The dependents of jobs that an operator changes.
 
 -- name: affected
--- Whether job j is in the given state of dependency and status. With :fail_fast, its workflow must not go on after a
--- failure.
+-- Whether job j is in the given state of dependency and status. With :failing, it must fail with a dependency: its
+-- workflow leaves no decision to people, and does not ignore failures.
 {in_state} AND j.status IN (:statuses)
-/* if :fail_fast */ AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w
-/* if :fail_fast */ WHERE w.id = j.workflow_id AND w.failure_policy <> 'fail_fast')
+/* if :failing */ AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w
+/* if :failing */ WHERE w.id = j.workflow_id AND w.failure_policy = 'manual')
 
 -- name: in_state
 -- Whether job j is in the given state of dependency.
@@ -58,11 +58,11 @@ AND lower(e.value) {among}
 
 -- name: spawned_early
 -- Lists the children that some jobs spawned early and that have not started, with the run they belong to. Children in a
--- workflow that goes on after a failure are left out.
+-- workflow whose jobs do not fail with their dependencies are left out.
 SELECT c.parent_id, c.child_id, c.occurrence, j.status, j.recurring, j.next_run_at FROM hammerwork_spawned_children c
 JOIN hammerwork_jobs j ON j.id = c.parent_id JOIN hammerwork_jobs k ON k.id = c.child_id
 WHERE c.parent_id {among} AND k.status IN (:statuses)
-AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w WHERE w.id = k.workflow_id AND w.failure_policy <> 'fail_fast')
+AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w WHERE w.id = k.workflow_id AND w.failure_policy = 'manual')
 
 -- name: fail
 -- Fails jobs whose dependency failed for good, or whose parent failed after spawning them early.
@@ -95,7 +95,7 @@ WHERE id IN (:ids) AND status IN ('completed', 'failed')
 -- Lets workflows run again whose jobs were retried. Their failures so far count as dealt with, so that only later ones
 -- make the rest fail.
 UPDATE hammerwork_workflows SET status = 'running', completed_at = NULL, failed_at = NULL,
-failed_jobs = CASE WHEN failure_policy = 'fail_fast' THEN (
+failed_jobs = CASE WHEN failure_policy IN ('fail_fast', 'continue_on_failure') THEN (
 SELECT COUNT(*) FROM hammerwork_jobs j WHERE j.workflow_id = hammerwork_workflows.id AND j.status IN (:failed)
 ) + {failed_in_archive} ELSE failed_jobs END
 WHERE id IN (:workflows)

@@ -187,16 +187,12 @@ AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 /* if :ids */ AND j.id IN (:ids)
 GROUP BY j.id)
 
--- name: policy
--- The failure policy of a workflow.
-COALESCE(w.failure_policy, 'fail_fast')
-
 -- name: stuck_jobs
 -- The waiting jobs that nothing will release, by kind. The statement defines waiting_jobs.
 (SELECT CASE
 WHEN s.completed = s.parents THEN 'not_released'
-WHEN s.failed > 0 AND {policy} = 'fail_fast' THEN 'parent_failed'
-WHEN s.failed > 0 AND {policy} = 'manual' THEN 'parent_failed_manual'
+WHEN s.failed > 0 AND COALESCE({failure_policy}, 'fail_fast') IN ('fail_fast', 'continue_on_failure') THEN 'parent_failed'
+WHEN s.failed > 0 AND {failure_policy} = 'manual' THEN 'parent_failed_manual'
 WHEN s.missing > 0 THEN 'parent_missing'
 WHEN s.completed + s.failed = s.parents THEN 'not_released_after_failure'
 END AS kind, j.id, j.queue_name, j.status, j.created_at, COALESCE(s.failed_parent, s.missing_parent) AS detail

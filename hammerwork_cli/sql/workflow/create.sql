@@ -13,7 +13,7 @@ ON DUPLICATE KEY UPDATE id = hammerwork_workflows.id
 
 -- name: stored
 -- Reads what a second creation with the same id is compared with.
-SELECT w.name, w.failure_policy, w.total_jobs FROM hammerwork_workflows w WHERE w.id = :id
+SELECT w.name, {failure_policy}, w.total_jobs FROM hammerwork_workflows w WHERE w.id = :id
 
 -- name: delete
 -- Deletes the row of a workflow without jobs.

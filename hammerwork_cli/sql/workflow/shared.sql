@@ -2,4 +2,4 @@
 
 -- name: workflow
 -- The columns of models.workflow.workflows.Workflow, in order.
-w.id, w.name, w.status, w.failure_policy, w.total_jobs, w.created_at
+w.id, w.name, w.status, {failure_policy}, w.total_jobs, w.created_at

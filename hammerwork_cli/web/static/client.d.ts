@@ -266,7 +266,7 @@ export interface Workflow {
   id: string;
   name: string;
   status: "running" | "completed" | "failed" | "cancelled" | "gone";
-  failure_policy: "fail_fast" | "continue_on_failure" | "manual";
+  failure_policy: "fail_fast" | "continue_on_failure" | "ignore_failures" | "manual";
   /** A job has failed, and the policy leaves what follows to people. */
   needs_decision: boolean;
   jobs: number;

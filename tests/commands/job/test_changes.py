@@ -17,7 +17,7 @@ from hammerwork_cli.queries.job import dependencies, selections
 from hammerwork_cli.queries.job.changes import Retry
 from hammerwork_cli.queries.job.selections import Batch, Below, Chosen
 from tests.conftest import Outcome
-from tests.jobs import CLOCK, execute, identity, job, move_to_archive, rows, statuses, write
+from tests.jobs import CLOCK, IGNORING, execute, identity, job, move_to_archive, rows, statuses, write
 from tests.terminal import everything
 
 Run = Callable[..., Outcome]
@@ -452,15 +452,13 @@ def test_jobs_that_wait_for_a_cancelled_job_fail_with_it(run: Run, migrated_url:
     )
 
 
-def test_a_workflow_that_goes_on_after_failures_lets_run_what_waited_for_a_cancelled_job(
-    run: Run, migrated_url: str
-) -> None:
+def test_a_workflow_that_ignores_failures_lets_run_what_waited_for_a_cancelled_job(run: Run, migrated_url: str) -> None:
     patient, strict = identity(100), identity(101)
-    for workflow, policy in ((patient, "continue_on_failure"), (strict, "fail_fast")):
+    for workflow, policy, own in ((patient, "manual", IGNORING), (strict, "continue_on_failure", "{}")):
         execute(
             migrated_url,
-            "INSERT INTO hammerwork_workflows (id, name, failure_policy, created_at)"
-            f" VALUES ('{workflow}', 'w', '{policy}', '2026-11-24 12:00:00')",
+            "INSERT INTO hammerwork_workflows (id, name, failure_policy, created_at, metadata)"
+            f" VALUES ('{workflow}', 'w', '{policy}', '2026-11-24 12:00:00', '{own}')",
         )
     waiting = {"depends_on": (identity(1),), "dependency_status": "waiting"}
     write(migrated_url, job(1), job(2, workflow_id=patient, **waiting), job(3, workflow_id=strict, **waiting))

@@ -328,7 +328,8 @@ def test_failures_are_passed_down_as_a_worker_would_have(readable: Database, row
     ("policy", "kind", "after"),
     [
         ("fail_fast", "parent_failed", ("Failed", "failed")),
-        ("continue_on_failure", "not_released_after_failure", ("Pending", "satisfied")),
+        ("continue_on_failure", "parent_failed", ("Failed", "failed")),
+        ("ignore_failures", "not_released_after_failure", ("Pending", "satisfied")),
         ("manual", "parent_failed_manual", ("Pending", "waiting")),
     ],
 )
@@ -339,15 +340,17 @@ def test_a_workflow_says_what_a_failure_means(
     flow = rows.job()  # any id will do
     workflow = {"id": flow, "name": "nightly", "status": "running", "created_at": START, "failure_policy": policy}
     workflow |= {"total_jobs": 2, "completed_jobs": 0, "failed_jobs": 0, "metadata": "{}"}
+    if policy == "ignore_failures":
+        workflow |= {"failure_policy": "manual", "metadata": '{"_failure_policy": "ignore_failures"}'}
     rows.insert("hammerwork_workflows", workflow)
     dead, done, running = rows.job(status="TimedOut"), rows.job(), rows.job(status="Running", started_at=NOW)
     held = rows.job(dead, done, status="Pending", dependency_status="waiting", workflow_id=flow)
     going = rows.job(dead, running, status="Pending", dependency_status="waiting", workflow_id=flow)
-    expected = 1 if policy == "continue_on_failure" else 2
+    expected = 1 if policy == "ignore_failures" else 2
     assert counted(doctor(database).examine()) == {kind: expected}
     fix(database)
     assert (job(database, held)["status"], job(database, held)["dependency_status"]) == after
-    if policy == "continue_on_failure":
+    if policy == "ignore_failures":
         assert job(database, going)["dependency_status"] == "waiting"
 
 

@@ -18,6 +18,7 @@ from hammerwork_cli.queries.spawn import failed, operations
 from hammerwork_cli.queries.spawn.monitor import MonitorWatch
 from hammerwork_cli.queries.worker import requests
 from hammerwork_cli.queries.worker import spawn as spawn_queries
+from tests.jobs import IGNORING
 from tests.runtime.conftest import Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -142,8 +143,8 @@ def test_dependents_of_jobs_that_fail_along_fail_or_run_at_once_to_the_end(stage
     flow = new_id()
     stamp = stage.database.json_timestamp(stage.database.now())
     stage.execute(
-        "INSERT INTO hammerwork_workflows (id, name, status, created_at, failure_policy)"
-        f" VALUES ('{flow}', 'w', 'running', '{stamp}', 'continue_on_failure')"
+        "INSERT INTO hammerwork_workflows (id, name, status, created_at, failure_policy, metadata)"
+        f" VALUES ('{flow}', 'w', 'running', '{stamp}', 'manual', '{IGNORING}')"
     )
 
     @app.job("live")

@@ -38,6 +38,7 @@ from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.loop import MainLoop
 from tests.conftest import eventually
+from tests.jobs import IGNORING
 from tests.runtime.conftest import Stage, until
 from tests.unit.runtime.test_slots import claimed
 
@@ -129,11 +130,11 @@ def test_a_job_that_waits_for_a_retried_job_does_not_fail(stage: Stage) -> None:
     assert stage.one(child, "status, dependency_status") == ("Pending", "waiting")
 
 
-def continuing_workflow(stage: Stage) -> str:
+def ignoring_workflow(stage: Stage) -> str:
     workflow = new_id()
     stage.execute(
         "INSERT INTO hammerwork_workflows (id, name, created_at, status, failure_policy, metadata)"
-        f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', 'continue_on_failure', '{{}}')"
+        f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', 'manual', '{IGNORING}')"
     )
     return workflow
 
@@ -768,7 +769,7 @@ def test_where_last_attempts_fill_the_free_slots_other_jobs_are_left_to_workers_
 
 
 def test_a_job_that_waited_for_jobs_that_ended_in_every_way_runs_where_its_workflow_goes_on(stage: Stage) -> None:
-    workflow = continuing_workflow(stage)
+    workflow = ignoring_workflow(stage)
     ends = ("Completed", "Archived", "Failed", "Dead", "TimedOut")
     parents = [Job("noop") for _ in ends]
     recurring = Job("noop")
@@ -781,7 +782,7 @@ def test_a_job_that_waited_for_jobs_that_ended_in_every_way_runs_where_its_workf
 
 
 def test_a_job_waits_for_all_it_depends_on_also_where_its_workflow_goes_on_after_failures(stage: Stage) -> None:
-    workflow = continuing_workflow(stage)
+    workflow = ignoring_workflow(stage)
     failed, pending = Job("noop"), Job("noop")
     child = Job("noop").with_workflow(workflow).depends_on_jobs([failed, pending])
     stage.enqueue(failed, pending, child)
@@ -915,7 +916,7 @@ def test_a_job_that_a_worker_was_lost_with_is_claimed_alone_also_on_its_last_att
 
 
 def test_workers_hear_of_jobs_that_may_run_although_their_dependency_failed(stage: Stage) -> None:
-    workflow = continuing_workflow(stage)
+    workflow = ignoring_workflow(stage)
     parent = Job("noop").with_workflow(workflow)
     stage.enqueue(parent, Job("waits").with_workflow(workflow).depends_on(parent))
     now = stage.database.now() + timedelta(seconds=1)

@@ -18,6 +18,7 @@ from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import claim, finish, registry
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.runtime.worker.claimer import priorities
+from tests.jobs import IGNORING
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
 
@@ -591,7 +592,13 @@ def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "expected"), [("fail_fast", "Failed"), ("continue_on_failure", "Completed"), ("manual", "Pending")]
+    ("policy", "expected"),
+    [
+        ("fail_fast", "Failed"),
+        ("continue_on_failure", "Failed"),
+        ("ignore_failures", "Completed"),
+        ("manual", "Pending"),
+    ],
 )
 def test_jobs_that_depend_on_a_failed_job_follow_the_policy_of_its_workflow(
     stage: Stage, app: Handlers, policy: str, expected: str
@@ -601,9 +608,10 @@ def test_jobs_that_depend_on_a_failed_job_follow_the_policy_of_its_workflow(
         raise ValueError
 
     workflow = "33333333-3333-4333-8333-333333333333"
+    stored, metadata = ("manual", IGNORING) if policy == "ignore_failures" else (policy, "{}")
     stage.execute(
         "INSERT INTO hammerwork_workflows (id, name, created_at, status, failure_policy, metadata)"
-        f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', '{policy}', '{{}}')"
+        f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', '{stored}', '{metadata}')"
     )
     parent = Job("bad", {}).with_workflow(workflow).with_max_attempts(1)
     child = Job("noop", {}).with_workflow(workflow).depends_on(parent)

@@ -11,7 +11,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Worker, Workflow
 from hammerwork_cli.database import connect
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.callbacks import callbacks_of
@@ -67,16 +67,16 @@ def id_of(jobs: dict[str, Job], stage: Stage) -> str:
 
 def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selections, "BATCH", 5)
-    fast, on, manual = (
+    fast, on, ignoring, manual = (
         create(stage, policy, more=12 if policy == "fail_fast" else 0)
-        for policy in ("fail_fast", "continue_on_failure", "manual")
+        for policy in ("fail_fast", "continue_on_failure", "ignore_failures", "manual")
     )
     sizes: list[int] = []
     fail = dependencies.fail
     monkeypatch.setattr(
         dependencies, "fail", lambda database, ids, *rest: (sizes.append(len(ids)), fail(database, ids, *rest))
     )
-    for jobs in (fast, on, manual):
+    for jobs in (fast, on, ignoring, manual):
         end(stage, jobs["bad"], "Dead")
     end_workflows(stage)
     end_workflows(stage)
@@ -85,13 +85,20 @@ def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch
     assert "fail_fast" in stage.one(fast["other"], "error_message")
     assert max(sizes) <= 5
     assert row(stage, id_of(fast, stage))[:4] == ("failed", 15, 0, 15)
-    # The rest goes on, and the end comes with the last job.
-    assert stage.status(on["other"], on["after"]) == ["Pending", "Pending"]
+    # What waits for it fails, as in hammerwork (Rust), whose workers leave it waiting. The rest goes on.
+    assert stage.status(on["other"], on["after"]) == ["Pending", "Failed"]
+    assert stage.one(on["after"], "error_message") == "a job that it depends on failed"
     assert row(stage, id_of(on, stage))[0] == "running"
     end(stage, on["other"])
-    end(stage, on["after"])
     end_workflows(stage)
-    status, *counts, completed_at, failed_at = row(stage, id_of(on, stage))
+    assert row(stage, id_of(on, stage))[:4] == ("failed", 3, 1, 2)
+    # Everything goes on, and the end comes with the last job.
+    assert stage.status(ignoring["other"], ignoring["after"]) == ["Pending", "Pending"]
+    assert row(stage, id_of(ignoring, stage))[0] == "running"
+    end(stage, ignoring["other"])
+    end(stage, ignoring["after"])
+    end_workflows(stage)
+    status, *counts, completed_at, failed_at = row(stage, id_of(ignoring, stage))
     assert (status, counts, completed_at) == ("failed", [3, 2, 1], None)
     assert failed_at is not None
     # People decide.
@@ -100,6 +107,25 @@ def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch
     assert row(stage, id_of(manual, stage))[0] == "running"
     waited = run("workflow", "wait", id_of(manual, stage), "--timeout", "60", url=stage.url)
     assert (waited.exit_code, "needs a decision" in waited.stdout) == (1, True)
+
+
+def test_a_policy_of_our_own_is_stored_so_that_hammerwork_rust_leaves_dependents_alone(stage: Stage, run: Run) -> None:
+    """Its constraint knows three words, and of these only manual leaves them alone."""
+    jobs = stage.queue.enqueue_workflow(
+        Workflow("w", failure_policy="ignore_failures", metadata={"team": "sales"}).add("one", Job("one"))
+    )
+    workflow = str(stage.one(jobs["one"], "workflow_id"))
+    assert stage.database.query("SELECT failure_policy FROM hammerwork_workflows") == [("manual",)]
+    shown = run("workflow", "show", workflow, "--format", "json", url=stage.url).json
+    assert (shown["failure_policy"], shown["metadata"]) == ("ignore_failures", {"team": "sales"})
+    (listed,) = run("workflow", "list", "--format", "json", url=stage.url).json
+    assert listed["failure_policy"] == "ignore_failures"
+    with pytest.raises(UsageError, match="_failure_policy"):
+        Workflow("w", metadata={"_failure_policy": "manual"})
+    again = Workflow("w", failure_policy="ignore_failures", id=workflow, metadata={"team": "sales"})
+    assert stage.queue.enqueue_workflow(again.add("one", Job("one"))) == {}
+    with pytest.raises(HammerworkError, match="failure policy"):
+        stage.queue.enqueue_workflow(Workflow("w", failure_policy="manual", id=workflow).add("one", Job("one")))
 
 
 def test_a_retry_opens_it_again_and_is_not_failed_by_earlier_failures(stage: Stage, run: Run) -> None:
