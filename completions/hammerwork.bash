@@ -285,7 +285,7 @@ _hammerwork_look() {
             ;;
         'workflow create')
             options='--file --name --failure-policy --metadata --id --on-complete --on-success --on-failure --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -f=:files --file=:files -n= --name= --failure-policy=fail_fast,continue_on_failure,manual --metadata=:json --id= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -f=:files --file=:files -n= --name= --failure-policy=fail_fast,continue_on_failure,ignore_failures,manual --metadata=:json --id= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'workflow list')
             options='--running --completed --failed --cancelled --name --since --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'

@@ -971,7 +971,7 @@ complete -c hammerwork -n '__hammerwork_at workflow' -s h -l help -d 'Show the h
 
 complete -c hammerwork -n '__hammerwork_at workflow create' -s f -l file -r -F -d 'Jobs of the workflow, in TOML or JSON: a file, or - for stdin.'
 complete -c hammerwork -n '__hammerwork_at workflow create' -s n -l name -x -d 'Its name.'
-complete -c hammerwork -n '__hammerwork_at workflow create' -l failure-policy -x -a 'fail_fast continue_on_failure manual' -d 'Effect of a failed job on the others.'
+complete -c hammerwork -n '__hammerwork_at workflow create' -l failure-policy -x -a 'fail_fast continue_on_failure ignore_failures manual' -d 'Effect of a failed job on the others.'
 complete -c hammerwork -n '__hammerwork_at workflow create' -l metadata -x -k -a '(__hammerwork_value json)' -d 'An object to keep with it.'
 complete -c hammerwork -n '__hammerwork_at workflow create' -l id -x -d 'Id to assign; repeating the command with it changes nothing.'
 complete -c hammerwork -n '__hammerwork_at workflow create' -l on-complete -x -k -a '(__hammerwork_value queues)' -d 'Enqueue this job once all jobs have ended.'
