@@ -18,7 +18,7 @@ class DelayReason(StrEnum):
     LONG_RUNNING = "long_running"
     """The job has been Running for over an hour, and no running worker has claimed it."""
     SILENT_WORKER = "silent_worker"
-    """The job is Running, and the last heartbeat of its worker is older than the worker's lease."""
+    """The job is Running, and its worker has missed heartbeats."""
     MISSPELT_STATUS = "misspelt_status"
     """No worker claims a job whose status has this spelling."""
     BARRED = "barred"

@@ -6,6 +6,10 @@ from typing import NamedTuple
 
 from hammerwork_cli.models.values import Timestamp, timestamp
 
+HEARTBEAT_SECONDS = 3.0
+"""Most seconds between two heartbeats."""
+MISSED = 3
+"""Heartbeats that a silent worker has missed."""
 LEAST_FOR_RATE = timedelta(seconds=10)
 """Time that a worker has to run before its attempts per minute mean anything."""
 
@@ -62,21 +66,21 @@ class Worker(NamedTuple):
     def state(self) -> str:
         """``running``, ``stopping``, ``stopped``, ``lost``, ``silent`` or ``stalled``.
 
-        ``lost`` is written by the worker that rescued its jobs. The other two are computed. ``silent``: the last
-        heartbeat is older than the lease. Such a worker may be dead, or the server may have refused its writes.
-        ``stalled``: its heartbeats say that one of its threads does not go round.
+        ``lost`` is written by the worker that rescued its jobs. The other two are computed. ``silent``: the worker has
+        missed :data:`MISSED` heartbeats. It may be dead, or the server may have refused its writes. ``stalled``: its
+        heartbeats say that one of its threads does not go round.
         """
         return state_of(self.stored_state, self.ended_at, self.silent_for, self.lease, self.stalled)
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended, with a heartbeat within its lease."""
-        return self.ended_at is None and self.state not in {"lost", "silent"}
+        """Whether it has not ended, with a heartbeat within its lease: until then, no other worker takes its jobs."""
+        return self.ended_at is None and self.stored_state != "lost" and self.silent_for <= self.lease
 
     @property
     def is_serving(self) -> bool:
         """Whether it claims jobs: it neither stops nor stands still."""
-        return self.ended_at is None and self.state == "running"
+        return self.is_alive and self.stored_state == "running" and not self.stalled
 
     @property
     def stalled(self) -> dict[str, timedelta]:
@@ -108,7 +112,7 @@ class Worker(NamedTuple):
     def up_time(self) -> timedelta | None:
         """Time from its start until now, to its end, or to the last heartbeat if it is silent."""
         reported = self._reported_time
-        if reported is None or not self.is_alive:
+        if reported is None or self.ended_at or self.state == "silent":
             return reported
         return reported + timedelta(seconds=max(self.silent_for, 0.0))
 
@@ -127,11 +131,21 @@ class Worker(NamedTuple):
         return (self.completed + self.failed) / reported.total_seconds() * 60
 
 
+def heartbeat_interval(lease: float) -> float:
+    """Seconds between two heartbeats of a worker with this lease."""
+    return min(lease / 6, HEARTBEAT_SECONDS)
+
+
+def is_silent(silent_for: float, lease: float) -> bool:
+    """Whether a worker has missed heartbeats, which it has before its lease is over."""
+    return silent_for > MISSED * heartbeat_interval(lease)
+
+
 def state_of(stored: str, ended_at: Timestamp, silent_for: float, lease: float, stalled: object) -> str:
     """The state of a worker for those who look at it: see :attr:`Worker.state`."""
     if ended_at is not None:
         return stored
-    if silent_for > lease:
+    if is_silent(silent_for, lease):
         return "silent"
     return "stalled" if stalled else stored
 

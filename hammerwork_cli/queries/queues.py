@@ -134,7 +134,7 @@ def _count_workers(database: Database, found: Sequence[QueueState]) -> None:
     if "workers" not in database.tags:
         return
     workers = listed(database, alive=True)
-    serving, silent = _serving(workers), [worker for worker in workers if worker.state == "silent"]
+    serving, silent = _serving(workers), [worker for worker in workers if not worker.is_alive]
     for state in found:
         state.workers = serving[state.name or ""]
         state.silent = tuple(worker for worker in silent if state.name in worker.queue_names)

@@ -73,6 +73,9 @@ HEALTH = Endpoint(
 )
 METRICS = Endpoint("GET", "/metrics", None, "Metrics for Prometheus.", None, other_types=(metrics.MEDIA_TYPE,))
 FIGURES_SECONDS = 5.0
+KEPT_SECONDS = 2.0
+REST = 10
+"""A kept answer may cost one part in so many of the time."""
 
 
 class Server:
@@ -104,6 +107,7 @@ class Server:
         self._report = report
         self._ids: Shared[str] = Shared()
         self._shared: Shared[Answer] = Shared(size=lambda answer: len(answer.text))
+        self._kept: Shared[Answer] = Shared(KEPT_SECONDS, rest=REST, size=lambda answer: len(answer.text))
         self._figures: Shared[bytes] = Shared(FIGURES_SECONDS, size=len)
         self._own_figures: Shared[bytes] = Shared(0)
         self._liveness: Shared[None] = Shared(0)
@@ -211,7 +215,8 @@ class Server:
             )
 
         if endpoint.is_shared:
-            answer = await self._shared.ask((endpoint.path, json.document(values)), find)
+            shared = self._kept if endpoint.is_kept else self._shared
+            answer = await shared.ask((endpoint.path, json.document(values)), find)
             return self._response(answer, endpoint, request)
         try:
             return self._response(await find(), endpoint, request)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
 from typing import Generic, TypeVar
 
 Answer = TypeVar("Answer")
@@ -21,6 +22,7 @@ class Shared(Generic[Answer]):
     Args:
         fresh_for: seconds from the question until the answer is stale.
         clock: returns seconds.
+        rest: an answer stays fresh for so many times as long as it took to find, besides.
         size: returns the bytes that an answer takes.
         room: most bytes of all kept answers.
     """
@@ -30,10 +32,12 @@ class Shared(Generic[Answer]):
         fresh_for: float = FRESH_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         *,
+        rest: float = 0,
         size: Callable[[Answer], int] = lambda _: 0,
         room: int = ROOM,
     ) -> None:
         self._fresh_for = fresh_for
+        self._rest = rest
         self._clock = clock
         self._size = size
         self._room = room
@@ -45,7 +49,7 @@ class Shared(Generic[Answer]):
         if kept is None or self._is_stale(*kept):
             kept = self._clock(), asyncio.ensure_future(find())
             self._make_room()
-            kept[1].add_done_callback(self._on_found)
+            kept[1].add_done_callback(partial(self._on_found, question, kept[0]))
             self._kept[question] = kept
         # A caller that is cancelled must not cancel the question for the others.
         return await asyncio.shield(kept[1])
@@ -61,11 +65,13 @@ class Shared(Generic[Answer]):
         while len(self._kept) >= MOST_KEPT:
             del self._kept[next(iter(self._kept))]
 
-    def _on_found(self, answer: "asyncio.Future[Answer]") -> None:
-        """Drops the oldest answers if there is no room for all."""
+    def _on_found(self, question: Hashable, asked_at: float, answer: "asyncio.Future[Answer]") -> None:
+        """Lets an answer that took long rest, and drops the oldest answers if there is no room for all."""
         # All callers may be gone. Reading the exception keeps asyncio from logging that nobody has.
         if answer.cancelled() or answer.exception() is not None:
             return
+        if self._rest and self._kept.get(question) == (asked_at, answer):
+            self._kept[question] = asked_at + self._rest * (self._clock() - asked_at), answer
         sizes = {
             question: self._size(found.result())
             for question, (_, found) in self._kept.items()

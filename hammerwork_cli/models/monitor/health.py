@@ -36,12 +36,14 @@ class Level(StrEnum):
     """How bad a check is."""
 
     HEALTHY = "healthy"
+    UNKNOWN = "unknown"
+    """The database does not record what the check is about: workers, for example."""
     WARNING = "warning"
     CRITICAL = "critical"
 
     @property
     def severity(self) -> int:
-        """0 to 2, the worst last."""
+        """0 to 3, the worst last."""
         return list(Level).index(self)
 
 
@@ -57,6 +59,21 @@ class MonitorLimits(NamedTuple):
     overdue: timedelta | None = None
 
 
+USUAL_LIMITS = MonitorLimits(
+    HealthLimits(
+        pending=10_000,
+        pending_age=timedelta(hours=1),
+        running_age=timedelta(hours=1),
+        waiting_age=timedelta(hours=24),
+        retrying=10,
+        failed=10,
+        failure_rate=0.15,
+    ),
+    overdue=timedelta(minutes=10),
+)
+"""Those of the commands without options, and of the web server."""
+
+
 class Check(NamedTuple):
     """One check and its outcome.
 
@@ -68,7 +85,6 @@ class Check(NamedTuple):
         about: the queues, workers, migrations or jobs that the check is about, the worst first.
         more: whether ``value`` is where the count stopped.
         since: the start of the time that ``value`` is about; ``None`` for the last hour.
-        known: whether the database records what the check is about: workers, for example.
         error: the error because of which the check failed.
         advice: the next step after the error, in words; ``None`` if there is none, or a command is better.
     """
@@ -80,7 +96,6 @@ class Check(NamedTuple):
     about: tuple[str, ...] = ()
     more: bool = False
     since: datetime | None = None
-    known: bool = True
     error: str | None = None
     advice: str | None = None
 

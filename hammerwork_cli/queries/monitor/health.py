@@ -65,11 +65,18 @@ def health(
     try:
         database = connect()
         at = now(database)
-        return HealthReport(at, list(_made(_Reading(database, limits, at), only)))
+        return report(database, limits, now=at, only=only)
     except MissingTablesError as error:
         return HealthReport(at, [_failed(CheckName.MIGRATIONS, error)])
     except DatabaseError as error:
         return HealthReport(at, [_failed(CheckName.DATABASE, error)])
+
+
+def report(
+    database: Database, limits: MonitorLimits, *, now: datetime, only: Collection[str] = tuple(CheckName)
+) -> HealthReport:
+    """Makes checks with a connection; errors of the connection are raised."""
+    return HealthReport(now, list(_made(_Reading(database, limits, now), only)))
 
 
 def _made(reading: "_Reading", only: Collection[str]) -> Iterator[Check]:
@@ -109,7 +116,7 @@ def worker_health(database: Database, name: str, *, now: datetime) -> HealthRepo
 
 
 def _worker_check(worker: Worker) -> Check:
-    status = Level.WARNING if worker.state == "stopping" else Level.HEALTHY if worker.is_alive else Level.CRITICAL
+    status = Level.HEALTHY if worker.state == "running" else Level.WARNING if worker.is_alive else Level.CRITICAL
     silent, lease = timedelta(seconds=max(worker.silent_for, 0)), timedelta(seconds=worker.lease)
     return Check("worker", status, silent, lease, (worker.name, worker.state))
 
@@ -232,9 +239,8 @@ def _migrations(reading: _Reading) -> Check:
 
 
 def _workers(reading: _Reading) -> Check:
-    known = "workers" in reading.database.tags
-    if not known:
-        return Check(CheckName.WORKERS, Level.HEALTHY, known=False)
+    if "workers" not in reading.database.tags:
+        return Check(CheckName.WORKERS, Level.UNKNOWN)
     alive = reading.alive
     status = Level.HEALTHY if alive else Level.WARNING
     if not alive and reading.are_workers_known and _unserved(reading):
@@ -243,6 +249,8 @@ def _workers(reading: _Reading) -> Check:
 
 
 def _lost_workers(reading: _Reading) -> Check:
+    if "workers" not in reading.database.tags:
+        return Check(CheckName.LOST_WORKERS, Level.UNKNOWN)
     gone = [worker for worker in reading.workers if worker.state in {"silent", "lost"}]
     status = Level.WARNING if gone else Level.HEALTHY
     return Check(CheckName.LOST_WORKERS, status, len(gone), 0, tuple(dict.fromkeys(worker.name for worker in gone)))
@@ -258,7 +266,7 @@ def _unserved(reading: _Reading) -> list[ReadyJobs]:
 
 def _unserved_queues(reading: _Reading) -> Check:
     if "workers" not in reading.database.tags:
-        return Check(CheckName.UNSERVED_QUEUES, Level.HEALTHY, known=False)
+        return Check(CheckName.UNSERVED_QUEUES, Level.UNKNOWN)
     unserved = _unserved(reading)
     for_long = any((reading.age(jobs.since) or timedelta()) > UNSERVED_FOR for jobs in unserved)
     status = Level.HEALTHY
@@ -298,7 +306,7 @@ def _waiting_age(reading: _Reading) -> Check:
 def _lost_jobs(reading: _Reading) -> Check:
     """Jobs of workers that are gone: another worker rescues them, unless none runs."""
     if "workers" not in reading.database.tags:
-        return Check(CheckName.LOST_JOBS, Level.HEALTHY, known=False)
+        return Check(CheckName.LOST_JOBS, Level.UNKNOWN)
     lost = {jobs.queue: jobs for jobs in reading.running if jobs.lost}
     limit = reading.limits.queues.running_age
     ages = [reading.age(jobs.lost_since) for jobs in lost.values()]
@@ -322,7 +330,9 @@ def _overdue_jobs(reading: _Reading) -> Check:
 def _overdue_schedules(reading: _Reading) -> Check:
     """Schedules whose jobs no worker enqueues, or the database refuses."""
     limit = reading.limits.overdue
-    if limit is None or "schedules" not in reading.database.tags:
+    if "schedules" not in reading.database.tags:
+        return Check(CheckName.OVERDUE_SCHEDULES, Level.UNKNOWN)
+    if limit is None:
         return Check(CheckName.OVERDUE_SCHEDULES, Level.HEALTHY)
     found = ticks.upcoming(reading.database, reading.now - limit, MOST_OVERDUE)
     late = {schedule.name: reading.age(schedule.due) for schedule in found}
@@ -353,7 +363,7 @@ def _failure_rate(reading: _Reading) -> Check:
 def _retention(reading: _Reading) -> Check:
     """Policies that failed, and those that no worker carries out."""
     if "retention" not in reading.database.tags:
-        return Check(CheckName.RETENTION, Level.HEALTHY, known=False)
+        return Check(CheckName.RETENTION, Level.UNKNOWN)
     before = reading.now - RETENTION_FOR
     failing = tuple(queue for (queue,) in reading.database.rows("monitor.health.retention", before=before))
     return Check(CheckName.RETENTION, Level.WARNING if failing else Level.HEALTHY, len(failing), 0, failing)

@@ -18,6 +18,7 @@ from hammerwork_cli.models import (
 )
 from hammerwork_cli.models.input.spawn_config import ignored_because
 from hammerwork_cli.models.why import Delay, DelayReason, LastAttempt, NeverSpawned, OpenJob
+from hammerwork_cli.models.worker import is_silent
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.job import attempts
 from hammerwork_cli.queries.queues import all_paused, serving_workers
@@ -148,7 +149,7 @@ def _delay(node: TreeNode, row: _Row, last: LastAttempt, *, now: datetime) -> tu
 def _running(job: OpenJob, so_far: timedelta) -> DelayReason:
     if job.silent_for is None or job.lease is None:
         return DelayReason.LONG_RUNNING if so_far >= LONG else DelayReason.RUNNING
-    return DelayReason.RUNNING if job.silent_for <= job.lease else DelayReason.SILENT_WORKER
+    return DelayReason.SILENT_WORKER if is_silent(job.silent_for, job.lease) else DelayReason.RUNNING
 
 
 def never_spawned(database: Database, tree: SpawnTree) -> tuple[NeverSpawned, ...]:

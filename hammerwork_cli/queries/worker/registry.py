@@ -279,7 +279,7 @@ def ask(database: Database, worker: Worker, request: str, by: str) -> None:
     Raises:
         ConflictError: the worker has ended, is lost, or has been silent for longer than its lease.
     """
-    if worker.state == "silent":
+    if worker.ended_at is None and not worker.is_alive:
         raise ConflictError(
             f"The worker {worker.name} has been silent for {worker.silent_for:,.0f} s; "
             f"its lease is {worker.lease:g} s.",

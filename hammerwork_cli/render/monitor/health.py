@@ -47,17 +47,19 @@ UNITS: Mapping[str, str] = {
 }
 """Unit of a check's value and limit; none for a check without either."""
 CHECK_KEYS = ("check", "status", "value", "limit", "unit", "about", "message", "hint")
-COLOURS = {Level.HEALTHY: "green", Level.WARNING: "yellow", Level.CRITICAL: "red"}
+COLOURS = {Level.HEALTHY: "green", Level.UNKNOWN: "dim", Level.WARNING: "yellow", Level.CRITICAL: "red"}
 _NAMED = 5
-_NOT_RECORDED = "this database does not record workers"
+_RECORDS: Mapping[str, str] = {CheckName.OVERDUE_SCHEDULES: "schedules", CheckName.RETENTION: "policies"}
+"""What a database without migrations of hammerwork-cli does not record; of the other checks, workers."""
 
 
 def check_record(check: Check) -> Record:
     """A check.
 
-    Keys: ``check``, ``status`` (``healthy``, ``warning`` or ``critical``), ``value`` (null if there is nothing to
-    measure) and ``limit`` (null without one) in ``unit``, ``about`` (queues, workers, migrations or jobs, the worst
-    first), ``message``, ``hint`` (the next step: a command, or a sentence after an error; null while it is healthy).
+    Keys: ``check``, ``status`` (``healthy``, ``unknown``, ``warning`` or ``critical``), ``value`` (null if there is
+    nothing to measure) and ``limit`` (null without one) in ``unit``, ``about`` (queues, workers, migrations or jobs,
+    the worst first), ``message``, ``hint`` (the next step: a command, or a sentence after an error; null while it is
+    healthy).
     """
     return {
         "check": check.name,
@@ -106,7 +108,10 @@ def _number(checks: int, level: Level) -> str:
 
 def summary(report: HealthReport) -> str:
     """The checks that are not healthy, for the error on stderr."""
-    bad = sorted((check for check in report.checks if check.status.severity), key=lambda check: -check.status.severity)
+    bad = sorted(
+        (check for check in report.checks if check.status in {Level.WARNING, Level.CRITICAL}),
+        key=lambda check: -check.status.severity,
+    )
     return "; ".join(f"{check.status}: {_words(check)}: {message(check)}" for check in bad[:_NAMED]) + "."
 
 
@@ -121,6 +126,8 @@ def message(check: Check) -> str:
     """What the check found."""
     if check.error is not None:
         return check.error.rstrip(".")
+    if check.status is Level.UNKNOWN:
+        return f"this database does not record {_RECORDS.get(check.name, 'workers')}"
     return _MESSAGES[check.name](check)
 
 
@@ -164,8 +171,6 @@ def _migrations(check: Check) -> str:
 
 
 def _workers(check: Check) -> str:
-    if not check.known:
-        return _NOT_RECORDED
     return f"{_measure(check.value)} running: {_names(check)}" if check.about else "none is running"
 
 
@@ -174,8 +179,6 @@ def _lost_workers(check: Check) -> str:
 
 
 def _unserved(check: Check) -> str:
-    if not check.known:
-        return _NOT_RECORDED
     if not check.about:
         return "none"
     return f"no running worker serves the ready jobs of {_names(check)} (Rust workers do not register)"
@@ -186,8 +189,6 @@ def _paused(check: Check) -> str:
 
 
 def _lost_jobs(check: Check) -> str:
-    if not check.known:
-        return _NOT_RECORDED
     if not check.value:
         return "none"
     number = int(check.value) if isinstance(check.value, int) else 0
@@ -200,8 +201,6 @@ def _failure_rate(check: Check) -> str:
 
 
 def _retention(check: Check) -> str:
-    if not check.known:
-        return "this database has no policies"
     return f"failed, or not run for a day: {_names(check)}" if check.about else "no policy fails"
 
 
@@ -249,6 +248,8 @@ def hint(check: Check) -> str | None:
     """The next step, as a command unless an error says a better one; ``None`` while the check is healthy."""
     if check.status is Level.HEALTHY:
         return None
+    if check.status is Level.UNKNOWN:
+        return "hammerwork migration run"
     if check.name in {CheckName.DATABASE, CheckName.WRITES} and check.error is not None:
         return check.advice
     # A name that a terminal would not print as it is cannot be pasted.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import NotFoundError
+from hammerwork_cli.models.worker import heartbeat_interval
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
@@ -14,15 +15,9 @@ from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
-LONGEST_INTERVAL = 3.0
 LONGEST_PAUSE = 1.0
 """Seconds after a failed heartbeat; a short lease allows less."""
 log = logging.getLogger("hammerwork")
-
-
-def heartbeat_interval(lease: float) -> float:
-    """Seconds between two heartbeats of a worker with this lease."""
-    return min(lease / 6, LONGEST_INTERVAL)
 
 
 def heartbeat_timeouts(lease: float) -> Timeouts:

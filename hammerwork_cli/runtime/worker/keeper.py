@@ -7,13 +7,13 @@ from functools import partial
 
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import RetryableError
+from hammerwork_cli.models.worker import heartbeat_interval
 from hammerwork_cli.queries.spawn.doctor import Doctor, FixedJobs
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import named, plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.worker.heartbeat import heartbeat_interval
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 

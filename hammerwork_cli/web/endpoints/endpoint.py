@@ -70,6 +70,7 @@ class Endpoint:
         other_types: media types of the answer besides JSON.
         body: schema of the request's body.
         changes: whether it changes the database.
+        is_kept: whether an answer is kept for some seconds whatever changes, because it may cost much to find.
         counts_all: whether it may tell the length of the whole list.
         status: HTTP status of success.
         also: another HTTP status of success.
@@ -85,6 +86,7 @@ class Endpoint:
     other_types: tuple[str, ...] = ()
     body: Schema | None = None
     changes: bool = False
+    is_kept: bool = False
     counts_all: bool = False
     status: int = 200
     also: int | None = None

@@ -3,9 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.monitor.health import USUAL_LIMITS
 from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.monitor import health as checks
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render import worker as worker_views
+from hammerwork_cli.render.monitor.health import report_record
 from hammerwork_cli.render.queue.listing import state_record
 from hammerwork_cli.render.queue.stats import stats_record
 from hammerwork_cli.render.schemas.words import flag, record, text
@@ -42,6 +46,12 @@ def worker_list(call: Call) -> Answer:
     return Answer([worker_views.worker_record(worker) for worker in chosen[: wanted["limit"]]])
 
 
+def health(call: Call) -> Answer:
+    """Answers as ``monitor health``."""
+    now = call.database.now()
+    return Answer(report_record(checks.report(call.database, USUAL_LIMITS, now=now), rfc3339(now)))
+
+
 def about(call: Call) -> Answer:
     """Answers with the version and the options of the server."""
     return Answer(
@@ -76,6 +86,14 @@ ENDPOINTS = (
             QUEUE,
             within("Of stopped workers, only those", "1h"),
         ),
+    ),
+    Endpoint(
+        "GET",
+        "/api/health",
+        health,
+        "What is wrong now: each check with the next step.",
+        "monitor-health",
+        is_kept=True,
     ),
     Endpoint(
         "GET",

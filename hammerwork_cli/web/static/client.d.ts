@@ -309,6 +309,31 @@ export interface Queue {
   paused_reason: string | null;
 }
 
+/** `unknown`: the database does not record what the check is about. */
+export type HealthLevel = "healthy" | "unknown" | "warning" | "critical";
+
+export interface HealthCheck {
+  check: string;
+  status: HealthLevel;
+  /** `null` when there is nothing to measure. */
+  value: number | null;
+  limit: number | null;
+  unit: string | null;
+  /** Queues, workers, migrations or jobs, the worst first. */
+  about: string[];
+  /** A sentence for people; its words may change. */
+  message: string;
+  /** The next step: a command, or a sentence after an error; `null` while it is healthy. */
+  hint: string | null;
+}
+
+export interface HealthReport {
+  /** The worst of the checks. */
+  status: HealthLevel;
+  checked_at: Instant;
+  checks: HealthCheck[];
+}
+
 /**
  * An event of the stream.
  *
@@ -534,6 +559,8 @@ export class SpawnManager {
     options?: { force?: boolean; reason?: string; dryRun?: boolean },
   ): Promise<Outcome>;
   getWorkers(options?: Cancellable): Promise<Worker[]>;
+  /** What is wrong now, as `monitor health` says it. The server keeps an answer for two seconds, and for longer if it took long. */
+  getHealth(options?: Cancellable): Promise<HealthReport>;
   /** The version and settings of the server. */
   getAbout(options?: Cancellable): Promise<About>;
 

@@ -198,6 +198,11 @@ export class SpawnManager {
     return this._get("/api/workers", {}, signal);
   }
 
+  /** @type {Client["getHealth"]} */
+  async getHealth({ signal } = {}) {
+    return this._get("/api/health", {}, signal);
+  }
+
   /** @type {Client["getAbout"]} */
   async getAbout({ signal } = {}) {
     return this._get("/api/about", {}, signal);

@@ -99,6 +99,28 @@ def test_a_queue_without_a_worker_is_critical_once_its_jobs_have_been_ready_for_
     assert states(run, rows) == {}
 
 
+def test_what_a_database_does_not_record_is_unknown_and_no_reason_to_fail(
+    run: Run, shared_restored: Callable[[str], str]
+) -> None:
+    url = shared_restored("media.postgresql")
+    done = run("monitor", "health", "--only", "workers,retention", "--strict", url=url)
+    assert done.exit_code == 0
+    assert done.stdout.startswith("unknown: 2 checks\n")
+
+
+def test_a_worker_that_misses_heartbeats_is_named_long_before_its_lease_is_over(run: Run, rows: Rows) -> None:
+    """Its queues stay served: until the end of the lease, no other worker takes its jobs."""
+    worker(rows, heartbeat_at=ago(seconds=8))
+    ready(rows)
+    assert states(run, rows) == {}
+    worker(rows, "render-2", heartbeat_at=ago(seconds=10))
+    found = checks(run, rows)["lost_workers"]
+    assert (found["status"], found["about"]) == ("warning", ["render-2"])
+    listed = run("worker", "list", "--format", "json", url=url_of(rows.database)).json
+    assert {one["name"]: one["state"] for one in listed} == {"render-1": "running", "render-2": "silent"}
+    assert "unserved_queues" not in states(run, rows)
+
+
 @pytest.mark.parametrize("status", ["Completed", "Running"])
 def test_a_queue_of_which_a_job_ran_just_now_is_served_by_a_rust_worker(run: Run, rows: Rows, status: str) -> None:
     worker(rows, queues=("other",))
@@ -334,7 +356,10 @@ def test_a_database_of_rust_workers_alone_is_checked(
     found = {check["check"]: check for check in done.json["checks"]}
     assert found["migrations"]["status"] == "warning"
     assert found["workers"]["value"] is None
-    assert (found["workers"]["status"], found["unserved_queues"]["status"]) == ("healthy", "healthy")
+    unknown = {name for name, check in found.items() if check["status"] == "unknown"}
+    assert unknown == {"workers", "lost_workers", "unserved_queues", "lost_jobs", "overdue_schedules", "retention"}
+    assert found["workers"]["message"] == "this database does not record workers"
+    assert {found[name]["hint"] for name in unknown} == {"hammerwork migration run"}
     assert found["pending_age"]["status"] == "critical"
 
 

@@ -15,6 +15,7 @@ import pytest
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import RetryableError, UnreachableError
 from hammerwork_cli.models import JobPriority
+from hammerwork_cli.models.worker import heartbeat_interval
 from hammerwork_cli.queries.job.notifications import CHANNEL
 from hammerwork_cli.queries.spawn.doctor import FixedJobs
 from hammerwork_cli.queries.worker import claim, finish
@@ -29,7 +30,7 @@ from hammerwork_cli.runtime.worker import keeper
 from hammerwork_cli.runtime.worker.assembly import Lines
 from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claimer
 from hammerwork_cli.runtime.worker.finisher_thread import IDLE_SECONDS, FinisherThread
-from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_interval
+from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener

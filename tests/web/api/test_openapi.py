@@ -40,6 +40,7 @@ ENDPOINTS = {
     "POST /api/jobs/{id}/cancel",
     "POST /api/jobs/{id}/spawn",
     "GET /api/queues",
+    "GET /api/health",
     "GET /api/queues/{name}",
     "POST /api/queues/{name}/pause",
     "POST /api/queues/{name}/resume",

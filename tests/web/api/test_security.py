@@ -34,6 +34,7 @@ READS = [
     "/api/queues",
     "/api/spawn/stats",
     "/api/about",
+    "/api/health",
     "/api/events",
     "/metrics",
 ]

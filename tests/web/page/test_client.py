@@ -337,6 +337,7 @@ def test_the_types_describe_the_answers(node: Node, demo: Site, night: Night, tm
         "(ListedJob & {failed_at: string | null})[]": ("getFailedJobs", 5),
         "Queue[]": ("getQueues",),
         "About": ("getAbout",),
+        "HealthReport": ("getHealth",),
     }
     names = sorted(set(re.findall(r"\b[A-Z]\w+", " ".join(answers))))
     lines = [f'import type {{ {", ".join(names)} }} from "{STATIC / "client.js"}";']

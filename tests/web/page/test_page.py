@@ -762,6 +762,39 @@ def test_workers_queues_and_trees_are_read_again_without_an_event(
     expect(page.get_by_role("treeitem")).to_have_count(8)
 
 
+def test_what_is_wrong_is_said_above_all_and_in_the_title(visit: Callable[..., Visit], own_demo: Site) -> None:
+    own_demo.execute("DELETE FROM hammerwork_jobs")
+    now = rfc3339(datetime.now(UTC))
+    own_demo.execute(WORKER, now, now)
+    page = visit(own_demo, None).page
+    page.clock.install()
+    page.goto("/")
+    expect(page.locator(".health")).to_have_text(re.compile("Healthy"))
+    expect(page.locator(".verdict")).to_have_count(0)
+    expect(page).to_have_title("hammerwork")
+
+    own_demo.execute(
+        "INSERT INTO hammerwork_jobs (id, queue_name, payload, status, created_at, scheduled_at) "
+        "VALUES ('0b000000-0000-4000-8000-000000000000', 'elsewhere', '{}', 'Pending', ?, ?)",
+        *[rfc3339(datetime.now(UTC) - timedelta(minutes=5))] * 2,
+    )
+    # Long before the end of its lease.
+    own_demo.execute(
+        "UPDATE hammerwork_workers SET heartbeat_at = ?", rfc3339(datetime.now(UTC) - timedelta(seconds=9))
+    )
+    page.wait_for_timeout(2100)  # the server keeps an answer for 2 s
+    page.clock.fast_forward(5000)
+
+    expect(page.locator(".verdict summary")).to_contain_text("1 critical, 1 warning")
+    expect(page.locator(".verdict summary")).to_contain_text("no running worker serves the ready jobs of elsewhere")
+    expect(page).to_have_title("✖ 1 critical, 1 warning · hammerwork")
+    expect(page.locator(".health.critical")).to_be_visible()
+    expect(page.locator("table.workers tbody tr")).to_contain_text("silent")
+    page.locator(".verdict summary").click()
+    expect(page.locator(".verdict li code").first).to_have_text("hammerwork worker list --since 7d --queue elsewhere")
+    expect(page.locator(".verdict li").nth(1)).to_contain_text("night shift")
+
+
 def test_ages_grow_from_the_moment_when_they_came(visit: Callable[..., Visit], own_demo: Site) -> None:
     now = rfc3339(datetime.now(UTC))
     own_demo.execute(WORKER, now, now)

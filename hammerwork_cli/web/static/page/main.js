@@ -10,6 +10,8 @@ import { page, titleOf } from "./views/page.js";
 const TOKEN = "hammerwork.token";
 /** Ages on the page are relative to now. */
 const REDRAW_MS = 5000;
+/** A worker that is killed causes no event. */
+const WATCH_MS = 4000;
 
 /** An answer that takes longer keeps one of six connections. */
 const TIMEOUT_MS = 60000;
@@ -106,6 +108,9 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 setInterval(draw, REDRAW_MS);
+setInterval(() => {
+  if (!document.hidden && !board.session.wantsToken) board.overview.watch();
+}, WATCH_MS);
 
 draw();
 follow();

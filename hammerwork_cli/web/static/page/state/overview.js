@@ -41,10 +41,11 @@ export class Overview {
     this.queues = new Part(() => client.getQueues(), told);
     this.failures = new Part(() => client.getFailedJobs(LATEST_FAILURES, { queue: scope() }), told);
     this.workers = new Part(() => client.getWorkers(), told);
+    this.health = new Part(() => client.getHealth(), told);
   }
 
   get _figures() {
-    return [this.failing, this.queues, this.failures, this.workers, this.stats];
+    return [this.health, this.failing, this.queues, this.failures, this.workers, this.stats];
   }
 
   /** The failure to show above the page: that of the operations, when nothing else could be read since either. */
@@ -60,6 +61,11 @@ export class Overview {
   async read(figures = true) {
     for (const part of this._figures) part.read(figures);
     await this.operations.read();
+  }
+
+  /** Reads what no event tells: a worker that has fallen silent, and the verdict. */
+  watch() {
+    for (const part of [this.health, this.workers]) part.read(false);
   }
 
   /**

@@ -12,6 +12,7 @@ import { jobPane } from "./job.js";
 import { operationList } from "./operations.js";
 import { overview } from "./overview.js";
 import { treePane } from "./tree.js";
+import { verdict, verdictInTitle, verdictInWord } from "./verdict.js";
 
 /** @import { SpawnError } from "../../client.js" */
 /** @import { LiveState } from "../live.js" */
@@ -31,7 +32,9 @@ const STATES = {
 /** @param {Board} board */
 export function titleOf(board) {
   const root = board.selection.tree?.root.job;
-  return root ? `${visible(root.queue)} ${shortId(root.id)} · hammerwork` : "hammerwork";
+  const wrong = verdictInTitle(board.overview.health.value);
+  const place = root ? `${visible(root.queue)} ${shortId(root.id)}` : "";
+  return [wrong, place, "hammerwork"].filter(Boolean).join(" · ");
 }
 
 /**
@@ -44,7 +47,7 @@ export function page(board, actions, now) {
   const selected = selection.id !== null;
   const error = session.error ?? board.overview.error;
   return html`
-    ${header(board, actions)} ${error ? alert(board, error) : nothing}
+    ${header(board, actions, now)} ${verdict(board.overview.health, now)} ${error ? alert(board, error) : nothing}
     <main class=${selected ? "with-tree" : "without-tree"}>
       <section class="side" aria-label="Operations">
         <div class="filters">${queueFilter(board)} ${levelFilter(board)}</div>
@@ -63,8 +66,9 @@ export function page(board, actions, now) {
 /**
  * @param {Board} board
  * @param {Actions} actions
+ * @param {number} now
  */
-function header({ overview: { operations }, search, session }, actions) {
+function header({ overview: { health, operations }, search, session }, actions, now) {
   const state = stateOf(session.live, operations.error);
   return html`<header>
     <h1>
@@ -85,6 +89,7 @@ function header({ overview: { operations }, search, session }, actions) {
     <span class="grow"></span>
     <span class="quiet">${session.database}</span>
     ${session.readOnly && session.database ? html`<span class="badge">read-only</span>` : nothing}
+    ${verdictInWord(health, now)}
     <span class="connection ${state}" role="status">${STATES[state]}</span> ${asOf(operations)}
     <button aria-label="Switch between dark and light" title="Switch between dark and light (t)" @click=${() => toggleTheme()}>
       ◐

@@ -1,0 +1,81 @@
+// The verdict: what is wrong now, as `monitor health` says it.
+
+import { html, nothing } from "../template.js";
+import { counted } from "../words.js";
+import { isOld, note } from "./freshness.js";
+
+/** @import { HealthCheck, HealthLevel, HealthReport } from "../../client.js" */
+/** @import { Part } from "../state/part.js" */
+
+/** @type {Record<HealthLevel, string>} */
+const SIGNS = { critical: "✖", warning: "▲", unknown: "?", healthy: "✔" };
+
+/**
+ * The checks that need somebody, the worst first.
+ * @param {HealthReport} report
+ */
+function wrong({ checks }) {
+  const those = (/** @type {HealthLevel} */ level) => checks.filter(({ status }) => status === level);
+  return { critical: those("critical"), warning: those("warning") };
+}
+
+/**
+ * "2 critical, 4 warnings"; "" when nothing is wrong.
+ * @param {HealthReport} report
+ */
+function wrongInWords(report) {
+  const { critical, warning } = wrong(report);
+  return [critical.length && `${critical.length} critical`, warning.length && counted(warning.length, "warning")]
+    .filter(Boolean)
+    .join(", ");
+}
+
+/**
+ * The verdict for the title of the window: "✖ 2 critical, 4 warnings"; "" when nothing is wrong or known.
+ * @param {HealthReport | null} report
+ */
+export const verdictInTitle = (report) =>
+  report && wrongInWords(report) ? `${SIGNS[report.status]} ${wrongInWords(report)}` : "";
+
+/**
+ * A line of its own while something is wrong, with every check below it.
+ * @param {Part<HealthReport>} part
+ * @param {number} now
+ */
+export function verdict(part, now) {
+  const report = part.value;
+  if (!report || !wrongInWords(report)) return nothing;
+  const { critical, warning } = wrong(report);
+  const found = [...critical, ...warning];
+  return html`<details class="verdict ${report.status}">
+    <summary>
+      <b class="level">${SIGNS[report.status]} ${wrongInWords(report)}</b>
+      <span class="cut">${sentence(found[0])}</span>
+      ${isOld(part, now) ? html`<span class="age">${note(part, now)}</span>` : nothing}
+    </summary>
+    <ul>
+      ${found.map(
+        (check) =>
+          html`<li class=${check.status}>
+            <span class="sign" title=${check.status}>${SIGNS[check.status]}</span>
+            <span>${sentence(check)}${check.hint ? html` <code>${check.hint}</code>` : nothing}</span>
+          </li>`,
+      )}
+    </ul>
+  </details>`;
+}
+
+/** @param {HealthCheck} check */
+const sentence = ({ check, message }) => `${check.replaceAll("_", " ")}: ${message}`;
+
+/**
+ * The verdict in a word, beside the state of the connection.
+ * @param {Part<HealthReport>} part
+ * @param {number} now
+ */
+export function verdictInWord(part, now) {
+  const report = part.value;
+  if (!report || isOld(part, now)) return html`<span class="health unknown">${report ? "Health not read" : "Health …"}</span>`;
+  const words = { critical: "Critical", warning: "Warnings", unknown: "Healthy", healthy: "Healthy" };
+  return html`<span class="health ${report.status}">${SIGNS[report.status]} ${words[report.status]}</span>`;
+}
