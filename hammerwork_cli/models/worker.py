@@ -22,7 +22,7 @@ class Worker(NamedTuple):
     Attributes:
         queues: JSON text; use :attr:`queue_names`.
         handlers: JSON text; use :attr:`handler_names`.
-        lease: seconds without a heartbeat after which the worker is silent and others may rescue its jobs.
+        lease: seconds without a heartbeat after which others may rescue its jobs.
         stored_state: the state as the worker, or the one that rescued its jobs, wrote it; use :attr:`state`.
         request: ``stop`` or ``restart``, if an operator has requested it.
         running: jobs that it runs now.
