@@ -99,7 +99,7 @@ def test_a_queue_without_a_worker_is_critical_once_its_jobs_have_been_ready_for_
     assert states(run, rows) == {}
 
 
-def test_what_a_database_does_not_record_is_unknown_and_no_reason_to_fail(
+def test_checks_of_unrecorded_things_are_unknown_and_no_reason_to_fail(
     run: Run, shared_restored: Callable[[str], str]
 ) -> None:
     url = shared_restored("media.postgresql")
@@ -466,7 +466,7 @@ def test_it_reads_a_bounded_number_of_statements(rows: Rows) -> None:
     database = rows.database
     before = database.executed
     health.health(lambda: database, MonitorLimits(HealthLimits()), now=lambda database: database.now())
-    assert database.executed - before <= 20
+    assert database.executed - before <= 30
 
 
 # One worker.

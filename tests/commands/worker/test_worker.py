@@ -498,7 +498,7 @@ def test_waiting_for_workers_judges_them_by_its_own_clock(migrated_url: str) -> 
 def test_waiting_for_a_restart_ends_when_nobody_takes_the_place(
     migrated_url: str, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    register(migrated_url, 1, heartbeat_at=datetime.now(UTC) + timedelta(hours=1))
+    register(migrated_url, 1, heartbeat_at=datetime.now(UTC))
     monkeypatch.setattr(registry, "SUCCESSOR_SECONDS", 0.5)
     ask = registry.ask
 
@@ -562,7 +562,7 @@ def test_stopping_all_needs_consent_and_shows_who_is_meant(
 
 
 def test_an_attempt_that_runs_on_after_its_job_was_taken_counts(migrated_url: str, run: Any) -> None:
-    register(migrated_url, 1, heartbeat_at=datetime.now(UTC) + timedelta(hours=1), running=1)
+    register(migrated_url, 1, heartbeat_at=datetime.now(UTC), running=1)
     done = run("worker", "stop", "w-1", url=migrated_url)
     assert done.stdout == "Asked w-1 00000001 to stop; it first finishes 1 running job.\n"
 
@@ -570,7 +570,7 @@ def test_an_attempt_that_runs_on_after_its_job_was_taken_counts(migrated_url: st
 def test_a_queue_tells_how_many_living_workers_serve_it(migrated_url: str, run: Any) -> None:
     write(migrated_url, job(1), job(2, queue="other"))
     register(migrated_url, 1)
-    register(migrated_url, 2, heartbeat_at=datetime.now(UTC) + timedelta(hours=1))
+    register(migrated_url, 2, heartbeat_at=datetime.now(UTC))
 
     def workers() -> dict[str, Any]:
         return {one["queue"]: one["workers"] for one in run("queue", "list", "--format", "json", url=migrated_url).json}
