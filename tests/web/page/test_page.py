@@ -762,7 +762,7 @@ def test_workers_queues_and_trees_are_read_again_without_an_event(
     expect(page.get_by_role("treeitem")).to_have_count(8)
 
 
-def test_the_page_and_its_title_say_above_all_that_something_is_wrong(visit: Callable[..., Visit], own_demo: Site) -> None:
+def test_the_page_and_its_title_say_that_something_is_wrong(visit: Callable[..., Visit], own_demo: Site) -> None:
     own_demo.execute("DELETE FROM hammerwork_jobs")
     now = rfc3339(datetime.now(UTC))
     own_demo.execute(WORKER, now, now)
