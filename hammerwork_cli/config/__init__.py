@@ -10,6 +10,7 @@ from hammerwork_cli import disk
 from hammerwork_cli.cached import cached
 from hammerwork_cli.config.keys import KEYS, PROFILE_KEYS, Key, known, profile_key, profile_of
 from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.database.places import same_database
 from hammerwork_cli.errors import ConfigError
 
 __all__ = [
@@ -156,19 +157,22 @@ class Settings:
         if name is None:
             return Target(found.value, found.source, self._profile_of(found.value))
         profile = self.profile(name)
-        return Target(profile.url, found.source, profile)
+        same = profile if profile.protected else self._profile_of(profile.url)
+        return Target(profile.url, found.source, same if same and same.protected else profile)
 
     def _profile_of(self, url: str | None) -> Profile | None:
         """The profile of the same database as a URL, a protected one first: no way to a database goes round it."""
         if url is None or not self.profile_names:
             return None
-        wanted, found = DatabaseUrl.parse(url), []
+        wanted, profiles = DatabaseUrl.parse(url), []
         for name in self.profile_names:
             with suppress(ConfigError):  # who needs that profile hears of its mistake
-                profile = self.profile(name)
-                if DatabaseUrl.parse(profile.url).is_database_of(wanted):
-                    found.append(profile)
-        return next((one for one in found if one.protected), found[0] if found else None)
+                profiles.append((self.profile(name), DatabaseUrl.parse(self.profile(name).url)))
+        for profile, place in sorted(profiles, key=lambda one: not one[0].protected):
+            # Names are resolved for protection alone: a name server may be slow.
+            if same_database(place, wanted, self._environ, resolve=profile.protected):
+                return profile
+        return None
 
     def get(self, name: str, option: str | None = None) -> Setting:
         """Returns a setting.

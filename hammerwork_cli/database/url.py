@@ -1,6 +1,5 @@
 """Parses database URLs, and hides their passwords."""
 
-import os
 import re
 from collections.abc import Collection
 from contextlib import suppress
@@ -112,22 +111,6 @@ class DatabaseUrl:
     def of_file(cls, path: Path) -> "DatabaseUrl":
         """Makes the URL of an SQLite file."""
         return cls(dialect="sqlite", raw=f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}", path=path)
-
-    def is_database_of(self, other: "DatabaseUrl") -> bool:
-        """Whether another URL leads to the same database, perhaps as another user or with other options.
-
-        It compares names: ``localhost`` is another host than ``127.0.0.1``.
-        """
-        if self.dialect != other.dialect:
-            return False
-        if self.path is not None and other.path is not None:
-            return os.path.realpath(self.path) == os.path.realpath(other.path)
-        ours, theirs = (
-            {((host.name or "").lower(), host.port or PORTS[url.dialect]) for host in url.hosts}
-            for url in (self, other)
-        )
-        # Hosts of one URL are those of one cluster.
-        return self.database == other.database and (ours == theirs or bool(ours & theirs))
 
     @classmethod
     def absolute(cls, text: str) -> str:

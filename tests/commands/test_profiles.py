@@ -3,10 +3,15 @@
 import contextlib
 import json
 import os
+import platform
 import pty
+import re
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +22,9 @@ import pytest
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.printed_commands import aimed
 from hammerwork_cli.cli.protection import ChangingGuard, Protection, ReadingGuard
-from hammerwork_cli.database import Database, DatabaseUrl, connect, statements
+from hammerwork_cli.database import Database, DatabaseUrl, connect, places, statements
 from hammerwork_cli.database.guards import is_change
+from hammerwork_cli.database.places import same_database
 from hammerwork_cli.errors import ConflictError, HammerworkError, UsageError
 from tests.commands.test_contract import CONTRACT, ENVIRONMENT, LEAVES, Asked, fill
 from tests.jobs import execute
@@ -321,17 +327,108 @@ def test_a_url_does_not_go_round_the_protection_of_its_database(
     assert run(*words[:3], "-u", protected.url).exit_code == 2
 
 
-def test_a_url_is_that_of_a_profile_whatever_its_user_and_its_options_are() -> None:
-    urls = ("postgresql://app@db.example.org/jobs", "postgres://other:x@db.example.org/jobs?sslmode=require")
-    one, same = map(DatabaseUrl.parse, urls)
-    assert one.is_database_of(same)
-    assert one.is_database_of(DatabaseUrl.parse("postgresql://standby:5432,DB.example.org:5432/jobs"))
-    for other in (
-        "postgresql://db.example.org/other",
-        "postgresql://db2.example.org/jobs",
-        "mysql://db.example.org/jobs",
-    ):
-        assert not one.is_database_of(DatabaseUrl.parse(other))
+HERE = ("localhost", "LOCALHOST", "127.1", "0.0.0.0")
+
+
+@pytest.mark.parametrize("host", HERE)
+@pytest.mark.parametrize("dialect", ["postgres", "mysql"])
+def test_no_spelling_of_a_server_goes_round_the_protection_of_its_database(
+    run: Run, new_database: Callable[..., str], file: Path, dialect: str, host: str
+) -> None:
+    url = new_database(dialect, migrated=True)
+    write(file, url, protected=True)
+    spelt = re.sub(r"@[^:/]+", f"@{host}", url)
+    refused = run("queue", "pause", "mail", "-u", spelt)
+    assert (refused.exit_code, "The profile production is protected." in refused.stderr) == (2, True), refused.stderr
+    confirmed = run("queue", "pause", "mail", "-u", spelt, "--confirm-profile", "production")
+    assert confirmed.exit_code == 0, confirmed.stderr
+
+
+HOST = platform.node()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("postgresql://app@db.invalid/jobs", "postgres://other:x@db.invalid/jobs?sslmode=require"),
+        ("postgresql://db.invalid/jobs", "postgresql://standby.invalid:5432,DB.invalid.:5432/jobs"),
+        ("postgresql://127.0.0.1/jobs", f"postgresql://{HOST}/jobs"),
+        ("postgresql://127.0.0.1/jobs", "postgresql://%6Cocalhost./jobs"),
+        ("postgresql://127.0.0.1/jobs", "postgresql://[::1]:5432/jobs"),
+        ("postgresql://127.0.0.1/jobs", "postgresql:///jobs?host=localhost"),
+        ("postgresql://127.0.0.1/jobs", "postgresql://db.invalid/other?host=localhost&port=5432&dbname=jobs"),
+        ("postgresql://127.0.0.1/jobs", "postgresql://db.invalid/jobs?hostaddr=127.0.0.1"),
+        ("postgresql://127.0.0.1/jobs", "postgresql:///jobs?host=/var/run/postgresql"),
+        ("postgresql://127.0.0.1/jobs", "postgresql://%2Fvar%2Frun%2Fpostgresql/jobs"),
+        ("postgresql://127.0.0.1:5433/jobs", "postgresql://db.invalid,localhost:5433/jobs"),
+        ("postgresql://127.0.0.1:5433/jobs", "postgresql://localhost/jobs?port=5433"),
+        ("postgresql://db.invalid:5434/jobs", "postgresql:///jobs"),
+        ("postgresql://db.invalid:5434/jobs", "postgresql:///"),
+        ("postgresql://service.invalid/jobs", "postgresql:///jobs?service=batch"),
+        ("postgresql://127.0.0.1/a b".replace(" ", "%20"), "postgresql://localhost/%61%20b"),
+        ("mysql://127.0.0.1/jobs", "mariadb://localhost:3306/Jobs"),
+        ("mysql://127.0.0.1/jobs", "mysql://db.invalid/jobs?unix_socket=/run/mysqld/mysqld.sock"),
+        ("mysql://127.0.0.1/jobs", "mysql:///jobs"),
+    ],
+)
+def test_a_url_is_that_of_a_profile_wherever_it_leads_to_the_same_database(
+    one: str, other: str, tmp_path: Path
+) -> None:
+    services = tmp_path / "services"
+    services.write_text("[batch]\nhost=service.invalid\nport=5432\n")
+    environ = {"PGSERVICEFILE": str(services)}
+    if "5434" in one:
+        environ |= {"PGHOST": "db.invalid", "PGPORT": "5434", "PGDATABASE": "jobs"}
+    assert same_database(DatabaseUrl.parse(one), DatabaseUrl.parse(other), environ)
+    assert same_database(DatabaseUrl.parse(other), DatabaseUrl.parse(one), environ)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("postgresql://db.invalid/jobs", "postgresql://db.invalid/other"),
+        ("postgresql://db.invalid/jobs", "postgresql://db2.invalid/jobs"),
+        ("postgresql://db.invalid/jobs", "mysql://db.invalid/jobs"),
+        ("postgresql://db.invalid/jobs", "postgresql://db.invalid/Jobs"),
+        ("postgresql://localhost:5433/jobs", "postgresql://localhost/jobs"),
+        ("postgresql://localhost/jobs", "postgresql://192.0.2.1/jobs"),
+        ("postgresql:///jobs?host=/run/one", "postgresql:///jobs?host=/run/two"),
+        ("mysql:///jobs?unix_socket=/run/one.sock", "mysql:///jobs?unix_socket=/run/two.sock"),
+        ("sqlite:////srv/one.db", "sqlite:////srv/two.db"),
+    ],
+)
+def test_a_url_of_another_database_is_not_that_of_a_profile(one: str, other: str) -> None:
+    assert not same_database(DatabaseUrl.parse(one), DatabaseUrl.parse(other), {})
+    assert not same_database(DatabaseUrl.parse(other), DatabaseUrl.parse(one), {})
+
+
+def test_a_link_to_a_file_leads_to_its_database(run: Run, protected: Asked, tmp_path: Path) -> None:
+    path = DatabaseUrl.parse(protected.url).path
+    assert path is not None
+    (tmp_path / "hard.db").hardlink_to(path)
+    (tmp_path / "soft.db").symlink_to(path)
+    for name in ("hard.db", "soft.db", "./home/../soft.db"):
+        refused = run("queue", "pause", "mail", "-u", f"sqlite:///{tmp_path}/{name}")
+        assert (refused.exit_code, "The profile production is protected." in refused.stderr) == (2, True)
+
+
+def test_another_profile_of_a_protected_database_does_not_go_round_its_protection(
+    run: Run, protected: Asked, file: Path
+) -> None:
+    file.write_text(file.read_text() + f'\n[profiles.also]\nurl = "{protected.url}"\n')
+    refused = run("queue", "pause", "mail", "-u", "@also")
+    assert (refused.exit_code, "The profile production is protected." in refused.stderr) == (2, True)
+
+
+def test_a_name_server_that_does_not_answer_delays_a_command_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: silent.wait(30) and [])
+    monkeypatch.setattr(places, "RESOLVE_SECONDS", 0.05)
+    one, other = map(DatabaseUrl.parse, ("postgresql://silent.invalid/jobs", "postgresql://silent2.invalid/jobs"))
+    began = time.monotonic()
+    assert not same_database(one, other, {})
+    assert time.monotonic() - began < 10
+    silent.set()
 
 
 def test_yes_alone_does_not_confirm_a_profile_and_the_name_does_not_replace_yes(run: Run, protected: Asked) -> None:

@@ -11,6 +11,7 @@ from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOp
 from hammerwork_cli.cli.printed_commands import aiming_hints
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.places import same_database
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 from hammerwork_cli.models.backup.plan import Restored
 from hammerwork_cli.queries.backup import comparing, copying
@@ -53,7 +54,7 @@ def copy(
         with aiming_hints(to):
             target = other.database(changes=not verify_only and not dry_run)
             target.jobs_columns()  # raises if it has no tables
-        if target.url.raw == source.url.raw:
+        if same_database(source.url, target.url, context.environ):
             raise UsageError("--to names the source itself.")
         done = None
         if not verify_only:
