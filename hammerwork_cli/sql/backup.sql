@@ -29,6 +29,18 @@ DELETE FROM :table WHERE :owner = :id AND :second = :value
 -- Deletes the pause or the policy of a queue.
 DELETE FROM :table WHERE {same queue_name :queue}
 
+-- name: collation [mysql]
+-- Tells how the keys of a table are compared; nothing for bytes.
+SELECT collation_name FROM information_schema.columns
+WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column
+
+-- name: alike [mysql]
+-- Lists pairs of names that a key takes for one: its collation ignores letter case, accents and trailing spaces.
+SELECT MIN({exactly n.name}), MAX({exactly n.name})
+FROM JSON_TABLE(:names, '$[*]' COLUMNS (name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$')) AS n
+GROUP BY CONVERT(n.name USING :charset) COLLATE :collation
+HAVING COUNT(DISTINCT {exactly n.name}) > 1
+
 -- name: archived_ids
 -- Lists the ids of the next archived jobs that fit a filter, in the order of the primary key.
 SELECT j.id FROM hammerwork_jobs_archive j

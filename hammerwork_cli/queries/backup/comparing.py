@@ -1,6 +1,8 @@
 """Compares a database with its copy, record by record, with flat memory."""
 
 import json
+from decimal import Decimal
+from math import inf, isfinite
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -12,6 +14,8 @@ from hammerwork_cli.queries.backup.rows import Rows
 
 PART = 500
 MOST_EXAMPLES = 10
+MOST_DIGITS = 4000
+"""Of a number: with more, neither side is a number to Python."""
 
 
 def compare(source: Database, copy: Database, *, merged: bool = False) -> Comparison:
@@ -68,7 +72,7 @@ def _by_key(theirs: Rows, part: list[Record]) -> dict[tuple[Any, ...], Record]:
 
 def _same(ours: Rows, theirs: Rows, one: Record, other: Record) -> bool:
     names = [name for name in TABLES[ours.word].columns if name in ours.kinds and name in theirs.kinds]
-    return all(_value(name, ours, theirs, one) == _value(name, ours, theirs, other) for name in names)
+    return all(_is_equal(_value(name, ours, theirs, one), _value(name, ours, theirs, other)) for name in names)
 
 
 def _value(name: str, ours: Rows, theirs: Rows, record: Record) -> object:
@@ -76,9 +80,9 @@ def _value(name: str, ours: Rows, theirs: Rows, record: Record) -> object:
     if kind is Kind.JSON:
         text = record.get(f"{name}{TEXT_OF}")
         if text is None:
-            return _canonical(record.get(name))
+            return record.get(name)
         try:
-            return _canonical(json.loads(text))  # not every database keeps all digits of a number
+            return json.loads(text, parse_float=_number)
         except (ValueError, RecursionError):
             return text
     value = record.get(name)
@@ -88,5 +92,31 @@ def _value(name: str, ours: Rows, theirs: Rows, record: Record) -> object:
     return value
 
 
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
+def _is_equal(one: Any, other: Any) -> bool:
+    """Whether two values of JSON are equal, numbers by their value.
+
+    PostgreSQL writes ``1e20`` with all digits, and ``-0.0`` as ``0.0``; not every database keeps all digits.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_equal(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_equal, one, other))
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if float in {type(one), type(other)} and isinstance(one, int | float) and isinstance(other, int | float):
+        return _double(one) == _double(other)
+    return bool(one == other)
+
+
+def _double(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return inf if number > 0 else -inf
+
+
+def _number(digits: str) -> float | int:
+    if isfinite(number := float(digits)):
+        return number
+    exact = Decimal(digits)
+    return int(exact) if exact.adjusted() < MOST_DIGITS else number

@@ -1,6 +1,6 @@
 """Restores a file into a database."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import IO, NamedTuple
@@ -70,6 +70,7 @@ class Restore:
         found: dict[str, Counts] = {}
         reset = existed = 0
         fits = {word: Fitting(rows) for word, rows in self._rows.items()}
+        names: dict[str, dict[str, int]] = {}
         for word, part, _ in self._parts():
             taken = self._rows[word].taken([row for _, row in part])
             for number, row in part:
@@ -80,11 +81,15 @@ class Restore:
                     )
                 if problem:
                     self._problems.add(number, problem)
+                if self._rows[word].is_named:
+                    names.setdefault(word, {})[str(self._rows[word].key_of(row)[0])] = number
                 if word in JOBS:
                     reset += self._is_reset(word, row)
                     status = JobStatus.PENDING if self._is_reset(word, row) else status_of(row["status"])
                     found.setdefault(row["queue_name"] or "", Counts()).add(status)
             existed += len(self._existing(word, [row for _, row in part]))
+        for word, lines in names.items():
+            self._check_names(word, lines)
         self._problems.refuse()
         if existed and self._options.existing == "fail":
             raise ConflictError(
@@ -92,6 +97,17 @@ class Restore:
                 hint="Add --existing skip to keep these, or --existing replace.",
             )
         return Restored(found, self._reader.counts, existed=existed, reset=reset)
+
+    def _check_names(self, word: str, lines: Mapping[str, int]) -> None:
+        rows = self._rows[word]
+        key = rows.table.key[0]
+        for pair in rows.alike(lines.keys() | {str(record[key]) for record in rows.all()}):
+            other, name = pair if pair[1] in lines else reversed(pair)
+            if name in lines:
+                self._problems.add(
+                    lines[name],
+                    f"{key}: this database takes {name[:60]!r} and {other[:60]!r} for one; rename one of them",
+                )
 
     def _parts(self) -> Iterator[tuple[str, list[tuple[int, Record]], int]]:
         """Yields neighbouring records of one table together: its word, their lines and values, and their bytes."""

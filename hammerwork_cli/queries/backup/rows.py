@@ -44,6 +44,11 @@ class Rows:
         database.jobs_columns()  # raises if there are none at all
         return [word for word, table in TABLES.items() if table.name in database.schema]
 
+    @property
+    def is_named(self) -> bool:
+        """Whether a name is the key: there are few rows, such as pauses and policies."""
+        return self.table.columns[self.table.key[0]] is not Kind.ID
+
     # Reading.
 
     def all(self) -> Iterator[Record]:
@@ -108,7 +113,7 @@ class Rows:
     def existing(self, values: Sequence[Record]) -> set[tuple[Any, ...]]:
         """The keys of the given rows that already exist."""
         key = self.table.key
-        if self.kinds[key[0]] is not Kind.ID:  # few rows: pauses and policies
+        if self.is_named:
             return {tuple(record[name] for name in key) for record in self.all()} & set(map(self.key_of, values))
         found: set[tuple[Any, ...]] = set()
         for part in chunks(sorted({one[key[0]] for one in values}), ROWS_PER_STATEMENT):
@@ -128,13 +133,25 @@ class Rows:
         keys = {self.key_of(one): one[name] for one in values}
         return {key for key, wanted in keys.items() if known.get(wanted, key) != key}
 
+    def alike(self, names: Iterable[str]) -> list[tuple[str, str]]:
+        """Pairs of different names that this database takes for the same key."""
+        given = sorted(names)
+        if self.database.dialect != "mysql" or not given:
+            return []
+        collation = self.database.value("backup.collation", table=self.table.name, column=self.table.key[0])
+        if collation is None:
+            return []
+        compared = {"charset": Names((collation.partition("_")[0],)), "collation": Names((collation,))}
+        pairs = self.database.rows("backup.alike", names=json.dumps(given), **compared)
+        return [(bytes(one).decode(), bytes(other).decode()) for one, other in pairs]
+
     def key_of(self, values: Record) -> tuple[Any, ...]:
         return tuple(values[name] for name in self.table.key)
 
     def remove(self, values: Sequence[Record]) -> None:
         """Deletes the rows that have the keys of these."""
         key, *more = self.table.key
-        if self.kinds[key] is not Kind.ID:
+        if self.is_named:
             for value in values:
                 self.database.run("backup.delete_named", table=self._names["table"], queue=value[key])
             return

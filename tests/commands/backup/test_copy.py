@@ -181,3 +181,46 @@ def test_the_target_may_be_a_profile_and_a_protected_one_asks(run: Run, pair: tu
     done = run(*words, "--confirm-profile", "home", url=source, env={"HAMMERWORK_CONFIG": str(file)})
     assert done.exit_code == 0, done.stderr
     assert len(records(target)["jobs"]) == 3
+
+
+@pytest.mark.parametrize(("source", "target"), [marked("sqlite", "postgres"), marked("mysql", "postgres")])
+def test_numbers_are_compared_by_their_values(
+    run: Run, new_database: Callable[..., str], source: str, target: str
+) -> None:
+    old, new = new_database(source, migrated=True), new_database(target, migrated=True)
+    numbers = "[1e20, 123456789012345678e3, -0.0, 0e5, 1.50, 1E-7, 12345678901234567890, 0.1, 3.0]"
+    payloads = ["1e20", "-0.0", numbers, '{"a": {"b": [1e300]}}'] + ["1e400"] * (source == "sqlite")
+    write(old, *(job(number, payload=payload) for number, payload in enumerate(payloads)))
+    outcome = copied(run, old, new, "--force")
+    assert outcome.exit_code == 0, outcome.stdout
+    assert "The databases have the same records." in outcome.stdout
+    execute(new, f"UPDATE hammerwork_jobs SET payload = '-1e20' WHERE id = '{identity(0)}'")
+    assert copied(run, old, new, "--verify-only").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "removed"),
+    [
+        ("queue pause {}", "queue resume {}"),
+        ("archive set-policy --queue {} --older-than 9d --yes", "archive remove-policy --queue {} --yes"),
+    ],
+)
+def test_names_that_the_target_takes_for_one_are_refused_before_anything_is_written(
+    run: Run, new_database: Callable[..., str], made: str, removed: str
+) -> None:
+    old, new = new_database("sqlite", migrated=True), new_database("mysql", migrated=True)
+    write(old, job(1))
+    for name in ("mail", "Mail", "letters"):
+        assert run(*made.format(name).split(), url=old).exit_code == 0
+    refused = copied(run, old, new, "--force")
+    assert refused.exit_code == 2, refused.stderr
+    assert "takes 'mail' and 'Mail' for one" in refused.stderr
+    assert not any(records(new).values())
+    # Beside a name of the target, too.
+    assert run(*removed.format("Mail").split(), url=old).exit_code == 0
+    assert run(*made.format("MÂIL").split(), url=new).exit_code == 0
+    refused = copied(run, old, new, "--force", "--merge")
+    assert "takes 'mail' and 'MÂIL' for one" in refused.stderr
+    assert records(new)["jobs"] == []
+    assert run(*removed.format("MÂIL").split(), url=new).exit_code == 0
+    assert copied(run, old, new, "--force").exit_code == 0
