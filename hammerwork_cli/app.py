@@ -205,6 +205,10 @@ def _usage(error: TyperException, context: Context) -> int:
     place = getattr(error, "ctx", None)
     path = place.command_path if place else "hammerwork"
     message = " ".join(error.format_message().split())
+    from hammerwork_cli.cli.absent import instead
+
+    if other := instead(path, message):
+        return _failure(UsageError(other[0], hint=other[1]), context)
     message = _NUMBER.sub(lambda found: "is not a number" if found[1] else "is not a whole number", message)
     return _failure(UsageError(message, hint=f"See: {path} --help"), context)
 

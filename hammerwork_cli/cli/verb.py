@@ -95,19 +95,21 @@ class LateVerb:
         summary: the first sentence of its help, which the help of its group thus need not import.
         option_aliases: alias -> a name of the option.
         aliases: further names of the verb, those of hammerwork (Rust) or its manual. Help does not show them.
+        valued: flags that may be followed by true or false, as in hammerwork (Rust).
     """
 
     function: str
     summary: str
     option_aliases: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    valued: tuple[str, ...] = ()
 
     def command(self, name: str, package: str | None) -> Any:
         """Imports the module and returns the command."""
         module, _, function = self.function.partition(":")
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         called = getattr(import_module(module, package), function)
-        app.command(name, cls=verb_with(self.option_aliases) if self.option_aliases else Verb)(called)
+        app.command(name, cls=verb_with(self.option_aliases, self.valued) if self.option_aliases else Verb)(called)
         return get_command(app)
 
 
@@ -149,16 +151,26 @@ class Verb(TyperCommand):
         return super().invoke(ctx)
 
 
-def verb_with(aliases: Mapping[str, str]) -> type[Verb]:
+def verb_with(aliases: Mapping[str, str], valued: Sequence[str] = ()) -> type[Verb]:
     """Makes a :class:`Verb` with aliases of its options, which are the names that hammerwork (Rust) has.
 
     Old scripts run with them. Help does not show them.
 
     Args:
         aliases: alias -> a name of the option.
+        valued: flags that may be followed by true or false.
     """
 
     class AliasedVerb(Verb):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            words: list[str] = []
+            for word in args:
+                if word in {"true", "false"} and words and words[-1] in valued:
+                    words[-1] = words[-1] if word == "true" else words[-1].replace("--", "--no-", 1)
+                else:
+                    words.append(word)
+            return super().parse_args(ctx, words)
+
         def make_parser(self, ctx: Any) -> Any:
             parser = super().make_parser(ctx)
             for alias, name in aliases.items():

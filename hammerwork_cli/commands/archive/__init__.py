@@ -14,6 +14,7 @@ app = group(
             ".run:run",
             "Archive finished jobs that are old enough.",
             {"--queue-name": "--queue", "--confirm": "--yes"},
+            valued=("--compress",),
         ),
         "list": LateVerb(
             ".reading:list_",
@@ -40,6 +41,7 @@ app = group(
             ".policies:set_policy",
             "Set how long the jobs of a queue are kept before workers archive or delete them.",
             {"--queue-name": "--queue"},
+            valued=("--compress",),
         ),
         "get-policy": LateVerb(
             ".policies:get_policy",

@@ -208,7 +208,7 @@ def _show(context: Context, policy: Policy, form: Format) -> None:
 
 def _queue(queue: str | None, *, all_: bool) -> str:
     if (queue is None) != all_:
-        raise UsageError("Give --queue QUEUE, or --all.")
+        raise UsageError("Give --queue QUEUE, or --all.", hint="List all policies: hammerwork archive policies")
     if queue == EVERY_QUEUE:
         raise UsageError("* is not the name of a queue.", hint="For all other queues: --all.")
     return queue or EVERY_QUEUE

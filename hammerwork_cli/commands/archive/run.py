@@ -51,7 +51,7 @@ def run(
         int, typer.Option("--compression-level", metavar="LEVEL", min=1, max=9, help="Compression level.")
     ] = 6,
     batch_size: BatchOption = BATCH,
-    reason: Annotated[Reason, typer.Option("--reason", help="Reason to record.")] = Reason.MANUAL,
+    reason: Annotated[Reason, typer.Option("--reason", case_sensitive=False, help="Reason to record.")] = Reason.MANUAL,
     archived_by: Annotated[
         str | None,
         typer.Option("--archived-by", metavar="NAME", help="Name to record (default: yours)."),

@@ -51,6 +51,11 @@ def create(
         statuses=tuple(sorted(statuses(status) or ())),
         since=read.start_of_window(context.now(), since, None),
     )
+    if form is Format.CSV:
+        raise UsageError(
+            "A backup is a file of JSON lines: CSV cannot be restored.",
+            hint="Write CSV: hammerwork job export --format csv",
+        )
     output = "-" if disk.is_stdout(output) else output
     if output == "-" and form != Format.TABLE:
         raise UsageError("--output - cannot be combined with --format: stdout has the file.")

@@ -17,7 +17,6 @@ app = group(
         "vacuum": LateVerb(
             ".tables:vacuum",
             "Reclaim the space of deleted rows: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.",
-            {"--confirm": "--yes"},
         ),
         "analyze": LateVerb(
             ".tables:analyze",

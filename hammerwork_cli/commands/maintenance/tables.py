@@ -26,6 +26,7 @@ def vacuum(
     keep_completed_days: KeepOption = None,
     keep_failed_days: KeepOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", hidden=True)] = False,
+    confirm: Annotated[bool, typer.Option("--confirm", hidden=True)] = False,
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -49,13 +50,18 @@ def vacuum(
             ctx=ctx,
             keep_completed_days=keep_completed_days,
             keep_failed_days=keep_failed_days,
-            yes=yes,
+            yes=yes or confirm,
             dry_run=dry_run,
             form=form,
         )
         return
-    if dry_run:
-        raise UsageError("--dry-run needs --keep-completed-days or --keep-failed-days.")
+    if dry_run or confirm:
+        # A copied line of a crontab would go on without an error, and delete nothing any more.
+        raise UsageError(
+            f"In hammerwork (Rust), vacuum {'--dry-run' if dry_run else '--confirm'} is about deleting old jobs.",
+            hint="To delete jobs: hammerwork maintenance cleanup --keep-completed-days 30 --keep-failed-days 7 --yes. "
+            "To reclaim space: hammerwork maintenance vacuum --yes.",
+        )
     database = context.database(changes=True)
     _refuse_workers(database, force=force)
     _ask_to_copy(context, database, yes=yes, form=form)

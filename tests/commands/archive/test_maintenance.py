@@ -61,7 +61,28 @@ def test_vacuum_with_the_options_of_rust_deletes_jobs_as_cleanup_does(run: Run, 
     assert run(*words, url=migrated_url, env=CLOCK).exit_code == 2  # not confirmed
     assert run(*words, "--confirm", url=migrated_url, env=CLOCK).json["changed"] == 1
     assert [status for _, status in rows(migrated_url)] == ["Completed"]
-    assert run("maintenance", "vacuum", "--dry-run", url=migrated_url).exit_code == 2
+
+
+def test_vacuum_refuses_the_words_with_which_rust_deletes_jobs(run: Run, migrated_url: str) -> None:
+    for word in ("--confirm", "--dry-run"):
+        done = run("maintenance", "vacuum", word, url=migrated_url)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "maintenance cleanup --keep-completed-days 30 --keep-failed-days 7 --yes" in " ".join(
+            done.stderr.split()
+        )
+        assert "maintenance vacuum --yes" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("given", ["completed", "failed"])
+def test_vacuum_with_one_age_of_rust_takes_its_default_for_the_other(run: Run, sqlite_url: str, given: str) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    day = 24 * 60
+    jobs = ((JobStatus.COMPLETED, 29), (JobStatus.COMPLETED, 31), (JobStatus.FAILED, 6), (JobStatus.FAILED, 8))
+    write(sqlite_url, *(job(age * day, status) for status, age in jobs))
+    words = ("maintenance", "vacuum", f"--keep-{given}-days", "1000", "--confirm", "--format", "json")
+    assert run(*words, url=sqlite_url, env=CLOCK).json["changed"] == 1
+    kept = [status for _, status in rows(sqlite_url)]
+    assert sorted(kept) == sorted(["Completed", "Failed", {"completed": "Completed", "failed": "Failed"}[given]])
 
 
 def test_commands_that_take_nothing_say_that_open_callbacks_keep_old_jobs(run: Run, migrated_url: str) -> None:

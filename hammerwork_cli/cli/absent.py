@@ -1,0 +1,46 @@
+"""What the command line of hammerwork (Rust) has and this one has not, with what to use instead."""
+
+import re
+
+_COMMAND = re.compile(r"No such command '(?P<name>[^']+)'")
+_OPTION = re.compile(r"No such option: (?P<name>-\S+)")
+_EXPORT = (
+    "In hammerwork (Rust) this exports the jobs of a queue; here it exports those of a batch.",
+    "Export jobs: hammerwork job export --queue QUEUE --status failed >jobs.jsonl",
+)
+_ABSENT = {
+    "hammerwork webhook": (
+        "There are no webhooks: nothing posts to a URL.",
+        "Let a handler post: hammerwork spawn on-end JOB --on-complete QUEUE enqueues its job at the end of a tree.",
+    ),
+    "hammerwork streaming": (
+        "There are no streams: nothing sends events to Kafka, Kinesis or Pub/Sub.",
+        "Read events as JSON lines: hammerwork monitor logs --follow --format jsonl",
+    ),
+    "hammerwork worker start --timeout": (
+        "A worker has no timeout for its jobs.",
+        "Set it for a job (hammerwork job enqueue --timeout 15m) or for its handler (@app.job(timeout=...)).",
+    ),
+    "hammerwork archive set-policy --batch-size": (
+        "A policy has no batch size: workers choose it.",
+        "For one run: hammerwork archive run --batch-size 1000",
+    ),
+    "hammerwork batch export --output": _EXPORT,
+    "hammerwork batch export -o": _EXPORT,
+    "hammerwork batch export --include-payload": _EXPORT,
+    "hammerwork batch export --limit": _EXPORT,
+    "hammerwork batch export": _EXPORT,
+}
+
+
+def instead(path: str, message: str) -> tuple[str, str] | None:
+    """Returns a message and a hint for words that only hammerwork (Rust) understands.
+
+    Args:
+        path: of the command, such as ``hammerwork worker start``.
+        message: the error of the parser.
+    """
+    found = _COMMAND.search(message) or _OPTION.search(message)
+    if found is None:
+        return _ABSENT.get(path) if "Missing argument" in message else None
+    return _ABSENT.get(f"{path} {found['name'].rstrip('.')}")

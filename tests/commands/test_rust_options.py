@@ -1,0 +1,102 @@
+"""The command line of hammerwork (Rust), each option: accepted, or refused with what to use instead."""
+
+import contextlib
+import json
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from hammerwork_cli import Handlers
+from hammerwork_cli.database import connect
+from hammerwork_cli.models import JobStatus
+from hammerwork_cli.queries import migrations
+from tests.jobs import identity, job, move_to_archive, write
+from tests.rows import Rows
+
+Run = Callable[..., Any]
+
+app = Handlers()
+app.register_job("mail", lambda job: None)  # noqa: ARG005
+
+TABLE = Path(__file__).parents[1] / "data" / "rust_options.txt"
+
+
+class Call(NamedTuple):
+    words: str
+    refused: bool
+
+
+def calls() -> Iterator[Call]:
+    for line in TABLE.read_text("utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        verb, needed, options = (part.strip() for part in line.split("|"))
+        for option in [one.strip() for one in options.split(";")]:
+            words = " ".join(filter(None, (verb, needed, option.removeprefix("!"))))
+            yield Call(words, refused=option.startswith("!"))
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with one row of each kind."""
+    path = tmp_path_factory.mktemp("rust") / "jobs.db"
+    url = f"sqlite:///{path}?mode=rwc"
+    with contextlib.closing(connect(url)) as database:
+        migrations.run(database)
+        rows = Rows(database)
+        rows.job(
+            id=identity(3),
+            queue_name="mail",
+            status="Pending",
+            cron_schedule="0 0 * * * *",
+            timezone="UTC",
+            recurring=True,
+        )
+        flow = {"id": identity(5), "name": "nightly", "status": "running", "created_at": "2026-11-24 12:00:00"}
+        rows.insert("hammerwork_workflows", flow | {"failure_policy": "fail_fast", "metadata": "{}"})
+    write(url, job(1), job(2, JobStatus.DEAD), job(4, JobStatus.COMPLETED))
+    move_to_archive(url, 4, b"{}")
+    return path
+
+
+@pytest.mark.parametrize("call", list(calls()), ids=lambda call: call.words)
+def test_an_option_of_hammerwork_rust_is_accepted_or_refused_with_what_to_use_instead(
+    run: Run, filled: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{shutil.copy(filled, tmp_path / 'jobs.db')}"
+    (tmp_path / "lines.jsonl").write_text('{"queue": "mail", "payload": {}, "priority": "high"}\n')
+    values = {
+        "URL": url,
+        "JOB": identity(1),
+        "FAILED": identity(2),
+        "RECURRING": identity(3),
+        "ARCHIVED": identity(4),
+        "WORKFLOW": identity(5),
+        "FILE": "new.jsonl",
+        "BACKUP": "backup.jsonl",
+        "LINES": "lines.jsonl",
+        "FOLDER": ".",
+        "HANDLERS": f"{__name__}:app",
+    }
+    words = [values.get(word, word) for word in shlex.split(call.words)]
+    if "backup.jsonl" in words:
+        assert run("backup", "create", "-o", "backup.jsonl", url=url).exit_code == 0
+        assert run("migration", "run", "--drop", "--yes", url=url).exit_code == 0
+    done = run(*words, url=None if url in words else url)
+    asks = done.exit_code == 2 and "--yes" in done.stderr
+    if not call.refused:
+        assert done.exit_code in {0, 1, 5} or asks, f"{call.words}: {done.stderr}"
+        return
+    assert done.exit_code == 2, done.stdout
+    message, _, hint = done.stderr.partition("\n")
+    if message.startswith("{"):
+        error = json.loads(message)["error"]
+        message, hint = error["message"], error["hint"]
+    assert "No such" not in message
+    assert hint.strip()
+    assert "--help" not in hint
