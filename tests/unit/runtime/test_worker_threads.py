@@ -20,6 +20,7 @@ from hammerwork_cli.queries.job.notifications import CHANNEL
 from hammerwork_cli.queries.spawn.doctor import FixedJobs
 from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.registry import Answer, Heartbeat, Registration
+from hammerwork_cli.render.formats.text import NAMED
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import Attempt
@@ -340,7 +341,7 @@ def test_a_keeper_whose_sweep_is_broken_off_by_locks_is_releasing_for_some_more_
 def test_a_sweep_logs_which_jobs_it_released_and_which_it_failed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    released = tuple(map(str, range(keeper.NAMED + 2)))
+    released = tuple(map(str, range(NAMED + 2)))
 
     class Doctor:
         def __init__(self, *_: Any, **__: Any) -> None: ...
@@ -354,7 +355,7 @@ def test_a_sweep_logs_which_jobs_it_released_and_which_it_failed(
     keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
     database: Any = None
     keeping._sweep(database)
-    names = ", ".join(released[: keeper.NAMED])
+    names = ", ".join(released[:NAMED])
     assert caplog.messages == [
         f"Released 22 waiting jobs whose dependencies had completed: {names} and 2 more.",
         "Failed 2 waiting jobs whose dependencies had failed or are missing: a, b.",
