@@ -120,6 +120,10 @@ class ConnectionLostError(DatabaseError):
     code = "connection_lost"
 
 
+class SilentConnectionError(ConnectionLostError):
+    """The server did not answer in time, so the connection was given up: it may have died without a word."""
+
+
 class NotFoundError(HammerworkError):
     """The given job, queue or other thing does not exist."""
 

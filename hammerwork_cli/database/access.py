@@ -22,6 +22,7 @@ from hammerwork_cli.errors import (
     ConnectionLostError,
     HammerworkError,
     MissingTablesError,
+    SilentConnectionError,
 )
 
 Row = tuple[Any, ...]
@@ -428,7 +429,7 @@ class Call:
             self.interruption.begin()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        database = self.database
+        database, began = self.database, self.database.busy_since
         database.busy_since = None
         if self.interruption is not None:
             self.interruption.end()
@@ -439,6 +440,12 @@ class Call:
             return
         if isinstance(translated, ConnectionLostError):
             database._in_transaction = False
+            network, took = database.timeouts.network, time.monotonic() - (began or 0.0)
+            if network and database._is_connected and took >= network:
+                translated = SilentConnectionError(
+                    f"{database.url} has not answered for {took:,.0f} s: the connection is given up.",
+                    hint="The network may have forgotten the connection, or a process of the server stands still.",
+                )
         # The driver's own error may contain the connection string with the password.
         raise translated from None
 

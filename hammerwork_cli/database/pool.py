@@ -1,20 +1,39 @@
 """Connections that threads share."""
 
+import math
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
 from hammerwork_cli import app_path
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, Timeouts, connect
-from hammerwork_cli.errors import AccessDeniedError, ConnectionLostError, MissingTablesError, UnreachableError
+from hammerwork_cli.errors import (
+    AccessDeniedError,
+    ConnectionLostError,
+    MissingTablesError,
+    SilentConnectionError,
+    UnreachableError,
+)
 
 Result = TypeVar("Result")
 
 SPOILING = (ConnectionLostError, UnreachableError, AccessDeniedError, MissingTablesError)
 """Errors that a fresh connection may not meet: MySQL looks at rights, SQLite at a file's, and hammerwork at the tables,
 once for each connection."""
+
+
+class Silence:
+    """When a connection was last given up because it was silent. Pools that lead to one server share it.
+
+    What swallows one connection swallows others: those that nobody has used since are not trusted. Any thread writes
+    it, one number.
+    """
+
+    def __init__(self) -> None:
+        self.at = -math.inf
 
 
 class Pool:
@@ -28,16 +47,25 @@ class Pool:
         timeouts: of each connection.
         spoiling: errors after which neither the connection is used again, nor the free ones, which lead to the same
             server.
+        silence: of all pools that lead to the same server.
     """
 
     def __init__(
-        self, url: DatabaseUrl, timeouts: Timeouts = PATIENT, spoiling: tuple[type[Exception], ...] = SPOILING
+        self,
+        url: DatabaseUrl,
+        timeouts: Timeouts = PATIENT,
+        spoiling: tuple[type[Exception], ...] = SPOILING,
+        silence: Silence | None = None,
     ) -> None:
-        self._url, self._timeouts, self._spoiling = url, timeouts, spoiling
+        self._silence = silence or Silence()
+        self._url, self._spoiling = url, spoiling
+        # Any thread writes the second one, a reference at a time: of connections that are opened from now on.
+        self._given = self._timeouts = timeouts
         self._begin()
 
     def _begin(self) -> None:
-        self._free: list[Database] = []  # any thread writes it, under the lock
+        # With the time since when it is free; any thread writes it, under the lock.
+        self._free: list[tuple[Database, float]] = []
         self._lock = threading.Lock()
         self._process = os.getpid()
 
@@ -60,32 +88,41 @@ class Pool:
             work: may leave the connection broken, but not in a transaction.
             give_up: see :attr:`Database.give_up`.
         """
-        database = self._take()
+        database, began = self._take(), time.monotonic()
         database.give_up = give_up
         try:
             result = work(database)
         except BaseException as error:
+            if isinstance(error, SilentConnectionError):
+                self._silence.at = time.monotonic()
+                # Either the connection was dead, or the server needs longer: the next one may have twice the time.
+                self._timeouts = database.timeouts.doubled()
             if isinstance(error, self._spoiling):
                 self._drop(database)
             else:
                 self._return(database)
             raise
-        self._return(database)
+        if database.timeouts is not self._given and time.monotonic() - began < (self._given.network or 0.0):
+            self._timeouts = self._given
+            _close(database)
+        else:
+            self._return(database)
         return result
 
     def _take(self) -> Database:
         with self._lock:
-            if self._free:
-                return self._free.pop()
+            # The last one has been free for the shortest time: when it is not trusted, none is.
+            if self._free and self._free[-1][1] > self._silence.at:
+                return self._free.pop()[0]
+        self.close()
         return connect(self._url, self._timeouts)
 
     def _return(self, database: Database) -> None:
         with self._lock:
-            self._free.append(database)
+            self._free.append((database, time.monotonic()))
 
     def _drop(self, database: Database) -> None:
-        with suppress(Exception):
-            database.close()
+        _close(database)
         self.close()
 
     def close(self) -> None:
@@ -93,6 +130,10 @@ class Pool:
         self.leave_to_parent()
         with self._lock:
             free, self._free = self._free, []
-        for database in free:
-            with suppress(Exception):
-                database.close()
+        for database, _ in free:
+            _close(database)
+
+
+def _close(database: Database) -> None:
+    with suppress(Exception):
+        database.close()

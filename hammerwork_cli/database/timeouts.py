@@ -13,7 +13,9 @@ class Timeouts(NamedTuple):
         lock: wait for rows and tables that other sessions have locked; then the statement raises RetryableError.
         statement: run time of a statement; then it raises RetryableError.
         network: wait for an answer of the server, even during a long statement; then the connection is closed and the
-            statement raises ConnectionLostError. It should be 2 s longer than the other two.
+            statement raises SilentConnectionError. It should be 2 s longer than the other two. The server ends a
+            transaction whose client is silent for as long, where it can. Without a value, the kernel alone notices a
+            broken network.
     """
 
     connect: float = 10
@@ -21,6 +23,13 @@ class Timeouts(NamedTuple):
     statement: float | None = None
     network: float | None = None
 
+    def doubled(self) -> "Timeouts":
+        """The same with twice the time for an answer, for a statement that may need it."""
+        return self._replace(network=self.network and min(2 * self.network, LONGEST_NETWORK))
 
+
+KERNEL_SECONDS = 60.0
+"""After so long the kernel gives up a connection whose other end it does not reach, however long a statement takes."""
+LONGEST_NETWORK = 3600.0
 PATIENT = Timeouts()
 """The timeouts of commands and handlers."""

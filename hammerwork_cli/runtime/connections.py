@@ -23,6 +23,8 @@ SHORTEST_WAIT = 2.0
 """For a host, a lock or a place in the pool, also without patience: a healthy server takes a moment, too."""
 SHORTEST_ANSWER = 5.0
 LONGEST_WAIT = PATIENT.connect
+LONGER_THAN_LOCKS = 2.0
+"""Seconds by which the wait for an answer exceeds that for a lock."""
 ENDLESS = 86_400.0
 log = logging.getLogger("hammerwork")
 
@@ -55,9 +57,17 @@ def _between(least: float, value: float, most: float) -> float:
     return max(least, min(value, most))
 
 
-def impatient(url: DatabaseUrl, lock: float) -> Timeouts:
-    """Timeouts with this one for locks; on SQLite, which has one lock for all, without it."""
-    return PATIENT if url.dialect == "sqlite" else Timeouts(lock=lock)
+def timeouts_within(lease: float, lock: float, hosts: int = 1) -> Timeouts:
+    """Timeouts of a worker's connections, which give up whatever is silent for a lease.
+
+    Args:
+        lease: of the worker, in seconds.
+        lock: seconds to wait for a lock; with a short lease a part of it.
+        hosts: number of hosts in the database's URL, which are tried one after the other.
+    """
+    lock = min(lock, max(1.0, lease / 2))
+    connect = _between(SHORTEST_WAIT, lease / max(hosts, 1), LONGEST_WAIT)
+    return Timeouts(connect=connect, lock=lock, network=max(lease, lock + LONGER_THAN_LOCKS))
 
 
 class Connections:
@@ -88,7 +98,7 @@ class Connections:
         self.timeouts = timeouts
         self.outages = outages or Outages()
         self._size, self._passes = size, passes
-        self._pool = Pool(self.url, timeouts)
+        self._pool = Pool(self.url, timeouts, silence=self.outages.silence)
         self._begin(given_up or threading.Event())
 
     def _begin(self, given_up: threading.Event) -> None:
@@ -137,7 +147,7 @@ class Connections:
             return judge(error)
 
         def failed(error: HammerworkError, failures: int) -> None:
-            if failures == 1 and isinstance(error, ConnectionLostError):
+            if failures == 1 and type(error) is ConnectionLostError:
                 log.debug("%s Trying again.", error.message)
             elif not isinstance(error, RetryableError):
                 trouble.failed(f"{error.message} Trying again.")

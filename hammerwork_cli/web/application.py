@@ -26,8 +26,9 @@ from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.models import TreeNode
 from hammerwork_cli.models.input.documents import json_of
 from hammerwork_cli.queries import ping
+from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render.formats import json
-from hammerwork_cli.render.schemas.words import record, text
+from hammerwork_cli.render.schemas.words import count, record, text
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.web import events, metrics, redaction
 from hammerwork_cli.web.connections import Connections
@@ -68,8 +69,8 @@ HEALTH = Endpoint(
     "GET",
     "/health",
     None,
-    "Whether this server and its database answer.",
-    record({"status": text("", "ok")}),
+    "Whether this server and its database answer, and how many workers do not go on with their work.",
+    record({"status": text("", "ok"), "stalled_workers": count("Running ones of which a thread stands still")}),
 )
 METRICS = Endpoint("GET", "/metrics", None, "Metrics for Prometheus.", None, other_types=(metrics.MEDIA_TYPE,))
 FIGURES_SECONDS = 5.0
@@ -110,7 +111,7 @@ class Server:
         self._kept: Shared[Answer] = Shared(KEPT_SECONDS, rest=REST, size=lambda answer: len(answer.text))
         self._figures: Shared[bytes] = Shared(FIGURES_SECONDS, size=len)
         self._own_figures: Shared[bytes] = Shared(0)
-        self._liveness: Shared[None] = Shared(0)
+        self._liveness: Shared[int] = Shared(0)
         self._transit = Transit()
         self.hub = Hub(
             connections.ask,
@@ -278,8 +279,8 @@ class Server:
 
     async def _health(self, request: Request) -> Response:
         del request
-        await self._liveness.ask("health", partial(self.health.ask, ping.check))
-        return Response(json.document({"status": "ok"}), media_type=JSON)
+        stalled = await self._liveness.ask("health", partial(self.health.ask, _stalled_workers))
+        return Response(json.document({"status": "ok", "stalled_workers": stalled}), media_type=JSON)
 
     async def _written_metrics(self, request: Request) -> Response:
         del request
@@ -341,6 +342,11 @@ async def _raw_body(request: Request, transit: Transit) -> bytes:
                 yield piece
 
         return await body_of(pieces(), request.headers)
+
+
+def _stalled_workers(database: Database) -> int:
+    ping.check(database)
+    return registry.stalled(database)
 
 
 def _resolved(resolve: Callable[[Database, str], str], text: str, database: Database) -> str:

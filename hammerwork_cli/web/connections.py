@@ -9,7 +9,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-from hammerwork_cli.database import Database, DatabaseUrl
+from hammerwork_cli.database import Database, DatabaseUrl, Timeouts
 from hammerwork_cli.database.pool import Pool
 from hammerwork_cli.database.retrying import Backoff, retry
 from hammerwork_cli.errors import ConnectionLostError, DatabaseError, HammerworkError, RetryableError
@@ -18,6 +18,8 @@ Result = TypeVar("Result")
 
 WAITING_A_CONNECTION = 50
 """Questions that may wait for each connection; more are refused."""
+ANSWER_SECONDS = 30.0
+"""After so long without an answer a connection is given up; a question that only reads is asked again."""
 AT_ONCE = Backoff(0.0, 0.0)
 STOP_SECONDS = 5.0
 
@@ -41,7 +43,7 @@ class Connections:
     def __init__(self, url: DatabaseUrl, size: int) -> None:
         self._size = size
         # Tables may have changed after any error of the database, and a connection knows those that it found.
-        self._pool = Pool(url, spoiling=(DatabaseError,))
+        self._pool = Pool(url, Timeouts(network=ANSWER_SECONDS), spoiling=(DatabaseError,))
         self._questions: SimpleQueue[Question | None] = SimpleQueue()
         # Guards the fields below. The server's thread and those of this pool write them.
         self._lock = threading.Lock()

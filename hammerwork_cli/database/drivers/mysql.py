@@ -14,7 +14,7 @@ from hammerwork_cli.database.access import Call, Database, Row
 from hammerwork_cli.database.driver_errors import LATER, MYSQL, Meaning, error_for
 from hammerwork_cli.database.drivers.mysql_tls import FILES, Tls, without_tls
 from hammerwork_cli.database.interrupts import Interruption
-from hammerwork_cli.database.timeouts import Timeouts
+from hammerwork_cli.database.timeouts import KERNEL_SECONDS, Timeouts
 from hammerwork_cli.database.url import Host, unknown_option, unresolved
 from hammerwork_cli.errors import (
     ConfigError,
@@ -86,7 +86,7 @@ class MySQLDatabase(Database):
             database=url.database,
             connection_timeout=math.ceil(timeouts.connect),
             read_timeout=network,
-            write_timeout=network,
+            write_timeout=network or math.ceil(KERNEL_SECONDS),
             autocommit=True,
             time_zone="+00:00",
             charset=WIDE,
@@ -154,6 +154,11 @@ class MySQLDatabase(Database):
                 if self.is_mariadb
                 else f"max_execution_time = {math.ceil(statement * 1000)}"
             )
+        if network := self.timeouts.network:
+            # A transaction whose client is gone, without the server having heard of that, would keep its locks. MySQL
+            # ends a session that is idle, MariaDB only one that is so in a transaction.
+            timeout = "idle_transaction_timeout" if self.is_mariadb else "wait_timeout"
+            settings.append(f"{timeout} = {math.ceil(network)}")
         if settings:
             cursor.execute(f"SET SESSION {', '.join(settings)}")
 

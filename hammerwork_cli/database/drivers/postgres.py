@@ -18,6 +18,7 @@ from hammerwork_cli.database import statements
 from hammerwork_cli.database.access import Database, Row
 from hammerwork_cli.database.driver_errors import LATER, POSTGRES, Meaning, by_prefix, error_for
 from hammerwork_cli.database.drivers import postgres_tls
+from hammerwork_cli.database.timeouts import KERNEL_SECONDS
 from hammerwork_cli.database.url import unresolved
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
 
@@ -123,22 +124,26 @@ class PostgresDatabase(Database):
             "gin_fuzzy_search_limit": "0",
             "transform_null_equals": "off",
         }
-        limits = {"lock_timeout": self.timeouts.lock, "statement_timeout": self.timeouts.statement}
+        limits = {
+            "lock_timeout": self.timeouts.lock,
+            "statement_timeout": self.timeouts.statement,
+            # Its locks would stay with a transaction whose client is gone, without the server having heard of that.
+            "idle_in_transaction_session_timeout": self.timeouts.network,
+        }
         settings |= {name: str(math.ceil(limit * 1000)) for name, limit in limits.items() if limit}
         calls = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
         return f"SELECT {calls} WHERE pg_backend_pid() = {backend}"
 
     def _network_limits(self) -> dict[str, Any]:
         """Parameters of libpq: the kernel notices a broken network. :attr:`network` notices a server that hangs."""
-        limits: dict[str, Any] = {"connect_timeout": math.ceil(self.timeouts.connect)}
-        if network := self.timeouts.network:
-            limits |= {
-                "tcp_user_timeout": math.ceil(network * 1000),
-                "keepalives_idle": max(1, round(network / 2)),
-                "keepalives_interval": max(1, round(network / 6)),
-                "keepalives_count": 3,
-            }
-        return limits
+        network = self.timeouts.network or KERNEL_SECONDS
+        return {
+            "connect_timeout": math.ceil(self.timeouts.connect),
+            "tcp_user_timeout": math.ceil(network * 1000),
+            "keepalives_idle": max(1, round(network / 2)),
+            "keepalives_interval": max(1, round(network / 6)),
+            "keepalives_count": 3,
+        }
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
         del buffered  # see row_parts()

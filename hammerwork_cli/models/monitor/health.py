@@ -16,6 +16,7 @@ class CheckName(StrEnum):
     MIGRATIONS = "migrations"
     WORKERS = "workers"
     LOST_WORKERS = "lost_workers"
+    STALLED_WORKERS = "stalled_workers"
     UNSERVED_QUEUES = "unserved_queues"
     PAUSED_QUEUES = "paused_queues"
     PENDING = "pending"

@@ -117,6 +117,8 @@ def worker_health(database: Database, name: str, *, now: datetime) -> HealthRepo
 
 def _worker_check(worker: Worker) -> Check:
     status = Level.HEALTHY if worker.state == "running" else Level.WARNING if worker.is_alive else Level.CRITICAL
+    if worker.state == "stalled":
+        status = _level_of_stalled(worker)
     silent, lease = timedelta(seconds=max(worker.silent_for, 0)), timedelta(seconds=worker.lease)
     return Check("worker", status, silent, lease, (worker.name, worker.state))
 
@@ -256,6 +258,21 @@ def _lost_workers(reading: _Reading) -> Check:
     return Check(CheckName.LOST_WORKERS, status, len(gone), 0, tuple(dict.fromkeys(worker.name for worker in gone)))
 
 
+def _stood(worker: Worker) -> timedelta:
+    return max(worker.stalled.values(), default=timedelta())
+
+
+def _level_of_stalled(worker: Worker) -> Level:
+    """A worker gives up a call that is not answered for a lease: one that stands for longer does not help itself."""
+    return Level.CRITICAL if _stood(worker) > timedelta(seconds=2 * worker.lease) else Level.WARNING
+
+
+def _stalled_workers(reading: _Reading) -> Check:
+    stalled = sorted((worker for worker in reading.workers if worker.state == "stalled"), key=_stood, reverse=True)
+    status = _level_of_stalled(stalled[0]) if stalled else Level.HEALTHY
+    return Check(CheckName.STALLED_WORKERS, status, len(stalled), 0, tuple(worker.name for worker in stalled))
+
+
 def _unserved(reading: _Reading) -> list[ReadyJobs]:
     served = {queue for worker in reading.alive for queue in worker.queue_names}
     found = [jobs for jobs in reading.ready if jobs.queue not in served]
@@ -380,6 +397,7 @@ _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.MIGRATIONS: _migrations,
     CheckName.WORKERS: _workers,
     CheckName.LOST_WORKERS: _lost_workers,
+    CheckName.STALLED_WORKERS: _stalled_workers,
     CheckName.UNSERVED_QUEUES: _unserved_queues,
     CheckName.PAUSED_QUEUES: _paused_queues,
     CheckName.PENDING: _pending,

@@ -247,6 +247,11 @@ def listed(
     return [Worker._make((*row[:-1], float(row[-1] or 0))) for row in rows]
 
 
+def stalled(database: Database) -> int:
+    """Number of workers whose heartbeats say that one of their threads stands still."""
+    return int(database.value("worker.registry.stalled") or 0)
+
+
 def resolve(database: Database, text: str) -> Worker:
     """Finds the worker that has the name ``text``, or whose id begins with it.
 

@@ -25,6 +25,7 @@ UNITS: Mapping[str, str] = {
     CheckName.MIGRATIONS: "migrations",
     CheckName.WORKERS: "workers",
     CheckName.LOST_WORKERS: "workers",
+    CheckName.STALLED_WORKERS: "workers",
     CheckName.UNSERVED_QUEUES: "queues",
     CheckName.PAUSED_QUEUES: "queues",
     CheckName.PENDING: "jobs",
@@ -178,6 +179,12 @@ def _lost_workers(check: Check) -> str:
     return f"silent, or lost in the last hour: {_names(check)}" if check.about else "none"
 
 
+def _stalled_workers(check: Check) -> str:
+    return (
+        f"the main loop, or the thread that writes outcomes, stands still: {_names(check)}" if check.about else "none"
+    )
+
+
 def _unserved(check: Check) -> str:
     if not check.about:
         return "none"
@@ -219,6 +226,7 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.MIGRATIONS: _migrations,
     CheckName.WORKERS: _workers,
     CheckName.LOST_WORKERS: _lost_workers,
+    CheckName.STALLED_WORKERS: _stalled_workers,
     CheckName.UNSERVED_QUEUES: _unserved,
     CheckName.PAUSED_QUEUES: _paused,
     CheckName.PENDING: _within("{} ready"),
@@ -266,6 +274,7 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.MIGRATIONS: lambda _: "migration run",
     CheckName.WORKERS: lambda _: "worker list --since 7d",
     CheckName.LOST_WORKERS: lambda _: "worker list",
+    CheckName.STALLED_WORKERS: _of_queue("worker status {}", "worker status"),
     CheckName.UNSERVED_QUEUES: _of_queue("worker list --since 7d --queue {}", "worker list --since 7d"),
     CheckName.PAUSED_QUEUES: lambda _: "queue paused",
     CheckName.PENDING: _of_queue("queue stats {} --detailed", "queue stats --detailed"),

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from hammerwork_cli.database import PATIENT, Database, DatabaseUrl
+from hammerwork_cli.database import Database, DatabaseUrl, Timeouts
 from hammerwork_cli.models import EnqueuedJob, NewJob, timestamp
 from hammerwork_cli.models.batch.batches import NewBatch
 from hammerwork_cli.models.input import fields
@@ -79,14 +79,14 @@ class Queue:
 
     @classmethod
     def of_worker(cls, url: str | DatabaseUrl, outages: Outages | None = None) -> Self:
-        """The queue that handlers have: its connections wait as a worker's do, however long the server takes.
+        """The queue that handlers have. Another try follows when the server does not answer for :data:`PATIENCE`.
 
         Args:
             url: of the database.
             outages: of the worker.
         """
         queue = cls.__new__(cls)
-        queue._set_up(Connections(url, 4, timeouts=PATIENT, outages=outages), PATIENCE)
+        queue._set_up(Connections(url, 4, timeouts=Timeouts(network=PATIENCE), outages=outages), 2 * PATIENCE)
         return queue
 
     @property

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.database import PATIENT, DatabaseUrl, Timeouts
 from hammerwork_cli.models.cron.declared import Declared
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.queue import Queue
 from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.connections import Connections, impatient
+from hammerwork_cli.runtime.connections import Connections, timeouts_within
 from hammerwork_cli.runtime.execution.executor import Executor
 from hammerwork_cli.runtime.execution.finisher import Finisher
 from hammerwork_cli.runtime.execution.isolation import Isolation
@@ -25,21 +25,22 @@ from hammerwork_cli.runtime.worker.claimer import Claimer
 from hammerwork_cli.runtime.worker.finisher_thread import FinisherThread
 from hammerwork_cli.runtime.worker.health_file import HealthFile
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
-from hammerwork_cli.runtime.worker.keeper import KEEPER_TIMEOUTS, Keeper
+from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import Listener
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.requests import RequestClaimer
-from hammerwork_cli.runtime.worker.retention import RETENTION_TIMEOUTS, Retention
+from hammerwork_cli.runtime.worker.retention import Retention
 from hammerwork_cli.runtime.worker.rounds import Rounds
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.runtime.worker.turns import TurnThread
 from hammerwork_cli.runtime.worker.upkeep.endings import Endings
 from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
-from hammerwork_cli.runtime.worker.upkeep.thread import UPKEEP_TIMEOUTS
 
 LOCK_SECONDS, LOCK_SECONDS_OF_SLOTS = 1.0, 5.0
 """How long the main thread, and a slot, wait for a lock before they let others go first."""
+LOCK_SECONDS_OF_KEEPER, LOCK_SECONDS_OF_UPKEEP = 2.0, 5.0
+"""A transaction that hangs delays nothing but the rows that it has locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,20 @@ class Lines:
     def to(cls, url: DatabaseUrl, options: Options, stop: StopSwitch, progress: Progress) -> Self:
         """Connections to a database, none of which is open yet."""
         outages, give_up = Outages(), stop.at_once
+        on_a_file = url.dialect == "sqlite"
+
+        def timeouts(lock: float) -> Timeouts:
+            return timeouts_within(options.lease, lock, len(url.hosts))
+
+        def of_jobs(lock: float) -> Timeouts:
+            # A file has one lock for all.
+            return PATIENT if on_a_file else timeouts(lock)
+
+        def alone(timeouts: Timeouts) -> Connections:
+            return Connections(url, 1, give_up, timeouts, outages=outages)
+
         main, finisher = (
-            Connections(url, 1, give_up, impatient(url, LOCK_SECONDS), lambda: is_an_outage_for_all, outages)
-            for _ in range(2)
+            Connections(url, 1, give_up, of_jobs(LOCK_SECONDS), lambda: is_an_outage_for_all, outages) for _ in range(2)
         )
         return cls(
             outages,
@@ -82,17 +94,17 @@ class Lines:
                 url,
                 options.connections,
                 give_up,
-                impatient(url, LOCK_SECONDS_OF_SLOTS),
+                of_jobs(LOCK_SECONDS_OF_SLOTS),
                 lambda: Fault(progress.lease).passes,
                 outages,
             ),
-            Connections(url, 1, give_up, heartbeat_timeouts(options.lease), outages=outages),
-            Connections(url, 1, give_up, KEEPER_TIMEOUTS, outages=outages),
-            Connections(url, 1, give_up, UPKEEP_TIMEOUTS, outages=outages),
-            Connections(url, 1, give_up, UPKEEP_TIMEOUTS, outages=outages),
-            Connections(url, 1, give_up, RETENTION_TIMEOUTS, outages=outages),
-            Connections(url, 1, give_up, outages=outages),
-            Queue.of_worker(url, outages),
+            heartbeat=alone(heartbeat_timeouts(options.lease)),
+            keeper=alone(timeouts(LOCK_SECONDS_OF_KEEPER)),
+            scheduler=alone(timeouts(LOCK_SECONDS_OF_UPKEEP)),
+            endings=alone(timeouts(LOCK_SECONDS_OF_UPKEEP)),
+            retention=alone(timeouts(LOCK_SECONDS_OF_UPKEEP)),
+            listener=alone(timeouts(LOCK_SECONDS)),
+            queue=Queue.of_worker(url, outages),
         )
 
     def close(self) -> None:
@@ -206,23 +218,30 @@ def assemble(
 
     health_file, rounds, patience = HealthFile(options.health_file, registration.name), Rounds(), options.lease / 2
 
+    def state() -> str:
+        return "stopping" if stop.is_set else "running"
+
+    def stalled() -> tuple[float | None, float | None]:
+        return rounds.stalled(patience), None if finishing is None else finishing.rounds.stalled(patience)
+
     def report() -> HeartbeatReport:
+        main_stalled, finisher_stalled = stalled()
         return HeartbeatReport(
-            state="stopping" if stop.is_set else "running",
+            state=state(),
             running=slots.running,
             completed=progress.completed,
             failed=progress.failed,
             memory=memory(isolation.ids()),
             held=slots.held,
-            main_stalled=rounds.stalled(patience),
-            finisher_stalled=None if finishing is None else finishing.rounds.stalled(patience),
+            main_stalled=main_stalled,
+            finisher_stalled=finisher_stalled,
         )
 
     def renewed() -> None:
         if lease.is_doubted:
             stop.woken.set()
         slots.go_on()
-        health_file.write("stopping" if stop.is_set else "running")
+        health_file.write("stalled" if any(stalled()) else state())
 
     heartbeat = HeartbeatThread(
         lines.heartbeat,
@@ -243,7 +262,7 @@ def assemble(
     if options.retention and not options.drain:
         threads = (Retention(lines.retention, registration.id, clock), *threads)
     if on_postgres:
-        threads = (Listener(lines.listener, registration.queues, claimer.hear), *threads)
+        threads = (Listener(lines.listener, registration.queues, claimer.hear, options.lease), *threads)
     return Parts(
         lines=lines,
         slots=slots,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from hammerwork_cli.database import Database, Timeouts
+from hammerwork_cli.database import Database
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models.worker import heartbeat_interval
 from hammerwork_cli.queries.spawn.doctor import Doctor, FixedJobs
@@ -17,8 +17,6 @@ from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
-KEEPER_TIMEOUTS = Timeouts(lock=2.0)
-"""A transaction that hangs delays nothing but the rows that it has locked."""
 IDLE_SWEEP = 0.1
 """Seconds after which a sweep pauses while it finds nothing. One that finds jobs goes on for a heartbeat's interval."""
 COLLISIONS = 3

@@ -1,6 +1,7 @@
 """The thread that wakes an idle worker by notifications of new jobs, where the database has them."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -24,15 +25,20 @@ class Listener(TurnThread):
         connections: used by this thread alone.
         queues: names.
         wake: called when there may be new jobs.
+        lease: of the worker, in seconds. It asks the server something twice a lease: for what a dead connection does
+            not deliver it would wait for ever.
     """
 
     harmless = ()
 
-    def __init__(self, connections: Connections, queues: tuple[str, ...], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, connections: Connections, queues: tuple[str, ...], wake: Callable[[], None], lease: float
+    ) -> None:
         super().__init__("listener", connections)
         self.wake = wake
         # This thread alone uses the rest.
-        self._queues = frozenset(queues)
+        self._queues, self._ask_every = frozenset(queues), lease / 2
+        self._asked = 0.0
         self._listening: Database | None = None
         self._hears = True
 
@@ -54,11 +60,15 @@ class Listener(TurnThread):
     def _listen(self, database: Database, seconds: float) -> None:
         if self._listening is not database:
             self._hears = database.listen(CHANNEL)
-            self._listening = database
+            self._listening, self._asked = database, time.monotonic()
             self.wake()  # for jobs that came before it listened
             if not self._hears:
                 log.warning(
                     "A connection pooler blocks notifications of new jobs: this worker polls at every --poll-interval."
                 )
-        elif not self._queues.isdisjoint(database.notifications(seconds)):
+            return
+        if time.monotonic() - self._asked > self._ask_every:
+            database.now()
+            self._asked = time.monotonic()
+        if not self._queues.isdisjoint(database.notifications(seconds)):
             self.wake()

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 
-from hammerwork_cli.database import Database, Timeouts
+from hammerwork_cli.database import Database
 from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action
 from hammerwork_cli.queries.archive import policies, retention
 from hammerwork_cli.queries.archive.retention import CarriedOut
@@ -15,7 +15,6 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
-RETENTION_TIMEOUTS = Timeouts(lock=5.0)
 CHECK_SECONDS = 60.0
 """Seconds between two checks for due policies."""
 WORK_SECONDS = 30.0

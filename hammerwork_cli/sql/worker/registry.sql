@@ -110,6 +110,14 @@ WHERE TRUE
 /* if :name */ AND {same w.name :name}
 ORDER BY w.started_at DESC, w.id
 
+-- name: stalled
+-- Counts the workers whose heartbeats say that one of their threads stands still.
+SELECT 0
+
+-- name: stalled [worker_progress]
+SELECT COUNT(*) FROM hammerwork_workers w WHERE w.ended_at IS NULL AND {silent_for} <= w.lease_seconds
+AND COALESCE(w.main_stalled_seconds, w.finisher_stalled_seconds) IS NOT NULL
+
 -- name: running_jobs
 -- Lists the jobs that a worker has claimed, the longest first.
 SELECT j.id, j.queue_name, j.started_at, j.attempts FROM hammerwork_jobs j

@@ -687,3 +687,10 @@ def test_a_worker_whose_thread_stands_still_is_stalled_and_says_since_when(migra
     assert re.search(r"stands still +the main loop for 4\d", shown)
     assert re.search(r"stands still +the finisher for 1m 3\ds", shown)
     assert "2 slots: the handler has not returned although its attempt is over" in shown
+    # A worker gives up what is not answered for a lease, which is 30 s: the second one does not help itself.
+    health = run("monitor", "health", "--only", "stalled_workers", "--format", "json", url=migrated_url)
+    (check,) = health.json["checks"]
+    assert (health.exit_code, check["status"], check["value"], check["about"]) == (1, "critical", 2, ["w-2", "w-1"])
+    assert check["hint"] == "hammerwork worker status w-2"
+    probes = [run("monitor", "health", "--worker", name, url=migrated_url).exit_code for name in ("w-1", "w-2")]
+    assert probes == [0, 1]

@@ -190,7 +190,7 @@ def test_a_keeper_says_once_an_outage_which_duty_fails(caplog: pytest.LogCapture
 
 def test_a_listener_without_a_connection_tries_again_after_ever_longer_pauses() -> None:
     line: Any = Line(away)
-    listener = Listener(line, ("work",), lambda: None)
+    listener = Listener(line, ("work",), lambda: None, 30)
     stopped: Any = Waits(8)
     listener.stopped = stopped
     listener.run()
@@ -201,7 +201,7 @@ def test_a_listener_without_a_connection_tries_again_after_ever_longer_pauses() 
 def test_a_listener_that_heard_something_pauses_as_briefly_as_at_first() -> None:
     answers = iter([away, away, lambda: None, away])
     line: Any = Line(lambda: next(answers)())
-    listener = Listener(line, ("work",), lambda: None)
+    listener = Listener(line, ("work",), lambda: None, 30)
     stopped: Any = Waits(3)
     listener.stopped = stopped
     listener.run()
@@ -212,7 +212,7 @@ def test_a_listener_that_hears_again_after_an_outage_says_so_once(caplog: pytest
     outage = [away] * 12
     answers = iter([*outage, lambda: None, lambda: None, *outage, lambda: None, away])
     line: Any = Line(lambda: next(answers)())
-    listener = Listener(line, ("work",), lambda: None)
+    listener = Listener(line, ("work",), lambda: None, 30)
     stopped: Any = Waits(len(outage) * 2 + 1)
     listener.stopped = stopped
     listener.run()
@@ -225,7 +225,7 @@ def test_a_listener_wakes_its_worker_for_jobs_of_its_queues_alone() -> None:
     heard = iter([[], ["other"], ["other", "work"]])
     database: Any = SimpleNamespace(listen=lambda _: True, notifications=lambda _: next(heard))
     woken: list[bool] = []
-    listener = Listener(Line(away), ("work", "more"), lambda: woken.append(True))  # type: ignore[arg-type]
+    listener = Listener(Line(away), ("work", "more"), lambda: woken.append(True), 30)  # type: ignore[arg-type]
     counts = []
     for _ in range(4):
         listener._listen(database, 1)
@@ -238,7 +238,7 @@ def test_a_listener_that_nothing_tells_of_jobs_ends(caplog: pytest.LogCaptureFix
     database: Any = SimpleNamespace(listen=asked.append)  # false, as behind a pooler
     line: Any = SimpleNamespace(outages=Outages(), given_up=threading.Event(), run=lambda unit, **_: unit(database))
     woken: list[bool] = []
-    listener = Listener(line, ("work",), lambda: woken.append(True))
+    listener = Listener(line, ("work",), lambda: woken.append(True), 30)
     stopped: Any = Waits(1)
     listener.stopped = stopped
     listener.run()

@@ -409,4 +409,4 @@ def test_an_empty_database_has_empty_lists(serve: Callable[..., Server], migrate
     for path in ("/api/jobs", "/api/spawn/operations", "/api/queues"):
         assert server.json(path) == []
     assert server.json("/api/spawn/stats")["operations"] == 0
-    assert server.json("/health") == {"status": "ok"}
+    assert server.json("/health") == {"status": "ok", "stalled_workers": 0}

@@ -251,7 +251,7 @@ def test_a_server_that_stops_while_no_file_can_be_opened_prints_no_traceback(emp
 @contextlib.contextmanager
 def no_file_to_open(server: Server) -> Iterator[None]:
     """Meanwhile the server can open no file, and has said so."""
-    assert server.json("/health") == {"status": "ok"}
+    assert server.json("/health") == {"status": "ok", "stalled_workers": 0}
     held = len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
     before = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (held, before[1]))

@@ -33,7 +33,7 @@ LIBRARIES = ("starlette", "uvicorn", "prometheus_client", "jsonschema")
 def test_the_address_is_printed_on_stdout_and_answers(serve: Serve, empty_url: str, host: str) -> None:
     server = serve(empty_url, "--host", host)
     assert server.url.startswith("http://[::1]:" if host == "::1" else f"http://{host}:")
-    assert server.json("/health") == {"status": "ok"}
+    assert server.json("/health") == {"status": "ok", "stalled_workers": 0}
     assert server.get("/").headers["content-type"].startswith("text/html")
     assert server.get("/client.js").headers["content-type"].startswith("text/javascript")
 

@@ -3,13 +3,12 @@
 import time
 from datetime import timedelta
 
-from hammerwork_cli.database import Database, Timeouts
+from hammerwork_cli.database import Database
 from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.turns import TurnThread
 
-UPKEEP_TIMEOUTS = Timeouts(lock=5.0)
 LONGEST_PAUSE = 5.0
 """Seconds between two turns, unless a row is due earlier."""
 MIGRATION_PAUSE = 60.0

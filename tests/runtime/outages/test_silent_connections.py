@@ -1,0 +1,160 @@
+"""Connections that die without a word: nothing comes, nothing goes, and new ones work."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hammerwork_cli import Job
+from hammerwork_cli.database import Database, Timeouts, connect
+from hammerwork_cli.errors import SilentConnectionError
+from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.runtime.connections import Connections
+from tests.proxies import Proxy
+from tests.runtime.conftest import Crew, Stage, until
+
+LEASE = 2.0
+SLACK = 2.0
+"""Seconds for a machine that is busy."""
+POSTGRES = pytest.mark.parametrize("dialect", [pytest.param("postgres", marks=pytest.mark.postgres)])
+SERVERS = pytest.mark.parametrize(
+    "dialect", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
+)
+
+
+@pytest.fixture
+def proxy(stage: Stage) -> Iterator[Proxy]:
+    with Proxy.to(stage.url) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def within_two_leases() -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began <= 2 * LEASE + SLACK
+
+
+@SERVERS
+def test_connections_that_are_swallowed_cost_two_leases_at_most_and_no_job(
+    stage: Stage, proxy: Proxy, crew: Crew, tmp_path: Path
+) -> None:
+    file, states, written = tmp_path / "health", set(), set()
+    worker = crew.begin(url=proxy.url(stage.url), lease=LEASE, concurrency=3, health_file=file)
+    held, before = [Job("held") for _ in range(2)], [Job("counted") for _ in range(5)]
+    stage.enqueue(*held, *before)
+    until(lambda: stage.status(*before) == ["Completed"] * 5 and all(crew.runs[job.id] for job in held))
+    assert proxy.swallow() > 2
+    after = stage.enqueue(*(Job("counted") for _ in range(30)))
+
+    def have_ended() -> bool:
+        states.update(one.state for one in registry.listed(stage.database))
+        written.add(file.read_text().split()[2])
+        return stage.status(*held, *after) == ["Completed"] * 32
+
+    with within_two_leases():
+        crew.go_on.set()
+        until(have_ended)
+    # The heartbeat goes on sooner than the thread that waits for an answer, and tells of it.
+    assert {"running", "stalled"} == states == written
+    assert set(crew.runs.values()) == {1}
+    assert set(stage.rows("attempts, claim_losses")) == {(1, None)}
+    crew.wait_for_heartbeats(2)
+    assert [(one.state, one.stalled) for one in registry.listed(stage.database)] == [("running", {})]
+    assert worker.completed == 37
+
+
+@POSTGRES
+def test_backends_that_stand_still_cost_two_leases_at_most_and_no_job(stage: Stage, crew: Crew) -> None:
+    crew.begin(lease=LEASE, concurrency=3)
+    held, before = [Job("held") for _ in range(2)], [Job("counted") for _ in range(5)]
+    stage.enqueue(*held, *before)
+    until(lambda: stage.status(*before) == ["Completed"] * 5 and all(crew.runs[job.id] for job in held))
+    with frozen_backends(stage):
+        after = stage.enqueue(*(Job("counted") for _ in range(30)))
+        with within_two_leases():
+            crew.go_on.set()
+            until(lambda: stage.status(*held, *after) == ["Completed"] * 32)
+    assert set(crew.runs.values()) == {1}
+    crew.wait_for_heartbeats(2)
+
+
+@contextlib.contextmanager
+def frozen_backends(stage: Stage) -> Iterator[None]:
+    """The processes of the server that serve the others stand still, unless one of them is in a transaction."""
+    mine = _pid(stage.database), stage.queue.connections.run(_pid)
+    with contextlib.closing(connect(stage.url)) as other:
+        found = other.query(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'"
+            f" AND pid NOT IN {(*mine, _pid(other))}"
+        )
+    pids = [pid for (pid,) in found]
+    assert len(pids) > 2
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def _pid(database: Database) -> int:
+    return int(database.query("SELECT pg_backend_pid()")[0][0])
+
+
+@POSTGRES
+def test_a_worker_whose_listening_connection_died_hears_of_new_jobs_again(
+    stage: Stage, proxy: Proxy, crew: Crew
+) -> None:
+    crew.begin(url=proxy.url(stage.url), lease=LEASE, poll_interval=60)
+    (first,) = stage.enqueue(Job("counted"))
+    until(lambda: stage.one(first) == "Completed")
+    proxy.swallow()
+    # The worker looks for jobs when it listens anew, and hears of those that come later.
+    (second,) = stage.enqueue(Job("counted"))
+    with within_two_leases():
+        until(lambda: stage.one(second) == "Completed")
+    (third,) = stage.enqueue(Job("counted"))
+    until(lambda: stage.one(third) == "Completed")
+
+
+@SERVERS
+def test_the_server_ends_a_transaction_whose_client_is_gone_without_a_word(stage: Stage, proxy: Proxy) -> None:
+    (job,) = stage.enqueue(Job("counted"))
+    lock = f"SELECT id FROM hammerwork_jobs WHERE id = '{job.id}' FOR UPDATE"
+    with contextlib.closing(connect(proxy.url(stage.url), Timeouts(lock=1, network=1))) as dying:
+        dying.script("START TRANSACTION")
+        assert len(dying.query(lock)) == 1
+        proxy.swallow()
+        with contextlib.closing(connect(stage.url, Timeouts(lock=10))) as other:
+            assert other.transaction(lambda: other.query(lock), tries=1)
+
+
+@SERVERS
+def test_a_statement_that_needs_longer_than_its_connection_waits_gets_twice_the_time(stage: Stage) -> None:
+    connections, tries = Connections(stage.url, 1, timeouts=Timeouts(network=1)), 0
+    sleep = "SELECT pg_sleep({})" if stage.database.dialect == "postgresql" else "SELECT SLEEP({})"
+
+    def takes_long(database: Database) -> float | None:
+        nonlocal tries
+        tries += 1
+        database.query(sleep.format(1.5))
+        return database.timeouts.network
+
+    assert connections.run(takes_long) == 2
+    assert tries == 2
+    assert connections.run(takes_long) == 2
+    assert tries == 3
+    # A connection that needs no patience any more makes room for one that notices sooner when it dies.
+    connections.run(lambda database: database.query(sleep.format(0)))
+    assert connections.run(lambda database: database.timeouts.network) == 1
+    with pytest.raises(SilentConnectionError, match="has not answered for 1 s: the connection is given up") as said:
+        connections.run(lambda database: database.query(sleep.format(1.5)), patience=0)
+    assert stage.url not in str(said.value)
+    connections.close()
