@@ -60,7 +60,7 @@ def test_connections_that_are_swallowed_cost_two_leases_at_most_and_no_job(
         crew.go_on.set()
         until(have_ended)
     # The heartbeat goes on sooner than the thread that waits for an answer, and tells of it.
-    assert {"running", "stalled"} == states == written
+    assert {"running", "stalled"} == states - {"silent"} == written
     assert set(crew.runs.values()) == {1}
     assert set(stage.rows("attempts, claim_losses")) == {(1, None)}
     crew.wait_for_heartbeats(2)
