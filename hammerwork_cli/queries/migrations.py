@@ -96,6 +96,7 @@ MIGRATIONS = (
     Migration("024_declarations", "Schedules that files and applications declare", "ours"),
     Migration("025_watches", "Callbacks at the end of batches, trees and workflows", "ours"),
     Migration("hw_026_worker_progress", "Stalled threads and held slots of workers, and graces of their stops", "ours"),
+    Migration("hw_028_missed_runs", "Runs of schedules that stand for many missed ones", "ours"),
 )
 
 

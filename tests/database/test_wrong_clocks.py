@@ -193,8 +193,8 @@ def test_health_and_the_doctor_name_times_in_the_future_and_the_doctor_corrects_
     assert duties.take_due(database, "workflows", new_id(), {}, now=wrong, length=MINUTE)
     enqueue.insert(database, [NewJob.of("mail", "{}", wrong)])
     (found,) = run(*check, url=migrated_url).json["checks"]
-    assert found["about"] == ["jobs of mail", "schedule report", "duty workflows"]
-    assert (found["status"], found["value"], found["hint"]) == ("warning", 3, "hammerwork spawn doctor --fix")
+    assert found["about"] == ["jobs of mail", "jobs of report", "schedule report", "duty workflows"]
+    assert (found["status"], found["value"], found["hint"]) == ("warning", 4, "hammerwork spawn doctor --fix")
     assert "put off by a wrong clock" in run("spawn", "doctor", url=migrated_url).stdout
     assert run("spawn", "doctor", "--fix", "--yes", url=migrated_url).exit_code == 0
     (found,) = run(*check, url=migrated_url).json["checks"]

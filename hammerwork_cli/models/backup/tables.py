@@ -176,7 +176,13 @@ TABLES = {
     "runs": Table(
         "hammerwork_schedule_runs",
         ("schedule_id", "due_at"),
-        _columns(id="schedule_id job_id", text="kind outcome reason", time="due_at created_at"),
+        _columns(
+            id="schedule_id job_id",
+            text="kind outcome reason",
+            number="missed",
+            flag="tree_ended",
+            time="due_at created_at missed_from",
+        ),
     ),
     "callbacks": Table(
         "hammerwork_watches",

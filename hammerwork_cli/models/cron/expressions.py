@@ -65,6 +65,11 @@ class Expression(NamedTuple):
         unix.parse(found)
         return cls(found, UNIX, zone)
 
+    @property
+    def interval(self) -> timedelta:
+        """The length of an interval."""
+        return _interval(self.text[len(EVERY) :])
+
     def next_after(self, after: datetime, anchor: datetime) -> datetime | None:
         """Returns the first due time after ``after``, in UTC; ``None`` if there is none before the year 2101.
 
@@ -75,7 +80,7 @@ class Expression(NamedTuple):
         if after.year > unix.LAST_YEAR:
             return None
         if self.syntax == INTERVAL:
-            length = _interval(self.text[len(EVERY) :])
+            length = self.interval
             due = anchor if after < anchor else after + (length - (after - anchor) % length)
             return due if due.year <= unix.LAST_YEAR else None
         if self.syntax == UNIX:

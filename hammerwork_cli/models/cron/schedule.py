@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.cron import rust
+from hammerwork_cli.models.cron import counting, rust
 from hammerwork_cli.models.cron.expressions import INTERVAL, RUST, Expression
 from hammerwork_cli.models.values import Counts, JobPriority, Timestamp, timestamp
 
@@ -193,6 +193,35 @@ class Schedule:
         due = self.expression.next_after(after, self.anchor)
         return None if due is None or (ends is not None and due > ends) else due
 
+    def count(self, after: datetime, until: datetime) -> int:
+        """The number of due times after ``after`` and up to ``until``, as :meth:`next_after` has them."""
+        starts, ends = timestamp(self.starts_at), timestamp(self.ends_at)
+        if starts is not None and after < starts:
+            after = starts - timedelta(microseconds=1)
+        elif starts is None and self.expression.syntax == INTERVAL:
+            after = max(after, self.anchor)
+        return counting.count(self.expression, after, until if ends is None else min(until, ends), self.anchor)
+
+    def passed(self, first: datetime, until: datetime, most: int) -> tuple[list[datetime], int]:
+        """The due times from ``first``, one of them, up to ``until``: the newest, and the number of those before."""
+        if first > until:
+            return [], 0
+        found = [first]
+        while len(found) <= most and (due := self.next_after(found[-1])) is not None and due <= until:
+            found.append(due)
+        if len(found) <= most:
+            return found, 0
+        total, back = 1 + self.count(first, until), timedelta(seconds=1)
+        while self.count(max(first, until - back), until) < most and until - back > first:
+            back *= 2
+        found = []
+        due = self.next_after(max(first, until - back))
+        while due is not None and due <= until:
+            found.append(due)
+            due = self.next_after(due)
+        found = found[-most:]
+        return found, total - len(found)
+
 
 @dataclass(slots=True)
 class ScheduleRun:
@@ -201,6 +230,8 @@ class ScheduleRun:
     Attributes:
         reason: why there is no job.
         status: of the job; ``None`` without one, or if it has been deleted.
+        missed: how many earlier due times without a run the row stands for.
+        missed_from: the first of them.
     """
 
     due_at: Timestamp
@@ -214,6 +245,8 @@ class ScheduleRun:
     started_at: Timestamp = None
     ended_at: Timestamp = None
     error: str | None = None
+    missed: int | None = None
+    missed_from: Timestamp = None
 
     @property
     def waited(self) -> timedelta | None:

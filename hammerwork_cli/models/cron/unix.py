@@ -152,15 +152,20 @@ def next_run(text: str, zone: tzinfo, after: datetime) -> datetime | None:
     Raises:
         UsageError: the schedule is not valid.
     """
+    return next(instants(text, zone, after), None)
+
+
+def instants(text: str, zone: tzinfo, after: datetime) -> Iterator[datetime]:
+    """Yields the due times after ``after``; see :func:`next_run`."""
     parsed = parse(text)
     today = after.astimezone(zone).date()
     yesterday = today - timedelta(days=1)
     # A time of yesterday that the clock skips may be due today.
-    for day in _days(parsed, today if _is_plain(zone, yesterday) and _is_plain(zone, today) else yesterday):
+    for day in _days(parsed, today if is_plain(zone, yesterday) and is_plain(zone, today) else yesterday):
         for instant in _instants(parsed, zone, day, after):
             if instant > after:
-                return instant
-    return None
+                yield instant
+                after = instant
 
 
 def _days(parsed: UnixSchedule, first: date) -> Iterator[date]:
@@ -178,7 +183,7 @@ def _offset(zone: tzinfo, day: date) -> timedelta:
     return datetime.combine(day, time()).replace(tzinfo=zone).utcoffset() or timedelta()
 
 
-def _is_plain(zone: tzinfo, day: date) -> bool:
+def is_plain(zone: tzinfo, day: date) -> bool:
     """Whether the clock does not change on a day."""
     return _offset(zone, day) == _offset(zone, day + timedelta(days=1))
 
@@ -186,7 +191,7 @@ def _is_plain(zone: tzinfo, day: date) -> bool:
 def _instants(parsed: UnixSchedule, zone: tzinfo, day: date, after: datetime) -> Iterator[datetime]:
     """The due times on a day of the clock on the wall, in order, in UTC; those before ``after`` may be left out."""
     midnight = datetime.combine(day, time())
-    if not _is_plain(zone, day):
+    if not is_plain(zone, day):
         readings = [midnight.replace(hour=hour, minute=minute) for hour in parsed.hours for minute in parsed.minutes]
         yield from sorted({instant for reading in readings for instant in _meant(parsed, zone, reading)})
         return

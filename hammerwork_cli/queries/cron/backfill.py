@@ -1,5 +1,6 @@
 """Enqueues jobs for due times that passed without one."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -33,16 +34,23 @@ def gaps(database: Database, schedule: Schedule, start: datetime, end: datetime,
     found: list[Gap] = []
     due = schedule.next_after(start - timedelta(microseconds=1))
     while due is not None and due < end:
-        outcome, job = known.get(due, (None, None))
-        if job is None:
-            found.append(Gap(due, outcome))
+        run = known.get(due)
+        if run is None or run.job is None:
+            found.append(Gap(due, run and run.outcome))
         if len(found) > most:
             raise UsageError(
                 f"More than {most:,} due times have no job, the first at {found[0].due_at:%Y-%m-%d %H:%M:%S} UTC.",
                 hint="Take a later --from, an earlier --to, or a higher --max.",
             )
         due = schedule.next_after(due)
-    return found
+    return _without_jobs(database, schedule, found)
+
+
+def _without_jobs(database: Database, schedule: Schedule, found: Sequence[Gap]) -> list[Gap]:
+    """Leaves out the gaps whose jobs exist although nothing remembers their runs any more."""
+    ids = {gap.due_at: ticks.job_id(schedule, gap.due_at) for gap in found}
+    exist = ticks.existing(database, list(ids.values()))
+    return [gap for gap in found if ids[gap.due_at] not in exist]
 
 
 def fill(
@@ -67,7 +75,7 @@ def fill(
         if database.row("cron.schedules.lock", id=schedule.id) is None:
             raise NotFoundError(f"The schedule {schedule.name} has been deleted.")
         known = schedules.known_runs(database, schedule, wanted[0].due_at, wanted[-1].due_at)
-        left = [gap for gap in wanted if known.get(gap.due_at, (None, None))[1] is None]
+        left = _without_jobs(database, schedule, [gap for gap in wanted if known.job(gap.due_at) is None])
         jobs: dict[datetime, NewJob] = {}
         before: tuple[str, ...] = ()
         for gap in left:
@@ -76,10 +84,16 @@ def fill(
             job.depends_on = before
             before = (job.id,) if one_at_a_time else ()
             jobs[gap.due_at] = job
+        new, fewer = [], Counter[datetime]()
         for gap in left:
-            if gap.due_at in known:
+            run = known.get(gap.due_at)
+            if run is None or run.stands_for_it is not None:
+                new.append(ticks.Due(gap.due_at, Outcome.ENQUEUED))
+                fewer.update([run.stands_for_it] if run and run.stands_for_it else [])
+            else:
                 database.run("cron.schedules.refill", id=schedule.id, due=gap.due_at, job=jobs[gap.due_at].id, now=now)
-        new = [ticks.Due(gap.due_at, Outcome.ENQUEUED) for gap in left if gap.due_at not in known]
+        for due, number in fewer.items():
+            database.run("cron.schedules.fewer_missed", id=schedule.id, due=due, number=number)
         ticks.record(database, schedule, new, jobs, RunKind.BACKFILL, now)
         return [gap._replace(job=jobs[gap.due_at].id) for gap in left]
 

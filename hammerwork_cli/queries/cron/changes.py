@@ -12,12 +12,10 @@ from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
 from hammerwork_cli.models import NewJob, new_id
 from hammerwork_cli.models.cron.schedule import CatchUp, NewSchedule, Outcome, Overlap, RunKind, Schedule
 from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.queries.cron import ahead, recurring
+from hammerwork_cli.queries.cron import ahead, recurring, ticks
 from hammerwork_cli.queries.cron.schedules import all_schedules, check_tables, known_runs, wanted
 from hammerwork_cli.queries.job import limits
 
-MOST_PASSED = 500
-"""Due times that a change records as missed."""
 CHANGED = "the schedule was changed or disabled before a worker ran"
 
 
@@ -242,7 +240,7 @@ def _change(schedule: Schedule, author: Author, now: datetime) -> dict[str, Any]
 def _next(database: Database, changed: Schedule, now: datetime) -> datetime:
     """The first due time after now that has no job, also where a clock that was ahead recorded later runs."""
     due = changed.next_after(now)
-    while due is not None and known_runs(database, changed, due, due).get(due, (None, None))[1] is not None:
+    while due is not None and known_runs(database, changed, due, due).job(due) is not None:
         due = changed.next_after(due)
     if due is None:
         raise UsageError(f"The cron expression {changed.text!r:.120} is never due.")
@@ -255,13 +253,10 @@ def _after(
     """Completes a change in its transaction, which has locked the row."""
     if not done:
         raise changed_meanwhile(before)
-    found = _passed(before, now) if missed and before.enabled else []
-    if found:
-        known = known_runs(database, before, found[0], found[-1])
-        kind, outcome = str(RunKind.SCHEDULED), str(Outcome.MISSED)
-        rows = [(before.id, at, kind, outcome, CHANGED, None, now) for at in found if at not in known]
-        if rows:
-            database.insert("cron.schedules.add_runs", rows)
+    if missed and before.enabled:
+        found = _passed(before, now)
+        known = known_runs(database, before, found[0].at, found[-1].at) if found else ()
+        ticks.add_runs(database, before, [due for due in found if due.at not in known], {}, RunKind.SCHEDULED, now)
     changed.revision = before.revision + 1
     return changed
 
@@ -271,17 +266,18 @@ def changed_meanwhile(schedule: Schedule) -> ConflictError:
     return ConflictError(f"The schedule {schedule.name!r:.80} was changed meanwhile.", hint="Try again.")
 
 
-def _passed(schedule: Schedule, now: datetime) -> list[datetime]:
-    """Due times that passed and that no tick has seen, at most :data:`MOST_PASSED`."""
-    found: list[datetime] = []
-    due = schedule.due
-    while due is not None and due <= now and len(found) < MOST_PASSED:
-        found.append(due)
-        try:
-            due = schedule.next_after(due)
-        except UsageError:
-            break
-    return found
+def _passed(schedule: Schedule, now: datetime) -> list[ticks.Due]:
+    """Due times that passed and that no tick has seen: the newest, the first of which stands for all before."""
+    if schedule.due is None or schedule.due > now:
+        return []
+    try:
+        found, more = schedule.passed(schedule.due, now, ticks.CHUNK)
+    except UsageError:
+        found, more = [schedule.due], 0
+    passed = [ticks.Due(at, Outcome.MISSED, CHANGED) for at in found]
+    if more:
+        passed[0] = passed[0]._replace(missed=more, missed_from=schedule.due)
+    return passed
 
 
 def delete(database: Database, schedule: Schedule, *, revision: int | None = None) -> bool:

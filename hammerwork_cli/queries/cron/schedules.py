@@ -1,6 +1,6 @@
 """Finds schedules, and reads their runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from hammerwork_cli.errors import (
     NotFoundError,
     UsageError,
 )
-from hammerwork_cli.models import Counts, JobPriority, Timestamp, timestamp
+from hammerwork_cli.models import Counts, JobPriority, timestamp
 from hammerwork_cli.models.clock import latest
 from hammerwork_cli.models.cron.schedule import (
     CatchUp,
@@ -37,21 +37,51 @@ DUTY_SECONDS = 60.0
 MOST_CANDIDATES = 10
 
 
-class LastJob(NamedTuple):
-    """A job of a schedule.
+class Known(NamedTuple):
+    """What has become of a due time.
 
     Attributes:
-        status: ``None`` if the job is not there any more, as ``starts_at``.
-        kind: why there was a run.
-        starts_at: its earliest start.
-        due_at: the due time of its run.
+        outcome: an :class:`Outcome`.
+        job: its id; ``None`` without one.
+        stands_for_it: the due time of the run that stands for it; ``None`` if it has its own.
     """
 
-    id: str
-    status: str | None
-    kind: str
-    starts_at: Timestamp
-    due_at: Timestamp
+    outcome: str
+    job: str | None = None
+    stands_for_it: datetime | None = None
+
+
+class KnownRuns:
+    """What has become of the due times of a span.
+
+    Args:
+        rows: of the statement ``cron.schedules.known_runs``.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._runs: dict[datetime, Known] = {}
+        self._missed: list[tuple[datetime, datetime]] = []  # from the first to the run that stands for them
+        for stored, outcome, job, missed, stored_from in rows:
+            at, since = timestamp(stored), timestamp(stored_from)
+            assert at is not None  # a column that is never NULL
+            self._runs[at] = Known(outcome, job and str(job))
+            if missed and since is not None:
+                self._missed.append((since, at))
+
+    def __contains__(self, due: datetime) -> bool:
+        return self.get(due) is not None
+
+    def get(self, due: datetime) -> Known | None:
+        """What has become of a due time; ``None`` if that is not known."""
+        if due in self._runs:
+            return self._runs[due]
+        standing = next((at for since, at in self._missed if since <= due < at), None)
+        return None if standing is None else Known(Outcome.MISSED, stands_for_it=standing)
+
+    def job(self, due: datetime) -> str | None:
+        """The job of a due time."""
+        known = self.get(due)
+        return known.job if known else None
 
 
 def check_tables(database: Database) -> None:
@@ -194,12 +224,9 @@ def runs(
     return [_run(row) for row in database.rows("cron.schedules.runs", id=schedule.id, since=since, limit=limit)]
 
 
-def known_runs(
-    database: Database, schedule: Schedule, first: datetime, last: datetime
-) -> dict[datetime, tuple[str, str | None]]:
-    """The due times in a span that have a run already: due time -> its outcome and the id of its job."""
-    rows = database.rows("cron.schedules.known_runs", id=schedule.id, first=first, last=last)
-    return {at: (outcome, job and str(job)) for stored, outcome, job in rows if (at := timestamp(stored))}
+def known_runs(database: Database, schedule: Schedule, first: datetime, last: datetime) -> KnownRuns:
+    """What has become of the due times in a span."""
+    return KnownRuns(database.rows("cron.schedules.known_runs", id=schedule.id, first=first, last=last))
 
 
 def totals(database: Database, schedule: Schedule) -> RunTotals:
@@ -207,7 +234,8 @@ def totals(database: Database, schedule: Schedule) -> RunTotals:
     jobs, skipped, missed = Counts(), 0, 0
     if schedule.is_in_place:
         return RunTotals(jobs, skipped, missed)
-    for outcome, status, number in database.rows("cron.schedules.totals", id=schedule.id):
+    for outcome, status, number, more in database.rows("cron.schedules.totals", id=schedule.id):
+        missed += int(more)
         if outcome == Outcome.ENQUEUED:
             jobs.add(status or "Deleted", number)
         elif outcome == Outcome.SKIPPED:
@@ -222,15 +250,10 @@ def _run(row: Sequence[Any]) -> ScheduleRun:
     return replace(run, job_id=None if run.job_id is None else str(run.job_id))
 
 
-def last_jobs(database: Database, schedule: Schedule, limit: int) -> list[LastJob]:
-    """The last jobs of a schedule, the last due one first."""
-    return list(map(LastJob._make, database.rows("cron.schedules.last_jobs", id=schedule.id, limit=limit)))
-
-
 def forget_runs(database: Database, schedule: Schedule, before: datetime) -> None:
-    """Forgets the runs of a schedule that were due before a time, but for the last one that had a job."""
-    last = last_jobs(database, schedule, 1)
-    kept = timestamp(last[0].due_at) if last else None
+    """Forgets the runs of a schedule that were due, and recorded, before a time, but for the last one with a job."""
+    last = database.row("cron.schedules.last_with_job", id=schedule.id)
+    kept = timestamp(last[0]) if last else None
     database.run("cron.schedules.forget_runs", id=schedule.id, before=min(before, kept or before))
 
 

@@ -5,9 +5,10 @@ several workers one changes the row, and after a commit whose answer was lost th
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID, uuid5
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.texts import cut
@@ -15,26 +16,35 @@ from hammerwork_cli.models import FINISHED, JobPriority, NewJob, rfc3339, status
 from hammerwork_cli.models.cron.schedule import CatchUp, Outcome, Overlap, RunKind, Schedule
 from hammerwork_cli.models.input.limits import LONGEST_ERROR
 from hammerwork_cli.models.payloads import SCHEDULE_KEY
-from hammerwork_cli.models.values import length_of
+from hammerwork_cli.models.values import RUNNING_SPELLINGS, WAITING_SPELLINGS, length_of
 from hammerwork_cli.queries.cron import schedules
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import enqueue, notifications
 
 CHUNK = 500
-"""Due times of a schedule that one tick deals with."""
+"""Due times for which one tick enqueues jobs; and missed ones that get a run each, the first for all before it."""
 MOST_CAUGHT_UP = 100
 """Due times that ``--catch-up all`` makes up for, the newest ones."""
-LOOKED_AT = 20
-"""Jobs of earlier runs that a run must not overlap."""
+MOST_TREES = 100
+"""Runs whose trees are looked at; older ones were looked at by earlier ticks."""
 TAKEN_OVER = "no worker enqueued its job in time, and a later run replaced it"
+_OPEN = WAITING_SPELLINGS + RUNNING_SPELLINGS
+_INSTANT = timedelta(microseconds=1)
 
 
 class Due(NamedTuple):
-    """A due time, and what is to become of it; without a reason, a job."""
+    """A due time, and what is to become of it; without a reason, a job.
+
+    Attributes:
+        missed: the number of earlier ones that it stands for.
+        missed_from: the first of them.
+    """
 
     at: datetime
     outcome: Outcome
     reason: str | None = None
+    missed: int | None = None
+    missed_from: datetime | None = None
 
 
 class Tick(NamedTuple):
@@ -62,23 +72,28 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
     first = schedule.due
     if first is None or first > now:
         return None
-    overlap = Overlap(schedule.overlap)
-    # Where the clock was put back, what came before the last run was dealt with.
-    last = timestamp(database.value("cron.schedules.last_scheduled", id=schedule.id, now=now))
-    found, following = _due_times(schedule, max(first, last or first), now)
+    overlap, following = Overlap(schedule.overlap), schedule.next_after(first)
+    start = first
+    if following is not None and following <= now:
+        # Where the clock was put back, what came before the last run was dealt with.
+        last = timestamp(database.value("cron.schedules.last_scheduled", id=schedule.id, now=now))
+        start = max(first, last or first)
+    found, following = _due_times(schedule, start, now)
+    ids = {due.at: job_id(schedule, due.at) for due in found if due.outcome is Outcome.ENQUEUED}
 
     def work() -> Tick | None:
         if not database.run(
             "cron.schedules.advance", id=schedule.id, due=first, next=following, revision=schedule.revision
         ):
             return None
-        # The clock was put back, or somebody filled a gap.
+        # The clock was put back, somebody filled a gap, or the job outlived the record of its run.
         known = schedules.known_runs(database, schedule, found[0].at, found[-1].at)
         decided = [due for due in found if due.at not in known]
+        exist = existing(database, [ids[due.at] for due in decided if due.at in ids])
         new: dict[datetime, NewJob] = {}
         reason = None
         for place, due in enumerate(decided):
-            if due.outcome is not Outcome.ENQUEUED:
+            if due.outcome is not Outcome.ENQUEUED or ids[due.at] in exist:
                 continue
             if overlap is not Overlap.ALLOW:
                 reason = f"the job {next(iter(new.values())).id} is open" if new else why_open(database, schedule, now)
@@ -87,53 +102,61 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
             else:
                 decided[place] = due._replace(outcome=Outcome.SKIPPED, reason=reason)
         record(database, schedule, decided, new, RunKind.SCHEDULED, now)
-        return Tick(tuple(job.id for job in new.values()), tuple(due for due in decided if due.at not in new))
+        return Tick(
+            tuple(job.id for job in new.values()),
+            tuple(due for due in decided if due.outcome is not Outcome.ENQUEUED),
+        )
 
     return database.transaction(work)
 
 
 def _due_times(schedule: Schedule, first: datetime, now: datetime) -> tuple[list[Due], datetime | None]:
     """The due times of a tick with what is to become of them, and the due time after them."""
-    found: list[datetime] = []
-    due: datetime | None = first
-    while due is not None and due <= now and len(found) < CHUNK + MOST_CAUGHT_UP:
-        found.append(due)
-        due = schedule.next_after(due)
     catch_up, grace = CatchUp(schedule.catch_up), timedelta(seconds=schedule.grace_seconds)
-    newest = {CatchUp.LAST: 1, CatchUp.ALL: MOST_CAUGHT_UP, CatchUp.NONE: len(found)}[catch_up]
-    decided = []
-    for place, at in enumerate(found[:CHUNK]):
-        if len(found) - place > newest:
-            decided.append(Due(at, Outcome.MISSED, TAKEN_OVER))
-        elif catch_up is CatchUp.NONE and now - at > grace:
-            late = int((now - at).total_seconds())
-            decided.append(Due(at, Outcome.MISSED, f"no worker got to it until {late:,} s later"))
-        else:
-            decided.append(Due(at, Outcome.ENQUEUED))
-    return decided, (found[CHUNK] if len(found) > CHUNK else due)
+    if catch_up is CatchUp.NONE:
+        wanted: list[datetime] = []
+        due = first if now - first <= grace else schedule.next_after(now - grace - _INSTANT)
+        while due is not None and due <= now and len(wanted) < CHUNK:
+            wanted.append(due)
+            due = schedule.next_after(due)
+    else:
+        wanted, _ = schedule.passed(first, now, {CatchUp.LAST: 1, CatchUp.ALL: MOST_CAUGHT_UP}[catch_up])
+    missed, more = schedule.passed(first, wanted[0] - _INSTANT if wanted else now, CHUNK)
+    decided = [Due(at, Outcome.MISSED, _why_missed(catch_up, at, now)) for at in missed]
+    if more:
+        decided[0] = decided[0]._replace(missed=more, missed_from=first)
+    decided += [Due(at, Outcome.ENQUEUED) for at in wanted]
+    return decided, schedule.next_after(decided[-1].at)
+
+
+def _why_missed(catch_up: CatchUp, at: datetime, now: datetime) -> str:
+    late = int((now - at).total_seconds())
+    return f"no worker got to it until {late:,} s later" if catch_up is CatchUp.NONE else TAKEN_OVER
 
 
 def why_open(database: Database, schedule: Schedule, now: datetime) -> str | None:
     """Why the next run of a schedule has to be skipped; ``None`` if it has not.
 
-    The last jobs are looked at, and not the last one alone: a job that somebody triggered must not hide an open one. A
-    triggered job that is to start later stops nobody.
+    Any open job of the schedule is a reason, also one that somebody triggered or retried, and one between two attempts.
+    A triggered job that is to start later stops nobody before.
     """
-    last = schedules.last_jobs(database, schedule, LOOKED_AT)
-    for job in last:
-        start = timestamp(job.starts_at)
-        later = job.kind == RunKind.TRIGGERED and start is not None and start > now
-        if job.status is not None and status_of(job.status) not in FINISHED and not later:
-            return f"the job {job.id} of an earlier run is {status_of(job.status)}"
-    if schedule.overlap != Overlap.SKIP_TREE or not last:
+    row = database.row("cron.schedules.open_job", id=schedule.id, now=now, open=_OPEN)
+    if row is not None:
+        return f"the job {row[0]} of an earlier run is {status_of(row[1])}"
+    if schedule.overlap != Overlap.SKIP_TREE:
         return None
     # The root may be archived or deleted while its tree runs on.
-    below = _open_below(database, str(last[0].id))
-    return below and f"the job {below} below the last run is open"
+    rows = database.rows("cron.schedules.open_trees", id=schedule.id, limit=MOST_TREES)
+    below = _open_below(database, [str(job) for job, _ in rows]) if rows else None
+    if below is not None:
+        return f"the job {below} below an earlier run is open"
+    if rows and "missed_runs" in database.tags:
+        database.run("cron.schedules.end_trees", id=schedule.id, last=rows[0][1])
+    return None
 
 
-def _open_below(database: Database, job: str) -> str | None:
-    relatives, seen, level = Relatives(database), {job}, [job]
+def _open_below(database: Database, jobs: list[str]) -> str | None:
+    relatives, seen, level = Relatives(database), set(jobs), jobs
     while level:
         rows = list(relatives.child_states(level))
         for child, status, *_ in rows:
@@ -142,6 +165,18 @@ def _open_below(database: Database, job: str) -> str | None:
         level = list(dict.fromkeys(str(child) for child, *_ in rows if str(child) not in seen))
         seen.update(level)
     return None
+
+
+def job_id(schedule: Schedule, due: datetime) -> str:
+    """The id of the job of a due time: always the same one, so that no due time runs twice."""
+    return str(uuid5(UUID(schedule.id), rfc3339(due) or ""))
+
+
+def existing(database: Database, ids: Sequence[str]) -> set[str]:
+    """Those of some jobs that exist, also in the archive."""
+    if not ids:
+        return set()
+    return {str(job) for (job,) in database.rows("cron.schedules.existing", ids=database.ids(ids))}
 
 
 def job_of(
@@ -163,7 +198,7 @@ def job_of(
         start: the earliest start, in place of the due time.
     """
     text = placed(schedule.payload if payload is None else payload, schedule.name, due, kind)
-    return NewJob.of(
+    job = NewJob.of(
         schedule.queue,
         text,
         now,
@@ -172,6 +207,9 @@ def job_of(
         timeout=length_of(schedule.timeout_seconds),
         scheduled_at=start or (due + schedule.delay if kind is RunKind.SCHEDULED else due),
     )
+    if kind is not RunKind.TRIGGERED:
+        job.id = job_id(schedule, due)
+    return job
 
 
 def placed(payload: str, name: str, due: datetime, kind: RunKind) -> str:
@@ -196,16 +234,32 @@ def record(
     now: datetime,
 ) -> None:
     """Records what becomes of due times, and inserts the jobs, in the transaction of the caller."""
-    rows = [
-        (schedule.id, due.at, str(kind), str(due.outcome), due.reason, jobs[due.at].id if due.at in jobs else None, now)
-        for due in found
-    ]
-    if rows:
-        database.insert("cron.schedules.add_runs", rows)
+    enqueued = [due.at for due in found if due.outcome is Outcome.ENQUEUED]
+    ids = {at: jobs[at].id if at in jobs else job_id(schedule, at) for at in enqueued}
+    add_runs(database, schedule, found, ids, kind, now)
     if jobs:
         insert = enqueue.many if any(job.depends_on for job in jobs.values()) else enqueue.insert
         insert(database, list(jobs.values()))
         notifications.notify(database, [schedule.queue])
+
+
+def add_runs(
+    database: Database,
+    schedule: Schedule,
+    found: Sequence[Due],
+    jobs: Mapping[datetime, str],
+    kind: RunKind,
+    now: datetime,
+) -> None:
+    """Records what becomes of due times, and their jobs."""
+    # Before hw_028 a run says nothing of those before it.
+    counts = [(due.missed, due.missed_from) if "missed_runs" in database.tags else () for due in found]
+    rows = [
+        (schedule.id, due.at, str(kind), str(due.outcome), due.reason, jobs.get(due.at), now, *more)
+        for due, more in zip(found, counts, strict=True)
+    ]
+    if rows:
+        database.insert("cron.schedules.add_runs", rows)
 
 
 def fail(database: Database, schedule: Schedule, error: str) -> None:

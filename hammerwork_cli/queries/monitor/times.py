@@ -13,7 +13,7 @@ from hammerwork_cli.queries.worker import duties
 
 def in_the_future(database: Database, now: datetime) -> Iterator[str]:
     """Yields what has such a time, jobs first: ``jobs of mail``, ``schedule report``, ``duty workflows``."""
-    yield from dict.fromkeys(f"jobs of {job.queue}" for job in jobs_ahead.found(database, now))
+    yield from sorted({f"jobs of {job.queue}" for job in jobs_ahead.found(database, now)})
     for put_off in ahead.found(database, now):
         kind = "recurring job" if put_off.schedule.is_in_place else "schedule"
         yield f"{kind} {put_off.schedule.name}"

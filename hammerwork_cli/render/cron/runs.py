@@ -1,14 +1,25 @@
 """Renders the runs of schedules."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.cron.schedule import Gap, ScheduleRun
 from hammerwork_cli.render.formats.json import Record, seconds
 from hammerwork_cli.render.formats.table import Column
-from hammerwork_cli.render.formats.text import duration, first_line, instant, short_id, visible
+from hammerwork_cli.render.formats.text import count, duration, first_line, instant, short_id, visible
 
-RUN_KEYS = ("due_at", "kind", "outcome", "reason", "job_id", "status", "waited_seconds", "seconds")
+RUN_KEYS = (
+    "due_at",
+    "kind",
+    "outcome",
+    "reason",
+    "job_id",
+    "status",
+    "waited_seconds",
+    "seconds",
+    "missed",
+    "missed_from",
+)
 RUNS: Sequence[Column[ScheduleRun]] = (
     Column("due (UTC)", lambda run: instant(run.due_at)),
     Column("kind", lambda run: run.kind, leaves=2),
@@ -39,9 +50,15 @@ def gap_record(gap: Gap) -> Record:
 
 
 def note(run: ScheduleRun) -> str | None:
-    """Why there is no job, or why the job failed."""
+    """Why there is no job, or why the job failed; and for how many earlier due times the run stands."""
     text = run.reason or run.error
-    return first_line(text) if text else None
+    told = [first_line(text)] if text else []
+    return "; ".join([*told, *_missed(run)]) or None
+
+
+def _missed(run: ScheduleRun) -> Iterator[str]:
+    if run.missed:
+        yield f"{count(run.missed)} earlier ones missed since {instant(run.missed_from)}"
 
 
 def run_record(run: ScheduleRun) -> Record:
@@ -49,7 +66,8 @@ def run_record(run: ScheduleRun) -> Record:
 
     Keys: ``due_at``, ``kind`` (``scheduled``, ``triggered`` or ``backfill``), ``outcome`` (``enqueued``, ``skipped`` or
     ``missed``), ``reason`` (why there is no job), ``job_id``, ``status`` (of the job, null once it is deleted),
-    ``waited_seconds`` and ``seconds`` (of its last attempt).
+    ``waited_seconds`` and ``seconds`` (of its last attempt), ``missed`` (how many earlier due times without a run the
+    row stands for) and ``missed_from`` (the first of them, or null).
     """
     return {
         "due_at": rfc3339(run.due_at),
@@ -60,16 +78,18 @@ def run_record(run: ScheduleRun) -> Record:
         "status": run.status,
         "waited_seconds": seconds(run.waited),
         "seconds": seconds(run.ran),
+        "missed": run.missed or 0,
+        "missed_from": rfc3339(run.missed_from),
     }
 
 
 def result_text(run: ScheduleRun) -> str:
     """What became of a due time, in a line."""
     if run.job_id is None:
-        return f"{run.outcome}: {visible(run.reason or '')}".rstrip(": ")
+        return "; ".join([f"{run.outcome}: {visible(run.reason or '')}".rstrip(": "), *_missed(run)])
     parts = [run.status or "job deleted", short_id(run.job_id)]
     if run.ran is not None:
         parts.append(f"ran {duration(run.ran)}")
     if run.error:
         parts.append(first_line(run.error))
-    return "  ".join(parts)
+    return "  ".join([*parts, *_missed(run)])

@@ -25,6 +25,8 @@ RUN = record(
         "status": null_or(STATUS),
         "waited_seconds": null_or(seconds("Seconds from when its job could start to its last start")),
         "seconds": null_or(seconds("Run time of the last attempt")),
+        "missed": count("Earlier due times without a run that this one stands for"),
+        "missed_from": null_or(instant("The first of them")),
     }
 )
 SYNTAX = text("", "unix", "rust", "every")

@@ -13,10 +13,17 @@ s.id, {name}, s.queue_name, s.payload, s.priority, s.max_attempts, s.timeout_sec
 s.starts_at, s.ends_at, s.overlap, s.catch_up, s.grace_seconds, s.jitter_seconds, s.enabled, s.changed_by, s.reason,
 s.next_run_at, s.last_error, s.source, s.revision, s.description, s.created_at, s.updated_at
 
+-- name: missed
+-- How many earlier due times run r stands for, and the first of them.
+NULL, NULL
+
+-- name: missed [missed_runs]
+r.missed, r.missed_from
+
 -- name: run
 -- The columns of models.cron.ScheduleRun, in order, of run r and its job j.
 r.due_at, r.kind, r.outcome, r.reason, r.job_id, r.created_at, {status j}, j.scheduled_at, j.started_at,
-COALESCE(j.completed_at, j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500)
+COALESCE(j.completed_at, j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {missed}
 
 -- name: list
 -- Lists schedules by name.
@@ -56,9 +63,16 @@ WHERE r.schedule_id = :id
 ORDER BY r.due_at DESC LIMIT :limit
 
 -- name: totals
--- Counts the runs of a schedule by outcome.
-SELECT r.outcome, {status j}, COUNT(*) FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
+-- Counts the runs of a schedule by outcome, and the earlier due times that they stand for.
+SELECT r.outcome, {status j}, COUNT(*), {sum_missed} FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
 WHERE r.schedule_id = :id GROUP BY r.outcome, {status j}
+
+-- name: sum_missed
+-- The earlier due times that runs r stand for.
+0
+
+-- name: sum_missed [missed_runs]
+COALESCE(SUM(r.missed), 0)
 
 -- name: add
 -- Adds a schedule.
@@ -90,7 +104,7 @@ UPDATE hammerwork_schedules SET declared = :declared WHERE id = :id
 -- name: forget_runs
 -- Deletes the history of a schedule, or what is older.
 DELETE FROM hammerwork_schedule_runs WHERE schedule_id = :id
-/* if :before */ AND due_at < :before
+/* if :before */ AND due_at < :before AND created_at < :before
 
 -- name: delete
 -- Deletes a schedule.
@@ -118,8 +132,20 @@ UPDATE hammerwork_schedules SET last_error = :error WHERE id = :id AND revision 
 
 -- name: known_runs
 -- Lists the due times of a schedule in a span that have a run, with its outcome and its job.
-SELECT r.due_at, r.outcome, r.job_id FROM hammerwork_schedule_runs r
+SELECT r.due_at, r.outcome, r.job_id, {missed} FROM hammerwork_schedule_runs r
 WHERE r.schedule_id = :id AND r.due_at BETWEEN :first AND :last
+
+-- name: known_runs [missed_runs]
+SELECT r.due_at, r.outcome, r.job_id, {missed} FROM hammerwork_schedule_runs r
+WHERE r.schedule_id = :id AND r.due_at >= :first AND (r.due_at <= :last OR r.missed_from <= :last)
+
+-- name: existing
+-- Lists those of some jobs that exist, also in the archive.
+SELECT j.id FROM hammerwork_jobs j WHERE j.id {among}
+
+-- name: existing [archive]
+SELECT j.id FROM hammerwork_jobs j WHERE j.id {among}
+UNION ALL SELECT j.id FROM hammerwork_jobs_archive j WHERE j.id {among}
 
 -- name: lock
 -- Locks a schedule, which a tick changes before it reads the runs.
@@ -127,7 +153,7 @@ SELECT s.id FROM hammerwork_schedules s WHERE s.id = :id
 {lock_clause}
 
 -- name: refill
--- Records the job of a due time that had none.
+-- Records the job of a due time that had none. Its run goes on to stand for those before it.
 UPDATE hammerwork_schedule_runs SET kind = 'backfill', outcome = 'enqueued', reason = NULL, job_id = :job,
 created_at = :now WHERE schedule_id = :id AND due_at = :due AND job_id IS NULL
 
@@ -135,11 +161,48 @@ created_at = :now WHERE schedule_id = :id AND due_at = :due AND job_id IS NULL
 -- Records the outcomes of due times.
 INSERT INTO hammerwork_schedule_runs (schedule_id, due_at, kind, outcome, reason, job_id, created_at) VALUES :rows
 
--- name: last_jobs
--- Lists the last jobs of a schedule, and their statuses if they are still there.
-SELECT r.job_id, j.status, r.kind, j.scheduled_at, r.due_at
-FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
-WHERE r.schedule_id = :id AND r.job_id IS NOT NULL ORDER BY r.due_at DESC LIMIT :limit
+-- name: add_runs [missed_runs]
+INSERT INTO hammerwork_schedule_runs (schedule_id, due_at, kind, outcome, reason, job_id, created_at, missed,
+missed_from) VALUES :rows
+
+-- name: fewer_missed
+-- Notes that so many of the due times that a run stands for have runs themselves.
+UPDATE hammerwork_schedule_runs SET missed = missed - :number WHERE schedule_id = :id AND due_at = :due
+
+-- name: last_with_job
+-- Reads the last due time of a schedule that led to a job.
+SELECT r.due_at FROM hammerwork_schedule_runs r
+WHERE r.schedule_id = :id AND r.job_id IS NOT NULL ORDER BY r.due_at DESC LIMIT 1
+
+-- name: open_job
+-- Finds an open job of a schedule. One that somebody triggered for later stops nobody before its first attempt.
+SELECT r.job_id, j.status FROM hammerwork_schedule_runs r JOIN hammerwork_jobs j ON j.id = r.job_id
+WHERE r.schedule_id = :id AND j.status IN (:open)
+AND NOT (r.kind = 'triggered' AND COALESCE(j.attempts, 0) = 0 AND j.scheduled_at > :now AND j.status <> 'Running')
+LIMIT 1
+
+-- name: open_job [sqlite]
+-- It reads the open jobs first: SQLite does not know that they are fewer than the runs.
+SELECT r.job_id, j.status FROM hammerwork_jobs j CROSS JOIN hammerwork_schedule_runs r ON r.job_id = j.id
+WHERE r.schedule_id = :id AND j.status IN (:open)
+AND NOT (r.kind = 'triggered' AND COALESCE(j.attempts, 0) = 0 AND j.scheduled_at > :now AND j.status <> 'Running')
+LIMIT 1
+
+-- name: open_trees
+-- Lists the jobs of a schedule below which others may be open, the last ones first.
+SELECT r.job_id, r.due_at FROM hammerwork_schedule_runs r
+WHERE r.schedule_id = :id AND r.job_id IS NOT NULL
+ORDER BY r.due_at DESC LIMIT :limit
+
+-- name: open_trees [missed_runs]
+SELECT r.job_id, r.due_at FROM hammerwork_schedule_runs r
+WHERE r.schedule_id = :id AND r.job_id IS NOT NULL AND r.tree_ended IS NULL
+ORDER BY r.due_at DESC LIMIT :limit
+
+-- name: end_trees
+-- Notes that all jobs below those of the runs until a due time have ended.
+UPDATE hammerwork_schedule_runs SET tree_ended = TRUE
+WHERE schedule_id = :id AND job_id IS NOT NULL AND tree_ended IS NULL AND due_at <= :last
 
 -- name: switch
 -- Enables or disables a schedule unless somebody else has updated it.
@@ -154,6 +217,10 @@ SELECT {columns} FROM hammerwork_schedules s WHERE s.enabled = TRUE AND s.next_r
 -- name: first_ahead
 -- Reads the first due time of a schedule that a clock recorded which was ahead, and that got no job.
 SELECT MIN(r.due_at) FROM hammerwork_schedule_runs r
+WHERE r.schedule_id = :id AND r.due_at > :since AND r.created_at > :latest AND r.job_id IS NULL
+
+-- name: first_ahead [missed_runs]
+SELECT MIN(COALESCE(r.missed_from, r.due_at)) FROM hammerwork_schedule_runs r
 WHERE r.schedule_id = :id AND r.due_at > :since AND r.created_at > :latest AND r.job_id IS NULL
 
 -- name: forget_ahead

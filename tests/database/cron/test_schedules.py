@@ -15,13 +15,13 @@ from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueErro
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.cron.schedule import Schedule, ScheduleRun
 from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import changes, manual, recurring, schedules, ticks
+from hammerwork_cli.queries.cron import backfill, changes, manual, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from tests.conftest import Outcome
 from tests.jobs import execute
 from tests.rows import START, Rows
 
-MINUTE = timedelta(minutes=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 ME = Author("me@here")
 HOSTILE = "q\x1b[31m '\"%s% \\ 🎬 é"
 
@@ -152,10 +152,104 @@ def test_due_times_without_a_worker_run_once_or_as_the_schedule_says(database: D
     assert outcomes(database, every) == ["missed"] * 300 + ["enqueued"] * 100
     assert outcomes(database, none) == ["missed"] * 398 + ["enqueued"] * 2
     assert "s later" in (runs(database, none)[0].reason or "")
-    # 1,000 more than one tick deals with: the newest one still decides.
-    for _ in range(3):
-        tick(database, last, START + 1900 * MINUTE)
-    assert outcomes(database, last)[400:] == ["missed"] * 1499 + ["skipped"]
+    # 1,000 more than get a run each: the first of the others stands for them, and the newest one still decides.
+    tick(database, last, START + 1900 * MINUTE)
+    assert outcomes(database, last)[400:] == ["missed"] * 500 + ["skipped"]
+    standing = runs(database, last)[400]
+    assert (standing.missed, timestamp(standing.missed_from)) == (999, START + 401 * MINUTE)
+    assert timestamp(standing.due_at) == START + 1400 * MINUTE
+    assert schedules.totals(database, last).missed == 399 + 1499
+    assert again(database, last).due == START + 1901 * MINUTE
+
+
+@pytest.mark.parametrize("gap", [3_600, 90 * 86_400])
+def test_a_change_records_every_due_time_of_a_gap_and_a_backfill_takes_its_own_from_it(
+    run: Callable[..., Outcome], database: Database, migrated_url: str, gap: int
+) -> None:
+    schedule = add(database, schedule="* * * * * *", name="second")
+    end = START + timedelta(seconds=gap)
+    off = manual.switch(database, schedule, ME, end, enabled=False).after
+    assert schedules.totals(database, off).missed == gap
+    standing = runs(database, off)[0]
+    assert (standing.missed, timestamp(standing.missed_from)) == (gap - 500, START + timedelta(seconds=1))
+    history = run("cron", "history", "second", "--limit", "600", url=migrated_url, env={"COLUMNS": "200"}).stdout
+    assert f"{gap - 500:,} earlier ones missed since 2026-11-24 14:00:01" in history
+    # Those that nothing has recorded on their own, the one that stands for them, and one more.
+    last = timestamp(standing.due_at)
+    assert last is not None
+    for since, until in ((START, START + timedelta(seconds=11)), (last - 3 * SECOND, last + 2 * SECOND)):
+        wanted = backfill.gaps(database, off, since, until, 100)
+        assert {one.outcome for one in wanted} - {None} == {"missed"}
+        filled = backfill.fill(database, off, wanted, end)
+        assert len(filled) == len(wanted)
+        assert backfill.gaps(database, off, since, until, 100) == []
+    totals = schedules.totals(database, off)
+    enqueued = totals.jobs.total
+    assert enqueued == 11 + 5  # the first one was before the schedule
+    assert totals.missed == gap - 15
+
+
+def test_no_due_time_gets_a_second_job_when_its_run_is_no_longer_remembered(database: Database) -> None:
+    schedule = add(database, overlap="allow")
+    tick(database, schedule, START + MINUTE)
+    first = START - timedelta(days=400)
+    wanted = backfill.gaps(database, schedule, first, first + 3 * MINUTE, 10)
+    filled = backfill.fill(database, schedule, wanted, START + MINUTE)
+    schedules.forget_runs(database, schedule, START - timedelta(days=90))
+    assert len(runs(database, schedule)) == 4, "what has just been recorded was forgotten"
+    database.script("DELETE FROM hammerwork_schedule_runs")
+    assert backfill.gaps(database, schedule, first, first + 3 * MINUTE, 10) == []
+    assert backfill.fill(database, schedule, wanted, START + MINUTE) == []
+    rows = Rows(database)
+    rows.run(f"UPDATE hammerwork_schedules SET next_run_at = {database.placeholder}", [rows.adapted(START + MINUTE)])
+    assert tick(database, again(database, schedule), START + 2 * MINUTE)
+    check = {str(job) for job in jobs(database)}
+    assert len(check) == len(filled) + 2
+    assert [run.outcome for run in runs(database, schedule)][-2:] == ["missed", "enqueued"]
+
+
+def test_every_open_job_of_a_schedule_and_every_open_tree_stops_the_next_run(database: Database) -> None:
+    schedule, tree = add(database), add(database, name="tree", overlap="skip-tree")
+    minutes = iter(range(1, 100))
+
+    def next_outcome(one: Schedule) -> str:
+        tick(database, one, START + next(minutes) * MINUTE)
+        return outcomes(database, one)[-1]
+
+    def trigger(one: Schedule, **given: Any) -> str:
+        now = START + next(minutes) * MINUTE + SECOND
+        return manual.trigger(database, again(database, one), now, **given)
+
+    def status(job: str | None, status: str, **columns: Any) -> None:
+        more = "".join(f", {name} = {value}" for name, value in columns.items())
+        database.script(f"UPDATE hammerwork_jobs SET status = '{status}'{more} WHERE id = '{job}'")
+
+    assert next_outcome(schedule) == "enqueued"
+    scheduled = runs(database, schedule)[0].job_id
+    for _ in range(25):
+        status(trigger(schedule), "Completed")
+    assert next_outcome(schedule) == "skipped"  # by one job before 25 others
+    status(scheduled, "Completed")
+    later = trigger(schedule, at=START + timedelta(days=9))
+    assert next_outcome(schedule) == "enqueued"
+    finish_all_but(database, later)
+    status(later, "Pending", attempts=1)  # between two attempts, of which the second one is later
+    assert next_outcome(schedule) == "skipped"
+    status(later, "Completed")
+
+    assert next_outcome(tree) == "enqueued"
+    top = runs(database, tree)[-1].job_id
+    child = Rows(database).job(str(top), status="Running")
+    status(top, "Completed")
+    status(trigger(tree), "Completed")
+    assert next_outcome(tree) == "skipped"  # a triggered job hides no tree
+    assert child in (runs(database, tree)[-1].reason or "")
+    status(child, "Completed")
+    assert next_outcome(tree) == "enqueued"
+
+
+def finish_all_but(database: Database, job: str) -> None:
+    database.script(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id <> '{job}'")
 
 
 def test_a_due_time_is_skipped_while_the_last_job_is_open_and_never_silently(database: Database) -> None:

@@ -137,7 +137,8 @@ class Scheduler(UpkeepThread):
             log.info("Schedule %s enqueued job %s.", schedule.name, job)
         for due in done.without_job[-1:]:
             level = logging.WARNING if due.outcome is Outcome.MISSED else logging.INFO
-            more = f", and {len(done.without_job) - 1:,} earlier ones" if done.without_job[1:] else ""
+            earlier = len(done.without_job) - 1 + sum(one.missed or 0 for one in done.without_job)
+            more = f", and {earlier:,} earlier ones" if earlier else ""
             at = rfc3339(due.at)
             log.log(level, "Schedule %s %s the run due at %s%s: %s.", schedule.name, due.outcome, at, more, due.reason)
 
