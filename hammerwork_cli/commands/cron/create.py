@@ -123,10 +123,10 @@ def create(
     Every `worker start` enqueues the jobs, unless it drains; one with --upkeep-only does nothing else. If the payload
     is an object, each job also gets the key _schedule with name, due_at and kind.
 
-    --overlap says what happens at a due time while the last job is open: skip enqueues no job, skip-tree also enqueues
-    none while any job below it is open, and allow enqueues one anyway. --catch-up says what happens to due times that
-    passed while no worker was running: last runs the newest one, none runs those that are at most --grace late, and all
-    runs the newest 100. `cron history` lists the skipped and missed ones.
+    --overlap says what happens at a due time while a job of the schedule is open: skip enqueues no job, skip-tree also
+    enqueues none while any job below one is open, and allow enqueues one anyway. --catch-up says what happens to due
+    times that passed while no worker was running: last runs the newest one, none runs those that are at most --grace
+    late, and all runs the newest 100. `cron history` lists the skipped and missed ones.
 
     --in-place enqueues a recurring job instead: one row that comes back after each occurrence, and that Rust workers
     run too. It has no name and no history, and does not take --overlap, --catch-up, --grace or --jitter.
