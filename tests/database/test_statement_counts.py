@@ -195,8 +195,7 @@ def test_a_tick_sends_six_statements_and_an_idle_check_and_a_list_send_as_many_f
     minute = START + timedelta(minutes=1)
     [schedule] = ticks.upcoming(database, minute, 10)
     notify = {"sqlite": 0, "postgresql": 1, "mysql": 0}[database.dialect]
-    # It moves the due time, looks for runs of that time, for its job and for open jobs, inserts the job, and records the
-    # run.
+    # It moves the due time, looks for runs of that time, its job and open jobs, inserts the job, and records the run.
     assert statements(database, lambda: ticks.tick(database, schedule, minute)) == 6 + notify
     assert statements(database, lambda: ticks.upcoming(database, START, 100)) == 1
     few = statements(database, lambda: schedules.listed(database))
