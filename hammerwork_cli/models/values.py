@@ -10,6 +10,9 @@ from typing import Any
 HIDDEN = "[redacted]"
 """Stands for a value that must not be shown."""
 
+PERSONAL = ("archived_by", "changed_by", "created_by", "paused_by", "requested_by", "updated_by")
+"""Columns that name a person (``ada@host``), and keys of records that do: every redaction hides them."""
+
 Timestamp = str | datetime | None
 """A time in UTC as a driver delivers it; :func:`timestamp` and :func:`rfc3339` read it."""
 

@@ -274,7 +274,8 @@ class Server:
         values = read_query(EVENTS.parameters, request.query_params)
         if request.method == "HEAD":
             return Response(media_type=events.MEDIA_TYPE)
-        watcher = await self.hub.watch(values["queue"], values["root"])
+        client = request.client.host if request.client else ""
+        watcher = await self.hub.watch(client, values["queue"], values["root"])
         return EventStream(self.hub, watcher)
 
     async def _health(self, request: Request) -> Response:

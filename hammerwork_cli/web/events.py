@@ -3,7 +3,8 @@
 import asyncio
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -56,11 +57,13 @@ class Watcher:
     """A client that follows the stream of events.
 
     Attributes:
+        client: its address.
         queue: sends only jobs in this queue.
         tree: sends only jobs in this tree.
         events: events that wait for the client; ``None`` closes the stream.
     """
 
+    client: str = ""
     queue: str | None = None
     tree: "Tree | None" = None
     events: "asyncio.Queue[str | None]" = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
@@ -126,7 +129,7 @@ class Hub:
         record: Callable[[TreeNode], json.Record],
         report: Callable[[str], None],
     ) -> None:
-        self.watchers: set[Watcher] = set()
+        self.watchers: dict[Watcher, None] = {}  # the oldest first
         self._ask = ask
         self._on_change = on_change
         self._record = record
@@ -140,19 +143,22 @@ class Hub:
         self._is_stopped = False
         self._number = 0
 
-    async def watch(self, queue: str | None, job: str | None) -> Watcher:
+    async def watch(self, client: str, queue: str | None, job: str | None) -> Watcher:
         """Adds a watcher, of one queue or of the tree of one job if they are given.
 
         Raises:
-            RetryableError: there are too many watchers, or the server is stopping.
+            RetryableError: there is no place for this client, or the server is stopping.
             NotFoundError, DatabaseError: the job does not exist, or the database does not answer.
         """
         if self._is_stopped:
             raise RetryableError("The server is stopping.", hint="Try again in a moment.")
-        if len(self.watchers) >= self._most:
-            raise RetryableError("Too many clients follow the events.", hint="Poll the other endpoints instead.")
-        watcher = Watcher(queue)
-        self.watchers.add(watcher)
+        if len(self.watchers) >= self._most and not self._make_room(client, self.watchers):
+            raise RetryableError(
+                f"Too many streams follow the events; {self._share(client, self.watchers)} of them are yours.",
+                hint="Close some, or poll the other endpoints instead.",
+            )
+        watcher = Watcher(client, queue)
+        self.watchers[watcher] = None
         try:
             await self._start()
             if job is not None:
@@ -177,15 +183,34 @@ class Hub:
         )
         root = found.roots[0]
         if root not in self._trees and len(self._trees) >= MOST_TREES:
-            raise RetryableError("Too many trees are being followed.", hint="Follow the events without a root.")
+            alone = [one for one in self.watchers if one.tree is not None and one.tree.watchers == 1]
+            if not self._make_room(watcher.client, alone):
+                raise RetryableError("Too many trees are being followed.", hint="Follow the events without a root.")
         tree = self._trees.setdefault(root, Tree(root))
         tree.jobs.update(found.nodes)
         tree.watchers += 1
         watcher.tree = tree
 
+    def _make_room(self, client: str, held: Iterable[Watcher]) -> bool:
+        """Closes the oldest stream of the client with the most of some streams; ``False`` if another one has no fewer.
+
+        So nobody locks others out, and behind a proxy, where all have one address, they share all places.
+        """
+        shares = Counter(watcher.client for watcher in held)
+        largest, share = max(shares.items(), key=lambda one: one[1], default=("", 0))
+        if share <= shares[client] + 1:
+            return False
+        oldest = next(watcher for watcher in held if watcher.client == largest)
+        oldest.close()
+        self.leave(oldest)
+        return True
+
+    def _share(self, client: str, held: Iterable[Watcher]) -> int:
+        return sum(watcher.client == client for watcher in held)
+
     def leave(self, watcher: Watcher) -> None:
         """Removes a watcher, and its tree if nobody else watches it."""
-        self.watchers.discard(watcher)
+        self.watchers.pop(watcher, None)
         tree, watcher.tree = watcher.tree, None
         if tree is not None:
             tree.watchers -= 1

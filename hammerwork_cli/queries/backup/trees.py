@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import SpawnTree
 from hammerwork_cli.models.backup.tables import OF_A_JOB, TABLES, TEXT_OF, Kind, Record
-from hammerwork_cli.models.values import HIDDEN
+from hammerwork_cli.models.values import HIDDEN, PERSONAL
 from hammerwork_cli.queries.backup.files import Writer
 from hammerwork_cli.queries.backup.headers import header
 from hammerwork_cli.queries.backup.rows import Rows
@@ -46,12 +46,12 @@ def export(database: Database, job: str, stream: IO[bytes], now: datetime, redac
 
     Args:
         job: a full id.
-        redact: words of :data:`HIDDEN_COLUMNS`.
+        redact: words of :data:`HIDDEN_COLUMNS`; with any, the names of people are hidden too.
 
     Raises:
         JobNotFoundError: there is no such job.
     """
-    hidden = frozenset(column for word in redact for column in HIDDEN_COLUMNS[word])
+    hidden = frozenset(column for word in redact for column in (*HIDDEN_COLUMNS[word], *PERSONAL))
     with database.snapshot():
         found = tree(database, job, whole=False)
         writer = Writer(stream, header(database, now, "tree", job=job, redacted=sorted(redact) or None))

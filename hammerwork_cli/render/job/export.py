@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import ARCHIVAL_FACTS, ENCRYPTION_FACTS, FACTS, WholeJob
-from hammerwork_cli.models.values import HIDDEN
+from hammerwork_cli.models.values import HIDDEN, PERSONAL
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.job.details import facts_record, parsed
 from hammerwork_cli.render.job.listing import LIST_KEYS, job_record
@@ -38,8 +38,9 @@ def words(redact: str | None) -> list[str]:
 
 
 def hidden_keys(redact: str | None) -> frozenset[str]:
-    """The keys that the words of ``--redact`` hide."""
-    return frozenset(key for word in words(redact) for key in REDACTABLE[word])
+    """The keys that the words of ``--redact`` hide, and those that name people."""
+    given = words(redact)
+    return frozenset(key for word in given for key in (*REDACTABLE[word], *PERSONAL))
 
 
 def redacted(record: Record, keys: Collection[str]) -> Record:

@@ -14,6 +14,7 @@ import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.models.backup.tables import TABLES
+from hammerwork_cli.models.values import PERSONAL
 from hammerwork_cli.queries.backup import files, importing
 from hammerwork_cli.queries.backup.rows import Rows as Stored
 from hammerwork_cli.queries.job import enqueue
@@ -223,12 +224,22 @@ def test_a_part_of_a_tree_says_what_is_above_it(run: Run, filled: str, new_datab
 
 
 def test_hidden_values_are_in_no_column(run: Run, filled: str, new_database: Any, tmp_path: Path) -> None:
+    for table, column in (("hammerwork_spawn_requests", "requested_by"), ("hammerwork_jobs_archive", "archived_by")):
+        execute(filled, f"UPDATE {table} SET {column} = 'ada@host'")
     path = exported(run, filled, tmp_path / "tree", ROOT, "--redact", "payload,result,error")
     text = path.read_text()
     assert "nested" not in text
     assert "line one" not in text
     assert '"rows"' not in text
     assert base64.b64encode(gzip.compress(b'{"packed": true}')).decode()[:20] not in text
+    people = [
+        value
+        for line in text.splitlines()[1:-1]
+        for record in json.loads(line).values()
+        for name, value in record.items()
+        if name in PERSONAL
+    ]
+    assert set(people) == {"[redacted]"}
     other = new_database("sqlite", migrated=True)
     imported = run("job", "import", str(path), url=other)
     assert imported.exit_code == 0, imported.stderr

@@ -10,14 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import NewJob
 from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.web.events import LARGEST_EVENT
+from hammerwork_cli.web.events import LARGEST_EVENT, MOST_TREES
 from tests.web.api.relay import relay
-from tests.web.api.servers import Server, serving
+from tests.web.api.servers import LIMITS, Events, Server, serving
 
 MANY = 50
 Serve = Callable[..., Server]
@@ -272,6 +273,44 @@ def test_who_goes_away_is_forgotten(serve: Serve, empty_url: str) -> None:
     while watchers(server) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert watchers(server) == 0
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("of_trees", [False, True])
+def test_a_client_with_many_streams_does_not_lock_others_out(
+    new_database: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_trees: bool
+) -> None:
+    url = new_database("sqlite", migrated=True)
+    with closing(connect(url)) as database:
+        jobs = job(database, count=MOST_TREES + 3) if of_trees else [""] * 20
+    # Connections for twelve streams; or more than there are streams of trees.
+    with serving(url, home=tmp_path, files=None if of_trees else 152) as server, ExitStack() as stack:
+        most = MOST_TREES if of_trees else 12
+        greedy, other = (
+            stack.enter_context(
+                httpx.Client(
+                    base_url=server.url, timeout=30, transport=httpx.HTTPTransport(local_address=address, limits=LIMITS)
+                )
+            )
+            for address in ("127.0.0.1", "127.0.0.2")
+        )
+
+        def follow(client: httpx.Client, number: int) -> tuple[int, Events]:
+            root = {"root": jobs[number]} if of_trees else {}
+            answer = stack.enter_context(client.stream("GET", "/api/events", params=root))
+            return answer.status_code, Events(answer.iter_lines())
+
+        held = [follow(greedy, number) for number in range(most)]
+        assert {status for status, _ in held} == {200}
+        assert follow(greedy, most)[0] == 503
+        admitted = [follow(other, number) for number in range(most, most + 3)]
+        assert [(status, events.next()[0]) for status, events in admitted] == [(200, "ready")] * 3
+        for _, events in held[:3]:  # the oldest streams have ended
+            assert events.next()[0] == "ready"
+            with pytest.raises(EOFError):
+                events.next()
+        assert follow(greedy, 0)[0] == 503
+        assert held[3][1].next()[0] == "ready"
 
 
 def watchers(server: Server) -> int:

@@ -15,11 +15,13 @@ import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import ConflictError, LimitReachedError
+from hammerwork_cli.models.values import PERSONAL
+from hammerwork_cli.queries import queues
 from hammerwork_cli.render.schemas import SCHEMAS
 from hammerwork_cli.web import redaction
 from hammerwork_cli.web.application import ENDPOINTS
 from hammerwork_cli.web.problems import problem
-from tests.rows import Rows
+from tests.rows import START, Rows
 from tests.servers import PASSWORD
 from tests.web.api.servers import Server, serving
 
@@ -430,6 +432,7 @@ HIDDEN_KEYS = {
     "span_context",
     "trace_id",
     "workflow_name",
+    *(key for key in PERSONAL if key != "created_by"),  # of encryption keys, which no answer has
 }
 
 
@@ -458,6 +461,23 @@ def test_each_key_of_an_answer_is_shown_by_decision_or_hidden_by_redact() -> Non
         assert {key for key, value in shown["jobs"][0].items() if value == SECRET} == fields.keys() & redaction.SHOWN
         for key in redaction.COUNTS.keys() & fields.keys():
             assert shown["jobs"][0][key] == {"unknown": 1}
+
+
+def test_each_column_that_names_who_did_something_is_personal(new_database: Callable[..., str]) -> None:
+    with closing(connect(new_database("sqlite", migrated=True))) as database:
+        columns = {name for table in database.schema.values() for name in table if name.endswith("_by")}
+    answers = {
+        key for schema in SCHEMAS.values() for fields in objects(schema) for key in fields if key.endswith("_by")
+    }
+    assert columns | answers == {*PERSONAL, "claimed_by"}  # the id of a worker
+
+
+def test_redact_hides_who_paused_a_queue(serve: Serve, stocked: tuple[str, str]) -> None:
+    url, _ = stocked
+    with closing(connect(url)) as database:
+        queues.pause(database, "secrets", by=f"ada@{SECRET}", now=START, reason=SECRET)
+    (shown,) = (one for one in serve(url, "--redact").json("/api/queues") if one["queue"] == "secrets")
+    assert (shown["paused_by"], shown["paused_reason"]) == ("[redacted]", "[redacted]")
 
 
 def test_redact_shows_no_word_that_is_no_status(serve: Serve, new_database: Callable[..., str]) -> None:
