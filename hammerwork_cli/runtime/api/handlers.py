@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from hammerwork_cli.errors import UsageError
@@ -14,7 +15,7 @@ from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
-from hammerwork_cli.runtime.api.signatures import check_call, is_typed, refusal, signature
+from hammerwork_cli.runtime.api.signatures import check_call, is_typed, refusal, typed_signature
 from hammerwork_cli.runtime.api.spawn import FoundHandler, SpawnContext, SpawnManager
 
 if TYPE_CHECKING:
@@ -249,14 +250,21 @@ def _takes_context(function: Callable[..., Any], queue: str) -> bool:
     Raises:
         UsageError: its parameters have the names of something else, such as the keys of a payload.
     """
-    known = signature(function)
+    known = typed_signature(function)
     parameters = known.parameters.values() if known else ()
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in positional if p.default is p.empty]
     called = f"The handler of {queue!r:.100}"
     if required and CONTEXT.fullmatch(required[0].name):
         raise refusal(function, called, FORM, "The first one is the job.")
-    second = required[1].name if len(required) >= 2 else "_"
-    if not (CONTEXT.fullmatch(second) or second.startswith("_") or is_typed(function, second, SpawnContext)):
+    given = function.keywords if isinstance(function, partial) else {}
+    if any(_is_context(p) for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in given):
+        raise refusal(function, called, FORM, "Write context as the second parameter, without the * before it.")
+    takes_context = len(positional) >= 2 and _is_context(positional[1])
+    if len(required) >= 2 and not (takes_context or required[1].name.startswith("_")):
         raise refusal(function, called, FORM, "Name the second one context. The payload is job.payload.")
-    return len(required) >= 2 or (len(positional) >= 2 and positional[1].name == "context")
+    return takes_context or len(required) >= 2
+
+
+def _is_context(parameter: inspect.Parameter) -> bool:
+    return CONTEXT.fullmatch(parameter.name) is not None or is_typed(parameter, SpawnContext)

@@ -1,6 +1,8 @@
 """Checks that functions of an application accept the arguments that they will get."""
 
 import inspect
+from functools import partial
+from types import MethodType
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
@@ -35,17 +37,39 @@ def refusal(function: Any, what: str, form: str, hint: str | None = None) -> Usa
     )
 
 
-def is_typed(function: Any, name: str, kind: type) -> bool:
-    """Whether a parameter of a function is annotated with a class, perhaps by its name."""
-    annotation = inspect.signature(function).parameters[name].annotation
+def is_typed(parameter: inspect.Parameter, kind: type) -> bool:
+    """Whether a parameter is annotated with a class, perhaps by its name."""
+    annotation = parameter.annotation
     return annotation is kind or str(annotation).rpartition(".")[2] == kind.__name__
 
 
 def signature(function: Any) -> inspect.Signature | None:
     """The parameters of a function, without their types; ``None`` when they are unknown."""
-    try:
-        found = inspect.signature(function)
-    except (TypeError, ValueError):
+    found = typed_signature(function)
+    if found is None:
         return None
     bare = [parameter.replace(annotation=parameter.empty) for parameter in found.parameters.values()]
     return found.replace(parameters=bare, return_annotation=found.empty)
+
+
+def typed_signature(function: Any) -> inspect.Signature | None:
+    """The parameters that a call of a function meets; ``None`` when they are unknown.
+
+    Those of a decorated function are the wrapper's own, unless the wrapper passes on whatever it gets (``*args``).
+    """
+    while True:
+        if not (inspect.isroutine(function) or isinstance(function, (type, partial))):
+            function = getattr(function, "__call__", function)  # noqa: B004  that of an object, which may be decorated
+        wrapped = getattr(function, "__wrapped__", None)
+        if wrapped is not None and isinstance(function, MethodType):
+            wrapped = MethodType(wrapped, function.__self__)
+        try:
+            found = inspect.signature(function, follow_wrapped=False)
+        except (TypeError, ValueError):
+            if wrapped is None:
+                return None
+        else:
+            passes_on = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in found.parameters.values())
+            if wrapped is None or not passes_on:
+                return found
+        function = wrapped
