@@ -24,7 +24,7 @@ from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.job.dependencies import parent_statuses, reopen, state_of
-from hammerwork_cli.queries.job.stored import StoredJob, compare, stored
+from hammerwork_cli.queries.job.stored import IDENTITY, StoredJob, compare, stored
 
 ROWS_PER_STATEMENT = 500
 
@@ -214,8 +214,8 @@ def _once(database: Database, job: NewJob) -> EnqueuedJob:
     return _found(job, row)
 
 
-def insert_new(database: Database, job: NewJob, *, but: str) -> bool:
-    """Inserts a job unless its id exists; an existing job must be the same in all ``but`` one field.
+def insert_new(database: Database, job: NewJob) -> bool:
+    """Inserts a job unless its id exists; an existing job must have the same queue and payload.
 
     Returns:
         Whether it was inserted.
@@ -225,7 +225,7 @@ def insert_new(database: Database, job: NewJob, *, but: str) -> bool:
     """
     row = _insert_or_find(database, job)
     if row is not None:
-        compare(job, row, but=but)
+        compare(job, row, only=IDENTITY)
     return row is None
 
 

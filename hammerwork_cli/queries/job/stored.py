@@ -1,7 +1,7 @@
 """Reads stored jobs, and compares them with new ones of the same id."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
@@ -71,13 +71,21 @@ def stored(database: Database, jobs: Sequence[str]) -> dict[str, StoredJob]:
     return found
 
 
-def compare(job: NewJob, row: StoredJob, *, but: str = "") -> None:
-    """Compares a new job with the stored one of the same id, in all ``but`` one field.
+CONFIG_KEY = "_spawn_config"
+IDENTITY = frozenset({"queue", "payload"})
+"""The fields that tell whether a job is the one that a parent spawns: it inherits others, which parents differ in."""
+
+
+def compare(job: NewJob, row: StoredJob, *, only: Set[str] | None = None) -> None:
+    """Compares a new job with the stored one of the same id. How either is to spawn does not count.
+
+    Args:
+        only: compares these fields alone.
 
     Raises:
         ConflictError: they differ.
     """
-    differences = ", ".join(name for name in row.differences(job) if name != but)
+    differences = ", ".join(name for name in row.differences(job) if only is None or name in only)
     if differences:
         raise LastingConflictError(
             f"There is another job {job.id} ({row.queue}, {row.status}) with a different {differences}.",
@@ -93,7 +101,13 @@ def _same_json(one: str | None, other: str) -> bool:
     if one is None:
         return False
     try:
-        same: bool = json.loads(one) == json.loads(other)
+        same: bool = _without_config(json.loads(one)) == _without_config(json.loads(other))
     except (ValueError, RecursionError):
         return one == other
     return same
+
+
+def _without_config(payload: object) -> object:
+    if not isinstance(payload, dict):
+        return payload
+    return {key: value for key, value in payload.items() if key != CONFIG_KEY}

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError, JobNotFoundError, LastingConflictError, RefusedValueError
-from hammerwork_cli.models import NewJob, SpawnConfig, timestamp
+from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
+from hammerwork_cli.queries.graph.release import spawner_of
 from hammerwork_cli.queries.job import enqueue, limits, notifications
-from hammerwork_cli.queries.job.dependencies import lock_jobs, state_of
-from hammerwork_cli.queries.job.stored import stored
+from hammerwork_cli.queries.job.dependencies import Following, lock_jobs, parent_statuses, rearm_next, rerun, state_of
+from hammerwork_cli.queries.job.stored import IDENTITY, compare, stored
 from hammerwork_cli.queries.worker import ancestry, finish
 from hammerwork_cli.queries.worker.ancestry import Spawner
 from hammerwork_cli.queries.worker.claim import Claimed
@@ -203,7 +204,8 @@ def hook_failed(database: Database, operation: str, error: str) -> None:
 def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, now: datetime) -> tuple[str, bool]:
     """Inserts a child of a running job, unless this occurrence of the job has a child with the same key.
 
-    If a job with the child's id exists and differs in its dependencies at most, it becomes the child.
+    If a job with the child's id exists and has its queue and payload, it becomes the child. If that one failed because
+    the parent that spawned it early failed, it gets the new parent in place of the old one and may run.
 
     Args:
         spawner: the running job.
@@ -234,8 +236,8 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
         others = [other for other in child.depends_on if other != parent]
         if others:
             child.dependency_status = state_of(others, enqueue.living_parents(database, others))
-        is_new = enqueue.insert_new(database, child, but="depends_on")
-        if is_new:
+        is_new = enqueue.insert_new(database, child)
+        if is_new or _adopt(database, child, parent, now):
             notifications.notify(database, [child.queue])
         if spawner.job.recurring and not spawner.request:
             database.run("worker.spawn.forget_earlier_keys", **scope)
@@ -247,6 +249,43 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
         return child.id, is_new
 
     return database.transaction(work)
+
+
+def _adopt(database: Database, child: NewJob, parent: str, now: datetime) -> bool:
+    """Lets an existing job run that failed because the parent that spawned it early did; whether it was one.
+
+    Pages of a crawl link to each other: a page must not be lost because the first one that links to it fails.
+    """
+    found = lock_jobs(database, [child.id])
+    if not found or found[0].shown_status != JobStatus.FAILED or found[0].dependency_status != "failed":
+        return False
+    (job,) = found
+    spawner, others = spawner_of(job.ancestry), [other for other in job.depends_on if other != parent]
+    if job.archived_at is not None or spawner not in others:
+        return False
+    others.remove(spawner)
+    state = state_of(others, parent_statuses(database, others)) if others else "satisfied"
+    if state == "failed":
+        return False
+    parents = enqueue.stored_ids(database, (parent, *others))
+    database.run("worker.spawn.adopt", id=job.id, parents=parents, state=state, ancestry=child.ancestry, now=now)
+    rerun(database, [job.workflow])
+    following = Following(parents=[job.id])
+    while following.unfinished:
+        following = rearm_next(database, following, now)
+    return True
+
+
+def exists(database: Database, child: NewJob) -> bool:
+    """Whether a job with the id of a child exists and is the same.
+
+    Raises:
+        ConflictError: the id belongs to another job.
+    """
+    row = stored(database, [child.id]).get(child.id)
+    if row is not None:
+        compare(child, row, only=IDENTITY)
+    return row is not None
 
 
 def keys(database: Database, job: Claimed, request: str | None) -> int:

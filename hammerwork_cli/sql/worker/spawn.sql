@@ -52,6 +52,12 @@ SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent A
 INSERT INTO hammerwork_spawned_children (parent_id, occurrence, spawn_key, child_id, spawned_at, root_id)
 VALUES (:parent, :occurrence, :key, :child, :now, :root)
 
+-- name: adopt
+-- Gives an early child that failed with its parent another parent, and lets it run.
+UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = 0, scheduled_at = :now, started_at = NULL,
+failed_at = NULL, error_message = NULL, depends_on = :parents, dependency_status = :state, ancestry = :ancestry
+WHERE id = :id AND status = 'Failed' AND dependency_status = 'failed'
+
 -- name: forget_earlier_keys
 -- Deletes the keys of earlier runs of a recurring job.
 DELETE FROM hammerwork_spawned_children WHERE parent_id = :parent AND occurrence < :occurrence

@@ -690,7 +690,7 @@ def test_a_job_that_is_deleted_while_it_is_enqueued_again_is_tried_again(
     now = stage.database.now()
     new = NewJob(queue="noop", payload="{}", created_at=now, scheduled_at=now)
     with pytest.raises(RetryableError, match=f"The job {new.id} was deleted while it was enqueued again"):
-        enqueue.insert_new(stage.database, new, but="payload")
+        enqueue.insert_new(stage.database, new)
 
 
 def test_a_claim_that_is_tried_twice_may_have_taken_jobs_so_the_worker_compares(stage: Stage) -> None:
