@@ -14,6 +14,7 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.queries.spawn.doctor import PAGE, Doctor, FixedJobs
+from hammerwork_cli.queries.worker import registry
 from tests.runtime.conftest import Stage
 from tests.rust_worker import RustWorker
 
@@ -34,6 +35,32 @@ def _until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_a_worker_gives_back_what_a_rust_worker_left_running_when_it_is_told_to(stage: Stage) -> None:
+    """An orderly stop of a Rust worker cancels its handlers, and leaves their jobs Running for good."""
+    ran: list[str] = []
+    app = Handlers()
+    app.register_job("mail", lambda job: ran.append(job.id))
+    with contextlib.closing(connect(stage.url)) as database:
+        rust = RustWorker(database)
+        again, last, fresh = (rust.enqueue("mail", max_attempts=attempts) for attempts in (3, 1, 3))
+        assert {rust.take("mail") for _ in range(3)} == {again, last, fresh}
+    hours_ago = stage.database.json_timestamp(stage.database.now() - timedelta(hours=3))
+    stage.execute(f"UPDATE hammerwork_jobs SET started_at = '{hours_ago}' WHERE id <> '{fresh}'")
+    stage.work(app)
+    assert ran == []
+    worker = Worker(stage.url, app, poll_interval=0.05, lease=0.6, rescue_older_than=7200)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    _until(lambda: ran == [again])
+    _until(lambda: stage.database.query(f"SELECT status FROM hammerwork_jobs WHERE id = '{last}'") == [("Dead",)])
+    assert "rescue" in registry.listed(stage.database, alive=True)[0].duties
+    worker.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+    found = dict(stage.database.query("SELECT id, status FROM hammerwork_jobs"))
+    assert {str(job): status for job, status in found.items()} == {again: "Completed", last: "Dead", fresh: "Running"}
 
 
 class _Ours:

@@ -117,6 +117,14 @@ def start(
             "--retention/--no-retention", help="Apply retention policies. [default: retention, without --drain]"
         ),
     ] = None,
+    rescue_older_than: Annotated[
+        str | None,
+        typer.Option(
+            "--rescue-older-than",
+            metavar="DURATION",
+            help="Rescue jobs of Rust workers that have been Running for longer: 2h. [default: never]",
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Name to show. [default: host and process]")
     ] = None,
@@ -174,6 +182,7 @@ def start(
         "upkeep": upkeep,
         "upkeep_only": upkeep_only or None,
         "retention": retention,
+        "rescue_older_than": _seconds("--rescue-older-than", rescue_older_than),
         "name": name,
         "isolation": str(isolation) if isolation else None,
         "health_file": health_file,
@@ -184,7 +193,11 @@ def start(
         target = only(handlers)
         if (target is None) != upkeep_only:
             raise UsageError("Give --handlers MODULE:ATTRIBUTE, or --upkeep-only to run no jobs.")
-        for option, wanted in (("--upkeep", upkeep), ("--retention", retention)):
+        for option, wanted in (
+            ("--upkeep", upkeep),
+            ("--retention", retention),
+            ("--rescue-older-than", rescue_older_than),
+        ):
             if drain and wanted:
                 raise UsageError(f"A worker with --drain ends too soon for {option}.", hint="Start another one for it.")
         loaded = load(target, app_dir) if target is not None else Handlers()

@@ -24,6 +24,7 @@ class CheckName(StrEnum):
     RUNNING_AGE = "running_age"
     WAITING_AGE = "waiting_age"
     LOST_JOBS = "lost_jobs"
+    UNCLAIMED_JOBS = "unclaimed_jobs"
     OVERDUE_JOBS = "overdue_jobs"
     OVERDUE_SCHEDULES = "overdue_schedules"
     RETRYING = "retrying"
@@ -138,7 +139,8 @@ class RunningJobs(NamedTuple):
 
     Attributes:
         since: the start of the first.
-        last_by_rust: the start of the last that a Rust worker runs.
+        first_by_rust: the start of the first that no worker of hammerwork-cli has claimed.
+        last_by_rust: the start of the last of these, which a Rust worker runs.
         lost: those whose worker of hammerwork-cli is no longer running.
         lost_since: the start of the first of these.
     """
@@ -146,6 +148,7 @@ class RunningJobs(NamedTuple):
     queue: str
     jobs: int
     since: datetime | None
+    first_by_rust: datetime | None
     last_by_rust: datetime | None
     lost: int
     lost_since: datetime | None

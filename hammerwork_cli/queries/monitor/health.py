@@ -159,8 +159,10 @@ class _Reading:
     def running(self) -> list[RunningJobs]:
         rows = self.database.rows("monitor.health.running", limit=MOST_RUNNING)
         return [
-            RunningJobs(queue, int(jobs), timestamp(since), timestamp(last), int(lost), timestamp(lost_since))
-            for queue, jobs, since, last, lost, lost_since in rows
+            RunningJobs(
+                queue, int(jobs), timestamp(since), timestamp(first), timestamp(last), int(lost), timestamp(lost_since)
+            )
+            for queue, jobs, since, first, last, lost, lost_since in rows
         ]
 
     @cached
@@ -334,6 +336,14 @@ def _lost_jobs(reading: _Reading) -> Check:
     return Check(CheckName.LOST_JOBS, status, number, 0, tuple(sorted(lost)))
 
 
+def _unclaimed_jobs(reading: _Reading) -> Check:
+    """Jobs of Rust workers, which have no lease: nobody gives a job back whose worker was stopped or killed."""
+    if "workers" not in reading.database.tags:
+        return Check(CheckName.UNCLAIMED_JOBS, Level.UNKNOWN)
+    ages = {jobs.queue: reading.age(jobs.first_by_rust) for jobs in reading.running if jobs.first_by_rust}
+    return _worst(CheckName.UNCLAIMED_JOBS, ages, reading.limits.queues.running_age, Level.WARNING)
+
+
 def _overdue_jobs(reading: _Reading) -> Check:
     limit = reading.limits.overdue
     if limit is None:
@@ -405,6 +415,7 @@ _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.RUNNING_AGE: _running_age,
     CheckName.WAITING_AGE: _waiting_age,
     CheckName.LOST_JOBS: _lost_jobs,
+    CheckName.UNCLAIMED_JOBS: _unclaimed_jobs,
     CheckName.OVERDUE_JOBS: _overdue_jobs,
     CheckName.OVERDUE_SCHEDULES: _overdue_schedules,
     CheckName.RETRYING: _retrying,

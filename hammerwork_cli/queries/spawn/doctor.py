@@ -241,6 +241,10 @@ class Doctor:
             pass
         return fixed
 
+    def rescue(self) -> int:
+        """Gives back the jobs that count as lost, and returns their number."""
+        return sum(self._fix_kind(kind) for kind in (Damage.LOST, Damage.LOST_LAST_ATTEMPT))
+
     def _fix_kind(self, kind: Damage) -> int:
         total = 0
         while True:

@@ -96,6 +96,7 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
         commands.append("hammerwork spawn doctor --fix")
     if DelayReason.LONG_RUNNING in found:
         commands.append(f"hammerwork spawn doctor --older-than {OLD}")
+        commands.append(f"hammerwork worker start --upkeep-only --rescue-older-than {OLD}")
     paused = dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.is_paused and delay.is_taken_later)
     commands += [f"hammerwork queue resume {quote(visible(queue))}" for queue in list(paused)[:3]]
     if DelayReason.SILENT_WORKER in found or any(delay.has_no_worker for delay in diagnosis.delays):

@@ -182,7 +182,6 @@ def assemble(
         clock,
         wake=stop.woken.set,
         writing=writing,
-        end_handler=lambda attempt: executor.end(attempt),
         poll_interval=options.poll_interval,
         max_jobs=options.max_jobs,
         weighted=options.weighted,
@@ -214,6 +213,7 @@ def assemble(
         claim_requests=request_claimer.claim,
         wake=claimer.hear,
         sweep=options.sweep,
+        rescue_older_than=options.rescue_older_than,
     )
 
     health_file, rounds, patience = HealthFile(options.health_file, registration.name), Rounds(), options.lease / 2
@@ -251,8 +251,6 @@ def assemble(
         report=report,
         on_request=stop.hear_request,
         on_renewed=renewed,
-        under_way=slots.under_way,
-        on_taken=claimer.hear_taken,
     )
     threads: tuple[TurnThread, ...] = (keeper, heartbeat)
     if options.has_upkeep:

@@ -5,11 +5,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import count
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.claim import Claimed
@@ -17,10 +15,7 @@ from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.host.logs import handled
-from hammerwork_cli.runtime.outcomes.failures import taken
 from hammerwork_cli.runtime.worker.lease import Lease
 
 MOST_PREFETCHED = 500
@@ -47,7 +42,7 @@ log = logging.getLogger("hammerwork")
 class Claimer:
     """Keeps a worker's slots busy: claims jobs by the hundred, and gives back those that it cannot start soon.
 
-    The main thread alone uses it, but for :meth:`hear`, :meth:`hear_written` and :meth:`hear_taken`.
+    The main thread alone uses it, but for :meth:`hear` and :meth:`hear_written`.
 
     Args:
         worker: who claims, from which queues, and how many jobs run at once.
@@ -57,7 +52,6 @@ class Claimer:
         clock: the server's.
         wake: wakes the main thread.
         writing: held while another thread writes outcomes.
-        end_handler: ends the handler of an attempt, if that is possible, and says what becomes of it.
         poll_interval: seconds between claims from empty queues.
         max_jobs: claims this many jobs at most.
         weighted: draws the next priority by weight.
@@ -77,14 +71,13 @@ class Claimer:
         *,
         wake: Callable[[], None] = lambda: None,
         writing: "threading.Lock | None" = None,
-        end_handler: Callable[[Attempt], str] = lambda _: "",
         poll_interval: float,
         max_jobs: int | None,
         weighted: bool,
     ) -> None:
         self.worker = worker
         self._connections, self._slots, self._lease, self._clock = connections, slots, lease, clock
-        self._wake, self._writing, self._end_handler = wake, writing or threading.Lock(), end_handler
+        self._wake, self._writing = wake, writing or threading.Lock()
         self.poll_interval, self.max_jobs, self.weighted = poll_interval, max_jobs, weighted
         self.full = self.owes = False
         self._claimed = 0
@@ -97,7 +90,6 @@ class Claimer:
         self._heard = 0
         self._eager_until = 0.0
         self._seen = 0
-        self._suspects = False  # the heartbeat's thread sets it, the main thread clears it
         self._has_written = False  # the finisher's thread sets it, the main thread clears it
 
     def hear(self) -> None:
@@ -108,11 +100,6 @@ class Claimer:
         # While jobs wait here there is time: the slot that finds none left wakes the main thread.
         if not self._slots.waiting:
             self._wake()
-
-    def hear_taken(self) -> None:
-        """Makes the next :meth:`compare` look at once, since a running job is no longer this worker's."""
-        self._suspects = True
-        self._wake()
 
     def hear_written(self) -> None:
         """Makes the next :meth:`fetch` look at once, since outcomes are written. Any thread may call it."""
@@ -228,15 +215,14 @@ class Claimer:
         that, and otherwise compares soon: a server that hangs holds the other thread for long.
         """
         doubts = self._lease.doubts
-        if time.monotonic() < self._compare_at and not self._lease.is_doubted and not self._suspects:
+        if time.monotonic() < self._compare_at and not self._lease.is_doubted:
             return
-        self._suspects = False
         self._compare_at = time.monotonic() + self.worker.lease / 2
         if not self._writing.acquire(timeout=PATIENCE_SECONDS):
             self._compare_soon()
             return
         try:
-            known = self._slots.jobs()
+            known = self._slots.ids()
             compared = self._connections.run(lambda database: finish.compare(database, self.worker.id, known))
         finally:
             self._writing.release()
@@ -252,26 +238,9 @@ class Claimer:
         if dropped := self._slots.drop(compared.lost):
             self._claimed -= dropped
             log.warning("Other workers rescued %s that had not started here.", plural(dropped, "job"))
-        if taken := self._slots.take_away(compared.lost):
-            self._end(taken)
         if self._lease.compared != doubts:
             self._lease.compared = doubts
             self._slots.go_on()
-
-    def _end(self, attempts: list[Attempt]) -> None:
-        """Ends handlers whose jobs were taken from this worker, by a cancellation for example."""
-        endings = [(attempt.job, self._end_handler(attempt)) for attempt in attempts]
-        fates: dict[str, tuple[str, str]] = {}
-        with suppress(HammerworkError):
-            ids = [job.id for job, _ in endings]
-            fates = self._connections.run(lambda database: finish.fates(database, ids), patience=0)
-        for job, ending in endings:
-            log.warning(
-                "The job was taken from this worker while it ran: %s. %s",
-                taken(fates.get(job.id)),
-                ending,
-                extra=handled(job),
-            )
 
     def give_back(self, jobs: list[Claimed]) -> None:
         """Gives back jobs that have not started, and claims none ahead for a while."""

@@ -3,13 +3,14 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models.worker import heartbeat_interval
 from hammerwork_cli.queries.spawn.doctor import Doctor, FixedJobs
-from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.queries.worker import duties, registry
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import named, plural
 from hammerwork_cli.runtime.clock import ServerClock
@@ -19,6 +20,9 @@ from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
 IDLE_SWEEP = 0.1
 """Seconds after which a sweep pauses while it finds nothing. One that finds jobs goes on for a heartbeat's interval."""
+RESCUE_DUTY = "rescue"
+BETWEEN_LOOKS = timedelta(minutes=1)
+"""Time between two looks for jobs that run for too long."""
 COLLISIONS = 3
 """After so many sweeps in a row that locks of others broke off, a worker that drains its queues waits no longer."""
 log = logging.getLogger("hammerwork")
@@ -34,6 +38,7 @@ class Keeper(TurnThread):
         clock: the server's.
         claim_requests: claims open spawn requests.
         sweep: whether to release or fail jobs of all queues that still wait although their dependencies have ended.
+        rescue_older_than: seconds after which Running jobs that no worker of ours has go back; ``None`` for never.
         wake: called when there may be new jobs.
 
     Attributes:
@@ -53,17 +58,19 @@ class Keeper(TurnThread):
         claim_requests: Callable[[Database], None],
         wake: Callable[[], None],
         sweep: bool = True,
+        rescue_older_than: float | None = None,
     ) -> None:
         super().__init__("keeper", connections)
         self.worker, self.clock = worker, clock
         self._claim_requests, self.wake, self._sweeps = claim_requests, wake, sweep
+        self._longest = None if rescue_older_than is None else timedelta(seconds=rescue_older_than)
         self.interval = heartbeat_interval(worker.lease)
         self.undecided: frozenset[str] | None = None
         self.releasing = sweep
         # This thread alone uses the rest.
         self._observer = Observer(worker.id, lease)
         self._sweep_after: str | None = None
-        self._next_sweep = 0.0
+        self._next_sweep = self._next_look = 0.0
         self._fixed = 0  # by the present sweep
         self._collisions = 0  # of sweeps since one went on
 
@@ -74,6 +81,8 @@ class Keeper(TurnThread):
             "Looking for lost workers": self._rescue,
             "Claiming spawn requests": self._claim_requests,
         }
+        if self._longest is not None:
+            tasks["Rescuing jobs that run for too long"] = self._rescue_long_running
         # One try: the next turn comes soon, and other tasks wait.
         return {name: partial(self.connections.run, unit, patience=0) for name, unit in tasks.items()}
 
@@ -100,6 +109,23 @@ class Keeper(TurnThread):
             back, dead = job_counts
             are = "is" if dead == 1 else "are"
             log.warning("Worker %s is lost: %s may run again, %d %s dead.", lost.name, plural(back, "job"), dead, are)
+            self.wake()
+
+    def _rescue_long_running(self, database: Database) -> None:
+        """Gives back jobs of workers of hammerwork (Rust), which have no lease. One worker at a time looks for them."""
+        if time.monotonic() < self._next_look or self._longest is None or not self.clock.is_trusted:
+            return
+        self._next_look = time.monotonic() + BETWEEN_LOOKS.total_seconds()
+        now = self.clock.now()
+        if "upkeep" in database.tags:
+            due = duties.times(database)
+            if not duties.take_due(database, RESCUE_DUTY, self.worker.id, due, now=now, length=BETWEEN_LOOKS):
+                return
+        rescued = Doctor(database, now=now, lost_before=now - self._longest).rescue()
+        if rescued:
+            log.warning(
+                "%s had been Running for longer than %s without a worker.", plural(rescued, "job"), self._longest
+            )
             self.wake()
 
     def _sweep(self, database: Database) -> None:

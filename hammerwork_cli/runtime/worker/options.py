@@ -44,6 +44,7 @@ class Options:
     upkeep: bool = True
     upkeep_only: bool = False
     retention: bool = True
+    rescue_older_than: float | None = None
     retry: RetryStrategy = DEFAULT_RETRY
     name: str | None = None
     isolation: "str | Isolation" = "thread"
@@ -60,7 +61,7 @@ class Options:
             value = getattr(self, name)
             if value is not None:
                 fields.whole_number(value, name, 1, LARGEST_INTEGER)
-        for name in ("poll_interval", "lease", "grace"):
+        for name in ("poll_interval", "lease", "grace", "rescue_older_than"):
             seconds = getattr(self, name)
             if seconds is not None:
                 fields.seconds(seconds, name, most=LONGEST_SECONDS)

@@ -88,6 +88,8 @@ class Worker:
             others.
         upkeep_only: does that alone, and needs neither queues nor handlers.
         retention: archives and deletes jobs as policies say; with ``drain`` it leaves that to others.
+        rescue_older_than: seconds after which a Running job of any queue that no worker of hammerwork-cli has claimed
+            goes back: workers of hammerwork (Rust) have no lease. It must be longer than their longest job.
         retry: for jobs and handlers without a strategy of their own.
         name: for people; host and process by default.
         isolation: ``process`` runs handlers in processes, one for each job at once. A process is killed when its time
@@ -116,6 +118,7 @@ class Worker:
         upkeep: bool = True,
         upkeep_only: bool = False,
         retention: bool = True,
+        rescue_older_than: float | None = None,
         retry: RetryStrategy = DEFAULT_RETRY,
         name: str | None = None,
         isolation: str | Isolation = "thread",
@@ -139,6 +142,7 @@ class Worker:
             upkeep=upkeep,
             upkeep_only=upkeep_only,
             retention=retention,
+            rescue_older_than=rescue_older_than,
             retry=retry,
             name=name,
             isolation=isolation,

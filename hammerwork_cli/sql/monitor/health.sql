@@ -59,9 +59,10 @@ CASE WHEN j.claimed_by IS NOT NULL AND {still_claimed} AND (SELECT 1 FROM hammer
 WHERE w.id = j.claimed_by AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL THEN 1 ELSE 0 END
 
 -- name: running
--- Counts the running jobs by queue, with the first start, and the last one by a Rust worker; also those whose worker is
+-- Counts the running jobs by queue, with the first start, and the first and last one by a Rust worker; also those whose worker is
 -- not alive, with the first start. Of very many, it reads the oldest.
-SELECT x.queue_name, COUNT(*), MIN(x.started), MAX(CASE WHEN x.by_rust = 1 THEN x.started END), SUM(x.lost), MIN(CASE WHEN x.lost = 1 THEN x.started END)
+SELECT x.queue_name, COUNT(*), MIN(x.started),
+MIN(CASE WHEN x.by_rust = 1 THEN x.started END), MAX(CASE WHEN x.by_rust = 1 THEN x.started END), SUM(x.lost), MIN(CASE WHEN x.lost = 1 THEN x.started END)
 FROM (SELECT j.queue_name, COALESCE(j.started_at, j.created_at) AS started, {has_lost_worker} AS lost,
 {by_rust} AS by_rust FROM {by_state}
 WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}

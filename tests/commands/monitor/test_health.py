@@ -197,7 +197,11 @@ def test_long_runs_and_long_waits_are_warnings(run: Run, rows: Rows) -> None:
         created_at=ago(hours=3),
         scheduled_at=ago(hours=3),
     )
-    assert states(run, rows, "--max-waiting-age", "1h") == {"running_age": "warning", "waiting_age": "warning"}
+    assert states(run, rows, "--max-waiting-age", "1h") == {
+        "running_age": "warning",
+        "waiting_age": "warning",
+        "unclaimed_jobs": "warning",
+    }
     found = checks(run, rows)
     assert found["running_age"]["value"] == pytest.approx(7200, abs=60)
     assert (found["waiting_age"]["about"], found["waiting_age"]["status"]) == (["slow"], "healthy")
@@ -214,6 +218,19 @@ def test_running_jobs_whose_worker_is_gone_are_found_at_once(run: Run, rows: Row
     found = checks(run, rows)["lost_jobs"]
     assert (found["status"], found["value"]) == ("critical", 2)
     assert found["hint"] == "hammerwork worker list"
+
+
+def test_running_jobs_that_no_worker_of_ours_has_claimed_are_named_once_they_run_for_long(run: Run, rows: Rows) -> None:
+    claimed = worker(rows)
+    start = ago(hours=3)
+    rows.job(queue="mail", status="Running", started_at=start, claimed_by=claimed, claimed_at=start)
+    rows.job(queue="mail", status="Running", started_at=ago(minutes=30))
+    assert checks(run, rows)["unclaimed_jobs"]["status"] == "healthy"
+    rows.job(queue="video", status="Running", started_at=ago(hours=2))
+    found = checks(run, rows)["unclaimed_jobs"]
+    assert (found["status"], found["about"]) == ("warning", ["video"])
+    assert found["value"] == pytest.approx(7200, abs=60)
+    assert found["hint"] == "hammerwork spawn doctor --older-than 2h --queue video"
 
 
 def test_a_recurring_job_that_is_late_is_critical(run: Run, rows: Rows) -> None:
@@ -357,7 +374,15 @@ def test_a_database_of_rust_workers_alone_is_checked(
     assert found["migrations"]["status"] == "warning"
     assert found["workers"]["value"] is None
     unknown = {name for name, check in found.items() if check["status"] == "unknown"}
-    assert unknown == {"workers", "lost_workers", "unserved_queues", "lost_jobs", "overdue_schedules", "retention"}
+    assert unknown == {
+        "workers",
+        "lost_workers",
+        "unserved_queues",
+        "lost_jobs",
+        "unclaimed_jobs",
+        "overdue_schedules",
+        "retention",
+    }
     assert found["workers"]["message"] == "this database does not record workers"
     assert {found[name]["hint"] for name in unknown} == {"hammerwork migration run"}
     assert found["pending_age"]["status"] == "critical"

@@ -371,7 +371,10 @@ def test_why_says_how_long_jobs_run_whose_worker_nobody_knows(run: Run, rows: Ro
     assert "1 job has been Running for over 1 h with no live worker\n  chunk " in done.stdout
     assert " · for 6h 00m\n" in done.stdout
     assert "1 job is running\n  chunk " in done.stdout
-    assert next_of(done) == ["hammerwork spawn doctor --older-than 1h"]
+    assert next_of(done) == [
+        "hammerwork spawn doctor --older-than 1h",
+        "hammerwork worker start --upkeep-only --rescue-older-than 1h",
+    ]
 
 
 def test_why_knows_whose_worker_lives_and_whose_is_silent(run: Run, rows: Rows, url: str) -> None:

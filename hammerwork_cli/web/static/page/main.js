@@ -109,9 +109,7 @@ document.addEventListener("visibilitychange", () => {
 });
 setInterval(draw, REDRAW_MS);
 setInterval(() => {
-  if (document.hidden || board.session.wantsToken) return;
-  board.overview.watch();
-  board.countTrees();
+  if (!document.hidden && !board.session.wantsToken) board.overview.watch();
 }, WATCH_MS);
 
 draw();
