@@ -1103,6 +1103,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l sweep -l no-sweep -d
 complete -c hammerwork -n '__hammerwork_at worker start' -l upkeep -l no-upkeep -d 'Enqueue the jobs of schedules and callbacks, and end workflows.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l upkeep-only -d 'Run no jobs, only do upkeep: schedules, callbacks, workflows.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l retention -l no-retention -d 'Apply retention policies.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l rescue-older-than -x -d 'Rescue jobs of Rust workers that have been Running for longer: 2h.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l name -x -d 'Name to show.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l log-format -x -a 'text json' -d 'Log format (stderr).'
 complete -c hammerwork -n '__hammerwork_at worker start' -l log-level -x -a 'trace debug info warn error' -d 'Minimum log level.'
@@ -1178,8 +1179,8 @@ complete -c hammerwork -n '__hammerwork_at monitor' -a logs -d 'Show job events,
 complete -c hammerwork -n '__hammerwork_at monitor' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at monitor health' -l strict -d 'Exit with 1 for warnings too.'
-complete -c hammerwork -n '__hammerwork_at monitor health' -l only -x -a '(__hammerwork_several database writes migrations workers lost_workers stalled_workers unserved_queues paused_queues pending pending_age running_age waiting_age lost_jobs overdue_jobs overdue_schedules retrying failed failure_rate retention times_in_the_future)' -d 'Only these checks: workers,pending.'
-complete -c hammerwork -n '__hammerwork_at monitor health' -l skip -x -a '(__hammerwork_several database writes migrations workers lost_workers stalled_workers unserved_queues paused_queues pending pending_age running_age waiting_age lost_jobs overdue_jobs overdue_schedules retrying failed failure_rate retention times_in_the_future)' -d 'Leave these checks out: migrations.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l only -x -a '(__hammerwork_several database writes migrations workers lost_workers stalled_workers unserved_queues paused_queues pending pending_age running_age waiting_age lost_jobs unclaimed_jobs overdue_jobs overdue_schedules retrying failed failure_rate retention times_in_the_future)' -d 'Only these checks: workers,pending.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l skip -x -a '(__hammerwork_several database writes migrations workers lost_workers stalled_workers unserved_queues paused_queues pending pending_age running_age waiting_age lost_jobs unclaimed_jobs overdue_jobs overdue_schedules retrying failed failure_rate retention times_in_the_future)' -d 'Leave these checks out: migrations.'
 complete -c hammerwork -n '__hammerwork_at monitor health' -l worker -x -k -a '(__hammerwork_value workers)' -d 'Check only this worker.'
 complete -c hammerwork -n '__hammerwork_at monitor health' -l max-pending -x -d 'Maximum number of ready jobs that no worker has claimed.'
 complete -c hammerwork -n '__hammerwork_at monitor health' -l max-pending-age -x -d 'Longest time a ready job may wait for a worker.'
