@@ -82,7 +82,7 @@ def test_an_idle_database_with_a_worker_is_healthy(run: Run, rows: Rows) -> None
     worker(rows)
     done = run("monitor", "health", url=url_of(rows.database))
     assert done.exit_code == 0, done.stdout
-    assert done.stdout.startswith("healthy: 20 checks\n")
+    assert done.stdout.startswith("healthy: 21 checks\n")
     assert "  workers" in done.stdout
     assert states(run, rows) == {}
 
