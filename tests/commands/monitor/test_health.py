@@ -220,7 +220,9 @@ def test_running_jobs_whose_worker_is_gone_are_found_at_once(run: Run, rows: Row
     assert found["hint"] == "hammerwork worker list"
 
 
-def test_running_jobs_that_no_worker_of_ours_has_claimed_are_named_once_they_run_for_long(run: Run, rows: Rows) -> None:
+def test_running_jobs_that_no_worker_of_hammerwork_cli_has_claimed_are_named_once_they_run_for_long(
+    run: Run, rows: Rows
+) -> None:
     claimed = worker(rows)
     start = ago(hours=3)
     rows.job(queue="mail", status="Running", started_at=start, claimed_by=claimed, claimed_at=start)
