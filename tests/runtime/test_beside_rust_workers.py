@@ -37,7 +37,7 @@ def _until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_worker_gives_back_what_a_rust_worker_left_running_when_it_is_told_to(stage: Stage) -> None:
+def test_a_worker_with_the_option_gives_back_what_a_rust_worker_left_running(stage: Stage) -> None:
     """An orderly stop of a Rust worker cancels its handlers, and leaves their jobs Running for good."""
     ran: list[str] = []
     app = Handlers()
