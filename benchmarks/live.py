@@ -30,7 +30,7 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
     with closing(connect(url)) as database:
         began = _stir(database)
         for name, queue in (("", None), (", of one queue", "video_ingest")):
-            watch = MonitorWatch(database, queue=queue, window=timedelta(seconds=5))
+            watch = MonitorWatch(database, queues=[queue] if queue else (), window=timedelta(seconds=5))
             watch.refresh()
 
             def look(watch: MonitorWatch = watch) -> None:

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from hammerwork_cli import app_path
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.verb import ONLY_QUEUE, LateGroup
+from hammerwork_cli.cli.verb import ONLY_QUEUES, LateGroup
 from hammerwork_cli.database.interrupts import Terminated, terminate
 from hammerwork_cli.database.url import redact
 from hammerwork_cli.errors import (
@@ -157,10 +157,10 @@ def _invoke(words: Sequence[str], context: Context) -> None:
     command = get_command(app)
     with command.make_context("hammerwork", [*words], obj=context) as invocation:
         command.invoke(invocation)
-        if queue := invocation.meta.get(ONLY_QUEUE):
-            from hammerwork_cli.cli.lists import note_stranger
+        if queues := invocation.meta.get(ONLY_QUEUES):
+            from hammerwork_cli.cli.lists import note_strangers
 
-            note_stranger(context, queue)
+            note_strangers(context, queues)
 
 
 def _check_encoding(words: Sequence[str]) -> None:

@@ -291,7 +291,7 @@ class Context:
         record: "Callable[[Model], Record]",
         keys: Sequence[str],
         empty: str,
-        fields: str | None = None,
+        fields: Sequence[str] | None = None,
     ) -> None:
         """Shows a list.
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Model = TypeVar("Model")
 
 INTERVAL = "2"
+MOST_STRANGERS = 20
+"""Queues whose names are looked at for a typing error."""
 FORMATS = frozenset({Format.TABLE, Format.JSON, Format.JSONL})
 
 
@@ -150,17 +152,21 @@ def note_lost_jobs(context: Context) -> None:
         )
 
 
-def note_stranger(context: Context, queue: str) -> None:
-    """Prints a note if a verb has found nothing in a queue, because no job is in it and it is not paused."""
-    if context.shows_rows or context.is_quiet or not context.databases:
+def note_strangers(context: Context, named: Sequence[str]) -> None:
+    """Prints a note for each queue that a verb is limited to, if no job is in it and it is not paused.
+
+    A verb that has found something in its only queue has no need of it.
+    """
+    if (context.shows_rows and len(named) == 1) or context.is_quiet or not context.databases:
         return
     from hammerwork_cli.queries import queues
     from hammerwork_cli.render.queue.changes import stranger_text
 
     database = context.databases[-1]
     with suppress(HammerworkError):  # the verb itself has done its work
-        if not queues.has_jobs(database, queue) and not queues.all_paused(database, queue):
-            context.note(stranger_text(queue, queues.similar(database, queue)))
+        for queue in named[:MOST_STRANGERS]:
+            if not queues.has_jobs(database, queue) and not queues.all_paused(database, queue):
+                context.note(stranger_text(queue, queues.similar(database, queue)))
 
 
 def note_new_queue(context: Context, database: "Database", queue: str) -> None:

@@ -3,13 +3,15 @@
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
-from hammerwork_cli.cli.verb import ONLY_QUEUE
+from hammerwork_cli.cli.verb import ONLY_QUEUES
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobStatus
+from hammerwork_cli.models.input import names
 from hammerwork_cli.models.input.reading import duration_of
 
 MOST_DAYS = 100_000
@@ -55,7 +57,7 @@ PayloadOption = Annotated[
 ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason to show to others.")]
 DataFormatOption = Annotated[DataFormat, typer.Option("--format", help="Output format.")]
 FieldsOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option("--fields", metavar="NAMES", help="Only these fields of the JSON, in this order: A,B,C."),
 ]
 AppDirOption = Annotated[
@@ -71,13 +73,51 @@ AppDirOption = Annotated[
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or at least its first 4 hex digits.")]
 
 
-def _keep_queue(ctx: typer.Context, queue: str | None) -> str | None:
-    ctx.meta[ONLY_QUEUE] = queue
-    return queue
+def names_of(param: typer.CallbackParam, given: list[str] | None) -> list[str] | None:
+    """The names that an option gives, which may be repeated and takes commas; ``None`` if it is not given.
+
+    Raises:
+        UsageError: it is empty, as a variable of a script would be that is not set. That does not mean everything.
+    """
+    if not given:
+        return None
+    found = names.split(given)
+    if not found:
+        raise UsageError(f"{param.opts[-1]} needs a name.", hint="Leave it out for all.")
+    return list(dict.fromkeys(found))
+
+
+def several_names(param: typer.CallbackParam, given: list[str] | None) -> list[str] | None:
+    """The callback of an option that gives names."""
+    return names_of(param, given)
+
+
+def one_name(param: typer.CallbackParam, given: str | None) -> str | None:
+    """The callback of an option that gives one name, in the spelling of those that give several.
+
+    Raises:
+        UsageError: there are several names.
+    """
+    found = names.split([given or ""])
+    if len(found) > 1:
+        raise UsageError(
+            f"{param.opts[-1]} takes one name here, and {given!r:.80} has commas.",
+            hint=f"If they belong to the name: {param.opts[-1]} {quote(names.joined([given or '']))[:80]}",
+        )
+    return found[0] if found else given
+
+
+def _keep_queues(ctx: typer.Context, param: typer.CallbackParam, queues: list[str] | None) -> list[str] | None:
+    found = names_of(param, queues)
+    ctx.meta[ONLY_QUEUES] = found
+    return found
 
 
 QueueOption = Annotated[
-    str | None, typer.Option("-q", "--queue", metavar="QUEUE", callback=_keep_queue, help="Only this queue.")
+    list[str] | None,
+    typer.Option(
+        "-q", "--queue", metavar="QUEUE", callback=_keep_queues, help="Only these queues: mail,report (repeatable)."
+    ),
 ]
 ErrorLimitOption = Annotated[
     int, typer.Option("-l", "--limit", metavar="N", min=1, max=100_000, help="Maximum number of errors.")
@@ -149,7 +189,7 @@ def statuses(given: list[str] | None) -> list[JobStatus] | None:
     """
     if not given:
         return None
-    words = [word.strip() for value in given for word in value.split(",") if word.strip()]
+    words = [word.strip() for word in names.split(given) if word.strip()]
     known = {status.value.lower(): status for status in JobStatus}
     found = []
     for word in words or [""]:

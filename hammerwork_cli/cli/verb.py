@@ -13,10 +13,12 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command, get_group
 
+from hammerwork_cli.errors import UsageError
+
 WHOLE_SENTENCE = 1_000
 """A limit that no first sentence of a help reaches."""
-ONLY_QUEUE = "hammerwork.only_queue"
-"""Key of ``Context.meta`` of Click for the queue that a verb is limited to."""
+ONLY_QUEUES = "hammerwork.only_queues"
+"""Key of ``Context.meta`` of Click for the queues that a verb is limited to."""
 
 
 class Color(StrEnum):
@@ -49,8 +51,42 @@ def _options(
 
 
 def _remember(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> None:
-    if value is not None and value is not False and param.name:
-        ctx.obj.options[param.name] = value
+    if value is None or value is False or not param.name:
+        return
+    if ctx.obj.options.setdefault(param.name, value) != value:
+        raise _given_twice(param, [])
+
+
+def _given_twice(option: Any, values: Sequence[Any]) -> UsageError:
+    # The values may be secret.
+    names = [option.secondary_opts[0] if value is False else option.opts[-1] for value in values]
+    if len(set(names)) > 1:
+        return UsageError(f"{' and '.join(dict.fromkeys(names))} contradict each other.", hint="Leave one of them out.")
+    return UsageError(f"{option.opts[-1]} is given twice, with different values.", hint="It takes one: leave one out.")
+
+
+def _refuse_second_values(command: Any, ctx: Any, args: list[str]) -> None:
+    """Refuses an option that takes one value and has two: whichever of them were dropped, somebody meant it.
+
+    Raises:
+        UsageError: there is one.
+    """
+    keeping = copy(command)
+    keeping.params = [_keeping_all(param) for param in command.params]
+    given, _, _ = keeping.make_parser(ctx).parse_args(args=args)
+    for param in command.params:
+        values = given.get(param.name) or ()
+        if param.param_type_name == "option" and not param.multiple and len(set(values)) > 1:
+            raise _given_twice(param, values)
+
+
+def _keeping_all(param: Any) -> Any:
+    """A parameter whose parser keeps all of its values, and not the last one."""
+    if param.param_type_name != "option" or param.multiple:
+        return param
+    kept = copy(param)
+    kept.multiple = True
+    return kept
 
 
 @cache
@@ -137,6 +173,7 @@ class Verb(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
+            _refuse_second_values(self, ctx, [*args])
             return super().parse_args(ctx, args)
         except TyperException as error:
             # The parser does not say for which command an option lacks its value.
@@ -218,6 +255,10 @@ class LateGroup(Group):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.params += shared_options()
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _refuse_second_values(self, ctx, [*args])
+        return super().parse_args(ctx, args)
 
     @property
     def commands(self) -> Any:

@@ -10,8 +10,16 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, note_lost_jobs, show_list
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, ReasonOption, YesOption
-from hammerwork_cli.cli.verb import ONLY_QUEUE, group, verb_with
+from hammerwork_cli.cli.options import (
+    DryRunOption,
+    Format,
+    FormatOption,
+    ReasonOption,
+    YesOption,
+    one_name,
+    several_names,
+)
+from hammerwork_cli.cli.verb import ONLY_QUEUES, group, verb_with
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.limits import LimitOptions
 from hammerwork_cli.database import Database
@@ -37,7 +45,8 @@ app = group(
 
 QueueArgument = Annotated[str | None, typer.Argument(metavar="QUEUE", help="The queue's name.")]
 QueuesArgument = Annotated[list[str] | None, typer.Argument(metavar="QUEUE...", help="Names of queues.")]
-NamedOption = Annotated[str | None, typer.Option("-q", "--queue", hidden=True)]
+NamedOption = Annotated[str | None, typer.Option("-q", "--queue", callback=one_name, hidden=True)]
+AllNamedOption = Annotated[list[str] | None, typer.Option("-q", "--queue", callback=several_names, hidden=True)]
 AllOption = Annotated[bool, typer.Option("--all", help="All queues; asks for confirmation.")]
 
 QueueVerb = verb_with({"-d": "--database-url"})
@@ -173,7 +182,7 @@ def pause(
     every: AllOption = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
-    named: NamedOption = None,
+    named: AllNamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Stop workers from claiming jobs of a queue. Running jobs continue, and you can add jobs.
@@ -212,7 +221,7 @@ def resume(
     every: AllOption = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
-    named: NamedOption = None,
+    named: AllNamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Resume a paused queue.
@@ -262,8 +271,8 @@ def clear(
     """
     context: Context = ctx.obj
     name, database = _required(_one(queue, named)), context.database(changes=True)
-    chosen = JobFilter(queue=name, statuses=tuple(sorted(WAITING)) if pending_only else ())
-    ctx.meta[ONLY_QUEUE] = name
+    chosen = JobFilter(queues=(name,), statuses=tuple(sorted(WAITING)) if pending_only else ())
+    ctx.meta[ONLY_QUEUES] = [name]
     carry_out(context, database, Chosen(chosen), Clear(context.now(database), force=force), confirmation)
 
 
@@ -308,8 +317,10 @@ def _required(queue: str | None) -> str:
     return queue
 
 
-def _several(names: list[str] | None, named: str | None, every: bool, known: Callable[[], list[str]]) -> list[str]:
-    wanted = [*(names or ()), *([named] if named is not None else ())]
+def _several(
+    names: list[str] | None, named: list[str] | None, every: bool, known: Callable[[], list[str]]
+) -> list[str]:
+    wanted = [*(names or ()), *(named or ())]
     if every and wanted:
         raise UsageError("Give names of queues or --all, not both.")
     if every:

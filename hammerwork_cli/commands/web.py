@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import several_names
 from hammerwork_cli.cli.verb import Verb, group
 from hammerwork_cli.database import redact as without_passwords
 from hammerwork_cli.errors import ConfigError
@@ -37,11 +38,21 @@ def serve(
     redact: Annotated[bool, typer.Option("--redact", help="Show states, times and counts only.")] = False,
     cors_origin: Annotated[
         list[str] | None,
-        typer.Option("--cors-origin", metavar="ORIGIN", help="Let pages of this origin use the API (repeatable)."),
+        typer.Option(
+            "--cors-origin",
+            metavar="ORIGIN",
+            callback=several_names,
+            help="Let pages of these origins use the API (repeatable).",
+        ),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option("--allow-host", metavar="NAME", help="Accept this host name too, such as a proxy's (repeatable)."),
+        typer.Option(
+            "--allow-host",
+            metavar="NAME",
+            callback=several_names,
+            help="Accept these host names too, such as a proxy's (repeatable).",
+        ),
     ] = None,
 ) -> None:
     """Serve the REST API and the live page until Ctrl-C.

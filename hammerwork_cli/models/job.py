@@ -105,6 +105,7 @@ class JobFilter(NamedTuple):
     """A filter of jobs; a field that is not given does not restrict.
 
     Attributes:
+        queues: takes jobs of these queues.
         since: takes jobs created then or later.
         until: takes jobs created before then.
         ended_before: takes jobs with all of their times before then: created, due if it has started, started, ended.
@@ -114,12 +115,12 @@ class JobFilter(NamedTuple):
         exhausted: takes jobs that have used all of their attempts.
         ended: takes jobs, recurring ones aside, that ended before the time of their status.
         but_queues: leaves out jobs of these queues.
-        batch: takes jobs of the batch with this full id.
-        workflow: takes jobs of the workflow with this full id.
+        batches: takes jobs of the batches with these full ids.
+        workflows: takes jobs of the workflows with these full ids.
         kept_until: leaves out jobs that their program keeps beyond then (``retention_delete_at``) or for ever.
     """
 
-    queue: str | None = None
+    queues: tuple[str, ...] = ()
     statuses: tuple[JobStatus, ...] = ()
     priorities: tuple[JobPriority, ...] = ()
     since: datetime | None = None
@@ -132,8 +133,8 @@ class JobFilter(NamedTuple):
     ended: tuple[tuple[JobStatus, datetime], ...] = ()
     kept_until: datetime | None = None
     but_queues: tuple[str, ...] = ()
-    batch: str | None = None
-    workflow: str | None = None
+    batches: tuple[str, ...] = ()
+    workflows: tuple[str, ...] = ()
 
 
 class Job(NamedTuple):

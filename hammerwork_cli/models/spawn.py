@@ -121,6 +121,7 @@ class SpawnStats(NamedTuple):
 
     Attributes:
         since: start of the window.
+        queues: those of the parents; empty for all.
         empty: parents that completed and spawned nothing.
         recent: operations of the last hour.
         depth: levels of spawning below the topmost parent.
@@ -129,7 +130,7 @@ class SpawnStats(NamedTuple):
     """
 
     since: datetime
-    queue: str | None
+    queues: tuple[str, ...]
     overall: SpawnGroup
     empty: int
     recent: int

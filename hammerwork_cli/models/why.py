@@ -286,7 +286,7 @@ class Failures(NamedTuple):
     """Failures by error.
 
     Attributes:
-        queue: the queue that they belong to; ``None`` for all.
+        queues: the queues that they belong to; empty for all.
         since: the start of the window in which the attempts failed; ``None`` for no start.
         groups: the largest groups, the largest first.
         more: number of smaller groups.
@@ -295,7 +295,7 @@ class Failures(NamedTuple):
         archived: number of archived jobs that failed, which no group has.
     """
 
-    queue: str | None
+    queues: tuple[str, ...]
     since: datetime | None
     groups: tuple[ErrorGroup, ...]
     more: int

@@ -1,6 +1,7 @@
 """Workers as they register in the database."""
 
 import json
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -96,6 +97,10 @@ class Worker(NamedTuple):
     @property
     def queue_names(self) -> tuple[str, ...]:
         return _names(self.queues)
+
+    def serves(self, queues: Collection[str]) -> bool:
+        """Whether it serves one of some queues. Without any, every worker does."""
+        return not queues or any(name in queues for name in self.queue_names)
 
     @property
     def handler_names(self) -> tuple[str, ...]:

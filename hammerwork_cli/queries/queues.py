@@ -65,22 +65,23 @@ class _Row(NamedTuple):
 
 
 def states(
-    database: Database, *, now: datetime, queue: str | None = None, window: timedelta | None = None
+    database: Database, *, now: datetime, queues: Sequence[str] = (), window: timedelta | None = None
 ) -> list[QueueState]:
     """Reads every queue that has jobs or is paused, by name, with the workers that serve it.
 
     Args:
+        queues: only these; without any, all.
         window: also count the jobs that ended in this time before ``now``.
     """
-    found = _states(_rows(database, now=now, queue=queue), now)
+    found = _states(_rows(database, now=now, queues=queues), now)
     _count_workers(database, found)
     if window:
-        _count_ended(database, found, now - window, queue)
+        _count_ended(database, found, now - window, queues)
     return found
 
 
 def ended(
-    database: Database, *, since: datetime, queue: str | None = None, limit: int | None = None
+    database: Database, *, since: datetime, queues: Sequence[str] = (), limit: int | None = None
 ) -> dict[str, EndedJobs]:
     """Counts the jobs that ended since a time, by queue: every rate of failures is one of these.
 
@@ -90,7 +91,7 @@ def ended(
         limit: most completed jobs to read, and most failed ones. If more completed, the rates are those of the time of
             which all completions are known.
     """
-    chosen = {"queue": queue, "limit": limit}
+    chosen = {"queues": queues, "limit": limit}
     rows = database.rows("queues.completed", since=since, oddly_completed=ODDLY_COMPLETED, **chosen)
     completed = {name: (int(jobs), timestamp(last)) for name, jobs, _, last in rows}
     from_then = since
@@ -114,8 +115,8 @@ def ended(
     return found
 
 
-def _count_ended(database: Database, found: Sequence[QueueState], since: datetime, queue: str | None) -> None:
-    counted = ended(database, since=since, queue=queue)
+def _count_ended(database: Database, found: Sequence[QueueState], since: datetime, queues: Sequence[str]) -> None:
+    counted = ended(database, since=since, queues=queues)
     for state in found:
         if jobs := counted.get(state.name or ""):
             state.completed, state.failed = jobs.completed, jobs.failed
@@ -152,13 +153,13 @@ def stats(
         NotFoundError: the queue has no jobs and is not paused.
     """
     since = now - window if window else None
-    rows = _rows(database, now=now, queue=queue, since=since)
+    rows = _rows(database, now=now, queues=_only(queue), since=since)
     if queue is not None and not rows:
         raise _no_queue(database, queue)
     total = QueueState(queue, now)
     found = _states(rows, now)
     if since:
-        _count_ended(database, found, since, queue)
+        _count_ended(database, found, since, _only(queue))
     for state in found:
         total.add(state)
     paused = tuple(state.pause for state in found if state.pause)
@@ -175,11 +176,11 @@ def health(database: Database, limits: HealthLimits, *, now: datetime, queue: st
     Raises:
         NotFoundError: the queue has no jobs and is not paused.
     """
-    found = _states(_rows(database, now=now, queue=queue, ages=True), now)
+    found = _states(_rows(database, now=now, queues=_only(queue), ages=True), now)
     if queue is not None and not found:
         raise _no_queue(database, queue)
     _count_workers(database, found)
-    _count_ended(database, found, now - HEALTH_WINDOW, queue)
+    _count_ended(database, found, now - HEALTH_WINDOW, _only(queue))
     return [QueueHealth.of(state, limits) for state in found]
 
 
@@ -191,14 +192,19 @@ def _no_queue(database: Database, queue: str) -> NotFoundError:
     )
 
 
+def _only(queue: str | None) -> Sequence[str]:
+    return () if queue is None else [queue]
+
+
 def _rows(
-    database: Database, *, now: datetime, queue: str | None, since: datetime | None = None, ages: bool = False
+    database: Database, *, now: datetime, queues: Sequence[str], since: datetime | None = None, ages: bool = False
 ) -> list[_Row]:
     """Reads the rows; with ``since`` also by priority, with the run times of the jobs that completed since."""
     rows = database.rows(
         "queues.states",
         now=now,
-        queue=queue,
+        queues=queues,
+        every=not queues,
         since=since,
         ages=ages or since is not None,
         priorities=since is not None,
@@ -266,7 +272,7 @@ def all_paused(database: Database, queue: str | None = None) -> list[QueuePause]
     """Returns the paused queues by name; none without migration 014."""
     if "pause" not in database.tags:
         return []
-    return [QueuePause(*row) for row in database.rows("queues.paused", queue=queue)]
+    return [QueuePause(*row) for row in database.rows("queues.paused", queues=_only(queue))]
 
 
 def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str | None = None) -> PauseChange:

@@ -45,7 +45,7 @@ HAVING COUNT(DISTINCT {exactly n.name}) > 1
 -- Lists the ids of the next archived jobs that fit a filter, in the order of the primary key.
 SELECT j.id FROM hammerwork_jobs_archive j
 WHERE TRUE
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
 /* if :since */ AND j.created_at >= :since

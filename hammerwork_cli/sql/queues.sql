@@ -6,14 +6,14 @@ UNION ALL SELECT p.queue_name, NULL, NULL, 0, 0, NULL, p.paused_at, p.paused_by,
 /* if :ages */ , NULL, NULL
 /* if :priorities */ , NULL, 0
 FROM hammerwork_queue_pause p
-/* if :queue */ WHERE {same p.queue_name :queue}
+/* if :queues */ WHERE {one_of p.queue_name :queues}
 
 -- name: pauses
 -- Before 014, no queue can be paused.
 
 -- name: of_queue
 -- For lines that have a condition of their own; servers optimize it away.
-(:queue IS NULL OR {same j.queue_name :queue})
+(:every OR {one_of j.queue_name :queues})
 
 -- name: run_times
 -- Median and 95th percentile (nearest rank) of the run times of the jobs that completed in the window, in seconds.
@@ -22,7 +22,7 @@ MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END) AS p95
 FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
 FROM (SELECT {run_seconds} AS seconds FROM hammerwork_jobs c
 WHERE c.completed_at >= :since AND c.status IN (:completed) AND c.started_at IS NOT NULL
-AND (:queue IS NULL OR {same c.queue_name :queue})) s
+AND (:every OR {one_of c.queue_name :queues})) s
 WHERE s.seconds IS NOT NULL) r
 
 -- name: any_job
@@ -40,7 +40,7 @@ SELECT j.queue_name, j.status AS row_status, {status j} AS status, j.dependency_
 SUM(CASE WHEN j.scheduled_at <= :now THEN 1 ELSE 0 END) AS due, MIN(j.scheduled_at) AS due_since
 /* if :priorities */ , j.priority
 FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Failed') AND {status j} <> j.status
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 GROUP BY
 /* if :priorities */ j.priority,
 {by_name j.queue_name}, j.status, {status j}, j.dependency_status
@@ -60,12 +60,12 @@ hammerwork_jobs j FORCE INDEX (idx_hammerwork_jobs_archival_completed)
 SELECT x.queue_name, COUNT(*), MIN(x.completed_at), MAX(CASE WHEN x.by_rust = 1 THEN x.completed_at END) FROM (
 SELECT a.queue_name, a.completed_at, a.by_rust FROM (SELECT j.queue_name, j.completed_at, {by_rust} AS by_rust
 FROM {by_completion} WHERE j.status = 'Completed' AND {unarchived} AND j.completed_at >= :since
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :limit */ ORDER BY j.completed_at DESC LIMIT :limit
 ) AS a
 UNION ALL SELECT b.queue_name, b.completed_at, b.by_rust FROM (SELECT j.queue_name, j.completed_at, {by_rust} AS by_rust
 FROM {by_completion} WHERE j.status IN (:oddly_completed) AND j.status <> 'Completed' AND {unarchived} AND j.completed_at >= :since
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ) AS b) AS x
 GROUP BY {by_name x.queue_name}
 
@@ -73,7 +73,7 @@ GROUP BY {by_name x.queue_name}
 -- Selects the newest jobs that timed out. hammerwork (Rust) writes them no failed_at, and timed_out_at has no index.
 SELECT j.queue_name, j.timed_out_at AS ended_at FROM {by_state}
 WHERE j.status = 'TimedOut' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :most_timed_out
 
 -- name: failed
@@ -81,7 +81,7 @@ ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :most_ti
 SELECT x.queue_name, COUNT(*), SUM(CASE WHEN x.ended_at >= :recently THEN 1 ELSE 0 END) FROM (
 SELECT a.queue_name, a.ended_at FROM (SELECT j.queue_name, j.failed_at AS ended_at FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.failed_at >= :since AND {status j} <> 'Cancelled'
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :limit */ LIMIT :limit
 ) AS a
 UNION ALL SELECT b.queue_name, b.ended_at FROM ({timed_out}) AS b WHERE b.ended_at >= :since) AS x
@@ -99,7 +99,7 @@ NULL AS paused_at, NULL AS paused_by, NULL AS reason
 /* if :ages */ , MIN(COALESCE(j.started_at, j.scheduled_at)) AS started_at, MIN(j.created_at) AS created_at
 /* if :priorities */ , j.priority, COUNT(*) AS of_priority
 FROM hammerwork_jobs j
-/* if :queue */ WHERE {same j.queue_name :queue}
+/* if :queues */ WHERE {one_of j.queue_name :queues}
 GROUP BY {by_name j.queue_name}, {status j}, j.dependency_status
 /* if :priorities */ , j.priority
 {pauses}
@@ -120,7 +120,7 @@ NULL AS paused_at, NULL AS paused_by, NULL AS reason
 /* if :ages */ , NULL AS started_at, NULL AS created_at
 /* if :priorities */ , NULL AS priority, 0 AS of_priority
 FROM hammerwork_jobs j
-/* if :queue */ WHERE {same j.queue_name :queue}
+/* if :queues */ WHERE {one_of j.queue_name :queues}
 GROUP BY {by_name j.queue_name}, j.status, j.dependency_status
 UNION ALL SELECT d.queue_name, CASE WHEN s.sign > 0 THEN d.status ELSE d.row_status END, d.dependency_status,
 s.sign * d.jobs, s.sign * d.due, CASE WHEN s.sign > 0 THEN d.due_since END, NULL, NULL, NULL
@@ -146,7 +146,7 @@ FROM ({derived}) AS d CROSS JOIN (SELECT 1 AS sign UNION ALL SELECT -1) AS s
 -- name: paused [pause]
 -- Lists the paused queues by name.
 SELECT p.queue_name, p.paused_at, p.paused_by, p.reason FROM hammerwork_queue_pause p
-/* if :queue */ WHERE {same p.queue_name :queue}
+/* if :queues */ WHERE {one_of p.queue_name :queues}
 ORDER BY p.queue_name
 
 -- name: pause [mysql]

@@ -44,6 +44,13 @@ THEN 'ignore_failures' ELSE w.failure_policy END
 CASE WHEN w.failure_policy = 'manual' AND json_extract(w.metadata, '$._failure_policy') = 'ignore_failures'
 THEN 'ignore_failures' ELSE w.failure_policy END
 
+-- name: one_of
+-- {one_of column values}: whether a name is one of some, to the letter. Every server takes one value as it takes {same}.
+$1 IN ($2)
+
+-- name: one_of [mysql]
+($1 IN ($2) AND CAST(CONVERT($1 USING utf8mb4) AS BINARY) IN ($2))
+
 -- name: one_more
 -- {one_more column}: one more than a count. At the end of its integer it stays, or its row would stop all others.
 CASE WHEN $1 < 2147483647 THEN $1 + 1 WHEN $1 IS NULL THEN 1 ELSE 2147483647 END
@@ -80,14 +87,14 @@ $1, CAST($1 AS BINARY)
 -- than the jobs that were there before it.
 SELECT j.id, j.queue_name, j.scheduled_at, CASE WHEN {status j} = 'Retrying' THEN 1 ELSE 0 END AS retrying
 FROM hammerwork_jobs j WHERE j.status = 'Pending'
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.scheduled_at DESC LIMIT :most_pending
 
 -- name: last_pending [mysql]
 -- Selects the newest pending jobs: the index on due times has the jobs of all statuses.
 SELECT j.id, j.queue_name, j.scheduled_at, CASE WHEN {status j} = 'Retrying' THEN 1 ELSE 0 END AS retrying
 FROM {by_state} WHERE j.status = 'Pending' AND j.completed_at IS NULL AND j.failed_at IS NULL
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :most_pending
 
 -- name: by_state

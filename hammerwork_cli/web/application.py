@@ -275,7 +275,7 @@ class Server:
         if request.method == "HEAD":
             return Response(media_type=events.MEDIA_TYPE)
         client = request.client.host if request.client else ""
-        watcher = await self.hub.watch(client, values["queue"], values["root"])
+        watcher = await self.hub.watch(client, tuple(values["queue"]), values["root"])
         return EventStream(self.hub, watcher)
 
     async def _health(self, request: Request) -> Response:

@@ -58,13 +58,13 @@ class Watcher:
 
     Attributes:
         client: its address.
-        queue: sends only jobs in this queue.
+        queues: sends only jobs in these queues; without any, in all.
         tree: sends only jobs in this tree.
         events: events that wait for the client; ``None`` closes the stream.
     """
 
     client: str = ""
-    queue: str | None = None
+    queues: tuple[str, ...] = ()
     tree: "Tree | None" = None
     events: "asyncio.Queue[str | None]" = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
 
@@ -143,8 +143,8 @@ class Hub:
         self._is_stopped = False
         self._number = 0
 
-    async def watch(self, client: str, queue: str | None, job: str | None) -> Watcher:
-        """Adds a watcher, of one queue or of the tree of one job if they are given.
+    async def watch(self, client: str, queues: tuple[str, ...], job: str | None) -> Watcher:
+        """Adds a watcher, of some queues or of the tree of one job if they are given.
 
         Raises:
             RetryableError: there is no place for this client, or the server is stopping.
@@ -157,7 +157,7 @@ class Hub:
                 f"Too many streams follow the events; {self._share(client, self.watchers)} of them are yours.",
                 hint="Close some, or poll the other endpoints instead.",
             )
-        watcher = Watcher(client, queue)
+        watcher = Watcher(client, queues)
         self.watchers[watcher] = None
         try:
             await self._start()
@@ -256,18 +256,18 @@ class Hub:
 
     def _send(self, changes: Changes) -> None:
         """Sends changes to all watchers, and writes each event once for all that watch the same jobs."""
-        events: dict[tuple[str | None, Tree | None], list[str]] = {}
+        events: dict[tuple[tuple[str, ...], Tree | None], list[str]] = {}
         for watcher in self.watchers:
-            key = watcher.queue, watcher.tree
+            key = watcher.queues, watcher.tree
             if key not in events:
                 events[key] = list(self._events(changes, *key))
             for event in events[key]:
                 watcher.send(event)
 
-    def _events(self, changes: Changes, queue: str | None, tree: Tree | None) -> list[str]:
+    def _events(self, changes: Changes, queues: tuple[str, ...], tree: Tree | None) -> list[str]:
         if changes.too_many:
             return [self._numbered("reset", {"reason": "too_many"})]
-        nodes = [node for node in changes.jobs if queue is None or node.queue == queue]
+        nodes = [node for node in changes.jobs if not queues or node.queue in queues]
         if tree is not None:
             wanted = {node.id for node in tree.take(changes.jobs)}
             nodes = [node for node in nodes if node.id in wanted]

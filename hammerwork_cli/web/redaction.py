@@ -25,7 +25,8 @@ jobs_per_minute largest last_at last_jobs last_run last_run_at last_runs lease_s
 more more_errors more_failed_below more_groups name needs_decision newest newest_failure_at next next_run_at nodes
 notes oldest oldest_pending_at oldest_pending_seconds open operation_id operations outcome p50_seconds p95_seconds
 parent parent_id parents parts path paused paused_at paused_queues payload_bytes pending pid plan priority
-purge_seconds queue queued queued_p50_seconds queued_p95_seconds queues ran_p50_seconds ran_p95_seconds ran_seconds
+purge_seconds queue queue_names queued queued_p50_seconds queued_p95_seconds queues ran_p50_seconds ran_p95_seconds
+ran_seconds
 read_only ready ready_at recent recorded recurring redacted repeated request request_id requested_at
 result_expires_at result_stored_at retention_delete_at retrying root roots running runs schedule scheduled scheduled_at
 schema_version seconds siblings silent_seconds since skipped slowest source spawn_requests spawned_at spawning spawns

@@ -132,8 +132,8 @@ def test_a_folder_that_cannot_be_made_is_said(run: Run, tmp_path: Path) -> None:
 
 def test_a_database_url_is_refused_where_it_would_be_ignored(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    for words in (("demo", "-u"), ("-u", "postgresql://localhost/x", "demo", "-u")):
-        done = run(*words, f"sqlite:///{tmp_path}/mine.db", "--folder", str(folder))
+    for words in (("demo", "-u", f"sqlite:///{tmp_path}/mine.db"), ("-u", "postgresql://localhost/x", "demo")):
+        done = run(*words, "--folder", str(folder))
         assert (done.exit_code, done.stdout) == (2, "")
         assert "--folder" in done.stderr
     assert not folder.exists()

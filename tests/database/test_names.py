@@ -1,6 +1,7 @@
 """Names are exact on every database, whatever its collation takes for the same."""
 
 from datetime import timedelta
+from itertools import combinations
 
 import pytest
 
@@ -69,18 +70,22 @@ def test_each_queue_is_counted_by_itself(database: Database, rows: Rows) -> None
     for name in NAMES:
         detailed = queues.stats(database, now=NOW, queue=name, window=window)
         assert (detailed.state.counts.total, sum(count.jobs for count in detailed.by_priority)) == (1, 1)
-        assert queues.states(database, now=NOW, queue=name)[0].counts.total == 1
+        assert queues.states(database, now=NOW, queues=[name])[0].counts.total == 1
         assert queues.health(database, HealthLimits(), now=NOW, queue=name)[0].state.counts.total == 1
     assert not queues.has_jobs(database, "OrderS")
 
 
 def test_the_filters_of_lists_are_exact(database: Database, rows: Rows) -> None:
     for name in NAMES:
-        wanted = JobFilter(queue=name)
+        wanted = JobFilter(queues=(name,))
         assert [job.node.queue for job in find(database, wanted, limit=10).jobs] == [name]
         assert [(group.queue, group.jobs) for group in Chosen(wanted).read(database).groups] == [(name, 1)]
-        assert [found.job.queue for found in operations.pending(database, queue=name, limit=10)] == [name]
+        assert [found.job.queue for found in operations.pending(database, queues=[name], limit=10)] == [name]
     assert {group.queue for group in Chosen(JobFilter()).read(database).groups} == set(NAMES)
+    for two in combinations(NAMES, 2):
+        assert {job.node.queue for job in find(database, JobFilter(queues=two), limit=10).jobs} == {*two}
+        assert {state.name for state in queues.states(database, now=NOW, queues=two)} == {*two}
+    assert find(database, JobFilter(queues=("OrderS", "nowhere")), limit=10).jobs == []
 
 
 def test_an_operation_is_found_by_its_very_id(database: Database) -> None:
@@ -88,9 +93,11 @@ def test_an_operation_is_found_by_its_very_id(database: Database) -> None:
     ids = ("night-1", "Night-1", "night-1 ", "nïght-1")
     parents = {name: rows.job(spawns={"operation_id": name}) for name in ids}
     for name, parent in parents.items():
-        found = operations.operations(database, limit=10, operation=name)
+        found = operations.operations(database, limit=10, operations=[name])
         assert [operation.parent.id for operation in found] == [parent]
-    assert operations.operations(database, limit=10, operation="night-1  ") == []
+    assert operations.operations(database, limit=10, operations=["night-1  "]) == []
+    found = operations.operations(database, limit=10, operations=["Night-1", "night-1 ", "nowhere"])
+    assert {operation.parent.id for operation in found} == {parents["Night-1"], parents["night-1 "]}
 
 
 def test_a_worker_is_found_by_its_very_name(database: Database) -> None:
@@ -107,11 +114,11 @@ def test_a_schedule_is_read_as_it_is_written(database: Database) -> None:
     rows = Rows(database)
     for number, schedule in enumerate(("@daily", "@Daily", "@daily ")):
         rows.job(recurring=True, cron_schedule=schedule, timezone=("UTC", "utc")[number % 2])
-    assert len(database.rows("spawn.doctor.completed_schedules", queue=None, completed=("Completed",))) == 3
+    assert len(database.rows("spawn.doctor.completed_schedules", queues=(), completed=("Completed",))) == 3
 
 
 def test_deleting_the_jobs_of_one_queue_leaves_those_of_the_others(database: Database, rows: Rows) -> None:
-    outcome = changes.run(database, Chosen(JobFilter(queue="orders")), Delete(NOW))
+    outcome = changes.run(database, Chosen(JobFilter(queues=("orders",))), Delete(NOW))
     assert outcome.changed == 1
     assert {state.name for state in queues.states(database, now=NOW)} == {*NAMES} - {"orders"}
 

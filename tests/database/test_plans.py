@@ -74,13 +74,13 @@ def test_the_newest_operations_are_read_from_our_index(spawned: tuple[Database, 
     told = plan(
         database,
         "spawn.operations.list",
-        queue=None,
+        queues=(),
         statuses=None,
         meant=None,
         since=None,
         until=None,
         roots=False,
-        operation=None,
+        operations=(),
         cursor_at=None,
         cursor_id=None,
         ended=operations.ENDED_SPELLINGS,
@@ -94,7 +94,7 @@ def test_the_figures_of_a_window_are_read_from_our_indexes(spawned: tuple[Databa
     database, _ = spawned
     since = START + timedelta(days=1)
     assert operations.stats(database, since=since, recent=since).overall.operations == 20
-    window = {"queue": None, "since": since, "unconfigured": unconfigured, "configured": not unconfigured}
+    window = {"queues": (), "since": since, "unconfigured": unconfigured, "configured": not unconfigured}
     statuses = {"completed": COMPLETED_SPELLINGS, "ended": ENDED_SPELLINGS, "failed": FAILED_SPELLINGS}
     alone = {"detailed": False, "all_alone": False, "ids": None}
     told = plan(database, "spawn.operations.window", recent=since, **statuses, **alone, **window)
@@ -164,7 +164,7 @@ def test_the_levels_of_running_trees_are_read_from_our_index(spawned: tuple[Data
 def test_the_newest_failures_are_read_from_the_end_of_an_index(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     odd = tuple(word for word in FAILED_SPELLINGS if word.islower())
-    values = {"failed": FAILED_SPELLINGS, "oddly_failed": odd, "queue": None, "since": None, "limit": 5}
+    values = {"failed": FAILED_SPELLINGS, "oddly_failed": odd, "queues": (), "since": None, "limit": 5}
     told = plan(database, "spawn.failed.newest", **values)
     # MySQL 9.7 would rather sort what another index on statuses has of them, since it need not look at rows for that.
     index = r"status_failed_at|archival_candidates" if VERSION_2 in told else "status_failed_at"
@@ -301,11 +301,11 @@ HEALTH = {
     "monitor.health.ready": {"queue": "work", "now": START + timedelta(days=2)},
     "monitor.health.waiting": {},
     "monitor.health.running": {},
-    "monitor.health.retrying": {"most_pending": 100, "queue": None},
+    "monitor.health.retrying": {"most_pending": 100, "queues": ()},
     "monitor.health.overdue": {"before": START, "pending": ("Pending",)},
-    "queues.completed": {"queue": None, "since": START + timedelta(days=1), "oddly_completed": ("completed",)},
+    "queues.completed": {"queues": (), "since": START + timedelta(days=1), "oddly_completed": ("completed",)},
     "queues.failed": {
-        "queue": None,
+        "queues": (),
         "failed": FAILED_SPELLINGS,
         "since": START,
         "recently": START,
@@ -325,7 +325,7 @@ def test_the_checks_of_health_read_ends_of_indexes(spawned: tuple[Database, str]
 
 def test_the_newest_events_are_read_from_the_ends_of_indexes(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
-    told = plan(database, "monitor.logs.newest", window=50, most_running=50, most_pending=50, queue=None)
+    told = plan(database, "monitor.logs.newest", window=50, most_running=50, most_pending=50, queues=())
     # In its order, an index may be read from its end. For the rows themselves, PostgreSQL scans a table of this size.
     whole = r'SCAN j(?! USING)|Seq Scan on hammerwork_jobs j_|"table_name": "j",\s+"access_type": "ALL"'
     assert not re.search(whole, told), told

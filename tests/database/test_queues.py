@@ -34,7 +34,7 @@ def rows(database: Database) -> Rows:
 
 
 def state_of(database: Database, name: str) -> QueueState:
-    [state] = queues.states(database, now=NOW, queue=name)
+    [state] = queues.states(database, now=NOW, queues=[name])
     return state
 
 
@@ -305,7 +305,7 @@ def clear(
     force: bool = False,
     report: Callable[[int], None] = id,
 ) -> int:
-    chosen = JobFilter(queue=queue, statuses=tuple(WAITING) if pending_only else ())
+    chosen = JobFilter(queues=(queue,), statuses=tuple(WAITING) if pending_only else ())
     return changes_queries.run(database, Chosen(chosen), Delete(NOW, force=force), report).changed
 
 
@@ -328,7 +328,9 @@ def test_clearing_takes_what_it_says_and_nothing_else(
 ) -> None:
     fill(rows)
     assert clear(database, "work", **how) == 9 - sum(left.values())
-    assert [state.counts.by_status for state in queues.states(database, now=NOW, queue="work")] == [left] * bool(left)
+    assert [state.counts.by_status for state in queues.states(database, now=NOW, queues=["work"])] == [left] * bool(
+        left
+    )
     assert state_of(database, "other").counts.total == 9
     assert clear(database, "work", **how) == 0
 

@@ -41,7 +41,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Printed:
 def test_a_statement_is_printed_with_its_conditions_and_the_names_of_its_values(printed: Printed) -> None:
     text = printed("spawn.operations.list", "--tags", "postgresql", "indexed")
     assert text.startswith("SELECT j.id, j.queue_name, ")
-    assert "\n/* if :queue */ AND j.queue_name = :queue\n" in text
+    assert "\n/* if :queues */ AND j.queue_name IN (:queues)\n" in text
     assert "c.depends_on[1] = j.id" in text
     assert text.endswith("\nLIMIT :limit\n")
     assert "{" not in text.replace("'$.", "")
@@ -51,18 +51,18 @@ def test_with_the_values_that_are_given_it_is_what_a_database_gets(printed: Prin
     tags = frozenset({"sqlite", "indexed", "by_first_parent"})
     values = {
         "since": None,
-        "queue": "q",
+        "queues": ["q"],
         "statuses": None,
         "meant": None,
         "until": None,
         "roots": False,
-        "operation": None,
+        "operations": (),
         "cursor_at": None,
         "cursor_id": None,
     }
     sent, _ = bind(load("spawn.operations.list", tags), {**values, "ended": "e", "limit": 5}, "?")
-    text = printed("spawn.operations.list", "--tags", "sqlite", "indexed", "--given", "queue")
-    written = text.replace(":queue", "?").replace(":ended", "?").replace(":limit", "?")
+    text = printed("spawn.operations.list", "--tags", "sqlite", "indexed", "--given", "queues")
+    written = text.replace(":queues", "?").replace(":ended", "?").replace(":limit", "?")
     assert written.splitlines() == [line.strip() for line in sent.splitlines() if line.strip()]
     assert "/*" not in printed("spawn.operations.list", "--tags", "sqlite", "--given")
 

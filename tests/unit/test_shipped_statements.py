@@ -215,10 +215,10 @@ EXACT_BY_ITSELF = {
     # Compares bytes where there is a collation.
     "{exactly j.cron_schedule} IN (:schedules)",
     "{exactly j.queue_name} NOT IN (:but_queues)",
-    "{operation_id} = :operation",
-    "CAST({operation_id} AS BINARY) = ",
+    "{operation_id} IN (:operations)",
+    "CAST({operation_id} AS BINARY) IN (:operations)",
     # An id, for which somebody typed a name.
-    "CAST(o.id AS CHAR(36)) = :operation",
+    "CAST(o.id AS CHAR(36)) IN (:operations)",
     # An occurrence, which is a timestamp.
     "j.ancestry LIKE :place",
     # Words of ours, looked for in each of their spellings.

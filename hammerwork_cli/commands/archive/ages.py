@@ -1,6 +1,6 @@
 """Jobs by the time since they ended, for ``archive run`` and ``maintenance cleanup``."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -49,7 +49,7 @@ def selection(
     now: datetime,
     ages: Ages,
     *,
-    queue: str | None = None,
+    queues: Sequence[str] = (),
     wanted: Collection[JobStatus] | None = None,
     by: By = By.TREE,
     batch: int = BATCH,
@@ -58,6 +58,7 @@ def selection(
 
     Args:
         ages: how old.
+        queues: only these; without any, all.
         wanted: only these statuses.
         by: what goes together.
         batch: most jobs in a transaction.
@@ -70,7 +71,7 @@ def selection(
     if open_:
         raise UsageError(f"{open_[0]} jobs have not ended.", hint="Give completed, failed, dead or timedout.")
     chosen = JobFilter(
-        queue=queue,
+        queues=tuple(queues),
         statuses=tuple(sorted(asked)),
         ended=tuple((status, before(now, age)) for status, age in ages.by_status.items()),
         kept_until=now if "retention_delete_at" in database.jobs_columns() else None,

@@ -88,5 +88,5 @@ def purge(
     moving.require(database)
     now = context.now(database)
     start = before(now, max(lengths))
-    wanted = ArchiveFilter(queue=queue, before=start, kept_until=now)
+    wanted = ArchiveFilter(queues=tuple(queue or ()), before=start, kept_until=now)
     carry_out(context, database, Archived(wanted), moving.PurgeArchive(now, start), confirmation, always_ask=True)

@@ -10,7 +10,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, YesOption, age
+from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, YesOption, age, one_name
 from hammerwork_cli.commands.archive.ages import By, days
 from hammerwork_cli.commands.job.carry_out import Confirmation
 from hammerwork_cli.errors import NotFoundError, UsageError
@@ -23,7 +23,8 @@ from hammerwork_cli.render.archive import policies as shown
 from hammerwork_cli.render.job import changes as job_changes
 
 PolicyQueueOption = Annotated[
-    str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="The policy of this queue.")
+    str | None,
+    typer.Option("-q", "--queue", metavar="QUEUE", callback=one_name, help="The policy of this queue."),
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="The policy for queues without one.")]
 NEVER = "never"
@@ -107,7 +108,7 @@ def set_policy(
     now = context.now(database)
     if name != EVERY_QUEUE:
         note_new_queue(context, database, name)
-    old = next(iter(policies.all_policies(database, name)), Policy(name, Action.ARCHIVE, Ages()))
+    old = next(iter(policies.all_policies(database, [name])), Policy(name, Action.ARCHIVE, Ages()))
     wanted = old._replace(
         ages=old.ages._replace(**{status: _length(text) for status, text in ages.items()}),
         action=action or old.action,
@@ -209,6 +210,8 @@ def _show(context: Context, policy: Policy, form: Format) -> None:
 def _queue(queue: str | None, *, all_: bool) -> str:
     if (queue is None) != all_:
         raise UsageError("Give --queue QUEUE, or --all.", hint="List all policies: hammerwork archive policies")
+    if queue is not None and not queue.strip():
+        raise UsageError("--queue needs a name.", hint="For queues without a policy: --all.")
     if queue == EVERY_QUEUE:
         raise UsageError("* is not the name of a queue.", hint="For all other queues: --all.")
     return queue or EVERY_QUEUE

@@ -56,7 +56,7 @@ def list_(
     """
     context: Context = ctx.obj
     wanted = ArchiveFilter(
-        queue=queue,
+        queues=tuple(queue or ()),
         statuses=tuple(statuses(status) or ()),
         since=None if since is None else since_of(since, context.now()),
     )
@@ -110,10 +110,10 @@ def stats(ctx: typer.Context, queue: QueueOption = None, form: FormatOption = Fo
     """
     context: Context = ctx.obj
     context.show(
-        listing.sums(context.database(), queue),
+        listing.sums(context.database(), queue or ()),
         form,
         columns=shown.SUM_COLUMNS,
         record=shown.sum_record,
         keys=shown.SUM_KEYS,
-        empty="The archive is empty." if queue is None else "No archived job matches.",
+        empty="The archive is empty." if not queue else "No archived job matches.",
     )

@@ -87,7 +87,7 @@ def run(
     how = Archival(
         now, ArchivalReason[reason.name], archived_by or context.operator, compression_level if compress else None
     )
-    chosen = selection(database, now, ages, queue=queue, wanted=wanted, by=by, batch=batch_size)
+    chosen = selection(database, now, ages, queues=queue or (), wanted=wanted, by=by, batch=batch_size)
     change = moving.Archive(how, whole=by is By.TREE)
     carry_out(context, database, chosen, change, confirmation, always_ask=True)
     note_uncounted(context, database)

@@ -47,7 +47,7 @@ def create(
     del include_completed, include_failed  # options of hammerwork (Rust): everything is in the file
     context: Context = ctx.obj
     chosen = JobFilter(
-        queue=queue,
+        queues=tuple(queue or ()),
         statuses=tuple(sorted(statuses(status) or ())),
         since=read.start_of_window(context.now(), since, None),
     )

@@ -49,7 +49,7 @@ def retry(
     database = context.database(changes=True)
     change = Retry(context.now(database), cancelled=cancelled)
     chosen = JobFilter(
-        queue=queue,
+        queues=tuple(queue or ()),
         failed_since=read.start_of_window(change.now, None, failed_since_hours),
         exhausted=max_attempts_reached,
     )
@@ -86,7 +86,7 @@ def cancel(
     database = context.database(changes=True)
     change = Cancel(context.now(database), by=context.operator, reason=reason, force=force)
     until = None if older_than_hours is None else before(change.now, timedelta(hours=older_than_hours))
-    chosen = JobFilter(queue=queue, until=until)
+    chosen = JobFilter(queues=tuple(queue or ()), until=until)
     _carry_out(context, database, batch, chosen, status, change, confirmation)
 
 
@@ -111,7 +111,7 @@ def delete(
     context: Context = ctx.obj
     database = context.database(changes=True)
     found = listing.resolve(database, batch)
-    delete_whole(context, database, JobFilter(batch=found), confirmation, enqueue.delete_empty, force=force)
+    delete_whole(context, database, JobFilter(batches=(found,)), confirmation, enqueue.delete_empty, force=force)
 
 
 def delete_whole(
@@ -137,8 +137,7 @@ def delete_whole(
     if confirmation.dry_run:
         return
     context.confirm_profile()
-    noun, subject_id = ("batch", chosen.batch) if chosen.batch else ("workflow", chosen.workflow)
-    assert subject_id is not None
+    noun, (subject_id,) = ("batch", chosen.batches) if chosen.batches else ("workflow", chosen.workflows)
     if not delete_empty(database, subject_id):
         raise AnswerIsNoError(
             f"The {noun} stays, because some of its jobs do.",
@@ -162,7 +161,7 @@ def _carry_out(
     """
     wanted = acceptable(change, statuses(status))
     if batch is not None:
-        chosen = chosen._replace(batch=listing.resolve(database, batch))
+        chosen = chosen._replace(batches=(listing.resolve(database, batch),))
     elif chosen == JobFilter() and not wanted:
         raise UsageError("No batch was given.", hint="To list them: hammerwork batch list")
     change_within(context, database, chosen, wanted, change, confirmation)

@@ -8,7 +8,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import print_problems, printing_problems
 from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption, NewIdOption
+from hammerwork_cli.cli.options import Format, FormatOption, NewIdOption, one_name
 from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
 from hammerwork_cli.disk import opened
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
@@ -33,7 +33,11 @@ def enqueue(
     queue: Annotated[
         str | None,
         typer.Option(
-            "-q", "--queue", metavar="QUEUE", help="Queue of lines without one. [default: setting default_queue]"
+            "-q",
+            "--queue",
+            metavar="QUEUE",
+            callback=one_name,
+            help="Queue of lines without one. [default: setting default_queue]",
         ),
     ] = None,
     priority: Annotated[

@@ -31,5 +31,5 @@ def export(
     context: Context = ctx.obj
     hidden, wanted = hidden_keys(redact), tuple(sorted(statuses(status) or ()))
     database = context.database()
-    chosen = JobFilter(queue=queue, statuses=wanted, batch=listing.resolve(database, batch))
+    chosen = JobFilter(queues=tuple(queue or ()), statuses=wanted, batches=(listing.resolve(database, batch),))
     write(context, exporting.jobs(database, chosen), form, fields=fields, hidden=hidden)

@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption, PayloadOption, TimeLimitOption
+from hammerwork_cli.cli.options import Format, FormatOption, PayloadOption, TimeLimitOption, one_name
 from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
@@ -25,7 +25,9 @@ from hammerwork_cli.render.formats.text import visible
 class ScheduleOptions:
     """The options of a schedule."""
 
-    queue: Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Queue of its jobs.")] = None
+    queue: Annotated[
+        str | None, typer.Option("-q", "--queue", metavar="QUEUE", callback=one_name, help="Queue of its jobs.")
+    ] = None
     payload: PayloadOption = None
     schedule: Annotated[
         str | None,

@@ -60,7 +60,7 @@ def list_(
         del order
         return [
             row
-            for row in schedules.listed(database, queue=queue, now=context.now())
+            for row in schedules.listed(database, queues=queue or (), now=context.now())
             if (row.schedule.enabled or not active_only)
             and (not row.schedule.enabled or not disabled)
             and (kind is None or row.schedule.kind == kind)
@@ -188,7 +188,7 @@ def next_(
     """
     context: Context = ctx.obj
     database = context.database()
-    listed = [row.schedule for row in schedules.listed(database, queue=queue)] if name is None else []
+    listed = [row.schedule for row in schedules.listed(database, queues=queue or ())] if name is None else []
     found = [schedules.find(database, name)] if name is not None else [one for one in listed if views.words(one)]
     now = context.now(database)
     until = None if hours is None else now + duration_of(f"{hours * 3600:.0f}")

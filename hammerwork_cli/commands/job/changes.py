@@ -77,7 +77,7 @@ class Targets:
         """
         wanted = acceptable(change, statuses(self.status)) | set(more)
         return JobFilter(
-            queue=self.queue,
+            queues=tuple(self.queue or ()),
             statuses=tuple(sorted(wanted)),
             priorities=read.priorities(self.priority),
             since=self.start(change.now),
@@ -373,7 +373,7 @@ def purge(
     database = context.database(changes=True)
     change = Purge(context.now(database), whole=tree)
     chosen = JobFilter(
-        queue=queue,
+        queues=tuple(queue or ()),
         statuses=tuple(sorted(wanted)),
         ended_before=_earliest(change.now, lengths),
         error=words,

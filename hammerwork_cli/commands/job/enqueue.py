@@ -14,11 +14,14 @@ from hammerwork_cli.cli.options import (
     PayloadOption,
     SpawnDelayOption,
     TimeLimitOption,
+    one_name,
+    several_names,
 )
 from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobPriority
+from hammerwork_cli.models.input import names
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.options.jobs import json_value, wanted_job
 from hammerwork_cli.queries.job import enqueue as enqueueing
@@ -32,7 +35,13 @@ def enqueue(
     payload: PayloadOption = None,
     queue: Annotated[
         str | None,
-        typer.Option("-q", "--queue", metavar="QUEUE", help="Queue of the job. [default: setting default_queue]"),
+        typer.Option(
+            "-q",
+            "--queue",
+            metavar="QUEUE",
+            callback=one_name,
+            help="Queue of the job. [default: setting default_queue]",
+        ),
     ] = None,
     priority: Annotated[
         str,
@@ -52,7 +61,10 @@ def enqueue(
     ] = 3,
     timeout: TimeLimitOption = None,
     depends_on: Annotated[
-        list[str] | None, typer.Option("--depends-on", metavar="JOB", help="Run after this job (repeatable).")
+        list[str] | None,
+        typer.Option(
+            "--depends-on", metavar="JOB", callback=several_names, help="Run after these jobs: ids (repeatable)."
+        ),
     ] = None,
     job_id: NewIdOption = None,
     trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="Id of its trace.")] = None,
@@ -80,7 +92,7 @@ def enqueue(
         int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children per batch.")
     ] = None,
     inherit: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--inherit",
             metavar="WORDS",
@@ -139,7 +151,7 @@ def enqueue(
         "operation_id": operation_id,
         "spawn_delay": spawn_delay,
         "batch_size": batch_size,
-        "inherit": inherit,
+        "inherit": names.split(inherit) if inherit else None,
     }
     text = read.text_from(payload) if payload is not None else None
     given |= {"payload": json_value(text, "The payload")} if text is not None else {}
@@ -162,7 +174,7 @@ def enqueue(
     wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
     database = context.database(changes=True)
     now = context.now(database)
-    parents = dict.fromkeys(listing.resolve(database, word) for value in depends_on or () for word in value.split(","))
+    parents = dict.fromkeys(listing.resolve(database, word) for word in depends_on or ())
     rest: dict[str, Any] = {**wanted.rest, "depends_on": tuple(parents), "callbacks": new_callbacks}
     if workflow is not None:
         from hammerwork_cli.queries.workflow.listing import joinable  # other jobs start faster without it

@@ -1,6 +1,6 @@
 """``hammerwork job export``."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -15,7 +15,7 @@ from hammerwork_cli.queries.job import export as exporting
 from hammerwork_cli.render.job import export as shown
 
 RedactOption = Annotated[
-    str | None, typer.Option("--redact", metavar="WORDS", help="Hide these values: payload,result,error.")
+    list[str] | None, typer.Option("--redact", metavar="WORDS", help="Hide these values: payload,result,error.")
 ]
 
 
@@ -77,7 +77,12 @@ def export(
 
 
 def write(
-    context: Context, jobs: Iterable[WholeJob], form: DataFormat, *, fields: str | None, hidden: Collection[str]
+    context: Context,
+    jobs: Iterable[WholeJob],
+    form: DataFormat,
+    *,
+    fields: Sequence[str] | None,
+    hidden: Collection[str],
 ) -> None:
     """Writes whole jobs, without the values of hidden keys."""
     context.show(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
+from hammerwork_cli.cli.options import QueueOption, StatusOption, several_names, statuses
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.commands.job.options import (
     ErrorOption,
@@ -21,13 +21,21 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, JobFilter, JobStatus
 
 BatchOption = Annotated[
-    str | None,
-    typer.Option("--batch", metavar="BATCH", help="Only jobs of this batch: its id, or at least 4 hex digits of it."),
+    list[str] | None,
+    typer.Option(
+        "--batch",
+        metavar="BATCH",
+        callback=several_names,
+        help="Only jobs of these batches: ids, or at least 4 hex digits of each.",
+    ),
 ]
 WorkflowOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        "--workflow", metavar="WORKFLOW", help="Only jobs of this workflow: its id, or at least 4 hex digits of it."
+        "--workflow",
+        metavar="WORKFLOW",
+        callback=several_names,
+        help="Only jobs of these workflows: ids, or at least 4 hex digits of each.",
     ),
 ]
 CompletedOption = Annotated[bool, typer.Option("--completed", help="Only Completed jobs.")]
@@ -58,7 +66,7 @@ class Filters:
         if failed_since is not None:
             wanted = wanted or set(FAILURES)
         return JobFilter(
-            queue=self.queue,
+            queues=tuple(self.queue or ()),
             statuses=tuple(sorted(wanted)),
             priorities=read.priorities(self.priority),
             since=read.start_of_window(now, self.since, self.last_hours),
@@ -76,9 +84,9 @@ class Filters:
         if self.batch is not None:
             from hammerwork_cli.queries.batch import listing as batches
 
-            chosen = chosen._replace(batch=batches.resolve(database, self.batch))
+            chosen = chosen._replace(batches=tuple(batches.resolve(database, one) for one in self.batch))
         if self.workflow is not None:
             from hammerwork_cli.queries.workflow import listing as workflows
 
-            chosen = chosen._replace(workflow=workflows.resolve(database, self.workflow))
+            chosen = chosen._replace(workflows=tuple(workflows.resolve(database, one) for one in self.workflow))
         return chosen

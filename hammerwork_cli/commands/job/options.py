@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli import disk
+from hammerwork_cli.cli.options import several_names
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import (
     JobPriority,
 )
-from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.input import fields, names
 from hammerwork_cli.models.input.reading import before, since_of
 
 JobsArgument = Annotated[
@@ -64,7 +65,7 @@ CancelledOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Include jobs that are refused otherwise; see above.")]
 TreeOption = Annotated[bool, typer.Option("--tree", help="Each JOB and everything below it.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All jobs whose status allows the change.")]
-JobIdOption = Annotated[list[str] | None, typer.Option("--job-id", hidden=True)]
+JobIdOption = Annotated[list[str] | None, typer.Option("--job-id", callback=several_names, hidden=True)]
 
 LONGEST_ERROR_TEXT = 1000
 
@@ -75,7 +76,7 @@ def priorities(given: list[str] | None) -> tuple[JobPriority, ...]:
     Raises:
         UsageError: a word is not a priority, or there is none.
     """
-    words = [word.strip() for value in given or () for word in value.split(",") if word.strip()]
+    words = [word.strip() for word in names.split(given or ()) if word.strip()]
     return tuple(fields.priority(word) for word in words or (given and [""]) or ())
 
 

@@ -51,7 +51,7 @@ def cleanup(
     )
     database = context.database(changes=True)
     now = context.now(database)
-    chosen = selection(database, now, ages, queue=queue, by=by, batch=batch_size)
+    chosen = selection(database, now, ages, queues=queue or (), by=by, batch=batch_size)
     change = Purge(now, whole=by is By.TREE)
     carry_out(context, database, chosen, change, confirmation, always_ask=True)
     note_uncounted(context, database)

@@ -12,6 +12,7 @@ from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.commands.limits import LimitOptions, limit_of
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.input import names
 from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.models.monitor.health import CheckName, HealthReport, Level, MonitorLimits
 from hammerwork_cli.queries.monitor import health as checks
@@ -89,7 +90,7 @@ def _checks(only: list[str] | None, skip: list[str] | None) -> Sequence[CheckNam
 
 
 def _named(option: str, given: list[str] | None) -> list[CheckName]:
-    words = [word.strip().lower().replace("-", "_") for value in given or () for word in value.split(",")]
+    words = [word.strip().lower().replace("-", "_") for word in names.split(given or ())]
     unknown = [word for word in words if word not in set(CheckName)]
     if unknown:
         raise UsageError(f"{option}: {unknown[0][:40]!r} is not a check.", hint=_names())

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import QueueOption, seconds_between
+from hammerwork_cli.cli.options import QueueOption, seconds_between, several_names
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.reading import since_of
 from hammerwork_cli.models.monitor.log import Event
@@ -44,7 +44,9 @@ def logs(
         typer.Option("--since", metavar="TIME", help="Start with events since this: 15m (ago) or 2026-12-24T18:00Z."),
     ] = None,
     queue: QueueOption = None,
-    job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only this job.")] = None,
+    job: Annotated[
+        list[str] | None, typer.Option("--job", metavar="JOB", callback=several_names, help="Only these jobs: ids.")
+    ] = None,
     tree: Annotated[
         str | None, typer.Option("--tree", metavar="JOB", help="Only this job and everything below it.")
     ] = None,
@@ -59,10 +61,10 @@ def logs(
 ) -> None:
     """Show job events, one per line: created, started, attempt failed, completed, failed, spawned children.
 
-    Events come from the jobs and the history of their attempts. Rust workers record no attempts: a job that they
-    retried shows only its last one. A recurring job shows its present occurrence. The output of handlers is in the log
-    of their worker, on its stderr. --queue reads the newest 10,000 jobs of each kind of event; --tree reads at most
-    10,000 jobs. --since starts with at most 10,000 events, or --lines.
+    Events come from the jobs and the history of their attempts, which `job retry` leaves. Rust workers record no
+    attempts: a job that they retried shows only its last one. A recurring job shows its present occurrence. The output
+    of handlers is in the log of their worker, on its stderr. --queue reads the newest 10,000 jobs of each kind of
+    event; --tree reads at most 10,000 jobs. --since starts with at most 10,000 events, or --lines.
 
     \b
     Examples:
@@ -84,8 +86,8 @@ def logs(
         database,
         lines=most,
         since=start,
-        queue=queue,
-        job=None if job is None else resolve(database, job),
+        queues=queue or (),
+        jobs=list(dict.fromkeys(resolve(database, one) for one in job or ())),
         tree=None if tree is None else resolve(database, tree),
     )
     if not follow:

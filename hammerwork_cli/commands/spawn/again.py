@@ -17,6 +17,7 @@ from hammerwork_cli.cli.outages import OutageNotes
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.models import SpawnConfig, SpawnRequest
+from hammerwork_cli.models.input import names
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.models.options.jobs import json_value, with_options
@@ -43,7 +44,7 @@ def again(
         int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children per batch.")
     ] = None,
     inherit: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--inherit", metavar="WORDS", help="Inherited by children: priority,queue,retry,timeout,trace or none."
         ),
@@ -79,7 +80,7 @@ def again(
         "operation_id": operation_id,
         "spawn_delay": spawn_delay,
         "batch_size": batch_size,
-        "inherit": inherit,
+        "inherit": names.split(inherit) if inherit else None,
     }
     database = context.database(changes=True)
     parent = listing.resolve(database, job)

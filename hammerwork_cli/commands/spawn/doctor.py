@@ -56,14 +56,14 @@ def doctor(
     database = context.database(changes=fix)
     now = context.now(database)
     lost_before = before(now, length) if length is not None else None
-    doctor = Doctor(database, now=now, queue=queue, lost_before=lost_before, examples=examples)
+    doctor = Doctor(database, now=now, queues=queue or (), lost_before=lost_before, examples=examples)
     found = doctor.examine()
     if fix and not dry_run and any(finding.fixable for finding in found):
         _confirm(context, found, yes=yes, form=form)
         found = doctor.fix(found)
-        _show(context, found, form, remedy=None, strict=strict, queue=queue)
+        _show(context, found, form, remedy=None, strict=strict, queues=queue or ())
     else:
-        _show(context, found, form, remedy=_fixing(older_than, queue), strict=strict, queue=queue)
+        _show(context, found, form, remedy=_fixing(older_than, queue or ()), strict=strict, queues=queue or ())
     _note_running(context, doctor)
     damaged = sum(finding.left for finding in found if strict or not finding.is_note)
     if damaged:
@@ -82,13 +82,14 @@ def _confirm(context: Context, found: "Sequence[Finding]", *, yes: bool, form: F
     context.confirm("Fix these jobs?", yes=yes, form=form, plan=plan)
 
 
-def _fixing(older_than: str | None, queue: str | None) -> str:
+def _fixing(older_than: str | None, queues: "Sequence[str]") -> str:
     """The command that fixes the damage that these options found."""
     from shlex import quote
 
-    options = {"--older-than": older_than, "--queue": queue}
-    words = [word for option, value in options.items() if value is not None for word in (option, quote(value))]
-    return " ".join(["hammerwork spawn doctor", *words, "--fix"])
+    from hammerwork_cli.render.formats.names import option
+
+    age = "" if older_than is None else f" --older-than {quote(older_than)}"
+    return f"hammerwork spawn doctor{age}{option('--queue', queues)} --fix"
 
 
 def _show(
@@ -98,10 +99,11 @@ def _show(
     *,
     remedy: str | None,
     strict: bool,
-    queue: str | None,
+    queues: "Sequence[str]",
 ) -> None:
     """Shows what is wrong and the command against it; without one, what has been fixed."""
-    from hammerwork_cli.render.formats.text import plural, visible
+    from hammerwork_cli.render.formats.names import words_of
+    from hammerwork_cli.render.formats.text import plural
     from hammerwork_cli.render.spawn import doctor as doctor_views
 
     if form != Format.TABLE:
@@ -119,7 +121,7 @@ def _show(
         context.note(f"No damage, but --strict counts {plural(notes, 'note')}: exit code 1.")
     else:
         beside = f"; {plural(notes, 'note')}" if notes else ""
-        where = f" in the queue {visible(queue)}" if queue is not None else ""
+        where = f" in the {words_of(queues)}" if queues else ""
         says = f"All damage{where} is fixed" if remedy is None else f"No damage found{where}"
         context.note(f"{says}{beside}.")
 

@@ -74,7 +74,7 @@ def monitor(
     wanted = frozenset(until or ())
     pace = Pace(seconds_between(interval), duration_of(timeout).total_seconds() if timeout is not None else None, count)
     window = timedelta(seconds=pace.interval)
-    watch = MonitorWatch(context.database(), queue=queue, window=window, until_idle=Until.DONE in wanted)
+    watch = MonitorWatch(context.database(), queues=queue or (), window=window, until_idle=Until.DONE in wanted)
     _leave(_follow(context, watch, wanted, form, pace), wanted, timeout)
 
 

@@ -14,6 +14,7 @@ from hammerwork_cli.cli.options import (
     LimitOption,
     QueueOption,
     StatusOption,
+    several_names,
     statuses,
 )
 from hammerwork_cli.errors import UsageError
@@ -61,8 +62,13 @@ def list_(
     queue: QueueOption = None,
     status: StatusOption = None,
     operation: Annotated[
-        str | None,
-        typer.Option("--operation", metavar="ID", help="Only this operation id, or record id (see --detailed)."),
+        list[str] | None,
+        typer.Option(
+            "--operation",
+            metavar="ID",
+            callback=several_names,
+            help="Only these operation ids, or record ids (see --detailed).",
+        ),
     ] = None,
     detailed: Annotated[
         bool, typer.Option("--detailed", help="Also handler, limit, inheritance, success rate, wall time.")
@@ -96,12 +102,12 @@ def list_(
     wanted: dict[str, Any] = {
         "limit": limit,
         "cursor": cursor,
-        "queue": queue,
+        "queues": queue or (),
         "statuses": statuses(status),
         "since": start,
         "until": None if until is None else since_of(until, now),
         "roots": roots,
-        "operation": operation,
+        "operations": operation or (),
     }
     if failed:
         _list_failed(context, form, detailed=detailed, **wanted)
@@ -124,7 +130,7 @@ def list_(
 
 
 def _nobody(wanted: dict[str, Any]) -> str:
-    filtered = any(wanted[name] for name in ("cursor", "queue", "statuses", "since", "until", "operation", "roots"))
+    filtered = any(wanted[name] for name in ("cursor", "queues", "statuses", "since", "until", "operations", "roots"))
     return "No matching parent has spawned." if filtered else "No parent has spawned."
 
 

@@ -10,7 +10,7 @@ import typer
 
 from hammerwork_cli import app_path
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption
+from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption, one_name
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ def rehearse(
         list[str] | None, typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="The application's handlers.")
     ] = None,
     queue: Annotated[
-        str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Queue of a job that does not exist yet.")
+        str | None,
+        typer.Option(
+            "-q", "--queue", metavar="QUEUE", callback=one_name, help="Queue of a job that does not exist yet."
+        ),
     ] = None,
     payload: Annotated[str | None, typer.Option("--payload", metavar="JSON", help="Its payload.")] = None,
     result: Annotated[

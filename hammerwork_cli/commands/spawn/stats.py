@@ -52,11 +52,11 @@ def stats(
         database,
         since=now - timedelta(hours=hours),
         recent=now - timedelta(hours=1),
-        queue=queue,
+        queues=queue or (),
         detailed=detailed,
     )
     nothing = not (figures.overall.operations or figures.empty)
-    older = operations_queries.parents(database, limit=1, queue=queue) if nothing else []
+    older = operations_queries.parents(database, limit=1, queues=queue or ()) if nothing else []
     context.answer(
         records.stats_record(figures),
         form,
@@ -82,7 +82,7 @@ def pending(
       hammerwork spawn pending --format json | jq '.[] | select(.reason == "stuck")'
     """
     context: Context = ctx.obj
-    found = operations_queries.pending(context.database(), limit=limit, queue=queue)
+    found = operations_queries.pending(context.database(), limit=limit, queues=queue or ())
     context.show(
         found,
         form,

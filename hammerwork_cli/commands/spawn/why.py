@@ -84,13 +84,15 @@ def _one(context: Context, job: str, limit: int, form: Format, *, exits: bool) -
         raise ShownAnswerError(why_views.summary(found))
 
 
-def _all(context: Context, queue: str | None, since: str | None, limit: int, form: Format, *, exits: bool) -> None:
+def _all(
+    context: Context, queue: list[str] | None, since: str | None, limit: int, form: Format, *, exits: bool
+) -> None:
     from hammerwork_cli.queries.spawn import failures as failures_queries
     from hammerwork_cli.render.spawn import failures as failures_views
 
     start = None if since is None else since_of(since, context.now())
     database = context.database()
-    found = failures_queries.failures(database, limit=limit, queue=queue, since=start)
+    found = failures_queries.failures(database, limit=limit, queues=queue or (), since=start)
     if form in {Format.TABLE, Format.JSON}:
         style: dict[str, Any] = {"charset": context.charset, "width": context.width, "colour": context.colour}
         context.answer(

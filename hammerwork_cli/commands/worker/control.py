@@ -15,6 +15,7 @@ from hammerwork_cli.cli.options import (
     LimitOption,
     QueueOption,
     YesOption,
+    several_names,
     spoken,
 )
 from hammerwork_cli.cli.outages import OutageNotes
@@ -38,7 +39,7 @@ STATUS = (
     "always does. worker start --grace 5m limits the wait, and --isolation process lets timeouts end handlers."
 )
 
-NamedOption = Annotated[list[str] | None, typer.Option("--worker-id", hidden=True)]
+NamedOption = Annotated[list[str] | None, typer.Option("--worker-id", callback=several_names, hidden=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def list_(
     def read(database: Database, order: Order | None) -> list[Worker]:
         now = database.now()
         found = registry.listed(database, since=None if every else since_of(since, now), now=now)
-        chosen = [worker for worker in found if queue is None or queue in worker.queue_names]
+        chosen = [worker for worker in found if worker.serves(queue or ())]
         return (chosen if order is None else order.sorted(chosen, views.worker_record))[:limit]
 
     shown = Listing(

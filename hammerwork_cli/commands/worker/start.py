@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption
+from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption, several_names
 from hammerwork_cli.errors import ConfigError, UsageError
 from hammerwork_cli.models.input.reading import duration_of
 
@@ -53,7 +53,11 @@ def start(
     queue: Annotated[
         list[str] | None,
         typer.Option(
-            "-q", "--queue", metavar="QUEUE", help="Queue to serve (repeatable). [default: those of the handlers]"
+            "-q",
+            "--queue",
+            metavar="QUEUE",
+            callback=several_names,
+            help="Queues to serve: mail,report (repeatable). [default: those of the handlers]",
         ),
     ] = None,
     concurrency: Annotated[
@@ -157,7 +161,7 @@ def start(
     \b
     Examples:
       hammerwork worker start --handlers my_app:app
-      hammerwork worker start --handlers my_app:app --queue mail --queue report --concurrency 16
+      hammerwork worker start --handlers my_app:app --queue mail,report --concurrency 16
       hammerwork worker start --handlers my_app:app --drain --format json | jq .failed
       hammerwork worker start --handlers my_app:app --log-format json --log-level warn
       hammerwork worker start --upkeep-only

@@ -45,7 +45,7 @@ def retry(
     full_id = listing.resolve(database, workflow)
     if cancelled and not confirmation.dry_run and endings.reopen_without_failures(database, full_id):
         context.note(f"The workflow {full_id} is no longer cancelled: jobs can join it.")
-    chosen = JobFilter(queue=queue, workflow=full_id)
+    chosen = JobFilter(queues=tuple(queue or ()), workflows=(full_id,))
     change_within(context, database, chosen, wanted, change, confirmation)
 
 
@@ -82,7 +82,7 @@ def cancel(
         )
         endings.cancel(database, found.id)
         context.note(f"The workflow {found.id} is cancelled: no job can join it.")
-    chosen = JobFilter(workflow=found.id)
+    chosen = JobFilter(workflows=(found.id,))
     change_within(context, database, chosen, acceptable(change, None), change, confirmation)
 
 
@@ -107,4 +107,4 @@ def delete(
     context: Context = ctx.obj
     database = context.database(changes=True)
     found = listing.resolve(database, workflow)
-    delete_whole(context, database, JobFilter(workflow=found), confirmation, create.delete_empty, force=force)
+    delete_whole(context, database, JobFilter(workflows=(found,)), confirmation, create.delete_empty, force=force)

@@ -16,7 +16,7 @@ class ArchiveFilter(NamedTuple):
         kept_until: leaves out jobs that their program keeps beyond then, or always.
     """
 
-    queue: str | None = None
+    queues: tuple[str, ...] = ()
     statuses: tuple[JobStatus, ...] = ()
     since: datetime | None = None
     before: datetime | None = None

@@ -102,7 +102,7 @@ class MonitorSnapshot(NamedTuple):
     """
 
     at: datetime
-    queue: str | None
+    queues: tuple[str, ...]
     flow: Flow
     pending: int
     running: int

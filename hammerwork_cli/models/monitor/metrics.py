@@ -15,7 +15,7 @@ class Figures(NamedTuple):
     Attributes:
         at: when they were read.
         window: the length of time that the figures of ended jobs and of spawning are about.
-        queue: ``None`` for all queues.
+        queues: names of the queues that they are about; empty for all.
         states: the queues; with jobs that ended in the window if these were asked for.
         workers: state -> workers; those that were lost in the last hour. ``None`` if the database does not record
             workers.
@@ -25,7 +25,7 @@ class Figures(NamedTuple):
 
     at: datetime
     window: timedelta
-    queue: str | None
+    queues: tuple[str, ...]
     states: Sequence[QueueState]
     workers: Mapping[str, int] | None
     schedules: Sequence[ListedSchedule]

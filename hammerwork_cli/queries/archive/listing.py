@@ -19,7 +19,7 @@ PAGE = 1000
 def chosen(wanted: ArchiveFilter) -> dict[str, Any]:
     """The values of the fragment ``{filtered}``."""
     return {
-        "queue": wanted.queue,
+        "queues": wanted.queues,
         "statuses": spellings(wanted.statuses),
         "meant": meant(wanted.statuses),
         "since": wanted.since,
@@ -67,13 +67,13 @@ def find(
         at, job, offset = page[-1].archived_at, page[-1].id, 0
 
 
-def sums(database: Database, queue: str | None = None) -> list[ArchivedSum]:
+def sums(database: Database, queues: Sequence[str] = ()) -> list[ArchivedSum]:
     """The archived jobs by queue and reason."""
     if "archive" not in database.tags:
         return []
     return [
         ArchivedSum(queue, reason, jobs, int(stored), int(before), oldest, newest)
-        for queue, reason, jobs, stored, before, oldest, newest in database.rows("archive.listing.sums", queue=queue)
+        for queue, reason, jobs, stored, before, oldest, newest in database.rows("archive.listing.sums", queues=queues)
     ]
 
 

@@ -1,5 +1,6 @@
 """Reads and writes retention policies."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,11 +13,11 @@ from hammerwork_cli.models.archive.policies import Policy
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 
 
-def all_policies(database: Database, queue: str | None = None) -> list[Policy]:
-    """The policies by queue, or that of one queue; none in a database without their table."""
+def all_policies(database: Database, queues: Sequence[str] = ()) -> list[Policy]:
+    """The policies by queue, or those of some queues; none in a database without their table."""
     if "retention" not in database.tags:
         return []
-    return [_policy(*row) for row in database.rows("archive.policies.list", queue=queue)]
+    return [_policy(*row) for row in database.rows("archive.policies.list", queues=queues)]
 
 
 def policy(database: Database, queue: str) -> Policy:
@@ -25,7 +26,7 @@ def policy(database: Database, queue: str) -> Policy:
     Raises:
         NotFoundError: it has none.
     """
-    found = all_policies(database, queue)
+    found = all_policies(database, [queue])
     if not found:
         raise NotFoundError(
             f"The queue {queue[:60]!r} has no policy.", hint="To list them: hammerwork archive policies"

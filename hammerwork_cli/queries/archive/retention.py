@@ -118,12 +118,12 @@ def _purge(
     is_over: Callable[[], bool] = lambda: False,
 ) -> tuple[Selection, Change]:
     before = now - after
-    archived = ArchiveFilter(queue=_queue(policy), before=before, kept_until=now, but_queues=others)
+    archived = ArchiveFilter(queues=_queues(policy), before=before, kept_until=now, but_queues=others)
     return _Paced(archived, is_over), PurgeArchive(now, before)
 
 
-def _queue(policy: Policy) -> str | None:
-    return None if policy.queue == EVERY_QUEUE else policy.queue
+def _queues(policy: Policy) -> tuple[str, ...]:
+    return () if policy.queue == EVERY_QUEUE else (policy.queue,)
 
 
 def selection(
@@ -136,7 +136,7 @@ def selection(
         is_over: see :func:`carry_out`.
     """
     wanted = JobFilter(
-        queue=_queue(policy),
+        queues=_queues(policy),
         ended=tuple((status, now - age) for status, age in policy.ages.by_status.items()),
         kept_until=now,
         but_queues=others,
@@ -159,7 +159,7 @@ def _oldest(
                 before=before,
                 at=at,
                 after=after,
-                queue=wanted.queue,
+                queues=wanted.queues,
                 but_queues=wanted.but_queues,
                 rooted=rooted,
                 limit=PAGE,

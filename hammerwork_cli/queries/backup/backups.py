@@ -46,7 +46,7 @@ def create(database: Database, stream: IO[bytes], now: datetime, extent: Extent)
     """
     wanted = extent.jobs
     filters = {
-        "queue": wanted.queue,
+        "queues": list(wanted.queues) or None,
         "statuses": [str(status) for status in wanted.statuses] or None,
         "since": rfc3339(wanted.since),
         "archive": None if extent.archive else False,
@@ -101,7 +101,7 @@ class _Some:
     def _archived(self, wanted: JobFilter) -> Iterator[list[str]]:
         after: str | None = None
         chosen = {
-            "queue": wanted.queue,
+            "queues": wanted.queues,
             "statuses": spellings(wanted.statuses),
             "meant": meant(wanted.statuses),
             "since": wanted.since,

@@ -25,9 +25,9 @@ PARKED = datetime(2038, 1, 1, 0, 0, 0, 2038, tzinfo=UTC)
 """Not a whole second, in which a schedule may be due."""
 
 
-def recurring_jobs(database: Database, *, queue: str | None = None) -> list[Schedule]:
+def recurring_jobs(database: Database, *, queues: Sequence[str] = ()) -> list[Schedule]:
     """Recurring jobs as schedules, by queue. They never overlap, and run once after an outage."""
-    return [_schedule(row) for row in database.rows("cron.recurring.list", queue=queue, parked=PARKED)]
+    return [_schedule(row) for row in database.rows("cron.recurring.list", queues=queues, parked=PARKED)]
 
 
 def find(database: Database, job: str) -> Schedule | None:

@@ -94,28 +94,28 @@ def check_tables(database: Database) -> None:
         raise MissingTablesError("This database has no table of schedules yet (migration 022).", hint=MIGRATE)
 
 
-def all_schedules(database: Database, *, queue: str | None = None, source: str | None = None) -> list[Schedule]:
+def all_schedules(database: Database, *, queues: Sequence[str] = (), source: str | None = None) -> list[Schedule]:
     """Lists schedules by name; none without migration 022."""
     if "schedules" not in database.tags:
         return []
-    return [read(row) for row in database.rows("cron.schedules.list", queue=queue, source=source)]
+    return [read(row) for row in database.rows("cron.schedules.list", queues=queues, source=source)]
 
 
-def listed(database: Database, *, queue: str | None = None, now: datetime | None = None) -> list[ListedSchedule]:
+def listed(database: Database, *, queues: Sequence[str] = (), now: datetime | None = None) -> list[ListedSchedule]:
     """Lists schedules by name with their last runs until now, and recurring jobs; of the former none without 022."""
-    jobs = recurring.recurring_jobs(database, queue=queue)
-    return [*with_last_runs(database, queue=queue, now=now), *(ListedSchedule(job, None) for job in jobs)]
+    jobs = recurring.recurring_jobs(database, queues=queues)
+    return [*with_last_runs(database, queues=queues, now=now), *(ListedSchedule(job, None) for job in jobs)]
 
 
 def with_last_runs(
-    database: Database, *, queue: str | None = None, now: datetime | None = None
+    database: Database, *, queues: Sequence[str] = (), now: datetime | None = None
 ) -> list[ListedSchedule]:
     """Lists schedules by name with their last runs; none without migration 022.
 
     Args:
         now: without later runs, which a clock that was ahead has recorded.
     """
-    found = all_schedules(database, queue=queue)
+    found = all_schedules(database, queues=queues)
     rows = database.rows("cron.schedules.last_runs", latest=now and latest(now)) if found else []
     last = {str(schedule): _run(run) for schedule, *run in rows}
     return [ListedSchedule(schedule, last.get(schedule.id)) for schedule in found]

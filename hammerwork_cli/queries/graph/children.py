@@ -1,7 +1,7 @@
 """The children of one job in pages: failed jobs first, then running ones, then the others from the oldest on."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ def page(
     job: str,
     *,
     limit: int,
-    queue: str | None = None,
+    queues: Sequence[str] = (),
     statuses: Collection[JobStatus] | None = None,
     cursor: str | None = None,
 ) -> ChildPage:
@@ -64,7 +64,7 @@ def page(
     Args:
         job: a full id.
         limit: most children on the page.
-        queue: only children in this queue.
+        queues: only children in these queues; without any, in all.
         statuses: only children in one of these statuses.
         cursor: the cursor of the previous page.
 
@@ -74,7 +74,7 @@ def page(
     """
     after = _read(cursor) if cursor else Place(0, None, "")
     values = {
-        "queue": queue,
+        "queues": queues,
         "statuses": spellings(statuses or ()),
         "meant": meant(statuses or ()),
         "failed": FAILED_SPELLINGS,

@@ -4,6 +4,7 @@ A job waits from its creation, or from the end of its last attempt. If that lies
 and the distance of the two is how long it was to wait.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -37,20 +38,20 @@ class PutOff(NamedTuple):
         return max(at - since, timedelta()) if since and at else timedelta()
 
 
-def found(database: Database, now: datetime, *, queue: str | None = None, limit: int = PAGE) -> list[PutOff]:
+def found(database: Database, now: datetime, *, queues: Sequence[str] = (), limit: int = PAGE) -> list[PutOff]:
     """The jobs that a wrong clock has put off, at most ``limit``. Needs migration 019."""
     if not {"workers", "attempts"} <= database.tags:
         return []
-    values = {"latest": latest(now), "queue": queue, "limit": limit}
+    values = {"latest": latest(now), "queues": queues, "limit": limit}
     rows = [*database.rows("job.ahead.created", **values), *database.rows("job.ahead.retried", **values)]
     by_id = {str(job): PutOff(str(job), *rest) for job, *rest in rows}  # an attempt is later than the creation
     return list(by_id.values())[:limit]
 
 
-def put_back(database: Database, now: datetime, *, queue: str | None = None) -> int:
+def put_back(database: Database, now: datetime, *, queues: Sequence[str] = ()) -> int:
     """Lets the jobs that a wrong clock has put off wait from now on; returns their number."""
     total = 0
-    while jobs := found(database, now, queue=queue):
+    while jobs := found(database, now, queues=queues):
         done = database.transaction(partial(_put_all_back, database, jobs, now))
         total += done
         if not done:  # others have changed all of them

@@ -81,7 +81,7 @@ class Change:
         """
         if self.takes_archived:
             return jobs
-        statuses = self.in_trees if jobs.batch or jobs.workflow else self.considered
+        statuses = self.in_trees if jobs.batches or jobs.workflows else self.considered
         return jobs._replace(statuses=jobs.statuses or tuple(sorted(statuses)), unarchived=True)
 
     def accepts(self, status: str) -> bool:

@@ -126,7 +126,7 @@ class FinishedTrees:
         self._roots = wanted
         self._batch = batch or BATCH
         self._is_over = is_over
-        self.wanted = wanted._replace(queue=None, but_queues=())
+        self.wanted = wanted._replace(queues=(), but_queues=())
 
     def read(self, database: Database) -> Found:
         """See :class:`Selection`."""

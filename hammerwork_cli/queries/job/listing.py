@@ -115,9 +115,9 @@ def _no_id_hint(text: str, noun: str, hint: str) -> str:
 def chosen(wanted: JobFilter) -> dict[str, Any]:
     """The values of the fragment ``{filtered}``."""
     return {
-        "queue": wanted.queue,
-        "batch": wanted.batch,
-        "workflow": wanted.workflow,
+        "queues": wanted.queues,
+        "batches": wanted.batches,
+        "workflows": wanted.workflows,
         "statuses": spellings(wanted.statuses),
         "meant": meant(wanted.statuses),
         "priorities": tuple(int(priority) for priority in wanted.priorities),

@@ -367,7 +367,7 @@ def _overdue_schedules(reading: _Reading) -> Check:
 
 
 def _retrying(reading: _Reading) -> Check:
-    rows = reading.database.rows("monitor.health.retrying", queue=None, most_pending=MOST_READY)
+    rows = reading.database.rows("monitor.health.retrying", queues=(), most_pending=MOST_READY)
     numbers = {queue: int(jobs) for queue, jobs in rows}
     return _worst(CheckName.RETRYING, numbers, reading.limits.queues.retrying, Level.WARNING, most=MOST_READY)
 

@@ -32,31 +32,32 @@ _ENDS: Mapping[str, EventKind] = {
 }
 
 
-def latest(database: Database, *, lines: int, queue: str | None = None) -> list[Event]:
-    """Returns the newest events of all jobs, or of those of a queue, the oldest first.
+def latest(database: Database, *, lines: int, queues: Sequence[str] = ()) -> list[Event]:
+    """Returns the newest events of all jobs, or of those of some queues, the oldest first.
 
     Args:
         lines: the most events.
-        queue: only jobs of this queue, among the newest :data:`LOOKED_AT`.
+        queues: only jobs of these queues, among the newest :data:`LOOKED_AT`.
     """
-    window = lines if queue is None else max(lines, LOOKED_AT)
+    window = lines if not queues else max(lines, LOOKED_AT)
     rows = database.rows(
-        "monitor.logs.newest", queue=queue, window=window, most_running=MOST_RUNNING, most_pending=MOST_PENDING
+        "monitor.logs.newest", queues=queues, window=window, most_running=MOST_RUNNING, most_pending=MOST_PENDING
     )
     found = _of_jobs(database, [TreeNode._make(row) for row in rows])
     if "workers" in database.tags:
-        for *operation, of_queue in database.rows("monitor.logs.last_operations", queue=queue, window=window):
+        for *operation, of_queue in database.rows("monitor.logs.last_operations", queues=queues, window=window):
             found += _spawned(of_queue, *operation)
     return _newest(found, lines)
 
 
-def of_job(database: Database, job: str, *, lines: int) -> list[Event]:
-    """Returns the newest events of one job.
+def of_jobs(database: Database, jobs: Sequence[str], *, lines: int) -> list[Event]:
+    """Returns the newest events of some jobs.
 
     Raises:
-        JobNotFoundError: there is no such job.
+        JobNotFoundError: one of them does not exist.
     """
-    return _of_some(database, [Relatives(database).job(job)], lines)
+    relatives = Relatives(database)
+    return _of_some(database, [relatives.job(job) for job in jobs], lines)
 
 
 def of_tree(database: Database, job: str, *, lines: int) -> list[Event]:
@@ -85,10 +86,11 @@ def _newest(found: Iterable[Event], lines: int) -> list[Event]:
 
 def _of_jobs(database: Database, nodes: Sequence[TreeNode]) -> list[Event]:
     found = [event for node in nodes for event in _events(node)]
-    tried = {node.id: node for node in nodes if node.attempts or node.started_at}
-    for job, past in attempts.of_jobs(database, tried).items():
+    # Not only of those with attempts: `job retry` resets their number, and leaves the history.
+    known = {node.id: node for node in nodes}
+    for job, past in attempts.of_jobs(database, known).items():
         for attempt in past:
-            found += _attempted(tried[job], attempt)
+            found += _attempted(known[job], attempt)
     return found
 
 
@@ -155,8 +157,8 @@ class Log:
     Args:
         lines: most events of the first look.
         since: only events of this time or later.
-        queue: only jobs of this queue.
-        job: only this job.
+        queues: only jobs of these queues; without any, of all.
+        jobs: only these jobs.
         tree: only this job and everything below it.
     """
 
@@ -166,12 +168,12 @@ class Log:
         *,
         lines: int,
         since: datetime | None = None,
-        queue: str | None = None,
-        job: str | None = None,
+        queues: Sequence[str] = (),
+        jobs: Sequence[str] = (),
         tree: str | None = None,
     ) -> None:
         self._database, self._lines, self._since = database, lines, since
-        self._queue, self._job, self._tree = queue, job, tree
+        self._queues, self._jobs, self._tree = queues, jobs, tree
         self._told: dict[Event, None] | None = None
 
     def connected(self, database: Database) -> None:
@@ -194,8 +196,8 @@ class Log:
         return fresh
 
     def _read(self, lines: int) -> list[Event]:
-        if self._job is not None:
-            return of_job(self._database, self._job, lines=lines)
+        if self._jobs:
+            return of_jobs(self._database, self._jobs, lines=lines)
         if self._tree is not None:
             return of_tree(self._database, self._tree, lines=lines)
-        return latest(self._database, lines=lines, queue=self._queue)
+        return latest(self._database, lines=lines, queues=self._queues)

@@ -1,7 +1,7 @@
 """Reads the figures of ``monitor metrics`` and of the web server's ``/metrics``."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
@@ -16,30 +16,30 @@ WORKER_STATES = ("running", "stopping", "stalled", "silent", "lost")
 
 
 def figures(
-    database: Database, *, now: datetime, window: timedelta = WINDOW, queue: str | None = None, ended: bool = False
+    database: Database, *, now: datetime, window: timedelta = WINDOW, only: Sequence[str] = (), ended: bool = False
 ) -> Figures:
     """Reads the figures.
 
     Args:
         window: how far back ended jobs and spawning are looked at.
-        queue: only this queue, the workers that serve it, and the parents in it.
+        only: only these queues, the workers that serve them, and the parents in them; without any, all.
         ended: whether to count the jobs that ended in the window.
     """
     since = now - window
     return Figures(
         now,
         window,
-        queue,
-        queues.states(database, now=now, queue=queue, window=window if ended else None),
-        _workers(database, now, queue),
-        [row for row in schedules.with_last_runs(database, queue=queue, now=now) if row.schedule.enabled],
-        operations.stats(database, since=since, recent=since, queue=queue),
+        tuple(only),
+        queues.states(database, now=now, queues=only, window=window if ended else None),
+        _workers(database, now, only),
+        [row for row in schedules.with_last_runs(database, queues=only, now=now) if row.schedule.enabled],
+        operations.stats(database, since=since, recent=since, queues=only),
     )
 
 
-def _workers(database: Database, now: datetime, queue: str | None) -> Mapping[str, int] | None:
+def _workers(database: Database, now: datetime, only: Sequence[str]) -> Mapping[str, int] | None:
     if "workers" not in database.tags:
         return None
     known = registry.listed(database, since=now - WINDOW, now=now)
-    counted = Counter(worker.state for worker in known if queue is None or queue in worker.queue_names)
+    counted = Counter(worker.state for worker in known if worker.serves(only))
     return {state: counted[state] for state in WORKER_STATES}

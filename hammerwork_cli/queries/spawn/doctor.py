@@ -100,7 +100,7 @@ class Doctor:
     the damaged state in its condition, so that it leaves a job alone that another program has changed in the meantime.
 
     Args:
-        queue: only jobs of this queue.
+        queues: only jobs of these queues; without any, of all.
         lost_before: jobs that have been Running since before then count as lost; with ``None``, no Running job does.
         examples: most jobs to name for each kind.
     """
@@ -110,13 +110,13 @@ class Doctor:
         database: Database,
         *,
         now: datetime,
-        queue: str | None = None,
+        queues: Sequence[str] = (),
         lost_before: datetime | None = None,
         examples: int = 5,
     ) -> None:
         self.database = database
         self.now = now
-        self.queue = queue
+        self.queues = queues
         self.lost_before = lost_before
         self.examples = examples
 
@@ -146,14 +146,14 @@ class Doctor:
             kinds.append(Damage.NULL_LISTS)
         if self.lost_before:
             kinds += [Damage.LOST, Damage.LOST_LAST_ATTEMPT]
-        if self.queue is None and "workers" in self.database.tags:
+        if not self.queues and "workers" in self.database.tags:
             kinds.append(Damage.GONE_BUT_RECORDED)
         if COMPLETE - self.database.jobs_columns().keys() or "hammerwork_queue_pause" not in self.database.schema:
             kinds.append(Damage.UNFINISHED_TABLES)
         return kinds
 
     def _rows(self, statement: str, *, waiting: Sequence[str] = WORDS["pending"], **values: Any) -> list[Any]:
-        everything = {"ids": None, "after": None, "limit": None, "queue": self.queue, "before": self.lost_before}
+        everything = {"ids": None, "after": None, "limit": None, "queues": self.queues, "before": self.lost_before}
         return self.database.rows(statement, **WORDS, waiting=waiting, **{**everything, **values})
 
     def _find(self, kind: Damage, limit: int | None = None) -> Finding | None:
@@ -190,17 +190,17 @@ class Doctor:
         return {kind: _finding(kind, damaged) for kind, damaged in found.items()}
 
     def _put_off(self) -> Finding | None:
-        found = ahead.found(self.database, self.now, queue=self.queue, limit=MOST_PUT_OFF)
+        found = ahead.found(self.database, self.now, queues=self.queues, limit=MOST_PUT_OFF)
         return _finding(
             Damage.PUT_OFF,
             [_Damaged(job.id, job.queue, job.status, len(found), job.scheduled_at) for job in found[: self.examples]],
         )
 
     def _cycles(self) -> Finding | None:
-        edges = self._rows("spawn.doctor.waiting_edges", queue=None, limit=MOST_EDGES)
+        edges = self._rows("spawn.doctor.waiting_edges", queues=(), limit=MOST_EDGES)
         members = in_cycles(edges)
         nodes = [node for part in chunks(sorted(members), PAGE) for node in Relatives(self.database).jobs(part)]
-        ours = [node for node in nodes if self.queue in (None, node.queue)]
+        ours = [node for node in nodes if not self.queues or node.queue in self.queues]
         shown = [
             FoundJob(node.id, node.queue, node.stored_status, node.depends_on[0]) for node in ours[: self.examples]
         ]
@@ -235,7 +235,7 @@ class Doctor:
         for kind in self._kinds():
             if kind in FIXABLE:
                 fixed[kind] += self._fix_kind(kind)
-        fixed[Damage.PUT_OFF] += ahead.put_back(self.database, self.now, queue=self.queue)
+        fixed[Damage.PUT_OFF] += ahead.put_back(self.database, self.now, queues=self.queues)
         # A job that fails because of its parent may in turn have dependents that wait for it.
         while self._fix_waiting(fixed):
             pass

@@ -48,11 +48,11 @@ def operations(
     database: Database,
     *,
     limit: int,
-    queue: str | None = None,
+    queues: Sequence[str] = (),
     statuses: Iterable[JobStatus] | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    operation: str | None = None,
+    operations: Sequence[str] = (),
     roots: bool = False,
     cursor: str | None = None,
     topmost: bool = False,
@@ -61,11 +61,11 @@ def operations(
 
     Args:
         limit: most operations.
-        queue: only parents in this queue.
+        queues: only parents in these queues; without any, in all.
         statuses: only parents in one of these statuses.
         since: only parents that were created then or later.
         until: only parents that were created before then.
-        operation: operation id in the parent's configuration or in a worker's record, or id of the record.
+        operations: operation ids in the parent's configuration or in a worker's record, or ids of the record.
         roots: only parents that depend on no other job.
         cursor: cursor of the previous page.
         topmost: only operations that no other operation stands above.
@@ -78,11 +78,11 @@ def operations(
     with database.snapshot():
         climb = _Climb(Relatives(database), _newest_failed(database, since))
         spawners = climb.tops(climb.spawners()) if topmost else climb.spawners()
-        found = [node for node in spawners if _fits(node, queue, statuses, since, until)]
+        found = [node for node in spawners if _fits(node, queues, statuses, since, until)]
         if roots:
             found = [node for node in found if not node.depends_on]
-        if operation is not None:
-            found = _of_operation(database, found, operation)
+        if operations:
+            found = _of_operations(database, found, operations)
         found.sort(key=climb.newest_first, reverse=True)
         start = _start([(climb.newest(node), node.id) for node in found], after)
         page = found[start : start + limit]
@@ -103,14 +103,14 @@ def with_failures(database: Database, listed: Sequence[SpawnOperation]) -> list[
 
 
 def _newest_failed(
-    database: Database, since: datetime | None, *, queue: str | None = None, limit: int | None = None
+    database: Database, since: datetime | None, *, queues: Sequence[str] = (), limit: int | None = None
 ) -> dict[str, _Failed]:
     """Job -> what the search needs of it, the newest failure first; by default one job more than it looks at."""
     rows = database.rows(
         "spawn.failed.newest",
         failed=FAILED_SPELLINGS,
         oddly_failed=ODDLY_FAILED,
-        queue=queue,
+        queues=queues,
         since=since,
         limit=MOST_FAILED + 1 if limit is None else limit,
     )
@@ -119,16 +119,16 @@ def _newest_failed(
     }
 
 
-def latest(database: Database, *, limit: int, queue: str | None = None, since: datetime | None = None) -> list[Job]:
+def latest(database: Database, *, limit: int, queues: Sequence[str] = (), since: datetime | None = None) -> list[Job]:
     """Returns the jobs that failed last, the newest failure first.
 
     Args:
         limit: most jobs.
-        queue: only jobs in this queue.
+        queues: only jobs in these queues; without any, in all.
         since: only jobs that failed then or later.
     """
     with database.snapshot():
-        ids = list(_newest_failed(database, since, queue=queue, limit=limit))
+        ids = list(_newest_failed(database, since, queues=queues, limit=limit))
         jobs = map(listing.listed, database.rows("job.listing.by_ids", ids=database.ids(ids)) if ids else ())
         found = {job.node.id: job for job in jobs}
     return [found[job] for job in ids if job in found]
@@ -142,27 +142,27 @@ def _errors(climb: "_Climb", operations: Iterable[TreeNode]) -> dict[str, str]:
 
 def _fits(
     node: TreeNode,
-    queue: str | None,
+    queues: Sequence[str],
     statuses: Iterable[JobStatus] | None,
     since: datetime | None,
     until: datetime | None,
 ) -> bool:
     created = timestamp(node.created_at) or _LONG_AGO
     return (
-        (queue is None or node.queue == queue)
+        (not queues or node.queue in queues)
         and (statuses is None or node.status in set(statuses))
         and (since is None or created >= since)
         and (until is None or created < until)
     )
 
 
-def _of_operation(database: Database, nodes: Sequence[TreeNode], operation: str) -> list[TreeNode]:
+def _of_operations(database: Database, nodes: Sequence[TreeNode], operations: Sequence[str]) -> list[TreeNode]:
     recorded = records.of_jobs(database, [node.id for node in nodes])
     return [
         node
         for node in nodes
-        if node.operation_id == operation
-        or any(operation in {record.id, record.operation_id} for record in recorded.get(node.id, ()))
+        if node.operation_id in operations
+        or any(not {record.id, record.operation_id}.isdisjoint(operations) for record in recorded.get(node.id, ()))
     ]
 
 

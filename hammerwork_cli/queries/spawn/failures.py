@@ -34,7 +34,7 @@ def failures(
     database: Database,
     *,
     limit: int,
-    queue: str | None = None,
+    queues: Sequence[str] = (),
     since: datetime | None = None,
     batch: str | None = None,
     workflow: str | None = None,
@@ -43,14 +43,14 @@ def failures(
 
     Args:
         limit: most errors to return.
-        queue: only jobs in this queue.
+        queues: only jobs in these queues; without any, in all.
         since: only jobs whose last attempt failed then or later.
         batch: only jobs of the batch with this id.
         workflow: only jobs of the workflow with this id.
     """
     with database.snapshot():
         found = _Grouping()
-        within = {"queue": queue, "since": since, "batch": batch, "workflow": workflow}
+        within = {"queues": queues, "since": since, "batch": batch, "workflow": workflow}
         values = {"oddly_failed": ODDLY_FAILED, **within}
         for rows in database.row_parts("spawn.failures.list", ROWS, **values):
             found.add(rows)
@@ -62,7 +62,9 @@ def failures(
     counts = Counts()
     for group in groups:
         counts.merge(group.statuses)
-    return Failures(queue, since, tuple(listed), len(groups) - len(listed), counts, found.consequences, archived)
+    return Failures(
+        tuple(queues), since, tuple(listed), len(groups) - len(listed), counts, found.consequences, archived
+    )
 
 
 class _Grouping:

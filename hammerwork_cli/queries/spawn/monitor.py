@@ -76,16 +76,16 @@ class MonitorWatch:
     """Reads the figures of the queues, refresh after refresh.
 
     Args:
-        queue: only this queue, with the operations that have a running job of it in their trees, or are among its
-            newest.
+        queues: only these queues, with the operations that have a running job of them in their trees, or are among
+            their newest; without any, all queues.
         window: window of the first figures; later ones are about the time since the previous refresh.
         until_idle: whether each refresh checks that no job is open.
     """
 
     def __init__(
-        self, database: Database, *, queue: str | None = None, window: timedelta, until_idle: bool = False
+        self, database: Database, *, queues: Sequence[str] = (), window: timedelta, until_idle: bool = False
     ) -> None:
-        self._queue = queue
+        self._queues = tuple(queues)
         self._until_idle = until_idle
         self._trees = RunningTrees(database)
         self.connected(database)
@@ -139,7 +139,7 @@ class MonitorWatch:
     def _figures(self, until: datetime) -> tuple[_Figures, list[_Beside]]:
         rows = self._database.rows(
             "spawn.monitor.figures",
-            queue=self._queue,
+            queues=self._queues,
             since=self._since,
             until=until,
             failures_since=self._failures_since,
@@ -161,7 +161,7 @@ class MonitorWatch:
             return None
         if figures.pending or figures.running:
             return False
-        return self._database.row("spawn.monitor.any_open", queue=self._queue, open=_OPEN) is None
+        return self._database.row("spawn.monitor.any_open", queues=self._queues, open=_OPEN) is None
 
     def _snapshot(
         self,
@@ -179,7 +179,7 @@ class MonitorWatch:
         self._has_failed = self._has_failed or any(_ended_at(node) >= self._began for node in failures)
         return MonitorSnapshot(
             at=now,
-            queue=self._queue,
+            queues=self._queues,
             flow=Flow((until - self._since).total_seconds(), *flow),
             pending=min(pending, MOST_PENDING),
             running=running,
@@ -197,11 +197,11 @@ class MonitorWatch:
         )
 
     def _workers(self) -> tuple[BusyWorker, ...] | None:
-        """Returns the workers that have not ended; with a queue, only those that serve it."""
+        """Returns the workers that have not ended; with queues, only those that serve one."""
         if "hammerwork_workers" not in self._database.schema:
             return None
         alive = registry.listed(self._database, alive=True)
-        serving = [worker for worker in alive if self._queue is None or self._queue in worker.queue_names]
+        serving = [worker for worker in alive if worker.serves(self._queues)]
         if serving:
             self._failed_attempts.add(time.monotonic(), {worker.id: worker.failed for worker in serving})
         return tuple(
@@ -246,10 +246,10 @@ class MonitorWatch:
         return tuple(sorted(shown, key=_busiest, reverse=True)[:MOST_OPERATIONS])
 
     def _newest_spawners(self) -> dict[str, TreeNode]:
-        window = NEWEST_SPAWNERS if self._queue is None else SPAWNERS_LOOKED_AT
+        window = SPAWNERS_LOOKED_AT if self._queues else NEWEST_SPAWNERS
         newest = self._database.rows(
             "spawn.monitor.spawners",
-            queue=self._queue,
+            queues=self._queues,
             window=window,
             limit=NEWEST_SPAWNERS,
             most_running=MOST_RUNNING,

@@ -55,11 +55,11 @@ def parents(
     database: Database,
     *,
     limit: int,
-    queue: str | None = None,
+    queues: Sequence[str] = (),
     statuses: Iterable[JobStatus] | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    operation: str | None = None,
+    operations: Sequence[str] = (),
     roots: bool = False,
     cursor: str | None = None,
 ) -> list[TreeNode]:
@@ -67,11 +67,11 @@ def parents(
 
     Args:
         limit: most operations.
-        queue: only parents in this queue.
+        queues: only parents in these queues; without any, in all.
         statuses: only parents in one of these statuses.
         since: only parents that were created then or later.
         until: only parents that were created before then.
-        operation: operation id in the parent's configuration or in a worker's record, or id of the record.
+        operations: operation ids in the parent's configuration or in a worker's record, or ids of the record.
         roots: only parents that depend on no other job.
         cursor: cursor of the last parent of the previous page: see :mod:`hammerwork_cli.queries.graph.cursors`.
 
@@ -81,12 +81,12 @@ def parents(
     """
     at, job = cursors.read(database, cursor) if cursor else (None, None)
     wanted = {
-        "queue": queue,
+        "queues": queues,
         "statuses": spellings(statuses or ()),
         "meant": meant(statuses or ()),
         "since": since,
         "until": until,
-        "operation": operation,
+        "operations": operations,
         "roots": roots,
     }
     place = {"cursor_at": at, "cursor_id": job}
@@ -94,7 +94,7 @@ def parents(
     if not records.are_there(database, since):
         return found
     more = _nodes(database, "spawn.operations.list_recorded", limit=limit, **place, **wanted)
-    if operation is None:
+    if not operations:
         # An early child has a key, and its parent's operation id only from a configuration.
         more += _nodes(database, "spawn.operations.list_early", limit=limit, **place, **wanted)
     return _newest([*found, *more])[:limit]
@@ -187,21 +187,21 @@ class _Parents(NamedTuple):
 
 @no_collector()
 def stats(
-    database: Database, *, since: datetime, recent: datetime, queue: str | None = None, detailed: bool = False
+    database: Database, *, since: datetime, recent: datetime, queues: Sequence[str] = (), detailed: bool = False
 ) -> SpawnStats:
     """Calculates figures of the operations whose parents were created since ``since``.
 
     Args:
         since: start of the window.
         recent: operations created then or later count as recent.
-        queue: only parents in this queue.
+        queues: only parents in these queues; without any, in all.
         detailed: also by queue and by handler, and the slowest operations.
     """
     any_unconfigured = (
         "workers" in database.tags and database.rows("spawn.operations.count_unconfigured", since=since)[0][0] > 0
     )
     windows = [
-        {"since": since, "queue": queue, "configured": not unconfigured, "unconfigured": unconfigured}
+        {"since": since, "queues": queues, "configured": not unconfigured, "unconfigured": unconfigured}
         for unconfigured in (False, True)[: 1 + any_unconfigured]
     ]
     more: dict[str, ChildTotals] = {}
@@ -223,15 +223,15 @@ def stats(
     spawned = [row for row in parents if row.operations]
     overall = _group(None, spawned)
     p50, p95, timed = _run_times(
-        database, overall.completed, {"since": since, "queue": queue, "unconfigured": any_unconfigured}
+        database, overall.completed, {"since": since, "queues": queues, "unconfigured": any_unconfigured}
     )
     return SpawnStats(
         since=since,
-        queue=queue,
+        queues=tuple(queues),
         overall=overall,
         empty=sum(row.empty for row in parents if row.id is None or not row.children),
         recent=sum(row.recent for row in spawned),
-        depth=_depth(database, parents, since=since, queue=queue),
+        depth=_depth(database, parents, since=since, queues=queues),
         p50=length_of(p50),
         p95=length_of(p95),
         timed=timed,
@@ -292,12 +292,12 @@ def _groups(parents: Iterable[_Parents], name: str) -> tuple[SpawnGroup, ...]:
     return tuple(sorted(groups, key=lambda group: (-group.operations, group.name or "")))
 
 
-def _depth(database: Database, parents: Sequence[_Parents], *, since: datetime, queue: str | None) -> int:
+def _depth(database: Database, parents: Sequence[_Parents], *, since: datetime, queues: Sequence[str]) -> int:
     """Generations of spawns: 0 without spawns, 1 if no child has spawned."""
     above = {row.id: row.depends_on for row in parents if row.id is not None}
     spawned = [row for row in parents if row.operations]
     unknown = {job for row in spawned for job in row.depends_on} - above.keys()
-    above |= dict.fromkeys(_members(database, unknown, since=since, queue=queue), ())
+    above |= dict.fromkeys(_members(database, unknown, since=since, queues=queues), ())
     depths = {job: 1 for job, depends_on in above.items() if not depends_on}
     for row in spawned:
         path: list[str] = []
@@ -313,12 +313,12 @@ def _depth(database: Database, parents: Sequence[_Parents], *, since: datetime, 
     return max((1 if row.id is None else depths[row.id] for row in spawned), default=0)
 
 
-def _members(database: Database, ids: Iterable[str], *, since: datetime, queue: str | None) -> Iterable[str]:
+def _members(database: Database, ids: Iterable[str], *, since: datetime, queues: Sequence[str]) -> Iterable[str]:
     """The jobs among ``ids`` that belong to the window and spawned or may spawn."""
     unconfigured = []
     for part in chunks(sorted(ids), database.read_chunk):
         for job, configured in database.rows(
-            "spawn.operations.window_members", ids=database.ids(part), since=since, queue=queue
+            "spawn.operations.window_members", ids=database.ids(part), since=since, queues=queues
         ):
             if configured:
                 yield job
@@ -338,12 +338,12 @@ def _slowest(database: Database, spawned: Iterable[_Parents]) -> tuple[SpawnOper
     return tuple(found[job] for job in slowest if job in found)
 
 
-def pending(database: Database, *, limit: int, queue: str | None = None) -> list[PendingSpawn]:
+def pending(database: Database, *, limit: int, queues: Sequence[str] = ()) -> list[PendingSpawn]:
     """Returns jobs with a spawn request, jobs that will or never did spawn, and waiting jobs: ``limit`` of each."""
     with database.snapshot():
-        asked = _asked_again(database, limit=limit, queue=queue)
-        spawners = _nodes(database, "spawn.operations.pending", queue=queue, failed=FAILED_SPELLINGS, limit=limit)
-        waiting = _nodes(database, "spawn.operations.waiting", queue=queue, ended=ENDED_SPELLINGS, limit=limit)
+        asked = _asked_again(database, limit=limit, queues=queues)
+        spawners = _nodes(database, "spawn.operations.pending", queues=queues, failed=FAILED_SPELLINGS, limit=limit)
+        waiting = _nodes(database, "spawn.operations.waiting", queues=queues, ended=ENDED_SPELLINGS, limit=limit)
         parents = Relatives(database).jobs(dict.fromkeys(parent for job in waiting for parent in job.depends_on))
     status = {parent.id: parent.status for parent in parents}
     again = {job.id for job in asked}
@@ -355,10 +355,10 @@ def pending(database: Database, *, limit: int, queue: str | None = None) -> list
     ]
 
 
-def _asked_again(database: Database, *, limit: int, queue: str | None) -> list[TreeNode]:
+def _asked_again(database: Database, *, limit: int, queues: Sequence[str]) -> list[TreeNode]:
     if "workers" not in database.tags:
         return []
-    rows = database.rows("spawn.operations.requested", limit=limit, queue=queue)
+    rows = database.rows("spawn.operations.requested", limit=limit, queues=queues)
     return Relatives(database).jobs(dict.fromkeys(str(job) for job, *_ in rows))
 
 

@@ -141,7 +141,7 @@ def _bring_up_to_date(database: Database, workflow: Workflow, seen: _Seen, now: 
 
 def _run(database: Database, change: _CancelRest, until: datetime | None = None) -> int:
     """Changes the jobs that have not started, in batches in the order of their ids; returns their number."""
-    waiting = JobFilter(workflow=change.workflow.id, statuses=tuple(sorted(WAITING)), unarchived=True, until=until)
+    waiting = JobFilter(workflows=(change.workflow.id,), statuses=tuple(sorted(WAITING)), unarchived=True, until=until)
     outcome = changes.run(database, Chosen(waiting), change)
     return outcome.changed + outcome.followed
 

@@ -1,25 +1,26 @@
 """Chosen fields of records: what ``--fields id,status,spawn_config.handler`` shows, in every format."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import Counts
+from hammerwork_cli.models.input.names import split
 from hammerwork_cli.render.formats.json import Record, document
 from hammerwork_cli.render.formats.table import Column
 
 
-def chosen(text: str, keys: Sequence[str]) -> tuple[str, ...]:
-    """The names in the text of ``--fields``, each once, in their order.
+def chosen(texts: Iterable[str], keys: Sequence[str]) -> tuple[str, ...]:
+    """The names in the texts of ``--fields``, each once, in their order.
 
     Args:
-        text: names with commas between them; ``a.b`` is the key ``b`` of the object ``a``.
+        texts: names with commas between them; ``a.b`` is the key ``b`` of the object ``a``.
         keys: those of the records.
 
     Raises:
         UsageError: a name is not a key, or there is none.
     """
     outer = dict.fromkeys(key.partition(".")[0] for key in keys)
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    names = tuple(dict.fromkeys(name.strip() for name in split(texts) if name.strip()))
     unknown = [name for name in names if name.partition(".")[0] not in outer]
     if unknown or not names:
         problem = f"{unknown[0][:40]!r} is not a field." if unknown else "No field was given."

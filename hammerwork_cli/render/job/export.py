@@ -1,9 +1,10 @@
 """Whole jobs for other programs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import ARCHIVAL_FACTS, ENCRYPTION_FACTS, FACTS, WholeJob
+from hammerwork_cli.models.input.names import split
 from hammerwork_cli.models.values import HIDDEN, PERSONAL
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.job.details import facts_record, parsed
@@ -24,20 +25,20 @@ def export_record(whole: WholeJob) -> Record:
     return {**job_record(whole.job), **facts_record(whole.facts), **values}
 
 
-def words(redact: str | None) -> list[str]:
+def words(redact: Iterable[str] | None) -> list[str]:
     """The words of ``--redact``.
 
     Raises:
         UsageError: a word is not one of :data:`REDACTABLE`.
     """
-    given = [word.strip().lower() for word in (redact or "").split(",") if word.strip()]
+    given = [word.strip().lower() for word in split(redact or ()) if word.strip()]
     unknown = [word for word in given if word not in REDACTABLE]
     if unknown or (redact is not None and not given):
         raise UsageError(f"{(unknown or [''])[0][:40]!r} cannot be redacted.", hint=f"One of: {', '.join(REDACTABLE)}.")
     return given
 
 
-def hidden_keys(redact: str | None) -> frozenset[str]:
+def hidden_keys(redact: Iterable[str] | None) -> frozenset[str]:
     """The keys that the words of ``--redact`` hide, and those that name people."""
     given = words(redact)
     return frozenset(key for word in given for key in (*REDACTABLE[word], *PERSONAL))

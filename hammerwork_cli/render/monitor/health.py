@@ -263,7 +263,11 @@ def hint(check: Check) -> str | None:
     if check.name in {CheckName.DATABASE, CheckName.WRITES} and check.error is not None:
         return check.advice
     # A name that a terminal would not print as it is cannot be pasted.
-    names = (shlex.quote(name) for name in check.about if name and visible(name) == name and name[0] != "-")
+    names = (
+        shlex.quote(name)
+        for name in check.about
+        if name and visible(name) == name and name[0] != "-" and "," not in name
+    )
     return f"hammerwork {_HINTS[check.name](next(names, None))}"
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hammerwork_cli.models import JobStatus, rfc3339, timestamp
 from hammerwork_cli.models.monitor.metrics import Figures
 from hammerwork_cli.models.queue import QueueState
+from hammerwork_cli.render.formats import names
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record, seconds
 from hammerwork_cli.render.formats.table import Column, table_text
@@ -191,14 +192,14 @@ def _last(figures: Figures) -> str:
 def figures_record(figures: Figures) -> Record:
     """All figures.
 
-    Keys: ``checked_at``, ``window_seconds``, ``queue`` (null for all), ``queues`` (those of ``queue list``, with
-    ``completed``, ``failed``, ``failure_rate`` and ``completed_per_minute`` of the window), ``workers`` (state ->
-    number; null if the database does not record workers), ``spawning`` (as ``spawn stats`` has it).
+    Keys: ``checked_at``, ``window_seconds``, ``queue`` and ``queue_names`` (the filter), ``queues`` (those of ``queue
+    list``, with ``completed``, ``failed``, ``failure_rate`` and ``completed_per_minute`` of the window), ``workers``
+    (state -> number; null if the database does not record workers), ``spawning`` (as ``spawn stats`` has it).
     """
     return {
         "checked_at": rfc3339(figures.at),
         "window_seconds": seconds(figures.window),
-        "queue": figures.queue,
+        **names.record_of(figures.queues),
         "queues": [_queue_record(state, figures) for state in figures.states],
         "workers": None if figures.workers is None else dict(figures.workers),
         "spawning": stats_record(figures.spawned),
@@ -224,7 +225,7 @@ def _per_minute(state: QueueState, figures: Figures) -> float:
 
 def figures_text(figures: Figures, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:
     """Lines: a table of the queues, the workers, and what was spawned."""
-    queue = "all queues" if figures.queue is None else f"queue {visible(figures.queue)}"
+    queue = names.words_of(figures.queues)
     yield paint(f"{queue}, {_last(figures)}, {instant(figures.at)} UTC", "bold", colour)
     if figures.states:
         yield table_text(figures.states, _columns(figures), terminal=terminal, width=width, colour=colour)

@@ -8,6 +8,7 @@ from hammerwork_cli.render.monitor.logs import KINDS
 from hammerwork_cli.render.schemas.queues import QUEUE
 from hammerwork_cli.render.schemas.spawning import SPAWN_STATS
 from hammerwork_cli.render.schemas.words import (
+    OF_QUEUES,
     count,
     counts,
     instant,
@@ -46,7 +47,7 @@ METRICS = record(
     {
         "checked_at": instant(),
         "window_seconds": seconds("Length of --period"),
-        "queue": null_or(text("Null for all")),
+        **OF_QUEUES,
         "queues": list_of(
             with_fields(
                 QUEUE,

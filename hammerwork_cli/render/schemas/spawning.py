@@ -16,6 +16,7 @@ from hammerwork_cli.render.schemas.jobs import (
 )
 from hammerwork_cli.render.schemas.queues import SERVING
 from hammerwork_cli.render.schemas.words import (
+    OF_QUEUES,
     count,
     counts,
     flag,
@@ -95,7 +96,7 @@ GROUP = {
 SPAWN_STATS = record(
     {
         "since": null_or(instant()),
-        "queue": null_or(text("Null for all")),
+        **OF_QUEUES,
         **without(GROUP, "name"),
         "empty": count("Completed parents without a child"),
         "recent": count("Operations of the last hour"),
@@ -240,7 +241,7 @@ ERROR_GROUP = record(
 )
 ERRORS = record(
     {
-        "queue": null_or(text("Null for all")),
+        **OF_QUEUES,
         "since": null_or(instant("Null for no limit")),
         "jobs": count("Jobs whose last attempt failed"),
         "by_status": counts("The jobs by status"),
@@ -253,7 +254,7 @@ ERRORS = record(
 MONITOR = record(
     {
         "at": instant("The time of the server's clock"),
-        "queue": null_or(text("Null for all")),
+        **OF_QUEUES,
         "seconds": seconds("Window of the next four"),
         "enqueued": count("Jobs"),
         "started": count("Jobs, without those that already wait for another attempt"),

@@ -91,3 +91,10 @@ def without(fields: dict[str, Schema], *names: str) -> dict[str, Schema]:
 
 def _described(schema: Schema, about: str) -> Schema:
     return {**schema, "description": about} if about else schema
+
+
+OF_QUEUES = {
+    "queue": null_or(text("Null for all and for several")),
+    "queue_names": list_of(text(), "Those of --queue; empty for all"),
+}
+"""The queues that a record is about."""

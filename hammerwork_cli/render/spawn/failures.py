@@ -1,12 +1,13 @@
 """Renders the answer of ``spawn why`` without a job: failures by error."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from shlex import quote
 
 from hammerwork_cli.models import TreeNode, rfc3339
 from hammerwork_cli.models.why import ErrorGroup, Failures
+from hammerwork_cli.render.formats import names
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import TIMES, count, instant, plural, short_id, shorten, statuses, visible
@@ -37,13 +38,13 @@ ERROR_KEYS = (
 def failures_record(failures: Failures) -> Record:
     """Failures by error.
 
-    Keys: ``queue`` and ``since`` (the filters; null without one), ``jobs`` and ``by_status`` (the jobs whose last
+    Keys: ``queue``, ``queue_names`` and ``since`` (the filters), ``jobs`` and ``by_status`` (the jobs whose last
     attempt failed), ``consequences`` (number of other jobs, which failed only because of these), ``archived`` (number
     of archived jobs that failed, which no group has), ``groups`` (list of :func:`group_record`, the largest first),
     ``more_groups`` (number of further groups).
     """
     return {
-        "queue": failures.queue,
+        **names.record_of(failures.queues),
         "since": rfc3339(failures.since),
         "jobs": failures.counts.total,
         "by_status": dict(sorted(failures.counts.by_status.items())),
@@ -56,10 +57,10 @@ def failures_record(failures: Failures) -> Record:
 
 def group_records(failures: Failures) -> list[Record]:
     """A record for each error."""
-    return [group_record(group, failures.queue, failures.since) for group in failures.groups]
+    return [group_record(group, failures.queues, failures.since) for group in failures.groups]
 
 
-def group_record(group: ErrorGroup, queue: str | None, since: datetime | None) -> Record:
+def group_record(group: ErrorGroup, queues: Sequence[str], since: datetime | None) -> Record:
     """Jobs with the same error.
 
     Keys: ``error`` (of the newest job; null without one), ``pattern`` (the same with ``*`` for what varies), ``jobs``,
@@ -79,7 +80,7 @@ def group_record(group: ErrorGroup, queue: str | None, since: datetime | None) -
         "last_at": rfc3339(group.last_at),
         "job_id": group.newest,
         "path": [{"id": node.id, "queue": node.queue, "status": node.status} for node in path],
-        "retry": retry_command(group, queue, since),
+        "retry": retry_command(group, queues, since),
     }
 
 
@@ -87,15 +88,13 @@ def _queues(group: ErrorGroup) -> list[str]:
     return sorted(group.queues.by_status, key=lambda queue: (-group.queues.of(queue), queue))
 
 
-def retry_command(group: ErrorGroup, queue: str | None, since: datetime | None) -> str | None:
+def retry_command(group: ErrorGroup, queues: Sequence[str], since: datetime | None) -> str | None:
     """The command that retries the jobs of a group; ``None`` if there is none."""
     text = error_filter(group.pattern or "")
-    if not group.can_be_retried or text is None or (queue is not None and visible(queue) != queue):
+    if not group.can_be_retried or text is None or not names.can_be_typed(queues):
         return None
-    words = ["hammerwork job retry --error", quote(text)]
-    words += ["--queue", quote(queue)] if queue is not None else []
-    words += ["--failed-since", since.strftime("%Y-%m-%dT%H:%M:%SZ")] if since is not None else []
-    return " ".join(words)
+    start = since.strftime(" --failed-since %Y-%m-%dT%H:%M:%SZ") if since is not None else ""
+    return f"hammerwork job retry --error {quote(text)}{names.option('--queue', queues)}{start}"
 
 
 def error_filter(pattern: str) -> str | None:
@@ -118,7 +117,7 @@ def failures_text(
 ) -> Iterator[str]:
     """Yields a paragraph for each error: counts, times, an example, and the command that retries the jobs."""
     arrow, dot, times = (" > ", " - ", "x") if charset == "ascii" else (" \N{RIGHTWARDS ARROW} ", " · ", TIMES)
-    where = f"{dot}queue {visible(failures.queue)}" if failures.queue is not None else ""
+    where = f"{dot}{names.words_of(failures.queues)}" if failures.queues else ""
     where += f"{dot}since {instant(failures.since)} UTC" if failures.since is not None else ""
     if not failures.groups:
         yield f"No failed jobs{' outside the archive' if failures.archived else ''}{where}"
@@ -132,9 +131,9 @@ def failures_text(
         trees = f"in {plural(group.trees, 'tree')}{dot}" if group.trees is not None else ""
         yield f"  {trees}{_queues_text(group, times)}{dot}{_times(group)}"
         if group.example is not None:
-            names = [_name(node, width) for node in _ends(group.example.path)]
-            yield f"  such as {arrow.join(names)}"
-        command = retry_command(group, failures.queue, failures.since)
+            path = [_name(node, width) for node in _ends(group.example.path)]
+            yield f"  such as {arrow.join(path)}"
+        command = retry_command(group, failures.queues, failures.since)
         yield f"  {command or f'hammerwork job show {short_id(group.newest)}'}"
     if failures.more:
         yield ""
@@ -145,7 +144,7 @@ def failures_text(
     if failures.archived:
         yield ""
         are = "is" if failures.archived == 1 else "are"
-        queue = f" --queue {quote(visible(failures.queue))}" if failures.queue is not None else ""
+        queue = names.option("--queue", failures.queues)
         yield (
             f"{plural(failures.archived, 'archived job')} that failed {are} not shown:"
             f" hammerwork job list --failed{queue}"

@@ -123,7 +123,7 @@ class _Drawing:
     def headline(self) -> str:
         """The program, the time, and the keys."""
         frame, snapshot = self.frame, self.snapshot
-        queue = "all queues" if snapshot.queue is None else self._data(snapshot.queue, NAME_CELLS)
+        queue = "all queues" if not snapshot.queues else self._data(", ".join(snapshot.queues), NAME_CELLS)
         clock = f"{snapshot.at:%H:%M:%S} UTC"
         parts = [queue, clock]
         if frame.profile is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from hammerwork_cli.models import WAITING, JobStatus, TreeNode, rfc3339
 from hammerwork_cli.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
+from hammerwork_cli.render.formats import names
 from hammerwork_cli.render.formats.json import WORKER_STATES, Record, known
 from hammerwork_cli.render.formats.text import count, first_line, plural, visible
 from hammerwork_cli.render.spawn.records import child_counts
@@ -12,18 +13,18 @@ from hammerwork_cli.render.spawn.records import child_counts
 def snapshot_record(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> Record:
     """One refresh.
 
-    Keys: ``at``, ``queue``, ``seconds`` (the window of the figures), ``enqueued``, ``started``, ``completed``,
-    ``failed`` (jobs in the window), ``pending``, ``retrying`` (the part of pending that waits for another attempt, as
-    far as it was read), ``running``, ``more_pending``, ``more_running`` (whether there are more than were counted),
-    ``failed_attempts_per_second`` (of the recorded workers lately, null at first), ``operations`` (the topmost running
-    ones, with counts of their ``children`` and, in ``below``, of their whole trees; also those that ended since the
-    last refresh), ``failures`` (those that were not printed before), ``retries`` (the retrying jobs that are due
-    first), ``workers`` (null if the database does not record workers).
+    Keys: ``at``, ``queue``, ``queue_names``, ``seconds`` (the window of the figures), ``enqueued``, ``started``,
+    ``completed``, ``failed`` (jobs in the window), ``pending``, ``retrying`` (the part of pending that waits for
+    another attempt, as far as it was read), ``running``, ``more_pending``, ``more_running`` (whether there are more
+    than were counted), ``failed_attempts_per_second`` (of the recorded workers lately, null at first), ``operations``
+    (the topmost running ones, with counts of their ``children`` and, in ``below``, of their whole trees; also those
+    that ended since the last refresh), ``failures`` (those that were not printed before), ``retries`` (the retrying
+    jobs that are due first), ``workers`` (null if the database does not record workers).
     """
     flow = snapshot.flow
     return {
         "at": rfc3339(snapshot.at),
-        "queue": snapshot.queue,
+        **names.record_of(snapshot.queues),
         "seconds": round(flow.seconds, 3),
         "enqueued": flow.enqueued,
         "started": flow.started,

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from math import ceil
-from shlex import quote
 from typing import Any
 
 from hammerwork_cli.models import (
@@ -21,6 +20,7 @@ from hammerwork_cli.models import (
     TreeNode,
     timestamp,
 )
+from hammerwork_cli.render.formats import names
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import document
 from hammerwork_cli.render.formats.table import Column, table_text
@@ -263,7 +263,7 @@ def _average(group: SpawnGroup) -> str:
 
 def stats_text(stats: SpawnStats, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:
     """Draws the figures of a window of time, and the tables with details if there are any."""
-    where = f", queue {visible(stats.queue)}" if stats.queue is not None else ""
+    where = f", {names.words_of(stats.queues)}" if stats.queues else ""
     yield paint(f"Spawning since {instant(stats.since)} UTC{where}", "bold", colour)
     yield from _pairs(_figures(stats))
 
@@ -282,9 +282,8 @@ def only_older(stats: SpawnStats, newest: Timestamp, *, now: datetime) -> Iterat
     """Says that all operations are older than the window, and which window has the newest one."""
     created = timestamp(newest)
     hours = ceil((now - created).total_seconds() / 3600) if created else 1_000_000
-    queue = stats.queue
-    of_queue = "" if queue is None else f" of queue {visible(queue)}"
-    words = "" if queue is None or visible(queue) != queue else f" --queue={quote(queue)}"
+    of_queue = f" of {names.words_of(stats.queues)}" if stats.queues else ""
+    words = names.option("--queue", stats.queues) if names.can_be_typed(stats.queues) else ""
     yield f"No operation{of_queue} since {instant(stats.since)} UTC. The newest one is from {instant(newest)} UTC:"
     yield f"  hammerwork spawn stats --hours {max(hours, 1)}{words}"
 

@@ -15,6 +15,7 @@ from hammerwork_cli.models import (
     rfc3339,
 )
 from hammerwork_cli.models.spawn import TreeCounts
+from hammerwork_cli.render.formats import names
 from hammerwork_cli.render.formats.json import Record, known, seconds
 from hammerwork_cli.render.tree.json import node_record
 from hammerwork_cli.render.tree.lineage import LINEAGE_KEYS
@@ -174,18 +175,18 @@ def group_record(group: SpawnGroup) -> Record:
 def stats_record(stats: SpawnStats) -> Record:
     """Figures of the operations in a window of time.
 
-    Keys: ``since``, ``queue``, ``operations``, ``children``, ``average``, ``largest``, ``completed``, ``ended``,
-    ``success_rate``, ``failed``, ``cancelled``, ``retrying``, ``empty`` (completed parents without a child), ``recent``
-    (operations of the last hour), ``depth`` (levels below the topmost parent), ``p50_seconds`` and ``p95_seconds`` (run
-    time of completed children; of more than 2,000, that of a sample), ``timed`` (number of children that they are of),
-    ``by_queue`` and ``by_handler`` (lists of :func:`group_record`), ``slowest`` (list of :func:`operation_record`); the
-    last three are null without details.
+    Keys: ``since``, ``queue`` and ``queue_names`` (the filter), ``operations``, ``children``, ``average``, ``largest``,
+    ``completed``, ``ended``, ``success_rate``, ``failed``, ``cancelled``, ``retrying``, ``empty`` (completed parents
+    without a child), ``recent`` (operations of the last hour), ``depth`` (levels below the topmost parent),
+    ``p50_seconds`` and ``p95_seconds`` (run time of completed children; of more than 2,000, that of a sample),
+    ``timed`` (number of children that they are of), ``by_queue`` and ``by_handler`` (lists of :func:`group_record`),
+    ``slowest`` (list of :func:`operation_record`); the last three are null without details.
     """
     overall = group_record(stats.overall)
     del overall["name"]
     return {
         "since": rfc3339(stats.since),
-        "queue": stats.queue,
+        **names.record_of(stats.queues),
         **overall,
         "empty": stats.empty,
         "recent": stats.recent,

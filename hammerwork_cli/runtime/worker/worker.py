@@ -276,8 +276,7 @@ class Worker:
         for queue in self.queues:
             if queue in known:
                 continue
-            several = "Name each queue by itself: --queue is repeated." if "," in queue else ""
-            mistake = several or meant(queue, known, cutoff=0.8)
+            mistake = meant(queue, known, cutoff=0.8)
             if not mistake and self.handlers.handler_names:
                 log.warning(
                     "No handler is registered for the queue %r: only jobs that name a spawn handler run; others fail.",

@@ -3,7 +3,7 @@
 -- name: filtered
 -- Whether the archived job j fits a models.archive.lists.ArchiveFilter.
 TRUE
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
 /* if :since */ AND j.archived_at >= :since
@@ -35,7 +35,7 @@ SELECT j.archived_at FROM hammerwork_jobs_archive j WHERE j.id = :id
 SELECT j.queue_name, j.archival_reason, COUNT(*), SUM(length(j.payload)),
 SUM(COALESCE(j.original_payload_size, length(j.payload))), MIN(j.archived_at), MAX(j.archived_at)
 FROM hammerwork_jobs_archive j
-/* if :queue */ WHERE {same j.queue_name :queue}
+/* if :queues */ WHERE {one_of j.queue_name :queues}
 GROUP BY {by_name j.queue_name}, j.archival_reason
 ORDER BY j.queue_name, j.archival_reason
 

@@ -6,7 +6,7 @@ SELECT p.queue_name, p.action, p.completed_seconds, p.failed_seconds, p.dead_sec
 p.archive_seconds, p.by_tree, p.compression_level, p.enabled, p.updated_at, p.updated_by,
 p.last_run_at, p.last_jobs, p.last_error
 FROM hammerwork_retention p
-/* if :queue */ WHERE {same p.queue_name :queue}
+/* if :queues */ WHERE {one_of p.queue_name :queues}
 ORDER BY p.queue_name
 
 -- name: add
@@ -31,7 +31,7 @@ SELECT j.id, j.:ended FROM hammerwork_jobs j
 WHERE j.status = :status AND j.:ended < :before AND {unarchived} AND NOT j.recurring
 /* if :at */ AND j.:ended >= :at
 /* if :at */ AND (j.:ended > :at OR j.id > :after)
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :but_queues */ AND {exactly j.queue_name} NOT IN (:but_queues)
 /* if :rooted */ AND NOT {has_parent}
 ORDER BY j.:ended, j.id LIMIT :limit

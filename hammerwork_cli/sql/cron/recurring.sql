@@ -9,7 +9,7 @@ j.status, j.scheduled_at, substr(j.error_message, 1, 500), j.created_at
 -- Lists recurring jobs, and those that are parked.
 SELECT {columns} FROM hammerwork_jobs j
 WHERE j.cron_schedule IS NOT NULL AND (j.recurring OR (j.status = 'Pending' AND j.scheduled_at = :parked))
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.queue_name, j.id
 
 -- name: one

@@ -29,7 +29,7 @@ COALESCE(j.completed_at, j.failed_at, j.timed_out_at), substr(j.error_message, 1
 -- Lists schedules by name.
 SELECT {columns} FROM hammerwork_schedules s
 WHERE TRUE
-/* if :queue */ AND {same s.queue_name :queue}
+/* if :queues */ AND {one_of s.queue_name :queues}
 /* if :source */ AND {same s.source :source}
 ORDER BY s.name
 

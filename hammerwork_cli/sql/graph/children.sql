@@ -3,7 +3,7 @@
 -- name: in_page
 -- Whether a child belongs to the page: it fits the filter, and follows the last child seen in the order of
 -- {urgent_first}.
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
 /* if :cursor_at */ AND {urgency} >= :cursor_urgency

@@ -4,7 +4,7 @@
 -- Lists jobs that were created after now and wait, with the time from which their pauses count.
 SELECT j.id, j.queue_name, j.status, j.created_at, j.scheduled_at FROM hammerwork_jobs j
 WHERE j.created_at > :latest AND j.scheduled_at > :latest AND j.status = 'Pending' AND NOT j.recurring
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.created_at, j.id LIMIT :limit
 
 -- name: retried
@@ -13,7 +13,7 @@ SELECT j.id, j.queue_name, j.status,
 (SELECT MAX(b.ended_at) FROM hammerwork_attempts b WHERE b.job_id = j.id), j.scheduled_at FROM hammerwork_jobs j
 WHERE j.scheduled_at > :latest AND j.status = 'Pending' AND j.claim_token IS NOT NULL
 AND EXISTS (SELECT 1 FROM hammerwork_attempts a WHERE a.job_id = j.id AND a.ended_at > :latest)
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.scheduled_at, j.id LIMIT :limit
 
 -- name: put_back

@@ -4,9 +4,9 @@
 -- Whether job j fits a models.JobFilter. Statuses come in every spelling, so partial indexes on one spelling do not
 -- help.
 TRUE
-/* if :queue */ AND {same j.queue_name :queue}
-/* if :batch */ AND j.batch_id = :batch
-/* if :workflow */ AND j.workflow_id = :workflow
+/* if :queues */ AND {one_of j.queue_name :queues}
+/* if :batches */ AND j.batch_id IN (:batches)
+/* if :workflows */ AND j.workflow_id IN (:workflows)
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
 /* if :priorities */ AND (j.priority IN (:priorities)

@@ -38,7 +38,7 @@ UNION SELECT f.id FROM ({timed_out}) AS f
 UNION SELECT g.id FROM ({running}) AS g
 UNION SELECT h.id FROM ({last_pending}) AS h WHERE h.retrying = 1
 ) AS w CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 
 -- name: operation
 -- The columns of a recorded spawn o.
@@ -49,7 +49,7 @@ o.parent_id, o.outcome, o.children, o.started_at, o.ended_at, o.error_message
 SELECT {operation}, j.queue_name FROM (
 SELECT o.* FROM hammerwork_spawn_operations o ORDER BY o.ended_at DESC LIMIT :window) AS o
 LEFT JOIN hammerwork_jobs j ON j.id = o.parent_id
-/* if :queue */ WHERE {same j.queue_name :queue}
+/* if :queues */ WHERE {one_of j.queue_name :queues}
 
 -- name: operations_of
 -- Lists the recorded spawns of some jobs.

@@ -27,7 +27,7 @@ LOWER(TRIM(TRIM(j.status), '"'))
 -- name: misspelt_status
 -- Finds statuses in lower case or in quotes.
 SELECT {found}, NULL FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND {written_status} NOT IN (:words) AND {plain_status} IN (:plain)
 {first}
 
@@ -38,14 +38,14 @@ UPDATE hammerwork_jobs AS j {by_id} SET status = :word WHERE j.id IN (:ids) AND 
 -- name: unknown_status
 -- Finds jobs in an unknown status.
 SELECT {found}, NULL FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND {plain_status} NOT IN (:plain)
 {first}
 
 -- name: null_lists [postgresql]
 -- Finds jobs whose lists are NULL, which hammerwork (Rust) cannot read.
 SELECT {found}, NULL FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND (j.depends_on IS NULL OR j.dependents IS NULL)
 {first}
 
@@ -65,7 +65,7 @@ j.status IN (:pending) AND (j.dependency_status IS NULL OR j.dependency_status =
 -- name: barred
 -- Finds pending jobs in a dependency status that no worker accepts.
 SELECT {found}, j.dependency_status FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND {is_barred}
 {first}
 
@@ -107,14 +107,14 @@ WHERE w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL) THEN 1 ELS
 -- Counts the running jobs that no live worker of ours has, with the first start, and those of them that a worker
 -- rescues.
 SELECT COUNT(*), MIN(COALESCE(j.started_at, j.created_at)), SUM({of_lost_worker}) FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND j.status IN (:running)
 AND {has_no_worker}
 
 -- name: lost
 -- Finds jobs that have run for so long that the worker must be gone, with attempts left.
 SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_attempts
 {first}
 
@@ -142,7 +142,7 @@ WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_att
 -- name: lost_last_attempt
 -- Finds lost jobs without attempts left.
 SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 {first}
 
@@ -182,7 +182,7 @@ FROM hammerwork_jobs j
 {parents}
 {archived_parents}
 WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 /* if :ids */ AND j.id IN (:ids)
 GROUP BY j.id)
@@ -211,7 +211,7 @@ ORDER BY f.kind, f.place
 -- name: waiting_ids
 -- Lists the ids of a page of waiting jobs.
 SELECT j.id FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 /* if :after */ AND j.id > :after
 ORDER BY j.id
@@ -246,7 +246,7 @@ SELECT j.id, p.id FROM hammerwork_jobs j
 {parents}
 {archived_parents}
 WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 AND p.dependency_status = 'waiting' AND p.status IN (:waiting)
 LIMIT :limit
@@ -260,14 +260,14 @@ WHERE s.later_parent IS NOT NULL
 -- name: completed_schedules
 -- Lists the schedules of completed recurring jobs. SQL cannot tell whether these have ended or are unreadable.
 SELECT j.cron_schedule, j.timezone FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND j.recurring AND j.status IN (:completed) AND j.cron_schedule IS NOT NULL
 GROUP BY {by_name j.cron_schedule}, {by_name j.timezone}
 
 -- name: cron_stopped
 -- Finds recurring jobs that ended before their schedule did, so that nothing schedules them again.
 SELECT {found}, j.cron_schedule FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND j.recurring AND (j.status IN (:failed)
 OR (j.status IN (:completed) AND {exactly j.cron_schedule} IN (:schedules)))
 {first}
@@ -275,14 +275,14 @@ OR (j.status IN (:completed) AND {exactly j.cron_schedule} IN (:schedules)))
 -- name: unfinished_tables
 -- Finds the jobs that no Rust worker can claim, as its tables are not finished.
 SELECT {found}, NULL FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND j.status IN (:pending)
 {first}
 
 -- name: never_spawned
 -- Finds jobs that completed with spawn configuration and have no children.
 SELECT {found}, {config} FROM hammerwork_jobs j WHERE {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND {has_config} AND j.status IN (:completed)
 AND NOT ({has_children} {or_archived_children})
 AND {never_recorded}

@@ -3,7 +3,7 @@
 -- name: failed_lately
 -- In this order, the index on statuses and times of failure is read from its end.
 AND j.failed_at IS NOT NULL AND {status j} <> 'Cancelled'
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :since */ AND j.failed_at >= :since
 ORDER BY j.failed_at DESC LIMIT :limit
 
@@ -17,7 +17,7 @@ SELECT j.id, j.failed_at AS at FROM hammerwork_jobs j
 -- end.
 SELECT j.id, {failure_time} AS at FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :since */ AND {failure_time} >= :since
 ORDER BY j.status DESC, j.created_at DESC LIMIT :limit
 
@@ -26,7 +26,7 @@ ORDER BY j.status DESC, j.created_at DESC LIMIT :limit
 -- the index on statuses and times of completion has.
 SELECT j.id, j.completed_at AS at FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.completed_at IS NOT NULL AND j.failed_at IS NULL AND {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :since */ AND j.completed_at >= :since
 ORDER BY j.status DESC, j.completed_at DESC LIMIT :limit
 

@@ -32,21 +32,21 @@ FALSE
 -- that an index answers.
 SELECT {failure} FROM hammerwork_jobs j
 WHERE {usually_failed} AND {unarchived} AND {status j} <> 'Cancelled'
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :batch */ AND j.batch_id = :batch
 /* if :workflow */ AND j.workflow_id = :workflow
 /* if :since */ AND (j.failed_at >= :since OR j.failed_at IS NULL) AND {failure_time} >= :since
 UNION ALL
 SELECT {failure} FROM hammerwork_jobs j
 WHERE {oddly_failed} AND {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :batch */ AND j.batch_id = :batch
 /* if :workflow */ AND j.workflow_id = :workflow
 /* if :since */ AND {failure_time} >= :since
 UNION ALL
 SELECT {failure} FROM hammerwork_jobs j
 WHERE j.status IN ('Pending', 'Retrying') AND {status j} = 'Retrying' AND {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :batch */ AND j.batch_id = :batch
 /* if :workflow */ AND j.workflow_id = :workflow
 /* if :since */ AND {failure_time} >= :since
@@ -56,7 +56,7 @@ WHERE j.status IN ('Pending', 'Retrying') AND {status j} = 'Retrying' AND {unarc
 SELECT COUNT(*) FROM hammerwork_jobs j
 WHERE {usually_failed} AND j.archived_at IS NOT NULL AND {status j} <> 'Cancelled'
 AND (j.dependency_status IS NULL OR j.dependency_status <> 'failed')
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :batch */ AND j.batch_id = :batch
 /* if :workflow */ AND j.workflow_id = :workflow
 /* if :since */ AND {failure_time} >= :since

@@ -36,23 +36,23 @@ AS started, COALESCE(SUM(CASE WHEN j.created_at >= :since AND j.created_at < :un
 -- name: pending
 -- Selects the jobs that have not started: in the two usual spellings, which partial indexes have, and in the others.
 SELECT 1 AS one FROM (SELECT 1 AS one FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Retrying')
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 LIMIT :most_pending) AS x
 UNION ALL SELECT 1 FROM (SELECT 1 AS one FROM hammerwork_jobs j WHERE j.status IN (:oddly_pending)
 AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 LIMIT :most_pending) AS x
 
 -- name: pending [mysql]
 SELECT 1 AS one FROM (SELECT 1 AS one FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Retrying', :oddly_pending)
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 LIMIT :most_pending) AS x
 
 -- name: last_running
 -- Selects the newest running jobs of all queues, since an index by queue is not everywhere.
 SELECT {first_parent_id} AS parent, j.started_at, j.created_at,
 CASE WHEN
-/* if :queue */ NOT {same j.queue_name :queue} OR
+/* if :queues */ NOT {one_of j.queue_name :queues} OR
 FALSE THEN 0 ELSE 1 END AS meant FROM {by_state}
 WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 ORDER BY {newest_first} LIMIT :most_running
@@ -73,33 +73,33 @@ ORDER BY {newest_first} LIMIT :most_running
 -- name: timed_out
 -- Selects the jobs of the queue among those that timed out.
 SELECT j.id, j.timed_out_at, j.started_at, j.created_at FROM last_timed_out j WHERE
-/* if :queue */ {same j.queue_name :queue} AND
+/* if :queues */ {one_of j.queue_name :queues} AND
 TRUE
 
 -- name: fresh
 -- Counts the jobs that were enqueued in the window and have not started.
 SELECT COUNT(*) AS jobs FROM hammerwork_jobs j
 WHERE j.status IN ('Pending', 'Retrying') AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND j.created_at >= :since AND j.created_at < :until
 
 -- name: completed
 -- Counts the jobs that completed in the window.
 SELECT {in_window j.completed_at} FROM hammerwork_jobs j WHERE j.status IN (:completed) AND {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND j.completed_at >= :since
 
 -- name: failed
 -- Counts the jobs that failed in the window.
 SELECT {in_window j.failed_at} FROM hammerwork_jobs j WHERE j.status IN (:failed) AND {status j} <> 'Cancelled'
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND j.failed_at >= :since
 
 -- name: newly_failed
 -- Selects the latest failed jobs.
 SELECT j.id FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.failed_at >= :failures_since AND {status j} <> 'Cancelled'
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.failed_at DESC LIMIT :most_failures
 
 -- name: newly_timed_out
@@ -157,7 +157,7 @@ ORDER BY {newest_first} LIMIT :most_running) AS j WHERE {spawned_early}
 SELECT {node} FROM (
 SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
 ) AS w CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 
 -- name: spawners [workers]
@@ -166,7 +166,7 @@ SELECT {node} FROM (SELECT x.id FROM (
 SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
 ) AS x UNION SELECT y.id FROM ({newest_recorded}) AS y UNION SELECT z.id FROM ({early_parents}) AS z) AS w
 CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 
 -- name: recorded
@@ -191,5 +191,5 @@ GROUP BY x.parent, x.status
 -- name: any_open
 -- Tells whether any job has not ended.
 SELECT 1 FROM hammerwork_jobs j WHERE j.status IN (:open) AND {unarchived}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 LIMIT 1

@@ -11,12 +11,12 @@ JSON_UNQUOTE(JSON_EXTRACT(j.payload, '$._spawn_config.operation_id'))
 json_extract(j.payload, '$._spawn_config.operation_id')
 
 -- name: is_operation
--- Whether the spawn configuration of job j has this operation id, to the letter.
-{operation_id} = :operation
+-- Whether the spawn configuration of job j has one of these operation ids, to the letter.
+{operation_id} IN (:operations)
 
 -- name: is_operation [mysql]
 -- Values from JSON are compared by characters, but without trailing spaces.
-CAST({operation_id} AS BINARY) = CAST(CONVERT(:operation USING utf8mb4) AS BINARY)
+CAST({operation_id} AS BINARY) IN (:operations)
 
 -- name: list
 -- Lists the parents that spawned or could have spawned, the newest first.
@@ -25,10 +25,10 @@ WHERE {has_config}
 /* if :since */ AND j.created_at >= :since
 /* if :until */ AND j.created_at < :until
 /* if :roots */ AND {is_root}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
-/* if :operation */ AND {is_operation}
+/* if :operations */ AND {is_operation}
 /* if :cursor_at */ AND j.created_at <= :cursor_at
 /* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
 AND (j.status IN (:ended) OR {has_children} {or_archived_children})
@@ -41,12 +41,12 @@ SELECT {node} FROM hammerwork_jobs j
 WHERE j.id IN (SELECT o.parent_id FROM hammerwork_spawn_operations o
 WHERE TRUE
 /* if :since */ AND o.ended_at >= :since
-/* if :operation */ AND ({same o.operation_id :operation} OR CAST(o.id AS CHAR(36)) = :operation)
+/* if :operations */ AND ({one_of o.operation_id :operations} OR CAST(o.id AS CHAR(36)) IN (:operations))
 )
 /* if :since */ AND j.created_at >= :since
 /* if :until */ AND j.created_at < :until
 /* if :roots */ AND {is_root}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
 /* if :cursor_at */ AND j.created_at <= :cursor_at
@@ -62,7 +62,7 @@ CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 /* if :since */ AND j.created_at >= :since
 /* if :until */ AND j.created_at < :until
 /* if :roots */ AND {is_root}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
 /* if :cursor_at */ AND j.created_at <= :cursor_at
@@ -120,12 +120,12 @@ AND EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.id = w.id AND j.created_at >
 j.created_at >= :since
 /* if :configured */ AND {has_config}
 /* if :unconfigured */ AND ({has_config}) IS NOT TRUE
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 
 -- name: is_parent
 -- Whether j is a parent in the window.
 j.created_at >= :since
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND ({has_config}
 /* if :unconfigured */ OR NOT {never_recorded}
 /* if :unconfigured */ OR {spawned_early}
@@ -225,7 +225,7 @@ FROM {child_join}
 WHERE j.created_at >= :since
 /* if :configured */ AND {may_have_config}
 /* if :unconfigured */ AND ({has_config}) IS NOT TRUE
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ) AS c
 GROUP BY c.parent HAVING MAX(c.done) IS NOT NULL) AS f
 GROUP BY f.alone) AS g
@@ -235,7 +235,7 @@ GROUP BY f.alone) AS g
 -- Lists the jobs among ids that were created in the window, and whether they have a spawn configuration.
 SELECT j.id, CASE WHEN {has_config} THEN 1 ELSE 0 END FROM hammerwork_jobs j
 WHERE j.id {among} AND j.created_at >= :since
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 
 -- name: window_joined_totals
 -- Counts the children of the parents in the window whose first parent is another job, by parent and status.
@@ -278,7 +278,7 @@ AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS 
 -- Lists the jobs with spawn configuration that have no children and have not failed, the newest first.
 SELECT {node} FROM hammerwork_jobs j
 WHERE {has_config}
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 AND j.status NOT IN (:failed)
 AND NOT ({has_children} {or_archived_children})
 AND {never_recorded}
@@ -289,7 +289,7 @@ LIMIT :limit
 -- Lists the jobs that wait for others, the newest first.
 SELECT {node} FROM hammerwork_jobs j
 WHERE j.dependency_status = 'waiting' AND j.status NOT IN (:ended)
-/* if :queue */ AND {same j.queue_name :queue}
+/* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 
@@ -297,5 +297,5 @@ LIMIT :limit
 -- Lists the jobs with open spawn requests, the newest first.
 SELECT r.job_id FROM hammerwork_spawn_requests r
 WHERE r.state IN ('pending', 'running')
-/* if :queue */ AND {same r.queue_name :queue}
+/* if :queues */ AND {one_of r.queue_name :queues}
 ORDER BY r.requested_at DESC LIMIT :limit

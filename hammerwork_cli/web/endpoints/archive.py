@@ -32,7 +32,7 @@ def archive_list(call: Call) -> Answer:
     """Answers as ``archive list``."""
     wanted = call.values
     chosen = ArchiveFilter(
-        queue=wanted["queue"],
+        queues=tuple(wanted["queue"]),
         statuses=tuple(statuses(wanted["status"]) or ()),
         since=start_of(call.now, wanted["since"]),
     )

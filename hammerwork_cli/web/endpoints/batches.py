@@ -49,7 +49,7 @@ def cancel(call: Call) -> Answer:
 
 def _change(call: Call, change: Change) -> Answer:
     batch = listing.resolve(call.database, call.values["id"])
-    return carry_out(call, Chosen(change.filter(JobFilter(batch=batch))), change)
+    return carry_out(call, Chosen(change.filter(JobFilter(batches=(batch,)))), change)
 
 
 ENDPOINTS = (

@@ -80,7 +80,7 @@ def _name(endpoint: Endpoint) -> str:
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     schema: Mapping[str, Any] = parameter.schema
-    if parameter.default is not None:
+    if parameter.default is not None and parameter.default != ():
         schema = {**schema, "default": parameter.default}
     described = {
         "name": parameter.name,

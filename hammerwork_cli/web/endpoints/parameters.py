@@ -15,6 +15,7 @@ from starlette.datastructures import QueryParams
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.models import JobStatus, status_of
+from hammerwork_cli.models.input import names
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import DURATION_PATTERN, TIME_PATTERN, UUID_PATTERN, since_of
 from hammerwork_cli.queries.job import listing
@@ -29,8 +30,8 @@ class Parameter:
     """A parameter of the query or of the path.
 
     Attributes:
-        schema: a string, an integer, a number, a boolean, or an array of strings written with commas. The members of an
-            enum in such an array are accepted in any letter case.
+        schema: a string, an integer, a number, a boolean, or an array of strings, which is written with commas or as
+            several parameters (``models.input.names``). The members of its enum are accepted in any letter case.
         default: its value when it is not given.
         is_a: the noun in "'x' is not a duration.", as on the command line.
         resolve: finds the full id of a text, so that all spellings of an id are the same request.
@@ -60,16 +61,17 @@ def read_query(parameters: Sequence[Parameter], given: QueryParams, fields: Sequ
         fields: names in the body, which a client may have put here.
 
     Raises:
-        UsageError: a parameter is unknown, is given twice, or does not fit its schema.
+        UsageError: a parameter is unknown, takes one value and is given twice, or does not fit its schema.
     """
     known = {parameter.name: parameter for parameter in parameters if not parameter.in_path}
     values = {name: parameter.default for name, parameter in known.items()}
     for name in given:
         if name not in known:
             raise _unknown(name, known, fields)
-        if len(given.getlist(name)) > 1:
+        texts = given.getlist(name)
+        if known[name].schema["type"] != "array" and len(texts) > 1:
             raise UsageError(f"The parameter {name!r} is given twice.")
-        values[name] = _read(known[name], given[name])
+        values[name] = _read(known[name], *texts)
     return values
 
 
@@ -94,20 +96,20 @@ def read_path(parameters: Sequence[Parameter], given: Mapping[str, str]) -> dict
     }
 
 
-def _read(parameter: Parameter, text: str) -> Any:
-    value = _value(parameter.schema, text)
+def _read(parameter: Parameter, text: str, *more: str) -> Any:
+    value = _value(parameter.schema, text, *more)
     if parameter.is_a and not _validator(_Key(parameter.schema)).is_valid(value):
         raise UsageError(f"{text[:SHOWN]!r} is not {parameter.is_a}.", hint=parameter.about)
     check(parameter.schema, value, f"The parameter {parameter.name!r}")
     return value
 
 
-def _value(schema: Schema, text: str) -> Any:
+def _value(schema: Schema, text: str, *more: str) -> Any:
     """The value that a text means; the text itself where it means none, which no schema accepts then."""
     kind = schema["type"]
     if kind == "array":
         known = {word.lower(): word for word in schema["items"].get("enum", ())}
-        return [known.get(word.lower(), word) for word in text.split(",")]
+        return [known.get(word.lower(), word) for word in names.split([text, *more])]
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if kind == "integer" and re.fullmatch(r"-?[0-9]{1,18}", text):
@@ -158,6 +160,8 @@ def _said(error: ValidationError) -> str:
 MOST_ROWS = 500
 """Of a page."""
 MOST_HOURS = 1_000_000
+MOST_QUEUES = 16
+"""Of a filter."""
 
 _ID_PATTERN = "^([0-9A-Fa-f]-?){4,32}$"
 
@@ -173,7 +177,12 @@ JOB = Parameter(
 )
 ARCHIVED_JOB = replace(JOB, resolve=partial(listing.resolve, hint=LIST_ARCHIVED))
 QUEUE_NAME = Parameter("name", QUEUE_TEXT, "The queue's name.", in_path=True)
-QUEUE = Parameter("queue", QUEUE_TEXT, "Only this queue.")
+QUEUE = Parameter(
+    "queue",
+    {"type": "array", "items": QUEUE_TEXT, "minItems": 1, "maxItems": MOST_QUEUES},
+    "Only these queues: with commas between the names and a backslash before a comma in one, or each in a parameter.",
+    default=(),
+)
 STATUS = Parameter(
     "status",
     {

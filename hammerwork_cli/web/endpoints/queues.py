@@ -42,7 +42,7 @@ def worker_list(call: Call) -> Answer:
     wanted = call.values
     now = call.database.now()
     found = registry.listed(call.database, since=start_of(now, wanted["since"]), now=now)
-    chosen = [worker for worker in found if wanted["queue"] is None or wanted["queue"] in worker.queue_names]
+    chosen = [worker for worker in found if worker.serves(wanted["queue"])]
     return Answer([worker_views.worker_record(worker) for worker in chosen[: wanted["limit"]]])
 
 

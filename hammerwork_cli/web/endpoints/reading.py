@@ -48,7 +48,7 @@ def job_list(call: Call) -> Answer:
     """Answers as ``job list``."""
     wanted = call.values
     chosen = JobFilter(
-        queue=wanted["queue"],
+        queues=tuple(wanted["queue"]),
         statuses=tuple(statuses(wanted["status"]) or ()),
         since=start_of(call.now, wanted["since"]),
     )
@@ -71,7 +71,7 @@ def child_list(call: Call) -> Answer:
         call.database,
         found,
         limit=wanted["limit"],
-        queue=wanted["queue"],
+        queues=wanted["queue"],
         statuses=chosen,
         cursor=wanted["cursor"],
     )
@@ -92,7 +92,7 @@ def _descendants(call: Call, job: str, chosen: list[JobStatus] | None) -> Answer
         for node in sorted(tree.nodes.values(), key=lambda node: tree.depths[node.id])
         if node.id != job
         and (chosen is None or node.status in chosen)
-        and (wanted["queue"] is None or node.queue == wanted["queue"])
+        and (not wanted["queue"] or node.queue in wanted["queue"])
     ]
     start = _start(nodes, wanted["cursor"])
     page = nodes[start : start + wanted["limit"]]

@@ -24,7 +24,7 @@ SHOWN_RUNS, SHOWN_DATES = 10, 3
 
 def schedule_list(call: Call) -> Answer:
     """Answers as ``cron list``."""
-    found = schedules.listed(call.database, queue=call.values["queue"], now=call.now)
+    found = schedules.listed(call.database, queues=call.values["queue"], now=call.now)
     return Answer([views.schedule_record(row.schedule, row.last_run) for row in found])
 
 

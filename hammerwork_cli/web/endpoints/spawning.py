@@ -46,7 +46,7 @@ def operations(call: Call) -> Answer:
     wanted = call.values
     chosen: dict[str, Any] = {
         "limit": wanted["limit"],
-        "queue": wanted["queue"],
+        "queues": wanted["queue"],
         "statuses": statuses(wanted["status"]),
         "since": start_of(call.now, wanted["since"]),
         "until": start_of(call.now, wanted["until"]),
@@ -84,7 +84,7 @@ def operation(call: Call) -> Answer:
 
 def _parent(database: Database, wanted: str) -> str:
     """Returns the id of the parent that the id of a job or of an operation means."""
-    named = operations_queries.operations(database, limit=2, operation=wanted)
+    named = operations_queries.operations(database, limit=2, operations=[wanted])
     if not named and not re.fullmatch(JOB.schema["pattern"], wanted):
         raise NotFoundError(f"The operation {wanted[:60]!r} does not exist.", hint="See /api/spawn/operations.")
     if not named:
@@ -99,7 +99,7 @@ def failures(call: Call) -> Answer:
     """Answers as ``spawn why`` without a job."""
     wanted = call.values
     found = failures_queries.failures(
-        call.database, limit=wanted["limit"], queue=wanted["queue"], since=start_of(call.now, wanted["since"])
+        call.database, limit=wanted["limit"], queues=wanted["queue"], since=start_of(call.now, wanted["since"])
     )
     return Answer(failures_record(found))
 
@@ -110,7 +110,7 @@ def stats(call: Call) -> Answer:
         call.database,
         since=call.now - timedelta(hours=call.values["hours"]),
         recent=call.now - timedelta(hours=1),
-        queue=call.values["queue"],
+        queues=call.values["queue"],
         detailed=call.values["detailed"],
     )
     return Answer(records.stats_record(figures))
@@ -120,7 +120,7 @@ def failed_jobs(call: Call) -> Answer:
     """Answers with the jobs that failed last, as ``job list`` prints jobs."""
     wanted = call.values
     since = start_of(call.now, wanted["since"])
-    found = failed.latest(call.database, limit=wanted["limit"], queue=wanted["queue"], since=since)
+    found = failed.latest(call.database, limit=wanted["limit"], queues=wanted["queue"], since=since)
     return Answer([job_record(job) for job in found])
 
 

@@ -84,7 +84,7 @@ def cancel(call: Call) -> Answer:
 
 def _change(call: Call, change: Change) -> Answer:
     workflow = listing.resolve(call.database, call.values["id"])
-    return carry_out(call, Chosen(change.filter(JobFilter(workflow=workflow))), change)
+    return carry_out(call, Chosen(change.filter(JobFilter(workflows=(workflow,)))), change)
 
 
 ENDPOINTS = (

@@ -250,7 +250,9 @@ export interface SpawnFigures {
 
 export interface SpawnStats extends SpawnFigures {
   since: Instant | null;
+  /** `null` for all queues and for several. */
   queue: string | null;
+  queue_names: string[];
   empty: number;
   recent: number;
   depth: number;
@@ -487,9 +489,9 @@ export class SpawnManager {
   getSpawnTree(jobId: JobId, format: "mermaid" | "dot", maxDepth?: number, options?: TreeOptions): Promise<string>;
   getSpawnTree(jobId: JobId, format: "nested", maxDepth?: number, options?: TreeOptions): Promise<unknown>;
 
-  /** Statistics of the operations in the last `hours`, of one queue or (`null`) of all. */
+  /** Statistics of the operations in the last `hours`, of some queues or (`null`) of all. */
   getSpawnStats(
-    queue?: string | null,
+    queue?: string | string[] | null,
     hours?: number,
     options?: { detailed?: boolean } & Cancellable,
   ): Promise<SpawnStats>;
@@ -604,7 +606,8 @@ export interface TreeOptions extends Cancellable {
 export interface ListOptions extends Cancellable {
   /** The cursor of the previous page. */
   cursor?: string | null;
-  queue?: string | null;
+  /** The name of a queue, or of several. */
+  queue?: string | string[] | null;
   /** One or more, separated by commas: `Failed,Dead,TimedOut`. */
   status?: string | null;
   /** `90s`, `15m`, `2h`, `7d`, or a time: `2026-12-24T18:00Z`. */
@@ -612,8 +615,8 @@ export interface ListOptions extends Cancellable {
 }
 
 export interface SubscribeOptions {
-  /** Only changes of this queue. */
-  queue?: string;
+  /** Only changes of this queue, or of these. */
+  queue?: string | string[];
   /** Only changes of the tree below this job. */
   root?: JobId;
   /** Receives "open" when the stream is connected, and a SpawnError when it breaks or cannot be opened. */

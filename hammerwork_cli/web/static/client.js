@@ -11,7 +11,7 @@
 
 /** @typedef {import("./client.js").SpawnManager} Client */
 /** @typedef {import("./client.js").SpawnError} Failure */
-/** @typedef {Record<string, string | number | boolean | null | undefined>} Query */
+/** @typedef {Record<string, string | string[] | number | boolean | null | undefined>} Query */
 
 /**
  * A request that the server refused or that did not reach it.
@@ -323,10 +323,12 @@ export class SpawnManager {
 /** @param {string} text */
 const segment = (text) => encodeURIComponent(text);
 
-/** @param {Query} query */
+/** @param {Query} query queues may have commas in their names, which stand between names otherwise */
 function search(query) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
-  return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : "";
+  const queue = [query.queue ?? []].flat().map((name) => String(name).replaceAll(",", "\\,"));
+  const given = Object.entries({ ...query, queue })
+    .flatMap(([name, value]) => [value ?? []].flat().map((one) => [name, String(one)]));
+  return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
 /** @param {Response} response */

@@ -31,7 +31,7 @@ def file(folder: Path, *lines: Any) -> str:
 
 def test_a_file_becomes_one_batch_once(batch: Any, migrated_url: str, tmp_path: Path) -> None:
     letters = file(tmp_path, {"payload": 1}, "", {"payload": [2], "queue": "other", "priority": "high"})
-    words = ("enqueue", "-f", letters, "-n", "mail", "--name", "letters", "--batch-size", "1", "--id", BATCH.upper())
+    words = ("enqueue", "-f", letters, "-n", "mail", "--name", "letters", "--batch-size", "1")
     for _ in range(2):
         done = batch(*words)
         assert (done.exit_code, done.stdout) == (0, f"{BATCH}\n"), done

@@ -179,6 +179,16 @@ def test_attempts_that_another_one_followed_have_events_of_their_own(
     )
     shown = run("monitor", "logs", url=url_of(rows.database)).stdout.splitlines()
     assert shown[-1].endswith(f"mail {retrying[:8]}  attempt 1 lost, in 1m 00s, on render-1: first")
+    assert run("job", "retry", night["dead"], url=url_of(rows.database)).exit_code == 0
+    for option, job in (("--job", night["dead"]), ("--tree", night["parent"])):
+        found = [event for event in events(run, rows, option, job) if event["job_id"] == night["dead"]]
+        assert [(event["event"], event["attempt"]) for event in found if event["event"] != "retried"] == [
+            ("created", None),
+            ("started", 1),
+            ("attempt_failed", 1),
+            ("started", 2),
+            ("attempt_failed", 2),
+        ]
 
 
 def test_people_get_a_line_for_each_event_without_control_characters(

@@ -67,7 +67,7 @@ def test_the_queue_is_that_of_the_root(database: Database, rows: Rows) -> None:
     root = ended(rows, queue="ingest")
     child = ended(rows, root, queue="mail")
     ended(rows, queue="mail")
-    assert purged(database, queue="ingest") == {root, child}
+    assert purged(database, queues=("ingest",)) == {root, child}
 
 
 def test_a_join_makes_one_tree_of_several_roots(
@@ -97,7 +97,7 @@ def test_every_root_of_a_tree_is_of_the_queue(database: Database, rows: Rows) ->
     tree = {tmp, audit, ended(rows, tmp, audit, queue="tmp"), ended(rows, audit, queue="audit")}
     alone = ended(rows, queue="tmp")
     assert purged(database, but_queues=("audit",)) == {alone}
-    assert purged(database, queue="tmp") == set()
+    assert purged(database, queues=("tmp",)) == set()
     assert purged(database) == tree
 
 
@@ -166,7 +166,7 @@ def test_a_job_below_an_uncounted_tree_stays_even_when_jobs_go_one_by_one(databa
         )
     )
     rows.run(f"UPDATE hammerwork_jobs SET queue_name = 'apart' WHERE id IN ('{low}', '{free}')")
-    outcome = changes.run(database, Chosen(ENDED._replace(queue="apart")), Purge(NOW))
+    outcome = changes.run(database, Chosen(ENDED._replace(queues=("apart",))), Purge(NOW))
     assert (outcome.changed, outcome.left.by_status) == (1, {Reason.AWAITED: 1})
     rows.run(f"UPDATE hammerwork_watches SET ended_at = '{NOW:%Y-%m-%d %H:%M:%S}'")
     assert changes.run(database, Chosen(ENDED), Purge(NOW)).changed == 3

@@ -476,8 +476,8 @@ def test_one_queue_can_be_checked_and_fixed_alone(database: Database) -> None:
     rows.job(queue="mine", status="pending")
     done = rows.job()
     rows.job(done, queue="other", status="Pending", dependency_status="waiting")
-    assert counted(doctor(database, queue="mine").examine()) == {"misspelt_status": 1}
-    assert fix(database, queue="mine") == {"misspelt_status": 1}
+    assert counted(doctor(database, queues=["mine"]).examine()) == {"misspelt_status": 1}
+    assert fix(database, queues=["mine"]) == {"misspelt_status": 1}
     assert job(database, other)["status"] == "pending"
     assert counted(doctor(database).examine()) == {"misspelt_status": 1, "not_released": 1}
 

@@ -97,12 +97,12 @@ def test_failed_jobs_without_the_time_of_their_failure_count(readable: Database,
 
 def test_the_filters_are_about_the_operation_not_about_what_failed(readable: Database, rows: Rows) -> None:
     top, middle, _ = three_levels(rows)
-    assert listed(readable, queue="ingest") == [(top, 1)]
-    assert listed(readable, queue="work") == [(middle, 1)]
+    assert listed(readable, queues=["ingest"]) == [(top, 1)]
+    assert listed(readable, queues=["work"]) == [(middle, 1)]
     assert listed(readable, statuses=[JobStatus.DEAD]) == []
     assert listed(readable, since=START + timedelta(seconds=2)) == [(middle, 1)]
-    assert listed(readable, operation="op-1") == [(top, 1), (middle, 1)]
-    assert listed(readable, operation="op-2") == []
+    assert listed(readable, operations=["op-1"]) == [(top, 1), (middle, 1)]
+    assert listed(readable, operations=["op-2"]) == []
 
 
 def test_the_next_page_begins_after_the_last_operation_seen(readable: Database, rows: Rows) -> None:
@@ -148,7 +148,7 @@ def test_a_parent_without_configuration_is_known_by_the_record_of_its_spawning(r
     times = {"started_at": START, "ended_at": START}
     rows.insert("hammerwork_spawn_operations", {**record, "outcome": "spawned", "children": 1, **times})
     assert listed(readable) == [(parent, 1)]
-    assert listed(readable, operation=record["id"]) == [(parent, 1)]
+    assert listed(readable, operations=[record["id"]]) == [(parent, 1)]
 
 
 def test_where_a_bound_is_reached_it_says_that_there_may_be_more(
@@ -196,6 +196,6 @@ def test_the_latest_failures_are_those_that_failed_last_whenever_they_were_creat
 
     assert [job.node.id for job in failed_queries.latest(readable, limit=9)] == [late, timed_out, early, declared_dead]
     assert [job.node.id for job in failed_queries.latest(readable, limit=2)] == [late, timed_out]
-    assert [job.node.id for job in failed_queries.latest(readable, limit=9, queue="old")] == [late]
+    assert [job.node.id for job in failed_queries.latest(readable, limit=9, queues=["old"])] == [late]
     since = START + timedelta(minutes=2)
     assert [job.node.id for job in failed_queries.latest(readable, limit=9, since=since)] == [late, timed_out]

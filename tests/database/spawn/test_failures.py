@@ -103,9 +103,9 @@ def test_a_queue_and_a_window_of_failures_choose(readable: Database, rows: Rows)
     failed(rows, queue="Mail", minutes=5, error="elsewhere")
     failed(rows, queue="mail", error="lost", failed_at=None, timed_out_at=START + timedelta(minutes=7))
     since = START + timedelta(minutes=4)
-    assert shapes(failures(readable, limit=10, queue="mail")) == [("lost", 1, 1), ("new", 1, 1), ("old", 1, 1)]
-    assert shapes(failures(readable, limit=10, queue="mail", since=since)) == [("lost", 1, 1), ("new", 1, 1)]
-    assert failures(readable, limit=10, queue="nowhere").groups == ()
+    assert shapes(failures(readable, limit=10, queues=["mail"])) == [("lost", 1, 1), ("new", 1, 1), ("old", 1, 1)]
+    assert shapes(failures(readable, limit=10, queues=["mail"], since=since)) == [("lost", 1, 1), ("new", 1, 1)]
+    assert failures(readable, limit=10, queues=["nowhere"]).groups == ()
 
 
 def test_jobs_with_attempts_left_are_retrying_and_those_that_failed_with_others_are_only_counted(

@@ -23,7 +23,7 @@ def now(readable: Database) -> datetime:
 
 @pytest.fixture
 def watching(readable: Database) -> Callable[..., MonitorWatch]:
-    """``watching(queue=)``: a watch whose first look is about the last minute."""
+    """``watching(queues=)``: a watch whose first look is about the last minute."""
     return lambda **options: MonitorWatch(readable, window=WINDOW, **options)
 
 
@@ -92,7 +92,7 @@ def test_retrying_jobs_of_a_queue_are_found_before_any_number_of_later_jobs_of_o
     rows.job(queue="mail", status="Pending", attempts=1, error_message="refused", **times)
     for n in range(1, 6):
         rows.job(queue="other", status="Pending", created_at=ago(now, minutes=n), scheduled_at=ago(now, minutes=-n))
-    assert watching(queue="mail").refresh().retrying == 1
+    assert watching(queues=["mail"]).refresh().retrying == 1
 
 
 def test_a_job_that_ends_after_the_window_in_which_it_began_was_started_in_it(
@@ -122,7 +122,7 @@ def test_jobs_that_wait_for_another_attempt_are_counted_and_shown(
     assert (seen.pending, seen.retrying, seen.more_retrying) == (4, 3, False)
     assert [node.id for node in seen.retries] == [later[1], later[2], later[0]]
     assert {node.status for node in seen.retries} == {"Retrying"}
-    assert watching(queue="mail").refresh().retrying == 2
+    assert watching(queues=["mail"]).refresh().retrying == 2
 
 
 def test_a_cancelled_job_is_no_failure(watching: Callable[..., MonitorWatch], rows: Rows, now: datetime) -> None:
@@ -136,7 +136,7 @@ def test_a_queue_is_looked_at_alone(watching: Callable[..., MonitorWatch], rows:
     busy(rows, now, "work")
     rows.job(queue="other", status="Pending", created_at=ago(now, seconds=10))
     rows.job(queue="other", status="Running", created_at=ago(now, seconds=10), started_at=ago(now, seconds=10))
-    seen = watching(queue="other").refresh()
+    seen = watching(queues=["other"]).refresh()
     assert (seen.flow.enqueued, seen.flow.started, seen.flow.completed, seen.flow.failed) == (2, 1, 0, 0)
     assert (seen.pending, seen.running, seen.failures) == (1, 1, ())
 
@@ -219,8 +219,8 @@ def test_an_operation_is_shown_to_who_looks_at_the_queue_of_its_children(
 ) -> None:
     parent = rows.job(queue="ingest", spawns=True, completed_at=ago(now, minutes=8))
     rows.job(parent, queue="segment", status="Running", started_at=now)
-    assert [one.parent.id for one in watching(queue="segment").refresh().operations] == [parent]
-    assert watching(queue="other").refresh().operations == ()
+    assert [one.parent.id for one in watching(queues=["segment"]).refresh().operations] == [parent]
+    assert watching(queues=["other"]).refresh().operations == ()
 
 
 def test_a_parent_without_configuration_is_known_by_the_record_of_its_spawning(
@@ -240,7 +240,7 @@ def test_idle_is_when_nothing_is_open_in_any_spelling(watching: Callable[..., Mo
     assert watch.refresh().idle is True
     rows.job(status='"Running"', queue="other")
     assert watch.refresh().idle is False
-    assert watching(until_idle=True, queue="work").refresh().idle is True
+    assert watching(until_idle=True, queues=["work"]).refresh().idle is True
 
 
 def test_more_is_said_where_not_all_were_counted(
@@ -271,7 +271,7 @@ def test_workers_are_shown_and_of_one_that_fell_silent_it_is_said(
         "quiet": ("silent", 2, 7),
         "alive": ("running", 2, 7),
     }
-    assert [one.name for one in watching(queue="b").refresh().workers or ()] == ["alive"]
+    assert [one.name for one in watching(queues=["b"]).refresh().workers or ()] == ["alive"]
 
 
 def test_a_look_takes_as_many_statements_for_much_as_for_little(

@@ -64,9 +64,9 @@ def test_operations_are_listed_newest_first_and_filtered(readable: Database, row
     for parent in (old, failed, new):
         rows.job(parent)
     assert listed(readable) == [new, failed, old]
-    assert listed(readable, queue="a") == [new, old]
+    assert listed(readable, queues=["a"]) == [new, old]
     assert listed(readable, statuses=[JobStatus.DEAD, JobStatus.FAILED]) == [failed]
-    assert listed(readable, operation="one") == [old]
+    assert listed(readable, operations=["one"]) == [old]
     assert listed(readable, since=START + timedelta(seconds=2)) == [new, failed]
     assert [operation.parent.id for operation in operations.operations(readable, limit=1)] == [new]
 
@@ -123,7 +123,7 @@ def test_figures_of_a_window(readable: Database, rows: Rows) -> None:
     assert figures.p95 == pytest.approx(timedelta(seconds=10), abs=timedelta(milliseconds=2))
     assert {(group.name, group.operations) for group in figures.by_queue or ()} == {("a", 1), ("b", 1)}
     assert {(group.name, group.children) for group in figures.by_handler or ()} == {("fan", 11), ("deep", 1)}
-    only = operations.stats(readable, since=EVER, recent=START, queue="b")
+    only = operations.stats(readable, since=EVER, recent=START, queues=["b"])
     assert (only.overall.operations, only.overall.completed, only.p50) == (1, 0, None)
 
 

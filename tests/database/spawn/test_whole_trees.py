@@ -34,7 +34,7 @@ def test_an_operation_below_another_is_not_a_top(readable: Database, rows: Rows)
     page, cursor = whole_trees.page(readable, limit=2, cursor=cursor)
     assert [one.parent.id for one in page] == [first]
     assert cursor is None
-    assert [one.parent.id for one in whole_trees.page(readable, limit=9, queue="after")[0]] == [third]
+    assert [one.parent.id for one in whole_trees.page(readable, limit=9, queues=["after"])[0]] == [third]
 
 
 def test_a_page_goes_on_after_many_parents_that_are_no_tops(

@@ -132,7 +132,7 @@ def test_a_name_that_the_tables_cannot_hold_is_refused_in_a_sentence(narrow: Sta
     with pytest.raises(RefusedValueError, match=refused):
         narrow.enqueue(Job(lacks, 1))
     with pytest.raises(RefusedValueError, match=f"their character set is {narrow.database.charset}"):
-        listing.find(narrow.database, JobFilter(queue=lacks), limit=1)
+        listing.find(narrow.database, JobFilter(queues=(lacks,)), limit=1)
     app.register_job(lacks, lambda job: job.payload)
     with pytest.raises(RefusedValueError, match=refused):
         Worker(narrow.queue, app, drain=True).run()

@@ -199,7 +199,7 @@ def test_a_lineage_is_ancestors_the_job_and_descendants() -> None:
 def test_stats_are_flat_and_their_details_are_lists() -> None:
     group = SpawnGroup("video", 2, 10, 8, 6, 8)
     stats = SpawnStats(
-        START, None, group, 1, 2, 3, timedelta(seconds=1.5), None, 6, by_queue=(group,), slowest=(operation(),)
+        START, (), group, 1, 2, 3, timedelta(seconds=1.5), None, 6, by_queue=(group,), slowest=(operation(),)
     )
     record = records.stats_record(stats)
     assert (record["operations"], record["average"], record["success_rate"]) == (2, 5.0, 0.75)

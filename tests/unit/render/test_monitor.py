@@ -39,7 +39,7 @@ def snapshot() -> MonitorSnapshot:
     errors = (ERROR, "connection reset by peer\n  at read()", None)
     return MonitorSnapshot(
         at=START,
-        queue=None,
+        queues=(),
         flow=Flow(seconds=5, enqueued=121, started=1_262, completed=1_250, failed=1),
         pending=10_000,
         running=17,
@@ -81,7 +81,7 @@ def test_a_busy_minute_on_a_screen(
 
 
 def test_a_database_where_nothing_happens(snapshot: MonitorSnapshot, expected: Callable[[str, str], None]) -> None:
-    quiet = snapshot._replace(queue="mail", flow=Flow(5, 0, 0, 0, 0), pending=0, running=0, more_pending=False,
+    quiet = snapshot._replace(queues=("mail",), flow=Flow(5, 0, 0, 0, 0), pending=0, running=0, more_pending=False,
         operations=(), failures=(), workers=(),
     )  # fmt: skip
     expected("monitor_quiet.txt", "\n".join(picture(quiet, frame(80, 24))) + "\n")
@@ -93,7 +93,7 @@ def test_whatever_the_size_and_the_data_nothing_is_wider_or_longer(
     snapshot: MonitorSnapshot, charset: str, colour: bool
 ) -> None:
     hostile = snapshot._replace(
-        queue=HOSTILE,
+        queues=(HOSTILE,),
         operations=tuple(running(number, HOSTILE * 5, 1, Running=1, Odd=2) for number in range(30)),
         failures=tuple(node(number, HOSTILE, HOSTILE, error=HOSTILE * 50) for number in range(10)),
         workers=tuple(BusyWorker(HOSTILE * 9, (HOSTILE,) * 9, "running", 1, 1, 1, 1, 1) for _ in range(10)),

@@ -204,7 +204,7 @@ def test_stats_show_their_figures_and_details(expected: Expected) -> None:
     group = SpawnGroup("video\x1b", 62, 1475, 1200, 683, 696)
     detailed = SpawnStats(
         START,
-        "video",
+        ("video",),
         group,
         5,
         2,
@@ -217,7 +217,7 @@ def test_stats_show_their_figures_and_details(expected: Expected) -> None:
         slowest=tuple(operations()),
     )
     expected("stats.txt", "".join(map(lines, operations_views.stats_text(detailed, terminal=False))))
-    nothing = SpawnStats(START, None, SpawnGroup(None, 0, 0, 0, 0, 0), 0, 0, 0, None, None)
+    nothing = SpawnStats(START, (), SpawnGroup(None, 0, 0, 0, 0, 0), 0, 0, 0, None, None)
     text = "\n".join(operations_views.stats_text(nothing, terminal=False))
     assert "success rate     -" in text
     assert "By queue" not in text

@@ -30,6 +30,10 @@ SAME = {
         "spawn-stats",
     ),
     "/api/failures": ("spawn why", "spawn-why-all"),
+    "/api/failures?queue=segment&queue=transcode": ("spawn why --queue segment,transcode", "spawn-why-all"),
+    "/api/jobs?queue=segment,mail&limit=500": ("job list --queue segment --queue mail --limit 500", "job-list"),
+    "/api/jobs?status=dead&status=completed&limit=500": ("job list --status dead,completed --limit 500", "job-list"),
+    "/api/schedules?queue=segment,mail": ("cron list --queue mail,segment", "cron-list"),
     "/api/failures?queue=segment&since=1000h&limit=1": (
         "spawn why --queue segment --since 1000h --limit 1",
         "spawn-why-all",

@@ -36,6 +36,25 @@ test("an answer that breaks off is an error of the client like any other", async
   await assert.rejects(client.getQueues(), SpawnError);
 });
 
+test("several queues are asked for at once, and a comma in a name stays in it", async () => {
+  /** @type {string[]} */
+  const asked = [];
+  /** @type {typeof fetch} */
+  const told = async (url) => {
+    asked.push(decodeURIComponent(String(url).replace("http://here", "")));
+    return new Response("[]", { headers: { "Content-Type": "application/json" } });
+  };
+  const client = new SpawnManager("http://here", { fetch: told });
+  await client.getJobs(5, { queue: ["mail", "a,b"], status: "Failed,Dead" });
+  await client.getJobs(5, { queue: "a,b" });
+  await client.getJobs(5, { queue: null });
+  assert.deepEqual(asked, [
+    "/api/jobs?limit=5&queue=mail&queue=a\\,b&status=Failed,Dead",
+    "/api/jobs?limit=5&queue=a\\,b",
+    "/api/jobs?limit=5",
+  ]);
+});
+
 test("the number of a list is not enumerable", async () => {
   const headers = { "Content-Type": "application/json", "Total-Count": "2000+" };
   const client = new SpawnManager("http://here", { fetch: async () => new Response("[]", { headers }) });
