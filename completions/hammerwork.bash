@@ -41,7 +41,7 @@ _hammerwork_look() {
             ;;
         'spawn again')
             options='--handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --wait --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=+priority,queue,retry,timeout,trace,none --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn timeline')
@@ -97,11 +97,11 @@ _hammerwork_look() {
             ;;
         'job enqueue')
             options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --workflow --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --on-complete --on-success --on-failure --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --workflow= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --file=:files --after-line= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --workflow= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=+priority,queue,retry,timeout,trace,none --file=:files --after-line= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job export')
             options='--tree --output --queue --status --priority --failed --completed --since --until --last-hours --error --failed-since --batch --workflow --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -o=:files --output=:files -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --failed-since= --batch= --workflow= --fields= --redact=priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -o=:files --output=:files -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --failed-since= --batch= --workflow= --fields= --redact=+priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'job import')
@@ -271,7 +271,7 @@ _hammerwork_look() {
             ;;
         'batch export')
             options='--queue --status --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --fields= --redact=priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --fields= --redact=+priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'batch delete')

@@ -497,7 +497,7 @@ def test_each_verb_that_is_limited_to_a_queue_names_a_similar_one_if_that_has_no
     assert LIMITED.keys() == {
         path
         for path, verb in LEAVES.items()
-        if any(getattr(param, "help", "") == "Only this queue." for param in verb.params)
+        if any((getattr(param, "help", "") or "").startswith("Only these queues") for param in verb.params)
     }
     write(url, job(1, JobStatus.FAILED, queue="segment"))
     (file := tmp_path / "flow.toml").write_text('name = "night"\n[jobs.segment]\n')

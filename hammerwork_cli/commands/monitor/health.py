@@ -90,7 +90,7 @@ def _checks(only: list[str] | None, skip: list[str] | None) -> Sequence[CheckNam
 
 
 def _named(option: str, given: list[str] | None) -> list[CheckName]:
-    words = [word.strip().lower().replace("-", "_") for word in names.split(given or ())]
+    words = [word.strip().lower().replace("-", "_") for word in names.split(given or ()) or given or ()]
     unknown = [word for word in words if word not in set(CheckName)]
     if unknown:
         raise UsageError(f"{option}: {unknown[0][:40]!r} is not a check.", hint=_names())

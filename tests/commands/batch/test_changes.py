@@ -31,17 +31,18 @@ def file(folder: Path, *lines: Any) -> str:
 
 def test_a_file_becomes_one_batch_once(batch: Any, migrated_url: str, tmp_path: Path) -> None:
     letters = file(tmp_path, {"payload": 1}, "", {"payload": [2], "queue": "other", "priority": "high"})
-    words = ("enqueue", "-f", letters, "-n", "mail", "--name", "letters", "--batch-size", "1")
+    words = ("enqueue", "-f", letters, "-n", "mail", "--batch-size", "1")
     for _ in range(2):
-        done = batch(*words)
+        done = batch(*words, "--name", "letters", "--id", BATCH.upper())
         assert (done.exit_code, done.stdout) == (0, f"{BATCH}\n"), done
     assert sorted(rows(migrated_url, "queue_name, batch_id")) == [("mail", BATCH), ("other", BATCH)]
     shown = batch("show", BATCH, "--format", "json").json
     assert (shown["name"], shown["status"], shown["jobs"], shown["pending"]) == ("letters", "Pending", 2, 2)
-    for other in (("--name", "other"), ("--id", "b1")):
-        refused = batch(*words, *other)
-        assert (refused.exit_code, refused.stdout) == (6 if "other" in other else 2, ""), refused
-    assert f"There is another batch {BATCH}, with a different name." in batch(*words, "--name", "other").stderr
+    for name, batch_id in (("other", BATCH), ("letters", "b1")):
+        refused = batch(*words, "--name", name, "--id", batch_id)
+        assert (refused.exit_code, refused.stdout) == (6 if name == "other" else 2, ""), refused
+    refused = batch(*words, "--name", "other", "--id", BATCH)
+    assert f"There is another batch {BATCH}, with a different name." in refused.stderr
     assert len(rows(migrated_url)) == 2
 
 

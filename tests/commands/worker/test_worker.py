@@ -640,7 +640,7 @@ def test_ctrl_c_lets_what_runs_in_processes_end_and_a_second_one_kills_it(
     [
         (["mails:app"], "mails", 2, "No handler is registered for the queue 'mails'"),
         (["mails:app"], "mails", 2, "Did you mean mail?"),
-        (["mails:app"], "mail,more", 2, "--queue is repeated"),
+        (["mails:app"], "mail,more", 2, "for the queue 'more'"),
         (["mails:app", "handlers:app"], "mail", 2, "app.include"),
         (["mails:app,handlers:app"], "mail", 3, "app.include"),
     ],
