@@ -236,13 +236,14 @@ class ErrorGroup:
     """Jobs whose last attempts failed with the same error.
 
     Attributes:
-        pattern: the error with ``*`` for numbers, ids and quoted words; ``None`` if the jobs have no error.
+        pattern: the error with ``*`` for what may differ; ``None`` if the jobs have no error.
         error: the headline of the newest one.
         statuses: the jobs by status; Retrying ones have attempts left.
         queues: the jobs by queue.
         newest: id of the job that failed last.
         trees: number of trees that the jobs belong to; ``None`` if these are too many to look at.
         example: the newest job with its path.
+        differs: whether the errors of two jobs are different texts.
     """
 
     pattern: str | None
@@ -254,6 +255,12 @@ class ErrorGroup:
     newest: str = ""
     trees: int | None = None
     example: FailedJob | None = None
+    differs: bool = False
+
+    @property
+    def text(self) -> str | None:
+        """The error of all jobs, with ``*`` for what does differ."""
+        return self.pattern if self.differs else self.error
 
     @property
     def total(self) -> int:
@@ -274,6 +281,7 @@ class ErrorGroup:
             at: when its last attempt failed, as far as it is known.
             error: its headline.
         """
+        self.differs = self.differs or (self.total > 0 and (error or None) != self.error)
         self.statuses.add(status)
         self.queues.add(queue)
         if at is not None and (self.first_at is None or at < self.first_at):

@@ -227,7 +227,7 @@ WHY = record(
 ERROR_GROUP = record(
     {
         "error": null_or(text("Error of the newest job")),
-        "pattern": null_or(text("The error with * for numbers, ids and quoted words")),
+        "pattern": null_or(text("The error with * for what differs: numbers, ids, quoted texts, addresses")),
         "jobs": count(),
         "by_status": counts("The jobs by status; those that are Retrying have attempts left"),
         "queues": list_of(text(), "Queues, the one with the most jobs first"),

@@ -63,7 +63,7 @@ def group_records(failures: Failures) -> list[Record]:
 def group_record(group: ErrorGroup, queues: Sequence[str], since: datetime | None) -> Record:
     """Jobs with the same error.
 
-    Keys: ``error`` (of the newest job; null without one), ``pattern`` (the same with ``*`` for what varies), ``jobs``,
+    Keys: ``error`` (of the newest job; null without one), ``pattern`` (the same with ``*`` for what differs), ``jobs``,
     ``by_status``, ``queues`` (by number of jobs), ``trees`` (null if these are too many to count), ``first_at``,
     ``last_at``, ``job_id`` (the newest job) and its ``path`` from the topmost ancestor, ``retry`` (the command that
     retries the jobs; null if none of them can be retried or no text tells them from others).
@@ -71,7 +71,7 @@ def group_record(group: ErrorGroup, queues: Sequence[str], since: datetime | Non
     path = group.example.path if group.example else ()
     return {
         "error": group.error,
-        "pattern": group.pattern,
+        "pattern": group.text,
         "jobs": group.total,
         "by_status": dict(sorted(group.statuses.by_status.items())),
         "queues": _queues(group),
@@ -90,7 +90,7 @@ def _queues(group: ErrorGroup) -> list[str]:
 
 def retry_command(group: ErrorGroup, queues: Sequence[str], since: datetime | None) -> str | None:
     """The command that retries the jobs of a group; ``None`` if there is none."""
-    text = error_filter(group.pattern or "")
+    text = error_filter(group.text or "")
     if not group.can_be_retried or text is None or not names.can_be_typed(queues):
         return None
     start = since.strftime(" --failed-since %Y-%m-%dT%H:%M:%SZ") if since is not None else ""
@@ -126,7 +126,7 @@ def failures_text(
         yield paint(f"{jobs}{where}", "bold", colour)
     for group in failures.groups:
         yield ""
-        error = visible((group.error if group.total == 1 else group.pattern) or NO_ERROR)
+        error = visible(group.text or NO_ERROR)
         yield paint(f"{statuses(group.statuses)}{dot}{error}", "red", colour)
         trees = f"in {plural(group.trees, 'tree')}{dot}" if group.trees is not None else ""
         yield f"  {trees}{_queues_text(group, times)}{dot}{_times(group)}"

@@ -43,7 +43,9 @@ def why(run: Run, url: str, *words: str) -> Any:
         (["connection to db1 refused after 5 ms", "connection to db22 refused after 61 ms"], ["connection refused"]),
         (["100% of 'a_b' lost!", "100% of 'it' lost!"], ["100% of it lost!"]),
         (['no "\\d" in c:\\temp', 'no "x" in c:\\temp'], ['no "x" in c:/temp']),
-        (["Traceback (most recent call last):\n  File x\nKeyError: 'title'\n", "KeyError: 'name'"], ["KeyError"]),
+        (["Traceback (most recent call last):\n  File x\nKeyError: 'a 1'\n", "KeyError: 'b 2'"], ["KeyError"]),
+        (["KeyError: 'vat_id'"] * 3, ["KeyError: 'email'", "KeyError: 7"]),
+        (["mailbox unavailable: ada@example.org", "mailbox unavailable: bob@example.org"], ["mailbox ada@example.org"]),
         (["-rf is \x1b[1m not\u202e ok" + "!" * 300], ["-rf is ok"]),
     ],
 )

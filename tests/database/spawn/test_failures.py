@@ -27,13 +27,32 @@ def shapes(found: Failures) -> list[tuple[str | None, int, int | None]]:
 def test_errors_that_differ_in_numbers_ids_and_quoted_words_are_one(readable: Database, rows: Rows) -> None:
     for number, title in enumerate(("Nordlichter", "1 b", "c d")):
         failed(rows, rows.job(), error=f'cannot open "{title}" on host {number}: 0x{number}f')
-    failed(rows, error="Traceback (most recent call last):\n  File x\nKeyError: 'title'\n")
-    failed(rows, error="Traceback (most recent call last):\n  File y, line 7\nKeyError: 'name'", status="Failed")
+    failed(rows, error="Traceback (most recent call last):\n  File x\nKeyError: 'a 1'\n")
+    failed(rows, error="Traceback (most recent call last):\n  File y, line 7\nKeyError: 'b 2'", status="Failed")
     failed(rows, error=None, status="TimedOut", failed_at=None, timed_out_at=START)
     rows.job(error_message="a Completed job is left out")
     found = failures(readable, limit=10)
     assert shapes(found) == [('cannot open "*" on host *: *', 3, 3), ("KeyError: '*'", 2, 2), (None, 1, 1)]
     assert found.counts.by_status["TimedOut"] == 1
+
+
+def test_equal_errors_are_shown_as_they_are_and_codes_tell_errors_apart(readable: Database, rows: Rows) -> None:
+    errors = {
+        "ValueError: amount of 'acme' is 17": 4,
+        "KeyError: 'vat_id'": 3,
+        "HTTP 404": 2,
+        "HTTP 503": 1,
+    }
+    for error, jobs in errors.items():
+        for _ in range(jobs):
+            failed(rows, error=error)
+    for name in ("acme", "beta", "gamma", "delta", "epsilon"):
+        failed(rows, error=f"mailbox unavailable: {name}@example.com")
+    groups = failures(readable, limit=10).groups
+    assert [(group.text, group.total) for group in groups] == [("mailbox unavailable: *", 5), *errors.items()]
+    failed(rows, error="ValueError: amount of 'acme' is 18")
+    groups = failures(readable, limit=10).groups
+    assert ("ValueError: amount of '*' is *", 5) in [(group.text, group.total) for group in groups]
 
 
 def test_a_group_knows_its_times_its_queues_and_the_path_to_its_newest_job(readable: Database, rows: Rows) -> None:
