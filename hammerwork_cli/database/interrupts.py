@@ -3,8 +3,8 @@
 import os
 import signal
 from _thread import allocate_lock, get_ident
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import NoReturn
 
@@ -30,6 +30,41 @@ before_exit: list[Callable[[], None]] = []
 
 STOPPING = (signal.default_int_handler, terminate)
 """Signal handlers that stop the program. An application's own handler may want the statement to finish."""
+
+
+_left: list[int] = []
+"""Who has the signals instead, if somebody has."""
+
+
+@contextmanager
+def left_to(pipe: int) -> Iterator[bool]:
+    """Lets Python write the numbers of signals into another pipe, as they come; only the main thread may call it.
+
+    Yields:
+        Whether it does: not if the program has such a pipe of its own.
+    """
+    before = signal.set_wakeup_fd(pipe, warn_on_full_buffer=False)
+    if before != -1:
+        signal.set_wakeup_fd(before)
+        yield False
+        return
+    _left.append(pipe)
+    try:
+        yield True
+    finally:
+        _left.remove(pipe)
+        signal.set_wakeup_fd(-1)
+
+
+def _after_fork() -> None:
+    # The child would write into the pipe of its parent.
+    if _left:
+        _left.clear()
+        with suppress(ValueError):
+            signal.set_wakeup_fd(-1)
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Interruption:
@@ -89,7 +124,7 @@ class _Watch:
 
     def start(self) -> bool:
         """Starts to read signals; false outside the main thread, or if there is another wakeup pipe."""
-        if get_ident() != self._main:
+        if get_ident() != self._main or _left:
             return False
         before = signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
         if before != -1:
@@ -105,11 +140,12 @@ class _Watch:
             with suppress(Exception):
                 call.abort()
             if not call.running.acquire(timeout=GRACE_SECONDS):
-                _prepare_exit()
+                prepare_exit()
                 os._exit(128 + number)
 
 
-def _prepare_exit() -> None:
+def prepare_exit() -> None:
+    """Does what has to be done before the process exits although threads of it hang."""
     for work in before_exit:
         with suppress(Exception):
             work()

@@ -13,11 +13,15 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption, several_names
+from hammerwork_cli.database.interrupts import before_exit
 from hammerwork_cli.errors import ConfigError, UsageError
 from hammerwork_cli.models.input.reading import duration_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
+
+LAST_SECONDS = 1.0
+"""For the process to end once a signal has stopped its worker at once."""
 
 
 class LogFormat(StrEnum):
@@ -169,6 +173,7 @@ def start(
     from hammerwork_cli.runtime.api.handlers import Handlers
     from hammerwork_cli.runtime.host import logs
     from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load, only
+    from hammerwork_cli.runtime.host.signals import end_process_after
 
     context: Context = ctx.obj
     _import_before_the_application(context)
@@ -209,6 +214,9 @@ def start(
         options = {option: value for option, value in given.items() if value is not None}
         worker = _worker(context, loaded, target, tuple(queue or ()), options)
         report = worker.run()
+        if report.signal:
+            # A thread that an application left behind must not hold the process.
+            end_process_after(LAST_SECONDS, 128 + report.signal)
         _tell(context, report, form, quiet=as_json)
     if report.restart:
         _begin_again(context, folder, secrets)
@@ -227,6 +235,7 @@ def _report_alone(context: Context, *, as_json: bool) -> Iterator[None]:
         yield  # text in memory
         return
     raw = streams.Tolerant(err, logs.dropped_note(as_json=as_json), behind=True)
+    before_exit.append(raw.flush_behind)
     context.stdout = os.fdopen(os.dup(out), "w", encoding=context.stdout.encoding, errors="backslashreplace")
     os.dup2(err, 1)
     sys.stdout = sys.stderr = context.stderr = streams.text(raw)

@@ -1,21 +1,54 @@
 """The signals that stop a worker."""
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from queue import SimpleQueue
 from types import FrameType
 
+from hammerwork_cli.database import interrupts
+
+END_SECONDS = 3.5
+"""For a worker that a signal stops at once; then its process ends, whatever hangs."""
+WORDS_SECONDS = 0.5
+"""For its last words, which may hang too."""
 log = logging.getLogger("hammerwork")
+
+
+def end_process_after(seconds: float, status: int, words: str | None = None) -> threading.Timer:
+    """Ends the process after so many seconds unless the timer is cancelled, whatever its threads wait for.
+
+    Args:
+        seconds: from now on.
+        status: the exit status.
+        words: what to log before, if anything.
+    """
+
+    def say() -> None:
+        if words:
+            log.error(words)
+        interrupts.prepare_exit()
+
+    def end() -> None:
+        last = threading.Thread(target=say, daemon=True)
+        last.start()
+        last.join(WORDS_SECONDS)
+        os._exit(status)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 class Signals:
     """The signals that a worker received, and their consequences.
 
     The first one lets running jobs finish. SIGQUIT, or a second signal, stops the worker at once, and so does the end
-    of the grace. A second SIGHUP does not: a terminal that closes sends it more than once.
+    of the grace; then the process ends within 5 s, whatever hangs. A second SIGHUP does not: a terminal that closes
+    sends it more than once.
 
     Args:
         stop: stops the worker; with ``now=True`` at once.
@@ -28,7 +61,9 @@ class Signals:
     def __init__(self, stop: Callable[..., None]) -> None:
         self._stop = stop
         self._first: int | None = None  # written as last is
-        self._timer: threading.Timer | None = None  # the thread that stops the worker writes it
+        # The thread that stops the worker writes these.
+        self._timer: threading.Timer | None = None
+        self._exit: threading.Timer | None = None
         self.last: int | None = None
 
     def hear(self, number: int) -> None:
@@ -37,6 +72,7 @@ class Signals:
         self._first = self._first or number
         if now:
             self.last = self.last or number
+            self._begin_to_exit(self.last)
         name, again = (
             ("Ctrl-C", "Press again") if number == signal.SIGINT else (signal.Signals(number).name, "Send it again")
         )
@@ -53,12 +89,24 @@ class Signals:
     def _end_grace(self, seconds: float) -> None:
         log.warning("Running jobs have not finished within %g s: stopping now, giving jobs back.", seconds)
         self.last = self.last or self._first
+        if self.last is not None:
+            self._begin_to_exit(self.last)
         self._stop(now=True)
+
+    def _begin_to_exit(self, number: int) -> None:
+        self._exit = self._exit or end_process_after(
+            END_SECONDS, 128 + number, "The worker hangs: its process ends now, and its jobs come back after the lease."
+        )
 
     def over(self) -> None:
         """Forgets the grace: the worker has stopped."""
         if self._timer is not None:
             self._timer.cancel()
+
+    def ended(self) -> None:
+        """Lets the process go on: nothing of the worker hangs."""
+        if self._exit is not None:
+            self._exit.cancel()
 
 
 @contextmanager
@@ -66,31 +114,39 @@ def listening(heard: Callable[[int], None]) -> Iterator[None]:
     """Calls ``heard`` with the number of each signal; only the main thread can listen, elsewhere it does nothing.
 
     It runs in another thread: a signal comes between any two steps of the main thread, which may hold the lock that
-    ``heard`` wants.
+    ``heard`` wants. The number comes by Python's wakeup pipe, if nobody else has one: while the main thread waits in C
+    code, as that of MySQL's driver, Python's handlers would not run.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers: SimpleQueue[int | None] = SimpleQueue()
+    heeded, process = tuple(_heeded()), os.getpid()
+    read, write = os.pipe()
+    os.set_blocking(write, False)
 
     def handle(number: int, frame: FrameType | None) -> None:
         del frame
-        numbers.put(number)
+        if not wakes and os.getpid() == process:
+            os.write(write, bytes((number,)))
 
     def tell() -> None:
-        while (number := numbers.get()) is not None:
-            heard(number)
+        while number := os.read(read, 1)[0]:
+            if number in heeded:
+                heard(number)
 
     listener = threading.Thread(target=tell, name="hammerwork-signals", daemon=True)
     listener.start()
-    before = {number: signal.signal(number, handle) for number in _heeded()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        numbers.put(None)
-        listener.join()
+    with interrupts.left_to(write) as wakes:
+        before = {number: signal.signal(number, handle) for number in heeded}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    os.write(write, b"\0")
+    listener.join()
+    os.close(read)
+    os.close(write)
 
 
 def _heeded() -> Iterator[int]:

@@ -29,6 +29,8 @@ LAST_TRIES_SECONDS = 2 * LONGEST_PAUSE
 """After a lease of unknown errors, for the try by which they are judged to be a job's own."""
 CANCEL_SECONDS = 1.0
 """For coroutines that are cancelled because the worker stops at once."""
+FINISHER_SECONDS = 2.0
+"""For the last transaction of the thread that writes outcomes."""
 LAST_SECONDS = 10.0
 """For giving jobs back when the worker stops at once."""
 log = logging.getLogger("hammerwork")
@@ -63,7 +65,7 @@ class MainLoop:
             try:
                 has_finished = self._work()
             finally:
-                has_ended = self._finishing.stop(LAST_SECONDS)
+                has_ended = self._finishing.stop(FINISHER_SECONDS)
         if not has_finished:
             self._leave_at_once(has_ended)
 

@@ -257,6 +257,7 @@ class Worker:
                 MainLoop(registration, self.options, parts, self._stop).run()
         finally:
             self._end(parts)
+            self._stop.signals.ended()
         _log_unreturned(parts.slots.running)
         return WorkerReport(
             self.completed,

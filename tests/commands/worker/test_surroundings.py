@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from hammerwork_cli.runtime.host.signals import listening
 from tests import surroundings
 from tests.conftest import ROOT, eventually
 from tests.jobs import identity, job, rows, statuses, write
+from tests.proxies import Proxy
 
 HANDLERS = """
 import os, pathlib, queue, subprocess, sys, time
@@ -44,6 +46,13 @@ def floods(job):
 @app.job("looks")
 def looks(job):
     return [queue.__file__, sorted(name for name in os.environ if "TOKEN" in name)]
+
+@app.job("leaves")
+def leaves(job):
+    import threading
+    threading.Thread(target=time.sleep, args=[600]).start()
+    pathlib.Path("began").touch()
+    time.sleep(600)
 
 @app.job("waits")
 def waits(job):
@@ -335,6 +344,42 @@ def attempts(url: str) -> list[tuple[str, int]]:
 
 def test_sigquit_ends_a_worker_at_once(start: Start, url: str, tmp_path: Path) -> None:
     assert ended(start, url, tmp_path, 600, signals=[signal.SIGQUIT]) == 131
+    assert attempts(url) == [("Pending", 0)]
+
+
+@pytest.mark.parametrize("dialect", [kind for kind in KINDS if kind != "sqlite"])
+@pytest.mark.parametrize("signals", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGQUIT]])
+def test_a_worker_whose_threads_wait_for_dead_connections_ends_all_the_same(
+    start: Start, new_database: Callable[..., str], dialect: str, signals: list[signal.Signals]
+) -> None:
+    url = new_database(dialect, migrated=True)
+    with Proxy.to(url) as proxy:
+        worker = start("--lease", "10m", "--poll-interval", "50ms", env={"HAMMERWORK_DATABASE_URL": proxy.url(url)})
+        assert worker.stderr is not None
+        eventually(lambda: " serves " in worker.stderr.readline())
+        proxy.swallow()
+        time.sleep(0.5)  # its threads have asked something meanwhile
+        for number in signals:
+            worker.send_signal(number)
+            eventually(lambda number=number: f"{number.name}: " in worker.stderr.readline())
+        began = time.monotonic()
+        _, said = worker.communicate(timeout=60)
+        assert time.monotonic() - began < 5
+    assert "The worker hangs: its process ends now, and its jobs come back after the lease." in said
+    assert worker.returncode == 128 + signals[0]
+
+
+def test_a_thread_of_an_application_holds_no_worker_that_is_told_to_end_at_once(
+    start: Start, url: str, tmp_path: Path
+) -> None:
+    write(url, job(1, queue="leaves"))
+    worker = start()
+    eventually((tmp_path / "began").exists)
+    began = time.monotonic()
+    worker.send_signal(signal.SIGQUIT)
+    worker.communicate(timeout=60)
+    assert time.monotonic() - began < 5
+    assert worker.returncode == 131
     assert attempts(url) == [("Pending", 0)]
 
 
