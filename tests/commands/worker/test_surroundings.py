@@ -369,7 +369,7 @@ def test_a_worker_whose_threads_wait_for_dead_connections_ends_all_the_same(
     assert worker.returncode == 128 + signals[0]
 
 
-def test_a_thread_of_an_application_holds_no_worker_that_is_told_to_end_at_once(
+def test_a_thread_of_an_application_holds_no_worker_that_a_signal_ends_at_once(
     start: Start, url: str, tmp_path: Path
 ) -> None:
     write(url, job(1, queue="leaves"))
