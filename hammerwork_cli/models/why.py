@@ -23,6 +23,8 @@ class DelayReason(StrEnum):
     """No worker claims a job whose status has this spelling."""
     BARRED = "barred"
     """No worker claims a job with this dependency status."""
+    ENCRYPTED = "encrypted"
+    """Only a worker of hammerwork (Rust) with the key can read the payload."""
     RETRYING = "retrying"
     """An attempt failed, or its worker was lost, and the job waits for the next one."""
     READY = "ready"

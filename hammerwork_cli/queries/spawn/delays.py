@@ -93,6 +93,7 @@ class _Row(NamedTuple):
     worker: str | None
     silent_for: float | None
     lease: float | None
+    is_encrypted: bool | None
 
 
 def _details(database: Database, ids: Sequence[str]) -> dict[str, _Row]:
@@ -138,6 +139,8 @@ def _delay(node: TreeNode, row: _Row, last: LastAttempt, *, now: datetime) -> tu
         return DelayReason.MISSPELT_STATUS, job
     if row.dependency_status == "failed":
         return DelayReason.BARRED, job
+    if row.is_encrypted:
+        return DelayReason.ENCRYPTED, job
     if last.outcome == AttemptOutcome.STOPPED:
         # The attempt was given back. The error is that of the one before.
         return DelayReason.READY, job

@@ -174,6 +174,7 @@ DELAY = record(
             "silent_worker",
             "misspelt_status",
             "barred",
+            "encrypted",
             "retrying",
             "ready",
             "scheduled",

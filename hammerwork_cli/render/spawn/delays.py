@@ -34,6 +34,7 @@ _HEADINGS = {
     DelayReason.SILENT_WORKER: "Running on a silent worker; if it stays silent, another worker rescues {it}",
     DelayReason.MISSPELT_STATUS: "in a misspelt status, so no worker claims {it}",
     DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
+    DelayReason.ENCRYPTED: "encrypted, so only a worker of hammerwork (Rust) that has the key runs {it}",
     DelayReason.RETRYING: "waiting for the next attempt after a failure",
     DelayReason.SCHEDULED: "not due yet",
     DelayReason.RUNNING: "running",
@@ -50,13 +51,13 @@ _LAST_ATTEMPTS: dict[AttemptOutcome | None, str] = {
 def delay_record(delay: Delay) -> Record:
     """Jobs of a queue that have not ended for the same reason.
 
-    Keys: ``reason`` (``long_running``, ``silent_worker``, ``misspelt_status``, ``barred``, ``retrying``, ``ready``,
-    ``scheduled``, ``running``), ``queue``, ``jobs`` (number), ``at`` (the earliest due time, or start of a running
-    job), ``error`` (of the last attempt), ``last_attempt`` (how the last attempt ended at jobs that wait for another
-    one: ``failed``, ``timed_out``, ``lost``, ``stopped``; null for other jobs, and if it is not known), ``last_worker``
-    (its name, if it is known), ``paused``, ``workers`` (running ones that serve the queue; null if the database does
-    not record workers), and ``first``: the job with the earliest ``at`` (``id``, ``queue``, ``status``, ``attempts``,
-    ``max_attempts``, ``worker``).
+    Keys: ``reason`` (``long_running``, ``silent_worker``, ``misspelt_status``, ``barred``, ``encrypted``, ``retrying``,
+    ``ready``, ``scheduled``, ``running``), ``queue``, ``jobs`` (number), ``at`` (the earliest due time, or start of a
+    running job), ``error`` (of the last attempt), ``last_attempt`` (how the last attempt ended at jobs that wait for
+    another one: ``failed``, ``timed_out``, ``lost``, ``stopped``; null for other jobs, and if it is not known),
+    ``last_worker`` (its name, if it is known), ``paused``, ``workers`` (running ones that serve the queue; null if the
+    database does not record workers), and ``first``: the job with the earliest ``at`` (``id``, ``queue``, ``status``,
+    ``attempts``, ``max_attempts``, ``worker``).
     """
     first = delay.first
     return {

@@ -6,11 +6,11 @@ SELECT j.id, j.dependency_status FROM hammerwork_jobs j WHERE j.id IN (:ids)
 
 -- name: open_jobs
 -- Reads when some open jobs may run, and which of our workers has each and for how long it has been silent.
-SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL, NULL FROM hammerwork_jobs j WHERE j.id {among}
+SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL, NULL, NULL FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: open_jobs [workers]
 SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, w.name,
-{silent_for}, w.lease_seconds
+{silent_for}, w.lease_seconds, j.is_encrypted
 FROM hammerwork_jobs j LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL
 WHERE j.id {among}
 

@@ -8,12 +8,13 @@ TRUE
 NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE {same p.queue_name :queue})
 
 -- name: claimable
--- Whether job j waits for a worker.
+-- Whether job j waits for a worker. An encrypted one is left to a Rust worker with the key: its payload is a placeholder.
 j.status = 'Pending' AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
+AND j.is_encrypted IS NOT TRUE
 
 -- name: claimable [mysql]
 -- The column makes an index possible in which jobs that wait for others are not in the way.
-j.claimable = 1
+j.claimable = 1 AND j.is_encrypted IS NOT TRUE
 
 -- name: ready
 -- Locks the jobs of a queue that may run now, the most urgent first.
