@@ -208,9 +208,9 @@ FOR UPDATE
 -- name: lock_clause [sqlite]
 -- A write transaction of SQLite is the only one from its start.
 
--- name: claimed_job
--- The columns of queries.worker.claim.Claimed, in order.
-j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
+-- name: claimed_columns
+-- The columns of queries.worker.claim.Claimed that follow id, queue and payload, in order.
+j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
 j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
 j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
 j.retry_strategy, j.claim_losses, {ancestry}

@@ -19,6 +19,7 @@ from hammerwork_cli.models import JobFilter
 from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, WAITING_SPELLINGS
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.spawn import operations
+from hammerwork_cli.queries.worker import claim
 from tests.database.test_plans import analyze
 from tests.rows import START, Rows
 
@@ -119,10 +120,16 @@ class Asked(NamedTuple):
 
 STATES = ("status", "dependency_status")
 QUARTER = JOBS // 4
+QUEUES = ["work", *(f"idle {number}" for number in range(ASKED - 1))]
 CLAIM = {"token": TOKEN, "started": CLAIMED}
 BOUNDS = {"dated": False, "limit": None, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}
 HOT: dict[str, Callable[[Scene], Asked]] = {
-    "worker.claim.ready": lambda _: Asked({"queue": "work", "now": NOW, "priority": None, "limit": ASKED}),
+    "worker.claim.ready": lambda _: Asked(
+        {"queue": "work", "now": NOW, "priority": None, "limit": ASKED, "large": claim.LARGE}
+    ),
+    "worker.claim.with_jobs": lambda _: Asked(
+        {"queues": json.dumps(QUEUES), "before": NOW, "after": None, "once": True, "unpaused": True}
+    ),
     "worker.claim.claim": lambda at: Asked(
         {"ids": at.ids(3 * QUARTER), "token": TOKEN, "worker": WORKER, "now": CLAIMED}
     ),
@@ -166,7 +173,7 @@ HOT: dict[str, Callable[[Scene], Asked]] = {
 }
 
 
-ORDERED = {"worker.claim.ready"}
+ORDERED = {"worker.claim.ready", "worker.claim.with_jobs"}
 """Statements that the code sends in an ordered transaction."""
 OF_NEVER = ("graph.relatives.children", "graph.relatives.child_states", "graph.relatives.child_totals")
 OF_JOINS = ("graph.release.waiting_for", "graph.relatives.joined_children", "job.dependencies.dependents")
@@ -183,7 +190,8 @@ ONLY = {"graph.relatives.level": "postgresql", "graph.relatives.child_ids": "mys
 def reads(database: Database, statement: str, values: dict[str, Any]) -> float:
     """Rows and pages that a statement reads, as the server counts them."""
     lines = statements.load(statement, database.tags)
-    sql, bound = statements.bind(lines, values, database.placeholder, database.percent)
+    given = {line.condition: None for line in lines if line.condition} | values
+    sql, bound = statements.bind(lines, given, database.placeholder, database.percent)
     adapted = [database._adapt(value) if isinstance(value, datetime) else value for value in bound]
     return READS[database.dialect](database, sql, adapted)
 

@@ -5,8 +5,10 @@ that has lost its claim thus changes nothing. The token stays on the row after t
 to its commit can run the change again and recognize its own work.
 """
 
-from collections.abc import Sequence, Set
+import json
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
@@ -14,6 +16,10 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import JobPriority, JobStatus, Timestamp, new_id
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.queries.job.cron import occurrence_of
+
+LARGE = 65_536
+"""Bytes of a payload that is read by itself, once it is clear that it fits."""
+NO_LIMIT = 1 << 62
 
 
 class Claim(NamedTuple):
@@ -75,6 +81,11 @@ class Claimed(NamedTuple):
         return JobStatus.RUNNING
 
     @property
+    def size(self) -> int:
+        """Characters of its payload."""
+        return len(self.payload or "")
+
+    @property
     def started_at(self) -> datetime:
         return self.claim.started_at
 
@@ -89,6 +100,16 @@ class Claimed(NamedTuple):
         return occurrence_of(recurring=self.recurring, next_run_at=self.next_run_at)
 
 
+class Batch(list[Claimed]):
+    """Claimed jobs.
+
+    Attributes:
+        is_cut: further jobs that may run now were left, because their payloads would have been too large together.
+    """
+
+    is_cut = False
+
+
 def claim(
     database: Database,
     queue: str,
@@ -97,9 +118,10 @@ def claim(
     now: datetime,
     limit: int,
     slots: int,
+    room: int = NO_LIMIT,
     priority: int | None = None,
     spawning: bool = True,
-) -> list[Claimed]:
+) -> Batch:
     """Claims due jobs of a queue, the most urgent first; none of a paused queue.
 
     A job whose worker was lost comes alone and only into a free slot: if it kills its worker again, it takes no other
@@ -111,21 +133,28 @@ def claim(
         worker: the worker's id.
         limit: most jobs.
         slots: attempts that can start at once.
+        room: most bytes of the payloads of further jobs, which have to wait.
         priority: only jobs of this priority.
         spawning: whether the worker has handlers that spawn; without them it does not look whether a job has spawned.
     """
 
-    def work() -> list[Claimed]:
+    def work() -> Batch:
         rows = [
             row
             for only in _one_by_one(database, priority)
-            for row in database.rows("worker.claim.ready", queue=queue, now=now, priority=only, limit=limit)
+            for row in database.rows(
+                "worker.claim.ready", queue=queue, now=now, priority=only, limit=limit, large=LARGE
+            )
         ][:limit]
         # The statement has locked these rows, and skipped rows that other transactions had locked. Rows that are not
         # chosen become free again when this transaction ends.
-        chosen = _choose(rows, slots)
+        wanted = _choose(rows, slots)
+        chosen = wanted[: _fitting(wanted, slots, room)]
+        batch = Batch()
+        batch.is_cut = len(chosen) < len(wanted)
         if not chosen:
-            return []
+            return batch
+        large = _large_payloads(database, chosen)
         token = Claim(new_id(), worker, now)
         spawned: set[tuple[str, str]] = set()
         for part in chunks([row[0] for row in chosen], database.key_chunk):
@@ -133,7 +162,8 @@ def claim(
             database.run("worker.claim.claim", ids=ids, token=token.token, worker=worker, now=now)
             if spawning:
                 spawned.update((str(row[0]), row[1]) for row in database.rows("worker.claim.have_spawned", ids=ids))
-        return [_claimed(row, token, spawned) for row in chosen]
+        batch += (_claimed(row, token, spawned, large) for row in chosen)
+        return batch
 
     return database.transaction(work, ordered=True)
 
@@ -146,8 +176,8 @@ def _one_by_one(database: Database, priority: int | None) -> Sequence[int | None
     return tuple(sorted(JobPriority, reverse=True)) if priority is None and database.sorts_to_claim else (priority,)
 
 
-_ATTEMPTS, _MAX_ATTEMPTS, _LOSSES = (
-    Claimed._fields.index(name) for name in ("attempts", "max_attempts", "claim_losses")
+_PAYLOAD, _ATTEMPTS, _MAX_ATTEMPTS, _LOSSES, _SIZE = (
+    Claimed._fields.index(name) for name in ("payload", "attempts", "max_attempts", "claim_losses", "claim")
 )
 
 
@@ -160,24 +190,79 @@ def _choose(rows: list[tuple[Any, ...]], slots: int) -> list[tuple[Any, ...]]:
     return last + rest if len(last) < slots or not last else last
 
 
-def _claimed(row: tuple[Any, ...], token: Claim, spawned: Set[tuple[str, str]]) -> Claimed:
-    values = list(row)
+def _fitting(rows: Sequence[tuple[Any, ...]], slots: int, room: int) -> int:
+    """How many of these jobs to take: as many as can start at once, and of the others those whose payloads fit."""
+    for number, row in islice(enumerate(rows), max(slots, 0), None):
+        room -= row[_SIZE] or len(row[_PAYLOAD] or "")
+        if room < 0:
+            return number
+    return len(rows)
+
+
+def _large_payloads(database: Database, rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
+    """Reads the payloads that came as their sizes."""
+    ids = [str(row[0]) for row in rows if row[_SIZE] is not None]
+    read = database.rows("worker.claim.payloads", ids=database.ids(ids)) if ids else ()
+    return {str(job): payload for job, payload in read}
+
+
+def _claimed(row: tuple[Any, ...], token: Claim, spawned: Set[tuple[str, str]], large: Mapping[str, Any]) -> Claimed:
+    values = list(row[:_SIZE])
+    if row[_SIZE] is not None:
+        values[_PAYLOAD] = large[str(row[0])]
     values[_ATTEMPTS] = min(values[_ATTEMPTS] + 1, LARGEST_INTEGER)  # as the statement counts
     job = Claimed._make((*values, token, False))
     return job._replace(has_spawned=True) if spawned and (job.id, job.occurrence) in spawned else job
 
 
+def with_jobs(
+    database: Database,
+    queues: Sequence[str],
+    *,
+    before: datetime | None = None,
+    after: datetime | None = None,
+    once: bool = False,
+) -> list[str]:
+    """Returns those of some queues that have a job to claim, in their order; one statement, whatever their number.
+
+    Args:
+        queues: names.
+        before: only jobs that are due then; paused queues are left out.
+        after: only jobs that are due later.
+        once: no recurring jobs, except for repeated attempts.
+    """
+    wanted = {"before": before, "after": after, "once": once, "unpaused": before is not None}
+
+    def read() -> set[str]:
+        return {name for (name,) in database.rows("worker.claim.with_jobs", queues=json.dumps(queues), **wanted)}
+
+    # SQLite has no transaction that lets others write.
+    found = database.transaction(read, ordered=True) if database.dialect == "postgresql" else read()
+    if "narrow" in database.tags:
+        # The list is compared in ASCII.
+        others = (queue for queue in queues if not queue.isascii())
+        found |= {queue for queue in others if database.row("worker.claim.has_jobs", queue=queue, **wanted)}
+    return [queue for queue in queues if queue in found] if found else []
+
+
 def drained(database: Database, queues: Sequence[str], soon: datetime) -> bool:
     """Whether no job of these queues is due before ``soon``, apart from paused queues and recurring jobs."""
-    return all(database.row("worker.claim.any_left", queue=queue, soon=soon) is None for queue in queues)
+    return not with_jobs(database, queues, before=soon, once=True)
 
 
 def later(database: Database, queues: Sequence[str], now: datetime, limit: int) -> int:
-    """Counts the jobs of these queues that are due later, up to ``limit`` in each queue."""
-    return sum(database.value("worker.claim.scheduled", queue=queue, now=now, limit=limit) for queue in queues)
+    """Counts the jobs of these queues that are due later, up to ``limit``."""
+    count = 0
+    for queue in with_jobs(database, queues, after=now):
+        count += database.value("worker.claim.scheduled", queue=queue, now=now, limit=limit)
+        if count >= limit:
+            break
+    return count
 
 
 def have_claimed(database: Database, queues: Sequence[str], workers: Sequence[str]) -> bool:
     """Whether one of these workers has claimed a job of these queues."""
-    ids = database.ids(sorted(workers))
-    return bool(workers) and any(database.row("worker.claim.any_running", queue=queue, ids=ids) for queue in queues)
+    if not workers:
+        return False
+    found = database.rows("worker.claim.queues_of", ids=database.ids(sorted(workers)))
+    return not {row[0] for row in found}.isdisjoint(queues)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
+from hammerwork_cli.errors import AmbiguousIdError, ConflictError, MissingTablesError, NotFoundError
 from hammerwork_cli.models import RunningJob, Timestamp, Worker, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import ids_from
@@ -19,6 +19,8 @@ KEPT = timedelta(days=7)
 """Time for which the row of a worker that has ended is kept."""
 SHOWN_SILENT = timedelta(days=1)
 """Time for which a silent worker is listed among the running ones."""
+TEXT = 65_535
+"""Most bytes in a TEXT of MySQL."""
 MOST_FORGOTTEN = 1000
 """Rows of ended workers that are deleted at once."""
 SHOWN_IDS = 5
@@ -105,7 +107,19 @@ class Heartbeat(NamedTuple):
 
 
 def register(database: Database, worker: Registration) -> None:
-    """Registers a worker. It may run again after a lost connection."""
+    """Registers a worker. It may run again after a lost connection.
+
+    Raises:
+        MissingTablesError: the table cannot hold the names of so many queues or handlers.
+    """
+    queues, handlers = json.dumps(worker.queues), json.dumps(worker.handlers)
+    for column, text, names in (("queues", queues, worker.queues), ("handlers", handlers, worker.handlers)):
+        kind = database.schema["hammerwork_workers"][column]
+        if len(text) > TEXT and database.dialect == "mysql" and kind.lower() == "text":
+            raise MissingTablesError(
+                f"The table of workers cannot hold the names of {len(names):,} {column} (hw_026).",
+                hint="Run: hammerwork migration run",
+            )
 
     def work() -> None:
         if database.row("worker.registry.asked", id=worker.id) is None:
@@ -116,8 +130,8 @@ def register(database: Database, worker: Registration) -> None:
                 host=worker.host,
                 pid=worker.pid,
                 version=worker.version,
-                queues=json.dumps(worker.queues),
-                handlers=json.dumps(worker.handlers),
+                queues=queues,
+                handlers=handlers,
                 concurrency=worker.concurrency,
                 lease=worker.lease,
             )

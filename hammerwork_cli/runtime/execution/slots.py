@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 
 from hammerwork_cli.queries.worker.claim import Claimed
@@ -13,6 +13,11 @@ from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest, G
 
 FULL = 100
 """Outcomes that are worth a transaction."""
+
+MOST_UNWRITTEN_BYTES = 64 << 20
+"""With so many bytes of payloads and results whose outcomes are not written, no further job starts."""
+MOST_WRITTEN_BYTES = 16 << 20
+"""Bytes of payloads and results in one transaction, unless one outcome has more."""
 
 Execute = Callable[[Attempt], Ended | GoesOn | None]
 log = logging.getLogger("hammerwork")
@@ -46,9 +51,11 @@ class Slots:
         # be a moment late.
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Work, float]] = deque()
+        self._waiting_bytes = 0
         self._half = 0
         self._ended: list[Ended] = []
         self._writing: list[Ended] = []
+        self._unwritten_bytes = 0  # of these two, and of the postponed ones
         self._first_ended = 0.0
         self._postponed: dict[str, Ended] = {}
         self._running: set[Attempt] = set()
@@ -105,7 +112,9 @@ class Slots:
         """Adds work, the most urgent first."""
         now = time.monotonic()
         with self._changed:
-            self._waiting.extend((item, now) for item in work)
+            for item in work:
+                self._waiting.append((item, now))
+                self._waiting_bytes += _size(item)
             self._half = len(self._waiting) // 2
             self._call_thread()
 
@@ -152,7 +161,7 @@ class Slots:
         with self._changed:
             kept = [item for item in self._waiting if isinstance(item[0], ClaimedRequest) or item[0].id not in ids]
             dropped = len(self._waiting) - len(kept)
-            self._waiting = deque(kept)
+            self._keep(kept)
             return dropped
 
     def withdraw(self, older_than: float = 0.0) -> list[Claimed]:
@@ -161,8 +170,12 @@ class Slots:
             if not self._waiting or time.monotonic() - self._waiting[0][1] < older_than:
                 return []
             back = [work for work, _ in self._waiting if isinstance(work, Claimed)]
-            self._waiting = deque(item for item in self._waiting if isinstance(item[0], ClaimedRequest))
+            self._keep([item for item in self._waiting if isinstance(item[0], ClaimedRequest)])
             return back
+
+    def _keep(self, waiting: list[tuple[Work, float]]) -> None:
+        self._waiting = deque(waiting)
+        self._waiting_bytes = sum(_size(work) for work, _ in waiting)
 
     def ids(self) -> set[str]:
         """Ids of all jobs that wait, run, or have an outcome that is not written yet."""
@@ -191,33 +204,48 @@ class Slots:
         return max(known, default=None)
 
     def pop_ended(self) -> list[Ended]:
-        """Outcomes since the last call; they count as unwritten until :meth:`clear_writing`."""
+        """Outcomes since the last call, as many as fit into a transaction.
+
+        They count as unwritten until :meth:`clear_writing`.
+        """
         with self._changed:
-            self._writing, self._ended = self._ended, []
+            number = _fitting(self._ended) if self._unwritten_bytes > MOST_WRITTEN_BYTES else len(self._ended)
+            self._writing, self._ended = self._ended[:number], self._ended[number:]
             return self._writing
 
     def clear_writing(self) -> None:
         """Forgets the outcomes of the last :meth:`pop_ended`: they are written, postponed, or put back."""
         with self._changed:
-            self._writing = []
+            gone, self._writing = self._writing, []
+            self._forget(gone)
+
+    def _forget(self, gone: Iterable[Ended]) -> None:
+        was_clogged = self.is_clogged
+        self._unwritten_bytes -= sum(map(_weight, gone))
+        if was_clogged and not self.is_clogged:
+            self._call_thread()
 
     def put_back(self, ended: Iterable[Ended]) -> None:
         """Returns outcomes that could not be written, for the next :meth:`pop_ended`."""
         with self._changed:
-            self._ended[:0] = ended
+            self._ended[:0] = ended = list(ended)
+            self._unwritten_bytes += sum(map(_weight, ended))
             self._first_ended = time.monotonic()
 
     def postpone(self, ended: Iterable[Ended]) -> None:
         """Notes outcomes that the caller keeps to write them later: their jobs still belong to this worker."""
         with self._changed:
-            self._postponed.update((one.job.id, one) for one in ended)
+            for one in ended:
+                if one.job.id not in self._postponed:
+                    self._unwritten_bytes += _weight(one)
+                    self._postponed[one.job.id] = one
 
     def clear_postponed(self, ended: Iterable[Ended]) -> None:
         """Forgets notes by :meth:`postpone`, if there are any of these outcomes."""
         if self._postponed:
             with self._changed:
-                for one in ended:
-                    self._postponed.pop(one.job.id, None)
+                gone = (self._postponed.pop(one.job.id, None) for one in ended)
+                self._forget([one for one in gone if one is not None])
 
     @property
     def postponed(self) -> int:
@@ -247,6 +275,16 @@ class Slots:
     def waiting(self) -> int:
         """Jobs and requests that have not started."""
         return len(self._waiting)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Size of their payloads."""
+        return self._waiting_bytes
+
+    @property
+    def is_clogged(self) -> bool:
+        """Whether the unwritten outcomes are so large that no further job starts."""
+        return self._unwritten_bytes >= MOST_UNWRITTEN_BYTES
 
     @property
     def running(self) -> int:
@@ -299,6 +337,7 @@ class Slots:
         if not self._ended:
             self._first_ended = time.monotonic()
         self._ended.append(ended)
+        self._unwritten_bytes += _weight(ended)
         if len(self._ended) in (1, FULL):
             self._wake_finisher()
 
@@ -346,9 +385,10 @@ class Slots:
         """The next attempt; ``None`` while none may start."""
         if self._resumed:
             return self._resumed.popleft()
-        if not self._waiting or len(self._running) >= self.count or not self._may_start():
+        if not self._waiting or len(self._running) >= self.count or self.is_clogged or not self._may_start():
             return None
         attempt = Attempt(self._waiting.popleft()[0], self._changed)
+        self._waiting_bytes -= _size(attempt.work)
         if self._coroutines:
             attempt.blocks = self._blocks(attempt.work)
         if len(self._waiting) == self._half:
@@ -373,3 +413,21 @@ class Slots:
         if ended is not None and not attempt.over:
             self._add(ended)
         attempt.over = True
+
+
+def _size(work: Work) -> int:
+    return work.size if isinstance(work, Claimed) else 0
+
+
+def _weight(ended: Ended) -> int:
+    return ended.job.size + len(ended.result or "") + len(ended.error or "")
+
+
+def _fitting(ended: Sequence[Ended]) -> int:
+    """How many outcomes go into a transaction."""
+    weight = 0
+    for number, one in enumerate(ended):
+        weight += _weight(one)
+        if number and weight > MOST_WRITTEN_BYTES:
+            return number
+    return len(ended)

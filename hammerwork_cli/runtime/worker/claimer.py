@@ -4,13 +4,13 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.queries.worker import claim, finish
-from hammerwork_cli.queries.worker.claim import Claimed
+from hammerwork_cli.queries.worker.claim import Batch, Claimed
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
@@ -21,12 +21,18 @@ from hammerwork_cli.runtime.worker.lease import Lease
 MOST_PREFETCHED = 500
 PREFETCH_SECONDS = 0.2
 """Work that a worker keeps ready, by the duration of recent attempts. No other worker can run these jobs."""
+MOST_AHEAD_BYTES = 64 << 20
+"""Payloads of jobs that are kept ready. Those for which a slot is free come whatever their payloads are."""
 MOST_UNWRITTEN = 1000
 """With so many outcomes that are to be written, a worker claims nothing: they would become more and more."""
 MOST_POSTPONED = 100
 """With so many outcomes that cannot be written, a worker claims nothing."""
 EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
 """For how long, and how often, a worker that heard of a job looks for it."""
+CLAIM_SECONDS = 0.1
+"""How long it claims from one queue after the other before outcomes, and a stop, have their turn."""
+LOOK_SHARE = 10
+"""After it looked which of its queues have jobs, a worker does something else for so many times as long."""
 PATIENCE_SECONDS = 0.5
 """How long a comparison waits for the thread that writes outcomes."""
 WEIGHTS = {
@@ -82,21 +88,21 @@ class Claimer:
         self.full = self.owes = False
         self._claimed = 0
         self._look_at = self._no_prefetch_until = 0.0
-        self._turn = 0
+        self._due: OrderedDict[str, None] = OrderedDict()  # queues that may have jobs, the next one first
+        self._poll_at = self._poll_not_before = 0.0  # looks for queues with jobs
+        self._sizes: dict[str, float] = {}  # queue -> recent size of a payload
         self._compare_at = time.monotonic() + worker.lease / 2
-        self._number = count(1)
-        # Any thread writes these two; the main thread reads them. Each call of hear() writes a number of its own, so
-        # that the main thread sees a difference whichever of two threads writes last.
-        self._heard = 0
-        self._eager_until = 0.0
-        self._seen = 0
+        # The lock guards these two, which any thread writes.
+        self._news = threading.Lock()
+        self._has_heard = False  # since the last look
+        self._eager: dict[str | None, float] = {}  # queue, or None for any -> until when to look for its job
         self._has_written = False  # the finisher's thread sets it, the main thread clears it
 
-    def hear(self) -> None:
-        """Notes that there may be new jobs. Any thread may call it."""
-        # A claim that is under way may have looked before the job was there: hence a number, not a flag.
-        self._eager_until = time.monotonic() + EAGER_SECONDS
-        self._heard = next(self._number)
+    def hear(self, queue: str | None = None) -> None:
+        """Notes that there may be new jobs, in one queue or in any. Any thread may call it."""
+        with self._news:
+            self._has_heard = True
+            self._eager[queue] = time.monotonic() + EAGER_SECONDS
         # While jobs wait here there is time: the slot that finds none left wakes the main thread.
         if not self._slots.waiting:
             self._wake()
@@ -129,32 +135,58 @@ class Claimer:
         self.full = wanted <= 0
         if self.full:
             return not self.done
-        if self._seen == self._heard and time.monotonic() < self._look_at:
+        has_heard, eager = self._listen()
+        if not has_heard and time.monotonic() < self._look_at:
             return False
-        self._seen = self._heard
+        self._find_queues(eager)
         got = self._claim(wanted)
         self._claimed += len(got)
         # A queue that may have more jobs is asked again at once, an empty one later.
-        hungry = len(got) >= wanted or (got and self._news(got))
-        self._look_at = 0.0 if hungry else self._next_look()
+        self._look_at = 0.0 if got and (len(got) >= wanted or self._due) else self._next_look()
         if got:
             self._slots.put(got)
         return bool(got)
 
+    def _listen(self) -> tuple[bool, set[str | None]]:
+        """Whether it heard of jobs since the last look, and the queues of which it heard lately."""
+        now = time.monotonic()
+        with self._news:
+            has_heard, self._has_heard = self._has_heard, False
+            if self._eager:
+                self._eager = {queue: until for queue, until in self._eager.items() if now < until}
+            return has_heard, set(self._eager)
+
     def _next_look(self) -> float:
         now = time.monotonic()
-        if now < self._eager_until:
-            # A job that has just been written may be due in a moment, by a clock that is a little ahead of this one.
-            return now + EAGER_PAUSE
-        return now + self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311  jitter is not a secret
+        with self._news:
+            if self._eager:
+                # A job that was just written may be due in a moment, by a clock that is a little ahead of this one.
+                return now + EAGER_PAUSE
+        return max(now, self._poll_at, self._poll_not_before)
 
-    def _news(self, got: list[Claimed]) -> bool:
-        """Whether it claimed few jobs of a queue because it did not know how long they take."""
-        return any(job.queue_name not in self._slots.seconds for job in got)
+    def _find_queues(self, eager: set[str | None]) -> None:
+        """Notes which queues may have jobs: those that it heard of come first; once in a while it looks at all."""
+        now, queues = time.monotonic(), self.worker.queues
+        polls = now >= self._poll_at or len(queues) == 1
+        if polls:
+            self._poll_at = now + self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311  jitter is not a secret
+        if len(queues) == 1:
+            self._due[queues[0]] = None
+            return
+        for queue in eager - self._due.keys() - {None}:
+            assert queue is not None
+            self._due[queue] = None
+            self._due.move_to_end(queue, last=False)
+        if now >= self._poll_not_before and (polls or not self._due or None in eager):
+            until = self._clock.now()
+            found = self._connections.run(lambda database: claim.with_jobs(database, queues, before=until))
+            self._due.update(dict.fromkeys(found))  # those that are known keep their places
+            ended = time.monotonic()
+            self._poll_not_before = ended + LOOK_SHARE * (ended - now)
 
     def _wanted(self) -> int:
         slots, ahead = self._slots, 0
-        if slots.postponed >= MOST_POSTPONED or slots.unwritten >= MOST_UNWRITTEN:
+        if slots.postponed >= MOST_POSTPONED or slots.unwritten >= MOST_UNWRITTEN or slots.is_clogged:
             return 0
         if time.monotonic() >= self._no_prefetch_until:
             took = slots.slowest(PREFETCH_SECONDS) or PREFETCH_SECONDS
@@ -162,33 +194,67 @@ class Claimer:
         room = self.worker.concurrency + ahead - slots.running - slots.waiting
         if slots.waiting and room < (self.worker.concurrency + ahead) // 2:
             return 0
+        if slots.waiting_bytes > MOST_AHEAD_BYTES // 2:
+            room = min(room, self._free(0))
         return room if self.max_jobs is None else min(room, self.max_jobs - self._claimed)
 
     def _claim(self, wanted: int) -> list[Claimed]:
+        """Claims from the queues that may have jobs, one after the other.
+
+        Those that may have more come last next time, those for which there was no room come first.
+        """
         found: list[Claimed] = []
-        self._turn += 1
-        for queue in _from(self.worker.queues, self._turn):
-            for priority in priorities(weighted=self.weighted):
-                limit = self._limit(queue, wanted, len(found))
-                if limit > 0:
-                    found += self._connections.run(self._claim_from(queue, priority, limit, len(found)))
+        passed: list[str] = []
+        until = time.monotonic() + CLAIM_SECONDS
+        for _ in range(len(self._due)):
+            queue, _ = self._due.popitem(last=False)
+            before = len(found)
+            if self._claim_queue(queue, wanted, found):
+                self._due[queue] = None
+                if len(found) == before:
+                    passed.append(queue)
+            if len(found) >= wanted or time.monotonic() > until:
+                break
+        for queue in reversed(passed):
+            self._due.move_to_end(queue, last=False)
         return found
 
-    def _limit(self, queue: str, wanted: int, claimed: int) -> int:
-        """How many jobs to claim from a queue. Those of an unknown queue may take long: each needs a free slot."""
-        most = wanted - claimed
-        return most if queue in self._slots.seconds else min(most, self._free(claimed))
+    def _claim_queue(self, queue: str, wanted: int, found: list[Claimed]) -> bool:
+        """Adds jobs of a queue to those that were found; whether it may have more."""
+        may_have_more = False
+        for priority in priorities(weighted=self.weighted):
+            room = MOST_AHEAD_BYTES - self._slots.waiting_bytes - sum(job.size for job in found)
+            limit = self._limit(queue, wanted - len(found), self._free(len(found)), room)
+            if limit <= 0:
+                return True
+            got = self._connections.run(self._claim_from(queue, priority, limit, len(found), room))
+            if got:
+                size = sum(job.size for job in got) / len(got)
+                self._sizes[queue] = (self._sizes.get(queue, size) + size) / 2
+                # Of an unknown queue, it may have taken a single job that had lost its worker.
+                may_have_more |= len(got) >= limit or got.is_cut or queue not in self._slots.seconds
+                found += got
+        return may_have_more
+
+    def _limit(self, queue: str, most: int, free: int, room: int) -> int:
+        """How many jobs to claim from a queue.
+
+        Those of an unknown queue may take long, or be large: each needs a free slot.
+        """
+        if queue not in self._slots.seconds:
+            return min(most, free)
+        return min(most, free + int(max(room, 0) / max(self._sizes.get(queue, 1.0), 1.0)))
 
     def _free(self, claimed: int) -> int:
         """Slots that have no job, neither running nor waiting."""
         return max(0, self.worker.concurrency - self._slots.running - self._slots.waiting - claimed)
 
     def _claim_from(
-        self, queue: str, priority: int | None, limit: int, claimed: int
-    ) -> Callable[[Database], list[Claimed]]:
+        self, queue: str, priority: int | None, limit: int, claimed: int, room: int
+    ) -> Callable[[Database], Batch]:
         free, tries = self._free(claimed), 0
 
-        def unit(database: Database) -> list[Claimed]:
+        def unit(database: Database) -> Batch:
             nonlocal tries
             tries += 1
             if tries > 1:
@@ -201,6 +267,7 @@ class Claimer:
                 now=self._clock.now(),
                 limit=limit,
                 slots=free,
+                room=room,
                 priority=priority,
                 spawning=bool(self.worker.handlers),
             )
@@ -263,9 +330,3 @@ def priorities(*, weighted: bool) -> Iterable[int | None]:
     # A random order in which each priority comes first as often as its weight says; those without a weight come last.
     drawn = sorted(WEIGHTS, key=lambda priority: random.random() ** (1 / WEIGHTS[priority]), reverse=True)  # noqa: S311
     return (*drawn, None)
-
-
-def _from(queues: Sequence[str], turn: int) -> Iterator[str]:
-    """All queues, starting with another one in each turn."""
-    for number in range(len(queues)):
-        yield queues[(turn + number) % len(queues)]

@@ -24,7 +24,7 @@ class Listener(TurnThread):
     Args:
         connections: used by this thread alone.
         queues: names.
-        wake: called when there may be new jobs.
+        wake: called with a queue that may have new jobs, or without one.
         lease: of the worker, in seconds. It asks the server something twice a lease: for what a dead connection does
             not deliver it would wait for ever.
     """
@@ -32,7 +32,7 @@ class Listener(TurnThread):
     harmless = ()
 
     def __init__(
-        self, connections: Connections, queues: tuple[str, ...], wake: Callable[[], None], lease: float
+        self, connections: Connections, queues: tuple[str, ...], wake: Callable[..., None], lease: float
     ) -> None:
         super().__init__("listener", connections)
         self.wake = wake
@@ -70,5 +70,5 @@ class Listener(TurnThread):
         if time.monotonic() - self._asked > self._ask_every:
             database.now()
             self._asked = time.monotonic()
-        if not self._queues.isdisjoint(database.notifications(seconds)):
-            self.wake()
+        for queue in self._queues.intersection(database.notifications(seconds)):
+            self.wake(queue)

@@ -49,7 +49,8 @@ FROM hammerwork_jobs_archive j WHERE j.id = :id
 
 -- name: stored
 -- Reads a job for the program that enqueued it.
-SELECT j.status, j.error_message, j.started_at, {claimed_job} FROM hammerwork_jobs j WHERE j.id = :id
+SELECT j.status, j.error_message, j.started_at,
+j.id, j.queue_name, j.payload, {claimed_columns} FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: archived_stored [retention]
 -- Reads an archived job for the program that enqueued it. The archive has no limits of results, and packs the payload.

@@ -1,11 +1,11 @@
 -- Claiming jobs.
 
 -- name: unpaused
--- Whether the queue is not paused.
+-- {unpaused queue}: whether a queue is not paused.
 TRUE
 
 -- name: unpaused [pause]
-NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE {same p.queue_name :queue})
+NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE {same p.queue_name $1})
 
 -- name: claimable
 -- Whether job j waits for a worker. An encrypted one is left to a Rust worker with the key: its payload is a placeholder.
@@ -16,14 +16,29 @@ AND j.is_encrypted IS NOT TRUE
 -- The column makes an index possible in which jobs that wait for others are not in the way.
 j.claimable = 1 AND j.is_encrypted IS NOT TRUE
 
+-- name: size
+-- Bytes of the payload of job j.
+length(j.payload)
+
+-- name: size [postgresql]
+-- What is stored in a row of its own size is small, and is not looked at.
+CASE WHEN pg_column_size(j.payload) > 2000 THEN octet_length(j.payload::text) ELSE 0 END
+
 -- name: ready
--- Locks the jobs of a queue that may run now, the most urgent first.
-SELECT {claimed_job} FROM hammerwork_jobs j
+-- Locks the jobs of a queue that may run now, the most urgent first. Of a large payload it reads the size alone, so that
+-- hundreds of jobs take little memory whatever their payloads are.
+SELECT j.id, j.queue_name, CASE WHEN {size} <= :large THEN j.payload END, {claimed_columns},
+CASE WHEN {size} > :large THEN {size} END
+FROM hammerwork_jobs j
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
-AND {unpaused}
+AND {unpaused :queue}
 /* if :priority */ AND j.priority = :priority
 ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 {skip_locked}
+
+-- name: payloads
+-- Reads the payloads of jobs.
+SELECT j.id, j.payload FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: claim
 -- Claims locked jobs for a worker. The token stays on the row after the job has ended.
@@ -36,11 +51,10 @@ WHERE id {among}
 SELECT o.parent_id, o.occurrence FROM hammerwork_spawn_operations o
 WHERE o.parent_id {among} AND o.outcome = 'spawned'
 
--- name: any_running
--- Tells whether one of some workers runs a job of a queue.
-SELECT 1 FROM hammerwork_jobs j
-WHERE j.status = 'Running' AND {same j.queue_name :queue} AND j.claimed_by {among} AND {still_claimed}
-LIMIT 1
+-- name: queues_of
+-- Lists the queues of the jobs that some workers run.
+SELECT DISTINCT {by_name j.queue_name} FROM hammerwork_jobs j
+WHERE j.status = 'Running' AND j.claimed_by {among} AND {still_claimed}
 
 -- name: scheduled
 -- Counts the jobs of a queue that are scheduled for later, up to :limit.
@@ -48,10 +62,56 @@ SELECT COUNT(*) FROM (SELECT 1 AS one FROM hammerwork_jobs j
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at > :now AND {unarchived}
 LIMIT :limit) AS later
 
--- name: any_left
--- Tells whether a queue has a job that may run soon.
+-- name: awaits
+-- Conditions of a job j that may run before :before, or with :after, not before that; with :once, none that recurs.
+{claimable} AND {unarchived}
+/* if :before */ AND j.scheduled_at <= :before
+/* if :after */ AND j.scheduled_at > :after
+/* if :once */ AND (j.cron_schedule IS NULL OR j.attempts > 0)
+
+-- name: has_jobs
+-- Tells whether a queue has such a job.
 SELECT 1 FROM hammerwork_jobs j
-WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :soon AND {unarchived}
-AND (j.cron_schedule IS NULL OR j.attempts > 0)
-AND {unpaused}
+WHERE {same j.queue_name :queue} AND
+{awaits}
+/* if :unpaused */ AND {unpaused :queue}
 LIMIT 1
+
+-- name: listed_queues [mysql]
+-- The names of a JSON list, in the collation of the connection, which is that of the columns; and to the letter, without
+-- which MariaDB would answer for one name what it found for another that its collation takes for the same.
+(SELECT CAST(n.name AS CHAR(255)) AS name, CAST(n.name AS BINARY) AS letters
+FROM JSON_TABLE(:queues, '$[*]' COLUMNS (name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$')) AS n)
+
+-- name: listed_queues [mysql narrow]
+-- Here the columns have another character set than the connection; ASCII converts to it.
+(SELECT CONVERT(n.name USING ascii) AS name, CAST(n.name AS BINARY) AS letters
+FROM JSON_TABLE(:queues, '$[*]' COLUMNS (name VARCHAR(255) CHARACTER SET utf8mb4 PATH '$')) AS n)
+
+-- name: with_jobs [postgresql]
+-- Lists those of some queues that have such a job. One look into the index for each queue: the order,
+-- which nobody needs, allows no other plan in an ordered transaction.
+SELECT q.name FROM jsonb_array_elements_text(CAST(:queues AS jsonb)) AS q (name)
+CROSS JOIN LATERAL (SELECT 1 FROM hammerwork_jobs j
+WHERE j.queue_name = q.name AND
+{awaits}
+ORDER BY j.priority DESC, j.scheduled_at LIMIT 1) AS j
+/* if :unpaused */ WHERE {unpaused q.name}
+
+-- name: with_jobs [mysql]
+-- Not EXISTS: MariaDB would first collect the queues of all jobs.
+SELECT q.name FROM {listed_queues} AS q
+WHERE (SELECT 1 FROM hammerwork_jobs j FORCE INDEX (idx_hammerwork_jobs_claimable)
+WHERE j.queue_name = q.name AND CAST(CONVERT(j.queue_name USING utf8mb4) AS BINARY) = q.letters AND
+{awaits}
+LIMIT 1) IS NOT NULL
+/* if :unpaused */ AND {unpaused q.letters}
+
+-- name: with_jobs [sqlite]
+-- The plus sign keeps it from the index of all due times.
+SELECT q.value FROM json_each(:queues) AS q
+WHERE EXISTS (SELECT 1 FROM hammerwork_jobs j
+WHERE j.queue_name = q.value AND
+{awaits}
+)
+/* if :unpaused */ AND {unpaused q.value}

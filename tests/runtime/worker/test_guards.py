@@ -692,7 +692,7 @@ def test_a_job_that_is_deleted_while_it_is_enqueued_again_is_tried_again(
 def test_a_claim_that_is_tried_twice_may_have_taken_jobs_so_the_worker_compares(stage: Stage) -> None:
     claimer = claimer_of(stage, Slots(1, lambda: None), Lease(10.0, time.monotonic()))
     claimer._compare_at = later = time.monotonic() + 1000
-    unit = claimer._claim_from("noop", None, 1, 0)
+    unit = claimer._claim_from("noop", None, 1, 0, 0)
     unit(stage.database)
     assert claimer._compare_at == later
     unit(stage.database)

@@ -1,6 +1,6 @@
 """What is large, or larger than its column, costs its own job at most, or is refused before anything happens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,8 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnConte
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.worker import finish
-from hammerwork_cli.runtime.execution import finisher
+from hammerwork_cli.runtime.execution import finisher, slots
+from hammerwork_cli.runtime.worker import claimer
 from tests.runtime.conftest import Stage
 
 MEGABYTES = 10_000_000
@@ -48,6 +49,63 @@ def test_names_results_and_errors_of_ten_megabytes_cost_no_neighbour(stage: Stag
     assert list(stage.queue.results(large).values()) == [*TEXTS.values()]
     for job in failing:
         assert 20 < len(stage.one(job, "error_message").encode()) <= 60_000
+
+
+@pytest.fixture
+def bounds(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Small bounds, and the most bytes of payloads and of unwritten outcomes that slots held."""
+    monkeypatch.setattr(claimer, "MOST_AHEAD_BYTES", BOUND)
+    monkeypatch.setattr(slots, "MOST_UNWRITTEN_BYTES", BOUND)
+    monkeypatch.setattr(slots, "MOST_WRITTEN_BYTES", BOUND // 4)
+    peaks = dict.fromkeys(("waiting", "unwritten", "written"), 0)
+    put, add, pop = slots.Slots.put, slots.Slots._add, slots.Slots.pop_ended
+
+    def note(what: str, number: int) -> None:
+        peaks[what] = max(peaks[what], number)
+
+    def note_put(self: slots.Slots, work: Iterable[Any]) -> None:
+        put(self, work)
+        note("waiting", sum(job.size for job, _ in self._waiting))
+
+    def note_add(self: slots.Slots, ended: finish.Ended) -> None:
+        add(self, ended)
+        held = [*self._ended, *self._writing, *self._postponed.values()]
+        note("unwritten", sum(one.job.size + len(one.result or "") for one in held))
+
+    def note_pop(self: slots.Slots) -> list[finish.Ended]:
+        popped = pop(self)
+        note("written", sum(one.job.size + len(one.result or "") for one in popped))
+        return popped
+
+    for name, noted in (("put", note_put), ("_add", note_add), ("pop_ended", note_pop)):
+        monkeypatch.setattr(slots.Slots, name, noted)
+    return peaks
+
+
+BOUND, LARGE = 1 << 20, 200_000
+
+
+def test_a_worker_keeps_large_payloads_ready_up_to_a_bound(stage: Stage, bounds: dict[str, int], app: Handlers) -> None:
+    seen: list[int] = []
+    app.register_job("large", lambda job: seen.append(len(job.payload)))
+    small, large = [Job("large", "s") for _ in range(20)], [Job("large", "x" * LARGE) for _ in range(40)]
+    stage.enqueue(*small, *large, *[Job("large", "s") for _ in range(20)])
+    assert stage.work(app, queues=["large"], poll_interval=60).completed == 80
+    assert sorted(seen) == [1] * 40 + [LARGE] * 40
+    # Two slots may start two more at once.
+    assert LARGE < bounds["waiting"] <= BOUND + 2 * LARGE
+
+
+def test_results_that_are_not_written_yet_are_held_up_to_a_bound(
+    stage: Stage, bounds: dict[str, int], app: Handlers
+) -> None:
+    app.register_job("large", lambda job: "r" * (LARGE + job.payload))
+    jobs = [Job("large", number) for number in range(60)]
+    stage.enqueue(*jobs)
+    assert stage.work(app, queues=["large"], poll_interval=60).completed == 60
+    assert [len(result) for result in stage.queue.results(jobs).values()] == [LARGE + number for number in range(60)]
+    assert LARGE < bounds["unwritten"] < BOUND + 2 * (LARGE + 100)
+    assert bounds["written"] < BOUND // 4 + LARGE + 100
 
 
 TOO_LONG = {

@@ -224,13 +224,14 @@ def test_a_listener_that_hears_again_after_an_outage_says_so_once(caplog: pytest
 def test_a_listener_wakes_its_worker_for_jobs_of_its_queues_alone() -> None:
     heard = iter([[], ["other"], ["other", "work"]])
     database: Any = SimpleNamespace(listen=lambda _: True, notifications=lambda _: next(heard))
-    woken: list[bool] = []
-    listener = Listener(Line(away), ("work", "more"), lambda: woken.append(True), 30)  # type: ignore[arg-type]
+    woken: list[tuple[str, ...]] = []
+    listener = Listener(Line(away), ("work", "more"), lambda *queue: woken.append(queue), 30)  # type: ignore[arg-type]
     counts = []
     for _ in range(4):
         listener._listen(database, 1)
         counts.append(len(woken))
     assert counts == [1, 1, 1, 2]
+    assert woken == [(), ("work",)]
 
 
 def test_a_listener_that_nothing_tells_of_jobs_ends(caplog: pytest.LogCaptureFixture) -> None:
@@ -468,7 +469,7 @@ def test_news_is_looked_at_once() -> None:
         weighted=False,
     )
     claimer.hear()
-    claimer._eager_until = 0.0
+    claimer._eager.clear()
     for _ in range(3):
         claimer.fetch()
     assert len(looks) == 1
@@ -523,7 +524,7 @@ def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
 
 
 def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_of_the_queue() -> None:
-    line: Any = Line(lambda: [claimed("a")])
+    line: Any = Line(lambda: claim.Batch([claimed("a")]))
     slots = Slots(2, lambda: None)
     claimer = Claimer(
         *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
@@ -533,14 +534,14 @@ def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_
     )
     claimer.fetch()
     assert claimer.pause == 0
-    slots.seconds[claimed("a").queue_name] = 0.1
+    slots.seconds["work"] = 0.1
     claimer.fetch()
     assert claimer.pause > 0
 
 
 @pytest.mark.parametrize(("taken", "at_once"), [(2, True), (1, False)])
 def test_a_worker_asks_again_at_once_where_it_got_as_many_jobs_as_it_wanted(taken: int, at_once: bool) -> None:
-    line: Any = Line(lambda: [claimed(str(number)) for number in range(taken)])
+    line: Any = Line(lambda: claim.Batch(claimed(str(number)) for number in range(taken)))
     slots = Slots(2, lambda: None)
     slots.seconds[claimed("a").queue_name] = slots.seconds["work"] = 60.0  # so slow that it claims none ahead
     claimer = Claimer(

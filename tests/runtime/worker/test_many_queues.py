@@ -1,0 +1,152 @@
+"""A worker with thousands of queues asks those that have jobs, or of which it heard."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, Worker
+from hammerwork_cli.errors import MissingTablesError
+from hammerwork_cli.models import new_id
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.worker import claim, registry
+from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.execution.slots import Slots
+from hammerwork_cli.runtime.worker.claimer import Claimer
+from hammerwork_cli.runtime.worker.lease import Lease
+from tests.runtime.conftest import PATIENCE, Stage, until
+
+MANY = 3000
+QUEUES = tuple(f"q{number}" for number in range(MANY))
+
+
+def claimer_of(stage: Stage, concurrency: int = 2, *, poll_interval: float = 60, weighted: bool = False) -> Claimer:
+    registration = Registration(new_id(), "name", "host", 1, "0", QUEUES, (), concurrency, 10.0)
+    clock = ServerClock()
+    clock.set(stage.database.now())
+    slots = Slots(concurrency, lambda: None)
+    lease = Lease(10.0, time.monotonic())
+    how = {"poll_interval": poll_interval, "max_jobs": None, "weighted": weighted}
+    return Claimer(registration, stage.connections, slots, lease, clock, **how)
+
+
+def sent(stage: Stage, work: Callable[[], Any]) -> int:
+    """How many statements a part of a worker sends."""
+    count = lambda: stage.connections.run(lambda database: database.executed)  # noqa: E731
+    before = count()
+    work()
+    return count() - before
+
+
+def waiting(claimer: Claimer) -> list[str]:
+    return [job.queue_name for job in claimer._slots.withdraw()]
+
+
+def test_a_look_at_thousands_of_idle_queues_is_one_statement(stage: Stage) -> None:
+    claimer = claimer_of(stage)
+    stage.connections.run(lambda database: database.tags)
+    assert sent(stage, claimer.fetch) == 1
+    assert claimer.pause > 1
+    assert sent(stage, claimer.fetch) == 0
+
+
+def test_only_queues_with_jobs_are_asked(stage: Stage) -> None:
+    stage.enqueue(Job("q7"), Job("q2999"), Job("elsewhere"))
+    queues.pause(stage.database, "q2999", by="me", now=stage.database.now())
+    claimer = claimer_of(stage)
+    stage.connections.run(lambda database: database.tags)
+    assert sent(stage, claimer.fetch) == 3  # the look, and a claim
+    assert waiting(claimer) == ["q7"]
+
+
+def test_a_queue_of_which_it_heard_is_asked_at_once_and_alone(stage: Stage) -> None:
+    claimer = claimer_of(stage)
+    claimer.fetch()
+    stage.enqueue(Job("q5"), Job("q6"))
+    claimer.hear("q6")
+    assert sent(stage, claimer.fetch) == 2
+    assert waiting(claimer) == ["q6"]
+    claimer._poll_not_before = 0.0
+    claimer.hear()  # of no queue by its name
+    claimer.fetch()
+    assert waiting(claimer) == ["q5"]
+
+
+def test_a_queue_without_end_leaves_the_others_their_turns(stage: Stage) -> None:
+    stage.enqueue(*(Job("q0") for _ in range(30)))
+    claimer = claimer_of(stage)
+    claimer._slots.seconds.update(dict.fromkeys(QUEUES, 60.0))  # it claims none ahead
+    taken: list[str] = []
+    for turn in range(8):
+        if turn == 2:
+            stage.enqueue(Job("q1"), Job("q2"), Job("q3"))
+            claimer._poll_at = claimer._poll_not_before = 0.0
+        claimer.fetch()
+        taken += waiting(claimer)
+    assert {"q1", "q2", "q3"} < set(taken)
+    assert taken.count("q0") >= 8
+
+
+def test_weights_hold_within_each_queue(stage: Stage) -> None:
+    stage.enqueue(*(Job(queue, priority=priority) for queue in ("q1", "q2") for priority in ("low", "critical")))
+    claimer = claimer_of(stage, 4, weighted=True)
+    taken: list[str] = []
+    while claimer.fetch():  # one call may run out of time
+        taken += waiting(claimer)
+    assert sorted(taken) == ["q1", "q1", "q2", "q2"]
+
+
+def test_a_worker_of_thousands_of_queues_starts_a_job_and_stops_soon(stage: Stage) -> None:
+    hears = stage.database.dialect == "postgresql"
+    started = threading.Event()
+    app = Handlers()
+    for queue in QUEUES:
+        app.register_job(queue, lambda _: started.set())
+    worker = Worker(stage.url, app, poll_interval=PATIENCE if hears else 0.1)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        until(lambda: stage.database.query("SELECT 1 FROM hammerwork_workers"))
+        if hears:
+            sessions = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+            until(lambda: stage.database.query(sessions))
+        for number in (1, 2998):
+            started.clear()
+            stage.enqueue(Job(f"q{number}"))
+            assert started.wait(PATIENCE / 4)
+    finally:
+        began = time.monotonic()
+        worker.stop()
+        thread.join()
+    assert time.monotonic() - began < PATIENCE / 4
+
+
+def test_jobs_that_are_due_later_are_counted_in_the_queues_that_have_some(stage: Stage) -> None:
+    stage.enqueue(
+        *(Job("q9", delay=timedelta(hours=1)) for _ in range(3)), Job("q8", delay=timedelta(hours=1)), Job("q7")
+    )
+    now = stage.database.now()
+    assert claim.later(stage.database, QUEUES, now, 100) == 4
+    assert claim.later(stage.database, QUEUES, now, 2) >= 2
+    assert claim.with_jobs(stage.database, QUEUES, before=now) == ["q7"]
+    assert claim.with_jobs(stage.database, QUEUES, after=now) == ["q8", "q9"]
+    assert claim.with_jobs(stage.database, (), before=now) == []
+
+
+@pytest.mark.mysql
+def test_a_table_that_cannot_hold_the_names_refuses_the_worker_in_a_sentence(
+    new_database: Callable[..., str],
+) -> None:
+    with contextlib.closing(Stage(new_database("mysql", migrated=True))) as stage:
+        stage.execute("ALTER TABLE hammerwork_workers MODIFY COLUMN queues TEXT NOT NULL")
+        stage.database.forget_schema()
+        many = Registration(new_id(), "name", "host", 1, "0", tuple(f"queue-{n}" for n in range(10_000)), (), 1, 10.0)
+        with pytest.raises(MissingTablesError, match="cannot hold the names of 10,000 queues") as refused:
+            registry.register(stage.database, many)
+        assert refused.value.hint == "Run: hammerwork migration run"
+        registry.register(stage.database, many._replace(queues=QUEUES))
