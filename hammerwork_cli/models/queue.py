@@ -21,6 +21,34 @@ class QueuePause(NamedTuple):
     reason: str | None
 
 
+class Service(NamedTuple):
+    """Who serves a queue.
+
+    Attributes:
+        pause: the pause of the queue, during which nobody serves it.
+        workers: the workers of the queue that claim jobs; ``None`` if the database does not record workers.
+        others: workers of the queue that have not ended and claim none: they stop, stand still, or their lease is over.
+    """
+
+    pause: QueuePause | None = None
+    workers: tuple[Worker, ...] | None = None
+    others: tuple[Worker, ...] = ()
+
+    @property
+    def serving(self) -> int | None:
+        return None if self.workers is None else len(self.workers)
+
+    @property
+    def held(self) -> tuple[Worker, ...]:
+        """The workers with slots that an attempt has which is over, and whose handler has not returned."""
+        return tuple(worker for worker in self.workers or () if worker.held)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether all slots of its workers are taken."""
+        return bool(self.workers) and all(worker.is_full for worker in self.workers or ())
+
+
 @dataclass(slots=True)
 class QueueState:
     """The jobs of a queue, or of all queues.
@@ -36,8 +64,10 @@ class QueueState:
         running_since: start of the job that has been running longest, if the caller asked for it.
         waiting_since: creation of the job that has been waiting longest, if the caller asked for it.
         completed, failed: jobs that ended in the caller's window of time.
-        workers: running workers that serve the queue; ``None`` if the database does not record workers.
-        silent: silent workers that serve the queue. They may be alive.
+        workers: workers that serve the queue: they run, and claim its jobs; ``None`` if the database does not record
+            workers.
+        others: workers of the queue that have not ended and claim no jobs: they stop, stand still, or their lease is
+            over.
     """
 
     name: str | None
@@ -53,7 +83,7 @@ class QueueState:
     failed: int = 0
     pause: QueuePause | None = None
     workers: int | None = None
-    silent: tuple[Worker, ...] = ()
+    others: tuple[Worker, ...] = ()
 
     @property
     def pending(self) -> int:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from hammerwork_cli.models.job import AttemptOutcome, PastAttempt
+from hammerwork_cli.models.queue import Service
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import FAILURES, Counts, JobStatus, Timestamp
 from hammerwork_cli.models.wait import Blocker
@@ -74,7 +75,7 @@ class Delay:
         error: error of the last attempt of the first job.
         jobs: number of jobs.
         first: the job with the earliest ``at``.
-        serving: running workers that serve the queue; ``None`` if the database does not record workers.
+        service: who serves the queue.
         is_due: whether the jobs wait for a worker and are due.
         last_attempt: how their last attempts ended, if they wait for another one.
         last_worker: name of the worker of the first job's last attempt.
@@ -85,11 +86,19 @@ class Delay:
     error: str | None
     jobs: int
     first: OpenJob
-    is_paused: bool
-    serving: int | None
+    service: Service
     is_due: bool = False
     last_attempt: AttemptOutcome | None = None
     last_worker: str | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        return self.service.pause is not None
+
+    @property
+    def serving(self) -> int | None:
+        """Workers that serve the queue; ``None`` if the database does not record workers."""
+        return self.service.serving
 
     @property
     def is_waiting(self) -> bool:
@@ -103,7 +112,7 @@ class Delay:
 
     @property
     def has_no_worker(self) -> bool:
-        """Whether the jobs wait for a worker and none is registered for their queue."""
+        """Whether the jobs wait for a worker and none claims jobs of their queue."""
         return self.is_waiting and self.serving == 0
 
 
@@ -188,13 +197,12 @@ class UnderWay(NamedTuple):
     """Jobs of a queue that have not ended and do not wait for another job.
 
     Attributes:
-        serving: running workers that serve the queue; ``None`` if the database does not record workers.
+        service: who serves the queue.
     """
 
     queue: str
     counts: Counts
-    is_paused: bool
-    serving: int | None
+    service: Service
 
 
 @dataclass(frozen=True, slots=True)

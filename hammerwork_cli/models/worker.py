@@ -84,6 +84,11 @@ class Worker(NamedTuple):
         return self.is_alive and self.stored_state == "running" and not self.stalled
 
     @property
+    def is_full(self) -> bool:
+        """Whether jobs have all of its slots; those of attempts that are over, and whose handlers still run, too."""
+        return max(self.running, self.held or 0) >= self.concurrency
+
+    @property
     def stalled(self) -> dict[str, timedelta]:
         """Its threads that do not go round, and for how long; nothing once it has ended."""
         standing = {MAIN_LOOP: self.main_stalled, FINISHER: self.finisher_stalled}

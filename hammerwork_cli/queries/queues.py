@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError, RefusedValueError
-from hammerwork_cli.models import WAITING, JobStatus, Worker, priority_word, status_of, timestamp
+from hammerwork_cli.models import WAITING, JobStatus, priority_word, status_of, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.queue import (
     EndedJobs,
@@ -19,6 +19,7 @@ from hammerwork_cli.models.queue import (
     QueuePause,
     QueueState,
     QueueStats,
+    Service,
     earliest,
 )
 from hammerwork_cli.models.values import (
@@ -123,22 +124,38 @@ def _count_ended(database: Database, found: Sequence[QueueState], since: datetim
 
 
 def serving_workers(database: Database) -> Counter[str] | None:
-    """Queue -> living workers that serve it; ``None`` if the database does not record workers."""
-    return _serving(listed(database, alive=True)) if "workers" in database.tags else None
+    """Queue -> workers that claim its jobs; ``None`` if the database does not record workers."""
+    if "workers" not in database.tags:
+        return None
+    serving = [worker for worker in listed(database, alive=True) if worker.is_serving]
+    return Counter(queue for worker in serving for queue in worker.queue_names)
 
 
-def _serving(workers: Sequence[Worker]) -> Counter[str]:
-    return Counter(queue for worker in workers if worker.is_alive for queue in worker.queue_names)
+class Services:
+    """Who serves the queues, read at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._pauses = {pause.queue: pause for pause in all_paused(database)}
+        self._workers = listed(database, alive=True) if "workers" in database.tags else None
+
+    def of(self, queue: str) -> Service:
+        pause = self._pauses.get(queue)
+        if self._workers is None:
+            return Service(pause)
+        known = [worker for worker in self._workers if queue in worker.queue_names]
+        serving = tuple(worker for worker in known if worker.is_serving)
+        return Service(pause, serving, tuple(worker for worker in known if not worker.is_serving))
 
 
 def _count_workers(database: Database, found: Sequence[QueueState]) -> None:
     if "workers" not in database.tags:
         return
     workers = listed(database, alive=True)
-    serving, silent = _serving(workers), [worker for worker in workers if not worker.is_alive]
+    serving = Counter(queue for worker in workers if worker.is_serving for queue in worker.queue_names)
+    others = [worker for worker in workers if not worker.is_serving]
     for state in found:
         state.workers = serving[state.name or ""]
-        state.silent = tuple(worker for worker in silent if state.name in worker.queue_names)
+        state.others = tuple(worker for worker in others if state.name in worker.queue_names)
 
 
 def stats(

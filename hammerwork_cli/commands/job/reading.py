@@ -102,19 +102,23 @@ def show(
     """
     # Lists start faster without these.
     from hammerwork_cli.queries.job.details import details
+    from hammerwork_cli.queries.spawn import delays
     from hammerwork_cli.render.job import details as shown
+    from hammerwork_cli.render.job.hold import hold_of
 
     context: Context = ctx.obj
     database = context.database()
     found = [details(database, job) for job in dict.fromkeys(listing.resolve(database, job) for job in jobs)]
-    records = [shown.details_record(one) for one in found]
+    now = context.now()
+    holds = [hold_of(one, delays.of_job(database, one, now=now), now) for one in found]
+    records = [shown.details_record(*one) for one in zip(found, holds, strict=True)]
     if len(jobs) > 1 and form is not Format.TABLE:
         context.data(records, form, list(records[0]))
         return
 
     def text() -> Iterator[str]:
-        for number, one in enumerate(found):
+        for number, one in enumerate(zip(found, holds, strict=True)):
             yield from [""] * min(number, 1)
-            yield from shown.details_text(one, now=context.now(), width=context.width, colour=context.colour, full=full)
+            yield from shown.details_text(*one, now=now, width=context.width, colour=context.colour, full=full)
 
     context.answer(records[0], form, text)

@@ -17,6 +17,9 @@ class CheckName(StrEnum):
     WORKERS = "workers"
     LOST_WORKERS = "lost_workers"
     STALLED_WORKERS = "stalled_workers"
+    STOPPING_WORKERS = "stopping_workers"
+    HELD_SLOTS = "held_slots"
+    UPKEEP = "upkeep"
     UNSERVED_QUEUES = "unserved_queues"
     PAUSED_QUEUES = "paused_queues"
     PENDING = "pending"
@@ -89,6 +92,7 @@ class Check(NamedTuple):
         since: the start of the time that ``value`` is about; ``None`` for the last hour.
         error: the error because of which the check failed.
         advice: the next step after the error, in words; ``None`` if there is none, or a command is better.
+        command: the next step, if it is not the usual one.
     """
 
     name: str
@@ -100,6 +104,7 @@ class Check(NamedTuple):
     since: datetime | None = None
     error: str | None = None
     advice: str | None = None
+    command: str | None = None
 
 
 class HealthReport(NamedTuple):

@@ -21,7 +21,7 @@ from hammerwork_cli.models.monitor.health import (
 from hammerwork_cli.models.queue import EndedJobs, HealthLimits, Measure
 from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries import migrations, ping, queues
-from hammerwork_cli.queries.cron import ticks
+from hammerwork_cli.queries.cron import schedules, ticks
 from hammerwork_cli.queries.monitor import times
 from hammerwork_cli.queries.worker import registry
 
@@ -31,6 +31,9 @@ UNSERVED_FOR = timedelta(minutes=1)
 """For less than this, a queue without a worker is a warning: a worker may be restarting."""
 RUST_FOR = timedelta(minutes=5)
 """A queue of which a Rust worker started or completed a job within this time is served."""
+STOPPING_FOR = timedelta(minutes=5)
+"""A worker that stops has claimed nothing for so long, and still has jobs: it may not end."""
+DO_UPKEEP = "worker start --upkeep-only"
 RETENTION_FOR = timedelta(days=1)
 """A policy that no worker has carried out for so long is reported."""
 SLOW_ANSWER = timedelta(seconds=1)
@@ -180,6 +183,15 @@ class _Reading:
         return [worker for worker in self.workers if worker.is_alive]
 
     @property
+    def serving(self) -> list[Worker]:
+        """Workers that claim jobs."""
+        return [worker for worker in self.workers if worker.is_serving]
+
+    @cached
+    def has_upkeep(self) -> bool:
+        return schedules.upkeep_is_running(self.database, self.now)
+
+    @property
     def served_by_rust(self) -> set[str]:
         """Queues of which a Rust worker started or completed a job just now: these workers do not register."""
         lately = self.now - RUST_FOR
@@ -270,13 +282,59 @@ def _level_of_stalled(worker: Worker) -> Level:
 
 
 def _stalled_workers(reading: _Reading) -> Check:
+    if "worker_progress" not in reading.database.tags:
+        return Check(CheckName.STALLED_WORKERS, Level.UNKNOWN)
     stalled = sorted((worker for worker in reading.workers if worker.state == "stalled"), key=_stood, reverse=True)
     status = _level_of_stalled(stalled[0]) if stalled else Level.HEALTHY
     return Check(CheckName.STALLED_WORKERS, status, len(stalled), 0, tuple(worker.name for worker in stalled))
 
 
+def _stopping_workers(reading: _Reading) -> Check:
+    """Workers that stop and do not end: they claimed no job for long, and still have some."""
+    if "workers" not in reading.database.tags:
+        return Check(CheckName.STOPPING_WORKERS, Level.UNKNOWN)
+    stopping = {worker.id: worker for worker in reading.alive if worker.stored_state == "stopping"}
+    since: dict[str, timedelta | None] = {}
+    if stopping:
+        claims = {str(one): at for one, _, at in reading.database.rows("monitor.health.claims", workers=[*stopping])}
+        since = {
+            worker.name: reading.age(timestamp(claims.get(worker.id) or worker.started_at))
+            for worker in stopping.values()
+            if worker.id in claims or worker.held
+        }
+    return _worst(CheckName.STOPPING_WORKERS, since, STOPPING_FOR, Level.WARNING)
+
+
+def _held_slots(reading: _Reading) -> Check:
+    """Slots whose handlers have not returned although their attempts are over."""
+    if "worker_progress" not in reading.database.tags:
+        return Check(CheckName.HELD_SLOTS, Level.UNKNOWN)
+    holding = [worker for worker in reading.alive if worker.held]
+    status = Level.WARNING if holding else Level.HEALTHY
+    if any((worker.held or 0) >= worker.concurrency for worker in holding):
+        status = Level.CRITICAL
+    holding.sort(key=lambda worker: ((worker.held or 0) < worker.concurrency, worker.name))
+    names = tuple(dict.fromkeys(worker.name for worker in holding))
+    return Check(CheckName.HELD_SLOTS, status, sum(worker.held or 0 for worker in holding), 0, names)
+
+
+def _upkeep(reading: _Reading) -> Check:
+    """Whether a worker enqueues the jobs of schedules and callbacks, where there are any."""
+    database = reading.database
+    if "upkeep" not in database.tags:
+        return Check(CheckName.UPKEEP, Level.UNKNOWN)
+    if reading.has_upkeep:
+        return Check(CheckName.UPKEEP, Level.HEALTHY)
+    needs = {
+        "schedules": "schedules" in database.tags and database.row("monitor.health.enabled_schedules"),
+        "callbacks": "watches" in database.tags and database.row("monitor.health.open_callbacks"),
+    }
+    waiting = tuple(name for name, row in needs.items() if row)
+    return Check(CheckName.UPKEEP, Level.WARNING if waiting else Level.HEALTHY, about=waiting)
+
+
 def _unserved(reading: _Reading) -> list[ReadyJobs]:
-    served = {queue for worker in reading.alive for queue in worker.queue_names}
+    served = {queue for worker in reading.serving for queue in worker.queue_names}
     found = [jobs for jobs in reading.ready if jobs.queue not in served]
     if found:
         found = [jobs for jobs in found if jobs.queue not in reading.served_by_rust]
@@ -363,7 +421,8 @@ def _overdue_schedules(reading: _Reading) -> Check:
         return Check(CheckName.OVERDUE_SCHEDULES, Level.HEALTHY)
     found = ticks.upcoming(reading.database, reading.now - limit, MOST_OVERDUE)
     late = {schedule.name: reading.age(schedule.due) for schedule in found}
-    return _worst(CheckName.OVERDUE_SCHEDULES, late, limit, Level.CRITICAL)
+    check = _worst(CheckName.OVERDUE_SCHEDULES, late, limit, Level.CRITICAL)
+    return check if reading.has_upkeep else check._replace(command=DO_UPKEEP)
 
 
 def _retrying(reading: _Reading) -> Check:
@@ -408,6 +467,9 @@ _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.WORKERS: _workers,
     CheckName.LOST_WORKERS: _lost_workers,
     CheckName.STALLED_WORKERS: _stalled_workers,
+    CheckName.STOPPING_WORKERS: _stopping_workers,
+    CheckName.HELD_SLOTS: _held_slots,
+    CheckName.UPKEEP: _upkeep,
     CheckName.UNSERVED_QUEUES: _unserved_queues,
     CheckName.PAUSED_QUEUES: _paused_queues,
     CheckName.PENDING: _pending,

@@ -9,6 +9,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import (
     WAITING,
     AttemptOutcome,
+    JobDetails,
     JobStatus,
     PastAttempt,
     SpawnTree,
@@ -21,7 +22,7 @@ from hammerwork_cli.models.why import Delay, DelayReason, LastAttempt, NeverSpaw
 from hammerwork_cli.models.worker import is_silent
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.job import attempts
-from hammerwork_cli.queries.queues import all_paused, serving_workers
+from hammerwork_cli.queries.queues import Services
 from hammerwork_cli.queries.spawn.error_texts import error_texts, headline, pattern
 from hammerwork_cli.queries.worker.rescue import WAS_LOST
 
@@ -32,24 +33,12 @@ _ORDER = list(DelayReason)
 WAITING_FOR_A_WORKER = frozenset({DelayReason.READY, DelayReason.RETRYING})
 
 
-class Queues:
-    """Pauses and workers of all queues."""
-
-    def __init__(self, database: Database) -> None:
-        self.paused = {pause.queue for pause in all_paused(database)}
-        self.workers = serving_workers(database)
-
-    def serving(self, queue: str) -> int | None:
-        """Living workers that serve a queue; ``None`` if the database does not record workers."""
-        return None if self.workers is None else self.workers[queue]
-
-
-def delays(database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now: datetime) -> tuple[Delay, ...]:
+def delays(database: Database, nodes: Sequence[TreeNode], queues: Services, *, now: datetime) -> tuple[Delay, ...]:
     """Returns the reasons why jobs have not ended, by queue and error; the gravest first, then the largest.
 
     Args:
         nodes: jobs that run, or wait for no other job.
-        queues: the pauses and workers of their queues.
+        queues: who serves their queues.
     """
     found: dict[tuple[Any, ...], Delay] = {}
     details = _details(database, [node.id for node in nodes])
@@ -66,14 +55,22 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now
         key = (reason, node.queue, is_due, last.outcome, pattern(error) if error else None)
         delay = found.get(key)
         if delay is None:
-            paused, serving = node.queue in queues.paused, queues.serving(node.queue)
             told = headline(error) if error else None
-            found[key] = Delay(reason, node.queue, told, 1, job, paused, serving, is_due, *last)
+            found[key] = Delay(reason, node.queue, told, 1, job, queues.of(node.queue), is_due, *last)
         else:
             delay.jobs += 1
             if _instant(job) < _instant(delay.first):
                 delay.first, delay.last_worker = job, last.worker
     return tuple(sorted(found.values(), key=_gravity))
+
+
+def of_job(database: Database, details: JobDetails, *, now: datetime) -> Delay | None:
+    """Returns the reason why a job waits, if it waits for no other job; else ``None``."""
+    node = details.job.node
+    if node.status not in WAITING or node.archived_at is not None or details.blocker is not None:
+        return None
+    found = delays(database, [node], Services(database), now=now)
+    return found[0] if found else None
 
 
 def _gravity(delay: Delay) -> tuple[Any, ...]:

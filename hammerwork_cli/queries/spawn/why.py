@@ -12,7 +12,8 @@ from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import attempts
-from hammerwork_cli.queries.spawn.delays import Queues, delays, never_spawned
+from hammerwork_cli.queries.queues import Services
+from hammerwork_cli.queries.spawn.delays import delays, never_spawned
 from hammerwork_cli.queries.spawn.error_texts import error_texts, headline, pattern
 
 LEVELS = 100_000
@@ -53,7 +54,7 @@ class _Diagnosing:
         self._read_elsewhere([node for node in failed if node.id in consequences], blockers)
         above = self._above(consequences, blockers)
         under_way = self._under_way(blockers)
-        queues = Queues(self.database) if under_way else None
+        queues = Services(self.database) if under_way else None
         groups = self._groups(deepest, limit)
         named = [*above, *(failed.job for group in groups for failed in group.jobs)]
         return Diagnosis(
@@ -158,11 +159,8 @@ class _Diagnosing:
         return tuple(sorted(groups.values(), key=lambda group: (-group.total, group.error or "")))
 
 
-def _by_queue(nodes: Iterable[TreeNode], queues: Queues) -> tuple[UnderWay, ...]:
+def _by_queue(nodes: Iterable[TreeNode], queues: Services) -> tuple[UnderWay, ...]:
     found: dict[str, Counts] = {}
     for node in nodes:
         found.setdefault(node.queue, Counts()).add(node.status)
-    return tuple(
-        UnderWay(queue, counts, queue in queues.paused, queues.serving(queue))
-        for queue, counts in sorted(found.items())
-    )
+    return tuple(UnderWay(queue, counts, queues.of(queue)) for queue, counts in sorted(found.items()))

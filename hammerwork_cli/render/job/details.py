@@ -31,6 +31,7 @@ from hammerwork_cli.render.formats.text import (
     statuses,
     visible,
 )
+from hammerwork_cli.render.job.hold import Hold
 from hammerwork_cli.render.job.listing import job_record
 from hammerwork_cli.render.spawn import again, records
 from hammerwork_cli.render.worker import silence_text
@@ -39,13 +40,13 @@ PAYLOAD_LINES = 40
 """Lines of a payload or a result on a terminal without ``--full``."""
 
 
-def details_record(details: JobDetails) -> Record:
+def details_record(details: JobDetails, hold: Hold | None = None) -> Record:
     """Everything about a job.
 
     Keys: those of :func:`job_record` with the whole ``error``; ``payload`` and ``result`` (as JSON; as text if they are
     not readable JSON); ``parents`` (list of ``id``, ``queue``, ``status``, ``error``; with nulls if the parent does not
-    exist); ``hold`` (while the job waits for its parents: ``unfinished``, or the reason why it can never run:
-    ``parent_failed``, ``parent_missing``, ``not_released``, ``stuck_above``); ``children`` (an object: ``total``,
+    exist); ``hold`` (the reason why the job waits, a word of ``HOLDS``) and ``hold_message`` (in a sentence);
+    ``children`` (an object: ``total``,
     ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents, failures
     first); ``attempt_history`` (its attempts that did not complete, the oldest first, at most 50:
     :func:`hammerwork_cli.render.attempts.attempt_record`); ``callbacks`` (of the job and everything below it:
@@ -66,7 +67,8 @@ def details_record(details: JobDetails) -> Record:
         "payload": parsed(details.payload),
         "result": parsed(details.result),
         "parents": [_relative(details, parent) for parent in details.job.node.depends_on],
-        "hold": details.blocker.reason.value if details.blocker else None,
+        "hold": hold.word if hold else None,
+        "hold_message": hold.message if hold else None,
         "children": records.child_counts(counts)
         | {"first": [_relative_record(child) for child in details.first_children]},
         "attempt_history": [attempts.attempt_record(attempt) for attempt in details.attempts],
@@ -121,19 +123,26 @@ def parsed(text: str | None) -> object:
 
 
 def details_text(
-    details: JobDetails, *, now: datetime, width: int | None = None, colour: bool = False, full: bool = False
+    details: JobDetails,
+    hold: Hold | None = None,
+    *,
+    now: datetime,
+    width: int | None = None,
+    colour: bool = False,
+    full: bool = False,
 ) -> Iterator[str]:
     """Draws the facts, payload and result of a job, its parents and the jobs that depend on it.
 
     Args:
         details: the job.
+        hold: the reason why it waits, if it does.
         width: columns of the terminal; ``None`` for a pipe, which gets the whole payload.
         colour: whether to use colours.
         full: whether a terminal gets the whole payload and result too.
     """
     node = details.job.node
     yield f"{paint(visible(node.queue), 'bold', colour)} {visible(node.id)}"
-    pairs = {name: text for name, text in _pairs(details, now) if text}
+    pairs = {name: text for name, text in _pairs(details, hold, now) if text}
     longest = max(map(len, pairs))
     for name, text in pairs.items():
         shown = paint_status(node.status, text, colour) if name in {"status", "error"} else text
@@ -151,11 +160,12 @@ def details_text(
     yield from again.requests_text(details.requests, width, colour)
 
 
-def _pairs(details: JobDetails, now: datetime) -> Iterator[tuple[str, str | None]]:
+def _pairs(details: JobDetails, hold: Hold | None, now: datetime) -> Iterator[tuple[str, str | None]]:
     job, node, facts = details.job, details.job.node, details.facts
     yield "status", f"{visible(node.status)}{_attempts(job)}"
     if node.stored_status != node.status:
         yield "stored status", f"{visible(node.stored_status)} (workers do not find it: hammerwork spawn doctor)"
+    yield "why", hold.message if hold else None
     error = first_line(node.error) if node.error else None
     yield "error" if node.status != JobStatus.COMPLETED else "last error", error
     yield "priority", node.priority

@@ -26,6 +26,8 @@ UNITS: Mapping[str, str] = {
     CheckName.WORKERS: "workers",
     CheckName.LOST_WORKERS: "workers",
     CheckName.STALLED_WORKERS: "workers",
+    CheckName.STOPPING_WORKERS: "seconds",
+    CheckName.HELD_SLOTS: "slots",
     CheckName.UNSERVED_QUEUES: "queues",
     CheckName.PAUSED_QUEUES: "queues",
     CheckName.PENDING: "jobs",
@@ -186,6 +188,24 @@ def _stalled_workers(check: Check) -> str:
     )
 
 
+def _held_slots(check: Check) -> str:
+    if not check.value:
+        return "none"
+    slots = plural(int(check.value) if isinstance(check.value, int) else 0, "slot")
+    return f"{slots} of {_names(check)}: the handler has not returned although its attempt is over"
+
+
+def _upkeep(check: Check) -> str:
+    if not check.about:
+        return "a worker does it, or there is nothing to do"
+    return f"no worker enqueues the jobs of {' and '.join(check.about)}"
+
+
+def _overdue_schedules(check: Check) -> str:
+    no_upkeep = "; no worker does upkeep" if check.command and check.status is not Level.HEALTHY else ""
+    return _within("its job is late by {}")(check) + no_upkeep
+
+
 def _unserved(check: Check) -> str:
     if not check.about:
         return "none"
@@ -228,6 +248,9 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.WORKERS: _workers,
     CheckName.LOST_WORKERS: _lost_workers,
     CheckName.STALLED_WORKERS: _stalled_workers,
+    CheckName.STOPPING_WORKERS: _within("stopping, and has claimed no job for {}"),
+    CheckName.HELD_SLOTS: _held_slots,
+    CheckName.UPKEEP: _upkeep,
     CheckName.UNSERVED_QUEUES: _unserved,
     CheckName.PAUSED_QUEUES: _paused,
     CheckName.PENDING: _within("{} ready"),
@@ -237,7 +260,7 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.LOST_JOBS: _lost_jobs,
     CheckName.UNCLAIMED_JOBS: _within("a job that no worker of hammerwork-cli has claimed has been running for {}"),
     CheckName.OVERDUE_JOBS: _within("late by {}"),
-    CheckName.OVERDUE_SCHEDULES: _within("its job is late by {}"),
+    CheckName.OVERDUE_SCHEDULES: _overdue_schedules,
     CheckName.RETRYING: _within("{} wait for another attempt"),
     CheckName.FAILED: _within("{} failed in the last hour"),
     CheckName.FAILURE_RATE: _failure_rate,
@@ -262,6 +285,8 @@ def hint(check: Check) -> str | None:
         return "hammerwork migration run"
     if check.name in {CheckName.DATABASE, CheckName.WRITES} and check.error is not None:
         return check.advice
+    if check.command is not None:
+        return f"hammerwork {check.command}"
     # A name that a terminal would not print as it is cannot be pasted.
     names = (
         shlex.quote(name)
@@ -281,6 +306,9 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.WORKERS: lambda _: "worker list --since 7d",
     CheckName.LOST_WORKERS: lambda _: "worker list",
     CheckName.STALLED_WORKERS: _of_queue("worker status {}", "worker status"),
+    CheckName.STOPPING_WORKERS: _of_queue("worker status {}", "worker list"),
+    CheckName.HELD_SLOTS: _of_queue("worker status {}", "worker list"),
+    CheckName.UPKEEP: lambda _: "worker start --upkeep-only",
     CheckName.UNSERVED_QUEUES: _of_queue("worker list --since 7d --queue {}", "worker list --since 7d"),
     CheckName.PAUSED_QUEUES: lambda _: "queue paused",
     CheckName.PENDING: _of_queue("queue stats {} --detailed", "queue stats --detailed"),

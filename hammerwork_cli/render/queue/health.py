@@ -12,7 +12,7 @@ from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import NOTHING, count, duration, percent, plural, short_duration, visible
-from hammerwork_cli.render.worker import silence_text
+from hammerwork_cli.render.queue.service import obstacle_text
 
 _NAMED = 5
 CHECK_KEYS = ("queue", "check", "value", "limit", "unit", "status")
@@ -144,5 +144,5 @@ def _health_hints(found: Sequence[QueueHealth]) -> Iterator[str]:
             f"No running worker serves the ready jobs of {', '.join(idle[:_NAMED])}{more} "
             "(Rust workers do not register): hammerwork worker list"
         )
-    silent = {worker.id: worker for health in found if health.state.is_unserved for worker in health.state.silent}
-    yield from (f"{silence_text(worker)}." for worker in list(silent.values())[:_NAMED])
+    others = {worker.id: worker for health in found if health.state.is_unserved for worker in health.state.others}
+    yield from (f"{obstacle_text(worker)}." for worker in list(others.values())[:_NAMED])

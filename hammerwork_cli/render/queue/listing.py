@@ -10,6 +10,7 @@ from hammerwork_cli.models.queue import (
 from hammerwork_cli.render.formats.json import Record, seconds
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import count, duration, instant, visible
+from hammerwork_cli.render.queue.service import others_text
 
 _KNOWN = frozenset(status.value for status in JobStatus)
 _NAMED = 5
@@ -53,7 +54,7 @@ STATES: Sequence[Column[QueueState]] = (
     ),
     Column(
         "workers",
-        lambda row: None if row.workers is None else count(row.workers),
+        lambda row: _workers(row),
         "right",
         optional=True,
         leaves=2,
@@ -83,6 +84,13 @@ PAUSES: Sequence[Column[QueuePause]] = (
     Column("reason", lambda row: row.reason, wraps=True),
 )
 PAUSE_KEYS = ("queue", "paused_at", "paused_by", "reason")
+
+
+def _workers(state: QueueState) -> str | None:
+    """The workers that claim its jobs, and those that do not: "1, 1 stopping"."""
+    if state.workers is None:
+        return None
+    return ", ".join(filter(None, [count(state.workers), others_text(state.others)]))
 
 
 def by_status(counts: Counts) -> dict[str, int]:

@@ -4,6 +4,7 @@ from hammerwork_cli.models import JobPriority, JobStatus
 from hammerwork_cli.models.options.jobs import OPTIONS
 from hammerwork_cli.render.attempts import OUTCOMES
 from hammerwork_cli.render.formats.json import UNKNOWN
+from hammerwork_cli.render.job.hold import HOLDS
 from hammerwork_cli.render.schemas.words import (
     Schema,
     anything,
@@ -156,7 +157,8 @@ JOB_DETAILS = record(
         "payload": anything("As JSON; text when it cannot be read as JSON"),
         "result": anything("As JSON; text when it cannot be read as JSON"),
         "parents": list_of(record(RELATIVE), "A deleted parent has nulls"),
-        "hold": null_or(text("While it waits: unfinished, or the reason why it can never run")),
+        "hold": null_or(text("Why it waits; a later version may write more", *HOLDS)),
+        "hold_message": null_or(text("The same in a sentence for people; its words may change")),
         "children": record({**CHILD_COUNTS, "first": list_of(record(RELATIVE), "Some of them, failures first")}),
         "attempt_history": ATTEMPT_HISTORY,
         "callbacks": list_of(CALLBACK, "Callbacks of the job and everything below it"),

@@ -26,7 +26,7 @@ from hammerwork_cli.render.schemas.words import (
 _LEVEL = text("", *Level)
 CHECK_OUTCOME = record(
     {
-        "check": text("", *UNITS, CheckName.WRITES),
+        "check": text("", *UNITS, CheckName.WRITES, CheckName.UPKEEP),
         "status": _LEVEL,
         "value": null_or(number("Null when there is nothing to measure")),
         "limit": null_or(number("Null without a limit")),

@@ -6,6 +6,7 @@ from itertools import groupby
 from shlex import quote
 
 from hammerwork_cli.models import AttemptOutcome, rfc3339, timestamp
+from hammerwork_cli.models.queue import Service
 from hammerwork_cli.models.why import Delay, DelayReason, Diagnosis, NeverSpawned
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (
@@ -20,6 +21,7 @@ from hammerwork_cli.render.formats.text import (
     visible,
     wrapped,
 )
+from hammerwork_cli.render.queue.service import service_facts
 
 PATIENCE = timedelta(hours=1)
 """A job that is due within this time is worth waiting for. A job that has been due for longer suggests that no worker
@@ -100,6 +102,8 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
         commands.append(f"hammerwork worker start --upkeep-only --rescue-older-than {OLD}")
     paused = dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.is_paused and delay.is_taken_later)
     commands += [f"hammerwork queue resume {quote(visible(queue))}" for queue in list(paused)[:3]]
+    for worker in _stuck_workers(diagnosis)[:3]:
+        commands.append(f"hammerwork worker status {quote(visible(worker))}")
     if DelayReason.SILENT_WORKER in found or any(delay.has_no_worker for delay in diagnosis.delays):
         commands.append("hammerwork worker list")
     commands += [f"hammerwork queue stats {quote(visible(queue))} --detailed" for queue in _untaken(diagnosis, now)[:3]]
@@ -108,6 +112,14 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
             commands.append(f"hammerwork job show {short_id(found[reason].first.id)}")
     commands += [f"hammerwork spawn again {short_id(job.id)}" for job in diagnosis.never_spawned[:3]]
     return commands
+
+
+def _stuck_workers(diagnosis: Diagnosis) -> list[str]:
+    """Workers because of which due jobs wait: they stop, stand still, or have slots that are held."""
+    due = [delay.service for delay in diagnosis.delays if delay.is_waiting and delay.is_due]
+    found = [worker for service in due if not service.workers for worker in service.others]
+    found += [worker for service in due if service.is_busy for worker in service.held]
+    return list(dict.fromkeys(worker.name for worker in found))
 
 
 def _untaken(diagnosis: Diagnosis, now: datetime) -> list[str]:
@@ -135,7 +147,8 @@ def _progresses(delay: Delay, now: datetime) -> bool:
         return True
     soon = (timestamp(delay.first.at) or now) <= now + PATIENCE
     is_served = delay.serving or (delay.serving is None and not _is_stale(delay, now))
-    return bool(delay.is_waiting and soon and is_served and not delay.is_paused)
+    is_held = delay.service.is_busy and bool(delay.service.held)
+    return bool(delay.is_waiting and soon and is_served and not delay.is_paused and not is_held)
 
 
 # Lines.
@@ -189,9 +202,7 @@ class DelayLines:
     def _lines(self, delay: Delay) -> list[str]:
         name, first = self._named(delay.queue), short_id(delay.first.id)
         subject = f"{name} {first}" if delay.jobs == 1 else f"{name} {self.times}{count(delay.jobs)}"
-        facts = [*self._when(delay), *self._workers(delay)]
-        if delay.is_paused:
-            facts.append("the queue is paused")
+        facts = [*self.when(delay), *self._workers(delay)]
         line = "  " + self.dot.join([subject, *facts])
         if not delay.error:
             return [line]
@@ -200,7 +211,8 @@ class DelayLines:
             return [whole]
         return [line, *wrapped(f"    {visible(delay.error)}", self.width, ellipsis=self.ellipsis)]
 
-    def _when(self, delay: Delay) -> list[str]:
+    def when(self, delay: Delay) -> list[str]:
+        """When the jobs are due, or since when they run."""
         at, first = timestamp(delay.first.at), delay.first
         the_first = "" if delay.jobs == 1 else f"the first, {short_id(first.id)}, "
         if delay.reason in {DelayReason.MISSPELT_STATUS, DelayReason.BARRED}:
@@ -222,13 +234,40 @@ class DelayLines:
 
     @staticmethod
     def _workers(delay: Delay) -> list[str]:
-        if delay.has_no_worker:
-            return ["no running worker serves this queue (Rust workers do not register)"]
+        if delay.is_taken_later:
+            return list(_service(delay))
         first = delay.first
         if first.worker and delay.reason == DelayReason.SILENT_WORKER:
             silent = duration(timedelta(seconds=first.silent_for or 0))
             return [f"{visible(first.worker)} has been silent for {silent}; its lease is {first.lease:g} s"]
         return [f"on {visible(first.worker)}"] if first.worker and delay.jobs == 1 else []
+
+
+def _service(delay: Delay) -> Iterator[str]:
+    """What keeps jobs from running when they are due; of jobs that are due later, only the pause."""
+    service = delay.service if delay.is_waiting else Service(delay.service.pause)
+    return service_facts(service)
+
+
+def hold(delay: Delay) -> str:
+    """The reason why a job waits, in a word."""
+    if delay.is_taken_later and delay.is_paused:
+        return "paused"
+    if delay.has_no_worker:
+        return "no_worker"
+    return "busy" if delay.is_due and delay.service.is_busy else delay.reason.value
+
+
+def hold_text(delay: Delay, now: datetime) -> str:
+    """The reason why a job waits, in a sentence without a full stop."""
+    lines = DelayLines(now, ", ", "", "", None)
+    facts = [*lines.when(delay), *_service(delay)]
+    if delay.reason in {DelayReason.MISSPELT_STATUS, DelayReason.BARRED}:
+        return _HEADINGS[delay.reason].format(it="it")
+    if delay.reason == DelayReason.RETRYING:
+        return f"waits for another attempt: {', '.join(facts)}"
+    waits = ["waits for a worker"] if delay.is_due and len(facts) == len(lines.when(delay)) else []
+    return ", ".join([*facts, *waits])
 
 
 def _heading(delay: Delay) -> str:

@@ -64,8 +64,8 @@ def diagnosis_record(diagnosis: Diagnosis, limit: int, now: datetime) -> Record:
             {
                 "queue": found.queue,
                 "counts": dict(sorted(found.counts.by_status.items())),
-                "paused": found.is_paused,
-                "workers": found.serving,
+                "paused": found.service.pause is not None,
+                "workers": found.service.serving,
             }
             for found in diagnosis.under_way
         ],
@@ -322,8 +322,8 @@ _REASONS = {
 }
 
 
-def blocker_text(blocker: Blocker, nodes: dict[str, TreeNode]) -> str:
-    """A waiting job and its blockers in one line, with the queues of the jobs in ``nodes``."""
+def blocker_text(blocker: Blocker, nodes: dict[str, TreeNode], *, named: bool = True) -> str:
+    """A waiting job, if it is ``named``, and its blockers in one line, with the queues of the jobs in ``nodes``."""
 
     def name(job: str) -> str:
         node = nodes.get(job)
@@ -331,7 +331,8 @@ def blocker_text(blocker: Blocker, nodes: dict[str, TreeNode]) -> str:
 
     names = [f"{name(parent)} ({_state(blocker.parents[parent])})" for parent in blocker.blocked_by[:3]]
     more = f" and {count(len(blocker.blocked_by) - 3)} more" if len(blocker.blocked_by) > 3 else ""
-    return f"{name(blocker.job)} {_REASONS[blocker.reason]} {', '.join(names) or 'nothing'}{more}"
+    subject = f"{name(blocker.job)} " if named else ""
+    return f"{subject}{_REASONS[blocker.reason]} {', '.join(names) or 'nothing'}{more}"
 
 
 def _state(status: str) -> str:

@@ -69,6 +69,24 @@ WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AN
 ORDER BY j.completed_at, j.failed_at, j.created_at LIMIT :limit) AS x
 GROUP BY {by_name x.queue_name}
 
+-- name: claims
+-- Counts the running jobs of some workers, with the last claim of each.
+SELECT j.claimed_by, COUNT(*), MAX(j.started_at) FROM hammerwork_jobs j
+WHERE j.status = 'Running' AND j.claimed_by IN (:workers) AND {still_claimed} GROUP BY j.claimed_by
+
+-- name: claims [mysql]
+SELECT j.claimed_by, COUNT(*), MAX(j.started_at) FROM {by_state}
+WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AND j.claimed_by IN (:workers)
+AND {still_claimed} GROUP BY j.claimed_by
+
+-- name: enabled_schedules
+-- Tells whether a schedule is enabled.
+SELECT 1 FROM hammerwork_schedules s WHERE s.enabled LIMIT 1
+
+-- name: open_callbacks
+-- Tells whether a worker has yet to count the jobs of a callback.
+SELECT 1 FROM hammerwork_watches w WHERE {uncounted} LIMIT 1
+
 -- name: recurs
 -- Whether job j recurs, in the words of the partial index.
 j.recurring = TRUE

@@ -7,10 +7,11 @@ from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
 from hammerwork_cli.queries.graph import children
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.job import details, listing
+from hammerwork_cli.queries.spawn import delays, whole_trees
 from hammerwork_cli.queries.spawn import timeline as timeline_queries
-from hammerwork_cli.queries.spawn import whole_trees
 from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.job.details import details_record
+from hammerwork_cli.render.job.hold import hold_of
 from hammerwork_cli.render.job.listing import job_record
 from hammerwork_cli.render.schemas import spawning
 from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, IN_TREE, NODE
@@ -58,7 +59,8 @@ def job_list(call: Call) -> Answer:
 
 def job(call: Call) -> Answer:
     """Answers as ``job show``."""
-    return Answer(details_record(details.details(call.database, call.values["id"])))
+    found = details.details(call.database, call.values["id"])
+    return Answer(details_record(found, hold_of(found, delays.of_job(call.database, found, now=call.now), call.now)))
 
 
 def child_list(call: Call) -> Answer:

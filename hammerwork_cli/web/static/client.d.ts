@@ -112,8 +112,10 @@ export interface Job extends ListedJob, JobFacts {
   readonly source?: string;
   /** A parent that does not exist has `null` for its queue and status. */
   parents: Relative[];
-  /** The reason why the job waits or can never run. */
+  /** Why the job waits: `paused`, `no_worker`, `busy`, `scheduled`, `unfinished`, ... */
   hold: string | null;
+  /** The same in a sentence for people; its words may change. */
+  hold_message: string | null;
   children: ChildCounts & { first: Relative[] };
   /** The newest 50 attempts that did not complete, the oldest first. */
   attempt_history: PastAttempt[];

@@ -18,6 +18,7 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models.monitor.health import CheckName
 from tests.conftest import ROOT, eventually, unavailable
 from tests.rows import Rows
 from tests.servers import KINDS, PASSWORD, PrivateServer, ServerMissingError
@@ -82,7 +83,7 @@ def test_an_idle_database_with_a_worker_is_healthy(run: Run, rows: Rows) -> None
     worker(rows)
     done = run("monitor", "health", url=url_of(rows.database))
     assert done.exit_code == 0, done.stdout
-    assert done.stdout.startswith("healthy: 21 checks\n")
+    assert done.stdout.startswith(f"healthy: {len(CheckName)} checks\n")
     assert "  workers" in done.stdout
     assert states(run, rows) == {}
 
@@ -119,6 +120,68 @@ def test_a_worker_that_misses_heartbeats_is_named_long_before_its_lease_is_over(
     listed = run("worker", "list", "--format", "json", url=url_of(rows.database)).json
     assert {one["name"]: one["state"] for one in listed} == {"render-1": "running", "render-2": "silent"}
     assert "unserved_queues" not in states(run, rows)
+
+
+def test_a_worker_that_stands_still_or_stops_serves_no_queue(run: Run, rows: Rows) -> None:
+    ready(rows, minutes=2)
+    worker(rows, "stuck", main_stalled_seconds=45.0)
+    found = checks(run, rows)
+    assert (found["stalled_workers"]["status"], found["stalled_workers"]["about"]) == ("warning", ["stuck"])
+    assert found["unserved_queues"]["status"] == "critical"
+    worker(rows, "leaving", state="stopping")
+    assert checks(run, rows)["unserved_queues"]["status"] == "critical"
+    [queue] = run("queue", "list", "--format", "json", url=url_of(rows.database)).json
+    assert queue["workers"] == 0
+    shown = " ".join(run("queue", "list", url=url_of(rows.database)).stdout.split())
+    assert re.search("0, (1 stalled, 1 stopping|1 stopping, 1 stalled)", shown)
+
+
+def test_a_worker_that_stops_and_does_not_end_is_named(run: Run, rows: Rows) -> None:
+    leaving = worker(rows, "leaving", state="stopping")
+    worker(rows, "idle", state="stopping")
+    worker(rows)
+    for minutes in (30, 2):
+        at = ago(minutes=minutes)
+        rows.job(queue="mail", status="Running", started_at=at, claimed_at=at, claimed_by=leaving)
+    assert states(run, rows) == {}  # it may have claimed the last job just before it was asked to stop
+    rows.run("DELETE FROM hammerwork_jobs")
+    at = ago(minutes=30)
+    rows.job(queue="mail", status="Running", started_at=at, claimed_at=at, claimed_by=leaving)
+    found = checks(run, rows)["stopping_workers"]
+    assert (found["status"], found["about"], found["limit"]) == ("warning", ["leaving"], 300)
+    assert found["value"] == pytest.approx(1800, abs=60)
+    assert found["hint"] == "hammerwork worker status leaving"
+
+
+def test_slots_of_attempts_that_are_over_are_named_and_critical_when_none_is_left(run: Run, rows: Rows) -> None:
+    worker(rows, held_slots=1)
+    found = checks(run, rows)["held_slots"]
+    assert (found["status"], found["value"], found["about"]) == ("warning", 1, ["render-1"])
+    worker(rows, "render-2", held_slots=4)
+    found = checks(run, rows)["held_slots"]
+    assert (found["status"], found["value"], found["about"]) == ("critical", 5, ["render-2", "render-1"])
+    assert found["message"].startswith("5 slots of render-2, render-1: the handler has not returned")
+    assert found["hint"] == "hammerwork worker status render-2"
+
+
+def schedule(rows: Rows, name: str, *, enabled: bool = True, **age: float) -> None:
+    facts = {"queue_name": "mail", "payload": "{}", "priority": 2, "max_attempts": 3, "expression": "* * * * *"}
+    facts |= {"timezone": "UTC", "overlap": "skip", "catch_up": "last", "grace_seconds": 60, "jitter_seconds": 0}
+    facts |= {"source": "cli", "revision": 1, "created_at": ago(hours=1), "updated_at": ago(hours=1)}
+    facts |= {"id": str(uuid4()), "name": name, "enabled": enabled, "next_run_at": ago(**age)}
+    rows.insert("hammerwork_schedules", facts)
+
+
+def test_upkeep_that_nobody_does_is_a_warning_where_something_waits_for_it(run: Run, rows: Rows) -> None:
+    name = worker(rows)
+    schedule(rows, "off", enabled=False, minutes=15)
+    assert states(run, rows) == {}
+    schedule(rows, "fine", minutes=-1)
+    found = checks(run, rows)["upkeep"]
+    assert (found["status"], found["about"]) == ("warning", ["schedules"])
+    assert found["hint"] == "hammerwork worker start --upkeep-only"
+    rows.insert("hammerwork_duties", {"name": "schedules", "due_at": ago(seconds=-30), "claimed_by": name})
+    assert states(run, rows) == {}
 
 
 @pytest.mark.parametrize("status", ["Completed", "Running"])
@@ -250,16 +313,16 @@ def test_a_recurring_job_that_is_late_is_critical(run: Run, rows: Rows) -> None:
     assert states(run, rows, "--max-overdue", "20m") == states(run, rows, "--max-overdue", "off") == {}
 
 
-def test_a_schedule_that_nobody_keeps_is_critical(run: Run, rows: Rows) -> None:
-    worker(rows)
-    facts = {"queue_name": "mail", "payload": "{}", "priority": 2, "max_attempts": 3, "expression": "* * * * *"}
-    facts |= {"timezone": "UTC", "overlap": "skip", "catch_up": "last", "grace_seconds": 60, "jitter_seconds": 0}
-    facts |= {"source": "cli", "revision": 1, "created_at": ago(hours=1), "updated_at": ago(hours=1)}
-    for name, enabled, at in (("late", True, 15), ("off", False, 15), ("fine", True, -1)):
-        due = {"id": str(uuid4()), "name": name, "enabled": enabled, "next_run_at": ago(minutes=at)}
-        rows.insert("hammerwork_schedules", {**facts, **due})
+def test_a_late_schedule_is_critical_and_leads_to_a_worker_where_none_does_upkeep(run: Run, rows: Rows) -> None:
+    name = worker(rows)
+    for one, enabled, minutes in (("late", True, 15), ("off", False, 15), ("fine", True, -1)):
+        schedule(rows, one, enabled=enabled, minutes=minutes)
     found = checks(run, rows)["overdue_schedules"]
-    assert (found["status"], found["about"], found["hint"]) == ("critical", ["late"], "hammerwork cron show late")
+    assert (found["status"], found["about"]) == ("critical", ["late"])
+    assert found["message"].endswith("; no worker does upkeep")
+    assert found["hint"] == "hammerwork worker start --upkeep-only"
+    rows.insert("hammerwork_duties", {"name": "schedules", "due_at": ago(seconds=-30), "claimed_by": name})
+    assert checks(run, rows)["overdue_schedules"]["hint"] == "hammerwork cron show late"
 
 
 def test_attempts_that_fail_are_a_warning_before_the_jobs_have_failed(run: Run, rows: Rows) -> None:
@@ -376,15 +439,8 @@ def test_a_database_of_rust_workers_alone_is_checked(
     assert found["migrations"]["status"] == "warning"
     assert found["workers"]["value"] is None
     unknown = {name for name, check in found.items() if check["status"] == "unknown"}
-    assert unknown == {
-        "workers",
-        "lost_workers",
-        "unserved_queues",
-        "lost_jobs",
-        "unclaimed_jobs",
-        "overdue_schedules",
-        "retention",
-    }
+    of_workers = {"workers", "lost_workers", "stalled_workers", "stopping_workers", "held_slots", "unserved_queues"}
+    assert unknown == {*of_workers, "lost_jobs", "unclaimed_jobs", "upkeep", "overdue_schedules", "retention"}
     assert found["workers"]["message"] == "this database does not record workers"
     assert {found[name]["hint"] for name in unknown} == {"hammerwork migration run"}
     assert found["pending_age"]["status"] == "critical"

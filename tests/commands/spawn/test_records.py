@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from hammerwork_cli.database import Database, connect
@@ -234,7 +234,7 @@ def test_jobs_of_a_worker_that_has_not_ended_are_left_to_workers_however_silent_
 ) -> None:
     rows = Rows(database)
     alive, gone = "00000000-0000-4000-8000-0000000000a1", "00000000-0000-4000-8000-0000000000a2"
-    for worker, heartbeat in ((alive, datetime.now(UTC) + timedelta(hours=1)), (gone, START)):
+    for worker, heartbeat in ((alive, datetime.now(UTC)), (gone, START)):
         row = {"id": worker, "name": worker, "host": "h", "pid": 1, "version": "1", "queues": "[]", "handlers": "[]"}
         row |= {"concurrency": 1, "lease_seconds": 30.0, "state": "running", "started_at": START}
         rows.insert("hammerwork_workers", {**row, "heartbeat_at": heartbeat})

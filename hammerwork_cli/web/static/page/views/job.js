@@ -131,6 +131,7 @@ function facts(job, now) {
   const seconds = attemptSeconds(job, now);
   const running = job.status === "Running";
   return html`<dl class="facts">
+    ${fact("Why it waits", job.hold_message)}
     ${fact("Attempts", `${job.attempts} of ${job.max_attempts}`)} ${fact("Priority", job.priority)}
     ${instant("Created", job.created_at)}
     ${FINISHED.has(job.status) || running ? nothing : instant("Due", job.scheduled_at)}
@@ -138,7 +139,7 @@ function facts(job, now) {
     ${instant("Failed", job.failed_at)} ${fact(running ? "Running for" : "Duration", seconds === null ? null : duration(seconds))}
     ${fact("Operation", job.operation_id)} ${fact("Handler", job.spawn_config?.handler)}
     ${fact("Workflow", job.workflow_name ?? job.workflow_id)}
-    ${fact("Dependencies", job.depends_on.length ? job.dependency_status : null)}
+    ${fact("Dependencies", job.depends_on.length && !job.hold_message ? job.dependency_status : null)}
     ${instant("Archived", job.archived_at)}
   </dl>`;
 }

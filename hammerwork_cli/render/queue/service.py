@@ -1,0 +1,54 @@
+"""Says who serves a queue: its pause, its workers, and those that do not claim its jobs."""
+
+from collections.abc import Iterator
+
+from hammerwork_cli.models import Worker
+from hammerwork_cli.models.queue import QueuePause, Service
+from hammerwork_cli.render.formats.text import count, instant, plural, visible
+from hammerwork_cli.render.worker import silence_text, stalled_text
+
+_NAMED = 3
+
+
+def pause_text(pause: QueuePause) -> str:
+    """Since when, by whom and why: "paused since 2026-11-24 14:18:25 UTC by ann@desk: disk full"."""
+    by = f" by {visible(pause.paused_by)}" if pause.paused_by else ""
+    reason = f": {visible(pause.reason)}" if pause.reason else ""
+    return f"paused since {instant(pause.paused_at)} UTC{by}{reason}"
+
+
+def obstacle_text(worker: Worker) -> str:
+    """Why a worker that has not ended claims no jobs."""
+    if not worker.is_alive:
+        return silence_text(worker)
+    name = visible(worker.name)
+    if worker.stalled:
+        return f"{name} stands still: {stalled_text(worker)}"
+    running = f", and still runs {plural(worker.running, 'job')}" if worker.running else ""
+    return f"{name} is stopping and claims no more jobs{running}"
+
+
+def held_text(worker: Worker) -> str:
+    """The slots of a worker that are not free although their attempts are over."""
+    of_all = "" if worker.held != worker.concurrency else "all "
+    slots = plural(worker.held or 0, "slot")
+    return f"{of_all}{slots} of {visible(worker.name)}: the handler has not returned although its attempt is over"
+
+
+def service_facts(service: Service) -> Iterator[str]:
+    """Why a job that is due does not run, as facts about its queue; none where a worker is about to claim it."""
+    if service.pause is not None:
+        yield f"the queue is {pause_text(service.pause)}"
+    if service.workers is not None and not service.workers:
+        yield "no running worker serves this queue (Rust workers do not register)"
+        yield from map(obstacle_text, service.others[:_NAMED])
+    elif service.workers and service.is_busy:
+        slots = sum(worker.concurrency for worker in service.workers)
+        yield f"all {count(slots)} slots of its workers are taken" if slots > 1 else "the slot of its worker is taken"
+        yield from map(held_text, service.held[:_NAMED])
+
+
+def others_text(others: tuple[Worker, ...]) -> str:
+    """How many workers of a queue claim no jobs, by their states: "1 stopping, 2 silent"."""
+    states = [worker.state for worker in others]
+    return ", ".join(f"{count(states.count(state))} {state}" for state in dict.fromkeys(states))
