@@ -25,7 +25,7 @@ def obstacle_text(worker: Worker) -> str:
     if worker.stalled:
         return f"{name} stands still: {stalled_text(worker)}"
     running = f", and still runs {plural(worker.running, 'job')}" if worker.running else ""
-    return f"{name} is stopping and claims no more jobs{running}"
+    return f"{name} is stopping and claims no jobs{running}"
 
 
 def held_text(worker: Worker) -> str:

@@ -64,7 +64,7 @@ def test_a_job_without_a_worker_says_so_and_names_one_that_stops_or_stands_still
     worker(rows, "stuck", finisher_stalled_seconds=90.0)
     word, message = hold(run, rows, job)
     assert word == "no_worker"
-    assert "leaving is stopping and claims no more jobs, and still runs 1 job" in message
+    assert "leaving is stopping and claims no jobs, and still runs 1 job" in message
     assert "stuck stands still: the finisher for 1m 3" in message
     why = run("spawn", "why", job, url=rows.database.url.raw).stdout
     assert "hammerwork worker status leaving" in why
