@@ -103,7 +103,7 @@ LINES: Mapping[str, str | Mapping[str, str]] = {
     "job retry": {"": DRY, "--only": f"{{root}} --tree {DRY}"},
     "job cancel": {"": DRY, "--only": f"{{root}} --tree {DRY}"},
     "job delete": DRY,
-    "job purge": f"--all {DRY}",
+    "job purge": {"": f"--all {DRY}", "--status": DRY},
     "cron list": {"": "--format json", "--fields": "--format json"},
     "cron next": "--format json",
     "cron history": "alpha --format json",

@@ -294,6 +294,7 @@ def delete(
     ctx: typer.Context,
     which: Targets,
     *,
+    failed: FailedOption = False,
     older_than: OlderThanOption = None,
     force: ForceOption = False,
     confirmation: Confirmation,
@@ -312,10 +313,11 @@ def delete(
     """
     context: Context = ctx.obj
     lengths = [age(older_than)] if older_than is not None else []
-    chosen, database = which.filter(Delete(context.now(), force=force)), context.database(changes=True)
+    more = FAILURES if failed else ()
+    chosen, database = which.filter(Delete(context.now(), force=force), more), context.database(changes=True)
     change = Delete(context.now(database), force=force)
     chosen = chosen._replace(ended_before=_earliest(change.now, lengths))
-    selection = which.selection(database, chosen, change.now, filtered=older_than is not None)
+    selection = which.selection(database, chosen, change.now, filtered=failed or older_than is not None)
     if len(selection.named) == 1:
         _warn_of_children(context, database, selection.named[0])
     carry_out(context, database, selection, change, confirmation, always_ask=True)
@@ -324,9 +326,12 @@ def delete(
 @spread
 def purge(
     ctx: typer.Context,
+    status: StatusOption = None,
     completed: Annotated[bool, typer.Option("--completed", help="Completed jobs.")] = False,
     dead: Annotated[bool, typer.Option("--dead", help="Dead jobs.")] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="Failed and Cancelled jobs.")] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Failed, Dead and TimedOut jobs; with --yes, see below.")
+    ] = False,
     timed_out: Annotated[bool, typer.Option("--timed-out", help="TimedOut jobs.")] = False,
     cancelled: Annotated[bool, typer.Option("--cancelled", help="Cancelled jobs.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="All of these.")] = False,
@@ -343,24 +348,34 @@ def purge(
     """Delete old finished jobs for good. Asks for confirmation.
 
     Finished jobs that others wait for stay. --tree keeps trees whole: it deletes one when all of its jobs have these
-    statuses and ended that long ago. Includes archived jobs that still have a row here; copies in the
-    archive stay.
+    statuses and ended that long ago. Includes archived jobs that still have a row here; copies in the archive stay.
+    --failed meant Failed and Cancelled jobs in earlier versions: so that no script deletes more than it did, --yes
+    wants their statuses (--status failed,dead,timedout).
 
     \b
     Examples:
       hammerwork job purge --completed --older-than 30d --dry-run
       hammerwork job purge --completed --dead --queue mail --yes
+      hammerwork job purge --status failed,cancelled --older-than 90d --yes
       hammerwork job purge --all --tree --older-than 365d --yes
     """
     context: Context = ctx.obj
     asked = {
         JobStatus.COMPLETED: completed,
         JobStatus.DEAD: dead,
-        JobStatus.FAILED: failed,
         JobStatus.TIMED_OUT: timed_out,
-        JobStatus.CANCELLED: cancelled or failed,
+        JobStatus.CANCELLED: cancelled,
     }
-    wanted = FINISHED if all_ else {status for status, given in asked.items() if given}
+    named = {*(statuses(status) or ()), *(one for one, given in asked.items() if given)}
+    unfinished = sorted(named - FINISHED)
+    if unfinished:
+        raise UsageError(f"{unfinished[0]} jobs have not finished.", hint="To delete them: hammerwork job delete")
+    wanted = FINISHED if all_ else named | (FAILURES if failed else set())
+    if failed and confirmation.yes and not confirmation.dry_run and wanted - named - {JobStatus.FAILED} and not all_:
+        raise UsageError(
+            "--failed meant Failed and Cancelled jobs here, and now means Failed, Dead and TimedOut ones.",
+            hint="With --yes, say which: --status failed,cancelled or --status failed,dead,timedout.",
+        )
     if not wanted:
         raise UsageError(
             "No status was given.", hint="Add --completed, --dead, --failed, --timed-out, --cancelled or --all."

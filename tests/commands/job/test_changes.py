@@ -390,10 +390,37 @@ def test_cancelled_jobs_are_retried_only_when_they_are_asked_for(run: Run, migra
     assert changed(run, migrated_url, "retry", identity(4))["changed"] == 1
 
 
-def test_a_purge_of_failed_jobs_takes_cancelled_ones_too_or_them_alone(run: Run, migrated_url: str) -> None:
+def test_failed_means_the_same_statuses_to_every_verb(run: Run, migrated_url: str) -> None:
+    every = dict(enumerate(JobStatus, start=1))
+    write(migrated_url, *(job(number, status) for number, status in every.items() if status is not JobStatus.CANCELLED))
+    write(migrated_url, job(20, P))
+    changed(run, migrated_url, "cancel", identity(20))
+    meant = {JobStatus.FAILED, JobStatus.DEAD, JobStatus.TIMED_OUT}
+    for verb in ("list", "export"):
+        found = run("job", verb, "--failed", "--format", "json", url=migrated_url).json
+        assert {one["status"] for one in found} == meant, verb
+    for verb in ("retry", "delete", "purge"):
+        plan = changed(run, migrated_url, verb, "--failed", "--dry-run")
+        assert {one["status"] for one in plan["plan"] if one["changes"]} == meant, verb
+
+
+def test_a_script_that_purges_failed_jobs_says_which_so_that_it_deletes_no_more_than_it_did(
+    run: Run, migrated_url: str
+) -> None:
+    write(migrated_url, job(1, P), job(2, F), job(3, D), job(4, T), job(5, C))
+    changed(run, migrated_url, "cancel", identity(1))
+    refused = run("job", "purge", "--failed", "--yes", url=migrated_url)
+    assert (refused.exit_code, refused.stdout, len(rows(migrated_url))) == (2, "", 5)
+    assert "--status failed,cancelled or --status failed,dead,timedout" in refused.stderr
+    assert run("job", "purge", "--status", "failed,running", "--yes", url=migrated_url).exit_code == 2
+    assert changed(run, migrated_url, "purge", "--status", "failed,cancelled", "--yes")["changed"] == 2
+    assert changed(run, migrated_url, "purge", "--failed", "--dead", "--timed-out", "--yes")["changed"] == 2
+    assert statuses(migrated_url) == {5: "Completed"}
+
+
+def test_cancelled_jobs_are_purged_alone(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1, P), job(2, F))
     changed(run, migrated_url, "cancel", identity(1))
-    assert changed(run, migrated_url, "purge", "--failed", "--dry-run")["changed"] == 2
     assert changed(run, migrated_url, "purge", "--cancelled", "--yes")["changed"] == 1
     assert statuses(migrated_url) == {2: "Failed"}
 
@@ -549,7 +576,7 @@ def test_filters_choose_what_is_deleted(run: Run, migrated_url: str) -> None:
     ("options", "expected"),
     [
         (["--completed"], [3]),
-        (["--dead", "--failed"], [4, 5]),
+        (["--dead", "--status", "failed"], [4, 5]),
         (["--timed-out"], [6]),
         (["--all"], [3, 4, 5, 6]),
         (["--all", "--older-than", "270s"], [5, 6]),
