@@ -120,13 +120,13 @@ _hammerwork_look() {
             arguments=':jobs*'
             ;;
         'job delete')
-            options='--queue --status --priority --since --until --last-hours --error --all --older-than --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--queue --status --priority --since --until --last-hours --error --all --failed --older-than --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job purge')
-            options='--completed --dead --failed --timed-out --cancelled --all --older-than --queue --error --tree --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --older-than= -q=:queues --queue=:queues --error= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--status --completed --dead --failed --timed-out --cancelled --all --older-than --queue --error --tree --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --older-than= -q=:queues --queue=:queues --error= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'queue')
             commands='list stats health paused pause resume clear'
