@@ -1,4 +1,4 @@
-"""Brings workflows up to date: fails the rest where a job has failed, and writes how they have ended.
+"""Brings workflows up to date: fails what a failed job fails, and writes how they have ended.
 
 The status is counted from the jobs whenever somebody looks; the stored one is for programs that read the table. What
 has ended stays ended, unless a retry or a new job opens it again. Each step is guarded, so that two workers may do it.
@@ -10,23 +10,26 @@ hosts have their own clocks, and MySQL keeps whole seconds here.
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import LastingConflictError
 from hammerwork_cli.models import WAITING, JobFilter, JobStatus, timestamp
+from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, WorkflowStatus
 from hammerwork_cli.queries.batch.callbacks import may_spawn
 from hammerwork_cli.queries.batch.reader import PAGE
 from hammerwork_cli.queries.job import changes, dependencies
 from hammerwork_cli.queries.job.changes import Cancel, Step
-from hammerwork_cli.queries.job.dependencies import LockedJob
+from hammerwork_cli.queries.job.dependencies import Following, LockedJob
 from hammerwork_cli.queries.job.selections import Chosen
 from hammerwork_cli.queries.workflow import listing
 
 FAILED = "another job of its workflow failed, and the failure policy is fail_fast"
 """The error of jobs that fail because of another one of their workflow."""
+DEPENDENCY_FAILED = "a job that it depends on failed"
 CANCELLED = "its workflow was cancelled"
 
 
@@ -129,12 +132,16 @@ def _bring_up_to_date(database: Database, workflow: Workflow, seen: _Seen, now: 
         return f"cancelled {cancelled:,} more of its jobs" if cancelled else None
     if not workflow.open:
         return _close(database, workflow, now) if workflow.counts.total else None
-    if workflow.failure_policy != FailurePolicy.FAIL_FAST or workflow.counts.unsuccessful == seen.dealt_with:
+    acts = workflow.failure_policy in {FailurePolicy.FAIL_FAST, FailurePolicy.CONTINUE}
+    if not acts or workflow.counts.unsuccessful == seen.dealt_with:
         return None
     failed = 0
     if workflow.counts.unsuccessful > seen.dealt_with:
-        # Jobs that joined after the failure are not part of what it fails.
-        failed = _run(database, _FailRest(workflow, now), until=timestamp(workflow.last_failure) or now)
+        if workflow.failure_policy == FailurePolicy.CONTINUE:
+            failed = _fail_dependents(database, workflow, now)
+        else:
+            # Jobs that joined after the failure are not part of what it fails.
+            failed = _run(database, _FailRest(workflow, now), until=timestamp(workflow.last_failure) or now)
     _deal(database, workflow, seen)
     return f"failed {failed:,} of its jobs because another one failed" if failed else None
 
@@ -144,6 +151,21 @@ def _run(database: Database, change: _CancelRest, until: datetime | None = None)
     waiting = JobFilter(workflows=(change.workflow.id,), statuses=tuple(sorted(WAITING)), unarchived=True, until=until)
     outcome = changes.run(database, Chosen(waiting), change)
     return outcome.changed + outcome.followed
+
+
+def _fail_dependents(database: Database, workflow: Workflow, now: datetime) -> int:
+    """Fails what waits for the failed jobs of a workflow: workers of hammerwork (Rust) leave it waiting."""
+    failed, values = 0, {"id": workflow.id, "failed": FAILED_SPELLINGS, "limit": PAGE}
+    after: str | None = None
+    while page := [str(job) for (job,) in database.rows("workflow.endings.failed", **values, after=after)]:
+        following = Following(parents=page)
+        while following.unfinished:
+            following = database.transaction(
+                partial(dependencies.fail_next, database, following, now, DEPENDENCY_FAILED)
+            )
+            failed += len(following.changed)
+        after = page[-1]
+    return failed
 
 
 def _read(database: Database, statement: str, workflow: Workflow) -> _Seen | None:

@@ -95,7 +95,7 @@ WHERE id IN (:ids) AND status IN ('completed', 'failed')
 -- Lets workflows run again whose jobs were retried. Their failures so far count as dealt with, so that only later ones
 -- make the rest fail.
 UPDATE hammerwork_workflows SET status = 'running', completed_at = NULL, failed_at = NULL,
-failed_jobs = CASE WHEN failure_policy = 'fail_fast' THEN (
+failed_jobs = CASE WHEN failure_policy IN ('fail_fast', 'continue_on_failure') THEN (
 SELECT COUNT(*) FROM hammerwork_jobs j WHERE j.workflow_id = hammerwork_workflows.id AND j.status IN (:failed)
 ) + {failed_in_archive} ELSE failed_jobs END
 WHERE id IN (:workflows)

@@ -8,6 +8,12 @@ WHERE w.status IN ('running', 'cancelled') AND (w.status = 'running' OR w.failed
 /* if :after */ AND w.id > :after
 ORDER BY w.id LIMIT :limit
 
+-- name: failed
+-- Lists the failed jobs of a workflow after an id.
+SELECT j.id FROM hammerwork_jobs j WHERE j.workflow_id = :id AND j.status IN (:failed)
+/* if :after */ AND j.id > :after
+ORDER BY j.id LIMIT :limit
+
 -- name: seen
 -- Reads the status of a workflow, and how many failures its policy has dealt with.
 SELECT w.status, w.failed_jobs FROM hammerwork_workflows w WHERE w.id = :id

@@ -16,7 +16,6 @@ from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.callbacks import callbacks_of
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, selections, spawn_requests
-from hammerwork_cli.queries.spawn.doctor import Doctor
 from hammerwork_cli.queries.workflow import endings, listing
 from tests.conftest import Outcome
 from tests.runtime.conftest import Stage, until
@@ -86,12 +85,11 @@ def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch
     assert "fail_fast" in stage.one(fast["other"], "error_message")
     assert max(sizes) <= 5
     assert row(stage, id_of(fast, stage))[:4] == ("failed", 15, 0, 15)
-    # The rest goes on, and what waits for it fails: a worker of hammerwork (Rust) leaves that to the sweep.
-    assert stage.status(on["other"], on["after"]) == ["Pending", "Pending"]
+    # What waits for it fails, as in hammerwork (Rust), whose workers leave it waiting. The rest goes on.
+    assert stage.status(on["other"], on["after"]) == ["Pending", "Failed"]
+    assert stage.one(on["after"], "error_message") == "a job that it depends on failed"
     assert row(stage, id_of(on, stage))[0] == "running"
     end(stage, on["other"])
-    Doctor(stage.database, now=now()).fix_waiting_page(None)
-    assert stage.one(on["after"]) == "Failed"
     end_workflows(stage)
     assert row(stage, id_of(on, stage))[:4] == ("failed", 3, 1, 2)
     # Everything goes on, and the end comes with the last job.
