@@ -42,6 +42,13 @@ test("counts are those of the whole tree, or say that there are more", () => {
   assert.deepEqual([large.failed, large.total, large.more], [1200, 1203, true]);
 });
 
+test("a tree that was counted to its end is never shown by a part of it", () => {
+  const whole = { ...none, total: 110_100, completed: 107_898, failed: 2202, more: false };
+  const operation = { status: "Completed", children: none, tree: { ...none, more: true }, failed_below: 317 };
+  assert.deepEqual(countsOf(operation, whole), whole);
+  assert.equal(countsOf(operation, { ...whole, more: true }).failed, 317);
+});
+
 test("failures stand in the order of their list, with the fresher counts of the other list", () => {
   const one = { parent_id: "1", status: "Completed", children: none, tree: { ...none, failed: 1, more: false } };
   const mended = { ...one, parent_id: "2", tree: { ...none, more: false } };

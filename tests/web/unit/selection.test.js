@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Selection } from "../../../hammerwork_cli/web/static/page/state/selection.js";
 import { Session } from "../../../hammerwork_cli/web/static/page/state/session.js";
 import { Toast } from "../../../hammerwork_cli/web/static/page/state/toast.js";
+import { Totals } from "../../../hammerwork_cli/web/static/page/state/totals.js";
 import { clientWith, draw, job, pageOf } from "./making.js";
 
 /** @import { Job, JobNode } from "../../../hammerwork_cli/web/static/client.js" */
@@ -30,7 +31,7 @@ test("the answer of a refresh about the job before does not replace the job of t
     getTreeCounts: () => Promise.resolve({ ...children, more: false }),
     getChildren: () => Promise.resolve(/** @type {any} */ (pageOf([]))),
   });
-  const selection = new Selection(client, draw, new Session(client, draw, new Toast(draw)));
+  const selection = new Selection(client, draw, new Session(client, draw, new Toast(draw)), new Totals(client, draw));
   await selection.select("parent");
   assert.equal(selection.job?.id, "parent");
 

@@ -37,9 +37,11 @@ export function share(part, total) {
 /**
  * The counts of the whole tree of an operation, or of its children where they are all that was counted.
  * @param {Counted} operation
+ * @param {TreeCounts | null} [whole] those of `getTreeCounts`, if they were read
  * @returns {TreeCounts}
  */
-export function countsOf({ children, tree, failed_below: below = 0 }) {
+export function countsOf({ children, tree, failed_below: below = 0 }, whole = null) {
+  if (whole && !whole.more) return whole;
   if (tree && !tree.more) return tree;
   const counts = tree ?? { ...children, more: false };
   const unseen = Math.max(below - counts.failed, 0);

@@ -109,7 +109,9 @@ document.addEventListener("visibilitychange", () => {
 });
 setInterval(draw, REDRAW_MS);
 setInterval(() => {
-  if (!document.hidden && !board.session.wantsToken) board.overview.watch();
+  if (document.hidden || board.session.wantsToken) return;
+  board.overview.watch();
+  board.countTrees();
 }, WATCH_MS);
 
 draw();

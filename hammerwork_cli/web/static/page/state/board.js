@@ -1,5 +1,6 @@
 // The state of the page, one part per subject.
 
+import { countsOf } from "../counts.js";
 import { Changes } from "./changes.js";
 import { Dialogs } from "./dialogs.js";
 import { Overview } from "./overview.js";
@@ -7,6 +8,7 @@ import { Search } from "./search.js";
 import { Selection } from "./selection.js";
 import { Session } from "./session.js";
 import { Toast } from "./toast.js";
+import { Totals } from "./totals.js";
 
 /** @import { SpawnManager, SpawnOperation } from "../../client.js" */
 /** @import { NewsItem } from "../news.js" */
@@ -26,7 +28,8 @@ export class Board {
     this.dialogs = new Dialogs(draw);
     this.session = new Session(client, draw, this.toast);
     this.overview = new Overview(client, draw, this.session);
-    this.selection = new Selection(client, draw, this.session);
+    this.totals = new Totals(client, draw);
+    this.selection = new Selection(client, draw, this.session, this.totals);
     this.search = new Search(client, draw, this.session);
     this.changes = new Changes(client, this, () => this.refresh({ figures: true }));
   }
@@ -46,6 +49,15 @@ export class Board {
       await Promise.all([this.session.readAbout(), this.overview.read(figures), this.selection.refresh(parents)]);
       this.session.error = null;
     });
+    this.countTrees();
+  }
+
+  /** Counts the trees of the list that are too large for it. */
+  countTrees() {
+    const { failing, operations } = this.overview;
+    const listed = [...(failing.value ?? []), ...(operations.value ?? [])];
+    const large = new Set(listed.flatMap((one) => (countsOf(one).more ? [one.parent_id] : [])));
+    this.totals.want([...large]);
   }
 
   /** @param {Growing<SpawnOperation>} list */

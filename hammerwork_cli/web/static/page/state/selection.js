@@ -8,6 +8,7 @@ import { Part } from "./part.js";
 /** @import { TreeJob } from "../tree/items.js" */
 /** @import { Row } from "../tree/rows.js" */
 /** @import { Session } from "./session.js" */
+/** @import { Totals } from "./totals.js" */
 
 const MAX_ANCESTORS = 12;
 const ERROR_CHARACTERS = 500;
@@ -19,15 +20,19 @@ export class Selection {
    * @param {SpawnManager} client
    * @param {() => void} draw
    * @param {Session} session
+   * @param {Totals} totals of the trees in the list
    */
-  constructor(client, draw, session) {
+  constructor(client, draw, session, totals) {
     this._client = client;
     this._draw = draw;
     this._session = session;
     /** @type {string | null} the root of the tree; `null` on the overview */
     this.id = null;
     /** @type {Part<TreeCounts>} all jobs below the root */
-    this.totals = new Part(() => client.getTreeCounts(this.id ?? ""), draw);
+    this.totals = new Part(() => client.getTreeCounts(this.id ?? ""), () => {
+      if (this.id) totals.learn(this.id, this.totals.value);
+      draw();
+    });
     this._clear();
   }
 

@@ -8,7 +8,7 @@ import { ago, count, counted, countsInWords, duration, shortId } from "../words.
 import { bar } from "./bar.js";
 import { note } from "./freshness.js";
 
-/** @import { Page, SpawnOperation } from "../../client.js" */
+/** @import { Page, SpawnOperation, TreeCounts } from "../../client.js" */
 /** @import { Section } from "../counts.js" */
 /** @import { Board } from "../state/board.js" */
 /** @import { Growing } from "../state/growing.js" */
@@ -84,10 +84,9 @@ function section(board, kind, number, operations, now) {
  */
 function operationItem(board, operation, now) {
   const { parent_id: id, tree } = operation;
-  const counts = countsOf(operation);
   const selected = board.selection.id === id;
-  const failed = html`<b class="failed">${count(counts.failed)} failed</b> of `;
-  const all = tree || counts.more ? counted(counts.total, "job") : counted(counts.total, "child", "children");
+  const counts = countsOf(operation, selected || countsOf(operation).more ? board.totals.of(id) : null);
+  const all = tree || counts.more || counts.total > operation.children.total ? counted(counts.total, "job") : counted(counts.total, "child", "children");
   return html`<li>
     <a class="operation" href=${addressOf(id)} data-id=${id} aria-current=${selected ? "true" : "false"}>
       <span class="line">
@@ -100,12 +99,21 @@ function operationItem(board, operation, now) {
       ${bar(counts, `${tree ? "Jobs below" : "Children of"} ${operation.queue} ${shortId(id)}`)}
       <span class="line quiet">
         <span class="grow cut"
-          >${counts.failed ? failed : nothing}${counts.more ? "at least " : ""}${all}${unfinished(counts)}</span
+          >${failedOf(counts)}${counts.more ? "at least " : ""}${all}${unfinished(counts)}</span
         >
         <span>${operation.wall_time_seconds === null ? nothing : `in ${duration(operation.wall_time_seconds)}`}</span>
       </span>
     </a>
   </li>`;
+}
+
+/**
+ * "3 failed of "; of a tree that was not counted to its end, "at least 3 failed, ", which is no share of anything.
+ * @param {TreeCounts} counts
+ */
+export function failedOf({ failed, more }) {
+  if (!failed) return nothing;
+  return html`<b class="failed">${more ? "at least " : ""}${count(failed)} failed</b>${more ? ", " : " of "}`;
 }
 
 /** @param {{running: number, pending: number, retrying?: number}} counts */

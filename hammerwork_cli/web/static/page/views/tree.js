@@ -7,9 +7,11 @@ import { rangeInView, ROW, rowsPerPage, scrolledTo } from "../tree/viewport.js";
 import { openable, step } from "../tree/walking.js";
 import { attemptSeconds, count, counted, duration, firstLine, shortId } from "../words.js";
 import { bar } from "./bar.js";
+import { failedOf } from "./operations.js";
 
 /** @import { ChildCounts, TreeCounts } from "../../client.js" */
 /** @import { Board } from "../state/board.js" */
+/** @import { Part } from "../state/part.js" */
 /** @import { Item, List, Place } from "../tree/items.js" */
 /** @import { Row } from "../tree/rows.js" */
 /** @import { Tree } from "../tree/tree.js" */
@@ -91,13 +93,13 @@ function rowLine(board, row, top) {
     @click=${() => choose(board, row)}
   >
     <span class="twisty" aria-hidden="true" @click=${toggle}>${item ? (item.open ? "▾" : "▸") : ""}</span>
-    ${line(row, board.selection.totals.value)}
+    ${line(row, board.selection.totals)}
   </div>`;
 }
 
 /**
  * @param {Row} row
- * @param {TreeCounts | null} totals of the tree
+ * @param {Part<TreeCounts>} totals of the tree
  */
 function line(row, totals) {
   if (row.kind === "job") return jobLine(row.item, row.item.list ? null : totals);
@@ -107,7 +109,7 @@ function line(row, totals) {
 
 /**
  * @param {Place} place
- * @param {TreeCounts | null} totals of the tree, for its root
+ * @param {Part<TreeCounts> | null} totals of the tree, for its root
  */
 function jobLine({ job, total, reading, lists, again }, totals) {
   const about = again ? "already shown above" : (job.operation_id ?? "");
@@ -147,26 +149,27 @@ function noteLine({ error }) {
 
 /**
  * The counts of a whole tree beside its root, of children beside other jobs.
- * @param {TreeCounts | null} totals
+ * @param {Part<TreeCounts> | null} totals
  * @param {ChildCounts | undefined} children
  * @param {number} total
  */
 function below(totals, children, total) {
   const of = counted(total, "child", "children");
-  if (totals) return countsIn(totals, `${totals.more ? "at least " : ""}${counted(totals.total, "job")} below`);
-  return children ? countsIn(children, of) : html`<span class="quiet">${of}</span>`;
+  const whole = totals?.value;
+  if (whole) return countsIn(whole, `${whole.more ? "at least " : ""}${counted(whole.total, "job")} below`);
+  if (totals && !totals.error) return html`<span class="quiet">${of}, counting all below …</span>`;
+  return children ? countsIn({ ...children, more: false }, of) : html`<span class="quiet">${of}</span>`;
 }
 
 /**
- * @param {ChildCounts} counts
+ * @param {TreeCounts} counts
  * @param {string} all
  */
 function countsIn(counts, all) {
-  const failed = counts.failed ? html`<b class="failed">${count(counts.failed)} failed</b> of ` : nothing;
   const unfinished = counts.running + counts.pending;
   const retrying = counts.retrying ? ` (${count(counts.retrying)} retrying)` : "";
   const open = unfinished ? `, ${count(unfinished)} unfinished${retrying}` : "";
-  return html`<span class="quiet cut below">${failed}${all}${open}</span>
+  return html`<span class="quiet cut below">${failedOf(counts)}${all}${open}</span>
     ${bar(counts)}`;
 }
 
