@@ -15,7 +15,7 @@ from hammerwork_cli.queries.job.cron import next_due
 from hammerwork_cli.queries.worker import claim as claim_queries
 from hammerwork_cli.queries.worker import duties, finish, registry
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import End, Ended, Owned
 from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 
@@ -150,11 +150,11 @@ class SimulatedWorker:
         """As runtime/worker/claimer.py."""
         if self.world.seconds < self._compare_at and not self.lease.is_doubted:
             return
-        known = [job for job, entry in self.entries.items()]
+        known = [Owned(job, entry.job.claim.token) for job, entry in self.entries.items()]
         with self._reached() as database:
             compared = finish.compare(database, self.id, known)
         self._compare_at = self.world.seconds + LEASE / 2
-        for job in compared.lost:
+        for job, _ in compared.lost:
             if not self.entries[job].began:
                 del self.entries[job]
         self.lease.compared = self.lease.doubts

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import AttemptOutcome, JobStatus, PastAttempt, timestamp
+from hammerwork_cli.models import AttemptOutcome, JobStatus, PastAttempt, status_of, timestamp
 from hammerwork_cli.queries.graph import release
 from hammerwork_cli.queries.job import attempts, dependencies, limits, notifications
 from hammerwork_cli.queries.worker.claim import Claim, Claimed
@@ -51,6 +51,7 @@ class Ended:
         at: due time of the next attempt, also of a snoozed job, or of the next occurrence of a recurring job; for a
             job that is given back, its old due time.
         pause: before the next attempt, as the retry strategy has it.
+        cause: what the handler raised, for the log.
     """
 
     job: Claimed
@@ -59,6 +60,7 @@ class Ended:
     error: str | None = None
     at: datetime | None = None
     pause: timedelta | None = None
+    cause: BaseException | None = None
 
 
 @dataclass(slots=True)
@@ -286,21 +288,28 @@ def _unlocked(database: Database, ids: Sequence[str]) -> Iterator[list[str]]:
             yield free
 
 
+class Owned(NamedTuple):
+    """A job that a worker has, by the token of its claim: the worker may have lost it and claimed it again."""
+
+    job: str
+    token: str
+
+
 class Compared(NamedTuple):
     """Differences between the jobs that a worker knows and those that it has claimed by the database.
 
     Attributes:
         returned: number of jobs that it did not know and gave back.
         left: number of jobs that it does not know and whose rows another transaction has locked.
-        lost: ids of jobs that it knows and whose claims it has lost.
+        lost: jobs that it knows, with the tokens of claims that it has lost.
     """
 
     returned: int
     left: int
-    lost: frozenset[str]
+    lost: frozenset[Owned]
 
 
-def compare(database: Database, worker: str, known: Collection[str]) -> Compared:
+def compare(database: Database, worker: str, known: Collection[Owned]) -> Compared:
     """Compares a worker's jobs with its claims in the database, and gives back the jobs that it does not know.
 
     A worker does not know a job if the claim was committed and the answer got lost, or if the server forgot in a
@@ -308,12 +317,14 @@ def compare(database: Database, worker: str, known: Collection[str]) -> Compared
 
     Args:
         worker: the worker's id.
-        known: ids of the worker's jobs that wait, run, or have an outcome to write.
+        known: the worker's jobs that wait, run, or have an outcome to write.
     """
 
     def work() -> Compared:
-        claimed = {str(one) for (one,) in database.rows("worker.finish.claimed_by", worker=worker)}
-        unknown = sorted(claimed.difference(known))
+        claimed = {
+            Owned(str(job), str(token)) for job, token in database.rows("worker.finish.claimed_by", worker=worker)
+        }
+        unknown = sorted({owned.job for owned in claimed}.difference(owned.job for owned in known))
         free = list(_unlocked(database, unknown))
         returned = sum(
             database.run("worker.finish.give_back_unknown", ids=database.ids(part), worker=worker) for part in free
@@ -321,3 +332,9 @@ def compare(database: Database, worker: str, known: Collection[str]) -> Compared
         return Compared(returned, len(unknown) - sum(map(len, free)), frozenset(known).difference(claimed))
 
     return database.transaction(work)
+
+
+def fates(database: Database, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Returns what has become of jobs that a worker has lost: their statuses and errors; nothing of deleted ones."""
+    rows = database.rows("worker.finish.taken", ids=database.ids(ids))
+    return {str(job): (status_of(status), error or "") for job, status, error in rows}

@@ -13,6 +13,7 @@ from hammerwork_cli.models import RunningJob, Timestamp, Worker, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import ids_from
 from hammerwork_cli.queries.worker import rescue as rescue_queries
+from hammerwork_cli.queries.worker.claim import Claimed
 
 LIST_WORKERS = "To list them: hammerwork worker list"
 KEPT = timedelta(days=7)
@@ -81,11 +82,13 @@ class Answer(NamedTuple):
     Attributes:
         request: ``stop``, ``restart`` or ``None``.
         was_lost: other workers had rescued this worker's jobs.
+        owned: how many of the attempts that the heartbeat named are still the worker's.
     """
 
     request: str | None
     was_lost: bool
     now: datetime
+    owned: int = 0
 
 
 class Heartbeat(NamedTuple):
@@ -122,7 +125,7 @@ def register(database: Database, worker: Registration) -> None:
             )
 
     def work() -> None:
-        if database.row("worker.registry.asked", id=worker.id) is None:
+        if database.row("worker.registry.asked", id=worker.id, ids=None) is None:
             database.run(
                 "worker.registry.register",
                 id=worker.id,
@@ -150,8 +153,13 @@ def forget_ended(database: Database) -> None:
         database.run("worker.registry.forget", ids=database.ids(sorted(ids)), before=before)
 
 
-def record_heartbeat(database: Database, worker: str, report: HeartbeatReport) -> Answer:
+def record_heartbeat(
+    database: Database, worker: str, report: HeartbeatReport, attempts: Sequence[Claimed] = ()
+) -> Answer:
     """Records a heartbeat. It revives a worker that other workers took for lost.
+
+    Args:
+        attempts: jobs that the worker runs, of which the answer counts those that are still its own.
 
     Raises:
         NotFoundError: the worker's row is gone.
@@ -160,8 +168,15 @@ def record_heartbeat(database: Database, worker: str, report: HeartbeatReport) -
     was_lost = not database.run("worker.registry.heartbeat", **values)
     if was_lost and not database.run("worker.registry.revive", **values):
         raise NotFoundError(f"The row of worker {worker} is gone.")
-    request, now = database.rows("worker.registry.asked", id=worker)[0]
-    return Answer(request, was_lost, timestamp(now) or datetime.now(UTC))
+    named = attempts[: database.key_chunk]
+    request, now, *owned = database.rows(
+        "worker.registry.asked",
+        id=worker,
+        worker=worker,
+        ids=database.ids([job.id for job in named]) if named else None,
+        tokens=sorted({job.claim.token for job in named}),
+    )[0]
+    return Answer(request, was_lost, timestamp(now) or datetime.now(UTC), sum(owned, len(attempts) - len(named)))
 
 
 def end(database: Database, worker: str, name: str, report: HeartbeatReport, now: datetime) -> None:

@@ -50,11 +50,26 @@ class Attempt:
             Written under the lock, by a slot's thread, the event loop's or the main thread; anyone reads it.
         writes: its thread writes the outcome itself, and nobody else decides it but the end of the worker. Written
             under the lock by that thread; anyone reads it.
+        holds_slot: its outcome is decided, and its handler goes on in a thread that nobody can end. The main thread
+            writes it.
         keys: of the children that it has spawned by key: queue, and a hash of the payload. The slot's thread and
             threads that its handler started write it, each by one atomic step.
     """
 
-    __slots__ = ("_lock", "awaits", "began", "blocks", "deadline", "keys", "over", "rest", "thread", "work", "writes")
+    __slots__ = (
+        "_lock",
+        "awaits",
+        "began",
+        "blocks",
+        "deadline",
+        "holds_slot",
+        "keys",
+        "over",
+        "rest",
+        "thread",
+        "work",
+        "writes",
+    )
 
     def __init__(self, work: Work, lock: AbstractContextManager[Any]) -> None:
         self.work = work
@@ -64,7 +79,7 @@ class Attempt:
         self.deadline: float | None = None
         self.blocks = True
         self.rest: Callable[[], Ended | None] | None = None
-        self.over = self.writes = False
+        self.over = self.writes = self.holds_slot = False
         self.keys: dict[str, tuple[str, int]] = {}
         self._lock = lock
 
@@ -72,6 +87,11 @@ class Attempt:
     def job(self) -> Claimed:
         """The job that runs or spawns."""
         return self.work.job if isinstance(self.work, ClaimedRequest) else self.work
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether its handler runs, or produces children, and nobody has decided its outcome yet."""
+        return not self.over and not self.writes and isinstance(self.work, Claimed)
 
     def take_rest(self) -> Callable[[], Ended | None] | None:
         """What is left to do after its coroutine, for the present thread to do; ``None`` at its beginning."""

@@ -30,8 +30,7 @@ def _call(job: Claimed, function: Callable[[], Result]) -> Result:
 def log_start(job: Claimed) -> None:
     """Says that an attempt starts, in a log of level ``debug``."""
     if log.isEnabledFor(logging.DEBUG):
-        said = "Job %s (%s) starts attempt %d of %d."
-        log.debug(said, job.id, job.queue_name, job.attempts, job.max_attempts, extra=handled(job))
+        log.debug("The job starts attempt %d of %d.", job.attempts, job.max_attempts, extra=handled(job))
 
 
 def own_config(config: SpawnConfig) -> SpawnConfig:

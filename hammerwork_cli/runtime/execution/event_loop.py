@@ -60,7 +60,14 @@ class EventLoop:
         if loop is not None:
             loop.cancel(seconds)
 
-    def start(self, awaitable: Any, deadline: float | None, done: Done) -> None:
+    def cancel_of(self, owner: object) -> None:
+        """Cancels the coroutine of an owner, as at its deadline; does not wait for that."""
+        with self._lock:
+            loop = self._turning
+        if loop is not None:
+            loop.expire(owner)
+
+    def start(self, awaitable: Any, deadline: float | None, done: Done, owner: object = None) -> None:
         """Starts a coroutine in a copy of the caller's context variables; cancels it at its deadline.
 
         Args:
@@ -69,16 +76,17 @@ class EventLoop:
             done: called once with its result or its error, in a thread that must not wait. The error is an
                 OutOfTimeError when it was cancelled at its deadline, and a JobError when another coroutine blocked the
                 loop, or ended it.
+            owner: by whom :meth:`cancel_of` finds it.
 
         Raises:
             JobError: another coroutine has just done so.
         """
         loop = self._current()
-        loop.submit(_Run(awaitable, inf if deadline is None else deadline + GRACE_SECONDS, done))
+        loop.submit(_Run(awaitable, inf if deadline is None else deadline + GRACE_SECONDS, done, owner))
         if self._closed:  # an abandoned attempt goes on after the end of the worker
             loop.finish()
 
-    def result(self, awaitable: Any, deadline: float | None) -> Any:
+    def result(self, awaitable: Any, deadline: float | None, owner: object = None) -> Any:
         """Runs a coroutine as :meth:`start` does, waits for it, and returns its result or raises its error."""
         future: Future[Any] = Future()
 
@@ -88,7 +96,7 @@ class EventLoop:
             else:
                 future.set_exception(error)
 
-        self.start(awaitable, deadline, done)
+        self.start(awaitable, deadline, done, owner)
         return future.result()
 
     def _current(self) -> "_Loop":
@@ -110,13 +118,14 @@ class _Run:
     Attributes:
         deadline: by the monotonic clock, with the grace; infinite without one.
         task: the loop's thread writes it.
+        owner: by whom it is found.
         late: it was cancelled at its deadline: whatever comes of it counts no more. The thread of deadlines writes it.
     """
 
-    __slots__ = ("awaitable", "deadline", "done", "late", "task")
+    __slots__ = ("awaitable", "deadline", "done", "late", "owner", "task")
 
-    def __init__(self, awaitable: Any, deadline: float, done: Done) -> None:
-        self.awaitable, self.deadline, self.done = awaitable, deadline, done
+    def __init__(self, awaitable: Any, deadline: float, done: Done, owner: object) -> None:
+        self.awaitable, self.deadline, self.done, self.owner = awaitable, deadline, done, owner
         self.task: Any = None
         self.late = False
 
@@ -199,11 +208,8 @@ class _Loop(threading.Thread):
         with self._changed:
             if self.over is not None:
                 raise JobError(self.over)
-            if self._deadlines is None and run.deadline < inf:
-                watching = threading.Thread(target=self._watch, name="hammerwork-deadlines", daemon=True)
-                with suppress(RuntimeError):  # the next coroutine tries again; the worker still writes the timeout
-                    watching.start()
-                    self._deadlines = watching
+            if run.deadline < inf:
+                self._watch_deadlines()
             is_here = threading.get_ident() == self.ident
             call = self._loop.call_soon if is_here else self._loop.call_soon_threadsafe
             call(self._begin, run)
@@ -211,6 +217,22 @@ class _Loop(threading.Thread):
             if run.deadline < self._next_deadline:
                 self._next_deadline = run.deadline
                 self._changed.notify()
+
+    def _watch_deadlines(self) -> None:
+        if self._deadlines is None:
+            watching = threading.Thread(target=self._watch, name="hammerwork-deadlines", daemon=True)
+            with suppress(RuntimeError):  # the next coroutine tries again; the worker still writes the timeout
+                watching.start()
+                self._deadlines = watching
+
+    def expire(self, owner: object) -> None:
+        """Lets the deadline of an owner's coroutine pass now."""
+        with self._changed:
+            for run in self._runs:
+                if run.owner is owner:
+                    run.deadline = 0.0
+            self._watch_deadlines()
+            self._changed.notify()
 
     def _begin(self, run: _Run) -> None:
         with self._changed:

@@ -38,6 +38,7 @@ from hammerwork_cli.runtime.execution.isolation import Isolation
 from hammerwork_cli.runtime.execution.parents import Parent, named_limits
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
+from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
 from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError, described, message_of, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.queue import Queue
 
 Result = TypeVar("Result")
+LOST = "The job was taken from this worker while it ran: it spawned nothing."
 log = logging.getLogger("hammerwork")
 
 
@@ -107,10 +109,22 @@ class Executor:
         except BaseException as error:  # noqa: BLE001  a thread of the worker outlives every error
             return self._end_after(attempt, error)
 
+    def end(self, attempt: Attempt) -> str:
+        """Ends the handler of an attempt whose outcome is decided, if it can; what becomes of it, in words."""
+        if self._isolation.can_kill:
+            self._isolation.kill(attempt.thread, attempt)
+            return "Its process is killed."
+        if attempt.awaits is not None:
+            self.loop.cancel_of(attempt)
+            return "Its coroutine is cancelled."
+        attempt.holds_slot = True
+        return "Its thread cannot be killed: it holds its slot until the handler returns."
+
     def _end_after(self, attempt: Attempt, error: BaseException) -> Ended | None:
         # After an error in the worker itself, or in a handler of its log.
         try:
-            log.error("An attempt at job %s ended with an error in the worker itself.", attempt.job.id, exc_info=error)
+            said = "An attempt at the job ended with an error in the worker itself."
+            log.error(said, exc_info=error, extra=handled(attempt.job))
             return None if isinstance(attempt.work, ClaimedRequest) else self._verdicts.failed_by(attempt.work, error)
         except BaseException:  # noqa: BLE001  whatever a handler of the log raises
             return (
@@ -201,12 +215,13 @@ class Executor:
                 self._slots.resume(attempt, blocks=False)
 
         attempt.awaits = _encoded(awaitable, claimed.result_max_size_bytes)
-        self.loop.start(attempt.awaits, attempt.deadline, done)
+        self.loop.start(attempt.awaits, attempt.deadline, done, attempt)
         return GOES_ON
 
-    def _result_of(self, value: Any, deadline: float | None = None) -> Any:
-        """The result of an awaitable; any other value itself."""
-        return self.loop.result(value, deadline) if value is not None and inspect.isawaitable(value) else value
+    def _result_of(self, value: Any, attempt: Attempt | None = None) -> Any:
+        """The result of an awaitable, which ends with its attempt; any other value itself."""
+        deadline = attempt.deadline if attempt else None
+        return self.loop.result(value, deadline, attempt) if value is not None and inspect.isawaitable(value) else value
 
     # Spawning.
 
@@ -263,7 +278,7 @@ class Executor:
     @staticmethod
     def _spawned_before(completed: Ended) -> Ended:
         job = completed.job
-        log.info("Job %s (%s) has spawned before, and does not spawn again.", job.id, job.queue_name)
+        log.info("The job has spawned before, and does not spawn again.", extra=handled(job))
         return completed
 
     def _produce(
@@ -285,14 +300,16 @@ class Executor:
         job, config = Job.of(attempt.job), context.config
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             attempt.awaits = produced
-            children: Children = self.loop.result(drain_async(job, config, produced, began, root), attempt.deadline)
+            children: Children = self.loop.result(
+                drain_async(job, config, produced, began, root), attempt.deadline, attempt
+            )
             attempt.awaits = None
             return children
         return drain(job, config, produced, began, root)
 
     def _validate(self, attempt: Attempt, found: FoundHandler, config: SpawnConfig) -> None:
         try:
-            self._result_of(found.handler.validate_spawn(Job.of(attempt.job), own_config(config)), attempt.deadline)
+            self._result_of(found.handler.validate_spawn(Job.of(attempt.job), own_config(config)), attempt)
         except (SpawnError, OutOfTimeError):
             raise
         except BaseException as error:
@@ -325,7 +342,7 @@ class Executor:
         began: datetime,
     ) -> Ended | None:
         if isinstance(error, LostClaimError):
-            log.warning("%s", error.message)
+            log.warning(LOST, extra=handled(completed.job))
             return None
         if attempt.over:
             return None
@@ -334,12 +351,13 @@ class Executor:
         final = isinstance(error, OutOfTimeError) or wanted_by(error) is not None or self._verdicts.has_given_up(error)
         if final or config.on_error != "complete" or not attempt.decide():
             return self._verdicts.failed_by(completed.job, error)
-        log.warning("Job %s completes although it could not spawn: %s", completed.job.id, text.partition("\n")[0])
+        said, first = "The job completes although it could not spawn: %s", text.partition("\n")[0]
+        log.warning(said, first, exc_info=error, extra=handled(completed.job))
         operation = Operation(new_id(), self._parent(attempt, config).spawner, found.name, config, began, 0, error=text)
         try:
             self._commit(attempt, completed, operation, Children(completed.job.id))
-        except LostClaimError as lost:
-            log.warning("%s", lost.message)
+        except LostClaimError:
+            log.warning(LOST, extra=handled(completed.job))
         except HammerworkError as another:  # the database may refuse the result of the job
             return self._verdicts.failed_by(completed.job, another)
         return None
@@ -351,13 +369,15 @@ class Executor:
     def _announce(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
         self._spawned()
         spawned = plural(len(children), "job")
-        log.info("Job %s (%s) spawned %s by %s.", claimed.id, claimed.queue_name, spawned, found.name)
+        log.info("The job spawned %s by %s.", spawned, found.name, extra=handled(claimed))
         name = operation.config.operation_id or operation.id
         result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self._clock.now())
         try:
             apart(claimed, lambda: self._result_of(found.handler.on_spawn_complete(result)))
         except BaseException as error:
-            log.exception("on_spawn_complete of %s failed; the children of job %s stay.", found.name, claimed.id)
+            log.exception(
+                "on_spawn_complete of %s failed; the children of the job stay.", found.name, extra=handled(claimed)
+            )
             text = described(error)
             self._record(lambda database: spawn.hook_failed(database, operation.id, text))
 
@@ -384,12 +404,13 @@ class Executor:
             with children:
                 self._commit_request(claimed_request, operation, children)
                 self._announce(found, operation, claimed, children)
-        except BaseException as error:  # noqa: BLE001  whatever a handler raises fails the request
+        except BaseException as error:
             if self._verdicts.has_given_up(error) or (self._isolation.can_kill and self._connections.given_up.is_set()):
                 return  # its process was killed with the worker: another worker claims the request
             self._mention_kept(attempt, SpawnConfig(), error)
             text, now = described(error), self._clock.now()
-            log.warning("The spawn request for job %s failed: %s", claimed.id, text.partition("\n")[0])
+            said, first = "The spawn request for the job failed: %s", text.partition("\n")[0]
+            log.warning(said, first, exc_info=error, extra=handled(claimed))
             self._record(lambda database: requests.refuse(database, request, claimed, text, now))
 
     def _commit_request(self, claimed_request: ClaimedRequest, operation: Operation, children: Children) -> None:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +22,7 @@ from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all, is_of_the_database
 from hammerwork_cli.runtime.host.logs import handled
-from hammerwork_cli.runtime.outcomes.failures import Failed, in_ascii
+from hammerwork_cli.runtime.outcomes.failures import Failed, in_ascii, taken
 
 WRITE_SECONDS = 0.005
 """How long an outcome waits for others, to be written with them."""
@@ -181,7 +181,9 @@ class Finisher:
         self._alone.append(batch)
         batch.tries += 1
         if batch.tries == 1 or batch.tries % 10 == 0:
-            log.warning("The outcome of job %s cannot be written yet: %s", batch.outcomes[0].job.id, _said(error))
+            log.warning(
+                "The outcome of the job cannot be written yet: %s", _said(error), extra=handled(batch.outcomes[0].job)
+            )
         longest = max(SHORTEST_PAUSE, LONGEST_PAUSE / len(self._alone))
         self._delays += 1
         self._again_at = time.monotonic() + Backoff(FIRST_PAUSE, longest, least=1.0).pause(self._delays)
@@ -205,10 +207,10 @@ class Finisher:
                 if is_of_the_database(failure):
                     self._try_later(batch, error)
                     return False
-                log.exception("The outcome of job %s cannot be written.", outcome.job.id)
+                log.exception("The outcome of the job cannot be written.", extra=handled(outcome.job))
             else:
                 wrote = True
-                log.warning("The outcome of job %s cannot be written: %s", outcome.job.id, _said(error))
+                log.warning("The outcome of the job cannot be written: %s", _said(error), extra=handled(outcome.job))
                 break
         # A job without an outcome stays Running and unknown to this worker, which gives it back when it compares.
         self._slots.clear_postponed([outcome])
@@ -237,7 +239,9 @@ class Finisher:
         self._progress.count(sum(1 for outcome in ours if outcome.end == End.COMPLETED), len(failed))
         # The transaction is committed: an error of a log handler changes nothing.
         with suppress(BaseException):
-            _log_lost(outcome.job for outcome in outcomes if outcome.job.id in report.lost)
+            if report.lost:
+                fates = self._connections.run(lambda database: finish.fates(database, sorted(report.lost)), patience=0)
+                _log_lost((outcome.job for outcome in outcomes if outcome.job.id in report.lost), fates)
             for outcome in failed:
                 _log_failed(outcome)
             if log.isEnabledFor(logging.DEBUG):
@@ -248,20 +252,16 @@ class Finisher:
         return max(self._clock.now(), *(outcome.job.claim.started_at for outcome in outcomes))
 
 
-def _log_lost(jobs: Iterable[Claimed]) -> None:
+def _log_lost(jobs: Iterable[Claimed], fates: Mapping[str, tuple[str, str]]) -> None:
     for job in jobs:
-        log.warning(
-            "Job %s (%s) belongs to another worker now, or was changed by hand: the outcome here is not written.",
-            job.id,
-            job.queue_name,
-        )
+        said = "The job was taken from this worker: %s. Its outcome here is not written."
+        log.warning(said, taken(fates.get(job.id)), extra=handled(job))
 
 
 def _log_others(outcomes: Iterable[Ended]) -> None:
     for outcome in outcomes:
         job, until = outcome.job, f" until {instant(outcome.at)}" if outcome.end == End.SNOOZED else ""
-        names = job.id, job.queue_name, outcome.end, job.attempts, until
-        log.debug("Job %s (%s) %s in attempt %d%s.", *names, extra=handled(job))
+        log.debug("The job %s in attempt %d%s.", outcome.end, job.attempts, until, extra=handled(job))
 
 
 def _log_failed(outcome: Ended) -> None:
@@ -275,13 +275,12 @@ def _log_failed(outcome: Ended) -> None:
         level = logging.ERROR  # nothing follows by itself
     log.log(
         level,
-        "Job %s (%s) failed in attempt %d of %d %s: %s",
-        job.id,
-        job.queue_name,
+        "The job failed in attempt %d of %d %s: %s",
         job.attempts,
         job.max_attempts,
         follows,
         (outcome.error or "").partition("\n")[0],
+        exc_info=outcome.cause,
         extra=handled(job),
     )
 

@@ -6,10 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import Ended
+from hammerwork_cli.queries.worker.finish import Ended, Owned
+from hammerwork_cli.render.formats.text import duration
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest, GoesOn, Work
+from hammerwork_cli.runtime.host.logs import handled
 
 FULL = 100
 """Outcomes that are worth a transaction."""
@@ -60,6 +63,7 @@ class Slots:
         self._postponed: dict[str, Ended] = {}
         self._running: set[Attempt] = set()
         self._resumed: deque[Attempt] = deque()
+        self._overdue: list[Attempt] = []
         self._idle = 0
         self._ready = 0
         """Threads that are idle, or will ask for work without having to wait."""
@@ -156,13 +160,40 @@ class Slots:
             self._call_thread()
             self._changed.notify_all()
 
-    def drop(self, ids: Collection[str]) -> int:
-        """Forgets waiting jobs that belong to another worker now; how many."""
+    def drop(self, lost: Collection[Owned]) -> int:
+        """Forgets waiting jobs that are no longer this worker's; how many."""
         with self._changed:
-            kept = [item for item in self._waiting if isinstance(item[0], ClaimedRequest) or item[0].id not in ids]
+            kept = [
+                item for item in self._waiting if isinstance(item[0], ClaimedRequest) or _owned(item[0]) not in lost
+            ]
             dropped = len(self._waiting) - len(kept)
             self._keep(kept)
             return dropped
+
+    def ids(self) -> set[str]:
+        """Their ids."""
+        return {owned.job for owned in self.jobs()}
+
+    def under_way(self) -> list[Attempt]:
+        """The attempts at jobs that run."""
+        with self._changed:
+            return [attempt for attempt in self._running if attempt.is_under_way]
+
+    def take_away(self, lost: Collection[Owned]) -> list[Attempt]:
+        """Decides running attempts at jobs that are no longer this worker's: nothing is written of them."""
+        with self._changed:
+            taken = [one for one in self._running if one.is_under_way and _owned(one.job) in lost]
+            for attempt in taken:
+                attempt.over = True
+            return taken
+
+    def pop_overdue(self) -> list[Attempt]:
+        """Attempts whose deadline has passed since the last call, and whose handlers hold their slots."""
+        if not self._overdue:
+            return []
+        with self._changed:
+            overdue, self._overdue = self._overdue, []
+            return [attempt for attempt in overdue if attempt.holds_slot and attempt in self._running]
 
     def withdraw(self, older_than: float = 0.0) -> list[Claimed]:
         """Removes the waiting jobs, for the worker to give them back, if the first has waited for so many seconds."""
@@ -177,13 +208,13 @@ class Slots:
         self._waiting = deque(waiting)
         self._waiting_bytes = sum(_size(work) for work, _ in waiting)
 
-    def ids(self) -> set[str]:
-        """Ids of all jobs that wait, run, or have an outcome that is not written yet."""
+    def jobs(self) -> set[Owned]:
+        """All jobs that wait, run, or have an outcome that is not written yet."""
         with self._changed:
-            waiting = {work.id for work, _ in self._waiting if isinstance(work, Claimed)}
-            running = {attempt.job.id for attempt in self._running if not attempt.over}
-            ended = {ended.job.id for ended in (*self._ended, *self._writing)}
-            return waiting | running | ended | self._postponed.keys()
+            waiting = {_owned(work) for work, _ in self._waiting if isinstance(work, Claimed)}
+            running = {_owned(attempt.job) for attempt in self._running if not attempt.over}
+            ended = {_owned(ended.job) for ended in (*self._ended, *self._writing, *self._postponed.values())}
+            return waiting | running | ended
 
     def request_ids(self) -> set[str]:
         """Ids of the spawn requests that wait or are being fulfilled."""
@@ -320,7 +351,9 @@ class Slots:
         with self._changed:
             now = time.monotonic()
             open_ones = [(one.deadline, one) for one in self._running if one.deadline and not one.over]
-            self._decide([attempt for deadline, attempt in open_ones if deadline <= now], timed_out)
+            late = [attempt for deadline, attempt in open_ones if deadline <= now]
+            self._decide(late, timed_out)
+            self._overdue += late
             return min((deadline for deadline, attempt in open_ones if not attempt.over), default=None)
 
     def abandon(self, outcome: Callable[[Attempt], Ended]) -> None:
@@ -412,6 +445,13 @@ class Slots:
         self.seconds[queue] = 0.8 * self.seconds.get(queue, took) + 0.2 * took
         if ended is not None and not attempt.over:
             self._add(ended)
+        if attempt.holds_slot:
+            with suppress(Exception):  # whatever a handler of the log raises
+                log.warning(
+                    "The handler of the job has returned, after %s: its slot is free.",
+                    duration(timedelta(seconds=took)),
+                    extra=handled(attempt.job),
+                )
         attempt.over = True
 
 
@@ -431,3 +471,7 @@ def _fitting(ended: Sequence[Ended]) -> int:
         if number and weight > MOST_WRITTEN_BYTES:
             return number
     return len(ended)
+
+
+def _owned(job: Claimed) -> Owned:
+    return Owned(job.id, job.claim.token)

@@ -12,6 +12,7 @@ from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.faults import is_of_the_database
+from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.failures import STOPPED, Failed
 
 PAUSE = timedelta(seconds=10)
@@ -67,8 +68,8 @@ class Verdicts:
         if not claimed.last_attempt and failure.end == End.FAILED and failure.retryable:
             pause = failure.delay
             at, pause = self._next_attempt(claimed) if pause is None else (self._clock.now() + pause, pause)
-            return Ended(claimed, End.RETRY, error=failure.error, at=at, pause=pause)
-        return Ended(claimed, failure.end, error=failure.error, at=self._next_due(claimed))
+            return Ended(claimed, End.RETRY, error=failure.error, at=at, pause=pause, cause=failure.cause)
+        return Ended(claimed, failure.end, error=failure.error, at=self._next_due(claimed), cause=failure.cause)
 
     def _next_due(self, claimed: Claimed) -> datetime | None:
         if not claimed.recurring:  # as most jobs
@@ -83,7 +84,7 @@ class Verdicts:
                 now=self._clock.now(),
             )
         except Exception:
-            log.exception("Job %s does not recur: its schedule cannot be read.", claimed.id)
+            log.exception("The job does not recur: its schedule cannot be read.", extra=handled(claimed))
             return None
 
     def _next_attempt(self, claimed: Claimed) -> tuple[datetime, timedelta]:
@@ -95,5 +96,7 @@ class Verdicts:
             pause = (own or (handler and handler.retry) or self._retry).delay(claimed.attempts)
             return now + pause, pause
         except BaseException:
-            log.exception("The retry strategy of job %s fails; the next attempt is in %s.", claimed.id, PAUSE)
+            log.exception(
+                "The retry strategy of the job fails; the next attempt is in %s.", PAUSE, extra=handled(claimed)
+            )
             return now + PAUSE, PAUSE

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ LEVELS = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
+_THE_JOB = re.compile(r"\b[Tt]he job\b")
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """Fields of every record; all others were given as ``extra``."""
 
@@ -98,7 +100,8 @@ def silent() -> Iterator[None]:
 class TextLines(logging.Formatter):
     """``2026-11-24T14:18:25.393217Z warn  a message``, followed by an exception in a few words.
 
-    A line of a handler has the queue and the id of its job before the message.
+    A line of a handler has the queue and the id of its job before the message. A line about a job names it: messages
+    themselves hold no ids, so that programs that collect errors can group them.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -106,12 +109,16 @@ class TextLines(logging.Formatter):
         source = "" if record.name == "hammerwork" else f"{record.name}: "
         if job := HANDLED.get():
             source += f"[{job.queue_name} {short_id(job.id)}] "
-        line = f"{_time(record)} {_level(record):5} {source}{record.getMessage()}"
+        line = f"{_time(record)} {_level(record):5} {source}{named(record)}"
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
+            what = "" if str(error) in line else f"{type(error).__name__}: {error}"
+            while not what and error.__cause__ is not None:  # the message has it, and lacks where it came from
+                error = error.__cause__
             frames = traceback.extract_tb(error.__traceback__)
-            place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
-            line += f" ({type(error).__name__}: {error}{place})"
+            place = f"in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+            said = " ".join(part for part in (what, place) if part)
+            line += f" ({said})" if said else ""
         return visible(masked(line))
 
 
@@ -134,6 +141,16 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             event["error"] = self.formatException(record.exc_info)
         return masked(json.dumps(event, default=str))
+
+
+def named(record: logging.LogRecord) -> str:
+    """Returns the message of a record, with the name of the job that it is about."""
+    message, job = record.getMessage(), getattr(record, "job_id", None)
+    if job is None or record.name != "hammerwork":
+        return message
+    name = f"{job} ({getattr(record, 'queue', '')})"
+    text, found = _THE_JOB.subn(lambda words: f"{'Job' if words[0][0] == 'T' else 'job'} {name}", message, count=1)
+    return text if found else f"Job {name}: {message}"
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -9,6 +9,7 @@ from typing import Self
 
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.worker.finish import End
 from hammerwork_cli.runtime.api.outcomes import Outcome, Wanted
 from hammerwork_cli.runtime.api.spawn import NOTHING_SPAWNED
@@ -48,6 +49,8 @@ class RemoteError(Exception):
 
     def __init__(self, message: str, first: str, trace: str, wanted: Wanted | None = None) -> None:
         super().__init__(message)
+        if trace:
+            self.add_note(trace)  # for whoever shows the exception
         self.first, self.trace, self.wanted = first, trace, wanted
 
 
@@ -60,21 +63,37 @@ class Failed:
         end: :attr:`End.TIMED_OUT` for an attempt that took too long, :attr:`End.SNOOZED` for one that does not count.
         retryable: whether another attempt could succeed.
         delay: before the next attempt, if the handler wants another one than its retry strategy.
+        cause: what was raised, for the log.
     """
 
     error: str
     end: End = End.FAILED
     retryable: bool = True
     delay: timedelta | None = None
+    cause: BaseException | None = None
 
     @classmethod
     def by(cls, error: BaseException) -> Self:
         """The failure of an attempt that ended with an error."""
         if wanted := wanted_by(error):
             end = End.SNOOZED if wanted.end == "snoozed" else End.FAILED
-            return cls(cleaned(masked(wanted.reason)), end, wanted.delay is not None, wanted.delay)
+            return cls(cleaned(masked(wanted.reason)), end, wanted.delay is not None, wanted.delay, error)
         end = End.TIMED_OUT if isinstance(error, OutOfTimeError) else End.FAILED
-        return cls(described(error), end, is_retryable(error))
+        return cls(described(error), end, is_retryable(error), cause=error)
+
+
+def taken(fate: tuple[str, str] | None) -> str:
+    """What has become of a job that a worker has lost, as part of a sentence.
+
+    Args:
+        fate: its status and error; ``None`` if it is gone.
+    """
+    if fate is None:
+        return "it was deleted"
+    status, error = fate
+    if status == JobStatus.CANCELLED:
+        return f"it was {error.partition(chr(10))[0].rstrip('.')}"
+    return "another claim has it now" if status == JobStatus.RUNNING else f"it is {status} now"
 
 
 def wanted_by(error: BaseException | None) -> Wanted | None:

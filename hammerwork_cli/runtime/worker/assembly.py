@@ -182,6 +182,7 @@ def assemble(
         clock,
         wake=stop.woken.set,
         writing=writing,
+        end_handler=lambda attempt: executor.end(attempt),
         poll_interval=options.poll_interval,
         max_jobs=options.max_jobs,
         weighted=options.weighted,
@@ -251,6 +252,8 @@ def assemble(
         report=report,
         on_request=stop.hear_request,
         on_renewed=renewed,
+        under_way=slots.under_way,
+        on_taken=claimer.hear_taken,
     )
     threads: tuple[TurnThread, ...] = (keeper, heartbeat)
     if options.has_upkeep:

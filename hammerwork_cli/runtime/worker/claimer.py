@@ -6,8 +6,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.claim import Batch, Claimed
@@ -15,7 +17,10 @@ from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
+from hammerwork_cli.runtime.host.logs import handled
+from hammerwork_cli.runtime.outcomes.failures import taken
 from hammerwork_cli.runtime.worker.lease import Lease
 
 MOST_PREFETCHED = 500
@@ -48,7 +53,7 @@ log = logging.getLogger("hammerwork")
 class Claimer:
     """Keeps a worker's slots busy: claims jobs by the hundred, and gives back those that it cannot start soon.
 
-    The main thread alone uses it, but for :meth:`hear` and :meth:`hear_written`.
+    The main thread alone uses it, but for :meth:`hear`, :meth:`hear_written` and :meth:`hear_taken`.
 
     Args:
         worker: who claims, from which queues, and how many jobs run at once.
@@ -58,6 +63,7 @@ class Claimer:
         clock: the server's.
         wake: wakes the main thread.
         writing: held while another thread writes outcomes.
+        end_handler: ends the handler of an attempt, if that is possible, and says what becomes of it.
         poll_interval: seconds between claims from empty queues.
         max_jobs: claims this many jobs at most.
         weighted: draws the next priority by weight.
@@ -77,13 +83,14 @@ class Claimer:
         *,
         wake: Callable[[], None] = lambda: None,
         writing: "threading.Lock | None" = None,
+        end_handler: Callable[[Attempt], str] = lambda _: "",
         poll_interval: float,
         max_jobs: int | None,
         weighted: bool,
     ) -> None:
         self.worker = worker
         self._connections, self._slots, self._lease, self._clock = connections, slots, lease, clock
-        self._wake, self._writing = wake, writing or threading.Lock()
+        self._wake, self._writing, self._end_handler = wake, writing or threading.Lock(), end_handler
         self.poll_interval, self.max_jobs, self.weighted = poll_interval, max_jobs, weighted
         self.full = self.owes = False
         self._claimed = 0
@@ -96,6 +103,7 @@ class Claimer:
         self._news = threading.Lock()
         self._has_heard = False  # since the last look
         self._eager: dict[str | None, float] = {}  # queue, or None for any -> until when to look for its job
+        self._suspects = False  # the heartbeat's thread sets it, the main thread clears it
         self._has_written = False  # the finisher's thread sets it, the main thread clears it
 
     def hear(self, queue: str | None = None) -> None:
@@ -106,6 +114,11 @@ class Claimer:
         # While jobs wait here there is time: the slot that finds none left wakes the main thread.
         if not self._slots.waiting:
             self._wake()
+
+    def hear_taken(self) -> None:
+        """Makes the next :meth:`compare` look at once, since a running job is no longer this worker's."""
+        self._suspects = True
+        self._wake()
 
     def hear_written(self) -> None:
         """Makes the next :meth:`fetch` look at once, since outcomes are written. Any thread may call it."""
@@ -282,14 +295,15 @@ class Claimer:
         that, and otherwise compares soon: a server that hangs holds the other thread for long.
         """
         doubts = self._lease.doubts
-        if time.monotonic() < self._compare_at and not self._lease.is_doubted:
+        if time.monotonic() < self._compare_at and not self._lease.is_doubted and not self._suspects:
             return
+        self._suspects = False
         self._compare_at = time.monotonic() + self.worker.lease / 2
         if not self._writing.acquire(timeout=PATIENCE_SECONDS):
             self._compare_soon()
             return
         try:
-            known = self._slots.ids()
+            known = self._slots.jobs()
             compared = self._connections.run(lambda database: finish.compare(database, self.worker.id, known))
         finally:
             self._writing.release()
@@ -305,9 +319,26 @@ class Claimer:
         if dropped := self._slots.drop(compared.lost):
             self._claimed -= dropped
             log.warning("Other workers rescued %s that had not started here.", plural(dropped, "job"))
+        if taken := self._slots.take_away(compared.lost):
+            self._end(taken)
         if self._lease.compared != doubts:
             self._lease.compared = doubts
             self._slots.go_on()
+
+    def _end(self, attempts: list[Attempt]) -> None:
+        """Ends handlers whose jobs were taken from this worker, by a cancellation for example."""
+        endings = [(attempt.job, self._end_handler(attempt)) for attempt in attempts]
+        fates: dict[str, tuple[str, str]] = {}
+        with suppress(HammerworkError):
+            ids = [job.id for job, _ in endings]
+            fates = self._connections.run(lambda database: finish.fates(database, ids), patience=0)
+        for job, ending in endings:
+            log.warning(
+                "The job was taken from this worker while it ran: %s. %s",
+                taken(fates.get(job.id)),
+                ending,
+                extra=handled(job),
+            )
 
     def give_back(self, jobs: list[Claimed]) -> None:
         """Gives back jobs that have not started, and claims none ahead for a while."""

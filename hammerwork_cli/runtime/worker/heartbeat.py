@@ -2,16 +2,18 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models.worker import heartbeat_interval
 from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
@@ -41,6 +43,8 @@ class HeartbeatThread(TurnThread):
         report: returns the state of the worker.
         on_request: called with ``stop`` or ``restart`` when an operator requests it.
         on_renewed: called after each heartbeat.
+        under_way: returns the attempts that run.
+        on_taken: called when an attempt that runs is no longer the worker's.
     """
 
     harmless = ()
@@ -56,10 +60,13 @@ class HeartbeatThread(TurnThread):
         report: Callable[[], HeartbeatReport],
         on_request: Callable[[str], None],
         on_renewed: Callable[[], None],
+        under_way: Callable[[], Sequence[Attempt]] = tuple,
+        on_taken: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__("heartbeat", connections)
         self.worker, self.lease, self.clock = worker, lease, clock
         self.report, self.on_request, self.on_renewed = report, on_request, on_renewed
+        self.under_way, self.on_taken = under_way, on_taken
         self.interval = heartbeat_interval(worker.lease)
         longest = min(self.interval, LONGEST_PAUSE)
         self._backoff = Backoff(longest, longest, least=0.1)
@@ -75,7 +82,9 @@ class HeartbeatThread(TurnThread):
 
     def _send(self, sent: float) -> None:
         # One try: the next heartbeat comes soon, with a newer report.
-        answer = self.connections.run(self._record, patience=0)
+        attempts = self.under_way()
+        jobs = [attempt.job for attempt in attempts]
+        answer = self.connections.run(lambda database: self._record(database, jobs), patience=0)
         self.lease.renew(sent, time.monotonic(), was_lost=answer.was_lost)
         self.clock.set(answer.now)
         if answer.was_lost:
@@ -84,11 +93,14 @@ class HeartbeatThread(TurnThread):
         if answer.request and answer.request != self._heard:
             self._heard = answer.request
             self.on_request(answer.request)
+        # One that ended meanwhile may be written and counts no more.
+        if answer.owned < sum(attempt.is_under_way for attempt in attempts):
+            self.on_taken()
 
-    def _record(self, database: Database) -> registry.Answer:
+    def _record(self, database: Database, jobs: Sequence[Claimed]) -> registry.Answer:
         try:
-            return registry.record_heartbeat(database, self.worker.id, self.report())
+            return registry.record_heartbeat(database, self.worker.id, self.report(), jobs)
         except NotFoundError:
             # Somebody deleted the row, or the tables.
             registry.register(database, self.worker)
-            return registry.record_heartbeat(database, self.worker.id, self.report())._replace(was_lost=True)
+            return registry.record_heartbeat(database, self.worker.id, self.report(), jobs)._replace(was_lost=True)

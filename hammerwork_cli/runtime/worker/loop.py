@@ -10,9 +10,10 @@ from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.worker.registry import Registration
-from hammerwork_cli.render.formats.text import named, plural
+from hammerwork_cli.render.formats.text import instant, named, plural
 from hammerwork_cli.runtime.connections import LONGEST_PAUSE
 from hammerwork_cli.runtime.execution.attempts import Attempt
+from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.outcomes.stacks import stack_of
 from hammerwork_cli.runtime.worker.assembly import Parts
@@ -85,6 +86,7 @@ class MainLoop:
     def _turn(self) -> bool:
         """Writes, claims, waits; whether nothing is left to do."""
         self._slots.expire(self._timed_out)  # also while the rest of every turn fails
+        self._tell_overdue()
         if self._finishing is None and self._finisher.write():
             self._claimer.look_now()
         self._claimer.compare()
@@ -197,8 +199,17 @@ class MainLoop:
         self._parts.isolation.kill(attempt.thread, attempt)
         said = f"It did not end within {(attempt.deadline or 0) - attempt.began:g} s."
         in_thread = not self._parts.isolation.can_kill
+        attempt.holds_slot = in_thread and attempt.awaits is None
         stack = in_thread and stack_of(attempt.thread, attempt.awaits, self._parts.executor.loop.thread)
         return self._parts.verdicts.failed(attempt.job, Failed(f"{said}\n\n{stack}" if stack else said, End.TIMED_OUT))
+
+    def _tell_overdue(self) -> None:
+        for attempt in self._slots.pop_overdue():
+            log.warning(
+                "The job has timed out, but a thread cannot be killed: its handler has held its slot since %s.",
+                instant(attempt.job.started_at),
+                extra=handled(attempt.job),
+            )
 
     def _leave_at_once(self, may_write: bool) -> None:
         """Gives all jobs back with their attempts, except for running ones that must not run twice.

@@ -70,8 +70,8 @@ claimed_at = NULL
 WHERE id = :id AND {claimed}
 
 -- name: claimed_by
--- Lists the jobs that a worker has, according to the database.
-SELECT id FROM hammerwork_jobs WHERE {of_this_worker}
+-- Lists the jobs that a worker has, according to the database, with their claims.
+SELECT id, claim_token FROM hammerwork_jobs WHERE {of_this_worker}
 
 -- name: give_back_unknown
 -- Gives back jobs that a worker has according to the database, but does not know.
@@ -83,3 +83,7 @@ WHERE id {among} AND {of_this_worker}
 -- Reads the present states of jobs that a guarded change did not find.
 SELECT id, status, claim_token, scheduled_at, COALESCE(completed_at, failed_at, timed_out_at)
 FROM hammerwork_jobs WHERE id {among}
+
+-- name: taken
+-- Reads what has become of jobs that a worker had.
+SELECT j.id, {status j}, j.error_message FROM hammerwork_jobs j WHERE j.id {among}

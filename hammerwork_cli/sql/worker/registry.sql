@@ -36,8 +36,14 @@ UPDATE hammerwork_workers SET {figures} WHERE id = :id AND ended_at IS NULL
 UPDATE hammerwork_workers SET {figures}, ended_at = NULL WHERE id = :id
 
 -- name: asked
--- Reads the request to a worker, and the server's clock.
-SELECT w.request, {server_now} FROM hammerwork_workers w WHERE w.id = :id
+-- Reads the request to a worker, the server's clock, and how many of some attempts are still the worker's.
+SELECT w.request, {server_now}
+/* if :ids */ , {owned_attempts}
+FROM hammerwork_workers w WHERE w.id = :id
+
+-- name: owned_attempts
+-- The number of attempts that the worker still has.
+(SELECT COUNT(*) FROM hammerwork_jobs WHERE id {among} AND claim_token IN (:tokens) AND {of_this_worker})
 
 -- name: ask
 -- Leaves a request to a worker that has not stopped.

@@ -1,18 +1,22 @@
 """What a worker's log says of runs that did not end well, and of other workers' jobs."""
 
+import json
 import re
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, RetryStrategy
+import hammerwork_cli
+from hammerwork_cli import Handlers, Job, RetryStrategy, Worker
 from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Cancel
 from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.runtime.host.logs import JsonLines, TextLines, named
 from tests.runtime.conftest import Stage
 
-LOST = "belongs to another worker now, or was changed by hand: the outcome here is not written."
+LOST = "The job was taken from this worker: another claim has it now. Its outcome here is not written."
 
 
 def test_a_failure_says_whether_it_is_final_or_when_the_next_attempt_comes(
@@ -36,7 +40,7 @@ def test_a_failure_says_whether_it_is_final_or_when_the_next_attempt_comes(
     lite.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '2026-01-01T00:00:00.000000Z' WHERE id = '{daily.id}'")
     report = lite.work(app, concurrency=4)
     assert report.failed == 5
-    said = [record.getMessage() for record in caplog.records if "failed in attempt" in record.getMessage()]
+    said = [named(record) for record in caplog.records if "failed in attempt" in record.getMessage()]
     first, second = (line for line in said if fails.id in line)
     assert re.fullmatch(
         rf"Job {fails.id} \(fails\) failed in attempt 1 of 2 and will be tried again in 20 ms: ValueError: no data",
@@ -89,5 +93,61 @@ def test_of_a_job_that_went_to_another_worker_the_log_does_not_say_that_it_faile
     report = lite.work(app, max_jobs=2)
     assert (report.completed, report.failed) == (0, 0)
     assert "failed in attempt" not in caplog.text
-    assert [f"Job {job.id} ({job.queue}) {LOST}" in caplog.messages for job in jobs] == [True, True]
-    assert {record.levelname for record in caplog.records if LOST in record.getMessage()} == {"WARNING"}
+    assert {record.job_id for record in caplog.records if record.getMessage() == LOST} == {job.id for job in jobs}
+    assert {record.levelname for record in caplog.records if record.getMessage() == LOST} == {"WARNING"}
+
+
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
+
+
+@pytest.mark.parametrize("how", ["thread", "coroutine", "spawn handler", "process"])
+def test_the_record_of_a_failure_has_the_exception_and_the_job_beside_a_message_without_ids(
+    lite: Stage,
+    app: Handlers,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    (tmp_path / "failing_app.py").write_text(
+        "from hammerwork_cli import Handlers\n\napp = Handlers()\n\n\n"
+        "def fail(job):\n    raise ValueError('no data')\n\n\n"
+        "async def fail_later(job):\n    fail(job)\n\n\n"
+        "app.register_job('thread', fail)\napp.register_job('process', fail)\n"
+        "app.register_job('coroutine', fail_later)\napp.register_handler('spawn handler', lambda context: fail(context.parent_job))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    jobs = lite.enqueue(*(Job(how, max_attempts=1) for _ in range(2)))
+    isolation = "process" if how == "process" else "thread"
+    Worker(lite.queue, "failing_app:app", queues=(how,), isolation=isolation, drain=True, poll_interval=0.05).run()
+    failures = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert {record.job_id for record in failures} == {job.id for job in jobs}  # type: ignore[attr-defined]
+    assert {(record.queue, record.attempt) for record in failures} == {(how, 1)}  # type: ignore[attr-defined]
+    assert len({record.msg for record in failures}) == len({record.getMessage() for record in failures}) == 1
+    assert not ID.search(failures[0].getMessage())
+    for record in failures:
+        assert record.exc_info
+        assert record.exc_info[1] is not None
+        lines = JsonLines().format(record)
+        assert json.loads(lines)["job_id"] == record.job_id  # type: ignore[attr-defined]
+        assert "ValueError: no data" in json.loads(lines)["error"]
+        assert 'failing_app.py", line 7, in fail' in json.loads(lines)["error"]
+        if how != "process":
+            cause: BaseException | None = record.exc_info[1]
+            while not isinstance(cause, ValueError):
+                assert cause is not None
+                cause = cause.__cause__
+        text = TextLines().format(record)
+        assert f"Job {record.job_id} ({how}) failed in attempt 1 of 1 and is Dead now: " in text  # type: ignore[attr-defined]
+        assert text.count("no data") == 1, text
+
+
+def test_no_message_of_a_worker_about_one_job_is_made_with_its_id() -> None:
+    """So that programs that collect errors group them: the id is a field of the record, which the text log shows."""
+    folder = Path(hammerwork_cli.__file__).parent / "runtime"
+    named_in = [
+        f"{file.relative_to(folder)}: {template}"
+        for file in folder.rglob("*.py")
+        for template in re.findall(r'"([^"\n]*(?<![Tt]he )[Jj]ob %s[^"\n]*)"', file.read_text(encoding="utf-8"))
+    ]
+    assert named_in == ["worker/upkeep/schedules.py: Schedule %s enqueued job %s."]

@@ -20,7 +20,7 @@ from hammerwork_cli.queries.job.dependencies import Following
 from hammerwork_cli.queries.job.selections import Named
 from hammerwork_cli.queries.worker import claim, finish, registry, requests, rescue, spawn
 from hammerwork_cli.queries.worker.ancestry import LimitError
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import End, Ended, Owned
 from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
@@ -30,6 +30,7 @@ from hammerwork_cli.runtime.execution.finisher import Batch, Finisher
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Progress
+from hammerwork_cli.runtime.host.logs import named
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claimer
 from hammerwork_cli.runtime.worker.finisher_thread import FinisherThread
@@ -509,11 +510,14 @@ def test_a_worker_gives_back_jobs_that_it_does_not_know_and_none_of_another_work
     (known,), (unknown,), (another,) = (
         claim.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1) for worker in (mine, mine, others)
     )
-    assert finish.compare(stage.database, mine, [known.id]) == (1, 0, frozenset())
+    owned, lost = (Owned(job.id, job.claim.token) for job in (known, another))
+    assert finish.compare(stage.database, mine, [owned]) == (1, 0, frozenset())
     states = {job: (status, started is not None) for job, status, started in stage.rows("id, status, started_at")}
     running, pending = ("Running", True), ("Pending", False)
     assert states == {known.id: running, unknown.id: pending, another.id: running}
-    assert finish.compare(stage.database, mine, [known.id, another.id]) == (0, 0, {another.id})
+    assert finish.compare(stage.database, mine, [owned, lost]) == (0, 0, {lost})
+    earlier = Owned(known.id, new_id())
+    assert finish.compare(stage.database, mine, [owned, earlier]) == (0, 0, {earlier})
 
 
 def test_all_jobs_of_a_lost_worker_come_back_however_few_fit_into_a_transaction(
@@ -588,7 +592,7 @@ def test_a_job_whose_retry_strategy_fails_is_tried_again_later(
     assert ended.pause is not None
     assert ended.at is not None
     assert ended.at - stage.database.now() > ended.pause / 2 > timedelta(seconds=1)
-    assert f"The retry strategy of job {found.id} fails" in caplog.text
+    assert f"The retry strategy of job {found.id} (noop) fails" in named(caplog.records[-1])
 
 
 def test_a_last_attempt_that_was_lost_is_nobodys_claim_any_more(stage: Stage) -> None:
@@ -836,7 +840,9 @@ def test_a_worker_that_drains_waits_for_jobs_of_workers_that_may_be_lost() -> No
 
 
 def test_a_heartbeat_is_answered_with_the_time_of_the_server() -> None:
-    database = SimpleNamespace(run=lambda *_, **__: 1, rows=lambda *_, **__: [(None, "2020-01-01T00:00:00Z")])
+    database = SimpleNamespace(
+        key_chunk=1, run=lambda *_, **__: 1, rows=lambda *_, **__: [(None, "2020-01-01T00:00:00Z")]
+    )
     answer = registry.record_heartbeat(database, "worker", HeartbeatReport())  # type: ignore[arg-type]
     assert answer.now == datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -865,6 +871,7 @@ def test_outcomes_are_written_by_one_thread_which_ends_with_the_process() -> Non
             _stop=SimpleNamespace(is_set=False),
             _nothing_left=lambda: False,
             _gives_up=lambda: False,
+            _tell_overdue=lambda: None,
             _wait=lambda: None,
         )
         assert not MainLoop._turn(loop)  # type: ignore[arg-type]

@@ -93,8 +93,8 @@ class Heartbeats:
         self.alone: set[Connections] = set()
         record, run = registry.record_heartbeat, Connections.run
 
-        def recording(database: Database, worker: str, report: Any) -> Any:
-            answer = record(database, worker, report)
+        def recording(database: Database, worker: str, *given: Any) -> Any:
+            answer = record(database, worker, *given)
             self.answered.setdefault(worker, []).append(time.monotonic())
             return answer
 

@@ -18,6 +18,7 @@ from hammerwork_cli.queries.worker import finish, registry
 from hammerwork_cli.queries.worker.finish import Ended, FinishReport
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution import finisher
+from hammerwork_cli.runtime.host.logs import named
 from hammerwork_cli.runtime.worker import claimer
 from tests.runtime.conftest import Crew, Stage, until
 from tests.rust_worker import RustWorker
@@ -69,8 +70,9 @@ def test_a_parent_that_others_change_while_it_spawns_has_no_children_and_reports
     assert [row[0] for row in stage.operations()] == [untouched.id]
     assert stage.status(*jobs) == ["Failed", "Pending", "Completed", "Dead", "Pending", "Completed"]
     assert stage.one(failed, "error_message") == "no space"
+    said = {named(record) for record in caplog.records}
     for job in changed:
-        assert f"Job {job.id} belongs to another worker now: it spawned nothing." in caplog.text
+        assert f"Job {job.id} (parent) was taken from this worker while it ran: it spawned nothing." in said
 
 
 def test_by_weight_a_priority_that_nobody_knows_is_claimed_too(stage: Stage, app: Handlers) -> None:

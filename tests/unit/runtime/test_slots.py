@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.claim import Claim, Claimed
+from hammerwork_cli.queries.worker.finish import End, Ended, Owned
 from hammerwork_cli.runtime.execution.attempts import GOES_ON, Attempt, ClaimedRequest, GoesOn
 from hammerwork_cli.runtime.execution.slots import FULL, Slots
 
@@ -17,7 +18,9 @@ LATER = 1000.0
 
 
 def claimed(name: str) -> Claimed:
-    return Claimed._make([None] * len(Claimed._fields))._replace(id=name, queue_name="queue")
+    return Claimed._make([None] * len(Claimed._fields))._replace(
+        id=name, queue_name="queue", claim=Claim("token", "worker", datetime.now(UTC))
+    )
 
 
 def requested(name: str) -> ClaimedRequest:
@@ -141,7 +144,7 @@ def test_jobs_that_have_not_started_are_taken_back_without_the_spawn_requests() 
 def test_jobs_that_the_worker_has_lost_are_dropped_before_they_start() -> None:
     idle = Slots(1, lambda: None)
     idle.put([claimed("a"), requested("b"), claimed("c")])
-    assert idle.drop({"a", "b", "x"}) == 1
+    assert idle.drop({Owned(name, "token") for name in "abx"} | {Owned("c", "earlier")}) == 1
     assert (idle.waiting, idle.ids()) == (2, {"c"})
     assert idle._threads == []  # nobody has started them
 
