@@ -114,7 +114,8 @@ def test_the_record_of_a_failure_has_the_exception_and_the_job_beside_a_message_
         "def fail(job):\n    raise ValueError('no data')\n\n\n"
         "async def fail_later(job):\n    fail(job)\n\n\n"
         "app.register_job('thread', fail)\napp.register_job('process', fail)\n"
-        "app.register_job('coroutine', fail_later)\napp.register_handler('spawn handler', lambda context: fail(context.parent_job))\n"
+        "app.register_job('coroutine', fail_later)\n"
+        "app.register_handler('spawn handler', lambda context: fail(context.parent_job))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     jobs = lite.enqueue(*(Job(how, max_attempts=1) for _ in range(2)))
