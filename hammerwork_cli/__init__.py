@@ -6,13 +6,13 @@ A module is imported on the first use of a name of it, so importing the package 
 _HOMES = {
     "errors": (
         "AccessDeniedError ConfigError ConflictError ConnectionLostError DatabaseError HammerworkError "
-        "MissingTablesError NotFoundError RefusedValueError RetryableError UnreachableError UsageError"
+        "JobNotFoundError MissingTablesError NotFoundError RefusedValueError RetryableError UnreachableError UsageError"
     ),
     "models": "JobPriority JobStatus SpawnConfig",
     "runtime.api.handlers": "Handlers",
     "runtime.api.job": "Job",
     "runtime.api.outcomes": "Discard Retry Snooze",
-    "runtime.api.queue": "Queue",
+    "runtime.api.queue": "Batch Queue",
     "runtime.api.retry": "Jitter RetryStrategy",
     "runtime.api.spawn": (
         "InvalidSpawnConfigError SpawnContext SpawnError SpawnFailedError SpawnHandler SpawnLimitError SpawnManager "
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ConnectionLostError,
         DatabaseError,
         HammerworkError,
+        JobNotFoundError,
         MissingTablesError,
         NotFoundError,
         RefusedValueError,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.handlers import Handlers
     from hammerwork_cli.runtime.api.job import Job
     from hammerwork_cli.runtime.api.outcomes import Discard, Retry, Snooze
-    from hammerwork_cli.runtime.api.queue import Queue
+    from hammerwork_cli.runtime.api.queue import Batch, Queue
     from hammerwork_cli.runtime.api.retry import Jitter, RetryStrategy
     from hammerwork_cli.runtime.api.spawn import (
         InvalidSpawnConfigError,
@@ -75,6 +76,7 @@ else:
 
 __all__ = [
     "AccessDeniedError",
+    "Batch",
     "ConfigError",
     "ConflictError",
     "ConnectionLostError",
@@ -85,6 +87,7 @@ __all__ = [
     "InvalidSpawnConfigError",
     "Jitter",
     "Job",
+    "JobNotFoundError",
     "JobPriority",
     "JobStatus",
     "MissingTablesError",

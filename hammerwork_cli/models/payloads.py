@@ -60,8 +60,10 @@ def check_names(config: Any) -> None:
     """Refuses a misspelt setting, without which a job could spawn more than is meant. Other programs may know others.
 
     Raises:
-        UsageError: an unknown key resembles a known one.
+        UsageError: an unknown key resembles a known one, or the configuration is no JSON object.
     """
+    if not isinstance(config, dict | None):
+        raise UsageError(f"_spawn_config must be a JSON object, not {config!r:.60}.")
     for key in config if isinstance(config, dict) else ():
         if key in STORED_KEYS or not isinstance(key, str):
             continue

@@ -79,9 +79,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Job(_Rowed):
-    """A unit of work: to enqueue, to spawn, or passed to a handler. Treat it as a value.
+    """A unit of work: to enqueue, to spawn, or passed to a handler.
 
-    The ``with_*`` methods and :meth:`depends_on` return a changed copy with the same id.
+    The ``with_*`` methods and :meth:`depends_on` return a changed copy with the same id. A field may also be assigned,
+    and is checked when the job is written. Jobs are equal if they have the same id.
 
     Attributes:
         queue: its queue; ``None`` lets a child inherit that of its parent if ``inherit_queue`` is set.
@@ -183,6 +184,12 @@ class Job(_Rowed):
             value = read(self._row)
             setattr(self, name, value)
             return value
+
+    def __eq__(self, other: object) -> bool:
+        return self.id == other.id if isinstance(other, Job) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     def __repr__(self) -> str:
         return f"Job({self.queue!r}, id={self.id!r})"
@@ -318,6 +325,8 @@ class Job(_Rowed):
         """
         if self.queue is None:
             raise UsageError("The job has no queue.")
+        if _settings(self) != _USUAL:
+            self._check()
         if isinstance(self.payload, dict) and CONFIG_KEY in self.payload:
             check_names(self.payload[CONFIG_KEY])
         usual = self.queue, json_text(self.payload), now

@@ -40,7 +40,7 @@ from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
-from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError, described, message_of, wanted_by
+from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError, described, for_log, message_of, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
 
 if TYPE_CHECKING:
@@ -352,7 +352,7 @@ class Executor:
         if final or config.on_error != "complete" or not attempt.decide():
             return self._verdicts.failed_by(completed.job, error)
         said, first = "The job completes although it could not spawn: %s", text.partition("\n")[0]
-        log.warning(said, first, exc_info=error, extra=handled(completed.job))
+        log.warning(said, first, exc_info=for_log(error), extra=handled(completed.job))
         operation = Operation(new_id(), self._parent(attempt, config).spawner, found.name, config, began, 0, error=text)
         try:
             self._commit(attempt, completed, operation, Children(completed.job.id))
@@ -410,7 +410,7 @@ class Executor:
             self._mention_kept(attempt, SpawnConfig(), error)
             text, now = described(error), self._clock.now()
             said, first = "The spawn request for the job failed: %s", text.partition("\n")[0]
-            log.warning(said, first, exc_info=error, extra=handled(claimed))
+            log.warning(said, first, exc_info=for_log(error), extra=handled(claimed))
             self._record(lambda database: requests.refuse(database, request, claimed, text, now))
 
     def _commit_request(self, claimed_request: ClaimedRequest, operation: Operation, children: Children) -> None:

@@ -22,7 +22,7 @@ from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all, is_of_the_database
 from hammerwork_cli.runtime.host.logs import handled
-from hammerwork_cli.runtime.outcomes.failures import Failed, in_ascii, taken
+from hammerwork_cli.runtime.outcomes.failures import Failed, for_log, in_ascii, taken
 
 WRITE_SECONDS = 0.005
 """How long an outcome waits for others, to be written with them."""
@@ -280,7 +280,7 @@ def _log_failed(outcome: Ended) -> None:
         job.max_attempts,
         follows,
         (outcome.error or "").partition("\n")[0],
-        exc_info=outcome.cause,
+        exc_info=for_log(outcome.cause),
         extra=handled(job),
     )
 

@@ -187,6 +187,19 @@ def trace_of(error: BaseException) -> str:
         return "Its traceback cannot be shown.\n"
 
 
+def for_log(error: BaseException | None) -> BaseException | None:
+    """An error for a record of the log, whose handlers show it as they like.
+
+    ``None`` if its traceback holds the worker's password, or cannot be written: the message has the first line anyway.
+    """
+    try:
+        text = "".join(traceback.format_exception(error)) if error is not None else ""
+        text.encode()
+        return error if text and masked(text) == text else None
+    except BaseException:  # noqa: BLE001  the error's own code may raise anything
+        return None
+
+
 def _handlers_frames(error: BaseException) -> TracebackType | None:
     """The frames of an error without those that lead to the handler; ``None`` if it came into no handler."""
     frame = error.__traceback__

@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -42,6 +43,9 @@ UNUSED = ("hammerwork_encryption_keys", "hammerwork_key_audit_log")
 """Tables of hammerwork (Rust) that no statement of a worker names."""
 
 log = logging.getLogger("hammerwork")
+_naming = threading.Lock()
+_names: set[str] = set()
+"""Names of the workers that run in this process; any thread writes it, under the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,7 @@ class Worker:
             grace=grace,
             health_file=None if health_file is None else Path(health_file),
         )
+        self._running, self._has_run = threading.Lock(), False
         self._introduce()
         self._set_up()
 
@@ -156,6 +161,17 @@ class Worker:
         # A process that was forked is another worker.
         self.id, self._process = new_id(), os.getpid()
         self.name = self.options.name or f"{socket.gethostname()}-{self._process}"
+
+    def _claim_name(self) -> None:
+        """Gives one of several workers of a process another name, unless its application has named it."""
+        if self.options.name:
+            return
+        with _naming:
+            number = 1
+            while self.name in _names:
+                number += 1
+                self.name = f"{socket.gethostname()}-{self._process}-{number}"
+            _names.add(self.name)
 
     def _set_up(self) -> None:
         self._stop = StopSwitch(self.options.grace)
@@ -218,15 +234,30 @@ class Worker:
         the rest back. A second one, SIGQUIT, or a grace that is over gives all jobs back with their attempts, stops the
         worker, and is in the report; a running job that may be tried only once is Dead.
 
+        A worker that has run may run again: it starts afresh, with another id and a report of its own.
+
         Raises:
-            UsageError: there is no queue to serve, or no job of a queue could run; or a module starts it while it is
-                imported for its handlers.
+            UsageError: there is no queue to serve, or no job of a queue could run; it runs already; or a module starts
+                it while it is imported for its handlers.
             UnreachableError, AccessDeniedError: the database does not answer at the start.
             OutputError: the health file cannot be written.
             MissingTablesError: the migrations of workers (017, 018) are missing, or a table or column of a migration
                 that is recorded as applied.
         """
         importing.check(importing.START)
+        if self._process != os.getpid():
+            self._running = threading.Lock()  # that of another process
+        if not self._running.acquire(blocking=False):
+            raise UsageError("The worker runs already.", hint="Make another Worker.")
+        try:
+            return self._run()
+        finally:
+            self._running.release()
+
+    def _run(self) -> WorkerReport:
+        if self._has_run:  # it starts afresh, as another worker
+            self._introduce()
+            self._set_up()
         if self.queues and self.options.upkeep_only:
             raise UsageError("A worker with --upkeep-only serves no queue.", hint="Leave out one of the two.")
         if not self.queues and not self.options.upkeep_only:
@@ -237,6 +268,14 @@ class Worker:
         if self._process != os.getpid():
             self._introduce()
         secrets.keep(self.url)
+        self._has_run = True
+        self._claim_name()
+        try:
+            return self._work(isolation)
+        finally:
+            _names.discard(self.name)
+
+    def _work(self, isolation: Isolation) -> WorkerReport:
         registration = self._registration()
         lines = Lines.to(self.url, self.options, self._stop, self._progress)
         try:

@@ -10,9 +10,11 @@ import pytest
 
 import hammerwork_cli
 from hammerwork_cli import Handlers, Job, RetryStrategy, Worker
+from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Cancel
 from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.runtime.host import secrets
 from hammerwork_cli.runtime.host.logs import JsonLines, TextLines, named
 from tests.runtime.conftest import Stage
 
@@ -152,3 +154,25 @@ def test_no_message_of_a_worker_about_one_job_is_made_with_its_id() -> None:
         for template in re.findall(r'"([^"\n]*(?<![Tt]he )[Jj]ob %s[^"\n]*)"', file.read_text(encoding="utf-8"))
     ]
     assert named_in == ["worker/upkeep/schedules.py: Schedule %s enqueued job %s."]
+
+
+def test_an_exception_that_holds_the_password_of_the_worker_or_cannot_be_written_is_left_out_of_the_record(
+    lite: Stage, app: Handlers, caplog: pytest.LogCaptureFixture
+) -> None:
+    secrets.keep(DatabaseUrl.parse("postgresql://user:s3cr3t-of-worker@host/jobs"))
+
+    @app.job("fails")
+    def fail(job: Job) -> None:
+        raise ValueError(job.payload)
+
+    @app.job("odd")
+    def odd(job: Job) -> None:
+        raise ValueError("caf\udce9")
+
+    texts = ("with s3cr3t-of-worker", "plain")
+    lite.enqueue(*(Job("fails", text, max_attempts=1) for text in texts), Job("odd", max_attempts=1))
+    lite.work(app)
+    failures = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(failures) == 3
+    assert [record.getMessage().rpartition(": ")[2] for record in failures if record.exc_info] == ["plain"]
+    assert "s3cr3t-of-worker" not in caplog.text
