@@ -1,6 +1,7 @@
 """Jobs for authors of handlers."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from hammerwork_cli.models.input.fields import full_id
 from hammerwork_cli.models.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
 from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.payloads import check_names
+from hammerwork_cli.runtime.api.absent import no_attribute
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.columns import READERS
 from hammerwork_cli.runtime.api.encoding import json_text
@@ -42,9 +44,21 @@ _NOTHING = (*(None,) * (len(_COPIED) + len(_CONVERTED)), ())
 _settings = attrgetter("priority", "max_attempts", "dependencies", *_COPIED, *_CONVERTED, "callbacks")
 _USUAL = (None, 3, (), *_NOTHING)
 _LONGEST_TIMEOUT = timedelta(seconds=LARGEST_INTEGER)
+
+
+def _timeout(given: Any) -> timedelta:
+    timeout = fields.duration(given, "timeout", most=_LONGEST_TIMEOUT, positive=True)
+    if timeout.microseconds:
+        stored = fields.whole_seconds(timeout)
+        warnings.warn(
+            f"A timeout is stored in whole seconds: {timeout.total_seconds():g} s becomes {stored} s.", stacklevel=5
+        )
+    return timeout
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "priority": fields.priority,
-    "timeout": partial(fields.duration, name="timeout", most=_LONGEST_TIMEOUT, positive=True),
+    "timeout": _timeout,
     "delay": partial(fields.duration, name="delay"),
     "scheduled_at": partial(fields.instant, name="scheduled_at"),
     "dependencies": fields.ids,
@@ -180,7 +194,7 @@ class Job(_Rowed):
         def __getattr__(self, name: str) -> Any:
             read = READERS.get(name)
             if read is None:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+                raise no_attribute(type(self), name)
             value = read(self._row)
             setattr(self, name, value)
             return value
@@ -235,7 +249,7 @@ class Job(_Rowed):
         return replace(self, priority=JobPriority.BACKGROUND)
 
     def with_timeout(self, timeout: timedelta | None) -> Self:
-        """Limits the time of an attempt. Whole seconds are stored: 300 milliseconds become 1 second."""
+        """Limits the time of an attempt. Whole seconds are stored: 300 milliseconds become 1 second, with a warning."""
         return replace(self, timeout=timeout)
 
     def with_delay(self, delay: timedelta | None) -> Self:
@@ -254,13 +268,31 @@ class Job(_Rowed):
         """Sets the time between attempts; ``None`` uses the strategy of the handler or the worker."""
         return replace(self, retry_strategy=strategy)
 
+    def with_exponential_backoff(
+        self, base: timedelta, multiplier: float = 2.0, max_delay: timedelta | None = None
+    ) -> Self:
+        """Sets :meth:`RetryStrategy.exponential` as its strategy."""
+        return replace(self, retry_strategy=RetryStrategy.exponential(base, multiplier, max_delay))
+
+    def with_linear_backoff(self, base: timedelta, increment: timedelta, max_delay: timedelta | None = None) -> Self:
+        """Sets :meth:`RetryStrategy.linear` as its strategy."""
+        return replace(self, retry_strategy=RetryStrategy.linear(base, increment, max_delay))
+
+    def with_fibonacci_backoff(self, base: timedelta, max_delay: timedelta | None = None) -> Self:
+        """Sets :meth:`RetryStrategy.fibonacci` as its strategy."""
+        return replace(self, retry_strategy=RetryStrategy.fibonacci(base, max_delay))
+
+    def with_timezone(self, timezone: str | None) -> Self:
+        """Sets the time zone of its schedule, an IANA name."""
+        return replace(self, timezone=timezone)
+
     def with_cron(self, cron_schedule: str, timezone: str | None = None) -> Self:
         """Makes it recur, for example ``0 30 2 * * *``: at half past two every night.
 
         Raises:
             UsageError: the schedule or the time zone is not valid.
         """
-        return replace(self, cron_schedule=cron_schedule, timezone=timezone)
+        return replace(self, cron_schedule=cron_schedule, timezone=timezone or self.timezone)
 
     def depends_on(self, *others: "Job | str | UUID") -> Self:
         """Adds dependencies: jobs or their ids."""
@@ -293,6 +325,14 @@ class Job(_Rowed):
     def with_correlation_id(self, correlation_id: str | None) -> Self:
         """Sets the id that it shares with related jobs."""
         return replace(self, correlation_id=correlation_id)
+
+    def with_parent_span_id(self, span_id: str | None) -> Self:
+        """Sets the id of the span that it belongs to."""
+        return replace(self, parent_span_id=span_id)
+
+    def with_span_context(self, context: str | None) -> Self:
+        """Sets the serialized context of its span."""
+        return replace(self, span_context=context)
 
     def with_workflow(self, workflow_id: str | UUID, name: str | None = None) -> Self:
         """Adds it to a workflow."""

@@ -23,6 +23,7 @@ from hammerwork_cli.queries.job import enqueue, notifications, results
 from hammerwork_cli.queries.workflow import create as creating
 from hammerwork_cli.queries.workflow.create import Created
 from hammerwork_cli.runtime.api import importing
+from hammerwork_cli.runtime.api.absent import Translated
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job
@@ -53,7 +54,7 @@ class Batch:
     jobs: tuple[Job, ...]
 
 
-class Queue:
+class Queue(Translated):
     """The queues of one database. Threads may share it, and processes that were forked.
 
     Args:

@@ -9,11 +9,12 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import NewJob
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.workflow.new import NewWorkflow
+from hammerwork_cli.runtime.api.absent import Translated
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.job import Job, checked
 
 
-class Workflow:
+class Workflow(Translated):
     """Jobs that wait for each other, with a name and a failure policy. :meth:`Queue.enqueue_workflow` writes it.
 
     Args:

@@ -22,6 +22,7 @@ from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.api import importing
+from hammerwork_cli.runtime.api.absent import Translated
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.queue import Queue, url_of
@@ -71,7 +72,7 @@ class WorkerReport:
     unwritten: int = 0
 
 
-class Worker:
+class Worker(Translated):
     """Runs the jobs of some queues.
 
     Args:

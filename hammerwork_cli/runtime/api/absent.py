@@ -1,0 +1,127 @@
+"""Methods that classes of hammerwork (Rust) have and those here have not, with what to use instead."""
+
+from typing import TYPE_CHECKING, Any
+
+_UNENCRYPTED = "your own encryption of values in the payload: jobs are written as they are"
+_CLAIMING = "Worker, which alone claims and ends jobs"
+_COMMANDS = "the commands `job list`, `job retry`, `job delete` and `job purge`, or the REST API"
+_FIGURES = "the commands `queue stats` and `monitor metrics`, or the REST API"
+_RECURRING = "the command `cron`, or app.schedule"
+_RATES = "Worker(concurrency=...) for one worker: nothing limits the rate of a queue"
+_HOOKS = "callbacks (Job.with_callbacks, on_complete=...), or a wrapper around the handler"
+_FIGURES_OF_WORKERS = "the command `monitor metrics`, or GET /metrics of `web serve`"
+
+_INSTEAD = {
+    "Job": {
+        "with_cron_schedule": "with_cron(schedule, timezone)",
+        "as_recurring": "with_cron(schedule, timezone)",
+        "with_result_storage": "what handlers return: it is always stored in the database",
+        "with_result_config": "with_result_ttl(ttl), and Job(result_max_size=...)",
+        "with_tracing_id": "with_trace_id(trace_id)",
+        "with_spawning": "with_spawn_handler(name) and with_spawn_config(config)",
+        "with_encryption": _UNENCRYPTED,
+        "with_pii_fields": _UNENCRYPTED,
+        "with_retention_policy": "the command `archive set-policy`",
+    },
+    "Queue": {
+        "enqueue_cron_job": "enqueue(job.with_cron(schedule)), or app.schedule",
+        "get_job": "get(job)",
+        "get_job_result": "results(jobs)",
+        "dequeue": _CLAIMING,
+        "dequeue_with_priority_weights": _CLAIMING,
+        "complete_job": _CLAIMING,
+        "fail_job": _CLAIMING,
+        "retry_job": _CLAIMING,
+        "mark_job_dead": _CLAIMING,
+        "mark_job_timed_out": _CLAIMING,
+        "delete_job": _COMMANDS,
+        "retry_dead_job": _COMMANDS,
+        "get_dead_jobs": _COMMANDS,
+        "get_dead_jobs_by_queue": _COMMANDS,
+        "purge_dead_jobs": _COMMANDS,
+        "get_dead_job_summary": "the command `spawn failures`",
+        "get_error_frequencies": "the command `spawn failures`",
+        "get_queue_stats": _FIGURES,
+        "get_all_queue_stats": _FIGURES,
+        "get_job_counts_by_status": _FIGURES,
+        "get_processing_times": _FIGURES,
+        "get_priority_stats": _FIGURES,
+        "get_queue_depth": _FIGURES,
+        "get_recurring_jobs": _RECURRING,
+        "get_due_cron_jobs": _RECURRING,
+        "reschedule_cron_job": _RECURRING,
+        "disable_recurring_job": _RECURRING,
+        "enable_recurring_job": _RECURRING,
+        "pause_queue": "the command `queue pause`",
+        "resume_queue": "the command `queue resume`",
+        "is_queue_paused": "the command `queue paused`",
+        "get_paused_queues": "the command `queue paused`",
+        "store_job_result": "the value that a handler returns",
+        "delete_job_result": "Job.with_result_ttl(ttl)",
+        "cleanup_expired_results": "a running worker, which deletes them",
+        "get_batch_status": "the command `batch show`",
+        "get_batch_jobs": "the command `job list --batch`",
+        "delete_batch": "the command `batch delete`",
+        "get_workflow_status": "the command `workflow show`",
+        "get_workflow_jobs": "the command `job list --workflow`",
+        "cancel_workflow": "the command `workflow cancel`",
+        "resolve_job_dependencies": "a running worker, which releases jobs",
+        "get_ready_jobs": "a running worker, which releases jobs",
+        "fail_job_dependencies": "a running worker, which fails them",
+        "set_throttle": _RATES,
+        "get_throttle": _RATES,
+        "remove_throttle": _RATES,
+        "get_all_throttles": _RATES,
+    },
+    "Worker": {
+        "with_poll_interval": "Worker(poll_interval=seconds)",
+        "with_max_retries": "Job.with_max_attempts(attempts)",
+        "with_retry_delay": "Worker(retry=RetryStrategy.fixed(delay))",
+        "with_default_retry_strategy": "Worker(retry=strategy)",
+        "with_default_timeout": "@app.job(timeout=...)",
+        "with_priority_weights": "Worker(weighted=True)",
+        "with_weighted_priority": "Worker(weighted=True)",
+        "with_strict_priority": "Worker(weighted=False), which is the default",
+        "with_rate_limit": _RATES,
+        "with_throttle_config": _RATES,
+        "with_autoscaling": "several workers: nothing starts or stops them by load",
+        "with_event_hooks": _HOOKS,
+        "on_job_start": _HOOKS,
+        "on_job_complete": _HOOKS,
+        "on_job_fail": _HOOKS,
+        "on_job_timeout": _HOOKS,
+        "on_job_retry": _HOOKS,
+        "with_stats_collector": _FIGURES_OF_WORKERS,
+        "with_metrics_collector": _FIGURES_OF_WORKERS,
+        "with_alert_manager": "the exit codes of the commands `monitor health` and `queue health`",
+        "with_event_manager": "the command `monitor logs --follow`",
+        "with_batch_processing_enabled": "the command `batch show`: every worker runs jobs of batches",
+        "with_encryption": _UNENCRYPTED,
+    },
+    "Workflow": {
+        "add_job": "add(key, job)",
+        "add_parallel_jobs": "add(key, job) for each job",
+        "then": "add(key, job, after=keys)",
+        "with_failure_policy": "Workflow(name, failure_policy=...)",
+        "with_metadata": "Workflow(name, metadata=...)",
+        "validate": "Queue.enqueue_workflow, which checks it",
+    },
+}
+
+
+def no_attribute(cls: type, name: str) -> AttributeError:
+    """The error about an attribute that a class lacks, with what to use instead of one of hammerwork (Rust)."""
+    message = f"{cls.__name__!r} object has no attribute {name!r}"
+    instead = next((_INSTEAD.get(one.__name__, {}).get(name) for one in cls.__mro__ if one.__name__ in _INSTEAD), None)
+    return AttributeError(f"{message}. In Python, use {instead}." if instead else message)
+
+
+class Translated:
+    """A class whose missing methods say what to use instead of those of hammerwork (Rust)."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # a type checker would take every misspelt attribute for a known one
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(type(self), name)
