@@ -67,6 +67,23 @@ def line() -> str:
     return sys.stdin.readline(LONGEST_LINE).strip()
 
 
+def lines() -> Iterator[str]:
+    """Yields the lines of stdin that are not blank, without white space at their ends.
+
+    Raises:
+        UsageError: a line is too long, or stdin is not UTF-8.
+    """
+    while found := sys.stdin.buffer.readline(LONGEST_LINE):
+        if len(found) == LONGEST_LINE:
+            raise UsageError(f"stdin has a line of more than {LONGEST_LINE:,} bytes.")
+        try:
+            text = found.decode("utf-8-sig").strip()
+        except UnicodeDecodeError as error:
+            raise UsageError("stdin is not UTF-8 text.") from error
+        if text:
+            yield text
+
+
 @contextmanager
 def opened(path: str) -> Iterator[IO[bytes]]:
     """Opens a file that can be read several times; ``-`` is stdin, which is kept until the end.

@@ -117,6 +117,7 @@ class JobFilter(NamedTuple):
         but_queues: leaves out jobs of these queues.
         batches: takes jobs of the batches with these full ids.
         workflows: takes jobs of the workflows with these full ids.
+        payload: takes jobs whose payload has one of the texts at each of these paths of keys.
         kept_until: leaves out jobs that their program keeps beyond then (``retention_delete_at``) or for ever.
     """
 
@@ -131,6 +132,7 @@ class JobFilter(NamedTuple):
     failed_since: datetime | None = None
     exhausted: bool = False
     ended: tuple[tuple[JobStatus, datetime], ...] = ()
+    payload: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
     kept_until: datetime | None = None
     but_queues: tuple[str, ...] = ()
     batches: tuple[str, ...] = ()

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -20,6 +22,7 @@ from hammerwork_cli.commands.job.options import (
     FailedSinceHoursOption,
     FailedSinceOption,
     ForceOption,
+    InPayloadOption,
     JobIdOption,
     JobsArgument,
     LastHoursOption,
@@ -40,6 +43,7 @@ from hammerwork_cli.queries.job.selections import Below, Chosen, Named, Selectio
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.render.job import changes as shown
 
+STDIN = "-"
 OnlyOption = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="STATUS", help="With --tree: only these (failed: Failed, Dead and TimedOut)."),
@@ -65,6 +69,7 @@ class Targets:
     until: UntilOption = None
     last_hours: LastHoursOption = None
     error: ErrorOption = None
+    payload: InPayloadOption = None
     all_: AllOption = False
     job_id: JobIdOption = None
 
@@ -83,6 +88,7 @@ class Targets:
             since=self.start(change.now),
             until=read.end_of_window(change.now, self.until),
             error=read.error_text(self.error),
+            payload=read.in_payload(self.payload),
         )
 
     def start(self, now: datetime) -> datetime | None:
@@ -97,7 +103,16 @@ class Targets:
     @property
     def is_filtered(self) -> bool:
         """Whether there is a filter."""
-        given = (self.queue, self.status, self.priority, self.since, self.until, self.last_hours, self.error)
+        given = (
+            self.queue,
+            self.status,
+            self.priority,
+            self.since,
+            self.until,
+            self.last_hours,
+            self.error,
+            self.payload,
+        )
         return any(option is not None and option != [] for option in given)
 
     def selection(
@@ -122,21 +137,27 @@ class Targets:
         """
         ids = self._ids(database)
         filtered |= self.is_filtered
-        if ids and (filtered or self.all_):
+        if self.is_named and (filtered or self.all_):
             raise UsageError("Give job ids or filters, not both.")
         if below is not None:
             if not ids:
                 raise UsageError("--tree needs JOB, the top of a tree.")
             return Below(ids, below)
-        if ids:
+        if ids or STDIN in self._words:  # an empty list has nothing to change
             return Named(ids)
         if not filtered and not self.all_:
             raise UsageError("No jobs were selected.", hint="Give job ids or a filter, or add --all.")
         return Chosen(chosen._replace(since=self.start(now), until=read.end_of_window(now, self.until)))
 
+    @property
+    def _words(self) -> list[str]:
+        given = (word.strip() for value in (*(self.job or ()), *(self.job_id or ())) for word in value.split(","))
+        return [word for word in given if word]
+
     def _ids(self, database: Database) -> list[str]:
-        words = [word for value in (*(self.job or ()), *(self.job_id or ())) for word in value.split(",")]
-        return list(dict.fromkeys(listing.resolve(database, word) for word in words if word.strip()))
+        resolve = partial(listing.resolve, database)
+        found = ((resolve(word),) if word != STDIN else read.ids_of_stdin(resolve) for word in self._words)
+        return list(dict.fromkeys(chain.from_iterable(found)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +269,8 @@ def cancel(
       hammerwork job cancel 1c22a0f1 --reason "wrong file"
       hammerwork job cancel 178ebfc3 --tree --yes
       hammerwork job cancel --queue mail --dry-run
+      hammerwork job cancel --queue mail --payload customer=acme
+      jq -r 'select(.payload.items > 100).id' jobs.jsonl | hammerwork job cancel - --yes
     """
     context: Context = ctx.obj
     operator = context.operator

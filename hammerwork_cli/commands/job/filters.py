@@ -12,6 +12,7 @@ from hammerwork_cli.commands.job.options import (
     ErrorOption,
     FailedOption,
     FailedSinceOption,
+    InPayloadOption,
     LastHoursOption,
     PriorityOption,
     SinceOption,
@@ -54,6 +55,7 @@ class Filters:
     until: UntilOption = None
     last_hours: LastHoursOption = None
     error: ErrorOption = None
+    payload: InPayloadOption = None
     failed_since: FailedSinceOption = None
     batch: BatchOption = None
     workflow: WorkflowOption = None
@@ -72,6 +74,7 @@ class Filters:
             since=read.start_of_window(now, self.since, self.last_hours),
             until=read.end_of_window(now, self.until),
             error=read.error_text(self.error),
+            payload=read.in_payload(self.payload),
             failed_since=failed_since,
         )
 

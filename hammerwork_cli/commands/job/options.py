@@ -1,5 +1,6 @@
 """The options of ``job``, and readers of their values."""
 
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -7,15 +8,16 @@ import typer
 
 from hammerwork_cli import disk
 from hammerwork_cli.cli.options import several_names
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.models import (
     JobPriority,
 )
 from hammerwork_cli.models.input import fields, names
-from hammerwork_cli.models.input.reading import before, since_of
+from hammerwork_cli.models.input.reading import before, since_of, uuid_of
 
 JobsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[JOB]...", help="Job ids, or at least their first 4 hex digits.")
+    list[str] | None,
+    typer.Argument(metavar="[JOB]...", help="Job ids, or at least their first 4 hex digits; - reads them from stdin."),
 ]
 PriorityOption = Annotated[
     list[str] | None,
@@ -47,6 +49,12 @@ ErrorOption = Annotated[
     str | None,
     typer.Option("--error", metavar="TEXT", help="Only jobs with TEXT in their error; * stands for any text."),
 ]
+InPayloadOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--payload", metavar="KEY=TEXT", help="Only jobs with TEXT at KEY of their payload: order.customer=acme."
+    ),
+]
 FailedSinceOption = Annotated[
     str | None,
     typer.Option(
@@ -68,6 +76,8 @@ AllOption = Annotated[bool, typer.Option("--all", help="All jobs whose status al
 JobIdOption = Annotated[list[str] | None, typer.Option("--job-id", callback=several_names, hidden=True)]
 
 LONGEST_ERROR_TEXT = 1000
+MOST_IDS = 1_000_000
+"""Ids that stdin may list."""
 
 
 def priorities(given: list[str] | None) -> tuple[JobPriority, ...]:
@@ -115,6 +125,43 @@ def error_text(given: str | None) -> str | None:
     if len(given) > LONGEST_ERROR_TEXT:
         raise UsageError(f"The text of --error has at most {LONGEST_ERROR_TEXT:,} characters.")
     return given
+
+
+def in_payload(given: list[str] | None) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """The paths of keys of ``--payload``, each with the texts of which a payload must have one there.
+
+    Raises:
+        UsageError: there is no key, or one has a character that not every database finds.
+    """
+    found: dict[tuple[str, ...], list[str]] = {}
+    for pair in given or ():
+        path, equals, wanted = fields.text(pair, "--payload").partition("=")
+        keys = tuple(path.split("."))
+        if not equals or not all(keys) or {'"', "\\"} & set(path):
+            raise UsageError(
+                f"{pair[:60]!r} is not KEY=TEXT.", hint="Such as customer=acme, or order.id=17 for a key of an object."
+            )
+        found.setdefault(keys, []).append(wanted)
+    return tuple((keys, tuple(texts)) for keys, texts in found.items())
+
+
+def ids_of_stdin(resolve: Callable[[str], str]) -> Iterator[str]:
+    """Yields the full ids of the jobs that stdin lists, one a line.
+
+    Args:
+        resolve: finds the full id of a shorter one.
+
+    Raises:
+        UsageError, NotFoundError, AmbiguousIdError: a line is no id of a job; or there are too many lines.
+    """
+    for number, line in enumerate(disk.lines(), 1):
+        if number > MOST_IDS:
+            raise UsageError(f"stdin has more than {MOST_IDS:,} lines.", hint="Give them in parts: split -l 1000000")
+        try:
+            yield uuid_of(line) or resolve(line)
+        except HammerworkError as error:
+            error.message = f"Line {number}: {error.message}"
+            raise
 
 
 def text_from(value: str) -> str:

@@ -1,5 +1,6 @@
 """Finds jobs: one by its id, many by a filter."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -128,6 +129,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "ended_before": wanted.ended_before,
         "unarchived": wanted.unarchived,
         "error": None if wanted.error is None else containing(wanted.error),
+        "payload": _in_payload(wanted),
         "failed_since": wanted.failed_since,
         "exhausted": wanted.exhausted,
         "aged": bool(wanted.ended),
@@ -135,6 +137,15 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "but_queues": wanted.but_queues,
         **_aged(dict(wanted.ended)),
     }
+
+
+def _in_payload(wanted: JobFilter) -> str | None:
+    """The paths and texts of a payload for the fragment ``{has_payload}``."""
+    found = [
+        {"path": "$" + "".join(f'."{key}"' for key in keys), "keys": keys, "texts": texts}
+        for keys, texts in wanted.payload
+    ]
+    return json.dumps(found, ensure_ascii=False) if found else None
 
 
 def _aged(ended: Mapping[JobStatus, datetime]) -> dict[str, Any]:

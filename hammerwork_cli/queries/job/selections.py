@@ -36,7 +36,7 @@ class Found(NamedTuple):
     Attributes:
         groups: counts of the jobs.
         archived: jobs that it would have if they were not archived.
-        nodes: the jobs themselves; empty for a filter.
+        nodes: the jobs themselves, of trees.
     """
 
     groups: list[JobGroup]
@@ -81,7 +81,7 @@ class Selection(Protocol):
 
 
 class Named:
-    """Jobs by their ids."""
+    """Jobs by their ids, of which there may be a million: rows are read in parts."""
 
     def __init__(self, ids: Iterable[str]) -> None:
         self.named: Sequence[str] = list(dict.fromkeys(ids))
@@ -89,8 +89,10 @@ class Named:
 
     def read(self, database: Database) -> Found:
         """See :class:`Selection`."""
-        nodes = Relatives(database).jobs(self.named)
-        return Found(grouped(nodes), nodes=nodes)
+        found: dict[str, Counts] = {}
+        for nodes in self._parts(database):
+            _count(nodes, found)
+        return Found(groups_of(found))
 
     def batches(self, database: Database) -> Iterator[Batch]:
         """See :class:`Selection`."""
@@ -99,11 +101,19 @@ class Named:
 
     def has_failed_parents(self, database: Database, found: Found) -> bool:
         """See :class:`Selection`."""
-        return _has_failed_parents(database, found.nodes)
+        del found
+        ours = set(self.named)
+        return any(_has_failed_parents(database, nodes, ours) for nodes in self._parts(database))
 
     def has_dependents(self, database: Database, found: Found) -> bool:
         """See :class:`Selection`."""
-        return _has_dependents(database, found.nodes)
+        del found
+        ours = set(self.named)
+        return any(_has_dependents(database, nodes, ours) for nodes in self._parts(database))
+
+    def _parts(self, database: Database) -> Iterator[list[TreeNode]]:
+        relatives = Relatives(database)
+        return (relatives.jobs(part) for part in chunks(self.named, BATCH))
 
 
 class Chosen:
@@ -196,11 +206,11 @@ class Below:
 
     def has_failed_parents(self, database: Database, found: Found) -> bool:
         """See :class:`Selection`."""
-        return _has_failed_parents(database, found.nodes)
+        return _has_failed_parents(database, found.nodes, {node.id for node in found.nodes})
 
     def has_dependents(self, database: Database, found: Found) -> bool:
         """See :class:`Selection`."""
-        return _has_dependents(database, found.nodes)
+        return _has_dependents(database, found.nodes, {node.id for node in found.nodes})
 
 
 def any_waiting(database: Database) -> bool:
@@ -208,10 +218,9 @@ def any_waiting(database: Database) -> bool:
     return database.row("job.selections.any_waiting", waiting=WAITING_SPELLINGS) is not None
 
 
-def _has_dependents(database: Database, nodes: Sequence[TreeNode]) -> bool:
-    ids = {node.id for node in nodes}
-    pairs = dependencies.dependents(database, sorted(ids), "waiting", WAITING_SPELLINGS)
-    return any(job not in ids for _, job in pairs)
+def _has_dependents(database: Database, nodes: Sequence[TreeNode], ours: Collection[str]) -> bool:
+    pairs = dependencies.dependents(database, sorted(node.id for node in nodes), "waiting", WAITING_SPELLINGS)
+    return any(job not in ours for _, job in pairs)
 
 
 def failed_below(database: Database, job: str) -> bool:
@@ -220,9 +229,8 @@ def failed_below(database: Database, job: str) -> bool:
     return any(node.status in FAILURES and node.archived_at is None for node in nodes)
 
 
-def _has_failed_parents(database: Database, nodes: Sequence[TreeNode]) -> bool:
-    chosen_ids = {node.id for node in nodes}
-    outside = {parent for node in nodes for parent in node.depends_on} - chosen_ids
+def _has_failed_parents(database: Database, nodes: Sequence[TreeNode], ours: Collection[str]) -> bool:
+    outside = {parent for node in nodes for parent in node.depends_on if parent not in ours}
     parents = Relatives(database).jobs(sorted(outside))
     return len(parents) < len(outside) or any(parent.status in UNSUCCESSFUL for parent in parents)
 
@@ -230,9 +238,13 @@ def _has_failed_parents(database: Database, nodes: Sequence[TreeNode]) -> bool:
 def grouped(nodes: Iterable[TreeNode]) -> list[JobGroup]:
     """Counts jobs by queue and status."""
     found: dict[str, Counts] = {}
+    _count(nodes, found)
+    return groups_of(found)
+
+
+def _count(nodes: Iterable[TreeNode], found: dict[str, Counts]) -> None:
     for node in nodes:
         found.setdefault(node.queue, Counts()).add(node.status)
-    return groups_of(found)
 
 
 def groups_of(found: dict[str, Counts]) -> list[JobGroup]:

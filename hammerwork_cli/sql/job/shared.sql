@@ -19,6 +19,7 @@ TRUE
 /* if :failed_since */ AND {failure_time} >= :failed_since
 /* if :exhausted */ AND j.attempts >= j.max_attempts
 /* if :error */ AND {contains j.error_message :error}
+/* if :payload */ AND {has_payload :payload}
 /* if :but_queues */ AND {exactly j.queue_name} NOT IN (:but_queues)
 /* if :kept_until */ AND COALESCE(j.retention_policy, '') <> 'KeepIndefinitely'
 /* if :kept_until */ AND (j.retention_delete_at IS NULL OR j.retention_delete_at <= :kept_until)
@@ -28,6 +29,27 @@ TRUE
 /* if :dead_before */ OR j.status IN (:dead_words) AND {ended_before :dead_before}
 /* if :timed_out_before */ OR j.status IN (:timed_out_words) AND {ended_before :timed_out_before}
 /* if :aged */ )
+
+-- name: has_payload
+-- {has_payload wanted}: whether the payload of job j has one of some texts at each of some keys. A number, true, false
+-- and null are compared as JSON writes them.
+NOT EXISTS (SELECT 1 FROM (SELECT w.value -> 'texts' AS texts, j.payload #> ARRAY(
+SELECT jsonb_array_elements_text(w.value -> 'keys')) AS stored
+FROM jsonb_array_elements(CAST($1 AS JSONB)) AS w) AS wanted
+WHERE NOT COALESCE(jsonb_exists(wanted.texts, CASE jsonb_typeof(wanted.stored)
+WHEN 'string' THEN wanted.stored #>> '{}' ELSE CAST(wanted.stored AS TEXT) END), FALSE))
+
+-- name: has_payload [mysql]
+NOT EXISTS (SELECT 1 FROM JSON_TABLE($1, '$[*]' COLUMNS (
+path VARCHAR(1000) CHARACTER SET utf8mb4 PATH '$.path', texts JSON PATH '$.texts')) AS wanted
+WHERE NOT COALESCE(JSON_CONTAINS(wanted.texts, JSON_QUOTE(JSON_UNQUOTE(JSON_EXTRACT(j.payload, wanted.path)))), FALSE))
+
+-- name: has_payload [sqlite]
+NOT EXISTS (SELECT 1 FROM (SELECT json_extract(w.value, '$.path') AS path, json_extract(w.value, '$.texts') AS texts
+FROM json_each($1) AS w) AS wanted
+WHERE NOT COALESCE(CASE WHEN json_valid(j.payload) THEN CASE json_type(j.payload, wanted.path)
+WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' WHEN 'null' THEN 'null'
+ELSE CAST(json_extract(j.payload, wanted.path) AS TEXT) END END IN (SELECT value FROM json_each(wanted.texts)), FALSE))
 
 -- name: ended_before
 -- {ended_before time}: whether all that the row of job j tells of its course was before a time. The column of its status
