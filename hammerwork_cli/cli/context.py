@@ -138,6 +138,8 @@ class Context:
             url.check_file()
         elif url.path == config.embedded_path(self.environ):
             files.make_folder(url.path.parent)  # any other folder may be a mistyped one
+        if url.ignored and not self.databases:
+            self.note(f"Options of the URL that only hammerwork (Rust) uses have no effect: {', '.join(url.ignored)}.")
         database = connect(url)
         self.databases.append(database)
         if changes and not self.is_quiet:

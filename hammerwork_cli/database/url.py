@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from hammerwork_cli.database.guards import Guard
 from hammerwork_cli.errors import ConfigError, UnreachableError
@@ -53,7 +53,8 @@ class DatabaseUrl:
         dialect: ``postgresql``, ``mysql`` (MariaDB too) or ``sqlite``.
         hosts: hosts of the server, of which the first that answers is used; none for SQLite.
         path: the file of an SQLite database.
-        options: the query part, as key and value.
+        options: the query part, as key and value, in the words of the driver.
+        ignored: options of sqlx, the driver of hammerwork (Rust), that have no effect here.
         guard: asked before a connection of this URL changes something.
     """
 
@@ -65,6 +66,7 @@ class DatabaseUrl:
     database: str | None = None
     path: Path | None = None
     options: dict[str, str] = field(default_factory=dict, repr=False)
+    ignored: tuple[str, ...] = ()
     guard: Guard | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -97,6 +99,9 @@ class DatabaseUrl:
         user = parts.netloc.rpartition("@")[0]
         # libpq would end the password at the first @ of several.
         text = text.replace(user, user.replace("@", "%40"), 1)
+        options, ignored = _of_sqlx(dialect, parse_qsl(parts.query, keep_blank_values=True))
+        if options is not None:
+            text = f"{text.partition('?')[0]}{'?' if options else ''}{urlencode(options, quote_via=quote)}"
         return cls(
             dialect=dialect,
             raw=text,
@@ -104,7 +109,8 @@ class DatabaseUrl:
             user=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
             database=unquote(parts.path[1:]) or None,
-            options=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            options=dict(parse_qsl(parts.query, keep_blank_values=True) if options is None else options),
+            ignored=ignored,
         )
 
     @classmethod
@@ -149,6 +155,48 @@ class DatabaseUrl:
                 else "Give sqlite:///relative/file.db, or sqlite:////absolute/file.db with four slashes.",
             )
         return cls(dialect="sqlite", raw=text, path=Path(path[1:]).expanduser())
+
+
+_SQLX_NAMES = {
+    "postgresql": {
+        "ssl-mode": "sslmode",
+        "ssl-root-cert": "sslrootcert",
+        "ssl-ca": "sslrootcert",
+        "ssl-cert": "sslcert",
+        "ssl-key": "sslkey",
+    },
+    "mysql": {"socket": "unix_socket"},
+}
+_SQLX_ONLY = {
+    "postgresql": {"statement-cache-capacity"},
+    "mysql": {"statement-cache-capacity", "collation", "timezone"},
+}
+"""Options that concern sqlx alone. Here, connections always use UTC, and the collation of the tables."""
+
+
+def _of_sqlx(dialect: str, given: list[tuple[str, str]]) -> tuple[list[tuple[str, str]] | None, tuple[str, ...]]:
+    """Translates the options of a URL that hammerwork (Rust) shares.
+
+    Returns:
+        The options in the words of the driver, ``None`` if they are so already; and the names of those left out.
+    """
+    names, only = _SQLX_NAMES[dialect], _SQLX_ONLY[dialect]
+    ignored = tuple(name for name, _ in given if name in only)
+    settings = [(found[1], value) for name, value in given if (found := _SETTING.fullmatch(name))]
+    if not ignored and not settings and not any(name in names for name, _ in given):
+        return None, ()
+    options = [
+        (names.get(name, name), value) for name, value in given if name not in only and not _SETTING.fullmatch(name)
+    ]
+    if settings:
+        # libpq has one option for all, in which a backslash escapes a space.
+        said = [f"-c {name}=" + value.replace("\\", "\\\\").replace(" ", "\\ ") for name, value in settings]
+        options.append(("options", " ".join(said)))
+    return options, ignored
+
+
+_SETTING = re.compile(r"options\[(\w+)\]")
+"""A setting of PostgreSQL, as sqlx writes it."""
 
 
 def unresolved(url: DatabaseUrl) -> UnreachableError:

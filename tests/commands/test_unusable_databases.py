@@ -115,3 +115,15 @@ def test_a_table_that_the_user_may_not_see_is_not_missing(run: Run, administrato
     done = run("migration", "status", "--check", url=url)
     assert done.exit_code == 1
     assert "018_claims is recorded, but this is missing: column hammerwork_jobs.ancestry." in done.stderr
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_url_that_hammerwork_rust_shares_is_usable_with_a_note(
+    run: Run, new_database: Callable[..., str], kind: str
+) -> None:
+    url = new_database(kind, migrated=True)
+    shared = f"{url}{'&' if '?' in url else '?'}statement-cache-capacity=100"
+    done = run("job", "list", url=shared)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "have no effect: statement-cache-capacity." in " ".join(done.stderr.split())
+    assert "no effect" not in run("job", "list", "--quiet", url=shared).stderr

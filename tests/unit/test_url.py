@@ -240,7 +240,7 @@ def test_parsing_errors_are_errors_of_the_program():
     [
         ("postgresql://me@nohost.invalid/x", "The host name 'nohost.invalid' cannot be resolved.", "spelling"),
         ("mysql://me@nohost.invalid/x", "The host name 'nohost.invalid' cannot be resolved.", "spelling"),
-        ("postgresql://me@h/x?ssl-mode=a", "'ssl-mode' is not known for PostgreSQL", "Did you mean sslmode?"),
+        ("postgresql://me@h/x?ssl_mode=a", "'ssl_mode' is not known for PostgreSQL", "Did you mean sslmode?"),
         ("mysql://me@h/x?sslrootcert=a", "'sslrootcert' is not known for MySQL", "Did you mean ssl_ca?"),
         ("postgresql://me@h/x?aplication_name=a", "'aplication_name' is not", "Did you mean application_name?"),
         ("postgresql://me@h/x?zzz=a", "'zzz' is not known for PostgreSQL", "They are those of libpq: https://"),
@@ -268,3 +268,51 @@ def test_an_error_of_a_server_advises_what_helps_there() -> None:
         "There is no room left for the database: database or disk is full.",
         "Free space on its disk, then try again.",
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "raw", "options", "ignored"),
+    [
+        (
+            "postgres://me@h/jobs?statement-cache-capacity=100&application_name=a%20b",
+            "postgres://me@h/jobs?application_name=a%20b",
+            {"application_name": "a b"},
+            ("statement-cache-capacity",),
+        ),
+        (
+            "postgresql://me@h/jobs?statement-cache-capacity=100",
+            "postgresql://me@h/jobs",
+            {},
+            ("statement-cache-capacity",),
+        ),
+        (
+            "postgresql://h/jobs?ssl-mode=require&ssl-root-cert=/ca.pem",
+            "postgresql://h/jobs?sslmode=require&sslrootcert=%2Fca.pem",
+            {"sslmode": "require", "sslrootcert": "/ca.pem"},
+            (),
+        ),
+        (
+            "postgresql://h/jobs?options[search_path]=my%20app&options[geqo]=off",
+            "postgresql://h/jobs?options=-c%20search_path%3Dmy%5C%20app%20-c%20geqo%3Doff",
+            {"options": "-c search_path=my\\ app -c geqo=off"},
+            (),
+        ),
+        (
+            "mysql://me@h/jobs?statement-cache-capacity=0&collation=utf8mb4_bin&timezone=%2B00:00&socket=/run/m.sock",
+            "mysql://me@h/jobs?unix_socket=%2Frun%2Fm.sock",
+            {"unix_socket": "/run/m.sock"},
+            ("statement-cache-capacity", "collation", "timezone"),
+        ),
+        (
+            "postgresql://h/jobs?connect_timeout=3",
+            "postgresql://h/jobs?connect_timeout=3",
+            {"connect_timeout": "3"},
+            (),
+        ),
+    ],
+)
+def test_options_of_sqlx_in_a_shared_url_are_translated_or_ignored(
+    given: str, raw: str, options: dict[str, str], ignored: tuple[str, ...]
+) -> None:
+    url = DatabaseUrl.parse(given)
+    assert (url.raw, url.options, url.ignored) == (raw, options, ignored)
