@@ -165,7 +165,7 @@ def note_strangers(context: Context, named: Sequence[str]) -> None:
     database = context.databases[-1]
     with suppress(HammerworkError):  # the verb itself has done its work
         for queue in named[:MOST_STRANGERS]:
-            if not queues.has_jobs(database, queue) and not queues.all_paused(database, queue):
+            if not queues.has_jobs(database, queue) and queue not in queues.pauses(database).by_queue:
                 context.note(stranger_text(queue, queues.similar(database, queue)))
 
 

@@ -1,7 +1,6 @@
 """``hammerwork queue``: list, check, pause and clear queues."""
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
@@ -25,6 +24,7 @@ from hammerwork_cli.commands.limits import LimitOptions
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 from hammerwork_cli.models import WAITING, JobFilter, rfc3339
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE
 from hammerwork_cli.models.queue import PauseChange
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job.changes import Clear
@@ -193,6 +193,9 @@ def pause(
     Pausing again changes only the reason. You may pause a queue before it has jobs; a note then asks you to check
     the spelling.
 
+    --all pauses for maintenance: queues to come are paused too, and a queue that is paused keeps its reason and stays
+    paused after `queue resume --all`. A Rust worker honours it for the queues that there are now.
+
     \b
     Examples:
       hammerwork queue pause mail --reason "the provider is down"
@@ -202,15 +205,16 @@ def pause(
     context: Context = ctx.obj
     database = context.database(changes=True)
     now = context.now(database)
-    wanted = _several(names, named, every, lambda: [str(state.name) for state in queues.states(database, now=now)])
-    before = queues.foresee(database, wanted, paused=True)
-    if every and not dry_run:
-        _agree(context, "Pause", before, yes=yes, form=form)
-    changes = (
-        before
-        if dry_run
-        else [queues.pause(database, name, by=context.operator, now=now, reason=reason) for name in wanted]
-    )
+    wanted = _several(names, named, every)
+    if every:
+        changes = queues.foresee_all(database, now=now, paused=True)
+        if not dry_run:
+            _agree(context, "Pause", changes, yes=yes, form=form)
+            changes = queues.pause_all(database, by=context.operator, now=now, reason=reason)
+    elif dry_run:
+        changes = queues.foresee(database, wanted, paused=True)
+    else:
+        changes = [queues.pause(database, name, by=context.operator, now=now, reason=reason) for name in wanted]
     _show_changes(context, database, changes, form, paused=True, dry_run=dry_run)
 
 
@@ -226,7 +230,8 @@ def resume(
 ) -> None:
     """Resume a paused queue.
 
-    A queue that is not paused stays unchanged; a note says so when it has no jobs either.
+    A queue that is not paused stays unchanged; a note says so when it has no jobs either. --all ends a pause of all
+    queues; those that were paused by themselves stay paused. Without such a pause, it resumes each paused queue.
 
     \b
     Examples:
@@ -235,11 +240,17 @@ def resume(
     """
     context: Context = ctx.obj
     database = context.database(changes=True)
-    wanted = _several(names, named, every, lambda: [found.queue for found in queues.all_paused(database)])
-    before = queues.foresee(database, wanted, paused=False)
-    if every and not dry_run:
-        _agree(context, "Resume", before, yes=yes, form=form)
-    changes = before if dry_run else [queues.resume(database, name) for name in wanted]
+    wanted = _several(names, named, every)
+    if every:
+        now = context.now(database)
+        changes = queues.foresee_all(database, now=now, paused=False)
+        if not dry_run:
+            _agree(context, "Resume", changes, yes=yes, form=form)
+            changes = queues.resume_all(database, now=now)
+    elif dry_run:
+        changes = queues.foresee(database, wanted, paused=False)
+    else:
+        changes = [queues.resume(database, name) for name in wanted]
     _show_changes(context, database, changes, form, paused=False, dry_run=dry_run)
 
 
@@ -278,9 +289,16 @@ def clear(
 
 def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool, form: Format) -> None:
     affected = [change.queue for change in changes if change.changed]
-    if affected:
-        context.note(f"{what}: {', '.join(visible(name) for name in affected)}")
-        context.confirm(f"{what} {plural(len(affected), 'queue')}?", yes=yes, form=form, plan=affected)
+    if not affected:
+        return
+    named = [visible(name) for name in affected if name != EVERY_QUEUE]
+    if EVERY_QUEUE in affected:
+        named.insert(0, listing.ALL_QUEUES)
+        question = f"{what} all queues?"
+    else:
+        question = f"{what} {plural(len(affected), 'queue')}?"
+    context.note(f"{what}: {', '.join(named)}")
+    context.confirm(question, yes=yes, form=form, plan=affected)
 
 
 def _show_changes(
@@ -317,12 +335,10 @@ def _required(queue: str | None) -> str:
     return queue
 
 
-def _several(
-    names: list[str] | None, named: list[str] | None, every: bool, known: Callable[[], list[str]]
-) -> list[str]:
+def _several(names: list[str] | None, named: list[str] | None, every: bool) -> list[str]:
     wanted = [*(names or ()), *(named or ())]
     if every and wanted:
         raise UsageError("Give names of queues or --all, not both.")
     if every:
-        return known()
+        return []
     return [_required(name) for name in dict.fromkeys(wanted or [""])]

@@ -1,9 +1,11 @@
 """Queues: their jobs, pauses, statistics and health."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE
 from hammerwork_cli.models.values import WAITING, Counts, JobStatus, Timestamp, timestamp
 from hammerwork_cli.models.worker import Worker
 
@@ -12,6 +14,7 @@ class QueuePause(NamedTuple):
     """The pause of a queue, from which workers claim no jobs meanwhile.
 
     Attributes:
+        queue: its name, or :data:`EVERY_QUEUE`.
         paused_by: ``user@host``, or the name of another program.
     """
 
@@ -19,6 +22,43 @@ class QueuePause(NamedTuple):
     paused_at: Timestamp
     paused_by: str | None
     reason: str | None
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether it is the pause of all queues, also of those to come."""
+        return self.queue == EVERY_QUEUE
+
+    def began_with(self, other: "QueuePause | None") -> bool:
+        """Whether the same command has written both."""
+        return other is not None and (timestamp(self.paused_at), self.paused_by) == (
+            timestamp(other.paused_at),
+            other.paused_by,
+        )
+
+
+class Pauses:
+    """The pauses of a database.
+
+    Attributes:
+        by_queue: the pauses of single queues, by name.
+        of_all: the pause of all queues, if they are paused: hammerwork (Rust) does not know it, so its command also
+            pauses each queue that there is.
+    """
+
+    def __init__(self, found: Iterable[QueuePause]) -> None:
+        self.by_queue = {pause.queue: pause for pause in found}
+        self.of_all = self.by_queue.pop(EVERY_QUEUE, None)
+
+    def of(self, queue: str | None) -> QueuePause | None:
+        """The pause that holds for a queue: its own, or that of all. It is that of all if both began together."""
+        own = self.by_queue.get(queue or "")
+        return self.of_all if own is None or own.began_with(self.of_all) else own
+
+    def __contains__(self, queue: object) -> bool:
+        return self.of_all is not None or queue in self.by_queue
+
+    def __bool__(self) -> bool:
+        return self.of_all is not None or bool(self.by_queue)
 
 
 class Service(NamedTuple):

@@ -1,19 +1,22 @@
 """Reads figures of queues; pauses and resumes them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError, RefusedValueError
 from hammerwork_cli.models import WAITING, JobStatus, priority_word, status_of, timestamp
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.queue import (
     EndedJobs,
     HealthLimits,
     PauseChange,
+    Pauses,
     PriorityCount,
     QueueHealth,
     QueuePause,
@@ -36,6 +39,8 @@ from hammerwork_cli.queries.worker.registry import listed
 HEALTH_WINDOW = timedelta(hours=1)
 SAMPLE = 5000
 """Newest jobs among whose queues a similar name is looked for."""
+ROWS_TOGETHER = 500
+"""Pauses that one statement writes or ends."""
 
 MOST_TIMED_OUT = 10_000
 """Newest jobs that a Rust worker timed out among which those of the window are looked for."""
@@ -135,11 +140,11 @@ class Services:
     """Who serves the queues, read at once."""
 
     def __init__(self, database: Database) -> None:
-        self._pauses = {pause.queue: pause for pause in all_paused(database)}
+        self._pauses = pauses(database)
         self._workers = listed(database, alive=True) if "workers" in database.tags else None
 
     def of(self, queue: str) -> Service:
-        pause = self._pauses.get(queue)
+        pause = self._pauses.of(queue)
         if self._workers is None:
             return Service(pause)
         known = [worker for worker in self._workers if queue in worker.queue_names]
@@ -171,7 +176,7 @@ def stats(
     """
     since = now - window if window else None
     rows = _rows(database, now=now, queues=_only(queue), since=since)
-    if queue is not None and not rows:
+    if queue is not None and not _has_own(rows):
         raise _no_queue(database, queue)
     total = QueueState(queue, now)
     found = _states(rows, now)
@@ -179,7 +184,11 @@ def stats(
         _count_ended(database, found, since, _only(queue))
     for state in found:
         total.add(state)
-    paused = tuple(state.pause for state in found if state.pause)
+    paused = tuple(
+        state.pause if queue is not None else state.pause._replace(queue=state.name or "")
+        for state in found
+        if state.pause
+    )
     total.pause = paused[0] if queue is not None and paused else None
     if window is None:
         return QueueStats(total, paused)
@@ -232,15 +241,25 @@ def _rows(
     return [_Row(*row) for row in rows]
 
 
+def _has_own(rows: Sequence[_Row]) -> bool:
+    """Whether there is a row of a queue, besides the pause of all."""
+    return any(row.status is not None or row.queue != EVERY_QUEUE for row in rows)
+
+
 def _states(rows: Sequence[_Row], now: datetime) -> list[QueueState]:
     """Combines the rows of each queue."""
     found: dict[str, QueueState] = {}
+    paused = []
     for row in rows:
-        state = found.setdefault(row.queue, QueueState(row.queue, now))
         if row.status is None:
-            state.pause = QueuePause(row.queue, row.paused_at, row.paused_by, row.reason)
-        else:
+            paused.append(QueuePause(row.queue, row.paused_at, row.paused_by, row.reason))
+        if row.status is not None or row.queue != EVERY_QUEUE:
+            state = found.setdefault(row.queue, QueueState(row.queue, now))
+        if row.status is not None:
             _count(state, status_of(row.status), row)
+    known = Pauses(paused)
+    for state in found.values():
+        state.pause = known.of(state.name)
     return sorted(found.values(), key=lambda state: state.name or "")
 
 
@@ -285,31 +304,45 @@ def similar(database: Database, queue: str) -> str | None:
 # Pauses.
 
 
+def pauses(database: Database) -> Pauses:
+    """Reads all pauses."""
+    return Pauses(all_paused(database))
+
+
 def all_paused(database: Database, queue: str | None = None) -> list[QueuePause]:
-    """Returns the paused queues by name; none without migration 014."""
+    """Returns the pauses by the name of their queue, of which ``*`` stands for all; none without migration 014."""
     if "pause" not in database.tags:
         return []
     return [QueuePause(*row) for row in database.rows("queues.paused", queues=_only(queue))]
 
 
-def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str | None = None) -> PauseChange:
+def pause(
+    database: Database, queue: str, *, by: str, now: datetime, reason: str | None = None, keep: bool = False
+) -> PauseChange:
     """Pauses a queue, with or without jobs in it. A paused queue stays paused and gets the new reason, if there is one.
 
+    A queue that is paused with all others gets a pause of its own, which outlasts theirs.
+
+    Args:
+        keep: whether a paused queue keeps its reason.
+
     Raises:
-        RefusedValueError: the name is empty or too long.
+        RefusedValueError: the name is empty or too long, or stands for all queues.
         MissingTablesError: the database has no table of pauses.
         ConflictError: MySQL's collation takes the name for that of another paused queue.
     """
-    if not 0 < len(queue) <= LONGEST_NAME:
-        raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters.")
-    if "pause" not in database.tags:
-        raise MissingTablesError("This database has no table of paused queues yet (migration 014).", hint=MIGRATE)
+    _check(database, queue)
 
     def work() -> PauseChange:
-        before = all_paused(database, queue)
-        if not before:
-            database.run("queues.pause", queue=queue, now=now, by=by[:LONGEST_NAME], reason=reason)
-        elif reason is not None:
+        known = pauses(database)
+        before = known.by_queue.get(queue)
+        is_new = before is None or before.began_with(known.of_all)
+        if before and is_new:
+            database.run("queues.resume", queues=[queue])
+        if is_new:
+            at = _apart(now, by, [known.of_all] if known.of_all else [])
+            database.run("queues.pause", queue=queue, now=at, by=by[:LONGEST_NAME], reason=reason)
+        elif reason is not None and not keep:
             database.run("queues.give_reason", queue=queue, reason=reason)
         after = all_paused(database, queue)
         # The INSERT ignores duplicates, and MySQL's collation also finds names that this program tells apart.
@@ -318,28 +351,117 @@ def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str
                 f"The queue {queue!r} cannot be paused: the table of pauses takes its name for that of a paused queue.",
                 hint="To list them: hammerwork queue list",
             )
-        return PauseChange(queue, after[0], not before, has_jobs(database, queue))
+        return PauseChange(queue, after[0], is_new, has_jobs(database, queue))
+
+    return database.transaction(work)
+
+
+def pause_all(database: Database, *, by: str, now: datetime, reason: str | None = None) -> list[PauseChange]:
+    """Pauses all queues, also those to come. A queue that is paused keeps its pause.
+
+    Each queue that there is gets a row of its own, which workers of hammerwork (Rust) honour.
+
+    Raises:
+        MissingTablesError: the database has no table of pauses.
+    """
+    _check(database, EVERY_QUEUE, is_of_all=True)
+
+    def work() -> list[PauseChange]:
+        planned = foresee_all(database, now=now, paused=True)
+        known = pauses(database)
+        if known.of_all is None:
+            at = _apart(now, by, known.by_queue.values())
+            database.run("queues.pause", queue=EVERY_QUEUE, now=at, by=by[:LONGEST_NAME], reason=reason)
+        elif reason is not None:
+            database.run("queues.give_reason", queue=EVERY_QUEUE, reason=reason)
+        of_all = pauses(database).of_all
+        assert of_all is not None
+        began = timestamp(of_all.paused_at)
+        rows = [
+            (change.queue, began, of_all.paused_by, of_all.reason, now, now)
+            for change in planned
+            if change.queue not in known.by_queue and change.queue != EVERY_QUEUE
+        ]
+        for start in range(0, len(rows), ROWS_TOGETHER):
+            database.insert("queues.pause_many", rows[start : start + ROWS_TOGETHER])
+        after = pauses(database)
+        return [change._replace(pause=after.of(change.queue)) for change in planned]
 
     return database.transaction(work)
 
 
 def resume(database: Database, queue: str) -> PauseChange:
-    """Resumes a queue; does nothing if it is not paused."""
+    """Resumes a queue; does nothing if it is not paused.
+
+    Raises:
+        RefusedValueError: the name stands for all queues.
+        ConflictError: all queues are paused.
+    """
     if "pause" not in database.tags:
         return PauseChange(queue, None, False, has_jobs(database, queue))
+    _check(database, queue)
 
     def work() -> PauseChange:
-        before = all_paused(database, queue)
-        database.run("queues.resume", queue=queue)
-        return PauseChange(queue, before[0] if before else None, bool(before), has_jobs(database, queue))
+        known = pauses(database)
+        if known.of_all is not None:
+            by = f" by {known.of_all.paused_by}" if known.of_all.paused_by else ""
+            raise ConflictError(f"All queues are paused{by}.", hint="To resume them: hammerwork queue resume --all")
+        before = known.of(queue)
+        database.run("queues.resume", queues=[queue])
+        return PauseChange(queue, before, before is not None, has_jobs(database, queue))
+
+    return database.transaction(work)
+
+
+def resume_all(database: Database, *, now: datetime) -> list[PauseChange]:
+    """Ends the pause of all queues: queues that were paused before, or by themselves, stay paused.
+
+    Without a pause of all queues, it resumes each paused queue.
+    """
+    if "pause" not in database.tags:
+        return []
+
+    def work() -> list[PauseChange]:
+        planned = foresee_all(database, now=now, paused=False)
+        for part in chunks([change.queue for change in planned if change.changed], ROWS_TOGETHER):
+            database.run("queues.resume", queues=part)
+        return planned
 
     return database.transaction(work)
 
 
 def foresee(database: Database, queues: Sequence[str], *, paused: bool) -> list[PauseChange]:
     """Returns the changes that pausing or resuming queues would make now."""
-    found = [(queue, all_paused(database, queue), has_jobs(database, queue)) for queue in queues]
-    return [
-        PauseChange(queue, pauses[0] if pauses else None, bool(pauses) != paused, filled)
-        for queue, pauses, filled in found
-    ]
+    known = pauses(database)
+    found = [(queue, known.by_queue.get(queue), has_jobs(database, queue)) for queue in queues]
+    return [PauseChange(queue, pause, (pause is not None) != paused, filled) for queue, pause, filled in found]
+
+
+def foresee_all(database: Database, *, now: datetime, paused: bool) -> list[PauseChange]:
+    """Returns the changes that pausing or resuming all queues would make now, that of all queues first."""
+    known = pauses(database)
+    if paused:
+        names = [str(state.name) for state in states(database, now=now)]
+        of_all = PauseChange(EVERY_QUEUE, known.of_all, known.of_all is None, True)
+        return [of_all, *(PauseChange(one, known.of(one), known.of(one) is None, True) for one in names)]
+    if known.of_all is None:
+        return [PauseChange(one, pause, True, True) for one, pause in known.by_queue.items()]
+    own = [PauseChange(one, pause, pause.began_with(known.of_all), True) for one, pause in known.by_queue.items()]
+    return [PauseChange(EVERY_QUEUE, known.of_all, True, True), *own]
+
+
+def _apart(now: datetime, by: str, others: Iterable[QueuePause]) -> datetime:
+    """The time of a new pause, by which :meth:`QueuePause.began_with` tells it from others. MySQL stores seconds."""
+    taken = [at for pause in others if pause.paused_by == by[:LONGEST_NAME] and (at := timestamp(pause.paused_at))]
+    while any(abs(now - at) <= timedelta(seconds=1) for at in taken):
+        now += timedelta(seconds=1)
+    return now
+
+
+def _check(database: Database, queue: str, *, is_of_all: bool = False) -> None:
+    if not 0 < len(queue) <= LONGEST_NAME:
+        raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters.")
+    if queue == EVERY_QUEUE and not is_of_all:
+        raise RefusedValueError("* stands for all queues here.", hint="For all queues: --all.")
+    if "pause" not in database.tags:
+        raise MissingTablesError("This database has no table of paused queues yet (migration 014).", hint=MIGRATE)

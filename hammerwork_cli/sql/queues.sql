@@ -6,7 +6,7 @@ UNION ALL SELECT p.queue_name, NULL, NULL, 0, 0, NULL, p.paused_at, p.paused_by,
 /* if :ages */ , NULL, NULL
 /* if :priorities */ , NULL, 0
 FROM hammerwork_queue_pause p
-/* if :queues */ WHERE {one_of p.queue_name :queues}
+/* if :queues */ WHERE {one_of p.queue_name :queues} OR p.queue_name = '*'
 
 -- name: pauses
 -- Before 014, no queue can be paused.
@@ -164,6 +164,17 @@ ON CONFLICT (queue_name) DO NOTHING
 -- Changes the reason for a pause.
 UPDATE hammerwork_queue_pause SET reason = :reason WHERE {same queue_name :queue}
 
+-- name: pause_many [mysql]
+-- Pauses queues, except those that are paused.
+INSERT INTO hammerwork_queue_pause (queue_name, paused_at, paused_by, reason, created_at, updated_at)
+VALUES :rows
+ON DUPLICATE KEY UPDATE queue_name = hammerwork_queue_pause.queue_name
+
+-- name: pause_many
+INSERT INTO hammerwork_queue_pause (queue_name, paused_at, paused_by, reason, created_at, updated_at)
+VALUES :rows
+ON CONFLICT (queue_name) DO NOTHING
+
 -- name: resume
--- Ends the pause of a queue.
-DELETE FROM hammerwork_queue_pause WHERE {same queue_name :queue}
+-- Ends the pauses of queues.
+DELETE FROM hammerwork_queue_pause WHERE {one_of queue_name :queues}

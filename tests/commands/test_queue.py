@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus
+from hammerwork_cli.models import JobStatus, new_id
 from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.queries.worker import claim, registry
 from hammerwork_cli.render.formats.table import table_text
 from hammerwork_cli.render.queue.listing import STATES
 from tests.commands.test_contract import LEAVES
@@ -256,11 +256,66 @@ def test_pausing_everything_needs_a_confirmation(run: Run, full: str) -> None:
         assert (done.exit_code, done.stdout) == (2, "")
     assert run("queue", "paused", "--format", "json", url=full).json == []
     assert run("queue", "pause", "--all", "--yes", url=full).exit_code == 0
-    assert len(run("queue", "paused", "--format", "json", url=full).json) == 2
+    assert len(run("queue", "paused", "--format", "json", url=full).json) == 3
     assert run("queue", "resume", "--all", url=full).exit_code == 2
     assert run("queue", "resume", "--all", "--confirm", url=full).exit_code == 0
     assert run("queue", "paused", "--format", "json", url=full).json == []
     assert run("queue", "resume", "--all", "--format", "json", url=full).json == []
+
+
+def test_a_pause_of_all_queues_holds_for_those_to_come_and_is_said_by_every_view(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, JobStatus.PENDING, queue="mail"), job(2, JobStatus.PENDING, queue="report"))
+    assert run("queue", "pause", "mail", "--reason", "provider down", url=migrated_url).exit_code == 0
+    done = run("queue", "pause", "--all", "--reason", "upgrade", "--yes", url=migrated_url)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "all queues, also those to come: paused"
+    assert lines[1].startswith("mail: already paused since")
+    assert lines[1].endswith(": provider down")
+    assert lines[2:] == ["report: paused"]
+    write(migrated_url, job(3, JobStatus.PENDING, queue="later"))
+    with contextlib.closing(connect(migrated_url)) as database:
+        now = database.now()
+        for queue in ("mail", "report", "later"):
+            assert claim.claim(database, queue, worker=new_id(), now=now, limit=9, slots=9) == []
+            assert claim.drained(database, [queue], now)
+    listed = run("queue", "list", "--format", "json", url=migrated_url).json
+    assert {one["queue"]: (one["paused"], one["paused_reason"]) for one in listed} == {
+        "mail": (True, "provider down"),
+        "report": (True, "upgrade"),
+        "later": (True, "upgrade"),
+    }
+    why = run("spawn", "why", identity(3), url=migrated_url)
+    assert "the queue is paused with all queues since" in why.stdout
+    assert "hammerwork queue resume --all" in why.stdout
+    checks = run("monitor", "health", "--format", "json", url=migrated_url).json["checks"]
+    assert next(one["about"] for one in checks if one["check"] == "paused_queues") == ["later", "mail", "report"]
+    stats = run("queue", "stats", "--format", "json", url=migrated_url).json
+    assert stats["paused_queues"] == ["later", "mail", "report"]
+    refused = run("queue", "resume", "report", url=migrated_url)
+    assert (refused.exit_code, "queue resume --all" in refused.stderr) == (6, True)
+    assert run("queue", "stats", "nope", url=migrated_url).exit_code == 5
+
+
+def test_the_end_of_a_pause_of_all_queues_leaves_those_that_were_paused_by_themselves(
+    run: Run, migrated_url: str
+) -> None:
+    write(migrated_url, *(job(number, JobStatus.PENDING, queue=queue) for number, queue in enumerate("abcd")))
+    assert run("queue", "pause", "a", "--reason", "before", url=migrated_url).exit_code == 0
+    for _ in range(2):
+        assert run("queue", "pause", "--all", "--yes", "--reason", "upgrade", url=migrated_url).exit_code == 0
+    assert run("queue", "pause", "b", "--reason", "meanwhile", url=migrated_url).stdout == "b: paused\n"
+    plan = run("queue", "resume", "--all", "--dry-run", url=migrated_url).stdout
+    done = run("queue", "resume", "--all", "--yes", url=migrated_url).stdout.splitlines()
+    assert plan.splitlines()[0] == "all queues, also those to come: would be resumed"
+    assert done[0] == "all queues, also those to come: resumed"
+    assert [line.endswith(end) for line, end in zip(done[1:3], ("before", "meanwhile"), strict=True)] == [True, True]
+    assert done[3:] == ["c: resumed", "d: resumed"]
+    left = run("queue", "paused", "--format", "json", url=migrated_url).json
+    assert [(one["queue"], one["reason"]) for one in left] == [("a", "before"), ("b", "meanwhile")]
+    assert run("queue", "resume", "a", url=migrated_url).stdout == "a: resumed\n"
+    again = run("queue", "resume", "--all", "--yes", "--format", "json", url=migrated_url).json
+    assert [(one["queue"], one["paused"], one["changed"]) for one in again] == [("b", False, True)]
+    assert run("queue", "pause", "*", url=migrated_url).exit_code == 2
 
 
 @pytest.mark.parametrize("words", [(), ("work", "--all"), ("",)])

@@ -31,8 +31,8 @@ def refuse_busy(source: Database) -> None:
             " Rust workers do not register.",
             hint=f"Wait for them, or: hammerwork spawn doctor --older-than 1h --fix. {FORCE}",
         )
-    paused = {pause.queue for pause in queues.all_paused(source)}
-    open_queues = sorted({str(name) for (name,) in source.rows("backup.queues")} - paused)
+    paused = queues.pauses(source)
+    open_queues = sorted(name for (name,) in source.rows("backup.queues") if name not in paused)
     if open_queues:
         named = ", ".join(name[:60] for name in open_queues[:SHOWN]) + (" and more" if open_queues[SHOWN:] else "")
         raise ConflictError(

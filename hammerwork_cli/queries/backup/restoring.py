@@ -154,7 +154,7 @@ class Restore:
         """
         if self._options.paused:
             for queue in sorted(self.plan.queues):
-                queues.pause(self._database, queue, by=by, now=now, reason="restored")
+                queues.pause(self._database, queue, by=by, now=now, reason="restored", keep=True)
         done = self.plan._replace(existed=0)
         waiting: list[tuple[str, list[Record]]] = []
 

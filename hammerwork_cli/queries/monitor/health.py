@@ -18,7 +18,7 @@ from hammerwork_cli.models.monitor.health import (
     ReadyJobs,
     RunningJobs,
 )
-from hammerwork_cli.models.queue import EndedJobs, HealthLimits, Measure
+from hammerwork_cli.models.queue import EndedJobs, HealthLimits, Measure, Pauses
 from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries import migrations, ping, queues
 from hammerwork_cli.queries.cron import schedules, ticks
@@ -137,8 +137,8 @@ class _Reading:
         self.database, self.limits, self.now = database, limits, now
 
     @cached
-    def paused(self) -> frozenset[str]:
-        return frozenset(pause.queue for pause in queues.all_paused(self.database))
+    def paused(self) -> Pauses:
+        return queues.pauses(self.database)
 
     @cached
     def all_ready(self) -> list[ReadyJobs]:

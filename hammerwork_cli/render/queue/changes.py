@@ -1,12 +1,13 @@
 """Renders changes of pauses: records for programs, lines for people."""
 
 from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE
 from hammerwork_cli.models.queue import (
     PauseChange,
 )
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import visible
-from hammerwork_cli.render.queue.listing import pause_text
+from hammerwork_cli.render.queue.listing import ALL_QUEUES, pause_text
 
 CHANGE_KEYS = ("queue", "paused", "changed", "has_jobs", "dry_run", "paused_at", "paused_by", "reason")
 
@@ -20,7 +21,7 @@ def change_record(change: PauseChange, *, paused: bool, dry_run: bool) -> Record
     pause = change.pause
     return {
         "queue": change.queue,
-        "paused": paused,
+        "paused": paused or (change.pause is not None and not change.changed),
         "changed": change.changed,
         "has_jobs": change.has_jobs,
         "dry_run": dry_run,
@@ -46,11 +47,14 @@ def stranger_text(queue: str, close: str | None = None) -> str:
 
 def change_text(change: PauseChange, *, paused: bool, dry_run: bool) -> str:
     """A pause or resumption of a queue, done or planned, in one line."""
+    name = f"{ALL_QUEUES}, also those to come" if change.queue == EVERY_QUEUE else visible(change.queue)
     if change.changed:
         done = "paused" if paused else "resumed"
         what = f"would be {done}" if dry_run else done
     elif paused and change.pause:
         what = f"already paused {pause_text(change.pause)}"
+    elif change.pause:
+        what = f"stays {pause_text(change.pause)}"
     else:
         what = "is not paused"
-    return f"{visible(change.queue)}: {what}"
+    return f"{name}: {what}"

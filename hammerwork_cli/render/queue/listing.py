@@ -77,8 +77,10 @@ STATE_KEYS = (
 )
 """Columns of CSV and TSV; a dot leads into a nested object."""
 
+ALL_QUEUES = "all queues"
+
 PAUSES: Sequence[Column[QueuePause]] = (
-    Column("queue", lambda row: row.queue, wraps=True),
+    Column("queue", lambda row: ALL_QUEUES if row.is_of_all else row.queue, wraps=True),
     Column("paused at (UTC)", lambda row: instant(row.paused_at), wraps=True),
     Column("by", lambda row: row.paused_by, wraps=True),
     Column("reason", lambda row: row.reason, wraps=True),

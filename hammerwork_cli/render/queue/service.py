@@ -12,9 +12,10 @@ _NAMED = 3
 
 def pause_text(pause: QueuePause) -> str:
     """Since when, by whom and why: "paused since 2026-11-24 14:18:25 UTC by ann@desk: disk full"."""
+    when = "paused with all queues" if pause.is_of_all else "paused"
     by = f" by {visible(pause.paused_by)}" if pause.paused_by else ""
     reason = f": {visible(pause.reason)}" if pause.reason else ""
-    return f"paused since {instant(pause.paused_at)} UTC{by}{reason}"
+    return f"{when} since {instant(pause.paused_at)} UTC{by}{reason}"
 
 
 def obstacle_text(worker: Worker) -> str:

@@ -100,8 +100,11 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     if DelayReason.LONG_RUNNING in found:
         commands.append(f"hammerwork spawn doctor --older-than {OLD}")
         commands.append(f"hammerwork worker start --upkeep-only --rescue-older-than {OLD}")
-    paused = dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.is_paused and delay.is_taken_later)
-    commands += [f"hammerwork queue resume {quote(visible(queue))}" for queue in list(paused)[:3]]
+    paused = {
+        delay.queue: delay.service.pause for delay in diagnosis.delays if delay.is_paused and delay.is_taken_later
+    }
+    resumed = ["--all" if pause and pause.is_of_all else quote(visible(queue)) for queue, pause in paused.items()]
+    commands += [f"hammerwork queue resume {which}" for which in list(dict.fromkeys(resumed))[:3]]
     for worker in _stuck_workers(diagnosis)[:3]:
         commands.append(f"hammerwork worker status {quote(visible(worker))}")
     if DelayReason.SILENT_WORKER in found or any(delay.has_no_worker for delay in diagnosis.delays):

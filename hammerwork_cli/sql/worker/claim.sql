@@ -1,11 +1,12 @@
 -- Claiming jobs.
 
 -- name: unpaused
--- {unpaused queue}: whether a queue is not paused.
+-- {unpaused queue}: whether a queue is not paused, neither by itself nor with all queues, whose pause has the name *.
 TRUE
 
 -- name: unpaused [pause]
 NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE {same p.queue_name $1})
+AND NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause a WHERE a.queue_name = '*')
 
 -- name: claimable
 -- Whether job j waits for a worker. An encrypted one is left to a Rust worker with the key: its payload is a placeholder.

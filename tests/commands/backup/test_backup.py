@@ -279,10 +279,11 @@ def test_a_restore_beside_a_worker_is_refused_unless_queues_are_paused(
     assert refused.exit_code == 6
     assert "worker stop --all" in refused.stderr
     assert statuses(new) == {}
+    run("queue", "pause", "mail", "--reason", "provider down", url=new)
     assert restored(run, new, path, "--paused").exit_code == 0
     assert statuses(new) == {1: "Pending", 2: "Pending"}
     paused = run("queue", "paused", "--format", "json", url=new).json
-    assert {one["queue"] for one in paused} == {"mail", "report"}
+    assert {one["queue"]: one["reason"] for one in paused} == {"mail": "provider down", "report": "restored"}
 
 
 def test_a_restore_asks_and_a_dry_run_writes_nothing(
