@@ -169,9 +169,9 @@ class Database:
         stores ``depends_on`` as JSON (before migration 012); those of :data:`TABLE_TAGS`; ``unarchivable``:
         ``hammerwork_jobs`` has no ``archived_at``; ``workers``: there are the columns and tables for workers (017);
         ``claim_times``: jobs have the time of their claim (018); ``worker_progress``: workers say what stands still
-        (hw_026); ``missed_runs``: a run of a schedule may stand for many (hw_028); ``narrow``: ids of MySQL are in
-        another character set than utf8mb4; and ``by_first_parent``, ``by_gin`` or ``by_scan``: the way to the children
-        of a job.
+        (hw_026); ``missed_runs``: a run of a schedule may stand for many (hw_028); ``queue_counts``: workers count by
+        queue (hw_029); ``narrow``: ids of MySQL are in another character set than utf8mb4; and ``by_first_parent``,
+        ``by_gin`` or ``by_scan``: the way to the children of a job.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect, *(tag for table, tag in TABLE_TAGS.items() if table in self.schema)}
@@ -185,6 +185,8 @@ class Database:
             tags.add("claim_times")
         if "held_slots" in self.schema.get("hammerwork_workers", ()):
             tags.add("worker_progress")
+        if "queue_counts" in self.schema.get("hammerwork_workers", ()):
+            tags.add("queue_counts")
         if "missed" in self.schema.get("hammerwork_schedule_runs", ()):
             tags.add("missed_runs")
         if "jsonb" not in tags and self._indexed():

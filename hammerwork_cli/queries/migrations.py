@@ -97,6 +97,7 @@ MIGRATIONS = (
     Migration("025_watches", "Callbacks at the end of batches, trees and workflows", "ours"),
     Migration("hw_026_worker_progress", "Stalled threads and held slots of workers, and graces of their stops", "ours"),
     Migration("hw_028_missed_runs", "Runs of schedules that stand for many missed ones", "ours"),
+    Migration("hw_029_queue_counts", "What workers have counted of their queues", "ours"),
 )
 
 

@@ -2,10 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hammerwork_cli.database.retrying import is_an_outage
 from hammerwork_cli.errors import ConfigError, DatabaseError, LimitReachedError
+from hammerwork_cli.models.queue_counts import MOST_QUEUES, OTHERS, QueueCounts, written_counts
+from hammerwork_cli.queries.worker.finish import End, Ended
+
+_FAILURES = frozenset({End.RETRY, End.FAILED, End.TIMED_OUT})
 
 
 class Progress:
@@ -28,14 +32,43 @@ class Progress:
         # The thread that writes outcomes (the main thread, or the finisher's) and the slots write these under the lock;
         # each may be read without it.
         self.completed = self.failed = 0
+        self._queues: dict[str, QueueCounts] = {}
         self.lost = 0
 
-    def count(self, completed: int, failed: int) -> None:
+    def count(self, outcomes: Iterable[Ended]) -> None:
         """Counts the outcomes that a transaction wrote."""
+        # In one loop without calls: this is done for every job.
+        queue, counts = None, QueueCounts()
         with self._lock:
-            self.completed += completed
-            self.failed += failed
+            for outcome in outcomes:
+                name, end, took = outcome.job.queue_name, outcome.end, outcome.took
+                if name != queue:
+                    queue, counts = name, self._counts_of(name)
+                if took is not None:
+                    counts.timed += 1
+                    counts.seconds += took
+                if end is End.COMPLETED:
+                    self.completed += 1
+                    counts.completed += 1
+                elif end in _FAILURES:
+                    self.failed += 1
+                    counts.timed_out += end is End.TIMED_OUT
+                    counts.failed += end is not End.TIMED_OUT
+                    counts.dead += end is not End.RETRY and outcome.at is None
         self._counted()
+
+    def _counts_of(self, queue: str) -> QueueCounts:
+        counts = self._queues.get(queue)
+        if counts is None:
+            if len(self._queues) >= MOST_QUEUES:
+                queue = OTHERS
+            counts = self._queues.setdefault(queue, QueueCounts())
+        return counts
+
+    def queue_counts(self) -> str:
+        """What was counted of each queue, as the worker's row has it."""
+        with self._lock:
+            return written_counts(self._queues)
 
 
 class Fault:

@@ -53,7 +53,7 @@ def metrics(
     before(now, window)
     for_prometheus = form is MetricsFormat.PROMETHEUS
     database = context.database()
-    found = figures(database, now=now, window=window, only=queue or (), ended=not for_prometheus)
+    found = figures(database, now=now, window=window, only=queue or (), ended=not for_prometheus, health=for_prometheus)
     if for_prometheus:
         context.lines(views.exposition(views.families(found)))
         return

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.models.cron.schedule import ListedSchedule
+from hammerwork_cli.models.monitor.health import HealthReport
 from hammerwork_cli.models.queue import QueueState
+from hammerwork_cli.models.queue_counts import WorkerCounts
 from hammerwork_cli.models.spawn import SpawnStats
 
 
@@ -19,6 +21,8 @@ class Figures(NamedTuple):
         states: the queues; with jobs that ended in the window if these were asked for.
         workers: state -> workers; those that were lost in the last hour. ``None`` if the database does not record
             workers.
+        counts: what workers have counted of their queues since their starts; those that ended in the last hour, too.
+        health: the checks of ``monitor health``, if they were asked for.
         schedules: the enabled ones, with their last runs.
         spawned: operations whose parents were created in the window.
     """
@@ -30,3 +34,5 @@ class Figures(NamedTuple):
     workers: Mapping[str, int] | None
     schedules: Sequence[ListedSchedule]
     spawned: SpawnStats
+    counts: Sequence[WorkerCounts] = ()
+    health: HealthReport | None = None

@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.models.monitor.health import USUAL_LIMITS
 from hammerwork_cli.models.monitor.metrics import Figures
+from hammerwork_cli.models.queue_counts import WorkerCounts
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.cron import schedules
+from hammerwork_cli.queries.monitor import health as checks
 from hammerwork_cli.queries.spawn import operations
 from hammerwork_cli.queries.worker import registry
 
@@ -16,7 +19,13 @@ WORKER_STATES = ("running", "stopping", "stalled", "silent", "lost")
 
 
 def figures(
-    database: Database, *, now: datetime, window: timedelta = WINDOW, only: Sequence[str] = (), ended: bool = False
+    database: Database,
+    *,
+    now: datetime,
+    window: timedelta = WINDOW,
+    only: Sequence[str] = (),
+    ended: bool = False,
+    health: bool = False,
 ) -> Figures:
     """Reads the figures.
 
@@ -24,6 +33,7 @@ def figures(
         window: how far back ended jobs and spawning are looked at.
         only: only these queues, the workers that serve them, and the parents in them; without any, all.
         ended: whether to count the jobs that ended in the window.
+        health: whether to make the checks of ``monitor health``, which are about all queues.
     """
     since = now - window
     return Figures(
@@ -34,7 +44,16 @@ def figures(
         _workers(database, now, only),
         [row for row in schedules.with_last_runs(database, queues=only, now=now) if row.schedule.enabled],
         operations.stats(database, since=since, recent=since, queues=only),
+        _counts(database, now, only),
+        checks.report(database, USUAL_LIMITS, now=now) if health else None,
     )
+
+
+def _counts(database: Database, now: datetime, only: Sequence[str]) -> list[WorkerCounts]:
+    found = registry.queue_counts(database, since=now - WINDOW)
+    if not only:
+        return found
+    return [one._replace(queues={name: one.queues[name] for name in only if name in one.queues}) for one in found]
 
 
 def _workers(database: Database, now: datetime, only: Sequence[str]) -> Mapping[str, int] | None:

@@ -52,6 +52,7 @@ class Ended:
             job that is given back, its old due time.
         pause: before the next attempt, as the retry strategy has it.
         cause: what the handler raised, for the log.
+        took: seconds for which the handler ran, if it has started.
     """
 
     job: Claimed
@@ -61,6 +62,7 @@ class Ended:
     at: datetime | None = None
     pause: timedelta | None = None
     cause: BaseException | None = None
+    took: float | None = None
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from hammerwork_cli.errors import AmbiguousIdError, ConflictError, MissingTables
 from hammerwork_cli.models import RunningJob, Timestamp, Worker, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import ids_from
+from hammerwork_cli.models.queue_counts import WorkerCounts, read_counts
 from hammerwork_cli.queries.worker import rescue as rescue_queries
 from hammerwork_cli.queries.worker.claim import Claimed
 
@@ -59,6 +60,7 @@ class HeartbeatReport:
         running: number of jobs that run now.
         completed: attempts that completed since the start.
         failed: attempts that failed since the start.
+        queue_counts: what it has counted of its queues, as :meth:`QueueCounts.stored` has it.
         memory: bytes of the process and of its handlers' processes, if the system reports them.
         held: slots whose handlers have not returned although their attempts have timed out or were cancelled.
         main_stalled: seconds for which the main loop has not gone round; ``None`` while it does.
@@ -74,6 +76,7 @@ class HeartbeatReport:
     held: int = 0
     main_stalled: float | None = None
     finisher_stalled: float | None = None
+    queue_counts: str | None = None
 
 
 class Answer(NamedTuple):
@@ -186,7 +189,12 @@ def end(database: Database, worker: str, name: str, report: HeartbeatReport, now
         rescue_queries.return_lost(database, worker, name, now)
         database.run("worker.requests.give_back", worker=worker, ids=None)
         database.run(
-            "worker.registry.end", id=worker, state="stopped", completed=report.completed, failed=report.failed
+            "worker.registry.end",
+            id=worker,
+            state="stopped",
+            completed=report.completed,
+            failed=report.failed,
+            queue_counts=report.queue_counts,
         )
 
     database.transaction(work)
@@ -264,6 +272,14 @@ def listed(
 def stalled(database: Database) -> int:
     """Number of workers whose heartbeats say that one of their threads stands still."""
     return int(database.value("worker.registry.stalled") or 0)
+
+
+def queue_counts(database: Database, *, since: datetime) -> list[WorkerCounts]:
+    """Reads what workers have counted of their queues: of those that were heard of since a time."""
+    if "queue_counts" not in database.tags:
+        return []
+    rows = database.rows("worker.registry.queue_counts", since=since)
+    return [WorkerCounts(str(worker), name, read_counts(stored)) for worker, name, stored in rows]
 
 
 def resolve(database: Database, text: str) -> Worker:

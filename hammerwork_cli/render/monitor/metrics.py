@@ -1,14 +1,16 @@
 """Renders figures: in the text format of Prometheus, as a record, and for people."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.models import JobStatus, rfc3339, timestamp
+from hammerwork_cli.models.monitor.health import HealthReport
 from hammerwork_cli.models.monitor.metrics import Figures
 from hammerwork_cli.models.queue import QueueState
+from hammerwork_cli.models.queue_counts import QueueCounts, WorkerCounts
 from hammerwork_cli.render.formats import names
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record, seconds
@@ -36,23 +38,25 @@ _STATUSES = frozenset(JobStatus)
 
 
 class Family(NamedTuple):
-    """The samples of one gauge.
+    """The samples of one metric.
 
     Attributes:
         about: what it measures, in one sentence.
         samples: labels and value of each.
+        kind: ``gauge`` or ``counter``, whose name ends with ``_total``.
     """
 
     name: str
     about: str
     samples: Sequence[tuple[Mapping[str, str], float]]
+    kind: str = "gauge"
 
 
 def exposition(families: Iterable[Family]) -> Iterator[str]:
     """Yields the lines of the text format, version 0.0.4."""
     for family in families:
         yield f"# HELP {family.name} {_escaped(family.about)}"
-        yield f"# TYPE {family.name} gauge"
+        yield f"# TYPE {family.name} {family.kind}"
         for labels, value in family.samples:
             pairs = ",".join(f'{name}="{_quoted(text)}"' for name, text in labels.items())
             yield f"{family.name}{'{' + pairs + '}' if pairs else ''} {float(value)!r}"
@@ -72,6 +76,9 @@ def families(figures: Figures) -> Iterator[Family]:
     if figures.workers is not None:
         states = [({"state": state}, number) for state, number in figures.workers.items()]
         yield Family("hammerwork_workers", "Workers by state; those lost in the last hour.", states)
+    yield from _counted(figures.counts)
+    if figures.health is not None:
+        yield from _health(figures.health)
     yield from _scheduled(figures)
     yield from _spawned(figures)
 
@@ -135,6 +142,47 @@ def _by_label(states: Sequence[QueueState]) -> dict[str, _QueueFigures]:
         label = visible(state.name or "") if place < MOST_QUEUES else OTHER_QUEUES
         found.setdefault(label, _QueueFigures()).add(state)
     return found
+
+
+def _counted(counts: Sequence[WorkerCounts]) -> Iterator[Family]:
+    """Counters of each worker: none goes back while the worker has its id, whatever is archived or deleted."""
+    found: dict[tuple[str, str, str], QueueCounts] = {}
+    for worker in counts:
+        for queue, one in worker.queues.items():
+            labels = visible(queue), visible(worker.name), worker.id[:8]
+            known = found.get(labels)
+            found[labels] = one if known is None else known.plus(one)  # names that look alike share a label
+
+    def family(name: str, about: str, values: Mapping[str, Callable[[QueueCounts], float]]) -> Family:
+        samples: list[tuple[Mapping[str, str], float]] = []
+        for (queue, worker, worker_id), one in found.items():
+            labels = {"queue": queue, "worker": worker, "worker_id": worker_id}
+            samples += [(labels | ({"outcome": word} if word else {}), value(one)) for word, value in values.items()]
+        return Family(f"hammerwork_{name}_total", about, samples, "counter")
+
+    outcomes = {
+        "completed": lambda one: one.completed,
+        "failed": lambda one: one.failed,
+        "timed_out": lambda one: one.timed_out,
+    }
+    yield family("attempts", "Attempts that ended in a worker since its start, by outcome.", outcomes)
+    ends = {"completed": lambda one: one.completed, "failed": lambda one: one.dead}
+    yield family("jobs_ended", "Jobs that ended in a worker since its start: with success, or for good without.", ends)
+    yield family("timed_attempts", "Attempts whose run times are in the sum.", {"": lambda one: one.timed})
+    yield family("attempt_seconds", "Sum of the run times of handlers.", {"": lambda one: one.seconds})
+
+
+def _health(report: HealthReport) -> Iterator[Family]:
+    yield Family(
+        "hammerwork_health",
+        "The verdict of monitor health: 0 healthy, 1 unknown, 2 warning, 3 critical.",
+        [({}, report.status.severity)],
+    )
+    yield Family(
+        "hammerwork_health_check",
+        "Each check of monitor health: 0 healthy, 1 unknown, 2 warning, 3 critical.",
+        [({"check": check.name}, check.status.severity) for check in report.checks],
+    )
 
 
 def _scheduled(figures: Figures) -> Iterator[Family]:

@@ -3,7 +3,7 @@
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -68,7 +68,7 @@ class Executor:
         clock: the server's.
         verdicts: decide the outcome of an attempt.
         isolation: where the handlers run.
-        counted: is called with the numbers of completed and failed jobs that were written here.
+        counted: is called with the outcomes that were written here.
         spawned: is called when there are new jobs.
         slots: where attempts go on, and end, after their coroutines.
     """
@@ -82,7 +82,7 @@ class Executor:
         verdicts: Verdicts,
         isolation: Isolation,
         *,
-        counted: Callable[[int, int], None],
+        counted: Callable[[Sequence[Ended]], None],
         spawned: Callable[[], None],
         slots: Slots,
     ) -> None:
@@ -328,7 +328,8 @@ class Executor:
 
         with named_limits():
             report = self._connections.run(unit)
-        self._counted(0 if report.lost else 1, 0)
+        completed.took = time.monotonic() - attempt.began
+        self._counted([] if report.lost else [completed])
         if report.lost:
             raise LostClaimError(f"Job {attempt.job.id} belongs to another worker now: it spawned nothing.")
 

@@ -234,9 +234,9 @@ class Finisher:
         outcomes = batch.outcomes
         now = batch.now = batch.now or self._now(outcomes)
         report = self._connections.run(lambda database: finish.finish(database, outcomes, now))
-        ours = [outcome for outcome in outcomes if outcome.job.id not in report.lost]
+        ours = [outcome for outcome in outcomes if outcome.job.id not in report.lost] if report.lost else outcomes
         failed = [outcome for outcome in ours if outcome.end not in NO_FAILURES]
-        self._progress.count(sum(1 for outcome in ours if outcome.end == End.COMPLETED), len(failed))
+        self._progress.count(ours)
         # The transaction is committed: an error of a log handler changes nothing.
         with suppress(BaseException):
             if report.lost:

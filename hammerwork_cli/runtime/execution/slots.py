@@ -362,9 +362,12 @@ class Slots:
             self._decide([one for one in self._running if not one.over and isinstance(one.work, Claimed)], outcome)
 
     def _decide(self, attempts: list[Attempt], outcome: Callable[[Attempt], Ended]) -> None:
+        now = time.monotonic()
         for attempt in attempts:
             attempt.over = True
-            self._add(outcome(attempt))
+            ended = outcome(attempt)
+            ended.took = now - attempt.began
+            self._add(ended)
 
     def _add(self, ended: Ended) -> None:
         if not self._ended:
@@ -444,6 +447,7 @@ class Slots:
         queue = attempt.job.queue_name
         self.seconds[queue] = 0.8 * self.seconds.get(queue, took) + 0.2 * took
         if ended is not None and not attempt.over:
+            ended.took = took
             self._add(ended)
         if attempt.holds_slot:
             with suppress(Exception):  # whatever a handler of the log raises

@@ -236,6 +236,7 @@ def assemble(
             held=slots.held,
             main_stalled=main_stalled,
             finisher_stalled=finisher_stalled,
+            queue_counts=progress.queue_counts(),
         )
 
     def renewed() -> None:

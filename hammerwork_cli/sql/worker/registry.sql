@@ -25,7 +25,13 @@ failed = :failed, memory_bytes = :memory
 -- name: figures [worker_progress]
 heartbeat_at = {server_now}, beats = beats + 1, state = :state, running = :running, completed = :completed,
 failed = :failed, memory_bytes = :memory, main_stalled_seconds = :main_stalled,
-finisher_stalled_seconds = :finisher_stalled, held_slots = :held
+finisher_stalled_seconds = :finisher_stalled, held_slots = :held {counted}
+
+-- name: counted
+-- What a worker has counted of its queues.
+
+-- name: counted [queue_counts]
+, queue_counts = :queue_counts
 
 -- name: heartbeat
 -- Records a heartbeat with the figures of a worker.
@@ -53,7 +59,7 @@ WHERE id = :id AND ended_at IS NULL
 -- name: end
 -- Records that a worker has stopped.
 UPDATE hammerwork_workers SET state = :state, heartbeat_at = {server_now}, ended_at = {server_now}, running = 0,
-completed = :completed, failed = :failed
+completed = :completed, failed = :failed {counted}
 WHERE id = :id
 
 -- name: heartbeats
@@ -117,6 +123,12 @@ SELECT 0
 -- name: stalled [worker_progress]
 SELECT COUNT(*) FROM hammerwork_workers w WHERE w.ended_at IS NULL AND {silent_for} <= w.lease_seconds
 AND COALESCE(w.main_stalled_seconds, w.finisher_stalled_seconds) IS NOT NULL
+
+-- name: queue_counts
+-- What workers have counted of their queues, of those that have not ended, or did so lately.
+SELECT w.id, w.name, w.queue_counts FROM hammerwork_workers w
+WHERE w.queue_counts IS NOT NULL AND (w.ended_at >= :since OR (w.ended_at IS NULL AND w.heartbeat_at >= :since))
+ORDER BY w.started_at, w.id
 
 -- name: running_jobs
 -- Lists the jobs that a worker has claimed, the longest first.

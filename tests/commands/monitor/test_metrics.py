@@ -46,7 +46,7 @@ def url(migrated_url: str) -> str:
 
 def samples(text: str) -> dict[str, list[Sample]]:
     families = list(text_string_to_metric_families(text))
-    assert all(family.documentation and family.type == "gauge" for family in families)
+    assert all(family.documentation and family.type in {"gauge", "counter"} for family in families)
     assert len({family.name for family in families}) == len(families)
     return {family.name: family.samples for family in families}
 

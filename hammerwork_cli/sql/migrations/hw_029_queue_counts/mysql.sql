@@ -1,0 +1,3 @@
+-- What a worker has counted of its queues since its start, as JSON: it reports that with its heartbeats.
+ALTER TABLE hammerwork_workers
+    ADD COLUMN queue_counts MEDIUMTEXT NULL;
