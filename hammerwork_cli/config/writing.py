@@ -109,7 +109,8 @@ def _changing(path: Path) -> Iterator[None]:
         with disk.locked(path):
             yield
     except OSError as error:
-        raise ConfigError(f"Cannot change {path}: {error.strerror}.", hint="Check the permissions.") from error
+        hint = "Check the permissions." if isinstance(error, PermissionError) else None
+        raise ConfigError(f"Cannot change {path}: {error.strerror}.", hint=hint) from error
 
 
 def make_folder(folder: Path) -> None:

@@ -54,7 +54,8 @@ def copy(
         with aiming_hints(to):
             target = other.database(changes=not verify_only and not dry_run)
             target.jobs_columns()  # raises if it has no tables
-        if same_database(source.url, target.url, context.environ):
+        names = source.url.database, target.url.database  # in any letter case, they may be two databases
+        if names[0] == names[1] and same_database(source.url, target.url, context.environ):
             raise UsageError("--to names the source itself.")
         done = None
         if not verify_only:

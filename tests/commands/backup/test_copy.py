@@ -1,6 +1,7 @@
 """``backup copy``, between all databases."""
 
 import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,9 @@ def test_names_that_the_target_takes_for_one_are_refused_before_anything_is_writ
     assert records(new)["jobs"] == []
     assert run(*removed.format("MÂIL").split(), url=new).exit_code == 0
     assert copied(run, old, new, "--force").exit_code == 0
+
+
+def test_a_database_is_not_copied_into_itself_however_it_is_spelt(run: Run, postgres_url: str) -> None:
+    assert run("migration", "run", url=postgres_url).exit_code == 0
+    refused = copied(run, postgres_url, re.sub(r"@[^:/]+", "@localhost", postgres_url), "--merge")
+    assert (refused.exit_code, "--to names the source itself" in refused.stderr) == (2, True), refused.stderr

@@ -98,6 +98,8 @@ def test_numbers_that_are_too_large_and_deep_bodies_are_refused_in_words(
     headers = {"origin": server.url, "content-type": "application/json"}
     for body, words in (
         ('{"queue": "q", "payload": 1e999}', "too large: 1e999"),
+        ('{"queue": "x", "queue": "y", "payload": {}}', "has the key 'queue' twice in one object"),
+        ('{"queue": "x", "payload": {"a": [{"b": 1, "b": 2}]}}', "has the key 'b' twice in one object"),
         ('{"queue": "q", "payload": {}, "spawn_config": {"metadata": [-1e999]}}', "too large: -1e999"),
         ('{"queue": "q", "payload": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
     ):
