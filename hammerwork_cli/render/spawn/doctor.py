@@ -33,7 +33,8 @@ class _Words(NamedTuple):
 WORDS = {
     Damage.MISSPELT_STATUS: _Words(
         "{jobs} with a misspelt status",
-        "{Their} status is in lower case or in quotes, so no worker claims or finishes {them}.",
+        "{Their} status is in lower case or in quotes. On PostgreSQL and SQLite, no worker claims {them}; on MySQL and "
+        "MariaDB, a Rust worker claims {them} and leaves {them} Running.",
         "corrects the spelling",
         done="corrected",
     ),

@@ -441,6 +441,21 @@ def test_jobs_of_a_batch_that_exists_get_no_others(lite: Stage) -> None:
     assert batches.written(lite.database, batch, ours).keys() == {job.id for job in ours}
 
 
+@pytest.mark.parametrize("table", ["hammerwork_batches", "hammerwork_jobs"])
+@pytest.mark.parametrize("keeps", [True, False], ids=["alone", "with the other"])
+def test_a_callback_of_a_batch_that_another_program_deleted_is_over(stage: Stage, table: str, keeps: bool) -> None:
+    stage.queue.enqueue_batch("b", [Job("a"), Job("a")], on_complete=Job("report"), on_failure=Job("report"))
+    stage.execute(f"DELETE FROM {table}")
+    if not keeps:
+        stage.execute("DELETE FROM hammerwork_jobs")
+        stage.execute("DELETE FROM hammerwork_batches")
+    later = stage.database.now() + timedelta(hours=2)
+    found = callbacks.upcoming(stage.database, later, 10)
+    assert list(callbacks.look(stage.database, found, lambda: later)) == []
+    assert stage.database.query("SELECT state FROM hammerwork_watches") == [("over",)] * 2
+    assert callbacks.count_uncounted(stage.database) == 0
+
+
 def test_a_database_without_migration_025_takes_no_callback(new_database: Callable[..., str]) -> None:
     url = new_database("sqlite", migrated=True)
     with closing(connect(url)) as database, Queue(url) as queue:
