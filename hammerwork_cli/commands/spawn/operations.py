@@ -126,6 +126,10 @@ def list_(
         keys=records.OPERATION_KEYS,
         empty=f"{_nobody(wanted)} Jobs that will spawn: hammerwork spawn pending",
     )
+    childless = sum(not one.children.total for one in found)
+    if form == Format.TABLE and not roots and childless > len(found) / 2:
+        # In a queue whose jobs spawn jobs of the same queue, the leaves are newer than all parents.
+        context.note(f"{childless:,} of these have no children. The tops of trees alone: --roots")
     _note_following(context, following)
 
 

@@ -41,6 +41,17 @@ def forest(migrated_url: str) -> str:
     return migrated_url
 
 
+def test_a_list_of_leaves_names_the_option_for_the_tops_of_trees(run: Run, migrated_url: str) -> None:
+    """Each job of such a queue carries a spawn configuration, and the leaves are the newest."""
+    leaves = [spawner(number, JobStatus.COMPLETED, **below(30)) for number in range(1, 8)]
+    write(migrated_url, spawner(30, JobStatus.COMPLETED), *leaves)
+    done = run("spawn", "list", "--limit", "7", url=migrated_url, env=CLOCK)
+    assert "7 of these have no children. The tops of trees alone: --roots" in done.stderr
+    tops = run("spawn", "list", "--roots", url=migrated_url, env=CLOCK)
+    assert "no children" not in tops.stderr
+    assert [row["parent_id"] for row in read(run, migrated_url, "list", "--roots")] == [identity(30)]
+
+
 def spawner(number: int, status: JobStatus = JobStatus.PENDING, queue: str = "ingest", **fields: Any) -> Any:
     config = f'{{"_spawn_config": {{"operation_id": "op-{number}", "handler": "splitter", "max_spawn_count": 7}}}}'
     return job(number, status, queue, payload=config, **fields)
