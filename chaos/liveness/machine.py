@@ -13,6 +13,7 @@ from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UnreachableError
 from hammerwork_cli.models import NewJob, cron, timestamp
+from hammerwork_cli.queries.cron import ticks
 from hammerwork_cli.queries.job import changes, enqueue
 from hammerwork_cli.queries.job.selections import Named
 from hammerwork_cli.queries.worker import duties
@@ -25,6 +26,10 @@ STEPS = 50
 HISTORIES = 20
 """Drawn with one seed."""
 CRON = "*/20 * * * * *"
+FEW = 10
+"""Due times that a tick records with a run each, and that a schedule catches up."""
+HOUR = 3600.0
+WRONG = [-3650 * 24 * HOUR, -24 * HOUR, -2 * HOUR, 2 * HOUR, 24 * HOUR, 3650 * 24 * HOUR]
 some = st.integers(min_value=0, max_value=30)
 
 
@@ -43,7 +48,6 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
         self.uncared: dict[str, tuple[str, float]] = {}
         self.overdue = {}
         self.first_due = {}
-        self.following = {}
 
     def _try(self, step: Callable[[], Any]) -> None:
         """A step that a server that is away refuses."""
@@ -204,6 +208,14 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
         self.on_step()
         self.world.step_clock(seconds)
 
+    @rule(seconds=st.sampled_from(WRONG), length=st.integers(1, 6), luck=st.integers(0, 2**20), for_good=st.booleans())
+    def wrong_clock(self, seconds: float, length: int, luck: int, for_good: bool) -> None:
+        """The clock of the server is wrong by far, for a moment or for good, and everybody works on."""
+        self.step_clock(seconds)
+        self._pass(length, luck)
+        if not for_good or abs(seconds) > 2 * HOUR:
+            self.step_clock(-seconds)
+
     @rule(number=some, how=st.sampled_from(["retry", "cancel", "retry for Rust"]))
     def by_hand(self, number: int, how: str) -> None:
         job = self._job(number)
@@ -273,6 +285,7 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
             if not self.world.is_away:
                 self._look_for_uncared()
                 self._look_for_overdue()
+                self._look_for_put_off()
 
     def _started(self, job: str) -> Any:
         rows = self.database.query(f"SELECT started_at FROM hammerwork_jobs WHERE id = '{job}' AND status = 'Running'")
@@ -339,6 +352,7 @@ def check(database: Database, steps: int, seed: int, on_step: Callable[[], None]
         pass
 
     Checked.database, Checked.on_step = database, staticmethod(count)
+    ticks.CHUNK, ticks.MOST_CAUGHT_UP = FEW, FEW  # a wrong clock leaves as many rows
     while counted < steps:
         seeded(seed + histories)(Checked)
         histories += 1

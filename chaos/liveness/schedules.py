@@ -1,26 +1,30 @@
 """The steps and the checks of schedules: each due time gets one run, and each run its job."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis.stateful import invariant, rule
 
-from chaos.liveness.worker import LEASE, SimulatedWorker
+from chaos.liveness.worker import CARE, LEASE, STEADY, SimulatedWorker
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.cron.schedule import Outcome, Schedule
+from hammerwork_cli.models.cron.schedule import Outcome, Schedule, ScheduleRun
 from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import changes, schedules, ticks
+from hammerwork_cli.queries.cron import ahead, changes, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.queries.job import ahead as jobs_ahead
 
 SOON = 2 * LEASE + 2
 """Seconds within which a worker must care for a job or a due time that nobody cares for, while one could."""
+PUT_OFF = STEADY + CARE + 2 * LEASE + 2
+"""Seconds after the last step of the clock within which a worker must put back what a wrong one has put off."""
 SCHEDULES = (
     {"name": "each", "schedule": "*/10 * * * * *", "overlap": "allow", "catch_up": "all"},
     {"name": "one at a time", "schedule": "*/15 * * * * *", "overlap": "skip", "catch_up": "last"},
 )
+PERIODS = {"each": timedelta(seconds=10), "one at a time": timedelta(seconds=15)}
 SCHEDULED = "scheduled"
 """The queue of the jobs of schedules, which no worker serves."""
 MOST_RUNS = 100_000
@@ -32,7 +36,6 @@ class ScheduleRules:
     Attributes:
         overdue: schedule -> the due time that has no run, and since when.
         first_due: schedule -> its first due time.
-        following: a schedule and a due time -> the next one; schedules do not change.
     """
 
     database: Database
@@ -40,7 +43,6 @@ class ScheduleRules:
     workers: dict[str, SimulatedWorker]
     overdue: dict[str, tuple[Any, float]]
     first_due: dict[str, datetime]
-    following: dict[tuple[str, datetime], datetime | None]
 
     def _try(self, step: Callable[[], Any]) -> None:
         raise NotImplementedError
@@ -64,7 +66,10 @@ class ScheduleRules:
 
     @invariant()
     def each_due_time_has_one_run_and_each_run_its_job(self) -> None:
-        """Each due time that has passed has one run, no later one has any, and no schedule breaks its overlap rule."""
+        """Each due time that has passed has one run, or one that stands for it; no schedule breaks its overlap rule.
+
+        A clock that was ahead leaves runs after the next due time, and one that was behind earlier due times.
+        """
         jobs = {
             str(job): status
             for job, status in self.database.query(
@@ -75,25 +80,38 @@ class ScheduleRules:
         for schedule in schedules.all_schedules(self.database):
             runs = schedules.runs(self.database, schedule, limit=MOST_RUNS)
             assert schedule.due is not None
-            passed = [timestamp(run.due_at) for run in reversed(runs)]
-            assert passed == self._due_times(schedule), f"{schedule.name} lacks a run, or has one too many"
+            self._check_due_times(schedule, runs)
             of_runs = [run.job_id for run in runs if run.outcome == Outcome.ENQUEUED]
             made += [job for job in of_runs if job is not None]
             open_ = [job for job in of_runs if jobs.get(str(job)) == "Pending"]
             assert schedule.overlap != "skip" or len(open_) <= 1, f"{schedule.name} has {len(open_)} jobs at a time"
         assert sorted(made) == sorted(jobs), "a run has no job, or a job no run"
 
-    def _due_times(self, schedule: Schedule) -> list[datetime]:
-        """The due times that have passed."""
-        passed: list[datetime] = []
-        due: datetime | None = self.first_due[schedule.id]
-        while due is not None and schedule.due is not None and due < schedule.due:
-            passed.append(due)
-            place = schedule.id, due
-            if place not in self.following:
-                self.following[place] = schedule.next_after(due)
-            due = self.following[place]
-        return passed
+    def _check_due_times(self, schedule: Schedule, runs: list[ScheduleRun]) -> None:
+        first, due, period = self.first_due[schedule.id], schedule.due, PERIODS[schedule.name]
+        assert due is not None
+        found = [(at, run) for run in runs if (at := timestamp(run.due_at)) is not None and at >= first]
+        assert all((at - first) % period == timedelta() for at, _ in found), f"{schedule.name} has a wrong run"
+        if any(at >= due and (timestamp(run.missed_from) or due) < due for at, run in found):
+            return  # the clock was put back into a gap
+        passed = [run for at, run in found if at < due]
+        number = len(passed)
+        for run in passed:
+            since = timestamp(run.missed_from) or first
+            number += (run.missed or 0) - max((first - since) // period, 0)  # those before its creation
+        wanted = max((due - first) // period, 0)
+        assert number == wanted, f"{schedule.name}, due {due}: {number} of {(due - first) // period}"
+
+    def _look_for_put_off(self) -> None:
+        """Nothing waits for a time of a wrong clock while a worker could put it back."""
+        watched_since = min((worker.steady_since for worker in self.workers.values() if worker.acts), default=None)
+        if watched_since is None or self.world.seconds - max(self.world.stepped_at, watched_since) < PUT_OFF:
+            return
+        if not self.world.stepped_at or self.world.seconds % CARE:
+            return
+        now = self.world.now()
+        assert not ahead.found(self.database, now), "a schedule or a recurring job waits for a time of a wrong clock"
+        assert not jobs_ahead.found(self.database, now), "a job waits for a time of a wrong clock"
 
     def _look_for_overdue(self) -> None:
         """A due time gets its run within two leases while a worker could enqueue it."""

@@ -10,7 +10,9 @@ from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, NotFoundError, UnreachableError
 from hammerwork_cli.models import new_id, timestamp
-from hammerwork_cli.queries.cron import ticks
+from hammerwork_cli.models.clock import SLACK
+from hammerwork_cli.queries.cron import ahead, ticks
+from hammerwork_cli.queries.job import ahead as jobs_ahead
 from hammerwork_cli.queries.job.cron import next_due
 from hammerwork_cli.queries.worker import claim as claim_queries
 from hammerwork_cli.queries.worker import duties, finish, registry
@@ -24,6 +26,10 @@ QUEUE = "work"
 SLOTS = 2
 MOST_SCHEDULES = 10
 DUTY = "a duty"
+CARE = 5.0
+"""Seconds between two searches for what a clock that was ahead has put off."""
+STEADY = 30.0
+"""Seconds after which a clock that was set is taken to be right."""
 
 
 @dataclass(slots=True)
@@ -69,6 +75,7 @@ class SimulatedWorker:
         self.lease = Lease(LEASE, world.seconds)
         self._observer = Observer(self.id, self.lease)
         self._compare_at = world.seconds + LEASE / 2
+        self._first_offset, self._care_at = world.offset, 0.0
         with self._reached() as database:
             registry.register(database, self.registration)
         world.book.beats[self.id] = world.seconds
@@ -111,7 +118,7 @@ class SimulatedWorker:
             luck: whether a handler ends in this second (its lowest bit), and whether it ends well (the next one).
         """
         keep, work = partial(self.keep, others), partial(self.work, luck)
-        for act in (self.send_heartbeat, self.compare, keep, self.write, work, self.tick):
+        for act in (self.send_heartbeat, self.compare, keep, self.write, work, self.tick, self.put_back):
             try:
                 act()
             except HammerworkError:
@@ -126,6 +133,25 @@ class SimulatedWorker:
                 ticks.tick(database, schedule, now)
             again = [ticks.tick(database, schedule, now) for schedule in found]
         assert not any(again), "two workers enqueued the jobs of one due time"
+
+    def put_back(self) -> None:
+        """As runtime/worker/upkeep/schedules.py: what a clock that was ahead has put off."""
+        if self.world.seconds < self._care_at:
+            return
+        self._care_at = self.world.seconds + CARE
+        with self._reached() as database:
+            now, times = self.world.now(), duties.times(database)
+            length = timedelta(seconds=CARE)
+            if duties.take_due(database, "schedules", self.id, times, now=now, length=length) and self._trusts_clock:
+                for one in ahead.found(database, now):
+                    ahead.put_back(database, one, now)
+                jobs_ahead.put_back(database, now)
+
+    @property
+    def _trusts_clock(self) -> bool:
+        """As runtime/clock.py."""
+        is_back = abs(self.world.offset - self._first_offset) <= SLACK.total_seconds()
+        return is_back or self.world.seconds - self.world.stepped_at > STEADY
 
     def take_duty(self, seen: datetime | None) -> bool:
         """As runtime/worker/retention.py; ``seen`` is when the duty was due."""
@@ -221,7 +247,7 @@ class SimulatedWorker:
         elif job.last_attempt:
             entry.ended = Ended(job, End.FAILED, error="It failed.", at=following)
         else:
-            entry.ended = Ended(job, End.RETRY, error="It failed.", at=now + timedelta(seconds=1))
+            entry.ended = Ended(job, End.RETRY, error="It failed.", at=self.world.now() + timedelta(seconds=1))
         entry.at = now
 
     def _next_run(self, job: Claimed, now: datetime) -> datetime | None:

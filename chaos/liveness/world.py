@@ -56,6 +56,7 @@ class World:
     Attributes:
         seconds: the monotonic clock.
         is_away: nobody reaches the server.
+        stepped_at: when somebody set the server's clock last, by the monotonic one.
     """
 
     def __init__(self, database: Database) -> None:
@@ -63,7 +64,7 @@ class World:
         self.seconds = 0.0
         self.is_away = False
         self.book = Book()
-        self._offset = 0.0
+        self._offset = self.stepped_at = 0.0
         self._instants = 0
         self._past: list[tuple[dict[str, list[Any]], Book]] = []
         self._columns = {table: stored_columns(database, table) for table in TABLES}
@@ -82,9 +83,16 @@ class World:
         self._instants += 1
         return START + timedelta(seconds=self.seconds + self._offset, microseconds=self._instants)
 
+    @property
+    def offset(self) -> float:
+        """How far the server's clock is before the monotonic one."""
+        return self._offset
+
     def step_clock(self, seconds: float) -> None:
         """Somebody sets the server's clock."""
         self._offset += seconds
+        self.stepped_at = self.seconds
+        self._tell_the_server()
 
     def pass_second(self) -> None:
         """A second of everybody's time."""

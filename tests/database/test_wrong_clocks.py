@@ -143,11 +143,18 @@ def test_a_recurring_job_that_a_wrong_clock_put_off_recurs_and_one_for_later_sta
     ran = rows.job(**cron, **late, claim_token=new_id())
     created = rows.job(**cron, **late, created_at=WRONG)
     wanted = rows.job(**cron, **late)
+    doubted = rows.job(**cron, scheduled_at=NOW + 20 * HOUR, next_run_at=NOW + 20 * HOUR, claim_token=new_id())
     parked = rows.job(**cron, scheduled_at=recurring.PARKED, next_run_at=recurring.PARKED, claim_token=new_id())
     assert put_back(database, NOW) == 2
     due = {str(job): timestamp(at) for job, at in database.query("SELECT id, scheduled_at FROM hammerwork_jobs")}
     following = NOW.replace(hour=13, minute=0, second=0)
-    assert due == {ran: following, created: following, wanted: WRONG, parked: recurring.PARKED}
+    assert due == {
+        ran: following + HOUR,
+        created: following,
+        wanted: WRONG,
+        parked: recurring.PARKED,
+        doubted: NOW + 20 * HOUR,
+    }
 
 
 def test_jobs_wait_from_now_on_for_as_long_as_they_were_to(database: Database) -> None:

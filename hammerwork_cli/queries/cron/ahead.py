@@ -11,11 +11,16 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.clock import SLACK, latest
+from hammerwork_cli.models.cron.expressions import INTERVAL
 from hammerwork_cli.models.cron.schedule import Schedule
 from hammerwork_cli.queries.cron import recurring, schedules
 
 LATE = timedelta(days=1)
 """How long after a clock was wrong what it recorded is still looked for."""
+
+
+DOUBTED = timedelta(days=1)
+"""A recurring job that is less ahead waits: its row does not say which occurrences have run, and none runs twice."""
 
 
 class _ChangedError(Exception):
@@ -50,9 +55,13 @@ def _due(schedule: Schedule, now: datetime) -> datetime | None:
         schedule.created_at = now  # an interval counts from it
     try:
         due = schedule.next_after(now)
+        # By the wrong clock it ran for its next occurrence, of which its row says nothing more.
+        if schedule.is_in_place and due is not None and schedule.created_at != now:
+            due = schedule.next_after(due)
     except UsageError:
         return None
-    return due if due is not None and stored is not None and stored > due + SLACK else None
+    least = DOUBTED if schedule.is_in_place else SLACK
+    return due if due is not None and stored is not None and stored > due + least else None
 
 
 def put_back(database: Database, put_off: PutOff, now: datetime) -> bool:
@@ -70,7 +79,7 @@ def put_back(database: Database, put_off: PutOff, now: datetime) -> bool:
             revision=schedule.revision,
             due=schedule.next_run_at,
             next=next_run,
-            now=now,
+            created=now if schedule.expression.syntax == INTERVAL and schedule.created_at == now else None,
         )
         if not changed:
             raise _ChangedError

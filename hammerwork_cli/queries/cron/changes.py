@@ -255,8 +255,9 @@ def _after(
         raise changed_meanwhile(before)
     if missed and before.enabled:
         found = _passed(before, now)
-        known = known_runs(database, before, found[0].at, found[-1].at) if found else ()
-        ticks.add_runs(database, before, [due for due in found if due.at not in known], {}, RunKind.SCHEDULED, now)
+        if found:
+            known = known_runs(database, before, found[0].missed_from or found[0].at, found[-1].at)
+            ticks.add_runs(database, before, ticks.unknown(found, known), {}, RunKind.SCHEDULED, now)
     changed.revision = before.revision + 1
     return changed
 

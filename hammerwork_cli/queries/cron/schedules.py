@@ -78,6 +78,10 @@ class KnownRuns:
         standing = next((at for since, at in self._missed if since <= due < at), None)
         return None if standing is None else Known(Outcome.MISSED, stands_for_it=standing)
 
+    def count(self, first: datetime, before: datetime) -> int:
+        """The number of due times from ``first`` until before another that have their own runs."""
+        return sum(1 for due in self._runs if first <= due < before)
+
     def job(self, due: datetime) -> str | None:
         """The job of a due time."""
         known = self.get(due)

@@ -72,12 +72,10 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
     first = schedule.due
     if first is None or first > now:
         return None
-    overlap, following = Overlap(schedule.overlap), schedule.next_after(first)
-    start = first
-    if following is not None and following <= now:
-        # Where the clock was put back, what came before the last run was dealt with.
-        last = timestamp(database.value("cron.schedules.last_scheduled", id=schedule.id, now=now))
-        start = max(first, last or first)
+    overlap, start, created = Overlap(schedule.overlap), first, timestamp(schedule.created_at)
+    if created is not None and first < created <= now:  # the clock was behind for a while
+        after = schedule.next_after(created)
+        start = first if after is None or after > now else after
     found, following = _due_times(schedule, start, now)
     ids = {due.at: job_id(schedule, due.at) for due in found if due.outcome is Outcome.ENQUEUED}
 
@@ -87,8 +85,8 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
         ):
             return None
         # The clock was put back, somebody filled a gap, or the job outlived the record of its run.
-        known = schedules.known_runs(database, schedule, found[0].at, found[-1].at)
-        decided = [due for due in found if due.at not in known]
+        known = schedules.known_runs(database, schedule, start, found[-1].at)
+        decided = unknown(found, known)
         exist = existing(database, [ids[due.at] for due in decided if due.at in ids])
         new: dict[datetime, NewJob] = {}
         reason = None
@@ -108,6 +106,15 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
         )
 
     return database.transaction(work)
+
+
+def unknown(found: Sequence[Due], known: schedules.KnownRuns) -> list[Due]:
+    """Those of some due times of which nothing is known. The first stands for earlier ones that have no run either."""
+    left, first = [due for due in found if due.at not in known], found[0]
+    if left and first.missed and first.missed_from is not None:
+        missed = first.missed - known.count(first.missed_from, first.at)
+        left[0] = left[0]._replace(missed=missed, missed_from=first.missed_from)
+    return left
 
 
 def _due_times(schedule: Schedule, first: datetime, now: datetime) -> tuple[list[Due], datetime | None]:

@@ -111,11 +111,6 @@ DELETE FROM hammerwork_schedule_runs WHERE schedule_id = :id
 DELETE FROM hammerwork_schedules WHERE id = :id
 /* if :revision */ AND revision = :revision
 
--- name: last_scheduled
--- Reads the last due time that a tick has dealt with, but for those of a clock that was ahead.
-SELECT MAX(r.due_at) FROM hammerwork_schedule_runs r
-WHERE r.schedule_id = :id AND r.due_at <= :now AND r.kind = 'scheduled'
-
 -- name: upcoming
 -- Lists the schedules that are due until a time, the longest due first.
 SELECT {columns} FROM hammerwork_schedules s WHERE s.enabled = TRUE AND s.next_run_at <= :until
@@ -230,6 +225,6 @@ WHERE schedule_id = :id AND due_at > :since AND created_at > :latest AND job_id 
 
 -- name: put_back
 -- Corrects the times of a schedule that a wrong clock has stored.
-UPDATE hammerwork_schedules SET next_run_at = :next,
-created_at = CASE WHEN created_at > :now THEN :now ELSE created_at END
+UPDATE hammerwork_schedules SET next_run_at = :next
+/* if :created */ , created_at = :created
 WHERE id = :id AND next_run_at = :due AND revision = :revision AND enabled
