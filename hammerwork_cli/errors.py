@@ -162,6 +162,10 @@ class LastingConflictError(ConflictError):
     retryable = False
 
 
+class DuplicateError(ConflictError, RefusedValueError):
+    """There is a row with the same key already: a schedule with the name, for example."""
+
+
 class AmbiguousIdError(ConflictError):
     """An id prefix matches several jobs."""
 

@@ -20,6 +20,7 @@ from hammerwork_cli.database.timeouts import PATIENT, Timeouts
 from hammerwork_cli.database.url import DatabaseUrl
 from hammerwork_cli.errors import (
     ConnectionLostError,
+    DuplicateError,
     HammerworkError,
     MissingTablesError,
     SilentConnectionError,
@@ -301,7 +302,8 @@ class Database:
         """Runs ``work`` in a transaction, and runs it again from the start if the server rolls it back.
 
         Deadlocks, lock timeouts, serialization and certification failures are normal on busy and on replicated servers.
-        Therefore ``work`` must not have effects outside the database. A nested call joins the transaction.
+        Therefore ``work`` must not have effects outside the database. A nested call joins the transaction. It also runs
+        once more after a duplicate key.
 
         Args:
             work: sends the statements.
@@ -317,13 +319,21 @@ class Database:
             return work()
         if self.url.guard is not None:
             self.url.guard.before_transaction()
-        return retry(
-            lambda: self._attempt(work, self._begin_ordered if ordered else self._begin),
-            CONTENTION,
-            passes=lost_to_another,
-            tries=tries,
-            ended=lambda: self.give_up is not None and time.monotonic() >= self.give_up,
-        )
+
+        def run() -> Result:
+            return retry(
+                lambda: self._attempt(work, self._begin_ordered if ordered else self._begin),
+                CONTENTION,
+                passes=lost_to_another,
+                tries=tries,
+                ended=lambda: self.give_up is not None and time.monotonic() >= self.give_up,
+            )
+
+        try:
+            return run()
+        except DuplicateError:
+            # Another transaction may have inserted the row since ``work`` looked for it. Now it finds it, and says so.
+            return run()
 
     def notify(self, payloads: Iterable[str]) -> None:
         """Sends notifications once the present transaction has committed; outside of one, at once.

@@ -9,6 +9,7 @@ from hammerwork_cli.errors import (
     AccessDeniedError,
     ConnectionLostError,
     DatabaseError,
+    DuplicateError,
     HammerworkError,
     LimitReachedError,
     MissingTablesError,
@@ -43,6 +44,8 @@ class Meaning(Enum):
     """The server does not accept more connections."""
     LIMIT = auto()
     """Time or memory ran out, or an administrator stopped the statement."""
+    DUPLICATE = auto()
+    """Another row has the same key. A transaction that runs again sees it."""
     NO_ROOM = auto()
     """The disk, or what the database may take of it, is full."""
     DENIED = auto()
@@ -59,7 +62,7 @@ POSTGRES = {
     "08": Meaning.LOST,
     "22": Meaning.REFUSED,
     "23502": Meaning.REFUSED,  # NULL
-    "23505": Meaning.REFUSED,  # UNIQUE
+    "23505": Meaning.DUPLICATE,  # UNIQUE
     "23514": Meaning.REFUSED,  # CHECK
     "25006": Meaning.READ_ONLY,
     "25P03": Meaning.LOST,  # idle_in_transaction_session_timeout
@@ -116,7 +119,7 @@ MYSQL = {
     1049: Meaning.NO_DATABASE,
     1053: Meaning.LOST,  # shutdown
     1054: Meaning.MISSING,  # column
-    1062: Meaning.REFUSED,  # UNIQUE
+    1062: Meaning.DUPLICATE,  # UNIQUE
     1071: Meaning.REFUSED,  # key too long
     1079: Meaning.LOST,  # shutdown
     1080: Meaning.LOST,  # shutdown, forced
@@ -233,8 +236,8 @@ SQLITE = {
     "SQLITE_BUSY_SNAPSHOT": Meaning.CONFLICT,
     "SQLITE_CONSTRAINT_CHECK": Meaning.REFUSED,
     "SQLITE_CONSTRAINT_NOTNULL": Meaning.REFUSED,
-    "SQLITE_CONSTRAINT_PRIMARYKEY": Meaning.REFUSED,
-    "SQLITE_CONSTRAINT_UNIQUE": Meaning.REFUSED,
+    "SQLITE_CONSTRAINT_PRIMARYKEY": Meaning.DUPLICATE,
+    "SQLITE_CONSTRAINT_UNIQUE": Meaning.DUPLICATE,
     "SQLITE_FULL": Meaning.NO_ROOM,
     "SQLITE_INTERRUPT": Meaning.LIMIT,
     "SQLITE_IOERR": Meaning.LOST,
@@ -267,6 +270,7 @@ SENTENCES: dict[Meaning, tuple[type[HammerworkError], str, str | None]] = {
     ),
     Meaning.LIMIT: (LimitReachedError, "The database gave up: {text}.", "Raise its limit, then try again."),
     Meaning.REFUSED: (RefusedValueError, "The database refuses the value: {text}.", None),
+    Meaning.DUPLICATE: (DuplicateError, "The database has a row with the same key: {text}.", None),
     Meaning.DENIED: (AccessDeniedError, "{url} refuses: {text}.", "Check the user and the password."),
     Meaning.UNPRIVILEGED: (
         AccessDeniedError,
@@ -307,7 +311,7 @@ def error_for(meaning: Meaning, database: Connection, text: str, **details: Any)
     if meaning == Meaning.LOCKED and database.timeouts.lock:
         # transaction() must not repeat a wait that the caller has limited.
         meaning = Meaning.LIMIT
-    if meaning == Meaning.REFUSED and database.is_committing:
+    if meaning in (Meaning.REFUSED, Meaning.DUPLICATE) and database.is_committing:
         # The server has taken every value already. A deferred constraint compares them with rows of others, and time
         # decides; everything else is about the server, as a full queue of notifications.
         meaning = Meaning.UNKNOWN if str(details.get("state", "")).startswith(CONSTRAINTS) else Meaning.LIMIT

@@ -81,13 +81,7 @@ def many(database: Database, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
         insert(database, new)
         return {job.id: _found(job, known[job.id]) if job.id in known else _written(job) for job in by_id.values()}
 
-    try:
-        return database.transaction(work)
-    except RefusedValueError:
-        # Another session may have inserted one of the ids since they were read: compare with the stored job then.
-        if not stored(database, list(by_id)):
-            raise
-        return database.transaction(work)
+    return database.transaction(work)
 
 
 def in_circle(waits: Mapping[str, Collection[str]]) -> str | None:

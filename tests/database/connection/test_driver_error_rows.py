@@ -19,6 +19,7 @@ from hammerwork_cli.runtime.faults import Fault
 VALUE, SESSION, SERVER, UNKNOWN = "the value", "the session", "the server", "nobody knows"
 CONCERNS = {
     Meaning.REFUSED: VALUE,
+    Meaning.DUPLICATE: VALUE,
     Meaning.LOST: SESSION,
     Meaning.CONFLICT: SESSION,
     Meaning.LOCKED: SESSION,
