@@ -75,15 +75,14 @@ def test_of_two_who_create_the_same_one_is_told_in_words_or_finds_it(
             try:
                 create(own)
             except ConflictError as error:
-                said.append(error.message)
-                assert type(error) is ConflictError
+                said.append(f"{type(error).__name__}: {error.message}")
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert said == (["There is already a schedule 'nightly'."] if create is schedule else [])
+    assert said == (["ConflictError: There is already a schedule 'nightly'."] if create is schedule else [])
 
 
 def test_a_key_that_is_taken_for_good_is_a_conflict(database: Database) -> None:

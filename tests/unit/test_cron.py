@@ -125,6 +125,18 @@ def test_a_schedule_is_said_in_words(text: str, words: str) -> None:
 def test_notes_tell_what_is_often_meant_otherwise() -> None:
     assert "1-5 is Sunday to Thursday" in notes_on(Expression.of("0 0 6 * * 1-5"))[0]
     assert notes_on(Expression.of("0 0 2 * * 1"))[0].startswith("With six or seven fields, 1 is Sunday. Names")
+    skips = notes_on(Expression.of("0 30 2 * * Mon-Fri", "Europe/Oslo"))
+    assert skips[0].startswith(
+        "With six or seven fields, a time that the clock skips in spring is left out on that day"
+    )
+    assert notes_on(Expression.of("0 30 * * * *", "Europe/Oslo")) == []
+    for text, says in (
+        ("*/61 * * * *", "*/61 leads past the last minute, 59: only 0 is due"),
+        ("0 5-10/20 * * * *", "5-10/20 leads past the last minute, 10: only 5 is due"),
+        ("0 0 20/4 * * *", "20/4 leads past the last hour, 23: only 20 is due"),
+    ):
+        assert says in notes_on(Expression.of(text))[0]
+    assert notes_on(Expression.of("*/30 */12 1-31/30 * *")) == []
     assert "either one is due" in notes_on(Expression.of("0 0 1 * Mon"))[0]
     assert notes_on(Expression.of("0 0 6 * * Mon-Fri")) == notes_on(Expression.of("0 6 * * 1-5")) == []
 

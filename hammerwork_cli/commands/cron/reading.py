@@ -56,9 +56,12 @@ def list_(
             hint="As JSON: hammerwork cron show NAME --format json",
         )
 
+    upkeep = True
+
     def read(database: Database, order: Order | None) -> list[ListedSchedule]:
+        nonlocal upkeep
         del order
-        return [
+        found = [
             row
             for row in schedules.listed(database, queues=queue or (), now=context.now())
             if (row.schedule.enabled or not active_only)
@@ -66,11 +69,15 @@ def list_(
             and (kind is None or row.schedule.kind == kind)
             and (views.has_failed(row.last_run) or not failed)
         ]
+        now = context.now()
+        late = any(views.is_overdue(row.schedule, now) for row in found)
+        upkeep = not late or schedules.upkeep_is_running(database, now)
+        return found
 
     shown = Listing(
         name="cron list",
         read=read,
-        columns=lambda: views.columns(context.now()),
+        columns=lambda: views.columns(context.now(), upkeep=upkeep),
         record=lambda row: views.schedule_record(row.schedule, row.last_run),
         keys=views.SCHEDULE_KEYS,
         empty="No schedule matches." if queue or active_only or disabled or kind or failed else f"{NONE} {CREATE}",
@@ -78,7 +85,9 @@ def list_(
     if detailed:
         database = context.database()
         found, now = [row.schedule for row in read(database, None)], context.now(database)
-        pages = [details_text(one, *_details(database, one, now)) for one in found]
+        pages = [
+            details_text(one, *_details(database, one, now), views.no_upkeep(one, now, upkeep=upkeep)) for one in found
+        ]
         context.text(chain.from_iterable([*([""] if place else []), *lines] for place, lines in enumerate(pages)))
         if not pages:
             context.note(shown.empty)
@@ -110,8 +119,11 @@ def show(
     context: Context = ctx.obj
     database = context.database()
     schedule = schedules.find(database, name)
-    found = _details(database, schedule, context.now(database), limit)
-    context.answer(details_record(schedule, *found), form, lambda: details_text(schedule, *found))
+    now = context.now(database)
+    found = _details(database, schedule, now, limit)
+    upkeep = not views.is_overdue(schedule, now) or schedules.upkeep_is_running(database, now)
+    late = views.no_upkeep(schedule, now, upkeep=upkeep)
+    context.answer(details_record(schedule, *found), form, lambda: details_text(schedule, *found, late))
 
 
 def history(

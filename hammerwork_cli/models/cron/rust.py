@@ -39,7 +39,7 @@ _FILES = frozenset({"localtime", "posixrules", "Factory"})
 """Files that lie beside the time zones on many systems and that hammerwork (Rust) does not accept as names."""
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
     """The numbers that a field of a schedule accepts, and their names; ``any`` says whether it accepts ``?``."""
 
     name: str
@@ -49,14 +49,14 @@ class _Field(NamedTuple):
     any: bool = False
 
 
-_FIELDS = (
-    _Field("second", 0, 59),
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of the month", 1, 31, any=True),
-    _Field("month", 1, 12, tuple(_MONTHS.split())),
-    _Field("day of the week", 1, 7, tuple(_DAYS.split()), any=True),
-    _Field("year", 1970, 2100),
+FIELDS = (
+    Field("second", 0, 59),
+    Field("minute", 0, 59),
+    Field("hour", 0, 23),
+    Field("day of the month", 1, 31, any=True),
+    Field("month", 1, 12, tuple(_MONTHS.split())),
+    Field("day of the week", 1, 7, tuple(_DAYS.split()), any=True),
+    Field("year", 1970, 2100),
 )
 
 
@@ -119,10 +119,10 @@ def _schedule(text: str) -> Schedule:
             hint="Give second, minute, hour, day of the month, month, day of the week (1 is Sunday) and maybe a year.",
         )
     parts += ["*"] * (7 - len(parts))
-    return Schedule(*(_values(part, field, text) for part, field in zip(parts, _FIELDS, strict=True)))
+    return Schedule(*(_values(part, field, text) for part, field in zip(parts, FIELDS, strict=True)))
 
 
-def _values(text: str, field: _Field, schedule: str) -> tuple[int, ...]:
+def _values(text: str, field: Field, schedule: str) -> tuple[int, ...]:
     allowed: set[int] = set()
     for part in text.split(","):
         found = _PART.fullmatch(part)
@@ -136,7 +136,7 @@ def _values(text: str, field: _Field, schedule: str) -> tuple[int, ...]:
     return tuple(sorted(allowed))
 
 
-def _part(found: re.Match[str], field: _Field) -> range | None:
+def _part(found: re.Match[str], field: Field) -> range | None:
     """The values of ``*``, ``5``, ``5-10``, ``*/5``, ``5/5`` or ``5-10/2``; ``None`` if one is out of range."""
     step = int(found["step"] or 1)
     if found["all"]:
@@ -151,7 +151,7 @@ def _part(found: re.Match[str], field: _Field) -> range | None:
     return range(low, high + 1, step)
 
 
-def _named(text: str, field: _Field) -> int | None:
+def _named(text: str, field: Field) -> int | None:
     word = text.lower()
     word = _SHORTER.get(word, word)
     for place, name in enumerate(field.names):

@@ -33,19 +33,19 @@ _PART = re.compile(
 )
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
     name: str
     low: int
     high: int
     names: tuple[str, ...] = ()
 
 
-_FIELDS = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of the month", 1, 31),
-    _Field("month", 1, 12, MONTHS),
-    _Field("day of the week", 0, 7, DAYS),
+FIELDS = (
+    Field("minute", 0, 59),
+    Field("hour", 0, 23),
+    Field("day of the month", 1, 31),
+    Field("month", 1, 12, MONTHS),
+    Field("day of the week", 0, 7, DAYS),
 )
 
 
@@ -82,11 +82,11 @@ def parse(text: str) -> UnixSchedule:
         UsageError: the schedule is not valid; the message names the wrong field.
     """
     parts = SHORTHANDS.get(text.strip().lower(), text).split()
-    if len(parts) != len(_FIELDS):
+    if len(parts) != len(FIELDS):
         plural = "" if len(parts) == 1 else "s"
         raise UsageError(f"The cron expression {text!r:.120} has {len(parts)} field{plural}, not 5.")
     minutes, hours, days, months, weekdays = (
-        _values(part, field, text) for part, field in zip(parts, _FIELDS, strict=True)
+        _values(part, field, text) for part, field in zip(parts, FIELDS, strict=True)
     )
     return UnixSchedule(
         tuple(sorted(minutes)),
@@ -99,7 +99,7 @@ def parse(text: str) -> UnixSchedule:
     )
 
 
-def _values(text: str, field: _Field, schedule: str) -> set[int]:
+def _values(text: str, field: Field, schedule: str) -> set[int]:
     allowed: set[int] = set()
     for part in text.lower().split(","):
         found = _PART.fullmatch(part)
@@ -113,7 +113,7 @@ def _values(text: str, field: _Field, schedule: str) -> set[int]:
     return allowed
 
 
-def _hint(part: str, field: _Field) -> str:
+def _hint(part: str, field: Field) -> str:
     if part == "?":
         return "Write * for every day."
     if "#" in part or re.fullmatch("[0-9]*[lw]+", part):
@@ -121,7 +121,7 @@ def _hint(part: str, field: _Field) -> str:
     return f"Give a number from {field.low} to {field.high}, *, */5, 5-10, 5-10/2, or several with commas."
 
 
-def _part(found: "re.Match[str]", field: _Field) -> range | None:
+def _part(found: "re.Match[str]", field: Field) -> range | None:
     step = int(found["step"] or 1)
     low, high = field.low, field.high
     if found["first"]:
@@ -135,7 +135,7 @@ def _part(found: "re.Match[str]", field: _Field) -> range | None:
     return range(low, high + 1, step)
 
 
-def _number(text: str, field: _Field) -> int | None:
+def _number(text: str, field: Field) -> int | None:
     if text.isdigit():
         return int(text)
     return field.low + field.names.index(text) if text in field.names else None

@@ -1,10 +1,10 @@
 """Says a schedule in words, and what in it is often meant otherwise."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from hammerwork_cli.models.cron import rust, unix
-from hammerwork_cli.models.cron.expressions import EVERY, INTERVAL, RUST, Expression
+from hammerwork_cli.models.cron.expressions import EVERY, INTERVAL, RUST, UNIX, Expression
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _MONTHS = (
@@ -34,8 +34,13 @@ def words_of(expression: Expression) -> str:
 
 def notes_on(expression: Expression) -> list[str]:
     """Sentences about what a schedule means and its author may not."""
-    notes = []
+    notes = list(_long_steps(expression))
     if expression.syntax == RUST:
+        if expression.timezone != "UTC" and len(rust.parse(expression.text)[0].hours) < 24:
+            notes.append(
+                "With six or seven fields, a time that the clock skips in spring is left out on that day; with five"
+                " fields, it is due at the end of the gap."
+            )
         weekday = ([*expression.text.split(), ""] * 6)[5] if expression.text[:1] != "@" else ""
         if any(character.isdigit() for character in weekday.partition("/")[0]):
             read, _ = rust.parse(expression.text)
@@ -52,6 +57,22 @@ def notes_on(expression: Expression) -> list[str]:
                 "once."
             )
     return notes
+
+
+def _long_steps(expression: Expression) -> Iterator[str]:
+    """Steps that lead past the end of their field, such as ``*/61``."""
+    fields: Sequence[unix.Field | rust.Field] = ()
+    if expression.syntax != INTERVAL:
+        fields = unix.FIELDS if expression.syntax == UNIX else rust.FIELDS
+    for text, field in zip(expression.text.split(), fields, strict=False):
+        for part in text.split(","):
+            first, _, step = part.partition("/")
+            low, _, high = first.partition("-")
+            if step.isdigit() and (first in {"*", "?"} or low.isdigit()):
+                start = int(low) if low.isdigit() else field.low
+                end = int(high) if high.isdigit() else field.high
+                if int(step) > end - start:
+                    yield f"The step of {part} leads past the last {field.name}, {end}: only {start} is due."
 
 
 def _length(seconds: int) -> str:

@@ -6,6 +6,7 @@ MySQL's timestamps, so that no worker of either program takes it.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +28,9 @@ PARKED = datetime(2038, 1, 1, 0, 0, 0, 2038, tzinfo=UTC)
 
 def recurring_jobs(database: Database, *, queues: Sequence[str] = ()) -> list[Schedule]:
     """Recurring jobs as schedules, by queue. They never overlap, and run once after an outage."""
-    return [_schedule(row) for row in database.rows("cron.recurring.list", queues=queues, parked=PARKED)]
+    found = [_schedule(row) for row in database.rows("cron.recurring.list", queues=queues, parked=PARKED)]
+    in_queue = Counter(job.queue for job in found)  # of several in a queue, the names have the beginnings of their ids
+    return [replace(job, name=f"{job.queue}-{job.id[:8]}") if in_queue[job.queue] > 1 else job for job in found]
 
 
 def find(database: Database, job: str) -> Schedule | None:

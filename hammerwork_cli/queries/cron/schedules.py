@@ -144,7 +144,7 @@ def find(database: Database, text: str) -> Schedule:
         found = [
             job
             for job in recurring.recurring_jobs(database)
-            if job.name == text or (between and between[0] <= job.id <= between[1])
+            if text in (job.name, job.queue) or (between and between[0] <= job.id <= between[1])
         ]
     if not found:
         raise NotFoundError(f"There is no schedule {text[:60]!r}.{_near(database, text)}", hint=LIST)

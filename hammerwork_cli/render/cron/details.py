@@ -27,14 +27,20 @@ def details_record(
 
 
 def details_text(
-    schedule: Schedule, runs: Sequence[ScheduleRun], totals: RunTotals, dates: Sequence[datetime]
+    schedule: Schedule,
+    runs: Sequence[ScheduleRun],
+    totals: RunTotals,
+    dates: Sequence[datetime],
+    late: str | None = None,
 ) -> Iterator[str]:
-    """Everything about a schedule, a line a fact."""
+    """Everything about a schedule, a line a fact; ``late``: why it has not run at the first of the dates."""
     yield f"{visible(schedule.name)} {schedule.id}"
     for name, value in facts(schedule):
         yield f"  {name:<13}{value}"
     for due in dates:
         yield f"  {'next':<13}{local_text(due, schedule.timezone)}"
+    if late is not None:
+        yield f"  {'note':<13}{late}"
     told = [statuses(totals.jobs), *_without_jobs(totals)]
     yield f"  {'runs':<13}{', '.join(filter(None, told)) or 'none yet'}"
     yield ""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.errors import UsageError
@@ -47,6 +47,9 @@ SCHEDULE_KEYS = (
 )
 
 
+NO_UPKEEP = "no worker does upkeep: hammerwork worker start --upkeep-only"
+
+
 class DueTime(NamedTuple):
     """A time at which a schedule is due."""
 
@@ -86,8 +89,8 @@ def payload_of(schedule: Schedule) -> object:
 # Lists.
 
 
-def columns(now: datetime) -> Sequence[Column[ListedSchedule]]:
-    """The columns of a table of schedules."""
+def columns(now: datetime, *, upkeep: bool) -> Sequence[Column[ListedSchedule]]:
+    """The columns of a table of schedules; ``upkeep``: whether a worker enqueues their jobs."""
     return (
         Column("schedule", lambda row: row.schedule.name, cuts=True),
         Column("recurring job", lambda row: row.schedule.id[:8] if row.schedule.is_in_place else None, optional=True),
@@ -97,7 +100,7 @@ def columns(now: datetime) -> Sequence[Column[ListedSchedule]]:
         Column("next (UTC)", lambda row: _next(row.schedule, now)),
         Column("last (UTC)", lambda row: row.last_run and instant(row.last_run.due_at), optional=True, leaves=3),
         Column("last run", lambda row: _last(row), optional=True, is_status=True),
-        Column("note", _note, optional=True, cuts=True),
+        Column("note", lambda row: _note(row, now, upkeep=upkeep), optional=True, cuts=True),
     )
 
 
@@ -106,9 +109,18 @@ def _next(schedule: Schedule, now: datetime) -> str:
         return "disabled"
     if schedule.due is None:
         return "ended"
-    late = now - schedule.due
-    overdue = f" overdue by {duration(late)}" if late.total_seconds() > 60 else ""
+    overdue = f" overdue by {duration(now - schedule.due)}" if is_overdue(schedule, now) else ""
     return f"{instant(schedule.due)}{overdue}"
+
+
+def is_overdue(schedule: Schedule, now: datetime) -> bool:
+    """Whether an enabled schedule should have run more than a minute ago."""
+    return schedule.enabled and schedule.due is not None and now - schedule.due > timedelta(minutes=1)
+
+
+def no_upkeep(schedule: Schedule, now: datetime, *, upkeep: bool) -> str | None:
+    """Why an overdue schedule does not run, if no worker enqueues the jobs of schedules."""
+    return NO_UPKEEP if not upkeep and not schedule.is_in_place and is_overdue(schedule, now) else None
 
 
 def _last(row: ListedSchedule) -> str | None:
@@ -118,8 +130,10 @@ def _last(row: ListedSchedule) -> str | None:
     return None if run is None else (run.status or (run.outcome if run.job_id is None else "deleted"))
 
 
-def _note(row: ListedSchedule) -> str | None:
+def _note(row: ListedSchedule, now: datetime, *, upkeep: bool) -> str | None:
     schedule = row.schedule
+    if note := no_upkeep(schedule, now, upkeep=upkeep):
+        return note
     if schedule.last_error:
         return visible(schedule.last_error)
     if not schedule.enabled and (schedule.reason or schedule.changed_by):

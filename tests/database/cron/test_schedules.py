@@ -482,6 +482,30 @@ def test_a_recurring_job_has_no_last_run_before_its_first(run: Callable[..., Out
 CREATE = ("--queue", "report", "--payload", "{}", "--schedule", "0 30 2 * * *")
 
 
+def test_recurring_jobs_of_one_queue_have_names_of_their_own(run: Callable[..., Outcome], migrated_url: str) -> None:
+    alone = run("cron", "create", "--in-place", *CREATE, url=migrated_url).stdout.strip()
+    listed = ("cron", "list", "--kind", "in_place", "--format", "json")
+    assert [one["name"] for one in run(*listed, url=migrated_url).json] == ["report"]
+    run("cron", "create", "--in-place", *CREATE[:-1], "0 0 6 * * *", url=migrated_url)
+    names = {one["name"]: one["id"] for one in run(*listed, url=migrated_url).json}
+    assert names[f"report-{alone[:8]}"] == alone
+    for name, job in names.items():
+        assert run("cron", "show", name, "--format", "json", url=migrated_url).json["id"] == job
+    assert "Several schedules" in run("cron", "show", "report", url=migrated_url).stderr
+
+
+def test_an_overdue_schedule_says_that_no_worker_does_upkeep(run: Callable[..., Outcome], migrated_url: str) -> None:
+    made = run("cron", "create", "--queue", "report", "--payload", "{}", "--every", "1m", url=migrated_url)
+    assert made.exit_code == 0
+    says, later = (
+        "no worker does upkeep: hammerwork worker start --upkeep-only",
+        {"HAMMERWORK_NOW": "2099-01-01T00:00:00Z"},
+    )
+    for words in (("list",), ("list", "--detailed"), ("show", "report")):
+        assert says not in run("cron", *words, url=migrated_url).stdout
+        assert says in run("cron", *words, url=migrated_url, env=later).stdout
+
+
 def test_a_second_schedule_of_a_queue_without_a_name_says_its_name(
     run: Callable[..., Outcome], migrated_url: str
 ) -> None:
