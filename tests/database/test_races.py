@@ -62,7 +62,7 @@ def looked_first(database: Database, barrier: threading.Barrier) -> Iterator[Non
 
 
 @pytest.mark.parametrize("create", [schedule, policy, pause, job, jobs])
-def test_of_two_who_create_the_same_one_is_told_in_words_or_finds_it(
+def test_of_two_who_create_the_same_one_gets_an_answer_in_words_or_finds_it(
     database: Database, create: Callable[[Database], object]
 ) -> None:
     # SQLite has one writer at a time, so that nobody looks before another one writes.
