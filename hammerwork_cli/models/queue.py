@@ -222,6 +222,14 @@ class QueueStats(NamedTuple):
         """Completed jobs per minute in the window."""
         return self.state.completed / (self.window / timedelta(minutes=1)) if self.window else None
 
+    @property
+    def backlog(self) -> timedelta | None:
+        """Time until the ready jobs have ended at the rate of the window, if none are added; ``None`` without any."""
+        ended = self.state.completed + self.state.failed
+        if not self.window or not ended or not self.state.ready or self.state.pause is not None:
+            return None
+        return self.window * (self.state.ready / ended)
+
 
 Measure = int | float | timedelta
 """A number of jobs, a rate of 0 to 1, or a length of time."""

@@ -133,6 +133,12 @@ def test_details_count_by_priority_and_what_ended_in_the_window(database: Databa
         ("Dead", "normal"): 2,
         ("TimedOut", "normal"): 2,
     }
+    assert found.backlog is None  # nothing is ready
+    for _ in range(12):
+        rows.job(queue="work", status="Pending", scheduled_at=ago(minutes=1))
+    waiting = queues.stats(database, now=NOW, queue="work", window=timedelta(hours=1))
+    assert waiting.backlog == timedelta(minutes=30)  # 24 ended in the hour
+    rows.run("DELETE FROM hammerwork_jobs WHERE status = 'Pending'")
     everything = queues.stats(database, now=NOW, window=timedelta(hours=3))
     assert everything.state.completed == 23
     assert everything.state.failed == 6

@@ -27,7 +27,8 @@ def stats_record(stats: QueueStats) -> Record:
 
     Keys: ``queue`` (null for all), ``checked_at``, those of :func:`state_record` about jobs, ``paused_queues``, and
     with details, else null: ``window_seconds``, ``completed`` and ``failed`` in the window, ``failure_rate`` (0 to 1,
-    null if no job ended), ``completed_per_minute``, ``p50_seconds`` and ``p95_seconds`` (run times of the jobs that
+    null if no job ended), ``completed_per_minute``, ``backlog_seconds`` (until the ready jobs have
+    ended at the rate of the window), ``p50_seconds`` and ``p95_seconds`` (run times of the jobs that
     completed in the window), ``by_priority`` (list of ``status``, ``priority``, ``jobs``).
     """
     state, detailed = stats.state, stats.window is not None
@@ -42,6 +43,7 @@ def stats_record(stats: QueueStats) -> Record:
         "failed": state.failed if detailed else None,
         "failure_rate": state.failure_rate if detailed else None,
         "completed_per_minute": stats.per_minute,
+        "backlog_seconds": seconds(stats.backlog),
         "p50_seconds": seconds(stats.p50),
         "p95_seconds": seconds(stats.p95),
         "by_priority": priorities if detailed else None,
@@ -58,6 +60,9 @@ def stats_text(stats: QueueStats, *, terminal: bool, width: int | None = None, c
         figures["paused"] = _paused(stats)
     if stats.window is not None:
         figures[f"last {_window(stats.window)}"] = _ended(stats)
+        if stats.backlog is not None:
+            rate = f"at the rate of the last {_window(stats.window)}"
+            figures["backlog"] = f"done in {duration(stats.backlog)} {rate}, if nothing is added"
         figures["run time"] = NOTHING if stats.p50 is None else f"p50 {duration(stats.p50)}, p95 {duration(stats.p95)}"
     longest = max(map(len, figures))
     for name, value in figures.items():

@@ -49,6 +49,7 @@ QUEUE_STATS = record(
         "failed": null_or(count("Jobs that failed in the window")),
         "failure_rate": null_or(rate()),
         "completed_per_minute": null_or(number()),
+        "backlog_seconds": null_or(seconds("Until the ready jobs have ended at the rate of the window")),
         "p50_seconds": null_or(seconds("Run time of jobs that completed in the window")),
         "p95_seconds": null_or(seconds()),
         "by_priority": null_or(list_of(record({"status": STATUS, "priority": PRIORITY, "jobs": count()}))),

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import ViewportSize, sync_playwright
+from playwright.sync_api import ViewportSize, expect, sync_playwright
 
 from tests.web.page.chromium import program
 from tests.web.page.sites import Night, fill, plant_large_tree, serving
@@ -27,5 +27,7 @@ def take(into: Path) -> None:
                 page.locator(".failures, [role=treeitem]").first.wait_for()
                 if scheme == "dark":
                     page.locator(".row.job").nth(3).click()
-                page.wait_for_timeout(2000)
+                page.locator(".operations.completed").wait_for()
+                expect(page.locator(".bar.uncounted")).to_have_count(0, timeout=30_000)
+                page.wait_for_timeout(500)  # bars grow
                 page.screenshot(path=into / f"page-{scheme}.png")
