@@ -425,13 +425,19 @@ class Worker(Translated):
 
 def _check_tables(database: Database) -> None:
     """Stops a worker that would repeat the same error for ever, and names what is missing."""
-    missing = [name for state in migrations.unapplied(database) for name in state.missing]
+    unapplied = migrations.unapplied(database)
+    missing = [name for state in unapplied for name in state.missing]
     needed = [name for name in missing if name.startswith(("table ", "column ")) and not name.endswith(UNUSED)]
     if needed:
         raise MissingTablesError(
             f"Migrations are recorded as applied, but this is missing: {', '.join(dict.fromkeys(needed))}.",
             hint="Run: hammerwork migration run",
         )
+    for state in unapplied:
+        if state.state == "partial":
+            log.warning(
+                "Migration %s was interrupted, or is running. Run: hammerwork migration run", state.migration.id
+            )
     if missing:
         log.warning("Missing in the database: %s. Run: hammerwork migration run", ", ".join(dict.fromkeys(missing)))
 
