@@ -25,6 +25,7 @@ from chaos.run import Outcome, Run, Size
 from chaos.servers import CrashingServer, GivenServers, SqliteFile, crashing_server
 from hammerwork_cli.database import DatabaseUrl, connect
 from tests.databases import migrate, with_database
+from tests.proxies import proxy_process
 from tests.servers import ServerMissingError
 
 FAULTS = {
@@ -32,11 +33,22 @@ FAULTS = {
     "restarts": (10, "short ones, of each server"),
     "outages": (15, "of the database, longer than the lease"),
     "forgets": (30, "servers that die and have forgotten, or older copies of a file"),
+    "swallows": (10, "of all open connections of the workers: they deliver nothing any more, and new ones work"),
+    "frozen_backends": (15, "of processes of the server that serve workers (PostgreSQL), or of the server (MariaDB)"),
     "clock_steps": (15, "of servers and workers, forward and back by more than a lease"),
     "full_notify": (10, "times, for longer than a lease, that the queue of notifications is full (PostgreSQL)"),
 }
 """What else happens: one for so many kills."""
-COUNTED = ("outages", "forgets", "forgotten", "clock_steps", "full_notify")
+COUNTED = (
+    "outages",
+    "forgets",
+    "forgotten",
+    "clock_steps",
+    "full_notify",
+    "swallows",
+    "swallowed",
+    "frozen_backends",
+)
 DATABASES = ("sqlite", "postgres", "mysql")
 KILLS_A_RUN = 25
 MOST_SHOWN = 20
@@ -86,20 +98,22 @@ def _on(database: str, wanted: argparse.Namespace) -> dict[str, Any]:
     outcomes: list[Outcome] = []
     with _folder(wanted.keep) as folder, contextlib.ExitStack() as closing:
         clock = None if wanted.clock_steps == 0 else host_clock()
-        private = None
+        private = way = None
         if database != "sqlite":
             private = closing.enter_context(crashing_server(database, clock=clock is not None))
+            if wanted.swallows != 0:
+                way = closing.enter_context(proxy_process(private.url))
         for number, size in enumerate(_sizes(wanted, max(1, -(-wanted.kills // KILLS_A_RUN)))):
             place = folder / f"{database}-{number}"
             place.mkdir()
             url = _new_database(private, place, number)
             if private is None:
-                size = size._replace(restarts=0)
+                size = size._replace(swallows=0, frozen_backends=0, restarts=0)
             if database != "postgres":
                 size = size._replace(full_notify=0)
             server = private or SqliteFile(place / "chaos.db")
             steps = clock if size.clock_steps else None
-            outcomes.append(Run([url], server, place, size, wanted.seed * 1000 + number, steps).go())
+            outcomes.append(Run([url], server, place, size, wanted.seed * 1000 + number, steps, way).go())
             _tell(f"{database}, run {number + 1}", outcomes[-1])
     return _figures(database, outcomes)
 
@@ -113,7 +127,8 @@ def _on_given(wanted: argparse.Namespace) -> dict[str, Any]:
         (size,) = _sizes(wanted, 1)
         if DatabaseUrl.parse(wanted.url[0]).dialect != "postgresql":
             size = size._replace(full_notify=0)
-        size = size._replace(forgets=0) if server else size._replace(restarts=0, outages=0, forgets=0)
+        size = size._replace(forgets=0, swallows=0, frozen_backends=0)
+        size = size if server else size._replace(restarts=0, outages=0)
         outcome = Run(wanted.url, server, folder, size, wanted.seed * 1000, clock if size.clock_steps else None).go()
     _tell("given servers", outcome)
     return _figures(DatabaseUrl.parse(wanted.url[0]).dialect, [outcome])
@@ -167,6 +182,7 @@ def _tell(what: str, outcome: Outcome) -> None:
         f"{what}: {outcome.kills.total()} kills, {outcome.freezes.total()} freezes,"
         f" {outcome.restarts.total()} restarts,"
         f" {outcome.outages} outages, {outcome.forgets} forgets ({outcome.forgotten} changes),"
+        f" {outcome.swallows} swallows ({outcome.swallowed} connections), {outcome.frozen_backends} frozen backends,"
         f" {outcome.clock_steps} clock steps, {outcome.full_notify} full queues of notifications,"
         f" {found.jobs:,} jobs, {found.runs:,} runs of handlers,"
         f" {outcome.slowest_heartbeat:.1f} s the slowest heartbeat, {len(found.problems)} problems,"

@@ -15,11 +15,12 @@ from chaos.clocks import Clock
 from chaos.crew import LOOK, Crew, fates, freezes
 from chaos.notices import full_notify_queue
 from chaos.plan import Planned, Watched
-from chaos.servers import CLOCK, CRASH, FORGETFUL, HALT, START, Server
+from chaos.servers import CLOCK, CRASH, FORGETFUL, FREEZE, HALT, START, THAW, Server
 from chaos.watching import Watch
 from hammerwork_cli import Queue
 from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.errors import HammerworkError
+from tests.proxies import ProxyProcess
 
 FEW = 60
 """Unfinished jobs at which more are enqueued as long as there is somebody to kill."""
@@ -46,6 +47,9 @@ class Outcome:
         forgotten: changes of jobs that were forgotten then.
         clock_steps: clocks that went forward or back by more than a lease.
         full_notify: the queue of notifications was full for longer than the lease.
+        swallows: all open connections of the workers delivered nothing any more, and new ones worked.
+        swallowed: those connections.
+        frozen_backends: processes of the server stood still, or the whole server, and went on.
         unanswered: step -> how many connections were lost there.
         slowest_heartbeat: seconds between two heartbeats of a worker that was well.
         findings: what the check found.
@@ -60,6 +64,9 @@ class Outcome:
     forgotten: int = 0
     clock_steps: int = 0
     full_notify: int = 0
+    swallows: int = 0
+    swallowed: int = 0
+    frozen_backends: int = 0
     unanswered: Counter[str] = field(default_factory=Counter)
     slowest_heartbeat: float = 0.0
     findings: Findings = field(default_factory=Findings)
@@ -77,6 +84,8 @@ class Size(NamedTuple):
         forgets: of the server's, or of the file's.
         clock_steps: of the server's and the workers' clocks.
         full_notify: times that the queue of notifications is full.
+        swallows: of all open connections of the workers.
+        frozen_backends: of processes of the server, or of the whole server, for up to some leases.
         stream: children of a generator.
         extras: some of :data:`chaos.plan.EXTRAS`.
     """
@@ -88,6 +97,8 @@ class Size(NamedTuple):
     forgets: int = 0
     clock_steps: int = 0
     full_notify: int = 0
+    swallows: int = 0
+    frozen_backends: int = 0
     stream: int = 20
     extras: frozenset[str] = frozenset()
 
@@ -102,6 +113,7 @@ class Run:
         size: how much happens.
         seed: the same seed enqueues the same jobs and draws the same fates.
         clock: that of the workers' host, where it may step.
+        way: the workers' to the server, where it may swallow what it carries.
     """
 
     def __init__(
@@ -112,7 +124,9 @@ class Run:
         size: Size,
         seed: int,
         clock: Clock | None = None,
+        way: ProxyProcess | None = None,
     ) -> None:
+        self.way = way
         self.url, self.server, self.folder, self.size, self.seed = urls[0], server, folder, size, seed
         self.clock = clock
         self.drawn = Random(seed)
@@ -126,7 +140,8 @@ class Run:
             coming.insert(self.drawn.randint(0, len(coming)), freeze)
         dialect = DatabaseUrl.parse(self.url).dialect
         self.lease = LEASES[dialect]
-        self.crew = Crew(urls, folder, coming, self.drawn, self.lease, size.extras, clock)
+        ways = [way.url(url) for url in urls] if way else urls
+        self.crew = Crew(ways, folder, coming, self.drawn, self.lease, size.extras, clock)
         self.watch = Watch(self.url, None if dialect == "sqlite" else LATE_LEASES * self.lease)
         self._faults = self._deck()
         self._number_of_faults = len(self._faults)
@@ -211,6 +226,8 @@ class Run:
             *[self._forget] * size.forgets,
             *[self._step] * size.clock_steps,
             *[self._fill_notify] * size.full_notify,
+            *[self._swallow] * size.swallows,
+            *[self._freeze_backends] * size.frozen_backends,
         ]
         self.drawn.shuffle(deck)
         return deck
@@ -266,6 +283,23 @@ class Run:
             self.crew.begin()
         else:
             self.crew.begin_rust()
+
+    def _swallow(self) -> None:
+        """The open connections of the workers die without a word; the server has not heard of it either."""
+        assert self.way is not None
+        self.outcome.swallowed += self.way.swallow()
+        self.outcome.swallows += 1
+        self._go_on(self.drawn.uniform(0, 2) * self.lease)
+
+    def _freeze_backends(self) -> None:
+        """Processes of the server stand still, with locks or without, and do later what they had been asked for."""
+        assert self.server is not None
+        self.crew.down_until = float("inf")
+        self.server.order(FREEZE)
+        self._go_on(self.drawn.uniform(0.5, 2.5) * self.lease)
+        self.server.order(THAW)
+        self.crew.down_until = time.monotonic() + 2 * self.lease
+        self.outcome.frozen_backends += 1
 
     def _step(self) -> None:
         """Puts the server's clock, the workers', or both forward or back."""

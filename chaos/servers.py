@@ -6,6 +6,7 @@ told to be forgetful.
 
 import contextlib
 import os
+import random
 import shlex
 import signal
 import sqlite3
@@ -21,7 +22,7 @@ from hammerwork_cli.database import connect
 from tests.servers import PACKAGES, PrivateMySQL, PrivatePostgres, ServerMissingError
 
 ROOT = Path(__file__).parent.parent
-CRASH, HALT, START, FORGETFUL, CLOCK = "crash", "halt", "start", "forgetful", "clock"
+CRASH, HALT, START, FORGETFUL, CLOCK, FREEZE, THAW = "crash", "halt", "start", "forgetful", "clock", "freeze", "thaw"
 STEPS = "--clock-steps"
 _TRIES = 40
 
@@ -36,11 +37,15 @@ class Postgres(PrivatePostgres):
     forgetful: ClassVar = ("ALTER SYSTEM SET synchronous_commit = off", "SELECT pg_reload_conf()")
     mindful: ClassVar = ("ALTER SYSTEM RESET synchronous_commit", "SELECT pg_reload_conf()")
     writers: ClassVar[str | None] = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"
+    backends: ClassVar[str | None] = (
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
     clock: Clock | None = None
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.stopped: list[int] = []
+        self.frozen_backends: list[int] = []
 
     def _command(self, *command: str | Path) -> dict[str, Any]:
         return _with_clock(super()._command(*command), self.clock)
@@ -65,11 +70,13 @@ class MySQL(PrivateMySQL):
     forgetful: ClassVar = ("SET GLOBAL innodb_flush_log_at_trx_commit = 0",)
     mindful: ClassVar = ("SET GLOBAL innodb_flush_log_at_trx_commit = 2",)
     writers: ClassVar[str | None] = None  # its setting says when it writes
+    backends: ClassVar[str | None] = None  # they are threads of one process
     clock: Clock | None = None
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.stopped: list[int] = []
+        self.frozen_backends: list[int] = []
 
     def _command(self, *command: str | Path) -> dict[str, Any]:
         return _with_clock(super()._command(*command), self.clock)
@@ -103,6 +110,28 @@ def _forget(server: Postgres | MySQL) -> None:
     database.close()
     for pid in server.stopped:
         os.kill(pid, signal.SIGSTOP)
+
+
+def _freeze(server: Postgres | MySQL) -> None:
+    """Some of the processes that serve the workers stand still, or else the whole server."""
+    if server.backends is None:
+        assert server._process is not None
+        server.frozen_backends = [server._process.pid]
+    else:
+        database = connect(server.url)
+        found = [pid for (pid,) in database.query(server.backends)]
+        database.close()
+        server.frozen_backends = random.sample(found, random.randint(min(1, len(found)), len(found)))
+    for pid in server.frozen_backends:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+
+
+def _thaw(server: Postgres | MySQL) -> None:
+    for pid in server.frozen_backends:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    server.frozen_backends.clear()
 
 
 def _say(server: Postgres | MySQL, statements: Iterable[str]) -> None:
@@ -143,7 +172,7 @@ class Server(Protocol):
     has_clock: bool
 
     def order(self, what: str) -> None:
-        """``crash``, ``halt``, ``start``, ``forgetful`` or ``clock SECONDS``; returns when it is done."""
+        """Does one of :data:`CRASH` and its neighbours, or ``clock SECONDS``; returns when it is done."""
 
 
 class GivenServers:
@@ -246,6 +275,8 @@ def _keep(server: Postgres | MySQL) -> None:
         START: _start,
         FORGETFUL: _forget,
         CLOCK: _put_clock,
+        FREEZE: _freeze,
+        THAW: _thaw,
     }
     try:
         server.start()
@@ -255,6 +286,7 @@ def _keep(server: Postgres | MySQL) -> None:
             orders[what](server, *values)
             print("done", flush=True)
     finally:
+        _thaw(server)
         server.stop()
 
 

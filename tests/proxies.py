@@ -53,7 +53,10 @@ class Proxy:
         return by_port(url, self.port)
 
     def swallow(self) -> int:
-        """From now on the open connections deliver nothing, in neither direction, and stay open; how many."""
+        """From now on the open connections deliver nothing, in neither direction, and stay open; how many.
+
+        Those that were swallowed before are closed: a server has room for a certain number.
+        """
         return asyncio.run_coroutine_threadsafe(self._swallow(), self._loop).result()
 
     def close(self) -> None:
@@ -78,6 +81,9 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _swallow(self) -> int:
+        for carried in self._carried:
+            if carried.is_swallowed:
+                carried.task.cancel()
         kept = [carried for carried in self._carried if not carried.is_swallowed]
         for carried in kept:
             carried.is_swallowed = True
@@ -93,7 +99,7 @@ class Proxy:
             writer.close()
             self._tasks.discard(task)
             return
-        carried = _Carried()
+        carried = _Carried(task)
         self._carried.add(carried)
         try:
             await asyncio.gather(carried.pump(reader, others_writer), carried.pump(others_reader, writer))
@@ -109,8 +115,8 @@ class Proxy:
 class _Carried:
     """A connection that is carried."""
 
-    def __init__(self) -> None:
-        self.is_swallowed = False
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task, self.is_swallowed = task, False
 
     async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carries one direction; of a swallowed connection not even the end, for as long as there is somebody."""

@@ -1,6 +1,7 @@
 """The steps, drawn by hypothesis, and what must be true after each of them."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from chaos.liveness.schedules import SOON, ScheduleRules
-from chaos.liveness.worker import DUTY, LEASE, QUEUE, SimulatedWorker
+from chaos.liveness.worker import DUTY, LEASE, QUEUE, HangsError, SimulatedWorker
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UnreachableError
@@ -17,6 +18,7 @@ from hammerwork_cli.queries.cron import ticks
 from hammerwork_cli.queries.job import changes, enqueue
 from hammerwork_cli.queries.job.selections import Named
 from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.queries.worker.registry import HeartbeatReport
 from tests.rust_worker import TAKE, RustWorker
 
 MOST_WORKERS = 4
@@ -55,6 +57,8 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
         self.world.remember()
         try:
             step()
+        except HangsError:
+            return
         except UnreachableError:
             assert self.world.is_away or any(worker.is_cut or worker.misses_beats for worker in self.workers.values())
 
@@ -174,6 +178,12 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
         if cut:
             cut[number % len(cut)].reconnect()
 
+    @rule(number=some, reached=st.sampled_from(["claim", "write", ""]), frozen=st.integers(0, int(3 * LEASE)))
+    def swallow(self, number: int, reached: str, frozen: int) -> None:
+        """The open connections of a worker die without a word, or the server's processes behind them stand still."""
+        if worker := self._worker(number):
+            self._try(lambda: worker.swallow(reached, frozen))
+
     @rule(steps=st.integers(1, 3))
     def forget(self, steps: int) -> None:
         """The server loses its last commits, although it had acknowledged them."""
@@ -278,14 +288,27 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
         for _ in range(seconds):
             self.on_step()
             self.world.pass_second()
+            self._thaw()
             for worker in tuple(self.workers.values()):
                 if worker.acts:
                     worker.pass_second(self.workers, luck)
                     luck = luck // 4 or luck
             if not self.world.is_away:
                 self._look_for_uncared()
+                self._look_for_unwritten()
                 self._look_for_overdue()
                 self._look_for_put_off()
+
+    def _thaw(self) -> None:
+        """A process of the server goes on: it writes a heartbeat that nobody waits for any more."""
+        due = [worker for at, worker in self.world.later if at <= self.world.seconds]
+        if not due or self.world.is_away:
+            return
+        self.world.later = [(at, worker) for at, worker in self.world.later if at > self.world.seconds]
+        for worker in due:
+            values = {"id": worker, **asdict(HeartbeatReport())}
+            if self.database.run("worker.registry.heartbeat", **values):
+                self.uncared.clear()  # the dead may look alive for another lease
 
     def _started(self, job: str) -> Any:
         rows = self.database.query(f"SELECT started_at FROM hammerwork_jobs WHERE id = '{job}' AND status = 'Running'")
@@ -329,6 +352,14 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
         for job, (_, since) in running.items():
             left = now - max(since, watched_since)
             assert left <= SOON, f"job {job} is Running for {left} s, and nobody cares for it"
+
+    def _look_for_unwritten(self) -> None:
+        """No worker that runs keeps an outcome for two leases without writing it."""
+        for worker in self.workers.values():
+            if worker.acts and not (worker.is_cut or worker.misses_beats):
+                for job, entry in worker.entries.items():
+                    since = self.world.seconds - max(entry.ended_at, worker.steady_since)
+                    assert entry.ended is None or since <= SOON, f"the outcome of {job} is not written for {since} s"
 
 
 def check(database: Database, steps: int, seed: int, on_step: Callable[[], None] = lambda: None) -> int:

@@ -30,6 +30,9 @@ CARE = 5.0
 """Seconds between two searches for what a clock that was ahead has put off."""
 STEADY = 30.0
 """Seconds after which a clock that was set is taken to be right."""
+HEARTBEAT = "heartbeat"
+THREADS = ("main", "finisher", "keeper", "scheduler")
+"""The others, which wait for an answer for a lease."""
 
 
 @dataclass(slots=True)
@@ -40,12 +43,18 @@ class Entry:
         began: whether its handler runs, or has run.
         ended: how it ended, when it has.
         at: the instant that its end is written with.
+        ended_at: the same by the monotonic clock.
     """
 
     job: Claimed
     began: bool = False
     ended: Ended | None = None
     at: datetime | None = None
+    ended_at: float = 0.0
+
+
+class HangsError(HammerworkError):
+    """A thread still waits for the answer of a connection that is dead."""
 
 
 class RescueError(AssertionError):
@@ -62,6 +71,7 @@ class SimulatedWorker:
         is_cut: it alone does not reach the server.
         misses_beats: its heartbeats alone do not reach the server.
         stood_still: it was paused or cut off since its last heartbeat. Only then may others take it for lost.
+        hangs: thread -> when it gives up the connection that does not answer, by the monotonic clock.
         steady_since: since when it runs without a break, by the monotonic clock.
     """
 
@@ -71,6 +81,7 @@ class SimulatedWorker:
         self.id = self.registration.id
         self.entries: dict[str, Entry] = {}
         self.is_dead = self.is_paused = self.is_cut = self.misses_beats = self.stood_still = False
+        self.hangs: dict[str, float] = {}
         self.steady_since = world.seconds
         self.lease = Lease(LEASE, world.seconds)
         self._observer = Observer(self.id, self.lease)
@@ -86,7 +97,9 @@ class SimulatedWorker:
         return not (self.is_dead or self.is_paused)
 
     @contextmanager
-    def _reached(self) -> Iterator[Database]:
+    def _reached(self, thread: str = "main") -> Iterator[Database]:
+        if self.world.seconds < self.hangs.get(thread, 0.0):
+            raise HangsError("No answer has come.")
         if self.is_cut:
             raise UnreachableError("This worker does not reach the server.")
         with self.world.reached() as database:
@@ -100,6 +113,24 @@ class SimulatedWorker:
         """It reaches the server again."""
         self.is_cut = self.misses_beats = False
         self.steady_since = self.world.seconds
+
+    def swallow(self, reached: str, frozen: float) -> None:
+        """Its open connections deliver nothing any more, and new ones work.
+
+        It is well all the same: nobody may take it for lost.
+
+        Args:
+            reached: the last request that reached the server, whose answer did not come: ``claim``, ``write``, or none.
+            frozen: a process of the server stands still for so many seconds, and then does what its heartbeat said.
+        """
+        if reached == "claim":
+            self.claim(SLOTS + 1, unanswered=True)
+        elif reached == "write":
+            self.write(unanswered=True)
+        now = self.world.seconds
+        self.hangs = {HEARTBEAT: now + LEASE / 3, **dict.fromkeys(THREADS, now + LEASE)}
+        if frozen:
+            self.world.later.append((now + frozen, self.id))
 
     def pause(self) -> None:
         """It stands still."""
@@ -121,12 +152,14 @@ class SimulatedWorker:
         for act in (self.send_heartbeat, self.compare, keep, self.write, work, self.tick, self.put_back):
             try:
                 act()
+            except HangsError:
+                continue  # a break that must cost nobody more than two leases
             except HammerworkError:
                 self.steady_since = self.world.seconds
 
     def tick(self) -> None:
         """As runtime/worker/upkeep/schedules.py; another worker may have read the schedules at the same moment."""
-        with self._reached() as database:
+        with self._reached("scheduler") as database:
             now = self.world.now()
             found = ticks.upcoming(database, now, MOST_SCHEDULES)
             for schedule in found:
@@ -163,7 +196,7 @@ class SimulatedWorker:
         """As runtime/worker/heartbeat.py."""
         if self.misses_beats:
             raise UnreachableError("This heartbeat does not reach the server.")
-        with self._reached() as database:
+        with self._reached(HEARTBEAT) as database:
             try:
                 answer = registry.record_heartbeat(database, self.id, HeartbeatReport())
             except NotFoundError:
@@ -187,7 +220,7 @@ class SimulatedWorker:
 
     def keep(self, others: dict[str, "SimulatedWorker"]) -> None:
         """As runtime/worker/keeper.py; nobody may be rescued from who lives."""
-        with self._reached() as database:
+        with self._reached("keeper") as database:
             heartbeats = [*registry.heartbeats(database), *registry.ended_with_jobs(database)]
             for lost in self._observer.look(heartbeats, self.world.seconds):
                 before = self.world.recorded_as_lost()
@@ -248,7 +281,7 @@ class SimulatedWorker:
             entry.ended = Ended(job, End.FAILED, error="It failed.", at=following)
         else:
             entry.ended = Ended(job, End.RETRY, error="It failed.", at=self.world.now() + timedelta(seconds=1))
-        entry.at = now
+        entry.at, entry.ended_at = now, self.world.seconds
 
     def _next_run(self, job: Claimed, now: datetime) -> datetime | None:
         return next_due(
@@ -265,7 +298,7 @@ class SimulatedWorker:
         for entry in [one for one in self.entries.values() if one.ended is not None]:
             assert entry.ended is not None
             assert entry.at is not None
-            with self._reached() as database:
+            with self._reached("finisher") as database:
                 report = finish.finish(database, [entry.ended], entry.at)
             if unanswered:
                 return
@@ -294,6 +327,9 @@ class SimulatedWorker:
 
     def stop_at_once(self) -> None:
         """As runtime/worker.py: all goes back with its attempt, but for what runs and may run only once."""
+        if self.world.seconds < self.hangs.get("main", 0.0):
+            self.is_dead = True  # its process ends, whatever hangs
+            return
         try:
             self.give_back()
             for entry in self.entries.values():

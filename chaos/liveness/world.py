@@ -57,6 +57,7 @@ class World:
         seconds: the monotonic clock.
         is_away: nobody reaches the server.
         stepped_at: when somebody set the server's clock last, by the monotonic one.
+        later: when a process of the server that stands still goes on, and whose heartbeat it writes then.
     """
 
     def __init__(self, database: Database) -> None:
@@ -65,6 +66,7 @@ class World:
         self.is_away = False
         self.book = Book()
         self._offset = self.stepped_at = 0.0
+        self.later: list[tuple[float, str]] = []
         self._instants = 0
         self._past: list[tuple[dict[str, list[Any]], Book]] = []
         self._columns = {table: stored_columns(database, table) for table in TABLES}
