@@ -99,7 +99,7 @@ WORKER_KEYS = (
     "requested_by",
 )
 STATUS_KEYS = (*WORKER_KEYS, "jobs")
-ASKED_KEYS = ("id", "name", "request", "state", "asked", "dry_run", "done", "successor")
+ASKED_KEYS = ("id", "name", "request", "running", "grace_seconds", "state", "asked", "dry_run", "done", "successor")
 
 
 def worker_record(worker: Worker) -> Record:
@@ -184,11 +184,15 @@ class AskedWorker(NamedTuple):
 
     Attributes:
         request: ``stop`` or ``restart``.
+        running: jobs that it runs, when it was asked.
+        grace: seconds that these have to finish; ``None`` for what the worker was started with.
         now: the worker after its end, or its successor; ``None`` until the wait is over.
     """
 
     worker: Worker
     request: str
+    running: int
+    grace: float | None = None
     dry_run: bool = False
     now: Worker | None = None
 
@@ -210,6 +214,8 @@ def asked_record(asked: AskedWorker) -> Record:
         "id": asked.worker.id,
         "name": asked.worker.name,
         "request": asked.request,
+        "running": asked.running,
+        "grace_seconds": asked.grace,
         "state": known((now or asked.worker).state, WORKER_STATES),
         "asked": not asked.dry_run,
         "dry_run": asked.dry_run,
@@ -218,12 +224,24 @@ def asked_record(asked: AskedWorker) -> Record:
     }
 
 
+def _first(asked: AskedWorker) -> str:
+    """What a worker does before it stops."""
+    if not asked.running:
+        return "it runs no job"
+    jobs = plural(asked.running, "running job")
+    if asked.grace == 0:
+        return f"it gives {jobs} back"
+    them = "it" if asked.running == 1 else "them"
+    within = "" if asked.grace is None else f", or gives {them} back after {duration(timedelta(seconds=asked.grace))}"
+    return f"it first finishes {jobs}{within}"
+
+
 def asked_text(asked: AskedWorker) -> str:
     name = f"{visible(asked.worker.name)} {short_id(asked.worker.id)}"
     if asked.dry_run:
-        return f"Would ask {name} to {asked.request}; it runs {plural(asked.worker.running, 'job')}."
+        return f"Would ask {name} to {asked.request}; it runs {plural(asked.running, 'job')}."
     if asked.now is None:
-        return f"Asked {name} to {asked.request}; it first finishes {plural(asked.worker.running, 'running job')}."
+        return f"Asked {name} to {asked.request}; {_first(asked)}."
     if asked.successor:
         return f"{name} has been restarted: it is {short_id(asked.successor.id)} now."
     ending = "gone: its heartbeat stopped" if asked.now.state in {"silent", "lost"} else "stopped"

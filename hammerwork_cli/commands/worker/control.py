@@ -50,6 +50,11 @@ class ControlOptions:
     every: Annotated[bool, typer.Option("--all", help="All running workers; asks for confirmation.")] = False
     wait: Annotated[bool, typer.Option("--wait", help="Wait until they have stopped or restarted.")] = False
     timeout: GiveUpOption = None
+    grace: Annotated[
+        str | None,
+        typer.Option("--grace", metavar="DURATION", help="Give running jobs back after 90 (seconds), 15m."),
+    ] = None
+    now: Annotated[bool, typer.Option("--now", help="Give running jobs back at once, with their attempts.")] = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the workers and change nothing.")] = False
     yes: YesOption = False
     named: NamedOption = None
@@ -69,6 +74,24 @@ class ControlOptions:
         if self.timeout and not self.wait:
             raise UsageError("--timeout needs --wait.")
         return named or [worker for worker in registry.listed(database, alive=True) if worker.is_alive]
+
+    @property
+    def grace_seconds(self) -> float | None:
+        """Seconds that running jobs have to finish; ``None`` for what the workers were started with.
+
+        Raises:
+            UsageError: the options contradict each other, or the grace is none.
+        """
+        from hammerwork_cli.runtime.worker.options import LONGEST_SECONDS
+
+        if self.grace is None:
+            return 0.0 if self.now else None
+        if self.now:
+            raise UsageError("Give --grace or --now, not both.")
+        seconds = duration_of(self.grace).total_seconds()
+        if not 0 < seconds <= LONGEST_SECONDS:
+            raise UsageError("--grace must be more than 0 seconds and at most 30 days.", hint="Write 90, 15m or --now.")
+        return seconds
 
     def silent(self, database: Database) -> list[Worker]:
         """Those of all who have not ended that would not hear it, as the server's clock has it."""
@@ -164,14 +187,15 @@ def status(
 def stop(ctx: typer.Context, asking: ControlOptions) -> None:
     """Stop workers: finish running jobs, give the rest back, exit. Reaches workers on any machine within seconds.
 
-    A handler that never returns keeps its worker from stopping. A second SIGTERM on its host stops the worker at
-    once, and kill -9 always does; another worker then rescues its jobs. `worker start --grace` bounds the time. Exit
-    code 124 when --timeout passes.
+    A handler that never returns keeps its worker from stopping, unless --grace or --now gives its job back: it runs
+    again, or is Dead if it may run only once. On the worker's host, a second SIGTERM ends the process within 5 s.
+    Exit code 124 when --timeout passes.
 
     \b
     Examples:
       hammerwork worker stop web-1-4242
-      hammerwork worker stop web-1-4242 --wait --timeout 5m
+      hammerwork worker stop web-1-4242 --grace 30s --wait
+      hammerwork worker stop web-1-4242 --now
       hammerwork worker stop --all --yes
     """
     _ask(ctx.obj, "stop", asking)
@@ -182,7 +206,7 @@ def restart(ctx: typer.Context, asking: ControlOptions) -> None:
     """Restart workers: finish running jobs, then start again in the same process with the present code.
 
     Only `worker start` can start again; a worker in your own Python program stops, and its report says why. Exit
-    code 124 when --timeout passes, 1 when --wait saw one stop and no successor within a minute.
+    code 124 when --timeout passes, 1 when --wait saw one stop and no successor.
 
     \b
     Examples:
@@ -194,14 +218,15 @@ def restart(ctx: typer.Context, asking: ControlOptions) -> None:
 
 def _ask(context: Context, request: str, asking: ControlOptions) -> None:
     database = context.database(changes=True)
-    found = [registry.with_jobs(database, one)[0] for one in asking.workers(database)]
+    found, grace = asking.workers(database), asking.grace_seconds
     silent = asking.silent(database)
-    asked = [AskedWorker(worker, request, asking.dry_run) for worker in found]
+    running = {one.id: registry.unfinished(database, one) for one in found}
+    asked = [AskedWorker(one, request, running[one.id], grace, asking.dry_run) for one in found]
     if found and not asking.dry_run:
         if asking.every:
             _agree(context, request, found, asking)
         for worker in found:
-            registry.ask(database, worker, request, context.operator)
+            registry.ask(database, worker, request, context.operator, grace)
         if asking.wait:
             asked = _waited(context, database, asked, asking.timeout)
     if asking.form is Format.TABLE:

@@ -213,6 +213,7 @@ def start(
         logs.configure(level, as_json=as_json, stream=context.stderr)
         options = {option: value for option, value in given.items() if value is not None}
         worker = _worker(context, loaded, target, tuple(queue or ()), options)
+        worker.starts_again = True
         report = worker.run()
         if report.signal:
             # A thread that an application left behind must not hold the process.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, MissingTablesError, NotFoundError
 from hammerwork_cli.models import RunningJob, Timestamp, Worker, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
@@ -86,12 +87,14 @@ class Answer(NamedTuple):
         request: ``stop``, ``restart`` or ``None``.
         was_lost: other workers had rescued this worker's jobs.
         owned: how many of the attempts that the heartbeat named are still the worker's.
+        grace: seconds that running jobs have to finish, if whoever made the request has said so; 0 to stop at once.
     """
 
     request: str | None
     was_lost: bool
     now: datetime
     owned: int = 0
+    grace: float | None = None
 
 
 class Heartbeat(NamedTuple):
@@ -172,18 +175,25 @@ def record_heartbeat(
     if was_lost and not database.run("worker.registry.revive", **values):
         raise NotFoundError(f"The row of worker {worker} is gone.")
     named = attempts[: database.key_chunk]
-    request, now, *owned = database.rows(
+    request, grace, now, *owned = database.rows(
         "worker.registry.asked",
         id=worker,
         worker=worker,
         ids=database.ids([job.id for job in named]) if named else None,
         tokens=sorted({job.claim.token for job in named}),
     )[0]
-    return Answer(request, was_lost, timestamp(now) or datetime.now(UTC), sum(owned, len(attempts) - len(named)))
+    still_owned = sum(owned, len(attempts) - len(named))
+    return Answer(request, was_lost, timestamp(now) or datetime.now(UTC), still_owned, grace)
 
 
-def end(database: Database, worker: str, name: str, report: HeartbeatReport, now: datetime) -> None:
-    """Ends a worker, and rescues the jobs that it could not give back itself."""
+def end(
+    database: Database, worker: str, name: str, report: HeartbeatReport, now: datetime, *, restarts: bool = False
+) -> None:
+    """Ends a worker, and rescues the jobs that it could not give back itself.
+
+    Args:
+        restarts: another one starts in its place.
+    """
 
     def work() -> None:
         rescue_queries.return_lost(database, worker, name, now)
@@ -195,6 +205,7 @@ def end(database: Database, worker: str, name: str, report: HeartbeatReport, now
             completed=report.completed,
             failed=report.failed,
             queue_counts=report.queue_counts,
+            request="restart" if restarts else "stop",
         )
 
     database.transaction(work)
@@ -323,10 +334,19 @@ def with_jobs(database: Database, worker: Worker, limit: int = 50) -> tuple[Work
     return worker._replace(running=max(worker.running, min(len(jobs), worker.concurrency))), jobs
 
 
-def ask(database: Database, worker: Worker, request: str, by: str) -> None:
+def unfinished(database: Database, worker: Worker) -> int:
+    """Number of jobs that a worker runs now, and finishes before it stops: what it has claimed, in its slots."""
+    return len(running_jobs(database, worker.id, worker.concurrency))
+
+
+def ask(database: Database, worker: Worker, request: str, by: str, grace: float | None = None) -> None:
     """Asks a worker to ``stop`` or ``restart``, which it does at its next heartbeat.
 
+    Args:
+        grace: seconds that its running jobs have to finish; by default as the worker was started.
+
     Raises:
+        MissingTablesError: there is a grace, and migration hw_026 is missing.
         ConflictError: the worker has ended, is lost, or has been silent for longer than its lease.
     """
     if worker.ended_at is None and not worker.is_alive:
@@ -337,7 +357,9 @@ def ask(database: Database, worker: Worker, request: str, by: str) -> None:
         )
     if worker.state == "lost":
         raise ConflictError(f"The worker {worker.name} is lost and cannot see the request.")
-    if not database.run("worker.registry.ask", id=worker.id, request=request, by=by[:LONGEST_NAME]):
+    if grace is not None and "worker_progress" not in database.tags:
+        raise MissingTablesError("This database has no room for the grace of a stop (hw_026).", hint=MIGRATE)
+    if not database.run("worker.registry.ask", id=worker.id, request=request, by=by[:LONGEST_NAME], grace=grace):
         raise ConflictError(f"The worker {worker.name} has stopped.", hint=LIST_WORKERS)
 
 
@@ -369,14 +391,16 @@ class EndWatch:
         everybody = listed(self._database)
         for worker in self._asked:
             found = _ended(worker, everybody, self._heartbeats)
-            if found and self._successors and self._may_be_replaced(worker):
-                found = _successor(worker, everybody)
+            if found and self._successors:
+                found = _successor(worker, everybody) or (None if self._may_be_replaced(worker, found) else found)
             if found:
                 self.done[worker.id] = found
         return len(self.done) == len(self._asked)
 
-    def _may_be_replaced(self, worker: Worker) -> bool:
-        """Whether the worker, which has ended, was seen to run a moment ago."""
+    def _may_be_replaced(self, worker: Worker, ended: Worker) -> bool:
+        """Whether the worker was seen to run a moment ago, and has not ended without a successor as far as it knows."""
+        if ended.request == "stop" or ended.state in {"silent", "lost"}:
+            return False
         return time.monotonic() - self._ended.setdefault(worker.id, time.monotonic()) < SUCCESSOR_SECONDS
 
 

@@ -57,6 +57,8 @@ ASKED_WORKER = record(
         "id": job_id(),
         "name": text(),
         "request": text("", "stop", "restart"),
+        "running": count("Jobs that it ran when it was asked"),
+        "grace_seconds": null_or(seconds("What these have to finish; null for what it was started with")),
         "state": text("", *WORKER_STATES, UNKNOWN),
         "asked": flag("False in a dry run"),
         "dry_run": flag(),

@@ -81,7 +81,8 @@ class Signals:
         self._stop(now=now)
 
     def begin_grace(self, seconds: float) -> None:
-        """Gives running jobs so many seconds to finish."""
+        """Gives running jobs so many seconds to finish, instead of those that it gave before."""
+        self.over()
         self._timer = threading.Timer(seconds, self._end_grace, (seconds,))
         self._timer.daemon = True
         self._timer.start()

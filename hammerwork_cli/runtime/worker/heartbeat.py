@@ -41,7 +41,7 @@ class HeartbeatThread(TurnThread):
         lease: renewed by each heartbeat.
         clock: set by each heartbeat.
         report: returns the state of the worker.
-        on_request: called with ``stop`` or ``restart`` when an operator requests it.
+        on_request: called with ``stop`` or ``restart``, and a grace in seconds, when an operator requests it.
         on_renewed: called after each heartbeat.
         under_way: returns the attempts that run.
         on_taken: called when an attempt that runs is no longer the worker's.
@@ -58,7 +58,7 @@ class HeartbeatThread(TurnThread):
         clock: ServerClock,
         *,
         report: Callable[[], HeartbeatReport],
-        on_request: Callable[[str], None],
+        on_request: Callable[[str, float | None], None],
         on_renewed: Callable[[], None],
         under_way: Callable[[], Sequence[Attempt]] = tuple,
         on_taken: Callable[[], None] = lambda: None,
@@ -70,7 +70,7 @@ class HeartbeatThread(TurnThread):
         self.interval = heartbeat_interval(worker.lease)
         longest = min(self.interval, LONGEST_PAUSE)
         self._backoff = Backoff(longest, longest, least=0.1)
-        self._heard: str | None = None  # this thread alone
+        self._heard: tuple[str, float | None] | None = None  # this thread alone
 
     def tasks(self) -> Mapping[str, Task]:
         """Its one task."""
@@ -90,9 +90,9 @@ class HeartbeatThread(TurnThread):
         if answer.was_lost:
             log.warning("Other workers treated this worker as lost and rescued its jobs. It is back.")
         self.on_renewed()
-        if answer.request and answer.request != self._heard:
-            self._heard = answer.request
-            self.on_request(answer.request)
+        if answer.request and (answer.request, answer.grace) != self._heard:
+            self._heard = answer.request, answer.grace
+            self.on_request(answer.request, answer.grace)
         # One that ended meanwhile may be written and counts no more.
         if answer.owned < sum(attempt.is_under_way for attempt in attempts):
             self.on_taken()

@@ -43,8 +43,17 @@ class StopSwitch:
         self.restarts = False
         self.signals.hear(number)
 
-    def hear_request(self, request: str) -> None:
-        """Stops the worker because an operator requested ``stop`` or ``restart``."""
-        log.info("An operator asked the worker to %s.", request)
+    def hear_request(self, request: str, grace: float | None) -> None:
+        """Stops the worker because an operator requested ``stop`` or ``restart``.
+
+        Args:
+            grace: seconds that running jobs have to finish; ``None`` for those that the worker was started with.
+        """
+        within = "" if grace is None else f" within {grace:g} s" if grace else " at once"
+        log.info("An operator asked the worker to %s%s.", request, within)
         self.restarts = request == "restart"
-        self.stop()
+        if grace is not None:
+            self._grace = None
+            if grace:
+                self.signals.begin_grace(grace)
+        self.stop(now=grace == 0)

@@ -163,6 +163,9 @@ class Worker(Translated):
         self.id, self._process = new_id(), os.getpid()
         self.name = self.options.name or f"{socket.gethostname()}-{self._process}"
 
+    starts_again = False
+    """Whether its program starts another one in its place when an operator asks for it. ``worker start`` does."""
+
     def _claim_name(self) -> None:
         """Gives one of several workers of a process another name, unless its application has named it."""
         if self.options.name:
@@ -412,7 +415,14 @@ class Worker(Translated):
         parts.executor.loop.close()
         with suppress(HammerworkError):
             parts.lines.main.run(
-                lambda database: registry.end(database, self.id, self.name, parts.report(), parts.clock.now()),
+                lambda database: registry.end(
+                    database,
+                    self.id,
+                    self.name,
+                    parts.report(),
+                    parts.clock.now(),
+                    restarts=self._stop.restarts and self.starts_again,
+                ),
                 patience=LAST_SECONDS,
             )
         parts.lines.close()

@@ -43,7 +43,7 @@ UPDATE hammerwork_workers SET {figures}, ended_at = NULL WHERE id = :id
 
 -- name: asked
 -- Reads the request to a worker, the server's clock, and how many of some attempts are still the worker's.
-SELECT w.request, {server_now}
+SELECT w.request, {request_grace}, {server_now}
 /* if :ids */ , {owned_attempts}
 FROM hammerwork_workers w WHERE w.id = :id
 
@@ -51,15 +51,27 @@ FROM hammerwork_workers w WHERE w.id = :id
 -- The number of attempts that the worker still has.
 (SELECT COUNT(*) FROM hammerwork_jobs WHERE id {among} AND claim_token IN (:tokens) AND {of_this_worker})
 
+-- name: request_grace
+-- Seconds that running jobs of worker w have to finish, if whoever asked it to stop has said so.
+NULL
+
+-- name: request_grace [worker_progress]
+w.request_grace_seconds
+
 -- name: ask
 -- Leaves a request to a worker that has not stopped.
 UPDATE hammerwork_workers SET request = :request, requested_by = :by
 WHERE id = :id AND ended_at IS NULL
 
+-- name: ask [worker_progress]
+UPDATE hammerwork_workers SET request = :request, requested_by = :by, request_grace_seconds = :grace
+WHERE id = :id AND ended_at IS NULL
+
 -- name: end
--- Records that a worker has stopped.
+-- Records that a worker has stopped. A request to restart that it does not follow becomes one to stop.
 UPDATE hammerwork_workers SET state = :state, heartbeat_at = {server_now}, ended_at = {server_now}, running = 0,
-completed = :completed, failed = :failed {counted}
+completed = :completed, failed = :failed, request = CASE WHEN request IS NULL THEN NULL ELSE :request END
+{counted}
 WHERE id = :id
 
 -- name: heartbeats

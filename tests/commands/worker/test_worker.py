@@ -9,6 +9,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from hammerwork_cli import Handlers, Worker, WorkerReport
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render.schemas import SCHEMAS
@@ -561,10 +564,60 @@ def test_stopping_all_needs_consent_and_shows_who_is_meant(
     assert worker.returncode == 0
 
 
-def test_an_attempt_that_runs_on_after_its_job_was_taken_counts(migrated_url: str, run: Any) -> None:
-    register(migrated_url, 1, heartbeat_at=datetime.now(UTC), running=1)
+def test_a_stop_counts_the_jobs_that_a_worker_has_now_and_not_those_of_its_last_heartbeat(
+    migrated_url: str, run: Any
+) -> None:
+    worker = register(migrated_url, 1, heartbeat_at=datetime.now(UTC), running=2)
     done = run("worker", "stop", "w-1", url=migrated_url)
-    assert done.stdout == "Asked w-1 00000001 to stop; it first finishes 1 running job.\n"
+    assert done.stdout == "Asked w-1 00000001 to stop; it runs no job.\n"
+    write(migrated_url, job(1, status="Running"))
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET claimed_by = '{worker}'")
+    done = run("worker", "stop", "w-1", "--grace", "90", url=migrated_url)
+    assert done.stdout == (
+        "Asked w-1 00000001 to stop; it first finishes 1 running job, or gives it back after 1m 30s.\n"
+    )
+    done = run("worker", "stop", "w-1", "--now", "--format", "json", url=migrated_url)
+    assert [(one["running"], one["grace_seconds"]) for one in done.json] == [(1, 0.0)]
+    for wrong in (("--now", "--grace", "5"), ("--grace", "0")):
+        assert run("worker", "stop", "w-1", *wrong, url=migrated_url).exit_code == 2
+
+
+@pytest.mark.parametrize(("grace", "seconds"), [("--now", 0.0), ("--grace", 0.4)])
+def test_a_worker_that_somebody_asks_to_stop_gives_back_what_it_has_no_time_for(
+    migrated_url: str, folder: Path, start: Start, run: Any, grace: str, seconds: float
+) -> None:
+    write(migrated_url, job(1, payload='{"sleeps": 600}'))
+    worker = start(migrated_url, "--lease", "3s")
+    eventually(lambda: has_begun(folder))
+    words = (grace,) if grace == "--now" else (grace, str(seconds))
+    # One that is already stopping is asked once more.
+    assert run("worker", "stop", "--all", "--yes", url=migrated_url).exit_code == 0
+    eventually(lambda: _state(migrated_url) == "stopping")
+    asked = run("worker", "stop", "--all", "--yes", "--wait", "--timeout", "60", *words, url=migrated_url)
+    assert asked.exit_code == 0, asked.stderr
+    _, said = worker.communicate(timeout=60)
+    assert worker.returncode == 0
+    assert f"An operator asked the worker to stop{' at once' if not seconds else ' within 0.4 s'}." in said
+    with contextlib.closing(connect(migrated_url)) as database:
+        assert database.query("SELECT status, attempts FROM hammerwork_jobs") == [("Pending", 0)]
+
+
+def test_waiting_for_a_restart_ends_at_once_when_the_worker_says_that_none_follows(sqlite_url: str, run: Any) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    app = Handlers()
+    app.register_job("mail", lambda _: None)
+    worker = Worker(sqlite_url, app, name="w-1", lease=2, poll_interval=0.05)
+    reports: list[WorkerReport] = []
+    thread = threading.Thread(target=lambda: reports.append(worker.run()))
+    thread.start()
+    eventually(lambda: run("worker", "list", "--format", "json", url=sqlite_url).json)
+    began = time.monotonic()
+    done = run("worker", "restart", "w-1", "--wait", url=sqlite_url)
+    assert time.monotonic() - began < 20
+    assert done.exit_code == 1
+    assert "1 worker stopped, and no other took its place." in done.stderr
+    thread.join(60)
+    assert reports[0].restart
 
 
 def test_a_queue_tells_how_many_living_workers_serve_it(migrated_url: str, run: Any) -> None:

@@ -219,7 +219,7 @@ def test_a_worker_whose_row_somebody_removed_registers_again_and_compares_before
     heartbeat = HeartbeatThread(
         *(connections, worker, lease, ServerClock()),
         report=lambda: HeartbeatReport("running", 7, 0, 0, None),
-        on_request=lambda _: None,
+        on_request=lambda *_: None,
         on_renewed=lambda: None,
     )
     stage.execute("DELETE FROM hammerwork_workers")

@@ -86,7 +86,7 @@ def away() -> Any:
 
 
 def heartbeat(
-    answer: Callable[[], Any], lease: Any, on_request: Callable[[str], None] = lambda _: None
+    answer: Callable[[], Any], lease: Any, on_request: Callable[..., None] = lambda *_: None
 ) -> HeartbeatThread:
     line: Any = Line(answer)
     return HeartbeatThread(
@@ -124,12 +124,18 @@ def test_between_heartbeats_is_an_interval_and_after_one_that_failed_a_part_of_i
 
 
 def test_a_request_is_heard_once_however_long_it_stands() -> None:
-    requests = iter(["stop", "stop", "restart", "restart", None])
-    heard: list[str] = []
-    beating = heartbeat(lambda: answered(next(requests)), Lease(60.0, 0.0), heard.append)
-    for _ in range(5):
+    requests = iter(
+        [("stop", None), ("stop", None), ("restart", None), ("restart", None), ("restart", 0.0), (None, None)]
+    )
+    heard: list[tuple[str, float | None]] = []
+    beating = heartbeat(
+        lambda: answered(None)._replace(**dict(zip(("request", "grace"), next(requests), strict=True))),
+        Lease(60.0, 0.0),
+        lambda request, grace: heard.append((request, grace)),
+    )
+    for _ in range(6):
         beating._send(0.0)
-    assert heard == ["stop", "restart"]
+    assert heard == [("stop", None), ("restart", None), ("restart", 0.0)]
 
 
 def test_a_lease_counts_from_when_its_heartbeat_was_sent() -> None:
