@@ -155,6 +155,8 @@ class Worker(Translated):
             health_file=None if health_file is None else Path(health_file),
         )
         self._running, self._has_run = threading.Lock(), False
+        # Whether its program starts another one in its place when an operator asks for it: ``worker start`` does.
+        self.starts_again = False
         self._introduce()
         self._set_up()
 
@@ -162,9 +164,6 @@ class Worker(Translated):
         # A process that was forked is another worker.
         self.id, self._process = new_id(), os.getpid()
         self.name = self.options.name or f"{socket.gethostname()}-{self._process}"
-
-    starts_again = False
-    """Whether its program starts another one in its place when an operator asks for it. ``worker start`` does."""
 
     def _claim_name(self) -> None:
         """Gives one of several workers of a process another name, unless its application has named it."""
