@@ -10,7 +10,8 @@ from hammerwork_cli.database.statements import FOLDER, NAME, TABLE_TAGS, TOKEN, 
 
 DIALECTS = ("postgresql", "mysql", "sqlite")
 WAYS = frozenset({"by_first_parent", "by_gin", "by_scan"})
-MIGRATED = frozenset({*TABLE_TAGS.values(), "by_first_parent", "claim_times", "indexed", "worker_progress", "workers"})
+COLUMN_TAGS = {"claim_times", "indexed", "missed_runs", "queue_counts", "worker_progress", "workers"}
+MIGRATED = frozenset({*TABLE_TAGS.values(), *COLUMN_TAGS, "by_first_parent"})
 """The tags of a database after all migrations, beside its dialect."""
 _DESCRIPTION = """\
 Prints a statement as a database gets it, with the names of its values. Without NAME, prints the names of all
