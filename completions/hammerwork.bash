@@ -344,13 +344,13 @@ _hammerwork_look() {
             arguments=':workers*'
             ;;
         'worker stop')
-            options='--all --wait --timeout --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--all --wait --timeout --grace --now --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --timeout= --grace= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':workers*'
             ;;
         'worker restart')
-            options='--all --wait --timeout --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--all --wait --timeout --grace --now --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --timeout= --grace= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':workers*'
             ;;
         'monitor')
