@@ -422,18 +422,59 @@ def test_commas_within_texts_are_no_values() -> None:
             read(document)
 
 
+DOORS = (
+    "commands",
+    "web",
+    "cli",
+    "config",
+    "models/options",
+    "models/workflow/files.py",
+    "queries/backup/files.py",
+    "queries/job/enqueue_lines.py",
+)
+"""Where text of users comes in. Elsewhere, the program reads what it or a database has stored."""
 OF_SETTINGS = {"config/__init__.py", "config/writing.py", "cli/shell_completion.py"}
 """They read the file of settings, of a megabyte at most. TOML knows no key twice."""
 OF_STORED_PAYLOADS = {"models/options/schedules.py"}
+PARSERS = {"loads", "load", "JSONDecoder", "raw_decode"}
 
 
 def test_where_text_comes_in_one_module_reads_json_and_toml() -> None:
     found = set()
-    for folder in ("commands", "web", "cli", "config", "models/options", "models/workflow", "queries/backup/files.py"):
-        place = PACKAGE / folder
+    for place in (PACKAGE / door for door in DOORS):
         for module in [place] if place.is_file() else place.rglob("*.py"):
-            tree = ast.parse(module.read_text())
-            names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-            if names & {"loads", "load", "JSONDecoder", "raw_decode", "parse_json"}:
+            nodes = list(ast.walk(ast.parse(module.read_text())))
+            used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+            imported = {name.name for node in nodes if isinstance(node, ast.ImportFrom) for name in node.names}
+            if (used | (imported - {"load"})) & PARSERS:
                 found.add(str(module.relative_to(PACKAGE)))
     assert found == OF_SETTINGS | OF_STORED_PAYLOADS
+
+
+OF_OTHER_FILES = {
+    "app.py": "a terminal that is closed",
+    "cli/shell_completion.py": "the file of settings, of a megabyte at most, as fast as possible",
+    "commands/completion.py": "scripts of this package",
+    "database/migration_files.py": "statements of this package",
+    "database/statements/__init__.py": "statements of this package",
+    "database/statements/__main__.py": "statements of this package",
+    "runtime/host/memory.py": "/proc",
+    "runtime/isolation/guard.py": "/proc",
+}
+
+
+def test_one_module_reads_and_writes_the_files_of_users() -> None:
+    found = set()
+    for module in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            match node:
+                case (
+                    ast.Call(func=ast.Name(id="open"))
+                    | ast.Attribute(attr="read_text" | "read_bytes" | "write_text" | "write_bytes")
+                ):
+                    found.add(str(module.relative_to(PACKAGE)))
+                case ast.Attribute(attr="read" | "readline" | "readlines", value=value) if "stdin" in ast.unparse(
+                    value
+                ):
+                    found.add(str(module.relative_to(PACKAGE)))
+    assert found - {"disk.py"} == OF_OTHER_FILES.keys()
