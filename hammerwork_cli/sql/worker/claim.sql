@@ -5,6 +5,9 @@
 TRUE
 
 -- name: unpaused [pause]
+NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE p.queue_name IN ($1, '*'))
+
+-- name: unpaused [pause mysql]
 NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE {same p.queue_name $1})
 AND NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause a WHERE a.queue_name = '*')
 
