@@ -440,7 +440,7 @@ _hammerwork_look() {
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'maintenance sizes')
-            options='--fields --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--detailed --bytes --fields --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'maintenance health')

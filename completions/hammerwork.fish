@@ -1396,7 +1396,7 @@ complete -c hammerwork -n '__hammerwork_at maintenance' -a cleanup -d 'Delete ol
 complete -c hammerwork -n '__hammerwork_at maintenance' -a vacuum -d 'Reclaim the space of deleted rows: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.'
 complete -c hammerwork -n '__hammerwork_at maintenance' -a analyze -d 'Update the statistics from which the query planner chooses indexes.'
 complete -c hammerwork -n '__hammerwork_at maintenance' -a reindex -d 'Rebuild indexes, invalid ones first.'
-complete -c hammerwork -n '__hammerwork_at maintenance' -a sizes -d 'List tables and indexes with their rows and bytes, the largest table first.'
+complete -c hammerwork -n '__hammerwork_at maintenance' -a sizes -d 'List tables with their rows and the space that they and their indexes take, the largest first.'
 complete -c hammerwork -n '__hammerwork_at maintenance' -a health -d 'Check tables and indexes: exit code 1 when a limit is exceeded.'
 complete -c hammerwork -n '__hammerwork_at maintenance' -a check -d 'Find damaged jobs, and fix them with --fix.'
 complete -c hammerwork -n '__hammerwork_at maintenance' -a dead-jobs -d 'Rescue jobs that have been Running for too long and whose worker is gone.'
@@ -1446,6 +1446,8 @@ complete -c hammerwork -n '__hammerwork_at maintenance reindex' -l quiet -d 'Pri
 complete -c hammerwork -n '__hammerwork_at maintenance reindex' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at maintenance reindex' -s h -l help -d 'Show the help and exit.'
 
+complete -c hammerwork -n '__hammerwork_at maintenance sizes' -l detailed -d 'Also each index.'
+complete -c hammerwork -n '__hammerwork_at maintenance sizes' -l bytes -d 'Print bytes instead of KiB, MiB and GiB.'
 complete -c hammerwork -n '__hammerwork_at maintenance sizes' -l fields -x -d 'Only these fields of the JSON, in this order: A,B,C.'
 complete -c hammerwork -n '__hammerwork_at maintenance sizes' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at maintenance sizes' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'

@@ -210,7 +210,9 @@ def _usage(error: TyperException, context: Context) -> int:
     if other := instead(path, message):
         return _failure(UsageError(other[0], hint=other[1]), context)
     message = _NUMBER.sub(lambda found: "is not a number" if found[1] else "is not a whole number", message)
-    return _failure(UsageError(message, hint=f"See: {path} --help"), context)
+    meant = [f"hammerwork {verb}" for verb in getattr(error, "elsewhere", ())]
+    there = f"There is: {', '.join(meant)}. " if meant else ""
+    return _failure(UsageError(message, hint=f"{there}See: {path} --help"), context)
 
 
 _NUMBER = re.compile(r"is not a valid (?:int(?:eger)?|(float))(?: range)?\b")

@@ -152,6 +152,16 @@ class LateVerb:
 class Group(TyperGroup):
     """A group whose help shows the whole first sentence of each command, where Typer would cut it to one line."""
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except TyperException as error:
+            if args and not args[0].startswith("-"):
+                from hammerwork_cli.cli.elsewhere import elsewhere
+
+                error.elsewhere = elsewhere(ctx.find_root().command, str(self.name), args[0])  # type: ignore[attr-defined]
+            raise
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
         _write_commands(

@@ -1,7 +1,9 @@
 """Sizes of tables and indexes, and the work done on them: records for programs, columns and lines for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from math import log
+from typing import Any, NamedTuple
 
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.maintenance import Done, Stored
@@ -10,14 +12,7 @@ from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import count, duration, instant, plural, visible
 
 SIZE_KEYS = ("name", "table", "kind", "rows", "bytes", "dead_rows", "valid", "vacuumed_at")
-SIZE_COLUMNS: Sequence[Column[Stored]] = (
-    Column("name", lambda one: f"  {one.name}" if one.is_index else one.name, cuts=True),
-    Column("rows", lambda one: None if one.rows is None else count(one.rows), "right"),
-    Column("bytes", lambda one: None if one.bytes is None else count(one.bytes), "right"),
-    Column("dead rows", lambda one: None if one.dead_rows is None else count(one.dead_rows), "right", leaves=2),
-    Column("vacuumed at (UTC)", lambda one: instant(one.vacuumed_at) if one.vacuumed_at else None, leaves=1),
-    Column("note", lambda one: None if one.is_valid else "invalid", leaves=3),
-)
+_UNITS = ("KiB", "MiB", "GiB", "TiB")
 DONE_KEYS = ("name", "work", "seconds")
 _PAST = {
     "vacuum": "vacuumed",
@@ -26,6 +21,69 @@ _PAST = {
     "reindex": "rebuilt",
     "drop": "dropped (left by an interrupted reindex)",
 }
+
+
+class WholeTable(NamedTuple):
+    """A table with all of its indexes."""
+
+    table: Stored
+    indexes: int | None
+    is_valid: bool
+
+    @property
+    def bytes(self) -> int | None:
+        return None if self.table.bytes is None else self.table.bytes + (self.indexes or 0)
+
+
+def tables_of(found: Iterable[Stored]) -> list[WholeTable]:
+    """The tables, in their order, each with the space of its indexes."""
+    together: dict[str, list[Stored]] = {}
+    for one in found:
+        together.setdefault(one.table, []).append(one)
+    return [
+        WholeTable(
+            next(one for one in all_ if not one.is_index),
+            sum(one.bytes or 0 for one in all_ if one.is_index),
+            all(one.is_valid for one in all_),
+        )
+        for all_ in together.values()
+    ]
+
+
+def size_columns(*, whole: bool, in_bytes: bool) -> Sequence[Column[Any]]:
+    """The columns of tables with their indexes, or of tables and indexes one by one."""
+
+    def table(one: Any) -> Stored:
+        return one.table if whole else one  # type: ignore[no-any-return]
+
+    def size(number: int | None) -> str | None:
+        return None if number is None else _size(number, in_bytes=in_bytes)
+
+    return (
+        Column("name", lambda one: f"  {table(one).name}" if table(one).is_index else table(one).name, cuts=True),
+        Column("rows", lambda one: None if table(one).rows is None else count(table(one).rows or 0), "right"),
+        Column("bytes" if in_bytes else "size", lambda one: size(one.bytes), "right"),
+        *((Column("of it indexes", lambda one: size(one.indexes), "right", leaves=3),) if whole else ()),
+        Column(
+            "dead rows",
+            lambda one: None if table(one).dead_rows is None else count(table(one).dead_rows or 0),
+            "right",
+            leaves=2,
+        ),
+        Column(
+            "vacuumed at (UTC)",
+            lambda one: instant(table(one).vacuumed_at) if table(one).vacuumed_at else None,
+            leaves=1,
+        ),
+        Column("note", lambda one: None if one.is_valid else "invalid", leaves=4),
+    )
+
+
+def _size(number: int, *, in_bytes: bool) -> str:
+    if in_bytes or number < 1024:
+        return f"{count(number)}{'' if in_bytes else ' B'}"
+    power = min(int(log(number, 1024)), len(_UNITS))
+    return f"{number / 1024**power:,.1f} {_UNITS[power - 1]}"
 
 
 def size_record(one: Stored) -> Record:
@@ -57,9 +115,10 @@ def done_text(done: Done) -> str:
     return f"{visible(done.name)}: {_PAST[done.work]} ({duration(timedelta(seconds=done.seconds))})"
 
 
-def sizes_text(found: Sequence[Stored]) -> Iterator[str]:
+def sizes_text(found: Sequence[Stored], *, in_bytes: bool) -> Iterator[str]:
     """Yields the sum of all."""
     known = [one.bytes for one in found if one.bytes is not None]
     indexes = sum(one.is_index for one in found)
     if known:
-        yield f"{count(sum(known))} bytes in {plural(len(found) - indexes, 'table')}."
+        total = f"{count(sum(known))} bytes" if in_bytes else _size(sum(known), in_bytes=False)
+        yield f"{total} in {plural(len(found) - indexes, 'table')}."

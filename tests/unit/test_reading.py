@@ -97,15 +97,19 @@ def test_a_window_of_the_web_takes_the_durations_of_the_command_line_and_begins_
 
 def test_a_window_begins_with_a_duration_a_time_or_a_date_and_one_hint_names_them_all() -> None:
     assert since_of(" 2026-11-23 ", NOW) == since_of("20261123", NOW) == datetime(2026, 11, 23, tzinfo=UTC)
+    assert since_of(f"{NOW - timedelta(minutes=1):%H:%M}", NOW) == NOW.replace(second=0) - timedelta(minutes=1)
+    later = NOW.replace(second=0) + timedelta(minutes=1)
+    assert since_of(f"{later:%H:%M}", NOW) == later - timedelta(days=1)
+    midnight = NOW.replace(hour=0, minute=0, second=0)
+    assert (since_of("today", NOW), since_of("Yesterday", NOW)) == (midnight, midnight - timedelta(days=1))
+    assert since_of("yesterday 9:05:07", NOW) == midnight - timedelta(days=1) + timedelta(hours=9, minutes=5, seconds=7)
     assert since_of("20269999", NOW) == NOW - timedelta(seconds=20269999)
     hints = set()
-    for text in ("yesterday", "2026-02-30", "2026-11-23 25:00", "20 minutes"):
+    for text in ("tomorrow", "yesterday14:00", "25:00", "2026-02-30", "2026-11-23 25:00", "20 minutes"):
         with pytest.raises(UsageError) as raised:
             since_of(text, NOW)
         hints.add(raised.value.hint)
-    assert hints == {
-        "Write 90 (seconds), 15m, 2h, 7d, 2026-12-24 or 2026-12-24 18:00 (UTC), or 2026-12-24T18:00+01:00."
-    }
+    assert hints == {"Write 15m, 2h, 7d (ago), 14:00, yesterday 14:00, 2026-12-24 (UTC) or 2026-12-24T18:00+01:00."}
 
 
 @pytest.mark.parametrize("text", ["2026-11-23 18:00", "2026-11-23T18:00:00", "2026-11-23 18:00:00 UTC"])

@@ -24,7 +24,8 @@ app = group(
         ),
         "reindex": LateVerb(".tables:reindex", "Rebuild indexes, invalid ones first.", {"--confirm": "--yes"}),
         "sizes": LateVerb(
-            ".tables:sizes", "List tables and indexes with their rows and bytes, the largest table first."
+            ".tables:sizes",
+            "List tables with their rows and the space that they and their indexes take, the largest first.",
         ),
         "health": LateVerb(".health:health", "Check tables and indexes: exit code 1 when a limit is exceeded."),
         "check": LateVerb(".doctor:check", "Find damaged jobs, and fix them with --fix."),

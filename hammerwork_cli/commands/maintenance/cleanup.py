@@ -23,7 +23,7 @@ def cleanup(
     ctx: typer.Context,
     queue: QueueOption = None,
     keep_completed_days: Annotated[float | None, _days("Completed", "30")] = None,
-    keep_failed_days: Annotated[float | None, _days("Failed", "7")] = None,
+    keep_failed_days: Annotated[float | None, _days("Failed", "30")] = None,
     keep_dead_days: Annotated[float | None, _days("Dead", "as Failed")] = None,
     keep_timed_out_days: Annotated[float | None, _days("TimedOut", "as Failed")] = None,
     by: ByOption = By.TREE,
@@ -35,7 +35,7 @@ def cleanup(
 
     Deletes whole trees once all of their jobs have ended and are old enough. Keeps recurring jobs, jobs that others
     wait for, jobs with a retention_delete_at in the future, and copies in the archive. To archive jobs instead:
-    `archive run`.
+    `archive run`, which by default takes Completed ones after 7 days, because `archive restore` brings them back.
 
     \b
     Examples:
@@ -45,9 +45,9 @@ def cleanup(
     context: Context = ctx.obj
     ages = Ages(
         completed=days(keep_completed_days, 30),
-        failed=days(keep_failed_days, 7),
-        dead=days(keep_dead_days, keep_failed_days, 7),
-        timed_out=days(keep_timed_out_days, keep_failed_days, 7),
+        failed=days(keep_failed_days, 30),
+        dead=days(keep_dead_days, keep_failed_days, 30),
+        timed_out=days(keep_timed_out_days, keep_failed_days, 30),
     )
     database = context.database(changes=True)
     now = context.now(database)

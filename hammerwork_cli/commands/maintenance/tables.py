@@ -1,7 +1,7 @@
 """``hammerwork maintenance vacuum``, ``analyze``, ``reindex`` and ``sizes``."""
 
-from collections.abc import Callable, Iterator
-from typing import Annotated
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -49,7 +49,7 @@ def vacuum(
         cleanup(
             ctx=ctx,
             keep_completed_days=keep_completed_days,
-            keep_failed_days=keep_failed_days,
+            keep_failed_days=7 if keep_failed_days is None else keep_failed_days,  # the default of hammerwork (Rust)
             yes=yes or confirm,
             dry_run=dry_run,
             form=form,
@@ -96,29 +96,39 @@ def reindex(ctx: typer.Context, yes: YesOption = False, form: FormatOption = For
     _work(context, database, maintenance.reindex, form)
 
 
-def sizes(ctx: typer.Context, fields: FieldsOption = None, form: FormatOption = Format.TABLE) -> None:
-    """List tables and indexes with their rows and bytes, the largest table first.
+def sizes(
+    ctx: typer.Context,
+    detailed: Annotated[bool, typer.Option("--detailed", help="Also each index.")] = False,
+    in_bytes: Annotated[bool, typer.Option("--bytes", help="Print bytes instead of KiB, MiB and GiB.")] = False,
+    fields: FieldsOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """List tables with their rows and the space that they and their indexes take, the largest first.
 
-    Numbers of rows are estimates of the server; on SQLite they are exact.
+    Numbers of rows are estimates of the server; on SQLite they are exact. The other formats have bytes, and each index.
 
     \b
     Examples:
       hammerwork maintenance sizes
+      hammerwork maintenance sizes --detailed --bytes
       hammerwork maintenance sizes --format json | jq 'map(.bytes) | add'
     """
     context: Context = ctx.obj
     found = maintenance.sizes(context.database())
+    if form is Format.TABLE and fields is None and found:
+        rows: Sequence[Any] = found if detailed else shown.tables_of(found)
+        context.show_table(rows, shown.size_columns(whole=not detailed, in_bytes=in_bytes))
+        context.text(shown.sizes_text(found, in_bytes=in_bytes))
+        return
     context.show(
         found,
         form,
-        columns=shown.SIZE_COLUMNS,
+        columns=(),
         record=shown.size_record,
         keys=shown.SIZE_KEYS,
         empty="There are no tables.",
         fields=fields,
     )
-    if form is Format.TABLE and fields is None:
-        context.text(shown.sizes_text(found))
 
 
 def _refuse_workers(database: Database, *, force: bool) -> None:

@@ -12,7 +12,7 @@ DURATION_PATTERN = "([0-9]{1,10}(?:[.][0-9]{1,3})?) *([mM][sS]|[smhdwSMHDW])?"
 TIME_PATTERN = "[0-9]{4}-[-0-9TtZz:.+ ]{1,40}"
 """Patterns for Python and for JSON Schema. The last one tells a time from a duration, and does not check it."""
 TIME_HINT = "Write 2026-12-24T18:00:00Z."
-WINDOW_HINT = "Write 90 (seconds), 15m, 2h, 7d, 2026-12-24 or 2026-12-24 18:00 (UTC), or 2026-12-24T18:00+01:00."
+WINDOW_HINT = "Write 15m, 2h, 7d (ago), 14:00, yesterday 14:00, 2026-12-24 (UTC) or 2026-12-24T18:00+01:00."
 
 _UUID = re.compile(UUID_PATTERN)
 _BEGINNING = re.compile("[0-9a-f]{4,32}")
@@ -21,6 +21,10 @@ _DATE = re.compile("[0-9]{4}-")
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}|20[0-9]{6}")
 """A date, or the digits of one: as seconds, they would be some 230 days."""
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_CLOCK = re.compile(
+    "(?:(today|yesterday)(?: +|$))?(?:([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?(?: UTC|Z)?)?", re.IGNORECASE
+)
+"""A time of today or of yesterday."""
 _UTC = re.compile(" UTC$")
 _ZONE = re.compile(r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
 
@@ -102,7 +106,8 @@ def before(now: datetime, length: timedelta) -> datetime:
 def since_of(text: str, now: datetime) -> datetime:
     """The start of a window of time: a time or a date (also 20261224), or a duration before now.
 
-    A time without a zone is in UTC, as lists print it. :func:`instant_of` refuses it, because it reads times at which
+    ``14:00`` is the last time that it was 14:00; ``yesterday`` is a date. A time without a zone is in UTC, as lists
+    print it. :func:`instant_of` refuses it, because it reads times at which
     something is to happen.
 
     Raises:
@@ -111,6 +116,8 @@ def since_of(text: str, now: datetime) -> datetime:
     text = text.strip()
     if (day := _day_of(text)) is not None:
         return day
+    if (at := _clock_of(text, now)) is not None:
+        return at
     if _DATE.match(text):
         instant = timestamp(_UTC.sub("Z", text))
         if instant is None:
@@ -119,6 +126,18 @@ def since_of(text: str, now: datetime) -> datetime:
     if not _DURATION.fullmatch(text):
         raise UsageError(f"{text[:40]!r} is not a duration or a time.", hint=WINDOW_HINT)
     return before(now, duration_of(text))
+
+
+def _clock_of(text: str, now: datetime) -> datetime | None:
+    """A time of today or of yesterday, in UTC; ``None`` for any other text."""
+    found = _CLOCK.fullmatch(text)
+    if not text or found is None:
+        return None
+    word, *clock = found.groups()
+    midnight = datetime.combine(now.astimezone(UTC).date(), time.min, UTC)
+    hour, minute, second = (int(part or 0) for part in clock)
+    at = midnight + timedelta(hours=hour, minutes=minute, seconds=second)
+    return at - timedelta(days=1) if (word or "").lower() == "yesterday" or (not word and at > now) else at
 
 
 def _day_of(text: str) -> datetime | None:

@@ -156,9 +156,9 @@ class _Drawing:
                 "cyan" if snapshot.running else None,
             ),
         ]
-        if self.narrow or self.frame.height < 12:
-            return self._packed(pairs)
         widths = [max(len(name), len(value), 9) for name, value, _ in pairs]
+        if self.narrow or self.frame.height < 12 or sum(widths) + 2 * len(widths[1:]) > self.frame.width:
+            return self._packed(pairs)
         names = "  ".join(name.rjust(width) for (name, _, _), width in zip(pairs, widths, strict=True))
         values = "  ".join(
             self._paint(value.rjust(width), colour) if colour else value.rjust(width)
