@@ -21,6 +21,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import NewJob, new_id
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.queries.worker.claim import LARGE
 from tests.databases import Databases
 
 PEERS = Path(__file__).parent / "peers"
@@ -91,7 +92,7 @@ def _bare(database: Database, jobs: int, size: int = HUNDRED) -> float:
         now, token = database.now(), new_id()
 
         def claim(now: Any = now, token: str = token) -> Sequence[str]:
-            rows = database.rows("worker.claim.ready", queue="noop", now=now, priority=None, limit=size)
+            rows = database.rows("worker.claim.ready", queue="noop", now=now, priority=None, limit=size, large=LARGE)
             ids = [row[0] for row in rows]
             database.run("worker.claim.claim", ids=database.ids(ids), token=token, worker=WORKER, now=now)
             return ids
