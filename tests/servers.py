@@ -239,7 +239,8 @@ class PrivateMySQL(PrivateServer):
             **self._settings,
             **({"skip-ssl": "ON"} if server.name == "mariadbd" and not self._speaks_tls else {}),
             **({"debug-no-sync": "ON"} if server.name == "mariadbd" and self._tuned else {}),
-            **({"mysqlx": "OFF", "skip-log-bin": "ON", "secure-file-priv": "NULL"} if server.name == "mysqld" else {}),
+            **({"mysqlx": "OFF", "secure-file-priv": "NULL"} if server.name == "mysqld" else {}),
+            **({"skip-log-bin": "ON"} if server.name == "mysqld" and "log-bin" not in self._settings else {}),
         }
         self._serve(server, "--no-defaults", *(f"--{key}={value}" for key, value in settings.items()))
 

@@ -40,6 +40,8 @@ class Meaning(Enum):
     # About the server.
     READ_ONLY = auto()
     """The server refuses writes; another one may accept them."""
+    NOT_LOGGED = auto()
+    """The format of its binary log is not fit for READ COMMITTED."""
     FULL = auto()
     """The server does not accept more connections."""
     LIMIT = auto()
@@ -166,6 +168,7 @@ MYSQL = {
     1614: Meaning.CONFLICT,
     1615: Meaning.CONFLICT,  # another session altered the table
     1637: Meaning.CONFLICT,  # too many transactions at once
+    1665: Meaning.NOT_LOGGED,  # binlog_format=STATEMENT
     1689: Meaning.CONFLICT,  # another session wants an exclusive lock of the table
     1690: Meaning.REFUSED,
     1698: Meaning.DENIED,
@@ -259,6 +262,11 @@ SENTENCES: dict[Meaning, tuple[type[HammerworkError], str, str | None]] = {
         UnreachableError,
         "{url} does not accept writes: it is a standby, or read-only.",
         "Give the URL of the primary.",
+    ),
+    Meaning.NOT_LOGGED: (
+        UnreachableError,
+        "{url} does not accept writes at READ COMMITTED: the format of its binary log is STATEMENT.",
+        "Set binlog_format=MIXED, or ROW, on the server.",
     ),
     Meaning.FULL: (UnreachableError, "{url} does not accept more connections.", LATER),
     Meaning.CONFLICT: (RetryableError, "The database is busy: {text}.", LATER),

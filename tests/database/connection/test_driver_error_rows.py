@@ -13,8 +13,10 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SENTENCES, SQLITE, Meaning, by_prefix, error_for
-from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.errors import HammerworkError, UnreachableError
 from hammerwork_cli.runtime.faults import Fault
+from tests.conftest import unavailable
+from tests.servers import KINDS, ServerMissingError
 
 VALUE, SESSION, SERVER, UNKNOWN = "the value", "the session", "the server", "nobody knows"
 CONCERNS = {
@@ -24,6 +26,7 @@ CONCERNS = {
     Meaning.CONFLICT: SESSION,
     Meaning.LOCKED: SESSION,
     Meaning.READ_ONLY: SERVER,
+    Meaning.NOT_LOGGED: SERVER,
     Meaning.FULL: SERVER,
     Meaning.LIMIT: SERVER,
     Meaning.NO_ROOM: SERVER,
@@ -73,6 +76,27 @@ def test_each_row_of_mysql_means_the_same_when_a_server_says_it(new_database: Ca
             error = said(database, f"CALL says({number})")
             assert (type(error), error.details["errno"]) == (SENTENCES[meaning][0], number)
         assert database.query("SELECT 1") == [(1,)]
+
+
+@pytest.mark.mysql
+def test_a_binary_log_that_is_not_fit_for_our_transactions_is_named_with_what_to_set() -> None:
+    private = KINDS["mysql"](settings={"log-bin": "log", "server-id": "1", "binlog-format": "STATEMENT"})
+    try:
+        private.start()
+    except ServerMissingError as error:
+        unavailable(str(error))
+    try:
+        with contextlib.closing(connect(private.url)) as database:
+            database.script("CREATE TABLE odd (id INTEGER) ENGINE = InnoDB")
+            error = said(database, "INSERT INTO odd VALUES (1)")
+            assert type(error) is UnreachableError
+            assert error.details["errno"] == 1665
+            assert "the format of its binary log is STATEMENT" in error.message
+            assert error.hint == "Set binlog_format=MIXED, or ROW, on the server."
+            database.script("SET SESSION binlog_format = 'MIXED'")
+            database.script("INSERT INTO odd VALUES (1)")
+    finally:
+        private.stop()
 
 
 # SQLite has nobody who could say a code: these are provoked.
