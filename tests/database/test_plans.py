@@ -270,6 +270,7 @@ def test_the_newest_jobs_are_read_from_our_index(spawned: tuple[Database, str]) 
     database, _ = spawned
     told = plan(database, "job.listing.list", limit=5, cursor_at=None, **listing.chosen(JobFilter()))
     assert "idx_hammerwork_jobs_created" in told
+    assert "AUTOMATIC" not in told, "SQLite looks each job up in the page"
 
 
 def test_a_look_for_changes_is_read_from_indexes(spawned: tuple[Database, str]) -> None:

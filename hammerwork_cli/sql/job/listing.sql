@@ -2,16 +2,17 @@
 
 -- name: list
 -- Lists the newest jobs after a cursor. hammerwork (Rust) has no index on created_at alone, so the table is scanned
--- once where 016 is missing; the wide columns are read only for the page.
+-- once where 016 is missing; the wide columns are read only for the page. The order is that of the page: by the other
+-- table, SQLite would read all of it and look each job up in the page.
 SELECT {node},
 j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring
 FROM hammerwork_jobs j JOIN (
-SELECT j.id FROM hammerwork_jobs j
+SELECT j.id, j.created_at FROM hammerwork_jobs j
 WHERE {filtered}
 /* if :cursor_at */ AND j.created_at <= :cursor_at
 /* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
 ORDER BY j.created_at DESC, j.id DESC LIMIT :limit) AS p ON p.id = j.id
-ORDER BY j.created_at DESC, j.id DESC
+ORDER BY p.created_at DESC, p.id DESC
 
 -- name: order
 -- The order of a sorted list; jobs without a value come last.
