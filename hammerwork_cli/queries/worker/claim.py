@@ -8,7 +8,6 @@ to its commit can run the change again and recognize its own work.
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
-from itertools import islice
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
@@ -149,12 +148,12 @@ def claim(
         # The statement has locked these rows, and skipped rows that other transactions had locked. Rows that are not
         # chosen become free again when this transaction ends.
         wanted = _choose(rows, slots)
-        chosen = wanted[: _fitting(wanted, slots, room)]
+        chosen = wanted[: _fitting(database, wanted, slots, room)]
         batch = Batch()
         batch.is_cut = len(chosen) < len(wanted)
         if not chosen:
             return batch
-        large = _large_payloads(database, chosen)
+        large = _of_large(database, "worker.claim.payloads", chosen)
         token = Claim(new_id(), worker, now)
         spawned: set[tuple[str, str]] = set()
         for part in chunks([row[0] for row in chosen], database.key_chunk):
@@ -176,8 +175,8 @@ def _one_by_one(database: Database, priority: int | None) -> Sequence[int | None
     return tuple(sorted(JobPriority, reverse=True)) if priority is None and database.sorts_to_claim else (priority,)
 
 
-_PAYLOAD, _ATTEMPTS, _MAX_ATTEMPTS, _LOSSES, _SIZE = (
-    Claimed._fields.index(name) for name in ("payload", "attempts", "max_attempts", "claim_losses", "claim")
+_PAYLOAD, _ATTEMPTS, _MAX_ATTEMPTS, _LOSSES = (
+    Claimed._fields.index(name) for name in ("payload", "attempts", "max_attempts", "claim_losses")
 )
 
 
@@ -190,25 +189,26 @@ def _choose(rows: list[tuple[Any, ...]], slots: int) -> list[tuple[Any, ...]]:
     return last + rest if len(last) < slots or not last else last
 
 
-def _fitting(rows: Sequence[tuple[Any, ...]], slots: int, room: int) -> int:
+def _fitting(database: Database, rows: Sequence[tuple[Any, ...]], slots: int, room: int) -> int:
     """How many of these jobs to take: as many as can start at once, and of the others those whose payloads fit."""
-    for number, row in islice(enumerate(rows), max(slots, 0), None):
-        room -= row[_SIZE] or len(row[_PAYLOAD] or "")
+    waiting = rows[max(slots, 0) :]
+    sizes = _of_large(database, "worker.claim.sizes", waiting)
+    for number, row in enumerate(waiting, max(slots, 0)):
+        room -= len(row[_PAYLOAD]) if row[_PAYLOAD] is not None else sizes[str(row[0])]
         if room < 0:
             return number
     return len(rows)
 
 
-def _large_payloads(database: Database, rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
-    """Reads the payloads that came as their sizes."""
-    ids = [str(row[0]) for row in rows if row[_SIZE] is not None]
-    read = database.rows("worker.claim.payloads", ids=database.ids(ids)) if ids else ()
-    return {str(job): payload for job, payload in read}
+def _of_large(database: Database, statement: str, rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
+    """Job -> what a statement reads of its payload, for those whose payloads were left out because they are large."""
+    ids = [str(row[0]) for row in rows if row[_PAYLOAD] is None]
+    return {str(job): read for job, read in database.rows(statement, ids=database.ids(ids))} if ids else {}
 
 
 def _claimed(row: tuple[Any, ...], token: Claim, spawned: Set[tuple[str, str]], large: Mapping[str, Any]) -> Claimed:
-    values = list(row[:_SIZE])
-    if row[_SIZE] is not None:
+    values = list(row)
+    if row[_PAYLOAD] is None:
         values[_PAYLOAD] = large[str(row[0])]
     values[_ATTEMPTS] = min(values[_ATTEMPTS] + 1, LARGEST_INTEGER)  # as the statement counts
     job = Claimed._make((*values, token, False))

@@ -29,16 +29,18 @@ length(j.payload)
 CASE WHEN pg_column_size(j.payload) > 2000 THEN octet_length(j.payload::text) ELSE 0 END
 
 -- name: ready
--- Locks the jobs of a queue that may run now, the most urgent first. Of a large payload it reads the size alone, so that
--- hundreds of jobs take little memory whatever their payloads are.
-SELECT j.id, j.queue_name, CASE WHEN {size} <= :large THEN j.payload END, {claimed_columns},
-CASE WHEN {size} > :large THEN {size} END
-FROM hammerwork_jobs j
+-- Locks the jobs of a queue that may run now, the most urgent first. It leaves large payloads out, so that hundreds of
+-- jobs take little memory whatever their payloads are.
+SELECT j.id, j.queue_name, CASE WHEN {size} <= :large THEN j.payload END, {claimed_columns} FROM hammerwork_jobs j
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
 AND {unpaused :queue}
 /* if :priority */ AND j.priority = :priority
 ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 {skip_locked}
+
+-- name: sizes
+-- Reads the sizes of payloads.
+SELECT j.id, {size} FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: payloads
 -- Reads the payloads of jobs.
