@@ -80,11 +80,6 @@ class Claimed(NamedTuple):
         return JobStatus.RUNNING
 
     @property
-    def size(self) -> int:
-        """Characters of its payload."""
-        return len(self.payload or "")
-
-    @property
     def started_at(self) -> datetime:
         return self.claim.started_at
 

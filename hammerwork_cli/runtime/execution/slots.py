@@ -116,9 +116,9 @@ class Slots:
         """Adds work, the most urgent first."""
         now = time.monotonic()
         with self._changed:
-            for item in work:
-                self._waiting.append((item, now))
-                self._waiting_bytes += _size(item)
+            added = [(item, now) for item in work]
+            self._waiting.extend(added)
+            self._waiting_bytes += _size(added)
             self._half = len(self._waiting) // 2
             self._call_thread()
 
@@ -206,7 +206,7 @@ class Slots:
 
     def _keep(self, waiting: list[tuple[Work, float]]) -> None:
         self._waiting = deque(waiting)
-        self._waiting_bytes = sum(_size(work) for work, _ in waiting)
+        self._waiting_bytes = _size(waiting)
 
     def jobs(self) -> set[Owned]:
         """All jobs that wait, run, or have an outcome that is not written yet."""
@@ -252,7 +252,7 @@ class Slots:
 
     def _forget(self, gone: Iterable[Ended]) -> None:
         was_clogged = self.is_clogged
-        self._unwritten_bytes -= sum(map(_weight, gone))
+        self._unwritten_bytes -= _weight(gone)
         if was_clogged and not self.is_clogged:
             self._call_thread()
 
@@ -260,7 +260,7 @@ class Slots:
         """Returns outcomes that could not be written, for the next :meth:`pop_ended`."""
         with self._changed:
             self._ended[:0] = ended = list(ended)
-            self._unwritten_bytes += sum(map(_weight, ended))
+            self._unwritten_bytes += _weight(ended)
             self._first_ended = time.monotonic()
 
     def postpone(self, ended: Iterable[Ended]) -> None:
@@ -268,7 +268,7 @@ class Slots:
         with self._changed:
             for one in ended:
                 if one.job.id not in self._postponed:
-                    self._unwritten_bytes += _weight(one)
+                    self._unwritten_bytes += _weight([one])
                     self._postponed[one.job.id] = one
 
     def clear_postponed(self, ended: Iterable[Ended]) -> None:
@@ -373,7 +373,7 @@ class Slots:
         if not self._ended:
             self._first_ended = time.monotonic()
         self._ended.append(ended)
-        self._unwritten_bytes += _weight(ended)
+        self._unwritten_bytes += len(ended.job.payload or "") + len(ended.result or "") + len(ended.error or "")
         if len(self._ended) in (1, FULL):
             self._wake_finisher()
 
@@ -423,8 +423,10 @@ class Slots:
             return self._resumed.popleft()
         if not self._waiting or len(self._running) >= self.count or self.is_clogged or not self._may_start():
             return None
-        attempt = Attempt(self._waiting.popleft()[0], self._changed)
-        self._waiting_bytes -= _size(attempt.work)
+        work = self._waiting.popleft()[0]
+        if isinstance(work, Claimed):
+            self._waiting_bytes -= len(work.payload or "")
+        attempt = Attempt(work, self._changed)
         if self._coroutines:
             attempt.blocks = self._blocks(attempt.work)
         if len(self._waiting) == self._half:
@@ -459,19 +461,22 @@ class Slots:
         attempt.over = True
 
 
-def _size(work: Work) -> int:
-    return work.size if isinstance(work, Claimed) else 0
+# Each job is weighed four times: without a call each, which takes as long as the rest.
 
 
-def _weight(ended: Ended) -> int:
-    return ended.job.size + len(ended.result or "") + len(ended.error or "")
+def _size(waiting: Iterable[tuple[Work, float]]) -> int:
+    return sum([len(work.payload or "") for work, _ in waiting if isinstance(work, Claimed)])
+
+
+def _weight(ended: Iterable[Ended]) -> int:
+    return sum([len(one.job.payload or "") + len(one.result or "") + len(one.error or "") for one in ended])
 
 
 def _fitting(ended: Sequence[Ended]) -> int:
     """How many outcomes go into a transaction."""
     weight = 0
     for number, one in enumerate(ended):
-        weight += _weight(one)
+        weight += _weight([one])
         if number and weight > MOST_WRITTEN_BYTES:
             return number
     return len(ended)

@@ -236,13 +236,13 @@ class Claimer:
         """Adds jobs of a queue to those that were found; whether it may have more."""
         may_have_more = False
         for priority in priorities(weighted=self.weighted):
-            room = MOST_AHEAD_BYTES - self._slots.waiting_bytes - sum(job.size for job in found)
+            room = MOST_AHEAD_BYTES - self._slots.waiting_bytes - _size(found)
             limit = self._limit(queue, wanted - len(found), self._free(len(found)), room)
             if limit <= 0:
                 return True
             got = self._connections.run(self._claim_from(queue, priority, limit, len(found), room))
             if got:
-                size = sum(job.size for job in got) / len(got)
+                size = _size(got) / len(got)
                 self._sizes[queue] = (self._sizes.get(queue, size) + size) / 2
                 # Of an unknown queue, it may have taken a single job that had lost its worker.
                 may_have_more |= len(got) >= limit or got.is_cut or queue not in self._slots.seconds
@@ -361,3 +361,7 @@ def priorities(*, weighted: bool) -> Iterable[int | None]:
     # A random order in which each priority comes first as often as its weight says; those without a weight come last.
     drawn = sorted(WEIGHTS, key=lambda priority: random.random() ** (1 / WEIGHTS[priority]), reverse=True)  # noqa: S311
     return (*drawn, None)
+
+
+def _size(jobs: Iterable[Claimed]) -> int:
+    return sum([len(job.payload or "") for job in jobs])

@@ -65,16 +65,16 @@ def bounds(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
     def note_put(self: slots.Slots, work: Iterable[Any]) -> None:
         put(self, work)
-        note("waiting", sum(job.size for job, _ in self._waiting))
+        note("waiting", sum(len(job.payload) for job, _ in self._waiting))
 
     def note_add(self: slots.Slots, ended: finish.Ended) -> None:
         add(self, ended)
         held = [*self._ended, *self._writing, *self._postponed.values()]
-        note("unwritten", sum(one.job.size + len(one.result or "") for one in held))
+        note("unwritten", sum(len(one.job.payload) + len(one.result or "") for one in held))
 
     def note_pop(self: slots.Slots) -> list[finish.Ended]:
         popped = pop(self)
-        note("written", sum(one.job.size + len(one.result or "") for one in popped))
+        note("written", sum(len(one.job.payload) + len(one.result or "") for one in popped))
         return popped
 
     for name, noted in (("put", note_put), ("_add", note_add), ("pop_ended", note_pop)):
