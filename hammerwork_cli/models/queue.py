@@ -207,7 +207,10 @@ class QueueStats(NamedTuple):
     Attributes:
         paused: pauses of these queues.
         window: length of the window of ``state.completed`` and ``state.failed``; ``None`` without details.
-        p50, p95: run time of the jobs that completed in the window.
+        p50, p95: time from the claim to the end of the jobs that completed in the window. A worker claims short jobs
+            ahead.
+        mean: run time of a handler on average, of the attempts that running workers have measured; ``None`` where they
+            have measured none.
     """
 
     state: QueueState
@@ -216,6 +219,7 @@ class QueueStats(NamedTuple):
     by_priority: tuple[PriorityCount, ...] = ()
     p50: timedelta | None = None
     p95: timedelta | None = None
+    mean: timedelta | None = None
 
     @property
     def per_minute(self) -> float | None:

@@ -34,7 +34,7 @@ from hammerwork_cli.models.values import (
     Timestamp,
     length_of,
 )
-from hammerwork_cli.queries.worker.registry import listed
+from hammerwork_cli.queries.worker.registry import listed, queue_counts
 
 HEALTH_WINDOW = timedelta(hours=1)
 SAMPLE = 5000
@@ -193,7 +193,19 @@ def stats(
     if window is None:
         return QueueStats(total, paused)
     p50, p95 = (rows[0].p50, rows[0].p95) if rows else (None, None)
-    return QueueStats(total, paused, window, _by_priority(rows), length_of(p50), length_of(p95))
+    mean = _mean_run_time(database, queue, now)
+    return QueueStats(total, paused, window, _by_priority(rows), length_of(p50), length_of(p95), mean)
+
+
+def _mean_run_time(database: Database, queue: str | None, now: datetime) -> timedelta | None:
+    counts = [
+        one
+        for worker in queue_counts(database, since=now - HEALTH_WINDOW)
+        for name, one in worker.queues.items()
+        if queue is None or name == queue
+    ]
+    timed = sum(one.timed for one in counts)
+    return timedelta(seconds=sum(one.seconds for one in counts) / timed) if timed else None
 
 
 def health(database: Database, limits: HealthLimits, *, now: datetime, queue: str | None = None) -> list[QueueHealth]:

@@ -163,7 +163,7 @@ def test_figures_take_one_statement_those_of_a_window_two_more_and_workers_one(
     hour = timedelta(hours=1)
     for statements, ask in (
         (1, lambda: queues.stats(database, now=NOW, queue="work")),
-        (3, lambda: queues.stats(database, now=NOW, window=hour)),
+        (4, lambda: queues.stats(database, now=NOW, window=hour)),
         (2, lambda: queues.states(database, now=NOW)),
         (4, lambda: queues.states(database, now=NOW, window=hour)),
         (4, lambda: queues.health(database, HealthLimits(), now=NOW)),

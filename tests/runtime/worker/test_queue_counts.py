@@ -10,6 +10,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext
 from hammerwork_cli.models.queue_counts import MOST_QUEUES, QueueCounts, read_counts, written_counts
+from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.monitor.metrics import figures
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.render.monitor.metrics import exposition, families
@@ -48,6 +49,9 @@ def test_ends_and_run_times_of_each_queue_are_counted_and_outlive_the_jobs(stage
 
     stage.enqueue(*(Job("slow") for _ in range(5)), Job("bad").with_max_attempts(3), Job("fan"))
     stage.work(app, concurrency=1)
+    stats = queues.stats(stage.database, now=stage.database.now(), queue="slow", window=timedelta(hours=1))
+    assert stats.mean is not None
+    assert timedelta(seconds=0.05) <= stats.mean < timedelta(seconds=0.1)
     stage.execute("DELETE FROM hammerwork_jobs")
     found = counters(stage)
     assert found["hammerwork_attempts_total queue=slow outcome=completed"] == 6

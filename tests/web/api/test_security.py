@@ -406,6 +406,10 @@ def test_redact_hides_payloads_results_and_errors(serve: Serve, stocked: tuple[s
 
 
 HIDDEN_KEYS = {
+    "about",
+    "hint",
+    "hold_message",
+    "message",
     "description",
     "last_error",
     "archival_reason",
