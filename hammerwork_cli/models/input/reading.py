@@ -74,7 +74,9 @@ def timeout_of(text: str) -> timedelta:
     """
     length = duration_of(text)
     if length.microseconds or not 1 <= length.total_seconds() <= LARGEST_INTEGER:
-        raise UsageError(f"A timeout must be 1 to {LARGEST_INTEGER:,} whole seconds, not {text[:40]!r}.")
+        raise UsageError(
+            f"A timeout must be 1 to {LARGEST_INTEGER:,} whole seconds, not {text[:40]!r}.", hint="Write 2s, 15m or 2h."
+        )
     return length
 
 

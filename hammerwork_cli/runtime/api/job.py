@@ -44,21 +44,9 @@ _NOTHING = (*(None,) * (len(_COPIED) + len(_CONVERTED)), ())
 _settings = attrgetter("priority", "max_attempts", "dependencies", *_COPIED, *_CONVERTED, "callbacks")
 _USUAL = (None, 3, (), *_NOTHING)
 _LONGEST_TIMEOUT = timedelta(seconds=LARGEST_INTEGER)
-
-
-def _timeout(given: Any) -> timedelta:
-    timeout = fields.duration(given, "timeout", most=_LONGEST_TIMEOUT, positive=True)
-    if timeout.microseconds:
-        stored = fields.whole_seconds(timeout)
-        warnings.warn(
-            f"A timeout is stored in whole seconds: {timeout.total_seconds():g} s becomes {stored} s.", stacklevel=5
-        )
-    return timeout
-
-
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "priority": fields.priority,
-    "timeout": _timeout,
+    "timeout": partial(fields.duration, name="timeout", most=_LONGEST_TIMEOUT, positive=True),
     "delay": partial(fields.duration, name="delay"),
     "scheduled_at": partial(fields.instant, name="scheduled_at"),
     "dependencies": fields.ids,
@@ -380,6 +368,12 @@ class Job(_Rowed):
             )
         if self.callbacks and self.recurring:
             raise UsageError("A recurring job never ends, so it cannot have callbacks.")
+        if self.timeout is not None and self.timeout.microseconds:
+            stored = fields.whole_seconds(self.timeout)
+            warnings.warn(
+                f"A timeout is stored in whole seconds: {self.timeout.total_seconds():g} s becomes {stored} s.",
+                stacklevel=3,
+            )
         strategy = self.retry_strategy
         new = NewJob.of(
             *usual,

@@ -302,11 +302,10 @@ def test_a_payload_that_contains_itself_is_refused():
 
 
 def test_a_timeout_below_a_second_is_a_second_and_not_none():
-    with pytest.warns(UserWarning, match=r"stored in whole seconds: 0\.2 s becomes 1 s"):
-        job = Job("q").with_timeout(timedelta(milliseconds=200))
-    assert job.new_job(NOW).timeout_seconds == 1
-    with pytest.warns(UserWarning, match=r"1\.2 s becomes 2 s"):
-        assert Job("q").with_timeout(timedelta(seconds=1.2)).new_job(NOW).timeout_seconds == 2
+    for seconds, stored in ((0.2, 1), (1.2, 2)):
+        job = Job("q").with_timeout(timedelta(seconds=seconds))
+        with pytest.warns(UserWarning, match=rf"stored in whole seconds: {seconds} s becomes {stored} s"):
+            assert job.new_job(NOW).timeout_seconds == stored
 
 
 def test_a_job_depends_on_jobs_and_ids_once_each():
