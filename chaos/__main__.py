@@ -36,6 +36,7 @@ FAULTS = {
     "swallows": (10, "of all open connections of the workers: they deliver nothing any more, and new ones work"),
     "frozen_backends": (15, "of processes of the server that serve workers (PostgreSQL), or of the server (MariaDB)"),
     "clock_steps": (15, "of servers and workers, forward and back by more than a lease"),
+    "wrong_clocks": (15, "of servers and workers, forward and back by a day or by years, for a moment"),
     "full_notify": (10, "times, for longer than a lease, that the queue of notifications is full (PostgreSQL)"),
 }
 """What else happens: one for so many kills."""
@@ -44,6 +45,7 @@ COUNTED = (
     "forgets",
     "forgotten",
     "clock_steps",
+    "wrong_clocks",
     "full_notify",
     "swallows",
     "swallowed",
@@ -97,7 +99,7 @@ def _on(database: str, wanted: argparse.Namespace) -> dict[str, Any]:
     """As many runs as it takes, each on a new database."""
     outcomes: list[Outcome] = []
     with _folder(wanted.keep) as folder, contextlib.ExitStack() as closing:
-        clock = None if wanted.clock_steps == 0 else host_clock()
+        clock = None if wanted.clock_steps == wanted.wrong_clocks == 0 else host_clock()
         private = way = None
         if database != "sqlite":
             private = closing.enter_context(crashing_server(database, clock=clock is not None))
@@ -112,7 +114,7 @@ def _on(database: str, wanted: argparse.Namespace) -> dict[str, Any]:
             if database != "postgres":
                 size = size._replace(full_notify=0)
             server = private or SqliteFile(place / "chaos.db")
-            steps = clock if size.clock_steps else None
+            steps = clock if size.moves_clocks else None
             outcomes.append(Run([url], server, place, size, wanted.seed * 1000 + number, steps, way).go())
             _tell(f"{database}, run {number + 1}", outcomes[-1])
     return _figures(database, outcomes)
@@ -121,7 +123,7 @@ def _on(database: str, wanted: argparse.Namespace) -> dict[str, Any]:
 def _on_given(wanted: argparse.Namespace) -> dict[str, Any]:
     """One run, on the database that the URLs name."""
     server = GivenServers(wanted.server) if wanted.server else None
-    clock = None if wanted.clock_steps == 0 else host_clock()
+    clock = None if wanted.clock_steps == wanted.wrong_clocks == 0 else host_clock()
     with _folder(wanted.keep) as folder:
         _prepare(wanted.url[0])
         (size,) = _sizes(wanted, 1)
@@ -129,7 +131,7 @@ def _on_given(wanted: argparse.Namespace) -> dict[str, Any]:
             size = size._replace(full_notify=0)
         size = size._replace(forgets=0, swallows=0, frozen_backends=0)
         size = size if server else size._replace(restarts=0, outages=0)
-        outcome = Run(wanted.url, server, folder, size, wanted.seed * 1000, clock if size.clock_steps else None).go()
+        outcome = Run(wanted.url, server, folder, size, wanted.seed * 1000, clock if size.moves_clocks else None).go()
     _tell("given servers", outcome)
     return _figures(DatabaseUrl.parse(wanted.url[0]).dialect, [outcome])
 
@@ -142,8 +144,10 @@ def _sizes(wanted: argparse.Namespace, runs: int) -> Iterator[Size]:
     for number in range(runs):
         counts = {name: len(range(number, total, runs)) for name, total in totals.items()}
         # In a process that is forked under libfaketime, os.fork may never return: a run has the one or the other.
-        counts["clock_steps"] = 0 if number % 2 else len(range(number // 2, totals["clock_steps"], (runs + 1) // 2))
-        yield Size(**counts, stream=wanted.stream, extras=extras - {"forks"} if counts["clock_steps"] else extras)
+        for name in ("clock_steps", "wrong_clocks"):
+            counts[name] = 0 if number % 2 else len(range(number // 2, totals[name], (runs + 1) // 2))
+        size = Size(**counts, stream=wanted.stream, extras=extras)
+        yield size._replace(extras=extras - {"forks"}) if size.moves_clocks else size
 
 
 @contextlib.contextmanager
@@ -183,7 +187,7 @@ def _tell(what: str, outcome: Outcome) -> None:
         f" {outcome.restarts.total()} restarts,"
         f" {outcome.outages} outages, {outcome.forgets} forgets ({outcome.forgotten} changes),"
         f" {outcome.swallows} swallows ({outcome.swallowed} connections), {outcome.frozen_backends} frozen backends,"
-        f" {outcome.clock_steps} clock steps, {outcome.full_notify} full queues of notifications,"
+        f" {outcome.clock_steps} clock steps, {outcome.wrong_clocks} wrong clocks, {outcome.full_notify} full queues of notifications,"
         f" {found.jobs:,} jobs, {found.runs:,} runs of handlers,"
         f" {outcome.slowest_heartbeat:.1f} s the slowest heartbeat, {len(found.problems)} problems,"
         f" {outcome.seconds:.0f} s",

@@ -24,6 +24,8 @@ AGE = 2 * SECOND
 """How long trees are kept after their end."""
 BEHIND = 20 * SECOND
 """How late the next run may be when nobody dies any more: clocks of workers may be wrong by half of that."""
+LATER = timedelta(minutes=1)
+"""How far ahead of the database's clock the last run may be: clocks step."""
 FEWEST = 3
 """Runs that each schedule has before it ends."""
 PAST = timedelta(hours=1)
@@ -66,10 +68,14 @@ def end_schedules(database: Database) -> bool:
     return not rows
 
 
-def second_run(url: str) -> Iterator[str]:
-    """Carries out the policies once more, so that nothing is left of any tree; yields why one failed."""
+def second_run(url: str, ahead: timedelta) -> Iterator[str]:
+    """Carries out the policies once more, so that nothing is left of any tree; yields why one failed.
+
+    Args:
+        ahead: how far ahead a clock was by which jobs have ended: they are kept until then.
+    """
     database = connect(url)
-    now = database.now() + PAST
+    now = database.now() + PAST + ahead
     for done in retention.carry_out(database, policies.all_policies(database), now, lambda: False):
         if done.error is not None:
             yield f"the policy of {done.policy.queue} failed: {done.error}"
@@ -77,12 +83,19 @@ def second_run(url: str) -> Iterator[str]:
 
 
 class Run(NamedTuple):
-    """A run of a schedule as it is recorded."""
+    """A run of a schedule as it is recorded.
+
+    Attributes:
+        missed: how many earlier due times it stands for.
+        created: when the schedule was created.
+    """
 
     schedule: str
     due: datetime
     outcome: str
     job: str | None
+    missed: int
+    created: datetime
 
     @property
     def planned(self) -> Planned:
@@ -93,27 +106,30 @@ class Run(NamedTuple):
 def runs(database: Database) -> list[Run]:
     """The runs of all schedules, in their order."""
     rows = database.query(
-        "SELECT s.name, r.due_at, r.outcome, r.job_id FROM hammerwork_schedule_runs r"
+        "SELECT s.name, r.due_at, r.outcome, r.job_id, r.missed, s.created_at FROM hammerwork_schedule_runs r"
         " JOIN hammerwork_schedules s ON s.id = r.schedule_id ORDER BY s.name, r.due_at"
     )
     found = []
-    for name, due_at, outcome, job in rows:
-        due = timestamp(due_at)
+    for name, due_at, outcome, job, missed, created_at in rows:
+        due, created = timestamp(due_at), timestamp(created_at)
         assert due is not None
-        found.append(Run(text(name), due, text(outcome), job and str(job)))
+        assert created is not None
+        found.append(Run(text(name), due, text(outcome), job and str(job), missed or 0, created))
     return found
 
 
 def gaps(database: Database, found: list[Run]) -> Iterator[str]:
-    """Yields the schedules that have no run for some second."""
+    """Yields the schedules that have no run for some second. Wrong clocks leave earlier and later runs."""
+    now = database.now() + LATER
     by_schedule: dict[str, list[Run]] = defaultdict(list)
     for run in found:
-        by_schedule[run.schedule].append(run)
+        if run.created <= run.due <= now:
+            by_schedule[run.schedule].append(run)
     for (name,) in database.query("SELECT name FROM hammerwork_schedules"):
         if not by_schedule[text(name)]:
             yield f"{text(name)} has never run"
         for before, after in pairwise(by_schedule[text(name)]):
-            if after.due - before.due != SECOND:
+            if after.due - before.due != (1 + after.missed) * SECOND:
                 yield f"{text(name)} has no run between {before.due} and {after.due}"
 
 

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -34,6 +35,11 @@ STEPS = (-2.5, 0.0, 2.5)
 """How far a clock may go wrong, in leases."""
 
 
+DAY = 86_400.0
+WRONG = (-3650 * DAY, -DAY, DAY, 3650 * DAY)
+"""How far a clock is wrong for a moment, in seconds."""
+
+
 @dataclass
 class Outcome:
     """What happened in a run.
@@ -46,6 +52,7 @@ class Outcome:
         forgets: a server died and had forgotten what it had acknowledged, or an older copy of a file came back.
         forgotten: changes of jobs that were forgotten then.
         clock_steps: clocks that went forward or back by more than a lease.
+        wrong_clocks: clocks that were wrong by a day or by years for a moment.
         full_notify: the queue of notifications was full for longer than the lease.
         swallows: all open connections of the workers delivered nothing any more, and new ones worked.
         swallowed: those connections.
@@ -63,6 +70,7 @@ class Outcome:
     forgets: int = 0
     forgotten: int = 0
     clock_steps: int = 0
+    wrong_clocks: int = 0
     full_notify: int = 0
     swallows: int = 0
     swallowed: int = 0
@@ -83,6 +91,7 @@ class Size(NamedTuple):
         outages: of the database, longer than the lease.
         forgets: of the server's, or of the file's.
         clock_steps: of the server's and the workers' clocks.
+        wrong_clocks: of these, for a moment.
         full_notify: times that the queue of notifications is full.
         swallows: of all open connections of the workers.
         frozen_backends: of processes of the server, or of the whole server, for up to some leases.
@@ -96,11 +105,17 @@ class Size(NamedTuple):
     outages: int = 0
     forgets: int = 0
     clock_steps: int = 0
+    wrong_clocks: int = 0
     full_notify: int = 0
     swallows: int = 0
     frozen_backends: int = 0
     stream: int = 20
     extras: frozenset[str] = frozenset()
+
+    @property
+    def moves_clocks(self) -> bool:
+        """Whether any clock is set."""
+        return self.clock_steps > 0 or self.wrong_clocks > 0
 
 
 class Run:
@@ -164,7 +179,7 @@ class Run:
         finally:
             self.crew.kill()
             self.watch.close()
-        self.problems += duties.second_run(self.url)
+        self.problems += duties.second_run(self.url, timedelta(seconds=max(WRONG) if self.outcome.wrong_clocks else 0))
         outcome.kills, outcome.freezes = self.crew.kills, self.crew.freezes
         outcome.slowest_heartbeat = self.watch.slowest
         forgot = self.server is not None and not self.server.lives_in_workers and outcome.forgets > 0
@@ -225,6 +240,7 @@ class Run:
             *[self._outage] * size.outages,
             *[self._forget] * size.forgets,
             *[self._step] * size.clock_steps,
+            *[self._wrong] * size.wrong_clocks,
             *[self._fill_notify] * size.full_notify,
             *[self._swallow] * size.swallows,
             *[self._freeze_backends] * size.frozen_backends,
@@ -318,6 +334,17 @@ class Run:
             self._enqueue()
             self._go_on(self.drawn.uniform(1, 2) * self.lease)
         self.outcome.full_notify += 1
+
+    def _wrong(self) -> None:
+        """Puts both clocks forward or back by far for a moment, and then right."""
+        self.outcome.wrong_clocks += 1
+        seconds = self.drawn.choice(WRONG)
+        for wrong in (seconds, 0.0):
+            if self.server is not None and self.server.has_clock:
+                self.server.order(f"{CLOCK} {wrong}")
+            self._put_clock(wrong)
+            if wrong:
+                self._go_on(self.drawn.uniform(3, 6))
 
     def _put_clock(self, seconds: float) -> None:
         if self.clock is not None:

@@ -25,10 +25,11 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
 from hammerwork_cli.queries.archive import retention
 from hammerwork_cli.queries.batch import callbacks
-from hammerwork_cli.queries.cron import ticks
+from hammerwork_cli.queries.cron import schedules, ticks
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.queries.worker import claim, finish, registry, spawn
 from hammerwork_cli.queries.workflow import endings
+from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.execution.executor import Executor
 from hammerwork_cli.runtime.worker import retention as retention_thread
 
@@ -109,6 +110,7 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None, *, isolated: b
     _watch(fate or Fate(ANY_MOMENT), folder)
     # Whoever takes a callback or the policies and dies keeps nobody waiting for minutes.
     callbacks.LEASE = retention_thread.LEASE = timedelta(seconds=2 * lease)
+    schedules.DUTY_SECONDS, clock.STEADY_SECONDS, clock.PROVEN_SECONDS = 2 * lease, 5 * lease, 2 * lease
     retention_thread.CHECK_SECONDS, retention_thread.REST = 1.0, timedelta(seconds=1)
     retry = RetryStrategy.fixed(timedelta(milliseconds=30))
     os.environ[EFFECTS] = str(folder / "effects")

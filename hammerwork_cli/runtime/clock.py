@@ -9,6 +9,8 @@ STEP = timedelta(seconds=1)
 """A smaller difference is no step: answers take their time."""
 STEADY_SECONDS = 600.0
 """Time after which a clock that was put forward or back is taken to be right."""
+PROVEN_SECONDS = 60.0
+"""Time after which a process has seen enough of a clock to take it to be right when nobody has set it."""
 
 
 class ServerClock:
@@ -18,14 +20,16 @@ class ServerClock:
         # In a worker the heartbeat's thread writes it, and at the start the main thread; in a queue any thread. One
         # tuple, so that no reader sees half of it.
         self._known = datetime.now(UTC), time.monotonic()
-        self._is_set = False
+        self._is_set, self._first_set = False, self._known[1]
         # How far it was put forward or back since it was first set, and when that happened last.
         self._stepped = timedelta(), self._known[1]
 
     def set(self, now: datetime) -> None:
         """Sets it to the server's present time."""
         at, step = time.monotonic(), now - self.now()
-        if self._is_set and abs(step) > STEP:
+        if not self._is_set:
+            self._first_set = at
+        elif abs(step) > STEP:
             self._stepped = self._stepped[0] + step, at
         self._known, self._is_set = (now, at), True
 
@@ -39,3 +43,8 @@ class ServerClock:
         """Whether to change what is stored because of it: no step has moved it, or the last one was a while ago."""
         by, at = self._stepped
         return abs(by) <= SLACK or time.monotonic() - at > STEADY_SECONDS
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it is trusted, and not only because this process has just started."""
+        return self.is_trusted and time.monotonic() - self._first_set >= PROVEN_SECONDS

@@ -25,7 +25,20 @@ from tests.conftest import ROOT, unavailable
 from tests.servers import ServerMissingError
 
 KILLS = 8
-FAULTS = ("--freezes", "1", "--restarts", "1", "--outages", "1", "--forgets", "1", "--clock-steps", "1")
+FAULTS = (
+    "--freezes",
+    "1",
+    "--restarts",
+    "1",
+    "--outages",
+    "1",
+    "--forgets",
+    "1",
+    "--clock-steps",
+    "1",
+    "--wrong-clocks",
+    "1",
+)
 SHORT = ("--kills", str(KILLS), *FAULTS, "--full-notify", "1", "--stream", "300", "--seed", "5")
 
 
@@ -61,10 +74,13 @@ def test_nothing_is_lost_doubled_or_stuck_when_workers_servers_and_clocks_go_wro
     figures = figures_of(tmp_path, "--databases", dialect, *SHORT)
     assert figures["kills"] >= KILLS
     assert figures["jobs"] > 200
-    assert {name: figures[name] for name in ("outages", "forgets", "clock_steps", "server_crashes")} == {
+    assert {
+        name: figures[name] for name in ("outages", "forgets", "clock_steps", "wrong_clocks", "server_crashes")
+    } == {
         "outages": 1,
         "forgets": 1,
         "clock_steps": 1,
+        "wrong_clocks": 1,
         "server_crashes": 0 if dialect == "sqlite" else 1,
     }
     assert figures["forgotten"] > 0
@@ -83,6 +99,8 @@ def test_given_servers_are_ended_and_started_by_a_given_command(sqlite_url: str,
         "--outages",
         "0",
         "--clock-steps",
+        "0",
+        "--wrong-clocks",
         "0",
         "--stream",
         "20",

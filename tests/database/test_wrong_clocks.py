@@ -164,18 +164,21 @@ def test_jobs_wait_from_now_on_for_as_long_as_they_were_to(database: Database) -
         "spawned": rows.job(status="Pending", created_at=WRONG, scheduled_at=WRONG),
         "delayed": rows.job(status="Pending", created_at=WRONG, scheduled_at=WRONG + pause),
         "retried": rows.job(status="Pending", scheduled_at=WRONG + pause, claim_token=new_id(), attempts=1),
+        "rescued": rows.job(status="Pending", scheduled_at=WRONG + pause, attempts=2),
         "wanted": rows.job(status="Pending", scheduled_at=WRONG),
     }
-    attempt = {"job_id": waits["retried"], "started_at": NOW, "ended_at": WRONG, "attempt": 1, "outcome": "failed"}
-    rows.insert("hammerwork_attempts", attempt)
+    for name in ("retried", "rescued"):
+        attempt = {"job_id": waits[name], "started_at": NOW, "ended_at": WRONG, "attempt": 1, "outcome": "failed"}
+        rows.insert("hammerwork_attempts", attempt)
     assert {job.id for job in jobs_ahead.found(database, NOW)} == {*waits.values()} - {waits["wanted"]}
-    assert jobs_ahead.put_back(database, NOW) == 3
+    assert jobs_ahead.put_back(database, NOW) == 4
     assert jobs_ahead.put_back(database, NOW) == 0
     found = {str(job): timestamp(at) for job, at in database.query("SELECT id, scheduled_at FROM hammerwork_jobs")}
     assert {name: found[job] for name, job in waits.items()} == {
         "spawned": NOW,
         "delayed": NOW + pause,
         "retried": NOW + pause,
+        "rescued": NOW + pause,
         "wanted": WRONG,
     }
 
@@ -217,6 +220,7 @@ def test_a_clock_is_trusted_again_when_it_is_back_or_has_been_steady(monkeypatch
     clock = ServerClock()
     clock.set(NOW)  # however far from the clock of this machine
     assert clock.is_trusted
+    assert not clock.is_proven
     seconds += 3
     clock.set(WRONG)
     assert not clock.is_trusted
@@ -227,3 +231,4 @@ def test_a_clock_is_trusted_again_when_it_is_back_or_has_been_steady(monkeypatch
     assert not clock.is_trusted
     seconds += STEADY_SECONDS + 1
     assert clock.is_trusted
+    assert clock.is_proven

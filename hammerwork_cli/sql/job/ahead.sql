@@ -8,10 +8,10 @@ WHERE j.created_at > :latest AND j.scheduled_at > :latest AND j.status = 'Pendin
 ORDER BY j.created_at, j.id LIMIT :limit
 
 -- name: retried
--- Lists jobs that wait for another attempt, since one that ended after now. The token of that attempt is still there.
+-- Lists jobs that wait for another attempt since one that ended after now.
 SELECT j.id, j.queue_name, j.status,
 (SELECT MAX(b.ended_at) FROM hammerwork_attempts b WHERE b.job_id = j.id), j.scheduled_at FROM hammerwork_jobs j
-WHERE j.scheduled_at > :latest AND j.status = 'Pending' AND j.claim_token IS NOT NULL
+WHERE j.scheduled_at > :latest AND j.status = 'Pending' AND (j.attempts > 0 OR j.claim_token IS NOT NULL)
 AND EXISTS (SELECT 1 FROM hammerwork_attempts a WHERE a.job_id = j.id AND a.ended_at > :latest)
 /* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.scheduled_at, j.id LIMIT :limit
