@@ -187,7 +187,8 @@ def _tell(what: str, outcome: Outcome) -> None:
         f" {outcome.restarts.total()} restarts,"
         f" {outcome.outages} outages, {outcome.forgets} forgets ({outcome.forgotten} changes),"
         f" {outcome.swallows} swallows ({outcome.swallowed} connections), {outcome.frozen_backends} frozen backends,"
-        f" {outcome.clock_steps} clock steps, {outcome.wrong_clocks} wrong clocks, {outcome.full_notify} full queues of notifications,"
+        f" {outcome.clock_steps} clock steps, {outcome.wrong_clocks} wrong clocks,"
+        f" {outcome.full_notify} full queues of notifications,"
         f" {found.jobs:,} jobs, {found.runs:,} runs of handlers,"
         f" {outcome.slowest_heartbeat:.1f} s the slowest heartbeat, {len(found.problems)} problems,"
         f" {outcome.seconds:.0f} s",
