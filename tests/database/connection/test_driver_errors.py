@@ -100,7 +100,7 @@ def test_an_error_of_a_server_says_what_to_do_next(
         if error is not MissingTablesError:
             with pytest.raises(error):
                 database.transaction(work)
-            assert tries <= 1  # at once it would happen again
+            assert tries <= 1 + (error is DuplicateError)  # any other one would happen again at once
             assert database.query("SELECT 1") == [(1,)]
 
 
