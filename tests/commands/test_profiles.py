@@ -247,9 +247,7 @@ def protected(request: pytest.FixtureRequest, full: Asked, file: Path, names: di
         if "worker" in request.node.name:
             # The lost worker lives again, so that it can be asked to stop.
             with target:
-                target.execute(
-                    "UPDATE hammerwork_workers SET request = NULL, heartbeat_at = datetime('now', '+1 hour')"
-                )
+                target.execute("UPDATE hammerwork_workers SET request = NULL, heartbeat_at = datetime('now')")
     write(file, f"sqlite:///{copy}", protected=True)
     return Asked(f"sqlite:///{copy}", names)
 
@@ -491,7 +489,7 @@ PROTECTION = Protection(Context({}), "production")
 @pytest.mark.parametrize(
     "attempt",
     [
-        lambda database: database.run("queues.resume", queue="x"),
+        lambda database: database.run("queues.resume", queues=["x"]),
         lambda database: database.plain_run("migrations.tracking_table"),
         lambda database: database.script("CREATE TABLE hammerwork_x (y INTEGER)"),
         lambda database: database.query("DELETE FROM hammerwork_jobs"),
