@@ -63,7 +63,7 @@ def size_columns(*, whole: bool, in_bytes: bool) -> Sequence[Column[Any]]:
         Column("name", lambda one: f"  {table(one).name}" if table(one).is_index else table(one).name, cuts=True),
         Column("rows", lambda one: None if table(one).rows is None else count(table(one).rows or 0), "right"),
         Column("bytes" if in_bytes else "size", lambda one: size(one.bytes), "right"),
-        *((Column("of it indexes", lambda one: size(one.indexes), "right", leaves=3),) if whole else ()),
+        *((Column("indexes", lambda one: size(one.indexes), "right", leaves=3),) if whole else ()),
         Column(
             "dead rows",
             lambda one: None if table(one).dead_rows is None else count(table(one).dead_rows or 0),

@@ -7,7 +7,8 @@ from hammerwork_cli.models.queue import (
 )
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import visible
-from hammerwork_cli.render.queue.listing import ALL_QUEUES, pause_text
+from hammerwork_cli.render.queue.listing import ALL_QUEUES
+from hammerwork_cli.render.queue.service import pause_text
 
 CHANGE_KEYS = ("queue", "paused", "changed", "has_jobs", "dry_run", "paused_at", "paused_by", "reason")
 
@@ -54,7 +55,7 @@ def change_text(change: PauseChange, *, paused: bool, dry_run: bool) -> str:
     elif paused and change.pause:
         what = f"already paused {pause_text(change.pause)}"
     elif change.pause:
-        what = f"stays {pause_text(change.pause)}"
+        what = f"stays paused {pause_text(change.pause)}"
     else:
         what = "is not paused"
     return f"{name}: {what}"

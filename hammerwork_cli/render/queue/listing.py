@@ -9,7 +9,7 @@ from hammerwork_cli.models.queue import (
 )
 from hammerwork_cli.render.formats.json import Record, seconds
 from hammerwork_cli.render.formats.table import Column
-from hammerwork_cli.render.formats.text import count, duration, instant, visible
+from hammerwork_cli.render.formats.text import count, duration, instant
 from hammerwork_cli.render.queue.service import others_text
 
 _KNOWN = frozenset(status.value for status in JobStatus)
@@ -142,10 +142,3 @@ def pause_record(pause: QueuePause) -> Record:
         "paused_by": pause.paused_by,
         "reason": pause.reason,
     }
-
-
-def pause_text(pause: QueuePause) -> str:
-    """The time, the author and the reason of a pause."""
-    by = f" by {visible(pause.paused_by)}" if pause.paused_by else ""
-    reason = f": {visible(pause.reason)}" if pause.reason else ""
-    return f"since {instant(pause.paused_at)} UTC{by}{reason}"

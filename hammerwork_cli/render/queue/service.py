@@ -11,11 +11,16 @@ _NAMED = 3
 
 
 def pause_text(pause: QueuePause) -> str:
-    """Since when, by whom and why: "paused since 2026-11-24 14:18:25 UTC by ann@desk: disk full"."""
-    when = "paused with all queues" if pause.is_of_all else "paused"
+    """The time, the author and the reason of a pause."""
     by = f" by {visible(pause.paused_by)}" if pause.paused_by else ""
     reason = f": {visible(pause.reason)}" if pause.reason else ""
-    return f"{when} since {instant(pause.paused_at)} UTC{by}{reason}"
+    together = "with all queues " if pause.is_of_all else ""
+    return f"{together}since {instant(pause.paused_at)} UTC{by}{reason}"
+
+
+def paused_text(pause: QueuePause) -> str:
+    """Since when, by whom and why: "paused since 2026-11-24 14:18:25 UTC by ann@desk: disk full"."""
+    return f"paused {pause_text(pause)}"
 
 
 def obstacle_text(worker: Worker) -> str:
@@ -39,7 +44,7 @@ def held_text(worker: Worker) -> str:
 def service_facts(service: Service) -> Iterator[str]:
     """Why a job that is due does not run, as facts about its queue; none where a worker is about to claim it."""
     if service.pause is not None:
-        yield f"the queue is {pause_text(service.pause)}"
+        yield f"the queue is {paused_text(service.pause)}"
     if service.workers is not None and not service.workers:
         yield "no running worker serves this queue (Rust workers do not register)"
         yield from map(obstacle_text, service.others[:_NAMED])

@@ -13,7 +13,8 @@ from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record, seconds
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import NOTHING, count, duration, percent, statuses, visible
-from hammerwork_cli.render.queue.listing import pause_text, pending_record
+from hammerwork_cli.render.queue.listing import pending_record
+from hammerwork_cli.render.queue.service import pause_text
 
 _PRIORITIES: Sequence[Column[PriorityCount]] = (
     Column("status", lambda row: row.status, is_status=True),

@@ -1,6 +1,7 @@
 """``maintenance``: work on tables and indexes, and their checks."""
 
 import contextlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,12 @@ def test_tables_are_vacuumed_analyzed_and_indexed_anew_and_nothing_is_lost(run: 
     assert sizes["hammerwork_jobs"]["rows"] == 20
     assert sizes["hammerwork_jobs"]["bytes"] > 2000
     assert all(one["valid"] for one in sizes.values())
-    assert "hammerwork_jobs" in run("maintenance", "sizes", url=migrated_url).stdout
+    shown = run("maintenance", "sizes", url=migrated_url).stdout
+    assert re.search(r"^hammerwork_jobs +20 +[\d.,]+ (KiB|MiB)", shown, re.MULTILINE)
+    assert "idx_" not in shown
+    detailed = run("maintenance", "sizes", "--detailed", "--bytes", url=migrated_url).stdout
+    assert re.search(rf"^hammerwork_jobs +20 +{sizes['hammerwork_jobs']['bytes']:,} ", detailed, re.MULTILINE)
+    assert "idx_" in detailed or "hammerwork_jobs (indexes)" in detailed
 
 
 def test_health_names_what_is_over_its_limit_and_the_command_for_it(run: Run, migrated_url: str) -> None:

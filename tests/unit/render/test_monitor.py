@@ -87,6 +87,13 @@ def test_a_database_where_nothing_happens(snapshot: MonitorSnapshot, expected: C
     expected("monitor_quiet.txt", "\n".join(picture(quiet, frame(80, 24))) + "\n")
 
 
+@pytest.mark.parametrize("width", [30, 59, 60, 74, 75, 80, 140])
+def test_all_figures_are_there_on_every_width(snapshot: MonitorSnapshot, width: int) -> None:
+    drawn = "\n".join(picture(snapshot, frame(width, 40)))
+    for word in ("enqueued", "started", "completed", "failed", "pending", "retrying", "running"):
+        assert word in drawn, word
+
+
 @pytest.mark.parametrize("colour", [True, False])
 @pytest.mark.parametrize("charset", ["utf8", "ascii"])
 def test_whatever_the_size_and_the_data_nothing_is_wider_or_longer(
