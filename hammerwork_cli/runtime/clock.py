@@ -1,10 +1,11 @@
-"""The clock of a server."""
+"""The clock of a server, and the seconds that pass."""
 
 import time
 from datetime import UTC, datetime, timedelta
 
 from hammerwork_cli.models.clock import SLACK
 
+_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 STEP = timedelta(seconds=1)
 """A smaller difference is no step: answers take their time."""
 STEADY_SECONDS = 600.0
@@ -13,20 +14,28 @@ PROVEN_SECONDS = 60.0
 """Time after which a process has seen enough of a clock to take it to be right when nobody has set it."""
 
 
+def elapsed() -> float:
+    """Seconds since some moment, those of a suspended machine included.
+
+    On Linux the monotonic clock stands still meanwhile: a worker would believe in a lease that others saw end.
+    """
+    return time.monotonic() if _BOOT is None else time.clock_gettime(_BOOT)
+
+
 class ServerClock:
     """The server's clock, which this process carries on between two answers. Threads share it."""
 
     def __init__(self) -> None:
         # In a worker the heartbeat's thread writes it, and at the start the main thread; in a queue any thread. One
         # tuple, so that no reader sees half of it.
-        self._known = datetime.now(UTC), time.monotonic()
+        self._known = datetime.now(UTC), elapsed()
         self._is_set, self._first_set = False, self._known[1]
         # How far it was put forward or back since it was first set, and when that happened last.
         self._stepped = timedelta(), self._known[1]
 
     def set(self, now: datetime) -> None:
         """Sets it to the server's present time."""
-        at, step = time.monotonic(), now - self.now()
+        at, step = elapsed(), now - self.now()
         if not self._is_set:
             self._first_set = at
         elif abs(step) > STEP:
@@ -36,15 +45,15 @@ class ServerClock:
     def now(self) -> datetime:
         """The present, in UTC."""
         known, at = self._known
-        return known + timedelta(seconds=time.monotonic() - at)
+        return known + timedelta(seconds=elapsed() - at)
 
     @property
     def is_trusted(self) -> bool:
         """Whether to change what is stored because of it: no step has moved it, or the last one was a while ago."""
         by, at = self._stepped
-        return abs(by) <= SLACK or time.monotonic() - at > STEADY_SECONDS
+        return abs(by) <= SLACK or elapsed() - at > STEADY_SECONDS
 
     @property
     def is_proven(self) -> bool:
         """Whether it is trusted, and not only because this process has just started."""
-        return self.is_trusted and time.monotonic() - self._first_set >= PROVEN_SECONDS
+        return self.is_trusted and elapsed() - self._first_set >= PROVEN_SECONDS

@@ -25,21 +25,9 @@ from tests.conftest import ROOT, unavailable
 from tests.servers import ServerMissingError
 
 KILLS = 8
-FAULTS = (
-    "--freezes",
-    "1",
-    "--restarts",
-    "1",
-    "--outages",
-    "1",
-    "--forgets",
-    "1",
-    "--clock-steps",
-    "1",
-    "--wrong-clocks",
-    "1",
-)
-SHORT = ("--kills", str(KILLS), *FAULTS, "--full-notify", "1", "--stream", "300", "--seed", "5")
+ONE_OF_EACH = ("freezes", "restarts", "outages", "forgets", "swallows", "frozen-backends", "clock-steps", "wrong-clocks")
+FAULTS = tuple(word for name in (*ONE_OF_EACH, "full-notify") for word in (f"--{name}", "1"))
+SHORT = ("--kills", str(KILLS), *FAULTS, "--stream", "300", "--seed", "5")
 
 
 def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:

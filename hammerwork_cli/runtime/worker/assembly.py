@@ -1,7 +1,6 @@
 """Builds the parts of a worker, each complete, in the order in which they need each other."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -11,7 +10,7 @@ from hammerwork_cli.models.cron.declared import Declared
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.queue import Queue
-from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.clock import ServerClock, elapsed
 from hammerwork_cli.runtime.connections import Connections, timeouts_within
 from hammerwork_cli.runtime.execution.executor import Executor
 from hammerwork_cli.runtime.execution.finisher import Finisher
@@ -169,11 +168,11 @@ def assemble(
         progress: counts what it writes.
         isolation: where handlers run.
     """
-    lease = Lease(options.lease, time.monotonic())
+    lease = Lease(options.lease, elapsed())
     on_postgres = lines.main.url.dialect == "postgresql"
     # SQLite has one lock for all writers. On MySQL, claims and completions would wait for each other's gaps.
     writing, has_ended = threading.Lock(), threading.Event() if on_postgres else stop.woken
-    slots = Slots(options.concurrency, stop.woken.set, lambda: lease.is_held(time.monotonic()), has_ended.set)
+    slots = Slots(options.concurrency, stop.woken.set, lambda: lease.is_held(elapsed()), has_ended.set)
     claimer = Claimer(
         registration,
         lines.main,

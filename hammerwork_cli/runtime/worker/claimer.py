@@ -15,7 +15,7 @@ from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.claim import Batch, Claimed
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
-from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.clock import ServerClock, elapsed
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
@@ -144,7 +144,7 @@ class Claimer:
         if self._has_written:
             self._has_written = False
             self.look_now()
-        wanted = self._wanted() if self._lease.is_held(time.monotonic()) else 0
+        wanted = self._wanted() if self._lease.is_held(elapsed()) else 0
         self.full = wanted <= 0
         if self.full:
             return not self.done

@@ -11,7 +11,7 @@ from hammerwork_cli.models.worker import heartbeat_interval
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
-from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.clock import ServerClock, elapsed
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.worker.lease import Lease
@@ -74,7 +74,7 @@ class HeartbeatThread(TurnThread):
 
     def tasks(self) -> Mapping[str, Task]:
         """Its one task."""
-        return {"The heartbeat": lambda: self._send(time.monotonic())}
+        return {"The heartbeat": lambda: self._send(elapsed())}
 
     def pause(self, began: float, turn: Turn) -> float:
         """The rest of an interval; after a failure a part of it."""
@@ -85,7 +85,7 @@ class HeartbeatThread(TurnThread):
         attempts = self.under_way()
         jobs = [attempt.job for attempt in attempts]
         answer = self.connections.run(lambda database: self._record(database, jobs), patience=0)
-        self.lease.renew(sent, time.monotonic(), was_lost=answer.was_lost)
+        self.lease.renew(sent, elapsed(), was_lost=answer.was_lost)
         self.clock.set(answer.now)
         if answer.was_lost:
             log.warning("Other workers treated this worker as lost and rescued its jobs. It is back.")

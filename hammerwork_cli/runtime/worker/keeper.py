@@ -13,7 +13,7 @@ from hammerwork_cli.queries.spawn.doctor import Doctor, FixedJobs
 from hammerwork_cli.queries.worker import duties, registry
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import named, plural
-from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.clock import ServerClock, elapsed
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
@@ -93,7 +93,7 @@ class Keeper(TurnThread):
 
     def _rescue(self, database: Database) -> None:
         heartbeats = [*registry.heartbeats(database), *registry.ended_with_jobs(database)]
-        lost = self._observer.look(heartbeats, time.monotonic())
+        lost = self._observer.look(heartbeats, elapsed())
         for heartbeat in lost:
             try:
                 self._rescue_from(database, heartbeat)

@@ -1,7 +1,7 @@
 """Who owns the jobs: a worker while its heartbeats succeed, and not a worker that an observer saw silent for a lease.
 
 docs/explain/liveness.md has the model in words. No clock of a server or of another host decides anything here: times
-are seconds of this process's monotonic clock, which the caller hands in.
+are seconds of this process's clock that pass while the machine is suspended too, which the caller hands in.
 """
 
 from collections.abc import Iterable

@@ -11,6 +11,7 @@ from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import instant, named, plural
+from hammerwork_cli.runtime.clock import elapsed
 from hammerwork_cli.runtime.connections import LONGEST_PAUSE
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.host.logs import handled
@@ -77,7 +78,7 @@ class MainLoop:
                 if self._turn():
                     return True
                 self._parts.trouble.went_on()
-                if self._lease.is_held(time.monotonic()):
+                if self._lease.is_held(elapsed()):
                     self._parts.trouble.over()
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
                 self._stop.at_once.wait(self._parts.trouble.survived(error))
@@ -122,7 +123,7 @@ class MainLoop:
 
         While no server answers it goes on, since heartbeats fail too.
         """
-        now = time.monotonic()
+        now = elapsed()
         held_up = self._slots.unwritable or (self._stop.is_set and self._claimer.owes and self._slots.empty)
         if not held_up or not self._lease.is_held(now):
             self._held_up_since = None

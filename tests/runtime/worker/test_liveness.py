@@ -322,3 +322,42 @@ def test_a_worker_works_without_the_columns_of_its_progress(stage: Stage, crew: 
     assert [(one.name, one.state, one.held) for one in registry.listed(stage.database)] == [
         ("worker 0", "running", None)
     ]
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="here the monotonic clock goes on")
+def test_a_worker_whose_machine_was_suspended_begins_nothing_before_a_heartbeat_has_succeeded(
+    lite: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its monotonic clock stood still, and others have taken its jobs."""
+    crew, slept, real = Crew(lite), 0.0, time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: real(clock) + slept)
+    begun, beats, record = threading.Event(), threading.Event(), registry.record_heartbeat
+
+    def recording(*arguments: Any) -> Any:
+        assert beats.wait(60)
+        return record(*arguments)
+
+    def work(job: Job) -> None:
+        crew.count(job)
+        if job.payload["lasts"]:
+            begun.set()
+            assert crew.go_on.wait(60)
+
+    beats.set()
+    monkeypatch.setattr(registry, "record_heartbeat", recording)
+    crew.handlers.register_job("work", work)
+    priorities = [JobPriority.CRITICAL] * 20 + [JobPriority.HIGH] + [JobPriority.NORMAL] * 40
+    jobs = lite.enqueue(*(Job("work", {"lasts": one == JobPriority.HIGH}, priority=one) for one in priorities))
+    crew.begin(concurrency=1, lease=20)
+    assert begun.wait(60)
+    assert len(crew.runs) == 21
+    assert len(lite.rows("id", "status = 'Running'")) > 1  # it has claimed some ahead
+    beats.clear()
+    slept = 60.0
+    crew.go_on.set()
+    time.sleep(0.3)
+    assert len(crew.runs) == 21
+    beats.set()
+    until(lambda: lite.status(*jobs) == ["Completed"] * len(jobs))
+    assert set(crew.runs.values()) == {1}
+    crew.end()
