@@ -129,7 +129,8 @@ class Crew:
     """Workers, and whoever else works on the database.
 
     Args:
-        urls: of one database; each worker takes the next.
+        url: of the database, for the program that works like Rust's, which would wait for what is swallowed for ever.
+        urls: ways to it; each worker takes the next.
         folder: for logs and effects.
         fates: of the workers, in their order from the end.
         drawn: draws the moments.
@@ -140,6 +141,7 @@ class Crew:
 
     def __init__(
         self,
+        url: str,
         urls: Sequence[str],
         folder: Path,
         fates: list[Fate],
@@ -149,7 +151,7 @@ class Crew:
         clock: Clock | None,
     ) -> None:
         self.lease = lease
-        self.url, self.folder, self.fates, self.drawn, self.extras = urls[0], folder, fates, drawn, extras
+        self.url, self.folder, self.fates, self.drawn, self.extras = url, folder, fates, drawn, extras
         self.kills: Counter[str] = Counter()
         self.freezes: Counter[str] = Counter()
         self.problems: list[str] = []

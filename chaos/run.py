@@ -156,7 +156,7 @@ class Run:
         dialect = DatabaseUrl.parse(self.url).dialect
         self.lease = LEASES[dialect]
         ways = [way.url(url) for url in urls] if way else urls
-        self.crew = Crew(ways, folder, coming, self.drawn, self.lease, size.extras, clock)
+        self.crew = Crew(self.url, ways, folder, coming, self.drawn, self.lease, size.extras, clock)
         self.watch = Watch(self.url, None if dialect == "sqlite" else LATE_LEASES * self.lease)
         self._faults = self._deck()
         self._number_of_faults = len(self._faults)

@@ -25,7 +25,16 @@ from tests.conftest import ROOT, unavailable
 from tests.servers import ServerMissingError
 
 KILLS = 8
-ONE_OF_EACH = ("freezes", "restarts", "outages", "forgets", "swallows", "frozen-backends", "clock-steps", "wrong-clocks")
+ONE_OF_EACH = (
+    "freezes",
+    "restarts",
+    "outages",
+    "forgets",
+    "swallows",
+    "frozen-backends",
+    "clock-steps",
+    "wrong-clocks",
+)
 FAULTS = tuple(word for name in (*ONE_OF_EACH, "full-notify") for word in (f"--{name}", "1"))
 SHORT = ("--kills", str(KILLS), *FAULTS, "--stream", "300", "--seed", "5")
 
