@@ -221,9 +221,12 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
     @rule(seconds=st.sampled_from(WRONG), length=st.integers(1, 6), luck=st.integers(0, 2**20), for_good=st.booleans())
     def wrong_clock(self, seconds: float, length: int, luck: int, for_good: bool) -> None:
         """The clock of the server is wrong by far, for a moment or for good, and everybody works on."""
+        for_good = for_good and abs(seconds) <= 2 * HOUR
+        self.world.wrong_by = 0.0 if for_good else seconds
         self.step_clock(seconds)
         self._pass(length, luck)
-        if not for_good or abs(seconds) > 2 * HOUR:
+        if not for_good:
+            self.world.wrong_by = 0.0
             self.step_clock(-seconds)
 
     @rule(number=some, how=st.sampled_from(["retry", "cancel", "retry for Rust"]))

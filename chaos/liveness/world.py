@@ -57,6 +57,7 @@ class World:
         seconds: the monotonic clock.
         is_away: nobody reaches the server.
         stepped_at: when somebody set the server's clock last, by the monotonic one.
+        wrong_by: how far it is wrong for a moment.
         later: when a process of the server that stands still goes on, and whose heartbeat it writes then.
     """
 
@@ -65,7 +66,7 @@ class World:
         self.seconds = 0.0
         self.is_away = False
         self.book = Book()
-        self._offset = self.stepped_at = 0.0
+        self._offset = self.stepped_at = self.wrong_by = 0.0
         self.later: list[tuple[float, str]] = []
         self._instants = 0
         self._past: list[tuple[dict[str, list[Any]], Book]] = []
