@@ -138,6 +138,17 @@ def is_passing(name: str) -> bool:
     return name.partition("/")[0].endswith(f".{PASSING}")
 
 
+def is_forgotten(name: str, oldest: str) -> bool:
+    """Whether a job belongs to a run by a clock that was behind by years: workers forget such old runs.
+
+    Args:
+        name: of the job, with the due time of its run.
+        oldest: the first day of which runs are remembered.
+    """
+    day = name.partition("#")[2][:10]
+    return bool(day) and day < oldest
+
+
 def overlaps(database: Database) -> Iterator[str]:
     """Yields the runs that were enqueued while the job of an earlier one was open."""
     for name, job in database.query("SELECT schedule, job FROM chaos_overlaps"):
