@@ -214,10 +214,10 @@ def retry(
     Clears their error and result. Jobs that failed only because of these run again after them. --tree includes
     everything below each JOB. Filters and --tree skip Cancelled jobs unless you add --cancelled; a Cancelled job that
     you name is retried. --error takes jobs by their error, in any letter case; `spawn why` lists the errors.
-    --force also retries a Running job, which may then run twice at once, a Completed one, whose children stay, and
-    one that depends on a failed job. A job that has spawned does not spawn again unless you add --respawn; to spawn
-    without running it, use `spawn again`. Several ids ask for confirmation. Gives up after 30 s with exit code 1 if
-    the tree keeps growing.
+    --force also retries a Running job, which may then run twice at once in a thread, a Completed one, whose children
+    stay, and one that depends on a failed job. A job that has spawned does not spawn again unless you add --respawn;
+    to spawn without running it, use `spawn again`. Several ids ask for confirmation. Gives up after 30 s with exit
+    code 1 if the tree keeps growing.
 
     \b
     Examples:
@@ -260,9 +260,9 @@ def cancel(
     """Cancel jobs that have not started: mark them Cancelled, with your name in the error.
 
     Cancels jobs that wait for them too. Nothing is deleted: `job retry` runs a cancelled job, `job delete` removes it.
-    --tree includes everything below each JOB. --force also cancels a Running job, but does not stop its worker, and a
-    Rust worker overwrites the status at its end. A cancelled recurring job stays off its schedule until you retry
-    it. Several ids ask for confirmation.
+    --tree includes everything below each JOB. --force also cancels a Running job: its worker cancels a coroutine or
+    kills a process within a heartbeat, and a handler in a thread goes on; a Rust worker overwrites the status at its
+    end. A cancelled recurring job stays off its schedule until you retry it. Several ids ask for confirmation.
 
     \b
     Examples:

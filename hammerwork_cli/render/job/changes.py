@@ -56,11 +56,11 @@ _REASONS: Mapping[str, Words] = {
     ),
 }
 _KEPT = "Jobs that a remaining job depends on will be kept."
-_DELETED_UNDER = "its worker finishes it, but cannot record the end"
+_DELETED_UNDER = "its worker ends the handler, except in a thread, and records nothing"
 WORDINGS: Mapping[str, Wording] = {
     "retry": Wording(
         "Retried",
-        "its worker may still run it: it can run twice at once, and the old attempt can still finish it",
+        "its worker ends the old attempt, but in a thread, or by a Rust worker, it can run twice at once",
         otherwise="Only Failed, Dead, TimedOut and Cancelled jobs can be retried.",
         followed="and {jobs} that had failed with {them}",
         reasons={
@@ -75,7 +75,7 @@ WORDINGS: Mapping[str, Wording] = {
     ),
     "cancel": Wording(
         "Cancelled",
-        "its worker does not stop, and a Rust worker overwrites the status when it finishes",
+        "its worker ends the handler, except in a thread; a Rust worker overwrites the status at its end",
         otherwise="Only Pending and Retrying jobs can be cancelled. To remove a job: hammerwork job delete JOB",
         followed="and {jobs} that waited for {them}",
         unfinished="Jobs that waited for the cancelled ones: hammerwork spawn doctor --fix",
