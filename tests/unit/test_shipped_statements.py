@@ -223,6 +223,8 @@ EXACT_BY_ITSELF = {
     "j.ancestry LIKE :place",
     # Words of ours, looked for in each of their spellings.
     "{status j} IN (:meant)",
+    # Names of the catalogue, which come from the code.
+    "table_name = :table AND column_name = :column",
     # The blocks themselves.
     "$1 = $2",
 }
