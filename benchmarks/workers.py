@@ -99,7 +99,7 @@ def _bare(database: Database, jobs: int, size: int = HUNDRED) -> float:
 
         ids = database.transaction(claim)
         done += database.run(
-            "worker.finish.complete", ids=database.ids(ids), token=token, started=now, now=database.now()
+            "worker.finish.complete", ids=database.ids(ids), token=token, start=now, started=now, now=database.now()
         )
     return time.perf_counter() - began
 

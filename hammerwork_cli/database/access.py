@@ -117,6 +117,10 @@ class Database:
         """Converts a long list of job ids into the value for statements with ``{among}``."""
         return ids
 
+    def times(self, times: Sequence[datetime]) -> Sequence[datetime] | str:
+        """Converts as many times into the value that goes with one of :meth:`ids`."""
+        return times
+
     def json(self, value: object) -> str:
         """Returns JSON that the server can read."""
         return json.dumps(value, ensure_ascii=self.reads_escapes)
@@ -171,8 +175,9 @@ class Database:
         ``hammerwork_jobs`` has no ``archived_at``; ``workers``: there are the columns and tables for workers (017);
         ``claim_times``: jobs have the time of their claim (018); ``worker_progress``: workers say what stands still
         (hw_026); ``missed_runs``: a run of a schedule may stand for many (hw_028); ``queue_counts``: workers count by
-        queue (hw_029); ``narrow``: ids of MySQL are in another character set than utf8mb4; and ``by_first_parent``,
-        ``by_gin`` or ``by_scan``: the way to the children of a job.
+        queue (hw_029); ``run_starts``: jobs have the times at which their handlers began to run (hw_031); ``narrow``:
+        ids of MySQL are in another character set than utf8mb4; and ``by_first_parent``, ``by_gin`` or ``by_scan``: the
+        way to the children of a job.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect, *(tag for table, tag in TABLE_TAGS.items() if table in self.schema)}
@@ -184,6 +189,8 @@ class Database:
             tags.add("workers")
         if "claimed_at" in jobs:
             tags.add("claim_times")
+        if "run_started_at" in jobs:
+            tags.add("run_starts")
         if "held_slots" in self.schema.get("hammerwork_workers", ()):
             tags.add("worker_progress")
         if "queue_counts" in self.schema.get("hammerwork_workers", ()):

@@ -207,8 +207,8 @@ class QueueStats(NamedTuple):
     Attributes:
         paused: pauses of these queues.
         window: length of the window of ``state.completed`` and ``state.failed``; ``None`` without details.
-        p50, p95: time from the claim to the end of the jobs that completed in the window. A worker claims short jobs
-            ahead.
+        p50, p95: run time of the jobs that completed in the window, from the claim where no worker recorded the start
+            of the handler.
         mean: run time of a handler on average, of the attempts that running workers have measured; ``None`` where they
             have measured none.
     """

@@ -34,7 +34,9 @@ class TreeNode(NamedTuple):
         stored_parents: ``depends_on`` as the database spells it; use ``depends_on``.
         error: the first 500 characters of the error text.
         stored_config: JSON text of ``payload._spawn_config``; ``None`` if the key is absent.
+        started_at: when the job was claimed.
         archived_at: time when the job was copied to the archive table.
+        run_started_at: when its handler began to run, where its worker has recorded that; else as ``started_at``.
     """
 
     id: str
@@ -52,6 +54,7 @@ class TreeNode(NamedTuple):
     workflow_id: str | None
     workflow_name: str | None
     archived_at: Timestamp
+    run_started_at: Timestamp = None
 
     @property
     def status(self) -> str:
@@ -91,9 +94,14 @@ class TreeNode(NamedTuple):
         return operation if isinstance(operation, str) else None
 
     @property
+    def run_start(self) -> Timestamp:
+        """When the handler began to run, as far as that is known."""
+        return self.run_started_at or self.started_at
+
+    @property
     def run_time(self) -> timedelta | None:
-        """Length of the last attempt; ``None`` until it has ended."""
-        start, end = timestamp(self.started_at), timestamp(self.completed_at or self.failed_at)
+        """How long the handler ran in the last attempt; ``None`` until it has ended."""
+        start, end = timestamp(self.run_start), timestamp(self.completed_at or self.failed_at)
         return max(end - start, timedelta()) if start and end else None
 
 

@@ -98,6 +98,7 @@ MIGRATIONS = (
     Migration("hw_026_worker_progress", "Stalled threads and held slots of workers, and graces of their stops", "ours"),
     Migration("hw_028_missed_runs", "Runs of schedules that stand for many missed ones", "ours"),
     Migration("hw_029_queue_counts", "What workers have counted of their queues", "ours"),
+    Migration("hw_031_run_starts", "When handlers began to run", "ours"),
 )
 
 

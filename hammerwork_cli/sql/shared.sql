@@ -168,18 +168,18 @@ OR $1.error_message = 'Workflow cancelled') THEN 'Cancelled' ELSE $1.status END
 -- The columns of models.TreeNode, in order, of hammerwork_jobs j.
 j.id, j.queue_name, {status j}, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {config},
-j.workflow_id, j.workflow_name, {archived_at}
+j.workflow_id, j.workflow_name, {archived_at}, {run_start j}
 
 -- name: archived_node
 -- The same columns of hammerwork_jobs_archive j, with the packed payload in place of the spawn configuration.
 j.id, j.queue_name, {status j}, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
-CASE WHEN length(j.payload) <= 65536 THEN j.payload END, NULL, NULL, j.archived_at
+CASE WHEN length(j.payload) <= 65536 THEN j.payload END, NULL, NULL, j.archived_at, j.started_at
 
 -- name: archived_node [retention]
 j.id, j.queue_name, {status j}, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
-CASE WHEN length(j.payload) <= 65536 THEN j.payload END, j.workflow_id, j.workflow_name, j.archived_at
+CASE WHEN length(j.payload) <= 65536 THEN j.payload END, j.workflow_id, j.workflow_name, j.archived_at, {archived_run_start}
 
 -- name: among
 -- A long list of ids, as Database.ids makes it.
@@ -320,57 +320,57 @@ WHERE j.depends_on[1] >= e.parent AND j.depends_on[1] <= e.parent OFFSET 0) AS j
 
 -- name: edges [postgresql]
 -- (parent, child c) for every parent of every job.
-(SELECT e.parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
+(SELECT e.parent, c.id, c.status, c.attempts, c.error_message, c.created_at, {starts}, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
 
 -- name: edges [postgresql jsonb]
 (SELECT CASE WHEN e.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN e.parent::uuid END AS parent,
-c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
+c.id, c.status, c.attempts, c.error_message, c.created_at, {starts}, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c CROSS JOIN LATERAL jsonb_array_elements_text(
 CASE jsonb_typeof(c.depends_on) WHEN 'array' THEN c.depends_on ELSE '[]' END) AS e (parent))
 
 -- name: edges [mysql]
-(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, {starts}, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
 
 -- name: edges [mysql narrow]
-(SELECT CONVERT(e.parent USING ascii) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
+(SELECT CONVERT(e.parent USING ascii) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, {starts}, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
 
 -- name: edges [sqlite]
-(SELECT lower(e.value) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
+(SELECT lower(e.value) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, {starts}, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e)
 
 -- name: joined_edges [postgresql]
 -- (parent, child c) for the parents after the first, of the jobs that have several.
-(SELECT e.parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
+(SELECT e.parent, c.id, c.status, c.attempts, c.error_message, c.created_at, {starts}, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on[2:]) AS e (parent)
 WHERE cardinality(c.depends_on) > 1)
 
 -- name: joined_edges [mysql]
-(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, {starts}, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE c.parent_count > 1 AND e.place > 1)
 
 -- name: joined_edges [mysql narrow]
-(SELECT CONVERT(e.parent USING ascii) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
+(SELECT CONVERT(e.parent USING ascii) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, {starts}, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE c.parent_count > 1 AND e.place > 1)
 
 -- name: joined_edges [sqlite]
-(SELECT lower(e.value) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
+(SELECT lower(e.value) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, {starts}, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e
 WHERE json_array_length(c.depends_on) > 1 AND e.key > 0)
@@ -486,16 +486,41 @@ e.place
 -- name: place [sqlite]
 e.key
 
+-- name: run_start
+-- {run_start j}: when the handler of job j began to run in its last attempt. Everything that says how long a job ran goes
+-- by it.
+$1.started_at
+
+-- name: run_start [run_starts]
+-- The claim is earlier: a worker claims short jobs ahead. Hammerwork (Rust) writes claims alone, and what a job has of an
+-- earlier attempt is before the claim.
+CASE WHEN $1.run_started_at >= $1.started_at THEN $1.run_started_at ELSE $1.started_at END
+
+-- name: archived_run_start
+-- The same of job j of the archive, whose other times are whole seconds on MySQL.
+j.started_at
+
+-- name: archived_run_start [run_starts]
+CASE WHEN j.run_started_at <= COALESCE(j.completed_at, j.failed_at, j.timed_out_at) THEN {run_start j}
+ELSE j.started_at END
+
+-- name: starts
+-- The columns of job c that {run_start c} needs.
+c.started_at
+
+-- name: starts [run_starts]
+c.started_at, c.run_started_at
+
 -- name: run_seconds [postgresql]
 -- How long job c ran, in seconds; NULL where a time is missing or infinite.
-CASE WHEN isfinite(c.completed_at) AND isfinite(c.started_at)
-THEN EXTRACT(EPOCH FROM c.completed_at - c.started_at)::float8 END
+CASE WHEN isfinite(c.completed_at) AND isfinite({run_start c})
+THEN EXTRACT(EPOCH FROM c.completed_at - {run_start c})::float8 END
 
 -- name: run_seconds [mysql]
-TIMESTAMPDIFF(MICROSECOND, c.started_at, c.completed_at) / 1e6
+TIMESTAMPDIFF(MICROSECOND, {run_start c}, c.completed_at) / 1e6
 
 -- name: run_seconds [sqlite]
-(julianday(c.completed_at) - julianday(c.started_at)) * 86400
+(julianday(c.completed_at) - julianday({run_start c})) * 86400
 
 -- name: never_recorded
 -- Whether no worker recorded a spawn of job j, successful or not.

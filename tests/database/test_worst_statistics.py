@@ -105,6 +105,10 @@ class Scene:
         """A hundred children as the statements get them."""
         return self.database.ids(self.jobs[first : first + ASKED])
 
+    def starts(self) -> Any:
+        """As many times."""
+        return self.database.times([CLAIMED] * ASKED)
+
 
 class Asked(NamedTuple):
     """What a statement is asked.
@@ -134,7 +138,8 @@ HOT: dict[str, Callable[[Scene], Asked]] = {
         {"ids": at.ids(3 * QUARTER), "token": TOKEN, "worker": WORKER, "now": CLAIMED}
     ),
     "worker.claim.have_spawned": lambda at: Asked({"ids": at.ids(3 * QUARTER)}),
-    "worker.finish.complete": lambda at: Asked({"ids": at.ids(0), **CLAIM, "now": NOW}),
+    "worker.finish.complete": lambda at: Asked({"ids": at.ids(0), "start": CLAIMED, **CLAIM, "now": NOW}),
+    "worker.finish.complete_each": lambda at: Asked({"ids": at.ids(0), "starts": at.starts(), **CLAIM, "now": NOW}),
     "worker.finish.lock_free": lambda at: Asked({"ids": at.ids(0)}),
     "worker.finish.give_back": lambda at: Asked({"ids": at.ids(0), **CLAIM}),
     "worker.finish.claimed_by": lambda _: Asked({"worker": WORKER}),

@@ -231,10 +231,13 @@ def test_a_block_that_is_not_there_is_named(sql):
         load("jobs.x", frozenset())
 
 
-def test_fragments_are_nested_two_deep_at_most(sql):
-    sql(jobs="-- name: x\n{a}\n-- name: y\n{b}\n-- name: a\n{b}\n-- name: b\n{c}\n-- name: c\nSELECT 1\n")
+def test_fragments_are_nested_three_deep_at_most(sql):
+    sql(
+        jobs="-- name: x\n{a}\n-- name: y\n{b}\n-- name: a\n{b}\n"
+        "-- name: b\n{c}\n-- name: c\n{d}\n-- name: d\nSELECT 1\n"
+    )
     assert bound("jobs.y") == ("SELECT 1", [])
-    with pytest.raises(ValueError, match=r"nested more than 2 deep in jobs: \{c\}"):
+    with pytest.raises(ValueError, match=r"nested more than 3 deep in jobs: \{d\}"):
         load("jobs.x", frozenset())
 
 

@@ -228,6 +228,10 @@ class PostgresDatabase(Database):
         """Returns one array, because client and server would have to parse a thousand separate values."""
         return f"{{{','.join(ids)}}}"
 
+    def times(self, times: Sequence[datetime]) -> str:
+        """Returns one array."""
+        return f"{{{','.join([time.isoformat() for time in times])}}}"
+
     def _error(self, error: Exception) -> HammerworkError | None:
         if self._is_connected and self._connection.closed:
             # Any error of a closed connection counts, of any class: psycopg trips over the two answers that it gets

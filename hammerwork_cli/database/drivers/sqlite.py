@@ -82,6 +82,10 @@ class SqliteDatabase(Database):
         """Returns one JSON array."""
         return json.dumps(list(ids))
 
+    def times(self, times: Sequence[datetime]) -> str:
+        """Returns one JSON array."""
+        return json.dumps(list(map(stored_timestamp, times)))
+
     def _begin(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
 

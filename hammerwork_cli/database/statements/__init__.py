@@ -33,7 +33,7 @@ TABLE_TAGS = {
     "hammerwork_watches": "watches",
 }
 """Tables -> the tags of databases that have them."""
-LEVELS = 2
+LEVELS = 3
 """How deep fragments may be nested, so that a reader soon sees the whole of a statement."""
 
 NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)

@@ -10,7 +10,7 @@ from hammerwork_cli.database.statements import FOLDER, NAME, TABLE_TAGS, TOKEN, 
 
 DIALECTS = ("postgresql", "mysql", "sqlite")
 WAYS = frozenset({"by_first_parent", "by_gin", "by_scan"})
-COLUMN_TAGS = {"claim_times", "indexed", "missed_runs", "queue_counts", "worker_progress", "workers"}
+COLUMN_TAGS = {"claim_times", "indexed", "missed_runs", "queue_counts", "run_starts", "worker_progress", "workers"}
 MIGRATED = frozenset({*TABLE_TAGS.values(), *COLUMN_TAGS, "by_first_parent"})
 """The tags of a database after all migrations, beside its dialect."""
 _DESCRIPTION = """\

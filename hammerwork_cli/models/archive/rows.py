@@ -152,7 +152,7 @@ def to_run_again(job: Record, now: datetime, state: str) -> Record:
     """The job as if it had just been enqueued, due now, with a ``dependency_status``."""
     gone = (
         "started_at completed_at failed_at timed_out_at error_message result_data result_stored_at result_expires_at"
-        " claim_losses"
+        " claim_losses run_started_at"
     )
     return (
         job

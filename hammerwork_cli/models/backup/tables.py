@@ -64,7 +64,7 @@ _SHARED = {
     "number": "attempts max_attempts timeout_seconds",
     "flag": "recurring is_encrypted",
     "time": """created_at scheduled_at started_at completed_at failed_at timed_out_at next_run_at archived_at
-        retention_delete_at encrypted_at""",
+        retention_delete_at encrypted_at run_started_at""",
     "json": "encryption_metadata",
     "ids": "depends_on",
     "texts": "pii_fields",

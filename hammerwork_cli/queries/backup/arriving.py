@@ -35,6 +35,7 @@ _HISTORY = (
     "claimed_at",
     "claim_losses",
     "releases",
+    "run_started_at",
 )
 """Columns that a job gets while it runs."""
 

@@ -128,7 +128,7 @@ def _events(node: TreeNode) -> Iterator[Event]:
     if ended:
         attempt = node.attempts if started else None
         error = None if kind is EventKind.COMPLETED else node.error
-        yield Event(ended, kind, node.id, node.queue, attempt, _length(started, ended), error=error)
+        yield Event(ended, kind, node.id, node.queue, attempt, _length(timestamp(node.run_start), ended), error=error)
 
 
 def _spawned(

@@ -166,7 +166,7 @@ class _Reader:
             return None
         try:
             created = (datetime.fromisoformat(node.created_at) - _EPOCH) // _MICROSECOND  # type: ignore[arg-type]
-            started = (datetime.fromisoformat(node.started_at) - _EPOCH) // _MICROSECOND  # type: ignore[arg-type]
+            started = (datetime.fromisoformat(node.run_started_at) - _EPOCH) // _MICROSECOND  # type: ignore[arg-type]
             ended = (datetime.fromisoformat(node.completed_at) - _EPOCH) // _MICROSECOND  # type: ignore[arg-type]
         except (TypeError, ValueError, OverflowError):
             return None
@@ -178,7 +178,7 @@ class _Reader:
         return Times(created, ready, ready, started, started, ended, False, True)
 
     def _any(self, job: str, node: TreeNode, above: list[Times]) -> Times | None:
-        created, started = _microseconds(node.created_at), _microseconds(node.started_at)
+        created, started = _microseconds(node.created_at), _microseconds(node.run_start)
         return None if created is None else self._times(job, node, created, started, above)
 
     def _times(self, job: str, node: TreeNode, created: int, started: int | None, above: list[Times]) -> Times | None:

@@ -103,8 +103,7 @@ def _complete_parent(database: Database, attempt: Ended, now: datetime) -> bool:
     if attempt.at is not None:
         changed = int(finish.write(database, attempt, now))
     else:
-        ids = database.ids([attempt.job.id])
-        changed = database.run("worker.finish.complete", ids=ids, token=claim.token, started=claim.started_at, now=now)
+        changed = finish.set_completed(database, claim, [attempt], now)
         if changed and attempt.result is not None:
             finish.store_results(database, claim, [attempt], now)
     return bool(changed)

@@ -47,6 +47,7 @@ LIST_KEYS = (
     "workflow_id",
     "workflow_name",
     "archived_at",
+    "run_started_at",
 )
 """Columns of CSV and TSV."""
 

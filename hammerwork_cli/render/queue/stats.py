@@ -29,8 +29,8 @@ def stats_record(stats: QueueStats) -> Record:
     Keys: ``queue`` (null for all), ``checked_at``, those of :func:`state_record` about jobs, ``paused_queues``, and
     with details, else null: ``window_seconds``, ``completed`` and ``failed`` in the window, ``failure_rate`` (0 to 1,
     null if no job ended), ``completed_per_minute``, ``backlog_seconds`` (until the ready jobs have ended at the rate
-    of the window), ``p50_seconds`` and ``p95_seconds`` (from the claim to the end of the jobs that completed in the
-    window), ``mean_seconds`` (run time of handlers, as running workers measured it), ``by_priority`` (list of
+    of the window), ``p50_seconds`` and ``p95_seconds`` (run times of the jobs that completed in the window),
+    ``mean_seconds`` (run time of handlers, as running workers measured it), ``by_priority`` (list of
     ``status``, ``priority``, ``jobs``).
     """
     state, detailed = stats.state, stats.window is not None
@@ -66,11 +66,9 @@ def stats_text(stats: QueueStats, *, terminal: bool, width: int | None = None, c
         if stats.backlog is not None:
             rate = f"at the rate of the last {_window(stats.window)}"
             figures["backlog"] = f"done in {duration(stats.backlog)} {rate}, if nothing is added"
-        figures["claim to end"] = (
-            NOTHING if stats.p50 is None else f"p50 {duration(stats.p50)}, p95 {duration(stats.p95)}"
-        )
+        figures["run time"] = NOTHING if stats.p50 is None else f"p50 {duration(stats.p50)}, p95 {duration(stats.p95)}"
         if stats.mean is not None:
-            figures["run time"] = f"{duration(stats.mean)} on average, as running workers measured it"
+            figures["mean run time"] = f"{duration(stats.mean)}, as running workers measured it"
     longest = max(map(len, figures))
     for name, value in figures.items():
         yield f"  {name:<{longest}}  {value}"

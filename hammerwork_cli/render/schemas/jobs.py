@@ -36,13 +36,16 @@ NODE: dict[str, Schema] = {
     "spawn_config": CONFIG,
     "operation_id": null_or(text("Operation id of its spawn configuration")),
     "created_at": null_or(instant("Null when the row holds an unreadable value")),
-    "started_at": null_or(instant()),
+    "started_at": null_or(instant("When it was claimed for its last attempt")),
     "completed_at": null_or(instant()),
     "failed_at": null_or(instant()),
     "error": null_or(text("Its first 500 characters")),
     "workflow_id": null_or(job_id()),
     "workflow_name": null_or(text()),
     "archived_at": null_or(instant()),
+    "run_started_at": null_or(
+        instant("When its handler began to run in its last attempt, once that has ended; else as started_at")
+    ),
 }
 IN_TREE = {
     **NODE,

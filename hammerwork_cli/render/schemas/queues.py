@@ -50,7 +50,7 @@ QUEUE_STATS = record(
         "failure_rate": null_or(rate()),
         "completed_per_minute": null_or(number()),
         "backlog_seconds": null_or(seconds("Until the ready jobs have ended at the rate of the window")),
-        "p50_seconds": null_or(seconds("From the claim to the end of jobs that completed in the window")),
+        "p50_seconds": null_or(seconds("Run time of the jobs that completed in the window")),
         "p95_seconds": null_or(seconds()),
         "mean_seconds": null_or(seconds("Run time of handlers on average, as running workers measured it")),
         "by_priority": null_or(list_of(record({"status": STATUS, "priority": PRIORITY, "jobs": count()}))),

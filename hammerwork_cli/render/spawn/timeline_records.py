@@ -50,7 +50,7 @@ def _step_record(step: Step) -> Record:
         "status": node and node.status,
         "seconds": seconds(step.length),
         "parts": all_parts(step.parts),
-        "started_at": rfc3339(node.started_at) if node else None,
+        "started_at": rfc3339(node.run_start) if node else None,
         "ended_at": rfc3339(node.completed_at or node.failed_at) if node else None,
     }
 

@@ -17,7 +17,7 @@ from hammerwork_cli.models import (
 from hammerwork_cli.render.formats.json import SCHEMA_VERSION, Record, document, instant
 
 _JOBS_AT_ONCE = 250
-_NO_WORKFLOW = ',"workflow_id":null,"workflow_name":null,"archived_at":null}'
+_NO_WORKFLOW = ',"workflow_id":null,"workflow_name":null,"archived_at":null'
 
 
 def tree_document(tree: SpawnTree) -> Iterator[str]:
@@ -94,6 +94,9 @@ def _lines(tree: SpawnTree) -> Iterator[Iterator[str]]:
                 repeat(',"error":'),
                 ["null" if error is None else quoted(error) for error in columns.error],
                 _workflows(columns),
+                repeat(',"run_started_at":'),
+                map(instant, columns.run_started_at),
+                repeat("}"),
                 strict=False,  # because of the repeated keys
             ),
         )
@@ -104,7 +107,7 @@ def _workflows(columns: Any) -> Iterable[str]:
     if all(column.count(None) == len(column) for column in given):
         return repeat(_NO_WORKFLOW)
     return [
-        f',"workflow_id":{document(workflow)},"workflow_name":{document(name)},"archived_at":{instant(archived)}}}'
+        f',"workflow_id":{document(workflow)},"workflow_name":{document(name)},"archived_at":{instant(archived)}'
         for workflow, name, archived in zip(*given, strict=True)
     ]
 
@@ -159,7 +162,9 @@ def node_record(node: TreeNode, tree: SpawnTree | None = None) -> Record:
     Keys: ``id``, ``queue``, ``status``, ``priority`` (word), ``depth`` (levels below its root), ``depends_on`` (ids),
     ``children`` (exact number, read or not), ``has_spawn_config``, ``spawn_config`` (object or null), ``operation_id``,
     ``created_at``, ``started_at``, ``completed_at``, ``failed_at``, ``error`` (first 500 characters), ``workflow_id``,
-    ``workflow_name``, ``archived_at``. Without a tree, ``depth`` and ``children`` are missing.
+    ``workflow_name``, ``archived_at``, ``run_started_at`` (of the handler in the last attempt, where its worker has
+    recorded it at the end; else as ``started_at``, the time of the claim). Without a tree, ``depth`` and ``children``
+    are missing.
     """
     place = {"depth": tree.depths[node.id]} if tree else {}
     children = {"children": tree.child_total(node.id)} if tree else {}
@@ -182,6 +187,7 @@ def node_record(node: TreeNode, tree: SpawnTree | None = None) -> Record:
         "workflow_id": node.workflow_id,
         "workflow_name": node.workflow_name,
         "archived_at": rfc3339(node.archived_at),
+        "run_started_at": rfc3339(node.run_start),
     }
 
 

@@ -316,6 +316,8 @@ class Executor:
             raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {message_of(error)}") from error
 
     def _commit(self, attempt: Attempt, completed: Ended, operation: Operation, children: Children) -> None:
+        completed.took = time.monotonic() - attempt.began
+
         def unit(database: Database) -> FinishReport:
             return spawn.complete(
                 database,

@@ -22,7 +22,7 @@ r.missed, r.missed_from
 
 -- name: run
 -- The columns of models.cron.ScheduleRun, in order, of run r and its job j.
-r.due_at, r.kind, r.outcome, r.reason, r.job_id, r.created_at, {status j}, j.scheduled_at, j.started_at,
+r.due_at, r.kind, r.outcome, r.reason, r.job_id, r.created_at, {status j}, j.scheduled_at, {run_start j},
 COALESCE(j.completed_at, j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {missed}
 
 -- name: list

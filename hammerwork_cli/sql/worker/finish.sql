@@ -5,6 +5,29 @@
 UPDATE hammerwork_jobs {by_id} SET status = 'Completed', completed_at = :now, error_message = NULL
 WHERE id {among} AND {claimed}
 
+-- name: complete [run_starts]
+UPDATE hammerwork_jobs {by_id} SET status = 'Completed', completed_at = :now, error_message = NULL,
+run_started_at = :start
+WHERE id {among} AND {claimed}
+
+-- name: complete_each [postgresql]
+-- Completes jobs that a worker has claimed, with the start of the handler of each. Not a join: without statistics, PostgreSQL would read the whole table for it.
+UPDATE hammerwork_jobs SET status = 'Completed', completed_at = :now, error_message = NULL,
+run_started_at = (CAST(:starts AS timestamptz[]))[array_position(CAST(:ids AS uuid[]), id)]
+WHERE id {among} AND {claimed}
+
+-- name: complete_each [mysql]
+-- A join with a JSON_TABLE would take a temporary table.
+UPDATE hammerwork_jobs {by_id} SET status = 'Completed', completed_at = :now, error_message = NULL,
+run_started_at = ELT(FIELD(id, :ids), :starts)
+WHERE id {among} AND {claimed}
+
+-- name: complete_each [sqlite]
+UPDATE hammerwork_jobs SET status = 'Completed', completed_at = :now, error_message = NULL,
+run_started_at = json_extract(:starts, '$[' || r.key || ']')
+FROM json_each(:ids) AS r
+WHERE hammerwork_jobs.id = r.value AND {claimed}
+
 -- name: store_results [postgresql]
 -- Stores the results of jobs that the worker has just completed.
 UPDATE hammerwork_jobs j SET result_data = CAST(r.result AS jsonb), result_stored_at = :now,
@@ -44,6 +67,7 @@ WHERE id = :id AND {claimed}
 -- Ends a job that failed for good.
 UPDATE hammerwork_jobs SET status = :status, failed_at = :failed_at, timed_out_at = :timed_out_at,
 error_message = :error
+/* if :run_start */ , run_started_at = :run_start
 WHERE id = :id AND {claimed}
 
 -- name: lock_free

@@ -58,6 +58,7 @@ export interface JobNode {
   spawn_config: SpawnConfig | null;
   operation_id: string | null;
   created_at: Instant | null;
+  /** When it was claimed for its last attempt. */
   started_at: Instant | null;
   completed_at: Instant | null;
   failed_at: Instant | null;
@@ -66,6 +67,8 @@ export interface JobNode {
   workflow_id: string | null;
   workflow_name: string | null;
   archived_at: Instant | null;
+  /** When its handler began to run in its last attempt, once that has ended; else as `started_at`. */
+  run_started_at: Instant | null;
 }
 
 export interface TreeNode extends JobNode {

@@ -25,6 +25,7 @@ export const job = (id, facts = {}) => ({
   workflow_id: null,
   workflow_name: null,
   archived_at: null,
+  run_started_at: null,
   ...facts,
 });
 

@@ -103,7 +103,7 @@ export const timeOfDay = (at) => times.format(new Date(at));
 
 /**
  * The seconds that the last attempt took or has taken so far; `null` for a job that has not started.
- * @param {Pick<JobNode, "status" | "started_at" | "completed_at" | "failed_at">} job
+ * @param {Pick<JobNode, "status" | "started_at" | "run_started_at" | "completed_at" | "failed_at">} job
  * @param {number} now
  */
 export function attemptSeconds(job, now) {
@@ -111,7 +111,7 @@ export function attemptSeconds(job, now) {
   const end = job.completed_at ?? job.failed_at;
   if (job.status !== "Running" && !end) return null;
   const until = job.status === "Running" || !end ? now : Date.parse(end);
-  return Math.max(0, (until - Date.parse(job.started_at)) / 1000);
+  return Math.max(0, (until - Date.parse(job.run_started_at ?? job.started_at)) / 1000);
 }
 
 /** @param {string} text */
