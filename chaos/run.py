@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from chaos import checking, duties, handlers, plan
 from chaos.checking import Findings
 from chaos.clocks import Clock
-from chaos.crew import LOOK, Crew, fates, freezes
+from chaos.crew import LOOK, WORKERS, Crew, fates, freezes
 from chaos.notices import full_notify_queue
 from chaos.plan import Planned, Watched
 from chaos.servers import CLOCK, CRASH, FORGETFUL, FREEZE, HALT, START, THAW, Server
@@ -25,8 +25,8 @@ from tests.proxies import ProxyProcess
 
 FEW = 60
 """Unfinished jobs at which more are enqueued as long as there is somebody to kill."""
-QUIET_SECONDS = 60
-"""After so long without any change, whatever has not ended is stuck."""
+QUIET_SECONDS = 120
+"""After so long without any change, whatever has not ended is stuck. It is longer than any pause of a worker."""
 LEASES = {"sqlite": 4.0, "postgresql": 3.0, "mysql": 3.0}
 """Seconds; workers come by the one lock of a file in no order."""
 LATE_LEASES = 2.0
@@ -174,7 +174,7 @@ class Run:
                 if self.crew.fates and left < FEW:
                     self._enqueue()
                 if self._fault_is_due:
-                    self._faults.pop()()
+                    self._meet(self._faults.pop())
             self.crew.end()
         finally:
             self.crew.kill()
@@ -255,6 +255,13 @@ class Run:
         died = self.crew.kills.total()
         return bool(self._faults) and died >= (begun + 0.5) / self._number_of_faults * self.size.kills
 
+    def _meet(self, fault: Callable[[], None]) -> None:
+        """Says in the kept folder when it began and ended: the workers' logs may have wrong clocks."""
+        with (self.folder / "faults").open("a", encoding="ascii") as file:
+            print(f"{datetime.now():%H:%M:%S.%f} {fault.__name__.lstrip('_')} begins", file=file, flush=True)
+            fault()
+            print(f"{datetime.now():%H:%M:%S.%f} {fault.__name__.lstrip('_')} is over", file=file)
+
     @contextlib.contextmanager
     def _down(self, how: str) -> Iterator[None]:
         assert self.server is not None
@@ -303,7 +310,12 @@ class Run:
     def _swallow(self) -> None:
         """The open connections of the workers die without a word; the server has not heard of it either."""
         assert self.way is not None
-        self.outcome.swallowed += self.way.swallow()
+        swallowed, until = self.way.swallow(), time.monotonic() + 10 * self.lease
+        while swallowed < WORKERS and time.monotonic() < until:  # after a restart they come back one by one
+            self._go_on(LOOK)
+            swallowed += self.way.swallow()
+        self.crew.down_until = max(self.crew.down_until, time.monotonic() + 2 * self.lease)
+        self.outcome.swallowed += swallowed
         self.outcome.swallows += 1
         self._go_on(self.drawn.uniform(0, 2) * self.lease)
 

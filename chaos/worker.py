@@ -108,8 +108,8 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None, *, isolated: b
     log_to(folder, "worker")
     end_with_parent()
     _watch(fate or Fate(ANY_MOMENT), folder)
-    # Whoever takes a callback or the policies and dies keeps nobody waiting for minutes.
-    callbacks.LEASE = retention_thread.LEASE = timedelta(seconds=2 * lease)
+    # Whoever takes a callback or the policies and dies keeps nobody waiting for minutes, nor does a slow count.
+    callbacks.LEASE = callbacks.LONGEST = retention_thread.LEASE = timedelta(seconds=2 * lease)
     schedules.DUTY_SECONDS, clock.STEADY_SECONDS, clock.PROVEN_SECONDS = 2 * lease, 5 * lease, 2 * lease
     retention_thread.CHECK_SECONDS, retention_thread.REST = 1.0, timedelta(seconds=1)
     retry = RetryStrategy.fixed(timedelta(milliseconds=30))

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ import pytest
 from chaos import checking, notes, plan
 from chaos.__main__ import SERVER_MISSING
 from chaos.clocks import Clock
-from chaos.crew import fates
+from chaos.crew import WORKERS, fates
 from chaos.poisons import ASYNC_POISONS, CRASHES, POISONS
-from chaos.run import Run, Size
+from chaos.run import QUIET_SECONDS, Run, Size
 from chaos.watching import Watch
 from chaos.worker import NAMED
 from hammerwork_cli.database import connect
+from hammerwork_cli.queries.batch import callbacks
+from hammerwork_cli.runtime.worker import keeper
+from hammerwork_cli.runtime.worker.upkeep import thread
 from tests.conftest import ROOT, unavailable
 from tests.servers import ServerMissingError
 
@@ -81,6 +85,12 @@ def test_nothing_is_lost_doubled_or_stuck_when_workers_servers_and_clocks_go_wro
         "server_crashes": 0 if dialect == "sqlite" else 1,
     }
     assert figures["forgotten"] > 0
+    assert figures["swallowed"] >= (0 if dialect == "sqlite" else WORKERS)
+
+
+def test_a_run_waits_for_longer_than_any_worker_pauses() -> None:
+    pauses = (callbacks.LONGEST, keeper.BETWEEN_LOOKS, timedelta(seconds=max(thread.AGAIN, thread.MIGRATION_PAUSE)))
+    assert timedelta(seconds=QUIET_SECONDS) >= 1.5 * max(pauses)
 
 
 def test_given_servers_are_ended_and_started_by_a_given_command(sqlite_url: str, tmp_path: Path) -> None:
