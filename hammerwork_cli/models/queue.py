@@ -144,6 +144,18 @@ class QueueState:
         """Share of failed jobs among those that ended in the window, 0 to 1; ``None`` if none ended."""
         return share_of(self.failed, self.completed + self.failed)
 
+    def per_minute(self, window: timedelta) -> float:
+        """Completed jobs per minute in the window."""
+        return self.completed / (window / timedelta(minutes=1))
+
+    def backlog(self, window: timedelta) -> timedelta | None:
+        """Time until the ready jobs have ended at the rate of the window, if none are added.
+
+        ``None`` without ready jobs, without any that ended, and for a paused queue.
+        """
+        ended = self.completed + self.failed
+        return window * (self.ready / ended) if ended and self.ready and self.pause is None else None
+
     def age(self, since: Timestamp) -> timedelta | None:
         """Time from ``since`` to the counts, never negative: clocks may differ."""
         instant = timestamp(since)
@@ -224,15 +236,12 @@ class QueueStats(NamedTuple):
     @property
     def per_minute(self) -> float | None:
         """Completed jobs per minute in the window."""
-        return self.state.completed / (self.window / timedelta(minutes=1)) if self.window else None
+        return self.state.per_minute(self.window) if self.window else None
 
     @property
     def backlog(self) -> timedelta | None:
         """Time until the ready jobs have ended at the rate of the window, if none are added; ``None`` without any."""
-        ended = self.state.completed + self.state.failed
-        if not self.window or not ended or not self.state.ready or self.state.pause is not None:
-            return None
-        return self.window * (self.state.ready / ended)
+        return self.state.backlog(self.window) if self.window else None
 
 
 Measure = int | float | timedelta

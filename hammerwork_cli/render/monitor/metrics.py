@@ -241,8 +241,9 @@ def figures_record(figures: Figures) -> Record:
     """All figures.
 
     Keys: ``checked_at``, ``window_seconds``, ``queue`` and ``queue_names`` (the filter), ``queues`` (those of ``queue
-    list``, with ``completed``, ``failed``, ``failure_rate`` and ``completed_per_minute`` of the window), ``workers``
-    (state -> number; null if the database does not record workers), ``spawning`` (as ``spawn stats`` has it).
+    list``, with ``completed``, ``failed``, ``failure_rate`` and ``completed_per_minute`` of the window, and
+    ``backlog_seconds``, until the ready jobs have ended at its rate), ``workers`` (state -> number; null if the
+    database does not record workers), ``spawning`` (as ``spawn stats`` has it).
     """
     return {
         "checked_at": rfc3339(figures.at),
@@ -260,12 +261,9 @@ def _queue_record(state: QueueState, figures: Figures) -> Record:
         "completed": state.completed,
         "failed": state.failed,
         "failure_rate": state.failure_rate,
-        "completed_per_minute": _per_minute(state, figures),
+        "completed_per_minute": state.per_minute(figures.window),
+        "backlog_seconds": seconds(state.backlog(figures.window)),
     }
-
-
-def _per_minute(state: QueueState, figures: Figures) -> float:
-    return state.completed / (figures.window.total_seconds() / 60)
 
 
 # For people.
@@ -295,7 +293,10 @@ def _columns(figures: Figures) -> Sequence[Column[QueueState]]:
         Column("completed", lambda row: count(row.completed), "right", is_count=True, narrow_header="done"),
         Column("failed", lambda row: count(row.failed), "right", is_count=True),
         Column("failure rate", lambda row: percent(row.failure_rate), "right", narrow_header="rate", leaves=4),
-        Column("per minute", lambda row: f"{_per_minute(row, figures):,.1f}", "right", narrow_header="/min", leaves=1),
+        Column(
+            "per minute", lambda row: f"{row.per_minute(figures.window):,.1f}", "right", narrow_header="/min", leaves=1
+        ),
+        Column("done in", lambda row: duration(row.backlog(figures.window)), "right", optional=True, leaves=6),
         Column("oldest", lambda row: duration(row.age(row.ready_since)), "right", optional=True, leaves=5),
     )
 

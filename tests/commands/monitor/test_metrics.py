@@ -130,6 +130,19 @@ def test_ended_jobs_and_spawning_are_those_of_the_period(run: Run, url: str) -> 
     assert (none["spawning"]["operations"], none["window_seconds"]) == (0, 60)
 
 
+def test_rates_and_the_end_of_the_backlog_are_those_of_queue_stats(run: Run, url: str) -> None:
+    with contextlib.closing(connect(url)) as database:
+        ready = "status = 'Pending', started_at = NULL, dependency_status = 'none', scheduled_at = created_at"
+        database.script(f"UPDATE hammerwork_jobs SET {ready} WHERE queue_name = 'segment' AND status <> 'Completed'")
+    (found,) = run("monitor", "metrics", "-q", "segment", "--format", "json", url=url, env=ENV).json["queues"]
+    stats = run("queue", "stats", "segment", "--detailed", "--format", "json", url=url, env=ENV).json
+    for key in ("completed", "failed", "failure_rate", "completed_per_minute", "backlog_seconds", "ready"):
+        assert found[key] == stats[key], key
+    assert found["ready"] > 0
+    assert found["backlog_seconds"] == 3600 * found["ready"] / found["completed"]
+    assert "done in" in run("monitor", "metrics", url=url, env=ENV).stdout
+
+
 def test_one_queue_is_chosen_by_either_name_of_the_option(run: Run, url: str) -> None:
     ours = run("monitor", "metrics", "--queue", "segment", "--format", "json", url=url, env=ENV)
     assert [queue["queue"] for queue in ours.json["queues"]] == ["segment"]
