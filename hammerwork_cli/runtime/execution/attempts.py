@@ -50,6 +50,7 @@ class Attempt:
             Written under the lock, by a slot's thread, the event loop's or the main thread; anyone reads it.
         writes: its thread writes the outcome itself, and nobody else decides it but the end of the worker. Written
             under the lock by that thread; anyone reads it.
+        tries: how often its thread has begun to write the outcome; 0 once that is written. Its thread alone writes it.
         holds_slot: its outcome is decided, and its handler goes on in a thread that nobody can end. The main thread
             writes it.
         keys: of the children that it has spawned by key: queue, and a hash of the payload. The slot's thread and
@@ -67,6 +68,7 @@ class Attempt:
         "over",
         "rest",
         "thread",
+        "tries",
         "work",
         "writes",
     )
@@ -80,6 +82,7 @@ class Attempt:
         self.blocks = True
         self.rest: Callable[[], Ended | None] | None = None
         self.over = self.writes = self.holds_slot = False
+        self.tries = 0
         self.keys: dict[str, tuple[str, int]] = {}
         self._lock = lock
 
@@ -92,6 +95,11 @@ class Attempt:
     def is_under_way(self) -> bool:
         """Whether its handler runs, or produces children, and nobody has decided its outcome yet."""
         return not self.over and not self.writes and isinstance(self.work, Claimed)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the last try to write its outcome failed. The first one may take its time: it has many children."""
+        return self.writes and self.tries > 1
 
     def take_rest(self) -> Callable[[], Ended | None] | None:
         """What is left to do after its coroutine, for the present thread to do; ``None`` at its beginning."""

@@ -319,6 +319,7 @@ class Executor:
         completed.took = time.monotonic() - attempt.began
 
         def unit(database: Database) -> FinishReport:
+            attempt.tries += 1
             return spawn.complete(
                 database,
                 completed,
@@ -330,6 +331,7 @@ class Executor:
 
         with named_limits():
             report = self._connections.run(unit)
+        attempt.tries = 0
         completed.took = time.monotonic() - attempt.began
         self._counted([] if report.lost else [completed])
         if report.lost:

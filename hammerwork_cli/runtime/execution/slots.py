@@ -340,7 +340,7 @@ class Slots:
         """Ids of the jobs whose outcomes cannot be written at present, if nothing else waits or runs; else none."""
         with self._changed:
             running = [attempt for attempt in self._running if not attempt.over]
-            if self._waiting or self._ended or self._writing or not all(attempt.writes for attempt in running):
+            if self._waiting or self._ended or self._writing or not all(one.is_refused for one in running):
                 return []
             return [*self._postponed, *(attempt.job.id for attempt in running)]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, Worker
+from hammerwork_cli import Handlers, Job, SpawnContext, Worker
+from hammerwork_cli.queries.worker import spawn
 from hammerwork_cli.runtime.worker import loop
 from tests.runtime.conftest import Crew, Stage, until
 
@@ -98,3 +99,54 @@ def test_a_server_that_refuses_everything_for_longer_than_a_lease_fails_no_job(
     until(lambda: not stage.rows(where="status <> 'Completed'"))
     assert len(stage.children(jobs[1])) == 1
     assert [crew.runs[job.id] for job in jobs] == [1, 1]
+
+
+@pytest.mark.parametrize(("way", "slow"), [("drain", "the transaction"), ("stop", "the hook after it")])
+def test_a_spawn_that_takes_longer_than_an_outcome_may_be_refused_is_waited_for(
+    stage: Stage, app: Handlers, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, way: str, slow: str
+) -> None:
+    monkeypatch.setattr(loop, "LAST_TRIES_SECONDS", -0.5)
+    writes = threading.Event()
+
+    def take_long() -> None:
+        writes.set()
+        time.sleep(2 * LEASE)
+
+    class Spawner:
+        def spawn_jobs(self, _: SpawnContext) -> list[Job]:
+            return [Job("noop")]
+
+        def on_spawn_complete(self, *_: object) -> None:
+            if slow == "the hook after it":
+                take_long()
+
+    def complete(*args: Any, **options: Any) -> Any:
+        if slow == "the transaction":
+            take_long()
+        return spawned(*args, **options)
+
+    spawned = spawn.complete
+    monkeypatch.setattr(spawn, "complete", complete)
+    app.register_job("parent", lambda _: None)
+    app.register_handler("parent", Spawner())
+    (job,) = stage.enqueue(Job("parent", max_attempts=2))
+    worker = Worker(
+        stage.url,
+        app,
+        queues=["parent"],
+        lease=LEASE,
+        poll_interval=0.05,
+        drain=way == "drain",
+    )
+    reports: list[Any] = []
+    thread = threading.Thread(target=lambda: reports.append(worker.run()))
+    thread.start()
+    assert writes.wait(60)
+    if way == "stop":
+        worker.stop()
+    thread.join(60)
+    (report,) = reports
+    assert (report.completed, report.unwritten, report.unreturned) == (1, 0, 0)
+    assert stage.one(job, "status, attempts") == ("Completed", 1)
+    assert len(stage.children(job)) == 1
+    assert "cannot" not in caplog.text
