@@ -140,6 +140,14 @@ def test_retrying_and_cancelled_jobs_are_counted_apart(
     expect(row(page, own_night.running)).not_to_contain_text("failed")
 
 
+def test_names_of_queues_stay_whole_where_there_is_room(visit: Callable[..., Visit], demo: Site) -> None:
+    page = visit(demo, viewport={"width": 1280, "height": 800}).page
+    expect(page.locator("tr[data-queue]").first).to_be_visible()
+    names = page.locator("tr[data-queue] th .name")
+    lines = {name.inner_text(): name.evaluate("name => name.getClientRects().length") for name in names.all()}
+    assert set(lines.values()) == {1}, lines
+
+
 def test_choosing_a_queue_filters_the_page(visit: Callable[..., Visit], demo: Site) -> None:
     page = visit(demo).page
 
