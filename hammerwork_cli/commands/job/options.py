@@ -66,7 +66,9 @@ FailedSinceOption = Annotated[
 FailedSinceHoursOption = Annotated[
     float | None, typer.Option("--failed-since-hours", min=0, max=1_000_000, hidden=True)
 ]
-FailedOption = Annotated[bool, typer.Option("--failed", help="Only Failed, Dead and TimedOut jobs.")]
+FailedOption = Annotated[
+    bool, typer.Option("--failed", help="Only Failed, Dead and TimedOut jobs (and those of --status).")
+]
 CancelledOption = Annotated[
     bool, typer.Option("--cancelled", help="Also Cancelled jobs; only these if no other status is given.")
 ]

@@ -58,7 +58,7 @@ def vacuum(
     if dry_run or confirm:
         # A copied line of a crontab would go on without an error, and delete nothing any more.
         raise UsageError(
-            f"In hammerwork (Rust), vacuum {'--dry-run' if dry_run else '--confirm'} is about deleting old jobs.",
+            "In hammerwork (Rust), vacuum deletes old jobs; here it reclaims space.",
             hint="To delete jobs: hammerwork maintenance cleanup --keep-completed-days 30 --keep-failed-days 7 --yes. "
             "To reclaim space: hammerwork maintenance vacuum --yes.",
         )

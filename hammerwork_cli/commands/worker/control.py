@@ -34,9 +34,10 @@ WorkersArgument = Annotated[
     typer.Argument(metavar="[WORKER]...", help="Names, or at least the first 4 hex digits of ids."),
 ]
 START = "Start one with: hammerwork worker start --handlers my_app:app"
-STATUS = (
-    "See running jobs with: hammerwork worker status. On its host a second SIGTERM stops a worker at once, and kill -9 "
-    "always does. worker start --grace 5m limits the wait, and --isolation process lets timeouts end handlers."
+LATE = (
+    "To see what it runs: hammerwork worker status. To give its jobs back now: hammerwork worker {} NAME --now. "
+    "On its host a second SIGTERM ends the process within 5 s, and kill -9 always does. worker start --grace 5m limits "
+    "the wait, and --isolation process lets timeouts end handlers."
 )
 
 NamedOption = Annotated[list[str] | None, typer.Option("--worker-id", callback=several_names, hidden=True)]
@@ -244,7 +245,8 @@ def _ask(context: Context, request: str, asking: ControlOptions) -> None:
     late = [one for one in asked if one.now is None]
     if asking.wait and late and not asking.dry_run:
         raise TimedOutError(
-            f"{plural(len(late), 'worker')} did not {request} within {spoken(asking.timeout)}.", hint=STATUS
+            f"{plural(len(late), 'worker')} did not {request} within {spoken(asking.timeout)}.",
+            hint=LATE.format(request),
         )
     unreplaced = [one for one in asked if one.unreplaced]
     if unreplaced:

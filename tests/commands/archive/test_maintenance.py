@@ -73,6 +73,7 @@ def test_vacuum_refuses_the_words_with_which_rust_deletes_jobs(run: Run, migrate
     for word in ("--confirm", "--dry-run"):
         done = run("maintenance", "vacuum", word, url=migrated_url)
         assert (done.exit_code, done.stdout) == (2, "")
+        assert "vacuum deletes old jobs; here it reclaims space" in " ".join(done.stderr.split())
         assert "maintenance cleanup --keep-completed-days 30 --keep-failed-days 7 --yes" in " ".join(
             done.stderr.split()
         )
