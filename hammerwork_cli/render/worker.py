@@ -26,10 +26,17 @@ def _slots(worker: Worker) -> str:
     return f"{count(worker.running)} of {count(worker.concurrency)}" if worker.ended_at is None else NOTHING
 
 
+def held_text(slots: int, holders: str = "") -> str:
+    """How many slots take no job because handlers have not returned, and of which workers."""
+    of = f" of {holders}" if holders else ""
+    why = "the handler has not returned although its attempt is over"
+    if slots != 1:
+        why = "the handlers have not returned although their attempts are over"
+    return f"{plural(slots, 'slot')}{of}: {why}"
+
+
 def _held(worker: Worker) -> str:
-    if not worker.held or worker.ended_at is not None:
-        return ""
-    return f"{plural(worker.held, 'slot')}: the handler has not returned although its attempt is over"
+    return held_text(worker.held) if worker.held and worker.ended_at is None else ""
 
 
 def stalled_text(worker: Worker) -> str:

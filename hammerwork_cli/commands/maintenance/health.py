@@ -49,7 +49,7 @@ def health(
     report = maintenance.health(database, now=context.now(database), rows=rows, dead=dead, transaction=transaction)
     if form in {Format.TABLE, Format.JSON}:
         record = views.report_record(report, rfc3339(report.at))
-        context.answer(record, form, partial(views.report_text, report, colour=context.colour))
+        context.answer(record, form, partial(views.report_text, report, width=context.width, colour=context.colour))
     else:
         context.data([views.check_record(check) for check in report.checks], form, views.CHECK_KEYS)
     if report.status is Level.CRITICAL:

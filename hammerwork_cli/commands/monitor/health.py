@@ -71,7 +71,7 @@ def health(
 def _show(context: Context, report: HealthReport, form: Format) -> None:
     if form in {Format.TABLE, Format.JSON}:
         record = views.report_record(report, rfc3339(report.at))
-        context.answer(record, form, partial(views.report_text, report, colour=context.colour))
+        context.answer(record, form, partial(views.report_text, report, width=context.width, colour=context.colour))
     else:
         context.data([views.check_record(check) for check in report.checks], form, views.CHECK_KEYS)
 

@@ -18,7 +18,9 @@ from hammerwork_cli.render.formats.text import (
     short_duration,
     short_id,
     visible,
+    wrapped,
 )
+from hammerwork_cli.render.worker import held_text
 
 UNITS: Mapping[str, str] = {
     CheckName.DATABASE: "seconds",
@@ -53,7 +55,14 @@ UNITS: Mapping[str, str] = {
 CHECK_KEYS = ("check", "status", "value", "limit", "unit", "about", "message", "hint")
 COLOURS = {Level.HEALTHY: "green", Level.UNKNOWN: "dim", Level.WARNING: "yellow", Level.CRITICAL: "red"}
 _NAMED = 5
-_RECORDS: Mapping[str, str] = {CheckName.OVERDUE_SCHEDULES: "schedules", CheckName.RETENTION: "policies"}
+_LINES = 20
+_RECORDS: Mapping[str, str] = {
+    CheckName.STALLED_WORKERS: "stalled workers",
+    CheckName.HELD_SLOTS: "held slots",
+    CheckName.UPKEEP: "upkeep",
+    CheckName.OVERDUE_SCHEDULES: "schedules",
+    CheckName.RETENTION: "policies",
+}
 """What a database without migrations of hammerwork-cli does not record; of the other checks, workers."""
 
 
@@ -90,8 +99,8 @@ def report_record(report: HealthReport, checked_at: str | None) -> Record:
     }
 
 
-def report_text(report: HealthReport, *, colour: bool) -> Iterator[str]:
-    """A line that sums up, then a line for each check, the worst first, with a command below what is not healthy."""
+def report_text(report: HealthReport, *, width: int | None, colour: bool) -> Iterator[str]:
+    """A line that sums up, then each check, the worst first, with a command below what is not healthy."""
     numbers = ", ".join(_number(report.count(level), level) for level in reversed(Level) if report.count(level))
     if report.count(report.status) == len(report.checks):
         numbers = plural(len(report.checks), "check")
@@ -99,7 +108,10 @@ def report_text(report: HealthReport, *, colour: bool) -> Iterator[str]:
     words = max((len(_words(check)) for check in report.checks), default=0)
     for check in sorted(report.checks, key=lambda check: -check.status.severity):
         status = paint(f"{check.status:8}", COLOURS[check.status], colour)
-        yield f"{status}  {_words(check):{words}}  {visible(message(check))}"
+        lines = wrapped(visible(message(check)), width and width - words - 12, indent="", most=_LINES)
+        first, *rest = filter(None, lines)  # the first is empty before a word that is longer than a line
+        yield f"{status}  {_words(check):{words}}  {first}"
+        yield from (f"{'':{words + 12}}{line}" for line in rest)
         if step := hint(check):
             if check.name == CheckName.OVERDUE_JOBS and check.about:
                 step = step.replace(check.about[0], short_id(check.about[0]))
@@ -191,8 +203,7 @@ def _stalled_workers(check: Check) -> str:
 def _held_slots(check: Check) -> str:
     if not check.value:
         return "none"
-    slots = plural(int(check.value) if isinstance(check.value, int) else 0, "slot")
-    return f"{slots} of {_names(check)}: the handler has not returned although its attempt is over"
+    return held_text(int(check.value) if isinstance(check.value, int) else 0, _names(check))
 
 
 def _upkeep(check: Check) -> str:

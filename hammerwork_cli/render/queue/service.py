@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hammerwork_cli.models import Worker
 from hammerwork_cli.models.queue import QueuePause, Service
 from hammerwork_cli.render.formats.text import count, instant, plural, visible
-from hammerwork_cli.render.worker import silence_text, stalled_text
+from hammerwork_cli.render.worker import held_text, silence_text, stalled_text
 
 _NAMED = 3
 
@@ -34,13 +34,6 @@ def obstacle_text(worker: Worker) -> str:
     return f"{name} is stopping and claims no jobs{running}"
 
 
-def held_text(worker: Worker) -> str:
-    """The slots of a worker that are not free although their attempts are over."""
-    of_all = "" if worker.held != worker.concurrency else "all "
-    slots = plural(worker.held or 0, "slot")
-    return f"{of_all}{slots} of {visible(worker.name)}: the handler has not returned although its attempt is over"
-
-
 def service_facts(service: Service) -> Iterator[str]:
     """Why a job that is due does not run, as facts about its queue; none where a worker is about to claim it."""
     if service.pause is not None:
@@ -51,7 +44,7 @@ def service_facts(service: Service) -> Iterator[str]:
     elif service.workers and service.is_busy:
         slots = sum(worker.concurrency for worker in service.workers)
         yield f"all {count(slots)} slots of its workers are taken" if slots > 1 else "the slot of its worker is taken"
-        yield from map(held_text, service.held[:_NAMED])
+        yield from (held_text(worker.held or 0, visible(worker.name)) for worker in service.held[:_NAMED])
 
 
 def others_text(others: tuple[Worker, ...]) -> str:

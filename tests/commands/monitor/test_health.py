@@ -160,7 +160,7 @@ def test_slots_of_attempts_that_are_over_are_named_and_critical_when_none_is_lef
     worker(rows, "render-2", held_slots=4)
     found = checks(run, rows)["held_slots"]
     assert (found["status"], found["value"], found["about"]) == ("critical", 5, ["render-2", "render-1"])
-    assert found["message"].startswith("5 slots of render-2, render-1: the handler has not returned")
+    assert found["message"].startswith("5 slots of render-2, render-1: the handlers have not returned")
     assert found["hint"] == "hammerwork worker status render-2"
 
 
@@ -442,6 +442,8 @@ def test_a_database_of_rust_workers_alone_is_checked(
     of_workers = {"workers", "lost_workers", "stalled_workers", "stopping_workers", "held_slots", "unserved_queues"}
     assert unknown == {*of_workers, "lost_jobs", "unclaimed_jobs", "upkeep", "overdue_schedules", "retention"}
     assert found["workers"]["message"] == "this database does not record workers"
+    assert found["held_slots"]["message"] == "this database does not record held slots"
+    assert found["upkeep"]["message"] == "this database does not record upkeep"
     assert {found[name]["hint"] for name in unknown} == {"hammerwork migration run"}
     assert found["pending_age"]["status"] == "critical"
 

@@ -558,7 +558,14 @@ def test_stopping_all_needs_consent_and_shows_who_is_meant(
     assert "Would ask w-1" in run("worker", "stop", "--all", "--dry-run", url=migrated_url).stdout
     late = run("worker", "stop", "--all", "--yes", "--wait", "--timeout", "0.001s", url=migrated_url)
     assert late.exit_code == 124
-    for way in ("worker status", "a second SIGTERM", "kill -9", "--grace", "--isolation process"):
+    for way in (
+        "worker status",
+        "worker stop NAME --now",
+        "a second SIGTERM",
+        "kill -9",
+        "--grace",
+        "--isolation process",
+    ):
         assert way in late.stderr
     worker.communicate(timeout=60)
     assert worker.returncode == 0
@@ -739,7 +746,7 @@ def test_a_worker_whose_thread_stands_still_is_stalled_and_says_since_when(migra
     shown = run("worker", "status", "w-1", "w-2", url=migrated_url).stdout
     assert re.search(r"stands still +the main loop for 4\d", shown)
     assert re.search(r"stands still +the finisher for 1m 3\ds", shown)
-    assert "2 slots: the handler has not returned although its attempt is over" in shown
+    assert "2 slots: the handlers have not returned although their attempts are over" in shown
     # A worker gives up what is not answered for a lease, which is 30 s: the second one does not help itself.
     health = run("monitor", "health", "--only", "stalled_workers", "--format", "json", url=migrated_url)
     (check,) = health.json["checks"]
