@@ -18,7 +18,6 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries.worker.spawn import MOST_SPAWNS
-from hammerwork_cli.runtime.worker.upkeep.thread import KEPT
 
 UNFINISHED = ("Pending", "Running", "Retrying")
 _REMEMBERED_ENDS = (
@@ -203,10 +202,7 @@ class _Checking:
                 self.found.lost.append(f"{wanted.name} ({wanted.kind}) is not there")
             if number > 1:
                 self.found.doubled.append(f"{wanted.name} ({wanted.kind}) is there {number} times")
-        oldest = (self.database.now() - KEPT).date().isoformat()
-        self.found.doubled += [
-            f"{name} is there and should not be" for name in there if not duties.is_forgotten(name, oldest)
-        ]
+        self.found.doubled += [f"{name} is there and should not be" for name in there]
 
     def _wanted(self) -> Iterator[tuple[Planned, bool]]:
         todo = [(root, False) for root in self.roots]

@@ -119,11 +119,13 @@ def runs(database: Database) -> list[Run]:
 
 
 def gaps(database: Database, found: list[Run]) -> Iterator[str]:
-    """Yields the schedules that have no run for some second. Wrong clocks leave earlier and later runs."""
+    """Yields the schedules that have no run for some second, or one from before. Clocks that were ahead leave more."""
     now = database.now() + LATER
     by_schedule: dict[str, list[Run]] = defaultdict(list)
     for run in found:
-        if run.created <= run.due <= now:
+        if run.due < run.created:
+            yield f"{run.schedule} has a run of {run.due}, and was created later"
+        elif run.due <= now:
             by_schedule[run.schedule].append(run)
     for (name,) in database.query("SELECT name FROM hammerwork_schedules"):
         if not by_schedule[text(name)]:
@@ -136,17 +138,6 @@ def gaps(database: Database, found: list[Run]) -> Iterator[str]:
 def is_passing(name: str) -> bool:
     """Whether a job is one of a tree that is deleted."""
     return name.partition("/")[0].endswith(f".{PASSING}")
-
-
-def is_forgotten(name: str, oldest: str) -> bool:
-    """Whether a job belongs to a run by a clock that was behind by years: workers forget such old runs.
-
-    Args:
-        name: of the job, with the due time of its run.
-        oldest: the first day of which runs are remembered.
-    """
-    day = name.partition("#")[2][:10]
-    return bool(day) and day < oldest
 
 
 def overlaps(database: Database) -> Iterator[str]:

@@ -10,7 +10,7 @@ from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, NotFoundError, UnreachableError
 from hammerwork_cli.models import new_id, timestamp
-from hammerwork_cli.models.clock import SLACK
+from hammerwork_cli.models.clock import SLACK, is_behind
 from hammerwork_cli.queries.cron import ahead, ticks
 from hammerwork_cli.queries.job import ahead as jobs_ahead
 from hammerwork_cli.queries.job.cron import next_due
@@ -161,6 +161,8 @@ class SimulatedWorker:
         """As runtime/worker/upkeep/schedules.py; another worker may have read the schedules at the same moment."""
         with self._reached("scheduler") as database:
             now = self.world.now()
+            if is_behind(now, None):
+                return
             found = ticks.upcoming(database, now, MOST_SCHEDULES)
             for schedule in found:
                 ticks.tick(database, schedule, now)
@@ -183,6 +185,8 @@ class SimulatedWorker:
     @property
     def _trusts_clock(self) -> bool:
         """As runtime/clock.py."""
+        if is_behind(self.world.now(), None):
+            return False
         is_back = abs(self.world.offset - self._first_offset) <= SLACK.total_seconds()
         return is_back or self.world.seconds - self.world.stepped_at > STEADY
 

@@ -1,9 +1,11 @@
 """Times that are stored for later, and clocks that were wrong when somebody stored them."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 SLACK = timedelta(minutes=1)
 """How far the clocks of those who store times and of those who read them may be apart."""
+EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
+"""An earlier time is wrong: hammerwork is younger."""
 
 
 def latest(now: datetime, longest: timedelta = timedelta()) -> datetime:
@@ -13,6 +15,16 @@ def latest(now: datetime, longest: timedelta = timedelta()) -> datetime:
         longest: the longest pause with which such times are stored; none for what has happened already.
     """
     return now + longest + SLACK
+
+
+def is_behind(now: datetime, past: datetime | None) -> bool:
+    """Whether a clock shows a time that is over.
+
+    Args:
+        now: what it shows.
+        past: when something happened that is done, such as a migration; ``None`` if nothing is known.
+    """
+    return latest(now) < max(EPOCH, past or EPOCH)
 
 
 def is_due(at: datetime, now: datetime, longest: timedelta) -> bool:

@@ -14,6 +14,7 @@ reach other nodes.
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from hammerwork_cli.database import Database, connect, statements
@@ -29,7 +30,7 @@ from hammerwork_cli.errors import (
     HammerworkError,
     RefusedValueError,
 )
-from hammerwork_cli.models import Migration, MigrationState, PlannedMigration, TableRows, Timestamp
+from hammerwork_cli.models import Migration, MigrationState, PlannedMigration, TableRows, Timestamp, timestamp
 
 Result = TypeVar("Result")
 Record = tuple[Timestamp, int]
@@ -135,9 +136,14 @@ def status(database: Database) -> list[MigrationState]:
     ]
 
 
-def unapplied(database: Database) -> list[MigrationState]:
-    """Returns the states of the migrations that :func:`run` has something to do for."""
-    return [work.state for work in _open(database)]
+def known(database: Database) -> list[MigrationState]:
+    """Returns the states of the migrations that this version knows, in order."""
+    return [work.state for work in _works(database)]
+
+
+def newest(states: Sequence[MigrationState]) -> datetime | None:
+    """When the last migration was applied; ``None`` if no record says so."""
+    return max((at for state in states if (at := timestamp(state.executed_at))), default=None)
 
 
 def plan(database: Database) -> list[PlannedMigration]:
@@ -269,7 +275,7 @@ def _recorded(database: Database) -> dict[str, Record]:
 
 
 def _records(database: Database) -> dict[str, Record]:
-    return {_text(name): (timestamp, took) for name, timestamp, took in _read(database, "migrations.recorded")}
+    return {_text(name): (at, took) for name, at, took in _read(database, "migrations.recorded")}
 
 
 def _text(value: str | bytes | bytearray) -> str:

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from hammerwork_cli.models.clock import SLACK
+from hammerwork_cli.models.clock import SLACK, is_behind
 
 _BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 STEP = timedelta(seconds=1)
@@ -32,6 +32,7 @@ class ServerClock:
         self._is_set, self._first_set = False, self._known[1]
         # How far it was put forward or back since it was first set, and when that happened last.
         self._stepped = timedelta(), self._known[1]
+        self._past: datetime | None = None
 
     def set(self, now: datetime) -> None:
         """Sets it to the server's present time."""
@@ -47,11 +48,26 @@ class ServerClock:
         known, at = self._known
         return known + timedelta(seconds=elapsed() - at)
 
+    def know(self, past: datetime | None) -> None:
+        """Tells it a time by which something has happened."""
+        self._past = past
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it shows a time that is over. Then nothing is due by it, and nothing is too far ahead.
+
+        A clock that has been steady for a while is believed rather than the one that has stored the known time.
+        """
+        return is_behind(self.now(), None if self._is_steady else self._past)
+
     @property
     def is_trusted(self) -> bool:
         """Whether to change what is stored because of it: no step has moved it, or the last one was a while ago."""
-        by, at = self._stepped
-        return abs(by) <= SLACK or elapsed() - at > STEADY_SECONDS
+        return not self.is_behind and (abs(self._stepped[0]) <= SLACK or self._is_steady)
+
+    @property
+    def _is_steady(self) -> bool:
+        return elapsed() - self._stepped[1] > STEADY_SECONDS
 
     @property
     def is_proven(self) -> bool:

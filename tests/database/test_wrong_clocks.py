@@ -1,16 +1,20 @@
 """A clock that was ahead for a moment stops nothing: no stored time keeps anything from being done once it is right."""
 
+import contextlib
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from hammerwork_cli.database import Database
+from hammerwork_cli import Handlers, Worker
+from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import NewJob, new_id, timestamp
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.models.archive.policies import Action, Policy
+from hammerwork_cli.models.clock import SLACK
 from hammerwork_cli.models.cron.schedule import Schedule
 from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.archive import policies
@@ -22,7 +26,7 @@ from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.queries.worker import duties, registry
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.runtime.clock import STEADY_SECONDS, ServerClock
-from tests.conftest import Outcome
+from tests.conftest import Outcome, eventually
 from tests.rows import Rows
 
 NOW = datetime(2026, 11, 29, 12, 0, 30, tzinfo=UTC)
@@ -216,7 +220,7 @@ def test_health_and_the_doctor_name_times_in_the_future_and_the_doctor_corrects_
 
 def test_a_clock_is_trusted_again_when_it_is_back_or_has_been_steady(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = 1000.0
-    monkeypatch.setattr("time.monotonic", lambda: seconds)
+    monkeypatch.setattr("hammerwork_cli.runtime.clock.elapsed", lambda: seconds)
     clock = ServerClock()
     clock.set(NOW)  # however far from the clock of this machine
     assert clock.is_trusted
@@ -232,3 +236,69 @@ def test_a_clock_is_trusted_again_when_it_is_back_or_has_been_steady(monkeypatch
     seconds += STEADY_SECONDS + 1
     assert clock.is_trusted
     assert clock.is_proven
+
+
+def test_a_clock_that_is_behind_is_believed_against_a_record_when_it_is_steady_and_never_before_hammerwork(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = 1000.0
+    monkeypatch.setattr("hammerwork_cli.runtime.clock.elapsed", lambda: seconds)
+    clock = ServerClock()
+    clock.know(NOW)
+    clock.set(NOW - SLACK)
+    assert not clock.is_behind
+    clock.set(NOW - HOUR)
+    assert clock.is_behind
+    assert not clock.is_trusted
+    seconds += STEADY_SECONDS + 1
+    assert not clock.is_behind, "the tables were made by a clock that was ahead"
+    assert clock.is_proven
+    clock.set(NOW - timedelta(days=3650))
+    seconds += STEADY_SECONDS + 1
+    assert clock.is_behind
+    assert not clock.is_trusted
+
+
+def _earlier(answer: registry.Answer, by: timedelta) -> registry.Answer:
+    return answer._replace(now=answer.now - by)
+
+
+@pytest.mark.parametrize("behind", [DAY, timedelta(days=3650)])
+def test_a_worker_whose_clock_is_behind_changes_nothing_and_says_so(
+    run: Callable[..., Outcome],
+    sqlite_url: str,
+    behind: timedelta,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run("migration", "run", url=sqlite_url)
+    with contextlib.closing(connect(sqlite_url)) as database:
+        right = database.now()
+        schedule = add(database, right, schedule="* * * * * *")
+        policies.put(
+            database, Policy("*", Action.DELETE, Ages(MINUTE, MINUTE, MINUTE, MINUTE)), by="me", now=right - DAY
+        )
+        Rows(database).job(created_at=right - 2 * DAY, completed_at=right - 2 * DAY, status="Completed")
+        monkeypatch.setattr(type(database), "now", lambda _: datetime.now(UTC) - behind)
+        record = registry.record_heartbeat
+        monkeypatch.setattr(registry, "record_heartbeat", lambda *given: _earlier(record(*given), behind))
+        monkeypatch.setattr("hammerwork_cli.runtime.clock.PROVEN_SECONDS", 0)
+        monkeypatch.setattr("hammerwork_cli.runtime.worker.retention.CHECK_SECONDS", 0.1)
+        app = Handlers()
+        app.job("report")(str)
+        worker = Worker(sqlite_url, app, lease=1)
+        running = threading.Thread(target=worker.run)
+        running.start()
+        eventually(lambda: "which is over" in caplog.text)
+        eventually(lambda: schedules.DUTY in duties.times(database))  # it has looked for due schedules
+        assert schedules.find(database, schedule.id).due == schedule.due
+        assert schedules.runs(database, schedule, limit=10) == []
+        assert database.query("SELECT COUNT(*) FROM hammerwork_jobs") == [(1,)]
+        check = run("monitor", "health", "--only", "times_in_the_future", "--format", "json", url=sqlite_url).json
+        worker.stop()
+        running.join(60)
+    (found,) = check["checks"]
+    assert (found["status"], found["about"]) == ("warning", ["clock"])
+    assert found["message"].startswith("the clock is behind")
+    assert found["hint"].startswith("Set the clock")
+    assert sum("which is over" in record.getMessage() for record in caplog.records) == 1

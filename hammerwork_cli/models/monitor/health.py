@@ -91,7 +91,7 @@ class Check(NamedTuple):
         more: whether ``value`` is where the count stopped.
         since: the start of the time that ``value`` is about; ``None`` for the last hour.
         error: the error because of which the check failed.
-        advice: the next step after the error, in words; ``None`` if there is none, or a command is better.
+        advice: the next step, in words; ``None`` if there is none, or a command is better.
         command: the next step, if it is not the usual one.
     """
 

@@ -8,7 +8,8 @@ from typing import TypeVar
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import DatabaseError, MissingTablesError
-from hammerwork_cli.models import Worker, timestamp
+from hammerwork_cli.models import MigrationState, Worker, timestamp
+from hammerwork_cli.models.clock import is_behind
 from hammerwork_cli.models.monitor.health import (
     Check,
     CheckName,
@@ -33,6 +34,9 @@ RUST_FOR = timedelta(minutes=5)
 """A queue of which a Rust worker started or completed a job within this time is served."""
 STOPPING_FOR = timedelta(minutes=5)
 """A worker that stops has claimed nothing for so long, and still has jobs: it may not end."""
+CLOCK = "clock"
+"""What the check of times in the future is about when the clock is behind."""
+SET_CLOCK = "Set the clock of the server, or of the host of an SQLite file."
 DO_UPKEEP = "worker start --upkeep-only"
 RETENTION_FOR = timedelta(days=1)
 """A policy that no worker has carried out for so long is reported."""
@@ -135,6 +139,10 @@ class _Reading:
 
     def __init__(self, database: Database, limits: MonitorLimits, now: datetime) -> None:
         self.database, self.limits, self.now = database, limits, now
+
+    @cached
+    def migrations(self) -> list[MigrationState]:
+        return migrations.known(self.database)
 
     @cached
     def paused(self) -> Pauses:
@@ -248,7 +256,7 @@ def _writes(reading: _Reading) -> Check:
 
 def _migrations(reading: _Reading) -> Check:
     """Migrations of hammerwork (Rust) are necessary; without ours, reading is slower and no worker of ours runs."""
-    unapplied = migrations.unapplied(reading.database)
+    unapplied = [state for state in reading.migrations if not state.applied]
     needed = any(state.migration.owner == "upstream" or state.missing for state in unapplied)
     status = Level.CRITICAL if needed else Level.WARNING if unapplied else Level.HEALTHY
     return Check(CheckName.MIGRATIONS, status, len(unapplied), 0, tuple(state.migration.id for state in unapplied))
@@ -456,7 +464,12 @@ def _retention(reading: _Reading) -> Check:
 
 
 def _times_in_the_future(reading: _Reading) -> Check:
-    """What a clock that was ahead has put off, until a worker that does upkeep corrects it."""
+    """What a clock that was ahead has put off, until a worker that does upkeep corrects it.
+
+    By a clock that is behind, all times would be among them: then only the clock is.
+    """
+    if is_behind(reading.now, migrations.newest(reading.migrations)):
+        return Check(CheckName.TIMES_IN_THE_FUTURE, Level.WARNING, 1, 0, (CLOCK,), advice=SET_CLOCK)
     found = tuple(times.in_the_future(reading.database, reading.now))
     return Check(CheckName.TIMES_IN_THE_FUTURE, Level.WARNING if found else Level.HEALTHY, len(found), 0, found)
 

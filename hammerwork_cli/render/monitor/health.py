@@ -244,6 +244,8 @@ def _retention(check: Check) -> str:
 
 
 def _times_in_the_future(check: Check) -> str:
+    if check.advice is not None:
+        return "the clock is behind: it shows a time that is over"
     return f"a clock was ahead when it stored those of {_names(check)}" if check.about else "none"
 
 
@@ -294,6 +296,8 @@ def hint(check: Check) -> str | None:
         return None
     if check.status is Level.UNKNOWN:
         return "hammerwork migration run"
+    if check.error is None and check.advice is not None:
+        return check.advice
     if check.name in {CheckName.DATABASE, CheckName.WRITES} and check.error is not None:
         return check.advice
     if check.command is not None:

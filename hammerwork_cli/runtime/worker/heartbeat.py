@@ -11,6 +11,7 @@ from hammerwork_cli.models.worker import heartbeat_interval
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
+from hammerwork_cli.render.formats.text import instant
 from hammerwork_cli.runtime.clock import ServerClock, elapsed
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import Attempt
@@ -70,6 +71,7 @@ class HeartbeatThread(TurnThread):
         self.interval = heartbeat_interval(worker.lease)
         longest = min(self.interval, LONGEST_PAUSE)
         self._backoff = Backoff(longest, longest, least=0.1)
+        self._said_behind = False
         self._heard: tuple[str, float | None] | None = None  # this thread alone
 
     def tasks(self) -> Mapping[str, Task]:
@@ -87,6 +89,7 @@ class HeartbeatThread(TurnThread):
         answer = self.connections.run(lambda database: self._record(database, jobs), patience=0)
         self.lease.renew(sent, elapsed(), was_lost=answer.was_lost)
         self.clock.set(answer.now)
+        self._say_whether_behind()
         if answer.was_lost:
             log.warning("Other workers treated this worker as lost and rescued its jobs. It is back.")
         self.on_renewed()
@@ -96,6 +99,15 @@ class HeartbeatThread(TurnThread):
         # One that ended meanwhile may be written and counts no more.
         if answer.owned < sum(attempt.is_under_way for attempt in attempts):
             self.on_taken()
+
+    def _say_whether_behind(self) -> None:
+        if self.clock.is_behind and not self._said_behind:
+            log.warning(
+                "The clock shows %s UTC, which is over. Until it is right, this worker enqueues no jobs of schedules"
+                " and applies no retention policies.",
+                instant(self.clock.now()),
+            )
+        self._said_behind = self.clock.is_behind
 
     def _record(self, database: Database, jobs: Sequence[Claimed]) -> registry.Answer:
         try:

@@ -57,7 +57,7 @@ class Retention(TurnThread):
     def _check(self, database: Database) -> None:
         if not {"upkeep", "retention"} <= database.tags:
             return
-        if not self.clock.is_trusted:  # by a clock that is ahead, all jobs are old enough
+        if not self.clock.is_proven:  # by a clock that is ahead, all jobs are old enough
             return
         wanted, now = policies.all_policies(database), self.clock.now()
         if not any(policy.is_in_force(now) for policy in wanted):

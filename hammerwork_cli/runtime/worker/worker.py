@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, LimitReachedError, MissingTablesError, UsageError
-from hammerwork_cli.models import new_id
+from hammerwork_cli.models import MigrationState, new_id
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.near import meant
@@ -366,10 +366,12 @@ class Worker(Translated):
                 raise MissingTablesError(
                     "The tables of workers (017, 018) are missing.", hint="Run: hammerwork migration run"
                 )
-            _check_tables(database)
+            states = migrations.known(database)
+            _check_tables(states)
             for queue in self.queues:
                 limits.check_name(database, queue)
             clock.set(database.now())
+            clock.know(migrations.newest(states))
 
         lines.main.run(check, patience=0)
         parts = assemble(registration, self.handlers, self.options, lines, clock, self._stop, self._progress, isolation)
@@ -432,9 +434,9 @@ class Worker(Translated):
             log.error("%s could not be written: %s attempts left.", plural(lost, "outcome"), has)
 
 
-def _check_tables(database: Database) -> None:
+def _check_tables(states: Sequence[MigrationState]) -> None:
     """Stops a worker that would repeat the same error for ever, and names what is missing."""
-    unapplied = migrations.unapplied(database)
+    unapplied = [state for state in states if not state.applied]
     missing = [name for state in unapplied for name in state.missing]
     needed = [name for name in missing if name.startswith(("table ", "column ")) and not name.endswith(UNUSED)]
     if needed:

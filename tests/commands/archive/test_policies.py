@@ -226,6 +226,7 @@ def test_of_two_workers_one_carries_policies_out(
     put(database, "*")
     clock, given_up = ServerClock(), threading.Event()
     clock.set(NOW)
+    monkeypatch.setattr("hammerwork_cli.runtime.clock.PROVEN_SECONDS", 0)
     threads = [retention.Retention(Connections(migrated_url, 1, given_up), new_id(), clock) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -244,6 +245,7 @@ def test_a_worker_carries_policies_out_unless_an_option_forbids_it(
 ) -> None:
     run("migration", "run", url=sqlite_url)
     monkeypatch.setattr(retention, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr("hammerwork_cli.runtime.clock.PROVEN_SECONDS", 1)
     app = Handlers()
     app.job("mail")(str)
     with contextlib.closing(connect(sqlite_url)) as database:

@@ -72,6 +72,8 @@ class Scheduler(UpkeepThread):
                 source = self._declared.source
                 log.warning("The schedules of %s wait for migration 022: hammerwork migration run", source)
             return self._wait_for_tables(database)
+        if self.clock.is_behind:
+            return LONGEST_PAUSE
         if self._declared is not None and time.monotonic() >= self._next_declaring:
             self._declare(database, self._declared)
         now = self.clock.now()
