@@ -21,7 +21,7 @@ class DelayReason(StrEnum):
     SILENT_WORKER = "silent_worker"
     """The job is Running, and its worker has missed heartbeats."""
     MISSPELT_STATUS = "misspelt_status"
-    """No worker claims a job whose status has this spelling."""
+    """No worker claims a job whose status has this spelling, or only a worker of hammerwork-cli finishes it."""
     BARRED = "barred"
     """No worker claims a job with this dependency status."""
     ENCRYPTED = "encrypted"

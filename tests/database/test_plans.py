@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -42,6 +43,17 @@ def plan(database: Database, statement: str, **values: Any) -> str:
     return "\n".join(str(row[-1] if database.dialect == "sqlite" else row[0]) for row in rows)
 
 
+NEWEST: dict[str, Any] = {
+    **dict.fromkeys(("statuses", "meant", "since", "until", "cursor_at", "cursor_id")),
+    "queues": (),
+    "roots": False,
+    "operations": (),
+    "ended": operations.ENDED_SPELLINGS,
+    "limit": 5,
+}
+"""What `spawn list --limit 5` asks for."""
+
+
 @pytest.fixture
 def spawned(database: Database) -> tuple[Database, str]:
     """3,060 jobs, 40 of them a parent and its children, written as the original writes them; the parent's id."""
@@ -71,21 +83,15 @@ def analyze(database: Database, table: str) -> None:
 def test_the_newest_operations_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
     database, newest = spawned
     assert operations.operations(database, limit=1)[0].parent.id == newest
-    told = plan(
-        database,
-        "spawn.operations.list",
-        queues=(),
-        statuses=None,
-        meant=None,
-        since=None,
-        until=None,
-        roots=False,
-        operations=(),
-        cursor_at=None,
-        cursor_id=None,
-        ended=operations.ENDED_SPELLINGS,
-        limit=5,
-    )
+    assert "idx_hammerwork_jobs_spawn_config" in plan(database, "spawn.operations.list", **NEWEST)
+
+
+@pytest.mark.parametrize("more", [{}, {"since": START}, {"roots": True}, {"cursor_at": START, "cursor_id": "0"}])
+def test_sqlite_reads_the_newest_operations_from_our_index_without_statistics(
+    new_database: Callable[..., str], more: dict[str, Any]
+) -> None:
+    with contextlib.closing(connect(new_database("sqlite", migrated=True))) as database:
+        told = plan(database, "spawn.operations.list", **NEWEST | more)
     assert "idx_hammerwork_jobs_spawn_config" in told
 
 

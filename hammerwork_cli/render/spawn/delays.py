@@ -34,7 +34,10 @@ OLD = "1h"
 _HEADINGS = {
     DelayReason.LONG_RUNNING: "Running for over 1 h with no live worker",
     DelayReason.SILENT_WORKER: "Running on a silent worker; if it stays silent, another worker rescues {it}",
-    DelayReason.MISSPELT_STATUS: "in a misspelt status, so no worker claims {it}",
+    DelayReason.MISSPELT_STATUS: (
+        "in a misspelt status: on PostgreSQL and SQLite no worker claims {it}, and on MySQL and MariaDB a Rust worker"
+        " that claims {it} leaves {it} Running"
+    ),
     DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
     DelayReason.ENCRYPTED: "encrypted, so only a worker of hammerwork (Rust) that has the key runs {it}",
     DelayReason.RETRYING: "waiting for the next attempt after a failure",

@@ -18,6 +18,14 @@ json_extract(j.payload, '$._spawn_config.operation_id')
 -- Values from JSON are compared by characters, but without trailing spaces.
 CAST({operation_id} AS BINARY) IN (:operations)
 
+-- name: newest_first
+j.created_at DESC, j.id DESC
+
+-- name: newest_first [sqlite]
+-- With the plus, no index has the whole order. Otherwise, without statistics, SQLite takes that of all jobs instead of
+-- that of the jobs with a spawn configuration.
+j.created_at DESC, +j.id DESC
+
 -- name: list
 -- Lists the parents that spawned or could have spawned, the newest first.
 SELECT {node} FROM hammerwork_jobs j
@@ -32,7 +40,7 @@ WHERE {has_config}
 /* if :cursor_at */ AND j.created_at <= :cursor_at
 /* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
 AND (j.status IN (:ended) OR {has_children} {or_archived_children})
-ORDER BY j.created_at DESC, j.id DESC
+ORDER BY {newest_first}
 LIMIT :limit
 
 -- name: list_recorded

@@ -430,7 +430,11 @@ def test_why_tells_the_error_of_jobs_between_two_attempts(run: Run, rows: Rows, 
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"status": "pending"}, "1 job is in a misspelt status, so no worker claims it"),
+        (
+            {"status": "pending"},
+            "1 job is in a misspelt status: on PostgreSQL and SQLite no worker claims it, and on MySQL and MariaDB"
+            " a Rust worker that claims it leaves it Running",
+        ),
         (
             {"status": "Pending", "dependency_status": "failed"},
             "1 job is Pending with a dependency status that no worker accepts",
