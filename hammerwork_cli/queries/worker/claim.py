@@ -98,7 +98,8 @@ class Batch(list[Claimed]):
     """Claimed jobs.
 
     Attributes:
-        is_cut: further jobs that may run now were left, because their payloads would have been too large together.
+        is_cut: further jobs that may run now were left: their payloads would have been too large together, or they
+            need a free slot.
     """
 
     is_cut = False
@@ -145,7 +146,7 @@ def claim(
         wanted = _choose(rows, slots)
         chosen = wanted[: _fitting(database, wanted, slots, room)]
         batch = Batch()
-        batch.is_cut = len(chosen) < len(wanted)
+        batch.is_cut = len(chosen) < len(rows)
         if not chosen:
             return batch
         large = _of_large(database, "worker.claim.payloads", chosen)

@@ -94,6 +94,7 @@ class Claimer:
         self.poll_interval, self.max_jobs, self.weighted = poll_interval, max_jobs, weighted
         self.full = self.owes = False
         self._claimed = 0
+        self._awaits_slot = False  # a queue, the first of those that may have jobs
         self._look_at = self._no_prefetch_until = 0.0
         self._due: OrderedDict[str, None] = OrderedDict()  # queues that may have jobs, the next one first
         self._poll_at = self._poll_not_before = 0.0  # looks for queues with jobs
@@ -155,7 +156,8 @@ class Claimer:
         got = self._claim(wanted)
         self._claimed += len(got)
         # A queue that may have more jobs is asked again at once, an empty one later.
-        self._look_at = 0.0 if got and (len(got) >= wanted or self._due) else self._next_look()
+        may_have_more = self._awaits_slot or (got and (len(got) >= wanted or self._due))
+        self._look_at = 0.0 if may_have_more else self._next_look()
         if got:
             self._slots.put(got)
         return bool(got)
@@ -214,10 +216,11 @@ class Claimer:
     def _claim(self, wanted: int) -> list[Claimed]:
         """Claims from the queues that may have jobs, one after the other.
 
-        Those that may have more come last next time, those for which there was no room come first.
+        Those that may have more come last next time. One whose jobs need a free slot comes first: until it has had one,
+        no queue gets jobs ahead, with which a busy one would fill all slots for ever.
         """
         found: list[Claimed] = []
-        passed: list[str] = []
+        self._awaits_slot = False
         until = time.monotonic() + CLAIM_SECONDS
         for _ in range(len(self._due)):
             queue, _ = self._due.popitem(last=False)
@@ -225,11 +228,12 @@ class Claimer:
             if self._claim_queue(queue, wanted, found):
                 self._due[queue] = None
                 if len(found) == before:
-                    passed.append(queue)
+                    self._due.move_to_end(queue, last=False)
+                    self._awaits_slot = True
+                    self._no_prefetch_until = time.monotonic() + self.poll_interval
+                    break
             if len(found) >= wanted or time.monotonic() > until:
                 break
-        for queue in reversed(passed):
-            self._due.move_to_end(queue, last=False)
         return found
 
     def _claim_queue(self, queue: str, wanted: int, found: list[Claimed]) -> bool:
@@ -241,11 +245,12 @@ class Claimer:
             if limit <= 0:
                 return True
             got = self._connections.run(self._claim_from(queue, priority, limit, len(found), room))
+            may_have_more |= got.is_cut
             if got:
                 size = _size(got) / len(got)
                 self._sizes[queue] = (self._sizes.get(queue, size) + size) / 2
                 # Of an unknown queue, it may have taken a single job that had lost its worker.
-                may_have_more |= len(got) >= limit or got.is_cut or queue not in self._slots.seconds
+                may_have_more |= len(got) >= limit or queue not in self._slots.seconds
                 found += got
         return may_have_more
 

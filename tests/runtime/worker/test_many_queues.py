@@ -17,6 +17,7 @@ from hammerwork_cli.queries.worker import claim, registry
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.slots import Slots
+from hammerwork_cli.runtime.worker import claimer as claimer_module
 from hammerwork_cli.runtime.worker.claimer import Claimer
 from hammerwork_cli.runtime.worker.lease import Lease
 from tests.runtime.conftest import PATIENCE, Stage, until
@@ -150,3 +151,24 @@ def test_a_table_that_cannot_hold_the_names_refuses_the_worker_in_a_sentence(
             registry.register(stage.database, many)
         assert refused.value.hint == "Run: hammerwork migration run"
         registry.register(stage.database, many._replace(queues=QUEUES))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_queue_whose_jobs_need_a_free_slot_gets_one_beside_a_queue_that_never_ends(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, weighted: bool
+) -> None:
+    monkeypatch.setattr(claimer_module, "MOST_AHEAD_BYTES", 100_000)
+    claimer = claimer_of(stage, weighted=weighted)
+    slots, started = claimer._slots, list[str]()
+    slots.seconds |= dict.fromkeys(("q0", "q2", "q3"), 0.01)  # it keeps 40 jobs ready; nothing is known of q1
+    stage.enqueue(*(Job("q0") for _ in range(300)))
+    claimer.fetch()
+    stage.enqueue(Job("q1"), Job("q2", max_attempts=1), Job("q3", {"text": "x" * 100_000}))
+    for queue in ("q1", "q2", "q3"):
+        claimer.hear(queue)
+    while slots.waiting:
+        started += [job.queue_name for job, _ in (slots._waiting.popleft(),) if isinstance(job, claim.Claimed)]
+        slots._waiting_bytes = 0
+        claimer.fetch()
+    assert max(started.index(queue) for queue in ("q1", "q2", "q3")) < 150
+    assert len(started) == 303

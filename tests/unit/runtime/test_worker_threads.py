@@ -412,7 +412,7 @@ def test_of_a_lost_worker_the_log_says_what_becomes_of_its_jobs(
 
 @pytest.mark.parametrize("waiting", [True, False])
 def test_news_wakes_a_worker_unless_jobs_wait_in_it_already(waiting: bool) -> None:
-    line: Any = Line(list)
+    line: Any = Line(claim.Batch)
     slots, woken = Slots(1, lambda: None), threading.Event()
     slots.put([claimed("a")] if waiting else [])
     Claimer(
@@ -426,7 +426,7 @@ def test_news_wakes_a_worker_unless_jobs_wait_in_it_already(waiting: bool) -> No
 
 
 def test_a_worker_whose_slots_are_half_empty_claims_again() -> None:
-    line: Any = Line(list)
+    line: Any = Line(claim.Batch)
     slots = Slots(2, lambda: None)
     slots.put([claimed("a")])
     claimer = Claimer(
@@ -467,7 +467,7 @@ def test_a_comparison_does_not_wait_for_an_outcome_that_a_server_keeps_and_is_ma
 
 def test_news_is_looked_at_once() -> None:
     looks: list[None] = []
-    line: Any = Line(lambda: looks.append(None) or [])  # type: ignore[func-returns-value]
+    line: Any = Line(lambda: looks.append(None) or claim.Batch())  # type: ignore[func-returns-value]
     claimer = Claimer(
         *(WORKER, line, Slots(1, lambda: None), Lease(60.0, 1e12), ServerClock()),
         poll_interval=60,
@@ -482,7 +482,7 @@ def test_news_is_looked_at_once() -> None:
 
 
 def test_a_slot_that_runs_a_job_is_not_free_for_one_of_an_unknown_queue() -> None:
-    line: Any = Line(list)
+    line: Any = Line(claim.Batch)
     slots = Slots(2, lambda: None)
     claimer = Claimer(
         *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
@@ -515,7 +515,7 @@ def test_a_worker_that_gave_jobs_back_claims_none_ahead_for_a_poll_interval() ->
 
 
 def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
-    line: Any = Line(list)
+    line: Any = Line(claim.Batch)
     slots = Slots(1, lambda: None)
     claimer = Claimer(
         *(WORKER, line, slots, Lease(60.0, 1e12), ServerClock()), poll_interval=60, max_jobs=None, weighted=False
