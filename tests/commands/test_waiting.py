@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -68,7 +68,7 @@ def test_commands_that_wait_for_a_worker_connect_again_when_the_server_ends_thei
     kind: str, new_database: Callable[..., str], start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     url = new_database(kind, migrated=True)
-    register(url, 1, heartbeat_at=datetime.now(UTC) + timedelta(hours=1))
+    register(url, 1, heartbeat_at=datetime.now(UTC), lease_seconds=3600.0)
     write(url, job(1, JobStatus.COMPLETED, queue="fan"))
     stop = start(url, "worker", "stop", "w-1", "--wait", "--timeout", "5m")
     again = start(url, "spawn", "again", identity(1), "--wait", "--timeout", "5m")
