@@ -63,6 +63,7 @@ class Proxy:
         """Closes all connections."""
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
+        self._loop.close()
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ import math
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -18,9 +19,15 @@ from hammerwork_cli.database import statements
 from hammerwork_cli.database.access import Database, Row
 from hammerwork_cli.database.driver_errors import LATER, POSTGRES, Meaning, by_prefix, error_for
 from hammerwork_cli.database.drivers import postgres_tls
-from hammerwork_cli.database.timeouts import KERNEL_SECONDS
+from hammerwork_cli.database.timeouts import KERNEL_SECONDS, Timeouts
 from hammerwork_cli.database.url import unresolved
-from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
+from hammerwork_cli.errors import (
+    AccessDeniedError,
+    ConfigError,
+    HammerworkError,
+    SilentConnectionError,
+    UnreachableError,
+)
 
 # While connecting, psycopg has no codes, only messages of the server and of libpq.
 _SERVER_ANSWER = re.compile(r"failed: \S+:  (.+)")
@@ -39,6 +46,14 @@ class _UncheckedTextLoader(TextLoader):
 
     def load(self, data: Buffer) -> str:
         return bytes(data).decode(errors="replace")
+
+
+END = Timeouts(connect=1, lock=1, statement=1, network=1)
+"""Timeouts of the connection that ends the COPY of another one."""
+_END_COPY = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hammerwork' AND state = 'active'"
+    " AND usename = current_user AND wait_event = 'ClientRead' AND query LIKE 'COPY %'"
+)
 
 
 class _ImpatientConnection(psycopg.Connection[Row]):
@@ -201,13 +216,23 @@ class PostgresDatabase(Database):
         named = {"rows": [], **values}
         sql, _ = statements.bind(statements.load(statement, self.tags), named, self.placeholder, self.percent)
         columns = sql.partition("INSERT INTO ")[2].partition("VALUES")[0]
-        with self._translated(), self._connection.cursor() as cursor:
-            self.executed += 1
-            self._send_opening()
-            with cursor.copy(f"COPY {columns} FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-            return int(cursor.rowcount)
+        backend = self._connection.info.backend_pid
+        try:
+            with self._translated(), self._connection.cursor() as cursor:
+                self.executed += 1
+                self._send_opening()
+                with cursor.copy(f"COPY {columns} FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row(row)
+                return int(cursor.rowcount)
+        except SilentConnectionError:
+            self._end_copy(backend)
+            raise
+
+    def _end_copy(self, backend: int) -> None:
+        """Ends a COPY whose rows never arrive: no timeout of the server does, and its transaction keeps its locks."""
+        with suppress(HammerworkError), closing(PostgresDatabase(self.url, END)) as other:
+            other.query(f"{_END_COPY} AND pid = {backend}")
 
     def listen(self, channel: str) -> bool:
         """Subscribes to a channel; false behind a pooler, which cannot deliver notifications."""

@@ -158,3 +158,23 @@ def test_a_statement_that_needs_longer_than_its_connection_waits_gets_twice_the_
         connections.run(lambda database: database.query(sleep.format(1.5)), patience=0)
     assert stage.url not in str(said.value)
     connections.close()
+
+
+@POSTGRES
+def test_a_copy_whose_rows_never_arrive_keeps_no_lock(stage: Stage, proxy: Proxy) -> None:
+    (job,) = stage.enqueue(Job("counted"))
+    lost = connect(proxy.url(stage.url), Timeouts(connect=1, lock=1, network=1))
+    lock = f"UPDATE hammerwork_jobs SET priority = priority WHERE id = '{job.id}'"
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        assert proxy.swallow()
+        yield (None,) * 7
+
+    def work() -> None:
+        lost.script(lock)
+        lost.insert("cron.schedules.add_runs", rows())  # type: ignore[arg-type]  # COPY takes an iterator
+
+    with pytest.raises(SilentConnectionError):
+        lost.transaction(work, tries=1)
+    with contextlib.closing(connect(stage.url, Timeouts(lock=5))) as other:
+        other.script(lock)
