@@ -71,7 +71,7 @@ def test_without_tags_each_database_is_printed_as_after_all_migrations(printed: 
     text = printed("worker.claim.ready")
     assert [line for line in text.splitlines() if line.startswith("--")] == ["-- postgresql", "-- mysql", "-- sqlite"]
     assert text.count("FOR UPDATE SKIP LOCKED") == 2
-    assert text.count("hammerwork_queue_pause") == 3
+    assert all("hammerwork_queue_pause" in statement for statement in text.split("-- ")[1:])
 
 
 def test_a_statement_that_is_the_same_everywhere_is_printed_once(printed: Printed) -> None:

@@ -17,7 +17,7 @@ from hammerwork_cli.models.input.reading import before, since_of, uuid_of
 
 JobsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[JOB]...", help="Job ids, or at least their first 4 hex digits; - reads them from stdin."),
+    typer.Argument(metavar="[JOB]...", help="Job ids, or their first 4 hex digits or more; - reads stdin."),
 ]
 PriorityOption = Annotated[
     list[str] | None,

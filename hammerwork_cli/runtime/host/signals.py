@@ -136,18 +136,22 @@ def listening(heard: Callable[[int], None]) -> Iterator[None]:
                 heard(number)
 
     listener = threading.Thread(target=tell, name="hammerwork-signals", daemon=True)
-    listener.start()
-    with interrupts.left_to(write) as wakes:
-        before = {number: signal.signal(number, handle) for number in heeded}
+    try:
+        listener.start()
         try:
-            yield
+            with interrupts.left_to(write) as wakes:
+                before = {number: signal.signal(number, handle) for number in heeded}
+                try:
+                    yield
+                finally:
+                    for number, handler in before.items():
+                        signal.signal(number, handler)
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-    os.write(write, b"\0")
-    listener.join()
-    os.close(read)
-    os.close(write)
+            os.write(write, b"\0")
+            listener.join()
+    finally:
+        os.close(read)
+        os.close(write)
 
 
 def _heeded() -> Iterator[int]:

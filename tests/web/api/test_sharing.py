@@ -196,7 +196,7 @@ def test_a_hub_that_has_stopped_takes_nobody_new() -> None:
         hub = Hub(ask, on_change=list, record=lambda _: {}, report=print)
         hub.stop()
         with pytest.raises(RetryableError, match="stopping"):
-            await hub.watch(None, None)
+            await hub.watch("127.0.0.1", (), None)
         assert not hub.watchers
 
     asyncio.run(test())

@@ -119,7 +119,7 @@ def assert_healthy(server: Server, seconds: float = LASTS) -> None:
     end = time.monotonic() + seconds
     asked = 0
     while asked < 5 or time.monotonic() < end:
-        assert '{"status":"ok"}' in server.raw(f"GET /health HTTP/1.1\nHost: {server.authority}\nConnection: close\n\n")
+        assert '"status":"ok"' in server.raw(f"GET /health HTTP/1.1\nHost: {server.authority}\nConnection: close\n\n")
         asked += 1
 
 
