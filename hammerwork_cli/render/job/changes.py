@@ -56,11 +56,11 @@ _REASONS: Mapping[str, Words] = {
     ),
 }
 _KEPT = "Jobs that a remaining job depends on will be kept."
-_DELETED_UNDER = "the handler is ended, except in a thread, and nothing is recorded"
+_DELETED_UNDER = "its worker ends the handler, unless it runs in a thread, and records nothing"
 WORDINGS: Mapping[str, Wording] = {
     "retry": Wording(
         "Retried",
-        "the old attempt is ended, but in a thread, or by a Rust worker, it can run twice at once",
+        "its worker ends the old attempt; in a thread, or by a Rust worker, the job can run twice at once",
         otherwise="Only Failed, Dead, TimedOut and Cancelled jobs can be retried.",
         followed="and {jobs} that had failed with {them}",
         reasons={
@@ -75,7 +75,7 @@ WORDINGS: Mapping[str, Wording] = {
     ),
     "cancel": Wording(
         "Cancelled",
-        "the handler is ended, except in a thread; a Rust worker overwrites the status at its end",
+        "its worker ends the handler, unless it runs in a thread; a Rust worker overwrites the status at its end",
         otherwise="Only Pending and Retrying jobs can be cancelled. To remove a job: hammerwork job delete JOB",
         followed="and {jobs} that waited for {them}",
         unfinished="Jobs that waited for the cancelled ones: hammerwork spawn doctor --fix",
