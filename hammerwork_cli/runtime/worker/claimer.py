@@ -229,8 +229,9 @@ class Claimer:
                 self._due[queue] = None
                 if len(found) == before:
                     self._due.move_to_end(queue, last=False)
-                    self._awaits_slot = True
-                    self._no_prefetch_until = time.monotonic() + self.poll_interval
+                    if len(self._due) > 1:  # a queue alone takes no slot from another
+                        self._awaits_slot = True
+                        self._no_prefetch_until = time.monotonic() + self.poll_interval
                     break
             if len(found) >= wanted or time.monotonic() > until:
                 break
