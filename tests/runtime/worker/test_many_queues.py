@@ -29,7 +29,7 @@ QUEUES = tuple(f"q{number}" for number in range(MANY))
 def claimer_of(stage: Stage, concurrency: int = 2, *, poll_interval: float = 60, weighted: bool = False) -> Claimer:
     registration = Registration(new_id(), "name", "host", 1, "0", QUEUES, (), concurrency, 10.0)
     clock = ServerClock()
-    clock.set(stage.database.now())
+    clock.set(stage.database.now() + timedelta(seconds=1))  # what is enqueued now is due to it at once
     slots = Slots(concurrency, lambda: None)
     lease = Lease(10.0, time.monotonic())
     how = {"poll_interval": poll_interval, "max_jobs": None, "weighted": weighted}
