@@ -397,7 +397,7 @@ def test_clearing_deletes_what_its_options_say(
 
 
 def test_force_says_what_it_means_for_running_jobs(run: Run, full: str) -> None:
-    said = "its worker ends the handler, unless it runs in a thread, and records nothing"
+    said = "its worker interrupts the handler, unless it runs in a thread, and records nothing"
     assert said in run("queue", "clear", "work", "--force", url=full).stderr
 
 

@@ -56,11 +56,11 @@ _REASONS: Mapping[str, Words] = {
     ),
 }
 _KEPT = "Jobs that a remaining job depends on will be kept."
-_DELETED_UNDER = "its worker ends the handler, unless it runs in a thread, and records nothing"
+_DELETED_UNDER = "its worker interrupts the handler, unless it runs in a thread, and records nothing"
 WORDINGS: Mapping[str, Wording] = {
     "retry": Wording(
         "Retried",
-        "its worker ends the old attempt; in a thread, or by a Rust worker, the job can run twice at once",
+        "its worker interrupts the old attempt; in a thread, or by a Rust worker, the job can run twice at once",
         otherwise="Only Failed, Dead, TimedOut and Cancelled jobs can be retried.",
         followed="and {jobs} that had failed with {them}",
         reasons={
@@ -75,7 +75,7 @@ WORDINGS: Mapping[str, Wording] = {
     ),
     "cancel": Wording(
         "Cancelled",
-        "its worker ends the handler, unless it runs in a thread; a Rust worker overwrites the status at its end",
+        "its worker interrupts the handler, unless it runs in a thread; a Rust worker overwrites the status at its end",
         otherwise="Only Pending and Retrying jobs can be cancelled. To remove a job: hammerwork job delete JOB",
         followed="and {jobs} that waited for {them}",
         unfinished="Jobs that waited for the cancelled ones: hammerwork spawn doctor --fix",

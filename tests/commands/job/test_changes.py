@@ -449,7 +449,7 @@ def test_force_cancels_what_runs_and_says_what_that_means(run: Run, migrated_url
     write(migrated_url, job(5, R))
     outcome = run("job", "cancel", identity(5), "--force", url=migrated_url)
     assert outcome.exit_code == 0
-    assert "its worker ends the handler, unless it runs in a thread" in outcome.stderr
+    assert "its worker interrupts the handler, unless it runs in a thread" in outcome.stderr
     assert statuses(migrated_url) == {5: "Failed"}
 
 

@@ -141,7 +141,7 @@ def test_an_outcome_says_what_followed_and_what_was_left() -> None:
     lines = list(changes.outcome_text(outcome))
     assert lines[0] == "Cancelled 1 job and 3 jobs that waited for it."
     assert lines[1].startswith(r"Skipped 1 job: \x1b[31m. Only Pending and Retrying jobs can be cancelled.")
-    assert lines[2].startswith("Skipped 2 jobs: Running. With --force, its worker ends the handler")
+    assert lines[2].startswith("Skipped 2 jobs: Running. With --force, its worker interrupts the handler")
 
 
 def test_an_outcome_without_a_job_says_why() -> None:
