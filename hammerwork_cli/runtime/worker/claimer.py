@@ -94,7 +94,7 @@ class Claimer:
         self.poll_interval, self.max_jobs, self.weighted = poll_interval, max_jobs, weighted
         self.full = self.owes = False
         self._claimed = 0
-        self._awaits_slot = False  # a queue, the first of those that may have jobs
+        self._awaits_slot = False  # the first of several queues that may have jobs
         self._look_at = self._no_prefetch_until = 0.0
         self._due: OrderedDict[str, None] = OrderedDict()  # queues that may have jobs, the next one first
         self._poll_at = self._poll_not_before = 0.0  # looks for queues with jobs
@@ -203,7 +203,7 @@ class Claimer:
         slots, ahead = self._slots, 0
         if slots.postponed >= MOST_POSTPONED or slots.unwritten >= MOST_UNWRITTEN or slots.is_clogged:
             return 0
-        if time.monotonic() >= self._no_prefetch_until:
+        if not self._awaits_slot and time.monotonic() >= self._no_prefetch_until:
             took = slots.slowest(PREFETCH_SECONDS) or PREFETCH_SECONDS
             ahead = min(MOST_PREFETCHED, int(self.worker.concurrency * PREFETCH_SECONDS / max(took, 1e-6)))
         room = self.worker.concurrency + ahead - slots.running - slots.waiting
@@ -229,9 +229,7 @@ class Claimer:
                 self._due[queue] = None
                 if len(found) == before:
                     self._due.move_to_end(queue, last=False)
-                    if len(self._due) > 1:  # a queue alone takes no slot from another
-                        self._awaits_slot = True
-                        self._no_prefetch_until = time.monotonic() + self.poll_interval
+                    self._awaits_slot = len(self._due) > 1
                     break
             if len(found) >= wanted or time.monotonic() > until:
                 break

@@ -19,6 +19,7 @@ json_extract(j.payload, '$._spawn_config.operation_id')
 CAST({operation_id} AS BINARY) IN (:operations)
 
 -- name: newest_first
+-- The order of jobs j, the newest first.
 j.created_at DESC, j.id DESC
 
 -- name: newest_first [sqlite]

@@ -82,7 +82,7 @@ test("a local time has no fractions", () => {
 });
 
 test("an attempt lasts until it completed or failed, or until now while it runs", () => {
-  const none = { started_at: null, completed_at: null, failed_at: null };
+  const none = { started_at: null, run_started_at: null, completed_at: null, failed_at: null };
   assert.equal(attemptSeconds({ ...none, status: "Completed", started_at: before(90), completed_at: before(30) }, NOW), 60);
   assert.equal(attemptSeconds({ ...none, status: "Dead", started_at: before(90), failed_at: before(80) }, NOW), 10);
   assert.equal(attemptSeconds({ ...none, status: "Running", started_at: before(90) }, NOW), 90);
@@ -91,7 +91,7 @@ test("an attempt lasts until it completed or failed, or until now while it runs"
 });
 
 test("a job that has not started, or waits for its next attempt, has no duration", () => {
-  const none = { started_at: null, completed_at: null, failed_at: null };
+  const none = { started_at: null, run_started_at: null, completed_at: null, failed_at: null };
   assert.equal(attemptSeconds({ ...none, status: "Pending" }, NOW), null);
   assert.equal(attemptSeconds({ ...none, status: "Running" }, NOW), null);
   assert.equal(attemptSeconds({ ...none, status: "Retrying", started_at: before(90) }, NOW), null);
