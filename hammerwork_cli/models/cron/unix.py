@@ -183,6 +183,7 @@ def _offset(zone: tzinfo, day: date) -> timedelta:
     return datetime.combine(day, time()).replace(tzinfo=zone).utcoffset() or timedelta()
 
 
+@lru_cache(maxsize=1 << 14)
 def is_plain(zone: tzinfo, day: date) -> bool:
     """Whether the clock does not change on a day."""
     return _offset(zone, day) == _offset(zone, day + timedelta(days=1))

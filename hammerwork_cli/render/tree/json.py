@@ -187,7 +187,7 @@ def node_record(node: TreeNode, tree: SpawnTree | None = None) -> Record:
         "workflow_id": node.workflow_id,
         "workflow_name": node.workflow_name,
         "archived_at": rfc3339(node.archived_at),
-        "run_started_at": rfc3339(node.run_start),
+        "run_started_at": rfc3339(node.run_started_at),
     }
 
 

@@ -57,6 +57,7 @@ LINEAGE_KEYS = (
     "workflow_id",
     "workflow_name",
     "archived_at",
+    "run_started_at",
 )
 """Columns of :func:`lineage_rows`."""
 

@@ -35,6 +35,7 @@ NODE_KEYS = [
     "workflow_id",
     "workflow_name",
     "archived_at",
+    "run_started_at",
 ]
 
 
