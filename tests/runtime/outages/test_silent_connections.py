@@ -18,7 +18,7 @@ from tests.proxies import Proxy
 from tests.runtime.conftest import Crew, Stage, until
 
 LEASE = 2.0
-SLACK = 2.0
+SLACK = 6.0
 """Seconds for a machine that is busy."""
 POSTGRES = pytest.mark.parametrize("dialect", [pytest.param("postgres", marks=pytest.mark.postgres)])
 SERVERS = pytest.mark.parametrize(
