@@ -5,7 +5,6 @@ that has lost its claim thus changes nothing. The token stays on the row after t
 to its commit can run the change again and recognize its own work.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -230,7 +229,7 @@ def with_jobs(
     wanted = {"before": before, "after": after, "once": once, "unpaused": before is not None}
 
     def read() -> set[str]:
-        return {name for (name,) in database.rows("worker.claim.with_jobs", queues=json.dumps(queues), **wanted)}
+        return {name for (name,) in database.rows("worker.claim.with_jobs", queues=database.json(queues), **wanted)}
 
     # SQLite has no transaction that lets others write.
     found = database.transaction(read, ordered=True) if database.dialect == "postgresql" else read()
