@@ -17,6 +17,7 @@ from tests.pages import ROOT
 from tests.servers import server_url
 
 COLUMNS = 118
+FOLDER = ROOT / "docs" / "pictures"
 TERMINAL = {"spawn-tree": ("media.postgresql", "spawn tree 178ebfc3")}
 """The dump and the command of each picture."""
 
@@ -48,7 +49,7 @@ def words_of(picture: Path) -> str:
 
 def main() -> None:
     """Writes all pictures anew."""
-    into = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"
+    into = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     into.mkdir(parents=True, exist_ok=True)
     with server_url("postgres") as server:
         databases = PostgresDatabases(server)
