@@ -59,8 +59,7 @@ class Pool:
     ) -> None:
         self._silence = silence or Silence()
         self._url, self._spoiling = url, spoiling
-        # Any thread writes the second one, a reference at a time: of connections that are opened from now on.
-        self._given = self._timeouts = timeouts
+        self._timeouts = timeouts
         self._begin()
 
     def _begin(self) -> None:
@@ -81,33 +80,36 @@ class Pool:
         self._begin()
         return True
 
-    def use(self, work: Callable[[Database], Result], give_up: float | None = None) -> Result:
+    def use(
+        self, work: Callable[[Database], Result], give_up: float | None = None, timeouts: Timeouts | None = None
+    ) -> Result:
         """Runs work with a connection of its own.
 
         Args:
             work: may leave the connection broken, but not in a transaction.
             give_up: see :attr:`Database.give_up`.
+            timeouts: of this work alone, which then has a new connection that nobody uses afterwards.
         """
-        database, began = self._take(), time.monotonic()
+        database = self._take() if timeouts is None else connect(self._url, timeouts)
         database.give_up = give_up
         try:
             result = work(database)
         except BaseException as error:
             if isinstance(error, SilentConnectionError):
                 self._silence.at = time.monotonic()
-                # Either the connection was dead, or the server needs longer: the next one may have twice the time.
-                self._timeouts = database.timeouts.doubled()
             if isinstance(error, self._spoiling):
                 self._drop(database)
             else:
-                self._return(database)
+                self._give_back(database, timeouts)
             raise
-        if database.timeouts is not self._given and time.monotonic() - began < (self._given.network or 0.0):
-            self._timeouts = self._given
-            _close(database)
-        else:
-            self._return(database)
+        self._give_back(database, timeouts)
         return result
+
+    def _give_back(self, database: Database, timeouts: Timeouts | None) -> None:
+        if timeouts is None:
+            self._return(database)
+        else:
+            _close(database)
 
     def _take(self) -> Database:
         with self._lock:

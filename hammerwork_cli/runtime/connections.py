@@ -9,7 +9,7 @@ from typing import TypeVar
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, Timeouts
 from hammerwork_cli.database.pool import Pool
 from hammerwork_cli.database.retrying import Backoff, is_an_outage, retry
-from hammerwork_cli.errors import ConnectionLostError, HammerworkError, RetryableError
+from hammerwork_cli.errors import ConnectionLostError, HammerworkError, RetryableError, SilentConnectionError
 from hammerwork_cli.runtime.outages import Outages, Trouble
 
 Result = TypeVar("Result")
@@ -135,6 +135,16 @@ class Connections:
         give_up = None if patience is None else time.monotonic() + patience
         trouble = Trouble(self.outages, shared=True)
         judge: Passes | None = None
+        # Of the next try: either a silent connection was dead, or the server needs longer for this unit.
+        longer: Timeouts | None = None
+
+        def once() -> Result:
+            nonlocal longer
+            try:
+                return self._once(unit, give_up, longer)
+            except SilentConnectionError:
+                longer = (longer or self.timeouts).doubled()
+                raise
 
         def ended() -> bool:
             return self.given_up.is_set() or (give_up is not None and time.monotonic() >= give_up) or over()
@@ -155,7 +165,7 @@ class Connections:
                 log.warning("%s Trying again.", error.message)
 
         result = retry(
-            lambda: self._once(unit, give_up),
+            once,
             BACKOFF,
             passes=passes,
             ended=ended,
@@ -169,7 +179,7 @@ class Connections:
     def _wait(self, seconds: float) -> None:
         self.given_up.wait(seconds)
 
-    def _once(self, unit: Callable[[Database], Result], give_up: float | None) -> Result:
+    def _once(self, unit: Callable[[Database], Result], give_up: float | None, timeouts: Timeouts | None) -> Result:
         places = self._places
         wait = None if give_up is None else min(max(SHORTEST_WAIT, give_up - time.monotonic()), ENDLESS)
         if not places.acquire(timeout=wait):
@@ -177,7 +187,7 @@ class Connections:
                 f"All {self._size} connections are in use.", hint="Other threads have them: a larger pool_size helps."
             )
         try:
-            return self._pool.use(unit, give_up)
+            return self._pool.use(unit, give_up, timeouts)
         finally:
             places.release()
 

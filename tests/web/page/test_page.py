@@ -694,6 +694,26 @@ def test_a_page_without_locks_has_a_stream_of_its_own(
         wait_for_streams(page, 1)
 
 
+def test_what_is_pressed_stays_where_it_is_until_it_is_released(
+    visit: Callable[..., Visit], own_demo: Site, own_night: Night
+) -> None:
+    page, other = visit(own_demo).page, visit(own_demo).page
+    expect(page.locator(".connection")).to_have_text("Live")
+    finished = operation(page, own_night.top_of(own_night.dead[0]))
+    place = finished.bounding_box()
+    page.mouse.move(place["x"] + 20, place["y"] + place["height"] / 2)
+    page.mouse.down()
+
+    complete(own_demo, *own_night.dead)
+    expect(other.locator(".operations.failed")).to_have_count(0)
+    page.wait_for_timeout(1000)
+    assert finished.bounding_box() == place
+    page.mouse.up()
+
+    expect(page.get_by_role("treeitem").first).to_be_visible()
+    expect(page.locator(".operations.failed")).to_have_count(0)
+
+
 def test_a_new_operation_appears_without_a_reload(visit: Callable[..., Visit], own_demo: Site) -> None:
     page = visit(own_demo).page
     expect(page.locator(".connection")).to_have_text("Live")

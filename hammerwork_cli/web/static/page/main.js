@@ -32,14 +32,26 @@ const live = new Live(client, {
 // Drawing.
 
 let drawing = 0;
+/** What is pressed stays where it is until it is released: a click on what has moved away would be lost. */
+let pressed = false;
 
 function draw() {
+  if (pressed) return;
   drawing ||= requestAnimationFrame(() => {
     drawing = 0;
     render(page(board, { search, help }, Date.now()), /** @type {HTMLElement} */ (document.getElementById("page")));
     /** @type {HTMLDialogElement | null} */ (document.querySelector("dialog:not([open])"))?.showModal();
     document.title = titleOf(board);
   });
+}
+
+/** @param {boolean} down */
+function press(down) {
+  pressed = down;
+  if (down) cancelAnimationFrame(drawing);
+  drawing = 0;
+  // After the click that follows the release.
+  if (!down) setTimeout(draw);
 }
 
 // The address.
@@ -99,6 +111,8 @@ function onKey(event) {
 
 addEventListener("hashchange", follow);
 addEventListener("keydown", onKey);
+addEventListener("pointerdown", () => press(true));
+for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, () => press(false));
 addEventListener("resize", draw);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) live.stop();
