@@ -17,6 +17,7 @@ class Ancestry(NamedTuple):
         max_depth: the lowest ``max_depth`` that an ancestor has set.
         max_descendants: the lowest ``max_descendants`` that an ancestor has set.
         spawner: id of the parent of an early child. Such a child may run before its parent has ended.
+        shared: whether other parents have spawned it too, so that it does not fail with its parent.
     """
 
     root: str
@@ -25,6 +26,7 @@ class Ancestry(NamedTuple):
     max_depth: int | None = None
     max_descendants: int | None = None
     spawner: str | None = None
+    shared: bool = False
 
     @classmethod
     def parse(cls, stored: str | None) -> Self | None:
@@ -40,7 +42,7 @@ class Ancestry(NamedTuple):
 
     def stored(self) -> str:
         """The value of the column."""
-        values = {name: value for name in _READ if (value := getattr(self, name)) not in (None, "")}
+        values = {name: value for name in _READ if (value := getattr(self, name)) not in (None, "", False)}
         return json.dumps(values, separators=(",", ":"))
 
     def limited_by(self, config: SpawnConfig) -> Self:
@@ -62,7 +64,7 @@ class Ancestry(NamedTuple):
 
     def child(self, spawner: str | None = None) -> Self:
         """The place of a child; ``spawner`` is the id of its parent if it is an early child."""
-        return self._replace(depth=self.depth + 1, spawner=spawner)
+        return self._replace(depth=self.depth + 1, spawner=spawner, shared=False)
 
 
 def _tightest(one: int | None, other: int | None) -> int | None:
@@ -77,6 +79,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_true(value: Any) -> bool:
+    return value is True
+
+
 _READ: dict[str, Callable[[Any], bool]] = {
     "root": _is_text,
     "occurrence": _is_text,
@@ -84,4 +90,5 @@ _READ: dict[str, Callable[[Any], bool]] = {
     "max_depth": _is_number,
     "max_descendants": _is_number,
     "spawner": _is_text,
+    "shared": _is_true,
 }

@@ -14,7 +14,6 @@ from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries.archive.listing import NamedArchived
 from hammerwork_cli.queries.backup.rows import Rows
 from hammerwork_cli.queries.graph import records
-from hammerwork_cli.queries.graph.release import spawner_of
 from hammerwork_cli.queries.job import dependencies, notifications
 from hammerwork_cli.queries.job.changes import Change, Step
 from hammerwork_cli.queries.job.dependencies import LockedJob, lock_jobs
@@ -173,7 +172,7 @@ class Restore(Change):
         statuses |= dict.fromkeys(parents & found.keys(), JobStatus.PENDING.value)
         again: dict[str, Record] = {}
         for name, job in found.items():
-            state = dependencies.state_of(job["depends_on"], statuses, spawner_of(job["ancestry"]))
+            state = dependencies.state_of(job["depends_on"], statuses, job["ancestry"])
             if not job["depends_on"]:
                 state = "none"
             # A failed or missing parent does not hold a job that somebody wants to run.

@@ -24,7 +24,7 @@ class _Waiting(NamedTuple):
     def found(self, statuses: Mapping[str, str]) -> set[str | None]:
         """Returns the statuses of its blockers."""
         found = {statuses.get(parent) for parent in self.parents}
-        return found if found <= DONE else awaited(self.parents, statuses, spawner_of(self.ancestry))
+        return found if found <= DONE else awaited(self.parents, statuses, self.ancestry)
 
 
 def spawner_of(ancestry: str | None) -> str | None:
@@ -33,9 +33,22 @@ def spawner_of(ancestry: str | None) -> str | None:
     return place.spawner if place else None
 
 
-def awaited(parents: Iterable[str], statuses: Mapping[str, str], spawner: str | None) -> set[str | None]:
-    """Returns the statuses of a job's parents, without the parent of an early child unless that parent failed."""
-    return {status for parent in parents if (status := statuses.get(parent)) in FAILURES or parent != spawner}
+def is_shared(ancestry: str | None) -> bool:
+    """Whether several parents have spawned a job, so that it fails with none of them."""
+    place = Ancestry.parse(ancestry)
+    return place is not None and place.shared
+
+
+def awaited(parents: Iterable[str], statuses: Mapping[str, str], ancestry: str | None) -> set[str | None]:
+    """Returns the statuses of a job's parents.
+
+    The parent of an early child counts only if it failed, and not even then if other parents share the child.
+    """
+    place = Ancestry.parse(ancestry)
+    if place is None or place.spawner is None:
+        return {statuses.get(parent) for parent in parents}
+    alone, found = not place.shared, {parent: statuses.get(parent) for parent in parents}
+    return {status for parent, status in found.items() if parent != place.spawner or (alone and status in FAILURES)}
 
 
 def release(database: Database, ended: Sequence[str]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import GIN_CHUNK, chunks
 from hammerwork_cli.models import FAILURES, WAITING, JobFilter, JobStatus, Timestamp, id_list, status_of
 from hammerwork_cli.models.values import FAILED_SPELLINGS, WAITING_SPELLINGS
-from hammerwork_cli.queries.graph.release import DONE, RECURRING, awaited, release, spawner_of
+from hammerwork_cli.queries.graph.release import DONE, RECURRING, awaited, is_shared, release, spawner_of
 from hammerwork_cli.queries.job.cron import occurrence_of
 from hammerwork_cli.queries.job.listing import chosen
 
@@ -79,13 +79,13 @@ def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str
     return found
 
 
-def state_of(parents: Iterable[str], statuses: Mapping[str, str], spawner: str | None = None) -> str:
+def state_of(parents: Iterable[str], statuses: Mapping[str, str], ancestry: str | None = None) -> str:
     """Returns the ``dependency_status`` that a job with these parents should have.
 
     ``failed`` if a parent failed or is missing, ``satisfied`` if all have completed, else ``waiting``. The parent of an
-    early child, its ``spawner``, need not complete.
+    early child, which its ``ancestry`` names, need not complete.
     """
-    found = awaited(parents, statuses, spawner)
+    found = awaited(parents, statuses, ancestry)
     if found & FAILURES or None in found:
         return "failed"
     return "satisfied" if found <= DONE else "waiting"
@@ -185,7 +185,11 @@ def fail_next(database: Database, following: Following, now: datetime, error: st
 
     def change(jobs: Sequence[str]) -> list[str]:
         locked = [job for job in lock_jobs(database, jobs) if job.status in WAITING]
-        failed = [job.id for job in locked if any((parent, job.id) in early for parent in job.depends_on)]
+        failed = [
+            job.id
+            for job in locked
+            if any((parent, job.id) in early for parent in job.depends_on) and not is_shared(job.ancestry)
+        ]
         bound = [job for job in locked if job.dependency_status == "waiting" or spawner_of(job.ancestry)]
         states = states_of(database, [job for job in bound if job.id not in failed])
         failed += [job for job, state in states.items() if state == "failed"]
@@ -223,7 +227,7 @@ def spawned_early(database: Database, parents: Sequence[str], request: str | Non
 def states_of(database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
     """Returns the ``dependency_status`` that each job should have, by id."""
     statuses = parent_statuses(database, {parent for job in jobs for parent in job.depends_on})
-    return {job.id: state_of(job.depends_on, statuses, spawner_of(job.ancestry)) for job in jobs}
+    return {job.id: state_of(job.depends_on, statuses, job.ancestry) for job in jobs}
 
 
 def _failed_by_others(job: LockedJob) -> bool:

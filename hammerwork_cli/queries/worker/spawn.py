@@ -9,11 +9,18 @@ from typing import NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError, JobNotFoundError, LastingConflictError, RefusedValueError
-from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, timestamp
+from hammerwork_cli.models import WAITING, Ancestry, JobStatus, NewJob, SpawnConfig, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.queries.graph.release import spawner_of
 from hammerwork_cli.queries.job import enqueue, limits, notifications
-from hammerwork_cli.queries.job.dependencies import Following, lock_jobs, parent_statuses, rearm_next, rerun, state_of
+from hammerwork_cli.queries.job.dependencies import (
+    Following,
+    LockedJob,
+    lock_jobs,
+    parent_statuses,
+    rearm_next,
+    rerun,
+    state_of,
+)
 from hammerwork_cli.queries.job.stored import IDENTITY, compare, stored
 from hammerwork_cli.queries.worker import ancestry, finish
 from hammerwork_cli.queries.worker.ancestry import Spawner
@@ -203,8 +210,9 @@ def hook_failed(database: Database, operation: str, error: str) -> None:
 def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, now: datetime) -> tuple[str, bool]:
     """Inserts a child of a running job, unless this occurrence of the job has a child with the same key.
 
-    If a job with the child's id exists and has its queue and payload, it becomes the child. If that one failed because
-    the parent that spawned it early failed, it gets the new parent in place of the old one and may run.
+    If a job with the child's id exists and has its queue and payload, it becomes the child, and fails with none of its
+    parents any more. If it failed already because the parent that spawned it early failed, it gets the new parent in
+    place of the old one and may run.
 
     Args:
         spawner: the running job.
@@ -236,7 +244,7 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
         if others:
             child.dependency_status = state_of(others, enqueue.living_parents(database, others))
         is_new = enqueue.insert_new(database, child)
-        if is_new or _adopt(database, child, parent, now):
+        if is_new or _join(database, child, parent, now):
             notifications.notify(database, [child.queue])
         if spawner.job.recurring and not spawner.request:
             database.run("worker.spawn.forget_earlier_keys", **scope)
@@ -250,17 +258,28 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
     return database.transaction(work)
 
 
-def _adopt(database: Database, child: NewJob, parent: str, now: datetime) -> bool:
-    """Lets an existing job run that failed because the parent that spawned it early did; whether it was one.
+def _join(database: Database, child: NewJob, parent: str, now: datetime) -> bool:
+    """Gives an early child of another job one more parent; whether it may run now because of that.
 
-    Pages of a crawl link to each other: a page must not be lost because the first one that links to it fails.
+    Pages of a crawl link to each other: a page must not be lost because the first one that links to it fails, before
+    or after the others link to it.
     """
     found = lock_jobs(database, [child.id])
-    if not found or found[0].shown_status != JobStatus.FAILED or found[0].dependency_status != "failed":
+    place = Ancestry.parse(found[0].ancestry) if found else None
+    if place is None or place.spawner in (None, parent):
         return False
     (job,) = found
-    spawner, others = spawner_of(job.ancestry), [other for other in job.depends_on if other != parent]
-    if job.archived_at is not None or spawner not in others:
+    if job.status in WAITING and not place.shared:
+        database.run("worker.spawn.share", id=job.id, ancestry=place._replace(shared=True).stored())
+    if job.shown_status != JobStatus.FAILED or job.dependency_status != "failed" or job.archived_at is not None:
+        return False
+    return _adopt(database, job, str(place.spawner), child, parent, now)
+
+
+def _adopt(database: Database, job: LockedJob, spawner: str, child: NewJob, parent: str, now: datetime) -> bool:
+    """Lets a job run that failed because ``spawner`` failed; whether that was the reason."""
+    others = [other for other in job.depends_on if other != parent]
+    if spawner not in others:
         return False
     others.remove(spawner)
     state = state_of(others, parent_statuses(database, others)) if others else "satisfied"

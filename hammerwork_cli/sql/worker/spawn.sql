@@ -52,6 +52,10 @@ SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent A
 INSERT INTO hammerwork_spawned_children (parent_id, occurrence, spawn_key, child_id, spawned_at, root_id)
 VALUES (:parent, :occurrence, :key, :child, :now, :root)
 
+-- name: share
+-- Writes that several parents have spawned a job.
+UPDATE hammerwork_jobs {by_id} SET ancestry = :ancestry WHERE id = :id
+
 -- name: adopt
 -- Gives an early child that failed with its parent another parent, and lets it run.
 UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = 0, scheduled_at = :now, started_at = NULL,

@@ -1,7 +1,10 @@
 """A crawl loses no page: links lead to pages that exist, to the page itself, and to pages of parents that failed."""
 
+from threading import Event
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
+
+import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import ConflictError
@@ -71,6 +74,41 @@ def test_a_page_whose_first_parent_failed_is_fetched_when_another_one_links_to_i
     assert stage.one(shared, "status, attempts, error_message") == ("Completed", 1, None)
     assert (shared.id,) in stage.children(other)
     assert stage.children(dead) == []
+
+
+@pytest.mark.parametrize("fail", ["first", "other", "first other"])
+def test_a_page_that_two_parents_share_is_fetched_whichever_of_them_fails(
+    stage: Stage, app: Handlers, fail: str
+) -> None:
+    shared = Job("later", id=uuid5(NAMESPACE_URL, "shared"), max_attempts=1)
+    spawned, linked = Event(), Event()
+
+    def link(name: str, context: SpawnContext) -> None:
+        context.spawn(Job("later", id=shared.id, max_attempts=1), key="shared")
+        (spawned if name == "first" else linked).set()
+        assert linked.wait(30)
+        if name in fail:
+            raise ValueError("gone")
+
+    @app.job("first")
+    def first(job: Job, context: SpawnContext) -> None:
+        link("first", context)
+
+    @app.job("other")
+    def other(job: Job, context: SpawnContext) -> None:
+        assert spawned.wait(30)
+        link("other", context)
+
+    @app.job("later")
+    def later(job: Job) -> None:
+        pass
+
+    parents = stage.enqueue(Job("first", max_attempts=1), Job("other", max_attempts=1))
+    stage.work(app, queues=("first", "other"), concurrency=2, max_jobs=2)
+    assert stage.status(*parents) == ["Dead" if name in fail else "Completed" for name in ("first", "other")]
+    assert stage.one(shared, "status, error_message") == ("Pending", None)
+    stage.work(app, queues=("later",))
+    assert stage.one(shared) == "Completed"
 
 
 def test_a_page_that_an_operator_cancelled_stays_cancelled(stage: Stage, app: Handlers) -> None:

@@ -694,7 +694,7 @@ def test_a_page_without_locks_has_a_stream_of_its_own(
         wait_for_streams(page, 1)
 
 
-def test_what_is_pressed_stays_where_it_is_until_it_is_released(
+def test_a_row_that_is_pressed_stays_where_it_is_until_it_is_released(
     visit: Callable[..., Visit], own_demo: Site, own_night: Night
 ) -> None:
     page, other = visit(own_demo).page, visit(own_demo).page
