@@ -295,6 +295,7 @@ class SimulatedWorker:
             timezone=job.timezone,
             last=job.next_run_at,
             now=now,
+            catches_up=job.claim.rust_3,
         )
 
     def write(self, *, unanswered: bool = False) -> None:

@@ -14,7 +14,7 @@ from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.database.guards import is_change
 from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.database.retrying import Backoff, lost_to_another, retry
-from hammerwork_cli.database.statements import TABLE_TAGS
+from hammerwork_cli.database.statements import COLUMN_TAGS, TABLE_TAGS
 from hammerwork_cli.database.texts import written_out
 from hammerwork_cli.database.timeouts import PATIENT, Timeouts
 from hammerwork_cli.database.url import DatabaseUrl
@@ -33,6 +33,9 @@ Item = TypeVar("Item")
 TRIES = 8
 CONTENTION = Backoff(0.02, 5.0)  # before a transaction that lost to another one starts again
 log = logging.getLogger("hammerwork")
+OUR_INDEXES = "015_spawn_indexes"
+RUST_3 = frozenset({"015_add_job_leases", "018_add_job_retry_strategy"})
+"""Migrations of which each tells that version 3 of hammerwork (Rust) uses a database."""
 OTHER_BYTES = 16384
 """Room in a statement for everything but the values that are weighed."""
 
@@ -175,37 +178,32 @@ class Database:
         ``hammerwork_jobs`` has no ``archived_at``; ``workers``: there are the columns and tables for workers (017);
         ``claim_times``: jobs have the time of their claim (018); ``worker_progress``: workers say what stands still
         (hw_026); ``missed_runs``: a run of a schedule may stand for many (hw_028); ``queue_counts``: workers count by
-        queue (hw_029); ``run_starts``: jobs have the times at which their handlers began to run (hw_031); ``narrow``:
-        ids of MySQL are in another character set than utf8mb4; and ``by_first_parent``, ``by_gin`` or ``by_scan``: the
-        way to the children of a job.
+        queue (hw_029); ``run_starts``: jobs have the times at which their handlers began to run (hw_031);
+        ``rust_3``: version 3 of hammerwork (Rust) uses the database, and its meanings apply; ``narrow``: ids of MySQL
+        are in another character set than utf8mb4; and ``by_first_parent``, ``by_gin`` or ``by_scan``: the way to the
+        children of a job.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect, *(tag for table, tag in TABLE_TAGS.items() if table in self.schema)}
+        tags |= {tag for tag, (table, column) in COLUMN_TAGS.items() if column in self.schema.get(table, ())}
         if self.dialect == "postgresql" and jobs["depends_on"] == "jsonb":
             tags.add("jsonb")
         if "archived_at" not in jobs:
             tags.add("unarchivable")
         if "claim_token" in jobs and "hammerwork_spawn_roots" in self.schema:
             tags.add("workers")
-        if "claimed_at" in jobs:
-            tags.add("claim_times")
-        if "run_started_at" in jobs:
-            tags.add("run_starts")
-        if "held_slots" in self.schema.get("hammerwork_workers", ()):
-            tags.add("worker_progress")
-        if "queue_counts" in self.schema.get("hammerwork_workers", ()):
-            tags.add("queue_counts")
-        if "missed" in self.schema.get("hammerwork_schedule_runs", ()):
-            tags.add("missed_runs")
-        if "jsonb" not in tags and self._indexed():
+        applied = self._telling_migrations()
+        if "jsonb" not in tags and OUR_INDEXES in applied:
             tags.add("indexed")
+        if not applied.isdisjoint(RUST_3):
+            tags.add("rust_3")
         tags.add(self._way(tags))
         return frozenset(tags) | self.extra_tags
 
-    def _indexed(self) -> bool:
+    def _telling_migrations(self) -> set[str]:
         if "hammerwork_migrations" not in self.schema:
-            return False
-        return bool(self._rows("shared.index_migration", frozenset({self.dialect}), {}))
+            return set()
+        return {str(applied) for (applied,) in self._rows("shared.telling_migrations", frozenset({self.dialect}), {})}
 
     def _way(self, tags: set[str]) -> str:
         if "indexed" in tags:

@@ -52,8 +52,9 @@ class Progress:
                     counts.completed += 1
                 elif end in _FAILURES:
                     self.failed += 1
-                    counts.timed_out += end is End.TIMED_OUT
-                    counts.failed += end is not End.TIMED_OUT
+                    timed_out = end is End.TIMED_OUT or outcome.timed_out
+                    counts.timed_out += timed_out
+                    counts.failed += not timed_out
                     counts.dead += end is not End.RETRY and outcome.at is None
         self._counted()
 

@@ -17,9 +17,11 @@ SELECT t.name, c.name, c.type
 FROM sqlite_schema t JOIN pragma_table_xinfo(t.name) c
 WHERE t.type = 'table' AND t.name LIKE 'hammerwork\_%' ESCAPE '\'
 
--- name: index_migration
--- Tells whether the migration that adds our indexes is applied.
-SELECT 1 FROM hammerwork_migrations WHERE migration_id = '015_spawn_indexes'
+-- name: telling_migrations
+-- Lists those applied migrations that say what the tables do not: whether our indexes exist, and whether a version of
+-- hammerwork (Rust) with leases (2, 3) uses the database.
+SELECT migration_id FROM hammerwork_migrations
+WHERE migration_id IN ('015_spawn_indexes', '015_add_job_leases', '018_add_job_retry_strategy')
 
 -- name: same
 -- {same column value}: whether two names are the same to the letter.

@@ -33,6 +33,14 @@ TABLE_TAGS = {
     "hammerwork_watches": "watches",
 }
 """Tables -> the tags of databases that have them."""
+COLUMN_TAGS = {
+    "claim_times": ("hammerwork_jobs", "claimed_at"),
+    "run_starts": ("hammerwork_jobs", "run_started_at"),
+    "worker_progress": ("hammerwork_workers", "held_slots"),
+    "queue_counts": ("hammerwork_workers", "queue_counts"),
+    "missed_runs": ("hammerwork_schedule_runs", "missed"),
+}
+"""Tags -> the table and the column of databases to which they apply."""
 LEVELS = 3
 """How deep fragments may be nested, so that a reader soon sees the whole of a statement."""
 

@@ -6,12 +6,21 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 
-from hammerwork_cli.database.statements import FOLDER, NAME, TABLE_TAGS, TOKEN, Line, blocks, load, subject_of
+from hammerwork_cli.database.statements import (
+    COLUMN_TAGS,
+    FOLDER,
+    NAME,
+    TABLE_TAGS,
+    TOKEN,
+    Line,
+    blocks,
+    load,
+    subject_of,
+)
 
 DIALECTS = ("postgresql", "mysql", "sqlite")
 WAYS = frozenset({"by_first_parent", "by_gin", "by_scan"})
-COLUMN_TAGS = {"claim_times", "indexed", "missed_runs", "queue_counts", "run_starts", "worker_progress", "workers"}
-MIGRATED = frozenset({*TABLE_TAGS.values(), *COLUMN_TAGS, "by_first_parent"})
+MIGRATED = frozenset({*TABLE_TAGS.values(), *COLUMN_TAGS, "indexed", "workers", "by_first_parent"})
 """The tags of a database after all migrations, beside its dialect."""
 _DESCRIPTION = """\
 Prints a statement as a database gets it, with the names of its values. Without NAME, prints the names of all
@@ -108,7 +117,7 @@ def _known_tags() -> set[str]:
     found = {
         tag for subject in subjects() for variants in blocks(subject).values() for tags, _ in variants for tag in tags
     }
-    return {*DIALECTS, *WAYS, *MIGRATED, *found}
+    return {*DIALECTS, *WAYS, *MIGRATED, "rust_3", *found}
 
 
 def _check(words: Collection[str], known: Collection[str], kind: str) -> None:

@@ -10,7 +10,14 @@ log = logging.getLogger("hammerwork")
 
 
 def next_due(
-    job: str, *, recurring: bool, cron_schedule: str | None, timezone: str | None, last: Timestamp, now: datetime
+    job: str,
+    *,
+    recurring: bool,
+    cron_schedule: str | None,
+    timezone: str | None,
+    last: Timestamp,
+    now: datetime,
+    catches_up: bool,
 ) -> datetime | None:
     """The next due time of a job; ``None`` if it does not recur, or its schedule has ended or cannot be read.
 
@@ -21,11 +28,15 @@ def next_due(
         timezone: of the schedule.
         last: due time of the last occurrence. The next one is later, even if the server's clock has gone back.
         now: the server's clock.
+        catches_up: whether one run at once makes up for the occurrences that have passed since the last one, as in
+            version 3 of hammerwork (Rust). Otherwise they are left out.
     """
     if not recurring or not cron_schedule:
         return None
+    before = timestamp(last) or now
     try:
-        return cron.next_run(cron_schedule, timezone, max(now, timestamp(last) or now))
+        at = cron.next_run(cron_schedule, timezone, before if catches_up else max(now, before))
+        return max(at, now) if at is not None else None
     except UsageError as error:
         log.error("Job %s will not recur: %s", job, error.message)
         return None

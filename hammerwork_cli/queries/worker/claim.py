@@ -26,11 +26,13 @@ class Claim(NamedTuple):
     Attributes:
         token: a new id for each claim.
         started_at: the start that the claim wrote into each of the jobs.
+        rust_3: whether version 3 of hammerwork (Rust) uses the database, so that attempts end as it ends them.
     """
 
     token: str
     worker: str
     started_at: datetime
+    rust_3: bool = False
 
 
 class Claimed(NamedTuple):
@@ -149,7 +151,7 @@ def claim(
         if not chosen:
             return batch
         large = _of_large(database, "worker.claim.payloads", chosen)
-        token = Claim(new_id(), worker, now)
+        token = Claim(new_id(), worker, now, "rust_3" in database.tags)
         spawned: set[tuple[str, str]] = set()
         for part in chunks([row[0] for row in chosen], database.key_chunk):
             ids = database.ids(part)

@@ -53,6 +53,7 @@ class Ended:
         at: due time of the next attempt, also of a snoozed job, or of the next occurrence of a recurring job; for a
             job that is given back, its old due time.
         pause: before the next attempt, as the retry strategy has it.
+        timed_out: the attempt took too long, and another one follows.
         cause: what the handler raised, for the log.
         took: seconds for which the handler ran, if it has started.
     """
@@ -63,6 +64,7 @@ class Ended:
     error: str | None = None
     at: datetime | None = None
     pause: timedelta | None = None
+    timed_out: bool = False
     cause: BaseException | None = None
     took: float | None = None
 
@@ -212,7 +214,8 @@ def _write_others(database: Database, ended: Sequence[Ended], now: datetime, rep
 
 def _past(attempt: Ended, now: datetime) -> PastAttempt:
     job = attempt.job
-    outcome, worker = OUTCOMES[attempt.end], job.claim.worker
+    outcome = AttemptOutcome.TIMED_OUT if attempt.timed_out else OUTCOMES[attempt.end]
+    worker = job.claim.worker
     return PastAttempt(job.id, job.claim.started_at, now, job.attempts, outcome, worker, attempt.error)
 
 
@@ -222,7 +225,12 @@ def write(database: Database, attempt: Ended, now: datetime) -> bool:
     status, at = _outcome(attempt, now)
     if attempt.end == End.RETRY:
         done = database.run(
-            "worker.finish.retry", id=attempt.job.id, at=at, error=database.message(attempt.error), **guard
+            "worker.finish.retry",
+            id=attempt.job.id,
+            at=at,
+            timed_out_at=now if attempt.timed_out else None,
+            error=database.message(attempt.error),
+            **guard,
         )
     elif attempt.end == End.SNOOZED:
         done = database.run("worker.finish.snooze", id=attempt.job.id, at=at, **guard)

@@ -95,6 +95,7 @@ def next_runs(database: Database, jobs: Iterable[Lost], now: datetime) -> dict[d
             timezone=job.timezone,
             last=job.next_run_at,
             now=now,
+            catches_up="rust_3" in database.tags,
         )
         if at is not None and limits.can_store(database, at):
             coming[at].append(job.id)

@@ -60,15 +60,16 @@ class Verdicts:
     def failed(self, claimed: Claimed, failure: Failed) -> Ended:
         """The outcome of a failed attempt.
 
-        A timeout is final, as for Rust workers, and so is a failure that each further attempt would repeat. A snoozed
-        job runs again in any case: its attempt does not count.
+        A failure that each further attempt would repeat is final. So is a timeout, unless version 3 of hammerwork
+        (Rust) uses the database. A snoozed job runs again in any case: its attempt does not count.
         """
+        timed_out = failure.end == End.TIMED_OUT
         if failure.end == End.SNOOZED:
             return Ended(claimed, End.SNOOZED, at=self._clock.now() + (failure.delay or timedelta(0)))
-        if not claimed.last_attempt and failure.end == End.FAILED and failure.retryable:
+        if not claimed.last_attempt and failure.retryable and (claimed.claim.rust_3 or not timed_out):
             pause = failure.delay
             at, pause = self._next_attempt(claimed) if pause is None else (self._clock.now() + pause, pause)
-            return Ended(claimed, End.RETRY, error=failure.error, at=at, pause=pause, cause=failure.cause)
+            return Ended(claimed, End.RETRY, None, failure.error, at, pause, timed_out, failure.cause)
         return Ended(claimed, failure.end, error=failure.error, at=self._next_due(claimed), cause=failure.cause)
 
     def _next_due(self, claimed: Claimed) -> datetime | None:
@@ -82,6 +83,7 @@ class Verdicts:
                 timezone=claimed.timezone,
                 last=claimed.next_run_at,
                 now=self._clock.now(),
+                catches_up=claimed.claim.rust_3,
             )
         except Exception:
             log.exception("The job does not recur: its schedule cannot be read.", extra=handled(claimed))
@@ -93,7 +95,12 @@ class Verdicts:
         try:
             handler = self._handlers.job_handler(claimed.queue_name)
             own = RetryStrategy.parse(claimed.retry_strategy)
-            pause = (own or (handler and handler.retry) or self._retry).delay(claimed.attempts)
+            if own is None and claimed.retry_strategy is not None:
+                said = "The retry strategy of the job cannot be read, so that of its handler or worker applies: %.200s"
+                log.warning(said, claimed.retry_strategy, extra=handled(claimed))
+            # Hammerwork (Rust) gives the strategy of a job the number of the coming attempt.
+            number = claimed.attempts + 1 if own and claimed.claim.rust_3 else claimed.attempts
+            pause = (own or (handler and handler.retry) or self._retry).delay(number)
             return now + pause, pause
         except BaseException:
             log.exception(

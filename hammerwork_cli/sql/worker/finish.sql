@@ -61,6 +61,7 @@ WHERE id = :id AND {claimed}
 -- Schedules another attempt, for any worker. The token stays on the row.
 UPDATE hammerwork_jobs SET status = 'Pending', scheduled_at = :at, started_at = NULL, error_message = :error,
 claimed_by = NULL, claimed_at = NULL
+/* if :timed_out_at */ , timed_out_at = :timed_out_at
 WHERE id = :id AND {claimed}
 
 -- name: discard

@@ -1,0 +1,169 @@
+"""What a job's end means in a database that version 3 of hammerwork (Rust) uses, and that the others notice nothing."""
+
+import json
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, RetryStrategy
+from hammerwork_cli.models import new_id, timestamp
+from hammerwork_cli.queries.worker import claim
+from tests.runtime.conftest import Stage
+from tests.rust3 import outcomes
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def stage3(stage: Stage) -> Stage:
+    """A stage whose database version 3 uses too."""
+    outcomes.use(stage.database)
+    return stage
+
+
+def test_one_statement_tells_who_uses_a_database(stage: Stage) -> None:
+    assert "rust_3" not in stage.database.tags
+    outcomes.use(stage.database)
+    assert {"rust_3", "indexed"} <= stage.database.tags
+
+
+@pytest.mark.parametrize("is_used", [False, True], ids=["version 1", "version 3"])
+def test_a_run_that_timed_out_is_tried_again_only_where_version_3_would(
+    stage: Stage, app: Handlers, is_used: bool
+) -> None:
+    """While attempts are left. ``max_attempts`` is the limit, and TimedOut the end of the last attempt."""
+    if is_used:
+        outcomes.use(stage.database)
+
+    @app.job("slow", retry=RetryStrategy.fixed(timedelta(milliseconds=1)))
+    async def slow(job: Job) -> None:
+        import asyncio
+
+        await asyncio.sleep(60)
+
+    (job,) = stage.enqueue(Job("slow", {}, max_attempts=2, timeout=SECOND))
+    stage.work(app)
+    assert stage.one(job, "status, attempts") == ("TimedOut", 2 if is_used else 1)
+    assert stage.timestamp(job, "timed_out_at")
+    told = stage.database.query("SELECT outcome FROM hammerwork_attempts ORDER BY attempt")
+    assert told == [("timed_out",)] * (2 if is_used else 1)
+
+
+def test_a_run_that_timed_out_tells_when_until_its_next_attempt(stage3: Stage, app: Handlers) -> None:
+    @app.job("slow", retry=RetryStrategy.fixed(HOUR))
+    async def slow(job: Job) -> None:
+        import asyncio
+
+        await asyncio.sleep(60)
+
+    (job,) = stage3.enqueue(Job("slow", {}, timeout=SECOND))
+    stage3.work(app)
+    assert stage3.one(job, "status, attempts, started_at") == ("Pending", 1, None)
+    assert stage3.timestamp(job, "timed_out_at")
+    assert stage3.timestamp(job, "scheduled_at") > stage3.database.now() + HOUR / 2
+
+
+UNIT = 3_600_000
+STORED = [
+    ({"type": "Fixed", "duration_ms": 5 * UNIT}, [5, 5, 5]),
+    ({"type": "Linear", "base_ms": UNIT, "increment_ms": 2 * UNIT, "max_delay_ms": None}, [5, 7, 9]),
+    ({"type": "Linear", "base_ms": UNIT, "increment_ms": 2 * UNIT}, [5, 7, 9]),
+    ({"type": "Linear", "base_ms": UNIT, "increment_ms": 2 * UNIT, "max_delay_ms": 8 * UNIT}, [5, 7, 8]),
+    ({"type": "Exponential", "base_ms": UNIT, "multiplier": 3.0, "max_delay_ms": None, "jitter": None}, [3, 9, 27]),
+    ({"type": "Exponential", "base_ms": UNIT, "multiplier": 3, "max_delay_ms": 10 * UNIT}, [3, 9, 10]),
+    ({"type": "Fibonacci", "base_ms": UNIT, "max_delay_ms": None}, [1, 2, 3]),
+    ({"type": "Fibonacci", "base_ms": UNIT}, [1, 2, 3]),
+    ({"type": "Fixed", "duration_ms": 10**15}, [365 * 24]),
+]
+"""Strategies as version 3 stores them (section 6), and hours after each failure: the first counts as 2 (section 3)."""
+JITTERS = [
+    ({"type": "Additive", "duration_ms": UNIT // 2}, 2.5, 3.5),
+    ({"type": "Multiplicative", "factor": 0.1}, 2.7, 3.3),
+]
+
+
+def fail(stage: Stage, app: Handlers, stored: object, attempts: int) -> list[float]:
+    """Lets a job with a stored strategy fail so often; the hours from each end to the next attempt."""
+    (job,) = stage.enqueue(Job("fails", {}, max_attempts=attempts + 1))
+    text = stored if isinstance(stored, str) else json.dumps(stored)
+    stage.execute(f"UPDATE hammerwork_jobs SET retry_strategy = '{text}' WHERE id = '{job.id}'")
+    pauses = []
+    for _ in range(attempts):
+        stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE id = '{job.id}'")
+        stage.work(app)
+        ((ended,),) = stage.database.query(f"SELECT MAX(ended_at) FROM hammerwork_attempts WHERE job_id = '{job.id}'")
+        at = timestamp(ended)
+        assert at
+        pauses.append((stage.timestamp(job, "scheduled_at") - at) / HOUR)
+    return pauses
+
+
+@pytest.fixture
+def failing(app: Handlers) -> Handlers:
+    app.register_job("fails", lambda _: 1 / 0, retry=RetryStrategy.fixed(timedelta(days=30)))
+    return app
+
+
+@pytest.mark.parametrize(("stored", "pauses"), STORED, ids=lambda value: str(value)[:60])
+def test_a_stored_strategy_gives_the_pauses_of_version_3(
+    lite: Stage, failing: Handlers, stored: object, pauses: list[float]
+) -> None:
+    outcomes.use(lite.database)
+    assert fail(lite, failing, stored, len(pauses)) == pytest.approx(pauses, abs=0.1)
+
+
+@pytest.mark.parametrize(("jitter", "least", "most"), JITTERS, ids=["additive", "multiplicative"])
+def test_a_stored_jitter_stays_in_its_bounds(
+    lite: Stage, failing: Handlers, jitter: object, least: float, most: float
+) -> None:
+    outcomes.use(lite.database)
+    stored = {"type": "Exponential", "base_ms": UNIT, "multiplier": 3.0, "max_delay_ms": None, "jitter": jitter}
+    (pause,) = fail(lite, failing, stored, 1)
+    assert least - 0.1 <= pause <= most + 0.1
+
+
+def test_without_version_3_the_first_failure_counts_as_the_first(stage: Stage, failing: Handlers) -> None:
+    stored = {"type": "Exponential", "base_ms": UNIT, "multiplier": 3.0, "max_delay_ms": None, "jitter": None}
+    assert fail(stage, failing, stored, 2) == pytest.approx([1, 3], abs=0.1)
+
+
+UNREADABLE = ['{"type": "Custom"}', '{"type": "Fixed"}', "[5]", '"soon"', '{"type": "Fixed", "duration_ms": "5 s"}']
+
+
+@pytest.mark.parametrize("stored", UNREADABLE)
+def test_a_strategy_that_cannot_be_read_is_named_and_the_handlers_applies(
+    stage3: Stage, failing: Handlers, stored: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="hammerwork"):
+        (pause,) = fail(stage3, failing, stored, 1)
+    assert pause == pytest.approx(30 * 24, abs=0.1)
+    (said,) = (record.getMessage() for record in caplog.records if "retry strategy" in record.getMessage())
+    assert "cannot be read" in said
+
+
+@pytest.mark.parametrize("is_used", [False, True], ids=["version 1", "version 3"])
+def test_missed_occurrences_become_one_run_where_version_3_would_make_it(
+    stage: Stage, app: Handlers, is_used: bool
+) -> None:
+    """The next slot is counted from the run's own (section 3); elsewhere what has passed is left out."""
+    if is_used:
+        outcomes.use(stage.database)
+    runs: list[Any] = []
+    app.register_job("hourly", lambda job: runs.append(job.scheduled_at))
+    (job,) = stage.enqueue(Job("hourly", {}).with_cron("0 0 * * * *"))
+    missed = stage.database.json_timestamp(stage.database.now() - 5 * HOUR)
+    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '{missed}', next_run_at = '{missed}', attempts = 0")
+    stage.work(app)
+    assert len(runs) == (2 if is_used else 1)
+    assert stage.one(job, "status, attempts") == ("Pending", 0)
+    assert stage.timestamp(job, "next_run_at") == stage.timestamp(job, "scheduled_at") > stage.database.now()
+
+
+def test_a_claim_knows_the_meanings_of_its_database(stage3: Stage) -> None:
+    stage3.enqueue(Job("noop"))
+    now = stage3.database.now() + SECOND
+    (found,) = claim.claim(stage3.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
+    assert found.claim.rust_3
