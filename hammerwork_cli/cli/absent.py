@@ -4,14 +4,30 @@ import re
 
 _COMMAND = re.compile(r"No such command '(?P<name>[^']+)'")
 _OPTION = re.compile(r"No such option: (?P<name>-\S+)")
+_QUIET_LAST = "Option '-q' requires an argument"
 _EXPORT = (
     "In hammerwork (Rust) this exports the jobs of a queue; here it exports those of a batch.",
     "Export jobs: hammerwork job export --queue QUEUE --status failed >jobs.jsonl",
 )
+QUIET = (
+    "Here -q is short for --queue.",
+    "To print no notes: --quiet",
+)
+_VERBOSE = (
+    "There is no verbose mode: a command prints its answer, and notes to stderr.",
+    "For the traceback of an error: --debug. For a worker's log: HAMMERWORK_LOG_LEVEL=debug",
+)
+_ANYWHERE = {"-q": QUIET, "-v": _VERBOSE, "--verbose": _VERBOSE}
+"""Options of every command of hammerwork (Rust)."""
 _ABSENT = {
     "hammerwork webhook": (
         "There are no webhooks: nothing posts to a URL.",
         "Let a handler post: hammerwork spawn on-end JOB --on-complete QUEUE enqueues its job at the end of a tree.",
+    ),
+    "hammerwork encryption": (
+        "There is no audit of keys: hammerwork-cli writes nothing to the table hammerwork_key_audit_log.",
+        "Read what hammerwork (Rust) wrote there with SQL: "
+        "SELECT * FROM hammerwork_key_audit_log WHERE key_id = '...' ORDER BY timestamp DESC LIMIT 100",
     ),
     "hammerwork streaming": (
         "There are no streams: nothing sends events to Kafka, Kinesis or Pub/Sub.",
@@ -42,5 +58,8 @@ def instead(path: str, message: str) -> tuple[str, str] | None:
     """
     found = _COMMAND.search(message) or _OPTION.search(message)
     if found is None:
+        if _QUIET_LAST in message:
+            return QUIET
         return _ABSENT.get(path) if "Missing argument" in message else None
-    return _ABSENT.get(f"{path} {found['name'].rstrip('.')}")
+    name = found["name"].rstrip(".")
+    return _ABSENT.get(f"{path} {name}") or _ANYWHERE.get(name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from hammerwork_cli import config, disk
 from hammerwork_cli.cached import cached
 from hammerwork_cli.cli import files
-from hammerwork_cli.database import Database, DatabaseUrl, connect
+from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, DeclinedError, UsageError
 from hammerwork_cli.models.input.reading import instant_of
 
@@ -140,7 +140,8 @@ class Context:
             files.make_folder(url.path.parent)  # any other folder may be a mistyped one
         if url.ignored and not self.databases:
             self.note(f"Options of the URL that only hammerwork (Rust) uses have no effect: {', '.join(url.ignored)}.")
-        database = connect(url)
+        patience = float(self.settings.get("connect_timeout_secs").value)
+        database = connect(url, PATIENT._replace(connect=patience))
         self.databases.append(database)
         if changes and not self.is_quiet:
             from hammerwork_cli.database.stalls import Stalls

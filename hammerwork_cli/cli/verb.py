@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,13 @@ from hammerwork_cli.errors import UsageError
 
 WHOLE_SENTENCE = 1_000
 """A limit that no first sentence of a help reaches."""
+OF_RUST: Mapping[str, str] = {
+    "-n": "--queue",
+    "-Q": "--queue",
+    "--queue-name": "--queue",
+    "--confirm": "--yes",
+}
+"""Aliases of hammerwork (Rust) for options of any verb, which help does not show."""
 ONLY_QUEUES = "hammerwork.only_queues"
 """Key of ``Context.meta`` of Click for the queues that a verb is limited to."""
 
@@ -63,6 +71,18 @@ def _given_twice(option: Any, values: Sequence[Any]) -> UsageError:
     if len(set(names)) > 1:
         return UsageError(f"{' and '.join(dict.fromkeys(names))} contradict each other.", hint="Leave one of them out.")
     return UsageError(f"{option.opts[-1]} is given twice, with different values.", hint="It takes one: leave one out.")
+
+
+def _refuse_quiet(words: Sequence[str]) -> None:
+    """Refuses the ``-q`` of hammerwork (Rust), which prints less: here it would take the next option for a queue.
+
+    Raises:
+        UsageError: an option follows it.
+    """
+    if any(one == "-q" and other.startswith("-") and other != "-" for one, other in pairwise(words)):
+        from hammerwork_cli.cli.absent import QUIET
+
+        raise UsageError(QUIET[0], hint=QUIET[1])
 
 
 def _refuse_second_values(command: Any, ctx: Any, args: list[str]) -> None:
@@ -129,7 +149,7 @@ class LateVerb:
     Attributes:
         function: ``.module:function``, relative to the package of the group.
         summary: the first sentence of its help, which the help of its group thus need not import.
-        option_aliases: alias -> a name of the option.
+        option_aliases: alias -> a name of the option, besides :data:`OF_RUST`.
         aliases: further names of the verb, those of hammerwork (Rust) or its manual. Help does not show them.
         valued: flags that may be followed by true or false, as in hammerwork (Rust).
     """
@@ -145,7 +165,7 @@ class LateVerb:
         module, _, function = self.function.partition(":")
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         called = getattr(import_module(module, package), function)
-        app.command(name, cls=verb_with(self.option_aliases, self.valued) if self.option_aliases else Verb)(called)
+        app.command(name, cls=verb_with(self.option_aliases, self.valued))(called)
         return get_command(app)
 
 
@@ -175,21 +195,42 @@ def _write_commands(formatter: Any, rows: Sequence[tuple[str, str]]) -> None:
 
 
 class Verb(TyperCommand):
-    """A command that also takes the shared options."""
+    """A command that also takes the shared options, and options by the names that hammerwork (Rust) has for them."""
+
+    aliases: Mapping[str, str] = {}
+    valued: Sequence[str] = ()
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.params += shared_options()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words: list[str] = []
+        for word in args:
+            if word in {"true", "false"} and words and words[-1] in self.valued:
+                words[-1] = words[-1] if word == "true" else words[-1].replace("--", "--no-", 1)
+            else:
+                words.append(word)
         try:
-            _refuse_second_values(self, ctx, [*args])
-            return super().parse_args(ctx, args)
+            _refuse_quiet(words)
+            _refuse_second_values(self, ctx, [*words])
+            return super().parse_args(ctx, words)
         except TyperException as error:
             # The parser does not say for which command an option lacks its value.
             if getattr(error, "ctx", ctx) is None:
                 error.ctx = ctx  # type: ignore[attr-defined]
             raise
+
+    def make_parser(self, ctx: Any) -> Any:
+        parser = super().make_parser(ctx)
+        taken = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+        for alias, name in {**OF_RUST, **self.aliases}.items():
+            option = next((param for param in self.params if name in param.opts), None)
+            if option is not None and alias not in taken:
+                option = copy(option)
+                option.opts, option.secondary_opts = [alias], []
+                option.add_to_parser(parser, ctx)
+        return parser
 
     def invoke(self, ctx: Any) -> Any:
         ctx.obj.shows_plans = any(
@@ -199,34 +240,13 @@ class Verb(TyperCommand):
 
 
 def verb_with(aliases: Mapping[str, str], valued: Sequence[str] = ()) -> type[Verb]:
-    """Makes a :class:`Verb` with aliases of its options, which are the names that hammerwork (Rust) has.
-
-    Old scripts run with them. Help does not show them.
+    """Makes a :class:`Verb` with further aliases of its options, with which scripts of hammerwork (Rust) run.
 
     Args:
-        aliases: alias -> a name of the option.
+        aliases: alias -> a name of the option. Help does not show them.
         valued: flags that may be followed by true or false.
     """
-
-    class AliasedVerb(Verb):
-        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            words: list[str] = []
-            for word in args:
-                if word in {"true", "false"} and words and words[-1] in valued:
-                    words[-1] = words[-1] if word == "true" else words[-1].replace("--", "--no-", 1)
-                else:
-                    words.append(word)
-            return super().parse_args(ctx, words)
-
-        def make_parser(self, ctx: Any) -> Any:
-            parser = super().make_parser(ctx)
-            for alias, name in aliases.items():
-                option = copy(next(param for param in self.params if name in param.opts))
-                option.opts, option.secondary_opts = [alias], []
-                option.add_to_parser(parser, ctx)
-            return parser
-
-    return AliasedVerb
+    return type("AliasedVerb", (Verb,), {"aliases": aliases, "valued": valued})
 
 
 class LateVerbs(Group):

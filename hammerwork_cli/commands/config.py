@@ -8,8 +8,8 @@ import typer
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
-from hammerwork_cli.cli.verb import Verb, group, verb_with
-from hammerwork_cli.config import KEYS, Setting, blaming, known, writing
+from hammerwork_cli.cli.verb import Verb, group
+from hammerwork_cli.config import KEYS, Setting, blaming, elsewhere, known, writing
 from hammerwork_cli.config.keys import PROFILE_KEYS, PROFILE_NAME
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import AnswerIsNoError, ConflictError
@@ -120,7 +120,7 @@ def unset(ctx: typer.Context, key: KeyArgument) -> None:
     context.note(f"{'.'.join(place)} is {'no longer' if removed else 'not'} in {context.settings.path}")
 
 
-@app.command("reset", cls=verb_with({"--confirm": "--yes"}))
+@app.command("reset", cls=Verb)
 def reset(
     ctx: typer.Context,
     yes: YesOption = False,
@@ -194,10 +194,19 @@ def _shown(setting: Setting, *, secrets: bool) -> ShownSetting:
 
 def _note_file(context: Context) -> None:
     settings = context.settings
-    if not settings.path.exists():
+    if settings.path.exists():
+        context.note(f"File: {settings.path}")
+        for name in settings.unknown:
+            other = elsewhere.KEYS.get(name)
+            use = f" Use: {other}" if other else ""
+            context.note(f"  {visible(name)} in it is not a setting of this program.{use}")
+        context.note_exposure()
+    else:
         context.note(f"There is no {settings.path}.")
-        return
-    context.note(f"File: {settings.path}")
-    for name in settings.unknown:
-        context.note(f"  {visible(name)} in it is not a setting of this program.")
-    context.note_exposure()
+    for variable, other in elsewhere.variables(context.environ):
+        context.note(f"{variable} has no effect on this program. Use: {other}")
+    if webhooks := elsewhere.webhooks(context.environ, settings.path):
+        context.note(f"File: {webhooks}")
+        context.note(f"  {elsewhere.NO_WEBHOOKS}")
+        if webhooks.stat().st_mode & 0o077:
+            context.note(f"  Other users can read what it has, secrets too. Run: chmod 600 {webhooks}")

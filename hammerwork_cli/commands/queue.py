@@ -50,8 +50,6 @@ AllNamedOption = Annotated[list[str] | None, typer.Option("-q", "--queue", callb
 AllOption = Annotated[bool, typer.Option("--all", help="All queues; asks for confirmation.")]
 
 QueueVerb = verb_with({"-d": "--database-url"})
-NamingVerb = verb_with({"-d": "--database-url", "-n": "--queue"})
-ChangingVerb = verb_with({"-d": "--database-url", "-n": "--queue", "--confirm": "--yes"})
 
 
 @app.command("list", cls=QueueVerb)
@@ -83,7 +81,7 @@ def list_(ctx: typer.Context, options: ListOptions) -> None:
         note_lost_jobs(context)
 
 
-@app.command("stats", cls=NamingVerb)
+@app.command("stats", cls=QueueVerb)
 def stats(
     ctx: typer.Context,
     queue: QueueArgument = None,
@@ -115,7 +113,7 @@ def stats(
     )
 
 
-@app.command("health", cls=NamingVerb)
+@app.command("health", cls=QueueVerb)
 @spread
 def health(
     ctx: typer.Context,
@@ -174,7 +172,7 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     )
 
 
-@app.command("pause", cls=ChangingVerb)
+@app.command("pause", cls=QueueVerb)
 def pause(
     ctx: typer.Context,
     names: QueuesArgument = None,
@@ -218,7 +216,7 @@ def pause(
     _show_changes(context, database, changes, form, paused=True, dry_run=dry_run)
 
 
-@app.command("resume", cls=ChangingVerb)
+@app.command("resume", cls=QueueVerb)
 def resume(
     ctx: typer.Context,
     names: QueuesArgument = None,
@@ -254,7 +252,7 @@ def resume(
     _show_changes(context, database, changes, form, paused=False, dry_run=dry_run)
 
 
-@app.command("clear", cls=ChangingVerb)
+@app.command("clear", cls=QueueVerb)
 @spread
 def clear(
     ctx: typer.Context,

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import DatabaseUrl, redact
-from hammerwork_cli.errors import ConfigError
+from hammerwork_cli.errors import ConfigError, UsageError
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 
 LARGEST_LIMIT = 2**32 - 1
 LARGEST_POOL = 100
+LONGEST_CONNECT = 600
 LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
@@ -157,6 +158,15 @@ _ALL = (
         int,
         _between(1, LARGEST_POOL),
     ),
+    Key(
+        "connect_timeout_secs",
+        ("HAMMERWORK_CONNECT_TIMEOUT",),
+        f"Seconds that a command waits for a server when it connects: 1 to {LONGEST_CONNECT}.",
+        10,
+        "30",
+        int,
+        _between(1, LONGEST_CONNECT),
+    ),
 )
 KEYS = {key.name: key for key in _ALL}
 
@@ -198,12 +208,17 @@ def known(name: str) -> Key:
 
     Raises:
         ConfigError: no key has the name; the hint lists all keys.
+        UsageError: only hammerwork (Rust) has the key; the hint names what to use instead.
     """
     of_profile = _PROFILE_KEY.fullmatch(name.strip())
     if of_profile:
         return profile_key(*of_profile.groups())
     key = KEYS.get(name.strip().lower().replace("-", "_"))
     if key is None:
+        from hammerwork_cli.config import elsewhere
+
+        if other := elsewhere.KEYS.get(name.strip().lower()):
+            raise UsageError(f"{name.strip()} is a setting of hammerwork (Rust) alone.", hint=f"Use: {other}")
         from hammerwork_cli.models.input.near import meant
 
         listed = ", ".join((*KEYS, "profiles.NAME.url", "profiles.NAME.protected"))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 from hammerwork_cli.models.values import Timestamp, timestamp
@@ -194,3 +195,48 @@ class RunningJob(NamedTuple):
         """Time since the claim, never negative: clocks may differ."""
         start = timestamp(self.started_at)
         return max(now - start, timedelta()) if start else None
+
+
+class Lease(StrEnum):
+    """Whether somebody says that a Running job is still run."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    NONE = "none"
+    """A worker of hammerwork (Rust) 1.15.5 has no leases."""
+
+
+class LeasedJob(NamedTuple):
+    """A Running job, whoever runs it.
+
+    Attributes:
+        worker: name of its worker; ``None`` for a worker of hammerwork (Rust), which does not register.
+        silent_for: seconds since that worker's last heartbeat.
+        worker_lease: that worker's lease in seconds.
+        heartbeat_at: the last heartbeat in the row of the job.
+        lease_until: the end of the lease in the row of the job.
+    """
+
+    id: str
+    queue: str
+    started_at: Timestamp
+    attempts: int
+    worker: str | None
+    silent_for: float | None
+    worker_lease: float | None
+    heartbeat_at: Timestamp
+    lease_until: Timestamp
+
+    def runs_for(self, now: datetime) -> timedelta | None:
+        """Time since the claim, never negative: clocks may differ."""
+        start = timestamp(self.started_at)
+        return max(now - start, timedelta()) if start else None
+
+    def lease(self, now: datetime) -> Lease:
+        """The state of its lease: of the one in its row if that is of this run, else of its worker's."""
+        start, heard, until = map(timestamp, (self.started_at, self.heartbeat_at, self.lease_until))
+        if start and heard and until and heard >= start:
+            return Lease.ACTIVE if until >= now else Lease.EXPIRED
+        if self.silent_for is None or self.worker_lease is None:
+            return Lease.NONE
+        return Lease.ACTIVE if self.silent_for <= self.worker_lease else Lease.EXPIRED

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.models import RunningJob, Worker, rfc3339
-from hammerwork_cli.models.worker import FINISHER, MAIN_LOOP, JobWorker
+from hammerwork_cli.models import RunningJob, Worker, rfc3339, timestamp
+from hammerwork_cli.models.worker import FINISHER, MAIN_LOOP, JobWorker, LeasedJob
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import WORKER_REQUESTS, WORKER_STATES, Record, known, seconds
 from hammerwork_cli.render.formats.table import Column
@@ -181,6 +181,59 @@ def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
     for job in status.jobs:
         attempt = f"attempt {job.attempts}"
         yield f"    {visible(job.queue)} {short_id(job.id)} · {attempt} · {duration(job.runs_for(status.now))}"
+
+
+# Running jobs.
+
+
+class LeasedNow(NamedTuple):
+    """A Running job at a time."""
+
+    job: LeasedJob
+    now: datetime
+
+
+LEASED: Sequence[Column[LeasedNow]] = (
+    Column("job", lambda row: short_id(row.job.id), leaves=4),
+    Column("queue", lambda row: row.job.queue, cuts=True),
+    Column("worker", lambda row: row.job.worker or "not registered", cuts=True),
+    Column("attempt", lambda row: count(row.job.attempts), "right", leaves=2),
+    Column("running", lambda row: duration(row.job.runs_for(row.now)), "right"),
+    Column("heartbeat", lambda row: _heard(row), "right", optional=True, leaves=3),
+    Column("lease", lambda row: row.job.lease(row.now).value),
+)
+LEASED_KEYS = (
+    "id",
+    "queue",
+    "worker",
+    "attempts",
+    "started_at",
+    "running_seconds",
+    "heartbeat_at",
+    "lease_expires_at",
+    "lease",
+)
+
+
+def _heard(row: LeasedNow) -> str | None:
+    at = timestamp(row.job.heartbeat_at)
+    return f"{duration(max(row.now - at, timedelta()))} ago" if at else None
+
+
+def leased_record(row: LeasedNow) -> Record:
+    """A Running job, its worker if that is registered, and its lease."""
+    job = row.job
+    return {
+        "id": job.id,
+        "queue": job.queue,
+        "worker": job.worker,
+        "attempts": job.attempts,
+        "started_at": rfc3339(job.started_at),
+        "running_seconds": seconds(job.runs_for(row.now)),
+        "heartbeat_at": rfc3339(job.heartbeat_at),
+        "lease_expires_at": rfc3339(job.lease_until),
+        "lease": job.lease(row.now).value,
+    }
 
 
 # Stop and restart.

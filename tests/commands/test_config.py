@@ -31,6 +31,7 @@ VALUES = {
     "default_limit": 7,
     "log_level": "debug",
     "connection_pool_size": 9,
+    "connect_timeout_secs": 30,
 }
 
 
@@ -60,6 +61,7 @@ def test_without_anything_all_is_default(run: Run) -> None:
         "default_limit": (None, "default"),
         "log_level": ("info", "default"),
         "connection_pool_size": (5, "default"),
+        "connect_timeout_secs": (10, "default"),
     }
 
 

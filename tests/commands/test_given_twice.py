@@ -128,6 +128,7 @@ LINES: Mapping[str, str | Mapping[str, str]] = {
     "maintenance cleanup": f"--by job {DRY}",
     "maintenance check": "--format json",
     "maintenance dead-jobs": f"--stale-hours 0 {DRY}",
+    "job requeue-stale": f"--older-than-secs 1 {DRY}",
     "maintenance sizes": "--format json",
     "backup create": "-o - --no-archive",
     "queue list": "--format json",

@@ -79,6 +79,7 @@ CHANGES = {
     "maintenance reindex": "--yes",
     "maintenance check": "--fix --yes",
     "maintenance dead-jobs": "--yes",
+    "job requeue-stale": "--older-than-secs 60 --yes",
     "backup restore": "-i {backup} --yes",
     "backup copy": "--to @production --merge --force --yes",
 }
@@ -248,6 +249,10 @@ def protected(request: pytest.FixtureRequest, full: Asked, file: Path, names: di
             # The lost worker lives again, so that it can be asked to stop.
             with target:
                 target.execute("UPDATE hammerwork_workers SET request = NULL, heartbeat_at = datetime('now')")
+        if "requeue-stale" in request.node.name:
+            # Its worker is gone: nobody has registered for it.
+            with target:
+                target.execute("UPDATE hammerwork_jobs SET claimed_by = NULL WHERE status = 'Running'")
     write(file, f"sqlite:///{copy}", protected=True)
     return Asked(f"sqlite:///{copy}", names)
 

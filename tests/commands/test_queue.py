@@ -532,7 +532,7 @@ LIMITED = {
     **dict.fromkeys(("spawn list", "spawn stats", "spawn pending", "spawn why", "spawn doctor"), ""),
     **dict.fromkeys(("job list", "job export", "job retry", "cron list", "cron next"), ""),
     **dict.fromkeys(("worker list", "monitor logs", "monitor metrics", "archive list", "archive stats"), ""),
-    **dict.fromkeys(("maintenance check", "maintenance dead-jobs"), ""),
+    **dict.fromkeys(("maintenance check", "maintenance dead-jobs", "job requeue-stale", "worker status"), ""),
     **dict.fromkeys(("job cancel", "job delete"), "--dry-run"),
     **dict.fromkeys(("archive run", "archive purge"), "--older-than 1d --dry-run"),
     "job purge": "--all --dry-run",

@@ -25,19 +25,23 @@ app.register_job("mail", lambda job: None)  # noqa: ARG005
 TABLE = Path(__file__).parents[1] / "data" / "rust_options.txt"
 
 
+VERSIONS = {"1": "1.15.5", "3": "3", "both": "1.15.5 and 3"}
+
+
 class Call(NamedTuple):
     words: str
     refused: bool
+    version: str
 
 
 def calls() -> Iterator[Call]:
     for line in TABLE.read_text("utf-8").splitlines():
         if line.startswith("#"):
             continue
-        verb, needed, options = (part.strip() for part in line.split("|"))
+        version, verb, needed, options = (part.strip() for part in line.split("|"))
         for option in [one.strip() for one in options.split(";")]:
             words = " ".join(filter(None, (verb, needed, option.removeprefix("!"))))
-            yield Call(words, refused=option.startswith("!"))
+            yield Call(words, refused=option.startswith("!"), version=VERSIONS[version])
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +67,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("call", list(calls()), ids=lambda call: call.words)
+@pytest.mark.parametrize("call", list(calls()), ids=lambda call: f"{call.version}: {call.words}")
 def test_an_option_of_hammerwork_rust_is_accepted_or_refused_with_what_to_use_instead(
     run: Run, filled: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     url = f"sqlite:///{shutil.copy(filled, tmp_path / 'jobs.db')}"
+    (tmp_path / "jobs.json").write_text('{"jobs": {"load": {"queue": "mail"}}}')
     (tmp_path / "lines.jsonl").write_text('{"queue": "mail", "payload": {}, "priority": "high"}\n')
     values = {
         "URL": url,
@@ -80,6 +85,7 @@ def test_an_option_of_hammerwork_rust_is_accepted_or_refused_with_what_to_use_in
         "FILE": "new.jsonl",
         "BACKUP": "backup.jsonl",
         "LINES": "lines.jsonl",
+        "JOBS": "jobs.json",
         "FOLDER": ".",
         "HANDLERS": f"{__name__}:app",
     }

@@ -13,46 +13,38 @@ app = group(
         "run": LateVerb(
             ".run:run",
             "Archive finished jobs that are old enough.",
-            {"--queue-name": "--queue", "--confirm": "--yes"},
             valued=("--compress",),
         ),
         "list": LateVerb(
             ".reading:list_",
             "List archived jobs, most recently archived first.",
-            {"--queue-name": "--queue"},
         ),
         "show": LateVerb(".reading:show", "Show everything about an archived job."),
         "restore": LateVerb(
             ".moving:restore",
             "Restore an archived job; with --tree, everything below it too.",
-            {"--confirm": "--yes"},
         ),
         "stats": LateVerb(
             ".reading:stats",
             "Count archived jobs and their bytes, by queue and reason.",
-            {"--queue-name": "--queue"},
         ),
         "purge": LateVerb(
             ".moving:purge",
             "Delete old archived jobs for good.",
-            {"--confirm": "--yes"},
         ),
         "set-policy": LateVerb(
             ".policies:set_policy",
             "Set how long the jobs of a queue are kept before workers archive or delete them.",
-            {"--queue-name": "--queue"},
             valued=("--compress",),
         ),
         "get-policy": LateVerb(
             ".policies:get_policy",
             "Show the policy of a queue, and its last run.",
-            {"--queue-name": "--queue"},
         ),
         "policies": LateVerb(".policies:policies_", "List all policies; * stands for queues without a policy."),
         "remove-policy": LateVerb(
             ".policies:remove_policy",
             "Remove the policy of a queue; the policy of --all then applies to it.",
-            {"--queue-name": "--queue", "--confirm": "--yes"},
         ),
     },
 )

@@ -13,12 +13,10 @@ app = group(
         "create": LateVerb(
             ".create:create",
             "Write jobs and their records to a file that any kind of database can restore.",
-            {"-n": "--queue"},
         ),
         "restore": LateVerb(
             ".restore:restore",
             "Restore a file of `backup create`, even one from another kind of database.",
-            {"--confirm": "--yes"},
         ),
         "verify": LateVerb(
             ".files:verify",
@@ -30,7 +28,6 @@ app = group(
         "copy": LateVerb(
             ".copy:copy",
             "Copy everything to another database, even of another kind, and compare the two.",
-            {"--confirm": "--yes"},
         ),
     },
 )

@@ -13,7 +13,7 @@ app = group(
         "enqueue": LateVerb(
             ".enqueue:enqueue",
             "Enqueue the jobs of a file as one batch, and print its id.",
-            {"-n": "--queue", "--jobs": "--file"},
+            {"--jobs": "--file", "--batch-size": "--progress-every"},
             ("create",),
         ),
         "list": LateVerb(".reading:list_", "List batches, newest first, with their jobs counted."),
@@ -24,16 +24,12 @@ app = group(
         "retry": LateVerb(
             ".changes:retry",
             "Retry the Failed, Dead and TimedOut jobs of a batch, as `job retry` does.",
-            {"-n": "--queue", "--confirm": "--yes"},
         ),
         "cancel": LateVerb(
             ".changes:cancel",
             "Cancel the jobs of a batch that have not started, as `job cancel` does.",
-            {"-n": "--queue", "--confirm": "--yes"},
         ),
-        "export": LateVerb(
-            ".export:export", "Export the whole jobs of a batch, as `job export` does.", {"-n": "--queue"}
-        ),
-        "delete": LateVerb(".changes:delete", "Delete a batch and its jobs for good.", {"--confirm": "--yes"}),
+        "export": LateVerb(".export:export", "Export the whole jobs of a batch, as `job export` does."),
+        "delete": LateVerb(".changes:delete", "Delete a batch and its jobs for good."),
     },
 )

@@ -57,7 +57,9 @@ def enqueue(
         bool, typer.Option("--continue-on-error", help="Leave out lines that are not valid.")
     ] = False,
     callbacks: Callbacks,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", hidden=True)] = None,
+    progress_every: Annotated[
+        int | None, typer.Option("--progress-every", metavar="N", min=1, help="Print a note after every N lines.")
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Enqueue the jobs of a file as one batch, and print its id.
@@ -77,17 +79,21 @@ def enqueue(
       hammerwork batch enqueue -f letters.jsonl -q mail --on-success report
       id=$(hammerwork batch enqueue -f letters.jsonl -q mail) && hammerwork batch show "$id"
     """
-    del batch_size  # an option of hammerwork (Rust): here one transaction writes all jobs
     context: Context = ctx.obj
     defaults: dict[str, Any] = {"priority": priority, "max_attempts": max_attempts, "timeout": timeout}
     defaults["queue"] = queue or context.settings.get("default_queue").value
     given = {option: value for option, value in defaults.items() if value is not None}
     batch, new_callbacks = NewBatch.of(name, batch_id), callbacks.new()
     problems = Problems(LineError, patient=continue_on_error)
+
+    def read(jobs: int) -> None:
+        if progress_every and jobs % progress_every == 0:
+            context.note(f"Read {plural(jobs, 'job')}.")
+
     with opened(file) as lines, printing_problems(context):
         database = context.database(changes=True)
         now = context.now(database)
-        jobs = enqueueing.jobs_of(database, lines, given, now, problems)
+        jobs = enqueueing.jobs_of(database, lines, given, now, problems, read)
         if not (continue_on_error and jobs):
             problems.refuse()
     if not jobs:

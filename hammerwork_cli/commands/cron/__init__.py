@@ -2,9 +2,6 @@
 
 from hammerwork_cli.cli.verb import LateVerb, group
 
-_OF_RUST = {"-n": "--queue"}
-"""What hammerwork (Rust) calls a queue."""
-
 app = group(
     "cron",
     "Schedule jobs: each run is its own job, with its own tree.",
@@ -16,7 +13,6 @@ app = group(
         "list": LateVerb(
             ".reading:list_",
             "List schedules by name, then recurring jobs, each with its next due time and its last run.",
-            _OF_RUST,
         ),
         "show": LateVerb(
             ".reading:show", "Show everything about a schedule: its meaning, next due times and last runs."
@@ -28,14 +24,13 @@ app = group(
         "next": LateVerb(
             ".reading:next_",
             "List the next due times of all enabled schedules, or of one, in local and UTC time.",
-            _OF_RUST,
         ),
         "check": LateVerb(
             ".reading:check",
             "Explain a cron expression without a database: its meaning, its due times and common mistakes.",
         ),
-        "create": LateVerb(".create:create", "Create a schedule and print its name.", _OF_RUST, ("add",)),
-        "update": LateVerb(".create:update", "Change a schedule.", _OF_RUST),
+        "create": LateVerb(".create:create", "Create a schedule and print its name.", aliases=("add",)),
+        "update": LateVerb(".create:update", "Change a schedule."),
         "apply": LateVerb(".apply:apply", "Make schedules match a file or an application, and show what changed."),
         "enable": LateVerb(".changes:enable", "Enable schedules."),
         "disable": LateVerb(".changes:disable", "Disable schedules: they enqueue no jobs until `cron enable`."),
@@ -44,8 +39,6 @@ app = group(
         "convert": LateVerb(
             ".changes:convert", "Turn a recurring job into a schedule, so that each run is its own job."
         ),
-        "delete": LateVerb(
-            ".changes:delete", "Delete a schedule and its history.", {"--confirm": "--yes"}, ("remove",)
-        ),
+        "delete": LateVerb(".changes:delete", "Delete a schedule and its history.", aliases=("remove",)),
     },
 )

@@ -10,13 +10,12 @@ app = group(
     'job enqueue --queue video_ingest --payload \'{"title": "Nordlichter"}\'',
     package=__package__,
     verbs={
-        "list": LateVerb(".reading:list_", "List jobs, newest first.", {"-n": "--queue"}),
+        "list": LateVerb(".reading:list_", "List jobs, newest first."),
         "show": LateVerb(".reading:show", "Show everything about a job: payload, result, dependencies and dependents."),
-        "enqueue": LateVerb(".enqueue:enqueue", "Enqueue a job and print its id.", {"-n": "--queue"}),
+        "enqueue": LateVerb(".enqueue:enqueue", "Enqueue a job and print its id."),
         "export": LateVerb(
             ".export:export",
             "Export whole jobs: every column, with payloads, results and whole errors.",
-            {"-n": "--queue"},
         ),
         "import": LateVerb(
             ".import_:import_",
@@ -26,18 +25,20 @@ app = group(
         "retry": LateVerb(
             ".changes:retry",
             "Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.",
-            {"-n": "--queue", "--confirm": "--yes"},
+        ),
+        "requeue-stale": LateVerb(
+            ".requeue_stale:requeue_stale",
+            "Rescue Running jobs whose workers are gone, as `spawn doctor --older-than` does.",
         ),
         "cancel": LateVerb(
             ".changes:cancel",
             "Cancel jobs that have not started: mark them Cancelled, with your name in the error.",
-            {"-n": "--queue", "--all-pending": "--all", "--confirm": "--yes"},
+            {"--all-pending": "--all"},
         ),
-        "delete": LateVerb(".changes:delete", "Delete jobs for good.", {"-n": "--queue", "--confirm": "--yes"}),
+        "delete": LateVerb(".changes:delete", "Delete jobs for good."),
         "purge": LateVerb(
             ".changes:purge",
             "Delete old finished jobs for good.",
-            {"-n": "--queue", "--confirm": "--yes"},
         ),
     },
 )

@@ -12,7 +12,6 @@ app = group(
         "cleanup": LateVerb(
             ".cleanup:cleanup",
             "Delete old finished jobs for good.",
-            {"--confirm": "--yes"},
         ),
         "vacuum": LateVerb(
             ".tables:vacuum",
@@ -22,7 +21,7 @@ app = group(
             ".tables:analyze",
             "Update the statistics from which the query planner chooses indexes.",
         ),
-        "reindex": LateVerb(".tables:reindex", "Rebuild indexes, invalid ones first.", {"--confirm": "--yes"}),
+        "reindex": LateVerb(".tables:reindex", "Rebuild indexes, invalid ones first."),
         "sizes": LateVerb(
             ".tables:sizes",
             "List tables with their rows and the space that they and their indexes take, the largest first.",
@@ -32,7 +31,6 @@ app = group(
         "dead-jobs": LateVerb(
             ".doctor:dead_jobs",
             "Rescue jobs that have been Running for too long and whose worker is gone.",
-            {"--confirm": "--yes"},
         ),
     },
 )

@@ -15,13 +15,13 @@ app = group(
         "dashboard": LateVerb(
             ".dashboard:dashboard",
             "Show what is happening now: rates, running operations, newest failures, workers.",
-            {"-i": "--interval", "--refresh": "--interval", "-n": "--queue"},
+            {"-i": "--interval", "--refresh": "--interval"},
         ),
-        "metrics": LateVerb(".metrics:metrics", "Show metrics of queues, workers and spawning.", {"-n": "--queue"}),
+        "metrics": LateVerb(".metrics:metrics", "Show metrics of queues, workers and spawning."),
         "logs": LateVerb(
             ".logs:logs",
             "Show job events, one per line: created, started, attempt failed, completed, failed, spawned children.",
-            {"-n": "--queue", "--tail": "--follow"},
+            {"--tail": "--follow"},
         ),
     },
 )

@@ -1,7 +1,8 @@
 """``hammerwork spawn doctor``."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -49,21 +50,59 @@ def doctor(
       hammerwork spawn doctor --older-than 2h --fix --yes
       hammerwork spawn doctor --format json | jq '.[] | select(.severity == "damage") | {kind, jobs}'
     """
+    length = age(older_than) if older_than is not None else None
+    remedy = _fixing(older_than, queue or ())
+    asked = Asked(fix and not dry_run, yes, length, strict, tuple(queue or ()), examples, form, remedy)
+    examine(ctx.obj, asked, changes=fix)
+
+
+class Asked(NamedTuple):
+    """What a command wants of the doctor.
+
+    Attributes:
+        lost_after: time after which a Running job counts as lost.
+        remedy: the command that fixes what is only shown.
+        only_lost: whether to look for lost jobs alone.
+    """
+
+    fix: bool
+    yes: bool
+    lost_after: timedelta | None
+    strict: bool
+    queues: tuple[str, ...]
+    examples: int
+    form: Format
+    remedy: str
+    only_lost: bool = False
+
+
+def examine(context: Context, asked: Asked, *, changes: bool) -> None:
+    """Shows what the doctor finds, and fixes it if that is wanted and agreed.
+
+    Raises:
+        ShownAnswerError: there is damage left.
+    """
     from hammerwork_cli.queries.spawn.doctor import Doctor
 
-    context: Context = ctx.obj
-    length = age(older_than) if older_than is not None else None
-    database = context.database(changes=fix)
+    database = context.database(changes=changes)
     now = context.now(database)
-    lost_before = before(now, length) if length is not None else None
-    doctor = Doctor(database, now=now, queues=queue or (), lost_before=lost_before, examples=examples)
+    lost_before = before(now, asked.lost_after) if asked.lost_after is not None else None
+    doctor = Doctor(
+        database,
+        now=now,
+        queues=asked.queues,
+        lost_before=lost_before,
+        examples=asked.examples,
+        only_lost=asked.only_lost,
+    )
+    form, strict, queues = asked.form, asked.strict, asked.queues
     found = doctor.examine()
-    if fix and not dry_run and any(finding.fixable for finding in found):
-        _confirm(context, found, yes=yes, form=form)
+    if asked.fix and any(finding.fixable for finding in found):
+        _confirm(context, found, yes=asked.yes, form=form)
         found = doctor.fix(found)
-        _show(context, found, form, remedy=None, strict=strict, queues=queue or ())
+        _show(context, found, form, remedy=None, strict=strict, queues=queues)
     else:
-        _show(context, found, form, remedy=_fixing(older_than, queue or ()), strict=strict, queues=queue or ())
+        _show(context, found, form, remedy=asked.remedy, strict=strict, queues=queues)
     _note_running(context, doctor)
     damaged = sum(finding.left for finding in found if strict or not finding.is_note)
     if damaged:

@@ -13,12 +13,11 @@ app = group(
         "start": LateVerb(
             ".start:start",
             "Run jobs with an application's handlers until Ctrl-C, SIGTERM, `worker stop`, --drain or --max-jobs.",
-            {"-n": "--queue", "--workers": "--concurrency"},
+            {"--workers": "--concurrency"},
         ),
         "list": LateVerb(
             ".control:list_",
             "List running and recently stopped workers on all machines, newest first.",
-            {"-n": "--queue"},
         ),
         "status": LateVerb(
             ".control:status", "Show what workers are doing: memory, completed jobs, rate, and running jobs."

@@ -1,5 +1,6 @@
 """``hammerwork worker``: runs jobs, and sees and steers the workers of a database from anywhere."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -26,8 +27,8 @@ from hammerwork_cli.models import Worker
 from hammerwork_cli.models.input.reading import duration_of, since_of
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render import worker as views
-from hammerwork_cli.render.formats.text import plural, visible
-from hammerwork_cli.render.worker import AskedWorker, WorkerStatus
+from hammerwork_cli.render.formats.text import count, plural, visible
+from hammerwork_cli.render.worker import AskedWorker, LeasedNow, WorkerStatus
 
 WorkersArgument = Annotated[
     list[str] | None,
@@ -39,6 +40,9 @@ LATE = (
     "On its host a second SIGTERM ends the process within 5 s, and kill -9 always does. worker start --grace 5m limits "
     "the wait, and --isolation process lets timeouts end handlers."
 )
+
+MOST_JOBS = 1000
+"""Running jobs that `worker status --jobs` lists."""
 
 NamedOption = Annotated[list[str] | None, typer.Option("--worker-id", callback=several_names, hidden=True)]
 
@@ -155,7 +159,14 @@ def list_(
 
 
 def status(
-    ctx: typer.Context, worker: WorkersArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+    ctx: typer.Context,
+    worker: WorkersArgument = None,
+    queue: QueueOption = None,
+    jobs: Annotated[
+        bool, typer.Option("--jobs", help="List running jobs and their leases, those of Rust workers too.")
+    ] = False,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """Show what workers are doing: memory, completed jobs, rate, and running jobs.
 
@@ -163,25 +174,51 @@ def status(
 
     Memory covers the worker's process and, with --isolation process, those of its handlers; on Linux only.
 
+    With --jobs, the lease of a job is active while its worker says that it still runs the job, expired once it no longer
+    does, and none without such a worker: those of hammerwork (Rust) 1.15.5 have no leases.
+
     \b
     Examples:
       hammerwork worker status
       hammerwork worker status web-1-4242
+      hammerwork worker status --jobs --queue mail
       hammerwork worker status --format json | jq '.[].jobs[] | select(.running_seconds > 60)'
     """
     context: Context = ctx.obj
     database = context.database()
-    found = _named(database, worker, named) or registry.listed(database, alive=True)
+    found = _named(database, worker, named)
+    if jobs:
+        _show_leases(context, database, found, queue or (), form)
+        return
+    found = [one for one in found or registry.listed(database, alive=True) if one.serves(queue or ())]
     now = database.now()
     with_jobs = (registry.with_jobs(database, one) for one in found)
-    shown = [WorkerStatus(one, tuple(jobs), now) for one, jobs in with_jobs]
+    shown = [WorkerStatus(one, tuple(running), now) for one, running in with_jobs]
     if form is not Format.TABLE:
         context.data([views.status_record(one) for one in shown], form, views.STATUS_KEYS)
         return
     for one in shown:
         context.lines(views.status_text(one, colour=context.colour))
     if not shown:
-        context.note(f"No worker is running. {START}")
+        context.note(f"No worker {'serves these queues' if queue else 'is running'}. {START}")
+
+
+def _show_leases(
+    context: Context, database: Database, workers: Sequence[Worker], queues: Sequence[str], form: Format
+) -> None:
+    ids = [one.id for one in workers]
+    found = registry.leased_jobs(database, queues=queues, workers=ids, limit=MOST_JOBS + 1)
+    now = database.now()
+    context.show(
+        [LeasedNow(one, now) for one in found[:MOST_JOBS]],
+        form,
+        columns=views.LEASED,
+        record=views.leased_record,
+        keys=views.LEASED_KEYS,
+        empty="No job is Running.",
+    )
+    if len(found) > MOST_JOBS:
+        context.note(f"More than {count(MOST_JOBS)} jobs are Running. All: hammerwork job list --status running")
 
 
 @spread

@@ -11,7 +11,11 @@ app = group(
     "workflow graph 178ebfc3 --format mermaid",
     package=__package__,
     verbs={
-        "create": LateVerb(".create:create", "Create a workflow with the jobs of a file, and print its id."),
+        "create": LateVerb(
+            ".create:create",
+            "Create a workflow with the jobs of a file, and print its id.",
+            {"--jobs-file": "--file"},
+        ),
         "list": LateVerb(".reading:list_", "List workflows, newest first, with their jobs counted."),
         "show": LateVerb(
             ".reading:show",
@@ -23,12 +27,9 @@ app = group(
         "retry": LateVerb(
             ".changes:retry",
             "Retry the Failed, Dead and TimedOut jobs of a workflow, as `job retry` does.",
-            {"-n": "--queue", "--confirm": "--yes"},
         ),
-        "cancel": LateVerb(
-            ".changes:cancel", "Cancel a workflow: its jobs that have not started.", {"--confirm": "--yes"}
-        ),
-        "delete": LateVerb(".changes:delete", "Delete a workflow and its jobs for good.", {"--confirm": "--yes"}),
+        "cancel": LateVerb(".changes:cancel", "Cancel a workflow: its jobs that have not started."),
+        "delete": LateVerb(".changes:delete", "Delete a workflow and its jobs for good."),
         "dependencies": LateVerb(
             ".dependencies:dependencies", "Show what a job waits for, and what waits for it, as `spawn lineage` does."
         ),

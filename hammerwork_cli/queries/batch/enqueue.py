@@ -1,7 +1,7 @@
 """Enqueues batches: a row and all of its jobs in one transaction."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import IO, Any
@@ -83,9 +83,17 @@ def written(database: Database, batch: NewBatch, jobs: Sequence[NewJob]) -> dict
 
 
 def jobs_of(
-    database: Database, file: IO[bytes], defaults: Mapping[str, Any], now: datetime, problems: Problems
+    database: Database,
+    file: IO[bytes],
+    defaults: Mapping[str, Any],
+    now: datetime,
+    problems: Problems,
+    report: Callable[[int], None] = lambda _: None,
 ) -> list[NewJob]:
     """Reads the jobs of a file of JSON lines; :func:`enqueue_lines.valid` has the arguments and further errors.
+
+    Args:
+        report: called after each job with the number of those that were read.
 
     Raises:
         UsageError: there are more than :data:`MOST_JOBS`.
@@ -95,6 +103,7 @@ def jobs_of(
         if len(jobs) == MOST_JOBS:
             raise UsageError(f"The file has more than {MOST_JOBS:,} jobs.", hint="Make several batches of it.")
         jobs.append(job)
+        report(len(jobs))
     return jobs
 
 

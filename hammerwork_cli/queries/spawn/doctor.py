@@ -76,6 +76,10 @@ WORDS = {
 }
 
 
+LOST = (Damage.LOST, Damage.LOST_LAST_ATTEMPT)
+"""Running jobs whose workers are gone."""
+
+
 class FixedJobs(NamedTuple):
     """The ids of waiting jobs that were released, and of those that failed."""
 
@@ -103,6 +107,7 @@ class Doctor:
         queues: only jobs of these queues; without any, of all.
         lost_before: jobs that have been Running since before then count as lost; with ``None``, no Running job does.
         examples: most jobs to name for each kind.
+        only_lost: whether to look for lost jobs alone, and no other damage.
     """
 
     def __init__(
@@ -113,21 +118,24 @@ class Doctor:
         queues: Sequence[str] = (),
         lost_before: datetime | None = None,
         examples: int = 5,
+        only_lost: bool = False,
     ) -> None:
         self.database = database
         self.now = now
         self.queues = queues
         self.lost_before = lost_before
         self.examples = examples
+        self.only_lost = only_lost
 
     # Finding.
 
     def examine(self) -> list[Finding]:
         """Returns the damage in the order of :class:`Damage`."""
         found = {kind: self._find(kind) for kind in self._kinds()}
-        found |= self._waiting()
-        found[Damage.PUT_OFF] = self._put_off()
-        found[Damage.CYCLE] = self._cycles()
+        if not self.only_lost:
+            found |= self._waiting()
+            found[Damage.PUT_OFF] = self._put_off()
+            found[Damage.CYCLE] = self._cycles()
         return [finding for kind in Damage if (finding := found.get(kind))]
 
     def running(self) -> tuple[int, Timestamp, int]:
@@ -150,7 +158,7 @@ class Doctor:
             kinds.append(Damage.GONE_BUT_RECORDED)
         if COMPLETE - self.database.jobs_columns().keys() or "hammerwork_queue_pause" not in self.database.schema:
             kinds.append(Damage.UNFINISHED_TABLES)
-        return kinds
+        return [kind for kind in kinds if kind in LOST or not self.only_lost]
 
     def _rows(self, statement: str, *, waiting: Sequence[str] = WORDS["pending"], **values: Any) -> list[Any]:
         everything = {"ids": None, "after": None, "limit": None, "queues": self.queues, "before": self.lost_before}
@@ -235,6 +243,8 @@ class Doctor:
         for kind in self._kinds():
             if kind in FIXABLE:
                 fixed[kind] += self._fix_kind(kind)
+        if self.only_lost:
+            return fixed
         fixed[Damage.PUT_OFF] += ahead.put_back(self.database, self.now, queues=self.queues)
         # A job that fails because of its parent may in turn have dependents that wait for it.
         while self._fix_waiting(fixed):
@@ -243,7 +253,7 @@ class Doctor:
 
     def rescue(self) -> int:
         """Gives back the jobs that count as lost, and returns their number."""
-        return sum(self._fix_kind(kind) for kind in (Damage.LOST, Damage.LOST_LAST_ATTEMPT))
+        return sum(self._fix_kind(kind) for kind in LOST)
 
     def _fix_kind(self, kind: Damage) -> int:
         total = 0
@@ -259,7 +269,7 @@ class Doctor:
         ids = [str(one.id) for one in found]
         if kind == Damage.MISSPELT_STATUS:
             return self._fix_misspelt(found)
-        if kind in (Damage.LOST, Damage.LOST_LAST_ATTEMPT):
+        if kind in LOST:
             return self._fix_lost(ids)
         if kind == Damage.GONE_BUT_RECORDED:
             return len(records.forget(self.database, ids))

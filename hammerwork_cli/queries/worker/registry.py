@@ -14,6 +14,8 @@ from hammerwork_cli.models import RunningJob, Timestamp, Worker, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import ids_from
 from hammerwork_cli.models.queue_counts import WorkerCounts, read_counts
+from hammerwork_cli.models.values import RUNNING_SPELLINGS
+from hammerwork_cli.models.worker import LeasedJob
 from hammerwork_cli.queries.worker import rescue as rescue_queries
 from hammerwork_cli.queries.worker.claim import Claimed
 
@@ -332,6 +334,18 @@ def with_jobs(database: Database, worker: Worker, limit: int = 50) -> tuple[Work
     jobs = running_jobs(database, worker.id, limit)
     # The claimed jobs include those that wait in the worker for a free slot.
     return worker._replace(running=max(worker.running, min(len(jobs), worker.concurrency))), jobs
+
+
+def leased_jobs(
+    database: Database, *, queues: Sequence[str] = (), workers: Sequence[str] = (), limit: int
+) -> list[LeasedJob]:
+    """Returns the Running jobs, whoever runs them, those that have run longest first.
+
+    Args:
+        workers: ids; without any, of all workers, and those of none.
+    """
+    values = {"running": RUNNING_SPELLINGS, "queues": queues, "workers": workers, "limit": limit}
+    return [LeasedJob(str(row[0]), *row[1:]) for row in database.rows("worker.registry.leased_jobs", **values)]
 
 
 def unfinished(database: Database, worker: Worker) -> int:

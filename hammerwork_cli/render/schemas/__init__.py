@@ -39,7 +39,7 @@ from hammerwork_cli.render.schemas.spawning import (
 )
 from hammerwork_cli.render.schemas.timelines import COMPARISON, TIMELINE
 from hammerwork_cli.render.schemas.words import Schema, list_of, record, text
-from hammerwork_cli.render.schemas.workers import ASKED_WORKER, WORKER, WORKER_REPORT, WORKER_STATUS
+from hammerwork_cli.render.schemas.workers import ASKED_WORKER, LEASED_JOB, WORKER, WORKER_REPORT, WORKER_STATUS
 from hammerwork_cli.render.schemas.workflows import WORKFLOW, WORKFLOW_DETAILS, WORKFLOW_GRAPH
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -117,6 +117,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "worker-start": ("The report of a worker that has stopped", WORKER_REPORT),
     "worker-list": ("Workers, newest first", list_of(record(WORKER))),
     "worker-status": ("Workers and their running jobs", list_of(WORKER_STATUS)),
+    "worker-status-jobs": ("Running jobs, as `worker status --jobs` has them", list_of(LEASED_JOB)),
     "worker-stop": ("Workers that were asked to stop, or would be", list_of(ASKED_WORKER)),
     "worker-restart": ("Workers that were asked to restart, or would be", list_of(ASKED_WORKER)),
     "monitor-health": ("What is wrong now", HEALTH_REPORT),
@@ -146,6 +147,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "maintenance-health": ("Checks of tables and indexes", HEALTH_REPORT),
     "maintenance-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME),
     "maintenance-check": ("Kinds of damage", list_of(FINDING)),
+    "job-requeue-stale": ("Kinds of damage", list_of(FINDING)),
     "maintenance-dead-jobs": ("Kinds of damage", list_of(FINDING)),
     "backup-create": ("A file that was written", BACKUP),
     "backup-restore": ("A restore, or its plan", RESTORED),

@@ -1,5 +1,6 @@
 """What the verbs of ``worker`` print."""
 
+from hammerwork_cli.models.worker import Lease
 from hammerwork_cli.render.formats.json import UNKNOWN, WORKER_REQUESTS, WORKER_STATES
 from hammerwork_cli.render.schemas.words import (
     count,
@@ -52,6 +53,19 @@ RUNNING = record(
     }
 )
 WORKER_STATUS = record({**WORKER, "jobs": list_of(RUNNING, "Its claimed jobs, longest first; at most 50")})
+LEASED_JOB = record(
+    {
+        "id": job_id(),
+        "queue": text(),
+        "worker": null_or(text("Null for workers of hammerwork (Rust), which do not register")),
+        "attempts": count(),
+        "started_at": null_or(instant()),
+        "running_seconds": null_or(seconds()),
+        "heartbeat_at": null_or(instant("Of the job")),
+        "lease_expires_at": null_or(instant()),
+        "lease": text("Whether somebody says that the job is still run", *Lease),
+    }
+)
 ASKED_WORKER = record(
     {
         "id": job_id(),

@@ -146,3 +146,37 @@ ORDER BY w.started_at, w.id
 -- Lists the jobs that a worker has claimed, the longest first.
 SELECT j.id, j.queue_name, j.started_at, j.attempts FROM hammerwork_jobs j
 WHERE j.status = 'Running' AND j.claimed_by = :worker AND {still_claimed} ORDER BY j.started_at, j.id LIMIT :limit
+
+-- name: leased_jobs
+-- Lists the Running jobs, the longest first, each with its worker and its lease.
+SELECT j.id, j.queue_name, j.started_at, j.attempts, {holder}, {lease}
+FROM hammerwork_jobs j {its_worker}
+WHERE {one_of j.status :running}
+/* if :queues */ AND {one_of j.queue_name :queues}
+/* if :workers */ AND {among_workers}
+ORDER BY j.started_at, j.id LIMIT :limit
+
+-- name: among_workers
+FALSE
+
+-- name: among_workers [workers]
+w.id IN (:workers)
+
+-- name: holder
+-- The worker that has job j.
+NULL, NULL, NULL
+
+-- name: holder [workers]
+w.name, {silent_for}, w.lease_seconds
+
+-- name: its_worker
+
+-- name: its_worker [workers]
+LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by AND {still_claimed}
+
+-- name: lease
+-- The last heartbeat of job j and the end of its lease.
+NULL, NULL
+
+-- name: lease [leases]
+j.last_heartbeat_at, j.lease_expires_at

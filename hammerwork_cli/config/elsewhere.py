@@ -1,0 +1,46 @@
+"""Settings, variables and files of hammerwork (Rust) that have no effect here, and what to use instead."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+WEBHOOKS_VARIABLE = "HAMMERWORK_WEBHOOKS_FILE"
+WEBHOOKS_FILE = "webhooks.json"
+_KEY = "worker start --encryption-key env:NAME"
+_POST = "let a handler post: spawn on-end JOB --on-complete QUEUE"
+KEYS: Mapping[str, str] = {"encryption_config": _KEY}
+"""Key of the configuration file -> what to use instead."""
+_VARIABLES: Mapping[str, str] = {
+    WEBHOOKS_VARIABLE: _POST,
+    "HAMMERWORK_DATABASE_POOL_SIZE": "HAMMERWORK_POOL_SIZE",
+    "HAMMERWORK_EVENT_BUFFER_SIZE": "monitor logs --follow",
+    "HAMMERWORK_JOB_TIMEOUT_SECONDS": "job enqueue --timeout, or @app.job(timeout=...)",
+    "HAMMERWORK_LOG": "HAMMERWORK_LOG_LEVEL",
+    "HAMMERWORK_WORKER_POOL_SIZE": "worker start --concurrency",
+    "RUST_LOG": "HAMMERWORK_LOG_LEVEL",
+}
+_PREFIXES: Mapping[str, str] = {"HAMMERWORK_ENCRYPTION_": _KEY}
+
+
+def variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yields the variables of hammerwork (Rust) that are set and not read, each with what to use instead."""
+    for name in sorted(environ):
+        for known, other in _VARIABLES.items():
+            if name == known and environ[name]:
+                yield name, other
+        for prefix, other in _PREFIXES.items():
+            if name.startswith(prefix) and environ[name]:
+                yield name, other
+
+
+def webhooks(environ: Mapping[str, str], config: Path) -> Path | None:
+    """Returns the file in which the command line of hammerwork (Rust) keeps webhooks; ``None`` if there is none.
+
+    Args:
+        config: the configuration file, beside which it is unless a variable names another.
+    """
+    named = environ.get(WEBHOOKS_VARIABLE)
+    path = Path(named).expanduser() if named else config.parent / WEBHOOKS_FILE
+    return path if path.is_file() else None
+
+
+NO_WEBHOOKS = f"It keeps webhooks of hammerwork (Rust), and nothing posts to them here: {_POST}"

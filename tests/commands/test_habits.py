@@ -1,0 +1,152 @@
+"""What scripts and people expect who know the command line of hammerwork (Rust) 3."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import connect
+from hammerwork_cli.models import JobStatus
+from hammerwork_cli.queries.worker import registry
+from tests.commands.test_rust_options import calls
+from tests.jobs import execute, identity, job, rows, statuses, write
+
+Run = Callable[..., Any]
+SECRET = "aGVsbG8gd29ybGQ"
+
+
+def running(number: int, ago: timedelta, **fields: Any) -> Any:
+    started = datetime.now(UTC) - ago
+    return job(number, JobStatus.RUNNING, started_at=started, attempts=1, **fields)
+
+
+def register(url: str, number: int, queue: str) -> None:
+    with contextlib.closing(connect(url)) as database:
+        one = registry.Registration(identity(number), f"w-{number}", "here", 1, "1", (queue,), (), 8, 30.0)
+        registry.register(database, one)
+
+
+def test_requeue_stale_rescues_what_has_run_for_longer_than_it_says_and_nothing_else(
+    run: Run, migrated_url: str
+) -> None:
+    write(
+        migrated_url,
+        running(1, timedelta(hours=3)),
+        running(2, timedelta(minutes=30)),
+        running(3, timedelta(hours=3), queue="other"),
+        job(4, JobStatus.FAILED),
+        job(5, depends_on=(identity(4),), dependency_status="waiting"),
+    )
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET attempts = 3 WHERE id = '{identity(3)}'")
+    before = statuses(migrated_url)
+    plan = run("job", "requeue-stale", "--dry-run", url=migrated_url)
+    assert "hammerwork" in plan.stdout
+    assert "job requeue-stale --older-than-secs 3600" in plan.stdout
+    assert statuses(migrated_url) == before
+    assert run("job", "requeue-stale", url=migrated_url).exit_code == 2
+    assert run("job", "requeue-stale", "-n", "mail", "--yes", url=migrated_url).exit_code == 0
+    assert statuses(migrated_url) == before | {1: "Pending"}
+    assert run("job", "requeue-stale", "--older-than-secs", "60", "--yes", url=migrated_url).exit_code == 0
+    assert statuses(migrated_url) == before | {1: "Pending", 2: "Pending", 3: "Dead"}
+
+
+def test_worker_status_lists_running_jobs_of_any_worker_with_their_leases(run: Run, migrated_url: str) -> None:
+    register(migrated_url, 20, "mail")
+    register(migrated_url, 21, "other")
+    write(
+        migrated_url,
+        running(1, timedelta(minutes=3)),
+        running(2, timedelta(minutes=2)),
+        running(3, timedelta(minutes=1), queue="other"),
+        job(4),
+    )
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET claimed_by = '{identity(20)}' WHERE id = '{identity(2)}'")
+
+    def leases(*words: str) -> list[tuple[int, str | None, str]]:
+        found = run("worker", "status", "--jobs", *words, "--format", "json", url=migrated_url).json
+        return [(int(one["id"][:8], 16), one["worker"], one["lease"]) for one in found]
+
+    assert leases() == [(1, None, "none"), (2, "w-20", "active"), (3, None, "none")]
+    assert leases("--queue", "other") == [(3, None, "none")]
+    assert leases("w-20") == [(2, "w-20", "active")]
+    text = run("worker", "status", "--jobs", "-Q", "mail", url=migrated_url).stdout
+    assert "not registered" in text
+    assert "w-20" in text
+
+
+def test_worker_status_keeps_to_the_workers_of_a_queue(run: Run, sqlite_url: str) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    register(sqlite_url, 20, "mail")
+    register(sqlite_url, 21, "other")
+    found = run("worker", "status", "--queue", "mail", "--format", "json", url=sqlite_url).json
+    assert [one["name"] for one in found] == ["w-20"]
+    assert "serves these queues" in run("worker", "status", "--queue", "nobody", url=sqlite_url).stderr
+
+
+@pytest.mark.parametrize("option", ["--progress-every", "--batch-size"])
+def test_a_batch_says_how_far_it_has_read(run: Run, sqlite_url: str, tmp_path: Path, option: str) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    (lines := tmp_path / "lines.jsonl").write_text('{"payload": {}}\n' * 5)
+    done = run("batch", "enqueue", "-f", str(lines), "-n", "mail", option, "2", url=sqlite_url)
+    assert "Read 2 jobs.\nRead 4 jobs.\n" in done.stderr
+    assert run("batch", "enqueue", "-f", str(lines), "-n", "mail", option, "0", url=sqlite_url).exit_code == 2
+    assert len(rows(sqlite_url)) == 5
+
+
+def test_a_command_gives_up_a_server_that_does_not_answer_when_the_setting_says(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        url = f"mysql://me@127.0.0.1:{door.getsockname()[1]}/jobs"
+        began = time.monotonic()
+        done = run("job", "list", url=url, env={"HAMMERWORK_CONNECT_TIMEOUT": "1"})
+        assert done.exit_code == 4
+        assert time.monotonic() - began < 8
+    assert run("job", "list", url=url, env={"HAMMERWORK_CONNECT_TIMEOUT": "601"}).exit_code == 3
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    folder = tmp_path / "home" / ".config" / "hammerwork"
+    folder.mkdir(parents=True)
+    return folder / "config.toml"
+
+
+def test_settings_variables_and_files_of_version_3_are_named_and_their_secrets_are_not(run: Run, file: Path) -> None:
+    file.write_text(f'connect_timeout_secs = 30\nencryption_config = "{SECRET}"\n')
+    (webhooks := file.with_name("webhooks.json")).write_text(f'[{{"secret": "{SECRET}"}}]')
+    webhooks.chmod(0o600)
+    variables = {
+        "HAMMERWORK_ENCRYPTION_CONFIG": SECRET,
+        "HAMMERWORK_ENCRYPTION_KEY": SECRET,
+        "HAMMERWORK_ENCRYPTION_ALGORITHM": "",
+        "RUST_LOG": "debug",
+    }
+    done = run("config", "show", env=variables)
+    assert "connect_timeout_secs" in done.stdout
+    for name in ("encryption_config", "HAMMERWORK_ENCRYPTION_CONFIG", "HAMMERWORK_ENCRYPTION_KEY", "RUST_LOG"):
+        (line,) = [line for line in done.stderr.splitlines() if name in line]
+        assert "Use: " in line
+    assert "HAMMERWORK_ENCRYPTION_ALGORITHM" not in done.stderr
+    assert str(webhooks) in done.stderr
+    assert "chmod" not in done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    webhooks.chmod(0o644)
+    assert f"chmod 600 {webhooks}" in run("config", "show").stderr
+    (other := file.with_name("hooks.json")).write_text("[]")
+    assert str(other) in run("config", "show", env={"HAMMERWORK_WEBHOOKS_FILE": str(other)}).stderr
+
+
+def test_a_malformed_configuration_file_is_an_error(run: Run, file: Path, sqlite_url: str) -> None:
+    file.write_text("database_url = \n")
+    done = run("job", "list", url=sqlite_url)
+    assert done.exit_code == 3
+    assert "line 1" in done.stderr
+
+
+def test_the_table_of_options_has_what_is_new_in_version_3() -> None:
+    new = {" ".join(call.words.split()[:2]) for call in calls() if call.version == "3"}
+    assert new >= {"job requeue-stale", "worker status", "encryption audit", "workflow create", "config set"}
