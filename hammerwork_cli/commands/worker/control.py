@@ -174,8 +174,8 @@ def status(
 
     Memory covers the worker's process and, with --isolation process, those of its handlers; on Linux only.
 
-    With --jobs, the lease of a job is active while its worker says that it still runs the job, expired once it no longer
-    does, and none without such a worker: those of hammerwork (Rust) 1.15.5 have no leases.
+    With --jobs, the lease of a job is active while its worker says that it still runs the job, expired once it no
+    longer does, and none without such a worker: those of hammerwork (Rust) 1.15.5 have no leases.
 
     \b
     Examples:
