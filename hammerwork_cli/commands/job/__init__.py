@@ -27,7 +27,7 @@ app = group(
             "Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.",
         ),
         "requeue-stale": LateVerb(
-            ".requeue_stale:requeue_stale",
+            "..maintenance.doctor:requeue_stale",
             "Rescue Running jobs whose workers are gone, as `spawn doctor --older-than` does.",
         ),
         "cancel": LateVerb(
