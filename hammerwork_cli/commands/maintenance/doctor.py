@@ -1,4 +1,4 @@
-"""``hammerwork maintenance check``, ``dead-jobs`` and ``job requeue-stale``: the doctor by the names that hammerwork (Rust) has for it."""
+"""``maintenance check`` and ``dead-jobs``, ``job requeue-stale``: the doctor by the names of hammerwork (Rust)."""
 
 from datetime import timedelta
 from inspect import signature
