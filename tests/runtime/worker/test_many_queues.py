@@ -93,6 +93,19 @@ def test_a_queue_without_end_leaves_the_others_their_turns(stage: Stage) -> None
     assert taken.count("q0") >= 8
 
 
+def test_a_claim_that_ran_out_of_time_goes_on_at_once_also_if_it_found_nothing_yet(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claimer_module, "CLAIM_SECONDS", -1.0)  # it asks one queue
+    claimer = claimer_of(stage)
+    claimer.fetch()
+    stage.enqueue(Job("q1"))
+    claimer._due.update(dict.fromkeys(("q3", "q2", "q1")))
+    claimer.look_now()
+    asked = [claimer.fetch() for _ in range(3) if claimer.pause == 0]
+    assert asked == [False, False, True]
+
+
 def test_weights_hold_within_each_queue(stage: Stage) -> None:
     stage.enqueue(*(Job(queue, priority=priority) for queue in ("q1", "q2") for priority in ("low", "critical")))
     claimer = claimer_of(stage, 4, weighted=True)
