@@ -89,6 +89,10 @@ class Service(NamedTuple):
         return bool(self.workers) and all(worker.is_full for worker in self.workers or ())
 
 
+SHORTEST_PACE = timedelta(seconds=10)
+"""The end of a backlog is estimated by at least so many seconds of work."""
+
+
 @dataclass(slots=True)
 class QueueState:
     """The jobs of a queue, or of all queues.
@@ -104,6 +108,7 @@ class QueueState:
         running_since: start of the job that has been running longest, if the caller asked for it.
         waiting_since: creation of the job that has been waiting longest, if the caller asked for it.
         completed, failed: jobs that ended in the caller's window of time.
+        first_completed: when the first of them did.
         workers: workers that serve the queue: they run, and claim its jobs; ``None`` if the database does not record
             workers.
         others: workers of the queue that have not ended and claim no jobs: they stop, stand still, or their lease is
@@ -121,6 +126,7 @@ class QueueState:
     waiting_since: Timestamp = None
     completed: int = 0
     failed: int = 0
+    first_completed: Timestamp = None
     pause: QueuePause | None = None
     workers: int | None = None
     others: tuple[Worker, ...] = ()
@@ -149,12 +155,16 @@ class QueueState:
         return self.completed / (window / timedelta(minutes=1))
 
     def backlog(self, window: timedelta) -> timedelta | None:
-        """Time until the ready jobs have ended at the rate of the window, if none are added.
+        """Time until the ready jobs have ended, if none are added, at the rate since one completed first in the window.
 
         ``None`` without ready jobs, without any that ended, and for a paused queue.
         """
         ended = self.completed + self.failed
-        return window * (self.ready / ended) if ended and self.ready and self.pause is None else None
+        if not ended or not self.ready or self.pause is not None:
+            return None
+        since_first = self.age(self.first_completed)
+        span = window if since_first is None else min(window, max(since_first, SHORTEST_PACE))
+        return span * (self.ready / ended)
 
     def age(self, since: Timestamp) -> timedelta | None:
         """Time from ``since`` to the counts, never negative: clocks may differ."""
@@ -169,6 +179,7 @@ class QueueState:
         self.waiting += other.waiting
         self.completed += other.completed
         self.failed += other.failed
+        self.first_completed = earliest(self.first_completed, other.first_completed)
         self.ready_since = earliest(self.ready_since, other.ready_since)
         self.running_since = earliest(self.running_since, other.running_since)
         self.waiting_since = earliest(self.waiting_since, other.waiting_since)
@@ -181,6 +192,7 @@ class EndedJobs(NamedTuple):
         failed_in_window: failures in the whole window.
         since: the start of the part of the window that the other figures are about. It is later than the start of the
             window if more jobs completed in it than were counted.
+        first: the end of the first job that completed.
         last_by_rust: the end of the last job that a Rust worker completed.
     """
 
@@ -189,6 +201,7 @@ class EndedJobs(NamedTuple):
     failed: int
     failed_in_window: int
     since: datetime
+    first: datetime | None = None
     last_by_rust: datetime | None = None
 
     @property
@@ -240,7 +253,7 @@ class QueueStats(NamedTuple):
 
     @property
     def backlog(self) -> timedelta | None:
-        """Time until the ready jobs have ended at the rate of the window, if none are added; ``None`` without any."""
+        """See :meth:`QueueState.backlog`."""
         return self.state.backlog(self.window) if self.window else None
 
 

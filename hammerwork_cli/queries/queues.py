@@ -99,10 +99,10 @@ def ended(
     """
     chosen = {"queues": queues, "limit": limit}
     rows = database.rows("queues.completed", since=since, oddly_completed=ODDLY_COMPLETED, **chosen)
-    completed = {name: (int(jobs), timestamp(last)) for name, jobs, _, last in rows}
+    completed = {name: (int(jobs), timestamp(first), timestamp(last)) for name, jobs, first, last in rows}
     from_then = since
-    if limit is not None and sum(jobs for jobs, _ in completed.values()) >= limit:
-        from_then = min((first for _, _, at, _ in rows if (first := timestamp(at))), default=since)
+    if limit is not None and sum(jobs for jobs, _, _ in completed.values()) >= limit:
+        from_then = min((first for _, first, _ in completed.values() if first), default=since)
     failed = {
         name: (int(jobs), int(recent))
         for name, jobs, recent in database.rows(
@@ -116,8 +116,8 @@ def ended(
     }
     found = {}
     for name in sorted(completed.keys() | failed.keys()):
-        (jobs, last), (in_window, recent) = completed.get(name, (0, None)), failed.get(name, (0, 0))
-        found[name] = EndedJobs(name, jobs, recent, in_window, from_then, last)
+        (jobs, first, last), (in_window, recent) = completed.get(name, (0, None, None)), failed.get(name, (0, 0))
+        found[name] = EndedJobs(name, jobs, recent, in_window, from_then, first, last)
     return found
 
 
@@ -125,7 +125,7 @@ def _count_ended(database: Database, found: Sequence[QueueState], since: datetim
     counted = ended(database, since=since, queues=queues)
     for state in found:
         if jobs := counted.get(state.name or ""):
-            state.completed, state.failed = jobs.completed, jobs.failed
+            state.completed, state.failed, state.first_completed = jobs.completed, jobs.failed, jobs.first
 
 
 def serving_workers(database: Database) -> Counter[str] | None:

@@ -137,11 +137,19 @@ def test_details_count_by_priority_and_what_ended_in_the_window(database: Databa
     for _ in range(12):
         rows.job(queue="work", status="Pending", scheduled_at=ago(minutes=1))
     waiting = queues.stats(database, now=NOW, queue="work", window=timedelta(hours=1))
-    assert waiting.backlog == timedelta(minutes=30)  # 24 ended in the hour
+    assert waiting.backlog == timedelta(minutes=10)  # 24 ended in the 20 minutes since the first one completed
     rows.run("DELETE FROM hammerwork_jobs WHERE status = 'Pending'")
     everything = queues.stats(database, now=NOW, window=timedelta(hours=3))
     assert everything.state.completed == 23
     assert everything.state.failed == 6
+
+
+def test_where_jobs_only_fail_the_end_of_a_backlog_follows_from_the_whole_window(
+    database: Database, rows: Rows
+) -> None:
+    run(rows, "Dead", end=ago(minutes=1))
+    rows.job(queue="work", status="Pending", scheduled_at=ago(minutes=1))
+    assert queues.stats(database, now=NOW, queue="work", window=timedelta(hours=1)).backlog == timedelta(hours=1)
 
 
 def test_a_queue_that_does_not_exist_has_no_figures(database: Database, rows: Rows) -> None:

@@ -242,8 +242,8 @@ def figures_record(figures: Figures) -> Record:
 
     Keys: ``checked_at``, ``window_seconds``, ``queue`` and ``queue_names`` (the filter), ``queues`` (those of ``queue
     list``, with ``completed``, ``failed``, ``failure_rate`` and ``completed_per_minute`` of the window, and
-    ``backlog_seconds``, until the ready jobs have ended at its rate), ``workers`` (state -> number; null if the
-    database does not record workers), ``spawning`` (as ``spawn stats`` has it).
+    ``backlog_seconds``, until the ready jobs have ended at the rate since the first one completed in it), ``workers``
+    (state -> number; null if the database does not record workers), ``spawning`` (as ``spawn stats`` has it).
     """
     return {
         "checked_at": rfc3339(figures.at),

@@ -29,9 +29,9 @@ def stats_record(stats: QueueStats) -> Record:
     Keys: ``queue`` (null for all), ``checked_at``, those of :func:`state_record` about jobs, ``paused_queues``, and
     with details, else null: ``window_seconds``, ``completed`` and ``failed`` in the window, ``failure_rate`` (0 to 1,
     null if no job ended), ``completed_per_minute``, ``backlog_seconds`` (until the ready jobs have ended at the rate
-    of the window), ``p50_seconds`` and ``p95_seconds`` (run times of the jobs that completed in the window),
-    ``mean_seconds`` (run time of handlers, as running workers measured it), ``by_priority`` (list of
-    ``status``, ``priority``, ``jobs``).
+    since the first one completed in the window), ``p50_seconds`` and ``p95_seconds`` (run times of the jobs that
+    completed in the window), ``mean_seconds`` (run time of handlers, as running workers measured it), ``by_priority``
+    (list of ``status``, ``priority``, ``jobs``).
     """
     state, detailed = stats.state, stats.window is not None
     priorities = [{"status": row.status, "priority": row.priority, "jobs": row.jobs} for row in stats.by_priority]
@@ -64,8 +64,7 @@ def stats_text(stats: QueueStats, *, terminal: bool, width: int | None = None, c
     if stats.window is not None:
         figures[f"last {_window(stats.window)}"] = _ended(stats)
         if stats.backlog is not None:
-            rate = f"at the rate of the last {_window(stats.window)}"
-            figures["backlog"] = f"done in {duration(stats.backlog)} {rate}, if nothing is added"
+            figures["backlog"] = f"done in {duration(stats.backlog)} at the present rate, if nothing is added"
         figures["run time"] = NOTHING if stats.p50 is None else f"p50 {duration(stats.p50)}, p95 {duration(stats.p95)}"
         if stats.mean is not None:
             figures["mean run time"] = f"{duration(stats.mean)}, as running workers measured it"

@@ -56,7 +56,11 @@ METRICS = record(
                     "failed": count("Jobs that failed in the window"),
                     "failure_rate": null_or(rate("Null when no job ended")),
                     "completed_per_minute": number(),
-                    "backlog_seconds": null_or(seconds("Until the ready jobs have ended at the rate of the window")),
+                    "backlog_seconds": null_or(
+                        seconds(
+                            "Until the ready jobs have ended at the rate since the first one completed in the window"
+                        )
+                    ),
                 },
             )
         ),

@@ -49,7 +49,9 @@ QUEUE_STATS = record(
         "failed": null_or(count("Jobs that failed in the window")),
         "failure_rate": null_or(rate()),
         "completed_per_minute": null_or(number()),
-        "backlog_seconds": null_or(seconds("Until the ready jobs have ended at the rate of the window")),
+        "backlog_seconds": null_or(
+            seconds("Until the ready jobs have ended at the rate since the first one completed in the window")
+        ),
         "p50_seconds": null_or(seconds("Run time of the jobs that completed in the window")),
         "p95_seconds": null_or(seconds()),
         "mean_seconds": null_or(seconds("Run time of handlers on average, as running workers measured it")),

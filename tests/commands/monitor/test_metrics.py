@@ -139,7 +139,7 @@ def test_rates_and_the_end_of_the_backlog_are_those_of_queue_stats(run: Run, url
     for key in ("completed", "failed", "failure_rate", "completed_per_minute", "backlog_seconds", "ready"):
         assert found[key] == stats[key], key
     assert found["ready"] > 0
-    assert found["backlog_seconds"] == 3600 * found["ready"] / found["completed"]
+    assert 0 < found["backlog_seconds"] < 3600 * found["ready"] / found["completed"]
     assert "done in" in run("monitor", "metrics", url=url, env=ENV).stdout
 
 
