@@ -5,6 +5,7 @@ of the line ``# <commands>``. What a word completes to is told by its *kind*:
 
 - empty: nothing is known; ``a,b``: one of these words; ``+a,b``: several of them with commas between;
 - ``:queues``, ``:jobs``, ``:workers``: asked from the database (``hammerwork --complete-values``);
+- ``:queue_lists``: several queues with commas between, as ``--queue`` takes them;
 - ``:profiles``: asked from the configuration file in the same way;
 - ``:files``, ``:folders``; ``:json``: ``@`` and a file; ``:urls``: how a database's URL begins, or ``@`` and a profile;
   ``:keys,a,b``: one of these settings, or one of a profile.
@@ -121,7 +122,7 @@ def read(command: Any, path: tuple[str, ...] = ()) -> Command:
 
 def _option(param: Any) -> Option:
     flag = param.is_flag or param.count
-    kind = None if flag else _kind(param)
+    kind = None if flag else ":queue_lists" if "--queue" in param.opts else _kind(param)
     several = "+" if param.multiple and kind and not kind.startswith(":") else ""
     return Option(
         (*param.opts, *param.secondary_opts),

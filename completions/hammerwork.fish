@@ -33,7 +33,7 @@ end
 
 function __hammerwork_value
     switch $argv[1]
-        case queues jobs workers profiles
+        case queues queue_lists jobs workers profiles
             __hammerwork_ask $argv[1]
         case json
             set -l typed (__hammerwork_typed)
@@ -134,7 +134,7 @@ complete -c hammerwork -n '__hammerwork_at spawn list' -l since -x -d 'Only pare
 complete -c hammerwork -n '__hammerwork_at spawn list' -l until -x -d 'Only parents created before this: 2h (ago) or 2026-12-24T18:00Z.'
 complete -c hammerwork -n '__hammerwork_at spawn list' -s l -l limit -x -d 'Maximum number of rows.'
 complete -c hammerwork -n '__hammerwork_at spawn list' -l cursor -x -d 'Start after this: the last row\'s id, or CREATED_AT/ID.'
-complete -c hammerwork -n '__hammerwork_at spawn list' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at spawn list' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at spawn list' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at spawn list' -l operation -x -d 'Only these operation ids, or record ids (see --detailed).'
 complete -c hammerwork -n '__hammerwork_at spawn list' -l detailed -d 'Also handler, limit, inheritance, success rate, wall time.'
@@ -168,7 +168,7 @@ complete -c hammerwork -n '__hammerwork_at spawn tree' -s h -l help -d 'Show the
 complete -c hammerwork -n '__hammerwork_at spawn tree' -k -a '(__hammerwork_value jobs)'
 
 complete -c hammerwork -n '__hammerwork_at spawn stats' -l hours -x -d 'Only parents created in the last HOURS.'
-complete -c hammerwork -n '__hammerwork_at spawn stats' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at spawn stats' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at spawn stats' -l detailed -d 'Also by queue, by handler, and the slowest.'
 complete -c hammerwork -n '__hammerwork_at spawn stats' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at spawn stats' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
@@ -190,7 +190,7 @@ complete -c hammerwork -n '__hammerwork_at spawn lineage' -l debug -d 'Show trac
 complete -c hammerwork -n '__hammerwork_at spawn lineage' -s h -l help -d 'Show the help and exit.'
 complete -c hammerwork -n '__hammerwork_at spawn lineage' -k -a '(__hammerwork_value jobs)'
 
-complete -c hammerwork -n '__hammerwork_at spawn pending' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at spawn pending' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at spawn pending' -l show-config -d 'Also the spawn configuration.'
 complete -c hammerwork -n '__hammerwork_at spawn pending' -s l -l limit -x -d 'Maximum number of rows.'
 complete -c hammerwork -n '__hammerwork_at spawn pending' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -243,7 +243,7 @@ complete -c hammerwork -n '__hammerwork_at spawn compare' -l debug -d 'Show trac
 complete -c hammerwork -n '__hammerwork_at spawn compare' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at spawn rehearse' -l handlers -x -d 'The application\'s handlers.'
-complete -c hammerwork -n '__hammerwork_at spawn rehearse' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Queue of a job that does not exist yet.'
+complete -c hammerwork -n '__hammerwork_at spawn rehearse' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Queue of a job that does not exist yet.'
 complete -c hammerwork -n '__hammerwork_at spawn rehearse' -l payload -x -k -a '(__hammerwork_value json)' -d 'Its payload.'
 complete -c hammerwork -n '__hammerwork_at spawn rehearse' -l result -x -k -a '(__hammerwork_value json)' -d 'Result of the job\'s handler.'
 complete -c hammerwork -n '__hammerwork_at spawn rehearse' -l levels -x -d 'Generations to spawn.'
@@ -284,7 +284,7 @@ complete -c hammerwork -n '__hammerwork_at spawn on-end' -l debug -d 'Show trace
 complete -c hammerwork -n '__hammerwork_at spawn on-end' -s h -l help -d 'Show the help and exit.'
 complete -c hammerwork -n '__hammerwork_at spawn on-end' -k -a '(__hammerwork_value jobs)'
 
-complete -c hammerwork -n '__hammerwork_at spawn why' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at spawn why' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at spawn why' -l since -x -d 'Only failures since this: 2h (ago) or 2026-12-24T18:00Z.'
 complete -c hammerwork -n '__hammerwork_at spawn why' -s l -l limit -x -d 'Jobs for each error (3), or errors without JOB (20).'
 complete -c hammerwork -n '__hammerwork_at spawn why' -l exit-code -l no-exit-code -d 'Exit with 1 when a failure was found.'
@@ -302,7 +302,7 @@ complete -c hammerwork -n '__hammerwork_at spawn doctor' -l yes -s y -d 'Do not 
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -l dry-run -d 'Only report, as without --fix.'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -l older-than -x -d 'Treat jobs Running for longer as lost: 30m, 2h.'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -l strict -d 'Exit with 1 for notes too.'
-complete -c hammerwork -n '__hammerwork_at spawn doctor' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at spawn doctor' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -s l -l limit -x -d 'Jobs to list for each kind of damage.'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
@@ -313,7 +313,7 @@ complete -c hammerwork -n '__hammerwork_at spawn doctor' -l debug -d 'Show trace
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at spawn monitor' -l interval -x -d 'Refresh interval: 5, 0.5, 2m.'
-complete -c hammerwork -n '__hammerwork_at spawn monitor' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at spawn monitor' -l count -x -d 'Stop after this many refreshes.'
 complete -c hammerwork -n '__hammerwork_at spawn monitor' -l until -x -a '(__hammerwork_several done failed)' -d 'Stop when nothing is open (done) or a job fails (failed, exit 1).'
 complete -c hammerwork -n '__hammerwork_at spawn monitor' -l timeout -x -d 'Stop after: 90s, 15m, 2h (exit 124).'
@@ -337,10 +337,10 @@ complete -c hammerwork -n '__hammerwork_at job' -a delete -d 'Delete jobs for go
 complete -c hammerwork -n '__hammerwork_at job' -a purge -d 'Delete old finished jobs for good.'
 complete -c hammerwork -n '__hammerwork_at job' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at job list' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at job list' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at job list' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at job list' -s r -l priority -x -a '(__hammerwork_several background low normal high critical)' -d 'Only these priorities: high,critical (case does not matter).'
-complete -c hammerwork -n '__hammerwork_at job list' -l failed -d 'Only Failed, Dead and TimedOut jobs (and those of --status).'
+complete -c hammerwork -n '__hammerwork_at job list' -l failed -d 'Only Failed, Dead and TimedOut jobs.'
 complete -c hammerwork -n '__hammerwork_at job list' -l completed -d 'Only Completed jobs.'
 complete -c hammerwork -n '__hammerwork_at job list' -l since -x -d 'Only jobs created since this: 15m (ago) or 2026-12-24T18:00Z.'
 complete -c hammerwork -n '__hammerwork_at job list' -l until -x -d 'Only jobs created before this: 2h (ago) or 2026-12-24T18:00Z.'
@@ -376,7 +376,7 @@ complete -c hammerwork -n '__hammerwork_at job show' -s h -l help -d 'Show the h
 complete -c hammerwork -n '__hammerwork_at job show' -k -a '(__hammerwork_value jobs)'
 
 complete -c hammerwork -n '__hammerwork_at job enqueue' -s j -l payload -x -k -a '(__hammerwork_value json)' -d 'Payload: JSON, @FILE, or - for stdin.'
-complete -c hammerwork -n '__hammerwork_at job enqueue' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Queue of the job.'
+complete -c hammerwork -n '__hammerwork_at job enqueue' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Queue of the job.'
 complete -c hammerwork -n '__hammerwork_at job enqueue' -s r -l priority -x -a 'background low normal high critical' -d 'Priority: background, low, normal, high or critical.'
 complete -c hammerwork -n '__hammerwork_at job enqueue' -l delay -x -d 'Delay before it may start: 90 (seconds), 15m, 2h.'
 complete -c hammerwork -n '__hammerwork_at job enqueue' -l at -x -d 'Earliest start: 2026-12-24T18:00:00Z.'
@@ -409,10 +409,10 @@ complete -c hammerwork -n '__hammerwork_at job enqueue' -s h -l help -d 'Show th
 
 complete -c hammerwork -n '__hammerwork_at job export' -l tree -d 'Write JOB and everything below it, for job import.'
 complete -c hammerwork -n '__hammerwork_at job export' -s o -l output -r -F -d 'With --tree: file to write or replace; .gz compresses it.'
-complete -c hammerwork -n '__hammerwork_at job export' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at job export' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at job export' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at job export' -s r -l priority -x -a '(__hammerwork_several background low normal high critical)' -d 'Only these priorities: high,critical (case does not matter).'
-complete -c hammerwork -n '__hammerwork_at job export' -l failed -d 'Only Failed, Dead and TimedOut jobs (and those of --status).'
+complete -c hammerwork -n '__hammerwork_at job export' -l failed -d 'Only Failed, Dead and TimedOut jobs.'
 complete -c hammerwork -n '__hammerwork_at job export' -l completed -d 'Only Completed jobs.'
 complete -c hammerwork -n '__hammerwork_at job export' -l since -x -d 'Only jobs created since this: 15m (ago) or 2026-12-24T18:00Z.'
 complete -c hammerwork -n '__hammerwork_at job export' -l until -x -d 'Only jobs created before this: 2h (ago) or 2026-12-24T18:00Z.'
@@ -446,7 +446,7 @@ complete -c hammerwork -n '__hammerwork_at job import' -l debug -d 'Show traceba
 complete -c hammerwork -n '__hammerwork_at job import' -s h -l help -d 'Show the help and exit.'
 complete -c hammerwork -n '__hammerwork_at job import' -r -F
 
-complete -c hammerwork -n '__hammerwork_at job retry' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at job retry' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at job retry' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at job retry' -s r -l priority -x -a '(__hammerwork_several background low normal high critical)' -d 'Only these priorities: high,critical (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at job retry' -l since -x -d 'Only jobs created since this: 15m (ago) or 2026-12-24T18:00Z.'
@@ -455,7 +455,7 @@ complete -c hammerwork -n '__hammerwork_at job retry' -l last-hours -x -d 'Only 
 complete -c hammerwork -n '__hammerwork_at job retry' -l error -x -d 'Only jobs with TEXT in their error; * stands for any text.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l payload -x -k -a '(__hammerwork_value keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs)' -d 'Only jobs with TEXT at KEY of their payload: order.customer=acme.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l all -d 'All jobs whose status allows the change.'
-complete -c hammerwork -n '__hammerwork_at job retry' -l failed -d 'Only Failed, Dead and TimedOut jobs (and those of --status).'
+complete -c hammerwork -n '__hammerwork_at job retry' -l failed -d 'Only Failed, Dead and TimedOut jobs.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l failed-since -x -d 'Only jobs that failed since this: 2h (ago) or 2026-12-24T18:00Z.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l tree -d 'Each JOB and everything below it.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l only -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'With --tree: only these (failed: Failed, Dead and TimedOut).'
@@ -474,7 +474,7 @@ complete -c hammerwork -n '__hammerwork_at job retry' -s h -l help -d 'Show the 
 complete -c hammerwork -n '__hammerwork_at job retry' -k -a '(__hammerwork_value jobs)'
 
 complete -c hammerwork -n '__hammerwork_at job requeue-stale' -l older-than-secs -x -d 'Rescue jobs that have been Running for longer than this.'
-complete -c hammerwork -n '__hammerwork_at job requeue-stale' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at job requeue-stale' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at job requeue-stale' -l yes -s y -d 'Do not ask for confirmation.'
 complete -c hammerwork -n '__hammerwork_at job requeue-stale' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at job requeue-stale' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -485,7 +485,7 @@ complete -c hammerwork -n '__hammerwork_at job requeue-stale' -l quiet -d 'Print
 complete -c hammerwork -n '__hammerwork_at job requeue-stale' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at job requeue-stale' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at job cancel' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at job cancel' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at job cancel' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at job cancel' -s r -l priority -x -a '(__hammerwork_several background low normal high critical)' -d 'Only these priorities: high,critical (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at job cancel' -l since -x -d 'Only jobs created since this: 15m (ago) or 2026-12-24T18:00Z.'
@@ -509,7 +509,7 @@ complete -c hammerwork -n '__hammerwork_at job cancel' -l debug -d 'Show traceba
 complete -c hammerwork -n '__hammerwork_at job cancel' -s h -l help -d 'Show the help and exit.'
 complete -c hammerwork -n '__hammerwork_at job cancel' -k -a '(__hammerwork_value jobs)'
 
-complete -c hammerwork -n '__hammerwork_at job delete' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at job delete' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at job delete' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at job delete' -s r -l priority -x -a '(__hammerwork_several background low normal high critical)' -d 'Only these priorities: high,critical (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at job delete' -l since -x -d 'Only jobs created since this: 15m (ago) or 2026-12-24T18:00Z.'
@@ -518,7 +518,7 @@ complete -c hammerwork -n '__hammerwork_at job delete' -l last-hours -x -d 'Only
 complete -c hammerwork -n '__hammerwork_at job delete' -l error -x -d 'Only jobs with TEXT in their error; * stands for any text.'
 complete -c hammerwork -n '__hammerwork_at job delete' -l payload -x -k -a '(__hammerwork_value keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs)' -d 'Only jobs with TEXT at KEY of their payload: order.customer=acme.'
 complete -c hammerwork -n '__hammerwork_at job delete' -l all -d 'All jobs whose status allows the change.'
-complete -c hammerwork -n '__hammerwork_at job delete' -l failed -d 'Only Failed, Dead and TimedOut jobs (and those of --status).'
+complete -c hammerwork -n '__hammerwork_at job delete' -l failed -d 'Only Failed, Dead and TimedOut jobs.'
 complete -c hammerwork -n '__hammerwork_at job delete' -l older-than -x -d 'Only jobs that ended longer ago than this: 12h, 30d (with a unit).'
 complete -c hammerwork -n '__hammerwork_at job delete' -l force -d 'Include jobs that are refused otherwise; see above.'
 complete -c hammerwork -n '__hammerwork_at job delete' -l yes -s y -d 'Do not ask for confirmation.'
@@ -540,7 +540,7 @@ complete -c hammerwork -n '__hammerwork_at job purge' -l timed-out -d 'TimedOut 
 complete -c hammerwork -n '__hammerwork_at job purge' -l cancelled -d 'Cancelled jobs.'
 complete -c hammerwork -n '__hammerwork_at job purge' -l all -d 'All of these.'
 complete -c hammerwork -n '__hammerwork_at job purge' -l older-than -x -d 'Only jobs that ended longer ago than this: 12h, 30d (with a unit).'
-complete -c hammerwork -n '__hammerwork_at job purge' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at job purge' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at job purge' -l error -x -d 'Only jobs with TEXT in their error; * stands for any text.'
 complete -c hammerwork -n '__hammerwork_at job purge' -l tree -d 'Only whole trees all of whose jobs fit; QUEUE is that of the root.'
 complete -c hammerwork -n '__hammerwork_at job purge' -l yes -s y -d 'Do not ask for confirmation.'
@@ -664,7 +664,7 @@ complete -c hammerwork -n '__hammerwork_at cron' -a convert -d 'Turn a recurring
 complete -c hammerwork -n '__hammerwork_at cron' -a delete -d 'Delete a schedule and its history.'
 complete -c hammerwork -n '__hammerwork_at cron' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at cron list' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at cron list' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at cron list' -l active-only -d 'Only enabled schedules.'
 complete -c hammerwork -n '__hammerwork_at cron list' -l disabled -d 'Only disabled schedules.'
 complete -c hammerwork -n '__hammerwork_at cron list' -l kind -x -a 'schedule in_place' -d 'Only schedules, or only recurring jobs (in_place).'
@@ -705,7 +705,7 @@ complete -c hammerwork -n '__hammerwork_at cron history' -s h -l help -d 'Show t
 
 complete -c hammerwork -n '__hammerwork_at cron next' -s c -l count -x -d 'Maximum number of due times.'
 complete -c hammerwork -n '__hammerwork_at cron next' -l hours -x -d 'Only the next HOURS.'
-complete -c hammerwork -n '__hammerwork_at cron next' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at cron next' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at cron next' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at cron next' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at cron next' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
@@ -725,7 +725,7 @@ complete -c hammerwork -n '__hammerwork_at cron check' -l quiet -d 'Print no not
 complete -c hammerwork -n '__hammerwork_at cron check' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron check' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at cron create' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Queue of its jobs.'
+complete -c hammerwork -n '__hammerwork_at cron create' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Queue of its jobs.'
 complete -c hammerwork -n '__hammerwork_at cron create' -s j -l payload -x -k -a '(__hammerwork_value json)' -d 'Payload: JSON, @FILE, or - for stdin.'
 complete -c hammerwork -n '__hammerwork_at cron create' -s s -l schedule -x -d 'Due times: "30 2 * * Mon-Fri", @daily; see `cron check`.'
 complete -c hammerwork -n '__hammerwork_at cron create' -l every -x -d 'Interval instead of a cron expression: 45m, 6h.'
@@ -755,7 +755,7 @@ complete -c hammerwork -n '__hammerwork_at cron create' -l quiet -d 'Print no no
 complete -c hammerwork -n '__hammerwork_at cron create' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron create' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at cron update' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Queue of its jobs.'
+complete -c hammerwork -n '__hammerwork_at cron update' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Queue of its jobs.'
 complete -c hammerwork -n '__hammerwork_at cron update' -s j -l payload -x -k -a '(__hammerwork_value json)' -d 'Payload: JSON, @FILE, or - for stdin.'
 complete -c hammerwork -n '__hammerwork_at cron update' -s s -l schedule -x -d 'Due times: "30 2 * * Mon-Fri", @daily; see `cron check`.'
 complete -c hammerwork -n '__hammerwork_at cron update' -l every -x -d 'Interval instead of a cron expression: 45m, 6h.'
@@ -877,7 +877,7 @@ complete -c hammerwork -n '__hammerwork_at batch' -s h -l help -d 'Show the help
 complete -c hammerwork -n '__hammerwork_at batch enqueue' -s f -l file -r -F -d 'A job for each JSON line of FILE, or of stdin (-).'
 complete -c hammerwork -n '__hammerwork_at batch enqueue' -l name -x -d 'Name of the batch.'
 complete -c hammerwork -n '__hammerwork_at batch enqueue' -l id -x -d 'Id to assign; repeating the command with it changes nothing.'
-complete -c hammerwork -n '__hammerwork_at batch enqueue' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Queue of lines without one.'
+complete -c hammerwork -n '__hammerwork_at batch enqueue' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Queue of lines without one.'
 complete -c hammerwork -n '__hammerwork_at batch enqueue' -s r -l priority -x -a 'background low normal high critical' -d 'Priority of lines without one.'
 complete -c hammerwork -n '__hammerwork_at batch enqueue' -l max-attempts -x -d 'Attempts of lines without a number.'
 complete -c hammerwork -n '__hammerwork_at batch enqueue' -l timeout -x -d 'Time limit of lines without one.'
@@ -929,7 +929,7 @@ complete -c hammerwork -n '__hammerwork_at batch wait' -l quiet -d 'Print no not
 complete -c hammerwork -n '__hammerwork_at batch wait' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at batch wait' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at batch retry' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at batch retry' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at batch retry' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at batch retry' -l cancelled -d 'Also Cancelled jobs; only these if no other status is given.'
 complete -c hammerwork -n '__hammerwork_at batch retry' -l yes -s y -d 'Do not ask for confirmation.'
@@ -942,7 +942,7 @@ complete -c hammerwork -n '__hammerwork_at batch retry' -l quiet -d 'Print no no
 complete -c hammerwork -n '__hammerwork_at batch retry' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at batch retry' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at batch cancel' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at batch cancel' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at batch cancel' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at batch cancel' -l reason -x -d 'Reason to write into the errors of the jobs.'
 complete -c hammerwork -n '__hammerwork_at batch cancel' -l force -d 'Include jobs that are refused otherwise; see above.'
@@ -956,7 +956,7 @@ complete -c hammerwork -n '__hammerwork_at batch cancel' -l quiet -d 'Print no n
 complete -c hammerwork -n '__hammerwork_at batch cancel' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at batch cancel' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at batch export' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at batch export' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at batch export' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at batch export' -l fields -x -d 'Only these fields of the JSON, in this order: A,B,C.'
 complete -c hammerwork -n '__hammerwork_at batch export' -l redact -x -a '(__hammerwork_several priority queue retry timeout trace none)' -d 'Hide these values: payload,result,error.'
@@ -1056,7 +1056,7 @@ complete -c hammerwork -n '__hammerwork_at workflow wait' -l quiet -d 'Print no 
 complete -c hammerwork -n '__hammerwork_at workflow wait' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at workflow wait' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at workflow retry' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at workflow retry' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at workflow retry' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at workflow retry' -l cancelled -d 'Also Cancelled jobs; only these if no other status is given.'
 complete -c hammerwork -n '__hammerwork_at workflow retry' -l yes -s y -d 'Do not ask for confirmation.'
@@ -1111,7 +1111,7 @@ complete -c hammerwork -n '__hammerwork_at worker' -a restart -d 'Restart worker
 complete -c hammerwork -n '__hammerwork_at worker' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at worker start' -l handlers -x -d 'The application\'s handlers; see above.'
-complete -c hammerwork -n '__hammerwork_at worker start' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Queues to serve: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at worker start' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Queues to serve: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at worker start' -s c -l concurrency -x -d 'Jobs at once.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l pool-size -x -d 'Maximum database connections for results.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l poll-interval -x -d 'Interval between checks of empty queues.'
@@ -1139,7 +1139,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l quiet -d 'Print no n
 complete -c hammerwork -n '__hammerwork_at worker start' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at worker start' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at worker list' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at worker list' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at worker list' -l since -x -d 'Only those that stopped since this: 15m (ago) or 2026-12-24T18:00Z.'
 complete -c hammerwork -n '__hammerwork_at worker list' -l all -d 'Include all that stopped earlier or fell silent.'
 complete -c hammerwork -n '__hammerwork_at worker list' -s l -l limit -x -d 'Maximum number of rows.'
@@ -1156,7 +1156,7 @@ complete -c hammerwork -n '__hammerwork_at worker list' -l quiet -d 'Print no no
 complete -c hammerwork -n '__hammerwork_at worker list' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at worker list' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at worker status' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at worker status' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at worker status' -l jobs -d 'List running jobs and their leases, those of Rust workers too.'
 complete -c hammerwork -n '__hammerwork_at worker status' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at worker status' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
@@ -1226,7 +1226,7 @@ complete -c hammerwork -n '__hammerwork_at monitor health' -l debug -d 'Show tra
 complete -c hammerwork -n '__hammerwork_at monitor health' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l interval -x -d 'Refresh interval: 5, 0.5, 2m.'
-complete -c hammerwork -n '__hammerwork_at monitor dashboard' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l count -x -d 'Stop after this many refreshes.'
 complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l until -x -a '(__hammerwork_several done failed)' -d 'Stop when nothing is open (done) or a job fails (failed, exit 1).'
 complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l timeout -x -d 'Stop after: 90s, 15m, 2h (exit 124).'
@@ -1239,7 +1239,7 @@ complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l debug -d 'Show 
 complete -c hammerwork -n '__hammerwork_at monitor dashboard' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at monitor metrics' -s t -l period -x -d 'Time to look back: 15m, 1h, 24h, 7d.'
-complete -c hammerwork -n '__hammerwork_at monitor metrics' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at monitor metrics' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at monitor metrics' -l format -x -a 'table json prometheus' -d 'Output format; prometheus: the text format that Prometheus reads.'
 complete -c hammerwork -n '__hammerwork_at monitor metrics' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at monitor metrics' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
@@ -1250,7 +1250,7 @@ complete -c hammerwork -n '__hammerwork_at monitor metrics' -s h -l help -d 'Sho
 
 complete -c hammerwork -n '__hammerwork_at monitor logs' -s l -l lines -x -d 'Number of newest events to start with.'
 complete -c hammerwork -n '__hammerwork_at monitor logs' -l since -x -d 'Start with events since this: 15m (ago) or 2026-12-24T18:00Z.'
-complete -c hammerwork -n '__hammerwork_at monitor logs' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at monitor logs' -l job -x -k -a '(__hammerwork_value jobs)' -d 'Only these jobs: ids.'
 complete -c hammerwork -n '__hammerwork_at monitor logs' -l tree -x -k -a '(__hammerwork_value jobs)' -d 'Only this job and everything below it.'
 complete -c hammerwork -n '__hammerwork_at monitor logs' -s f -l follow -d 'Follow new events until you press Ctrl-C.'
@@ -1275,7 +1275,7 @@ complete -c hammerwork -n '__hammerwork_at archive' -a policies -d 'List all pol
 complete -c hammerwork -n '__hammerwork_at archive' -a remove-policy -d 'Remove the policy of a queue; the policy of --all then applies to it.'
 complete -c hammerwork -n '__hammerwork_at archive' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at archive run' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at archive run' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at archive run' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at archive run' -l older-than -x -d 'Jobs of any status that ended longer ago than this: 30d.'
 complete -c hammerwork -n '__hammerwork_at archive run' -l completed-after-days -x -d 'Completed jobs that ended more than DAYS days ago.'
@@ -1298,7 +1298,7 @@ complete -c hammerwork -n '__hammerwork_at archive run' -l quiet -d 'Print no no
 complete -c hammerwork -n '__hammerwork_at archive run' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at archive run' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at archive list' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at archive list' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at archive list' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at archive list' -l since -x -d 'Only jobs archived since this: 7d (ago) or 2026-12-24T18:00Z.'
 complete -c hammerwork -n '__hammerwork_at archive list' -s l -l limit -x -d 'Maximum number of rows.'
@@ -1336,7 +1336,7 @@ complete -c hammerwork -n '__hammerwork_at archive restore' -l debug -d 'Show tr
 complete -c hammerwork -n '__hammerwork_at archive restore' -s h -l help -d 'Show the help and exit.'
 complete -c hammerwork -n '__hammerwork_at archive restore' -k -a '(__hammerwork_value jobs)'
 
-complete -c hammerwork -n '__hammerwork_at archive stats' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at archive stats' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at archive stats' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at archive stats' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at archive stats' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
@@ -1346,7 +1346,7 @@ complete -c hammerwork -n '__hammerwork_at archive stats' -l debug -d 'Show trac
 complete -c hammerwork -n '__hammerwork_at archive stats' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at archive purge' -l older-than -x -d 'Only jobs archived longer ago than this: 365d.'
-complete -c hammerwork -n '__hammerwork_at archive purge' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at archive purge' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at archive purge' -l yes -s y -d 'Do not ask for confirmation.'
 complete -c hammerwork -n '__hammerwork_at archive purge' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at archive purge' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -1357,7 +1357,7 @@ complete -c hammerwork -n '__hammerwork_at archive purge' -l quiet -d 'Print no 
 complete -c hammerwork -n '__hammerwork_at archive purge' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at archive purge' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at archive set-policy' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'The policy of this queue.'
+complete -c hammerwork -n '__hammerwork_at archive set-policy' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'The policy of this queue.'
 complete -c hammerwork -n '__hammerwork_at archive set-policy' -l all -d 'The policy for queues without one.'
 complete -c hammerwork -n '__hammerwork_at archive set-policy' -l older-than -x -d 'All jobs go this long after they end: 30d, or never.'
 complete -c hammerwork -n '__hammerwork_at archive set-policy' -l completed-after -x -d 'Completed jobs go this long after they end: 30d, or never.'
@@ -1379,7 +1379,7 @@ complete -c hammerwork -n '__hammerwork_at archive set-policy' -l quiet -d 'Prin
 complete -c hammerwork -n '__hammerwork_at archive set-policy' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at archive set-policy' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at archive get-policy' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'The policy of this queue.'
+complete -c hammerwork -n '__hammerwork_at archive get-policy' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'The policy of this queue.'
 complete -c hammerwork -n '__hammerwork_at archive get-policy' -l all -d 'The policy for queues without one.'
 complete -c hammerwork -n '__hammerwork_at archive get-policy' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at archive get-policy' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
@@ -1397,7 +1397,7 @@ complete -c hammerwork -n '__hammerwork_at archive policies' -l quiet -d 'Print 
 complete -c hammerwork -n '__hammerwork_at archive policies' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at archive policies' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at archive remove-policy' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'The policy of this queue.'
+complete -c hammerwork -n '__hammerwork_at archive remove-policy' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'The policy of this queue.'
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -l all -d 'The policy for queues without one.'
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -l yes -s y -d 'Do not ask for confirmation.'
 complete -c hammerwork -n '__hammerwork_at archive remove-policy' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -1418,7 +1418,7 @@ complete -c hammerwork -n '__hammerwork_at maintenance' -a check -d 'Find damage
 complete -c hammerwork -n '__hammerwork_at maintenance' -a dead-jobs -d 'Rescue jobs that have been Running for too long and whose worker is gone.'
 complete -c hammerwork -n '__hammerwork_at maintenance' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at maintenance cleanup' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at maintenance cleanup' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at maintenance cleanup' -l keep-completed-days -x -d 'Keep Completed jobs for DAYS days.'
 complete -c hammerwork -n '__hammerwork_at maintenance cleanup' -l keep-failed-days -x -d 'Keep Failed jobs for DAYS days.'
 complete -c hammerwork -n '__hammerwork_at maintenance cleanup' -l keep-dead-days -x -d 'Keep Dead jobs for DAYS days.'
@@ -1489,7 +1489,7 @@ complete -c hammerwork -n '__hammerwork_at maintenance check' -l yes -s y -d 'Do
 complete -c hammerwork -n '__hammerwork_at maintenance check' -l dry-run -d 'Only report, as without --fix.'
 complete -c hammerwork -n '__hammerwork_at maintenance check' -l older-than -x -d 'Treat jobs Running for longer as lost: 30m, 2h.'
 complete -c hammerwork -n '__hammerwork_at maintenance check' -l strict -d 'Exit with 1 for notes too.'
-complete -c hammerwork -n '__hammerwork_at maintenance check' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at maintenance check' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at maintenance check' -s l -l limit -x -d 'Jobs to list for each kind of damage.'
 complete -c hammerwork -n '__hammerwork_at maintenance check' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at maintenance check' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
@@ -1500,7 +1500,7 @@ complete -c hammerwork -n '__hammerwork_at maintenance check' -l debug -d 'Show 
 complete -c hammerwork -n '__hammerwork_at maintenance check' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at maintenance dead-jobs' -l stale-hours -x -d 'Rescue jobs that have been Running for longer than this.'
-complete -c hammerwork -n '__hammerwork_at maintenance dead-jobs' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at maintenance dead-jobs' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at maintenance dead-jobs' -l yes -s y -d 'Do not ask for confirmation.'
 complete -c hammerwork -n '__hammerwork_at maintenance dead-jobs' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at maintenance dead-jobs' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
@@ -1519,7 +1519,7 @@ complete -c hammerwork -n '__hammerwork_at backup' -a copy -d 'Copy everything t
 complete -c hammerwork -n '__hammerwork_at backup' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at backup create' -s o -l output -r -F -d 'File to write or replace; .gz compresses it, - is stdout.'
-complete -c hammerwork -n '__hammerwork_at backup create' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only these queues: mail,report (repeatable).'
+complete -c hammerwork -n '__hammerwork_at backup create' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at backup create' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at backup create' -l since -x -d 'Only jobs created since this: 15m (ago) or 2026-12-24T18:00Z.'
 complete -c hammerwork -n '__hammerwork_at backup create' -l archive -l no-archive -d 'Include archived jobs.'

@@ -44,8 +44,8 @@ def print_values(kind: str = "", prefix: str = "", *_: str) -> None:
     """Prints the values that start with ``prefix``, and exits.
 
     Args:
-        kind: ``queues``, ``jobs`` or ``workers`` of the database; ``profiles``, ``urls`` or ``keys`` for profiles in
-            the configuration file.
+        kind: ``queues``, ``jobs`` or ``workers`` of the database, ``queue_lists`` for queues with commas between them;
+            ``profiles``, ``urls`` or ``keys`` for profiles in the configuration file.
         prefix: the text before the cursor.
     """
     try:
@@ -77,6 +77,8 @@ def _lines(rows: Sequence[Row], prefix: str) -> Iterable[str]:
 
 
 def _rows(kind: str, prefix: str, environ: Mapping[str, str]) -> Sequence[Row]:
+    if kind == "queue_lists":
+        return _lists(prefix, environ)
     if kind == "queues":
         return _ask("completion.queues", environ, prefix=prefix, limit=MOST_NAMES, sample=SAMPLE)
     if kind == "workers":
@@ -91,6 +93,15 @@ def _rows(kind: str, prefix: str, environ: Mapping[str, str]) -> Sequence[Row]:
         return []
     bounds = {"low": _hyphenated(digits.ljust(32, "0")), "high": _hyphenated(digits.ljust(32, "f"))}
     return _ask("completion.jobs", environ, **bounds, limit=MOST)
+
+
+def _lists(prefix: str, environ: Mapping[str, str]) -> Sequence[Row]:
+    """The queues that the last name may be, behind those before it: see :mod:`hammerwork_cli.models.input.names`."""
+    start = len(prefix)
+    while start and not (prefix[start - 1] == "," and prefix[start - 2 : start - 1] != "\\"):
+        start -= 1
+    known = _rows("queues", prefix[start:].replace("\\,", ","), environ)
+    return [(prefix[:start] + str(row[0]).replace(",", "\\,"), *row[1:]) for row in known]
 
 
 def _hyphenated(digits: str) -> str:

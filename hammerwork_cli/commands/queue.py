@@ -188,8 +188,8 @@ def pause(
     Jobs that a worker has claimed still start: workers claim short ones ahead, up to 200 ms of work, and these
     count as Running. Once `queue stats` shows none Running, the queue stands still.
 
-    Pausing again changes only the reason. You may pause a queue before it has jobs; a note then asks you to check
-    the spelling.
+    Pausing again changes only the reason, if you give one. You may pause a queue before it has jobs; a note then asks
+    you to check the spelling.
 
     --all pauses for maintenance: queues to come are paused too, and a queue that is paused keeps its reason and stays
     paused after `queue resume --all`. A Rust worker honours it for the queues that there are now.

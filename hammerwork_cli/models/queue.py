@@ -342,9 +342,11 @@ class PauseChange(NamedTuple):
         pause: the pause that began or ended.
         changed: whether the queue was in the other state before.
         has_jobs: whether the queue has a job; if not, its name may be mistyped.
+        new_reason: whether a queue that was paused before has another reason now.
     """
 
     queue: str
     pause: QueuePause | None
     changed: bool
     has_jobs: bool
+    new_reason: bool = False

@@ -355,7 +355,7 @@ def pause(
             at = _apart(now, by, [known.of_all] if known.of_all else [])
             database.run("queues.pause", queue=queue, now=at, by=by[:LONGEST_NAME], reason=reason)
         elif reason is not None and not keep:
-            database.run("queues.give_reason", queue=queue, reason=reason)
+            database.run("queues.give_reason", queues=[queue], reason=reason)
         after = all_paused(database, queue)
         # The INSERT ignores duplicates, and MySQL's collation also finds names that this program tells apart.
         if not after:
@@ -363,13 +363,16 @@ def pause(
                 f"The queue {queue!r} cannot be paused: the table of pauses takes its name for that of a paused queue.",
                 hint="To list them: hammerwork queue list",
             )
-        return PauseChange(queue, after[0], is_new, has_jobs(database, queue))
+        other = before is not None and not is_new and after[0].reason != before.reason
+        return PauseChange(queue, after[0], is_new, has_jobs(database, queue), other)
 
     return database.transaction(work)
 
 
 def pause_all(database: Database, *, by: str, now: datetime, reason: str | None = None) -> list[PauseChange]:
     """Pauses all queues, also those to come. A queue that is paused keeps its pause.
+
+    Pausing all again gives the pause of all the new reason, if there is one.
 
     Each queue that there is gets a row of its own, which workers of hammerwork (Rust) honour.
 
@@ -385,7 +388,8 @@ def pause_all(database: Database, *, by: str, now: datetime, reason: str | None 
             at = _apart(now, by, known.by_queue.values())
             database.run("queues.pause", queue=EVERY_QUEUE, now=at, by=by[:LONGEST_NAME], reason=reason)
         elif reason is not None:
-            database.run("queues.give_reason", queue=EVERY_QUEUE, reason=reason)
+            together = [one for one, pause in known.by_queue.items() if pause.began_with(known.of_all)]
+            database.run("queues.give_reason", queues=[EVERY_QUEUE, *together], reason=reason)
         of_all = pauses(database).of_all
         assert of_all is not None
         began = timestamp(of_all.paused_at)
@@ -397,9 +401,15 @@ def pause_all(database: Database, *, by: str, now: datetime, reason: str | None 
         for start in range(0, len(rows), ROWS_TOGETHER):
             database.insert("queues.pause_many", rows[start : start + ROWS_TOGETHER])
         after = pauses(database)
-        return [change._replace(pause=after.of(change.queue)) for change in planned]
+        return [_paused(change, after.of(change.queue)) for change in planned]
 
     return database.transaction(work)
+
+
+def _paused(change: PauseChange, pause: QueuePause | None) -> PauseChange:
+    """A change that was foreseen, with the pause that the queue has now."""
+    other = bool(change.pause and pause and change.pause.reason != pause.reason)
+    return change._replace(pause=pause, new_reason=other and not change.changed)
 
 
 def resume(database: Database, queue: str) -> PauseChange:
@@ -474,6 +484,9 @@ def _check(database: Database, queue: str, *, is_of_all: bool = False) -> None:
     if not 0 < len(queue) <= LONGEST_NAME:
         raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters.")
     if queue == EVERY_QUEUE and not is_of_all:
-        raise RefusedValueError("* stands for all queues here.", hint="For all queues: --all.")
+        raise RefusedValueError(
+            "A queue named * cannot be paused alone: in the table of pauses, * stands for all queues.",
+            hint="To pause all: hammerwork queue pause --all. To keep workers from it: start none with --queue '*'.",
+        )
     if "pause" not in database.tags:
         raise MissingTablesError("This database has no table of paused queues yet (migration 014).", hint=MIGRATE)

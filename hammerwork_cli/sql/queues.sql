@@ -161,8 +161,8 @@ VALUES (:queue, :now, :by, :reason, :now, :now)
 ON CONFLICT (queue_name) DO NOTHING
 
 -- name: give_reason
--- Changes the reason for a pause.
-UPDATE hammerwork_queue_pause SET reason = :reason WHERE {same queue_name :queue}
+-- Changes the reason for pauses.
+UPDATE hammerwork_queue_pause SET reason = :reason WHERE {one_of queue_name :queues}
 
 -- name: pause_many [mysql]
 -- Pauses queues, except those that are paused.

@@ -179,6 +179,17 @@ def test_queues_and_ids_are_completed_from_the_database(
 
 
 @pytest.mark.parametrize("name", SHELLS)
+def test_a_comma_of_a_queues_name_is_escaped_where_commas_stand_between_names(
+    shell: Callable[..., Shell], filled: Callable[..., str], name: str
+) -> None:
+    url = filled([job("a,b", 1), job("transcode", 2)])
+    started = shell(name, url)
+    assert started.calls("hammerwork job list -q a\t") == ["job", "list", "-q", "a\\,b"]
+    assert started.calls("hammerwork job list --queue transcode,a\t")[-1] == "transcode,a\\,b"
+    assert started.calls("hammerwork queue pause a\t") == ["queue", "pause", "a,b"]
+
+
+@pytest.mark.parametrize("name", SHELLS)
 def test_workers_and_profiles_are_completed(
     shell: Callable[..., Shell], filled: Callable[..., str], name: str, tmp_path: Path
 ) -> None:

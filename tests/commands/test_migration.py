@@ -58,8 +58,10 @@ def test_status_names_what_is_missing_of_a_recorded_migration(migrated_url: str,
     assert "025_watches is recorded, but this is missing: table hammerwork_watches." in done.stderr
     row = next(row for row in run("migration", "status", "--format", "json", url=migrated_url).json if row["missing"])
     assert (row["state"], row["applied"], row["missing"]) == ("incomplete", False, ["table hammerwork_watches"])
-    check = run("monitor", "health", "--format", "json", url=migrated_url).json["checks"]
-    assert [one["status"] for one in check if one["check"] == "migrations"] == ["critical"]
+    checks = run("monitor", "health", "--format", "json", url=migrated_url).json["checks"]
+    (check,) = [one for one in checks if one["check"] == "migrations"]
+    assert check["status"] == "critical"
+    assert check["message"] == "missing: 025_watches (table hammerwork_watches)"
     assert [row["id"] for row in run("migration", "run", "--format", "json", url=migrated_url).json] == ["025_watches"]
     assert run("migration", "status", "--check", url=migrated_url).exit_code == 0
 

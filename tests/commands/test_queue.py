@@ -233,7 +233,10 @@ def test_pausing_says_who_and_why_and_is_there_for_rust_workers(run: Run, full: 
     assert pause["reason"] == "the provider is down"
     assert "@" in pause["paused_by"]
     assert pause["paused_at"] == "2026-11-25T00:00:00.000000Z"
+    other = run("queue", "pause", "work", "--reason", "still down", url=full).stdout
+    assert other.endswith("; the reason is now: still down\n")
     again = run("queue", "pause", "work", url=full)
+    assert again.stdout.endswith(": still down\n")
     assert (again.stdout.count("already paused since"), again.stderr) == (1, "")
     assert run("queue", "resume", "work", url=full).stdout == "work: resumed\n"
     assert run("queue", "resume", "work", url=full).stdout == "work: is not paused\n"
@@ -273,6 +276,16 @@ def test_a_pause_of_all_queues_holds_for_those_to_come_and_is_said_by_every_view
     assert lines[1].startswith("mail: already paused since")
     assert lines[1].endswith(": provider down")
     assert lines[2:] == ["report: paused"]
+    done = run("queue", "pause", "--all", "--reason", "upgrade to 3", "--yes", url=migrated_url)
+    assert [line.partition("; ")[2] for line in done.stdout.splitlines()] == [
+        "the reason is now: upgrade to 3",
+        "",
+        "the reason is now: upgrade to 3",
+    ]
+    again = run("queue", "pause", "--all", "--yes", url=migrated_url).stdout.splitlines()
+    assert [line.rpartition(": ")[2] for line in again] == ["upgrade to 3", "provider down", "upgrade to 3"]
+    paused = run("queue", "paused", "--format", "json", url=migrated_url).json
+    assert {one["reason"] for one in paused} == {"upgrade to 3", "provider down"}
     write(migrated_url, job(3, JobStatus.PENDING, queue="later"))
     with contextlib.closing(connect(migrated_url)) as database:
         now = database.now()
@@ -282,8 +295,8 @@ def test_a_pause_of_all_queues_holds_for_those_to_come_and_is_said_by_every_view
     listed = run("queue", "list", "--format", "json", url=migrated_url).json
     assert {one["queue"]: (one["paused"], one["paused_reason"]) for one in listed} == {
         "mail": (True, "provider down"),
-        "report": (True, "upgrade"),
-        "later": (True, "upgrade"),
+        "report": (True, "upgrade to 3"),
+        "later": (True, "upgrade to 3"),
     }
     why = run("spawn", "why", identity(3), url=migrated_url)
     assert "the queue is paused with all queues since" in why.stdout

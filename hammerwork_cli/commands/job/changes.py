@@ -241,7 +241,7 @@ def retry(
         return read.start_of_window(now, failed_since, failed_since_hours)
 
     only_cancelled = cancelled and not (which.is_named or which.all_)
-    more = UNSUCCESSFUL if failed else {JobStatus.CANCELLED} if only_cancelled else ()
+    more = UNSUCCESSFUL if read.failures(failed, which.status) else {JobStatus.CANCELLED} if only_cancelled else ()
     _carry_out(context, change, confirmation, which, subtree, more=more, failing=failing)
 
 
@@ -336,7 +336,7 @@ def delete(
     """
     context: Context = ctx.obj
     lengths = [age(older_than)] if older_than is not None else []
-    more = FAILURES if failed else ()
+    more = read.failures(failed, which.status)
     chosen, database = which.filter(Delete(context.now(), force=force), more), context.database(changes=True)
     change = Delete(context.now(database), force=force)
     chosen = chosen._replace(ended_before=_earliest(change.now, lengths))
@@ -393,7 +393,7 @@ def purge(
     unfinished = sorted(named - FINISHED)
     if unfinished:
         raise UsageError(f"{unfinished[0]} jobs have not finished.", hint="To delete them: hammerwork job delete")
-    wanted = FINISHED if all_ else named | (FAILURES if failed else set())
+    wanted = FINISHED if all_ else named | set(read.failures(failed, status))
     if failed and confirmation.yes and not confirmation.dry_run and wanted - named - {JobStatus.FAILED} and not all_:
         raise UsageError(
             "--failed meant Failed and Cancelled jobs here, and now means Failed, Dead and TimedOut ones.",

@@ -62,7 +62,7 @@ class Filters:
 
     def chosen(self, now: datetime) -> JobFilter:
         """The filters as one value."""
-        wanted = {*(statuses(self.status) or ()), *(FAILURES if self.failed else ())}
+        wanted = {*(statuses(self.status) or ()), *read.failures(self.failed, self.status)}
         wanted |= {JobStatus.COMPLETED} if self.completed else set()
         failed_since = read.start_of_window(now, self.failed_since)
         if failed_since is not None:

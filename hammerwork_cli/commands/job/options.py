@@ -1,6 +1,6 @@
 """The options of ``job``, and readers of their values."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -9,9 +9,7 @@ import typer
 from hammerwork_cli import disk
 from hammerwork_cli.cli.options import several_names
 from hammerwork_cli.errors import HammerworkError, UsageError
-from hammerwork_cli.models import (
-    JobPriority,
-)
+from hammerwork_cli.models import FAILURES, JobPriority, JobStatus
 from hammerwork_cli.models.input import fields, names
 from hammerwork_cli.models.input.reading import before, since_of, uuid_of
 
@@ -66,9 +64,7 @@ FailedSinceOption = Annotated[
 FailedSinceHoursOption = Annotated[
     float | None, typer.Option("--failed-since-hours", min=0, max=1_000_000, hidden=True)
 ]
-FailedOption = Annotated[
-    bool, typer.Option("--failed", help="Only Failed, Dead and TimedOut jobs (and those of --status).")
-]
+FailedOption = Annotated[bool, typer.Option("--failed", help="Only Failed, Dead and TimedOut jobs.")]
 CancelledOption = Annotated[
     bool, typer.Option("--cancelled", help="Also Cancelled jobs; only these if no other status is given.")
 ]
@@ -80,6 +76,17 @@ JobIdOption = Annotated[list[str] | None, typer.Option("--job-id", callback=seve
 LONGEST_ERROR_TEXT = 1000
 MOST_IDS = 1_000_000
 """Ids that stdin may list."""
+
+
+def failures(failed: bool, status: list[str] | None) -> Collection[JobStatus]:
+    """The statuses of ``--failed``.
+
+    Raises:
+        UsageError: ``--status`` is given too. One reader adds both, another takes the jobs that are in both.
+    """
+    if failed and status:
+        raise UsageError("Give --failed or --status, not both.", hint="--failed is --status failed,dead,timedout.")
+    return FAILURES if failed else ()
 
 
 def priorities(given: list[str] | None) -> tuple[JobPriority, ...]:

@@ -93,6 +93,7 @@ class Check(NamedTuple):
         error: the error because of which the check failed.
         advice: the next step, in words; ``None`` if there is none, or a command is better.
         command: the next step, if it is not the usual one.
+        lacking: objects that migrations which are recorded lack: ``column hammerwork_jobs.claimed_at``.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Check(NamedTuple):
     error: str | None = None
     advice: str | None = None
     command: str | None = None
+    lacking: tuple[str, ...] = ()
 
 
 class HealthReport(NamedTuple):

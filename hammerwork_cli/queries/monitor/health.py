@@ -49,6 +49,8 @@ MOST_WAITING = 1000
 MOST_ENDED = 1_000_000
 """Jobs of the last hour that are read for rates of failures."""
 MOST_OVERDUE = 100
+MOST_LACKING = 5
+"""Objects that recorded migrations lack, and that are named."""
 
 Amount = TypeVar("Amount", int, float, timedelta)
 
@@ -259,7 +261,9 @@ def _migrations(reading: _Reading) -> Check:
     unapplied = [state for state in reading.migrations if not state.applied]
     needed = any(state.migration.owner == "upstream" or state.missing for state in unapplied)
     status = Level.CRITICAL if needed else Level.WARNING if unapplied else Level.HEALTHY
-    return Check(CheckName.MIGRATIONS, status, len(unapplied), 0, tuple(state.migration.id for state in unapplied))
+    ids = tuple(state.migration.id for state in unapplied)
+    lacking = tuple(one for state in unapplied for one in state.missing)
+    return Check(CheckName.MIGRATIONS, status, len(unapplied), 0, ids, lacking=lacking[:MOST_LACKING])
 
 
 def _workers(reading: _Reading) -> Check:

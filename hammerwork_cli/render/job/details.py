@@ -177,7 +177,7 @@ def _pairs(details: JobDetails, hold: Hold | None, now: datetime) -> Iterator[tu
     yield "started", _moment(node.started_at, now)
     yield "worker", _worker(details.worker) if details.worker else None
     yield "completed", _moment(node.completed_at, now)
-    yield "failed", _moment(node.failed_at, now)
+    yield "cancelled" if node.status == JobStatus.CANCELLED else "failed", _moment(node.failed_at, now)
     yield "ran", duration(node.run_time) if node.run_time is not None else None
     yield "timeout", _seconds(facts.get("timeout_seconds"))
     yield "dependencies", None if job.dependency_status in {None, "none"} else _text(job.dependency_status)

@@ -183,7 +183,8 @@ def _database(check: Check) -> str:
 
 
 def _migrations(check: Check) -> str:
-    return f"missing: {_names(check)}" if check.about else "all applied"
+    lacks = f" ({', '.join(check.lacking)})" if check.lacking else ""
+    return f"missing: {_names(check)}{lacks}" if check.about else "all applied"
 
 
 def _workers(check: Check) -> str:
@@ -246,7 +247,7 @@ def _retention(check: Check) -> str:
 def _times_in_the_future(check: Check) -> str:
     if check.advice is not None:
         return "the clock is behind: it shows a time that is over"
-    return f"a clock was ahead when it stored those of {_names(check)}" if check.about else "none"
+    return f"in the future, stored by a clock that was ahead: {_names(check)}" if check.about else "none"
 
 
 def _worker(check: Check) -> str:

@@ -53,7 +53,10 @@ def change_text(change: PauseChange, *, paused: bool, dry_run: bool) -> str:
         done = "paused" if paused else "resumed"
         what = f"would be {done}" if dry_run else done
     elif paused and change.pause:
-        what = f"already paused {pause_text(change.pause)}"
+        paused_before = change.pause._replace(reason=None) if change.new_reason else change.pause
+        what = f"already paused {pause_text(paused_before)}"
+        if change.new_reason:
+            what += f"; the reason is now: {visible(change.pause.reason or '')}"
     elif change.pause:
         what = f"stays paused {pause_text(change.pause)}"
     else:

@@ -8,6 +8,7 @@ from shlex import quote
 from hammerwork_cli.models import AttemptOutcome, rfc3339, timestamp
 from hammerwork_cli.models.queue import Service
 from hammerwork_cli.models.why import Delay, DelayReason, Diagnosis, NeverSpawned
+from hammerwork_cli.render.formats import names
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (
     cells,
@@ -110,6 +111,9 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     commands += [f"hammerwork queue resume {which}" for which in list(dict.fromkeys(resumed))[:3]]
     for worker in _stuck_workers(diagnosis)[:3]:
         commands.append(f"hammerwork worker status {quote(visible(worker))}")
+    unserved = list(dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.has_no_worker))[:3]
+    if unserved and names.can_be_typed(unserved):
+        commands.append(f"hammerwork worker start{names.option('--queue', unserved)} --handlers my_app:app")
     if DelayReason.SILENT_WORKER in found or any(delay.has_no_worker for delay in diagnosis.delays):
         commands.append("hammerwork worker list")
     commands += [f"hammerwork queue stats {quote(visible(queue))} --detailed" for queue in _untaken(diagnosis, now)[:3]]

@@ -65,7 +65,7 @@ WORDS = {
     ),
     Damage.PUT_OFF: _Words(
         "{jobs} put off by a wrong clock",
-        "{They} {wait} for a time in the future that a clock has stored which was ahead.",
+        "{They} {wait} for a time in the future: a clock that was ahead stored it.",
         "lets {them} wait for as long from now on",
         "until {} UTC",
         done="corrected",

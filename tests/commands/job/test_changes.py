@@ -16,6 +16,7 @@ from hammerwork_cli.models import JobFilter, JobStatus, NewJob
 from hammerwork_cli.queries.job import dependencies, selections
 from hammerwork_cli.queries.job.changes import Retry
 from hammerwork_cli.queries.job.selections import Batch, Below, Chosen
+from tests.commands.test_contract import LEAVES
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, IGNORING, execute, identity, job, move_to_archive, rows, statuses, write
 from tests.terminal import everything
@@ -797,3 +798,33 @@ def test_jobs_that_hammerwork_rust_left_running_run_again_by_force(run: Run, res
     record = changed(run, url, "retry", "--queue", "segment", "--status", "running", "--force", "--yes")
     assert record["changed"] == before > 0
     assert rows(url, where="queue_name = 'segment' AND status = 'Running'") == []
+
+
+def test_the_time_of_a_cancellation_is_called_so(run: Run, sqlite_url: str) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, job(1, P))
+    changed(run, sqlite_url, "cancel", identity(1))
+    words = [line.split()[:1] for line in run("job", "show", identity(1), url=sqlite_url).stdout.splitlines()]
+    assert ["cancelled"] in words
+    assert ["failed"] not in words
+
+
+OF_PARENTS = {"spawn list"}
+"""Verbs whose --status is that of a parent and whose --failed asks for failures below it."""
+
+
+def test_no_verb_takes_both_the_status_and_the_failed_jobs(run: Run, sqlite_url: str) -> None:
+    both = {
+        path
+        for path, verb in LEAVES.items()
+        if {"--failed", "--status"} <= {name for param in verb.params for name in param.opts}
+    }
+    assert both >= {"job list", "job export", "job retry", "job delete", "job purge"}
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, job(1, C), job(2, D))
+    for path in both - OF_PARENTS:
+        yes = () if path in {"job list", "job export"} else ("--yes",)
+        refused = run(*path.split(), "--failed", "--status", "dead,completed", *yes, url=sqlite_url)
+        assert (refused.exit_code, refused.stdout) == (2, ""), path
+        assert "--status failed,dead,timedout" in refused.stderr, path
+    assert statuses(sqlite_url) == {1: "Completed", 2: "Dead"}

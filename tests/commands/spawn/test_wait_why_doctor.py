@@ -336,7 +336,10 @@ def test_why_says_after_a_retry_who_would_take_the_jobs(run: Run, rows: Rows, ur
     assert done.exit_code == 0
     assert "2 jobs are due, and waiting for a worker\n  segment \N{MULTIPLICATION SIGN}2 · the first, " in done.stdout
     assert "no running worker serves this queue (Rust workers do not register)" in done.stdout
-    assert next_of(done) == ["hammerwork worker list"]
+    assert next_of(done) == [
+        "hammerwork worker start --queue segment --handlers my_app:app",
+        "hammerwork worker list",
+    ]
     serve(rows, "segment")
     assert next_of(run("spawn", "why", root, url=url)) == [f"hammerwork spawn wait {root[:8]}"]
     run("queue", "pause", "segment", url=url)

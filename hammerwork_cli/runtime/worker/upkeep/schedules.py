@@ -183,7 +183,9 @@ class Scheduler(UpkeepThread):
                 log.warning("%s was due on %s, by a clock that was ahead. It is due again.", name, instant(due))
         # Jobs last: if this clock is behind, theirs is the only wait that would be cut short.
         if self.clock.is_proven and (back := jobs_ahead.put_back(database, now)):
-            log.warning("%s waited for times that a clock has stored which was ahead: corrected.", plural(back, "job"))
+            log.warning(
+                "%s waited for times that a clock had stored while it was ahead. Corrected.", plural(back, "job")
+            )
 
 
 def _log_undeclared(database: Database, declared: Declared) -> None:
