@@ -20,6 +20,7 @@ from hammerwork_cli.commands.completion import Shell as Shells
 from hammerwork_cli.config import Settings, embedded_path
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import JobStatus, NewJob
+from hammerwork_cli.models.input.names import joined
 from hammerwork_cli.queries.job import enqueue
 from tests.conftest import ROOT, Outcome, unavailable
 from tests.rows import START, Rows
@@ -254,8 +255,10 @@ def test_hostile_names_arrive_as_they_are(
     url = filled([job(queue, number) for number, queue in enumerate([*HOSTILE.values(), *UNPRINTABLE])])
     started = shell(name, url)
     for prefix, queue in HOSTILE.items():
-        assert started.calls(f"hammerwork spawn list -q {prefix}\t")[-1] == queue
-        assert started.calls(f"hammerwork spawn list --queue={prefix}\t")[-1] == f"--queue={queue}"
+        listed = joined([queue])
+        assert started.calls(f"hammerwork queue stats {prefix}\t")[-1] == queue
+        assert started.calls(f"hammerwork spawn list -q {prefix}\t")[-1] == listed
+        assert started.calls(f"hammerwork spawn list --queue={prefix}\t")[-1] == f"--queue={listed}"
     assert started.calls("hammerwork spawn list -q hh:equ\t")[-1] == "hh:equ"
     assert started.calls("hammerwork spawn list -q hh=equal@a\t")[-1] == HOSTILE["hh"]
     assert started.calls("hammerwork spawn list -q gg:colons:\t")[-1] == HOSTILE["gg"]
@@ -274,7 +277,7 @@ def test_hostile_beginnings_arrive_as_they_are(
     started = shell(name, filled([job(queue)]))
     # Fish leaves a tilde as it is, so such a name is not offered there.
     offered = name != "fish" or not queue.startswith("~")
-    assert started.calls("hammerwork spawn list -q \t")[-1] == (queue if offered else "-q")
+    assert started.calls("hammerwork spawn list -q \t")[-1] == (joined([queue]) if offered else "-q")
     assert not (tmp_path / "canary").exists()
 
 
