@@ -10,10 +10,10 @@ from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.cli.verb import Verb, group
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError
-from hammerwork_cli.models import MigrationState
+from hammerwork_cli.models import Migration, MigrationState, RustFit, RustVersion
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.render import migration as shown
-from hammerwork_cli.render.formats.text import count, plural
+from hammerwork_cli.render.formats.text import count, plural, visible
 
 app = group(
     "migration",
@@ -23,7 +23,10 @@ app = group(
     "migration run",
 )
 
-ANOTHER_RUNS = "Another migration run is in progress. Waiting for it to end, for ten minutes at most."
+RustOption = Annotated[
+    RustVersion | None,
+    typer.Option("--rust", help="Include the migrations of this version of the Rust program."),
+]
 
 
 @app.command("run", cls=Verb)
@@ -36,64 +39,86 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, or what --drop would remove; change nothing.")
     ] = False,
+    rust: RustOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Apply missing migrations, finish interrupted ones, and make what is missing of the others.
 
     Shares its records with hammerwork (Rust): either program sees which migrations the other applied, and Rust
-    workers continue to work on the tables. You can run it twice, even at the same time.
+    workers continue to work on the tables. --rust 3 also applies those of version 3, so that nobody needs its own
+    program for that. You can run it twice, even at the same time; runs of either program wait for each other.
 
     \b
     Examples:
       hammerwork migration run
       hammerwork migration run -u postgresql://app@db.example.org/jobs
+      hammerwork migration run --rust 3 --dry-run
       hammerwork migration run --drop --dry-run
     """
     context: Context = ctx.obj
     database = context.database(create=not dry_run, changes=not dry_run)
     if dry_run:
-        _look(context, database, form, drop=drop)
+        _look(context, database, form, drop=drop, rust=rust)
         return
     if drop:
         _drop(context, database, form, yes=yes)
+    warnings: dict[str, list[str]] = {}
+
+    def warn(migration: Migration, text: str) -> None:
+        warnings.setdefault(migration.id, []).append(text)
+        context.note(visible(text))
+
     with progress_bar(context) as report:
         applied = migrations.run(
             database,
             lambda migration, done, total: report(migration.id, done, total),
-            lambda: context.note(ANOTHER_RUNS),
+            lambda who: _note_wait(context, who),
+            warn,
+            rust,
         )
-    _show(context, [state for state in migrations.status(database) if state.migration in applied], form)
+    states = [state for state in migrations.status(database) if state.migration in applied]
+    warned = [state._replace(warnings=tuple(warnings.get(state.migration.id, ()))) for state in states]
+    _show(context, warned, form)
+    _warn_of_rust(context, migrations.rust_fit(database), rust)
 
 
 @app.command("status", cls=Verb)
 def status(
     ctx: typer.Context,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every migration is applied.")] = False,
+    rust: RustOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show every migration: applied, incomplete, pending, or partial (interrupted, or applied without a record).
 
     An incomplete one is recorded as applied, and tables, columns or indexes that it makes are missing. `migration run`
-    makes them, applies pending migrations and finishes partial ones.
+    makes them, applies pending migrations and finishes partial ones. A note says which version of the Rust program the
+    tables suit. --rust 3 also shows the migrations that version 3 lacks.
 
     \b
     Examples:
       hammerwork migration status
       hammerwork migration status --check --quiet || hammerwork migration run
+      hammerwork migration status --rust 3 --check
       hammerwork migration status --format json | jq -e 'all(.applied)'
     """
     context: Context = ctx.obj
-    states = migrations.status(context.database())
+    database = context.database()
+    states = migrations.status(database, rust)
     _show(context, states, form)
     if form is Format.TABLE and not all(state.applied for state in states):
-        context.note(shown.unapplied_text(states))
+        context.note(shown.unapplied_text(states, rust))
+    fit = migrations.rust_fit(database)
+    if text := shown.fit_text(fit):
+        context.note(text)
+    _warn_of_rust(context, fit, rust)
     unapplied = sum(not state.applied for state in states)
     if check and unapplied:
         raise ShownAnswerError(f"{unapplied} of {plural(len(states), 'migration')} are not applied.")
 
 
 @app.command("plan", cls=Verb)
-def plan(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+def plan(ctx: typer.Context, rust: RustOption = None, form: FormatOption = Format.TABLE) -> None:
     """Show the statements that `migration run` would send, below a summary. Changes nothing.
 
     \b
@@ -102,7 +127,16 @@ def plan(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
       hammerwork migration plan --format json | jq -r '.[].id'
     """
     context: Context = ctx.obj
-    _plan(context, context.database(), form)
+    _plan(context, context.database(), form, rust)
+
+
+def _note_wait(context: Context, who: str) -> None:
+    context.note(f"{who} is in progress. Waiting for it to end, for ten minutes at most.")
+
+
+def _warn_of_rust(context: Context, fit: RustFit, rust: RustVersion | None) -> None:
+    for warning in shown.fit_warnings(fit, rust):
+        context.note(warning)
 
 
 def _show(context: Context, states: list[MigrationState], form: Format) -> None:
@@ -116,19 +150,20 @@ def _show(context: Context, states: list[MigrationState], form: Format) -> None:
     )
 
 
-def _plan(context: Context, database: Database, form: Format) -> None:
-    planned = migrations.plan(database)
+def _plan(context: Context, database: Database, form: Format, rust: RustVersion | None) -> None:
+    planned = migrations.plan(database, rust)
     if form is not Format.TABLE:
         context.data([shown.plan_record(row) for row in planned], form, shown.PLAN_KEYS)
     elif planned:
-        context.lines(map(context.aimed, shown.plan_text(planned)))
+        context.lines(map(context.aimed, shown.plan_text(planned, rust)))
     else:
         context.note("Nothing to do: every migration is applied.")
+    _warn_of_rust(context, migrations.rust_fit(database), rust)
 
 
-def _look(context: Context, database: Database, form: Format, *, drop: bool) -> None:
+def _look(context: Context, database: Database, form: Format, *, drop: bool, rust: RustVersion | None) -> None:
     if not drop:
-        _plan(context, database, form)
+        _plan(context, database, form, rust)
         return
     context.show(
         migrations.contents(database),
@@ -149,4 +184,4 @@ def _drop(context: Context, database: Database, form: Format, *, yes: bool) -> N
     jobs = sum(row.rows for row in found if row.table == "hammerwork_jobs")
     question = f"Remove these {count(len(found))} tables and {plural(jobs, 'job')} for good?"
     context.confirm(question, yes=yes, form=form, plan=[shown.table_record(row) for row in found])
-    migrations.drop(database, lambda: context.note(ANOTHER_RUNS))
+    migrations.drop(database, lambda who: _note_wait(context, who))

@@ -124,6 +124,12 @@ class Database:
         """Converts as many times into the value that goes with one of :meth:`ids`."""
         return times
 
+    @contextmanager
+    def warnings(self, tell: Callable[[str], None]) -> Iterator[None]:
+        """Tells what statements of this project warn of meanwhile. Only those for PostgreSQL can."""
+        del tell
+        yield
+
     def json(self, value: object) -> str:
         """Returns JSON that the server can read."""
         return json.dumps(value, ensure_ascii=self.reads_escapes)

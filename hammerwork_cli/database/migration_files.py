@@ -34,13 +34,15 @@ _MAKES = tuple(
         (r"CREATE STATISTICS (\w+)", "statistics {1}"),
         # Removes an invalid index before it is created again, so it has nothing to do if the index exists.
         (r"DROP INDEX CONCURRENTLY IF EXISTS (\w+)", "index {1}"),
-        (r"DROP INDEX (idx_\w+)", "no index {1}"),
+        (r"DROP INDEX (idx_\w+|key_id)\b", "no index {1}"),
+        (r"DO \$\$[\s\S]* ALTER COLUMN (\w+) TYPE JSONB", "type {0}.{1} JSONB"),
         # The block itself checks whether there is anything to do.
         (r"DO (\$\$)", ""),
         (r"DROP (?:TABLE|FUNCTION) IF EXISTS\s+(\w+)", ""),
         # These may run every time.
         (r"ANALYZE (\w+)", ""),
         (r"ALTER TABLE \w+\s+MODIFY COLUMN (\w+)", ""),
+        (r"ALTER TABLE \w+\s+DROP CONSTRAINT(?: IF EXISTS)? (\w+)", ""),
     )
 )
 
@@ -152,7 +154,7 @@ def _steps(sql: str) -> Iterator[Step]:
         )
         for part in (_PART.finditer(create["parts"]) if create else ())
     ]
-    yield Step("", (Clause(_made("", sql), sql, table, tuple(made for made, _ in parts)),))
+    yield Step("", (Clause(_made(table, sql), sql, table, tuple(made for made, _ in parts)),))
     for made, clause in parts:
         yield Step(f"ALTER TABLE {table}", (Clause(made, clause, table),))
 

@@ -17,7 +17,9 @@ _HOMES = {
         " WholeJob"
     ),
     "job_plan": "ChangePlan JobGroup Outcome Reason Refusal",
-    "migration": "Migration MigrationState PlannedMigration TableRows",
+    "migration": (
+        "Migration MigrationState PlannedMigration RustFit RustVersion TableRewrite TableRows UNREADABLE_STRATEGY"
+    ),
     "new_job": "NewJob new_id",
     "input.spawn_config": "ON_ERROR STORED_KEYS SpawnConfig storable_name",
     "spawn": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",

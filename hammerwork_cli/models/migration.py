@@ -1,8 +1,22 @@
 """Migrations of the tables, and their states."""
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from hammerwork_cli.models.values import Timestamp
+
+UNREADABLE_STRATEGY = (
+    "Version 3 of hammerwork (Rust) has migrated this database, but cannot read its column retry_strategy, which is"
+    " TEXT: its workers leave jobs that have a strategy Running, and its reaper fails on them."
+    " Run: hammerwork migration run"
+)
+
+
+class RustVersion(StrEnum):
+    """A version of hammerwork (Rust) whose tables are known, the oldest first."""
+
+    V1 = "1.15.5"
+    V3 = "3"
 
 
 class Migration(NamedTuple):
@@ -11,11 +25,13 @@ class Migration(NamedTuple):
     Attributes:
         owner: ``upstream`` if hammerwork (Rust) has a migration with the same id; ``ours``; or ``other`` if it is
             recorded in the database and unknown to this version.
+        rust: the first version of hammerwork (Rust) that has it; ``None`` for one of ``ours`` or ``other``.
     """
 
     id: str
     description: str
     owner: str = "upstream"
+    rust: RustVersion | None = None
 
     @property
     def owner_name(self) -> str:
@@ -31,6 +47,7 @@ class MigrationState(NamedTuple):
             ``partial`` if some of its tables, columns or indexes exist without a record.
         executed_at, execution_time_ms: as recorded; ``None`` without a record.
         missing: the objects that an incomplete one lacks, such as ``column hammerwork_jobs.claimed_at``.
+        warnings: what the run that applied it has warned of.
     """
 
     migration: Migration
@@ -38,10 +55,42 @@ class MigrationState(NamedTuple):
     executed_at: Timestamp = None
     execution_time_ms: int | None = None
     missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def applied(self) -> bool:
         return self.state == "applied"
+
+
+class RustFit(NamedTuple):
+    """Which version of hammerwork (Rust) a database suits.
+
+    Attributes:
+        version: the newest that finds the tables, columns and types that it expects; ``None`` if none does.
+        lacking: what the next version lacks: ids of migrations, the first to apply first. Empty for the newest.
+        uses: whether a migration of version 3 is recorded.
+        unreadable: whether ``retry_strategy`` has a type that version 3 cannot read.
+        runs_here: whether version 3 runs on this kind of database at all.
+    """
+
+    version: RustVersion | None
+    lacking: tuple[str, ...]
+    uses: bool = False
+    unreadable: bool = False
+    runs_here: bool = True
+
+
+class TableRewrite(NamedTuple):
+    """A table that a migration locks against readers and writers while it writes rows again.
+
+    Attributes:
+        rows: rows of the table.
+        written: those that are written again. If it is all of them, all indexes are made again as well.
+    """
+
+    table: str
+    rows: int
+    written: int
 
 
 class PlannedMigration(NamedTuple):
@@ -49,6 +98,7 @@ class PlannedMigration(NamedTuple):
 
     migration: Migration
     statements: tuple[str, ...]
+    rewrites: tuple[TableRewrite, ...] = ()
 
 
 class TableRows(NamedTuple):

@@ -12,9 +12,12 @@ reach other nodes.
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from hammerwork_cli.database import Database, connect, statements
@@ -29,13 +32,27 @@ from hammerwork_cli.errors import (
     DatabaseError,
     HammerworkError,
     RefusedValueError,
+    UsageError,
 )
-from hammerwork_cli.models import Migration, MigrationState, PlannedMigration, TableRows, Timestamp, timestamp
+from hammerwork_cli.models import (
+    Migration,
+    MigrationState,
+    PlannedMigration,
+    RustFit,
+    RustVersion,
+    TableRewrite,
+    TableRows,
+    Timestamp,
+    timestamp,
+)
 
 Result = TypeVar("Result")
 Record = tuple[Timestamp, int]
 
 TRACKING = "table hammerwork_migrations"
+STRATEGY = "column hammerwork_jobs.retry_strategy"
+READABLE_STRATEGY = "type hammerwork_jobs.retry_strategy JSONB"
+"""What version 3 of hammerwork (Rust) needs on PostgreSQL. It leaves a column of another type as it is."""
 TRIES = 8
 BACKOFF = Backoff(0.05, 5.0)
 PATIENCE_SECONDS = 600
@@ -52,6 +69,7 @@ _COUNTS = (
     "migrations.rows_in_hammerwork_workflows",
     "migrations.rows_in_hammerwork_encryption_keys",
     "migrations.rows_in_hammerwork_key_audit_log",
+    "migrations.rows_in_hammerwork_kms_data_keys",
     "migrations.rows_in_hammerwork_queue_pause",
     "migrations.rows_in_hammerwork_migrations",
     "migrations.rows_in_hammerwork_workers",
@@ -71,20 +89,20 @@ COUNTS = {name.removeprefix("migrations.rows_in_"): name for name in _COUNTS}
 """Table -> the statement that counts its rows."""
 
 MIGRATIONS = (
-    Migration("001_initial_schema", "The table of jobs"),
-    Migration("002_add_priority", "Priorities"),
-    Migration("003_add_timeouts", "Timeouts"),
-    Migration("004_add_cron", "Recurring jobs"),
-    Migration("005_add_batches", "Batches"),
-    Migration("006_add_result_storage", "Results of jobs"),
-    Migration("007_add_dependencies", "Dependencies and workflows"),
-    Migration("008_add_result_config", "Storage of results"),
-    Migration("009_add_tracing", "Traces and correlation"),
-    Migration("010_add_archival", "The archive"),
-    Migration("011_add_encryption", "Encrypted payloads, retention and keys"),
-    Migration("012_optimize_dependencies", "Dependencies as arrays of ids, on PostgreSQL"),
-    Migration("013_add_key_audit", "The log of key use"),
-    Migration("014_add_queue_pause", "Paused queues"),
+    Migration("001_initial_schema", "The table of jobs", rust=RustVersion.V1),
+    Migration("002_add_priority", "Priorities", rust=RustVersion.V1),
+    Migration("003_add_timeouts", "Timeouts", rust=RustVersion.V1),
+    Migration("004_add_cron", "Recurring jobs", rust=RustVersion.V1),
+    Migration("005_add_batches", "Batches", rust=RustVersion.V1),
+    Migration("006_add_result_storage", "Results of jobs", rust=RustVersion.V1),
+    Migration("007_add_dependencies", "Dependencies and workflows", rust=RustVersion.V1),
+    Migration("008_add_result_config", "Storage of results", rust=RustVersion.V1),
+    Migration("009_add_tracing", "Traces and correlation", rust=RustVersion.V1),
+    Migration("010_add_archival", "The archive", rust=RustVersion.V1),
+    Migration("011_add_encryption", "Encrypted payloads, retention and keys", rust=RustVersion.V1),
+    Migration("012_optimize_dependencies", "Dependencies as arrays of ids, on PostgreSQL", rust=RustVersion.V1),
+    Migration("013_add_key_audit", "The log of key use", rust=RustVersion.V1),
+    Migration("014_add_queue_pause", "Paused queues", rust=RustVersion.V1),
     Migration("015_spawn_indexes", "Indexes that find children and spawning parents", "ours"),
     Migration("016_recent_jobs_index", "An index that lists the newest jobs", "ours"),
     Migration("017_workers", "Workers, their claims and their spawns", "ours"),
@@ -100,20 +118,33 @@ MIGRATIONS = (
     Migration("hw_028_missed_runs", "Runs of schedules that stand for many missed ones", "ours"),
     Migration("hw_029_queue_counts", "What workers have counted of their queues", "ours"),
     Migration("hw_031_run_starts", "When handlers began to run", "ours"),
+    Migration("hw_033_retry_strategy_json", "Retry strategies as JSONB, on PostgreSQL", "ours"),
 )
+"""Those of hammerwork (Rust) 1.15.5, and ours, in the order of a run."""
+
+RUST_3 = (
+    Migration("015_add_job_leases", "Version 3: leases of jobs", rust=RustVersion.V3),
+    Migration("016_versioned_encryption_keys", "Version 3: several versions of a key", rust=RustVersion.V3),
+    Migration("017_add_kms_data_keys", "Version 3: keys that a KMS has wrapped", rust=RustVersion.V3),
+    Migration("018_add_job_retry_strategy", "Version 3: retry strategies of jobs", rust=RustVersion.V3),
+)
+"""Those that version 3 of hammerwork (Rust) has besides, in the order of a run. A run applies them on request."""
+READABLE_MIGRATION = "hw_033_retry_strategy_json"
 
 
 OnProgress = Callable[[Migration, int, int], None]
 """Called with a migration, the number of its finished steps, and the number of its steps."""
-OnWait = Callable[[], None]
-"""Called once if another run holds the lock."""
+OnWait = Callable[[str], None]
+"""Called once with who holds the lock, if another run does."""
+OnWarning = Callable[[Migration, str], None]
+"""Called with what a migration had to change in a job."""
 
 
 class _Work(NamedTuple):
     """A migration in a database.
 
     Attributes:
-        spared: objects that it makes and a later one, which is applied, takes away.
+        spared: objects that it makes and a later one, which has begun, takes away.
     """
 
     state: MigrationState
@@ -125,15 +156,16 @@ class _Work(NamedTuple):
         return self.state.migration
 
 
-def status(database: Database) -> list[MigrationState]:
-    """Returns all migrations in order, then those that are recorded and unknown to this version."""
-    recorded = _recorded(database)
-    known = {migration.id for migration in MIGRATIONS}
-    others = [Migration(name, "Not known to this version", "other") for name in sorted(recorded.keys() - known)]
-    return [
-        *(work.state for work in _works(database)),
-        *(MigrationState(other, "applied", *recorded[other.id]) for other in others),
-    ]
+def status(database: Database, rust: RustVersion | None = None) -> list[MigrationState]:
+    """Returns all migrations in order, then those that are recorded and unknown to this version.
+
+    Args:
+        rust: also those that this version of hammerwork (Rust) has; otherwise, only those of them that are recorded.
+    """
+    recorded, states = _recorded(database), [work.state for work in _works(database, rust)]
+    names = {state.migration.id for state in states}
+    others = [Migration(name, "Not known to this version", "other") for name in sorted(recorded.keys() - names)]
+    return [*states, *(MigrationState(other, "applied", *recorded[other.id]) for other in others)]
 
 
 def known(database: Database) -> list[MigrationState]:
@@ -141,39 +173,99 @@ def known(database: Database) -> list[MigrationState]:
     return [work.state for work in _works(database)]
 
 
+def rust_fit(database: Database) -> RustFit:
+    """Tells which version of hammerwork (Rust) the database suits, and what the next one lacks."""
+    if database.dialect == "sqlite":
+        return RustFit(None, (), runs_here=False)
+    states = [work.state for work in _works(database, RustVersion.V3)]
+    uses = any(state.migration in RUST_3 and state.executed_at for state in states)
+    unreadable, runs_here = _is_unreadable(database), not getattr(database, "is_mariadb", False)
+    fits, lacking = None, list[str]()
+    for version in RustVersion:
+        lacking = [state.migration.id for state in states if state.migration.rust == version and not state.applied]
+        if version is RustVersion.V3 and unreadable:
+            lacking.insert(0, READABLE_MIGRATION)
+        if lacking:
+            break
+        fits = version
+    return RustFit(fits, tuple(lacking), uses, unreadable, runs_here)
+
+
+def harms_rust(database: Database, states: Sequence[MigrationState]) -> bool:
+    """Whether version 3 of hammerwork (Rust) has migrated the database, and cannot read its retry strategies.
+
+    Args:
+        states: those that are known.
+    """
+    return any(state.migration in RUST_3 for state in states) and _is_unreadable(database)
+
+
+def _is_unreadable(database: Database) -> bool:
+    if database.dialect != "postgresql":
+        return False
+    present = _objects(database)
+    return STRATEGY in present and READABLE_STRATEGY not in present
+
+
 def newest(states: Sequence[MigrationState]) -> datetime | None:
     """When the last migration was applied; ``None`` if no record says so."""
     return max((at for state in states if (at := timestamp(state.executed_at))), default=None)
 
 
-def plan(database: Database) -> list[PlannedMigration]:
+def plan(database: Database, rust: RustVersion | None = None) -> list[PlannedMigration]:
     """Returns the statements that :func:`run` would send now."""
-    present = _objects(database)
-    planned = [
-        PlannedMigration(work.migration, tuple(_todo(work.steps, present | work.spared))) for work in _open(database)
-    ]
-    if planned and TRACKING not in present:
+    _check_rust(database, rust)
+    present, planned = _objects(database), []
+    is_recorded = TRACKING in present
+    for work in _open(database, rust):
+        todo = _todo(work.steps, present | work.spared)
+        planned.append(PlannedMigration(work.migration, tuple(todo), tuple(_rewrites(database, work.migration))))
+        for step in work.steps:
+            present = step.after(present)
+    if planned and not is_recorded:
         lines = statements.load("migrations.tracking_table", frozenset({database.dialect}))
         table = statements.bind(lines, {}, database.placeholder)[0].strip()
-        planned[0] = PlannedMigration(planned[0].migration, (table, *planned[0].statements))
+        planned[0] = planned[0]._replace(statements=(table, *planned[0].statements))
     return planned
 
 
+def _rewrites(database: Database, migration: Migration) -> Iterator[TableRewrite]:
+    """Yields what ``hw_033`` writes again, by the rule of its statements."""
+    if migration.id == READABLE_MIGRATION and _is_unreadable(database):
+        ((rows, written),) = database.plain_rows("migrations.strategies")
+        if rows:
+            yield TableRewrite("hammerwork_jobs", rows, written if written * 10 <= rows else rows)
+
+
 def run(
-    database: Database, on_progress: OnProgress = lambda *_: None, on_wait: OnWait = lambda: None
+    database: Database,
+    on_progress: OnProgress = lambda *_: None,
+    on_wait: OnWait = lambda _: None,
+    on_warning: OnWarning = lambda *_: None,
+    rust: RustVersion | None = None,
 ) -> list[Migration]:
     """Applies pending migrations, makes what is missing of the others, and returns them.
 
     If there is nothing to do, it takes no lock.
 
+    Args:
+        rust: also applies those that this version of hammerwork (Rust) has.
+
     Raises:
+        UsageError: hammerwork (Rust) does not use this kind of database.
         ConflictError: another run did not end within ten minutes.
         ConfigError: with the server's settings, the tables would get another shape.
         DatabaseError: a statement failed; the message names the migration. The finished steps stay.
     """
-    if not _open(database):
+    _check_rust(database, rust)
+    if not _open(database, rust):
         return []
-    return _alone(database, lambda: _run(database, on_progress), on_wait)
+    return _alone(database, lambda turn: _run(database, turn, rust, on_progress, on_warning), on_wait)
+
+
+def _check_rust(database: Database, rust: RustVersion | None) -> None:
+    if rust and database.dialect == "sqlite":
+        raise UsageError("hammerwork (Rust) does not use SQLite.", hint="Leave out --rust.")
 
 
 def contents(database: Database) -> list[TableRows]:
@@ -183,24 +275,28 @@ def contents(database: Database) -> list[TableRows]:
     return [TableRows(table, database.plain_rows(COUNTS[table])[0][0]) for table in tables]
 
 
-def drop(database: Database, on_wait: OnWait = lambda: None) -> None:
+def drop(database: Database, on_wait: OnWait = lambda _: None) -> None:
     """Drops everything that migrations make, with all jobs, and nothing else.
 
     Raises:
         DatabaseError: an object that no migration made, such as a view, depends on the tables.
     """
-    _alone(database, lambda: _drop(database), on_wait)
+    _alone(database, lambda _: _drop(database), on_wait)
 
 
-def _works(database: Database) -> list[_Work]:
+def _works(database: Database, rust: RustVersion | None = None) -> list[_Work]:
     present = _objects(database)
     recorded = _records(database) if TRACKING in present else {}
-    succeeded = not recorded.keys() <= {migration.id for migration in MIGRATIONS}
+    every = (*MIGRATIONS, *_later(database))
+    succeeded = not recorded.keys() <= {migration.id for migration in every}
     collation, version = _collation(database), _version(database)
+    all_steps = {one.id: steps(one.id, database.dialect, collation, version) for one in every}
+    # Several migrations may make the same column: ours and those of version 3 of hammerwork (Rust).
+    explained = {clause.makes for name in all_steps if name in recorded for clause in _clauses(all_steps[name])}
+    explained |= {READABLE_STRATEGY} if RUST_3[-1].id in recorded else set()
     works, spared = [], frozenset[str]()
-    for migration in reversed(MIGRATIONS):
-        all_steps = steps(migration.id, database.dialect, collation, version)
-        clauses = [clause for step in all_steps for clause in step.clauses]
+    for migration in reversed(every):
+        clauses = _clauses(all_steps[migration.id])
         if migration.id in recorded:
             # A later version of hammerwork (Rust) may have replaced an index.
             only = ("table ", "column ") if succeeded and migration.owner == "upstream" else ()
@@ -209,12 +305,22 @@ def _works(database: Database) -> list[_Work]:
                 migration, "incomplete" if missing else "applied", *recorded[migration.id], missing=missing
             )
         else:
-            started = not present.isdisjoint(clause.makes for clause in clauses)
-            state = MigrationState(migration, "partial" if started else "pending")
-        works.append(_Work(state, all_steps, spared))
-        if migration.id in recorded:
+            made = {clause.makes for clause in clauses} - explained
+            state = MigrationState(migration, "pending" if present.isdisjoint(made) else "partial")
+        if migration.rust is not RustVersion.V3 or migration.id in recorded or rust is RustVersion.V3:
+            works.append(_Work(state, all_steps[migration.id], spared))
+        if state.state != "pending":
             spared |= {clause.object for clause in clauses if clause.drops}
     return works[::-1]
+
+
+def _later(database: Database) -> tuple[Migration, ...]:
+    """Returns the migrations that only a newer hammerwork (Rust) has."""
+    return () if database.dialect == "sqlite" else RUST_3
+
+
+def _clauses(all_steps: Sequence[Step]) -> list[Clause]:
+    return [clause for step in all_steps for clause in step.clauses]
 
 
 def _missing(
@@ -293,9 +399,8 @@ def _version(database: Database) -> int | None:
 def _tables(database: Database) -> list[str]:
     made = [
         clause.makes.removeprefix("table ")
-        for migration in MIGRATIONS
-        for step in steps(migration.id, database.dialect)
-        for clause in step.clauses
+        for migration in (*MIGRATIONS, *_later(database))
+        for clause in _clauses(steps(migration.id, database.dialect))
         if clause.makes.startswith("table ")
     ]
     return [*made, "hammerwork_migrations"]
@@ -312,65 +417,133 @@ def _todo(all_steps: Sequence[Step], present: frozenset[str]) -> Iterator[str]:
 # One run at a time.
 
 
-def _alone(database: Database, work: Callable[[], Result], on_wait: OnWait) -> Result:
+class _Turn:
+    """The locks of a run: ours, then that of hammerwork (Rust), which takes no other. Nobody takes them in reverse.
+
+    Attributes:
+        holder: the connection that holds them.
+    """
+
+    def __init__(self, holder: Database, on_wait: OnWait) -> None:
+        self.holder = holder
+        self._on_wait = on_wait
+        self._deadline = time.monotonic() + PATIENCE_SECONDS
+
+    def take(self) -> None:
+        """Waits until nobody else migrates, with this program or with hammerwork (Rust)."""
+        self._wait("migrations.lock", lambda: ("Another migration run", "See: hammerwork migration status"))
+        if self.holder.dialect == "postgresql":
+            self.holder.plain_run("migrations.rust_turn")
+        self._wait("migrations.rust_lock", self._rust_session)
+
+    def release(self) -> None:
+        """On MySQL, where no transaction ends the locks."""
+        with suppress(ConnectionLostError):  # then the server has released them
+            self.holder.plain_rows("migrations.rust_unlock")
+            self.holder.plain_rows("migrations.unlock")
+
+    def _wait(self, lock: str, holder: Callable[[], tuple[str, str]]) -> None:
+        told_at = time.monotonic() + TELL_SECONDS
+        while not self.holder.plain_rows(lock)[0][0]:
+            if time.monotonic() > told_at:
+                told_at = math.inf
+                self._on_wait(holder()[0])
+            if time.monotonic() > self._deadline:
+                who, hint = holder()
+                raise ConflictError(f"{who} has not ended.", hint=hint)
+            time.sleep(POLL_SECONDS)
+
+    def _rust_session(self) -> tuple[str, str]:
+        rows = self.holder.plain_rows("migrations.rust_session")
+        session = rows[0][0] if rows else None
+        if not session:
+            return "A migration run of hammerwork (Rust)", "Try again."
+        end = f"SELECT pg_terminate_backend({session})" if self.holder.dialect == "postgresql" else f"KILL {session}"
+        # Behind a pooler of transactions, hammerwork (Rust) leaves its lock with a session of the pooler.
+        return (
+            f"A migration run of hammerwork (Rust), in session {session} of the server,",
+            f"If no such run is in progress, that session keeps its lock by mistake. End it: {end}",
+        )
+
+    def send(self, database: Database, step: Step, sql: str) -> None:
+        """Sends a statement. If it could never end while hammerwork (Rust) waits, that goes first."""
+        if not step.concurrent or self.holder is database:
+            database.script(sql)
+            return
+        with self._giving_way():
+            database.script(sql)
+
+    @contextmanager
+    def _giving_way(self) -> Iterator[None]:
+        done, gave_way = threading.Event(), threading.Event()
+
+        def watch() -> None:
+            with suppress(DatabaseError, ConnectionLostError):  # the next statement of the run meets the same
+                while not done.wait(POLL_SECONDS):
+                    if self.holder.plain_rows("migrations.rust_in_the_way")[0][0]:
+                        self.holder.plain_run("migrations.rust_first")
+                        gave_way.set()
+                        return
+
+        watching = threading.Thread(target=watch, name="hammerwork-migrations", daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watching.join()
+            if gave_way.is_set():
+                self._deadline = time.monotonic() + PATIENCE_SECONDS
+                self._wait("migrations.rust_lock", self._rust_session)
+
+
+def _alone(database: Database, work: Callable[[_Turn], Result], on_wait: OnWait) -> Result:
     if database.dialect == "postgresql":
-        # The lock ends with its transaction, and the run consists of several: the lock needs a connection of its own.
+        # The locks end with their transaction, and the run consists of several: they need a connection of their own.
         holder = connect(database.url)
         try:
-            return holder.transaction(lambda: _holding(holder, work, on_wait), tries=1)
+            return holder.transaction(lambda: _holding(_Turn(holder, on_wait), work), tries=1)
         finally:
             holder.close()
+    turn = _Turn(database, on_wait)
     if database.dialect == "mysql":
-        _wait_for_lock(database, on_wait)
         try:
-            return work()
+            turn.take()
+            return work(turn)
         finally:
-            _unlock(database)
+            turn.release()
     # SQLite locks its file in each transaction, and every step checks the tables first.
-    return work()
+    return work(turn)
 
 
-def _holding(holder: Database, work: Callable[[], Result], on_wait: OnWait) -> Result:
-    holder.plain_rows("migrations.lock_patience")
-    _wait_for_lock(holder, on_wait)
-    return work()
-
-
-def _wait_for_lock(database: Database, on_wait: OnWait) -> None:
-    told_at = time.monotonic() + TELL_SECONDS
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not database.plain_rows("migrations.lock")[0][0]:
-        if time.monotonic() > told_at:
-            told_at = math.inf
-            on_wait()
-        if time.monotonic() > deadline:
-            raise ConflictError("Another migration run has not ended.", hint="See: hammerwork migration status")
-        time.sleep(POLL_SECONDS)
-
-
-def _unlock(database: Database) -> None:
-    try:
-        database.plain_rows("migrations.unlock")
-    except ConnectionLostError:
-        return  # the server has released the lock
+def _holding(turn: _Turn, work: Callable[[_Turn], Result]) -> Result:
+    turn.holder.plain_rows("migrations.lock_patience")
+    turn.take()
+    return work(turn)
 
 
 # Applying.
 
 
-def _run(database: Database, on_progress: OnProgress) -> list[Migration]:
+def _run(
+    database: Database, turn: _Turn, rust: RustVersion | None, on_progress: OnProgress, on_warning: OnWarning
+) -> list[Migration]:
     _check_server(database)
     _patiently(
         database, None, lambda _: _in_transaction(database, lambda: database.plain_run("migrations.tracking_table"))
     )
-    applied = [work.migration for work in _open(database) if _apply(database, work, on_progress)]
+    applied = []
+    for work in _open(database, rust):
+        with database.warnings(partial(on_warning, work.migration)):
+            if _apply(database, turn, work, on_progress):
+                applied.append(work.migration)
     database.forget_schema()
     return applied
 
 
-def _open(database: Database) -> list[_Work]:
+def _open(database: Database, rust: RustVersion | None = None) -> list[_Work]:
     """Returns the migrations that are not recorded, or of which something is missing."""
-    return [work for work in _works(database) if not work.state.applied]
+    return [work for work in _works(database, rust) if not work.state.applied]
 
 
 def _check_server(database: Database) -> None:
@@ -385,7 +558,7 @@ def _check_server(database: Database) -> None:
         ) from error
 
 
-def _apply(database: Database, work: _Work, on_progress: OnProgress) -> bool:
+def _apply(database: Database, turn: _Turn, work: _Work, on_progress: OnProgress) -> bool:
     """Applies a migration, unless another run was faster; returns whether it did."""
     migration = work.migration
     piecemeal = database.dialect == "mysql" or any(step.concurrent for step in work.steps)
@@ -395,7 +568,7 @@ def _apply(database: Database, work: _Work, on_progress: OnProgress) -> bool:
         on_progress(migration, done, len(work.steps))
 
     try:
-        return apply(database, work, on_step)
+        return apply(database, turn, work, on_step)
     except (DatabaseError, ConflictError, RefusedValueError) as error:
         raise type(error)(f"Migration {migration.id}: {error.message}", hint=error.hint, **error.details) from error
 
@@ -407,23 +580,21 @@ def _in_transaction(database: Database, work: Callable[[], object]) -> None:
         database.transaction(work)
 
 
-def _in_one_piece(database: Database, work: _Work, on_step: Callable[[int], None]) -> bool:
-    clauses = [clause for step in work.steps for clause in step.clauses]
-
+def _in_one_piece(database: Database, turn: _Turn, work: _Work, on_step: Callable[[int], None]) -> bool:
     def apply(present: frozenset[str]) -> bool:
-        if work.migration.id in _records(database) and not _missing(database, clauses, present):
+        if work.migration.id in _records(database) and not _missing(database, _clauses(work.steps), present):
             return False
         began = time.monotonic()
-        _send(database, work.steps, present, on_step)
+        _send(database, turn, work.steps, present, on_step)
         _record(database, work.migration, began)
         return True
 
     return _patiently(database, work, lambda present: database.transaction(lambda: apply(present)))
 
 
-def _bit_by_bit(database: Database, work: _Work, on_step: Callable[[int], None]) -> bool:
+def _bit_by_bit(database: Database, turn: _Turn, work: _Work, on_step: Callable[[int], None]) -> bool:
     began = time.monotonic()
-    sent = _patiently(database, work, lambda present: _send(database, work.steps, present, on_step))
+    sent = _patiently(database, work, lambda present: _send(database, turn, work.steps, present, on_step))
     return _record(database, work.migration, began) or (bool(work.state.missing) and sent)
 
 
@@ -462,7 +633,7 @@ def _may_pass(error: DatabaseError | RefusedValueError) -> bool:
 
 
 def _send(
-    database: Database, all_steps: Sequence[Step], present: frozenset[str], on_step: Callable[[int], None]
+    database: Database, turn: _Turn, all_steps: Sequence[Step], present: frozenset[str], on_step: Callable[[int], None]
 ) -> bool:
     """Sends the statements that are left, and tells whether there were any.
 
@@ -473,7 +644,7 @@ def _send(
     for number, step in enumerate(all_steps, 1):
         sql = step.statement(present)
         if sql is not None:
-            database.script(sql)
+            turn.send(database, step, sql)
             sent, present = True, step.after(present)
         on_step(number)
     return sent

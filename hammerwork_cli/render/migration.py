@@ -4,7 +4,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from hammerwork_cli.models import MigrationState, PlannedMigration, TableRows, rfc3339
+from hammerwork_cli.models import (
+    UNREADABLE_STRATEGY,
+    MigrationState,
+    PlannedMigration,
+    RustFit,
+    RustVersion,
+    TableRows,
+    rfc3339,
+)
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import brief_instant, count, instant, plural
@@ -13,6 +21,10 @@ _CREATED = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
 _ALTERED = re.compile(r"^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)[^()]*? ON) (\w+)", re.MULTILINE)
 _INDEXED = re.compile(r"^CREATE INDEX CONCURRENTLY \w+\s+ON (\w+)", re.MULTILINE)
 _MOST_NAMED = 12
+NOT_ON_MARIADB = (
+    "Version 3 of hammerwork (Rust) does not run on MariaDB: some of its statements are syntax errors there, its own"
+    " migration 016 among them. The tables would suit it."
+)
 
 STATES: Sequence[Column[MigrationState]] = (
     Column("migration", lambda row: row.migration.id),
@@ -34,9 +46,12 @@ STATES: Sequence[Column[MigrationState]] = (
     ),
     Column("about", lambda row: row.migration.description, cuts=True, leaves=3),
 )
-STATE_KEYS = ("id", "owner", "description", "state", "applied", "executed_at", "execution_time_ms", "missing")
+STATE_KEYS = (
+    *("id", "owner", "rust", "description", "state", "applied", "executed_at", "execution_time_ms", "missing"),
+    "warnings",
+)
 
-PLAN_KEYS = ("id", "owner", "description", "statements")
+PLAN_KEYS = ("id", "owner", "rust", "description", "statements", "rewrites")
 
 TABLES: Sequence[Column[TableRows]] = (
     Column("table", lambda row: row.table),
@@ -50,12 +65,14 @@ def state_record(row: MigrationState) -> Record:
     return {
         "id": row.migration.id,
         "owner": row.migration.owner,
+        "rust": row.migration.rust and str(row.migration.rust),
         "description": row.migration.description,
         "state": row.state,
         "applied": row.applied,
         "executed_at": rfc3339(row.executed_at),
         "execution_time_ms": row.execution_time_ms,
         "missing": list(row.missing),
+        "warnings": list(row.warnings),
     }
 
 
@@ -64,8 +81,10 @@ def plan_record(row: PlannedMigration) -> Record:
     return {
         "id": row.migration.id,
         "owner": row.migration.owner,
+        "rust": row.migration.rust and str(row.migration.rust),
         "description": row.migration.description,
         "statements": list(row.statements),
+        "rewrites": [one._asdict() for one in row.rewrites],
     }
 
 
@@ -73,7 +92,7 @@ def table_record(row: TableRows) -> Record:
     return {"table": row.table, "rows": row.rows}
 
 
-def unapplied_text(states: Sequence[MigrationState]) -> str:
+def unapplied_text(states: Sequence[MigrationState], rust: RustVersion | None) -> str:
     """What is missing, the number of pending migrations, and the next command."""
     lost = [
         f"{state.migration.id} is recorded, but this is missing: {', '.join(state.missing)}."
@@ -82,13 +101,32 @@ def unapplied_text(states: Sequence[MigrationState]) -> str:
     ]
     kinds = Counter(state.state for state in states if not state.applied)
     found = ", ".join(f"{count(number)} {kind}" for kind, number in sorted(kinds.items(), reverse=True))
-    next_step = f"{found}. Next: hammerwork migration run (to see its statements: hammerwork migration plan)"
-    return "\n".join([*lost, next_step])
+    option = _option(rust)
+    run, plan = f"hammerwork migration run{option}", f"hammerwork migration plan{option}"
+    return "\n".join([*lost, f"{found}. Next: {run} (to see its statements: {plan})"])
 
 
-def plan_text(planned: Sequence[PlannedMigration]) -> Iterator[str]:
+def fit_text(fit: RustFit) -> str | None:
+    """Which version of hammerwork (Rust) the tables suit, and what the next one lacks; ``None`` if it suits none."""
+    if fit.version is None:
+        return None
+    suits = f"The tables suit hammerwork (Rust) {fit.version}"
+    if not fit.lacking:
+        return f"{suits}."
+    return f"{suits}. Version 3 lacks {', '.join(fit.lacking)}: see hammerwork migration plan --rust 3"
+
+
+def fit_warnings(fit: RustFit, rust: RustVersion | None) -> Iterator[str]:
+    """What does not work where somebody uses version 3 of hammerwork (Rust), or prepares for it."""
+    if fit.unreadable and fit.uses:
+        yield UNREADABLE_STRATEGY
+    if not fit.runs_here and (rust is RustVersion.V3 or fit.uses):
+        yield NOT_ON_MARIADB
+
+
+def plan_text(planned: Sequence[PlannedMigration], rust: RustVersion | None = None) -> Iterator[str]:
     """A plan as SQL that an operator can read or run, after a summary in comments."""
-    yield from _summary(planned)
+    yield from _summary(planned, rust)
     for row in planned:
         yield ""
         yield f"-- {row.migration.id}: {row.migration.description}"
@@ -98,12 +136,17 @@ def plan_text(planned: Sequence[PlannedMigration]) -> Iterator[str]:
             yield f"{statement};"
 
 
-def _summary(planned: Sequence[PlannedMigration]) -> Iterator[str]:
+def _option(rust: RustVersion | None) -> str:
+    return f" --rust {rust}" if rust else ""
+
+
+def _summary(planned: Sequence[PlannedMigration], rust: RustVersion | None) -> Iterator[str]:
     """The changes of the tables in a few comments."""
     sql = "\n".join(statement for row in planned for statement in row.statements)
     created = set(_CREATED.findall(sql))
     statements = sum(len(row.statements) for row in planned)
-    yield f"-- {plural(len(planned), 'migration')}, {plural(statements, 'statement')}. Next: hammerwork migration run"
+    next_step = f"hammerwork migration run{_option(rust)}"
+    yield f"-- {plural(len(planned), 'migration')}, {plural(statements, 'statement')}. Next: {next_step}"
     for what, tables in (
         ("Makes", created),
         ("Alters or indexes, so that writers may have to wait,", set(_ALTERED.findall(sql)) - created),
@@ -112,3 +155,7 @@ def _summary(planned: Sequence[PlannedMigration]) -> Iterator[str]:
         if tables:
             named = f": {', '.join(sorted(tables))}" if len(tables) <= _MOST_NAMED else ""
             yield f"-- {what} {plural(len(tables), 'table')}{named}"
+    for rewrite in (one for row in planned for one in row.rewrites):
+        share = "all" if rewrite.written == rewrite.rows else count(rewrite.written)
+        rows = f"{share} of its {plural(rewrite.rows, 'row')}"
+        yield f"-- Locks {rewrite.table}, for readers too, until it has read it and written {rows} again"

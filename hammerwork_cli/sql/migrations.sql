@@ -38,14 +38,19 @@ VALUES (:migration_id, :executed_at, :execution_time_ms)
 ON DUPLICATE KEY UPDATE migration_id = migration_id
 
 -- name: objects [postgresql]
--- Lists the existing tables, columns and indexes, in the words of a migration's steps. An index whose build was
--- interrupted does not count.
+-- Lists the existing tables, columns and indexes, in the words of a migration's steps, and which columns are JSONB. An
+-- index whose build was interrupted does not count.
 SELECT 'table ' || c.relname FROM pg_class c
 WHERE c.relkind IN ('r', 'p') AND c.relname LIKE 'hammerwork\_%' AND pg_table_is_visible(c.oid)
 UNION ALL
 SELECT 'column ' || c.relname || '.' || a.attname FROM pg_class c
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relkind IN ('r', 'p') AND c.relname LIKE 'hammerwork\_%' AND pg_table_is_visible(c.oid)
+UNION ALL
+SELECT 'type ' || c.relname || '.' || a.attname || ' JSONB' FROM pg_class c
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND c.relname LIKE 'hammerwork\_%' AND pg_table_is_visible(c.oid)
+AND a.atttypid = 'jsonb'::regtype
 UNION ALL
 SELECT 'index ' || i.relname FROM pg_index x
 JOIN pg_class c ON c.oid = x.indrelid
@@ -100,6 +105,47 @@ SELECT pg_try_advisory_xact_lock(hashtext('hammerwork'), hashtext('migrations'))
 -- Takes turns on one server. The lock is local to a node, so nothing depends on it: see queries/migrations.py.
 SELECT GET_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256), 40)), 0)
 
+-- name: rust_lock [postgresql]
+-- Tells whether hammerwork (Rust) does not migrate. It holds this lock for its session; here, a transaction holds it, so
+-- that a pooler of transactions keeps it as well.
+SELECT pg_try_advisory_xact_lock(x'686d72776b6d6967'::bigint)
+
+-- name: rust_lock [mysql]
+-- Tells whether hammerwork (Rust) does not migrate.
+SELECT GET_LOCK(CONCAT('hammerwork_migrations:', SHA1(DATABASE())), 0)
+
+-- name: rust_unlock [mysql]
+-- Lets hammerwork (Rust) migrate.
+SELECT RELEASE_LOCK(CONCAT('hammerwork_migrations:', SHA1(DATABASE())))
+
+-- name: rust_turn [postgresql]
+-- Begins the part of the transaction whose end gives up the lock of hammerwork (Rust), and no other.
+SAVEPOINT hammerwork_rust
+
+-- name: rust_first [postgresql]
+-- Gives up the lock of hammerwork (Rust).
+ROLLBACK TO SAVEPOINT hammerwork_rust
+
+-- name: rust_in_the_way [postgresql]
+-- Tells whether a statement of this database waits for one that waits for the lock of hammerwork (Rust): CREATE INDEX
+-- CONCURRENTLY waits for the end of every statement, and hammerwork (Rust) waits for the lock in one. The server takes
+-- that for no deadlock, because another session holds the lock.
+SELECT EXISTS (
+    SELECT FROM pg_locks l JOIN pg_stat_activity a ON a.datname = current_database()
+    WHERE l.locktype = 'advisory' AND l.classid = 1752003191 AND l.objid = 1802332519 AND l.objsubid = 1
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND NOT l.granted AND a.wait_event_type = 'Lock' AND l.pid = ANY (pg_blocking_pids(a.pid))
+)
+
+-- name: rust_session [postgresql]
+-- Reads the number of the session that holds the lock of hammerwork (Rust).
+SELECT l.pid FROM pg_locks l
+WHERE l.locktype = 'advisory' AND l.classid = 1752003191 AND l.objid = 1802332519 AND l.objsubid = 1
+AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.granted
+
+-- name: rust_session [mysql]
+SELECT IS_USED_LOCK(CONCAT('hammerwork_migrations:', SHA1(DATABASE())))
+
 -- name: lock_patience [postgresql]
 -- Lets the holder of the lock take its time.
 SELECT set_config('idle_in_transaction_session_timeout', '0', TRUE)
@@ -107,6 +153,10 @@ SELECT set_config('idle_in_transaction_session_timeout', '0', TRUE)
 -- name: unlock [mysql]
 -- Lets the next run begin.
 SELECT RELEASE_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256), 40)))
+
+-- name: strategies [postgresql]
+-- Counts all jobs, and those that have a retry strategy.
+SELECT COUNT(*), COUNT(retry_strategy) FROM hammerwork_jobs
 
 -- name: collation [mysql]
 -- Reads the collation of ids: that of the jobs' ids, else the database's own if it holds every character.
@@ -149,6 +199,10 @@ SELECT COUNT(*) FROM hammerwork_encryption_keys
 -- name: rows_in_hammerwork_key_audit_log
 -- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_key_audit_log
+
+-- name: rows_in_hammerwork_kms_data_keys
+-- Counts the rows of the table.
+SELECT COUNT(*) FROM hammerwork_kms_data_keys
 
 -- name: rows_in_hammerwork_queue_pause
 -- Counts the rows of the table.

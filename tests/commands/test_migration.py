@@ -18,10 +18,13 @@ import pytest
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.migrations import MIGRATIONS
+from hammerwork_cli.queries.migrations import MIGRATIONS, RUST_3
+from tests.rust3.migrations import Migrator
 from tests.terminal import everything
 
 IDS = [migration.id for migration in MIGRATIONS]
+TABLES = len(migrations.COUNTS) - 1
+"""hammerwork_kms_data_keys comes with version 3 of hammerwork (Rust)."""
 Run = Callable[..., Any]
 
 
@@ -169,7 +172,7 @@ def test_drop_on_an_empty_database_needs_no_consent(url: str, hammerwork: Run) -
 def test_a_dry_run_of_drop_lists_the_tables(migrated_url: str, run: Run) -> None:
     rows = run("migration", "run", "--drop", "--dry-run", "--format", "json", url=migrated_url).json
     assert {row["table"]: row["rows"] for row in rows}["hammerwork_migrations"] == len(IDS)
-    assert len(rows) == len(migrations.COUNTS)
+    assert len(rows) == TABLES
     assert run("migration", "run", "--format", "json", url=migrated_url).json == []
 
 
@@ -187,7 +190,7 @@ def test_a_terminal_is_asked(
     out = asked.communicate(timeout=30)[0].decode()
     shown = everything(ours)
     assert asked.returncode == exit_code
-    assert f"Remove these {len(migrations.COUNTS)} tables and 0 jobs for good? [y/N]" in shown
+    assert f"Remove these {TABLES} tables and 0 jobs for good? [y/N]" in shown
     assert ("015_spawn_indexes" in out) == (exit_code == 0)
 
 
@@ -235,3 +238,95 @@ def test_a_folder_that_is_not_there_is_not_made(run: Run, tmp_path: Path) -> Non
     assert (done.exit_code, done.stdout) == (4, "")
     assert f"The folder {tmp_path}/nope does not exist." in done.stderr
     assert not (tmp_path / "nope").exists()
+
+
+# Version 3 of hammerwork (Rust).
+
+THEIRS = [migration.id for migration in RUST_3]
+
+
+@pytest.mark.parametrize("dump", [pytest.param(f"media.{name}", id=name) for name in ("postgresql", "mariadb")])
+def test_rust_3_shows_plans_and_applies_what_that_version_has_besides(
+    restored: Callable[[str], str], run: Run, dump: str
+) -> None:
+    url = restored(dump)
+    lacks = f"The tables suit hammerwork (Rust) 1.15.5. Version 3 lacks {', '.join(THEIRS)}"
+    assert lacks in everything_noted(run("migration", "status", url=url))
+    assert run("migration", "status", "--rust", "3", "--check", url=url).exit_code == 1
+    assert run("migration", "run", url=url).exit_code == 0
+    assert run("migration", "status", "--check", url=url).exit_code == 0
+    assert run("migration", "status", "--rust", "3", "--check", url=url).exit_code == 1
+    planned = run("migration", "plan", "--rust", "3", "--format", "json", url=url).json
+    assert [(row["id"], row["owner"], row["rust"]) for row in planned] == [(name, "upstream", "3") for name in THEIRS]
+    text = run("migration", "run", "--rust", "3", "--dry-run", url=url).stdout
+    assert all(statement in text for row in planned for statement in row["statements"])
+    assert [row["id"] for row in run("migration", "run", "--rust", "3", "--format", "json", url=url).json] == THEIRS
+    done = run("migration", "status", "--check", url=url)
+    assert done.exit_code == 0
+    assert "The tables suit hammerwork (Rust) 3." in everything_noted(done)
+    assert ("does not run on MariaDB" in everything_noted(done)) == run_on_mariadb(url)
+    rows = [line.split() for line in done.stdout.splitlines() if line.split()[0] in THEIRS]
+    assert [row[1:4] for row in rows] == [["applied", "hammerwork", "(Rust)"]] * 4
+
+
+def everything_noted(done: Any) -> str:
+    """The notes without line breaks."""
+    return " ".join(done.stderr.split())
+
+
+def run_on_mariadb(url: str) -> bool:
+    with contextlib.closing(connect(url)) as database:
+        return bool(getattr(database, "is_mariadb", False))
+
+
+def test_rust_3_is_refused_on_sqlite(sqlite_url: str, run: Run) -> None:
+    done = run("migration", "run", "--rust", "3", url=sqlite_url)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "hammerwork (Rust) does not use SQLite." in done.stderr
+    assert run("migration", "run", "--rust", "4", url=sqlite_url).exit_code == 2
+
+
+@pytest.fixture
+def with_text(new_database: Callable[..., str]) -> str:
+    """A database of an earlier version of this program, which version 3 has migrated; three jobs have strategies."""
+    url = new_database("postgres", migrated=True)
+    with contextlib.closing(connect(url)) as database:
+        database.script("ALTER TABLE hammerwork_jobs ALTER COLUMN retry_strategy TYPE TEXT")
+        database.script("DELETE FROM hammerwork_migrations WHERE migration_id = 'hw_033_retry_strategy_json'")
+        Migrator(database).run()
+        for number, strategy in enumerate(["'{}'", "'\x1b[31mfast'", *["NULL"] * 20]):
+            database.script(
+                "INSERT INTO hammerwork_jobs"
+                " (id, queue_name, payload, status, created_at, scheduled_at, retry_strategy)"
+                f" VALUES ('00000000-0000-4000-8000-{number:012}', 'q', '{{}}', 'Pending', now(), now(), {strategy})"
+            )
+    return url
+
+
+@pytest.mark.postgres
+def test_status_warns_of_strategies_that_version_3_cannot_read_until_a_run_has_changed_them(
+    with_text: str, run: Run
+) -> None:
+    status = run("migration", "status", url=with_text)
+    assert "cannot read its column retry_strategy, which is TEXT" in everything_noted(status)
+    assert "Version 3 lacks hw_033_retry_strategy_json" in everything_noted(status)
+    plan = run("migration", "plan", url=with_text)
+    line = "-- Locks hammerwork_jobs, for readers too, until it has read it and written 2 of its 22 rows again\n"
+    assert line in plan.stdout
+    assert "cannot read its column" in everything_noted(plan)
+    (row,) = run("migration", "plan", "--format", "json", url=with_text).json
+    assert row["rewrites"] == [{"table": "hammerwork_jobs", "rows": 22, "written": 2}]
+    done = run("migration", "run", url=with_text)
+    assert "The retry strategy of job 00000000-0000-4000-8000-000000000001 was no JSON object" in everything_noted(done)
+    assert "\x1b" not in done.stderr
+    assert "cannot read" not in done.stderr
+    assert "The tables suit hammerwork (Rust) 3." in everything_noted(run("migration", "status", url=with_text))
+
+
+@pytest.mark.postgres
+def test_a_run_says_in_json_which_strategies_it_had_to_change(with_text: str, run: Run) -> None:
+    (row,) = run("migration", "run", "--format", "json", url=with_text).json
+    assert row["id"] == "hw_033_retry_strategy_json"
+    assert [text.partition(" was ")[0] for text in row["warnings"]] == [
+        "The retry strategy of job 00000000-0000-4000-8000-000000000001"
+    ]

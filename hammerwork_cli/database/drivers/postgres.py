@@ -3,8 +3,8 @@
 import math
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -39,6 +39,10 @@ WITHOUT_TLS = ("does not support SSL",)
 TLS_FAILED = ("SSL error", "server certificate", "root certificate", "certificate file", "private key file")
 TEXT_TYPES = ("uuid", "timestamptz", "json", "jsonb")
 """Types that stay text: building their Python objects takes longer than the server needs to find the row."""
+
+
+OWN_STATE = "HW"
+"""How the SQLSTATE of a warning begins that a statement of this project raises."""
 
 
 class _UncheckedTextLoader(TextLoader):
@@ -245,6 +249,19 @@ class PostgresDatabase(Database):
     def notifications(self, seconds: float) -> list[str]:
         with self._translated():
             return [notice.payload for notice in self._connection.notifies(timeout=seconds, stop_after=1)]
+
+    @contextmanager
+    def warnings(self, tell: Callable[[str], None]) -> Iterator[None]:
+        def hear(notice: psycopg.errors.Diagnostic) -> None:
+            if str(notice.sqlstate).startswith(OWN_STATE) and notice.message_primary:
+                tell(notice.message_primary)
+
+        connection = self._connection
+        connection.add_notice_handler(hear)
+        try:
+            yield
+        finally:
+            connection.remove_notice_handler(hear)
 
     def _notify(self, payloads: Sequence[str]) -> None:
         self.plain_rows("job.notifications.notify", queues=list(payloads))

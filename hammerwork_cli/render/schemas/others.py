@@ -2,7 +2,12 @@
 
 from hammerwork_cli.render.schemas.words import count, flag, instant, list_of, null_or, record, text
 
-MIGRATION = {"id": text(), "owner": text("", "upstream", "ours"), "description": text()}
+MIGRATION = {
+    "id": text(),
+    "owner": text("", "upstream", "ours"),
+    "rust": null_or(text("The first version of hammerwork (Rust) that has it")),
+    "description": text(),
+}
 MIGRATION_STATE = record(
     {
         **MIGRATION,
@@ -11,9 +16,19 @@ MIGRATION_STATE = record(
         "executed_at": null_or(instant()),
         "execution_time_ms": null_or(count()),
         "missing": list_of(text(), "What an incomplete one lacks, such as: column hammerwork_jobs.claimed_at"),
+        "warnings": list_of(text(), "What `migration run` had to change in jobs"),
     }
 )
-MIGRATION_PLAN = record({**MIGRATION, "statements": list_of(text())})
+MIGRATION_PLAN = record(
+    {
+        **MIGRATION,
+        "statements": list_of(text()),
+        "rewrites": list_of(
+            record({"table": text(), "rows": count(), "written": count()}),
+            "Tables that are locked for readers too, until so many of their rows are written again",
+        ),
+    }
+)
 SETTING = record(
     {
         "key": text(),

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, LimitReachedError, MissingTablesError, UsageError
-from hammerwork_cli.models import MigrationState, new_id
+from hammerwork_cli.models import UNREADABLE_STRATEGY, MigrationState, new_id
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.near import meant
@@ -368,6 +368,8 @@ class Worker(Translated):
                 )
             states = migrations.known(database)
             _check_tables(states)
+            if migrations.harms_rust(database, states):
+                log.warning(UNREADABLE_STRATEGY)
             for queue in self.queues:
                 limits.check_name(database, queue)
             clock.set(database.now())

@@ -21,6 +21,7 @@ from hammerwork_cli.runtime.worker.claimer import priorities
 from tests.jobs import IGNORING
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
+from tests.rust3.migrations import Migrator
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
 
@@ -674,6 +675,20 @@ def test_a_worker_that_ends_at_once_gives_its_jobs_back(stage: Stage, app: Handl
 def test_without_our_tables_a_worker_says_what_to_do(empty_database: Database, app: Handlers) -> None:
     with pytest.raises(MissingTablesError):
         Worker(empty_database.url, app).run()
+
+
+@pytest.mark.postgres
+def test_a_worker_warns_of_strategies_that_version_3_cannot_read_where_it_uses_the_database(
+    postgres_url: str, app: Handlers, caplog: pytest.LogCaptureFixture
+) -> None:
+    with contextlib.closing(connect(postgres_url)) as database:
+        migrations.run(database)
+        database.script("ALTER TABLE hammerwork_jobs ALTER COLUMN retry_strategy TYPE TEXT")
+        Worker(database.url, app, drain=True).run()
+        assert "cannot read its column retry_strategy" not in caplog.text
+        Migrator(database).run()
+        Worker(database.url, app, drain=True).run()
+        assert "cannot read its column retry_strategy, which is TEXT" in caplog.text
 
 
 def test_a_worker_names_a_table_that_is_gone_although_its_migration_is_recorded(

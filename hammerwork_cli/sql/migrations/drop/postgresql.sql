@@ -6,6 +6,7 @@ DROP TABLE IF EXISTS
     hammerwork_workflows,
     hammerwork_encryption_keys,
     hammerwork_key_audit_log,
+    hammerwork_kms_data_keys,
     hammerwork_queue_pause,
     hammerwork_workers,
     hammerwork_spawn_operations,

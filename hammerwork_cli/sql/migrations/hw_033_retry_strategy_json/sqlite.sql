@@ -1,0 +1,1 @@
+-- Nothing to do: hammerwork (Rust) does not use this database.

@@ -1,0 +1,463 @@
+"""Migrations of version 3 of hammerwork (Rust) and ours on one database: any order, either program, one at a time."""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.errors import ConflictError, DatabaseError, UsageError
+from hammerwork_cli.models import RustVersion, TableRewrite
+from hammerwork_cli.queries import migrations
+from tests.database.introspection import Schema, expected_schema, made_by, read_schema, without_ours
+from tests.rows import Rows
+from tests.rust3 import migrations as rust3
+from tests.rust3.migrations import Migrator
+
+V3 = RustVersion.V3
+THEIRS = [migration.id for migration in migrations.RUST_3]
+ALL = (*migrations.MIGRATIONS, *migrations.RUST_3)
+LEASES = {"column hammerwork_jobs.last_heartbeat_at", "column hammerwork_jobs.lease_expires_at"}
+STRATEGY = "column hammerwork_jobs.retry_strategy"
+FIXED = '{"type": "Fixed", "duration_ms": 1000}'
+
+
+@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def url(kind: str, new_database: Callable[..., str]) -> str:
+    """An empty database of a kind that the original knows."""
+    return new_database(kind)
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    with contextlib.closing(connect(url)) as connected:
+        yield connected
+
+
+@pytest.fixture
+def until(monkeypatch: pytest.MonkeyPatch) -> Callable[[Database, str], None]:
+    """Runs our migrations up to one, as an earlier version of this program did."""
+
+    def run(database: Database, last: str) -> None:
+        names = [migration.id for migration in migrations.MIGRATIONS]
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[: names.index(last) + 1])
+            migrations.run(database)
+
+    return run
+
+
+@pytest.fixture
+def theirs(database: Database, until: Callable[[Database, str], None]) -> Database:
+    """A database of 1.15.5."""
+    until(database, "014_add_queue_pause")
+    return database
+
+
+def recorded(database: Database) -> list[str]:
+    return sorted(str(row[0]) for row in database.query("SELECT migration_id FROM hammerwork_migrations"))
+
+
+def normal(schema: Schema, database: Database) -> Schema:
+    """On MySQL, retry_strategy is TEXT if ours made it and JSON if theirs did: both programs read both."""
+    if database.dialect == "mysql":
+        jobs = schema["hammerwork_jobs"]
+        jobs["checks"] = [check for check in jobs["checks"] if check["name"] != "retry_strategy"]
+        for column in jobs["columns"]:
+            if column["name"] == "retry_strategy":
+                assert column["type"] in ("text", "longtext", "json")
+                column["type"] = "text or JSON"
+    return schema
+
+
+# The same tables, whoever makes them, in whatever order.
+
+
+def test_the_migrations_of_version_3_make_the_tables_of_the_dump(theirs: Database) -> None:
+    assert Migrator(theirs).run() == THEIRS
+    assert read_schema(theirs) == expected_schema(theirs, "018")
+
+
+def test_a_run_with_rust_3_makes_the_same_tables_column_for_column(database: Database) -> None:
+    assert [migration.id for migration in migrations.run(database, rust=V3)][-4:] == THEIRS
+    schema = normal(without_ours(read_schema(database), database, ALL), database)
+    expected = normal(expected_schema(database, "018"), database)
+    assert schema.keys() == expected.keys()
+    for table, parts in expected.items():
+        for what, entries in parts.items():
+            assert schema[table][what] == entries, f"{what} of {table}"
+    assert Migrator(database).run() == []
+
+
+ORDERS = {
+    **{f"theirs until {last[:3]}, ours, theirs": [last, "ours", THEIRS[-1]] for last in THEIRS},
+    **{f"theirs until {last[:3]}, ours with theirs": [last, "both"] for last in THEIRS},
+    "ours, theirs": ["ours", THEIRS[-1]],
+    "ours until 014, theirs, ours": ["until 014_add_queue_pause", THEIRS[-1], "ours"],
+    "ours until 017, theirs, ours": ["until 017_workers", THEIRS[-1], "ours"],
+    "ours until hw_031, theirs, ours": ["until hw_031_run_starts", THEIRS[-1], "ours"],
+    "ours until hw_031, theirs until 015, ours, theirs": ["until hw_031_run_starts", THEIRS[0], "ours", THEIRS[-1]],
+    "ours until 017, ours with theirs": ["until 017_workers", "both"],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
+def test_every_order_of_both_programs_makes_the_same_tables(
+    theirs: Database, order: list[str], until: Callable[[Database, str], None], new_database: Callable[..., str]
+) -> None:
+    database = theirs
+    for part in order:
+        if part in THEIRS:
+            Migrator(database).run(last=part)
+        elif part.startswith("until "):
+            until(database, part.removeprefix("until "))
+        else:
+            migrations.run(database, rust=V3 if part == "both" else None)
+    assert {state.state for state in migrations.status(database, V3)} == {"applied"}
+    assert recorded(database) == sorted(migration.id for migration in ALL)
+    assert migrations.rust_fit(database).version == V3
+    with contextlib.closing(
+        connect(new_database("postgres" if database.dialect == "postgresql" else "mysql"))
+    ) as other:
+        migrations.run(other, rust=V3)
+        assert normal(read_schema(database), database) == normal(read_schema(other), other)
+    assert (migrations.run(database), migrations.plan(database, V3), Migrator(database).run()) == ([], [], [])
+
+
+def test_no_name_is_used_by_both_programs_but_those_of_the_columns_that_both_read(database: Database) -> None:
+    shared = made_by(database, ALL, "ours") & made_by(database, migrations.RUST_3, "upstream")
+    assert STRATEGY in shared
+    assert shared - {""} <= {*LEASES, STRATEGY}
+    assert {migration.id for migration in migrations.MIGRATIONS}.isdisjoint(THEIRS)
+    assert list(rust3.MIGRATIONS) == THEIRS
+
+
+def test_after_a_run_with_rust_3_keys_have_versions_and_the_audit_log_takes_updates(database: Database) -> None:
+    migrations.run(database, rust=V3)
+    key = {"algorithm": "AES256GCM", "key_material": b"k", "key_source": "Static", "key_strength": 256, "key_id": "a"}
+    for version in (1, 2):
+        Rows(database).insert("hammerwork_encryption_keys", {**key, "key_version": version})
+    Rows(database).insert("hammerwork_key_audit_log", {"key_id": "a", "operation": "Update", "success": True})
+
+
+# What status, plan and run say.
+
+
+def test_a_database_of_1_15_5_suits_it_and_lacks_their_new_ones(theirs: Database) -> None:
+    fit = migrations.rust_fit(theirs)
+    assert (fit.version, fit.lacking, fit.uses, fit.unreadable) == (RustVersion.V1, tuple(THEIRS), False, False)
+    migrations.run(theirs)
+    assert migrations.rust_fit(theirs) == fit
+    assert not {state.migration.id for state in migrations.status(theirs)} & set(THEIRS)
+    assert [row.migration.id for row in migrations.plan(theirs, V3)] == THEIRS
+
+
+def test_migrations_of_version_3_are_known_and_what_they_lack_is_made_again(theirs: Database) -> None:
+    Migrator(theirs).run()
+    migrations.run(theirs)
+    found = {state.migration.id: state.migration for state in migrations.status(theirs)}
+    assert [(found[name].owner, found[name].rust) for name in THEIRS] == [("upstream", V3)] * 4
+    schema = read_schema(theirs)
+    theirs.script("DROP TABLE hammerwork_kms_data_keys")
+    theirs.script("ALTER TABLE hammerwork_jobs DROP COLUMN last_heartbeat_at")
+    lost = {
+        name: state.missing for state in migrations.status(theirs) for name in [state.migration.id] if state.missing
+    }
+    assert lost["017_add_kms_data_keys"] == ("table hammerwork_kms_data_keys",)
+    assert "column hammerwork_jobs.last_heartbeat_at" in lost["015_add_job_leases"]
+    assert migrations.rust_fit(theirs).version == RustVersion.V1
+    migrations.run(theirs)
+    assert read_schema(theirs) == schema
+
+
+def test_a_column_that_version_3_made_is_not_taken_for_an_interrupted_migration(theirs: Database) -> None:
+    Migrator(theirs).run()
+    states = {state.migration.id: state.state for state in migrations.status(theirs)}
+    assert set(states.values()) == {"applied", "pending"}
+    assert states["017_workers"] == "pending"
+
+
+def test_drop_removes_the_table_of_version_3_too(database: Database) -> None:
+    migrations.run(database, rust=V3)
+    assert {row.table for row in migrations.contents(database)} == migrations.COUNTS.keys()
+    migrations.drop(database)
+    assert read_schema(database) == {}
+
+
+def test_a_plan_with_rust_3_is_what_a_run_sends(theirs: Database) -> None:
+    planned = [sql for row in migrations.plan(theirs, V3) for sql in row.statements]
+    sent, send = list[str](), theirs.script
+
+    def script(sql: str) -> None:
+        sent.append(sql)
+        send(sql)
+
+    theirs.script = script  # type: ignore[method-assign]
+    migrations.run(theirs, rust=V3)
+    assert sent == planned
+
+
+@pytest.mark.parametrize("act", [migrations.run, migrations.plan])
+def test_sqlite_is_not_a_database_of_version_3(sqlite_url: str, act: Callable[..., Any]) -> None:
+    with contextlib.closing(connect(sqlite_url)) as database, pytest.raises(UsageError, match="does not use SQLite"):
+        act(database, rust=V3)
+
+
+@pytest.mark.mysql
+def test_a_run_of_version_3_that_ended_on_mariadb_is_finished(mysql_url: str) -> None:
+    with contextlib.closing(connect(mysql_url)) as database:
+        if not getattr(database, "is_mariadb", False):
+            pytest.skip("MySQL knows DROP CHECK")
+        migrations.run(database)
+        with pytest.raises(DatabaseError):
+            Migrator(database, as_mysql=True).run()
+        assert set(THEIRS) & set(recorded(database)) == {"015_add_job_leases"}
+        fit = migrations.rust_fit(database)
+        assert (fit.version, fit.lacking, fit.uses, fit.runs_here) == (RustVersion.V1, tuple(THEIRS[1:]), True, False)
+        assert [migration.id for migration in migrations.run(database, rust=V3)] == THEIRS[1:]
+        schema = without_ours(read_schema(database), database, ALL)
+        assert normal(schema, database) == normal(expected_schema(database, "018"), database)
+
+
+# One at a time.
+
+
+def hold(database: Database) -> contextlib.AbstractContextManager[None]:
+    """Their lock, as a run of theirs holds it."""
+    return Migrator(database).locked()
+
+
+def test_a_run_waits_for_one_of_version_3_and_says_so(
+    database: Database, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "TELL_SECONDS", 0)
+    told, waits = list[str](), threading.Event()
+
+    def on_wait(who: str) -> None:
+        told.append(who)
+        waits.set()
+
+    with contextlib.closing(connect(url)) as ours, ThreadPoolExecutor(1) as pool:
+        with hold(database):
+            run = pool.submit(migrations.run, ours, on_wait=on_wait)
+            assert waits.wait(60)
+            session = session_of(database)
+            assert not run.done()
+        assert len(run.result(60)) == len(migrations.MIGRATIONS)
+    assert told == [f"A migration run of hammerwork (Rust), in session {session} of the server,"]
+
+
+def session_of(database: Database) -> int:
+    sql = "SELECT pg_backend_pid()" if database.dialect == "postgresql" else "SELECT CONNECTION_ID()"
+    return int(database.query(sql)[0][0])
+
+
+def test_a_run_waits_for_ten_minutes_at_most_and_names_the_session_that_holds_the_lock(
+    database: Database, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a pooler of transactions, their lock may stay with a session of the pooler."""
+    monkeypatch.setattr(migrations, "PATIENCE_SECONDS", 0.3)
+    with contextlib.closing(connect(url)) as ours, hold(database):
+        with pytest.raises(ConflictError, match=f"session {session_of(database)} of the server, has not ended") as told:
+            migrations.run(ours)
+        assert str(session_of(database)) in str(told.value.hint)
+        assert read_schema(ours) == {}
+    migrations.run(database)
+
+
+def test_a_run_of_version_3_waits_for_one_of_hammerwork_cli(
+    theirs: Database, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    apply = migrations._apply
+
+    def slowly(*given: Any) -> bool:
+        begun.set()
+        assert go_on.wait(60)
+        return apply(*given)
+
+    monkeypatch.setattr(migrations, "_apply", slowly)
+    with contextlib.closing(connect(url)) as other, ThreadPoolExecutor(2) as pool:
+        ours = pool.submit(migrations.run, theirs)
+        assert begun.wait(60)
+        run = pool.submit(Migrator(other).run)
+        time.sleep(0.3)
+        assert not run.done()
+        assert not set(THEIRS) & set(recorded_by(url))
+        go_on.set()
+        assert ours.result(60)
+        assert run.result(60) == THEIRS
+
+
+def recorded_by(url: str) -> list[str]:
+    with contextlib.closing(connect(url)) as looking:
+        return recorded(looking)
+
+
+@pytest.mark.postgres
+def test_a_run_of_version_3_that_waits_does_not_keep_an_index_from_being_built(
+    postgres_url: str, until: Callable[[Database, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CREATE INDEX CONCURRENTLY waits for their statement, which waits for our lock: no server ends that."""
+    with contextlib.closing(connect(postgres_url)) as theirs, contextlib.closing(connect(postgres_url)) as ours:
+        until(ours, "014_add_queue_pause")
+        with ThreadPoolExecutor(1) as pool:
+            waiting: list[Future[list[str]]] = []
+            send = migrations._Turn.send
+
+            def with_theirs_waiting(turn: migrations._Turn, database: Database, step: Any, sql: str) -> None:
+                if sql.startswith("CREATE INDEX CONCURRENTLY") and not waiting:
+                    waiting.append(pool.submit(Migrator(theirs).run))
+                    blocked = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                    while not database.query(blocked)[0][0]:
+                        time.sleep(0.01)
+                send(turn, database, step, sql)
+
+            monkeypatch.setattr(migrations._Turn, "send", with_theirs_waiting)
+            assert migrations.run(ours)
+            assert waiting[0].result(60) == THEIRS
+        assert {state.state for state in migrations.status(ours, V3)} == {"applied"}
+
+
+def test_both_programs_at_once_take_turns_and_apply_each_migration_once(
+    theirs: Database, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    active, overlaps = list[str](), list[list[str]]()
+
+    def alone(who: str, act: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*given: Any) -> Any:
+            active.append(who)
+            if len(set(active)) > 1:
+                overlaps.append([*active])
+            try:
+                return act(*given)
+            finally:
+                active.remove(who)
+
+        return watched
+
+    monkeypatch.setattr(Migrator, "apply", alone("theirs", Migrator.apply))
+    monkeypatch.setattr(migrations, "_in_one_piece", alone("ours", migrations._in_one_piece))
+    if theirs.dialect == "mysql":  # on PostgreSQL, the last moments of an index may overlap
+        monkeypatch.setattr(migrations, "_bit_by_bit", alone("ours", migrations._bit_by_bit))
+    start = threading.Barrier(4)
+
+    def run(number: int) -> list[str]:
+        with contextlib.closing(connect(url)) as database:
+            start.wait()
+            if number % 2:
+                return Migrator(database).run()
+            return [migration.id for migration in migrations.run(database, rust=V3)]
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(run, range(4)))
+    assert overlaps == []
+    assert sorted(name for names in done for name in names) == sorted(migration.id for migration in ALL[14:])
+    assert {state.state for state in migrations.status(theirs, V3)} == {"applied"}
+
+
+# Retry strategies as JSONB.
+
+
+@pytest.fixture
+def with_text(new_database: Callable[..., str]) -> Iterator[Database]:
+    """A database of an earlier version of this program, whose strategies are TEXT."""
+    with contextlib.closing(connect(new_database("postgres", migrated=True))) as database:
+        database.script("ALTER TABLE hammerwork_jobs ALTER COLUMN retry_strategy TYPE TEXT")
+        Rows(database).run(f"DELETE FROM hammerwork_migrations WHERE migration_id = '{migrations.READABLE_MIGRATION}'")
+        yield database
+
+
+def type_of_strategy(database: Database) -> str:
+    sql = "SELECT data_type FROM information_schema.columns WHERE table_name = 'hammerwork_jobs' AND column_name = "
+    return str(database.query(f"{sql}'retry_strategy'")[0][0])
+
+
+def identity(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def put(database: Database, *strategies: str | None) -> None:
+    for number, strategy in enumerate(strategies):
+        now = database.now()
+        row = {"id": identity(number), "queue_name": "q", "payload": "{}", "status": "Pending"}
+        Rows(database).insert(
+            "hammerwork_jobs", {**row, "created_at": now, "scheduled_at": now, "retry_strategy": strategy}
+        )
+
+
+def strategies(database: Database) -> list[Any]:
+    rows = database.query("SELECT retry_strategy FROM hammerwork_jobs ORDER BY id")
+    return [row[0] and json.loads(row[0]) for row in rows]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("given", "rewrite"),
+    [
+        pytest.param([], (), id="no job"),
+        pytest.param([None] * 3, (TableRewrite("hammerwork_jobs", 3, 0),), id="no strategy"),
+        pytest.param([FIXED, *[None] * 11], (TableRewrite("hammerwork_jobs", 12, 1),), id="few"),
+        pytest.param([FIXED, None, FIXED], (TableRewrite("hammerwork_jobs", 3, 3),), id="many"),
+    ],
+)
+def test_strategies_become_jsonb_and_the_plan_says_what_is_written_again(
+    with_text: Database, given: list[str | None], rewrite: tuple[TableRewrite, ...]
+) -> None:
+    put(with_text, *given)
+    files = "SELECT pg_relation_filenode('hammerwork_jobs')"
+    before, file = strategies(with_text), with_text.query(files)
+    (planned,) = [row for row in migrations.plan(with_text) if row.migration.id == migrations.READABLE_MIGRATION]
+    assert planned.rewrites == rewrite
+    migrations.run(with_text)
+    assert (type_of_strategy(with_text), strategies(with_text)) == ("jsonb", before)
+    assert (with_text.query(files) != file) == any(one.rows == one.written for one in rewrite)
+    assert migrations.plan(with_text) == []
+
+
+@pytest.mark.postgres
+def test_strategies_that_are_not_json_objects_are_named_and_stop_nothing(with_text: Database) -> None:
+    bad = ["fast", "", '"Fixed"', "[1]", '{"a": NaN}', '{"a": "\\u0000"}', "[" * 100_000, "null", '{"a": 1}}', "fast"]
+    put(with_text, FIXED, None, *bad)
+    told: list[tuple[str, str]] = []
+    migrations.run(with_text, on_warning=lambda migration, text: told.append((migration.id, text)))
+    assert strategies(with_text) == [json.loads(FIXED), *[None] * (len(bad) + 1)]
+    assert {migration for migration, _ in told} == {migrations.READABLE_MIGRATION}
+    assert sorted(text for _, text in told) == [
+        f"The retry strategy of job {identity(number)} was no JSON object, so workers ignored it. It is gone now:"
+        f" {value[:200]}"
+        for number, value in enumerate(bad, 2)
+    ]
+
+
+@pytest.mark.postgres
+def test_a_column_that_is_text_again_is_missed_and_changed_again(with_text: Database) -> None:
+    migrations.run(with_text)
+    with_text.script("ALTER TABLE hammerwork_jobs ALTER COLUMN retry_strategy TYPE TEXT")
+    (state,) = [state for state in migrations.status(with_text) if state.missing]
+    assert (state.migration.id, state.missing) == (migrations.READABLE_MIGRATION, (migrations.READABLE_STRATEGY,))
+    assert [migration.id for migration in migrations.run(with_text)] == [migrations.READABLE_MIGRATION]
+    assert type_of_strategy(with_text) == "jsonb"
+
+
+@pytest.mark.postgres
+def test_strategies_as_text_harm_version_3_until_a_run_has_changed_them(with_text: Database) -> None:
+    assert not migrations.harms_rust(with_text, migrations.known(with_text))
+    Migrator(with_text).run()
+    assert type_of_strategy(with_text) == "text"
+    assert migrations.harms_rust(with_text, migrations.known(with_text))
+    fit = migrations.rust_fit(with_text)
+    assert (fit.version, fit.lacking, fit.unreadable) == (RustVersion.V1, (migrations.READABLE_MIGRATION,), True)
+    migrations.run(with_text)
+    assert not migrations.harms_rust(with_text, migrations.known(with_text))
+    assert migrations.rust_fit(with_text).version == V3
