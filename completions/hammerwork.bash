@@ -497,16 +497,16 @@ _hammerwork_look() {
             options='--help'
             ;;
         'migration run')
-            options='--drop --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--drop --yes --dry-run --rust --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --rust=1.15.5,3 --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'migration status')
-            options='--check --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--check --rust --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --rust=1.15.5,3 --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'migration plan')
-            options='--format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--rust --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --rust=1.15.5,3 --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'config')
             commands='show get set unset reset path init'

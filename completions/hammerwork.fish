@@ -1602,6 +1602,7 @@ complete -c hammerwork -n '__hammerwork_at migration' -s h -l help -d 'Show the 
 complete -c hammerwork -n '__hammerwork_at migration run' -s d -l drop -d 'First drop all tables of the migrations, with all jobs.'
 complete -c hammerwork -n '__hammerwork_at migration run' -l yes -s y -d 'Do not ask for confirmation.'
 complete -c hammerwork -n '__hammerwork_at migration run' -l dry-run -d 'Show the plan, or what --drop would remove; change nothing.'
+complete -c hammerwork -n '__hammerwork_at migration run' -l rust -x -a '1.15.5 3' -d 'Include the migrations of this version of the Rust program.'
 complete -c hammerwork -n '__hammerwork_at migration run' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at migration run' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at migration run' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
@@ -1611,6 +1612,7 @@ complete -c hammerwork -n '__hammerwork_at migration run' -l debug -d 'Show trac
 complete -c hammerwork -n '__hammerwork_at migration run' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at migration status' -l check -d 'Exit with 1 unless every migration is applied.'
+complete -c hammerwork -n '__hammerwork_at migration status' -l rust -x -a '1.15.5 3' -d 'Include the migrations of this version of the Rust program.'
 complete -c hammerwork -n '__hammerwork_at migration status' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at migration status' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at migration status' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
@@ -1619,6 +1621,7 @@ complete -c hammerwork -n '__hammerwork_at migration status' -l quiet -d 'Print 
 complete -c hammerwork -n '__hammerwork_at migration status' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at migration status' -s h -l help -d 'Show the help and exit.'
 
+complete -c hammerwork -n '__hammerwork_at migration plan' -l rust -x -a '1.15.5 3' -d 'Include the migrations of this version of the Rust program.'
 complete -c hammerwork -n '__hammerwork_at migration plan' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at migration plan' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at migration plan' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
