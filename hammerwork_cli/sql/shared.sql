@@ -213,8 +213,8 @@ FOR UPDATE
 -- name: claimed_columns
 -- The columns of queries.worker.claim.Claimed that follow id, queue and payload, in order.
 j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
-j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
-j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
+j.depends_on, j.workflow_id, j.workflow_name, j.batch_id, j.trace_id, j.correlation_id, j.parent_span_id,
+j.span_context, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
 j.retry_strategy, j.claim_losses, {ancestry}
 
 -- name: ancestry

@@ -160,7 +160,7 @@ HOT: dict[str, Callable[[Scene], Asked]] = {
     "job.dependencies.dependents": lambda at: Asked(
         {
             "ids": at.ids(0),
-            "state": "waiting",
+            "states": ("waiting",),
             "statuses": WAITING_SPELLINGS,
             "fail_fast": True,
         }

@@ -24,7 +24,7 @@ from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.queries.callbacks import callbacks_of, read_callback
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.graph.release import RECURRING
-from hammerwork_cli.queries.job import enqueue, notifications
+from hammerwork_cli.queries.job import enqueue, groups, notifications
 from hammerwork_cli.queries.job.dependencies import parent_statuses
 from hammerwork_cli.queries.spawn.wait import TreeWatch
 
@@ -170,17 +170,9 @@ def _batch(database: Database, batch: str) -> Seen | None:
 
 def _workflow(database: Database, workflow: str, now: datetime) -> Seen | None:
     """Counts a workflow; ``None`` if it is gone, or all of its jobs are."""
-    counts = Counts()
     with database.snapshot():
         row = database.row("batch.callbacks.workflow", id=workflow)
-        archived = {"archive", "retention"} <= database.tags
-        statements = (
-            "batch.callbacks.workflow_counts",
-            *(("batch.callbacks.archived_workflow_counts",) if archived else ()),
-        )
-        for statement in statements:
-            for status, jobs in database.rows(statement, id=workflow):
-                counts.add(status_of(status), jobs)
+        counts = groups.counted(database, workflow=workflow)
         if row is None or (row[0] and not counts.total):
             return None
         is_open = counts.of(*FINISHED) < counts.total or not counts.total

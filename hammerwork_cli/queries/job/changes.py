@@ -217,6 +217,8 @@ class Cancel(Change):
 
     action = "cancel"
     accepted = WAITING
+    cancels_workflow: str | None = None
+    """The workflow that it cancels as a whole."""
     in_trees = WAITING | {JobStatus.RUNNING}
     """Running jobs are selected, and then skipped, so that the outcome tells of them: they can still spawn."""
 
@@ -234,7 +236,9 @@ class Cancel(Change):
 
     def follow(self, database: Database, following: Following) -> Following:
         """Fails jobs that wait for these, and their early children that have not started."""
-        following = dependencies.fail_next(database, following, self.now, self.followers_error)
+        following = dependencies.fail_next(
+            database, following, self.now, self.followers_error, but=self.cancels_workflow
+        )
         notifications.notify(database, following.released)
         return following
 
@@ -259,7 +263,7 @@ class Delete(Change):
         if self.force:
             return {}
         going = {job.id for job in jobs}
-        pairs = dependencies.dependents(database, sorted(going), "waiting", WAITING_SPELLINGS)
+        pairs = dependencies.dependents(database, sorted(going), ("waiting",), WAITING_SPELLINGS)
         while kept := {parent for parent, job in pairs if parent in going and job not in going}:
             going -= kept
         return {job.id: Reason.WAITED_FOR for job in jobs if job.id not in going}

@@ -10,6 +10,7 @@ from hammerwork_cli.database.batches import GIN_CHUNK, chunks
 from hammerwork_cli.models import FAILURES, WAITING, JobFilter, JobStatus, Timestamp, id_list, status_of
 from hammerwork_cli.models.values import FAILED_SPELLINGS, WAITING_SPELLINGS
 from hammerwork_cli.queries.graph.release import DONE, RECURRING, awaited, is_shared, release, spawner_of
+from hammerwork_cli.queries.job import groups
 from hammerwork_cli.queries.job.cron import occurrence_of
 from hammerwork_cli.queries.job.listing import chosen
 
@@ -92,13 +93,18 @@ def state_of(parents: Iterable[str], statuses: Mapping[str, str], ancestry: str 
 
 
 def dependents(
-    database: Database, parents: Sequence[str], state: str, statuses: tuple[str, ...], *, failing: bool = False
+    database: Database,
+    parents: Sequence[str],
+    states: Sequence[str],
+    statuses: tuple[str, ...],
+    *,
+    failing: bool = False,
 ) -> list[tuple[str, str]]:
-    """Returns (parent, dependent) for dependents of ``parents`` whose ``dependency_status`` is ``state``.
+    """Returns (parent, dependent) for dependents of ``parents`` whose ``dependency_status`` is one of ``states``.
 
     Args:
         parents: ids.
-        state: ``waiting`` or ``failed``.
+        states: such as ``waiting`` and ``failed``.
         statuses: spellings of the statuses that the dependents may have.
         failing: leave out jobs of workflows whose policy is ``manual`` or ``ignore_failures``.
     """
@@ -107,7 +113,7 @@ def dependents(
         (str(parent), str(job))
         for part in chunks(parents, size)
         for parent, job in database.rows(
-            "job.dependencies.dependents", ids=database.ids(part), state=state, statuses=statuses, failing=failing
+            "job.dependencies.dependents", ids=database.ids(part), states=states, statuses=statuses, failing=failing
         )
     ]
 
@@ -154,7 +160,7 @@ def rearm_next(database: Database, following: Following, now: datetime) -> Follo
     """Resets jobs that failed only because of ``following.parents``, and so on downward."""
 
     def find(parents: Sequence[str]) -> Iterable[str]:
-        return (job for _, job in dependents(database, parents, "failed", FAILED_SPELLINGS))
+        return (job for _, job in dependents(database, parents, ("failed",), FAILED_SPELLINGS))
 
     def change(jobs: Sequence[str]) -> list[str]:
         locked = [job for job in lock_jobs(database, jobs) if _failed_by_others(job)]
@@ -167,12 +173,25 @@ def rearm_next(database: Database, following: Following, now: datetime) -> Follo
     return _follow(following, find, change)
 
 
-def fail_next(database: Database, following: Following, now: datetime, error: str) -> Following:
+def fail_next(
+    database: Database, following: Following, now: datetime, error: str, *, but: str | None = None
+) -> Following:
     """Handles the dependents of ``following.parents``, which failed for good, and of all that fail with them.
 
     Jobs that wait for them fail, and so do their early children that have not started. Jobs of workflows with
-    the policy ``manual`` stay waiting, and with ``ignore_failures`` they may run now.
+    the policy ``manual`` stay waiting, and with ``ignore_failures`` they may run now. Where version 3 of hammerwork
+    (Rust) uses the database, the rest of their workflows and batches fails too, as policies say.
+
+    Args:
+        database: an open transaction.
+        following: the progress so far.
+        now: the time of the failure.
+        error: the error of the dependents.
+        but: a workflow that is being cancelled as a whole, whatever its policy is.
     """
+    ends = groups.Groups.locked(database, following.parents)
+    rest = ends.fail_rest(database, now, but=but)
+    bound_states = ("waiting", "satisfied") if "rust_3" in database.tags else ("waiting",)
     early: set[tuple[str, str]] = set()
     released: Counter[str] = Counter()
 
@@ -180,7 +199,7 @@ def fail_next(database: Database, following: Following, now: datetime, error: st
         released.update(release(database, parents))
         spawned = spawned_early(database, parents)
         early.update(spawned)
-        waiting = dependents(database, parents, "waiting", WAITING_SPELLINGS, failing=True)
+        waiting = dependents(database, parents, bound_states, WAITING_SPELLINGS, failing=True)
         return [job for _, job in (*spawned, *waiting)]
 
     def change(jobs: Sequence[str]) -> list[str]:
@@ -190,19 +209,17 @@ def fail_next(database: Database, following: Following, now: datetime, error: st
             for job in locked
             if any((parent, job.id) in early for parent in job.depends_on) and not is_shared(job.ancestry)
         ]
-        bound = [job for job in locked if job.dependency_status == "waiting" or spawner_of(job.ancestry)]
+        bound = [job for job in locked if job.dependency_status in bound_states or spawner_of(job.ancestry)]
         states = states_of(database, [job for job in bound if job.id not in failed])
         failed += [job for job, state in states.items() if state == "failed"]
-        fail(database, failed, now, error)
+        groups.fail(database, failed, now, error)
         return failed
 
-    return _follow(following, find, change)._replace(released=released)
-
-
-def fail(database: Database, jobs: Sequence[str], now: datetime, error: str) -> None:
-    """Fails jobs that have not started, because of others."""
-    for part in chunks(jobs, database.key_chunk):
-        database.run("job.dependencies.fail", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
+    after = _follow(following._replace(parents=[*following.parents, *rest]), find, change)
+    of_batches = ends.fail_batches(database, now)
+    changed = [*rest, *after.changed, *of_batches]
+    groups.Groups.locked(database, [*following.parents, *changed]).settle(database, now)
+    return after._replace(changed=changed, parents=[*after.parents, *of_batches], released=released)
 
 
 def spawned_early(database: Database, parents: Sequence[str], request: str | None = None) -> list[tuple[str, str]]:

@@ -219,7 +219,7 @@ def any_waiting(database: Database) -> bool:
 
 
 def _has_dependents(database: Database, nodes: Sequence[TreeNode], ours: Collection[str]) -> bool:
-    pairs = dependencies.dependents(database, sorted(node.id for node in nodes), "waiting", WAITING_SPELLINGS)
+    pairs = dependencies.dependents(database, sorted(node.id for node in nodes), ("waiting",), WAITING_SPELLINGS)
     return any(job not in ours for _, job in pairs)
 
 

@@ -59,6 +59,7 @@ class Claimed(NamedTuple):
     depends_on: Any
     workflow_id: str | None
     workflow_name: str | None
+    batch_id: str | None
     trace_id: str | None
     correlation_id: str | None
     parent_span_id: str | None

@@ -15,7 +15,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import AttemptOutcome, JobStatus, PastAttempt, status_of, timestamp
 from hammerwork_cli.queries.graph import release
-from hammerwork_cli.queries.job import attempts, dependencies, limits, notifications
+from hammerwork_cli.queries.job import attempts, dependencies, groups, limits, notifications
 from hammerwork_cli.queries.worker.claim import Claim, Claimed
 
 RESULTS_BATCH = 500
@@ -95,16 +95,34 @@ def finish(database: Database, ended: Sequence[Ended], now: datetime) -> FinishR
         report = FinishReport()
         completed = _complete(database, ended, now, report)
         dead = _write_others(database, ended, now, report)
-        update_dependents(database, completed, dead, now, report)
+        grouped = any(attempt.job.workflow_id or attempt.job.batch_id for attempt in ended)
+        update_dependents(database, completed, dead, now, report, grouped=grouped)
         return report
 
     return database.transaction(work)
 
 
 def update_dependents(
-    database: Database, completed: Sequence[str], failed: Sequence[str], now: datetime, report: FinishReport
+    database: Database,
+    completed: Sequence[str],
+    failed: Sequence[str],
+    now: datetime,
+    report: FinishReport,
+    *,
+    grouped: bool = True,
 ) -> None:
-    """Releases jobs that waited for completed ones, and spreads final failures to the dependents of failed ones."""
+    """Releases jobs that waited for completed ones, and spreads final failures to the dependents of failed ones.
+
+    Args:
+        database: an open transaction, which has ended the jobs.
+        completed: ids.
+        failed: ids of jobs that failed for good.
+        now: when they ended.
+        report: gets the effects.
+        grouped: whether one of the completed jobs may be part of a workflow or a batch.
+    """
+    # All workflows are locked at once, in order: otherwise two such transactions could wait for each other.
+    ends = groups.Groups.locked(database, [*completed, *failed]) if completed and grouped else groups.Groups()
     released = Counter(release.release(database, completed))
     error = f"It depends on job {failed[0]}, which failed." if len(failed) == 1 else "A job it depends on failed."
     following = dependencies.Following(parents=failed)
@@ -112,6 +130,7 @@ def update_dependents(
         following = dependencies.fail_next(database, following, now, error)
         report.failed += len(following.changed)
         released.update(following.released)
+    ends.settle(database, now)
     for queue, jobs in released.items():
         report.released[queue] = report.released.get(queue, 0) + jobs
     notifications.notify(database, report.released)

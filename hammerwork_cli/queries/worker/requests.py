@@ -9,7 +9,7 @@ from hammerwork_cli.errors import (
     NotFoundError,
 )
 from hammerwork_cli.models import SpawnRequest, new_id
-from hammerwork_cli.queries.job import dependencies
+from hammerwork_cli.queries.job import dependencies, groups
 from hammerwork_cli.queries.job.dependencies import lock_jobs
 from hammerwork_cli.queries.worker import finish, registry
 from hammerwork_cli.queries.worker.claim import Claim, Claimed
@@ -91,7 +91,7 @@ def refuse(database: Database, request: SpawnRequest, job: Claimed, error: str, 
     def work() -> None:
         if _end_request(database, request, job, "failed", now, 0, error):
             early = [child for _, child in dependencies.spawned_early(database, [job.id], request=request.id)]
-            dependencies.fail(database, early, now, "The spawn request of its parent failed.")
+            groups.fail(database, early, now, "The spawn request of its parent failed.")
             finish.update_dependents(database, [], early, now, FinishReport())
 
     database.transaction(work)

@@ -11,7 +11,7 @@ from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError, JobNotFoundError, LastingConflictError, RefusedValueError
 from hammerwork_cli.models import WAITING, Ancestry, JobStatus, NewJob, SpawnConfig, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.queries.job import enqueue, limits, notifications
+from hammerwork_cli.queries.job import enqueue, groups, limits, notifications
 from hammerwork_cli.queries.job.dependencies import (
     Following,
     LockedJob,
@@ -125,6 +125,9 @@ def write_children(
     report: FinishReport,
 ) -> None:
     """Writes the children, releases the dependents of the parent, records the spawn, and checks the limits last."""
+    if operation.spawner.job.workflow_id:
+        # Children join it, which locks it less: two parents would then wait for each other.
+        groups.Groups.locked(database, [operation.spawner.job.id])
     try:
         enqueue.living_parents(database, sorted(set(external)))
     except JobNotFoundError as error:

@@ -21,14 +21,12 @@ from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, WorkflowStatus
 from hammerwork_cli.queries.batch.callbacks import may_spawn
 from hammerwork_cli.queries.batch.reader import PAGE
-from hammerwork_cli.queries.job import changes, dependencies
+from hammerwork_cli.queries.job import changes, dependencies, groups
 from hammerwork_cli.queries.job.changes import Cancel, Step
 from hammerwork_cli.queries.job.dependencies import Following, LockedJob
 from hammerwork_cli.queries.job.selections import Chosen
 from hammerwork_cli.queries.workflow import listing
 
-FAILED = "another job of its workflow failed, and the failure policy is fail_fast"
-"""The error of jobs that fail because of another one of their workflow."""
 DEPENDENCY_FAILED = "a job that it depends on failed"
 CANCELLED = "its workflow was cancelled"
 
@@ -77,13 +75,13 @@ class _FailRest(_CancelRest):
 
     def __init__(self, workflow: Workflow, now: datetime) -> None:
         super().__init__(workflow, now)
-        self.error = self.followers_error = FAILED
+        self.error = self.followers_error = groups.FAILED
 
     def _has_cause(self, database: Database, seen: _Seen) -> bool:
         return _unsuccessful(database, self.workflow) > seen.dealt_with
 
     def _end(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
-        dependencies.fail(database, [job.id for job in jobs], self.now, self.error)
+        groups.fail(database, [job.id for job in jobs], self.now, self.error)
         step.changed += len(jobs)
 
 
@@ -257,7 +255,7 @@ class CancelWorkflow(Cancel):
         self, workflow: str, now: datetime, *, by: str, reason: str | None = None, force: bool = False
     ) -> None:
         super().__init__(now, by=by, reason=reason, force=force)
-        self.workflow = workflow
+        self.workflow = self.cancels_workflow = workflow
 
     def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
         """Changes jobs: see :class:`Cancel`."""

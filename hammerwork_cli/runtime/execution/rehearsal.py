@@ -366,6 +366,7 @@ def claimed(job: NewJob, now: datetime) -> Claimed:
         depends_on=list(job.depends_on),
         workflow_id=job.workflow_id,
         workflow_name=job.workflow_name,
+        batch_id=job.batch_id,
         trace_id=job.trace_id,
         correlation_id=job.correlation_id,
         parent_span_id=job.parent_span_id,

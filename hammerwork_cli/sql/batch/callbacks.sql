@@ -18,15 +18,6 @@ SELECT COUNT(*) FROM hammerwork_watches w WHERE {uncounted}
 -- Reads how many jobs a workflow was created with.
 SELECT w.total_jobs FROM hammerwork_workflows w WHERE w.id = :id
 
--- name: workflow_counts
--- Counts the jobs of a workflow by the status that the rows hold.
-SELECT j.status, COUNT(*) FROM hammerwork_jobs j WHERE j.workflow_id = :id GROUP BY j.status
-
--- name: archived_workflow_counts
--- Counts those that are only in the archive.
-SELECT j.status, COUNT(*) FROM hammerwork_jobs_archive j WHERE j.workflow_id = :id AND {only_in_archive}
-GROUP BY j.status
-
 -- name: workflow_may_spawn
 -- Tells whether a worker of hammerwork (Rust) may still insert children of a job of a workflow, which it does after the
 -- end of their parent.

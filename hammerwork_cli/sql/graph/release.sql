@@ -77,4 +77,12 @@ SELECT w.id FROM hammerwork_workflows w WHERE w.id IN (:ids) AND {failure_policy
 -- name: release
 -- Lets waiting jobs run. A job that a Rust worker claimed too early stays as it is, and the doctor reports it.
 UPDATE hammerwork_jobs {by_id} SET dependency_status = 'satisfied'
-WHERE id {among} AND {waits} AND status NOT IN ('Running', 'Completed')
+WHERE id {among} AND {waits} AND {releasable}
+
+-- name: releasable
+-- Whether a job that waited for others may take note that they have completed.
+status NOT IN ('Running', 'Completed')
+
+-- name: releasable [rust_3]
+-- Version 3 of hammerwork (Rust) leaves those that have ended as they are.
+status NOT IN ('Running', 'Completed', 'Failed', 'Dead', 'TimedOut')

@@ -1,19 +1,19 @@
 -- The dependents of jobs that an operator changes.
 
 -- name: affected
--- Whether job j is in the given state of dependency and status. With :failing, it must fail with a dependency: its
+-- Whether job j is in one of the given states of dependency and statuses. With :failing, it must fail with a dependency: its
 -- workflow leaves no decision to people, and does not ignore failures.
 {in_state} AND j.status IN (:statuses)
 /* if :failing */ AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w
 /* if :failing */ WHERE w.id = j.workflow_id AND w.failure_policy = 'manual')
 
 -- name: in_state
--- Whether job j is in the given state of dependency.
-j.dependency_status = :state
+-- Whether job j is in one of the given states of dependency.
+j.dependency_status IN (:states)
 
 -- name: in_state [postgresql indexed]
--- In words that fit no index: nearly all jobs may be in that state.
-j.dependency_status || '' = :state
+-- In words that fit no index: nearly all jobs may be in such a state.
+j.dependency_status || '' IN (:states)
 
 -- name: dependents [postgresql]
 -- Lists (parent, dependent) for some parents and their dependents in a given state.

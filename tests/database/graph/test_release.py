@@ -36,7 +36,7 @@ def test_the_dependents_of_some_jobs_are_found_with_the_jobs_that_they_wait_for(
     alone, join = rows.job(one, **waits), rows.job(other, one, **waits)
     rows.job(other, **waits)
     rows.job(one)
-    found = dependencies.dependents(readable, [one], "waiting", WAITING_SPELLINGS)
+    found = dependencies.dependents(readable, [one], ("waiting",), WAITING_SPELLINGS)
     assert sorted(found) == sorted([(one, alone), (one, join)])
 
 

@@ -34,7 +34,7 @@ def states(database: Database) -> list[tuple[int, str, str]]:
 
 def test_dependents_are_found_under_each_of_their_parents(readable: Database) -> None:
     enqueue.insert(readable, [job(1), job(2), below(3, 1), below(4, 2, 1), below(5, 1, state="none"), below(6, 9, 2)])
-    pairs = dependencies.dependents(readable, [identity(1), identity(2)], "waiting", WAITING_SPELLINGS)
+    pairs = dependencies.dependents(readable, [identity(1), identity(2)], ("waiting",), WAITING_SPELLINGS)
     expected = {(1, 3), (2, 4), (1, 4), (2, 6)}
     assert {(parent, child) for parent, child in pairs} == {(identity(a), identity(b)) for a, b in expected}
     assert dependencies.dependents(readable, [identity(1)], "failed", FAILED_SPELLINGS) == []

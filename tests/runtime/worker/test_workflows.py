@@ -15,7 +15,7 @@ from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.callbacks import callbacks_of
-from hammerwork_cli.queries.job import changes, dependencies, enqueue, selections, spawn_requests
+from hammerwork_cli.queries.job import changes, enqueue, groups, selections, spawn_requests
 from hammerwork_cli.queries.workflow import endings, listing
 from tests.conftest import Outcome
 from tests.runtime.conftest import Stage, until
@@ -72,9 +72,9 @@ def test_a_failure_does_what_the_policy_says(stage: Stage, run: Run, monkeypatch
         for policy in ("fail_fast", "continue_on_failure", "ignore_failures", "manual")
     )
     sizes: list[int] = []
-    fail = dependencies.fail
+    fail = groups.fail
     monkeypatch.setattr(
-        dependencies, "fail", lambda database, ids, *rest: (sizes.append(len(ids)), fail(database, ids, *rest))
+        groups, "fail", lambda database, ids, *rest: (sizes.append(len(ids)), fail(database, ids, *rest))
     )
     for jobs in (fast, on, ignoring, manual):
         end(stage, jobs["bad"], "Dead")
