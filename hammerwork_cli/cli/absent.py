@@ -21,7 +21,7 @@ _ANYWHERE = {"-q": QUIET, "-v": _VERBOSE, "--verbose": _VERBOSE}
 """Options of every command of hammerwork (Rust)."""
 _ABSENT = {
     "hammerwork webhook": (
-        "There are no webhooks: nothing posts to a URL.",
+        "There are no webhooks yet: nothing posts to a URL, and webhooks.json is not read.",
         "Let a handler post: hammerwork spawn on-end JOB --on-complete QUEUE enqueues its job at the end of a tree.",
     ),
     "hammerwork encryption": (

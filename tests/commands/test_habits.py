@@ -150,3 +150,41 @@ def test_a_malformed_configuration_file_is_an_error(run: Run, file: Path, sqlite
 def test_the_table_of_options_has_what_is_new_in_version_3() -> None:
     new = {" ".join(call.words.split()[:2]) for call in calls() if call.version == "3"}
     assert new >= {"job requeue-stale", "worker status", "encryption audit", "workflow create", "config set"}
+
+
+def test_no_job_that_we_write_has_a_null_where_version_3_wants_a_dependency_status(
+    run: Run, migrated_url: str, tmp_path: Path
+) -> None:
+    def ask(*words: str) -> str:
+        done = run(*words, url=migrated_url)
+        assert done.exit_code == 0, done
+        return str(done.stdout.strip())
+
+    (lines := tmp_path / "lines.jsonl").write_text('{"payload": {}}\n' * 2)
+    (flow := tmp_path / "flow.toml").write_text('name = "night"\n[jobs.a]\n[jobs.b]\nafter = ["a"]\n')
+    tree = tmp_path / "tree.jsonl"
+    first = ask("job", "enqueue", "-n", "mail", "-j", "{}")
+    ask("job", "enqueue", "-n", "mail", "-j", "{}", "--depends-on", first, "--on-complete", "report")
+    ask("job", "enqueue", "-n", "mail", "--file", str(lines))
+    ask("batch", "enqueue", "-f", str(lines), "-n", "mail", "--on-complete", "report")
+    ask("workflow", "create", "--jobs-file", str(flow))
+    ask("cron", "create", "--name", "nightly", "-n", "mail", "-j", "{}", "-s", "@daily")
+    ask("cron", "trigger", "nightly")
+    ask("job", "export", first, "--tree", "-o", str(tree))
+    ask("job", "import", str(tree), "--new-ids")
+    write(migrated_url, job(1, JobStatus.COMPLETED), job(2, JobStatus.DEAD))
+    ask("archive", "run", "--older-than", "1m", "--by", "job", "--yes")
+    execute(migrated_url, "UPDATE hammerwork_jobs_archive SET dependency_status = NULL")
+    ask("archive", "restore", identity(1), "--as-was")
+    ask("archive", "restore", identity(2))
+    write(migrated_url, job(3), job(4, JobStatus.DEAD), running(5, timedelta(hours=2)))
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET dependency_status = NULL WHERE id = '{identity(4)}'")
+    ask("job", "cancel", identity(3))
+    ask("job", "retry", identity(3))
+    ask("job", "retry", identity(4))
+    ask("job", "requeue-stale", "--yes")
+    assert rows(migrated_url, "id", "dependency_status IS NULL") == []
+    # The doctor mends a job that another program wrote so.
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET dependency_status = NULL WHERE id = '{first}'")
+    assert run("spawn", "doctor", "--fix", "--yes", url=migrated_url).exit_code == 0
+    assert rows(migrated_url, "id", "dependency_status IS NULL") == []

@@ -14,6 +14,7 @@ from hammerwork_cli import Handlers
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries import migrations
+from tests.conftest import ROOT
 from tests.jobs import identity, job, move_to_archive, write
 from tests.rows import Rows
 
@@ -22,7 +23,7 @@ Run = Callable[..., Any]
 app = Handlers()
 app.register_job("mail", lambda job: None)  # noqa: ARG005
 
-TABLE = Path(__file__).parents[1] / "data" / "rust_options.txt"
+TABLE = ROOT / "tests" / "data" / "rust_options.txt"
 
 
 VERSIONS = {"1": "1.15.5", "3": "3", "both": "1.15.5 and 3"}
@@ -106,3 +107,37 @@ def test_an_option_of_hammerwork_rust_is_accepted_or_refused_with_what_to_use_in
     assert "No such" not in message
     assert hint.strip()
     assert "--help" not in hint
+
+
+PAGE = ROOT / "docs" / "start" / "from-rust.md"
+SHARED = {
+    "-u",
+    "--database-url",
+    "-d",
+    "-n",
+    "-Q",
+    "-q",
+    "-j",
+    "-f",
+    "-s",
+    "--queue",
+    "--confirm",
+    "--dry-run",
+    "--count",
+    "--compress",
+}
+"""Options whose aliases one line of the page has for all verbs, and those that a call needs."""
+
+
+def test_the_page_names_each_verb_and_option_that_is_new_in_version_3() -> None:
+    text = PAGE.read_text("utf-8")
+    for call in calls():
+        if call.version != "3":
+            continue
+        group, verb, *words = call.words.split()
+        named = {word for word in words if word.startswith("-")} - SHARED
+        if group == "encryption":  # refused as a whole
+            named = {verb}
+        assert f"| {group} |" in text, call
+        missing = {word for word in named if word not in text}
+        assert not missing, f"{call.words}: {missing}"
