@@ -110,22 +110,9 @@ def test_an_option_of_hammerwork_rust_is_accepted_or_refused_with_what_to_use_in
 
 
 PAGE = ROOT / "docs" / "start" / "from-rust.md"
-SHARED = {
-    "-u",
-    "--database-url",
-    "-d",
-    "-n",
-    "-Q",
-    "-q",
-    "-j",
-    "-f",
-    "-s",
-    "--queue",
-    "--confirm",
-    "--dry-run",
-    "--count",
-    "--compress",
-}
+SHARED = set(
+    "-u --database-url -d -n -Q -q -j -f -s --queue --confirm --dry-run --count --compress --completed".split()
+)
 """Options whose aliases one line of the page has for all verbs, and those that a call needs."""
 
 
