@@ -9,8 +9,13 @@ from contextlib import contextmanager
 
 from hammerwork_cli.database import Database
 from tests.rows import Rows
-from tests.rust3.outcomes import MIGRATIONS
 
+MIGRATIONS = (
+    "015_add_job_leases",
+    "016_versioned_encryption_keys",
+    "017_add_kms_data_keys",
+    "018_add_job_retry_strategy",
+)
 LOCK = 0x686D72776B6D6967
 """Section 2: the session advisory lock of PostgreSQL."""
 AUDITED = "('Create', 'Access', 'Rotate', 'Retire', 'Revoke', 'Delete', 'Update')"

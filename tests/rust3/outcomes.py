@@ -13,13 +13,8 @@ from uuid import uuid4
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import cron, id_list, timestamp
 from tests.rows import Rows
+from tests.rust3.migrations import MIGRATIONS, Migrator
 
-MIGRATIONS = (
-    "015_add_job_leases",
-    "016_versioned_encryption_keys",
-    "017_add_kms_data_keys",
-    "018_add_job_retry_strategy",
-)
 LEASE = timedelta(seconds=300)
 CLOSE = timedelta(milliseconds=1)
 LONGEST = timedelta(days=365)
@@ -56,15 +51,17 @@ ENQUEUED = (
 
 
 def use(database: Database) -> None:
-    """Records the migrations of version 3, and makes those of its columns that a job needs (section 2)."""
-    rows, now = Rows(database), database.now()
-    kind = {"postgresql": "TIMESTAMPTZ", "mysql": "TIMESTAMP(6) NULL", "sqlite": "TEXT"}[database.dialect]
-    for column in ("last_heartbeat_at", "lease_expires_at"):
-        if column not in database.jobs_columns():
-            rows.run(f"ALTER TABLE hammerwork_jobs ADD COLUMN {column} {kind}")
-    for migration in MIGRATIONS:
-        record = {"migration_id": migration, "executed_at": now, "execution_time_ms": 1}
-        rows.insert("hammerwork_migrations", record)
+    """Lets version 3 migrate the database (section 2). On SQLite, which it does not know, the records have to do."""
+    if database.dialect == "sqlite":
+        rows, now = Rows(database), database.now()
+        for column in ("last_heartbeat_at", "lease_expires_at"):
+            if column not in database.jobs_columns():
+                rows.run(f"ALTER TABLE hammerwork_jobs ADD COLUMN {column} TEXT")
+        for migration in MIGRATIONS:
+            record = {"migration_id": migration, "executed_at": now, "execution_time_ms": 1}
+            rows.insert("hammerwork_migrations", record)
+    else:
+        Migrator(database).run()
     database.forget_schema()
 
 
