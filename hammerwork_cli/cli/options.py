@@ -49,6 +49,12 @@ def configured_limit(ctx: typer.Context, param: typer.CallbackParam, limit: int)
 FormatOption = Annotated[
     Format, typer.Option("--format", help="Output format: table for people, the others for programs.")
 ]
+WithoutColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without-column", metavar="NAME", help="Leave out a column that this version does not know (repeatable)."
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 FullOption = Annotated[bool, typer.Option("--full", help="Show the whole payload, result and error on a terminal too.")]
 PayloadOption = Annotated[

@@ -134,6 +134,15 @@ class Database:
         """Returns JSON that the server can read."""
         return json.dumps(value, ensure_ascii=self.reads_escapes)
 
+    def quoted(self, name: str) -> str:
+        """The name of a column for :class:`~hammerwork_cli.database.statements.Columns`, in its letter case."""
+        return f'"{name}"'
+
+    def as_text(self, column: str, stored_type: str) -> str:
+        """A term for the text that the database reads as the same value of its column, whatever its type."""
+        del stored_type
+        return column
+
     def message(self, text: str | None) -> str | None:
         """Escapes the characters that text columns cannot store: an error message must be stored in any case."""
         return text if text is None or self.charset is None else written_out(text, self.charset)

@@ -119,6 +119,7 @@ MIGRATIONS = (
     Migration("hw_029_queue_counts", "What workers have counted of their queues", "ours"),
     Migration("hw_031_run_starts", "When handlers began to run", "ours"),
     Migration("hw_033_retry_strategy_json", "Retry strategies as JSONB, on PostgreSQL", "ours"),
+    Migration("hw_035_archived_columns", "Columns of jobs that the archive lacks", "ours"),
 )
 """Those of hammerwork (Rust) 1.15.5, and ours, in the order of a run."""
 

@@ -1,4 +1,18 @@
--- Whole rows of any table, for files of jobs. :table, :columns, :key and :owner are names, from models.backup.tables.
+-- Whole rows of any table, for files of jobs. :table, :key and :owner are names, from models.backup.tables, and :columns
+-- those that a database has.
+
+-- name: columns [postgresql]
+-- Lists the columns of a table that can be written, with their whole types.
+SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE c.relkind IN ('r', 'p') AND c.relname = :name AND pg_table_is_visible(c.oid)
+AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+
+-- name: columns [mysql]
+SELECT column_name, column_type FROM information_schema.columns
+WHERE table_schema = DATABASE() AND table_name = :name AND COALESCE(generation_expression, '') = ''
+
+-- name: columns [sqlite]
+SELECT c.name, c.type FROM pragma_table_xinfo(:name) c WHERE c.hidden = 0
 
 -- name: page
 -- Reads the next rows of a table, in the order of the first column of its key.

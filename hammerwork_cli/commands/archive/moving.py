@@ -6,7 +6,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import MOST_DAYS, JobArgument, QueueOption, age
+from hammerwork_cli.cli.options import MOST_DAYS, JobArgument, QueueOption, WithoutColumnOption, age
 from hammerwork_cli.commands.archive.ages import days
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
@@ -28,6 +28,7 @@ def restore(
     as_was: Annotated[
         bool, typer.Option("--as-was", help="The jobs keep the status in which they were archived.")
     ] = False,
+    without_column: WithoutColumnOption = None,
     *,
     confirmation: Confirmation,
 ) -> None:
@@ -52,7 +53,7 @@ def restore(
     named = NamedArchived([top])
     how = "run_again" if run_again else "as_was" if as_was else None
     again = moving.runs_again(database, named, how, tree=tree, hint="Add --run-again or --as-was.")
-    change = moving.Restore(context.now(database), again=again)
+    change = moving.Restore(context.now(database), again=again, without=without_column or ())
     carry_out(context, database, ArchivedTree(top) if tree else named, change, confirmation)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
-from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, WithoutColumnOption, YesOption
 from hammerwork_cli.cli.printed_commands import aiming_hints
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.database import Database
@@ -25,6 +25,7 @@ def copy(
     merge: Annotated[bool, typer.Option("--merge", help="Keep the records of the target, and add to them.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Copy even if jobs of the source may change.")] = False,
     verify_only: Annotated[bool, typer.Option("--verify-only", help="Copy nothing; compare both databases.")] = False,
+    without_column: WithoutColumnOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
@@ -57,21 +58,21 @@ def copy(
         names = source.url.database, target.url.database  # in any letter case, they may be two databases
         if names[0] == names[1] and same_database(source.url, target.url, context.environ):
             raise UsageError("--to names the source itself.")
-        done = None
+        done, without = None, tuple(without_column or ())
         if not verify_only:
             if not force:
                 copying.refuse_busy(source)
             with aiming_hints(to):
                 copying.refuse_target(target, merge=merge)
             with printing_problems(context):
-                copied = copying.Copy(source, target, context.now(source), merge=merge)
+                copied = copying.Copy(source, target, context.now(source), merge=merge, without=without)
             with closing(copied):
                 if dry_run:
                     plan = copied.restore.plan
                     other.answer(shown.copied_record(plan, None), form, lambda: shown.plan_text(plan))
                     return
                 done = _run(context, copied, source, yes=yes, form=form)
-        found = comparing.compare(source, target, merged=merge)
+        found = comparing.compare(source, target, merged=merge, without=without)
     other.answer(shown.copied_record(done, found), form, lambda: shown.copied_text(done, found))
     if not found.is_equal:
         raise ShownAnswerError("The databases differ.")

@@ -6,7 +6,7 @@ import typer
 
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, StatusOption, statuses
+from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, StatusOption, WithoutColumnOption, statuses
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.commands.job.options import SinceOption
 from hammerwork_cli.errors import UsageError
@@ -27,6 +27,7 @@ def create(
     status: StatusOption = None,
     since: SinceOption = None,
     archive: Annotated[bool, typer.Option("--archive/--no-archive", help="Include archived jobs.")] = True,
+    without_column: WithoutColumnOption = None,
     include_completed: Annotated[bool, typer.Option("--include-completed", hidden=True)] = False,
     include_failed: Annotated[bool, typer.Option("--include-failed", hidden=True)] = False,
     form: FormatOption = Format.TABLE,
@@ -36,7 +37,8 @@ def create(
     pg_dump, mariadb-dump and sqlite3 .backup are faster and better known: use them to back up a whole database. This
     file can be restored into another kind of database, or contain a single queue. The command reads everything in one
     snapshot: jobs, archived jobs, workflows, batches, schedules and their runs, callbacks, retention policies, pauses
-    and records of spawning. It leaves out workers and encryption keys. The file gets its name once it is complete, and
+    and records of spawning, with every column, even those that this version does not know. It leaves out workers,
+    leases and encryption keys. The file gets its name once it is complete, and
     only you can read it. For CSV, use `job export`.
 
     \b
@@ -61,7 +63,8 @@ def create(
         raise UsageError("--output - cannot be combined with --format: stdout has the file.")
     database = context.database()
     with files.created(output, context.stdout.buffer) as stream:
-        counts = backups.create(database, stream, context.now(database), backups.Extent(chosen, archive=archive))
+        extent = backups.Extent(chosen, archive=archive)
+        counts = backups.create(database, stream, context.now(database), extent, without_column or ())
     if output == "-":
         context.note(shown.created_text(counts, output))
     else:

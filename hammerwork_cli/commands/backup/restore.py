@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
-from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, WithoutColumnOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.queries.backup.restoring import Restore, RestoreOptions
 from hammerwork_cli.render.backup import backups as shown
@@ -44,13 +44,15 @@ def restore(
         Running, typer.Option("--running", help="Running jobs become Pending, or stay as they were.")
     ] = Running.PENDING,
     paused: Annotated[bool, typer.Option("--paused", help="Pause all queues of the file first.")] = False,
+    without_column: WithoutColumnOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Restore a file of `backup create`, even one from another kind of database.
 
-    Checks the whole file first, and refuses one that was truncated or changed, or that this database cannot store. Also
+    Checks the whole file first, and refuses one that was truncated or changed, or that this database cannot store: one
+    with values in a column that it lacks, for example, unless you add --without-column. Also
     refuses to restore while workers are running. Then writes some thousands of records per transaction; after an
     interruption, --existing skip continues. Exit code 6 if records of the file already exist, unless you add
     --existing.
@@ -67,6 +69,7 @@ def restore(
         existing="skip" if skip_existing else existing.value,
         keep_running=running is Running.AS_WAS,
         paused=paused,
+        without=tuple(without_column or ()),
     )
     with disk.opened(file) as stream:
         with printing_problems(context):

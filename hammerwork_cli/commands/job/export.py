@@ -7,7 +7,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import DataFormat, DataFormatOption, FieldsOption
+from hammerwork_cli.cli.options import DataFormat, DataFormatOption, FieldsOption, WithoutColumnOption
 from hammerwork_cli.commands.job.filters import Filters
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import WholeJob
@@ -39,6 +39,7 @@ def export(
     filters: Filters,
     fields: FieldsOption = None,
     redact: RedactOption = None,
+    without_column: WithoutColumnOption = None,
     form: DataFormatOption = DataFormat.JSONL,
 ) -> None:
     """Export whole jobs: every column, with payloads, results and whole errors.
@@ -67,8 +68,10 @@ def export(
             )
         if filters != Filters() or fields or form != DataFormat.JSONL:
             raise UsageError("--tree cannot be combined with filters, --fields or --format.")
-        export_tree.run(context, job, output, shown.words(redact))
+        export_tree.run(context, job, output, shown.words(redact), without_column or ())
         return
+    if without_column:
+        raise UsageError("--without-column needs --tree.", hint="To choose what is written: --fields")
     if output != "-":
         raise UsageError("--output needs --tree.", hint="Redirect stdout instead: >FILE")
     hidden, chosen = shown.hidden_keys(redact), filters.chosen(context.now())

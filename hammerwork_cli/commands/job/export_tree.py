@@ -9,12 +9,12 @@ from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.formats.text import plural
 
 
-def run(context: Context, job: str, output: str, redact: Sequence[str]) -> None:
+def run(context: Context, job: str, output: str, redact: Sequence[str], without: Sequence[str]) -> None:
     """Writes a tree into a file or to stdout, and a note about it to stderr."""
     database = context.database()
     top = listing.resolve(database, job)
     with files.created(output, context.stdout.buffer) as stream:
-        found = trees.export(database, top, stream, context.now(database), redact)
+        found = trees.export(database, top, stream, context.now(database), redact, without)
     where = "" if disk.is_stdout(output) else f" to {output}"
     context.note(f"Exported {plural(found.jobs, 'job')}{where}.")
     if found.outside:

@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
-from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, WithoutColumnOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.backup.arriving import ImportOptions
@@ -39,6 +39,7 @@ def import_(
     queue_prefix: Annotated[
         str, typer.Option("--queue-prefix", metavar="TEXT", help="Prefix for the names of queues: dev-.")
     ] = "",
+    without_column: WithoutColumnOption = None,
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -63,7 +64,9 @@ def import_(
     if len(queue_prefix) >= LONGEST_NAME:
         raise UsageError(f"A queue's name has at most {LONGEST_NAME} characters.")
     database = context.database(changes=True)
-    options = ImportOptions(pending=state is State.PENDING, new_ids=new_ids, prefix=queue_prefix)
+    options = ImportOptions(
+        pending=state is State.PENDING, new_ids=new_ids, prefix=queue_prefix, without=tuple(without_column or ())
+    )
     with disk.opened(file) as stream:
         with printing_problems(context):
             importing = TreeImport(database, stream, options, context.now(database))

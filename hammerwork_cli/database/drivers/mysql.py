@@ -162,6 +162,13 @@ class MySQLDatabase(Database):
         if settings:
             cursor.execute(f"SET SESSION {', '.join(settings)}")
 
+    def quoted(self, name: str) -> str:
+        return f"`{name}`"
+
+    def as_text(self, column: str, stored_type: str) -> str:
+        # As a FLOAT it would be written with six digits.
+        return f"CAST({column}{' + 0E0' if stored_type.startswith('float') else ''} AS CHAR)"
+
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
         cursor = self._cursors[buffered](self._connection)
         try:

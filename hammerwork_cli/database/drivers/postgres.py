@@ -164,6 +164,10 @@ class PostgresDatabase(Database):
             "keepalives_count": 3,
         }
 
+    def as_text(self, column: str, stored_type: str) -> str:
+        del stored_type
+        return f"CAST({column} AS text)"
+
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
         del buffered  # see row_parts()
         opening = self._unsent

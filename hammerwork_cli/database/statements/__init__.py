@@ -67,6 +67,13 @@ class Names(tuple[str, ...]):
         return made
 
 
+class Columns(Names):
+    """Columns by any name that a database gives them, as :meth:`Database.quoted` writes them, or terms of them."""
+
+    def __new__(cls, terms: Iterable[str]) -> "Columns":
+        return tuple.__new__(cls, terms)
+
+
 class Line(NamedTuple):
     """A line of a statement.
 

@@ -3,12 +3,13 @@
 import gzip
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from hammerwork_cli.models.backup.tables import DEFAULTS, TABLES, Record
+from hammerwork_cli.errors import RefusedValueError
+from hammerwork_cli.models.backup.tables import DEFAULTS, TABLES, OtherColumns, Record, exactly
 from hammerwork_cli.models.input.limits import LONGEST_ARCHIVER
 from hammerwork_cli.models.values import JobPriority, JobStatus, priority_word
 
@@ -26,6 +27,8 @@ _OWN = {"payload", "priority", "retry_strategy"}
 """Columns of both tables that hold a value in different forms."""
 _PRIORITIES = {"bg": "background", "l": "low", "n": "normal", "default": "normal", "h": "high", "crit": "critical"}
 """Short words for priorities that hammerwork (Rust) reads, too."""
+_STRATEGIES = ("Fixed", "Linear", "Exponential", "Fibonacci")
+"""Types of retry strategies that hammerwork (Rust) can read. It cannot read a row with another one at all."""
 _STATES = ("none", "waiting", "satisfied", "failed")
 
 
@@ -52,10 +55,15 @@ class Archival(NamedTuple):
     by: str
     level: int | None = 6
 
-    def archived(self, job: Record) -> Record:
+    def archived(self, job: Record, others: Record, longest_strategy: int | None) -> Record:
         """The values of the archive's row for a job that :func:`hammerwork_cli.models.backup.tables.values` has read.
 
         A job that hammerwork (Rust) has copied to the archive keeps the time and the reason of that.
+
+        Args:
+            job: the job, with the values of columns that this version does not know and the archive has too.
+            others: as in a file, the other values of columns that this version does not know.
+            longest_strategy: characters of a retry strategy that hammerwork (Rust) can read in the archive.
         """
         # Half a surrogate pair, which SQLite takes, becomes the escape that JSON has for it.
         text = str(job["payload"]).encode(errors="backslashreplace")
@@ -63,13 +71,16 @@ class Archival(NamedTuple):
         smaller = len(packed) < len(text)
         marked = job["archived_at"] is not None
         found = dict.fromkeys(TABLES["archive"].columns) | {name: job[name] for name in _SHARED - _OWN}
+        found |= {name: value for name, value in job.items() if name not in TABLES["jobs"].columns}
         return found | {
             "payload": packed if smaller else text,
             "payload_compressed": smaller,
             "original_payload_size": len(text),
             "priority": priority_word(job["priority"]),
             "priority_weight": WEIGHTS.get(job["priority"], WEIGHTS[JobPriority.NORMAL]),
+            "retry_strategy": _shared_strategy(job["retry_strategy"], longest_strategy),
             "own_retry_strategy": job["retry_strategy"],
+            "other_columns": json.dumps(others, ensure_ascii=False) if others else None,
             "result": job["result_data"],
             "result_ttl": job["result_expires_at"],
             "result_config": _result_config(job),
@@ -91,23 +102,49 @@ def _result_config(job: Record) -> str | None:
     )
 
 
-def restored(row: Record) -> Record | None:
+def _strategy(stored: str | None) -> dict[str, Any] | None:
+    """A retry strategy that both programs can read."""
+    try:
+        strategy = json.loads(stored or "null")
+    except (ValueError, RecursionError):
+        return None
+    return strategy if isinstance(strategy, dict) and strategy.get("type") in _STRATEGIES else None
+
+
+def _shared_strategy(stored: str | None, longest: int | None) -> str | None:
+    strategy = _strategy(stored)
+    if strategy is None:
+        return None
+    text = json.dumps(strategy, separators=(",", ":"))
+    return text if longest is None or len(text) <= longest else None
+
+
+def restored(row: Record, others: OtherColumns, without: Collection[str] = ()) -> Record | None:
     """The values of the job for a row of the archive, with the status in which it was archived.
+
+    Args:
+        row: the row.
+        others: the columns of the job table that this version does not know.
+        without: columns of which the values are left out.
 
     Returns:
         ``None`` if its payload cannot be read.
+
+    Raises:
+        RefusedValueError: the job table lacks a column that this version does not know.
     """
     payload = _unpacked(row["payload"])
     if payload is None:
         return None
     word = str(row["priority"]).lower()
     word = priority_word(_PRIORITIES.get(word, word))
+    theirs = _strategy(row["retry_strategy"])
     found = dict.fromkeys(TABLES["jobs"].columns) | DEFAULTS["jobs"]
     found |= {name: row[name] for name in _SHARED - _OWN if row[name] is not None}
     return found | {
         "payload": payload,
         "priority": JobPriority[word.upper()].value,
-        "retry_strategy": row["own_retry_strategy"],
+        "retry_strategy": row["own_retry_strategy"] or (row["retry_strategy"] if theirs else None),
         "result_data": row["result"],
         "result_expires_at": row["result_ttl"],
         "depends_on": row["depends_on"] or (),
@@ -115,7 +152,26 @@ def restored(row: Record) -> Record | None:
         "dependency_status": row["dependency_status"] if row["dependency_status"] in _STATES else "none",
         **_result_settings(row["result_config"]),
         **dict.fromkeys(("archived_at", "archival_reason", "archival_policy_applied")),
+        **_others_of(row, others, without),
     }
+
+
+def _others_of(row: Record, others: OtherColumns, without: Collection[str]) -> Record:
+    try:
+        stored = json.loads(row["other_columns"] or "{}")
+    except (ValueError, RecursionError):
+        stored = None
+    if not isinstance(stored, dict):
+        raise RefusedValueError(f"The column other_columns of the archived job {row['id']} is damaged.")
+    direct = {name: value for name, value in row.items() if name not in TABLES["archive"].columns}
+    for name in sorted({*stored, *(name for name, value in direct.items() if value is not None)} - {*without}):
+        if name not in others:
+            raise RefusedValueError(
+                f"The archived job {row['id']} has a value for the column {name!r:.60}, which hammerwork_jobs lacks.",
+                hint=f"To leave it out: --without-column {name}",
+            )
+    found = {name: value for name, value in direct.items() if name in others}
+    return found | {name: exactly(others[name].kind, name, stored) for name in stored if name in others}
 
 
 def _unpacked(packed: bytes) -> str | None:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -33,6 +34,26 @@ class Kind(StrEnum):
     IDS = "ids"
     TEXTS = "texts"
     BYTES = "bytes"
+    OTHER = "other"
+    """A value of a type of one kind of database, as the text that the database writes for it and reads."""
+
+
+class OtherColumn(NamedTuple):
+    """A column that this version does not know: the next version of hammerwork (Rust) may add one to any table.
+
+    Attributes:
+        type: for :attr:`Kind.OTHER`, the kind of database and the type: only such a column takes the text.
+    """
+
+    kind: Kind
+    type: str = ""
+
+    def takes(self, other: "OtherColumn") -> bool:
+        """Whether this column can hold every value of another one exactly, or tells that it cannot."""
+        return self == other or {self.kind, other.kind} == {Kind.ID, Kind.TEXT}  # MySQL has UUIDs as texts
+
+
+OtherColumns = Mapping[str, OtherColumn]
 
 
 class Table(NamedTuple):
@@ -116,7 +137,7 @@ TABLES = {
         ("id",),
         _jobs(
             id="id workflow_id",
-            text="priority archived_by original_table workflow_name ancestry own_retry_strategy",
+            text="priority archived_by original_table workflow_name ancestry own_retry_strategy other_columns",
             number="original_payload_size priority_weight claim_losses",
             flag="payload_compressed",
             time="result_ttl result_stored_at",
@@ -232,7 +253,82 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 """Columns that are never NULL, and that an older database may lack: their values in a record without them."""
 
+LEASES = {"jobs": frozenset({"last_heartbeat_at", "lease_expires_at"})}
+"""Columns that no file has: a lease is that of a living worker, and holds a job back from all others."""
+
 Record = dict[str, Any]
+NO_OTHERS: OtherColumns = {}
+
+
+# Columns of other versions.
+
+_TYPES = {
+    "postgresql": {
+        Kind.ID: "uuid",
+        Kind.TEXT: r"text|(character varying|character)(\(\d+\))?",
+        Kind.NUMBER: "smallint|integer|bigint",
+        Kind.FLAG: "boolean",
+        Kind.TIME: r"timestamp(\(\d\))? with time zone",
+        Kind.JSON: "jsonb?",
+        Kind.IDS: r"uuid\[\]",
+        Kind.TEXTS: r"(text|character varying(\(\d+\))?)\[\]",
+        Kind.BYTES: "bytea",
+        Kind.OTHER: ".*",
+    },
+    "mysql": {
+        Kind.TEXT: r"(var)?char\(\d+\)|(tiny|medium|long)?text",
+        Kind.FLAG: r"tinyint\(1\)",
+        Kind.NUMBER: r"(tiny|small|medium|big)?int(\(\d+\))?( unsigned)?",
+        Kind.TIME: r"(datetime|timestamp)(\(\d\))?",
+        Kind.JSON: "json",
+        Kind.BYTES: r"(var)?binary\(\d+\)|(tiny|medium|long)?blob",
+        Kind.OTHER: r"(decimal|double|float|enum|set|time|year)\b.*|date|inet[46]|uuid",
+    },
+    "sqlite": {Kind.TEXT: "text", Kind.NUMBER: "integer", Kind.BYTES: "blob", Kind.OTHER: "real"},
+}
+"""Kind of database -> kind -> its types, as a regular expression."""
+
+
+def other_column(dialect: str, name: str, stored_type: str) -> OtherColumn | None:
+    """A column by its type in a database; ``None`` if no file can carry its values."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        return None
+    for kind, types in _TYPES[dialect].items():
+        if re.fullmatch(types, stored_type, re.IGNORECASE):
+            return OtherColumn(kind, f"{dialect} {stored_type}" if kind is Kind.OTHER else "")
+    return None
+
+
+def described(columns: OtherColumns) -> dict[str, Any]:
+    """Other columns in the header of a file."""
+    return {name: {key: value for key, value in one._asdict().items() if value} for name, one in columns.items()}
+
+
+def other_columns(header: Mapping[str, Any]) -> dict[str, dict[str, OtherColumn]]:
+    """Word of a table -> the columns that the header of a file describes, and that this version does not know.
+
+    Raises:
+        ValueError: it describes something else.
+    """
+    try:
+        return {
+            word: {name: one for name, one in map(_described, columns.items()) if _is_other(word, name, one)}
+            for word, columns in header.get("columns", {}).items()
+            if TABLES[word]
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _described(entry: tuple[str, Any]) -> tuple[str, OtherColumn]:
+    name, one = entry
+    return name, OtherColumn(Kind(one["kind"]), str(one.get("type", "")))
+
+
+def _is_other(word: str, name: str, column: OtherColumn) -> bool:
+    """Whether this version, which may be later than that of the file, does not know the column."""
+    known = TABLES[word].columns.get(name)
+    return known is None or not OtherColumn(known).takes(column)
 
 
 # From a database into a file.
@@ -245,6 +341,11 @@ def written(kind: Kind, name: str, stored: Any) -> Record:
     if kind is Kind.JSON:
         return _json_written(name, _text(stored))
     return {name: _written(kind, stored)}
+
+
+def other_written(kind: Kind, name: str, stored: Any) -> Record:
+    """The same of a column that this version does not know. JSON stays the text that it is."""
+    return written(Kind.TEXT if kind is Kind.JSON else kind, name, stored)
 
 
 def _written(kind: Kind, stored: Any) -> Any:
@@ -318,6 +419,19 @@ def read(kind: Kind, name: str, record: Mapping[str, Any]) -> Any:
     return found
 
 
+def exactly(kind: Kind, name: str, record: Mapping[str, Any]) -> Any:
+    """The value of a column that this version does not know, as :func:`read` makes it; the text of JSON.
+
+    Raises:
+        UsageError: it is not such a value, or would become another one.
+    """
+    found = read(Kind.TEXT if kind is Kind.JSON else kind, name, record)
+    again = other_written(kind, name, list(found) if isinstance(found, tuple) else found)
+    if again.get(name) != record.get(name):
+        raise UsageError(f"{name} is not exactly a value of the kind {kind}.")
+    return found
+
+
 def _json_read(name: str, record: Mapping[str, Any]) -> str | None:
     text = record.get(f"{name}{TEXT_OF}")
     if text is not None:
@@ -383,23 +497,29 @@ _READERS = {
     Kind.IDS: _ids,
     Kind.TEXTS: _texts,
     Kind.BYTES: _bytes,
+    Kind.OTHER: _string,
 }
 
 
-def values(word: str, record: Mapping[str, Any]) -> Record:
+def values(word: str, record: Mapping[str, Any], others: OtherColumns = NO_OTHERS) -> Record:
     """The values of a record by column, as :func:`read` makes them.
 
     Columns that the record lacks have a default, or are ``None``.
+
+    Args:
+        word: of its table.
+        others: the columns that this version does not know.
 
     Raises:
         UsageError: a column is unknown or has another kind of value, or the key is missing.
     """
     table = TABLES[word]
     json_texts = {f"{name}{TEXT_OF}" for name, kind in table.columns.items() if kind is Kind.JSON}
-    unknown = sorted(record.keys() - table.columns.keys() - json_texts)
+    unknown = sorted(record.keys() - table.columns.keys() - json_texts - others.keys())
     if unknown:
         raise UsageError(f"{word} has no column {unknown[0]!r:.60}.")
     found = {name: read(kind, name, record) for name, kind in table.columns.items()}
+    found |= {name: exactly(other.kind, name, record) for name, other in others.items()}
     found |= {name: value for name, value in DEFAULTS.get(word, {}).items() if found[name] is None}
     missing = [name for name in table.key if found[name] is None]
     if missing:

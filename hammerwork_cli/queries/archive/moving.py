@@ -9,7 +9,7 @@ from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import MissingTablesError, UsageError
 from hammerwork_cli.models import JobFilter, JobStatus, Reason
 from hammerwork_cli.models.archive.rows import Archival, restored, to_run_again
-from hammerwork_cli.models.backup.tables import Record, values
+from hammerwork_cli.models.backup.tables import Record
 from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries.archive.listing import NamedArchived
 from hammerwork_cli.queries.backup.rows import Rows
@@ -65,14 +65,24 @@ class Archive(Purge):
 
     def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
         ids = [job.id for job in jobs]
-        archive = Rows(database, "archive")
-        moved = [self._how.archived(values("jobs", record)) for record in Rows(database, "jobs").of("id", ids)]
+        jobs_table, archive = Rows(database, "jobs"), Rows(database, "archive")
+        moved = [self._archived(jobs_table, archive, record) for record in jobs_table.of("id", ids)]
         copied = [job.id for job in jobs if job.archived_at is not None]
         if copied:  # hammerwork (Rust) has copied them, without all of their columns
             archive.remove([{"id": job} for job in copied])
         archive.insert(moved)
         for part in chunks(ids, database.key_chunk):
             step.changed += database.run("archive.moving.delete_jobs", ids=database.ids(part))
+
+    def _archived(self, jobs: Rows, archive: Rows, record: Record) -> Record:
+        elsewhere = {name for name, column in jobs.others.items() if archive.others.get(name) != column}
+        others = {name: record[name] for name in sorted(elsewhere) if name in record}
+        if others and "other_columns" not in archive.kinds:
+            raise MissingTablesError(
+                f"The archive has no room for the column {min(others)} yet (migration hw_035).", hint=MIGRATE
+            )
+        job = {name: value for name, value in jobs.values(record).items() if name not in elsewhere}
+        return self._how.archived(job, others, archive.longest("retry_strategy"))
 
 
 class PurgeArchive(Change):
@@ -116,15 +126,17 @@ class Restore(Change):
 
     Args:
         again: whether the jobs run again; otherwise they keep the status in which they were archived.
+        without: see :class:`Rows`.
     """
 
     action = "restore"
     refusals = Change.refusals | {Reason.EXISTS, Reason.UNREADABLE}
     accepted = in_trees = frozenset(JobStatus)
 
-    def __init__(self, now: datetime, *, again: bool) -> None:
+    def __init__(self, now: datetime, *, again: bool, without: Sequence[str] = ()) -> None:
         super().__init__(now)
         self.again = again
+        self._without = without
 
     def accepts(self, status: str) -> bool:
         """All of them, with unknown statuses too."""
@@ -135,22 +147,22 @@ class Restore(Change):
         """Moves those of the jobs that are in the archive. Needs a transaction."""
         del wanted
         step = Step()
-        jobs, archive = Rows(database, "jobs"), Rows(database, "archive")
+        jobs, archive = (Rows(database, word, self._without) for word in ("jobs", "archive"))
         database.rows("archive.moving.lock", ids=database.ids(sorted(ids)))
-        rows = {record["id"]: values("archive", record) for record in archive.of("id", ids)}
+        rows = {record["id"]: archive.values(record) for record in archive.of("id", ids)}
         live = {job.id: job for job in lock_jobs(database, rows)}
         marked = [job.id for job in live.values() if job.archived_at is not None]
         found: dict[str, Record] = {}
         for job, row in rows.items():
             if job in live:
                 continue
-            back = restored(row)
+            back = restored(row, jobs.others, self._without)
             if back is None:
                 step.left.add(Reason.UNREADABLE)
             else:
                 found[job] = back
         for record in jobs.of("id", marked):
-            found[record["id"]] = values("jobs", record) | dict.fromkeys(
+            found[record["id"]] = jobs.values(record) | dict.fromkeys(
                 ("archived_at", "archival_reason", "archival_policy_applied")
             )
         _skip(step, Reason.GONE, len(ids) - len(rows))

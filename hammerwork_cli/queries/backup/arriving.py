@@ -1,7 +1,7 @@
 """Changes a record on its way into another database: new ids, another queue, another chance to run."""
 
-import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
@@ -9,12 +9,11 @@ from os import urandom
 from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobPriority, JobStatus
-from hammerwork_cli.models.backup.tables import TABLES, Kind, Record
+from hammerwork_cli.models import JobStatus
+from hammerwork_cli.models.archive.rows import restored
+from hammerwork_cli.models.backup.tables import TABLES, Kind, OtherColumns, Record
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import UUID_PATTERN
-from hammerwork_cli.models.payloads import unpacked
-from hammerwork_cli.models.values import priority_word
 from hammerwork_cli.queries.graph.release import spawner_of
 
 _ID = re.compile(UUID_PATTERN)
@@ -47,11 +46,13 @@ class ImportOptions(NamedTuple):
         pending: every job runs again; otherwise all stay as they were.
         new_ids: every job gets another id.
         prefix: begins the names of queues.
+        without: columns to leave out, of those that this version does not know.
     """
 
     pending: bool = False
     new_ids: bool = False
     prefix: str = ""
+    without: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ class Arriving:
     """Changes the records of a file as the options of an import say.
 
     Attributes:
+        others: word of a table -> the columns of this database that this version does not know.
         known: the ids that the file itself gives to jobs and records.
         jobs: the ids of jobs among them.
         parents: the ids of jobs that have children in the file.
@@ -68,6 +70,7 @@ class Arriving:
 
     options: ImportOptions
     now: datetime
+    others: Mapping[str, OtherColumns]
     known: set[str] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)
     parents: set[str] = field(default_factory=set)
@@ -108,7 +111,7 @@ class Arriving:
         if not self.options.pending:
             return word, values
         if word == "archive":
-            values = _unarchived(values)
+            values = self._unarchived(values)
         elif values["payload"] is None:
             raise UsageError("It has no payload.")
         parents = tuple(parent for parent in values["depends_on"] or () if parent in self.jobs)
@@ -117,6 +120,17 @@ class Arriving:
         new["dependency_status"] = "waiting" if waits else "satisfied" if parents else "none"
         return "jobs", values | dict.fromkeys(_HISTORY) | new
 
+    def _unarchived(self, values: Record) -> Record:
+        """A row of the archive as one of the job table.
+
+        Raises:
+            UsageError: its payload cannot be read, or the database lacks a column.
+        """
+        job = restored(values, self.others.get("jobs", {}), self.options.without)
+        if job is None:
+            raise UsageError("The payload of an archived job cannot be read: it can only be imported as it was.")
+        return job
+
     def _look_for_ids(self, payload: Any) -> None:
         for found in _ID.findall(payload) if isinstance(payload, str) else ():
             if found.lower() in self.jobs:
@@ -124,48 +138,16 @@ class Arriving:
 
     def _with_new_ids(self, word: str, values: Record) -> Record:
         changed = dict(values)
-        for name, kind in TABLES[word].columns.items():
-            value = values[name]
-            if value is not None and kind is Kind.ID:
-                changed[name] = self.id(value)
+        others = {name: other.kind for name, other in self.others.get(word, {}).items()}
+        for name, kind in (*TABLES[word].columns.items(), *others.items()):
+            value = values.get(name)
+            if value is not None and (kind is Kind.ID or (name in others and value in self.known)):
+                changed[name] = self.id(value)  # MySQL has ids in columns of texts
             elif value is not None and kind is Kind.IDS:
                 changed[name] = tuple(map(self.id, value))
         if values.get("ancestry") is not None:
             changed["ancestry"] = _ID.sub(lambda found: self.id(found[0].lower()), values["ancestry"])
         return changed
-
-
-def _unarchived(values: Record) -> Record:
-    """A row of the archive as one of the job table.
-
-    Raises:
-        UsageError: its payload cannot be read.
-    """
-    payload = unpacked(values["payload"]) if values["payload"] is not None else None
-    if payload is None or values["is_encrypted"]:
-        raise UsageError("The payload of an archived job cannot be read: it can only be imported as it was.")
-    columns = TABLES["jobs"].columns
-    word = priority_word(values["priority"])
-    priority = next(one for one in JobPriority if one.word == word)
-    own = {name: values.get(name) for name in columns if columns[name] == TABLES["archive"].columns.get(name)}
-    return (
-        dict.fromkeys(columns)
-        | own
-        | {
-            "payload": payload,
-            "priority": int(priority),
-            "dependents": (),
-            "retry_strategy": _strategy(values["retry_strategy"]),
-        }
-    )
-
-
-def _strategy(stored: str | None) -> str | None:
-    """The archive has the name of a strategy of the Rust program in this column; only ours is JSON."""
-    try:
-        return stored if isinstance(json.loads(stored or ""), dict) else None
-    except (ValueError, RecursionError):
-        return None
 
 
 def spawn_record(job: str, now: datetime, identity: str, children: int) -> Record:

@@ -1,6 +1,6 @@
 """Writes a database, or some queues of it, into a file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO
@@ -35,11 +35,14 @@ class Extent:
         return self.jobs == JobFilter()
 
 
-def create(database: Database, stream: IO[bytes], now: datetime, extent: Extent) -> dict[str, int]:
+def create(
+    database: Database, stream: IO[bytes], now: datetime, extent: Extent, without: Collection[str] = ()
+) -> dict[str, int]:
     """Writes jobs and everything that belongs to them, read in one snapshot.
 
     Args:
         extent: what to write.
+        without: see :class:`Rows`.
 
     Returns:
         Records by the word of their table.
@@ -52,14 +55,15 @@ def create(database: Database, stream: IO[bytes], now: datetime, extent: Extent)
         "archive": None if extent.archive else False,
     }
     with database.snapshot():
-        writer = Writer(stream, header(database, now, "backup", **filters))
         words = [word for word in Rows.words(database) if word != "archive" or extent.archive]
+        tables = {word: Rows(database, word, without) for word in words}
+        writer = Writer(stream, header(database, now, "backup", tables.values(), **filters))
         if extent.is_all:
-            for word in words:
-                for record in Rows(database, word).all():
+            for word, rows in tables.items():
+                for record in rows.all():
                     writer.add(word, record)
         else:
-            _Some(database, writer, words).write(extent)
+            _Some(database, writer, tables).write(extent)
         writer.end()
     return writer.counts
 
@@ -67,10 +71,10 @@ def create(database: Database, stream: IO[bytes], now: datetime, extent: Extent)
 class _Some:
     """Writes the jobs that fit a filter, a batch at a time, each with its records."""
 
-    def __init__(self, database: Database, writer: Writer, words: Sequence[str]) -> None:
+    def __init__(self, database: Database, writer: Writer, tables: Mapping[str, Rows]) -> None:
         self._database = database
         self._writer = writer
-        self._rows = {word: Rows(database, word) for word in words}
+        self._rows = tables
         self._named: dict[str, set[str]] = {"workflows": set(), "batches": set()}
 
     def write(self, extent: Extent) -> None:

@@ -1,6 +1,7 @@
 """Compares a database with its copy, record by record, with flat memory."""
 
 import json
+from collections.abc import Collection
 from decimal import Decimal
 from math import inf, isfinite
 from typing import Any
@@ -9,29 +10,32 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import batched
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.backup.plan import Comparison
-from hammerwork_cli.models.backup.tables import TABLES, TEXT_OF, Kind, Record
+from hammerwork_cli.models.backup.tables import TEXT_OF, Kind, Record
 from hammerwork_cli.queries.backup.rows import Rows
 
 PART = 500
 MOST_EXAMPLES = 10
+_JSON = {"json", "jsonb"}
+"""Types of which a database writes the text in its own way."""
 MOST_DIGITS = 4000
 """Of a number: with more, neither side is a number to Python."""
 
 
-def compare(source: Database, copy: Database, *, merged: bool = False) -> Comparison:
+def compare(source: Database, copy: Database, *, merged: bool = False, without: Collection[str] = ()) -> Comparison:
     """Compares all records of a database with those of its copy.
 
     Args:
         source: the database.
         copy: its copy, perhaps in a database of another kind.
         merged: the copy may have more records.
+        without: see :class:`Rows`.
     """
     found = Comparison()
     with source.snapshot(), copy.snapshot():
         words = Rows.words(copy)
         for word in Rows.words(source):
-            ours = Rows(source, word)
-            theirs = Rows(copy, word) if word in words else None
+            ours = Rows(source, word, without)
+            theirs = Rows(copy, word, without) if word in words else None
             _compare(word, ours, theirs, found, merged=merged)
     return found
 
@@ -71,24 +75,31 @@ def _by_key(theirs: Rows, part: list[Record]) -> dict[tuple[Any, ...], Record]:
 
 
 def _same(ours: Rows, theirs: Rows, one: Record, other: Record) -> bool:
-    names = [name for name in TABLES[ours.word].columns if name in ours.kinds and name in theirs.kinds]
+    names = [name for name in ours.kinds if name in theirs.kinds or name in ours.others]
     return all(_is_equal(_value(name, ours, theirs, one), _value(name, ours, theirs, other)) for name in names)
 
 
 def _value(name: str, ours: Rows, theirs: Rows, record: Record) -> object:
     kind = ours.kinds[name]
-    if kind is Kind.JSON:
+    if kind is Kind.JSON and name not in ours.others:
         text = record.get(f"{name}{TEXT_OF}")
         if text is None:
             return record.get(name)
-        try:
-            return json.loads(text, parse_float=_number)
-        except (ValueError, RecursionError):
-            return text
+        return _parsed(text)
     value = record.get(name)
+    if kind in {Kind.TEXT, Kind.JSON} and value is not None and _JSON & {ours.types.get(name), theirs.types.get(name)}:
+        return _parsed(value)
     if kind is Kind.TIME and value is not None and (ours.is_of_seconds(name) or theirs.is_of_seconds(name)):
         instant = timestamp(value)
         return instant.replace(microsecond=0) if instant else value
+    return value
+
+
+def _parsed(text: str) -> object:
+    try:
+        value: object = json.loads(text, parse_float=_number)
+    except (ValueError, RecursionError):
+        return text
     return value
 
 

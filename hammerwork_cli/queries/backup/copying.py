@@ -67,17 +67,19 @@ class Copy:
     Args:
         source: what to copy.
         merge: whether the target may have records.
+        without: see :class:`Rows`.
     """
 
-    def __init__(self, source: Database, target: Database, now: datetime, *, merge: bool) -> None:
+    def __init__(
+        self, source: Database, target: Database, now: datetime, *, merge: bool, without: tuple[str, ...] = ()
+    ) -> None:
         self._source, self._target, self._now = source, target, now
         # Unnamed and for its owner alone; it goes when it is closed, whatever happens.
         self._file = cast("IO[bytes]", TemporaryFile())  # noqa: SIM115  closed by close()
         try:
-            create(source, self._file, now, Extent())
-            self.restore = Restore(
-                target, self._file, RestoreOptions(existing="skip" if merge else "fail", keep_running=True)
-            )
+            create(source, self._file, now, Extent(), without)
+            options = RestoreOptions(existing="skip" if merge else "fail", keep_running=True, without=without)
+            self.restore = Restore(target, self._file, options)
         except BaseException:
             self.close()
             raise

@@ -8,6 +8,7 @@ before the trailer fits.
 import gzip
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -16,13 +17,14 @@ from typing import IO, Any, NamedTuple
 
 from hammerwork_cli import disk
 from hammerwork_cli.errors import RefusedValueError, UsageError
-from hammerwork_cli.models.backup.tables import FORMAT, TABLES, VERSION, Record
+from hammerwork_cli.models.backup.tables import FORMAT, TABLES, VERSION, Record, other_columns
 from hammerwork_cli.models.input.documents import json_of
 
 LONGEST_LINE = 1 << 27
 """Bytes of a line when it is unpacked: a payload may have a gigabyte in some databases, and no job should."""
 LONGEST_HEADER = 1 << 16
 """Bytes of the first line, which a list of files reads of every file in a folder."""
+_OF_RUST = re.compile(rb'\s*\{[\s\S]*?"version"\s*:\s*"(\d+\.\d+)"')
 GZIP = b"\x1f\x8b"
 
 
@@ -116,6 +118,7 @@ class Reader:
 
     Attributes:
         header: the first line.
+        others: word of a table -> the columns of it that this version does not know.
         counts: records by the word of their table, as soon as all are read.
         sha256: the checksum, as soon as all are read.
 
@@ -127,14 +130,23 @@ class Reader:
         self._file = file
         self.counts: dict[str, int] = {}
         self.sha256: str | None = None
-        self.header = next(self._lines())[1]
+        try:
+            self.header = next(self._lines())[1]
+        except DamagedFileError:
+            self._refuse_rust()
+            raise
         if self.header.get("format") != FORMAT:
+            self._refuse_rust()
             raise DamagedFileError("This file was written neither by backup create nor by job export --tree.")
         if self.header.get("version") != VERSION:
             raise DamagedFileError(
                 f"This file has version {self.header.get('version')!r:.20}; this program reads version {VERSION}.",
                 hint="Upgrade hammerwork-cli.",
             )
+        try:
+            self.others = other_columns(self.header)
+        except ValueError as error:
+            raise DamagedFileError("Line 1 does not describe columns.") from error
 
     def records(self) -> Iterator[Line]:
         """Yields all records from the first.
@@ -167,11 +179,28 @@ class Reader:
         if trailer.get("counts") != counts or trailer.get("sha256") != digest:
             raise DamagedFileError("The file was changed or is damaged: its checksum does not match.")
 
-    def _lines(self) -> Iterator[tuple[bytes, Record]]:
+    def _refuse_rust(self) -> None:
+        """Raises if the file is one JSON object with a version, as hammerwork (Rust) writes it."""
+        try:
+            start = self._unpacked().read(LONGEST_HEADER)
+        except (OSError, EOFError, zlib.error):
+            return
+        found = _OF_RUST.match(start)
+        if found:
+            raise DamagedFileError(
+                f"This is a backup of hammerwork (Rust), in its format {found[1].decode()}, which it alone restores.",
+                hint="Restore it with cargo hammerwork backup restore into an empty database, and then:"
+                " hammerwork backup copy",
+            )
+
+    def _unpacked(self) -> IO[bytes]:
         self._file.seek(0)
         packed = self._file.read(2) == GZIP
         self._file.seek(0)
-        stream: IO[bytes] = gzip.GzipFile(fileobj=self._file, mode="rb") if packed else self._file  # type: ignore[assignment]
+        return gzip.GzipFile(fileobj=self._file, mode="rb") if packed else self._file  # type: ignore[return-value]
+
+    def _lines(self) -> Iterator[tuple[bytes, Record]]:
+        stream = self._unpacked()
         number = 0
         while True:
             number += 1

@@ -11,7 +11,6 @@ from hammerwork_cli.models.input.limits import LARGEST_INTEGER, MOST_PARENTS
 from hammerwork_cli.queries.backup.rows import Rows
 from hammerwork_cli.queries.job import limits
 
-_VARIED = re.compile(r"(?:varchar|varbinary|character varying|char)\((\d+)\)")
 _SHORT_TEXT = 65_535
 """Bytes in TEXT and BLOB of MySQL."""
 
@@ -26,12 +25,12 @@ class Fitting:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._database = rows.database
-        self._types = self._database.schema[rows.table.name]
+        self._types = rows.types
 
     def problem(self, values: Record) -> str | None:
         """Why a row cannot be stored; ``None`` if nothing speaks against it."""
         for name, kind in self._rows.kinds.items():
-            value = values[name]
+            value = values.get(name)
             found = None if value is None else self._problem(name, kind, value)
             if found:
                 return f"{name}: {found}"
@@ -51,9 +50,16 @@ class Fitting:
         return self._of_text(name, value) if kind is Kind.TEXT else None
 
     def _of_a_time(self, name: str, value: datetime) -> str | None:
+        if name in self._rows.others and value.microsecond % 10 ** (6 - self._digits(name)):
+            return f"the type {self._types[name]} has no room for its fraction of a second"
         if self._types[name].startswith("datetime") or limits.can_store(self._database, value):
             return None
         return f"{self._database.server} cannot store {value:%Y-%m-%d}"
+
+    def _digits(self, name: str) -> int:
+        """Of the fraction of a second in a column of times."""
+        found = re.match(r"\w+\((\d)\)", self._types[name])
+        return int(found[1]) if found else 0 if self._database.dialect == "mysql" else 6
 
     def _of_json(self, text: str) -> str | None:
         try:
@@ -70,22 +76,16 @@ class Fitting:
         return _of_characters(text) or self._of_length(name, len(text), len(text.encode()))
 
     def _of_length(self, name: str, characters: int, size: int) -> str | None:
-        most = self._most(self._types[name])
+        most = self._lengths[name]
         if most is not None and characters > most:
             return f"it has {characters:,} characters, and this database stores {most:,}"
         if self._types[name] in {"text", "blob"} and self._database.dialect == "mysql" and size > _SHORT_TEXT:
             return f"it has {size:,} bytes, and this database stores {_SHORT_TEXT:,}"
         return None
 
-    def _most(self, kind: str) -> int | None:
-        if kind not in self._lengths:
-            found = _VARIED.match(kind)
-            self._lengths[kind] = int(found[1]) if found else None
-        return self._lengths[kind]
-
     @cached
     def _lengths(self) -> dict[str, int | None]:
-        return {}
+        return {name: self._rows.longest(name) for name in self._rows.kinds}
 
 
 def _of_characters(text: str) -> str | None:

@@ -1,25 +1,30 @@
 """The header of a file of jobs."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import rfc3339
-from hammerwork_cli.models.backup.tables import Record
+from hammerwork_cli.models.backup.tables import Record, described
+from hammerwork_cli.queries.backup.rows import Rows
 
 
-def header(database: Database, now: datetime, kind: str, **filters: object) -> Record:
+def header(database: Database, now: datetime, kind: str, tables: Iterable[Rows], **filters: object) -> Record:
     """What a file says about itself.
 
     Args:
         database: where its records come from.
         kind: ``tree`` or ``backup``.
+        tables: what may be in the file.
         filters: what was asked for; ``None`` for what was not.
     """
     migrations = database.rows("backup.migrations") if "hammerwork_migrations" in database.schema else []
+    others = {rows.word: described(rows.others) for rows in tables if rows.others}
     return {
         "kind": kind,
         "created_at": rfc3339(now),
         "server": database.server,
         "migrations": [str(name) for (name,) in migrations],
         "filter": {name: value for name, value in filters.items() if value is not None},
+        **({"columns": others} if others else {}),
     }

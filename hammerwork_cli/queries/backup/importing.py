@@ -54,8 +54,10 @@ class TreeImport:
         self._reader = Reader(file)
         if self._reader.header.get("kind") != "tree":
             raise DamagedFileError("This file has no tree.", hint=RESTORE)
-        self._rows = {word: Rows(database, word) for word in Rows.words(database)}
-        self._arriving = Arriving(options, now)
+        self._rows = {word: Rows(database, word, options.without) for word in Rows.words(database)}
+        others = self._reader.others
+        self._others = {word: rows.accept(others.get(word, {})) for word, rows in self._rows.items()}
+        self._arriving = Arriving(options, now, {word: rows.others for word, rows in self._rows.items()})
         self._outside: set[str] = set()
         self._children: dict[str, int] = {}
         self._configured: set[str] = set()
@@ -117,7 +119,7 @@ class TreeImport:
                 records[word] = records.get(word, 0) + 1
             if word not in self._rows:
                 raise MissingTablesError(f"This database has no table for the {word} of the file.", hint=MIGRATE)
-            problem = incomplete(word, row) or fits[word].problem(row) or self._rows[word].lacking(row)
+            problem = incomplete(word, row) or self._rows[word].lacking(row) or fits[word].problem(row)
             if problem:
                 self._problems.add(number, problem)
         self._problems.refuse()
@@ -138,13 +140,18 @@ class TreeImport:
         """Yields the records whose values have the right kinds."""
         for line in self._reader.records():
             try:
-                row = values(line.word, line.record)
+                row = self._row(line)
             except UsageError as error:
                 self._problems.add(line.number, error)
                 continue
             yield line, row
         if not check:
             self._problems.refuse()
+
+    def _row(self, line: Line) -> Record:
+        if line.word not in self._rows:
+            return values(line.word, line.record, self._reader.others.get(line.word, {}))
+        return self._rows[line.word].values(line.record, self._others[line.word])
 
     def _arrivals(self) -> Iterator[tuple[int, str, Record]]:
         """Yields the rows to insert: number of the line, word of the table, values."""

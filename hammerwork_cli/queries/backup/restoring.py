@@ -10,7 +10,7 @@ from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, UsageError
 from hammerwork_cli.models import Counts, JobStatus, status_of
 from hammerwork_cli.models.backup.plan import Restored
-from hammerwork_cli.models.backup.tables import Record, values
+from hammerwork_cli.models.backup.tables import Record
 from hammerwork_cli.models.input.problems import Problems, RecordsError
 from hammerwork_cli.models.values import numbered
 from hammerwork_cli.queries import queues
@@ -35,11 +35,13 @@ class RestoreOptions(NamedTuple):
         existing: what to do about records that exist: one of :data:`EXISTING`.
         keep_running: Running jobs stay Running; otherwise they become Pending, because no worker has them.
         paused: all queues of the file are paused before their jobs are written.
+        without: see :class:`Rows`.
     """
 
     existing: str = "fail"
     keep_running: bool = False
     paused: bool = False
+    without: tuple[str, ...] = ()
 
 
 class Restore:
@@ -52,6 +54,7 @@ class Restore:
     Raises:
         DamagedFileError: the file was cut or changed.
         RecordsError: the database cannot store a record.
+        RefusedValueError: the database lacks a column that this version does not know.
         ConflictError: records of the file exist.
         MissingTablesError: the database lacks tables.
     """
@@ -62,7 +65,9 @@ class Restore:
         self._database = database
         self._options = options
         self._reader = Reader(file)
-        self._rows = {word: Rows(database, word) for word in Rows.words(database)}
+        self._rows = {word: Rows(database, word, options.without) for word in Rows.words(database)}
+        others = self._reader.others
+        self._others = {word: rows.accept(others.get(word, {})) for word, rows in self._rows.items()}
         self._problems = Problems(RecordsError)
         self.plan = self._check()
 
@@ -74,7 +79,7 @@ class Restore:
         for word, part, _ in self._parts():
             taken = self._rows[word].taken([row for _, row in part])
             for number, row in part:
-                problem = incomplete(word, row) or fits[word].problem(row) or self._rows[word].lacking(row)
+                problem = incomplete(word, row) or self._rows[word].lacking(row) or fits[word].problem(row)
                 if self._rows[word].key_of(row) in taken:
                     problem = (
                         problem or f"name: this database has another schedule {row['name'][:60]!r}; rename one of them"
@@ -129,7 +134,7 @@ class Restore:
 
     def _values(self, line: Line) -> Record | None:
         try:
-            return values(line.word, line.record)
+            return self._rows[line.word].values(line.record, self._others[line.word])
         except UsageError as error:
             self._problems.add(line.number, error)
             return None

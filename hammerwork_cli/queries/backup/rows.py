@@ -1,7 +1,8 @@
 """Rows of any table as records of a file, and the way back."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from hammerwork_cli.cached import cached
@@ -9,40 +10,109 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.database.statements import Names
-from hammerwork_cli.errors import MissingTablesError
-from hammerwork_cli.models.backup.tables import TABLES, Kind, Record, Table, read, written
+from hammerwork_cli.database.statements import Columns, Names
+from hammerwork_cli.errors import MissingTablesError, RefusedValueError
+from hammerwork_cli.models.backup.tables import (
+    LEASES,
+    TABLES,
+    TEXT_OF,
+    Kind,
+    OtherColumn,
+    OtherColumns,
+    Record,
+    Table,
+    other_column,
+    other_written,
+    read,
+    values,
+    written,
+)
 from hammerwork_cli.queries.job.enqueue import stored_ids
 from hammerwork_cli.queries.job.export import FIRST_PAGE, next_limit
 
 ROWS_PER_STATEMENT = 500
+_VARIED = re.compile(r"(?:varchar|varbinary|character varying|char|character|binary)\((\d+)\)")
 
 
 class Rows:
-    """The rows of one table of a database, with those of its columns that files have.
+    """The rows of one table of a database, with all of its columns, but for leases.
+
+    Its columns are read when this is made, because another program may have added one since the connection was opened.
 
     Args:
         word: of the table, in files.
+        without: columns to leave out, of those that this version does not know.
+
+    Attributes:
+        types: column -> its whole type in the database.
+        others: the columns that this version does not know.
+        kinds: all columns that a file can carry, those that this version knows first.
 
     Raises:
         MissingTablesError: the database has no such table.
     """
 
-    def __init__(self, database: Database, word: str) -> None:
+    def __init__(self, database: Database, word: str, without: Collection[str] = ()) -> None:
         self.database = database
         self.word = word
         self.table: Table = TABLES[word]
-        stored = database.schema.get(self.table.name)
-        if stored is None:
+        self.types = dict(map(_texts, database.rows("backup.columns", name=self.table.name)))
+        if not self.types:
             raise MissingTablesError(f"This database has no table {self.table.name} yet.", hint=MIGRATE)
-        self.kinds = {name: kind for name, kind in self.table.columns.items() if name in stored}
-        self._names = {"table": Names((self.table.name,)), "columns": Names(self.kinds)}
+        self.kinds = {name: kind for name, kind in self.table.columns.items() if name in self.types}
+        self.others: dict[str, OtherColumn] = {}
+        self._without = frozenset(without)
+        self._unreadable: dict[str, str] = {}
+        self._strange: dict[str, str] = {}
+        for name in self.types.keys() - self.kinds.keys() - LEASES.get(word, frozenset()) - self._without:
+            column = other_column(database.dialect, name, self.types[name])
+            if column is None or self.table.columns.get(name.removesuffix(TEXT_OF)) is Kind.JSON:
+                self._unreadable[name] = self.types[name]
+            else:
+                self.others[name] = column
+        self.others = dict(sorted(self.others.items()))
+        self.kinds |= {name: other.kind for name, other in self.others.items()}
+        self._table = Names((self.table.name,))
 
     @classmethod
     def words(cls, database: Database) -> list[str]:
         """The words of the tables that a database has."""
         database.jobs_columns()  # raises if there are none at all
         return [word for word, table in TABLES.items() if table.name in database.schema]
+
+    def accept(self, arriving: OtherColumns) -> dict[str, OtherColumn]:
+        """Compares the other columns of a file with those of this database.
+
+        Returns:
+            The columns in whose kinds the values are to be read. :meth:`lacking` refuses those that do not fit here.
+        """
+        found: dict[str, OtherColumn] = {}
+        for name, theirs in arriving.items():
+            ours = self.others.get(name)
+            if name in self._without:
+                continue
+            if ours is not None and ours.takes(theirs):
+                found[name] = ours
+                continue
+            found[name] = theirs
+            kind = self.types.get(name)
+            self._strange[name] = f"the type {kind} cannot hold it" if kind else "this database has no such column"
+        return found
+
+    def values(self, record: Record, others: OtherColumns | None = None) -> Record:
+        """The values of a record: of one that :meth:`all` or :meth:`of` has read, or of a file.
+
+        Args:
+            record: the record, which loses the columns to leave out.
+            others: what :meth:`accept` returned for the file.
+
+        Raises:
+            UsageError: see :func:`hammerwork_cli.models.backup.tables.values`.
+        """
+        if self._without:
+            gone = self._without - self.table.columns.keys()
+            record = {name: value for name, value in record.items() if name not in gone}
+        return values(self.word, record, self.others if others is None else others)
 
     @property
     def is_named(self) -> bool:
@@ -54,7 +124,8 @@ class Rows:
     def all(self) -> Iterator[Record]:
         """Yields all rows in the order of the first column of their key, with flat memory."""
         key = self.table.key[0]
-        names, place = {**self._names, "key": Names((key,))}, list(self.kinds).index(key)
+        names = {"table": self._table, "columns": self._selected, "key": Names((key,))}
+        place = list(self.kinds).index(key)
         after, limit = None, FIRST_PAGE
         while True:
             rows = self.database.rows("backup.page", **names, after=after, limit=limit)
@@ -68,47 +139,89 @@ class Rows:
             after, limit = whole[-1][place], next_limit(rows)
 
     def _of_one(self, key: str, owner: str) -> list[Row]:
-        return self._of_owners(self.kinds, key, [owner])
+        return self._of_owners(self._selected, key, [owner])
 
-    def _of_owners(self, columns: Iterable[str], owner: str, ids: Sequence[str]) -> list[Row]:
-        names = {"table": self._names["table"], "columns": Names(columns), "owner": Names((owner,))}
+    def _of_owners(self, columns: Names, owner: str, ids: Sequence[str]) -> list[Row]:
+        names = {"table": self._table, "columns": columns, "owner": Names((owner,))}
         return self.database.rows("backup.of_owner", **names, ids=self.database.ids(ids))
 
     def of(self, owner: str, ids: Sequence[str]) -> Iterator[Record]:
         """Yields the rows whose column ``owner`` has one of some ids, those of near ids together."""
         for part in chunks(sorted(ids), min(self.database.read_chunk, ROWS_PER_STATEMENT)):
-            yield from map(self.record, self._of_owners(self.kinds, owner, part))
+            yield from map(self.record, self._of_owners(self._selected, owner, part))
+
+    @cached
+    def _selected(self) -> Columns:
+        """The terms to read.
+
+        Raises:
+            RefusedValueError: a file cannot carry the values of a column.
+        """
+        for name, kind in self._unreadable.items():
+            raise self._refused(name, f"its type {kind} cannot be carried")
+        return Columns(
+            self.database.as_text(self.database.quoted(name), self.types[name])
+            if kind is Kind.OTHER
+            else self.database.quoted(name)
+            for name, kind in self.kinds.items()
+        )
+
+    def _refused(self, name: str, why: str) -> RefusedValueError:
+        return RefusedValueError(
+            f"{self.table.name} has the column {name[:60]!r}, which this version does not know: {why[:100]}.",
+            hint=f"To leave it out: --without-column {name}" if name.isidentifier() else None,
+        )
 
     def record(self, row: Row) -> Record:
         """A row as a record."""
         found: Record = {}
         for (name, kind), value in zip(self.kinds.items(), row, strict=True):
-            found |= written(kind, name, value)
+            if kind is Kind.FLAG and name in self.others and value not in (None, 0, 1):
+                raise self._refused(name, f"{value!r} is neither true nor false")
+            found |= other_written(kind, name, value) if name in self.others else written(kind, name, value)
         return found
 
     # Writing.
 
     def insert(self, values: Sequence[Record]) -> int:
-        """Inserts rows, the values of which :func:`hammerwork_cli.models.backup.tables.values` has made."""
-        rows = [tuple(self._stored(name, kind, one[name]) for name, kind in self.kinds.items()) for one in values]
-        size = max(1, min(ROWS_PER_STATEMENT, self.database.scan_chunk // len(self.kinds)))
+        """Inserts rows whose values :meth:`values` has made. Other columns that they lack get their defaults."""
+        alike: dict[tuple[str, ...], list[Record]] = {}
+        for one in values:
+            names = tuple(name for name in self.kinds if name in one or name not in self.others)
+            alike.setdefault(names, []).append(one)
+        return sum(self._insert(names, rows) for names, rows in alike.items())
+
+    def _insert(self, names: Sequence[str], values: Sequence[Record]) -> int:
+        columns = {"table": self._table, "columns": Columns(map(self.database.quoted, names))}
+        rows = [tuple(self._stored(name, self.kinds[name], one[name]) for name in names) for one in values]
+        size = max(1, min(ROWS_PER_STATEMENT, self.database.scan_chunk // len(names)))
         return sum(
-            self.database.insert("backup.insert", rows[start : start + size], **self._names)
+            self.database.insert("backup.insert", rows[start : start + size], **columns)
             for start in range(0, len(rows), size)
         )
 
     def lacking(self, values: Record) -> str | None:
-        """Says which column has a value that this database cannot store because it lacks the column."""
-        name = next((name for name, value in values.items() if value is not None and name not in self.kinds), None)
-        return name and f"this database has no column {name}"
+        """Says which column has a value that this database cannot store because it lacks the column.
+
+        Raises:
+            RefusedValueError: it is a column that this version does not know.
+        """
+        for name, value in values.items():
+            if value is None or (name in self.kinds and name not in self._strange):
+                continue
+            if name in self.table.columns:
+                return f"this database has no column {name}"
+            raise self._refused(name, self._strange.get(name, "this database has no such column"))
+        return None
+
+    def longest(self, name: str) -> int | None:
+        """The most characters, or bytes, of a column whose type says so."""
+        found = _VARIED.match(self.types.get(name, ""))
+        return int(found[1]) if found else None
 
     def is_of_seconds(self, name: str) -> bool:
         """Whether a column of times has no fractions of seconds, as some have that hammerwork (Rust) made in MySQL."""
-        return self._types[name] in {"timestamp", "datetime"}
-
-    @property
-    def _types(self) -> dict[str, str]:
-        return self.database.schema[self.table.name]
+        return self.types[name] in {"timestamp", "datetime"}
 
     def existing(self, values: Sequence[Record]) -> set[tuple[Any, ...]]:
         """The keys of the given rows that already exist."""
@@ -117,7 +230,7 @@ class Rows:
             return {tuple(record[name] for name in key) for record in self.all()} & set(map(self.key_of, values))
         found: set[tuple[Any, ...]] = set()
         for part in chunks(sorted({one[key[0]] for one in values}), ROWS_PER_STATEMENT):
-            for row in self._of_owners(key, key[0], part):
+            for row in self._of_owners(Names(key), key[0], part):
                 pairs = zip(key, row, strict=True)
                 found.add(
                     tuple(read(self.kinds[name], name, written(self.kinds[name], name, one)) for name, one in pairs)
@@ -153,10 +266,10 @@ class Rows:
         key, *more = self.table.key
         if self.is_named:
             for value in values:
-                self.database.run("backup.delete_named", table=self._names["table"], queue=value[key])
+                self.database.run("backup.delete_named", table=self._table, queue=value[key])
             return
         if more:  # further rows of an owner stay: they may come from another part of the file
-            names = {"table": self._names["table"], "owner": Names((key,)), "second": Names(more[:1])}
+            names = {"table": self._table, "owner": Names((key,)), "second": Names(more[:1])}
             for value in values:
                 second, other, *_ = *(self._stored(name, self.kinds[name], value[name]) for name in more), None
                 self.database.run(
@@ -164,11 +277,11 @@ class Rows:
                 )
             return
         for part in chunks(sorted({value[key] for value in values}), ROWS_PER_STATEMENT):
-            names = {"table": self._names["table"], "owner": Names((key,))}
+            names = {"table": self._table, "owner": Names((key,))}
             self.database.run("backup.delete", **names, ids=self.database.ids(part))
 
     def count(self) -> int:
-        return int(self.database.value("backup.count", table=self._names["table"]))
+        return int(self.database.value("backup.count", table=self._table))
 
     @cached
     def _has_lists(self) -> bool:
@@ -184,3 +297,9 @@ class Rows:
         if kind is Kind.TEXTS:
             return list(value) if self._has_lists else json.dumps(value)
         return value
+
+
+def _texts(row: Row) -> tuple[str, str]:
+    """A name and a type; some servers send them as bytes."""
+    name, kind = (one.decode() if isinstance(one, (bytes, bytearray)) else str(one) for one in row)
+    return name, kind

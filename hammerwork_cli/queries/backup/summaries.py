@@ -18,7 +18,7 @@ def verify(file: IO[bytes]) -> FileSummary:
     reader = Reader(file)
     oldest = newest = None
     for line in reader.records():
-        row = values(line.word, line.record)
+        row = values(line.word, line.record, reader.others.get(line.word, {}))
         created = row.get("created_at") if line.word in {"jobs", "archive"} else None
         if created is not None:
             oldest = created if oldest is None else min(oldest, created)

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import IO, NamedTuple
 
@@ -39,14 +39,23 @@ class Exported(NamedTuple):
         return self.counts.get("jobs", 0) + self.counts.get("archive", 0)
 
 
-def export(database: Database, job: str, stream: IO[bytes], now: datetime, redact: Collection[str] = ()) -> Exported:
+def export(
+    database: Database,
+    job: str,
+    stream: IO[bytes],
+    now: datetime,
+    redact: Collection[str] = (),
+    without: Collection[str] = (),
+) -> Exported:
     """Writes a job and everything below it, from the archive too, with what workers recorded of them.
 
     All of it is read in one snapshot.
 
     Args:
         job: a full id.
-        redact: words of :data:`HIDDEN_COLUMNS`; with any, the names of people are hidden too.
+        redact: words of :data:`HIDDEN_COLUMNS`; with any, the names of people are hidden too, and columns that this
+            version does not know are left out.
+        without: see :class:`Rows`.
 
     Raises:
         JobNotFoundError: there is no such job.
@@ -54,19 +63,20 @@ def export(database: Database, job: str, stream: IO[bytes], now: datetime, redac
     hidden = frozenset(column for word in redact for column in (*HIDDEN_COLUMNS[word], *PERSONAL))
     with database.snapshot():
         found = tree(database, job, whole=False)
-        writer = Writer(stream, header(database, now, "tree", job=job, redacted=sorted(redact) or None))
-        _Tree(database, writer, hidden).write(found)
+        tables = {word: Rows(database, word, without) for word in Rows.words(database)}
+        shown = [] if hidden else tables.values()
+        writer = Writer(stream, header(database, now, "tree", shown, job=job, redacted=sorted(redact) or None))
+        _Tree(writer, tables, hidden).write(found)
         writer.end()
     parents = {parent for node in found.nodes.values() for parent in node.depends_on}
     return Exported(writer.counts, frozenset(parents - found.nodes.keys()))
 
 
 class _Tree:
-    def __init__(self, database: Database, writer: Writer, hidden: frozenset[str]) -> None:
-        self._database = database
+    def __init__(self, writer: Writer, tables: Mapping[str, Rows], hidden: frozenset[str]) -> None:
         self._writer = writer
+        self._tables = tables
         self._hidden = hidden
-        self._words = Rows.words(database)
         self._named: dict[str, set[str]] = {"workflows": set(), "batches": set()}
 
     def write(self, found: SpawnTree) -> None:
@@ -81,9 +91,9 @@ class _Tree:
     def _add(self, word: str, owner: str, ids: list[str]) -> set[str]:
         """Writes the rows of one table; returns the owners that have any."""
         seen: set[str] = set()
-        if word not in self._words or not ids:
+        if word not in self._tables or not ids:
             return seen
-        for record in Rows(self._database, word).of(owner, ids):
+        for record in self._tables[word].of(owner, ids):
             seen.add(record[owner])
             for name, column in (("workflows", "workflow_id"), ("batches", "batch_id")):
                 if column in record:
@@ -93,17 +103,23 @@ class _Tree:
 
 
 def _redacted(word: str, record: Record, hidden: Collection[str]) -> Record:
-    """The record without hidden values. Bytes go, but for the payload of an archived job, which it must have."""
+    """The record without hidden values, and without columns in which anything may be.
+
+    Bytes go, but for the payload of an archived job, which it must have.
+    """
     shown: Record = {}
+    columns = TABLES[word].columns
     if "payload" in hidden and record.get("is_encrypted"):
         # An encrypted job must have all three.
         gone = {"encrypted_payload", "encryption_nonce", "encryption_tag"}
         record = {name: value for name, value in record.items() if name not in gone} | {"is_encrypted": False}
     for name, value in record.items():
-        column = name.removesuffix(TEXT_OF)
+        column = name if name in columns else name.removesuffix(TEXT_OF)
+        if column not in columns or column == "other_columns":
+            continue
         if column not in hidden:
             shown[name] = value
-        elif TABLES[word].columns[column] is not Kind.BYTES:
+        elif columns[column] is not Kind.BYTES:
             shown[column] = HIDDEN
         elif column == "payload":
             shown |= {column: b64encode(json.dumps(HIDDEN).encode()).decode(), "payload_compressed": False}

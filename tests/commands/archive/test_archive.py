@@ -307,3 +307,48 @@ def test_a_database_without_the_columns_is_refused_and_its_archive_is_listed(
     assert run("archive", "list", url=url).exit_code == 0
     assert run("archive", "stats", url=url).exit_code == 0
     assert ids(url) == before
+
+
+SHORT = '{"type": "Fixed", "duration_ms": 5000}'
+LONG = '{"type": "Linear", "base_ms": 1000, "increment_ms": 1000, "max_delay_ms": null}'
+OTHER = '{"type": "Custom", "name": "mine"}'
+
+
+def strategies(url: str, columns: str, table: str = "hammerwork_jobs_archive") -> list[Any]:
+    with contextlib.closing(connect(url)) as database:
+        rows = database.query(f"SELECT {columns} FROM {table} ORDER BY id")
+    return [tuple(one if one is None else json.loads(one) for one in row) for row in rows]
+
+
+def test_both_programs_find_the_retry_strategy_of_an_archived_job(run: Run, migrated_url: str) -> None:
+    with contextlib.closing(connect(migrated_url)) as database:
+        rows = Rows(database)
+        kept = [SHORT, LONG, OTHER, None]
+        jobs = [ended(rows, id=identity(number), retry_strategy=one) for number, one in enumerate(kept)]
+        is_short = database.dialect == "mysql"  # its column has 50 characters
+    exact = [one and json.loads(one) for one in kept]
+    asked(run, migrated_url, "archive", "run", "--older-than", "1d", "--yes")
+    # Version 3 cannot read a row with a strategy that it does not know.
+    shared = [exact[0], None if is_short else exact[1], None, None]
+    assert strategies(migrated_url, "retry_strategy, own_retry_strategy") == list(zip(shared, exact, strict=True))
+    for job in jobs:
+        asked(run, migrated_url, "archive", "restore", job, "--as-was")
+    assert strategies(migrated_url, "retry_strategy", "hammerwork_jobs") == [(one,) for one in exact]
+
+
+@pytest.mark.parametrize("verb", ["restore", "import"])
+def test_a_job_that_version_3_archived_comes_back_with_its_retry_strategy(
+    run: Run, migrated_url: str, tmp_path: Any, verb: str
+) -> None:
+    """3.x writes the strategy as JSON text (facts, section 3, Archive); 1.15.5 writes none."""
+    with contextlib.closing(connect(migrated_url)) as database:
+        row = {"id": identity(1), "queue_name": "mail", "payload": b"{}", "status": "Dead", "retry_strategy": SHORT}
+        times = dict.fromkeys(("created_at", "scheduled_at", "failed_at", "archived_at"), START)
+        Rows(database).insert("hammerwork_jobs_archive", row | times)
+    if verb == "restore":
+        asked(run, migrated_url, "archive", "restore", identity(1), "--run-again")
+    else:
+        path = str(tmp_path / "tree")
+        assert run("job", "export", identity(1), "--tree", "-o", path, url=migrated_url).exit_code == 0
+        asked(run, migrated_url, "job", "import", path, "--new-ids", "--as", "pending")
+    assert strategies(migrated_url, "retry_strategy", "hammerwork_jobs") == [(json.loads(SHORT),)]

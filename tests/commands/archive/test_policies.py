@@ -198,10 +198,10 @@ def test_an_error_of_one_policy_is_noted_and_the_others_go_on(
         put(database, queue)
     archived_by = Archival.archived
 
-    def failing(how: Archival, job: dict[str, Any]) -> dict[str, Any]:
+    def failing(how: Archival, job: dict[str, Any], *more: Any) -> dict[str, Any]:
         if job["queue_name"] == "broken":
             raise LimitReachedError("another session has locked the table")
-        return archived_by(how, job)
+        return archived_by(how, job, *more)
 
     with monkeypatch.context() as context:
         context.setattr(Archival, "archived", failing)

@@ -1,0 +1,446 @@
+"""Columns that this version does not know, as the next version of hammerwork (Rust) may add them to any table."""
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models import JobStatus
+from hammerwork_cli.models.backup.tables import LEASES, TABLES
+from tests.commands.test_profiles import CHANGES
+from tests.conftest import DIALECTS, Outcome
+from tests.jobs import CLOCK, execute, identity, job, write
+from tests.whole_tree import ROOT, fill
+
+Run = Callable[..., Outcome]
+Stored = dict[str, dict[tuple[Any, ...], tuple[Any, ...]]]
+"""Word of a table -> key -> the values of its other columns."""
+
+PORTABLE = {
+    "postgresql": {
+        "Order": ("TEXT", "'é🎬 \"''\\\n'"),
+        "new_uuid": ("UUID", f"'{identity(7)}'"),
+        "new_short": ("VARCHAR(20)", "'  padded '"),
+        "new_number": ("BIGINT", "-9007199254740993"),
+        "new_flag": ("BOOLEAN NOT NULL DEFAULT TRUE", "FALSE"),
+        "new_time": ("TIMESTAMPTZ", "'2026-02-03 04:05:06.123457+00'"),
+        "new_json": ("JSONB", '\'{"a": [1, 2.5, null, "é"], "b": {"": true}}\''),
+        "new_null": ("JSONB", "'null'"),
+        "new_text": ("JSONB", "'\"text\"'"),
+        "new_bytes": ("BYTEA", r"'\x00ff2761'"),
+        "new_ids": ("UUID[]", f"ARRAY['{identity(1)}','{identity(2)}']::uuid[]"),
+        "new_texts": ("TEXT[]", "ARRAY['a,b', '\"é\"', '']"),
+    },
+    "mysql": {
+        "Order": ("TEXT", "'é🎬 \"''\\\\\n'"),
+        "new_uuid": ("CHAR(36)", f"'{identity(7)}'"),
+        "new_short": ("VARCHAR(20)", "'  padded '"),
+        "new_number": ("BIGINT", "-9007199254740993"),
+        "new_flag": ("BOOLEAN NOT NULL DEFAULT TRUE", "FALSE"),
+        "new_time": ("TIMESTAMP(6) NULL", "'2026-02-03 04:05:06.123457'"),
+        "new_bytes": ("LONGBLOB", "x'00ff2761'"),
+    },
+    "sqlite": {
+        "Order": ("TEXT", "'é🎬 \"''\\\n'"),
+        "new_number": ("INTEGER", "-9007199254740993"),
+        "new_bytes": ("BLOB", "x'00ff2761'"),
+    },
+}
+"""Kind of database -> columns of types that other kinds have too: their types and values."""
+OWN = {
+    "postgresql": {
+        "new_json_text": ("JSON", '\'{"b":1,"a":  1.50}\''),
+        "new_small": ("SMALLINT", "-7"),
+        "new_long": ("INTEGER NOT NULL DEFAULT 5", "6"),
+        "new_padded": ("CHAR(5)", "'ab'"),
+        "new_seconds": ("TIMESTAMPTZ(3)", "'2026-02-03 04:05:06.123+00'"),
+        "new_local": ("TIMESTAMP", "'2026-02-03 04:05:06.123457'"),
+        "new_date": ("DATE", "'0044-03-15 BC'"),
+        "new_clock": ("TIME", "'23:59:59.999999'"),
+        "new_interval": ("INTERVAL", "'1 month 3 days 00:00:01.5'"),
+        "new_double": ("DOUBLE PRECISION", "0.1::float8 + 0.2"),
+        "new_nan": ("DOUBLE PRECISION", "'NaN'"),
+        "new_real": ("REAL", "0.1"),
+        "new_numeric": ("NUMERIC(40,20)", "12345678901234567890.12345678901234567891"),
+        "new_network": ("INET", "'10.1.0.0/16'"),
+        "new_mood": ("mood", "'sad'"),
+        "new_range": ("INT4RANGE", "'[1,5)'"),
+        "new_bits": ("BIT(5)", "B'10110'"),
+        "new_numbers": ("INTEGER[]", "'{{1,2},{3,NULL}}'"),
+        "new_words": ("TSVECTOR", "'a:1 cat:2'"),
+        "new_counter": ("BIGINT GENERATED ALWAYS AS IDENTITY", None),
+        "new_derived": ("TEXT GENERATED ALWAYS AS ('x') STORED", None),
+    },
+    "mysql": {
+        "new_long": ("INT NOT NULL DEFAULT 5", "6"),
+        "new_unsigned": ("BIGINT UNSIGNED", "9007199254740993"),
+        "new_large": ("LONGTEXT", "REPEAT('é', 70000)"),
+        "new_local": ("DATETIME(3)", "'2026-02-03 04:05:06.123'"),
+        "new_whole": ("DATETIME", "'9999-12-31 23:59:59'"),
+        "new_date": ("DATE", "'1000-01-01'"),
+        "new_clock": ("TIME(6)", "'-123:59:59.999999'"),
+        "new_year": ("YEAR", "2026"),
+        "new_double": ("DOUBLE", "0.1e0 + 0.2e0"),
+        "new_float": ("FLOAT", "0.1"),
+        "new_precise": ("FLOAT", "16777217.25"),
+        "new_decimal": ("DECIMAL(40,20)", "12345678901234567890.12345678901234567891"),
+        "new_mood": ("ENUM('sad','it''s')", "'it''s'"),
+        "new_set": ("SET('a','b','c')", "'a,c'"),
+        "new_hash": ("BINARY(4)", "x'00ff0000'"),
+        "new_derived": ("INT GENERATED ALWAYS AS (7) VIRTUAL", None),
+    },
+    "sqlite": {
+        "new_real": ("REAL", "0.1 + 0.2"),
+        "new_long": ("INTEGER NOT NULL DEFAULT 5", "6"),
+        "new_derived": ("INTEGER GENERATED ALWAYS AS (7) VIRTUAL", None),
+    },
+}
+"""The same, of types that only this kind has, or whose values are carried to this kind alone."""
+
+
+def named(database: Database, column: str) -> str:
+    return f"`{column}`" if database.dialect == "mysql" else f'"{column}"'
+
+
+def add_columns(url: str, *, own: bool = True, tables: Iterable[str] = TABLES, only: str = "") -> None:
+    """Adds columns to tables, and fills them in every second row."""
+    with contextlib.closing(connect(url)) as database:
+        columns = PORTABLE[database.dialect] | (OWN[database.dialect] if own else {})
+        if (
+            database.dialect == "postgresql"
+            and own
+            and not database.query("SELECT 1 FROM pg_type WHERE typname = 'mood'")
+        ):
+            database.script("CREATE TYPE mood AS ENUM ('sad', 'glad')")
+        for word in tables:
+            table = TABLES[word].name
+            mine = {name: column for name, column in columns.items() if only in ("", name)}
+            for name, (kind, _) in mine.items():
+                database.script(f"ALTER TABLE {table} ADD COLUMN {named(database, name)} {kind}")
+            key = TABLES[word].key[0]
+            half = f"WHERE {key} >= (SELECT k FROM (SELECT MAX(CAST({key} AS CHAR(255))) AS k FROM {table}) AS m)"
+            half = half.replace(f"WHERE {key}", f"WHERE CAST({key} AS CHAR(255))")
+            values = [f"{named(database, name)} = {value}" for name, (_, value) in mine.items() if value is not None]
+            if values:
+                database.script(f"UPDATE {table} SET {', '.join(values)} {half}")
+
+
+def stored(url: str, words: Iterable[str] = TABLES) -> Stored:
+    """What the other columns of some tables hold, by SQL alone."""
+    found: Stored = {}
+    with contextlib.closing(connect(url)) as database:
+        for word in words:
+            table = TABLES[word]
+            mine = sorted(name for name in database.schema[table.name] if name.startswith(("Order", "new_", "odd")))
+            names = [named(database, name) for name in (*table.key, *mine)]
+            if database.dialect == "postgresql":
+                names = [f"CAST({name} AS text)" for name in names]
+            rows = database.query(f"SELECT {', '.join(names)} FROM {table.name}")
+            size = len(table.key)
+            found[word] = {tuple(map(str, row[:size])): tuple(row[size:]) for row in rows}
+    return found
+
+
+def is_filled(found: Stored, word: str) -> bool:
+    """Whether a table has a row with every value, and one of which some are missing."""
+    return any(None not in values for values in found[word].values())
+
+
+@pytest.fixture
+def filled(migrated_url: str) -> str:
+    """A database with a row in every table."""
+    fill(migrated_url)
+    with contextlib.closing(connect(migrated_url)) as database:
+        database.script(f"INSERT INTO hammerwork_spawn_roots (root_id, descendants) VALUES ('{ROOT}', 3)")
+        database.script(
+            "INSERT INTO hammerwork_queue_pause (queue_name, paused_at, created_at, updated_at)"
+            " VALUES ('mail', '2026-01-01', '2026-01-01', '2026-01-01')"
+        )
+    return migrated_url
+
+
+def dialect_of(url: str) -> str:
+    return url.partition(":")[0]
+
+
+def another(new_database: Callable[..., str], url: str) -> str:
+    """A database of the same kind."""
+    return new_database({"postgresql": "postgres"}.get(dialect_of(url), dialect_of(url)), migrated=True)
+
+
+def done(outcome: Outcome) -> Outcome:
+    assert outcome.exit_code == 0, outcome.stderr
+    return outcome
+
+
+# Verbs that move rows: each returns a database in which the rows are afterwards.
+
+
+def backed_up(run: Run, url: str, new: str, path: Path, *options: str) -> Outcome:
+    done(run("backup", "create", "-o", str(path), url=url, env=CLOCK))
+    done(run("backup", "verify", str(path)))
+    return run("backup", "restore", "-i", str(path), "--yes", *options, url=new, env=CLOCK)
+
+
+def copied(run: Run, url: str, new: str, path: Path, *options: str) -> Outcome:
+    return run("backup", "copy", "--to", new, "--yes", "--force", *options, url=url, env=CLOCK)
+
+
+def imported(run: Run, url: str, new: str, path: Path, *options: str) -> Outcome:
+    done(run("job", "export", ROOT, "--tree", "-o", str(path), url=url, env=CLOCK))
+    return run("job", "import", str(path), *options, url=new, env=CLOCK)
+
+
+VERBS = {"backup restore": backed_up, "backup copy": copied, "job import": imported}
+"""Verbs that write rows into another database. ``archive run`` and ``restore`` move them within one."""
+WITHIN = {"archive run", "archive restore"}
+
+
+def test_every_verb_that_moves_rows_is_tried_here() -> None:
+    assert VERBS.keys() | WITHIN <= CHANGES.keys()
+    package = Path(__file__).parents[3] / "hammerwork_cli"
+    writers = {
+        path.stem
+        for path in (package / "queries").rglob("*.py")
+        if "backup.rows import" in (text := path.read_text()) and re.search(r"\.insert\(", text)
+    }
+    assert writers == {"restoring", "importing", "moving"}, "let VERBS or WITHIN have the new verb, too"
+    for path in (package / "sql").rglob("*.sql"):
+        for statement in () if "migrations" in path.parts else path.read_text().split("-- name: "):
+            copies = re.search(r"INSERT INTO hammerwork_(jobs|batches|workflows)\w*[\s\S]*\bSELECT\b", statement)
+            assert not copies, f"{path.name} copies rows by the names of columns: let queries.backup.rows do it"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_value_of_every_type_arrives(
+    run: Run, filled: str, new_database: Callable[..., str], tmp_path: Path, verb: str
+) -> None:
+    new = another(new_database, filled)
+    for url in (filled, new):
+        add_columns(url)
+    before = stored(filled)
+    assert all(is_filled(before, word) for word in before), before
+    done(VERBS[verb](run, filled, new, tmp_path / "file"))
+    after = stored(new)
+    for word, rows in before.items():
+        if verb == "job import":  # it takes a tree, with what belongs to its jobs
+            rows = {key: values for key, values in rows.items() if key in after[word]}
+        assert after[word] == rows, word
+    assert is_filled(after, "jobs" if verb != "job import" else "archive")
+
+
+@pytest.mark.parametrize("tables", [("jobs", "archive"), ("jobs",)], ids=["archive_has_them", "archive_lacks_them"])
+def test_an_archived_job_comes_back_with_every_value(run: Run, migrated_url: str, tables: tuple[str, ...]) -> None:
+    write(migrated_url, *(job(number, JobStatus.COMPLETED) for number in (1, 2)))
+    add_columns(migrated_url, tables=tables)
+    before = stored(migrated_url)
+    assert is_filled(before, "jobs")
+    done(run("archive", "run", "--older-than", "0s", "--yes", url=migrated_url))
+    with contextlib.closing(connect(migrated_url)) as database:
+        [(held,)] = database.query("SELECT COUNT(other_columns) FROM hammerwork_jobs_archive")
+    assert held == (0 if "archive" in tables else 2)
+    moved = stored(migrated_url)
+    assert not moved["jobs"]
+    if "archive" in tables:
+        assert moved["archive"] == before["jobs"]
+    for number in (1, 2):
+        done(run("archive", "restore", identity(number), "--as-was", url=migrated_url))
+    assert stored(migrated_url) == before
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_column_that_the_target_lacks_is_refused_by_name_or_left_out_on_request(
+    run: Run, filled: str, new_database: Callable[..., str], tmp_path: Path, verb: str
+) -> None:
+    new = another(new_database, filled)
+    empty = stored(new)
+    add_columns(filled, own=False, only="Order")
+    refused = VERBS[verb](run, filled, new, tmp_path / "file")
+    assert refused.exit_code == 2
+    assert (
+        "has the column 'Order', which this version does not know: this database has no such column" in refused.stderr
+    )
+    assert stored(new) == empty
+    assert "--without-column Order" in refused.stderr
+    done(VERBS[verb](run, filled, new, tmp_path / "file", "--without-column", "Order"))
+    assert stored(new)["jobs"]
+
+
+def test_a_column_that_only_the_target_has_gets_its_default(
+    run: Run, filled: str, new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    new = another(new_database, filled)
+    execute(new, "ALTER TABLE hammerwork_jobs ADD COLUMN new_long INTEGER NOT NULL DEFAULT 5")
+    done(backed_up(run, filled, new, tmp_path / "file"))
+    assert {str(value) for (value,) in stored(new)["jobs"].values()} == {"5"}
+
+
+@pytest.mark.parametrize("pair", [(one, other) for one in DIALECTS for other in DIALECTS if one != other], ids="-".join)
+def test_a_copy_to_another_kind_is_exact_or_names_the_column(
+    run: Run, new_database: Callable[..., str], tmp_path: Path, pair: tuple[str, str], request: pytest.FixtureRequest
+) -> None:
+    source, target = (new_database(one, migrated=True) for one in pair)
+    fill(source)
+    add_columns(source, own=False)
+    add_columns(target, own=False)
+    kinds = PORTABLE[dialect_of(source)].keys(), PORTABLE[dialect_of(target)].keys()
+    missing = sorted(kinds[0] - kinds[1])
+    for name in missing[:1]:
+        refused = copied(run, source, target, tmp_path / "file")
+        assert refused.exit_code == 2
+        assert re.search("has the column '(" + "|".join(missing) + ")'", refused.stderr), name
+        assert not stored(target)["jobs"]
+    left_out = [word for name in missing for word in ("--without-column", name)]
+    outcome = done(copied(run, source, target, tmp_path / "file", *left_out, "--format", "json"))
+    assert outcome.json["equal"] is True
+    same = run("backup", "copy", "--to", target, "--verify-only", *left_out, "--format", "json", url=source)
+    assert (same.exit_code, same.json["equal"]) == (0, True)
+    with contextlib.closing(connect(target)) as database:
+        column = named(database, "Order")
+        database.script(f"UPDATE hammerwork_jobs SET {column} = 'changed' WHERE {column} IS NOT NULL")
+    differs = run("backup", "copy", "--to", target, "--verify-only", *left_out, "--format", "json", url=source)
+    assert (differs.exit_code, differs.json["different"]) == (1, {"jobs": 1})
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "why"),
+    [
+        ("DATE", "VARCHAR(20)", "cannot hold it"),
+        ("NUMERIC(9,2)", "NUMERIC(8,2)", "cannot hold it"),
+        ("VARCHAR(20)", "VARCHAR(3)", "has 5 characters, and this database stores 3"),
+        ("TEXT", "INTEGER", "cannot hold it"),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["postgres", "mysql"])
+def test_a_column_of_another_type_is_refused_by_name(
+    run: Run, new_database: Callable[..., str], tmp_path: Path, dialect: str, theirs: str, ours: str, why: str
+) -> None:
+    old, new = (new_database(dialect, migrated=True) for _ in range(2))
+    write(old, job(1))
+    for url, kind in ((old, theirs), (new, ours)):
+        execute(url, f"ALTER TABLE hammerwork_jobs ADD COLUMN odd {kind}")
+    value = {"DATE": "'2026-01-01'", "NUMERIC(9,2)": "1.50"}.get(theirs, "'hello'")
+    execute(old, f"UPDATE hammerwork_jobs SET odd = {value}")
+    refused = backed_up(run, old, new, tmp_path / "file")
+    assert refused.exit_code == 2
+    assert "odd" in refused.stderr
+    assert why in refused.stderr
+    assert not stored(new)["jobs"]
+
+
+def test_a_time_that_would_lose_its_fraction_is_refused(
+    run: Run, new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    old, new = (new_database("mysql", migrated=True) for _ in range(2))
+    write(old, job(1))
+    for url, kind in ((old, "DATETIME(6)"), (new, "DATETIME(3)")):
+        execute(url, f"ALTER TABLE hammerwork_jobs ADD COLUMN odd {kind}")
+    for value, code in (("2026-01-01 00:00:00.123456", 2), ("2026-01-01 00:00:00.123", 0)):
+        execute(old, f"UPDATE hammerwork_jobs SET odd = '{value}'")
+        outcome = backed_up(run, old, new, tmp_path / "file")
+        assert outcome.exit_code == code, outcome.stderr
+        assert ("odd: the type datetime(3) has no room for its fraction" in outcome.stderr) == (code == 2)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "kind", "value"),
+    [("mysql", "BIT(3)", "5"), ("mysql", "TINYINT(1)", "5"), ("sqlite", "ANY", "5"), ("mysql", "POINT", "POINT(1, 2)")],
+)
+def test_a_type_that_no_file_can_carry_is_named_before_anything_is_written(
+    run: Run, new_database: Callable[..., str], tmp_path: Path, dialect: str, kind: str, value: str
+) -> None:
+    url = new_database(dialect, migrated=True)
+    write(url, job(1, JobStatus.COMPLETED))
+    execute(url, f"ALTER TABLE hammerwork_jobs ADD COLUMN odd {kind}")
+    execute(url, f"UPDATE hammerwork_jobs SET odd = {value}")
+    path = tmp_path / "file"
+    for words in (
+        ("backup", "create", "-o", str(path)),
+        ("job", "export", identity(1), "--tree", "-o", str(path)),
+        ("archive", "run", "--older-than", "0s", "--yes"),
+    ):
+        refused = run(*words, url=url)
+        assert refused.exit_code == 2, refused
+        assert "hammerwork_jobs has the column 'odd', which this version does not know" in refused.stderr
+    assert not path.exists()
+    assert len(stored(url)["jobs"]) == 1
+    done(run("backup", "create", "-o", str(path), "--without-column", "odd", url=url))
+
+
+def test_the_name_of_a_column_is_data(run: Run, sqlite_url: str, tmp_path: Path) -> None:
+    done(run("migration", "run", url=sqlite_url))
+    write(sqlite_url, job(1))
+    execute(sqlite_url, 'ALTER TABLE hammerwork_jobs ADD COLUMN "a"" FROM x; --\x1b[31m" TEXT')
+    refused = run("backup", "create", "-o", str(tmp_path / "file"), url=sqlite_url)
+    assert refused.exit_code == 2
+    assert "\x1b" not in refused.stderr
+    assert "cannot be carried" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "columns", [5, [], {"jobs": 5}, {"jobs": {"odd": {}}}, {"nothing": {}}, {"jobs": {"odd": {"kind": "x"}}}]
+)
+def test_a_header_that_describes_no_columns_is_refused(run: Run, sqlite_url: str, tmp_path: Path, columns: Any) -> None:
+    path = tmp_path / "file"
+    path.write_text(
+        json.dumps({"format": "hammerwork-backup", "version": 1, "kind": "backup", "columns": columns}) + "\n"
+    )
+    outcome = run("backup", "verify", str(path))
+    assert outcome.exit_code == 1
+    assert "does not describe columns" in outcome.stdout
+
+
+LEASE = {"postgresql": "TIMESTAMPTZ", "mysql": "TIMESTAMP(6) NULL", "sqlite": "TEXT"}
+
+
+def add_leases(url: str) -> None:
+    """Adds the columns of leases, as version 3 makes them, where no migration has."""
+    with contextlib.closing(connect(url)) as database:
+        for name in sorted(LEASES["jobs"] - database.schema["hammerwork_jobs"].keys()):
+            database.script(f"ALTER TABLE hammerwork_jobs ADD COLUMN {name} {LEASE[database.dialect]}")
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [("backup restore", ()), ("backup restore", ("--running", "as-was")), ("backup copy", ()), ("job import", ())],
+)
+def test_no_lease_arrives_in_another_database(
+    run: Run, filled: str, new_database: Callable[..., str], tmp_path: Path, verb: str, options: tuple[str, ...]
+) -> None:
+    new = another(new_database, filled)
+    for url in (filled, new):
+        add_leases(url)
+    never = "'2038-01-19 03:14:07'"
+    execute(
+        filled,
+        f"UPDATE hammerwork_jobs SET status = 'Running', last_heartbeat_at = {never}, lease_expires_at = {never},"
+        f" started_at = {never} WHERE id = '{ROOT}'",
+    )
+    done(VERBS[verb](run, filled, new, tmp_path / "file", *options))
+    with contextlib.closing(connect(new)) as database:
+        [row] = database.query(
+            f"SELECT status, last_heartbeat_at, lease_expires_at FROM hammerwork_jobs WHERE id = '{ROOT}'"
+        )
+    waits = verb == "backup restore" and not options
+    assert row == ("Pending" if waits else "Running", None, None)
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_backup_of_the_rust_program_is_refused_in_words(
+    run: Run, migrated_url: str, tmp_path: Path, version: str, indent: int | None
+) -> None:
+    """Their files are one JSON object (facts, section 7), of whose keys little is known."""
+    path = tmp_path / "theirs.json"
+    theirs = {"version": version, "created_at": "2026-10-01T00:00:00Z", "total_jobs": 1, "jobs": [{"id": identity(1)}]}
+    path.write_text(json.dumps(theirs, indent=indent))
+    for words in (("backup", "restore", "-i", str(path), "--yes"), ("job", "import", str(path))):
+        refused = run(*words, url=migrated_url)
+        assert refused.exit_code == 3
+        assert f"a backup of hammerwork (Rust), in its format {version}, which it alone restores" in refused.stderr
+        assert "hammerwork backup copy" in refused.stderr
