@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "ancestry": "Ancestry",
     "job": (
-        "ARCHIVAL_FACTS AttemptOutcome ENCRYPTION_FACTS EnqueuedJob FACTS Job JobDetails JobFilter JobPage PastAttempt"
-        " WholeJob"
+        "ARCHIVAL_FACTS AttemptOutcome ENCRYPTION_FACTS EnqueuedJob FACTS Job JobDetails JobFilter JobPage LATER_FACTS"
+        " PastAttempt WholeJob"
     ),
     "job_plan": "ChangePlan JobGroup Outcome Reason Refusal",
     "migration": (

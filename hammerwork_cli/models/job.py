@@ -1,5 +1,6 @@
 """Jobs as queries read them, and the filter that chooses jobs."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,6 +43,8 @@ ENCRYPTION_FACTS = (
     "encrypted_at",
 )
 """The same, of migration 011."""
+LATER_FACTS = ("retry_strategy", "last_heartbeat_at", "lease_expires_at")
+"""The same, which migrations of either program add."""
 
 
 PUNCTUAL = timedelta(seconds=60)
@@ -169,12 +172,14 @@ class WholeJob(NamedTuple):
         payload: JSON text; ``None`` if it cannot be read.
         result: JSON text.
         facts: further columns by name, as they are stored, as far as the database has them.
+        others: columns that this version does not know, as JSON values.
     """
 
     job: Job
     payload: str | None
     result: str | None
     facts: dict[str, object]
+    others: dict[str, object]
 
 
 class JobPage(NamedTuple):
@@ -197,6 +202,7 @@ class JobDetails(NamedTuple):
         payload: JSON text; ``None`` if it cannot be read.
         result: JSON text.
         facts: further columns by name, as they are stored, as far as the database has them.
+        others: columns that this version does not know, as JSON values.
         parents: its dependencies that exist, in the order of ``depends_on``.
         missing: ids of its dependencies that do not exist.
         children: the jobs that depend on it, counted by status.
@@ -224,3 +230,4 @@ class JobDetails(NamedTuple):
     attempts: tuple[PastAttempt, ...] = ()
     callbacks: "tuple[Callback, ...]" = ()
     worker: "JobWorker | None" = None
+    others: Mapping[str, object] = {}

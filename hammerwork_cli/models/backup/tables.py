@@ -256,6 +256,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 LEASES = {"jobs": frozenset({"last_heartbeat_at", "lease_expires_at"})}
 """Columns that no file has: a lease is that of a living worker, and holds a job back from all others."""
 
+GENERATED = frozenset({"first_parent", "parent_count", "has_spawn_config", "claimable"})
+"""Columns that MySQL calculates from others, for indexes."""
+
 Record = dict[str, Any]
 NO_OTHERS: OtherColumns = {}
 

@@ -1,19 +1,24 @@
 """Everything about one job."""
 
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.statements import Columns
 from hammerwork_cli.errors import JobNotFoundError
 from hammerwork_cli.models import (
     ARCHIVAL_FACTS,
     ENCRYPTION_FACTS,
     FACTS,
+    LATER_FACTS,
     Counts,
     JobDetails,
     JobStatus,
     TreeNode,
     WholeJob,
 )
+from hammerwork_cli.models.backup.tables import GENERATED, TABLES, Kind, other_column, other_written
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.wait import Blocker
@@ -38,37 +43,98 @@ def details(database: Database, job: str, *, archived: bool = False) -> JobDetai
     Raises:
         NotFoundError: the job does not exist.
     """
-    names, parts = stored_facts(database)
-    row = None if archived else database.row("job.details.live", id=job, **parts)
+    facts = stored_facts(database)
+    row = None if archived else database.row("job.details.live", id=job, **facts.parts)
     if row is not None:
-        return _details(database, row, names, in_archive=False)
+        return _details(database, row, facts, in_archive=False)
     if "archive" in database.tags:
-        encryption = "is_encrypted" in database.schema["hammerwork_jobs_archive"]
-        names = FACTS + ARCHIVAL_FACTS + (ENCRYPTION_FACTS if encryption else ())
-        row = database.row("job.details.archived", id=job, encryption=encryption)
+        facts = stored_facts(database, "archive")
+        row = database.row("job.details.archived", id=job, **facts.parts)
     if row is None:
         raise JobNotFoundError(job)
-    return _details(database, row, names, in_archive=True)
+    return _details(database, row, facts, in_archive=True)
 
 
-def stored_facts(database: Database) -> tuple[tuple[str, ...], dict[str, bool]]:
-    """Names of the facts that the job table has, and the conditions of the fragment ``{facts}``."""
-    columns = database.jobs_columns()
+class StoredFacts(NamedTuple):
+    """The facts that a table of jobs has.
+
+    Attributes:
+        names: of those that this version knows.
+        others: the columns that it does not know, but for binary ones.
+        kept: those of jobs, of which the archive may keep values in one column.
+        parts: the values of the fragment ``{facts}``.
+    """
+
+    names: tuple[str, ...]
+    others: dict[str, Kind]
+    kept: dict[str, Kind]
+    parts: dict[str, Any]
+
+
+def stored_facts(database: Database, word: str = "jobs") -> StoredFacts:
+    """Reads which facts there are from the columns of the jobs, or of the archive."""
+    columns = database.jobs_columns() if word == "jobs" else database.schema[TABLES[word].name]
     archival, encryption = "archival_reason" in columns, "is_encrypted" in columns
-    names = FACTS + (ARCHIVAL_FACTS if archival else ()) + (ENCRYPTION_FACTS if encryption else ())
-    return names, {"archival": archival, "encryption": encryption}
+    later = [name for name in LATER_FACTS if name in columns]
+    names = FACTS + (ARCHIVAL_FACTS if archival else ()) + (ENCRYPTION_FACTS if encryption else ()) + tuple(later)
+    more = [_kept_strategy(columns) if name == "retry_strategy" else f"j.{name}" for name in later]
+    others, kept = _other_kinds(database, word), {}
+    for name, kind in others.items():
+        term = f"j.{database.quoted(name)}"
+        more.append(database.as_text(term, columns[name]) if kind is Kind.OTHER else term)
+    if "other_columns" in columns:
+        kept = _other_kinds(database, "jobs")
+        more.append("j.other_columns")
+    parts = {"archival": archival, "encryption": encryption, "more": Columns(more)}
+    return StoredFacts(names, others, kept, parts)
 
 
-def whole(row: tuple[Any, ...], names: tuple[str, ...]) -> WholeJob:
+def _other_kinds(database: Database, word: str) -> dict[str, Kind]:
+    columns = database.schema[TABLES[word].name]
+    names = columns.keys() - TABLES[word].columns.keys() - {*LATER_FACTS} - GENERATED
+    found = {name: other_column(database.dialect, name, columns[name]) for name in sorted(names)}
+    return {name: other.kind for name, other in found.items() if other and other.kind is not Kind.BYTES}
+
+
+def _kept_strategy(columns: Mapping[str, str]) -> str:
+    """The retry strategy, whichever program has archived the job."""
+    own = "own_retry_strategy" in columns
+    return "COALESCE(j.own_retry_strategy, j.retry_strategy)" if own else "j.retry_strategy"
+
+
+def whole(row: tuple[Any, ...], facts: StoredFacts) -> WholeJob:
     """The job in a row of ``{node}`` and ``{facts}``."""
     job = listed(row)
-    error, payload, result, *facts = row[LISTED:]
+    error, payload, result, *values = row[LISTED:]
     job = job._replace(node=job.node._replace(error=error))
-    return WholeJob(job, payload, result, dict(zip(names, facts, strict=True)))
+    known, others = values[: len(facts.names)], values[len(facts.names) :]
+    return WholeJob(job, payload, result, dict(zip(facts.names, known, strict=True)), _others(facts, others))
 
 
-def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *, in_archive: bool) -> JobDetails:
-    read = whole(row, names)
+def _others(facts: StoredFacts, values: Sequence[Any]) -> dict[str, object]:
+    """The other columns of a row, with those that the archive keeps in one."""
+    found: dict[str, object] = {}
+    for (name, kind), value in zip(facts.others.items(), values, strict=False):
+        is_number = kind is Kind.FLAG and value not in (None, 0, 1)
+        found[name] = other_written(Kind.NUMBER if is_number else kind, name, value).get(name)
+    kinds = facts.others
+    if len(values) > len(facts.others):
+        kept = _parsed(values[-1])
+        found |= {name: value for name, value in kept.items() if name in facts.kept} if isinstance(kept, dict) else {}
+        kinds = facts.others | facts.kept
+    return {name: _parsed(value) if kinds[name] is Kind.JSON else value for name, value in found.items()}
+
+
+def _parsed(text: Any) -> object:
+    try:
+        value: object = json.loads(text or "null")
+    except (TypeError, ValueError, RecursionError):
+        return text
+    return value
+
+
+def _details(database: Database, row: tuple[Any, ...], facts: StoredFacts, *, in_archive: bool) -> JobDetails:
+    read = whole(row, facts)
     job, payload = read.job, read.payload
     node = job.node
     if in_archive:
@@ -83,6 +149,7 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
         payload=payload,
         result=read.result,
         facts=read.facts,
+        others=read.others,
         parents=tuple(above.values()),
         missing=tuple(parent for parent in node.depends_on if parent not in above),
         children=children.counts if children else Counts(),

@@ -57,12 +57,14 @@ def details_record(details: JobDetails, hold: Hold | None = None) -> Record:
     ``batch_id``, ``result_stored_at``, ``result_expires_at``, ``trace_id``, ``correlation_id``, ``parent_span_id``,
     ``span_context``, ``archival_reason``, ``archived_by``, ``is_encrypted``, ``encryption_key_id``,
     ``encryption_algorithm``, ``encrypted_bytes``, ``payload_hash``, ``retention_policy``, ``retention_delete_at``,
-    ``encrypted_at``. Columns that an older database lacks are left out.
+    ``encrypted_at``, ``retry_strategy`` (JSON), ``last_heartbeat_at``, ``lease_expires_at``, and ``other_columns``
+    (those that this version does not know and are not binary, by name). Columns that an older database lacks are left
+    out.
     """
     counts = details.children
     return {
         **job_record(details.job),
-        **facts_record(details.facts),
+        **facts_record(details.facts, details.others),
         "in_archive": details.in_archive,
         "payload": parsed(details.payload),
         "result": parsed(details.result),
@@ -89,14 +91,17 @@ def _worker_record(worker: JobWorker) -> Record:
     }
 
 
-def facts_record(facts: Mapping[str, object]) -> Record:
-    """The further columns of a job."""
-    return {name: _fact(name, value) for name, value in facts.items()}
+def facts_record(facts: Mapping[str, object], others: Mapping[str, object]) -> Record:
+    """The further columns of a job; those that this version does not know under ``other_columns``, if there are any."""
+    known = {name: _fact(name, value) for name, value in facts.items()}
+    return known | {"other_columns": dict(others)} if others else known
 
 
 def _fact(name: str, value: object) -> object:
     if name.endswith("_at"):
         return rfc3339(value)  # type: ignore[arg-type]  # columns with that ending contain timestamps
+    if name == "retry_strategy":
+        return parsed(None if value is None else str(value))
     return bool(value) if name in {"recurring", "is_encrypted"} else value
 
 
@@ -192,6 +197,10 @@ def _pairs(details: JobDetails, hold: Hold | None, now: datetime) -> Iterator[tu
     yield "archived", _archived(details, now)
     yield "encrypted", _encrypted(facts)
     yield "retention", _named(facts.get("retention_policy"), instant_or_none(facts.get("retention_delete_at")))
+    yield "lease", _lease(facts, now)
+    for name, value in details.others.items():
+        shown = value if isinstance(value, str) else json_reader.dumps(value, ensure_ascii=False)
+        yield visible(name), None if value is None else first_line(shown)
 
 
 def _worker(worker: JobWorker) -> str:
@@ -266,6 +275,13 @@ def _archived(details: JobDetails, now: datetime) -> str | None:
     why = visible(", ".join(str(part) for part in (reason, by and f"by {by}") if part))
     where = "only in the archive" if details.in_archive else "in the table, with a copy in the archive"
     return f"{_moment(at, now)}{', ' + why if why else ''}; {where}"
+
+
+def _lease(facts: Mapping[str, object], now: datetime) -> str | None:
+    """That of hammerwork (Rust), version 3, and of workers beside it."""
+    until, heartbeat = (_moment(facts.get(name), now) for name in ("lease_expires_at", "last_heartbeat_at"))
+    parts = [f"until {until}" if until else None, f"last heartbeat {heartbeat}" if heartbeat else None]
+    return ", ".join(part for part in parts if part) or None
 
 
 def _encrypted(facts: Mapping[str, object]) -> str | None:

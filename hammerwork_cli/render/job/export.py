@@ -3,14 +3,15 @@
 from collections.abc import Collection, Iterable
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import ARCHIVAL_FACTS, ENCRYPTION_FACTS, FACTS, WholeJob
+from hammerwork_cli.models import ARCHIVAL_FACTS, ENCRYPTION_FACTS, FACTS, LATER_FACTS, WholeJob
 from hammerwork_cli.models.input.names import split
 from hammerwork_cli.models.values import HIDDEN, PERSONAL
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.job.details import facts_record, parsed
 from hammerwork_cli.render.job.listing import LIST_KEYS, job_record
 
-EXPORT_KEYS = tuple(dict.fromkeys((*LIST_KEYS, *FACTS, *ARCHIVAL_FACTS, *ENCRYPTION_FACTS, "payload", "result")))
+MORE = ("other_columns", "payload", "result")
+EXPORT_KEYS = tuple(dict.fromkeys((*LIST_KEYS, *FACTS, *ARCHIVAL_FACTS, *ENCRYPTION_FACTS, *LATER_FACTS, *MORE)))
 REDACTABLE = {"payload": ("payload", "spawn_config", "operation_id"), "result": ("result",), "error": ("error",)}
 """Word of ``--redact`` -> the keys that it hides: the payload holds the spawn configuration."""
 
@@ -22,7 +23,7 @@ def export_record(whole: WholeJob) -> Record:
     ``result`` (as JSON; as text if they are not readable JSON). Columns that an older database lacks are left out.
     """
     values = {"payload": parsed(whole.payload), "result": parsed(whole.result)}
-    return {**job_record(whole.job), **facts_record(whole.facts), **values}
+    return {**job_record(whole.job), **facts_record(whole.facts, whole.others), **values}
 
 
 def words(redact: Iterable[str] | None) -> list[str]:
@@ -39,9 +40,9 @@ def words(redact: Iterable[str] | None) -> list[str]:
 
 
 def hidden_keys(redact: Iterable[str] | None) -> frozenset[str]:
-    """The keys that the words of ``--redact`` hide, and those that name people."""
+    """The keys that the words of ``--redact`` hide, those that name people, and columns in which anything may be."""
     given = words(redact)
-    return frozenset(key for word in given for key in (*REDACTABLE[word], *PERSONAL))
+    return frozenset(key for word in given for key in (*REDACTABLE[word], *PERSONAL, "other_columns"))
 
 
 def redacted(record: Record, keys: Collection[str]) -> Record:

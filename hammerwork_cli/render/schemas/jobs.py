@@ -94,6 +94,10 @@ FACTS = {
     "retention_policy": null_or(text()),
     "retention_delete_at": null_or(instant()),
     "encrypted_at": null_or(instant()),
+    "retry_strategy": anything("As hammerwork (Rust) writes it; null for that of the worker"),
+    "last_heartbeat_at": null_or(instant("Of the lease, which version 3 of hammerwork (Rust) looks at")),
+    "lease_expires_at": null_or(instant()),
+    "other_columns": anything("An object with the columns that this version does not know, but for binary ones"),
 }
 """Columns; an older database does not have all of them."""
 RECORDED_SPAWN = {

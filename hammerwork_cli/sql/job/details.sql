@@ -21,13 +21,14 @@ FROM hammerwork_jobs j WHERE {filtered}
 ORDER BY j.id LIMIT :limit
 
 -- name: facts
--- Follows {node}: the other columns of a job that are not binary.
+-- Follows {node}: the other columns of a job that are not binary. :more are those that not every database has.
 j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring, j.error_message, j.payload, j.result_data,
 j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
 j.result_stored_at, j.result_expires_at, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context
 /* if :archival */ , j.archival_reason, j.archival_policy_applied
 /* if :encryption */ , j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload),
 /* if :encryption */ j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at
+/* if :more */ , :more
 
 -- name: archived_result_time
 -- When the result of an archived job j was stored.
@@ -45,6 +46,7 @@ j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.n
 j.archival_reason, j.archived_by
 /* if :encryption */ , j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload),
 /* if :encryption */ j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at
+/* if :more */ , :more
 FROM hammerwork_jobs_archive j WHERE j.id = :id
 
 -- name: stored_status

@@ -162,6 +162,12 @@ export interface JobFacts {
   retention_policy?: string | null;
   retention_delete_at?: Instant | null;
   encrypted_at?: Instant | null;
+  /** As hammerwork (Rust) writes it. */
+  retry_strategy?: unknown;
+  last_heartbeat_at?: Instant | null;
+  lease_expires_at?: Instant | null;
+  /** Columns that this version does not know, but for binary ones. */
+  other_columns?: Record<string, unknown>;
 }
 
 /** A job that a worker enqueues at the end of a job and everything below it. Later versions may write other words. */

@@ -444,3 +444,33 @@ def test_a_backup_of_the_rust_program_is_refused_in_words(
         assert refused.exit_code == 3
         assert f"a backup of hammerwork (Rust), in its format {version}, which it alone restores" in refused.stderr
         assert "hammerwork backup copy" in refused.stderr
+
+
+def test_a_job_shows_what_this_version_does_not_know(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, JobStatus.COMPLETED))
+    add_columns(migrated_url, tables=["jobs"])
+    add_leases(migrated_url)
+    beat = "'2026-02-03 04:05:06'" if "sqlite" not in migrated_url else "'2026-02-03T04:05:06.000000Z'"
+    execute(
+        migrated_url, f'UPDATE hammerwork_jobs SET last_heartbeat_at = {beat}, retry_strategy = \'{{"type": "x"}}\''
+    )
+    shown = done(run("job", "show", identity(1), "--format", "json", url=migrated_url)).json
+    assert (shown["retry_strategy"], shown["last_heartbeat_at"]) == ({"type": "x"}, "2026-02-03T04:05:06.000000Z")
+    assert shown["lease_expires_at"] is None
+    others = shown["other_columns"]
+    assert (others["new_number"], others["Order"], others["new_long"]) == (-9007199254740993, "é🎬 \"'\\\n", 6)
+    if "postgresql" in migrated_url:
+        assert others["new_json"] == {"a": [1, 2.5, None, "é"], "b": {"": True}}
+        assert others["new_numeric"] == "12345678901234567890.12345678901234567891"
+    assert "new_bytes" not in others
+    [exported] = run("job", "export", url=migrated_url).stdout.splitlines()
+    assert json.loads(exported)["other_columns"] == others
+    [hidden] = run("job", "export", "--redact", "error", url=migrated_url).stdout.splitlines()
+    assert json.loads(hidden)["other_columns"] == "[redacted]"
+    lines = done(run("job", "show", identity(1), url=migrated_url)).stdout.splitlines()
+    assert any(re.match(r"  new_number\s+-9007199254740993$", line) for line in lines), lines
+    done(run("archive", "run", "--older-than", "0s", "--yes", url=migrated_url))
+    archived = done(run("job", "show", identity(1), "--format", "json", url=migrated_url)).json
+    kept = {name: value for name, value in others.items() if value is not None and name != "new_derived"}
+    assert archived["other_columns"] == kept | ({"new_null": None} if "new_null" in others else {})
+    assert archived["retry_strategy"] == {"type": "x"}
