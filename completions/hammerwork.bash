@@ -19,7 +19,7 @@ _hammerwork_look() {
             ;;
         'spawn list')
             options='--recent --since --until --limit --cursor --queue --status --operation --detailed --failed --roots --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --since= --until= -l= --limit= --cursor= -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --since= --until= -l= --limit= --cursor= -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'spawn tree')
             options='--format --depth --max-children --max-nodes --full --children-only --status --charset --watch --interval --timeout --database-url --confirm-profile --color --quiet --debug --help'
@@ -28,7 +28,7 @@ _hammerwork_look() {
             ;;
         'spawn stats')
             options='--hours --queue --detailed --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --hours= -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --hours= -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'spawn lineage')
             options='--ancestors --descendants --depth --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -37,7 +37,7 @@ _hammerwork_look() {
             ;;
         'spawn pending')
             options='--queue --show-config --limit --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'spawn again')
             options='--handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --wait --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -56,7 +56,7 @@ _hammerwork_look() {
             ;;
         'spawn rehearse')
             options='--handlers --queue --payload --result --levels --max --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --handlers= -q=:queues --queue=:queues --payload=:json --result=:json --levels= --max= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --handlers= -q=:queue_lists --queue=:queue_lists --payload=:json --result=:json --levels= --max= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn wait')
@@ -71,24 +71,24 @@ _hammerwork_look() {
             ;;
         'spawn why')
             options='--queue --since --limit --exit-code --no-exit-code --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues --since= -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists --since= -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn doctor')
             options='--fix --yes --dry-run --older-than --strict --queue --limit --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --older-than= -q=:queues --queue=:queues -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --older-than= -q=:queue_lists --queue=:queue_lists -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'spawn monitor')
             options='--interval --queue --count --until --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --interval= -q=:queues --queue=:queues --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --interval= -q=:queue_lists --queue=:queue_lists --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job')
-            commands='list show enqueue export import retry cancel delete purge'
+            commands='list show enqueue export import retry requeue-stale cancel delete purge'
             options='--help'
             ;;
         'job list')
             options='--queue --status --priority --failed --completed --since --until --last-hours --error --payload --failed-since --batch --workflow --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size --failed-since= --batch= --workflow= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs --failed-since= --batch= --workflow= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job show')
             options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -97,11 +97,11 @@ _hammerwork_look() {
             ;;
         'job enqueue')
             options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --workflow --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --on-complete --on-success --on-failure --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --workflow= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=+priority,queue,retry,timeout,trace,none --file=:files --after-line= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -j=:json --payload=:json -q=:queue_lists --queue=:queue_lists -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --workflow= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=+priority,queue,retry,timeout,trace,none --file=:files --after-line= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job export')
             options='--tree --output --queue --status --priority --failed --completed --since --until --last-hours --error --payload --failed-since --batch --workflow --fields --redact --without-column --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -o=:files --output=:files -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size --failed-since= --batch= --workflow= --fields= --redact=+priority,queue,retry,timeout,trace,none --without-column= --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -o=:files --output=:files -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs --failed-since= --batch= --workflow= --fields= --redact=+priority,queue,retry,timeout,trace,none --without-column= --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'job import')
@@ -111,22 +111,26 @@ _hammerwork_look() {
             ;;
         'job retry')
             options='--queue --status --priority --since --until --last-hours --error --payload --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
+            ;;
+        'job requeue-stale')
+            options='--older-than-secs --queue --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --older-than-secs= -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job cancel')
             options='--queue --status --priority --since --until --last-hours --error --payload --all --tree --only --reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job delete')
             options='--queue --status --priority --since --until --last-hours --error --payload --all --failed --older-than --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job purge')
             options='--status --completed --dead --failed --timed-out --cancelled --all --older-than --queue --error --tree --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --older-than= -q=:queues --queue=:queues --error= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --older-than= -q=:queue_lists --queue=:queue_lists --error= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'queue')
             commands='list stats health paused pause resume clear'
@@ -171,7 +175,7 @@ _hammerwork_look() {
             ;;
         'cron list')
             options='--queue --active-only --disabled --kind --failed --detailed --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues --kind=schedule,in_place --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists --kind=schedule,in_place --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'cron show')
             options='--limit --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -185,7 +189,7 @@ _hammerwork_look() {
             ;;
         'cron next')
             options='--count --hours --queue --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -c= --count= --hours= -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -c= --count= --hours= -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'cron check')
@@ -195,11 +199,11 @@ _hammerwork_look() {
             ;;
         'cron create')
             options='--queue --payload --schedule --every --timezone --priority --description --max-attempts --timeout --overlap --catch-up --grace --jitter --starts --ends --spawn-handler --spawn-config --max-spawn-count --name --disabled --in-place --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -j=:json --payload=:json -s= --schedule= --every= -z= --timezone= -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --description= --max-attempts= --timeout= --overlap= --catch-up= --grace= --jitter= --starts= --ends= --spawn-handler= --spawn-config=:json --max-spawn-count= --name= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -j=:json --payload=:json -s= --schedule= --every= -z= --timezone= -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --description= --max-attempts= --timeout= --overlap= --catch-up= --grace= --jitter= --starts= --ends= --spawn-handler= --spawn-config=:json --max-spawn-count= --name= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'cron update')
             options='--queue --payload --schedule --every --timezone --priority --description --max-attempts --timeout --overlap --catch-up --grace --jitter --starts --ends --spawn-handler --spawn-config --max-spawn-count --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -j=:json --payload=:json -s= --schedule= --every= -z= --timezone= -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --description= --max-attempts= --timeout= --overlap= --catch-up= --grace= --jitter= --starts= --ends= --spawn-handler= --spawn-config=:json --max-spawn-count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -j=:json --payload=:json -s= --schedule= --every= -z= --timezone= -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --description= --max-attempts= --timeout= --overlap= --catch-up= --grace= --jitter= --starts= --ends= --spawn-handler= --spawn-config=:json --max-spawn-count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'cron apply')
@@ -242,8 +246,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'batch enqueue')
-            options='--file --name --id --queue --priority --max-attempts --timeout --continue-on-error --on-complete --on-success --on-failure --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -f=:files --file=:files --name= --id= -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --max-attempts= --timeout= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--file --name --id --queue --priority --max-attempts --timeout --continue-on-error --on-complete --on-success --on-failure --progress-every --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -f=:files --file=:files --name= --id= -q=:queue_lists --queue=:queue_lists -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --max-attempts= --timeout= --on-complete=:queues --on-success=:queues --on-failure=:queues --progress-every= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'batch list')
             options='--since --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -261,17 +265,17 @@ _hammerwork_look() {
             ;;
         'batch retry')
             options='--queue --status --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'batch cancel')
             options='--queue --status --reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'batch export')
             options='--queue --status --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --fields= --redact=+priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --fields= --redact=+priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'batch delete')
@@ -308,7 +312,7 @@ _hammerwork_look() {
             ;;
         'workflow retry')
             options='--queue --status --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'workflow cancel')
@@ -332,15 +336,15 @@ _hammerwork_look() {
             ;;
         'worker start')
             options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --retention --no-retention --rescue-older-than --name --log-format --log-level --grace --health-file --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --rescue-older-than= --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --handlers= -q=:queue_lists --queue=:queue_lists -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --rescue-older-than= --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'worker list')
             options='--queue --since --all --limit --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues --since= -l= --limit= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists --since= -l= --limit= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'worker status')
-            options='--format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --jobs --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':workers*'
             ;;
         'worker stop')
@@ -363,15 +367,15 @@ _hammerwork_look() {
             ;;
         'monitor dashboard')
             options='--interval --queue --count --until --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --interval= -q=:queues --queue=:queues --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --interval= -q=:queue_lists --queue=:queue_lists --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'monitor metrics')
             options='--period --queue --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -t= --period= -q=:queues --queue=:queues --format=table,json,prometheus -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -t= --period= -q=:queue_lists --queue=:queue_lists --format=table,json,prometheus -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'monitor logs')
             options='--lines --since --queue --job --tree --follow --interval --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -l= --lines= --since= -q=:queues --queue=:queues --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -l= --lines= --since= -q=:queue_lists --queue=:queue_lists --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive')
             commands='run list show restore stats purge set-policy get-policy policies remove-policy'
@@ -379,11 +383,11 @@ _hammerwork_look() {
             ;;
         'archive run')
             options='--queue --status --older-than --completed-after-days --failed-after-days --dead-after-days --timed-out-after-days --by --compress --no-compress --compression-level --batch-size --reason --archived-by --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --older-than= --completed-after-days= --failed-after-days= --dead-after-days= --timed-out-after-days= --by=tree,job --compression-level= --batch-size= --reason=automatic,manual,compliance,maintenance --archived-by= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --older-than= --completed-after-days= --failed-after-days= --dead-after-days= --timed-out-after-days= --by=tree,job --compression-level= --batch-size= --reason=automatic,manual,compliance,maintenance --archived-by= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive list')
             options='--queue --status --since --limit --cursor --fields --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --since= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --since= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive show')
             options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -397,19 +401,19 @@ _hammerwork_look() {
             ;;
         'archive stats')
             options='--queue --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive purge')
             options='--older-than --queue --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --older-than= -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --older-than= -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive set-policy')
             options='--queue --all --older-than --completed-after --failed-after --dead-after --timed-out-after --action --purge-after --by --compress --no-compress --enabled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues --older-than= --completed-after= --failed-after= --dead-after= --timed-out-after= --action=archive,delete --purge-after= --by=tree,job --enabled=true,false --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists --older-than= --completed-after= --failed-after= --dead-after= --timed-out-after= --action=archive,delete --purge-after= --by=tree,job --enabled=true,false --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive get-policy')
             options='--queue --all --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive policies')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
@@ -417,7 +421,7 @@ _hammerwork_look() {
             ;;
         'archive remove-policy')
             options='--queue --all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'maintenance')
             commands='cleanup vacuum analyze reindex sizes health check dead-jobs'
@@ -425,7 +429,7 @@ _hammerwork_look() {
             ;;
         'maintenance cleanup')
             options='--queue --keep-completed-days --keep-failed-days --keep-dead-days --keep-timed-out-days --by --batch-size --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues --keep-completed-days= --keep-failed-days= --keep-dead-days= --keep-timed-out-days= --by=tree,job --batch-size= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists --keep-completed-days= --keep-failed-days= --keep-dead-days= --keep-timed-out-days= --by=tree,job --batch-size= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'maintenance vacuum')
             options='--force --yes --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -449,11 +453,11 @@ _hammerwork_look() {
             ;;
         'maintenance check')
             options='--fix --yes --dry-run --older-than --strict --queue --limit --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --older-than= -q=:queues --queue=:queues -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --older-than= -q=:queue_lists --queue=:queue_lists -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'maintenance dead-jobs')
             options='--stale-hours --queue --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --stale-hours= -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --stale-hours= -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'backup')
             commands='create restore verify list copy'
@@ -461,7 +465,7 @@ _hammerwork_look() {
             ;;
         'backup create')
             options='--output --queue --status --since --archive --no-archive --without-column --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -o=:files --output=:files -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --since= --without-column= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -o=:files --output=:files -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --since= --without-column= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'backup restore')
             options='--input --existing --running --paused --without-column --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -515,17 +519,17 @@ _hammerwork_look() {
         'config get')
             options='--show-secrets --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size'
+            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs'
             ;;
         'config set')
             options='--database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size -'
+            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs -'
             ;;
         'config unset')
             options='--database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size'
+            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs'
             ;;
         'config reset')
             options='--yes --dry-run --database-url --confirm-profile --color --quiet --debug --help'
@@ -542,7 +546,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-on-end,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-backfill,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-wait,batch-retry,batch-cancel,batch-export,batch-delete,workflow-create,workflow-list,workflow-show,workflow-wait,workflow-retry,workflow-cancel,workflow-delete,workflow-dependencies,workflow-dependencies-line,workflow-graph,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-on-end,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-backfill,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-wait,batch-retry,batch-cancel,batch-export,batch-delete,workflow-create,workflow-list,workflow-show,workflow-wait,workflow-retry,workflow-cancel,workflow-delete,workflow-dependencies,workflow-dependencies-line,workflow-graph,worker-start,worker-list,worker-status,worker-status-jobs,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,job-requeue-stale,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'completion')
             options='--database-url --confirm-profile --color --quiet --debug --help'
@@ -612,7 +616,7 @@ _hammerwork_kind() {
     local word IFS=$' \t\n'
     case $1 in
         "" | -) ;;
-        :queues | :jobs | :workers | :profiles) _hammerwork_ask "${1#:}" ;;
+        :queues | :queue_lists | :jobs | :workers | :profiles) _hammerwork_ask "${1#:}" ;;
         :keys,*)
             if [[ $typed == profiles* ]]; then
                 _hammerwork_ask keys
