@@ -6,18 +6,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hammerwork_cli import Handlers, Job, Queue, RetryStrategy, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, DatabaseError, UsageError
 from hammerwork_cli.models import RustVersion, TableRewrite
 from hammerwork_cli.queries import migrations
+from tests.conftest import unavailable
 from tests.database.introspection import Schema, expected_schema, made_by, read_schema, without_ours
+from tests.databases import database_of, with_database
 from tests.rows import Rows
 from tests.rust3 import migrations as rust3
 from tests.rust3.migrations import Migrator
+from tests.servers import VARIABLES, ServerMissingError, server_url
 
 V3 = RustVersion.V3
 THEIRS = [migration.id for migration in migrations.RUST_3]
@@ -237,6 +243,17 @@ def hold(database: Database) -> contextlib.AbstractContextManager[None]:
     return Migrator(database).locked()
 
 
+@pytest.mark.postgres
+def test_a_pooler_of_transactions_keeps_the_lock_for_the_whole_run(postgres_url: str, reached: str) -> None:
+    free = f"SELECT pg_try_advisory_xact_lock({rust3.LOCK})"
+    found = list[bool]()
+    with contextlib.closing(connect(postgres_url)) as other, contextlib.closing(connect(reached)) as ours:
+        migrations.run(ours, on_progress=lambda *_: found.append(other.query(free)[0][0]))
+        assert found == [False] * len(found)
+        assert len(found) > len(migrations.MIGRATIONS)
+        assert other.query(free) == [(True,)]
+
+
 def test_a_run_waits_for_one_of_version_3_and_says_so(
     database: Database, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,12 +321,26 @@ def recorded_by(url: str) -> list[str]:
         return recorded(looking)
 
 
+@pytest.fixture(params=["direct", "behind PgBouncer"])
+def reached(request: pytest.FixtureRequest, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The same database, by a URL for our runs."""
+    if request.param == "direct":
+        yield postgres_url
+        return
+    monkeypatch.setenv(VARIABLES["postgres"], postgres_url)
+    try:
+        with server_url("pgbouncer") as pooler:
+            yield with_database(pooler, database_of(postgres_url))
+    except ServerMissingError as error:
+        unavailable(str(error))
+
+
 @pytest.mark.postgres
 def test_a_run_of_version_3_that_waits_does_not_keep_an_index_from_being_built(
-    postgres_url: str, until: Callable[[Database, str], None], monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, reached: str, until: Callable[[Database, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CREATE INDEX CONCURRENTLY waits for their statement, which waits for our lock: no server ends that."""
-    with contextlib.closing(connect(postgres_url)) as theirs, contextlib.closing(connect(postgres_url)) as ours:
+    with contextlib.closing(connect(postgres_url)) as theirs, contextlib.closing(connect(reached)) as ours:
         until(ours, "014_add_queue_pause")
         with ThreadPoolExecutor(1) as pool:
             waiting: list[Future[list[str]]] = []
@@ -441,6 +472,17 @@ def test_strategies_that_are_not_json_objects_are_named_and_stop_nothing(with_te
 
 
 @pytest.mark.postgres
+def test_views_that_read_strategies_are_named(with_text: Database) -> None:
+    with_text.script("CREATE VIEW everything AS SELECT * FROM hammerwork_jobs")
+    with_text.script("CREATE MATERIALIZED VIEW patient AS SELECT id FROM everything WHERE retry_strategy IS NULL")
+    with_text.script("CREATE VIEW ids AS SELECT id FROM hammerwork_jobs")
+    with pytest.raises(DatabaseError, match=r"create them again: everything\.?$"):
+        migrations.run(with_text)
+    with_text.script("DROP VIEW everything CASCADE")
+    migrations.run(with_text)
+
+
+@pytest.mark.postgres
 def test_a_column_that_is_text_again_is_missed_and_changed_again(with_text: Database) -> None:
     migrations.run(with_text)
     with_text.script("ALTER TABLE hammerwork_jobs ALTER COLUMN retry_strategy TYPE TEXT")
@@ -461,3 +503,44 @@ def test_strategies_as_text_harm_version_3_until_a_run_has_changed_them(with_tex
     migrations.run(with_text)
     assert not migrations.harms_rust(with_text, migrations.known(with_text))
     assert migrations.rust_fit(with_text).version == V3
+
+
+@pytest.mark.parametrize("made_by_version_3", [True, False], ids=["JSON", "the type that a run leaves"])
+def test_strategies_go_through_work_archive_and_backup(
+    theirs: Database,
+    kind: str,
+    made_by_version_3: bool,
+    run: Callable[..., Any],
+    new_database: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    """The column is JSONB on PostgreSQL; on MySQL it is JSON if version 3 made it, else TEXT."""
+    if made_by_version_3:
+        Migrator(theirs).run()
+    migrations.run(theirs, rust=V3)
+    theirs.forget_schema()
+    handlers = Handlers()
+
+    @handlers.job("q")
+    def work(job: Job) -> None:
+        if job.attempts == 1:
+            raise ValueError("not yet")
+
+    strategy = RetryStrategy.exponential(timedelta(milliseconds=1), 1.5, timedelta(milliseconds=3))
+    with Queue(theirs.url) as queue:
+        jobs = [queue.enqueue(Job("q").with_retry_strategy(strategy)).id for _ in range(3)]
+    Worker(theirs.url, handlers, drain=True).run()
+    assert theirs.query("SELECT status, attempts FROM hammerwork_jobs") == [("Completed", 2)] * 3
+    stored = [strategy.stored()] * 3
+    assert strategies(theirs) == stored
+    assert run("archive", "run", "--older-than", "0s", "--yes", url=theirs.url.raw).exit_code == 0
+    assert strategies(theirs) == []
+    for job in jobs:
+        assert run("archive", "restore", str(job), "--as-was", url=theirs.url.raw).exit_code == 0
+    assert strategies(theirs) == stored
+    assert run("backup", "create", "-o", str(tmp_path / "b"), url=theirs.url.raw).exit_code == 0
+    for other in (kind, "sqlite"):
+        url = new_database(other, migrated=True)
+        assert run("backup", "restore", "-i", str(tmp_path / "b"), "--yes", url=url).exit_code == 0
+        with contextlib.closing(connect(url)) as database:
+            assert strategies(database) == stored

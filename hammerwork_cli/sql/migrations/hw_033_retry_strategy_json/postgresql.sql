@@ -5,12 +5,21 @@ DO $$
 DECLARE
     given TEXT;
     job UUID;
+    readers TEXT;
 BEGIN
     IF (
         SELECT atttypid = 'jsonb'::regtype FROM pg_attribute
         WHERE attrelid = 'hammerwork_jobs'::regclass AND attname = 'retry_strategy' AND NOT attisdropped
     ) THEN
         RETURN;
+    END IF;
+    SELECT string_agg(DISTINCT r.ev_class::regclass::text, ', ') INTO readers
+    FROM pg_depend d
+    JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+    JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+    WHERE d.refobjid = 'hammerwork_jobs'::regclass AND a.attname = 'retry_strategy';
+    IF readers IS NOT NULL THEN
+        RAISE EXCEPTION 'views read hammerwork_jobs.retry_strategy: drop them, migrate, and create them again: %', readers;
     END IF;
     LOCK TABLE hammerwork_jobs IN ACCESS EXCLUSIVE MODE;
     FOR given IN SELECT DISTINCT retry_strategy::text FROM hammerwork_jobs WHERE retry_strategy IS NOT NULL LOOP
