@@ -188,3 +188,16 @@ def test_no_job_that_we_write_has_a_null_where_version_3_wants_a_dependency_stat
     execute(migrated_url, f"UPDATE hammerwork_jobs SET dependency_status = NULL WHERE id = '{first}'")
     assert run("spawn", "doctor", "--fix", "--yes", url=migrated_url).exit_code == 0
     assert rows(migrated_url, "id", "dependency_status IS NULL") == []
+
+
+@pytest.mark.parametrize(
+    "text", ['[\n {"queue": "mail"}]', '{"jobs": [{"queue": "mail"}]}', "[[jobs]]\nqueue = 'mail'\n"]
+)
+def test_jobs_in_a_list_are_refused_with_the_form_that_they_have_here(
+    run: Run, sqlite_url: str, tmp_path: Path, text: str
+) -> None:
+    (file := tmp_path / "jobs").write_text(text)
+    done = run("workflow", "create", "-n", "nightly", "--jobs-file", str(file), url=sqlite_url)
+    assert done.exit_code == 2
+    assert "not a list" in done.stderr
+    assert "[jobs.load]" in done.stderr

@@ -1,5 +1,6 @@
 """Workflows in files: TOML or JSON."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from hammerwork_cli.models.workflow.new import check_order
 
 KEYS = ("name", "failure_policy", "metadata", "jobs")
 JOB_KEYS = ("after", *(name for name in OPTIONS if name != "id"))
+_JSON = re.compile(r"\s*(\{|\[\s*\{)")
 _FORM = 'Write name = "nightly", then [jobs.load] and below it queue = "load" and after = ["extract"].'
 
 
@@ -29,13 +31,13 @@ class WantedWorkflow(NamedTuple):
 
 
 def parsed(text: str, file: str) -> Any:
-    """The value of a file: JSON if it begins with a brace, else TOML.
+    """The value of a file: JSON if it begins as an object or a list of objects, else TOML.
 
     Raises:
         UsageError: it is neither; the message has the line. Or it is refused by :func:`json_of`.
     """
     try:
-        return json_of(text) if text.lstrip().startswith("{") else toml_of(text)
+        return json_of(text) if _JSON.match(text) else toml_of(text)
     except ValueError as error:
         raise UsageError(f"{file} {error}.") from error
 
@@ -48,6 +50,8 @@ def read_workflow(value: Any) -> WantedWorkflow:
     Raises:
         UsageError: something is not valid; the message names the key.
     """
+    if isinstance(value, list) or (isinstance(value, dict) and isinstance(value.get("jobs"), list)):
+        raise UsageError("The jobs of a workflow are a table with a key for each, not a list.", hint=_FORM)
     if not isinstance(value, dict):
         raise UsageError("The file of a workflow is a table.", hint=_FORM)
     unknown = sorted(value.keys() - set(KEYS))
