@@ -40,7 +40,7 @@ from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY, Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.version import __version__
 
-UNUSED = ("hammerwork_encryption_keys", "hammerwork_key_audit_log")
+UNUSED = ("hammerwork_encryption_keys", "hammerwork_key_audit_log", "hammerwork_kms_data_keys")
 """Tables of hammerwork (Rust) that no statement of a worker names."""
 
 log = logging.getLogger("hammerwork")
