@@ -189,14 +189,11 @@ class Database:
         """The tags that choose between the variants of a statement.
 
         ``postgresql``, ``mysql`` or ``sqlite``; ``indexed``: the indexes of hammerwork-cli exist; ``jsonb``: PostgreSQL
-        stores ``depends_on`` as JSON (before migration 012); those of :data:`TABLE_TAGS`; ``unarchivable``:
-        ``hammerwork_jobs`` has no ``archived_at``; ``workers``: there are the columns and tables for workers (017);
-        ``claim_times``: jobs have the time of their claim (018); ``worker_progress``: workers say what stands still
-        (hw_026); ``missed_runs``: a run of a schedule may stand for many (hw_028); ``queue_counts``: workers count by
-        queue (hw_029); ``run_starts``: jobs have the times at which their handlers began to run (hw_031);
-        ``rust_3``: version 3 of hammerwork (Rust) uses the database, and its meanings apply; ``narrow``: ids of MySQL
-        are in another character set than utf8mb4; and ``by_first_parent``, ``by_gin`` or ``by_scan``: the way to the
-        children of a job.
+        stores ``depends_on`` as JSON (before migration 012); those of :data:`TABLE_TAGS` and :data:`COLUMN_TAGS`;
+        ``unarchivable``: ``hammerwork_jobs`` has no ``archived_at``; ``workers``: there are the columns and tables for
+        workers (017); ``rust_3``: version 3 of hammerwork (Rust) uses the database, and its meanings apply; ``narrow``:
+        ids of MySQL are in another character set than utf8mb4; and ``by_first_parent``, ``by_gin`` or ``by_scan``: the
+        way to the children of a job.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect, *(tag for table, tag in TABLE_TAGS.items() if table in self.schema)}

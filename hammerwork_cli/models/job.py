@@ -77,7 +77,7 @@ class AttemptOutcome(StrEnum):
     """Its handler raised an exception, or its end could not be written."""
     TIMED_OUT = "timed_out"
     LOST = "lost"
-    """Its worker was lost. Another worker, or the doctor, rescued the job."""
+    """Its worker was lost, and another one, or the doctor, rescued the job; or somebody took the job from it."""
     STOPPED = "stopped"
     """Its worker stopped at once and gave the job back, with the attempt."""
 

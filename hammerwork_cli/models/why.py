@@ -26,6 +26,8 @@ class DelayReason(StrEnum):
     """No worker claims a job with this dependency status."""
     ENCRYPTED = "encrypted"
     """Only a worker of hammerwork (Rust) with the key can read the payload."""
+    DISABLED = "disabled"
+    """The job recurs, and its schedule is disabled."""
     RETRYING = "retrying"
     """An attempt failed, or its worker was lost, and the job waits for the next one."""
     READY = "ready"

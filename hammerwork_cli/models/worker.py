@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import NamedTuple
 
 from hammerwork_cli.models.values import Timestamp, timestamp
@@ -12,6 +13,8 @@ HEARTBEAT_SECONDS = 3.0
 """Most seconds between two heartbeats."""
 MISSED = 3
 """Heartbeats that a silent worker has missed."""
+LEAST_JOB_LEASE, JOB_LEASES = 300, 4
+"""The lease of a running job: seconds at least, and in leases of its worker."""
 LEAST_FOR_RATE = timedelta(seconds=10)
 """Time that a worker has to run before its attempts per minute mean anything."""
 
@@ -233,10 +236,19 @@ class LeasedJob(NamedTuple):
         return max(now - start, timedelta()) if start else None
 
     def lease(self, now: datetime) -> Lease:
-        """The state of its lease: of the one in its row if that is of this run, else of its worker's."""
+        """The state of its lease: its worker's if that registers, else the one in its row if it is of this run."""
+        if self.silent_for is not None and self.worker_lease is not None:
+            return Lease.ACTIVE if self.silent_for <= self.worker_lease else Lease.EXPIRED
         start, heard, until = map(timestamp, (self.started_at, self.heartbeat_at, self.lease_until))
         if start and heard and until and heard >= start:
             return Lease.ACTIVE if until >= now else Lease.EXPIRED
-        if self.silent_for is None or self.worker_lease is None:
-            return Lease.NONE
-        return Lease.ACTIVE if self.silent_for <= self.worker_lease else Lease.EXPIRED
+        return Lease.NONE
+
+
+def job_lease(lease: float) -> int:
+    """Seconds for which hammerwork 3 (Rust) leaves a job alone after its worker, with this lease, has claimed it.
+
+    The worker renews it meanwhile. It is as long as the one that the original gives to its own jobs: our workers do not
+    need it, since they rescue each other's jobs much sooner, by heartbeats.
+    """
+    return max(LEAST_JOB_LEASE, ceil(JOB_LEASES * lease))

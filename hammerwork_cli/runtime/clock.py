@@ -34,14 +34,16 @@ class ServerClock:
         self._stepped = timedelta(), self._known[1]
         self._past: datetime | None = None
 
-    def set(self, now: datetime) -> None:
-        """Sets it to the server's present time."""
+    def set(self, now: datetime) -> bool:
+        """Sets it to the server's present time; whether somebody had put that forward or back."""
         at, step = elapsed(), now - self.now()
+        has_stepped = self._is_set and abs(step) > STEP
         if not self._is_set:
             self._first_set = at
-        elif abs(step) > STEP:
+        elif has_stepped:
             self._stepped = self._stepped[0] + step, at
         self._known, self._is_set = (now, at), True
+        return has_stepped
 
     def now(self) -> datetime:
         """The present, in UTC."""

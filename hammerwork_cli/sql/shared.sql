@@ -57,6 +57,12 @@ $1 IN ($2)
 -- {one_more column}: one more than a count. At the end of its integer it stays, or its row would stop all others.
 CASE WHEN $1 < 2147483647 THEN $1 + 1 WHEN $1 IS NULL THEN 1 ELSE 2147483647 END
 
+-- name: unleased
+-- Ends the lease of a running job, in every statement that changes a status: tests/unit/test_leases.py finds one that forgets it.
+
+-- name: unleased [leases]
+, last_heartbeat_at = NULL, lease_expires_at = NULL
+
 -- name: next_release
 -- Changes the column releases, which begins again after the end of its integer.
 CASE WHEN releases < 2147483647 THEN releases + 1 ELSE 1 END
@@ -239,6 +245,23 @@ TRUE
 
 -- name: by_rust [workers]
 CASE WHEN j.claimed_by IS NULL OR NOT {still_claimed} THEN 1 ELSE 0 END
+
+-- name: enabled
+-- Whether job j may run as far as its schedule says. Version 3 of hammerwork (Rust) disables a recurring job by its flag
+-- alone, and claims it no more.
+(j.recurring OR j.cron_schedule IS NULL)
+
+-- name: leased_by_rust
+-- Whether a worker of hammerwork (Rust) that keeps leases, as version 3 does, has the running job j, alive or not. A lease
+-- from before the start is that of an earlier run. Of our own jobs heartbeats decide.
+FALSE
+
+-- name: leased_by_rust [leases]
+(j.last_heartbeat_at >= j.started_at AND j.lease_expires_at IS NOT NULL)
+
+-- name: leased_by_rust [leases workers]
+((j.claimed_by IS NULL OR NOT {still_claimed})
+AND j.last_heartbeat_at >= j.started_at AND j.lease_expires_at IS NOT NULL)
 
 -- name: progress
 -- What worker w reported of its threads and slots.

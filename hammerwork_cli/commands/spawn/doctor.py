@@ -26,7 +26,7 @@ def doctor(
         typer.Option(
             "--older-than",
             metavar="DURATION",
-            help="Treat jobs Running for longer as lost: 30m, 2h. [default: none]",
+            help="Treat jobs Running for longer without a lease as lost: 30m, 2h. [default: none]",
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for notes too.")] = False,

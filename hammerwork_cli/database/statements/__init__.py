@@ -36,6 +36,7 @@ TABLE_TAGS = {
 COLUMN_TAGS = {
     "claim_times": ("hammerwork_jobs", "claimed_at"),
     "run_starts": ("hammerwork_jobs", "run_started_at"),
+    "leases": ("hammerwork_jobs", "lease_expires_at"),
     "worker_progress": ("hammerwork_workers", "held_slots"),
     "queue_counts": ("hammerwork_workers", "queue_counts"),
     "missed_runs": ("hammerwork_schedule_runs", "missed"),

@@ -127,7 +127,7 @@ TABLES = {
             id="id workflow_id claim_token claimed_by",
             text="workflow_name result_storage_type archival_policy_applied ancestry",
             number="priority result_ttl_seconds result_max_size_bytes claim_losses releases",
-            time="result_stored_at result_expires_at claimed_at",
+            time="result_stored_at result_expires_at claimed_at last_heartbeat_at lease_expires_at",
             json="payload result_data",
             ids="dependents",
         ),

@@ -146,16 +146,19 @@ class RunningJobs(NamedTuple):
 
     Attributes:
         since: the start of the first.
-        first_by_rust: the start of the first that no worker of hammerwork-cli has claimed.
-        last_by_rust: the start of the last of these, which a Rust worker runs.
-        lost: those whose worker of hammerwork-cli is no longer running.
+        first_unclaimed: the start of the first that no worker of hammerwork-cli has claimed, and for which no Rust
+            worker keeps a lease.
+        last_unclaimed: the start of the last of these.
+        last_by_rust: the start of the last that a Rust worker runs.
+        lost: those whose worker is no longer running: one of hammerwork-cli, or a Rust worker whose lease is over.
         lost_since: the start of the first of these.
     """
 
     queue: str
     jobs: int
     since: datetime | None
-    first_by_rust: datetime | None
+    first_unclaimed: datetime | None
+    last_unclaimed: datetime | None
     last_by_rust: datetime | None
     lost: int
     lost_since: datetime | None

@@ -35,6 +35,8 @@ _HISTORY = (
     "claim_losses",
     "releases",
     "run_started_at",
+    "last_heartbeat_at",
+    "lease_expires_at",
 )
 """Columns that a job gets while it runs."""
 

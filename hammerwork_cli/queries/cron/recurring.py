@@ -1,8 +1,8 @@
 """Recurring jobs, which hammerwork (Rust) knows too: one row that comes back after each occurrence.
 
-hammerwork (Rust) disables such a job by ``recurring = FALSE`` alone, after which it runs once more and ends; and a job
-that runs meanwhile stays Running for ever. Here a disabled job is parked: it is due in 2038, the last whole year of
-MySQL's timestamps, so that no worker of either program takes it.
+hammerwork (Rust) disables such a job by ``recurring = FALSE`` alone. Its workers before version 3 run it once more all
+the same, and a job that runs meanwhile stays Running for ever. Here a disabled job is parked as well: it is due in
+2038, the last whole year of MySQL's timestamps, so that no worker of either program takes it.
 """
 
 import logging
@@ -28,14 +28,14 @@ PARKED = datetime(2038, 1, 1, 0, 0, 0, 2038, tzinfo=UTC)
 
 def recurring_jobs(database: Database, *, queues: Sequence[str] = ()) -> list[Schedule]:
     """Recurring jobs as schedules, by queue. They never overlap, and run once after an outage."""
-    found = [_schedule(row) for row in database.rows("cron.recurring.list", queues=queues, parked=PARKED)]
+    found = [_schedule(row) for row in database.rows("cron.recurring.list", queues=queues)]
     in_queue = Counter(job.queue for job in found)  # of several in a queue, the names have the beginnings of their ids
     return [replace(job, name=f"{job.queue}-{job.id[:8]}") if in_queue[job.queue] > 1 else job for job in found]
 
 
 def find(database: Database, job: str) -> Schedule | None:
     """A recurring job by its whole id; ``None`` for any other job."""
-    row = database.row("cron.recurring.one", id=job, parked=PARKED)
+    row = database.row("cron.recurring.one", id=job)
     return _schedule(row) if row else None
 
 
@@ -170,7 +170,7 @@ def change(
             id=job.id,
             seen=job.text,
             enabled=job.enabled,
-            parked=None if job.enabled else PARKED,
+            disabled=not job.enabled,
             expression=wanted.text,
             timezone=wanted.timezone,
             priority=wanted.priority,

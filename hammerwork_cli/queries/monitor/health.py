@@ -104,7 +104,7 @@ def _made(reading: "_Reading", only: Collection[str]) -> Iterator[Check]:
 def has_lost_jobs(database: Database, *, now: datetime, limit: timedelta = WINDOW) -> bool:
     """Whether jobs have been running for longer than ``limit`` although no worker is known to run them."""
     running = _Reading(database, MonitorLimits(HealthLimits()), now).running
-    starts = (start for jobs in running for start in (jobs.lost_since, jobs.last_by_rust))
+    starts = (start for jobs in running for start in (jobs.lost_since, jobs.last_unclaimed))
     return any(start is not None and now - start > limit for start in starts)
 
 
@@ -170,12 +170,19 @@ class _Reading:
 
     @cached
     def running(self) -> list[RunningJobs]:
-        rows = self.database.rows("monitor.health.running", limit=MOST_RUNNING)
+        rows = self.database.rows("monitor.health.running", limit=MOST_RUNNING, now=self.now)
         return [
             RunningJobs(
-                queue, int(jobs), timestamp(since), timestamp(first), timestamp(last), int(lost), timestamp(lost_since)
+                queue,
+                int(jobs),
+                timestamp(since),
+                timestamp(first),
+                timestamp(last),
+                timestamp(by_rust),
+                int(lost),
+                timestamp(lost_since),
             )
-            for queue, jobs, since, first, last, lost, lost_since in rows
+            for queue, jobs, since, first, last, by_rust, lost, lost_since in rows
         ]
 
     @cached
@@ -407,10 +414,10 @@ def _lost_jobs(reading: _Reading) -> Check:
 
 
 def _unclaimed_jobs(reading: _Reading) -> Check:
-    """Jobs of Rust workers, which have no lease: nobody gives a job back whose worker was stopped or killed."""
+    """Jobs of Rust workers that keep no lease: nobody gives a job back whose worker was stopped or killed."""
     if "workers" not in reading.database.tags:
         return Check(CheckName.UNCLAIMED_JOBS, Level.UNKNOWN)
-    ages = {jobs.queue: reading.age(jobs.first_by_rust) for jobs in reading.running if jobs.first_by_rust}
+    ages = {jobs.queue: reading.age(jobs.first_unclaimed) for jobs in reading.running if jobs.first_unclaimed}
     return _worst(CheckName.UNCLAIMED_JOBS, ages, reading.limits.queues.running_age, Level.WARNING)
 
 

@@ -91,6 +91,16 @@ class _Row(NamedTuple):
     silent_for: float | None
     lease: float | None
     is_encrypted: bool | None
+    heard_at: Timestamp
+    leased_until: Timestamp
+    is_enabled: bool
+
+    def silence(self, now: datetime) -> tuple[float | None, float | None]:
+        """For how long the worker has been silent, and for how long it may be; a Rust worker may keep a lease."""
+        heard, until = timestamp(self.heard_at), timestamp(self.leased_until)
+        if heard is None or until is None:
+            return self.silent_for, self.lease
+        return max((now - heard).total_seconds(), 0.0), (until - heard).total_seconds()
 
 
 def _details(database: Database, ids: Sequence[str]) -> dict[str, _Row]:
@@ -127,9 +137,7 @@ def _is_due(job: OpenJob, now: datetime) -> bool:
 def _delay(node: TreeNode, row: _Row, last: LastAttempt, *, now: datetime) -> tuple[DelayReason, OpenJob]:
     if node.status == JobStatus.RUNNING:
         started = node.started_at or node.created_at
-        job = OpenJob(
-            node.id, node.status, node.attempts, row.max_attempts, started, row.worker, row.silent_for, row.lease
-        )
+        job = OpenJob(node.id, node.status, node.attempts, row.max_attempts, started, row.worker, *row.silence(now))
         return _running(job, now - (timestamp(started) or now)), job
     job = OpenJob(node.id, node.status, node.attempts, row.max_attempts, row.scheduled_at, None)
     if node.stored_status not in WAITING:
@@ -138,6 +146,8 @@ def _delay(node: TreeNode, row: _Row, last: LastAttempt, *, now: datetime) -> tu
         return DelayReason.BARRED, job
     if row.is_encrypted:
         return DelayReason.ENCRYPTED, job
+    if not row.is_enabled:
+        return DelayReason.DISABLED, job
     if last.outcome == AttemptOutcome.STOPPED:
         # The attempt was given back. The error is that of the one before.
         return DelayReason.READY, job
@@ -149,7 +159,9 @@ def _delay(node: TreeNode, row: _Row, last: LastAttempt, *, now: datetime) -> tu
 def _running(job: OpenJob, so_far: timedelta) -> DelayReason:
     if job.silent_for is None or job.lease is None:
         return DelayReason.LONG_RUNNING if so_far >= LONG else DelayReason.RUNNING
-    return DelayReason.SILENT_WORKER if is_silent(job.silent_for, job.lease) else DelayReason.RUNNING
+    # A Rust worker is heard of three times a lease.
+    silent = is_silent(job.silent_for, job.lease) if job.worker else job.silent_for > job.lease
+    return DelayReason.SILENT_WORKER if silent else DelayReason.RUNNING
 
 
 def never_spawned(database: Database, tree: SpawnTree) -> tuple[NeverSpawned, ...]:

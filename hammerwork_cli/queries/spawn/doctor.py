@@ -105,7 +105,8 @@ class Doctor:
 
     Args:
         queues: only jobs of these queues; without any, of all.
-        lost_before: jobs that have been Running since before then count as lost; with ``None``, no Running job does.
+        lost_before: jobs that have been Running since before then count as lost, unless their worker keeps a lease;
+            with ``None``, only those do whose lease is over.
         examples: most jobs to name for each kind.
         only_lost: whether to look for lost jobs alone, and no other damage.
     """
@@ -152,7 +153,7 @@ class Doctor:
         kinds = list(EVERYWHERE)
         if self.database.dialect == "postgresql":
             kinds.append(Damage.NULL_LISTS)
-        if self.lost_before:
+        if self.lost_before or "leases" in self.database.tags:
             kinds += [Damage.LOST, Damage.LOST_LAST_ATTEMPT]
         if not self.queues and "workers" in self.database.tags:
             kinds.append(Damage.GONE_BUT_RECORDED)
@@ -161,7 +162,8 @@ class Doctor:
         return [kind for kind in kinds if kind in LOST or not self.only_lost]
 
     def _rows(self, statement: str, *, waiting: Sequence[str] = WORDS["pending"], **values: Any) -> list[Any]:
-        everything = {"ids": None, "after": None, "limit": None, "queues": self.queues, "before": self.lost_before}
+        everything: dict[str, Any] = {"ids": None, "after": None, "limit": None, "queues": self.queues}
+        everything |= {"before": self.lost_before, "now": self.now}
         return self.database.rows(statement, **WORDS, waiting=waiting, **{**everything, **values})
 
     def _find(self, kind: Damage, limit: int | None = None) -> Finding | None:

@@ -13,6 +13,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import JobPriority, JobStatus, Timestamp, new_id
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
+from hammerwork_cli.models.worker import LEAST_JOB_LEASE
 from hammerwork_cli.queries.job.cron import occurrence_of
 
 LARGE = 65_536
@@ -118,6 +119,7 @@ def claim(
     room: int = NO_LIMIT,
     priority: int | None = None,
     spawning: bool = True,
+    lease: int = LEAST_JOB_LEASE,
 ) -> Batch:
     """Claims due jobs of a queue, the most urgent first; none of a paused queue.
 
@@ -133,6 +135,7 @@ def claim(
         room: most bytes of the payloads of further jobs, which have to wait.
         priority: only jobs of this priority.
         spawning: whether the worker has handlers that spawn; without them it does not look whether a job has spawned.
+        lease: seconds for which hammerwork 3 (Rust) leaves the jobs alone.
     """
 
     def work() -> Batch:
@@ -156,7 +159,7 @@ def claim(
         spawned: set[tuple[str, str]] = set()
         for part in chunks([row[0] for row in chosen], database.key_chunk):
             ids = database.ids(part)
-            database.run("worker.claim.claim", ids=ids, token=token.token, worker=worker, now=now)
+            database.run("worker.claim.claim", ids=ids, token=token.token, worker=worker, now=now, lease=lease)
             if spawning:
                 spawned.update((str(row[0]), row[1]) for row in database.rows("worker.claim.have_spawned", ids=ids))
         batch += (_claimed(row, token, spawned, large) for row in chosen)

@@ -19,6 +19,8 @@ from hammerwork_cli.queries.job import attempts, dependencies, groups, limits, n
 from hammerwork_cli.queries.worker.claim import Claim, Claimed
 
 RESULTS_BATCH = 500
+TAKEN = "The job was taken from its worker while it ran."
+"""The error of an attempt that its worker lost."""
 CLOSE_SECONDS = 0.001
 """Jobs that ran for about the same time get the start of one of them: one of each would cost 5 % of short jobs."""
 
@@ -97,6 +99,8 @@ def finish(database: Database, ended: Sequence[Ended], now: datetime) -> FinishR
         dead = _write_others(database, ended, now, report)
         grouped = any(attempt.job.workflow_id or attempt.job.batch_id for attempt in ended)
         update_dependents(database, completed, dead, now, report, grouped=grouped)
+        if report.lost:
+            record_taken(database, [one.job for one in ended if one.job.id in report.lost], now)
         return report
 
     return database.transaction(work)
@@ -323,7 +327,7 @@ def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
         back = sum(
             database.run("worker.finish.give_back", ids=database.ids(part), **_guard(claim))
             for claim, jobs in by_claim.items()
-            for part in _unlocked(database, [job.id for job in jobs])
+            for part in unlocked(database, [job.id for job in jobs])
         )
         notifications.notify(database, queues)
         return back
@@ -331,7 +335,7 @@ def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
     return database.transaction(work)
 
 
-def _unlocked(database: Database, ids: Sequence[str]) -> Iterator[list[str]]:
+def unlocked(database: Database, ids: Sequence[str]) -> Iterator[list[str]]:
     """Locks the jobs that no other transaction has locked, and yields their ids in lists of one statement each."""
     for part in chunks(ids, database.key_chunk):
         if free := [str(one) for (one,) in database.rows("worker.finish.lock_free", ids=database.ids(part))]:
@@ -375,7 +379,7 @@ def compare(database: Database, worker: str, known: Collection[Owned]) -> Compar
             Owned(str(job), str(token)) for job, token in database.rows("worker.finish.claimed_by", worker=worker)
         }
         unknown = sorted({owned.job for owned in claimed}.difference(owned.job for owned in known))
-        free = list(_unlocked(database, unknown))
+        free = list(unlocked(database, unknown))
         returned = sum(
             database.run("worker.finish.give_back_unknown", ids=database.ids(part), worker=worker) for part in free
         )
@@ -388,3 +392,19 @@ def fates(database: Database, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Returns what has become of jobs that a worker has lost: their statuses and errors; nothing of deleted ones."""
     rows = database.rows("worker.finish.taken", ids=database.ids(ids))
     return {str(job): (status_of(status), error or "") for job, status, error in rows}
+
+
+def record_taken(database: Database, jobs: Sequence[Claimed], now: datetime) -> dict[str, tuple[str, str]]:
+    """Records attempts at jobs that were taken from this worker while it ran them, and returns their :func:`fates`.
+
+    Whoever rescued a job of a lost worker has recorded the same; hammerwork (Rust) records nothing. A cancelled job has
+    been ended by an operator, who is in its error.
+    """
+    found = fates(database, [job.id for job in jobs])
+    lost = [
+        PastAttempt(job.id, job.claim.started_at, now, job.attempts, AttemptOutcome.LOST, job.claim.worker, TAKEN)
+        for job in jobs
+        if job.id in found and found[job.id][0] != JobStatus.CANCELLED
+    ]
+    attempts.record(database, lost)
+    return found

@@ -16,6 +16,7 @@ from hammerwork_cli.models.input.reading import ids_from
 from hammerwork_cli.models.queue_counts import WorkerCounts, read_counts
 from hammerwork_cli.models.values import RUNNING_SPELLINGS
 from hammerwork_cli.models.worker import LeasedJob
+from hammerwork_cli.queries.worker import finish
 from hammerwork_cli.queries.worker import rescue as rescue_queries
 from hammerwork_cli.queries.worker.claim import Claimed
 
@@ -186,6 +187,26 @@ def record_heartbeat(
     )[0]
     still_owned = sum(owned, len(attempts) - len(named))
     return Answer(request, was_lost, timestamp(now) or datetime.now(UTC), still_owned, grace)
+
+
+def renew_leases(database: Database, worker: str, lease: int) -> None:
+    """Renews the leases of all jobs that a worker has, once a third of their time is over.
+
+    A row that another transaction has locked keeps its lease until the next call: its job may be about to end.
+
+    Args:
+        lease: seconds.
+    """
+    if "leases" not in database.tags:
+        return
+    due = [str(job) for (job,) in database.rows("worker.registry.renewable", worker=worker, lease=2 * lease // 3)]
+
+    def work() -> None:
+        for part in finish.unlocked(database, due):
+            database.run("worker.registry.renew", ids=database.ids(part), worker=worker, lease=lease)
+
+    if due:
+        database.transaction(work)
 
 
 def end(

@@ -95,6 +95,7 @@ def complete(
         if not _complete_parent(database, attempt, now):
             if database.row("worker.spawn.is_recorded", id=operation.id) is None:
                 report.lost.add(attempt.job.id)
+                finish.record_taken(database, [attempt.job], now)
             return report
         write_children(database, operation, batches, external, now, report)
         if attempt.at is not None:

@@ -30,6 +30,8 @@ HOLDS = (
     "scheduled",
     "misspelt_status",
     "barred",
+    "encrypted",
+    "disabled",
 )
 
 

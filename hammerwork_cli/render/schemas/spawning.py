@@ -175,6 +175,7 @@ DELAY = record(
             "misspelt_status",
             "barred",
             "encrypted",
+            "disabled",
             "retrying",
             "ready",
             "scheduled",

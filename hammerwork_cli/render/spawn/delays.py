@@ -41,11 +41,14 @@ _HEADINGS = {
     ),
     DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
     DelayReason.ENCRYPTED: "encrypted, so only a worker of hammerwork (Rust) that has the key runs {it}",
+    DelayReason.DISABLED: "recurring, and {its} schedule is disabled",
     DelayReason.RETRYING: "waiting for the next attempt after a failure",
     DelayReason.SCHEDULED: "not due yet",
     DelayReason.RUNNING: "running",
 }
 """What jobs do for each reason, unless they are due."""
+_HELD = frozenset({DelayReason.MISSPELT_STATUS, DelayReason.BARRED, DelayReason.DISABLED})
+"""Reasons for which no time says when the jobs run."""
 _LAST_ATTEMPTS: dict[AttemptOutcome | None, str] = {
     AttemptOutcome.FAILED: "; the last attempt failed",
     AttemptOutcome.TIMED_OUT: "; the last attempt timed out",
@@ -57,13 +60,13 @@ _LAST_ATTEMPTS: dict[AttemptOutcome | None, str] = {
 def delay_record(delay: Delay) -> Record:
     """Jobs of a queue that have not ended for the same reason.
 
-    Keys: ``reason`` (``long_running``, ``silent_worker``, ``misspelt_status``, ``barred``, ``encrypted``, ``retrying``,
-    ``ready``, ``scheduled``, ``running``), ``queue``, ``jobs`` (number), ``at`` (the earliest due time, or start of a
-    running job), ``error`` (of the last attempt), ``last_attempt`` (how the last attempt ended at jobs that wait for
-    another one: ``failed``, ``timed_out``, ``lost``, ``stopped``; null for other jobs, and if it is not known),
-    ``last_worker`` (its name, if it is known), ``paused``, ``workers`` (running ones that serve the queue; null if the
-    database does not record workers), and ``first``: the job with the earliest ``at`` (``id``, ``queue``, ``status``,
-    ``attempts``, ``max_attempts``, ``worker``).
+    Keys: ``reason`` (``long_running``, ``silent_worker``, ``misspelt_status``, ``barred``, ``encrypted``, ``disabled``,
+    ``retrying``, ``ready``, ``scheduled``, ``running``), ``queue``, ``jobs`` (number), ``at`` (the earliest due time,
+    or start of a running job), ``error`` (of the last attempt), ``last_attempt`` (how the last attempt ended at jobs
+    that wait for another one: ``failed``, ``timed_out``, ``lost``, ``stopped``; null for other jobs, and if it is not
+    known), ``last_worker`` (its name, if it is known), ``paused``, ``workers`` (running ones that serve the queue; null
+    if the database does not record workers), and ``first``: the job with the earliest ``at`` (``id``, ``queue``,
+    ``status``, ``attempts``, ``max_attempts``, ``worker``).
     """
     first = delay.first
     return {
@@ -104,6 +107,8 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     if DelayReason.LONG_RUNNING in found:
         commands.append(f"hammerwork spawn doctor --older-than {OLD}")
         commands.append(f"hammerwork worker start --upkeep-only --rescue-older-than {OLD}")
+    if DelayReason.DISABLED in found:
+        commands.append(f"hammerwork cron enable {short_id(found[DelayReason.DISABLED].first.id)}")
     paused = {
         delay.queue: delay.service.pause for delay in diagnosis.delays if delay.is_paused and delay.is_taken_later
     }
@@ -190,10 +195,10 @@ class DelayLines:
                 rest = found[limit:]
                 lines.append(f"  {self.ellipsis} {count(sum(delay.jobs for delay in rest))} more")
             jobs = sum(delay.jobs for delay in found)
-            are, it = ("is", "it") if jobs == 1 else ("are", "them")
+            are, it, its = ("is", "it", "its") if jobs == 1 else ("are", "them", "their")
             if found[0].reason is DelayReason.LONG_RUNNING:
                 are = "has been" if jobs == 1 else "have been"
-            yield f"{plural(jobs, 'job')} {are} {heading.format(it=it)}", lines
+            yield f"{plural(jobs, 'job')} {are} {heading.format(it=it, its=its)}", lines
 
     def never_spawned(self, jobs: Sequence[NeverSpawned], limit: int) -> Iterator[str]:
         """Draws jobs that never spawned."""
@@ -225,7 +230,7 @@ class DelayLines:
         """When the jobs are due, or since when they run."""
         at, first = timestamp(delay.first.at), delay.first
         the_first = "" if delay.jobs == 1 else f"the first, {short_id(first.id)}, "
-        if delay.reason in {DelayReason.MISSPELT_STATUS, DelayReason.BARRED}:
+        if delay.reason in _HELD:
             return []
         if delay.is_taken_later:
             retries = delay.reason == DelayReason.RETRYING
@@ -247,9 +252,10 @@ class DelayLines:
         if delay.is_taken_later:
             return list(_service(delay))
         first = delay.first
-        if first.worker and delay.reason == DelayReason.SILENT_WORKER:
+        if delay.reason == DelayReason.SILENT_WORKER:
             silent = duration(timedelta(seconds=first.silent_for or 0))
-            return [f"{visible(first.worker)} has been silent for {silent}; its lease is {first.lease:g} s"]
+            worker = visible(first.worker) if first.worker else "its worker, of hammerwork (Rust),"
+            return [f"{worker} has been silent for {silent}; its lease is {first.lease:g} s"]
         return [f"on {visible(first.worker)}"] if first.worker and delay.jobs == 1 else []
 
 
@@ -272,8 +278,8 @@ def hold_text(delay: Delay, now: datetime) -> str:
     """The reason why a job waits, in a sentence without a full stop."""
     lines = DelayLines(now, ", ", "", "", None)
     facts = [*lines.when(delay), *_service(delay)]
-    if delay.reason in {DelayReason.MISSPELT_STATUS, DelayReason.BARRED}:
-        return _HEADINGS[delay.reason].format(it="it")
+    if delay.reason in _HELD:
+        return _HEADINGS[delay.reason].format(it="it", its="its")
     if delay.reason == DelayReason.RETRYING:
         return f"waits for another attempt: {', '.join(facts)}"
     waits = ["waits for a worker"] if delay.is_due and len(facts) == len(lines.when(delay)) else []

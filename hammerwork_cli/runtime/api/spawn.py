@@ -150,6 +150,9 @@ class SpawnContext:
         queue: the queues, to read, and to enqueue jobs that are not children.
         spawn: ``spawn(job, key=...)`` writes a child now instead of at the end.
         result_text: the JSON text of :attr:`result`.
+        cancelled: whether the attempt is over although its handler runs: the job was cancelled or taken from this
+            worker, its time is up, or the worker stops at once. Its result and its children are not written. A handler
+            that runs for long in a thread looks at it; a coroutine is cancelled, and a process killed.
         depth: generations of spawning above the job; 0 for the root of a tree.
         root_id: id of the root of the tree.
     """
@@ -160,6 +163,12 @@ class SpawnContext:
     spawn: SpawnFunction = _no_worker
     result_text: str | None = None
     _place: Callable[[], Ancestry] | None = field(default=None, repr=False, compare=False)
+    _is_over: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def cancelled(self) -> bool:
+        """See :class:`SpawnContext`."""
+        return self._is_over is not None and self._is_over()
 
     @property
     def depth(self) -> int:

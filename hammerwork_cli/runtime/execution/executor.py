@@ -227,7 +227,9 @@ class Executor:
 
     def _context(self, attempt: Attempt, job: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
         parent = self._parent(attempt, config)
-        return SpawnContext(job, own_config(config), self._queue, parent.spawn, result, lambda: parent.place)
+        return SpawnContext(
+            job, own_config(config), self._queue, parent.spawn, result, lambda: parent.place, lambda: attempt.over
+        )
 
     def _parent(self, attempt: Attempt, config: SpawnConfig) -> Parent:
         request = attempt.work.request.id if isinstance(attempt.work, ClaimedRequest) else None

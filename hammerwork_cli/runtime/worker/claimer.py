@@ -11,6 +11,7 @@ from contextlib import suppress
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import JobPriority
+from hammerwork_cli.models.worker import job_lease
 from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.claim import Batch, Claimed
 from hammerwork_cli.queries.worker.registry import Registration
@@ -291,6 +292,7 @@ class Claimer:
                 room=room,
                 priority=priority,
                 spawning=bool(self.worker.handlers),
+                lease=job_lease(self.worker.lease),
             )
 
         return unit
@@ -338,8 +340,12 @@ class Claimer:
         endings = [(attempt.job, self._end_handler(attempt)) for attempt in attempts]
         fates: dict[str, tuple[str, str]] = {}
         with suppress(HammerworkError):
-            ids = [job.id for job, _ in endings]
-            fates = self._connections.run(lambda database: finish.fates(database, ids), patience=0)
+            jobs, now = [job for job, _ in endings], self._clock.now()
+
+            def record(database: Database) -> dict[str, tuple[str, str]]:
+                return database.transaction(lambda: finish.record_taken(database, jobs, now))
+
+            fates = self._connections.run(record, patience=0)
         for job, ending in endings:
             log.warning(
                 "The job was taken from this worker while it ran: %s. %s",

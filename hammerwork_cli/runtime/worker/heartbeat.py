@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models.worker import heartbeat_interval
+from hammerwork_cli.models.worker import heartbeat_interval, job_lease
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
@@ -18,6 +18,8 @@ from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
+RENEWALS = 6
+"""Looks for leases to renew, in the time of one."""
 LONGEST_PAUSE = 1.0
 """Seconds after a failed heartbeat; a short lease allows less."""
 log = logging.getLogger("hammerwork")
@@ -72,11 +74,12 @@ class HeartbeatThread(TurnThread):
         longest = min(self.interval, LONGEST_PAUSE)
         self._backoff = Backoff(longest, longest, least=0.1)
         self._said_behind = False
+        self._is_recorded, self._renew_at = False, 0.0  # this thread alone, as the next one
         self._heard: tuple[str, float | None] | None = None  # this thread alone
 
     def tasks(self) -> Mapping[str, Task]:
-        """Its one task."""
-        return {"The heartbeat": lambda: self._send(elapsed())}
+        """The heartbeat, and then what follows from its being alive."""
+        return {"The heartbeat": lambda: self._send(elapsed()), "Renewing the leases of jobs": self._renew}
 
     def pause(self, began: float, turn: Turn) -> float:
         """The rest of an interval; after a failure a part of it."""
@@ -84,11 +87,14 @@ class HeartbeatThread(TurnThread):
 
     def _send(self, sent: float) -> None:
         # One try: the next heartbeat comes soon, with a newer report.
+        self._is_recorded = False
         attempts = self.under_way()
         jobs = [attempt.job for attempt in attempts]
         answer = self.connections.run(lambda database: self._record(database, jobs), patience=0)
         self.lease.renew(sent, elapsed(), was_lost=answer.was_lost)
-        self.clock.set(answer.now)
+        if self.clock.set(answer.now) or self.failures:
+            self._renew_at = 0.0  # leases may have ended meanwhile, by the server's clock
+        self._is_recorded = True
         self._say_whether_behind()
         if answer.was_lost:
             log.warning("Other workers treated this worker as lost and rescued its jobs. It is back.")
@@ -99,6 +105,14 @@ class HeartbeatThread(TurnThread):
         # One that ended meanwhile may be written and counts no more.
         if answer.owned < sum(attempt.is_under_way for attempt in attempts):
             self.on_taken()
+
+    def _renew(self) -> None:
+        """Renews the leases of all jobs that the worker has, whatever its other threads do."""
+        now = elapsed()
+        if self._is_recorded and now >= self._renew_at:
+            lease = job_lease(self.worker.lease)
+            self.connections.run(lambda database: registry.renew_leases(database, self.worker.id, lease), patience=0)
+            self._renew_at = now + lease / RENEWALS
 
     def _say_whether_behind(self) -> None:
         if self.clock.is_behind and not self._said_behind:

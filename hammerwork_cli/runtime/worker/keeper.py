@@ -20,7 +20,8 @@ from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
 IDLE_SWEEP = 0.1
 """Seconds after which a sweep pauses while it finds nothing. One that finds jobs goes on for a heartbeat's interval."""
-RESCUE_DUTY = "rescue"
+RESCUE_DUTY, LEASES_DUTY = "rescue", "leases"
+"""Looking for jobs of Rust workers: with the option, and without. A worker must not keep from it one that does more."""
 BETWEEN_LOOKS = timedelta(minutes=1)
 """Time between two looks for jobs that run for too long."""
 COLLISIONS = 3
@@ -38,7 +39,8 @@ class Keeper(TurnThread):
         clock: the server's.
         claim_requests: claims open spawn requests.
         sweep: whether to release or fail jobs of all queues that still wait although their dependencies have ended.
-        rescue_older_than: seconds after which Running jobs that no worker of ours has go back; ``None`` for never.
+        rescue_older_than: seconds after which Running jobs go back that no worker of ours has, and for which no other
+            one keeps a lease; ``None`` for never.
         wake: called when there may be new jobs.
 
     Attributes:
@@ -80,9 +82,8 @@ class Keeper(TurnThread):
         tasks |= {
             "Looking for lost workers": self._rescue,
             "Claiming spawn requests": self._claim_requests,
+            "Rescuing jobs of Rust workers": self._rescue_from_rust,
         }
-        if self._longest is not None:
-            tasks["Rescuing jobs that run for too long"] = self._rescue_long_running
         # One try: the next turn comes soon, and other tasks wait.
         return {name: partial(self.connections.run, unit, patience=0) for name, unit in tasks.items()}
 
@@ -111,21 +112,27 @@ class Keeper(TurnThread):
             log.warning("Worker %s is lost: %s may run again, %d %s dead.", lost.name, plural(back, "job"), dead, are)
             self.wake()
 
-    def _rescue_long_running(self, database: Database) -> None:
-        """Gives back jobs of workers of hammerwork (Rust), which have no lease. One worker at a time looks for them."""
-        if time.monotonic() < self._next_look or self._longest is None or not self.clock.is_trusted:
+    def _rescue_from_rust(self, database: Database) -> None:
+        """Gives back jobs of workers of hammerwork (Rust). One worker at a time looks for them.
+
+        Their leases tell that they are gone. Versions before 3 keep none: with the option, the age of the run does.
+        """
+        if time.monotonic() < self._next_look or not self.clock.is_trusted:
+            return
+        if self._longest is None and "leases" not in database.tags:
             return
         self._next_look = time.monotonic() + BETWEEN_LOOKS.total_seconds()
         now = self.clock.now()
         if "upkeep" in database.tags:
             due = duties.times(database)
-            if not duties.take_due(database, RESCUE_DUTY, self.worker.id, due, now=now, length=BETWEEN_LOOKS):
+            duty = LEASES_DUTY if self._longest is None else RESCUE_DUTY
+            if not duties.take_due(database, duty, self.worker.id, due, now=now, length=BETWEEN_LOOKS):
                 return
-        rescued = Doctor(database, now=now, lost_before=now - self._longest).rescue()
+        lost_before = None if self._longest is None else now - self._longest
+        rescued = Doctor(database, now=now, lost_before=lost_before).rescue()
         if rescued:
-            log.warning(
-                "%s had been Running for longer than %s without a worker.", plural(rescued, "job"), self._longest
-            )
+            or_long = "" if self._longest is None else f", or it had been Running for longer than {self._longest}"
+            log.warning("Rescued %s of hammerwork (Rust): its lease was over%s.", plural(rescued, "job"), or_long)
             self.wake()
 
     def _sweep(self, database: Database) -> None:

@@ -94,7 +94,8 @@ class Worker(Translated):
         upkeep_only: does that alone, and needs neither queues nor handlers.
         retention: archives and deletes jobs as policies say; with ``drain`` it leaves that to others.
         rescue_older_than: seconds after which a Running job of any queue that no worker of hammerwork-cli has claimed
-            goes back: workers of hammerwork (Rust) have no lease. It must be longer than their longest job.
+            goes back: workers of hammerwork (Rust) before version 3 keep no lease of it. It must be longer than their
+            longest job.
         retry: for jobs and handlers without a strategy of their own.
         name: for people; host and process by default.
         isolation: ``process`` runs handlers in processes, one for each job at once. A process is killed when its time

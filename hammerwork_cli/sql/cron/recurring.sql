@@ -6,17 +6,16 @@ j.id, j.queue_name, j.payload, j.priority, j.max_attempts, j.timeout_seconds, j.
 j.status, j.scheduled_at, substr(j.error_message, 1, 500), j.created_at
 
 -- name: list
--- Lists recurring jobs, and those that are parked.
+-- Lists recurring jobs, and those that are disabled.
 SELECT {columns} FROM hammerwork_jobs j
-WHERE j.cron_schedule IS NOT NULL AND (j.recurring OR (j.status = 'Pending' AND j.scheduled_at = :parked))
+WHERE j.cron_schedule IS NOT NULL AND (j.recurring OR j.status = 'Pending')
 /* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.queue_name, j.id
 
 -- name: one
--- Reads a recurring job, or one that is parked.
+-- Reads a recurring job, or one that is disabled.
 SELECT {columns} FROM hammerwork_jobs j
-WHERE j.id = :id AND j.cron_schedule IS NOT NULL
-AND (j.recurring OR (j.status = 'Pending' AND j.scheduled_at = :parked))
+WHERE j.id = :id AND j.cron_schedule IS NOT NULL AND (j.recurring OR j.status = 'Pending')
 
 -- name: park
 -- Stops a job from recurring, and puts it where no worker of either program takes it.
@@ -24,9 +23,9 @@ UPDATE hammerwork_jobs SET recurring = FALSE, next_run_at = NULL, scheduled_at =
 WHERE id = :id AND status = 'Pending' AND recurring
 
 -- name: unpark
--- Lets a parked job recur again, also one that hammerwork (Rust) has enabled, which leaves it parked.
+-- Lets a disabled job recur again, also one that hammerwork (Rust) has disabled, or enabled and left parked.
 UPDATE hammerwork_jobs SET recurring = TRUE, attempts = 0, next_run_at = :next, scheduled_at = :next
-WHERE id = :id AND status = 'Pending' AND scheduled_at = :parked
+WHERE id = :id AND status = 'Pending' AND (scheduled_at = :parked OR NOT recurring)
 
 -- name: stranded
 -- Lists parked jobs that hammerwork (Rust) has enabled.
@@ -39,7 +38,7 @@ UPDATE hammerwork_jobs SET cron_schedule = :expression, timezone = :timezone, pr
 /* if :next */ , next_run_at = :next, scheduled_at = :next
 WHERE id = :id AND status = 'Pending' AND {same cron_schedule :seen}
 /* if :enabled */ AND recurring
-/* if :parked */ AND NOT recurring AND scheduled_at = :parked
+/* if :disabled */ AND NOT recurring
 
 -- name: trigger
 -- Makes a waiting job due now.

@@ -17,12 +17,12 @@ UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = 0, scheduled_a
 completed_at = NULL, failed_at = NULL, timed_out_at = NULL, error_message = NULL,
 next_run_at = CASE WHEN recurring THEN :now ELSE next_run_at END,
 result_data = NULL, result_stored_at = NULL, result_expires_at = NULL,
-dependency_status = COALESCE(:dependency_status, dependency_status, 'none')
+dependency_status = COALESCE(:dependency_status, dependency_status, 'none') {unleased}
 WHERE id IN (:ids) AND status IN (:statuses)
 
 -- name: cancel
 -- Cancels jobs that are still in one of some statuses.
-UPDATE hammerwork_jobs {by_id} SET status = 'Failed', failed_at = :now, error_message = :error
+UPDATE hammerwork_jobs {by_id} SET status = 'Failed', failed_at = :now, error_message = :error {unleased}
 WHERE id IN (:ids) AND status IN (:statuses)
 
 -- name: delete

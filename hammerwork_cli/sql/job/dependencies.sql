@@ -67,7 +67,7 @@ AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w WHERE w.id = k.workflow_id 
 -- name: fail
 -- Fails jobs whose dependency failed for good, or whose parent failed after spawning them early.
 UPDATE hammerwork_jobs {by_id} SET status = 'Failed', failed_at = :now, error_message = :error,
-dependency_status = 'failed'
+dependency_status = 'failed' {unleased}
 WHERE id IN (:ids) AND status IN (:statuses)
 
 -- name: join_workflows

@@ -58,13 +58,28 @@ FROM (SELECT DISTINCT j.queue_name FROM hammerwork_jobs j LIMIT :limit) AS n
 CASE WHEN j.claimed_by IS NOT NULL AND {still_claimed} AND (SELECT 1 FROM hammerwork_workers w
 WHERE w.id = j.claimed_by AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL THEN 1 ELSE 0 END
 
+-- name: has_lost_worker [leases workers]
+-- A worker of hammerwork (Rust) that keeps leases is alive until its lease is over.
+CASE WHEN {leased_by_rust} THEN CASE WHEN j.lease_expires_at < :now THEN 1 ELSE 0 END
+WHEN j.claimed_by IS NOT NULL AND {still_claimed} AND (SELECT 1 FROM hammerwork_workers w
+WHERE w.id = j.claimed_by AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL THEN 1 ELSE 0 END
+
+-- name: unclaimed
+-- 1 if nobody can tell whether the worker of the running job j is alive: a Rust worker without leases.
+{by_rust}
+
+-- name: unclaimed [leases]
+CASE WHEN {leased_by_rust} THEN 0 ELSE {by_rust} END
+
 -- name: running
--- Counts the running jobs by queue, with the first start, and the first and last one by a Rust worker; also those whose worker is
--- not alive, with the first start. Of very many, it reads the oldest.
+-- Counts the running jobs by queue, with the first start, the first and last one of which nobody knows whether its worker is
+-- alive, and the last one by a Rust worker; also those whose worker is not alive, with the first start. Of very many, it
+-- reads the oldest.
 SELECT x.queue_name, COUNT(*), MIN(x.started),
-MIN(CASE WHEN x.by_rust = 1 THEN x.started END), MAX(CASE WHEN x.by_rust = 1 THEN x.started END), SUM(x.lost), MIN(CASE WHEN x.lost = 1 THEN x.started END)
+MIN(CASE WHEN x.unclaimed = 1 THEN x.started END), MAX(CASE WHEN x.unclaimed = 1 THEN x.started END),
+MAX(CASE WHEN x.by_rust = 1 THEN x.started END), SUM(x.lost), MIN(CASE WHEN x.lost = 1 THEN x.started END)
 FROM (SELECT j.queue_name, COALESCE(j.started_at, j.created_at) AS started, {has_lost_worker} AS lost,
-{by_rust} AS by_rust FROM {by_state}
+{unclaimed} AS unclaimed, {by_rust} AS by_rust FROM {by_state}
 WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 ORDER BY j.completed_at, j.failed_at, j.created_at LIMIT :limit) AS x
 GROUP BY {by_name x.queue_name}

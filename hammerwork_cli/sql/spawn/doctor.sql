@@ -91,9 +91,21 @@ TRUE
 (SELECT 1 FROM hammerwork_workers w
 WHERE w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL LIMIT 1) IS NULL
 
+-- name: keeps_lease
+-- Whether a worker of hammerwork (Rust) keeps the lease of the running job j.
+FALSE
+
+-- name: keeps_lease [leases]
+COALESCE({leased_by_rust} AND j.lease_expires_at >= :now, FALSE)
+
 -- name: is_lost
 -- Whether job j has run for so long that its worker must be gone.
 j.status IN (:running) AND COALESCE(j.started_at, j.created_at) < :before
+
+-- name: is_lost [leases]
+-- A lease says so as well, however long the job has run.
+j.status IN (:running)
+AND CASE WHEN {leased_by_rust} THEN j.lease_expires_at < :now ELSE COALESCE(j.started_at, j.created_at) < :before END
 
 -- name: of_lost_worker
 -- 1 for a job that one of our workers has and the next one rescues, else 0.
@@ -109,10 +121,10 @@ WHERE w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL) THEN 1 ELS
 SELECT COUNT(*), MIN(COALESCE(j.started_at, j.created_at)), SUM({of_lost_worker}) FROM hammerwork_jobs j WHERE {unarchived}
 /* if :queues */ AND {one_of j.queue_name :queues}
 AND j.status IN (:running)
-AND {has_no_worker}
+AND {has_no_worker} AND NOT {keeps_lease}
 
 -- name: lost
--- Finds jobs that have run for so long that the worker must be gone, with attempts left.
+-- Finds jobs whose worker must be gone, with attempts left.
 SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHERE {unarchived}
 /* if :queues */ AND {one_of j.queue_name :queues}
 AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_attempts
@@ -136,7 +148,7 @@ ORDER BY j.id
 
 -- name: fix_lost
 -- Gives lost jobs another attempt. A worker that claimed one meanwhile wrote a later start, so that it does not match.
-UPDATE hammerwork_jobs AS j {by_id} SET status = 'Pending', started_at = NULL, error_message = :error
+UPDATE hammerwork_jobs AS j {by_id} SET status = 'Pending', started_at = NULL, error_message = :error {unleased}
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_attempts
 
 -- name: lost_last_attempt
@@ -149,12 +161,12 @@ AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 -- name: fix_lost_recurring
 -- Schedules the next occurrence of recurring jobs that were lost in their last attempt.
 UPDATE hammerwork_jobs AS j {by_id} SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at,
-started_at = NULL, error_message = :error
+started_at = NULL, error_message = :error {unleased}
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 
 -- name: fix_lost_last_attempt
 -- Marks other jobs that were lost in their last attempt as dead.
-UPDATE hammerwork_jobs AS j {by_id} SET status = 'Dead', failed_at = :now, error_message = :error
+UPDATE hammerwork_jobs AS j {by_id} SET status = 'Dead', failed_at = :now, error_message = :error {unleased}
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 
 -- name: parent_completed_at
@@ -237,7 +249,7 @@ WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
 -- name: fail
 -- Fails jobs that wait for a job that will never complete.
 UPDATE hammerwork_jobs {by_id}
-SET status = 'Failed', dependency_status = 'failed', failed_at = :now, error_message = :error
+SET status = 'Failed', dependency_status = 'failed', failed_at = :now, error_message = :error {unleased}
 WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
 
 -- name: waiting_edges

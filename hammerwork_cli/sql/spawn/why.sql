@@ -4,13 +4,20 @@
 -- Reads the dependency statuses of some jobs.
 SELECT j.id, j.dependency_status FROM hammerwork_jobs j WHERE j.id IN (:ids)
 
+-- name: lease
+-- The last heartbeat and the end of the lease of a running job j of hammerwork (Rust), if its worker keeps one.
+NULL, NULL
+
+-- name: lease [leases]
+CASE WHEN {leased_by_rust} THEN j.last_heartbeat_at END, CASE WHEN {leased_by_rust} THEN j.lease_expires_at END
+
 -- name: open_jobs
 -- Reads when some open jobs may run, and which of our workers has each and for how long it has been silent.
-SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL, NULL, NULL FROM hammerwork_jobs j WHERE j.id {among}
+SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL, NULL, NULL, {lease}, {enabled} FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: open_jobs [workers]
 SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, w.name,
-{silent_for}, w.lease_seconds, j.is_encrypted
+{silent_for}, w.lease_seconds, j.is_encrypted, {lease}, {enabled}
 FROM hammerwork_jobs j LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL
 WHERE j.id {among}
 

@@ -14,11 +14,11 @@ AND NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause a WHERE a.queue_name = '*')
 -- name: claimable
 -- Whether job j waits for a worker. An encrypted one is left to a Rust worker with the key: its payload is a placeholder.
 j.status = 'Pending' AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
-AND j.is_encrypted IS NOT TRUE
+AND j.is_encrypted IS NOT TRUE AND {enabled}
 
 -- name: claimable [mysql]
 -- The column makes an index possible in which jobs that wait for others are not in the way.
-j.claimable = 1 AND j.is_encrypted IS NOT TRUE
+j.claimable = 1 AND j.is_encrypted IS NOT TRUE AND {enabled}
 
 -- name: size
 -- Bytes of the payload of job j.
@@ -46,10 +46,17 @@ SELECT j.id, {size} FROM hammerwork_jobs j WHERE j.id {among}
 -- Reads the payloads of jobs.
 SELECT j.id, j.payload FROM hammerwork_jobs j WHERE j.id {among}
 
+-- name: leased
+-- Takes the lease of a job that is claimed.
+
+-- name: leased [leases]
+-- The same start, since hammerwork (Rust) trusts no lease that is older than the start of its run.
+, last_heartbeat_at = :now, lease_expires_at = {lease_end}
+
 -- name: claim
 -- Claims locked jobs for a worker. The token stays on the row after the job has ended.
 UPDATE hammerwork_jobs {by_id} SET status = 'Running', attempts = {one_more attempts}, started_at = :now,
-completed_at = NULL, failed_at = NULL, timed_out_at = NULL, claim_token = :token, claimed_by = :worker, claimed_at = :now
+completed_at = NULL, failed_at = NULL, timed_out_at = NULL, claim_token = :token, claimed_by = :worker, claimed_at = :now {leased}
 WHERE id {among}
 
 -- name: have_spawned

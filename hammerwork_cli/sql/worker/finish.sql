@@ -2,29 +2,29 @@
 
 -- name: complete
 -- Completes jobs that a worker has claimed.
-UPDATE hammerwork_jobs {by_id} SET status = 'Completed', completed_at = :now, error_message = NULL
+UPDATE hammerwork_jobs {by_id} SET status = 'Completed', completed_at = :now, error_message = NULL {unleased}
 WHERE id {among} AND {claimed}
 
 -- name: complete [run_starts]
 UPDATE hammerwork_jobs {by_id} SET status = 'Completed', completed_at = :now, error_message = NULL,
-run_started_at = :start
+run_started_at = :start {unleased}
 WHERE id {among} AND {claimed}
 
 -- name: complete_each [postgresql]
 -- Completes jobs that a worker has claimed, with the start of the handler of each. Not a join: without statistics, PostgreSQL would read the whole table for it.
 UPDATE hammerwork_jobs SET status = 'Completed', completed_at = :now, error_message = NULL,
-run_started_at = (CAST(:starts AS timestamptz[]))[array_position(CAST(:ids AS uuid[]), id)]
+run_started_at = (CAST(:starts AS timestamptz[]))[array_position(CAST(:ids AS uuid[]), id)] {unleased}
 WHERE id {among} AND {claimed}
 
 -- name: complete_each [mysql]
 -- A join with a JSON_TABLE would take a temporary table.
 UPDATE hammerwork_jobs {by_id} SET status = 'Completed', completed_at = :now, error_message = NULL,
-run_started_at = ELT(FIELD(id, :ids), :starts)
+run_started_at = ELT(FIELD(id, :ids), :starts) {unleased}
 WHERE id {among} AND {claimed}
 
 -- name: complete_each [sqlite]
 UPDATE hammerwork_jobs SET status = 'Completed', completed_at = :now, error_message = NULL,
-run_started_at = json_extract(:starts, '$[' || r.key || ']')
+run_started_at = json_extract(:starts, '$[' || r.key || ']') {unleased}
 FROM json_each(:ids) AS r
 WHERE hammerwork_jobs.id = r.value AND {claimed}
 
@@ -54,20 +54,20 @@ WHERE hammerwork_jobs.id = r.value ->> 'id' AND claim_token = :token AND status 
 -- Schedules the next occurrence of a recurring job on the same row.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at, started_at = NULL,
 completed_at = NULL, failed_at = NULL, timed_out_at = NULL, claim_losses = NULL, error_message = :error,
-claimed_by = NULL, claimed_at = NULL
+claimed_by = NULL, claimed_at = NULL {unleased}
 WHERE id = :id AND {claimed}
 
 -- name: retry
 -- Schedules another attempt, for any worker. The token stays on the row.
 UPDATE hammerwork_jobs SET status = 'Pending', scheduled_at = :at, started_at = NULL, error_message = :error,
-claimed_by = NULL, claimed_at = NULL
+claimed_by = NULL, claimed_at = NULL {unleased}
 /* if :timed_out_at */ , timed_out_at = :timed_out_at
 WHERE id = :id AND {claimed}
 
 -- name: discard
 -- Ends a job that failed for good.
 UPDATE hammerwork_jobs SET status = :status, failed_at = :failed_at, timed_out_at = :timed_out_at,
-error_message = :error
+error_message = :error {unleased}
 /* if :run_start */ , run_started_at = :run_start
 WHERE id = :id AND {claimed}
 
@@ -79,19 +79,19 @@ SELECT id FROM hammerwork_jobs {by_id} WHERE id {among}
 -- name: give_back
 -- Gives back jobs that were claimed and not started, as if nobody had claimed them.
 UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,
-claimed_by = NULL, claimed_at = NULL
+claimed_by = NULL, claimed_at = NULL {unleased}
 WHERE id {among} AND {claimed}
 
 -- name: snooze
 -- Lets a job run again later, as its handler wants; the attempt does not count. The token stays on the row.
 UPDATE hammerwork_jobs SET status = 'Pending', scheduled_at = :at, attempts = attempts - 1, started_at = NULL,
-claimed_by = NULL, claimed_at = NULL
+claimed_by = NULL, claimed_at = NULL {unleased}
 WHERE id = :id AND {claimed}
 
 -- name: give_back_running
 -- Gives back a running job whose worker has to stop at once. The token stays on the row.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claimed_by = NULL,
-claimed_at = NULL
+claimed_at = NULL {unleased}
 WHERE id = :id AND {claimed}
 
 -- name: claimed_by
@@ -101,7 +101,7 @@ SELECT id, claim_token FROM hammerwork_jobs WHERE {of_this_worker}
 -- name: give_back_unknown
 -- Gives back jobs that a worker has according to the database, but does not know.
 UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,
-claimed_by = NULL, claimed_at = NULL
+claimed_by = NULL, claimed_at = NULL {unleased}
 WHERE id {among} AND {of_this_worker}
 
 -- name: outcomes

@@ -1,15 +1,5 @@
 -- Workers: one row each, with heartbeats by the server's clock.
 
--- name: server_now [postgresql]
--- The server's clock.
-clock_timestamp()
-
--- name: server_now [mysql]
-UTC_TIMESTAMP(6)
-
--- name: server_now [sqlite]
-strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
-
 -- name: register
 -- Registers a worker that starts.
 INSERT INTO hammerwork_workers (id, name, host, pid, version, queues, handlers, concurrency, lease_seconds, state,
@@ -50,6 +40,17 @@ FROM hammerwork_workers w WHERE w.id = :id
 -- name: owned_attempts
 -- The number of attempts that the worker still has.
 (SELECT COUNT(*) FROM hammerwork_jobs WHERE id {among} AND claim_token IN (:tokens) AND {of_this_worker})
+
+-- name: renewable
+-- Lists the jobs of a worker whose leases end within :lease seconds, or that have none yet.
+SELECT id FROM hammerwork_jobs
+WHERE {of_this_worker} AND (lease_expires_at IS NULL OR lease_expires_at < {lease_end})
+
+-- name: renew
+-- Renews the leases of jobs that a worker still has.
+UPDATE hammerwork_jobs {by_id} SET lease_expires_at = {lease_end},
+last_heartbeat_at = CASE WHEN started_at > {server_now} THEN started_at ELSE {server_now} END
+WHERE id {among} AND {of_this_worker}
 
 -- name: request_grace
 -- Seconds that running jobs of worker w have to finish, if whoever asked it to stop has said so.

@@ -11,18 +11,18 @@ ORDER BY id LIMIT :limit
 -- name: retry
 -- Gives jobs with attempts left to the next worker.
 UPDATE hammerwork_jobs {by_id} SET status = 'Pending', started_at = NULL, claim_token = NULL, claimed_by = NULL,
-claimed_at = NULL, claim_losses = {one_more claim_losses}, error_message = :error
+claimed_at = NULL, claim_losses = {one_more claim_losses}, error_message = :error {unleased}
 WHERE id {among} AND {of_this_worker}
 
 -- name: schedule_next_run
 -- Schedules the next occurrence of recurring jobs that were lost in their last attempt.
 UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at, started_at = NULL,
 claim_token = NULL, claimed_by = NULL, claimed_at = NULL, claim_losses = {one_more claim_losses},
-error_message = :error
+error_message = :error {unleased}
 WHERE id {among} AND {of_this_worker}
 
 -- name: discard
 -- Marks other jobs that were lost in their last attempt as dead.
 UPDATE hammerwork_jobs {by_id} SET status = 'Dead', failed_at = :now, claim_token = NULL,
-claim_losses = {one_more claim_losses}, error_message = :error
+claim_losses = {one_more claim_losses}, error_message = :error {unleased}
 WHERE id {among} AND {of_this_worker}

@@ -7,6 +7,27 @@ FOR UPDATE SKIP LOCKED
 -- name: skip_locked [sqlite]
 -- A write transaction of SQLite is the only one from its start.
 
+-- name: server_now [postgresql]
+-- The server's clock.
+clock_timestamp()
+
+-- name: server_now [mysql]
+UTC_TIMESTAMP(6)
+
+-- name: server_now [sqlite]
+strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+
+-- name: lease_end [postgresql]
+-- When a lease of :lease seconds ends that begins now, by the server's clock.
+clock_timestamp() + make_interval(secs => :lease)
+
+-- name: lease_end [mysql]
+-- A TIMESTAMP goes no further.
+LEAST(UTC_TIMESTAMP(6) + INTERVAL :lease SECOND, TIMESTAMP'2038-01-19 03:14:07')
+
+-- name: lease_end [sqlite]
+strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', :lease || ' seconds')
+
 -- name: claimed
 -- Guards every change that a worker makes: whether its claim still holds.
 claim_token = :token AND status = 'Running' AND started_at = :started

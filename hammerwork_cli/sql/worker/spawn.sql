@@ -59,7 +59,7 @@ UPDATE hammerwork_jobs {by_id} SET ancestry = :ancestry WHERE id = :id
 -- name: adopt
 -- Gives an early child that failed with its parent another parent, and lets it run.
 UPDATE hammerwork_jobs {by_id} SET status = 'Pending', attempts = 0, scheduled_at = :now, started_at = NULL,
-failed_at = NULL, error_message = NULL, depends_on = :parents, dependency_status = :state, ancestry = :ancestry
+failed_at = NULL, error_message = NULL, depends_on = :parents, dependency_status = :state, ancestry = :ancestry {unleased}
 WHERE id = :id AND status = 'Failed' AND dependency_status = 'failed'
 
 -- name: forget_earlier_keys
