@@ -76,7 +76,7 @@ class World:
             database.script("SET search_path = simulated, pg_catalog, public")
         elif database.dialect == "sqlite":
             database.script("PRAGMA synchronous = OFF")  # nothing here survives the program
-            database._connection.create_function("strftime", 2, lambda *_: self._written())
+            database._connection.create_function("strftime", -1, lambda _, __, after="0 seconds": self._written(after))
         for table in (*TABLES, "hammerwork_spawn_requests"):
             database.script(f"DELETE FROM {table}")
         self._tell_the_server()
@@ -109,8 +109,9 @@ class World:
         elif self.database.dialect == "mysql":
             self.database.script(f"SET timestamp = {self.now().timestamp():.6f}")
 
-    def _written(self) -> str:
-        return self.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+    def _written(self, after: str) -> str:
+        at = self.now() + timedelta(seconds=float(after.split()[0]))
+        return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
     @contextmanager
     def reached(self) -> Iterator[Database]:

@@ -308,7 +308,7 @@ HEALTH = {
     "monitor.health.queues_with_ready_jobs": {},
     "monitor.health.ready": {"queue": "work", "now": START + timedelta(days=2)},
     "monitor.health.waiting": {},
-    "monitor.health.running": {},
+    "monitor.health.running": {"now": START + timedelta(days=2)},
     "monitor.health.retrying": {"most_pending": 100, "queues": ()},
     "monitor.health.overdue": {"before": START, "pending": ("Pending",)},
     "queues.completed": {"queues": (), "since": START + timedelta(days=1), "oddly_completed": ("completed",)},

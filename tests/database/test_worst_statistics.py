@@ -135,7 +135,7 @@ HOT: dict[str, Callable[[Scene], Asked]] = {
         {"queues": json.dumps(QUEUES), "before": NOW, "after": None, "once": True, "unpaused": True}
     ),
     "worker.claim.claim": lambda at: Asked(
-        {"ids": at.ids(3 * QUARTER), "token": TOKEN, "worker": WORKER, "now": CLAIMED}
+        {"ids": at.ids(3 * QUARTER), "token": TOKEN, "worker": WORKER, "now": CLAIMED, "lease": 300}
     ),
     "worker.claim.have_spawned": lambda at: Asked({"ids": at.ids(3 * QUARTER)}),
     "worker.finish.complete": lambda at: Asked({"ids": at.ids(0), "start": CLAIMED, **CLAIM, "now": NOW}),

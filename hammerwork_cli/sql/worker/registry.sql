@@ -158,6 +158,7 @@ WHERE {one_of j.status :running}
 ORDER BY j.started_at, j.id LIMIT :limit
 
 -- name: among_workers
+-- Whether worker w, which has job j, is one of some.
 FALSE
 
 -- name: among_workers [workers]
@@ -171,6 +172,7 @@ NULL, NULL, NULL
 w.name, {silent_for}, w.lease_seconds
 
 -- name: its_worker
+-- Joins the worker w that has job j.
 
 -- name: its_worker [workers]
 LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by AND {still_claimed}
