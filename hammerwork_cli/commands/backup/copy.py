@@ -15,6 +15,7 @@ from hammerwork_cli.database.places import same_database
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 from hammerwork_cli.models.backup.plan import Restored
 from hammerwork_cli.queries.backup import comparing, copying
+from hammerwork_cli.queries.backup.rows import unknown_tables
 from hammerwork_cli.render.backup import backups as shown
 from hammerwork_cli.render.formats.text import plural
 
@@ -72,6 +73,8 @@ def copy(
                     other.answer(shown.copied_record(plan, None), form, lambda: shown.plan_text(plan))
                     return
                 done = _run(context, copied, source, yes=yes, form=form)
+        for line in shown.unknown_tables_text(unknown_tables(source)):
+            context.note(line)
         found = comparing.compare(source, target, merged=merge, without=without)
     other.answer(shown.copied_record(done, found), form, lambda: shown.copied_text(done, found))
     if not found.is_equal:

@@ -12,6 +12,7 @@ from hammerwork_cli.commands.job.options import SinceOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobFilter
 from hammerwork_cli.queries.backup import backups, files
+from hammerwork_cli.queries.backup.rows import unknown_tables
 from hammerwork_cli.render.backup import backups as shown
 
 
@@ -65,6 +66,8 @@ def create(
     with files.created(output, context.stdout.buffer) as stream:
         extent = backups.Extent(chosen, archive=archive)
         counts = backups.create(database, stream, context.now(database), extent, without_column or ())
+    for line in shown.unknown_tables_text(unknown_tables(database)):
+        context.note(line)
     if output == "-":
         context.note(shown.created_text(counts, output))
     else:

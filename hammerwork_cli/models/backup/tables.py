@@ -227,7 +227,12 @@ TABLES = {
         _columns(text="queue_name paused_by reason", time="paused_at created_at updated_at"),
     ),
 }
-"""The tables of a file by their words, in the order in which they are written. Workers and keys are in none."""
+"""The tables of a file by their words, in the order in which they are written."""
+NOT_IN_FILES = frozenset(
+    f"hammerwork_{name}"
+    for name in ("migrations", "workers", "duties", "encryption_keys", "key_audit_log", "kms_data_keys")
+)
+"""Tables that belong to one database, or to the keeper of its keys."""
 OF_A_JOB = {
     "operations": "parent_id",
     "children": "parent_id",

@@ -9,7 +9,7 @@ from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import MissingTablesError, UsageError
 from hammerwork_cli.models import JobFilter, JobStatus, Reason
 from hammerwork_cli.models.archive.rows import Archival, restored, to_run_again
-from hammerwork_cli.models.backup.tables import Record
+from hammerwork_cli.models.backup.tables import TABLES, Record
 from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries.archive.listing import NamedArchived
 from hammerwork_cli.queries.backup.rows import Rows
@@ -137,6 +137,9 @@ class Restore(Change):
         super().__init__(now)
         self.again = again
         self._without = without
+        for name in without:
+            if name in TABLES["jobs"].columns:
+                raise UsageError(f"This version knows the column {name}: it cannot be left out.")
 
     def accepts(self, status: str) -> bool:
         """All of them, with unknown statuses too."""

@@ -55,8 +55,9 @@ def create(
         "archive": None if extent.archive else False,
     }
     with database.snapshot():
-        words = [word for word in Rows.words(database) if word != "archive" or extent.archive]
-        tables = {word: Rows(database, word, without) for word in words}
+        tables = Rows.of_all(database, without)
+        if not extent.archive:
+            tables.pop("archive", None)
         writer = Writer(stream, header(database, now, "backup", tables.values(), **filters))
         if extent.is_all:
             for word, rows in tables.items():

@@ -78,7 +78,7 @@ class Copy:
         self._file = cast("IO[bytes]", TemporaryFile())  # noqa: SIM115  closed by close()
         try:
             create(source, self._file, now, Extent(), without)
-            options = RestoreOptions(existing="skip" if merge else "fail", keep_running=True, without=without)
+            options = RestoreOptions(existing="skip" if merge else "fail", keep_running=True)
             self.restore = Restore(target, self._file, options)
         except BaseException:
             self.close()

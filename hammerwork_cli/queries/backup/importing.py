@@ -54,8 +54,8 @@ class TreeImport:
         self._reader = Reader(file)
         if self._reader.header.get("kind") != "tree":
             raise DamagedFileError("This file has no tree.", hint=RESTORE)
-        self._rows = {word: Rows(database, word, options.without) for word in Rows.words(database)}
         others = self._reader.others
+        self._rows = Rows.of_all(database, options.without, others)
         self._others = {word: rows.accept(others.get(word, {})) for word, rows in self._rows.items()}
         self._arriving = Arriving(options, now, {word: rows.others for word, rows in self._rows.items()})
         self._outside: set[str] = set()

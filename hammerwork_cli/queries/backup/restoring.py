@@ -65,8 +65,8 @@ class Restore:
         self._database = database
         self._options = options
         self._reader = Reader(file)
-        self._rows = {word: Rows(database, word, options.without) for word in Rows.words(database)}
         others = self._reader.others
+        self._rows = Rows.of_all(database, options.without, others)
         self._others = {word: rows.accept(others.get(word, {})) for word, rows in self._rows.items()}
         self._problems = Problems(RecordsError)
         self.plan = self._check()

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hammerwork_cli.cached import cached
@@ -11,9 +11,10 @@ from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.database.statements import Columns, Names
-from hammerwork_cli.errors import MissingTablesError, RefusedValueError
+from hammerwork_cli.errors import MissingTablesError, RefusedValueError, UsageError
 from hammerwork_cli.models.backup.tables import (
     LEASES,
+    NOT_IN_FILES,
     TABLES,
     TEXT_OF,
     Kind,
@@ -73,6 +74,27 @@ class Rows:
         self.others = dict(sorted(self.others.items()))
         self.kinds |= {name: other.kind for name, other in self.others.items()}
         self._table = Names((self.table.name,))
+
+    @classmethod
+    def of_all(
+        cls, database: Database, without: Collection[str] = (), arriving: Mapping[str, OtherColumns] | None = None
+    ) -> "dict[str, Rows]":
+        """The tables that a database has, by their words.
+
+        Args:
+            without: see the class.
+            arriving: the columns of a file that this version does not know, by the words of their tables.
+
+        Raises:
+            UsageError: no table has a column to leave out, or this version knows it.
+        """
+        found = {word: cls(database, word, without) for word in cls.words(database)}
+        unknown = {name for rows in found.values() for name in rows.types.keys() - rows.table.columns.keys()}
+        unknown.update(*(columns for columns in (arriving or {}).values()))
+        for name in without:
+            if name not in unknown:
+                raise UsageError(f"No table has a column {name!r:.60} that this version does not know.")
+        return found
 
     @classmethod
     def words(cls, database: Database) -> list[str]:
@@ -297,6 +319,18 @@ class Rows:
         if kind is Kind.TEXTS:
             return list(value) if self._has_lists else json.dumps(value)
         return value
+
+
+def unknown_tables(database: Database) -> dict[str, int]:
+    """Tables that this version does not know, which are in no file -> their rows, of those that have any."""
+    known = NOT_IN_FILES | {table.name for table in TABLES.values()}
+    names = sorted(database.schema.keys() - known)
+    counts = {
+        name: int(database.value("backup.count", table=Columns([database.quoted(name)])))
+        for name in names
+        if name.isidentifier()
+    }
+    return {name: rows for name, rows in counts.items() if rows}
 
 
 def _texts(row: Row) -> tuple[str, str]:

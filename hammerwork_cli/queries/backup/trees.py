@@ -63,7 +63,7 @@ def export(
     hidden = frozenset(column for word in redact for column in (*HIDDEN_COLUMNS[word], *PERSONAL))
     with database.snapshot():
         found = tree(database, job, whole=False)
-        tables = {word: Rows(database, word, without) for word in Rows.words(database)}
+        tables = Rows.of_all(database, without)
         shown = [] if hidden else tables.values()
         writer = Writer(stream, header(database, now, "tree", shown, job=job, redacted=sorted(redact) or None))
         _Tree(writer, tables, hidden).write(found)

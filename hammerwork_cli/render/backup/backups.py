@@ -53,6 +53,12 @@ def created_text(counts: Mapping[str, int], path: str) -> str:
     return f"Wrote {_listed(counts)}{'' if path == '-' else f' to {visible(path)}'}."
 
 
+def unknown_tables_text(found: Mapping[str, int]) -> Iterator[str]:
+    """Tables that are left out because nobody knows what they are."""
+    for name, rows in found.items():
+        yield f"{visible(name)}, which this version does not know, is left out: {plural(rows, 'row')}."
+
+
 def file_record(name: str, size: int, found: FileSummary) -> Record:
     """A file of a list. Keys: ``name``, ``bytes``, ``kind`` (``backup`` or ``tree``), ``created_at``, ``server``."""
     header = {key: value if isinstance(value, str) else None for key, value in found.header.items()}

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import JobStatus
+from hammerwork_cli.models import JobFilter, JobStatus
+from hammerwork_cli.models.archive.rows import Archival, ArchivalReason
 from hammerwork_cli.models.backup.tables import LEASES, TABLES
+from hammerwork_cli.queries.archive.moving import Archive
 from tests.commands.test_profiles import CHANGES
 from tests.conftest import DIALECTS, Outcome
 from tests.jobs import CLOCK, execute, identity, job, write
+from tests.rows import START
 from tests.whole_tree import ROOT, fill
 
 Run = Callable[..., Outcome]
@@ -474,3 +477,82 @@ def test_a_job_shows_what_this_version_does_not_know(run: Run, migrated_url: str
     kept = {name: value for name, value in others.items() if value is not None and name != "new_derived"}
     assert archived["other_columns"] == kept | ({"new_null": None} if "new_null" in others else {})
     assert archived["retry_strategy"] == {"type": "x"}
+
+
+def test_a_column_that_another_program_adds_meanwhile_is_archived_too(run: Run, migrated_url: str) -> None:
+    """A worker may carry out a policy with a connection that is older than the column."""
+    write(migrated_url, job(1, JobStatus.COMPLETED))
+    with contextlib.closing(connect(migrated_url)) as database:
+        assert "new_number" not in database.schema["hammerwork_jobs"]
+        add_columns(migrated_url, tables=["jobs"], only="new_number")
+        change = Archive(Archival(START, ArchivalReason.AUTOMATIC, "retention"))
+        assert database.transaction(lambda: change.step(database, [identity(1)], JobFilter())).changed == 1
+    before = {(identity(1),): (-9007199254740993,)}
+    done(run("archive", "restore", identity(1), "--as-was", url=migrated_url))
+    assert {key: tuple(map(int, row)) for key, row in stored(migrated_url)["jobs"].items()} == before
+
+
+def test_an_archived_value_whose_column_is_gone_is_refused_by_name(
+    run: Run, migrated_url: str, new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    write(migrated_url, job(1, JobStatus.COMPLETED))
+    add_columns(migrated_url, tables=["jobs"], only="new_number")
+    done(run("archive", "run", "--older-than", "0s", "--yes", url=migrated_url))
+    new, path = another(new_database, migrated_url), tmp_path / "tree"
+    done(run("job", "export", identity(1), "--tree", "-o", str(path), url=migrated_url))
+    execute(migrated_url, "ALTER TABLE hammerwork_jobs DROP COLUMN new_number")
+    for url, words in (
+        (migrated_url, ("archive", "restore", identity(1), "--as-was")),
+        (new, ("job", "import", str(path), "--as", "pending")),
+    ):
+        refused = run(*words, url=url)
+        assert refused.exit_code == 2
+        assert "a value for the column 'new_number', which hammerwork_jobs lacks" in refused.stderr
+        assert not stored(url)["jobs"]
+        done(run(*words, "--without-column", "new_number", url=url))
+        assert stored(url)["jobs"].keys() == {(identity(1),)}
+
+
+def test_a_table_that_this_version_does_not_know_is_named(run: Run, migrated_url: str, tmp_path: Path) -> None:
+    for name in ("hammerwork_empty", "hammerwork_news"):
+        execute(migrated_url, f"CREATE TABLE {name} (id INTEGER)")
+    execute(migrated_url, "INSERT INTO hammerwork_news VALUES (1), (2)")
+    made = done(run("backup", "create", "-o", str(tmp_path / "file"), url=migrated_url))
+    assert "hammerwork_news, which this version does not know, is left out: 2 rows." in made.stderr
+    assert "hammerwork_empty" not in made.stderr
+
+
+@pytest.mark.parametrize(("metadata", "code"), [("{}", 0), ('{"format_version": 0}', 0), ('{"format_version": 1}', 2)])
+@pytest.mark.parametrize("options", [("--new-ids",), ("--queue-prefix", "x-")])
+def test_an_encrypted_payload_that_could_not_be_decrypted_any_more_is_not_imported(
+    run: Run, new_database: Callable[..., str], tmp_path: Path, metadata: str, code: int, options: tuple[str, ...]
+) -> None:
+    """The associated data binds the payload to the id and the queue of its job (facts, section 5)."""
+    url, new = (new_database("sqlite", migrated=True) for _ in range(2))
+    fill(url)
+    execute(url, f"UPDATE hammerwork_jobs SET encryption_metadata = '{metadata}' WHERE is_encrypted")
+    outcome = imported(run, url, new, tmp_path / "tree", *options)
+    assert outcome.exit_code == code, outcome.stderr
+    assert ("encrypted for its id and its queue" in outcome.stderr) == (code == 2)
+    assert bool(stored(new)["jobs"]) == (code == 0)
+    done(imported(run, url, new_database("sqlite", migrated=True), tmp_path / "tree"))
+
+
+def test_a_column_that_cannot_be_left_out_is_refused(run: Run, sqlite_url: str, tmp_path: Path) -> None:
+    done(run("migration", "run", url=sqlite_url))
+    write(sqlite_url, job(1, JobStatus.COMPLETED))
+    path = str(tmp_path / "file")
+    done(run("backup", "create", "-o", path, url=sqlite_url))
+    done(run("archive", "run", "--older-than", "0s", "--yes", url=sqlite_url))
+    for name in ("payload", "misspelt"):
+        for words in (
+            ("backup", "create", "-o", str(tmp_path / "other")),
+            ("backup", "restore", "-i", path, "--yes"),
+            ("job", "export", identity(1), "--tree", "-o", str(tmp_path / "other")),
+            ("archive", "restore", identity(1), "--as-was"),
+        )[: 4 if name == "payload" else 3]:
+            refused = run(*words, "--without-column", name, url=sqlite_url)
+            assert refused.exit_code == 2, words
+            assert name in refused.stderr
+    assert not (tmp_path / "other").exists()
+    assert "needs --tree" in run("job", "export", "--without-column", "x", url=sqlite_url).stderr
