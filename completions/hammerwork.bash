@@ -55,8 +55,8 @@ _hammerwork_look() {
             arguments='- -'
             ;;
         'spawn rehearse')
-            options='--handlers --queue --payload --result --levels --max --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --handlers= -q=:queue_lists --queue=:queue_lists --payload=:json --result=:json --levels= --max= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--handlers --queue --payload --result --levels --max --encryption-key --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --handlers= -q=:queue_lists --queue=:queue_lists --payload=:json --result=:json --levels= --max= --encryption-key= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn wait')
@@ -88,7 +88,7 @@ _hammerwork_look() {
             ;;
         'job list')
             options='--queue --status --priority --failed --completed --since --until --last-hours --error --payload --failed-since --batch --workflow --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs --failed-since= --batch= --workflow= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys --failed-since= --batch= --workflow= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job show')
             options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -96,22 +96,22 @@ _hammerwork_look() {
             arguments=':jobs*'
             ;;
         'job enqueue')
-            options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --workflow --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --on-complete --on-success --on-failure --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -j=:json --payload=:json -q=:queue_lists --queue=:queue_lists -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --workflow= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=+priority,queue,retry,timeout,trace,none --file=:files --after-line= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --workflow --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --encrypt --no-encrypt --pii-field --encryption-key --file --after-line --on-complete --on-success --on-failure --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -j=:json --payload=:json -q=:queue_lists --queue=:queue_lists -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --workflow= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=+priority,queue,retry,timeout,trace,none --pii-field= --encryption-key= --file=:files --after-line= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job export')
             options='--tree --output --queue --status --priority --failed --completed --since --until --last-hours --error --payload --failed-since --batch --workflow --fields --redact --without-column --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -o=:files --output=:files -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs --failed-since= --batch= --workflow= --fields= --redact=+priority,queue,retry,timeout,trace,none --without-column= --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -o=:files --output=:files -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys --failed-since= --batch= --workflow= --fields= --redact=+priority,queue,retry,timeout,trace,none --without-column= --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'job import')
-            options='--as --new-ids --queue-prefix --without-column --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --as=as-was,pending --queue-prefix= --without-column= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--as --new-ids --queue-prefix --without-column --encryption-key --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --as=as-was,pending --queue-prefix= --without-column= --encryption-key= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':files'
             ;;
         'job retry')
             options='--queue --status --priority --since --until --last-hours --error --payload --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job requeue-stale')
@@ -120,12 +120,12 @@ _hammerwork_look() {
             ;;
         'job cancel')
             options='--queue --status --priority --since --until --last-hours --error --payload --all --tree --only --reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job delete')
             options='--queue --status --priority --since --until --last-hours --error --payload --all --failed --older-than --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job purge')
@@ -335,8 +335,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'worker start')
-            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --retention --no-retention --rescue-older-than --name --log-format --log-level --grace --health-file --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --handlers= -q=:queue_lists --queue=:queue_lists -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --rescue-older-than= --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --retention --no-retention --rescue-older-than --name --log-format --log-level --grace --health-file --encryption-key --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --handlers= -q=:queue_lists --queue=:queue_lists -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --rescue-older-than= --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --encryption-key= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'worker list')
             options='--queue --since --all --limit --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -424,12 +424,16 @@ _hammerwork_look() {
             takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'maintenance')
-            commands='cleanup vacuum analyze reindex sizes health check dead-jobs'
+            commands='cleanup purge-encrypted vacuum analyze reindex sizes health check dead-jobs'
             options='--help'
             ;;
         'maintenance cleanup')
             options='--queue --keep-completed-days --keep-failed-days --keep-dead-days --keep-timed-out-days --by --batch-size --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queue_lists --queue=:queue_lists --keep-completed-days= --keep-failed-days= --keep-dead-days= --keep-timed-out-days= --by=tree,job --batch-size= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance purge-encrypted')
+            options='--yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'maintenance vacuum')
             options='--force --yes --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -519,17 +523,17 @@ _hammerwork_look() {
         'config get')
             options='--show-secrets --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs'
+            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys'
             ;;
         'config set')
             options='--database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs -'
+            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys -'
             ;;
         'config unset')
             options='--database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs'
+            arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys'
             ;;
         'config reset')
             options='--yes --dry-run --database-url --confirm-profile --color --quiet --debug --help'
@@ -546,7 +550,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-on-end,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-backfill,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-wait,batch-retry,batch-cancel,batch-export,batch-delete,workflow-create,workflow-list,workflow-show,workflow-wait,workflow-retry,workflow-cancel,workflow-delete,workflow-dependencies,workflow-dependencies-line,workflow-graph,worker-start,worker-list,worker-status,worker-status-jobs,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,job-requeue-stale,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-on-end,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-backfill,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-wait,batch-retry,batch-cancel,batch-export,batch-delete,workflow-create,workflow-list,workflow-show,workflow-wait,workflow-retry,workflow-cancel,workflow-delete,workflow-dependencies,workflow-dependencies-line,workflow-graph,worker-start,worker-list,worker-status,worker-status-jobs,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-purge-encrypted,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,job-requeue-stale,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'completion')
             options='--database-url --confirm-profile --color --quiet --debug --help'

@@ -9,6 +9,7 @@ _HOMES = {
         "JobNotFoundError MissingTablesError NotFoundError RefusedValueError RetryableError UnreachableError UsageError"
     ),
     "models": "JobPriority JobStatus SpawnConfig",
+    "runtime.api.encryption": "EncryptionKeys",
     "runtime.api.handlers": "Handlers",
     "runtime.api.job": "Job",
     "runtime.api.outcomes": "Discard Retry Snooze",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from hammerwork_cli.models import JobPriority, JobStatus, SpawnConfig
+    from hammerwork_cli.runtime.api.encryption import EncryptionKeys
     from hammerwork_cli.runtime.api.handlers import Handlers
     from hammerwork_cli.runtime.api.job import Job
     from hammerwork_cli.runtime.api.outcomes import Discard, Retry, Snooze
@@ -82,6 +84,7 @@ __all__ = [
     "ConnectionLostError",
     "DatabaseError",
     "Discard",
+    "EncryptionKeys",
     "HammerworkError",
     "Handlers",
     "InvalidSpawnConfigError",

@@ -18,6 +18,7 @@ from hammerwork_cli.models.input.reading import instant_of
 if TYPE_CHECKING:
     from hammerwork_cli.cli.protection import Protection
     from hammerwork_cli.database.stalls import Stalls
+    from hammerwork_cli.models.encryption import Keys
     from hammerwork_cli.render.formats.json import Record
 
 Model = TypeVar("Model")
@@ -113,6 +114,23 @@ class Context:
 
         return replace(url, guard=ChangingGuard(self.protection) if changes else ReadingGuard(self.protection))
 
+    def encryption_keys(self, given: Sequence[str] | None = None) -> "Keys | None":
+        """The keys of encrypted payloads: those of ``--encryption-key``, else of the setting, else of the variables.
+
+        Args:
+            given: the values of ``--encryption-key``.
+
+        Raises:
+            ConfigError: one cannot be read, or is no key.
+        """
+        setting = None if given else self.settings.get("encryption_keys").value
+        if not given and not setting and not any(name.startswith("HAMMERWORK_ENCRYPTION_") for name in self.environ):
+            return None
+        from hammerwork_cli.runtime.api.encryption import EncryptionKeys, listed, places_of
+
+        places = given or list(listed(setting or "")) or places_of(self.environ)
+        return EncryptionKeys.read(*places, environ=self.environ) if places else None
+
     def lasting_url(self, *, changes: bool = True) -> DatabaseUrl:
         """Returns the URL for a program that opens its own connections, once the database has answered.
 
@@ -125,15 +143,16 @@ class Context:
         self.protection.confirm()
         return replace(url, guard=None)
 
-    def database(self, *, create: bool = False, changes: bool = False) -> Database:
+    def database(self, *, create: bool = False, changes: bool = False, keys: "Keys | None" = None) -> Database:
         """Opens the configured database until the command ends.
 
         Args:
             create: whether to create an SQLite file that does not exist.
             changes: whether the command changes rows: then a note explains a statement that takes long, and a
                 protected profile asks for its name.
+            keys: decrypt and encrypt payloads.
         """
-        url = self.url(changes=changes)
+        url = replace(self.url(changes=changes), keys=keys)
         if not create:
             url.check_file()
         elif url.path == config.embedded_path(self.environ):

@@ -162,6 +162,14 @@ NewIdOption = Annotated[
 TimeLimitOption = Annotated[
     str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of an attempt: 90 (seconds), 15m.")
 ]
+EncryptionKeyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--encryption-key",
+        metavar="[ID=]PLACE",
+        help="Key of encrypted payloads: env:NAME or @FILE (repeatable). [default: setting encryption_keys]",
+    ),
+]
 SpawnDelayOption = Annotated[
     str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Delay between batches of children.")
 ]

@@ -1,5 +1,6 @@
 """``hammerwork web``: the REST API, and a page to look at."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -85,7 +86,7 @@ def _serve(context: Context, settings: Settings, host: str, port: int) -> None:
     except ModuleNotFoundError as error:
         raise ConfigError(f"The web server needs {error.name}, which is not installed.", hint=INSTALL) from error
     # What is wrong with the database is said now and not to the first who asks.
-    url = context.lasting_url(changes=not settings.read_only)
+    url = replace(context.lasting_url(changes=not settings.read_only), keys=context.encryption_keys())
     with serving.listen(host, port) as listening:
         context.lines([serving.address(listening, host)])
         context.stdout.flush()

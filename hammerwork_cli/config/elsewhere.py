@@ -5,20 +5,25 @@ from pathlib import Path
 
 WEBHOOKS_VARIABLE = "HAMMERWORK_WEBHOOKS_FILE"
 WEBHOOKS_FILE = "webhooks.json"
-_KEY = "worker start --encryption-key env:NAME"
+_KEY = "worker start --encryption-key env:NAME, or the setting encryption_keys"
 _POST = "let a handler post: spawn on-end JOB --on-complete QUEUE"
 KEYS: Mapping[str, str] = {"encryption_config": _KEY}
 """Key of the configuration file -> what to use instead."""
 _VARIABLES: Mapping[str, str] = {
     WEBHOOKS_VARIABLE: _POST,
     "HAMMERWORK_DATABASE_POOL_SIZE": "HAMMERWORK_POOL_SIZE",
+    "HAMMERWORK_ENCRYPTION_ALGORITHM": "Job.with_encryption(algorithm)",
+    "HAMMERWORK_ENCRYPTION_COMPRESSION": "nothing: payloads that are encrypted here are not compressed",
+    "HAMMERWORK_ENCRYPTION_CONFIG": _KEY,
+    "HAMMERWORK_ENCRYPTION_DEFAULT_RETENTION_SECS": "Job.with_retention_policy(timedelta)",
+    "HAMMERWORK_ENCRYPTION_ENCRYPTED_QUEUES": "job enqueue --encrypt, or Job.with_encryption()",
+    "HAMMERWORK_ENCRYPTION_PURGE_INTERVAL_SECS": "a running worker, which looks every ten minutes",
     "HAMMERWORK_EVENT_BUFFER_SIZE": "monitor logs --follow",
     "HAMMERWORK_JOB_TIMEOUT_SECONDS": "job enqueue --timeout, or @app.job(timeout=...)",
     "HAMMERWORK_LOG": "HAMMERWORK_LOG_LEVEL",
     "HAMMERWORK_WORKER_POOL_SIZE": "worker start --concurrency",
     "RUST_LOG": "HAMMERWORK_LOG_LEVEL",
 }
-_PREFIXES: Mapping[str, str] = {"HAMMERWORK_ENCRYPTION_": _KEY}
 
 
 def variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -26,9 +31,6 @@ def variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in sorted(environ):
         for known, other in _VARIABLES.items():
             if name == known and environ[name]:
-                yield name, other
-        for prefix, other in _PREFIXES.items():
-            if name.startswith(prefix) and environ[name]:
                 yield name, other
 
 

@@ -112,6 +112,14 @@ def _level(text: str) -> str:
     return text.strip().lower()
 
 
+def _places(text: str) -> str:
+    from hammerwork_cli.runtime.api.encryption import listed, split
+
+    for place in listed(text):
+        split(place)
+    return text
+
+
 _ALL = (
     Key(
         "database_url",
@@ -166,6 +174,15 @@ _ALL = (
         "30",
         int,
         _between(1, LONGEST_CONNECT),
+    ),
+    Key(
+        "encryption_keys",
+        ("HAMMERWORK_ENCRYPTION_KEYS",),
+        "Places of the keys of encrypted payloads, with commas between them. The first one encrypts.",
+        None,
+        '"payments=env:PAYMENTS_KEY,old=@/run/secrets/old"',
+        str,
+        _places,
     ),
 )
 KEYS = {key.name: key for key in _ALL}

@@ -191,9 +191,9 @@ class Database:
         ``postgresql``, ``mysql`` or ``sqlite``; ``indexed``: the indexes of hammerwork-cli exist; ``jsonb``: PostgreSQL
         stores ``depends_on`` as JSON (before migration 012); those of :data:`TABLE_TAGS` and :data:`COLUMN_TAGS`;
         ``unarchivable``: ``hammerwork_jobs`` has no ``archived_at``; ``workers``: there are the columns and tables for
-        workers (017); ``rust_3``: version 3 of hammerwork (Rust) uses the database, and its meanings apply; ``narrow``:
-        ids of MySQL are in another character set than utf8mb4; and ``by_first_parent``, ``by_gin`` or ``by_scan``: the
-        way to the children of a job.
+        workers (017); ``keys``: encrypted payloads can be decrypted here; ``rust_3``: version 3 of hammerwork (Rust)
+        uses the database, and its meanings apply; ``narrow``: ids of MySQL are in another character set than utf8mb4;
+        and ``by_first_parent``, ``by_gin`` or ``by_scan``: the way to the children of a job.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect, *(tag for table, tag in TABLE_TAGS.items() if table in self.schema)}
@@ -209,6 +209,8 @@ class Database:
             tags.add("indexed")
         if not applied.isdisjoint(RUST_3):
             tags.add("rust_3")
+        if "encryption" in tags and self.url.keys is not None:
+            tags.add("keys")
         tags.add(self._way(tags))
         return frozenset(tags) | self.extra_tags
 

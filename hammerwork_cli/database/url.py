@@ -6,11 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from hammerwork_cli.database.guards import Guard
 from hammerwork_cli.errors import ConfigError, UnreachableError
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.encryption import Keys
 
 SCHEMES = {
     "postgres": "postgresql",
@@ -56,6 +59,7 @@ class DatabaseUrl:
         options: the query part, as key and value, in the words of the driver.
         ignored: options of sqlx, the driver of hammerwork (Rust), that have no effect here.
         guard: asked before a connection of this URL changes something.
+        keys: decrypt and encrypt payloads on connections of this URL.
     """
 
     dialect: str
@@ -68,6 +72,7 @@ class DatabaseUrl:
     options: dict[str, str] = field(default_factory=dict, repr=False)
     ignored: tuple[str, ...] = ()
     guard: Guard | None = field(default=None, repr=False, compare=False)
+    keys: "Keys | None" = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return redact(self.raw)

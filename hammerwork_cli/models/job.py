@@ -122,6 +122,7 @@ class JobFilter(NamedTuple):
         workflows: takes jobs of the workflows with these full ids.
         payload: takes jobs whose payload has one of the texts at each of these paths of keys.
         kept_until: leaves out jobs that their program keeps beyond then (``retention_delete_at``) or for ever.
+        expired: takes encrypted jobs that their program keeps until then at most.
     """
 
     queues: tuple[str, ...] = ()
@@ -140,6 +141,7 @@ class JobFilter(NamedTuple):
     but_queues: tuple[str, ...] = ()
     batches: tuple[str, ...] = ()
     workflows: tuple[str, ...] = ()
+    expired: datetime | None = None
 
 
 class Job(NamedTuple):

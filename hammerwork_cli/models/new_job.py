@@ -3,12 +3,15 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from os import urandom
-from typing import NamedTuple, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Self, TypedDict, Unpack
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import cron
 from hammerwork_cli.models.input.fields import whole_seconds
 from hammerwork_cli.models.values import JobPriority, JobStatus
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.encryption import Encryption
 
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
@@ -43,6 +46,7 @@ class Copied(TypedDict, total=False):
     parent_span_id: str | None
     span_context: str | None
     retry_strategy: str | None
+    encryption: "Encryption | None"
 
 
 class Rare(Copied, total=False):
@@ -72,7 +76,7 @@ class NewJob:
     """A row to insert into ``hammerwork_jobs``.
 
     Attributes:
-        payload: JSON text.
+        payload: JSON text, in plaintext.
         depends_on: ids of the jobs that must complete first.
         dependency_status: ``none``, ``waiting`` or ``satisfied``.
         timeout_seconds: whole seconds that an attempt may take.
@@ -80,6 +84,7 @@ class NewJob:
         next_run_at: next due time of a recurring job.
         result_storage: ``database`` or ``none``.
         ancestry: JSON text of :class:`Ancestry`, for a child.
+        encryption: how the payload is encrypted when the row is written; ``None`` for plaintext.
         callbacks: what to do at the end of the tree below it.
     """
 
@@ -115,6 +120,7 @@ class NewJob:
     result_ttl_seconds: int | None = None
     result_max_size_bytes: int | None = None
     ancestry: str | None = None
+    encryption: "Encryption | None" = None
     callbacks: tuple[NewCallback, ...] = field(default=(), compare=False)  # each making of a row has ids of its own
 
     @classmethod

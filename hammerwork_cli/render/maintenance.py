@@ -122,3 +122,27 @@ def sizes_text(found: Sequence[Stored], *, in_bytes: bool) -> Iterator[str]:
     if known:
         total = f"{count(sum(known))} bytes" if in_bytes else _size(sum(known), in_bytes=False)
         yield f"{total} in {plural(len(found) - indexes, 'table')}."
+
+
+# Encrypted jobs that their program keeps no longer.
+
+
+def purge_record(jobs: int, archived: int, *, dry_run: bool) -> Record:
+    """Keys: ``action`` (``purge-encrypted``), ``dry_run``, ``jobs`` and ``archived_jobs`` (numbers)."""
+    return {"action": "purge-encrypted", "dry_run": dry_run, "jobs": jobs, "archived_jobs": archived}
+
+
+def purge_question(jobs: int, archived: int) -> str:
+    """Asks whether to delete them."""
+    return f"Delete {_encrypted(jobs, archived)} for good?"
+
+
+def purge_text(jobs: int, archived: int, *, dry_run: bool) -> str:
+    """What became of them, or would."""
+    if not jobs and not archived:
+        return "No encrypted job is past its retention_delete_at."
+    return f"{'Would delete' if dry_run else 'Deleted'} {_encrypted(jobs, archived)}."
+
+
+def _encrypted(jobs: int, archived: int) -> str:
+    return f"{plural(jobs, 'encrypted job')} and {plural(archived, 'archived one')}"

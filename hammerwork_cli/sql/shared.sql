@@ -223,6 +223,18 @@ j.depends_on, j.workflow_id, j.workflow_name, j.batch_id, j.trace_id, j.correlat
 j.span_context, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
 j.retry_strategy, j.claim_losses, {ancestry}
 
+-- name: is_encrypted
+-- Whether the payload of job j is a placeholder for the encrypted one.
+FALSE
+
+-- name: is_encrypted [encryption]
+j.is_encrypted
+
+-- name: sealed
+-- The columns of models.encryption.Sealed that follow the payload, in order.
+j.encryption_key_id, j.encryption_algorithm, j.encrypted_payload, j.encryption_nonce, j.encryption_tag,
+j.encryption_metadata, j.payload_hash, j.pii_fields, j.retention_policy, j.retention_delete_at
+
 -- name: ancestry
 -- The place of job j in its tree: models.Ancestry.
 NULL

@@ -32,6 +32,7 @@ VALUES = {
     "log_level": "debug",
     "connection_pool_size": 9,
     "connect_timeout_secs": 30,
+    "encryption_keys": "pay=env:PAY_KEY,old=@/run/secrets/old",
 }
 
 
@@ -62,6 +63,7 @@ def test_without_anything_all_is_default(run: Run) -> None:
         "log_level": ("info", "default"),
         "connection_pool_size": (5, "default"),
         "connect_timeout_secs": (10, "default"),
+        "encryption_keys": (None, "default"),
     }
 
 

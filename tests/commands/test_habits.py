@@ -121,13 +121,14 @@ def test_settings_variables_and_files_of_version_3_are_named_and_their_secrets_a
     webhooks.chmod(0o600)
     variables = {
         "HAMMERWORK_ENCRYPTION_CONFIG": SECRET,
-        "HAMMERWORK_ENCRYPTION_KEY": SECRET,
+        "HAMMERWORK_ENCRYPTION_KEY": SECRET,  # it is read
+        "HAMMERWORK_ENCRYPTION_ENCRYPTED_QUEUES": SECRET,
         "HAMMERWORK_ENCRYPTION_ALGORITHM": "",
         "RUST_LOG": "debug",
     }
     done = run("config", "show", env=variables)
     assert "connect_timeout_secs" in done.stdout
-    for name in ("encryption_config", "HAMMERWORK_ENCRYPTION_CONFIG", "HAMMERWORK_ENCRYPTION_KEY", "RUST_LOG"):
+    for name in ("encryption_config", "HAMMERWORK_ENCRYPTION_CONFIG", "ENCRYPTED_QUEUES", "RUST_LOG"):
         (line,) = [line for line in done.stderr.splitlines() if name in line]
         assert "Use: " in line
     assert "HAMMERWORK_ENCRYPTION_ALGORITHM" not in done.stderr

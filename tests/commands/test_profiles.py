@@ -74,6 +74,7 @@ CHANGES = {
     "archive set-policy": "--all --older-than 1d",
     "archive remove-policy": "--queue segment --yes",
     "maintenance cleanup": "--keep-completed-days 0 --yes",
+    "maintenance purge-encrypted": "--yes",
     "maintenance vacuum": "--yes",
     "maintenance analyze": "",
     "maintenance reindex": "--yes",
@@ -253,6 +254,11 @@ def protected(request: pytest.FixtureRequest, full: Asked, file: Path, names: di
             # Its worker is gone: nobody has registered for it.
             with target:
                 target.execute("UPDATE hammerwork_jobs SET claimed_by = NULL WHERE status = 'Running'")
+        if "purge-encrypted" in request.node.name:
+            sealed = "is_encrypted = 1, encryption_key_id = 'k', encrypted_payload = x'00', encryption_nonce = x'00'"
+            past = "encryption_tag = x'00', retention_delete_at = created_at"
+            with target:
+                target.execute(f"UPDATE hammerwork_jobs SET {sealed}, {past} WHERE status = 'Dead'")
     write(file, f"sqlite:///{copy}", protected=True)
     return Asked(f"sqlite:///{copy}", names)
 

@@ -18,7 +18,8 @@ def pinned(lock: str) -> set[str]:
 
 def test_every_dependency_is_pinned() -> None:
     project = PROJECT["project"]
-    wanted = names([*project["dependencies"], *project["optional-dependencies"]["web"]])
+    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
+    wanted = names([*project["dependencies"], *extras])
     assert wanted <= pinned("requirements.lock"), "run make lock"
     for_developers = names([line for group in PROJECT["dependency-groups"].values() for line in group])
     assert wanted | for_developers <= pinned("requirements-dev.lock"), "run make lock"

@@ -91,7 +91,7 @@ def enqueue(
             context.note(f"Read {plural(jobs, 'job')}.")
 
     with opened(file) as lines, printing_problems(context):
-        database = context.database(changes=True)
+        database = context.database(changes=True, keys=context.encryption_keys())
         now = context.now(database)
         jobs = enqueueing.jobs_of(database, lines, given, now, problems, read)
         if not (continue_on_error and jobs):

@@ -8,6 +8,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import (
+    EncryptionKeyOption,
     Format,
     FormatOption,
     NewIdOption,
@@ -26,6 +27,7 @@ from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.options.jobs import json_value, wanted_job
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import listing
+from hammerwork_cli.queries.job.encryption import refuse_plaintext
 from hammerwork_cli.render.job.enqueue import enqueued_record
 
 
@@ -99,6 +101,20 @@ def enqueue(
             help="Inherited by children: priority,queue,retry,timeout,trace or none. [default: priority,retry,trace]",
         ),
     ] = None,
+    encrypt: Annotated[
+        bool | None,
+        typer.Option("--encrypt/--no-encrypt", help="Encrypt its payload; needs --encryption-key."),
+    ] = None,
+    pii_field: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pii-field",
+            metavar="PATH",
+            callback=several_names,
+            help="Encrypt only these fields: ssn,customer.email (repeatable).",
+        ),
+    ] = None,
+    encryption_key: EncryptionKeyOption = None,
     file: Annotated[
         str | None,
         typer.Option("--file", metavar="FILE", help="Enqueue a job for each JSON line of FILE or stdin (-)."),
@@ -117,6 +133,10 @@ def enqueue(
     on a failed job. With --workflow it joins a workflow, which runs again if it had ended. An option about spawning
     adds _spawn_config to the payload, in a form that Rust workers understand.
 
+    With --encrypt, only programs with the key read the payload, such as workers of hammerwork (Rust); --pii-field
+    leaves the rest of it readable. A job in plaintext is refused (exit code 6) in a queue that holds encrypted ones,
+    unless you say --no-encrypt.
+
     --on-complete, --on-success and --on-failure enqueue a job at the end of the job and all jobs below it, once: the
     name of a queue, or a JSON object as in a line of --file. `spawn on-end` does so later.
 
@@ -134,6 +154,7 @@ def enqueue(
       id=$(hammerwork job enqueue --queue a --payload '{}') && \\
         hammerwork job enqueue --queue b --payload '{}' --depends-on "$id"
       hammerwork job enqueue --queue ingest --payload '{}' --spawn-handler frames --on-success publish
+      hammerwork job enqueue --queue payments --payload @card.json --encrypt --encryption-key env:PAYMENTS_KEY
       hammerwork job enqueue --file jobs.jsonl --queue mail --max-attempts 5
     """
     context: Context = ctx.obj
@@ -152,7 +173,10 @@ def enqueue(
         "spawn_delay": spawn_delay,
         "batch_size": batch_size,
         "inherit": names.split(inherit) if inherit else None,
+        "encrypt": encrypt,
+        "pii_fields": pii_field,
     }
+    keys = context.encryption_keys(encryption_key)
     text = read.text_from(payload) if payload is not None else None
     given |= {"payload": json_value(text, "The payload")} if text is not None else {}
     if file is not None:
@@ -164,7 +188,9 @@ def enqueue(
             raise UsageError("--workflow is for a single job.", hint="For a whole file: hammerwork workflow create")
         if callbacks != Callbacks():
             raise UsageError("A callback is for a single job.", hint="For a whole file: hammerwork batch enqueue")
-        enqueue_file.run(context, file, {"depends_on": depends_on, **given}, queue, after=after_line, form=form)
+        enqueue_file.run(
+            context, file, {"depends_on": depends_on, **given}, queue, keys=keys, after=after_line, form=form
+        )
         return
     if after_line:
         raise UsageError("--after-line needs --file.")
@@ -172,7 +198,8 @@ def enqueue(
         raise UsageError("No payload was given.", hint="A job without data has an empty object: --payload '{}'")
     new_callbacks = callbacks.new()
     wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
-    database = context.database(changes=True)
+    database = context.database(changes=True, keys=keys)
+    refuse_plaintext(database, wanted.queue, is_meant=encrypt is not None or bool(pii_field))
     now = context.now(database)
     parents = dict.fromkeys(listing.resolve(database, word) for word in depends_on or ())
     rest: dict[str, Any] = {**wanted.rest, "depends_on": tuple(parents), "callbacks": new_callbacks}

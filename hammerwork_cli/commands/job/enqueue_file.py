@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
@@ -13,8 +13,20 @@ from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.render.job.enqueue import ENQUEUED_KEYS, enqueued_record
 
+if TYPE_CHECKING:
+    from hammerwork_cli.models.encryption import Keys
 
-def run(context: Context, file: str, defaults: dict[str, Any], queue: str | None, *, after: int, form: str) -> None:
+
+def run(
+    context: Context,
+    file: str,
+    defaults: dict[str, Any],
+    queue: str | None,
+    *,
+    keys: "Keys | None",
+    after: int,
+    form: str,
+) -> None:
     """Enqueues a job for each line of a file, and prints them.
 
     Args:
@@ -22,6 +34,7 @@ def run(context: Context, file: str, defaults: dict[str, Any], queue: str | None
         file: path of the file; ``-`` for stdin.
         defaults: options of the command line.
         queue: the queue of lines without one.
+        keys: encrypt the payloads of lines that ask for it.
         after: lines to skip.
         form: ``table`` for the ids alone.
     """
@@ -38,7 +51,7 @@ def run(context: Context, file: str, defaults: dict[str, Any], queue: str | None
             context.stdout.flush()  # whoever continues after a failure has the ids of what is committed
 
     with opened(file) as lines:
-        database = context.database(changes=True)
+        database = context.database(changes=True, keys=keys)
         parts = enqueue_lines.run(database, lines, given, context.now(database), after=after)
         with printing_problems(context):
             first = list(islice(parts, 1))  # nothing is printed on stdout before all lines are checked

@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
-from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, WithoutColumnOption
+from hammerwork_cli.cli.options import DryRunOption, EncryptionKeyOption, Format, FormatOption, WithoutColumnOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.backup.arriving import ImportOptions
@@ -40,6 +40,7 @@ def import_(
         str, typer.Option("--queue-prefix", metavar="TEXT", help="Prefix for the names of queues: dev-.")
     ] = "",
     without_column: WithoutColumnOption = None,
+    encryption_key: EncryptionKeyOption = None,
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -52,7 +53,8 @@ def import_(
     By default, the tree looks as it did, and workers run those of its jobs that are due. With --as pending every job
     runs again, after the jobs of the file that it depends on, and a parent does not spawn again the children that came
     with it. Recurring jobs lose their schedule. Spawn handlers are found by the name of the queue, which --queue-prefix
-    changes.
+    changes. An encrypted payload belongs to the id and the queue of its job: with --new-ids or --queue-prefix it is
+    encrypted anew, which needs its key.
 
     \b
     Examples:
@@ -63,7 +65,7 @@ def import_(
     context: Context = ctx.obj
     if len(queue_prefix) >= LONGEST_NAME:
         raise UsageError(f"A queue's name has at most {LONGEST_NAME} characters.")
-    database = context.database(changes=True)
+    database = context.database(changes=True, keys=context.encryption_keys(encryption_key))
     options = ImportOptions(
         pending=state is State.PENDING, new_ids=new_ids, prefix=queue_prefix, without=tuple(without_column or ())
     )

@@ -13,6 +13,11 @@ app = group(
             ".cleanup:cleanup",
             "Delete old finished jobs for good.",
         ),
+        "purge-encrypted": LateVerb(
+            ".purge_encrypted:purge_encrypted",
+            "Delete encrypted jobs for good that their program keeps no longer (retention_delete_at).",
+            {"--confirm": "--yes"},
+        ),
         "vacuum": LateVerb(
             ".tables:vacuum",
             "Reclaim the space of deleted rows: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.",

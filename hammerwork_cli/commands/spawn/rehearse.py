@@ -10,7 +10,7 @@ import typer
 
 from hammerwork_cli import app_path
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption, one_name
+from hammerwork_cli.cli.options import AppDirOption, EncryptionKeyOption, Format, FormatOption, one_name
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def rehearse(
     most: Annotated[
         int, typer.Option("--max", metavar="N", min=1, max=1_000_000, help="Maximum number of children to read.")
     ] = 10_000,
+    encryption_key: EncryptionKeyOption = None,
     app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -66,7 +67,7 @@ def rehearse(
     target = only(handlers)
     _check(job, target, queue, payload)
     texts = {"payload": _json("--payload", payload), "result": _json("--result", result)}
-    database = context.database() if job is not None else None
+    database = context.database(keys=context.encryption_keys(encryption_key)) if job is not None else None
     now = context.now(database)
     row, stored_result = _row(database, job, queue or "", texts["payload"], now)
     for name in OWN_VARIABLES:

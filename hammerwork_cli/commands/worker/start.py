@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption, several_names
+from hammerwork_cli.cli.options import AppDirOption, EncryptionKeyOption, Format, FormatOption, several_names
 from hammerwork_cli.database.interrupts import before_exit
 from hammerwork_cli.errors import ConfigError, UsageError
 from hammerwork_cli.models.input.reading import duration_of
 
 if TYPE_CHECKING:
+    from hammerwork_cli.models.encryption import Keys
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
 
 LAST_SECONDS = 1.0
@@ -150,6 +151,7 @@ def start(
             "--health-file", metavar="FILE", dir_okay=False, help="Write a line to this file with each heartbeat."
         ),
     ] = None,
+    encryption_key: EncryptionKeyOption = None,
     app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -159,7 +161,8 @@ def start(
     one. The first Ctrl-C, SIGTERM or SIGHUP finishes running jobs, for --grace at most, and gives the rest back. A
     second one, or SIGQUIT, gives all jobs back with their attempts (a job that may run only once becomes Dead) and
     exits at once with 130, or 128 plus the signal's number. `worker restart` starts it again in the same process
-    with the same arguments and new code. With --format json, stdout has the report alone; the log and the output of
+    with the same arguments and new code. Jobs whose payload is encrypted are left to others unless there is a key; an
+    attempt fails if no key fits. With --format json, stdout has the report alone; the log and the output of
     handlers go to stderr.
 
     \b
@@ -177,6 +180,7 @@ def start(
 
     context: Context = ctx.obj
     _import_before_the_application(context)
+    keys = context.encryption_keys(encryption_key)
     folder, secrets = Path.cwd(), {name: os.environ.pop(name) for name in OWN_VARIABLES if name in os.environ}
     given = {
         "concurrency": concurrency,
@@ -212,7 +216,7 @@ def start(
         loaded = load(target, app_dir) if target is not None else Handlers()
         logs.configure(level, as_json=as_json, stream=context.stderr)
         options = {option: value for option, value in given.items() if value is not None}
-        worker = _worker(context, loaded, target, tuple(queue or ()), options)
+        worker = _worker(context, loaded, target, tuple(queue or ()), keys, options)
         worker.starts_again = True
         report = worker.run()
         if report.signal:
@@ -269,7 +273,12 @@ def _seconds(option: str, text: str | None) -> float | None:
 
 
 def _worker(
-    context: Context, loaded: object, target: str | None, queues: tuple[str, ...], given: dict[str, Any]
+    context: Context,
+    loaded: object,
+    target: str | None,
+    queues: tuple[str, ...],
+    keys: "Keys | None",
+    given: dict[str, Any],
 ) -> "Worker":
     """The worker of a module, or one for its handlers; options of the command line take precedence."""
     from hammerwork_cli.runtime.execution.isolation import in_processes
@@ -279,12 +288,14 @@ def _worker(
     if isinstance(loaded, Worker):
         worker = loaded.with_options(**given)
         if "database_url" in context.options:
-            worker.with_url(_url(context))
+            worker.with_url(replace(_url(context), keys=worker.url.keys))
         if queues:
             worker.with_queues(*queues)
     else:
         pool, known = context.settings.get("connection_pool_size"), handlers_of(loaded)
         worker = Worker(_url(context), known, queues=queues, **{"pool_size": pool.value, **given})
+    if keys is not None:
+        worker.with_url(replace(worker.url, keys=keys.including(worker.url.keys)))
     if worker.options.isolation == "process" and target is not None:
         # The processes load what --handlers names, as this one did.
         worker.with_options(isolation=in_processes(target, worker.url))

@@ -75,7 +75,7 @@ def create(
         workflow_id,
     )
     new_callbacks = callbacks.new()
-    database = context.database(changes=not dry_run)
+    database = context.database(changes=not dry_run, keys=context.encryption_keys())
     now = context.now(database)
     jobs = {key: job.made(now) for key, job in wanted.jobs.items()}
     linked = new.linked(jobs, wanted.after)

@@ -35,6 +35,7 @@ TABLE_TAGS = {
 """Tables -> the tags of databases that have them."""
 COLUMN_TAGS = {
     "claim_times": ("hammerwork_jobs", "claimed_at"),
+    "encryption": ("hammerwork_jobs", "is_encrypted"),
     "run_starts": ("hammerwork_jobs", "run_started_at"),
     "leases": ("hammerwork_jobs", "lease_expires_at"),
     "worker_progress": ("hammerwork_workers", "held_slots"),

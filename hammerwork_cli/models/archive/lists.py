@@ -14,6 +14,7 @@ class ArchiveFilter(NamedTuple):
         before: takes jobs archived before then.
         but_queues: leaves out jobs of these queues.
         kept_until: leaves out jobs that their program keeps beyond then, or always.
+        expired: takes encrypted jobs that their program keeps until then at most.
     """
 
     queues: tuple[str, ...] = ()
@@ -22,6 +23,7 @@ class ArchiveFilter(NamedTuple):
     before: datetime | None = None
     kept_until: datetime | None = None
     but_queues: tuple[str, ...] = ()
+    expired: datetime | None = None
 
 
 class ArchivedJob(NamedTuple):

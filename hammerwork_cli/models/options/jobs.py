@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input import fields
@@ -12,6 +12,9 @@ from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.input.reading import duration_of, instant_of, timeout_of, uuid_of
 from hammerwork_cli.models.new_job import NewJob
 from hammerwork_cli.models.payloads import check_names, with_spawn_config
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.encryption import Encryption
 
 INHERITED = {
     "priority": "inherit_priority",
@@ -59,6 +62,8 @@ def wanted_job(given: Mapping[str, Any], *, payload: str | None = None) -> Wante
     if "delay" in options and "at" in options:
         raise UsageError("Give a delay or a time (at), not both.")
     rest = {_ARGUMENTS.get(name, name): read(options[name], name) for name, read in _READERS.items() if name in options}
+    if encryption := encryption_of(options):
+        rest["encryption"] = encryption
     return WantedJob(fields.queue(options["queue"]), _payload(given["payload"], payload, options), rest)
 
 
@@ -112,6 +117,24 @@ def _payload(value: Any, text: str | None, options: Mapping[str, Any]) -> str:
         raise UsageError("The payload is nested too deeply.") from error
     except ValueError as error:
         raise UsageError("The payload has a number that is too large for JSON.") from error
+
+
+def encryption_of(options: Mapping[str, Any]) -> "Encryption | None":
+    """How options of a job want its payload encrypted; ``None`` for plaintext.
+
+    Raises:
+        UsageError: they contradict each other, or one is not valid.
+    """
+    encrypt, paths = options.get("encrypt"), options.get("pii_fields")
+    if not isinstance(encrypt, bool | None):
+        raise UsageError(f"encrypt must be true or false, not {encrypt!r:.60}.")
+    if not encrypt and not paths:
+        return None
+    if encrypt is False:
+        raise UsageError("Fields to encrypt were given for a job that is not to be encrypted.")
+    from hammerwork_cli.models.encryption import Encryption  # few jobs need it
+
+    return Encryption(pii_fields=tuple(_texts(paths or [], "pii_fields")))
 
 
 def _inheritance(inherit: Any) -> dict[str, bool]:
@@ -195,5 +218,6 @@ _SPAWNING = (
     "batch_size",
     "inherit",
 )
-OPTIONS = dict.fromkeys(("queue", "payload", *_READERS, *_SPAWNING))
+_ENCRYPTING = ("encrypt", "pii_fields")
+OPTIONS = dict.fromkeys(("queue", "payload", *_READERS, *_SPAWNING, *_ENCRYPTING))
 """Names of the options, in order."""

@@ -26,6 +26,7 @@ def chosen(wanted: ArchiveFilter) -> dict[str, Any]:
         "before": wanted.before,
         "kept_until": wanted.kept_until,
         "but_queues": wanted.but_queues,
+        "expired": wanted.expired,
     }
 
 

@@ -3,19 +3,24 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from os import urandom
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.models.archive.rows import restored
 from hammerwork_cli.models.backup.tables import TABLES, Kind, OtherColumns, Record
+from hammerwork_cli.models.encryption import SEALED_COLUMNS, Sealed
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import UUID_PATTERN
+from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries.graph.release import spawner_of
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.encryption import Keys
 
 _ID = re.compile(UUID_PATTERN)
 _HISTORY = (
@@ -64,6 +69,7 @@ class Arriving:
 
     Attributes:
         others: word of a table -> the columns of this database that this version does not know.
+        keys: for payloads that are encrypted, and belong to the id and the queue of their jobs.
         known: the ids that the file itself gives to jobs and records.
         jobs: the ids of jobs among them.
         parents: the ids of jobs that have children in the file.
@@ -74,6 +80,7 @@ class Arriving:
     options: ImportOptions
     now: datetime
     others: Mapping[str, OtherColumns]
+    keys: "Keys | None" = None
     known: set[str] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)
     parents: set[str] = field(default_factory=set)
@@ -89,7 +96,12 @@ class Arriving:
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
     def changed(self, word: str, values: Record) -> tuple[str, Record]:
-        """The word of the table and the values of a row that arrives."""
+        """The word of the table and the values of a row that arrives.
+
+        Raises:
+            UsageError: the row cannot arrive with these options.
+        """
+        came_as = values
         if word in {"jobs", "archive"}:
             word, values = self._job(word, dict(values))
         elif word == "requests" and self.options.pending and values["state"] in {"pending", "running"}:
@@ -102,7 +114,30 @@ class Arriving:
             values = values | {"queue_name": self.options.prefix + values["queue_name"]}
             if len(values["queue_name"]) > LONGEST_NAME:
                 raise UsageError(f"With the prefix, the name of its queue has more than {LONGEST_NAME} characters.")
-        return word, self._with_new_ids(word, values) if self.options.new_ids else values
+        if self.options.new_ids:
+            values = self._with_new_ids(word, values)
+        if word in {"jobs", "archive"} and values["is_encrypted"]:
+            values = self._encrypted(came_as, values)
+        return word, values
+
+    def _encrypted(self, old: Record, new: Record) -> Record:
+        """A job whose payload is encrypted, in a form that can be decrypted with its new id and queue."""
+        if (old["id"], old["queue_name"]) == (new["id"], new["queue_name"]):
+            return new
+        text = old["payload"] if isinstance(old["payload"], str) else unpacked(old["payload"]) or "null"
+        sealed = Sealed(text, *(old[name] for name in SEALED_COLUMNS))
+        if not sealed.is_bound:
+            return new
+        if self.keys is None:
+            raise UsageError(
+                f"Its payload is encrypted ({sealed}), and nobody could decrypt it with another id or queue.",
+                hint="Give the key, to encrypt it anew: --encryption-key env:NAME",
+            )
+        plain = self.keys.opened(sealed, old["id"], old["queue_name"])
+        how = replace(sealed.encryption, key_id=old["encryption_key_id"])
+        _, columns = self.keys.sealed(plain, new["id"], new["queue_name"], how, self.now)
+        kept = ("retention_policy", "retention_delete_at")
+        return new | {name: value for name, value in columns._asdict().items() if name not in kept}
 
     def _job(self, word: str, values: Record) -> tuple[str, Record]:
         if values["recurring"] or values["cron_schedule"]:

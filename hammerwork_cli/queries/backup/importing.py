@@ -57,7 +57,8 @@ class TreeImport:
         others = self._reader.others
         self._rows = Rows.of_all(database, options.without, others)
         self._others = {word: rows.accept(others.get(word, {})) for word, rows in self._rows.items()}
-        self._arriving = Arriving(options, now, {word: rows.others for word, rows in self._rows.items()})
+        of_this_database = {word: rows.others for word, rows in self._rows.items()}
+        self._arriving = Arriving(options, now, of_this_database, database.url.keys)
         self._outside: set[str] = set()
         self._children: dict[str, int] = {}
         self._configured: set[str] = set()

@@ -24,6 +24,7 @@ from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.job.dependencies import parent_statuses, reopen, state_of
+from hammerwork_cli.queries.job.encryption import sealed_columns
 from hammerwork_cli.queries.job.stored import IDENTITY, StoredJob, compare, stored
 
 ROWS_PER_STATEMENT = 500
@@ -74,7 +75,7 @@ def many(database: Database, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
     def work() -> dict[str, EnqueuedJob]:
         known = stored(database, list(by_id))
         for job, row in known.items():
-            compare(by_id[job], row)
+            compare(database, by_id[job], row)
         new = [job for job in by_id.values() if job.id not in known]
         written = {job.id for job in new}
         resolve_dependencies(database, new, {parent for job in new for parent in job.depends_on} - written)
@@ -204,7 +205,7 @@ def _once(database: Database, job: NewJob) -> EnqueuedJob:
         row = _insert_or_find(database, job)
         if row is None:
             return _written(job)
-    compare(job, row)
+    compare(database, job, row)
     return _found(job, row)
 
 
@@ -219,7 +220,7 @@ def insert_new(database: Database, job: NewJob) -> bool:
     """
     row = _insert_or_find(database, job)
     if row is not None:
-        compare(job, row, only=IDENTITY)
+        compare(database, job, row, only=IDENTITY)
     return row is None
 
 
@@ -275,6 +276,7 @@ def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
         _check_strategies(database)
     columns = {"rare": rare, "strategies": strategies, "ancestries": any(job.ancestry for job in jobs)}
     columns["batches"] = any(job.batch_id for job in jobs)
+    columns["encrypted"] = any(job.encryption for job in jobs)
     nobody = stored_ids(database, ())
     rows = [_row(database, job, nobody, **columns) for job in jobs]
     if len(rows) > 1:
@@ -335,14 +337,23 @@ def _is_rare(job: NewJob) -> bool:
 
 
 def _row(
-    database: Database, job: NewJob, nobody: str, *, rare: bool, strategies: bool, ancestries: bool, batches: bool
+    database: Database,
+    job: NewJob,
+    nobody: str,
+    *,
+    rare: bool,
+    strategies: bool,
+    ancestries: bool,
+    batches: bool,
+    encrypted: bool,
 ) -> tuple[Any, ...]:
     if len(job.depends_on) > MOST_PARENTS:
         raise RefusedValueError(f"A job can depend on at most {MOST_PARENTS:,} jobs, not on {len(job.depends_on):,}.")
+    payload, sealed = sealed_columns(database, job) if encrypted else (job.payload, ())
     row: tuple[Any, ...] = (
         job.id,
         job.queue,
-        job.payload,
+        payload,
         str(job.status),
         int(job.priority),
         job.attempts,
@@ -378,7 +389,9 @@ def _row(
         row += (job.retry_strategy,)
     if batches:
         row += (job.batch_id,)
-    return (*row, job.ancestry) if ancestries else row
+    if ancestries:
+        row += (job.ancestry,)
+    return row + sealed
 
 
 def stored_ids(database: Database, ids: Sequence[str]) -> str:

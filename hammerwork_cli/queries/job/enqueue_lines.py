@@ -10,6 +10,7 @@ from hammerwork_cli.models import EnqueuedJob, NewJob
 from hammerwork_cli.models.input.problems import LineError, Problems
 from hammerwork_cli.models.options.lines import numbered, wanted_in
 from hammerwork_cli.queries.job import enqueue, limits, notifications
+from hammerwork_cli.queries.job.encryption import refuse_plaintext
 
 PART = 10_000
 """Jobs of a transaction. A larger file is enqueued in several."""
@@ -80,10 +81,14 @@ def valid(
     Raises:
         LineError: see :class:`Problems`; or a line is too long.
     """
+    plain: set[str] = set()
     for number, line in numbered(file, after):
         try:
             job = wanted_in(line, defaults).made(now)
             limits.check(database, job)
+            if job.encryption is None and job.queue not in plain and defaults.get("encrypt") is None:
+                refuse_plaintext(database, job.queue)
+                plain.add(job.queue)
         except HammerworkError as error:
             problems.add(number, error)
         else:

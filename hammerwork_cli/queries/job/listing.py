@@ -135,6 +135,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "aged": bool(wanted.ended),
         "kept_until": wanted.kept_until,
         "but_queues": wanted.but_queues,
+        "expired": wanted.expired,
         **_aged(dict(wanted.ended)),
     }
 

@@ -38,7 +38,7 @@ def request(
 
     Raises:
         NotFoundError: the job does not exist.
-        ConflictError: the job has not completed, or another request for it is open.
+        ConflictError: the job has not completed, another request for it is open, or its configuration is encrypted.
     """
 
     def work() -> str:
@@ -56,7 +56,12 @@ def request(
                 f"The job {job} has a spawn request that no worker has fulfilled yet.",
                 hint=f"To see its state: hammerwork job show {job}",
             )
-        _, queue, *_ = row
+        is_encrypted, _, queue, payload, *_ = row
+        if is_encrypted and config is not None and "_spawn_config" not in payload:
+            raise ConflictError(
+                f"The spawn configuration of the job {job} is encrypted: it cannot be changed for a request.",
+                hint="Leave out the options: the worker has the key, and takes the configuration as it is.",
+            )
         made = new_id()
         stored = None if config is None else json.dumps(config.stored())
         database.run(

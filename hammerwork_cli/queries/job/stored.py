@@ -9,6 +9,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import LastingConflictError
 from hammerwork_cli.models import NewJob, Timestamp, id_list, priority_word, status_of
 from hammerwork_cli.models.payloads import unpacked
+from hammerwork_cli.queries.job.encryption import opened
 
 
 class StoredJob(NamedTuple):
@@ -27,6 +28,8 @@ class StoredJob(NamedTuple):
     correlation_id: str | None
     cron_schedule: str | None
     timezone: str | None
+    is_encrypted: bool
+    in_archive: bool = False
 
     @property
     def status(self) -> str:
@@ -62,12 +65,12 @@ def stored(database: Database, jobs: Sequence[str]) -> dict[str, StoredJob]:
     found: dict[str, StoredJob] = {}
     for part in chunks(sorted(jobs), database.key_chunk):
         rows = database.rows("job.enqueue.stored", ids=database.ids(part))
-        found |= {str(job): StoredJob._make(row) for job, *row in rows}
+        found |= {str(job): StoredJob(*row) for job, *row in rows}
         missing = [job for job in part if job not in found]
         if missing and "archive" in database.tags:
             for job, *row in database.rows("job.enqueue.archived_stored", ids=missing):
-                archived = StoredJob._make(row)
-                found[str(job)] = archived._replace(payload=unpacked(archived.payload))
+                archived = StoredJob(*row)
+                found[str(job)] = archived._replace(payload=unpacked(archived.payload), in_archive=True)
     return found
 
 
@@ -76,15 +79,17 @@ IDENTITY = frozenset({"queue", "payload"})
 """The fields that tell whether a job is the one that a parent spawns: it inherits others, which parents differ in."""
 
 
-def compare(job: NewJob, row: StoredJob, *, only: Set[str] | None = None) -> None:
-    """Compares a new job with the stored one of the same id. How either is to spawn does not count.
+def compare(database: Database, job: NewJob, row: StoredJob, *, only: Set[str] | None = None) -> None:
+    """Compares a new job with the stored one of the same id. How either is to spawn or encrypted does not count.
 
     Args:
         only: compares these fields alone.
 
     Raises:
-        ConflictError: they differ.
+        ConflictError: they differ; or the stored payload is encrypted, and no key here fits.
     """
+    if row.is_encrypted:
+        row = row._replace(payload=opened(database, job.id, row.queue, archived=row.in_archive))
     differences = ", ".join(name for name in row.differences(job) if only is None or name in only)
     if differences:
         raise LastingConflictError(

@@ -7,7 +7,7 @@ to its commit can run the change again and recognize its own work.
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
@@ -15,6 +15,10 @@ from hammerwork_cli.models import JobPriority, JobStatus, Timestamp, new_id
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.worker import LEAST_JOB_LEASE
 from hammerwork_cli.queries.job.cron import occurrence_of
+from hammerwork_cli.queries.job.encryption import encrypted_text, sealed_text
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.encryption import Encryption
 
 LARGE = 65_536
 """Bytes of a payload that is read by itself, once it is clear that it fits."""
@@ -40,12 +44,13 @@ class Claimed(NamedTuple):
     """A claimed job as its worker gets it; :attr:`attempts` counts the coming attempt.
 
     Attributes:
-        payload: JSON text.
+        payload: JSON text; :class:`EncryptedText` of an encrypted one, until its slot decrypts it.
         depends_on: as the database returns it.
         retry_strategy: JSON text, or nothing.
         claim_losses: number of workers that were lost while they had the job.
         ancestry: JSON text of models.Ancestry, if a worker spawned the job.
         has_spawned: this occurrence of the job has spawned: it had completed, and then an operator retried it.
+        encryption: how the payload was encrypted, once it is decrypted.
     """
 
     id: str
@@ -76,6 +81,7 @@ class Claimed(NamedTuple):
     ancestry: str | None
     claim: Claim
     has_spawned: bool
+    encryption: "Encryption | None"
 
     @property
     def status(self) -> str:
@@ -204,7 +210,11 @@ def _fitting(database: Database, rows: Sequence[tuple[Any, ...]], slots: int, ro
 def _of_large(database: Database, statement: str, rows: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
     """Job -> what a statement reads of its payload, for those whose payloads were left out because they are large."""
     ids = [str(row[0]) for row in rows if row[_PAYLOAD] is None]
-    return {str(job): read for job, read in database.rows(statement, ids=database.ids(ids))} if ids else {}
+    return {str(job): _read(*row) for job, *row in database.rows(statement, ids=database.ids(ids))} if ids else {}
+
+
+def _read(value: Any, is_encrypted: bool = False, *sealed: Any) -> Any:
+    return encrypted_text(value, sealed) if is_encrypted else value
 
 
 def _claimed(row: tuple[Any, ...], token: Claim, spawned: Set[tuple[str, str]], large: Mapping[str, Any]) -> Claimed:
@@ -212,8 +222,21 @@ def _claimed(row: tuple[Any, ...], token: Claim, spawned: Set[tuple[str, str]], 
     if row[_PAYLOAD] is None:
         values[_PAYLOAD] = large[str(row[0])]
     values[_ATTEMPTS] = min(values[_ATTEMPTS] + 1, LARGEST_INTEGER)  # as the statement counts
-    job = Claimed._make((*values, token, False))
+    job = Claimed._make((*values, token, False, None))
     return job._replace(has_spawned=True) if spawned and (job.id, job.occurrence) in spawned else job
+
+
+def claimed_row(database: Database, row: Sequence[Any], token: Claim, *, archived: bool = False) -> Claimed:
+    """The row of a job that is read by itself, as it would be claimed.
+
+    Args:
+        row: whether its payload is encrypted, its id, queue, payload, and ``{claimed_columns}``.
+        token: what claims it.
+        archived: whether it is in the archive.
+    """
+    is_encrypted, *columns = row
+    job = Claimed._make((*columns, token, False, None))
+    return job._replace(payload=sealed_text(database, job.id, archived=archived)) if is_encrypted else job
 
 
 def with_jobs(

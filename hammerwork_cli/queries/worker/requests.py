@@ -12,7 +12,7 @@ from hammerwork_cli.models import SpawnRequest, new_id
 from hammerwork_cli.queries.job import dependencies, groups
 from hammerwork_cli.queries.job.dependencies import lock_jobs
 from hammerwork_cli.queries.worker import finish, registry
-from hammerwork_cli.queries.worker.claim import Claim, Claimed
+from hammerwork_cli.queries.worker.claim import Claim, Claimed, claimed_row
 from hammerwork_cli.queries.worker.finish import FinishReport
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.queries.worker.spawn import Batches, Operation, naming_duplicates, write_children
@@ -51,7 +51,7 @@ def claim_request(database: Database, request: SpawnRequest, worker: str, now: d
             values = {"state": "failed", "now": now, "children": 0, "error": "The job does not exist any more."}
             database.run("worker.requests.finish", id=request.id, token=token, **values)
             return None
-        return Claimed._make((*row, Claim(token, worker, now), False))
+        return claimed_row(database, row, Claim(token, worker, now))
 
     return database.transaction(work)
 

@@ -306,7 +306,7 @@ def exists(database: Database, child: NewJob) -> bool:
     """
     row = stored(database, [child.id]).get(child.id)
     if row is not None:
-        compare(child, row, only=IDENTITY)
+        compare(database, child, row, only=IDENTITY)
     return row is not None
 
 

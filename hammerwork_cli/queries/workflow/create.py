@@ -94,7 +94,7 @@ def exists(
             raise LastingConflictError(
                 f"The workflow {workflow.id} already exists, without this job in {job.queue}.", hint=hint
             )
-        compare(job, known[job.id])
+        compare(database, job, known[job.id])
     compare_callbacks(database, Subject.WORKFLOW, workflow.id, callbacks)
     return True
 

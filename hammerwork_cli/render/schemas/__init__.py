@@ -4,7 +4,7 @@ They stand here once, as tables of fields. The tests run every reading verb in e
 missing here, or one too many, fails them.
 """
 
-from hammerwork_cli.render.schemas.archive import ARCHIVED, ARCHIVED_SUM, POLICY, SIZE, WORK
+from hammerwork_cli.render.schemas.archive import ARCHIVED, ARCHIVED_SUM, POLICY, PURGED, SIZE, WORK
 from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
 from hammerwork_cli.render.schemas.batches import BATCH, BATCH_DETAILS
 from hammerwork_cli.render.schemas.cron import CHECKED, DUE, GAP, RUN, SCHEDULE, SCHEDULE_DETAILS, STEP, TRIGGERED
@@ -140,6 +140,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "archive-policies": ("Retention policies, by queue", list_of(POLICY)),
     "archive-remove-policy": ("The policy that was removed", POLICY),
     "maintenance-cleanup": ("The outcome of a change, or its plan", OUTCOME),
+    "maintenance-purge-encrypted": ("What was deleted, or would be", PURGED),
     "maintenance-vacuum": ("Work on tables", list_of(WORK)),
     "maintenance-analyze": ("Work on tables", list_of(WORK)),
     "maintenance-reindex": ("Work on indexes", list_of(WORK)),

@@ -20,6 +20,14 @@ ARCHIVED = record(
         "error": null_or(text("The first 500 characters of its error")),
     }
 )
+PURGED = record(
+    {
+        "action": text("purge-encrypted"),
+        "dry_run": flag(),
+        "jobs": count("Deleted jobs, or with --dry-run those that would be"),
+        "archived_jobs": count("The same of archived ones"),
+    }
+)
 ARCHIVED_SUM = record(
     {
         "queue": text(),

@@ -230,6 +230,8 @@ JOB_LINE = {
             "spawn_delay": _DURATION,
             "batch_size": null_or(count()),
             "inherit": {**_WORDS, "description": "priority, queue, retry, timeout, trace or none"},
+            "encrypt": null_or(flag("Whether its payload is encrypted")),
+            "pii_fields": {**_WORDS, "description": "Paths of the only fields to encrypt"},
         },
         optional=frozenset(OPTIONS),
     ),

@@ -40,14 +40,14 @@ _HEADINGS = {
         " that claims {it} leaves {it} Running"
     ),
     DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
-    DelayReason.ENCRYPTED: "encrypted, so only a worker of hammerwork (Rust) that has the key runs {it}",
+    DelayReason.ENCRYPTED: "encrypted, so only a worker that has the key runs {it}",
     DelayReason.DISABLED: "recurring, and {its} schedule is disabled",
     DelayReason.RETRYING: "waiting for the next attempt after a failure",
     DelayReason.SCHEDULED: "not due yet",
     DelayReason.RUNNING: "running",
 }
 """What jobs do for each reason, unless they are due."""
-_HELD = frozenset({DelayReason.MISSPELT_STATUS, DelayReason.BARRED, DelayReason.DISABLED})
+_HELD = frozenset({DelayReason.MISSPELT_STATUS, DelayReason.BARRED, DelayReason.DISABLED, DelayReason.ENCRYPTED})
 """Reasons for which no time says when the jobs run."""
 _LAST_ATTEMPTS: dict[AttemptOutcome | None, str] = {
     AttemptOutcome.FAILED: "; the last attempt failed",

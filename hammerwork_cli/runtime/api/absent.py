@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-_UNENCRYPTED = "your own encryption of values in the payload: jobs are written as they are"
 _CLAIMING = "Worker, which alone claims and ends jobs"
 _COMMANDS = "the commands `job list`, `job retry`, `job delete` and `job purge`, or the REST API"
 _FIGURES = "the commands `queue stats` and `monitor metrics`, or the REST API"
@@ -19,11 +18,11 @@ _INSTEAD = {
         "with_result_config": "with_result_ttl(ttl), and Job(result_max_size=...)",
         "with_tracing_id": "with_trace_id(trace_id)",
         "with_spawning": "with_spawn_handler(name) and with_spawn_config(config)",
-        "with_encryption": _UNENCRYPTED,
-        "with_pii_fields": _UNENCRYPTED,
-        "with_retention_policy": "the command `archive set-policy`",
     },
     "Queue": {
+        "with_encryption": "Queue(url, encryption=EncryptionKeys.read('env:NAME'))",
+        "with_encrypted_queues": "Job.with_encryption() of each job",
+        "purge_expired_encrypted_jobs": "a running worker, or the command `maintenance purge-encrypted`",
         "enqueue_cron_job": "enqueue(job.with_cron(schedule)), or app.schedule",
         "get_job": "get(job)",
         "get_job_result": "results(jobs)",
@@ -96,7 +95,6 @@ _INSTEAD = {
         "with_alert_manager": "the exit codes of the commands `monitor health` and `queue health`",
         "with_event_manager": "the command `monitor logs --follow`",
         "with_batch_processing_enabled": "the command `batch show`: every worker runs jobs of batches",
-        "with_encryption": _UNENCRYPTED,
     },
     "Workflow": {
         "add_job": "add(key, job)",

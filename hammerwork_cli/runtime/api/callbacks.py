@@ -11,7 +11,7 @@ from hammerwork_cli.runtime.api.encoding import json_text
 _KEPT = ("queue", "payload", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
 _ELSE = (
     *("dependencies", "scheduled_at", "cron_schedule", "timezone", "retry_strategy", "workflow_id", "workflow_name"),
-    *("parent_span_id", "span_context", "result_ttl", "result_max_size", "callbacks"),
+    *("parent_span_id", "span_context", "result_ttl", "result_max_size", "encryption", "callbacks"),
 )
 
 

@@ -24,12 +24,19 @@ def _timeout(stored: int | None) -> timedelta | None:
     return found if found is not None and found > timedelta(0) else None
 
 
-def _parsed(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
+def _payload(text: Any) -> Any:
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        from hammerwork_cli.runtime.api.decryption import unreadable
+
+        raise unreadable(text)
+    return json.loads(text)
 
 
 READERS: dict[str, Callable[["Claimed"], Any]] = {
-    "payload": lambda row: _parsed(row.payload),
+    "payload": lambda row: _payload(row.payload),
+    "encryption": lambda row: row.encryption,
     "priority": lambda row: JobPriority(row.priority) if row.priority in range(5) else JobPriority.NORMAL,
     "max_attempts": lambda row: row.max_attempts,
     "timeout": lambda row: _timeout(row.timeout_seconds),

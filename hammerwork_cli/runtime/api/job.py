@@ -32,11 +32,19 @@ from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
 
 if TYPE_CHECKING:
+    from hammerwork_cli.models.encryption import Encryption
     from hammerwork_cli.queries.worker.claim import Claimed
+
+
+def _encryption(given: object) -> "Encryption":
+    from hammerwork_cli.models.encryption import Encryption
+
+    return fields.an(given, Encryption, "encryption must be made by with_encryption or with_pii_fields")
+
 
 CONFIG_KEY = "_spawn_config"
 _TEXTS = ("trace_id", "correlation_id", "parent_span_id", "span_context", "workflow_name")
-_COPIED = ("workflow_id", *_TEXTS)
+_COPIED = ("workflow_id", "encryption", *_TEXTS)
 _CONVERTED = ("timeout", "delay", "scheduled_at", "retry_strategy", "cron_schedule", "result_ttl", "result_max_size")
 _rare = attrgetter(*_COPIED, *_CONVERTED, "callbacks")
 """Fields that few jobs set, read at once: handlers make jobs by the million."""
@@ -54,6 +62,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "result_ttl": partial(fields.duration, name="result_ttl"),
     "result_max_size": partial(fields.whole_number, name="result_max_size", least=0, most=LARGEST_BIGINT),
     "workflow_id": full_id,
+    "encryption": _encryption,
     **{name: partial(fields.text, name=name) for name in (*_TEXTS, "cron_schedule", "timezone")},
 }
 """Field -> check of its value, which returns the value to keep."""
@@ -98,6 +107,7 @@ class Job(_Rowed):
         dependencies: ids of the jobs that must complete first.
         cron_schedule: six or seven fields, seconds first; makes the job recur.
         timezone: of the schedule, an IANA name; UTC by default.
+        encryption: how its payload is encrypted: see :meth:`with_encryption`; ``None`` for plaintext.
         result_ttl: how long its result is kept; ``None`` keeps it with the job.
         result_max_size: most bytes of JSON in its result.
         callbacks: what to enqueue at the end of it and everything below it: see :meth:`with_callbacks`.
@@ -139,6 +149,7 @@ class Job(_Rowed):
     else:
         workflow_id: str | None = None
     workflow_name: str | None = None
+    encryption: "Encryption | None" = None
     result_ttl: timedelta | None = None
     result_max_size: int | None = None
     status: str = JobStatus.PENDING
@@ -205,7 +216,9 @@ class Job(_Rowed):
     def stored_config(self) -> object:
         """``_spawn_config`` of the payload, parsed but not checked; ``None`` if there is none."""
         row = getattr(self, "_row", None)
-        if row is not None and (row.payload is None or CONFIG_KEY not in row.payload):
+        if row is not None and (
+            row.payload is None or (isinstance(row.payload, str) and CONFIG_KEY not in row.payload)
+        ):
             return None
         return self.payload.get(CONFIG_KEY) if isinstance(self.payload, dict) else None
 
@@ -326,6 +339,41 @@ class Job(_Rowed):
         """Adds it to a workflow."""
         return replace(self, workflow_id=workflow_id, workflow_name=name)
 
+    def with_encryption(self, algorithm: str = "AES256GCM", key_id: str | None = None) -> Self:
+        """Encrypts its payload when it is written, so that only programs with the key read it.
+
+        Args:
+            algorithm: ``AES256GCM`` or ``ChaCha20Poly1305``.
+            key_id: of the key; by default the first one of the queue.
+
+        Raises:
+            UsageError: no such algorithm.
+        """
+        return self._encrypted(algorithm=algorithm, key_id=key_id)
+
+    def with_pii_fields(self, *paths: str) -> Self:
+        """Encrypts only these fields of its payload, such as ``customer.email``; a field that is missing is skipped."""
+        return self._encrypted(pii_fields=tuple(fields.text(path, "a path") for path in paths))
+
+    def with_retention_policy(self, policy: timedelta | datetime | str) -> Self:
+        """Sets when it is deleted once it has ended; its payload is encrypted.
+
+        Args:
+            policy: a time since its enqueue, an instant, ``DeleteImmediately`` or ``KeepIndefinitely``.
+
+        Raises:
+            UsageError: it is none of these.
+        """
+        from hammerwork_cli.models.encryption import retention_of
+
+        kind, keep = retention_of(policy)
+        return self._encrypted(policy=kind, keep=keep)
+
+    def _encrypted(self, **changes: Any) -> Self:
+        from hammerwork_cli.models.encryption import Encryption
+
+        return replace(self, encryption=replace(self.encryption or Encryption(), **changes))
+
     def with_callbacks(
         self, *, on_complete: "Job | None" = None, on_success: "Job | None" = None, on_failure: "Job | None" = None
     ) -> Self:
@@ -395,6 +443,7 @@ class Job(_Rowed):
             span_context=self.span_context,
             workflow_id=self.workflow_id,
             workflow_name=self.workflow_name,
+            encryption=self.encryption,
         )
         new.callbacks = tuple(one._replace(id=new_id()) for one in self.callbacks)  # jobs may share callbacks
         return new

@@ -25,6 +25,7 @@ from hammerwork_cli.queries.workflow.create import Created
 from hammerwork_cli.runtime.api import importing
 from hammerwork_cli.runtime.api.absent import Translated
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
+from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job
 from hammerwork_cli.runtime.api.workflow import Workflow
@@ -62,15 +63,24 @@ class Queue(Translated):
         pool_size: most connections at once.
         patience: seconds to go on trying while no server answers, and to wait for locks and connections; 0 tries once.
             A single try ends within as many seconds, or a few if that is less.
+        encryption: keys that encrypt the payloads of jobs that ask for it, and decrypt those that it reads; a
+            :class:`Worker` of this queue has them too.
 
     Raises:
         UsageError: an argument is out of range.
     """
 
-    def __init__(self, url: str | DatabaseUrl, *, pool_size: int = 4, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        url: str | DatabaseUrl,
+        *,
+        pool_size: int = 4,
+        patience: float = PATIENCE,
+        encryption: EncryptionKeys | None = None,
+    ) -> None:
         fields.whole_number(pool_size, "pool_size", 1, LARGEST_INTEGER)
         fields.seconds(patience, "patience", zero=True)
-        where = url_of(url)
+        where = with_keys(url_of(url), encryption)
         self._set_up(Connections(where, pool_size, timeouts=timeouts_of(patience, len(where.hosts))), patience)
 
     def _set_up(self, connections: Connections, patience: float) -> None:
@@ -213,8 +223,8 @@ class Queue(Translated):
     def get(self, job: Job | str | UUID) -> Job | None:
         """The job with this id as it is now, with its result; ``None`` when there is none.
 
-        A job from the archive has no workflow and no limits of its result, and ``None`` for a payload that is encrypted
-        or otherwise unreadable.
+        A job from the archive has no workflow and no limits of its result, and ``None`` for an unreadable payload. To
+        read a payload that is encrypted, the queue needs its key: without it, ``job.payload`` raises an error.
 
         Raises:
             UsageError: that is not an id.
@@ -282,6 +292,17 @@ def url_of(given: object) -> DatabaseUrl:
     if isinstance(given, DatabaseUrl):
         return given
     return DatabaseUrl.parse(fields.an(given, str, "The database must be a URL such as sqlite:///jobs.db"))
+
+
+def with_keys(url: DatabaseUrl, keys: object) -> DatabaseUrl:
+    """The URL with keys for encrypted payloads.
+
+    Raises:
+        UsageError: they are none.
+    """
+    if keys is None:
+        return url
+    return replace(url, keys=fields.an(keys, EncryptionKeys, "encryption must be EncryptionKeys"))
 
 
 def _id(job: Job | str | UUID) -> str:

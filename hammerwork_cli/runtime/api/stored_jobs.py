@@ -6,9 +6,11 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobPriority, priority_word, status_of, timestamp
+from hammerwork_cli.models.encryption import EncryptedText, UndecryptableError
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries.job import results
-from hammerwork_cli.queries.worker.claim import Claim, Claimed
+from hammerwork_cli.queries.worker.claim import Claim, Claimed, claimed_row
+from hammerwork_cli.runtime.api.decryption import decrypted
 from hammerwork_cli.runtime.api.job import Job
 
 
@@ -17,41 +19,54 @@ def stored_job(database: Database, job: str) -> Job | None:
     row = _stored(database, job)
     if row is None:
         return None
-    status, error, started_at, *columns = row
-    found = Job.of(_claimed(columns))
+    status, error, started_at, claimed = row
+    found = Job.of(_decrypted(database, claimed))
     found.status, found.error, found.started_at = status_of(status), error, timestamp(started_at)
     found.result = parsed(results.texts(database, [job]).get(job))
     return found
 
 
 def stored_row(database: Database, job: str) -> Claimed | None:
-    """The row of a job as a worker would get it, from the archive too; ``None`` when there is none."""
+    """The row of a job as a worker would get it, from the archive too; ``None`` when there is none.
+
+    Raises:
+        UndecryptableError: its payload is encrypted, and no key here fits.
+    """
     row = _stored(database, job)
-    return _claimed(list(row[3:])) if row is not None else None
+    return row and decrypted(row[3], database.url.keys)
 
 
-def _stored(database: Database, job: str) -> tuple[Any, ...] | None:
-    return database.row("job.details.stored", id=job) or _archived(database, job)
+def _decrypted(database: Database, claimed: Claimed) -> Claimed:
+    """The job with its payload, if a key here fits; otherwise whoever reads the payload gets an error."""
+    try:
+        return decrypted(claimed, database.url.keys)
+    except UndecryptableError:
+        return claimed
 
 
-def _archived(database: Database, job: str) -> tuple[Any, ...] | None:
+def _stored(database: Database, job: str) -> tuple[Any, Any, Any, Claimed] | None:
+    row = database.row("job.details.stored", id=job)
+    if row is not None:
+        return *row[:3], claimed_row(database, row[3:], _nobody())
+    return _archived(database, job)
+
+
+def _archived(database: Database, job: str) -> tuple[Any, Any, Any, Claimed] | None:
     if "archive" not in database.tags:
         return None
     row = database.row("job.details.archived_stored", id=job)
     if row is None:
         return None
-    status, error, started_at, *columns = row
-    claimed = _claimed(columns)
+    claimed = claimed_row(database, row[3:], _nobody(), archived=True)
+    priority = JobPriority[priority_word(claimed.priority).upper()]
+    if isinstance(claimed.payload, EncryptedText):
+        return *row[:3], claimed._replace(priority=priority)
     payload = unpacked(claimed.payload)
-    readable = claimed._replace(
-        payload=None if parsed(payload) is None else payload,
-        priority=JobPriority[priority_word(claimed.priority).upper()],
-    )
-    return status, error, started_at, *readable[: len(columns)]
+    return *row[:3], claimed._replace(payload=None if parsed(payload) is None else payload, priority=priority)
 
 
-def _claimed(columns: list[Any]) -> Claimed:
-    return Claimed._make((*columns, Claim("", "", datetime.now(UTC)), False))
+def _nobody() -> Claim:
+    return Claim("", "", datetime.now(UTC))
 
 
 def parsed(text: str | None) -> Any:

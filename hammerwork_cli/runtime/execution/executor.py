@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hammerwork_cli import app_path
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import DatabaseError, HammerworkError
 from hammerwork_cli.models import SpawnConfig, new_id
@@ -142,10 +143,12 @@ class Executor:
         return self._execute(attempt, attempt.work)
 
     def _execute(self, attempt: Attempt, claimed: Claimed) -> Ended | GoesOn | None:
-        job = Job.of(claimed)
         try:
             self._isolation.ready(attempt)
             attempt.began = time.monotonic()
+            if not isinstance(claimed.payload, str):
+                claimed = attempt.work = self._decrypted(claimed)
+            job = Job.of(claimed)
             handler = self._handlers.job_handler(claimed.queue_name)
             config = config_of(Job.of(claimed))
             spawner = self._handlers.spawn_handler(job, config)
@@ -157,6 +160,11 @@ class Executor:
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self._failed(attempt, claimed, error)
         return called if isinstance(called, GoesOn) else self._returned(attempt, claimed, called, spawner, config)
+
+    def _decrypted(self, claimed: Claimed) -> Claimed:
+        with app_path.without():
+            from hammerwork_cli.runtime.api.decryption import decrypted
+        return decrypted(claimed, self._queue.url.keys)
 
     def _failed(self, attempt: Attempt, claimed: Claimed, error: BaseException) -> Ended | None:
         return None if attempt.over else self._verdicts.failed_by(claimed, error)
@@ -397,9 +405,13 @@ class Executor:
 
     def _fulfil(self, attempt: Attempt, claimed_request: ClaimedRequest) -> None:
         request, claimed = claimed_request.request, claimed_request.job
-        job, began = Job.of(claimed), self._clock.now()
+        began = self._clock.now()
         try:
             self._isolation.ready(attempt)
+            if not isinstance(claimed.payload, str):
+                claimed = self._decrypted(claimed)
+                attempt.work = claimed_request = ClaimedRequest(request, claimed)
+            job = Job.of(claimed)
             config = SpawnConfig.parse(request.config) if request.config else config_of(job)
             config = config or SpawnConfig()
             named = replace(config, handler=request.handler or config.handler)

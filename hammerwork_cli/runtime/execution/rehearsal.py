@@ -382,6 +382,7 @@ def claimed(job: NewJob, now: datetime) -> Claimed:
         ancestry=None,
         claim=Claim("", "", now),
         has_spawned=False,
+        encryption=job.encryption,
     )
 
 

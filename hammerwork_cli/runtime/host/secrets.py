@@ -1,4 +1,4 @@
-"""Masks the passwords of this process's workers in their log and in the errors that they write.
+"""Masks the passwords and keys of this process's workers in their log and in the errors that they write.
 
 A handler's own error may contain the database's URL: an error of SQLAlchemy, say, or one about a variable.
 """
@@ -7,6 +7,7 @@ import json
 import os
 import re
 import threading
+from base64 import b64encode
 
 from hammerwork_cli.database import DatabaseUrl
 
@@ -21,11 +22,13 @@ _pattern: re.Pattern[str] | None = None
 
 
 def keep(url: DatabaseUrl) -> None:
-    """Masks the password of a URL from now on."""
+    """Masks the password of a URL, and its keys, from now on."""
     global _pattern
     found = {url.password, url.options.get("password")}
     if url.dialect == "postgresql":
         found.add(os.environ.get("PGPASSWORD"))
+    if url.keys is not None:
+        found.update(b64encode(key).decode() for key in url.keys.by_id.values())
     with _writing:
         for password in found:
             if password and len(password) >= SHORTEST:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,8 @@ def main(descriptor: int) -> None:
 
 def _begin(pipe: Pipe) -> None:
     number, start = pipe.receive()
-    secrets.keep(DatabaseUrl.parse(start.url))
+    url = replace(DatabaseUrl.parse(start.url), keys=start.keys)
+    secrets.keep(url)
     streams.tolerate(logs.dropped_note(as_json=start.log is not None and start.log[1]))
     if start.log is not None:
         logs.configure(start.log[0], as_json=start.log[1])
@@ -56,7 +58,7 @@ def _begin(pipe: Pipe) -> None:
     # Modules may have read it while they were imported. Handlers have context.queue; their programs get no URL.
     os.environ.pop(URL_VARIABLE, None)
     pipe.send(number, Answer("ready", os.getpid()))
-    _Server(pipe, handlers, start.url).run()
+    _Server(pipe, handlers, url).run()
 
 
 def failure(error: BaseException, refusal: BaseException | None = None) -> Failure:
@@ -77,7 +79,7 @@ def failure(error: BaseException, refusal: BaseException | None = None) -> Failu
 class _Server:
     """Serves one request after the other. A handler's threads may ask the worker, too."""
 
-    def __init__(self, pipe: Pipe, handlers: Handlers, url: str) -> None:
+    def __init__(self, pipe: Pipe, handlers: Handlers, url: DatabaseUrl) -> None:
         self._pipe, self._handlers, self._url = pipe, handlers, url
         # The main thread writes these two, under the lock; a handler's threads read the number and write the refusal.
         self._asking = threading.Lock()

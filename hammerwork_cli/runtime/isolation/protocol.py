@@ -6,6 +6,7 @@ from hammerwork_cli.models import SpawnConfig
 from hammerwork_cli.runtime.api.outcomes import Wanted
 
 if TYPE_CHECKING:
+    from hammerwork_cli.models.encryption import Keys
     from hammerwork_cli.queries.worker.claim import Claimed
 
 
@@ -21,12 +22,14 @@ class Start(NamedTuple):
         url: of the database.
         log: level, and whether it is JSON; ``None`` where the application configured logging.
         folders: where the application's own modules are.
+        keys: for payloads of jobs that handlers enqueue and read themselves.
     """
 
     target: str
     url: str
     log: tuple[str, bool] | None
     folders: list[str]
+    keys: "Keys | None" = None
 
 
 class ContextRecord(NamedTuple):

@@ -1,4 +1,4 @@
-"""The thread that applies retention policies."""
+"""The thread that applies retention policies, and deletes encrypted jobs that their program keeps no longer."""
 
 import logging
 import time
@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action
-from hammerwork_cli.queries.archive import policies, retention
+from hammerwork_cli.queries.archive import expiry, policies, retention
 from hammerwork_cli.queries.archive.retention import CarriedOut
 from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.render.formats.text import plural
@@ -60,7 +60,8 @@ class Retention(TurnThread):
         if not self.clock.is_proven:  # by a clock that is ahead, all jobs are old enough
             return
         wanted, now = policies.all_policies(database), self.clock.now()
-        if not any(policy.is_in_force(now) for policy in wanted):
+        has_expired = expiry.exist(database, now)
+        if not has_expired and not any(policy.is_in_force(now) for policy in wanted):
             return
         times = duties.times(database)
         if not duties.take_due(database, retention.DUTY, self.worker, times, now=now, length=LEASE, longest=REST):
@@ -68,6 +69,10 @@ class Retention(TurnThread):
         self._end, self._is_mine = time.monotonic() + WORK_SECONDS, True
         for done in retention.carry_out(database, wanted, now, lambda: self._is_over(database)):
             _log(done)
+        if has_expired and not self._is_over(database):
+            expired = expiry.purge(database, now, lambda: self._is_over(database))
+            if deleted := expired.jobs.changed + expired.archived.changed:
+                log.info("Deleted %s past retention_delete_at.", plural(deleted, "encrypted job"))
         is_finished = time.monotonic() < self._end and not self.stopped.is_set()
         duties.keep(
             database, retention.DUTY, self.worker, until=self.clock.now() + (REST if is_finished else timedelta())

@@ -23,9 +23,10 @@ from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.api import importing
 from hammerwork_cli.runtime.api.absent import Translated
+from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
-from hammerwork_cli.runtime.api.queue import Queue, url_of
+from hammerwork_cli.runtime.api.queue import Queue, url_of, with_keys
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.spawn import SpawnManager
 from hammerwork_cli.runtime.clock import ServerClock
@@ -102,6 +103,8 @@ class Worker(Translated):
             is up, and its death fails one attempt. The processes find the handlers by name. Else ``thread``.
         grace: seconds that running jobs have to finish once the worker is told to stop; then they go back.
         health_file: a file that gets a line with each heartbeat, for probes, and that goes when the worker stops.
+        encryption: keys that decrypt payloads; by default those of ``queue``. A worker without any leaves encrypted
+            jobs to others; with keys of which none fits, an attempt fails.
 
     Raises:
         UsageError: an argument is out of range, or there is no queue.
@@ -130,8 +133,9 @@ class Worker(Translated):
         isolation: str | Isolation = "thread",
         grace: float | None = None,
         health_file: str | Path | None = None,
+        encryption: EncryptionKeys | None = None,
     ) -> None:
-        self.url = queue.url if isinstance(queue, Queue) else url_of(queue)
+        self.url = with_keys(queue.url if isinstance(queue, Queue) else url_of(queue), encryption)
         self._target = handlers if isinstance(handlers, str) else None
         self.handlers, self.queues = _handlers(
             load_handlers(handlers) if isinstance(handlers, str) else handlers, fields.names(queues, "queues")
@@ -346,6 +350,10 @@ class Worker(Translated):
             )
         return in_processes(self._target, self.url)
 
+    def with_encryption(self, keys: EncryptionKeys) -> Self:
+        """Lets it decrypt payloads with these keys."""
+        return self.with_url(with_keys(self.url, keys))
+
     def _registration(self) -> Registration:
         return Registration(
             id=self.id,
@@ -373,6 +381,7 @@ class Worker(Translated):
                 log.warning(UNREADABLE_STRATEGY)
             for queue in self.queues:
                 limits.check_name(database, queue)
+            _look_for_encrypted(database, self.queues)
             clock.set(database.now())
             clock.know(migrations.newest(states))
 
@@ -454,6 +463,18 @@ def _check_tables(states: Sequence[MigrationState]) -> None:
             )
     if missing:
         log.warning("Missing in the database: %s. Run: hammerwork migration run", ", ".join(dict.fromkeys(missing)))
+
+
+def _look_for_encrypted(database: Database, queues: Sequence[str]) -> None:
+    """Warns of jobs that this worker leaves to others, perhaps for ever."""
+    if "keys" in database.tags or not queues:
+        return
+    row = database.row("worker.claim.left_encrypted", queues=queues)
+    if row is not None:
+        log.warning(
+            "The queue %r has encrypted jobs. This worker has no key, and leaves them to others: --encryption-key",
+            row[0],
+        )
 
 
 def _log_unreturned(number: int) -> None:

@@ -11,6 +11,7 @@ TRUE
 /* if :but_queues */ AND {exactly j.queue_name} NOT IN (:but_queues)
 /* if :kept_until */ AND COALESCE(j.retention_policy, '') <> 'KeepIndefinitely'
 /* if :kept_until */ AND (j.retention_delete_at IS NULL OR j.retention_delete_at <= :kept_until)
+/* if :expired */ AND j.is_encrypted AND j.retention_delete_at <= :expired
 
 -- name: list
 -- Lists archived jobs after a cursor, the most recently archived first. The wide columns are read only for the

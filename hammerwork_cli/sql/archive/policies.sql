@@ -24,6 +24,32 @@ DELETE FROM hammerwork_retention WHERE {same queue_name :queue}
 UPDATE hammerwork_retention SET last_run_at = :now, last_jobs = :jobs, last_error = :error
 WHERE {same queue_name :queue}
 
+-- name: past
+-- Whether job j is encrypted, and its program keeps it no longer; after a place in the order of its time for each.
+j.is_encrypted AND j.retention_delete_at <= :now
+/* if :at */ AND j.retention_delete_at >= :at
+/* if :at */ AND (j.retention_delete_at > :at OR j.id > :after)
+
+-- name: past [sqlite]
+-- Its indexes have the rows where this is 1.
+j.is_encrypted = 1 AND j.retention_delete_at <= :now
+/* if :at */ AND j.retention_delete_at >= :at
+/* if :at */ AND (j.retention_delete_at > :at OR j.id > :after)
+
+-- name: expired
+-- Lists encrypted jobs that have ended and that their program keeps no longer.
+SELECT j.id, j.retention_delete_at FROM hammerwork_jobs j
+WHERE j.status IN (:statuses) AND
+{past}
+ORDER BY j.retention_delete_at, j.id LIMIT :limit
+
+-- name: expired_in_archive
+-- The same of archived jobs.
+SELECT j.id, j.retention_delete_at FROM hammerwork_jobs_archive j
+WHERE
+{past}
+ORDER BY j.retention_delete_at, j.id LIMIT :limit
+
 -- name: old
 -- Lists jobs in one status that ended before a time and depend on no job that exists, the oldest first. The indexes of
 -- hammerwork (Rust) have only jobs that it has not copied to the archive. :ended is a name.

@@ -20,6 +20,9 @@ span_context
 /* if :strategies */ , retry_strategy
 /* if :batches */ , batch_id
 /* if :ancestries */ , ancestry
+/* if :encrypted */ , is_encrypted, encryption_key_id, encryption_algorithm, encrypted_payload, encryption_nonce,
+/* if :encrypted */ encryption_tag, encryption_metadata, payload_hash, pii_fields, retention_policy, retention_delete_at,
+/* if :encrypted */ encrypted_at
 )
 VALUES :rows
 
@@ -41,7 +44,7 @@ ON DUPLICATE KEY UPDATE id = hammerwork_jobs.id
 -- name: enqueued
 -- The columns that a second enqueue with the same id is compared with and answered from.
 j.status, j.payload, j.depends_on, j.priority, j.scheduled_at, j.dependency_status, j.queue_name, j.max_attempts,
-j.timeout_seconds, j.trace_id, j.correlation_id, j.cron_schedule, j.timezone
+j.timeout_seconds, j.trace_id, j.correlation_id, j.cron_schedule, j.timezone, {is_encrypted}
 
 -- name: stored
 -- Reads jobs as they were enqueued.

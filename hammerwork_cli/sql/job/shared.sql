@@ -23,6 +23,7 @@ TRUE
 /* if :but_queues */ AND {exactly j.queue_name} NOT IN (:but_queues)
 /* if :kept_until */ AND COALESCE(j.retention_policy, '') <> 'KeepIndefinitely'
 /* if :kept_until */ AND (j.retention_delete_at IS NULL OR j.retention_delete_at <= :kept_until)
+/* if :expired */ AND j.is_encrypted AND j.retention_delete_at <= :expired
 /* if :aged */ AND NOT j.recurring AND (FALSE
 /* if :completed_before */ OR j.status IN (:completed_words) AND {ended_before :completed_before}
 /* if :failed_before */ OR j.status IN (:failed_words) AND {ended_before :failed_before}

@@ -2,7 +2,7 @@
 
 -- name: job
 -- Reads a job as a spawn handler gets it.
-SELECT j.id, j.queue_name, j.payload, {claimed_columns} FROM hammerwork_jobs j WHERE j.id = :id
+SELECT {is_encrypted}, j.id, j.queue_name, j.payload, {claimed_columns} FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: add
 -- Asks the workers to spawn for a job.

@@ -12,13 +12,21 @@ NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE {same p.queue_name $1})
 AND NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause a WHERE a.queue_name = '*')
 
 -- name: claimable
--- Whether job j waits for a worker. An encrypted one is left to a Rust worker with the key: its payload is a placeholder.
+-- Whether job j waits for a worker.
 j.status = 'Pending' AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
-AND j.is_encrypted IS NOT TRUE AND {enabled}
+AND {readable} AND {enabled}
 
 -- name: claimable [mysql]
 -- The column makes an index possible in which jobs that wait for others are not in the way.
-j.claimable = 1 AND j.is_encrypted IS NOT TRUE AND {enabled}
+j.claimable = 1 AND {readable} AND {enabled}
+
+-- name: readable
+-- Whether this worker can read the payload of job j. Without any key it leaves encrypted ones to workers with the key:
+-- their payload is a placeholder.
+j.is_encrypted IS NOT TRUE
+
+-- name: readable [keys]
+TRUE
 
 -- name: size
 -- Bytes of the payload of job j.
@@ -28,10 +36,17 @@ length(j.payload)
 -- What is stored in a row of its own size is small, and is not looked at.
 CASE WHEN pg_column_size(j.payload) > 2000 THEN octet_length(j.payload::text) ELSE 0 END
 
+-- name: is_small
+-- Whether the payload of job j is read at once.
+{size} <= :large
+
+-- name: is_small [keys]
+{size} <= :large AND NOT j.is_encrypted
+
 -- name: ready
 -- Locks the jobs of a queue that may run now, the most urgent first. It leaves large payloads out, so that hundreds of
 -- jobs take little memory whatever their payloads are.
-SELECT j.id, j.queue_name, CASE WHEN {size} <= :large THEN j.payload END, {claimed_columns} FROM hammerwork_jobs j
+SELECT j.id, j.queue_name, CASE WHEN {is_small} THEN j.payload END, {claimed_columns} FROM hammerwork_jobs j
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
 AND {unpaused :queue}
 /* if :priority */ AND j.priority = :priority
@@ -41,6 +56,9 @@ ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 -- name: sizes
 -- Reads the sizes of payloads.
 SELECT j.id, {size} FROM hammerwork_jobs j WHERE j.id {among}
+
+-- name: sizes [keys]
+SELECT j.id, {size} + COALESCE(length(j.encrypted_payload), 0) FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: payloads
 -- Reads the payloads of jobs.
@@ -52,6 +70,15 @@ SELECT j.id, j.payload FROM hammerwork_jobs j WHERE j.id {among}
 -- name: leased [leases]
 -- The same start, since hammerwork (Rust) trusts no lease that is older than the start of its run.
 , last_heartbeat_at = :now, lease_expires_at = {lease_end}
+
+-- name: payloads [keys]
+SELECT j.id, j.payload, j.is_encrypted, {sealed} FROM hammerwork_jobs j WHERE j.id {among}
+
+-- name: left_encrypted
+-- Tells whether encrypted jobs of some queues wait for a worker with the key.
+SELECT j.queue_name FROM hammerwork_jobs j
+WHERE j.is_encrypted AND j.status = 'Pending' AND {one_of j.queue_name :queues}
+LIMIT 1
 
 -- name: claim
 -- Claims locked jobs for a worker. The token stays on the row after the job has ended.

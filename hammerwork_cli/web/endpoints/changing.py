@@ -17,6 +17,7 @@ from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job import changes, listing, spawn_requests
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Retry
+from hammerwork_cli.queries.job.encryption import refuse_plaintext
 from hammerwork_cli.queries.job.selections import Below, Named, Selection
 from hammerwork_cli.render.job.changes import outcome_record, raise_refusal
 from hammerwork_cli.render.job.enqueue import enqueued_record
@@ -83,6 +84,9 @@ NEW_JOB = body(
         "trace_id": null_or(line(0, LONGEST_TRACE)),
         "correlation_id": null_or(line(0, LONGEST_TRACE)),
         "spawn_config": SPAWN_CONFIG,
+        "encrypt": flag(
+            "True encrypts the payload, if the server has a key; false means plaintext, beside encrypted jobs too"
+        ),
     },
     "queue",
     "payload",
@@ -101,6 +105,7 @@ def enqueue(call: Call) -> Answer:
     if "depends_on" in given:
         given["depends_on"] = [listing.resolve(call.database, word) for word in given["depends_on"]]
     job = wanted_job({_OPTIONS.get(name, name): value for name, value in given.items()}).made(call.now)
+    refuse_plaintext(call.database, job.queue, is_meant="encrypt" in given)
     placed = _placed(call, job)
     location = {"location": f"/api/jobs/{placed.id}"}
     return Answer(enqueued_record(placed), status=201 if placed.created else 200, headers=location)

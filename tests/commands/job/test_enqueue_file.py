@@ -58,7 +58,7 @@ FULL = {
 
 def test_a_line_has_the_options_of_the_command(enqueue: Any, run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1), job(2))
-    assert {*FULL} | {"at"} == {*OPTIONS}
+    assert {*FULL} | {"at", "encrypt", "pii_fields"} == {*OPTIONS}
     SCHEMA.validate(FULL)
     outcome = enqueue([FULL])
     assert (outcome.exit_code, outcome.stdout) == (0, f"{identity(7)}\n"), outcome.stderr

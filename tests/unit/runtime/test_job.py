@@ -47,6 +47,7 @@ def row(**columns: Any) -> Any:
         "result_ttl_seconds": None,
         "result_max_size_bytes": None,
         "retry_strategy": None,
+        "encryption": None,
     }
     return SimpleNamespace(**(known | columns))
 

@@ -1,0 +1,104 @@
+"""Encrypted jobs that their program keeps no longer: they are deleted once they have ended, and in the archive."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.models import UNSUCCESSFUL, ChangePlan, JobFilter, JobStatus, Outcome, Timestamp
+from hammerwork_cli.models.archive.lists import ArchiveFilter
+from hammerwork_cli.models.values import spellings
+from hammerwork_cli.queries.archive.listing import Archived
+from hammerwork_cli.queries.archive.moving import PurgeArchive
+from hammerwork_cli.queries.job import changes
+from hammerwork_cli.queries.job.changes import Change
+from hammerwork_cli.queries.job.finished_trees import Purge
+from hammerwork_cli.queries.job.selections import BATCH, Batch, Chosen, Selection
+
+ENDED = tuple(sorted(UNSUCCESSFUL | {JobStatus.COMPLETED}))
+PAGE = 10_000
+
+
+class Expired(NamedTuple):
+    """What became of them, or would.
+
+    Attributes:
+        jobs: of the table of jobs.
+        archived: of the archive.
+    """
+
+    jobs: ChangePlan | Outcome
+    archived: ChangePlan | Outcome
+
+
+def exist(database: Database, now: datetime) -> bool:
+    """Whether there are any."""
+    return any(
+        database.rows(f"archive.policies.{statement}", **values, at=None, after=None, limit=1)
+        for statement, values in _statements(database, now)
+    )
+
+
+def plan(database: Database, now: datetime) -> Expired:
+    """What :func:`purge` would delete."""
+    return Expired(*(changes.plan(database, *one) for one in _changes(now, lambda: False)))
+
+
+def purge(database: Database, now: datetime, is_over: Callable[[], bool] = lambda: False) -> Expired:
+    """Deletes them for good, those first whose time passed first. Jobs stay that others wait for.
+
+    Args:
+        now: the present, by the server's clock.
+        is_over: called between two transactions; returns whether the rest waits for the next run.
+    """
+    return Expired(*(changes.run(database, *one) for one in _changes(now, is_over)))
+
+
+def _statements(database: Database, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    if "encryption" in database.tags:
+        yield "expired", {"now": now, "statuses": spellings(ENDED)}
+        if "archive" in database.tags:
+            yield "expired_in_archive", {"now": now}
+
+
+def _changes(now: datetime, is_over: Callable[[], bool]) -> Iterator[tuple[Selection, Change]]:
+    yield _Live(now, is_over), Purge(now)
+    yield _InArchive(now, is_over), PurgeArchive(now, now + timedelta(days=1))
+
+
+def _batches(
+    database: Database, statement: str, is_over: Callable[[], bool], values: dict[str, Any]
+) -> Iterator[Batch]:
+    at: Timestamp = None
+    after: str | None = None
+    while True:
+        rows = database.rows(f"archive.policies.{statement}", **values, at=at, after=after, limit=PAGE)
+        for part in chunks([str(job) for job, _ in rows], BATCH):
+            if is_over():
+                return
+            yield Batch(part)
+        if len(rows) < PAGE:
+            return
+        after, at = rows[-1]
+
+
+class _Live(Chosen):
+    def __init__(self, now: datetime, is_over: Callable[[], bool]) -> None:
+        super().__init__(JobFilter(statuses=ENDED, expired=now))
+        self._now, self._is_over = now, is_over
+
+    def batches(self, database: Database) -> Iterator[Batch]:
+        """See :class:`Selection`."""
+        values = {"now": self._now, "statuses": spellings(ENDED)}
+        return _batches(database, "expired", self._is_over, values)
+
+
+class _InArchive(Archived):
+    def __init__(self, now: datetime, is_over: Callable[[], bool]) -> None:
+        super().__init__(ArchiveFilter(expired=now))
+        self._now, self._is_over = now, is_over
+
+    def batches(self, database: Database) -> Iterator[Batch]:
+        """See :class:`Selection`."""
+        return _batches(database, "expired_in_archive", self._is_over, {"now": self._now})

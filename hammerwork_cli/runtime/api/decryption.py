@@ -1,0 +1,34 @@
+"""Decrypts the payloads of jobs, just before somebody reads them."""
+
+from typing import TYPE_CHECKING
+
+from hammerwork_cli.models.encryption import EncryptedText, Keys, UndecryptableError
+
+if TYPE_CHECKING:
+    from hammerwork_cli.queries.worker.claim import Claimed
+
+
+def decrypted(job: "Claimed", keys: Keys | None) -> "Claimed":
+    """The row of a job with its payload in plaintext.
+
+    Args:
+        job: a job, encrypted or not.
+        keys: ``None`` where there are none.
+
+    Raises:
+        UndecryptableError: none of the keys fits.
+    """
+    if not isinstance(job.payload, EncryptedText):
+        return job
+    sealed = job.payload.sealed
+    if keys is None:
+        raise unreadable(job.payload)
+    return job._replace(payload=keys.opened(sealed, job.id, job.queue_name), encryption=sealed.encryption)
+
+
+def unreadable(text: EncryptedText) -> UndecryptableError:
+    """The error of whoever reads a payload without a key."""
+    return UndecryptableError(
+        f"The payload is encrypted ({text.sealed}), and no key that fits was given.",
+        hint="Give one: --encryption-key env:NAME, or Queue(url, encryption=EncryptionKeys.read('env:NAME')).",
+    )
