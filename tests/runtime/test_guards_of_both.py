@@ -59,7 +59,7 @@ def stored(stage: Stage) -> dict[str, tuple[Any, ...]]:
     return {str(row[0]): row for row in stage.rows(COLUMNS)}
 
 
-def test_what_version_3_took_over_ends_here_without_effect(
+def test_an_attempt_that_version_3_took_over_ends_here_without_effect(
     stage: Stage, theirs: outcomes.Outcomes, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = Held()
@@ -101,7 +101,7 @@ def test_what_version_3_took_over_ends_here_without_effect(
 
 @pytest.mark.parametrize("how", ["reaped", "rescued", "by hand"])
 @pytest.mark.parametrize("end", ["complete", "fail", "recur"])
-def test_what_was_taken_over_here_ends_in_version_3_without_effect(
+def test_an_attempt_of_version_3_that_was_taken_over_here_ends_without_effect(
     stage: Stage, theirs: outcomes.Outcomes, end: str, how: str
 ) -> None:
     job = Job("taken", {}, max_attempts=3)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.models.backup.tables import DEFAULTS, TABLES, OtherColumns, Record, exactly
+from hammerwork_cli.models.input import strategies
 from hammerwork_cli.models.input.limits import LONGEST_ARCHIVER
 from hammerwork_cli.models.values import JobPriority, JobStatus, priority_word
 
@@ -27,8 +28,6 @@ _OWN = {"payload", "priority", "retry_strategy"}
 """Columns of both tables that hold a value in different forms."""
 _PRIORITIES = {"bg": "background", "l": "low", "n": "normal", "default": "normal", "h": "high", "crit": "critical"}
 """Short words for priorities that hammerwork (Rust) reads, too."""
-_STRATEGIES = ("Fixed", "Linear", "Exponential", "Fibonacci")
-"""Types of retry strategies that hammerwork (Rust) can read. It cannot read a row with another one at all."""
 _STATES = ("none", "waiting", "satisfied", "failed")
 
 
@@ -104,11 +103,7 @@ def _result_config(job: Record) -> str | None:
 
 def _strategy(stored: str | None) -> dict[str, Any] | None:
     """A retry strategy that both programs can read."""
-    try:
-        strategy = json.loads(stored or "null")
-    except (ValueError, RecursionError):
-        return None
-    return strategy if isinstance(strategy, dict) and strategy.get("type") in _STRATEGIES else None
+    return json.loads(stored) if stored is not None and strategies.is_readable(stored) else None
 
 
 def _shared_strategy(stored: str | None, longest: int | None) -> str | None:

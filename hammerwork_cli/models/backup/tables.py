@@ -244,7 +244,17 @@ OF_A_JOB = {
 """Tables of records of jobs -> the column with the job."""
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "jobs": {"attempts": 0, "max_attempts": 3, "priority": 2, "recurring": False, "is_encrypted": False},
+    "jobs": {
+        "attempts": 0,
+        "max_attempts": 3,
+        "priority": 2,
+        "recurring": False,
+        "is_encrypted": False,
+        # Hammerwork (Rust) never claims a job without a dependency status, nor reads one without lists on PostgreSQL.
+        "dependency_status": "none",
+        "depends_on": (),
+        "dependents": (),
+    },
     "archive": {
         "attempts": 0,
         "max_attempts": 3,

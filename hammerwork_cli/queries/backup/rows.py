@@ -28,6 +28,7 @@ from hammerwork_cli.models.backup.tables import (
     values,
     written,
 )
+from hammerwork_cli.models.input import strategies
 from hammerwork_cli.queries.job.enqueue import stored_ids
 from hammerwork_cli.queries.job.export import FIRST_PAGE, next_limit
 
@@ -129,12 +130,19 @@ class Rows:
             others: what :meth:`accept` returned for the file.
 
         Raises:
-            UsageError: see :func:`hammerwork_cli.models.backup.tables.values`.
+            UsageError: see :func:`hammerwork_cli.models.backup.tables.values`; or version 3 of hammerwork (Rust) uses
+                the database, and could not read the row.
         """
         if self._without:
             gone = self._without - self.table.columns.keys()
             record = {name: value for name, value in record.items() if name not in gone}
-        return values(self.word, record, self.others if others is None else others)
+        found = values(self.word, record, self.others if others is None else others)
+        strategy = found.get("retry_strategy") if self.word == "jobs" and "rust_3" in self.database.tags else None
+        if strategy is not None and not strategies.is_readable(strategy):
+            raise UsageError(
+                f"Version 3 of hammerwork (Rust) uses this database, and cannot read the retry_strategy {strategy:.60}."
+            )
+        return found
 
     @property
     def is_named(self) -> bool:
