@@ -15,6 +15,8 @@ from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.worker import registry
 from tests.commands.test_rust_options import calls
 from tests.jobs import execute, identity, job, rows, statuses, write
+from tests.rows import Rows
+from tests.rust3 import outcomes
 
 Run = Callable[..., Any]
 SECRET = "aGVsbG8gd29ybGQ"
@@ -202,3 +204,24 @@ def test_jobs_in_a_list_are_refused_with_the_form_that_they_have_here(
     assert done.exit_code == 2
     assert "not a list" in done.stderr
     assert "[jobs.load]" in done.stderr
+
+
+def test_the_lease_of_a_job_of_version_3_is_that_of_its_run(run: Run, migrated_url: str) -> None:
+    write(migrated_url, *(running(number, timedelta(minutes=10 - number)) for number in range(1, 5)))
+    with contextlib.closing(connect(migrated_url)) as database:
+        outcomes.use(database)
+        now, rows, place = database.now(), Rows(database), database.placeholder
+        for number, heard, until in (
+            (1, timedelta(seconds=20), timedelta(minutes=4)),
+            (2, timedelta(minutes=6), timedelta(minutes=-1)),
+            (3, timedelta(minutes=30), timedelta(minutes=4)),  # a heartbeat of an earlier run
+        ):
+            rows.run(
+                f"UPDATE hammerwork_jobs SET last_heartbeat_at = {place}, lease_expires_at = {place} "
+                f"WHERE id = {place}",
+                [rows.adapted(now - heard), rows.adapted(now + until), identity(number)],
+            )
+    found = run("worker", "status", "--jobs", "--format", "json", url=migrated_url).json
+    assert [one["lease"] for one in found] == ["active", "expired", "none", "none"]
+    assert 20 <= (datetime.now(UTC) - datetime.fromisoformat(found[0]["heartbeat_at"])).total_seconds() < 60
+    assert "20" in run("worker", "status", "--jobs", url=migrated_url).stdout
