@@ -57,6 +57,28 @@ def test_requeue_stale_rescues_what_has_run_for_longer_than_it_says_and_nothing_
     assert statuses(migrated_url) == before | {1: "Pending", 2: "Pending", 3: "Dead"}
 
 
+def lease(url: str, leases: dict[int, tuple[timedelta, timedelta]]) -> None:
+    """Gives jobs leases: time since the last heartbeat, and time to the end of the lease, as version 3 writes them."""
+    with contextlib.closing(connect(url)) as database:
+        outcomes.use(database)
+        now, rows, place = database.now(), Rows(database), database.placeholder
+        for number, (heard, until) in leases.items():
+            rows.run(
+                f"UPDATE hammerwork_jobs SET last_heartbeat_at = {place}, lease_expires_at = {place} "
+                f"WHERE id = {place}",
+                [rows.adapted(now - heard), rows.adapted(now + until), identity(number)],
+            )
+
+
+def test_requeue_stale_goes_by_leases_before_it_goes_by_times(run: Run, migrated_url: str) -> None:
+    write(migrated_url, running(1, timedelta(hours=3)), running(2, timedelta(minutes=9)))
+    held = (timedelta(minutes=1), timedelta(minutes=4))
+    over = (timedelta(minutes=6), timedelta(minutes=-1))
+    lease(migrated_url, {1: held, 2: over})
+    assert run("job", "requeue-stale", "--yes", url=migrated_url).exit_code == 0
+    assert statuses(migrated_url) == {1: "Running", 2: "Pending"}
+
+
 def test_worker_status_lists_running_jobs_of_any_worker_with_their_leases(run: Run, migrated_url: str) -> None:
     register(migrated_url, 20, "mail")
     register(migrated_url, 21, "other")
@@ -208,19 +230,10 @@ def test_jobs_in_a_list_are_refused_with_the_form_that_they_have_here(
 
 def test_the_lease_of_a_job_of_version_3_is_that_of_its_run(run: Run, migrated_url: str) -> None:
     write(migrated_url, *(running(number, timedelta(minutes=10 - number)) for number in range(1, 5)))
-    with contextlib.closing(connect(migrated_url)) as database:
-        outcomes.use(database)
-        now, rows, place = database.now(), Rows(database), database.placeholder
-        for number, heard, until in (
-            (1, timedelta(seconds=20), timedelta(minutes=4)),
-            (2, timedelta(minutes=6), timedelta(minutes=-1)),
-            (3, timedelta(minutes=30), timedelta(minutes=4)),  # a heartbeat of an earlier run
-        ):
-            rows.run(
-                f"UPDATE hammerwork_jobs SET last_heartbeat_at = {place}, lease_expires_at = {place} "
-                f"WHERE id = {place}",
-                [rows.adapted(now - heard), rows.adapted(now + until), identity(number)],
-            )
+    held, over = timedelta(minutes=4), timedelta(minutes=-1)
+    earlier_run = timedelta(minutes=30)
+    leases = {1: (timedelta(seconds=20), held), 2: (timedelta(minutes=6), over), 3: (earlier_run, held)}
+    lease(migrated_url, leases)
     found = run("worker", "status", "--jobs", "--format", "json", url=migrated_url).json
     assert [one["lease"] for one in found] == ["active", "expired", "none", "none"]
     assert 20 <= (datetime.now(UTC) - datetime.fromisoformat(found[0]["heartbeat_at"])).total_seconds() < 60

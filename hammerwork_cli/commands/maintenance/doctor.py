@@ -66,7 +66,7 @@ def requeue_stale(
             metavar="SECONDS",
             min=1,
             max=3_600_000_000,
-            help="Rescue jobs that have been Running for longer than this.",
+            help="Rescue jobs without a lease that have been Running for longer than this.",
         ),
     ] = 3600,
     queue: QueueOption = None,
@@ -76,8 +76,9 @@ def requeue_stale(
 ) -> None:
     """Rescue Running jobs whose workers are gone, as `spawn doctor --older-than` does. Asks for confirmation.
 
-    Fixes no other damage. A job with attempts left becomes Retrying; one without becomes Dead. Leaves alone the jobs of
-    running and silent workers: when such a worker is lost, another one rescues its jobs.
+    Takes jobs of Rust workers whose lease is over, and jobs without a lease that have been Running for longer than
+    --older-than-secs; fixes no other damage. A job with attempts left becomes Retrying; one without becomes Dead.
+    Skips the jobs of running and silent workers: when such a worker is lost, another one rescues its jobs.
 
     \b
     Examples:
