@@ -199,7 +199,7 @@ def enqueue(
     new_callbacks = callbacks.new()
     wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
     database = context.database(changes=True, keys=keys)
-    refuse_plaintext(database, wanted.queue, is_meant=encrypt is not None or bool(pii_field))
+    refuse_plaintext(database, wanted)
     now = context.now(database)
     parents = dict.fromkeys(listing.resolve(database, word) for word in depends_on or ())
     rest: dict[str, Any] = {**wanted.rest, "depends_on": tuple(parents), "callbacks": new_callbacks}

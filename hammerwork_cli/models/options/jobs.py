@@ -31,11 +31,13 @@ class WantedJob(NamedTuple):
     Attributes:
         payload: JSON text.
         rest: the other arguments of :meth:`NewJob.of`.
+        encrypt: whether the payload is to be encrypted; ``None`` if nobody has said.
     """
 
     queue: str
     payload: str
     rest: dict[str, Any]
+    encrypt: bool | None = None
 
     def made(self, now: datetime) -> NewJob:
         return NewJob.of(self.queue, self.payload, now, **self.rest)
@@ -64,7 +66,8 @@ def wanted_job(given: Mapping[str, Any], *, payload: str | None = None) -> Wante
     rest = {_ARGUMENTS.get(name, name): read(options[name], name) for name, read in _READERS.items() if name in options}
     if encryption := encryption_of(options):
         rest["encryption"] = encryption
-    return WantedJob(fields.queue(options["queue"]), _payload(given["payload"], payload, options), rest)
+    encrypt = True if encryption else options.get("encrypt")
+    return WantedJob(fields.queue(options["queue"]), _payload(given["payload"], payload, options), rest, encrypt)
 
 
 def json_value(text: str, what: str) -> Any:

@@ -10,7 +10,7 @@ from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models.cron.schedule import GRACE_SECONDS, Outcome, RunKind, Schedule, Switched
 from hammerwork_cli.queries.cron import changes, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.queries.job import limits
+from hammerwork_cli.queries.job import encryption, limits
 
 
 def switch(database: Database, schedule: Schedule, author: Author, now: datetime, *, enabled: bool) -> Switched:
@@ -64,7 +64,8 @@ def convert(database: Database, job: Schedule, name: str, author: Author, now: d
     """Makes a schedule of a recurring job, which is parked.
 
     Raises:
-        ConflictError: the name is taken, the job has been converted, runs now, or has changed meanwhile.
+        ConflictError: the name is taken, the job has been converted, runs now, has changed meanwhile, or its payload
+            is encrypted.
         UsageError: it is not a recurring job, or its schedule cannot be read.
     """
     if not job.is_in_place:
@@ -77,6 +78,11 @@ def convert(database: Database, job: Schedule, name: str, author: Author, now: d
             raise ConflictError(
                 f"The recurring job {job.id} is the schedule {known.name!r:.80} already.",
                 hint="See: hammerwork cron list",
+            )
+        if encryption.is_encrypted(database, job.id):
+            raise ConflictError(
+                f"The payload of the recurring job {job.id} is encrypted, and a schedule keeps it in plaintext.",
+                hint="Leave it a recurring job.",
             )
         if job.enabled:
             recurring.switch(database, job, now, enabled=False)

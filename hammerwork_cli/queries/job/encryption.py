@@ -8,6 +8,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import LastingConflictError, MissingTablesError, RetryableError, UsageError
 from hammerwork_cli.models import NewJob
+from hammerwork_cli.models.options.jobs import WantedJob
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.encryption import EncryptedText
@@ -84,20 +85,23 @@ def sealed_columns(database: Database, job: NewJob) -> tuple[str, tuple[Any, ...
     return payload, tuple(columns._replace(pii_fields=stored))  # type: ignore[arg-type]  # as the database wants it
 
 
-def refuse_plaintext(database: Database, queue: str, *, is_meant: bool = False) -> None:
-    """Refuses a job in plaintext for a queue that holds encrypted ones: what is written cannot be unwritten.
+def refuse_plaintext(database: Database, job: WantedJob) -> None:
+    """Refuses a job for a queue that holds encrypted ones if nobody has said which is meant.
 
-    Args:
-        queue: its queue.
-        is_meant: whether somebody has said which of the two is meant.
+    What is written in plaintext cannot be unwritten.
 
     Raises:
         LastingConflictError: the queue holds encrypted jobs.
     """
-    if is_meant or "encryption" not in database.tags:
+    if job.encrypt is not None or "encryption" not in database.tags:
         return
-    if database.row("job.encryption.is_used", queue=queue) is not None:
+    if database.row("job.encryption.is_used", queue=job.queue) is not None:
         raise LastingConflictError(
-            f"The queue {queue!r:.100} holds encrypted jobs, and this one would be written in plaintext.",
-            hint="Say which: encrypt it, or write it in plaintext (--encrypt, --no-encrypt).",
+            f"The queue {job.queue!r:.100} holds encrypted jobs, and this one would be written in plaintext.",
+            hint="Say which: --encrypt or --no-encrypt, or encrypt in a line of a file and in the REST API.",
         )
+
+
+def is_encrypted(database: Database, job: str) -> bool:
+    """Whether the payload of a job is encrypted."""
+    return "encryption" in database.tags and bool(database.rows("job.encryption.of_jobs", ids=database.ids([job])))

@@ -84,10 +84,11 @@ def valid(
     plain: set[str] = set()
     for number, line in numbered(file, after):
         try:
-            job = wanted_in(line, defaults).made(now)
+            wanted = wanted_in(line, defaults)
+            job = wanted.made(now)
             limits.check(database, job)
-            if job.encryption is None and job.queue not in plain and defaults.get("encrypt") is None:
-                refuse_plaintext(database, job.queue)
+            if wanted.encrypt is None and job.queue not in plain:
+                refuse_plaintext(database, wanted)
                 plain.add(job.queue)
         except HammerworkError as error:
             problems.add(number, error)

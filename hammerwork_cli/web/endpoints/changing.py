@@ -104,8 +104,9 @@ def enqueue(call: Call) -> Answer:
         given["spawn_config"] = _with_whole_numbers(given["spawn_config"], but="metadata")
     if "depends_on" in given:
         given["depends_on"] = [listing.resolve(call.database, word) for word in given["depends_on"]]
-    job = wanted_job({_OPTIONS.get(name, name): value for name, value in given.items()}).made(call.now)
-    refuse_plaintext(call.database, job.queue, is_meant="encrypt" in given)
+    wanted = wanted_job({_OPTIONS.get(name, name): value for name, value in given.items()})
+    refuse_plaintext(call.database, wanted)
+    job = wanted.made(call.now)
     placed = _placed(call, job)
     location = {"location": f"/api/jobs/{placed.id}"}
     return Answer(enqueued_record(placed), status=201 if placed.created else 200, headers=location)

@@ -110,6 +110,8 @@ def test_plaintext_beside_encrypted_jobs_must_be_meant(run: Run, migrated_url: s
     assert len(rows(migrated_url)) == 1
     for meant in (("-q", "pay", *PAYLOAD), ("--file", str(lines))):
         assert run("job", "enqueue", *meant, "--no-encrypt", url=migrated_url).exit_code == 0
+    lines.write_text('{"queue": "pay", "payload": {}, "encrypt": false}\n')
+    assert run("batch", "enqueue", "-f", str(lines), url=migrated_url).exit_code == 0
     assert run("job", "enqueue", "-q", "mail", *PAYLOAD, url=migrated_url).exit_code == 0
     assert [row["queue_name"] for row in rows(migrated_url) if row["is_encrypted"]] == ["pay"]
 
