@@ -1,6 +1,5 @@
 """Changes a record on its way into another database: new ids, another queue, another chance to run."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -130,8 +129,8 @@ class Arriving:
             return new
         if self.keys is None:
             raise UsageError(
-                f"Its payload is encrypted ({sealed}), and nobody could decrypt it with another id or queue.",
-                hint="Give the key, to encrypt it anew: --encryption-key env:NAME",
+                f"Its payload is encrypted for its id and its queue ({sealed}): with --encryption-key, it is encrypted"
+                " anew."
             )
         plain = self.keys.opened(sealed, old["id"], old["queue_name"])
         how = replace(sealed.encryption, key_id=old["encryption_key_id"])
@@ -146,8 +145,6 @@ class Arriving:
             values |= {"recurring": False, "cron_schedule": None, "timezone": None, "next_run_at": None}
         if self.options.new_ids:
             self._look_for_ids(values["payload"])
-        if (self.options.new_ids or self.options.prefix) and _is_bound(values):
-            raise UsageError("Its payload is encrypted for its id and its queue, which must stay as they are.")
         if not self.options.pending:
             return word, values
         if word == "archive":
@@ -188,15 +185,6 @@ class Arriving:
         if values.get("ancestry") is not None:
             changed["ancestry"] = _ID.sub(lambda found: self.id(found[0].lower()), values["ancestry"])
         return changed
-
-
-def _is_bound(values: Record) -> bool:
-    """Whether a payload can be decrypted only with the id and the queue with which it was encrypted."""
-    try:
-        metadata = json.loads(values["encryption_metadata"] or "{}")
-    except (ValueError, RecursionError):
-        return True
-    return bool(values["is_encrypted"] and (not isinstance(metadata, dict) or metadata.get("format_version")))
 
 
 def spawn_record(job: str, now: datetime, identity: str, children: int) -> Record:

@@ -393,6 +393,8 @@ export interface NewJob {
   correlation_id?: string | null;
   /** Makes the job spawn; missing fields take their defaults. */
   spawn_config?: SpawnConfig;
+  /** True encrypts the payload, if the server has a key; false means plaintext, beside encrypted jobs too. */
+  encrypt?: boolean;
 }
 
 /** A request to spawn again. */

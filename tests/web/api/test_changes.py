@@ -1,5 +1,6 @@
 """What the API changes, on every database."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -40,6 +41,22 @@ def rows(changed: tuple[Server, Database]) -> Rows:
 
 
 # Enqueueing.
+
+
+def test_a_payload_is_encrypted_with_the_key_of_the_server_and_plaintext_beside_it_must_be_meant(
+    serve: Callable[..., Server], empty_url: str
+) -> None:
+    card = {"queue": "pay", "payload": {"card": "4111"}}
+    assert serve(empty_url).post("/api/jobs", {**card, "encrypt": True}).status_code == 400
+    key = b64encode(bytes(range(32))).decode()
+    server = serve(empty_url, env={"HAMMERWORK_ENCRYPTION_KEYS": "pay=env:PAY_KEY", "PAY_KEY": key})
+    made = server.post("/api/jobs", {**card, "encrypt": True})
+    assert made.status_code == 201, made.text
+    job = server.json(f"/api/jobs/{made.json()['id']}")
+    assert (job["is_encrypted"], job["encryption_key_id"], job["payload"]) == (True, "pay", {"encrypted": True})
+    assert server.post("/api/jobs", card).status_code == 409
+    assert server.post("/api/jobs", {**card, "encrypt": False}).status_code == 201
+    assert key not in server.get("/api/jobs").text
 
 
 def test_a_job_is_enqueued_and_can_be_read(server: Server) -> None:

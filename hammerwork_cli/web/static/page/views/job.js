@@ -141,6 +141,7 @@ function facts(job, now) {
     ${fact("Workflow", job.workflow_name ?? job.workflow_id)}
     ${fact("Dependencies", job.depends_on.length && !job.hold_message ? job.dependency_status : null)}
     ${instant("Archived", job.archived_at)}
+    ${fact("Encrypted", job.is_encrypted && `${job.encryption_algorithm}, key ${job.encryption_key_id}`)}
   </dl>`;
 }
 
