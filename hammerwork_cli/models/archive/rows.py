@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import RefusedValueError
-from hammerwork_cli.models.backup.tables import DEFAULTS, TABLES, OtherColumns, Record, exactly
+from hammerwork_cli.models.backup.tables import CLAIM, DEFAULTS, TABLES, OtherColumns, Record, exactly
 from hammerwork_cli.models.input import strategies
 from hammerwork_cli.models.input.limits import LONGEST_ARCHIVER
 from hammerwork_cli.models.values import JobPriority, JobStatus, priority_word
@@ -29,6 +29,23 @@ _OWN = {"payload", "priority", "retry_strategy"}
 _PRIORITIES = {"bg": "background", "l": "low", "n": "normal", "default": "normal", "h": "high", "crit": "critical"}
 """Short words for priorities that hammerwork (Rust) reads, too."""
 _STATES = ("none", "waiting", "satisfied", "failed")
+
+
+_OF_RUNS = (
+    "started_at",
+    "run_started_at",
+    "completed_at",
+    "failed_at",
+    "timed_out_at",
+    "error_message",
+    "result_data",
+    "result_stored_at",
+    "result_expires_at",
+    "claim_losses",
+    "releases",
+)
+"""Columns that a job gets while it runs."""
+_OF_THE_ARCHIVE = ("archived_at", "archival_reason", "archival_policy_applied")
 
 
 class ArchivalReason(StrEnum):
@@ -146,7 +163,7 @@ def restored(row: Record, others: OtherColumns, without: Collection[str] = ()) -
         "dependents": (),
         "dependency_status": row["dependency_status"] if row["dependency_status"] in _STATES else "none",
         **_result_settings(row["result_config"]),
-        **dict.fromkeys(("archived_at", "archival_reason", "archival_policy_applied")),
+        **dict.fromkeys(_OF_THE_ARCHIVE),
         **_others_of(row, others, without),
     }
 
@@ -201,13 +218,9 @@ def _result_settings(stored: str | None) -> Record:
 
 def to_run_again(job: Record, now: datetime, state: str) -> Record:
     """The job as if it had just been enqueued, due now, with a ``dependency_status``."""
-    gone = (
-        "started_at completed_at failed_at timed_out_at error_message result_data result_stored_at result_expires_at"
-        " claim_losses run_started_at"
-    )
     return (
         job
-        | dict.fromkeys(gone.split())
+        | dict.fromkeys((*_OF_RUNS, *_OF_THE_ARCHIVE, *CLAIM))
         | {
             "status": JobStatus.PENDING.value,
             "attempts": 0,

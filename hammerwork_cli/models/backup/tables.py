@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LARGEST_BIGINT
 from hammerwork_cli.models.input.reading import uuid_of
-from hammerwork_cli.models.values import id_list, rfc3339, timestamp
+from hammerwork_cli.models.values import JobStatus, id_list, rfc3339, status_of, timestamp
 
 FORMAT, VERSION = "hammerwork-backup", 1
 TEXT_OF = "_text"
@@ -127,7 +127,7 @@ TABLES = {
             id="id workflow_id claim_token claimed_by",
             text="workflow_name result_storage_type archival_policy_applied ancestry",
             number="priority result_ttl_seconds result_max_size_bytes claim_losses releases",
-            time="result_stored_at result_expires_at claimed_at last_heartbeat_at lease_expires_at",
+            time="result_stored_at result_expires_at claimed_at",
             json="payload result_data",
             ids="dependents",
         ),
@@ -271,6 +271,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 LEASES = {"jobs": frozenset({"last_heartbeat_at", "lease_expires_at"})}
 """Columns that no file has: a lease is that of a living worker, and holds a job back from all others."""
 
+CLAIM = ("claim_token", "claimed_by", "claimed_at")
+"""Columns with the claim of a worker, which would keep the lease of a copy of its job, too, for as long as it lives."""
+
 GENERATED = frozenset({"first_parent", "parent_count", "has_spawn_config", "claimable"})
 """Columns that MySQL calculates from others, for indexes."""
 
@@ -347,6 +350,11 @@ def _is_other(word: str, name: str, column: OtherColumn) -> bool:
     """Whether this version, which may be later than that of the file, does not know the column."""
     known = TABLES[word].columns.get(name)
     return known is None or not OtherColumn(known).takes(column)
+
+
+def unclaimed(job: Record) -> Record:
+    """The values of a job that arrives in a database: no worker has it there, even if it is Running."""
+    return job | dict.fromkeys(CLAIM) if status_of(job["status"]) == JobStatus.RUNNING else job
 
 
 # From a database into a file.

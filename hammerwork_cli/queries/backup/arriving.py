@@ -9,9 +9,8 @@ from os import urandom
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.models.archive.rows import restored
-from hammerwork_cli.models.backup.tables import TABLES, Kind, OtherColumns, Record
+from hammerwork_cli.models.archive.rows import restored, to_run_again
+from hammerwork_cli.models.backup.tables import TABLES, Kind, OtherColumns, Record, unclaimed
 from hammerwork_cli.models.encryption import SEALED_COLUMNS, Sealed
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import UUID_PATTERN
@@ -22,28 +21,6 @@ if TYPE_CHECKING:
     from hammerwork_cli.models.encryption import Keys
 
 _ID = re.compile(UUID_PATTERN)
-_HISTORY = (
-    "started_at",
-    "completed_at",
-    "failed_at",
-    "timed_out_at",
-    "error_message",
-    "result_data",
-    "result_stored_at",
-    "result_expires_at",
-    "archived_at",
-    "archival_reason",
-    "archival_policy_applied",
-    "claim_token",
-    "claimed_by",
-    "claimed_at",
-    "claim_losses",
-    "releases",
-    "run_started_at",
-    "last_heartbeat_at",
-    "lease_expires_at",
-)
-"""Columns that a job gets while it runs."""
 
 
 class ImportOptions(NamedTuple):
@@ -146,16 +123,15 @@ class Arriving:
         if self.options.new_ids:
             self._look_for_ids(values["payload"])
         if not self.options.pending:
-            return word, values
+            return word, unclaimed(values) if word == "jobs" else values
         if word == "archive":
             values = self._unarchived(values)
         elif values["payload"] is None:
             raise UsageError("It has no payload.")
         parents = tuple(parent for parent in values["depends_on"] or () if parent in self.jobs)
         waits = bool(parents) and set(parents) != {spawner_of(values["ancestry"])}
-        new = {"status": JobStatus.PENDING.value, "attempts": 0, "scheduled_at": self.now, "depends_on": parents}
-        new["dependency_status"] = "waiting" if waits else "satisfied" if parents else "none"
-        return "jobs", values | dict.fromkeys(_HISTORY) | new
+        state = "waiting" if waits else "satisfied" if parents else "none"
+        return "jobs", to_run_again(values, self.now, state) | {"depends_on": parents}
 
     def _unarchived(self, values: Record) -> Record:
         """A row of the archive as one of the job table.

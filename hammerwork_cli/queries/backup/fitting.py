@@ -11,8 +11,10 @@ from hammerwork_cli.models.input.limits import LARGEST_INTEGER, MOST_PARENTS
 from hammerwork_cli.queries.backup.rows import Rows
 from hammerwork_cli.queries.job import limits
 
-_SHORT_TEXT = 65_535
-"""Bytes in TEXT and BLOB of MySQL."""
+_BYTES = {"tiny": 255, "": 65_535, "medium": (1 << 24) - 1}
+_BYTES = {f"{size}{kind}": most for size, most in _BYTES.items() for kind in ("text", "blob")}
+"""Bytes in types of MySQL."""
+_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32}
 
 
 class Fitting:
@@ -31,7 +33,10 @@ class Fitting:
         """Why a row cannot be stored; ``None`` if nothing speaks against it."""
         for name, kind in self._rows.kinds.items():
             value = values.get(name)
-            found = None if value is None else self._problem(name, kind, value)
+            if value is None:
+                continue
+            found = self._of_other(name, kind, value) if name in self._rows.others else None
+            found = found or self._problem(name, kind, value)
             if found:
                 return f"{name}: {found}"
         return None
@@ -50,8 +55,6 @@ class Fitting:
         return self._of_text(name, value) if kind is Kind.TEXT else None
 
     def _of_a_time(self, name: str, value: datetime) -> str | None:
-        if name in self._rows.others and value.microsecond % 10 ** (6 - self._digits(name)):
-            return f"the type {self._types[name]} has no room for its fraction of a second"
         if self._types[name].startswith("datetime") or limits.can_store(self._database, value):
             return None
         return f"{self._database.server} cannot store {value:%Y-%m-%d}"
@@ -79,9 +82,30 @@ class Fitting:
         most = self._lengths[name]
         if most is not None and characters > most:
             return f"it has {characters:,} characters, and this database stores {most:,}"
-        if self._types[name] in {"text", "blob"} and self._database.dialect == "mysql" and size > _SHORT_TEXT:
-            return f"it has {size:,} bytes, and this database stores {_SHORT_TEXT:,}"
+        most = _BYTES.get(self._types[name])
+        if most is not None and self._database.dialect == "mysql" and size > most:
+            return f"it has {size:,} bytes, and this database stores {most:,}"
         return None
+
+    def _of_other(self, name: str, kind: Kind, value: Any) -> str | None:
+        """Whether a column that this version does not know would take a value and change it, or refuse it late."""
+        stored = self._types[name]
+        if kind is Kind.NUMBER and not self._is_in_range(name, value):
+            return f"{value} is out of the range of {stored}"
+        if kind is Kind.TIME and value.microsecond % 10 ** (6 - self._digits(name)):
+            return f"the type {stored} has no room for its fraction of a second"
+        is_padded = re.match(r"binary\(|character(\(|$)", stored) and len(value) != (self._lengths[name] or 1)
+        if is_padded or (stored.startswith("char(") and value.endswith(" ")):
+            return f"the type {stored} would change its end"
+        return None
+
+    def _is_in_range(self, name: str, value: int) -> bool:
+        bits = _BITS.get(self._types[name].partition("(")[0].partition(" ")[0], 64)
+        if self._database.dialect == "sqlite":
+            return True
+        if self._types[name].endswith("unsigned"):
+            return 0 <= value < 1 << bits
+        return -(1 << bits - 1) <= value < 1 << bits - 1
 
     @cached
     def _lengths(self) -> dict[str, int | None]:

@@ -10,7 +10,7 @@ from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, UsageError
 from hammerwork_cli.models import Counts, JobStatus, status_of
 from hammerwork_cli.models.backup.plan import Restored
-from hammerwork_cli.models.backup.tables import Record
+from hammerwork_cli.models.backup.tables import Record, unclaimed
 from hammerwork_cli.models.input.problems import Problems, RecordsError
 from hammerwork_cli.models.values import numbered
 from hammerwork_cli.queries import queues
@@ -25,7 +25,6 @@ BATCHES_TOGETHER = 10
 MOST_BYTES = 1 << 24
 """Bytes of the lines after which a part, or a transaction, ends: rows may be large."""
 EXISTING = ("fail", "skip", "replace")
-_CLAIM = ("started_at", "claim_token", "claimed_by", "claimed_at")
 
 
 class RestoreOptions(NamedTuple):
@@ -185,9 +184,10 @@ class Restore:
         return done
 
     def _arriving(self, word: str, row: Record) -> Record:
+        row = unclaimed(row) if word == "jobs" else row
         if not self._is_reset(word, row):
             return row
-        return row | dict.fromkeys(_CLAIM) | {"status": JobStatus.PENDING.value}
+        return row | {"started_at": None, "status": JobStatus.PENDING.value}
 
     def _write(self, batches: Sequence[tuple[str, list[Record]]]) -> tuple[int, int, int]:
         written = existed = replaced = 0

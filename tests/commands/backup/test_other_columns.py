@@ -317,6 +317,8 @@ def test_a_copy_to_another_kind_is_exact_or_names_the_column(
         ("NUMERIC(9,2)", "NUMERIC(8,2)", "cannot hold it"),
         ("VARCHAR(20)", "VARCHAR(3)", "has 5 characters, and this database stores 3"),
         ("TEXT", "INTEGER", "cannot hold it"),
+        ("INTEGER", "SMALLINT", "40000 is out of the range of smallint"),
+        ("VARCHAR(20)", "CHAR(9)", "would change its end"),
     ],
 )
 @pytest.mark.parametrize("dialect", ["postgres", "mysql"])
@@ -327,7 +329,8 @@ def test_a_column_of_another_type_is_refused_by_name(
     write(old, job(1))
     for url, kind in ((old, theirs), (new, ours)):
         execute(url, f"ALTER TABLE hammerwork_jobs ADD COLUMN odd {kind}")
-    value = {"DATE": "'2026-01-01'", "NUMERIC(9,2)": "1.50"}.get(theirs, "'hello'")
+    value = {"DATE": "'2026-01-01'", "NUMERIC(9,2)": "1.50", "INTEGER": "40000"}.get(theirs, "'hello'")
+    value = "'hello '" if ours == "CHAR(9)" else value
     execute(old, f"UPDATE hammerwork_jobs SET odd = {value}")
     refused = backed_up(run, old, new, tmp_path / "file")
     assert refused.exit_code == 2
@@ -412,25 +415,26 @@ def add_leases(url: str) -> None:
     ("verb", "options"),
     [("backup restore", ()), ("backup restore", ("--running", "as-was")), ("backup copy", ()), ("job import", ())],
 )
-def test_no_lease_arrives_in_another_database(
+def test_no_lease_and_no_claim_arrives_in_another_database(
     run: Run, filled: str, new_database: Callable[..., str], tmp_path: Path, verb: str, options: tuple[str, ...]
 ) -> None:
+    """A worker would go on renewing the lease of a copy with its claim, which nobody runs."""
     new = another(new_database, filled)
     for url in (filled, new):
         add_leases(url)
     never = "'2038-01-19 03:14:07'"
+    names = ("last_heartbeat_at", "lease_expires_at", "claim_token", "claimed_by", "claimed_at")
+    worker, times = f"'{identity(9)}'", f"last_heartbeat_at = {never}, lease_expires_at = {never}, started_at = {never}"
     execute(
         filled,
-        f"UPDATE hammerwork_jobs SET status = 'Running', last_heartbeat_at = {never}, lease_expires_at = {never},"
-        f" started_at = {never} WHERE id = '{ROOT}'",
+        f"UPDATE hammerwork_jobs SET status = 'Running', {times}, claimed_at = {never}, claimed_by = {worker},"
+        f" claim_token = {worker} WHERE id = '{ROOT}'",
     )
     done(VERBS[verb](run, filled, new, tmp_path / "file", *options))
     with contextlib.closing(connect(new)) as database:
-        [row] = database.query(
-            f"SELECT status, last_heartbeat_at, lease_expires_at FROM hammerwork_jobs WHERE id = '{ROOT}'"
-        )
+        [row] = database.query(f"SELECT status, {', '.join(names)} FROM hammerwork_jobs WHERE id = '{ROOT}'")
     waits = verb == "backup restore" and not options
-    assert row == ("Pending" if waits else "Running", None, None)
+    assert row == ("Pending" if waits else "Running", *[None] * len(names))
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
