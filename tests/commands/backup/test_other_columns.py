@@ -537,7 +537,7 @@ def test_an_encrypted_payload_that_could_not_be_decrypted_any_more_is_not_import
     execute(url, f"UPDATE hammerwork_jobs SET encryption_metadata = '{metadata}' WHERE is_encrypted")
     outcome = imported(run, url, new, tmp_path / "tree", *options)
     assert outcome.exit_code == code, outcome.stderr
-    assert ("encrypted for its id and its queue" in outcome.stderr) == (code == 2)
+    assert ("nobody could decrypt it with another id or queue" in outcome.stderr) == (code == 2)
     assert bool(stored(new)["jobs"]) == (code == 0)
     done(imported(run, url, new_database("sqlite", migrated=True), tmp_path / "tree"))
 
