@@ -14,11 +14,12 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import Counts, JobStatus, status_of
 from hammerwork_cli.models.batch.batches import Batch, BatchStatus
-from hammerwork_cli.models.values import WAITING_SPELLINGS
+from hammerwork_cli.models.values import RUNNING_SPELLINGS, WAITING_SPELLINGS
 from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, WorkflowStatus
 
 FAILED = "another job of its workflow failed, and the failure policy is fail_fast"
 """The error of jobs that fail because of another one of their workflow."""
+OPEN_SPELLINGS = (*WAITING_SPELLINGS, *RUNNING_SPELLINGS)
 BATCH_FAILED = "another job of its batch failed, and the failure mode is FailFast"
 
 
@@ -117,14 +118,16 @@ def _settle_workflow(database: Database, workflow: Workflow, now: datetime) -> N
 
 
 def _settle_batch(database: Database, batch: Batch, stored_status: str, now: datetime) -> None:
+    if database.row("job.groups.has_open", batch=batch.id, statuses=OPEN_SPELLINGS):
+        if stored_status == BatchStatus.PENDING:
+            database.run("job.groups.begin_batch", id=batch.id)
+        return
     counts = counted(database, batch=batch.id)
     found = replace(batch, counts=counts)
     if not found.open:
         completed, failed = counts.of(JobStatus.COMPLETED), counts.unsuccessful
         values = {"id": batch.id, "status": str(found.status), "completed": completed, "failed": failed, "now": now}
         database.run("job.groups.end_batch", **values)
-    elif stored_status == BatchStatus.PENDING:
-        database.run("job.groups.begin_batch", id=batch.id)
 
 
 def counted(database: Database, *, workflow: str | None = None, batch: str | None = None) -> Counts:

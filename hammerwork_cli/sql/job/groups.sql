@@ -23,6 +23,10 @@ SELECT j.id FROM hammerwork_jobs j WHERE j.status IN (:statuses)
 ORDER BY j.id
 {lock_clause}
 
+-- name: has_open
+-- Tells whether a job of a batch has not ended. Until then nobody counts them: there may be many.
+SELECT 1 FROM hammerwork_jobs j WHERE j.batch_id = :batch AND j.status IN (:statuses) LIMIT 1
+
 -- name: counts
 -- Counts the jobs of a workflow or a batch by the status that the rows hold.
 SELECT j.status, COUNT(*) FROM hammerwork_jobs j WHERE TRUE
