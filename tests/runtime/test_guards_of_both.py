@@ -21,6 +21,7 @@ from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.runtime.host.logs import named
 from tests.runtime.conftest import PATIENCE, Stage, until
 from tests.rust3 import outcomes
+from tests.rust3.runs import LEASE, Run
 
 COLUMNS = "id, status, attempts, started_at, scheduled_at, error_message, result_data, completed_at, failed_at"
 SECOND = timedelta(seconds=1)
@@ -78,11 +79,11 @@ def test_an_attempt_that_version_3_took_over_ends_here_without_effect(
         theirs.now = lambda: (
             theirs.database.now() + timedelta(days=40_000 if stage.database.dialect != "mysql" else 900)
         )
-        assert sorted(theirs.requeue()) == sorted(job.id for job in jobs)
+        assert sorted(theirs.reap()) == sorted(job.id for job in jobs)
         last = next(job for job in jobs if job.queue == "ends")
         assert theirs.by_hand("retry dead", last.id)
         theirs.now = theirs.database.now
-        runs = [theirs.claim(job.id) for job in jobs]
+        runs = [theirs.claim_job(job.id) for job in jobs]
         before = stored(stage)
         with caplog.at_level(logging.WARNING, logger="hammerwork"):
             held.go_on.set()
@@ -107,7 +108,7 @@ def test_an_attempt_of_version_3_that_was_taken_over_here_ends_without_effect(
     job = Job("taken", {}, max_attempts=3)
     (job,) = stage.enqueue(job.with_cron("@yearly") if end == "recur" else job)
     stage.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at")
-    late = theirs.claim(job.id)
+    late = theirs.claim_job(job.id)
     assert _take_back(stage, theirs, job.id, how)
     now = stage.database.now() + SECOND
     (ours,) = claim.claim(stage.database, "taken", worker=new_id(), now=now, limit=1, slots=1)
@@ -125,7 +126,7 @@ def test_a_late_result_of_version_3_overwrites_a_newer_one_as_the_page_says(
 ) -> None:
     """It stores results by the id alone: docs/explain/version-3.md says so. Nothing else of the row changes."""
     (job,) = stage.enqueue(Job("taken", {}).with_result_ttl(timedelta(days=1)))
-    late = theirs.claim(job.id)
+    late = theirs.claim_job(job.id)
     assert theirs.by_hand("retry", job.id)
     now = stage.database.now() + SECOND
     (ours,) = claim.claim(stage.database, "taken", worker=new_id(), now=now, limit=1, slots=1)
@@ -140,8 +141,8 @@ def test_a_late_result_of_version_3_overwrites_a_newer_one_as_the_page_says(
 def _take_back(stage: Stage, theirs: outcomes.Outcomes, job: str, how: str) -> bool:
     """Takes the run of version 3 back, so that anybody may claim the job."""
     if how == "reaped":
-        theirs.now = lambda: theirs.database.now() + 2 * outcomes.LEASE
-        assert list(theirs.requeue()) == [job]
+        theirs.now = lambda: theirs.database.now() + 2 * LEASE
+        assert list(theirs.reap()) == [job]
         stage.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at")
     elif how == "rescued":  # as if a worker of ours had claimed it before, whose columns are still there
         worker = new_id()
@@ -159,7 +160,7 @@ def test_a_claim_stores_the_start_that_both_kinds_compare(stage: Stage, theirs: 
     now = (stage.database.now() + SECOND).replace(microsecond=123_457)
     (ours,) = claim.claim(stage.database, "exact", worker=new_id(), now=now, limit=1, slots=1)
     assert stage.timestamp(job, "started_at") == ours.started_at == now
-    assert theirs._finish(outcomes.Run(job.id, ours.attempts, now + timedelta(microseconds=900)), "Completed", None)
+    assert theirs._finish(Run(job.id, ours.attempts, 3, now + timedelta(microseconds=900), None), "Completed", None)
     assert finish.finish(stage.database, [Ended(ours, End.COMPLETED)], now + SECOND).lost == {job.id}
 
 
@@ -170,7 +171,7 @@ def test_a_run_of_version_3_that_starts_within_the_same_millisecond_is_still_ano
     (job,) = stage.enqueue(Job("close", {}))
     now = stage.database.now() + SECOND
     theirs.now = lambda: now
-    late = theirs.claim(job.id)
+    late = theirs.claim_job(job.id)
     assert theirs.by_hand("retry", job.id)
     later = now + timedelta(microseconds=1)
     (ours,) = claim.claim(stage.database, "close", worker=new_id(), now=later, limit=1, slots=1)
@@ -178,6 +179,6 @@ def test_a_run_of_version_3_that_starts_within_the_same_millisecond_is_still_ano
     assert theirs.by_hand("retry", job.id)
     stage.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at")
     theirs.now = lambda: later + timedelta(microseconds=1)
-    newer = theirs.claim(job.id)
+    newer = theirs.claim_job(job.id)
     assert finish.finish(stage.database, [Ended(ours, End.COMPLETED)], later).lost == {job.id}
     assert theirs.complete(newer)

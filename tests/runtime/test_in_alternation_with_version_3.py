@@ -5,6 +5,7 @@ say is compared after every step.
 """
 
 import contextlib
+import json
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -13,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, RetryStrategy, Workflow
+from hammerwork_cli import Handlers, Job, RetryStrategy, Worker, Workflow
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import new_id, rfc3339
+from hammerwork_cli.models import id_list, new_id, rfc3339
 from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Cancel
 from hammerwork_cli.queries.job.selections import Named
@@ -24,8 +25,9 @@ from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.outcomes.failures import Failed
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import PATIENCE, Stage, until
 from tests.rust3 import outcomes
+from tests.rust3.runs import LEASE
 
 SLOT = datetime(2027, 1, 1, tzinfo=UTC)
 ENDS = ["complete"] * 9 + ["fail"] * 4 + ["time out"] * 2 + ["lose"] * 2 + ["cancel"]
@@ -127,11 +129,11 @@ class Play:
         if end == "cancel":
             assert self.theirs.by_hand("fail", self.ids[name])
             return
-        run = self.theirs.claim(self.ids[name])
+        run = self.theirs.claim_job(self.ids[name])
         self.clock += timedelta(seconds=1)
         if end == "lose":
-            self.clock += outcomes.LEASE
-            assert list(self.theirs.requeue()) == [self.ids[name]]
+            self.clock += LEASE
+            assert list(self.theirs.reap()) == [self.ids[name]]
         elif end == "complete":
             assert self.theirs.complete(run)
         else:
@@ -191,3 +193,107 @@ def test_this_program_and_version_3_end_jobs_in_the_same_states_alone_and_in_alt
         assert ours[number] == step
         assert mixed[number] == step
     assert len(ours) == len(mixed) == len(version_3)
+
+
+def fails(payload: Any) -> bool:
+    """Whether a payload lets its job fail: text or, as PostgreSQL may have it, a value."""
+    return bool((json.loads(payload) if isinstance(payload, str) else payload)["fails"])
+
+
+class Shared:
+    """A tree, a workflow and a batch in one queue, whose jobs fail or complete as their payloads say.
+
+    Attributes:
+        expected: job -> the status in which it must end, and the attempts.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.expected: dict[str, tuple[str, int]] = {}
+        workflow = Workflow("layers", failure_policy="continue_on_failure")
+        layers = [[f"{layer}.{number}" for number in range(6)] for layer in range(4)]
+        for layer, keys in enumerate(layers):
+            for number, key in enumerate(keys):
+                after = [] if layer == 0 else [layers[layer - 1][number], layers[layer - 1][(number + 1) % 6]]
+                workflow.add(key, self._job(fails=key in ("0.4", "1.0")), after=after)
+        gate = Job("gate", {"fails": False})
+        root = self._job().depends_on(gate)
+        fan = [self._job().depends_on(root) for _ in range(20)]
+        bad = self._job(fails=True)
+        tree = [gate, root, bad, *fan, self._job().depends_on(*fan), self._job().depends_on(bad, fan[0])]
+        batch = [self._job(fails=number < 3) for number in range(12)]
+        stage.queue.enqueue_workflow(workflow)
+        stage.enqueue(*tree)
+        stage.queue.enqueue_batch("batch", batch)
+        rows = {str(row[0]): row[1:] for row in stage.rows("id, depends_on, payload")}
+        for job in rows:
+            self._expect(job, rows)
+
+    def _expect(self, job: str, rows: dict[str, tuple[Any, ...]]) -> str:
+        """How a job must end, which follows from its parents."""
+        parents, payload = rows[job]
+        if job not in self.expected:
+            ends = [self._expect(parent, rows) for parent in id_list(parents)]
+            end = ("Dead", 2) if fails(payload) else ("Completed", 1)
+            self.expected[job] = end if set(ends) <= {"Completed"} else ("Failed", 0)
+        return self.expected[job][0]
+
+    def _job(self, *, fails: bool = False) -> Job:
+        return Job("shared", {"fails": fails}, max_attempts=2)
+
+    def is_open(self) -> bool:
+        return bool(self.stage.rows("id", "status IN ('Pending', 'Running')"))
+
+    def play(self) -> None:
+        """A worker of version 3 until all jobs have ended."""
+        with contextlib.closing(connect(self.stage.url)) as database:
+            theirs = outcomes.Outcomes(database)
+            while True:
+                if run := theirs.claim("shared"):
+                    assert theirs.fail(run) if fails(run.payload) else theirs.complete(run)
+                    self.played += 1
+                elif not theirs._ask("SELECT id FROM hammerwork_jobs WHERE status IN ('Pending', 'Running')"):
+                    return
+
+    played = 0
+
+
+def test_both_kinds_at_once_end_every_job_once_and_leave_the_states_that_one_kind_would(stage: Stage) -> None:
+    outcomes.use(stage.database)
+    shared = Shared(stage)
+    handlers = Handlers()
+    ran: list[str] = []
+
+    @handlers.job("shared", retry=RetryStrategy.fixed(timedelta(milliseconds=1)))
+    def handle(job: Job) -> None:
+        ran.append(job.id)
+        if job.payload["fails"]:
+            raise OSError("no space")
+
+    @handlers.job("gate")
+    def wait(job: Job) -> None:
+        """Lets the tree begin once the others have had a part."""
+        until(lambda: shared.played >= 5)
+        ran.append(job.id)
+
+    worker = Worker(stage.url, handlers, concurrency=2, poll_interval=0.02)
+    players = [threading.Thread(target=shared.play) for _ in range(2)]
+    ours = threading.Thread(target=worker.run)
+    for thread in (ours, *players):
+        thread.start()
+    try:
+        until(lambda: not shared.is_open())
+    finally:
+        worker.stop()
+        for thread in (ours, *players):
+            thread.join(PATIENCE)
+    found = {str(job): (status, attempts) for job, status, attempts in stage.rows("id, status, attempts")}
+    assert found == shared.expected
+    assert ran
+    members = [str(job) for (job,) in stage.rows("id", "workflow_id IS NOT NULL")]
+    tally = [shared.expected[job][0] for job in members]
+    completed = tally.count("Completed")
+    counted = stage.database.query("SELECT status, completed_jobs, failed_jobs FROM hammerwork_workflows")
+    assert [tuple(row) for row in counted] == [("failed", completed, len(tally) - completed)]
+    counted = stage.database.query("SELECT status, completed_jobs, failed_jobs, pending_jobs FROM hammerwork_batches")
+    assert [tuple(row) for row in counted] == [("PartiallyFailed", 9, 3, 0)]

@@ -5,24 +5,21 @@ SQLite, which the original does not know, it does what it does on MySQL.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import cron, id_list, timestamp
 from tests.rows import Rows
 from tests.rust3.migrations import MIGRATIONS, Migrator
+from tests.rust3.runs import CLAIM, CLOSE, LEASE, REAPED, STALE, STORE, UNLEASED, Run, Version3
 
-LEASE = timedelta(seconds=300)
-CLOSE = timedelta(milliseconds=1)
 LONGEST = timedelta(days=365)
 FAILED = ("Failed", "Dead", "TimedOut")
 """The ends that are not Completed (section 3)."""
 OPEN = ("Pending", "Retrying", "Running")
-UNLEASED = "last_heartbeat_at = NULL, lease_expires_at = NULL"
-"""Every outcome clears both lease columns (section 3, finish_job_run)."""
 SOURCES = {
     "complete": ("Pending", "Running", "Retrying"),
     "fail": ("Pending", "Running", "Retrying"),
@@ -65,97 +62,64 @@ def use(database: Database) -> None:
     database.forget_schema()
 
 
-class Run(NamedTuple):
-    """One run of a job, as its worker knows it: what the guard of its end compares (section 3)."""
+class Outcomes(Version3):
+    """Version 3 as it ends runs, with all that follows from an end, and enqueues jobs."""
 
-    job: str
-    attempts: int
-    started_at: datetime
+    def _ask_locked(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._ask(sql if self.database.dialect == "sqlite" else f"{sql} FOR UPDATE", *values)
 
-
-class Outcomes:
-    """Version 3 as it ends runs and enqueues jobs.
-
-    Args:
-        database: a connection of its own.
-        clock: the present; by default the server's.
-    """
-
-    def __init__(self, database: Database, clock: Callable[[], datetime] | None = None) -> None:
-        self.database = database
-        self.now = clock or database.now
-        self._rows = Rows(database)
-
-    def send(self, sql: str, *values: Any) -> int:
-        adapted = [self._rows.adapted(value) for value in values]
-        return int(self.database._execute(sql.replace("%s", self.database.placeholder), adapted).rowcount)
-
-    def ask(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        adapted = [self._rows.adapted(value) for value in values]
-        return self.database.query(sql.replace("%s", self.database.placeholder), adapted)
-
-    def _lock(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self.ask(sql if self.database.dialect == "sqlite" else f"{sql} FOR UPDATE", *values)
-
-    def claim(self, job: str) -> Run:
+    def claim_job(self, job: str) -> Run:
         """Claims one job by its id, as the dequeue does: Running, both lease columns, one attempt more (section 3)."""
         now = self.now()
-        self.send(
-            "UPDATE hammerwork_jobs SET status = 'Running', started_at = %s, last_heartbeat_at = %s,"
-            " lease_expires_at = %s, attempts = attempts + 1 WHERE id = %s AND status = 'Pending'",
-            *(now, now, now + LEASE, job),
-        )
-        ((attempts, started_at),) = self.ask("SELECT attempts, started_at FROM hammerwork_jobs WHERE id = %s", job)
-        started = timestamp(started_at)
-        assert started is not None
-        return Run(job, attempts, started)
+        assert self._send(CLAIM.format("%s AND status = 'Pending'"), now, now, now + self.lease, job) == 1
+        run = self._run([(job,)], now)
+        assert run is not None
+        return run
 
     # The end of a run.
 
     def complete(self, run: Run, result: Any = None) -> bool:
         """Stores the result by the id only, and ends the run (section 3); whether the run was still this worker's."""
         if result is not None:
-            sql = "UPDATE hammerwork_jobs SET result_data = %s, result_stored_at = %s WHERE id = %s"
-            self.send(sql, json.dumps(result), self.now(), run.job)
+            self._send(STORE, json.dumps(result), self.now(), run.job)
         return self._finish(run, "Completed", None)
 
     def fail(
-        self, run: Run, error: str = "no space", *, pause: timedelta = timedelta(), timed_out: bool = False
+        self, run: Run, error: str = "no space", *, delay: timedelta = timedelta(), timed_out: bool = False
     ) -> bool:
         """Retry while attempts are left, max_attempts in all; after the last one Dead, or TimedOut (section 3)."""
-        ((most,),) = self.ask("SELECT max_attempts FROM hammerwork_jobs WHERE id = %s", run.job)
-        if run.attempts < most:
-            return self._finish(run, "Pending", error, pause=pause, timed_out=timed_out)
+        if run.attempts < run.max_attempts:
+            return self._finish(run, "Pending", error, delay=delay, timed_out=timed_out)
         return self._finish(run, "TimedOut" if timed_out else "Dead", error)
 
     def _finish(
-        self, run: Run, status: str, error: str | None, *, pause: timedelta = timedelta(), timed_out: bool = False
+        self, run: Run, status: str, error: str | None, *, delay: timedelta = timedelta(), timed_out: bool = False
     ) -> bool:
         """Locks the row; valid only while Running with the same attempts and started_at, ±1 ms (section 3)."""
 
         def work() -> bool:
-            found = self._lock(
+            found = self._ask_locked(
                 "SELECT attempts, started_at FROM hammerwork_jobs WHERE id = %s AND status = 'Running'", run.job
             )
             started = timestamp(found[0][1]) if found else None
             if started is None or found[0][0] != run.attempts or abs(started - run.started_at) > CLOSE:
                 return False
             if status == "Pending":
-                self._try_again(run.job, error, pause, timed_out=timed_out)
+                self._try_again(run.job, error, delay, timed_out=timed_out)
             elif not self._recur(run.job, error):
                 self._end(run.job, status, error)
             return True
 
         return self.database.transaction(work)
 
-    def _try_again(self, job: str, error: str | None, pause: timedelta, *, timed_out: bool) -> None:
+    def _try_again(self, job: str, error: str | None, delay: timedelta, *, timed_out: bool) -> None:
         """Pending, never Retrying; the times of section 3, finish_job_run, Retry. Nothing follows for other jobs."""
         now = self.now()
         also = ", timed_out_at = %s" if timed_out else ""
-        self.send(
+        self._send(
             "UPDATE hammerwork_jobs SET status = 'Pending', scheduled_at = %s, started_at = NULL, error_message = %s,"
             f" {UNLEASED}{also} WHERE id = %s",
-            *(now + min(pause, LONGEST), error, *((now,) if timed_out else ()), job),
+            *(now + min(delay, LONGEST), error, *((now,) if timed_out else ()), job),
         )
 
     def _recur(self, job: str, error: str | None) -> bool:
@@ -163,7 +127,7 @@ class Outcomes:
 
         The facts leave open which slot that one run has: here it is the present.
         """
-        ((recurring, schedule, zone, slot),) = self.ask(
+        ((recurring, schedule, zone, slot),) = self._ask(
             "SELECT recurring, cron_schedule, timezone, next_run_at FROM hammerwork_jobs WHERE id = %s", job
         )
         if not recurring or not schedule:
@@ -172,7 +136,7 @@ class Outcomes:
         if at is None:
             return False
         at = max(at, self.now())
-        self.send(
+        self._send(
             "UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = %s, next_run_at = %s,"
             f" started_at = NULL, completed_at = NULL, failed_at = NULL, timed_out_at = NULL, error_message = %s,"
             f" {UNLEASED} WHERE id = %s",
@@ -184,14 +148,14 @@ class Outcomes:
         """Writes an end, and what follows: (2) to (6) of section 3, in that order."""
         column = {"Completed": "completed_at", "TimedOut": "timed_out_at"}.get(status, "failed_at")
         message = "" if status == "Completed" else ", error_message = %s"  # a success leaves the error of before
-        self.send(
+        self._send(
             f"UPDATE hammerwork_jobs SET status = %s, {column} = %s, {UNLEASED}{message} WHERE id = %s",
             *(status, self.now(), *(() if status == "Completed" else (error,)), job),
         )
         self._follow(job, succeeded=status == "Completed")
 
     def _follow(self, job: str, *, succeeded: bool) -> None:
-        ((workflow, batch),) = self.ask("SELECT workflow_id, batch_id FROM hammerwork_jobs WHERE id = %s", job)
+        ((workflow, batch),) = self._ask("SELECT workflow_id, batch_id FROM hammerwork_jobs WHERE id = %s", job)
         policy = self._lock_workflow(workflow) if workflow else None
         if succeeded:
             self._satisfy(job)
@@ -205,7 +169,7 @@ class Outcomes:
 
     def _lock_workflow(self, workflow: object) -> str | None:
         """(2) Lock the workflow row."""
-        found = self._lock("SELECT failure_policy FROM hammerwork_workflows WHERE id = %s", str(workflow))
+        found = self._ask_locked("SELECT failure_policy FROM hammerwork_workflows WHERE id = %s", str(workflow))
         return str(found[0][0]) if found else None
 
     def _satisfy(self, job: str) -> None:
@@ -213,7 +177,7 @@ class Outcomes:
         waiting = "status = 'Pending' AND dependency_status = 'waiting'"
         for dependent, parents in self._lock_dependents(job, waiting):
             if self._completed(id_list(parents)):
-                self.send("UPDATE hammerwork_jobs SET dependency_status = 'satisfied' WHERE id = %s", dependent)
+                self._send("UPDATE hammerwork_jobs SET dependency_status = 'satisfied' WHERE id = %s", dependent)
 
     def _completed(self, parents: Sequence[str]) -> bool:
         return all(self._status(parent) == "Completed" for parent in parents)
@@ -221,7 +185,7 @@ class Outcomes:
     def _status(self, job: str) -> str | None:
         """In the table of jobs, else in the archive."""
         for table in ("hammerwork_jobs", "hammerwork_jobs_archive"):
-            if found := self.ask(f"SELECT status FROM {table} WHERE id = %s", job):
+            if found := self._ask(f"SELECT status FROM {table} WHERE id = %s", job):
                 return str(found[0][0])
         return None
 
@@ -233,7 +197,7 @@ class Outcomes:
             "sqlite": "EXISTS (SELECT 1 FROM json_each(depends_on) WHERE value = %s)",
         }[self.database.dialect]
         sql = f"SELECT id, depends_on FROM hammerwork_jobs WHERE {which} AND {contains} ORDER BY id"
-        return [(str(dependent), parents) for dependent, parents in self._lock(sql, job)]
+        return [(str(dependent), parents) for dependent, parents in self._ask_locked(sql, job)]
 
     def _fail_workflow(self, workflow: str) -> list[str]:
         """(4) fail_fast: all Pending and Retrying jobs of the workflow.
@@ -244,13 +208,13 @@ class Outcomes:
 
     def _fail_waiting(self, column: str, group: str, error: str) -> list[str]:
         sql = f"SELECT id FROM hammerwork_jobs WHERE {column} = %s AND status IN ('Pending', 'Retrying') ORDER BY id"
-        jobs = [str(job) for (job,) in self._lock(sql, group)]
+        jobs = [str(job) for (job,) in self._ask_locked(sql, group)]
         self._fail(jobs, error)
         return jobs
 
     def _fail(self, jobs: Iterable[str], error: str) -> None:
         for job in jobs:
-            self.send(
+            self._send(
                 "UPDATE hammerwork_jobs SET status = 'Failed', dependency_status = 'failed', failed_at = %s,"
                 " error_message = %s WHERE id = %s",
                 *(self.now(), error, job),
@@ -273,7 +237,7 @@ class Outcomes:
                 continue
             own = "" if table == "hammerwork_jobs" else " AND id NOT IN (SELECT id FROM hammerwork_jobs)"
             sql = f"SELECT status, COUNT(*) FROM {table} WHERE {column} = %s{own} GROUP BY status"
-            for status, jobs in self.ask(sql, group):
+            for status, jobs in self._ask(sql, group):
                 tally[status] = tally.get(status, 0) + jobs
         return tally
 
@@ -287,7 +251,7 @@ class Outcomes:
         failed = sum(tally.get(status, 0) for status in FAILED)
         status = "running" if is_open else "failed" if failed else "completed"
         times = {"completed": ("completed_at",), "failed": ("failed_at",)}.get(status, ())
-        self.send(
+        self._send(
             "UPDATE hammerwork_workflows SET status = %s, completed_jobs = %s, failed_jobs = %s"
             f"{''.join(f', {time} = %s' for time in times)} WHERE id = %s AND status <> 'cancelled'",
             *(status, tally.get("Completed", 0), failed, *(self.now() for _ in times), workflow),
@@ -299,41 +263,36 @@ class Outcomes:
         The facts leave open the words of the end: here Completed, Failed if none completed, else PartiallyFailed. They
         also leave open what depends on the rest: here it fails too.
         """
-        ((status, mode),) = self._lock("SELECT status, failure_mode FROM hammerwork_batches WHERE id = %s", batch)
+        ((status, mode),) = self._ask_locked("SELECT status, failure_mode FROM hammerwork_batches WHERE id = %s", batch)
         if not succeeded and mode.strip('"') == "FailFast":
             self._fail_dependents(self._fail_waiting("batch_id", batch, "Another job of the batch failed."))
         tally = self._tally("batch_id", batch)
         completed, failed = tally.get("Completed", 0), sum(tally.get(status, 0) for status in FAILED)
         if not any(tally.get(status) for status in OPEN):
             ended = "Completed" if not failed else "PartiallyFailed" if completed else "Failed"
-            self.send(
+            self._send(
                 "UPDATE hammerwork_batches SET status = %s, completed_jobs = %s, failed_jobs = %s, pending_jobs = 0,"
                 " completed_at = %s WHERE id = %s",
                 *(ended, completed, failed, self.now(), batch),
             )
         elif status.strip('"') == "Pending":
-            self.send("UPDATE hammerwork_batches SET status = 'Processing' WHERE id = %s", batch)
+            self._send("UPDATE hammerwork_batches SET status = 'Processing' WHERE id = %s", batch)
 
     # Other ends.
 
-    def requeue(self, older_than: timedelta = LEASE) -> dict[str, str]:
+    def reap(self, older_than: timedelta = LEASE) -> dict[str, str]:
         """``requeue_stale_jobs`` (section 3): what it made of each job. After the last attempt everything follows."""
-        stale = (
-            "status = 'Running' AND ((last_heartbeat_at >= started_at AND lease_expires_at < %s) OR (started_at < %s"
-            " AND (last_heartbeat_at IS NULL OR lease_expires_at IS NULL OR last_heartbeat_at < started_at)))"
-        )
 
         def work() -> dict[str, str]:
             now = self.now()
-            sql = f"SELECT id, attempts, max_attempts FROM hammerwork_jobs WHERE {stale} ORDER BY id"
+            sql = f"SELECT id, attempts, max_attempts FROM hammerwork_jobs WHERE {STALE} ORDER BY id"
             made: dict[str, str] = {}
-            error = "Job lease expired while Running."
-            for job, attempts, most in self._lock(sql, now, now - older_than):
+            for job, attempts, most in self._ask_locked(sql, now, now - older_than):
                 made[str(job)] = "Pending"
                 if attempts < most:
-                    self._try_again(str(job), error, timedelta(), timed_out=False)
-                elif not self._recur(str(job), error):
-                    self._end(str(job), "Dead", error)
+                    self._try_again(str(job), REAPED, timedelta(), timed_out=False)
+                elif not self._recur(str(job), REAPED):
+                    self._end(str(job), "Dead", REAPED)
                     made[str(job)] = "Dead"
             return made
 
@@ -343,14 +302,14 @@ class Outcomes:
         """A manual transition, guarded by the status (section 3); it never lets a job recur. Whether it was allowed."""
 
         def work() -> bool:
-            ((status,),) = self._lock("SELECT status FROM hammerwork_jobs WHERE id = %s", job)
+            ((status,),) = self._ask_locked("SELECT status FROM hammerwork_jobs WHERE id = %s", job)
             if status not in SOURCES[action]:
                 return False
             if action == "retry dead":
                 sql = (
                     "UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = %s, started_at = NULL"
                 )
-                self.send(f"{sql}, failed_at = NULL, timed_out_at = NULL WHERE id = %s", self.now(), job)
+                self._send(f"{sql}, failed_at = NULL, timed_out_at = NULL WHERE id = %s", self.now(), job)
             elif action == "retry":
                 self._try_again(job, error, timedelta(), timed_out=False)
             else:
@@ -360,16 +319,12 @@ class Outcomes:
 
         return self.database.transaction(work)
 
-    def disable(self, job: str) -> None:
-        """Disable recurring (section 3): the status stays Pending; the dequeue holds it."""
-        self.send("UPDATE hammerwork_jobs SET recurring = FALSE, next_run_at = NULL WHERE id = %s", job)
-
     def enable(self, job: str) -> None:
         """Enable recomputes the next slot (section 3)."""
-        ((schedule, zone),) = self.ask("SELECT cron_schedule, timezone FROM hammerwork_jobs WHERE id = %s", job)
+        ((schedule, zone),) = self._ask("SELECT cron_schedule, timezone FROM hammerwork_jobs WHERE id = %s", job)
         at = cron.next_run(schedule, zone, self.now())
         sql = "UPDATE hammerwork_jobs SET recurring = TRUE, next_run_at = %s, scheduled_at = %s WHERE id = %s"
-        self.send(sql, at, at, job)
+        self._send(sql, at, at, job)
 
     # Enqueue.
 
@@ -411,7 +366,7 @@ class Outcomes:
     def _resolved(self, parents: Sequence[str], workflow: str | None, now: datetime) -> dict[str, Any]:
         share = {"postgresql": " FOR SHARE", "mysql": " LOCK IN SHARE MODE"}.get(self.database.dialect, "")
         for parent in sorted(parents):
-            self.ask(f"SELECT id FROM hammerwork_jobs WHERE id = %s{share}", parent)
+            self._ask(f"SELECT id FROM hammerwork_jobs WHERE id = %s{share}", parent)
         statuses = {self._status(parent) for parent in parents}
         policy = self._lock_workflow(workflow) if workflow else None
         if statuses & set(FAILED) and policy != "manual":
