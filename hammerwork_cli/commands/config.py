@@ -203,9 +203,11 @@ def _note_file(context: Context) -> None:
         context.note_exposure()
     else:
         context.note(f"There is no {settings.path}.")
+    webhooks = elsewhere.webhooks(context.environ, settings.path)
     for variable, other in elsewhere.variables(context.environ):
-        context.note(f"{variable} has no effect on this program. Use: {other}")
-    if webhooks := elsewhere.webhooks(context.environ, settings.path):
+        if webhooks is None or variable != elsewhere.WEBHOOKS_VARIABLE:
+            context.note(f"{variable} has no effect on this program. Use: {other}")
+    if webhooks:
         context.note(f"File: {webhooks}")
         context.note(f"  {elsewhere.NO_WEBHOOKS}")
         if webhooks.stat().st_mode & 0o077:

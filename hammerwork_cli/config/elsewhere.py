@@ -1,19 +1,20 @@
 """Settings, variables and files of hammerwork (Rust) that have no effect here, and what to use instead."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 WEBHOOKS_VARIABLE = "HAMMERWORK_WEBHOOKS_FILE"
 WEBHOOKS_FILE = "webhooks.json"
 _KEY = "worker start --encryption-key env:NAME, or the setting encryption_keys"
-_POST = "let a handler post: spawn on-end JOB --on-complete QUEUE"
+_POST = "callbacks whose handler posts: spawn on-end JOB --on-complete QUEUE"
 KEYS: Mapping[str, str] = {"encryption_config": _KEY}
 """Key of the configuration file -> what to use instead."""
 _VARIABLES: Mapping[str, str] = {
     WEBHOOKS_VARIABLE: _POST,
     "HAMMERWORK_DATABASE_POOL_SIZE": "HAMMERWORK_POOL_SIZE",
     "HAMMERWORK_ENCRYPTION_ALGORITHM": "Job.with_encryption(algorithm)",
-    "HAMMERWORK_ENCRYPTION_COMPRESSION": "nothing: payloads that are encrypted here are not compressed",
+    "HAMMERWORK_ENCRYPTION_COMPRESSION": "smaller payloads: what is encrypted here is not compressed",
     "HAMMERWORK_ENCRYPTION_CONFIG": _KEY,
     "HAMMERWORK_ENCRYPTION_DEFAULT_RETENTION_SECS": "Job.with_retention_policy(timedelta)",
     "HAMMERWORK_ENCRYPTION_ENCRYPTED_QUEUES": "job enqueue --encrypt, or Job.with_encryption()",
@@ -27,11 +28,8 @@ _VARIABLES: Mapping[str, str] = {
 
 
 def variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yields the variables of hammerwork (Rust) that are set and not read, each with what to use instead."""
-    for name in sorted(environ):
-        for known, other in _VARIABLES.items():
-            if name == known and environ[name]:
-                yield name, other
+    """Returns the variables of hammerwork (Rust) that are set and not read, each with what to use instead."""
+    return ((name, other) for name, other in _VARIABLES.items() if environ.get(name))
 
 
 def webhooks(environ: Mapping[str, str], config: Path) -> Path | None:
@@ -41,8 +39,10 @@ def webhooks(environ: Mapping[str, str], config: Path) -> Path | None:
         config: the configuration file, beside which it is unless a variable names another.
     """
     named = environ.get(WEBHOOKS_VARIABLE)
-    path = Path(named).expanduser() if named else config.parent / WEBHOOKS_FILE
-    return path if path.is_file() else None
+    path = Path(named) if named else config.parent / WEBHOOKS_FILE
+    with suppress(OSError):  # nobody may look into its folder
+        return path if path.is_file() else None
+    return None
 
 
-NO_WEBHOOKS = f"It keeps webhooks of hammerwork (Rust), and nothing posts to them here: {_POST}"
+NO_WEBHOOKS = f"It keeps webhooks of hammerwork (Rust), to which nothing posts here. Use: {_POST}"

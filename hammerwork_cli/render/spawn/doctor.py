@@ -53,13 +53,13 @@ WORDS = {
     ),
     Damage.LOST: _Words(
         "lost {jobs}",
-        "{They} {have} been Running longer than --older-than: {their} worker is gone.",
+        "{They} {have} been Running for too long, or {their} lease is over: {their} worker is gone.",
         "set to Retrying (the lost attempt still counts)",
         "since {} UTC",
     ),
     Damage.LOST_LAST_ATTEMPT: _Words(
         "lost {jobs} on {their} last attempt",
-        "{They} {have} been Running longer than --older-than, on {their} last attempt.",
+        "{They} {have} been Running for too long, or {their} lease is over, on {their} last attempt.",
         "set to Dead; recurring ones become due at their next occurrence",
         "since {} UTC",
     ),
@@ -180,6 +180,7 @@ def findings_text(
     findings: Sequence[Finding], remedy: str, *, width: int | None = None, colour: bool = False
 ) -> Iterator[str]:
     """Yields a paragraph for each kind of damage with its remedy, then ``remedy``: the command to type."""
+    fixing = "--fix" if "--fix" in remedy else "Fix:"
     for number, finding in enumerate(findings):
         if number:
             yield ""
@@ -188,7 +189,7 @@ def findings_text(
         yield paint(f"{'Note: ' * finding.is_note}{_title(finding, finding.jobs)}", shade, colour)
         yield f"  {_said(words.what, finding.jobs)}"
         yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
-        yield f"  {f'--fix {_said(words.remedy, finding.jobs)}.' if finding.fixable else _remedy(finding)}"
+        yield f"  {f'{fixing} {_said(words.remedy, finding.jobs)}.' if finding.fixable else _remedy(finding)}"
     fixable = sum(finding.jobs for finding in findings if finding.fixable)
     if fixable:
         yield ""
