@@ -357,6 +357,12 @@ def unclaimed(job: Record) -> Record:
     return job | dict.fromkeys(CLAIM) if status_of(job["status"]) == JobStatus.RUNNING else job
 
 
+def given_back(request: Record) -> Record:
+    """The values of a spawn request that arrives: a worker that ran it does not go on here, so another one takes it."""
+    unclaimed_request = {"state": "pending", "claim_token": None, "claimed_by": None}
+    return request | unclaimed_request if request["state"] == "running" else request
+
+
 # From a database into a file.
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.archive.rows import restored, to_run_again
-from hammerwork_cli.models.backup.tables import TABLES, Kind, OtherColumns, Record, unclaimed
+from hammerwork_cli.models.backup.tables import TABLES, Kind, OtherColumns, Record, given_back, unclaimed
 from hammerwork_cli.models.encryption import SEALED_COLUMNS, Sealed
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import UUID_PATTERN
@@ -86,6 +86,8 @@ class Arriving:
                 "ended_at": self.now,
                 "error_message": "not taken along by job import",
             }
+        elif word == "requests":
+            values = given_back(values)
         if self.options.prefix and values.get("queue_name") is not None:
             values = values | {"queue_name": self.options.prefix + values["queue_name"]}
             if len(values["queue_name"]) > LONGEST_NAME:

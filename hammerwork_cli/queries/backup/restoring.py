@@ -10,7 +10,7 @@ from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, UsageError
 from hammerwork_cli.models import Counts, JobStatus, status_of
 from hammerwork_cli.models.backup.plan import Restored
-from hammerwork_cli.models.backup.tables import Record, unclaimed
+from hammerwork_cli.models.backup.tables import Record, given_back, unclaimed
 from hammerwork_cli.models.input.problems import Problems, RecordsError
 from hammerwork_cli.models.values import numbered
 from hammerwork_cli.queries import queues
@@ -184,6 +184,8 @@ class Restore:
         return done
 
     def _arriving(self, word: str, row: Record) -> Record:
+        if word == "requests" and not self._options.keep_running:
+            return given_back(row)
         row = unclaimed(row) if word == "jobs" else row
         if not self._is_reset(word, row):
             return row

@@ -1,6 +1,7 @@
 """Columns that this version does not know, as the next version of hammerwork (Rust) may add them to any table."""
 
 import contextlib
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -526,22 +527,6 @@ def test_a_table_that_this_version_does_not_know_is_named(run: Run, migrated_url
     assert "hammerwork_empty" not in made.stderr
 
 
-@pytest.mark.parametrize(("metadata", "code"), [("{}", 0), ('{"format_version": 0}', 0), ('{"format_version": 1}', 2)])
-@pytest.mark.parametrize("options", [("--new-ids",), ("--queue-prefix", "x-")])
-def test_an_encrypted_payload_that_could_not_be_decrypted_any_more_is_not_imported(
-    run: Run, new_database: Callable[..., str], tmp_path: Path, metadata: str, code: int, options: tuple[str, ...]
-) -> None:
-    """The associated data binds the payload to the id and the queue of its job (facts, section 5)."""
-    url, new = (new_database("sqlite", migrated=True) for _ in range(2))
-    fill(url)
-    execute(url, f"UPDATE hammerwork_jobs SET encryption_metadata = '{metadata}' WHERE is_encrypted")
-    outcome = imported(run, url, new, tmp_path / "tree", *options)
-    assert outcome.exit_code == code, outcome.stderr
-    assert ("nobody could decrypt it with another id or queue" in outcome.stderr) == (code == 2)
-    assert bool(stored(new)["jobs"]) == (code == 0)
-    done(imported(run, url, new_database("sqlite", migrated=True), tmp_path / "tree"))
-
-
 def test_a_column_that_cannot_be_left_out_is_refused(run: Run, sqlite_url: str, tmp_path: Path) -> None:
     done(run("migration", "run", url=sqlite_url))
     write(sqlite_url, job(1, JobStatus.COMPLETED))
@@ -560,3 +545,38 @@ def test_a_column_that_cannot_be_left_out_is_refused(run: Run, sqlite_url: str, 
             assert name in refused.stderr
     assert not (tmp_path / "other").exists()
     assert "needs --tree" in run("job", "export", "--without-column", "x", url=sqlite_url).stderr
+
+
+@pytest.mark.parametrize("verb", ["backup restore", "job import"])
+def test_a_spawn_request_that_a_worker_had_is_open_again_elsewhere(
+    run: Run, new_database: Callable[..., str], tmp_path: Path, verb: str
+) -> None:
+    url, new = (new_database("sqlite", migrated=True) for _ in range(2))
+    fill(url)
+    claim = f"claim_token = '{identity(8)}', claimed_by = '{identity(9)}'"
+    execute(url, f"UPDATE hammerwork_spawn_requests SET state = 'running', {claim}")
+    done(VERBS[verb](run, url, new, tmp_path / "file"))
+    with contextlib.closing(connect(new)) as database:
+        found = database.query("SELECT state, claim_token, claimed_by FROM hammerwork_spawn_requests")
+    assert found == [("pending", None, None)]
+
+
+@pytest.mark.parametrize(("kind", "code"), [("text", 0), ("number", 2)])
+def test_a_later_version_knows_what_an_earlier_one_did_not(
+    run: Run, new_database: Callable[..., str], tmp_path: Path, kind: str, code: int
+) -> None:
+    """The file describes a column that this version knows, as an earlier version would."""
+    url, new = (new_database("sqlite", migrated=True) for _ in range(2))
+    write(url, job(1, trace_id="t é"))
+    path = tmp_path / "file"
+    done(run("backup", "create", "-o", str(path), url=url))
+    header, *records = path.read_text().splitlines(keepends=True)[:-1]
+    described = json.dumps({**json.loads(header), "columns": {"jobs": {"trace_id": {"kind": kind}}}}) + "\n"
+    body = "".join([described, *records]).encode()
+    trailer = {"counts": {"jobs": 1}, "sha256": hashlib.sha256(body).hexdigest()}
+    path.write_bytes(body + json.dumps(trailer).encode() + b"\n")
+    outcome = run("backup", "restore", "-i", str(path), "--yes", url=new)
+    assert outcome.exit_code == code
+    assert ("trace_id is not" in outcome.stderr) == (code == 2)
+    with contextlib.closing(connect(new)) as database:
+        assert database.query("SELECT trace_id FROM hammerwork_jobs") == ([("t é",)] if code == 0 else [])
