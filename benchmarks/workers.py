@@ -94,7 +94,7 @@ def _bare(database: Database, jobs: int, size: int = HUNDRED) -> float:
         def claim(now: Any = now, token: str = token) -> Sequence[str]:
             rows = database.rows("worker.claim.ready", queue="noop", now=now, priority=None, limit=size, large=LARGE)
             ids = [row[0] for row in rows]
-            database.run("worker.claim.claim", ids=database.ids(ids), token=token, worker=WORKER, now=now)
+            database.run("worker.claim.claim", ids=database.ids(ids), token=token, worker=WORKER, now=now, lease=300)
             return ids
 
         ids = database.transaction(claim)
