@@ -45,9 +45,10 @@ KINDS = {
     "CHECK": ",".join(CheckName),
     "SCHEMA": ",".join(SCHEMAS),
     "KEY": ",".join((":keys", *KEYS)),
-    "WORDS": "priority,queue,retry,timeout,trace,none",
+    "--inherit": "priority,queue,retry,timeout,trace,none",
+    "--redact": "payload,result,error",
 }
-"""Kind by the word that stands for a value in the help; nobody can guess what other words stand for."""
+"""Kind by the name of an option, or by the word that stands for a value in the help; nobody can guess other words."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,11 @@ def _kind(param: Any) -> str:
     choices = getattr(param.type, "choices", None)
     if choices:
         return ",".join(str(getattr(choice, "value", choice)) for choice in choices)
-    word = _metavar(param)
-    if word in KINDS:
-        return KINDS[word]
+    if "=" in (param.metavar or ""):
+        return ""
+    for word in (max(param.opts, key=len), _metavar(param)):
+        if word in KINDS:
+            return KINDS[word]
     if hasattr(param.type, "dir_okay"):
         return ":files" if param.type.file_okay else ":folders"
     return ""

@@ -88,7 +88,7 @@ _hammerwork_look() {
             ;;
         'job list')
             options='--queue --status --priority --failed --completed --since --until --last-hours --error --payload --failed-since --batch --workflow --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys --failed-since= --batch= --workflow= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --failed-since= --batch= --workflow= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job show')
             options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -101,7 +101,7 @@ _hammerwork_look() {
             ;;
         'job export')
             options='--tree --output --queue --status --priority --failed --completed --since --until --last-hours --error --payload --failed-since --batch --workflow --fields --redact --without-column --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -o=:files --output=:files -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys --failed-since= --batch= --workflow= --fields= --redact=+priority,queue,retry,timeout,trace,none --without-column= --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -o=:files --output=:files -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --failed-since= --batch= --workflow= --fields= --redact=+payload,result,error --without-column= --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'job import')
@@ -111,7 +111,7 @@ _hammerwork_look() {
             ;;
         'job retry')
             options='--queue --status --priority --since --until --last-hours --error --payload --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job requeue-stale')
@@ -120,12 +120,12 @@ _hammerwork_look() {
             ;;
         'job cancel')
             options='--queue --status --priority --since --until --last-hours --error --payload --all --tree --only --reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job delete')
             options='--queue --status --priority --since --until --last-hours --error --payload --all --failed --older-than --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload=:keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job purge')
@@ -275,7 +275,7 @@ _hammerwork_look() {
             ;;
         'batch export')
             options='--queue --status --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --fields= --redact=+priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --fields= --redact=+payload,result,error --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'batch delete')

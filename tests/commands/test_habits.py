@@ -13,6 +13,7 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.worker import registry
+from tests.commands.test_contract import LEAVES
 from tests.commands.test_rust_options import calls
 from tests.jobs import execute, identity, job, rows, statuses, write
 from tests.rows import Rows
@@ -238,3 +239,11 @@ def test_the_lease_of_a_job_of_version_3_is_that_of_its_run(run: Run, migrated_u
     assert [one["lease"] for one in found] == ["active", "expired", "none", "none"]
     assert 20 <= (datetime.now(UTC) - datetime.fromisoformat(found[0]["heartbeat_at"])).total_seconds() < 60
     assert "20" in run("worker", "status", "--jobs", url=migrated_url).stdout
+
+
+def test_each_verb_with_a_queue_takes_the_short_names_of_both_versions(run: Run) -> None:
+    for path, verb in LEAVES.items():
+        if any("--queue" in param.opts for param in verb.params):
+            for name in ("-n", "-Q", "--queue-name"):
+                refused = run(*path.split(), name)
+                assert (refused.exit_code, f"Option '{name}' requires an argument" in refused.stderr) == (2, True), path
