@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, RetryStrategy
+from hammerwork_cli import Handlers, Job, RetryStrategy, Workflow
 from hammerwork_cli.models import new_id, timestamp
+from hammerwork_cli.queries.spawn.doctor import Doctor
 from hammerwork_cli.queries.worker import claim
+from hammerwork_cli.runtime.outcomes.failures import taken
 from tests.runtime.conftest import Stage
 from tests.rust3 import outcomes
 
@@ -168,3 +170,27 @@ def test_a_claim_knows_the_meanings_of_its_database(stage3: Stage) -> None:
     now = stage3.database.now() + SECOND
     (found,) = claim.claim(stage3.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
     assert found.claim.rust_3
+
+
+@pytest.mark.parametrize("is_used", [False, True], ids=["version 1", "version 3"])
+def test_an_abandoned_last_attempt_is_dead_with_all_that_follows_where_version_3_would_say_so(
+    stage: Stage, is_used: bool
+) -> None:
+    """Its reaper fails what depends on the job in the same transaction, and so does a rescue here."""
+    if is_used:
+        outcomes.use(stage.database)
+    workflow = Workflow("night", failure_policy="fail_fast").add("lost", Job("lost", max_attempts=1))
+    workflow.add("after", Job("after"), after=["lost"]).add("other", Job("other"))
+    jobs = stage.queue.enqueue_workflow(workflow)
+    now = stage.database.now()
+    theirs = outcomes.Outcomes(stage.database, lambda: now - HOUR)
+    theirs.claim_job(jobs["lost"].id)
+    assert Doctor(stage.database, now=now, lost_before=now - HOUR / 2).rescue() == 1
+    assert stage.status(*jobs.values()) == ["Dead", *(["Failed"] * 2 if is_used else ["Pending"] * 2)]
+    told = stage.database.query("SELECT status, completed_jobs, failed_jobs FROM hammerwork_workflows")
+    assert [tuple(row) for row in told] == [("failed", 0, 3) if is_used else ("running", 0, 0)]
+
+
+def test_a_worker_says_that_version_3_cancelled_the_workflow_of_its_job() -> None:
+    assert taken(("Cancelled", "Workflow cancelled")) == "its workflow was cancelled through hammerwork (Rust)"
+    assert taken(("Cancelled", "cancelled by ada through hammerwork")) == "it was cancelled by ada through hammerwork"

@@ -18,6 +18,8 @@ from hammerwork_cli.runtime.host.secrets import masked
 _CALLERS = re.compile(r"(hammerwork_cli\.runtime|concurrent|asyncio|threading|contextlib|importlib)(\.|$)")
 """The modules through which a worker calls a handler, or imports its module."""
 _OURS = re.compile(r"hammerwork_cli(\.|$)")
+WORKFLOW_CANCELLED = "Workflow cancelled"
+"""The error of jobs whose workflow hammerwork (Rust) has cancelled; its version 3 also cancels Running ones."""
 STOPPED = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
 """The error of a job that does not go back when its worker stops at once."""
 
@@ -91,6 +93,8 @@ def taken(fate: tuple[str, str] | None) -> str:
     if fate is None:
         return "it was deleted"
     status, error = fate
+    if error == WORKFLOW_CANCELLED:
+        return "its workflow was cancelled through hammerwork (Rust)"
     if status == JobStatus.CANCELLED:
         return f"it was {error.partition(chr(10))[0].rstrip('.')}"
     return "another claim has it now" if status == JobStatus.RUNNING else f"it is {status} now"
