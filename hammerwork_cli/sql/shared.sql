@@ -230,6 +230,13 @@ FALSE
 -- name: is_encrypted [encryption]
 j.is_encrypted
 
+-- name: only_encrypted
+-- The same in a form that finds the index of encrypted jobs, where migration 011 is applied.
+j.is_encrypted
+
+-- name: only_encrypted [sqlite]
+j.is_encrypted = 1
+
 -- name: sealed
 -- The columns of models.encryption.Sealed that follow the payload, in order.
 j.encryption_key_id, j.encryption_algorithm, j.encrypted_payload, j.encryption_nonce, j.encryption_tag,

@@ -366,6 +366,24 @@ def test_the_jobs_of_batches_and_workflows_are_counted_from_an_index(
     assert not WHOLE_TABLE.search(told), told
 
 
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        (
+            "archive.policies.expired",
+            {"now": START, "statuses": ENDED_SPELLINGS, "at": None, "after": None, "limit": 1},
+        ),
+        ("job.encryption.is_used", {"queue": "work"}),
+    ],
+)
+def test_encrypted_jobs_are_found_by_their_index_where_there_are_none(
+    spawned: tuple[Database, str], statement: str, values: dict[str, Any]
+) -> None:
+    database, _ = spawned
+    told = plan(database, statement, **values)
+    assert re.search("idx_hammerwork_jobs_(encrypted|retention_cleanup)", told), told
+
+
 def test_retention_reads_only_an_index_when_nothing_is_old(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     old = JobFilter(ended=((JobStatus.COMPLETED, START - timedelta(days=9)),))

@@ -26,13 +26,7 @@ WHERE {same queue_name :queue}
 
 -- name: past
 -- Whether job j is encrypted, and its program keeps it no longer; after a place in the order of its time for each.
-j.is_encrypted AND j.retention_delete_at <= :now
-/* if :at */ AND j.retention_delete_at >= :at
-/* if :at */ AND (j.retention_delete_at > :at OR j.id > :after)
-
--- name: past [sqlite]
--- Its indexes have the rows where this is 1.
-j.is_encrypted = 1 AND j.retention_delete_at <= :now
+{only_encrypted} AND j.retention_delete_at <= :now
 /* if :at */ AND j.retention_delete_at >= :at
 /* if :at */ AND (j.retention_delete_at > :at OR j.id > :after)
 

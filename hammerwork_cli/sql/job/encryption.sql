@@ -10,4 +10,4 @@ SELECT j.id, j.payload, {sealed} FROM hammerwork_jobs_archive j WHERE j.id IN (:
 
 -- name: is_used
 -- Tells whether a queue holds encrypted jobs.
-SELECT 1 FROM hammerwork_jobs j WHERE j.is_encrypted AND {same j.queue_name :queue} LIMIT 1
+SELECT 1 FROM hammerwork_jobs j WHERE {only_encrypted} AND {same j.queue_name :queue} LIMIT 1

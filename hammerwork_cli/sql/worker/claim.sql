@@ -77,7 +77,7 @@ SELECT j.id, j.payload, j.is_encrypted, {sealed} FROM hammerwork_jobs j WHERE j.
 -- name: left_encrypted
 -- Tells whether encrypted jobs of some queues wait for a worker with the key.
 SELECT j.queue_name FROM hammerwork_jobs j
-WHERE j.is_encrypted AND j.status = 'Pending' AND {one_of j.queue_name :queues}
+WHERE {only_encrypted} AND j.status = 'Pending' AND {one_of j.queue_name :queues}
 LIMIT 1
 
 -- name: claim

@@ -105,6 +105,8 @@ def enqueue(call: Call) -> Answer:
     if "depends_on" in given:
         given["depends_on"] = [listing.resolve(call.database, word) for word in given["depends_on"]]
     wanted = wanted_job({_OPTIONS.get(name, name): value for name, value in given.items()})
+    if wanted.encrypt and call.database.url.keys is None:
+        raise ConflictError("This server has no encryption key: nothing was written.", hint="Start it with one.")
     refuse_plaintext(call.database, wanted)
     job = wanted.made(call.now)
     placed = _placed(call, job)

@@ -47,7 +47,7 @@ def test_a_payload_is_encrypted_with_the_key_of_the_server_and_plaintext_beside_
     serve: Callable[..., Server], empty_url: str
 ) -> None:
     card = {"queue": "pay", "payload": {"card": "4111"}}
-    assert serve(empty_url).post("/api/jobs", {**card, "encrypt": True}).status_code == 400
+    assert serve(empty_url).post("/api/jobs", {**card, "encrypt": True}).status_code == 409
     key = b64encode(bytes(range(32))).decode()
     server = serve(empty_url, env={"HAMMERWORK_ENCRYPTION_KEYS": "pay=env:PAY_KEY", "PAY_KEY": key})
     made = server.post("/api/jobs", {**card, "encrypt": True})
