@@ -3,6 +3,8 @@
 import base64
 import itertools
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -391,6 +393,22 @@ def test_a_key_that_is_none_is_refused_without_a_part_of_it(place: str, says: st
     assert says in raised.value.message
     for secret in (base64.b64encode(KEY).decode(), *environ.values()):
         assert secret not in raised.value.message + (raised.value.hint or "")
+
+
+def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers", None)
+    with pytest.raises(ConfigError) as raised:
+        EncryptionKeys({"default": KEY})
+    assert "hammerwork-cli[encryption]" in str(raised.value.hint)
+
+
+def test_the_package_is_loaded_for_keys_alone() -> None:
+    """It takes longer to load than many a command runs."""
+    code = (
+        "import sys, hammerwork_cli.app, hammerwork_cli.models.encryption, hammerwork_cli.runtime.worker.worker;"
+        " assert 'cryptography' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_worker_masks_its_keys_in_errors(theirs_lite: Theirs) -> None:
