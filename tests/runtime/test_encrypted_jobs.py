@@ -182,11 +182,14 @@ def test_the_error_names_the_key_and_never_the_payload(theirs: Theirs) -> None:
     assert "(key 'payments-2027', AES256GCM), and there is no key with this id here: default." in error
 
 
-def test_a_failed_run_is_tried_again_and_succeeds_with_the_right_key(theirs: Theirs) -> None:
+def test_a_failed_run_is_tried_again_and_succeeds_with_the_right_key(theirs: Theirs, run: Run) -> None:
     job = theirs.enqueue(columns={"max_attempts": 3})
     app, got = collecting()
     theirs.stage.work(app, encryption=EncryptionKeys({"default": OTHER_KEY}), max_jobs=1)
     assert theirs.stage.one(job, "status, attempts") == ("Pending", 1)
+    shown = " ".join(run("job", "show", job, url=theirs.stage.url).stdout.split())
+    assert "waits for another attempt" in shown
+    assert "The payload cannot be decrypted (key 'default', AES256GCM)" in shown
     theirs.stage.work(app, encryption=KEYS)
     assert (got, theirs.stage.one(job, "status, attempts")) == ([CARD], ("Completed", 2))
 

@@ -144,16 +144,14 @@ def _delay(node: TreeNode, row: _Row, last: LastAttempt, *, now: datetime) -> tu
         return DelayReason.MISSPELT_STATUS, job
     if row.dependency_status == "failed":
         return DelayReason.BARRED, job
-    if row.is_encrypted:
-        return DelayReason.ENCRYPTED, job
     if not row.is_enabled:
         return DelayReason.DISABLED, job
-    if last.outcome == AttemptOutcome.STOPPED:
-        # The attempt was given back. The error is that of the one before.
-        return DelayReason.READY, job
-    if node.status == JobStatus.RETRYING:
+    # Of an attempt that was given back, the error is that of the one before.
+    if node.status == JobStatus.RETRYING and last.outcome != AttemptOutcome.STOPPED:
         return DelayReason.RETRYING, job
-    return DelayReason.READY if _is_due(job, now) else DelayReason.SCHEDULED, job
+    if not _is_due(job, now) and last.outcome != AttemptOutcome.STOPPED:
+        return DelayReason.SCHEDULED, job
+    return DelayReason.ENCRYPTED if row.is_encrypted else DelayReason.READY, job
 
 
 def _running(job: OpenJob, so_far: timedelta) -> DelayReason:
