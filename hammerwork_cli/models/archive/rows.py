@@ -78,7 +78,8 @@ class Archival(NamedTuple):
 
         Args:
             job: the job, with the values of columns that this version does not know and the archive has too.
-            others: as in a file, the other values of columns that this version does not know.
+            others: as in a file, the other values of columns that this version does not know, ``None`` too: a column
+                that came later has its default when the job is restored.
             longest_strategy: characters of a retry strategy that hammerwork (Rust) can read in the archive.
         """
         # Half a surrogate pair, which SQLite takes, becomes the escape that JSON has for it.
@@ -176,8 +177,8 @@ def _others_of(row: Record, others: OtherColumns, without: Collection[str]) -> R
     if not isinstance(stored, dict):
         raise RefusedValueError(f"The column other_columns of the archived job {row['id']} is damaged.")
     direct = {name: value for name, value in row.items() if name not in TABLES["archive"].columns}
-    for name in sorted({*stored, *(name for name, value in direct.items() if value is not None)} - {*without}):
-        if name not in others:
+    for name, value in sorted({**direct, **stored}.items()):
+        if value is not None and name not in others and name not in without:
             raise RefusedValueError(
                 f"The archived job {row['id']} has a value for the column {name!r:.60}, which hammerwork_jobs lacks.",
                 hint=f"To leave it out: --without-column {name}",

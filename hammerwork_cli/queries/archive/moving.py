@@ -75,14 +75,20 @@ class Archive(Purge):
             step.changed += database.run("archive.moving.delete_jobs", ids=database.ids(part))
 
     def _archived(self, jobs: Rows, archive: Rows, record: Record) -> Record:
-        elsewhere = {name for name, column in jobs.others.items() if archive.others.get(name) != column}
-        others = {name: record[name] for name in sorted(elsewhere) if name in record}
-        if others and "other_columns" not in archive.kinds:
+        elsewhere = _of_other_types(jobs, archive)
+        others = {name: record.get(name) for name in sorted(elsewhere)}
+        filled = [name for name, value in others.items() if value is not None]
+        if filled and "other_columns" not in archive.kinds:
             raise MissingTablesError(
-                f"The archive has no room for the column {min(others)} yet (migration hw_035).", hint=MIGRATE
+                f"The archive has no room for the column {filled[0]} yet (migration hw_035).", hint=MIGRATE
             )
         job = {name: value for name, value in jobs.values(record).items() if name not in elsewhere}
         return self._how.archived(job, others, archive.longest("retry_strategy"))
+
+
+def _of_other_types(jobs: Rows, archive: Rows) -> set[str]:
+    """The columns of jobs that this version does not know, and that the archive lacks or could not hold exactly."""
+    return {name for name in jobs.others if archive.types.get(name) != jobs.types[name]}
 
 
 class PurgeArchive(Change):
@@ -153,6 +159,8 @@ class Restore(Change):
         jobs, archive = (Rows(database, word, self._without) for word in ("jobs", "archive"))
         database.rows("archive.moving.lock", ids=database.ids(sorted(ids)))
         rows = {record["id"]: archive.values(record) for record in archive.of("id", ids)}
+        kept = _of_other_types(jobs, archive)  # elsewhere: if the archive has such a column, it is not that of the job
+        rows = {job: {name: value for name, value in row.items() if name not in kept} for job, row in rows.items()}
         live = {job.id: job for job in lock_jobs(database, rows)}
         marked = [job.id for job in live.values() if job.archived_at is not None]
         found: dict[str, Record] = {}

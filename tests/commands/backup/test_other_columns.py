@@ -247,7 +247,7 @@ def test_an_archived_job_comes_back_with_every_value(run: Run, migrated_url: str
     done(run("archive", "run", "--older-than", "0s", "--yes", url=migrated_url))
     with contextlib.closing(connect(migrated_url)) as database:
         [(held,)] = database.query("SELECT COUNT(other_columns) FROM hammerwork_jobs_archive")
-    assert held == (0 if "archive" in tables else 2)
+    assert held == (0 if "archive" in tables else 2)  # NULL is a value, too
     moved = stored(migrated_url)
     assert not moved["jobs"]
     if "archive" in tables:
@@ -580,3 +580,40 @@ def test_a_later_version_knows_what_an_earlier_one_did_not(
     assert ("trace_id is not" in outcome.stderr) == (code == 2)
     with contextlib.closing(connect(new)) as database:
         assert database.query("SELECT trace_id FROM hammerwork_jobs") == ([("t é",)] if code == 0 else [])
+
+
+@pytest.mark.parametrize("dialect", ["postgres", "mysql"])
+def test_an_archive_whose_column_could_not_hold_the_value_keeps_it_elsewhere(
+    run: Run, new_database: Callable[..., str], dialect: str
+) -> None:
+    url = new_database(dialect, migrated=True)
+    write(url, *(job(number, JobStatus.COMPLETED) for number in (1, 2)))
+    narrow = {"postgres": ("TIMESTAMPTZ", "TIMESTAMPTZ(0)"), "mysql": ("DATETIME(6)", "DATETIME")}[dialect]
+    for table, time, size in (("jobs", narrow[0], 20), ("jobs_archive", narrow[1], 3)):
+        execute(url, f"ALTER TABLE hammerwork_{table} ADD COLUMN new_time {time}")
+        execute(url, f"ALTER TABLE hammerwork_{table} ADD COLUMN new_text VARCHAR({size}) DEFAULT 'x'")
+    values = "new_time = '2026-01-01 00:00:00.123456', new_text = 'long enough'"
+    execute(url, f"UPDATE hammerwork_jobs SET {values} WHERE id = '{identity(1)}'")
+    execute(url, f"UPDATE hammerwork_jobs SET new_text = NULL WHERE id = '{identity(2)}'")
+    before = stored(url)
+    done(run("archive", "run", "--older-than", "0s", "--yes", url=url))
+    for number in (1, 2):
+        done(run("archive", "restore", identity(number), "--as-was", url=url))
+    assert stored(url) == before
+
+
+def test_a_column_that_came_after_a_job_was_archived_has_its_default(run: Run, migrated_url: str) -> None:
+    write(migrated_url, *(job(number, JobStatus.COMPLETED) for number in (1, 2)))
+    execute(
+        migrated_url,
+        "ALTER TABLE hammerwork_jobs ADD COLUMN new_text VARCHAR(20) DEFAULT 'x'"
+        if "sqlite" not in migrated_url
+        else "ALTER TABLE hammerwork_jobs ADD COLUMN new_text TEXT DEFAULT 'x'",
+    )
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET new_text = NULL WHERE id = '{identity(2)}'")
+    done(run("archive", "run", "--older-than", "0s", "--yes", url=migrated_url))
+    execute(migrated_url, "ALTER TABLE hammerwork_jobs ADD COLUMN new_long INTEGER NOT NULL DEFAULT 5")
+    for number in (1, 2):
+        done(run("archive", "restore", identity(number), "--as-was", url=migrated_url))
+    found = {key: tuple(map(str, row)) for key, row in stored(migrated_url)["jobs"].items()}
+    assert found == {(identity(1),): ("5", "x"), (identity(2),): ("5", "None")}
