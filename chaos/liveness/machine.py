@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from chaos.liveness.schedules import SOON, ScheduleRules
+from chaos.liveness.version_3 import Version3Rules
 from chaos.liveness.worker import DUTY, LEASE, QUEUE, HangsError, SimulatedWorker
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
@@ -35,7 +36,7 @@ WRONG = [-3650 * 24 * HOUR, -24 * HOUR, -2 * HOUR, 2 * HOUR, 24 * HOUR, 3650 * 2
 some = st.integers(min_value=0, max_value=30)
 
 
-class Histories(ScheduleRules, RuleBasedStateMachine):
+class Histories(ScheduleRules, Version3Rules, RuleBasedStateMachine):
     """What may happen to some workers and their jobs; ``database`` is set by :func:`check`."""
 
     on_step: Callable[[], None] = staticmethod(lambda: None)
@@ -46,6 +47,7 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
         self.workers: dict[str, SimulatedWorker] = {}
         self.rust = RustWorker(self.database, self.world.now)
         self.rust_has: dict[str, Any] = {}
+        self._begin_version_3()
         self.jobs: list[str] = []
         self.uncared: dict[str, tuple[str, float]] = {}
         self.overdue = {}
@@ -190,6 +192,7 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
         self.on_step()
         self.world.forget(steps)
         self.rust_has = {job: at for job, at in self.rust_has.items() if self._started(job) == at}
+        self._forget_version_3()
 
     @rule(number=some)
     def pause(self, number: int) -> None:
@@ -244,6 +247,7 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
                 changes.run(database, Named([job]), change)
             self._allow(job)
             self.rust_has.pop(job, None)
+            self.version3_has.pop(job, None)
             if how == "retry for Rust":
                 self.rust.send(f"{TAKE} id = {database.placeholder} AND status = 'Pending'", self.world.now(), job)
                 self.rust_has |= {job: at} if (at := self._started(job)) else {}
@@ -296,8 +300,10 @@ class Histories(ScheduleRules, RuleBasedStateMachine):
                 if worker.acts:
                     worker.pass_second(self.workers, luck)
                     luck = luck // 4 or luck
+            self._pass_version_3()
             if not self.world.is_away:
                 self._look_for_uncared()
+                self._look_for_abandoned()
                 self._look_for_unwritten()
                 self._look_for_overdue()
                 self._look_for_put_off()

@@ -9,19 +9,23 @@ from functools import partial
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, NotFoundError, UnreachableError
-from hammerwork_cli.models import new_id, timestamp
+from hammerwork_cli.models import JobStatus, new_id, timestamp
 from hammerwork_cli.models.clock import SLACK, is_behind
 from hammerwork_cli.queries.cron import ahead, ticks
 from hammerwork_cli.queries.job import ahead as jobs_ahead
 from hammerwork_cli.queries.job.cron import next_due
+from hammerwork_cli.queries.spawn.doctor import Doctor
 from hammerwork_cli.queries.worker import claim as claim_queries
 from hammerwork_cli.queries.worker import duties, finish, registry
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import End, Ended, Owned
 from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
+from hammerwork_cli.runtime.worker.heartbeat import RENEWALS
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 
 LEASE = 6.0
+JOB_LEASE = 24
+"""Seconds for which version 3 of hammerwork (Rust) leaves a job alone whose worker is silent: four leases."""
 QUEUE = "work"
 SLOTS = 2
 MOST_SCHEDULES = 10
@@ -86,6 +90,7 @@ class SimulatedWorker:
         self.lease = Lease(LEASE, world.seconds)
         self._observer = Observer(self.id, self.lease)
         self._compare_at = world.seconds + LEASE / 2
+        self._renew_at = self._rescue_at = 0.0
         self._first_offset, self._care_at = world.offset, 0.0
         with self._reached() as database:
             registry.register(database, self.registration)
@@ -206,6 +211,12 @@ class SimulatedWorker:
             except NotFoundError:
                 registry.register(database, self.registration)
                 answer = registry.record_heartbeat(database, self.id, HeartbeatReport())._replace(was_lost=True)
+            before = self.world.book.beats.get(self.id, 0.0)
+            if self.world.seconds - before > 1 or self.world.stepped_at >= before:
+                self._renew_at = 0.0  # a heartbeat failed, or somebody has set the server's clock
+            if self.world.seconds >= self._renew_at:
+                registry.renew_leases(database, self.id, JOB_LEASE)
+                self._renew_at = self.world.seconds + JOB_LEASE / RENEWALS
         self.world.book.beats[self.id], self.stood_still = self.world.seconds, False
         self.lease.renew(self.world.seconds, self.world.seconds, was_lost=answer.was_lost)
 
@@ -235,6 +246,10 @@ class SimulatedWorker:
                     self._check(lost, others.get(lost.id))
                     assert self.world.recorded_as_lost() - before == sum(done), "a lost attempt was not recorded"
 
+            if self.world.seconds >= self._rescue_at and self._trusts_clock:
+                self._rescue_at = self.world.seconds + CARE
+                Doctor(database, now=self.world.now()).rescue()
+
     def _check(self, lost: Heartbeat, worker: "SimulatedWorker | None") -> None:
         if worker is None or worker.is_dead:
             return
@@ -250,8 +265,9 @@ class SimulatedWorker:
         free = SLOTS - sum(1 for entry in self.entries.values() if entry.began and entry.ended is None)
         with self._reached() as database:
             taken = claim_queries.claim(
-                database, QUEUE, worker=self.id, now=self.world.now(), limit=limit, slots=max(0, free)
-            )
+                *(database, QUEUE),
+                worker=self.id, now=self.world.now(), limit=limit, slots=max(0, free), lease=JOB_LEASE,
+            )  # fmt: skip
         if unanswered:
             self._compare_at = 0.0
             return
@@ -308,7 +324,9 @@ class SimulatedWorker:
             if unanswered:
                 return
             del self.entries[entry.job.id]
-            if not report.lost:
+            if report.lost:
+                self._look_up_lost(entry.job)
+            else:
                 self._look_up(entry.job, entry.ended.end)
             if not report.lost and entry.ended.end == End.COMPLETED:
                 self._count(entry.job, entry.ended.at, entry.at)
@@ -320,6 +338,13 @@ class SimulatedWorker:
             self.world.book.unrecorded.add((job.id, job.claim.started_at))
         else:
             assert recorded == [finish.OUTCOMES[end]], f"{job.id} ended as {end}, and its history says {recorded}"
+
+    def _look_up_lost(self, job: Claimed) -> None:
+        """An attempt that others took is in the history, unless an operator ended the job."""
+        fate = finish.fates(self.world.database, [job.id]).get(job.id)
+        recorded = self.world.recorded(job.id, job.claim.started_at)
+        is_ended = fate is None or fate[0] == JobStatus.CANCELLED
+        assert recorded or is_ended, f"a lost attempt at {job.id} is not in its history: {fate}"
 
     def _count(self, job: Claimed, due_at: datetime | None, ended_at: datetime) -> None:
         column, status, at = ("scheduled_at", "Pending", due_at) if due_at else ("completed_at", "Completed", ended_at)

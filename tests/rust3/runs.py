@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import timestamp
+from hammerwork_cli.models import cron, timestamp
 from tests.rows import Rows
 
 LEASE = timedelta(seconds=300)
@@ -48,6 +48,10 @@ STALE = (
 REQUEUE = (
     "UPDATE hammerwork_jobs SET status = 'Pending', scheduled_at = %s, started_at = NULL, error_message = %s,"
     f" {UNLEASED} WHERE id = %s"
+)
+RECUR = (
+    "UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = %s, next_run_at = %s,"
+    f" started_at = NULL, error_message = %s, {UNLEASED} WHERE id = %s"
 )
 BURY = f"UPDATE hammerwork_jobs SET status = 'Dead', failed_at = %s, error_message = %s, {UNLEASED} WHERE id = %s"
 
@@ -143,18 +147,22 @@ class Version3:
     def reap(self, older_than: timedelta = LEASE) -> dict[str, str]:
         """``requeue_stale_jobs``: takes back runs that it takes for abandoned; job -> what it made of it.
 
-        Every pool does this once a minute, and at its start. What follows for dependents is left out here.
+        Every pool does this once a minute, and at its start. What follows for dependents is in ``outcomes.py``.
         """
 
         def work() -> dict[str, str]:
             now, taken = self.now(), {}
-            stale = f"SELECT id, attempts, max_attempts FROM hammerwork_jobs WHERE {STALE}{self._lock}"
-            for job, attempts, most in self._ask(stale, now, now - older_than):
-                if attempts >= most:
-                    self._send(BURY, now, REAPED, job)
-                else:
+            columns = "id, attempts, max_attempts, recurring, cron_schedule, timezone"
+            stale = f"SELECT {columns} FROM hammerwork_jobs WHERE {STALE}{self._lock}"
+            for job, attempts, most, recurring, schedule, timezone in self._ask(stale, now, now - older_than):
+                due = cron.next_run(schedule, timezone, now) if recurring and schedule else None
+                if attempts < most:
                     self._send(REQUEUE, now, REAPED, job)
-                taken[str(job)] = "Dead" if attempts >= most else "Pending"
+                elif due is not None:
+                    self._send(RECUR, due, due, REAPED, job)
+                else:
+                    self._send(BURY, now, REAPED, job)
+                taken[str(job)] = "Dead" if attempts >= most and due is None else "Pending"
             return taken
 
         return self.database.transaction(work)
