@@ -134,6 +134,7 @@ class Version3Rules:
     def _forget_version_3(self) -> None:
         """The server has forgotten some commits: claims, and renewals of leases."""
         self.abandoned.clear()
+        self.version3_has = {job: held for job, held in self.version3_has.items() if self._has(held)}
         for held in self.version3_has.values():
             held.beat = float("-inf")
 
