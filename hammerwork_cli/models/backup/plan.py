@@ -82,6 +82,7 @@ class Comparison:
         missing: records that the copy does not have, by the same.
         different: records of which the copy has another value.
         more: records that only the copy has.
+        columns: those in which records differ, by the word of their table.
         examples: some of the keys that are missing or different, with the word of their table.
     """
 
@@ -89,6 +90,7 @@ class Comparison:
     missing: dict[str, int] = field(default_factory=dict)
     different: dict[str, int] = field(default_factory=dict)
     more: dict[str, int] = field(default_factory=dict)
+    columns: dict[str, set[str]] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
 
     @property

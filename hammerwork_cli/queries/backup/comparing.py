@@ -51,8 +51,9 @@ def _compare(word: str, ours: Rows, theirs: Rows | None, found: Comparison, *, m
             other = kept.get(key)
             if other is None:
                 _count(found.missing, word, key, found)
-            elif theirs and not _same(ours, theirs, record, other):
+            elif theirs and (names := _differing(ours, theirs, record, other)):
                 _count(found.different, word, key, found)
+                found.columns.setdefault(word, set()).update(names)
     if compared:
         found.compared[word] = compared
     more = (theirs.count() if theirs else 0) - compared + found.missing.get(word, 0)
@@ -75,10 +76,10 @@ def _by_key(theirs: Rows, part: list[Record]) -> dict[tuple[Any, ...], Record]:
     return {tuple(record.get(name) for name in key): record for record in records}
 
 
-def _same(ours: Rows, theirs: Rows, one: Record, other: Record) -> bool:
+def _differing(ours: Rows, theirs: Rows, one: Record, other: Record) -> list[str]:
     left_out = CLAIM if ours.word == "jobs" and one.get("status") in RUNNING_SPELLINGS else ()
     names = [name for name in ours.kinds if (name in theirs.kinds or name in ours.others) and name not in left_out]
-    return all(_is_equal(_value(name, ours, theirs, one), _value(name, ours, theirs, other)) for name in names)
+    return [name for name in names if not _is_equal(_value(name, ours, theirs, one), _value(name, ours, theirs, other))]
 
 
 def _value(name: str, ours: Rows, theirs: Rows, record: Record) -> object:

@@ -160,7 +160,8 @@ def copied_record(done: Restored | None, found: Comparison | None) -> Record:
 
     Keys: ``dry_run``, ``written`` and ``existed`` (numbers of records; null if nothing was copied), ``equal`` (null
     in a dry run), ``compared``, ``missing``, ``different`` and ``more`` (objects: table of the file -> rows),
-    ``examples`` (keys of some rows that are missing or different).
+    ``columns`` (object: table of the file -> the columns in which rows differ), ``examples`` (keys of some rows that
+    are missing or different).
     """
     shown = found or Comparison()
     return {
@@ -172,6 +173,7 @@ def copied_record(done: Restored | None, found: Comparison | None) -> Record:
         "missing": shown.missing,
         "different": shown.different,
         "more": shown.more,
+        "columns": {word: sorted(names) for word, names in shown.columns.items()},
         "examples": shown.examples,
     }
 
@@ -189,4 +191,6 @@ def copied_text(done: Restored | None, found: Comparison) -> Iterator[str]:
     for what, counts in (("missing", found.missing), ("different", found.different), ("only in the copy", found.more)):
         if counts:
             yield f"{what.capitalize()}: {_listed(counts)}."
+    for word, names in found.columns.items():
+        yield visible(f"{_NOUNS.get(word, (word, word))[1].capitalize()} differ in {', '.join(sorted(names))}.")
     yield from (f"  {visible(example)}" for example in found.examples)

@@ -56,6 +56,11 @@ COPIED = record(
         "missing": counts("Rows that the copy lacks"),
         "different": counts("Rows of which the copy has another value"),
         "more": counts("Rows that only the copy has"),
+        "columns": {
+            "type": "object",
+            "additionalProperties": list_of(text()),
+            "description": "Table -> the columns in which rows differ",
+        },
         "examples": list_of(text(), "Keys of some rows that are missing or different"),
     }
 )

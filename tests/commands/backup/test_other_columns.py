@@ -124,8 +124,9 @@ def add_columns(url: str, *, own: bool = True, tables: Iterable[str] = TABLES, o
         for word in tables:
             table = TABLES[word].name
             mine = {name: column for name, column in columns.items() if only in ("", name)}
-            for name, (kind, _) in mine.items():
-                database.script(f"ALTER TABLE {table} ADD COLUMN {named(database, name)} {kind}")
+            added = [f"ADD COLUMN {named(database, name)} {kind}" for name, (kind, _) in mine.items()]
+            for part in added if database.dialect == "sqlite" else [", ".join(added)] if added else []:
+                database.script(f"ALTER TABLE {table} {part}")
             key = TABLES[word].key[0]
             half = f"WHERE {key} >= (SELECT k FROM (SELECT MAX(CAST({key} AS CHAR(255))) AS k FROM {table}) AS m)"
             half = half.replace(f"WHERE {key}", f"WHERE CAST({key} AS CHAR(255))")
@@ -309,6 +310,7 @@ def test_a_copy_to_another_kind_is_exact_or_names_the_column(
         database.script(f"UPDATE hammerwork_jobs SET {column} = 'changed' WHERE {column} IS NOT NULL")
     differs = run("backup", "copy", "--to", target, "--verify-only", *left_out, "--format", "json", url=source)
     assert (differs.exit_code, differs.json["different"]) == (1, {"jobs": 1})
+    assert differs.json["columns"] == {"jobs": ["Order"]}
 
 
 @pytest.mark.parametrize(
