@@ -10,7 +10,8 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, Workflow
 from hammerwork_cli.models import new_id, timestamp
 from hammerwork_cli.queries.spawn.doctor import Doctor
-from hammerwork_cli.queries.worker import claim
+from hammerwork_cli.queries.worker import claim, finish
+from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.runtime.outcomes.failures import taken
 from tests.runtime.conftest import Stage
 from tests.rust3 import outcomes
@@ -194,3 +195,86 @@ def test_an_abandoned_last_attempt_is_dead_with_all_that_follows_where_version_3
 def test_a_worker_says_that_version_3_cancelled_the_workflow_of_its_job() -> None:
     assert taken(("Cancelled", "Workflow cancelled")) == "its workflow was cancelled through hammerwork (Rust)"
     assert taken(("Cancelled", "cancelled by ada through hammerwork")) == "it was cancelled by ada through hammerwork"
+
+
+def test_a_job_that_version_3_lets_wait_for_a_later_one_waits_here_too(stage3: Stage, app: Handlers) -> None:
+    """Unknown ids keep it waiting (section 3, Enqueue): no sweep of a worker takes them for deleted jobs."""
+    theirs, later = outcomes.Outcomes(stage3.database), new_id()
+    early = theirs.enqueue("noop", later)
+    for _ in range(2):
+        stage3.work(app, lease=1)
+        assert stage3.one(early, "status, dependency_status") == ("Pending", "waiting")
+    stage3.enqueue(Job("noop", {}, id=later))
+    stage3.work(app)
+    assert stage3.one(early, "status, dependency_status") == ("Completed", "satisfied")
+
+
+def test_both_kinds_enqueue_jobs_after_completed_ones_alike(stage3: Stage, app: Handlers) -> None:
+    """Also after archived ones, and with one that is still open."""
+    theirs = outcomes.Outcomes(stage3.database)
+    done, archived = stage3.enqueue(Job("noop"), Job("noop"))
+    stage3.work(app)
+    (still,) = stage3.enqueue(Job("noop"))
+    columns = "id, queue_name, payload, payload_compressed, status, attempts, max_attempts, created_at, scheduled_at"
+    kinds = {"postgresql": "CAST('{}' AS BYTEA)", "sqlite": "CAST('{}' AS BLOB)", "mysql": "'{}'"}
+    packed = kinds[stage3.database.dialect]
+    values = f"id, queue_name, {packed}, FALSE, status, attempts, max_attempts, created_at, scheduled_at"
+    where = f"FROM hammerwork_jobs WHERE id = '{archived.id}'"
+    stage3.execute(f"INSERT INTO hammerwork_jobs_archive ({columns}, archived_at) SELECT {values}, created_at {where}")
+    stage3.execute(f"DELETE {where}")
+    for parents in ([done], [done, archived], [done, still]):
+        (ours,) = stage3.enqueue(Job("after").depends_on(*parents))
+        other = theirs.enqueue("after", *(job.id for job in parents))
+        assert stage3.one(ours, "status, dependency_status") == stage3.one(other, "status, dependency_status")
+        assert stage3.one(ours, "dependency_status") == ("waiting" if still in parents else "satisfied")
+
+
+def test_a_recurring_job_that_version_3_disables_and_enables_again_runs_here_only_while_it_is_enabled(
+    stage3: Stage, app: Handlers
+) -> None:
+    theirs, runs = outcomes.Outcomes(stage3.database), list[str]()
+    app.register_job("yearly", lambda job: runs.append(job.id))
+    (job,) = stage3.enqueue(Job("yearly", {}).with_cron("0 0 0 1 1 *"))
+    theirs.disable(job.id)
+    stage3.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at")
+    stage3.work(app)
+    assert (runs, stage3.one(job)) == ([], "Pending")
+    theirs.enable(job.id)
+    slot = stage3.timestamp(job, "next_run_at")
+    stage3.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at")
+    stage3.work(app)
+    assert (runs, stage3.one(job, "status, attempts")) == ([job.id], ("Pending", 0))
+    assert stage3.timestamp(job, "next_run_at").year == slot.year + 1
+
+
+@pytest.mark.parametrize("jobs", [1, 50])
+def test_the_end_of_jobs_without_a_workflow_or_a_batch_takes_no_statement_more(stage: Stage, jobs: int) -> None:
+    def statements() -> int:
+        stage.enqueue(*(Job("noop") for _ in range(jobs)))
+        now = stage.database.now() + SECOND
+        claimed = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=jobs, slots=jobs)
+        before = stage.database.executed
+        finish.finish(stage.database, [Ended(job, End.COMPLETED) for job in claimed], now + SECOND)
+        return stage.database.executed - before
+
+    alone = statements()
+    outcomes.use(stage.database)
+    _ = stage.database.tags
+    assert statements() == alone
+
+
+def test_the_end_of_many_jobs_of_a_workflow_and_a_batch_takes_as_many_statements_as_that_of_few(stage3: Stage) -> None:
+    def statements(jobs: int) -> int:
+        batch = [Job("noop") for _ in range(jobs)]
+        stage3.queue.enqueue_batch("batch", [*batch, Job("other")])
+        workflow = Workflow("night")
+        for number in range(jobs):
+            workflow.add(f"job {number}", Job("noop"))
+        stage3.queue.enqueue_workflow(workflow)
+        now = stage3.database.now() + SECOND
+        claimed = claim.claim(stage3.database, "noop", worker=new_id(), now=now, limit=2 * jobs, slots=2 * jobs)
+        before = stage3.database.executed
+        finish.finish(stage3.database, [Ended(job, End.COMPLETED) for job in claimed], now + SECOND)
+        return stage3.database.executed - before
+
+    assert statements(40) == statements(2)
