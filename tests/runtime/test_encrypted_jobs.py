@@ -1,13 +1,14 @@
 """Payloads that version 3 of hammerwork (Rust) encrypted, and those that it has to decrypt."""
 
 import base64
+import contextlib
 import itertools
 import json
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,12 +24,16 @@ from hammerwork_cli import (
     Handlers,
     Job,
     Queue,
+    RefusedValueError,
     SpawnContext,
     UsageError,
     Worker,
 )
+from hammerwork_cli.database import connect
+from hammerwork_cli.queries.worker import claim
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
+from tests.rust3.decoding import undecodable
 from tests.rust3.payloads import CIPHERS, decrypted, encrypted
 
 Run = Callable[..., Any]
@@ -202,6 +207,17 @@ def test_old_keys_decrypt_beside_the_new_one(theirs_lite: Theirs) -> None:
     assert got == [CARD, CARD]
 
 
+def test_no_more_jobs_are_claimed_ahead_than_their_ciphertexts_leave_room_for(stage: Stage) -> None:
+    with Queue(stage.url, encryption=KEYS) as queue:
+        queue.enqueue_many(Job("pay", {"letters": "x" * 100_000}).with_encryption() for _ in range(5))
+        with contextlib.closing(connect(queue.url)) as database:
+            now = database.now() + timedelta(seconds=1)
+            batch = claim.claim(database, "pay", worker=str(uuid4()), now=now, limit=5, slots=1, room=250_000)
+    assert (len(batch), batch.is_cut) == (3, True)
+    assert all(len(job.payload) > 100_000 for job in batch)
+    assert [KEYS.opened(job.payload.sealed, job.id, "pay")[:13] for job in batch] == ['{"letters":"x'] * 3
+
+
 # Ours, read by theirs.
 
 
@@ -221,6 +237,7 @@ def test_version_3_decrypts_what_is_encrypted_here(theirs: Theirs, form: Callabl
         found = queue.get(job)
         assert found is not None
         assert found.payload == CARD
+    assert undecodable(theirs.stage.database) == []
     row = theirs.row(job)
     assert "4111" not in str(row) or "name" in str(row["pii_fields"])
     assert row["retention_policy"] == "UseDefault"
@@ -427,6 +444,16 @@ def test_a_worker_masks_its_keys_in_errors(theirs_lite: Theirs) -> None:
     error = theirs_lite.stage.one(job, "error_message")
     assert text not in error
     assert "my key is ***" in error
+
+
+def test_a_time_of_deletion_that_the_server_cannot_store_is_refused(stage: Stage) -> None:
+    job = Job("pay", {}).with_retention_policy(datetime(2200, 1, 1, tzinfo=UTC))
+    with Queue(stage.url, encryption=KEYS) as queue:
+        if stage.database.dialect != "mysql":
+            assert queue.enqueue(job).created
+            return
+        with pytest.raises(RefusedValueError, match="stores times from 1970 to"):
+            queue.enqueue(job)
 
 
 def test_retention_is_written_as_version_3_reads_it(lite: Stage) -> None:

@@ -40,6 +40,8 @@ def check(database: Database, job: NewJob) -> None:
             raise RefusedValueError(f"A {name} has at most {LONGEST_TRACE} characters, not {len(text)}.")
     check_json(database, job.payload, "the payload")
     _check_instant(database, job.scheduled_at)
+    if job.encryption is not None and (delete_at := job.encryption.delete_at(job.created_at)) is not None:
+        _check_instant(database, delete_at)
 
 
 def check_name(database: Database, name: str) -> None:
@@ -96,5 +98,5 @@ def _check_instant(database: Database, instant: datetime) -> None:
         server = database.server
         raise RefusedValueError(
             f"{server} stores times from 1970 to {_last_timestamp(server):%Y-%m-%d}, not {instant:%Y-%m-%d}.",
-            hint="Schedule the job within that time.",
+            hint="Choose a time within these.",
         )
