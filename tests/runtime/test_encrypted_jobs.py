@@ -28,6 +28,7 @@ from hammerwork_cli import (
     SpawnContext,
     UsageError,
     Worker,
+    Workflow,
 )
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries.worker import claim
@@ -263,6 +264,38 @@ def test_many_jobs_of_both_kinds_are_written_in_one_statement(stage: Stage) -> N
     app, got = collecting()
     stage.work(app, encryption=KEYS)
     assert sorted(payload["number"] for payload in got) == list(range(20))
+
+
+DOORS: dict[str, Callable[[Queue, Job], object]] = {
+    "enqueue": lambda queue, job: queue.enqueue(job),
+    "enqueue_many": lambda queue, job: queue.enqueue_many([job]),
+    "enqueue_batch": lambda queue, job: queue.enqueue_batch("cards", [job]),
+    "enqueue_workflow": lambda queue, job: queue.enqueue_workflow(Workflow("cards").add("pay", job)),
+    "a recurring job": lambda queue, job: queue.enqueue(job.with_cron("0 0 3 * * *")),
+    "a job with callbacks": lambda queue, job: queue.enqueue(job.with_callbacks(on_complete=Job("mail", {}))),
+}
+
+
+@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+def test_every_door_encrypts_or_writes_nothing(theirs_lite: Theirs, door: Callable[[Queue, Job], object]) -> None:
+    stage = theirs_lite.stage
+    with pytest.raises(UsageError, match="no key here"):
+        door(stage.queue, Job("pay", CARD).with_encryption())
+    assert stage.rows() == []
+    with Queue(stage.url, encryption=KEYS) as queue:
+        door(queue, Job("pay", CARD).with_encryption())
+    ((job,),) = stage.rows("id")
+    row = theirs_lite.row(job)
+    assert json.loads(row["payload"]) == {"encrypted": True}
+    assert decrypted(row, KEY) == CARD
+
+
+def test_what_keeps_its_payload_in_plaintext_takes_no_encrypted_job() -> None:
+    app = Handlers()
+    with pytest.raises(UsageError, match="cannot have encryption"):
+        app.schedule("nightly", "@daily", Job("pay", CARD).with_encryption())
+    with pytest.raises(UsageError, match="cannot have encryption"):
+        Job("pay", {}).with_callbacks(on_complete=Job("pay", CARD).with_pii_fields("card"))
 
 
 def test_nothing_is_written_without_a_key(lite: Stage) -> None:

@@ -126,6 +126,21 @@ def test_lines_of_a_file_say_which_are_encrypted(run: Run, new_database: Callabl
     assert [decrypted(row, KEY) for row in rows(url) if row["is_encrypted"]] == [CARD, CARD]
 
 
+def test_batches_and_workflows_take_the_key_of_the_setting(
+    run: Run, new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    url = new_database("sqlite", migrated=True)
+    lines, flow = tmp_path / "lines.jsonl", tmp_path / "flow.json"
+    job = {"queue": "pay", "payload": CARD, "encrypt": True}
+    lines.write_text(json.dumps(job) + "\n")
+    flow.write_text(json.dumps({"jobs": {"pay": job}}))
+    env = {"HAMMERWORK_ENCRYPTION_KEYS": "env:PAYMENTS_KEY", **ENV}
+    for words in (("batch", "enqueue", "-f", str(lines)), ("workflow", "create", "-n", "flow", "--file", str(flow))):
+        assert run(*words, url=url).exit_code == 2
+        assert run(*words, url=url, env=env).exit_code == 0
+    assert [decrypted(row, KEY) for row in rows(url)] == [CARD, CARD]
+
+
 def test_show_names_the_key_and_the_algorithm_and_why_says_what_it_waits_for(run: Run, migrated_url: str) -> None:
     done = run("job", "enqueue", "-q", "pay", *PAYLOAD, "--encrypt", *PLACE, url=migrated_url, env=ENV)
     job = done.stdout.strip()
