@@ -290,7 +290,7 @@ def test_every_door_encrypts_or_writes_nothing(theirs_lite: Theirs, door: Callab
     assert decrypted(row, KEY) == CARD
 
 
-def test_what_keeps_its_payload_in_plaintext_takes_no_encrypted_job() -> None:
+def test_schedules_and_callbacks_take_no_encrypted_job() -> None:
     app = Handlers()
     with pytest.raises(UsageError, match="cannot have encryption"):
         app.schedule("nightly", "@daily", Job("pay", CARD).with_encryption())
