@@ -480,7 +480,7 @@ complete -c hammerwork -n '__hammerwork_at job retry' -l debug -d 'Show tracebac
 complete -c hammerwork -n '__hammerwork_at job retry' -s h -l help -d 'Show the help and exit.'
 complete -c hammerwork -n '__hammerwork_at job retry' -k -a '(__hammerwork_value jobs)'
 
-complete -c hammerwork -n '__hammerwork_at job requeue-stale' -l older-than-secs -x -d 'Rescue jobs without a lease that have been Running for longer than this.'
+complete -c hammerwork -n '__hammerwork_at job requeue-stale' -l older-than-secs -x -d 'Rescue jobs without a lease that have been Running for longer.'
 complete -c hammerwork -n '__hammerwork_at job requeue-stale' -s q -l queue -x -k -a '(__hammerwork_value queue_lists)' -d 'Only these queues: mail,report (repeatable).'
 complete -c hammerwork -n '__hammerwork_at job requeue-stale' -l yes -s y -d 'Do not ask for confirmation.'
 complete -c hammerwork -n '__hammerwork_at job requeue-stale' -l dry-run -d 'Show the plan and change nothing.'

@@ -66,7 +66,7 @@ def requeue_stale(
             metavar="SECONDS",
             min=1,
             max=3_600_000_000,
-            help="Rescue jobs without a lease that have been Running for longer than this.",
+            help="Rescue jobs without a lease that have been Running for longer.",
         ),
     ] = 3600,
     queue: QueueOption = None,

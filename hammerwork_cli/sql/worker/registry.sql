@@ -152,7 +152,7 @@ WHERE j.status = 'Running' AND j.claimed_by = :worker AND {still_claimed} ORDER 
 -- Lists the Running jobs, the longest first, each with its worker and its lease.
 SELECT j.id, j.queue_name, j.started_at, j.attempts, {holder}, {lease}
 FROM hammerwork_jobs j {its_worker}
-WHERE {one_of j.status :running}
+WHERE j.status IN (:running)
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :workers */ AND {among_workers}
 ORDER BY j.started_at, j.id LIMIT :limit
