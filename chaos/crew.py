@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from chaos import rust
+from chaos import rust, rust3
 from chaos.clocks import Clock
 from chaos.worker import ANY_MOMENT, NAMED, OTHERS, UNREACHABLE, Fate, has_begun, last_words, work
 from hammerwork_cli.database import DatabaseUrl
@@ -177,9 +177,10 @@ class Crew:
         self.begin_rust()
 
     def begin_rust(self) -> None:
-        """Starts the program that works like Rust's."""
-        if "rust" in self.extras:
-            self._rust = self._processes.Process(target=rust.work, args=(self.url, self.folder, self.lease))
+        """Starts the program that works like Rust's: version 3, or the one before it, which does not check its runs."""
+        if not {"rust", "rust3"}.isdisjoint(self.extras):
+            program = rust3 if "rust3" in self.extras else rust
+            self._rust = self._processes.Process(target=program.work, args=(self.url, self.folder, self.lease))
             self._rust.start()
 
     def end_rust(self) -> None:

@@ -24,7 +24,7 @@ FAIL_FIRST = frozenset({"flaky", "shared"})
 """Kinds that fail in their first attempt or two."""
 ASYNC = frozenset({"asyncpoison", "awaits"})
 KINDS = PARENTS | DEADLY | {"leaf", "flaky", "awaits", "ttl", "forks", "shared", TOLD}
-EXTRAS = ("poison", "processes", "forks", "rust", "callbacks", "schedules", "retention")
+EXTRAS = ("poison", "processes", "forks", "rust", "rust3", "callbacks", "schedules", "retention")
 """What a run may leave out: jobs that cannot succeed, workers whose handlers run in processes of their own and the jobs
 that end such a process, handlers that fork, a program that works like a Rust worker, batches, trees and workflows
 whose end enqueues a job, schedules that are due every second, and policies that archive or delete trees at once."""
@@ -249,7 +249,7 @@ def _extras(number: int, extras: Collection[str]) -> Iterator[Planned]:
         yield Planned(f"{number}.crashes:{_turn(CRASHES, number)}", "crashes")
     if "forks" in extras:
         yield Planned(f"{number}.forks", "forks")
-    if "rust" in extras:
+    if not {"rust", "rust3"}.isdisjoint(extras):
         yield from (Planned(f"{number}.shared{place}", "shared") for place in range(10))
     if "retention" in extras:
         yield Planned(f"{number}.{PASSING}", PASSING, 4)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from math import ceil
 from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from chaos.plan import KINDS
 from hammerwork_cli import RetryStrategy, Worker
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
+from hammerwork_cli.models import worker as worker_models
 from hammerwork_cli.queries.archive import retention
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.cron import schedules, ticks
@@ -76,6 +78,8 @@ _STATEMENTS = {
 
 UNREACHABLE = 4
 """Exit code of a worker that began while its server went down."""
+JOB_LEASES = 5
+"""Leases that version 3 of hammerwork (Rust) waits for a silent worker."""
 UNANSWERED = 0.02
 """How many of the watched transactions lose their connection: half of them before the commit, half after it."""
 
@@ -111,6 +115,8 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None, *, isolated: b
     # Whoever takes a callback or the policies and dies keeps nobody waiting for minutes, nor does a slow count.
     callbacks.LEASE = callbacks.LONGEST = retention_thread.LEASE = timedelta(seconds=2 * lease)
     schedules.DUTY_SECONDS, clock.STEADY_SECONDS, clock.PROVEN_SECONDS = 2 * lease, 5 * lease, 2 * lease
+    # Version 3 of hammerwork (Rust) is to wait for some leases, not for minutes.
+    worker_models.LEAST_JOB_LEASE = ceil(JOB_LEASES * lease)
     retention_thread.CHECK_SECONDS, retention_thread.REST = 1.0, timedelta(seconds=1)
     retry = RetryStrategy.fixed(timedelta(milliseconds=30))
     os.environ[EFFECTS] = str(folder / "effects")

@@ -16,6 +16,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.queries.worker import finish, registry
 from hammerwork_cli.runtime.worker import heartbeat
 from tests.runtime.conftest import PATIENCE, Crew, Stage, until
+from tests.rust3.outcomes import use
 from tests.rust3.runs import LEASE, Run, Version3
 
 Command = Callable[..., Any]
@@ -232,6 +233,7 @@ def _claimed(version3: Version3, queue: str = "theirs") -> Run:
 def test_a_job_that_version_3_heartbeats_is_never_taken_however_old_and_one_that_it_abandoned_is(
     stage: Stage, crew: Crew, version3: Version3, command: Command
 ) -> None:
+    use(stage.database)
     stage.enqueue(*(Job("theirs", max_attempts=2) for _ in range(2)), Job("theirs", max_attempts=1))
     claimed = [_old(stage, _claimed(version3)) for _ in range(3)]
     last, alive, gone = sorted(claimed, key=lambda run: run.max_attempts)
@@ -267,6 +269,7 @@ def test_a_job_that_version_3_heartbeats_is_never_taken_however_old_and_one_that
 def test_a_job_that_version_3_abandoned_is_rescued_without_an_option_and_runs_here(
     stage: Stage, crew: Crew, version3: Version3
 ) -> None:
+    use(stage.database)
     (job,) = stage.enqueue(Job("counted"))
     run = _claimed(version3, "counted")
     crew.begin()

@@ -75,6 +75,11 @@ def _return_lost(database: Database, worker: str, name: str, now: datetime) -> t
     return len(jobs) - len(dead), len(dead)
 
 
+def some_abandoned(database: Database, now: datetime) -> bool:
+    """Whether version 3 of hammerwork (Rust) has abandoned a job, of which that program's own index tells."""
+    return database.row("worker.rescue.abandoned", now=now) is not None
+
+
 def record(database: Database, jobs: Iterable[Lost], error: str, now: datetime) -> None:
     """Records the attempts of jobs that this transaction has locked and is about to rescue."""
     lost = [

@@ -10,7 +10,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models.worker import heartbeat_interval
 from hammerwork_cli.queries.spawn.doctor import Doctor, FixedJobs
-from hammerwork_cli.queries.worker import duties, registry
+from hammerwork_cli.queries.worker import duties, registry, rescue
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import named, plural
 from hammerwork_cli.runtime.clock import ServerClock, elapsed
@@ -119,7 +119,7 @@ class Keeper(TurnThread):
         """
         if time.monotonic() < self._next_look or not self.clock.is_trusted:
             return
-        if self._longest is None and "leases" not in database.tags:
+        if self._longest is None and not {"leases", "rust_3"} <= database.tags:
             return
         self._next_look = time.monotonic() + BETWEEN_LOOKS.total_seconds()
         now = self.clock.now()
@@ -128,6 +128,8 @@ class Keeper(TurnThread):
             duty = LEASES_DUTY if self._longest is None else RESCUE_DUTY
             if not duties.take_due(database, duty, self.worker.id, due, now=now, length=BETWEEN_LOOKS):
                 return
+        if self._longest is None and not rescue.some_abandoned(database, now):
+            return
         lost_before = None if self._longest is None else now - self._longest
         rescued = Doctor(database, now=now, lost_before=lost_before).rescue()
         if rescued:

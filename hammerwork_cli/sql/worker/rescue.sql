@@ -8,6 +8,10 @@ WHERE {of_this_worker}
 ORDER BY id LIMIT :limit
 {skip_locked}
 
+-- name: abandoned
+-- Finds a job whose lease is over that a worker of hammerwork (Rust) kept.
+SELECT 1 FROM hammerwork_jobs j WHERE j.status = 'Running' AND j.lease_expires_at < :now AND {leased_by_rust} LIMIT 1
+
 -- name: retry
 -- Gives jobs with attempts left to the next worker.
 UPDATE hammerwork_jobs {by_id} SET status = 'Pending', started_at = NULL, claim_token = NULL, claimed_by = NULL,
