@@ -34,12 +34,14 @@ class Groups(NamedTuple):
         """The workflows and batches of some jobs; none unless version 3 uses the database. Needs a transaction."""
         if "rust_3" not in database.tags or not jobs:
             return cls()
-        workflows, batches = set(), set()
-        for part in chunks(sorted(jobs), database.key_chunk):
-            for workflow, batch in database.rows("job.groups.of", ids=database.ids(part)):
-                workflows.add(str(workflow or ""))
-                batches.add(str(batch or ""))
-        return cls(list(_locked_workflows(database, workflows - {""})), sorted(batches - {""}))
+        rows = [
+            row
+            for part in chunks(sorted(jobs), database.key_chunk)
+            for row in database.rows("job.groups.of", ids=database.ids(part))
+        ]
+        workflows = {str(workflow) for workflow, _ in rows if workflow is not None}
+        batches = {str(batch) for _, batch in rows if batch is not None}
+        return cls(list(_locked_workflows(database, workflows)), sorted(batches))
 
     def fail_rest(self, database: Database, now: datetime, *, but: str | None = None) -> list[str]:
         """Fails the jobs of workflows with the policy ``fail_fast`` that have not started; returns their ids.

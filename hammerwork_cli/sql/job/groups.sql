@@ -1,9 +1,9 @@
 -- Workflows and batches whose jobs end, where version 3 of hammerwork (Rust) uses the database.
 
 -- name: of
--- Lists the workflows and batches of some jobs.
-SELECT DISTINCT j.workflow_id, j.batch_id FROM hammerwork_jobs j {by_id}
-WHERE j.id {among} AND (j.workflow_id IS NOT NULL OR j.batch_id IS NOT NULL)
+-- Lists the workflows and batches of some jobs, NULL for jobs without. A condition on these columns could let the planner
+-- read their indexes.
+SELECT DISTINCT j.workflow_id, j.batch_id FROM hammerwork_jobs j {by_id} WHERE j.id {among}
 
 -- name: lock_workflows
 -- Locks workflows before their dependents, as version 3 does.
