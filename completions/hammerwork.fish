@@ -1131,7 +1131,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l sweep -l no-sweep -d
 complete -c hammerwork -n '__hammerwork_at worker start' -l upkeep -l no-upkeep -d 'Enqueue the jobs of schedules and callbacks, and end workflows.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l upkeep-only -d 'Run no jobs, only do upkeep: schedules, callbacks, workflows.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l retention -l no-retention -d 'Apply retention policies.'
-complete -c hammerwork -n '__hammerwork_at worker start' -l rescue-older-than -x -d 'Rescue jobs of Rust workers without leases that have been Running for longer: 2h.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l rescue-older-than -x -d 'Rescue jobs of Rust workers that run longer without a lease: 2h.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l name -x -d 'Name to show.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l log-format -x -a 'text json' -d 'Log format (stderr).'
 complete -c hammerwork -n '__hammerwork_at worker start' -l log-level -x -a 'trace debug info warn error' -d 'Minimum log level.'

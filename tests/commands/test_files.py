@@ -48,6 +48,10 @@ INPUTS = {
     ("workflow create", "file"): "workflow create --file {}",
     ("backup verify", "file"): "backup verify {}",
     ("backup restore", "file"): "backup restore -i {} --dry-run",
+    ("job enqueue", "encryption_key"): "job enqueue --queue q --payload 1 --encrypt --encryption-key @{}",
+    ("job import", "encryption_key"): "job import tree.jsonl --encryption-key @{}",
+    ("spawn rehearse", "encryption_key"): f"spawn rehearse {JOB} --handlers empty_app:app --encryption-key @{{}}",
+    ("worker start", "encryption_key"): "worker start --drain --handlers empty_app:app --encryption-key @{}",
 }
 OUTPUTS = {
     ("backup create", "output"): "backup create -o {}",

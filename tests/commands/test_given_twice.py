@@ -72,6 +72,20 @@ ELSEWHERE = {
     "job enqueue --depends-on": "below",
     "job enqueue --inherit": "below",
     "spawn again --inherit": "as job enqueue",
+    **dict.fromkeys(
+        (
+            f"{path} --without-column"
+            for path in (
+                "archive restore",
+                "backup copy",
+                "backup create",
+                "backup restore",
+                "job export",
+                "job import",
+            )
+        ),
+        "tests/commands/backup/test_other_columns.py",
+    ),
 }
 DRY = "--dry-run --format json"
 BOTH = {

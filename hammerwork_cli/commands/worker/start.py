@@ -131,7 +131,7 @@ def start(
         typer.Option(
             "--rescue-older-than",
             metavar="DURATION",
-            help="Rescue jobs of Rust workers without leases that have been Running for longer: 2h. [default: never]",
+            help="Rescue jobs of Rust workers that run longer without a lease: 2h. [default: never]",
         ),
     ] = None,
     name: Annotated[
