@@ -10,7 +10,7 @@ from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.cli.verb import Verb, group
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError
-from hammerwork_cli.models import Migration, MigrationState, RustFit, RustVersion
+from hammerwork_cli.models import Migration, MigrationState, RustVersion
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.render import migration as shown
 from hammerwork_cli.render.formats.text import count, plural, visible
@@ -79,7 +79,8 @@ def run(
     states = [state for state in migrations.status(database) if state.migration in applied]
     warned = [state._replace(warnings=tuple(warnings.get(state.migration.id, ()))) for state in states]
     _show(context, warned, form)
-    _warn_of_rust(context, migrations.rust_fit(database), rust)
+    for warning in shown.fit_warnings(migrations.rust_fit(database), rust):
+        context.note(warning)
 
 
 @app.command("status", cls=Verb)
@@ -108,10 +109,7 @@ def status(
     _show(context, states, form)
     if form is Format.TABLE and not all(state.applied for state in states):
         context.note(shown.unapplied_text(states, rust))
-    fit = migrations.rust_fit(database)
-    if text := shown.fit_text(fit):
-        context.note(text)
-    _warn_of_rust(context, fit, rust)
+    _note_fit(context, database, rust)
     unapplied = sum(not state.applied for state in states)
     if check and unapplied:
         raise ShownAnswerError(f"{unapplied} of {plural(len(states), 'migration')} are not applied.")
@@ -134,7 +132,10 @@ def _note_wait(context: Context, who: str) -> None:
     context.note(f"{who} is in progress. Waiting for it to end, for ten minutes at most.")
 
 
-def _warn_of_rust(context: Context, fit: RustFit, rust: RustVersion | None) -> None:
+def _note_fit(context: Context, database: Database, rust: RustVersion | None) -> None:
+    fit = migrations.rust_fit(database)
+    if text := shown.fit_text(fit):
+        context.note(text)
     for warning in shown.fit_warnings(fit, rust):
         context.note(warning)
 
@@ -158,7 +159,7 @@ def _plan(context: Context, database: Database, form: Format, rust: RustVersion 
         context.lines(map(context.aimed, shown.plan_text(planned, rust)))
     else:
         context.note("Nothing to do: every migration is applied.")
-    _warn_of_rust(context, migrations.rust_fit(database), rust)
+    _note_fit(context, database, rust)
 
 
 def _look(context: Context, database: Database, form: Format, *, drop: bool, rust: RustVersion | None) -> None:

@@ -47,7 +47,7 @@ class MigrationState(NamedTuple):
             ``partial`` if some of its tables, columns or indexes exist without a record.
         executed_at, execution_time_ms: as recorded; ``None`` without a record.
         missing: the objects that an incomplete one lacks, such as ``column hammerwork_jobs.claimed_at``.
-        warnings: what the run that applied it has warned of.
+        warnings: what the run that applied it had to change in jobs, or what does not work until it is applied.
     """
 
     migration: Migration

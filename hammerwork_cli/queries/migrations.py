@@ -35,6 +35,7 @@ from hammerwork_cli.errors import (
     UsageError,
 )
 from hammerwork_cli.models import (
+    UNREADABLE_STRATEGY,
     Migration,
     MigrationState,
     PlannedMigration,
@@ -163,9 +164,18 @@ def status(database: Database, rust: RustVersion | None = None) -> list[Migratio
 
     Args:
         rust: also those that this version of hammerwork (Rust) has; otherwise, only those of them that are recorded.
+
+    Raises:
+        UsageError: hammerwork (Rust) does not use this kind of database.
     """
+    _check_rust(database, rust)
     recorded, states = _recorded(database), [work.state for work in _works(database, rust)]
     names = {state.migration.id for state in states}
+    if harms_rust(database, states):
+        states = [
+            state._replace(warnings=(UNREADABLE_STRATEGY,)) if state.migration.id == READABLE_MIGRATION else state
+            for state in states
+        ]
     others = [Migration(name, "Not known to this version", "other") for name in sorted(recorded.keys() - names)]
     return [*states, *(MigrationState(other, "applied", *recorded[other.id]) for other in others)]
 
@@ -180,7 +190,6 @@ def rust_fit(database: Database) -> RustFit:
     if database.dialect == "sqlite":
         return RustFit(None, (), runs_here=False)
     states = [work.state for work in _works(database, RustVersion.V3)]
-    uses = any(state.migration in RUST_3 and state.executed_at for state in states)
     unreadable, runs_here = _is_unreadable(database), not getattr(database, "is_mariadb", False)
     fits, lacking = None, list[str]()
     for version in RustVersion:
@@ -190,7 +199,7 @@ def rust_fit(database: Database) -> RustFit:
         if lacking:
             break
         fits = version
-    return RustFit(fits, tuple(lacking), uses, unreadable, runs_here)
+    return RustFit(fits, tuple(lacking), _is_used_by_rust_3(states), unreadable, runs_here)
 
 
 def harms_rust(database: Database, states: Sequence[MigrationState]) -> bool:
@@ -199,7 +208,11 @@ def harms_rust(database: Database, states: Sequence[MigrationState]) -> bool:
     Args:
         states: those that are known.
     """
-    return any(state.migration in RUST_3 for state in states) and _is_unreadable(database)
+    return _is_used_by_rust_3(states) and _is_unreadable(database)
+
+
+def _is_used_by_rust_3(states: Sequence[MigrationState]) -> bool:
+    return any(state.migration in RUST_3 and state.executed_at for state in states)
 
 
 def _is_unreadable(database: Database) -> bool:

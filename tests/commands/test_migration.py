@@ -256,6 +256,7 @@ def test_rust_3_shows_plans_and_applies_what_that_version_has_besides(
     assert run("migration", "run", url=url).exit_code == 0
     assert run("migration", "status", "--check", url=url).exit_code == 0
     assert run("migration", "status", "--rust", "3", "--check", url=url).exit_code == 1
+    assert lacks in everything_noted(run("migration", "plan", "--rust", "3", url=url))
     planned = run("migration", "plan", "--rust", "3", "--format", "json", url=url).json
     assert [(row["id"], row["owner"], row["rust"]) for row in planned] == [(name, "upstream", "3") for name in THEIRS]
     text = run("migration", "run", "--rust", "3", "--dry-run", url=url).stdout
@@ -280,9 +281,11 @@ def run_on_mariadb(url: str) -> bool:
 
 
 def test_rust_3_is_refused_on_sqlite(sqlite_url: str, run: Run) -> None:
-    done = run("migration", "run", "--rust", "3", url=sqlite_url)
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert "hammerwork (Rust) does not use SQLite." in done.stderr
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    for verb in ("run", "plan", "status"):
+        done = run("migration", verb, "--rust", "3", url=sqlite_url)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "hammerwork (Rust) does not use SQLite." in done.stderr
     assert run("migration", "run", "--rust", "4", url=sqlite_url).exit_code == 2
 
 
@@ -310,6 +313,8 @@ def test_status_warns_of_strategies_that_version_3_cannot_read_until_a_run_has_c
     status = run("migration", "status", url=with_text)
     assert "cannot read its column retry_strategy, which is TEXT" in everything_noted(status)
     assert "Version 3 lacks hw_033_retry_strategy_json" in everything_noted(status)
+    found = run("migration", "status", "--format", "json", url=with_text).json
+    assert [row["id"] for row in found if row["warnings"]] == ["hw_033_retry_strategy_json"]
     plan = run("migration", "plan", url=with_text)
     line = "-- Locks hammerwork_jobs, for readers too, until it has read it and written 2 of its 22 rows again\n"
     assert line in plan.stdout

@@ -23,9 +23,14 @@ TRACKING = "hammerwork_migrations"
 
 def expected_schema(database: Database, last: str = "014") -> Schema:
     """The tables of hammerwork (Rust) after a migration of its own, as this database would describe them."""
-    name = "postgresql" if database.dialect == "postgresql" else "mariadb"
-    schema: Schema = json.loads((FOLDER / f"{name}-after-{last}.json").read_text(encoding="utf-8"))
+    schema: Schema = json.loads(dump(database, last).read_text(encoding="utf-8"))
     return as_mysql_says(schema) if is_mysql_proper(database) else schema
+
+
+def dump(database: Database, last: str) -> Path:
+    """The file that describes the tables after a migration."""
+    name = "postgresql" if database.dialect == "postgresql" else "mariadb"
+    return FOLDER / f"{name}-after-{last}.json"
 
 
 def is_mysql_proper(database: Database) -> bool:

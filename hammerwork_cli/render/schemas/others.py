@@ -16,7 +16,7 @@ MIGRATION_STATE = record(
         "executed_at": null_or(instant()),
         "execution_time_ms": null_or(count()),
         "missing": list_of(text(), "What an incomplete one lacks, such as: column hammerwork_jobs.claimed_at"),
-        "warnings": list_of(text(), "What `migration run` had to change in jobs"),
+        "warnings": list_of(text(), "What it had to change in jobs, or what does not work without it"),
     }
 )
 MIGRATION_PLAN = record(
