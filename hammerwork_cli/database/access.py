@@ -124,6 +124,10 @@ class Database:
         """Converts as many times into the value that goes with one of :meth:`ids`."""
         return times
 
+    def cancel(self) -> None:
+        """Breaks off the statement that another thread runs, which raises LimitReachedError. Only on PostgreSQL."""
+        raise NotImplementedError
+
     @contextmanager
     def warnings(self, tell: Callable[[str], None]) -> Iterator[None]:
         """Tells what statements of this project warn of meanwhile. Only those for PostgreSQL can."""

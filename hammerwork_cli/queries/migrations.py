@@ -15,7 +15,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -31,7 +31,9 @@ from hammerwork_cli.errors import (
     ConnectionLostError,
     DatabaseError,
     HammerworkError,
+    LimitReachedError,
     RefusedValueError,
+    RetryableError,
     UsageError,
 )
 from hammerwork_cli.models import (
@@ -433,42 +435,53 @@ def _todo(all_steps: Sequence[Step], present: frozenset[str]) -> Iterator[str]:
 
 
 class _Turn:
-    """The locks of a run: ours, then that of hammerwork (Rust), which takes no other. Nobody takes them in reverse.
+    """The locks of a run: ours, and that of hammerwork (Rust). It holds both or none, so that nobody waits in a circle.
 
     Attributes:
-        holder: the connection that holds them.
+        holder: the connection that holds them; on PostgreSQL, in an open transaction.
     """
 
     def __init__(self, holder: Database, on_wait: OnWait) -> None:
         self.holder = holder
         self._on_wait = on_wait
-        self._deadline = time.monotonic() + PATIENCE_SECONDS
 
     def take(self) -> None:
         """Waits until nobody else migrates, with this program or with hammerwork (Rust)."""
-        self._wait("migrations.lock", lambda: ("Another migration run", "See: hammerwork migration status"))
-        if self.holder.dialect == "postgresql":
-            self.holder.plain_run("migrations.rust_turn")
-        self._wait("migrations.rust_lock", self._rust_session)
-
-    def release(self) -> None:
-        """On MySQL, where no transaction ends the locks."""
-        with suppress(ConnectionLostError):  # then the server has released them
-            self.holder.plain_rows("migrations.rust_unlock")
-            self.holder.plain_rows("migrations.unlock")
-
-    def _wait(self, lock: str, holder: Callable[[], tuple[str, str]]) -> None:
-        told_at = time.monotonic() + TELL_SECONDS
-        while not self.holder.plain_rows(lock)[0][0]:
+        now = time.monotonic()
+        told_at, deadline = now + TELL_SECONDS, now + PATIENCE_SECONDS
+        while refused := self._refused():
+            who, hint = refused
             if time.monotonic() > told_at:
                 told_at = math.inf
-                self._on_wait(holder()[0])
-            if time.monotonic() > self._deadline:
-                who, hint = holder()
+                self._on_wait(who)
+            if time.monotonic() > deadline:
                 raise ConflictError(f"{who} has not ended.", hint=hint)
             time.sleep(POLL_SECONDS)
 
-    def _rust_session(self) -> tuple[str, str]:
+    def _refused(self) -> tuple[str, str] | None:
+        """Tries to take both locks; returns who has one of them, and what the user can do."""
+        if self.holder.dialect == "postgresql":
+            # A transaction for each try: CREATE INDEX CONCURRENTLY of another run may wait for the end of this one.
+            self.holder.plain_run("migrations.begin_turn")
+            self.holder.plain_rows("migrations.lock_patience")
+        refused: tuple[str, str] | None = None
+        if not self.holder.plain_rows("migrations.lock")[0][0]:
+            refused = "Another migration run", "See: hammerwork migration status"
+        elif not self.holder.plain_rows("migrations.rust_lock")[0][0]:
+            refused = self._rust_run()
+        if refused:
+            self.release()
+        return refused
+
+    def release(self) -> None:
+        with suppress(ConnectionLostError):  # then the server has released them
+            if self.holder.dialect == "postgresql":
+                self.holder.plain_run("migrations.end_turn")
+            else:
+                self.holder.plain_rows("migrations.rust_unlock")
+                self.holder.plain_rows("migrations.unlock")
+
+    def _rust_run(self) -> tuple[str, str]:
         rows = self.holder.plain_rows("migrations.rust_session")
         session = rows[0][0] if rows else None
         if not session:
@@ -481,60 +494,55 @@ class _Turn:
         )
 
     def send(self, database: Database, step: Step, sql: str) -> None:
-        """Sends a statement. If it could never end while hammerwork (Rust) waits, that goes first."""
-        if not step.concurrent or self.holder is database:
+        """Sends a statement. One that could never end while hammerwork (Rust) waits is broken off, and that goes first.
+
+        Raises:
+            RetryableError: it was broken off, and hammerwork (Rust) has migrated meanwhile.
+        """
+        if not step.concurrent:
             database.script(sql)
             return
-        with self._giving_way():
-            database.script(sql)
-
-    @contextmanager
-    def _giving_way(self) -> Iterator[None]:
-        done, gave_way = threading.Event(), threading.Event()
+        done, in_the_way = threading.Event(), threading.Event()
 
         def watch() -> None:
             with suppress(DatabaseError, ConnectionLostError):  # the next statement of the run meets the same
                 while not done.wait(POLL_SECONDS):
-                    if self.holder.plain_rows("migrations.rust_in_the_way")[0][0]:
-                        self.holder.plain_run("migrations.rust_first")
-                        gave_way.set()
+                    if self.holder.plain_rows("migrations.in_the_way")[0][0]:
+                        in_the_way.set()
+                        database.cancel()
                         return
 
         watching = threading.Thread(target=watch, name="hammerwork-migrations", daemon=True)
         watching.start()
         try:
-            yield
+            database.script(sql)
+        except LimitReachedError as error:
+            if not in_the_way.is_set():
+                raise
+            raise RetryableError(error.message, hint=error.hint) from error
         finally:
             done.set()
             watching.join()
-            if gave_way.is_set():
-                self._deadline = time.monotonic() + PATIENCE_SECONDS
-                self._wait("migrations.rust_lock", self._rust_session)
+            if in_the_way.is_set():
+                self.release()
+                self.take()
 
 
 def _alone(database: Database, work: Callable[[_Turn], Result], on_wait: OnWait) -> Result:
-    if database.dialect == "postgresql":
-        # The locks end with their transaction, and the run consists of several: they need a connection of their own.
-        holder = connect(database.url)
-        try:
-            return holder.transaction(lambda: _holding(_Turn(holder, on_wait), work), tries=1)
-        finally:
+    if database.dialect == "sqlite":
+        # SQLite locks its file in each transaction, and every step checks the tables first.
+        return work(_Turn(database, on_wait))
+    # On PostgreSQL, the locks end with their transaction, and the run consists of several: they need a connection of
+    # their own.
+    holder = connect(database.url) if database.dialect == "postgresql" else database
+    turn = _Turn(holder, on_wait)
+    try:
+        turn.take()
+        return work(turn)
+    finally:
+        turn.release()
+        if holder is not database:
             holder.close()
-    turn = _Turn(database, on_wait)
-    if database.dialect == "mysql":
-        try:
-            turn.take()
-            return work(turn)
-        finally:
-            turn.release()
-    # SQLite locks its file in each transaction, and every step checks the tables first.
-    return work(turn)
-
-
-def _holding(turn: _Turn, work: Callable[[_Turn], Result]) -> Result:
-    turn.holder.plain_rows("migrations.lock_patience")
-    turn.take()
-    return work(turn)
 
 
 # Applying.

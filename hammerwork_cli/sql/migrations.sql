@@ -118,23 +118,26 @@ SELECT GET_LOCK(CONCAT('hammerwork_migrations:', SHA1(DATABASE())), 0)
 -- Lets hammerwork (Rust) migrate.
 SELECT RELEASE_LOCK(CONCAT('hammerwork_migrations:', SHA1(DATABASE())))
 
--- name: rust_turn [postgresql]
--- Begins the part of the transaction whose end gives up the lock of hammerwork (Rust), and no other.
-SAVEPOINT hammerwork_rust
+-- name: begin_turn [postgresql]
+-- Begins the transaction that holds the locks.
+BEGIN ISOLATION LEVEL READ COMMITTED
 
--- name: rust_first [postgresql]
--- Gives up the lock of hammerwork (Rust).
-ROLLBACK TO SAVEPOINT hammerwork_rust
+-- name: end_turn [postgresql]
+-- Gives up the locks.
+ROLLBACK
 
--- name: rust_in_the_way [postgresql]
--- Tells whether a statement of this database waits for one that waits for the lock of hammerwork (Rust): CREATE INDEX
--- CONCURRENTLY waits for the end of every statement, and hammerwork (Rust) waits for the lock in one. The server takes
--- that for no deadlock, because another session holds the lock.
+-- name: in_the_way [postgresql]
+-- Tells whether a statement waits for the end of this transaction, or of one that waits for the lock of hammerwork (Rust).
+-- CREATE INDEX CONCURRENTLY waits for every transaction in which a statement ran at a certain moment, also for one that
+-- waits for the lock or holds it. The server takes that for no deadlock, because it is another session that holds the lock.
 SELECT EXISTS (
-    SELECT FROM pg_locks l JOIN pg_stat_activity a ON a.datname = current_database()
-    WHERE l.locktype = 'advisory' AND l.classid = 1752003191 AND l.objid = 1802332519 AND l.objsubid = 1
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND NOT l.granted AND a.wait_event_type = 'Lock' AND l.pid = ANY (pg_blocking_pids(a.pid))
+    SELECT FROM pg_locks l JOIN pg_locks waiting ON waiting.virtualxid = l.virtualtransaction
+    WHERE waiting.locktype = 'virtualxid' AND NOT waiting.granted
+    AND l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (
+        l.pid = pg_backend_pid()
+        OR l.classid = 1752003191 AND l.objid = 1802332519 AND l.objsubid = 1 AND NOT l.granted
+    )
 )
 
 -- name: rust_session [postgresql]

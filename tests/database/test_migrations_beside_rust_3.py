@@ -377,35 +377,32 @@ def test_a_run_of_version_3_that_waits_does_not_keep_an_index_from_being_built(
 def test_both_programs_at_once_take_turns_and_apply_each_migration_once(
     theirs: Database, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    active, overlaps = list[str](), list[list[str]]()
+    """Among statements that change tables; several of theirs wait at once."""
+    role, active, overlaps = threading.local(), list[str](), list[list[str]]()
+    send = Database.script
 
-    def alone(who: str, act: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*given: Any) -> Any:
-            active.append(who)
-            if len(set(active)) > 1:
-                overlaps.append([*active])
-            try:
-                return act(*given)
-            finally:
-                active.remove(who)
+    def script(database: Database, sql: str) -> None:
+        active.append(role.name)
+        if len(set(active)) > 1:
+            overlaps.append([*active, sql])
+        try:
+            send(database, sql)
+        finally:
+            active.remove(role.name)
 
-        return watched
-
-    monkeypatch.setattr(Migrator, "apply", alone("theirs", Migrator.apply))
-    monkeypatch.setattr(migrations, "_in_one_piece", alone("ours", migrations._in_one_piece))
-    if theirs.dialect == "mysql":  # on PostgreSQL, the last moments of an index may overlap
-        monkeypatch.setattr(migrations, "_bit_by_bit", alone("ours", migrations._bit_by_bit))
-    start = threading.Barrier(4)
+    monkeypatch.setattr(Database, "script", script)
+    start = threading.Barrier(5)
 
     def run(number: int) -> list[str]:
+        role.name = "ours" if number < 2 else "theirs"
         with contextlib.closing(connect(url)) as database:
             start.wait()
-            if number % 2:
+            if role.name == "theirs":
                 return Migrator(database).run()
             return [migration.id for migration in migrations.run(database, rust=V3)]
 
-    with ThreadPoolExecutor(4) as pool:
-        done = list(pool.map(run, range(4)))
+    with ThreadPoolExecutor(5) as pool:
+        done = list(pool.map(run, range(5)))
     assert overlaps == []
     assert sorted(name for names in done for name in names) == sorted(migration.id for migration in ALL[14:])
     assert {state.state for state in migrations.status(theirs, V3)} == {"applied"}

@@ -254,6 +254,10 @@ class PostgresDatabase(Database):
         with self._translated():
             return [notice.payload for notice in self._connection.notifies(timeout=seconds, stop_after=1)]
 
+    def cancel(self) -> None:
+        with self._translated():
+            self._connection.cancel()
+
     @contextmanager
     def warnings(self, tell: Callable[[str], None]) -> Iterator[None]:
         def hear(notice: psycopg.errors.Diagnostic) -> None:
