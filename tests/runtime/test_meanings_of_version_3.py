@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, Workflow
-from hammerwork_cli.models import new_id, timestamp
+from hammerwork_cli.models import JobFilter, new_id, timestamp
+from hammerwork_cli.queries.job import changes, selections
 from hammerwork_cli.queries.spawn.doctor import Doctor
 from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.workflow.endings import CancelWorkflow
 from hammerwork_cli.runtime.outcomes.failures import taken
 from tests.runtime.conftest import Stage
 from tests.rust3 import outcomes
@@ -278,3 +280,30 @@ def test_the_end_of_many_jobs_of_a_workflow_and_a_batch_takes_as_many_statements
         return stage3.database.executed - before
 
     assert statements(40) == statements(2)
+
+
+def test_a_workflow_that_is_cancelled_as_a_whole_has_the_operators_words_in_all_of_its_jobs(
+    stage3: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The policy fail_fast of its first cancelled job fails none of the others meanwhile."""
+    monkeypatch.setattr(selections, "BATCH", 2)
+    workflow = Workflow("night", failure_policy="fail_fast")
+    for number in range(7):
+        workflow.add(f"job {number}", Job("noop"), after=["job 0"] if number == 6 else [])
+    jobs = stage3.queue.enqueue_workflow(workflow)
+    ((found,),) = stage3.database.query("SELECT id FROM hammerwork_workflows")
+    change = CancelWorkflow(str(found), stage3.database.now(), by="ada")
+    wanted = JobFilter(workflows=(str(found),), statuses=tuple(sorted(change.in_trees)), unarchived=True)
+    outcome = changes.run(stage3.database, selections.Chosen(wanted), change)
+    assert outcome.changed + outcome.followed == len(jobs)
+    assert all("cancelled by ada" in error for (error,) in stage3.rows("error_message"))
+    assert stage3.database.query("SELECT status FROM hammerwork_workflows") == [("cancelled",)]
+
+
+def test_a_cancelled_job_fails_the_rest_of_its_workflow_at_once(stage3: Stage) -> None:
+    workflow = Workflow("night", failure_policy="fail_fast").add("one", Job("noop")).add("other", Job("noop"))
+    jobs = stage3.queue.enqueue_workflow(workflow)
+    change = changes.Cancel(stage3.database.now(), by="ada")
+    outcome = changes.run(stage3.database, selections.Named([jobs["one"].id]), change)
+    assert (outcome.changed, outcome.followed) == (1, 1)
+    assert stage3.status(*jobs.values()) == ["Failed", "Failed"]
