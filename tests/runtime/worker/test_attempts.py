@@ -92,14 +92,14 @@ def test_a_recurring_job_is_remembered_for_the_occurrences_that_failed(stage: St
     assert told(stage, job) == [(1, "failed", "broken")]
 
 
-def test_a_worker_that_lost_its_claim_leaves_nothing_in_the_history(stage: Stage) -> None:
+def test_a_worker_that_lost_its_claim_leaves_that_alone_in_the_history(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop"))
     now = soon(stage)
     (mine,) = taken(stage, now)
     stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL")
     for end in End:
         assert finish.finish(stage.database, [Ended(mine, end, error="x", at=None)], now).lost == {job.id}
-    assert history(stage, job) == []
+    assert told(stage, job) == [(1, "lost", finish.TAKEN)]
 
 
 def test_jobs_that_are_given_back_unrun_leave_nothing_in_the_history(stage: Stage) -> None:
