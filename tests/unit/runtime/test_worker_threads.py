@@ -27,6 +27,7 @@ from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.outages import Outages, Trouble
+from hammerwork_cli.runtime.worker import heartbeat as heartbeats
 from hammerwork_cli.runtime.worker import keeper
 from hammerwork_cli.runtime.worker.assembly import Lines
 from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claimer
@@ -160,6 +161,27 @@ def test_the_first_failed_heartbeat_of_an_outage_is_logged_and_each_tenth(caplog
     failed = "The heartbeat failed and will be retried: The server is away."
     told = [*[failed] * 3, "The database answers again, after a while."]
     assert [re.sub(r"after \d+\.\d s", "after a while", line) for line in caplog.messages] == told * 2
+
+
+def test_leases_of_jobs_are_looked_at_six_times_a_lease_at_once_after_an_outage_and_never_without_a_heartbeat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first heartbeats are a second apart, and a lease is 300 s."""
+    now, looks = [0.0], list[float]()
+    monkeypatch.setattr(heartbeats, "elapsed", lambda: now[0])
+    monkeypatch.setattr(heartbeats.registry, "renew_leases", lambda *_: looks.append(now[0]))
+    fails = {60.0, 61.0, 62.0}
+
+    beating = heartbeat(lambda: None, Lease(60.0, 0.0))
+    made: Any = beating
+    del made._renew  # this time it looks for jobs
+    made.connections.run = lambda unit, patience: unit(patience)
+    made._record = lambda *_: away() if now[0] in fails else answered()
+    for second in range(120):
+        now[0] = float(second)
+        turn = beating._take(beating.tasks())
+        beating.failures = beating.failures + 1 if turn is Turn.FAILED else 0
+    assert looks == [0.0, 50.0, 63.0, 113.0]
 
 
 def test_of_several_threads_that_meet_an_outage_one_says_that_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
