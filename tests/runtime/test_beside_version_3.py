@@ -380,6 +380,7 @@ def test_a_run_of_version_3_that_was_taken_over_ends_without_effect(
     stage: Stage, crew: Crew, version3: Version3
 ) -> None:
     """Its result alone has an effect: it writes that by the id, before it hears that the run is not its own."""
+    use(stage.database)
     (job,) = stage.enqueue(Job("held"))
     late = _claimed(version3, "held")
     _passed(stage, job.id)
