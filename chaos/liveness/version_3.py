@@ -53,6 +53,10 @@ class Version3Rules:
     def _allow(self, job: str) -> None:
         raise NotImplementedError
 
+    def enqueue_jobs(self, jobs: int, max_attempts: int, *, recurring: bool) -> None:
+        """Provided by the machine."""
+        raise NotImplementedError
+
     def _begin_version_3(self) -> None:
         self.version3 = Version3(self.database, self.world.now, timedelta(seconds=LEASE_OF_VERSION_3))
         self.version3_has, self.abandoned = {}, {}
@@ -90,6 +94,7 @@ class Version3Rules:
     def version_3_is_killed(self, number: int) -> None:
         """The worker of a run; one that has just claimed it, if none has any."""
         if not self.version3_has:
+            self.enqueue_jobs(1, 2, recurring=False)
             self.version_3_claims()
         if self.version3_has:
             job = sorted(self.version3_has)[number % len(self.version3_has)]

@@ -3,8 +3,11 @@
 import random
 from collections.abc import Callable
 
-from chaos.liveness.machine import check
+import pytest
+
+from chaos.liveness.machine import Histories, check
 from hammerwork_cli.database import connect
+from hammerwork_cli.queries.spawn.doctor import Doctor
 
 STEPS = 20_000
 
@@ -16,4 +19,26 @@ def test_no_history_takes_a_job_from_who_lives_or_leaves_it_or_counts_it_twice(
     print(f"python -m chaos.liveness --steps {STEPS} --seed {seed}")  # noqa: T201  shown when it fails
     database = connect(new_database("sqlite", migrated=True))
     assert check(database, STEPS, seed) >= STEPS
+    database.close()
+
+
+@pytest.mark.parametrize("rescues", [True, False])
+def test_the_model_misses_a_job_that_version_3_abandoned_and_nobody_rescues(
+    new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch, rescues: bool
+) -> None:
+    """Few random histories come to it."""
+    if not rescues:
+        monkeypatch.setattr(Doctor, "rescue", lambda _: 0)
+    database = connect(new_database("sqlite", migrated=True))
+    monkeypatch.setattr(Histories, "database", database, raising=False)
+    history = Histories()
+    history.begin()
+    history.version_3_is_killed(number=0)
+    assert len(history.abandoned) == 1
+    if rescues:
+        history._pass(40, 0)
+        assert history.abandoned == {}
+    else:
+        with pytest.raises(AssertionError, match="version 3 has abandoned it"):
+            history._pass(40, 0)
     database.close()
