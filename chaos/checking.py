@@ -17,6 +17,7 @@ from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list
 from hammerwork_cli.models.payloads import unpacked
+from hammerwork_cli.queries.worker.finish import TAKEN
 from hammerwork_cli.queries.worker.spawn import MOST_SPAWNS
 
 UNFINISHED = ("Pending", "Running", "Retrying")
@@ -316,17 +317,18 @@ class _Checking:
             self.found.wrong.append(f"{len(recorded)} keys are recorded, and there are {keyed} such children")
 
     def _history(self) -> None:
-        """Each attempt that was lost is remembered once, and so is the end of a dead job; no completion is."""
+        """Each attempt that was lost is remembered, and so is the end of a dead job; no completion is."""
         # Of the many attempts of a recurring job those before are forgotten, and those of a deleted one too.
         forgotten = {row.id for row in self.rows if row.recurring or row.place == DELETED}
         noted = Counter((str(job), str(worker)) for job, worker in self.database.query("SELECT * FROM chaos_losses"))
-        lost = Counter(
-            (str(job), str(worker))
-            for job, worker in self.database.query(
-                "SELECT job_id, worker_id FROM hammerwork_attempts WHERE outcome = 'lost'"
-            )
-        )
-        for (job, worker), number in ((noted - lost) + (lost - noted)).items():
+        lost, noticed = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        for job, worker, error in self.database.query(
+            "SELECT job_id, worker_id, error_message FROM hammerwork_attempts WHERE outcome = 'lost'"
+        ):
+            lost[str(job), str(worker)] += 1
+            # By the worker itself: version 3 of hammerwork (Rust) took the job, or a server forgot the claim.
+            noticed[str(job), str(worker)] += error == TAKEN
+        for (job, worker), number in ((noted - lost) + (lost - noted - noticed)).items():
             if job not in forgotten:
                 self.found.wrong.append(f"the history of {job} and the losses of {worker} differ by {number}")
         ends = {str(job) for (job,) in self.database.query(_REMEMBERED_ENDS)}
