@@ -225,6 +225,8 @@ EXACT_BY_ITSELF = {
     "{status j} IN (:meant)",
     # Names of the catalogue, which come from the code.
     "table_name = :table AND column_name = :column",
+    "table_name = :name",
+    "c.relname = :name",
     # An assignment in a fragment.
     "queue_counts = :queue_counts",
     # The blocks themselves.

@@ -35,7 +35,7 @@ class Expired(NamedTuple):
 def exist(database: Database, now: datetime) -> bool:
     """Whether there are any."""
     return any(
-        database.rows(f"archive.policies.{statement}", **values, at=None, after=None, limit=1)
+        database.rows(statement, **values, at=None, after=None, limit=1)
         for statement, values in _statements(database, now)
     )
 
@@ -57,9 +57,9 @@ def purge(database: Database, now: datetime, is_over: Callable[[], bool] = lambd
 
 def _statements(database: Database, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
     if "encryption" in database.tags:
-        yield "expired", {"now": now, "statuses": spellings(ENDED)}
+        yield "archive.policies.expired", {"now": now, "statuses": spellings(ENDED)}
         if "archive" in database.tags:
-            yield "expired_in_archive", {"now": now}
+            yield "archive.policies.expired_in_archive", {"now": now}
 
 
 def _changes(now: datetime, is_over: Callable[[], bool]) -> Iterator[tuple[Selection, Change]]:
@@ -73,7 +73,7 @@ def _batches(
     at: Timestamp = None
     after: str | None = None
     while True:
-        rows = database.rows(f"archive.policies.{statement}", **values, at=at, after=after, limit=PAGE)
+        rows = database.rows(statement, **values, at=at, after=after, limit=PAGE)
         for part in chunks([str(job) for job, _ in rows], BATCH):
             if is_over():
                 return
@@ -91,7 +91,7 @@ class _Live(Chosen):
     def batches(self, database: Database) -> Iterator[Batch]:
         """See :class:`Selection`."""
         values = {"now": self._now, "statuses": spellings(ENDED)}
-        return _batches(database, "expired", self._is_over, values)
+        return _batches(database, "archive.policies.expired", self._is_over, values)
 
 
 class _InArchive(Archived):
@@ -101,4 +101,4 @@ class _InArchive(Archived):
 
     def batches(self, database: Database) -> Iterator[Batch]:
         """See :class:`Selection`."""
-        return _batches(database, "expired_in_archive", self._is_over, {"now": self._now})
+        return _batches(database, "archive.policies.expired_in_archive", self._is_over, {"now": self._now})

@@ -64,15 +64,15 @@ SELECT j.id, {size} + COALESCE(length(j.encrypted_payload), 0) FROM hammerwork_j
 -- Reads the payloads of jobs.
 SELECT j.id, j.payload FROM hammerwork_jobs j WHERE j.id {among}
 
+-- name: payloads [keys]
+SELECT j.id, j.payload, j.is_encrypted, {sealed} FROM hammerwork_jobs j WHERE j.id {among}
+
 -- name: leased
 -- Takes the lease of a job that is claimed.
 
 -- name: leased [leases]
 -- The same start, since hammerwork (Rust) trusts no lease that is older than the start of its run.
 , last_heartbeat_at = :now, lease_expires_at = {lease_end}
-
--- name: payloads [keys]
-SELECT j.id, j.payload, j.is_encrypted, {sealed} FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: left_encrypted
 -- Tells whether encrypted jobs of some queues wait for a worker with the key.
