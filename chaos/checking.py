@@ -112,6 +112,28 @@ def unfinished(database: Database) -> int:
     return sum(int(number) for [[number]] in counts)
 
 
+def stuck_rows(database: Database) -> list[str]:
+    """Some jobs that have not ended, with all that decides whether a worker claims them."""
+    columns = (
+        "id, queue_name, status, dependency_status, scheduled_at, started_at, attempts, claimed_by, claim_losses,"
+        " last_heartbeat_at, lease_expires_at, error_message"
+    )
+    rows = database.query(f"SELECT {columns} FROM {_UNFINISHED[0]} LIMIT 5")
+    free = {str(row[0]) for row in rows}
+    if database.dialect != "sqlite":
+        free = {str(job) for (job,) in database.query(f"SELECT id FROM {_UNFINISHED[0]} FOR UPDATE SKIP LOCKED")}
+    workers = database.query("SELECT name, queues, request, ended_at, heartbeat_at FROM hammerwork_workers")
+    names = columns.split(", ")
+    return [
+        *(
+            f"{'free' if str(row[0]) in free else 'LOCKED'}: {dict(zip(names, map(str, row), strict=True))}"
+            for row in rows
+        ),
+        *(f"worker: {row}" for row in workers if row[3] is None),
+        f"the clock of the server shows {database.now()}",
+    ]
+
+
 def spoil(database: Database) -> None:
     """Writes what another program may have written, and our builders refuse: results kept for ever and a day."""
     database.script(

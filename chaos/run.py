@@ -219,6 +219,7 @@ class Run:
                     return
                 if now - changed > QUIET_SECONDS:
                     self.problems.append(f"nothing has changed for {QUIET_SECONDS} s, and {last} jobs have not ended")
+                    self.problems += checking.stuck_rows(self.watch.database) if self.watch.database else []
                     return
             yield last if last >= 0 else FEW
             time.sleep(LOOK)

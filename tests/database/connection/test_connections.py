@@ -251,7 +251,13 @@ def test_a_connection_that_is_cut_while_rows_are_copied_is_a_lost_one(
     database = connect(new_database("postgres", migrated=True))
     with pytest.raises(ConnectionLostError):
         database.insert(
-            "job.enqueue.insert", CuttingRows(database, number), rare=[], strategies=[], ancestries=[], batches=[]
+            "job.enqueue.insert",
+            CuttingRows(database, number),
+            rare=[],
+            strategies=[],
+            ancestries=[],
+            batches=[],
+            encrypted=[],
         )
 
 

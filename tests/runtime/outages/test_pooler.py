@@ -67,4 +67,6 @@ def test_a_connection_that_is_cut_behind_a_pooler_while_rows_are_copied_is_a_los
 ) -> None:
     rows = CuttingRows(pooled.database, number)
     with pytest.raises(ConnectionLostError):
-        pooled.database.insert("job.enqueue.insert", rows, rare=[], strategies=[], ancestries=[], batches=[])
+        pooled.database.insert(
+            "job.enqueue.insert", rows, rare=[], strategies=[], ancestries=[], batches=[], encrypted=[]
+        )
