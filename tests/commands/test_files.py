@@ -398,6 +398,8 @@ def test_a_key_twice_and_an_infinity_are_refused_wherever_json_comes_in(
     }
     file = tmp_path / "input.json"
     for (path, option), words in INPUTS.items():
+        if option == "encryption_key":  # base64
+            continue
         form = texts.get(path, {}).get(option, "{}")
         for value, said in (
             ('{"a": 1, "b": {"key": 1, "key": 2}}', "has the key 'key' twice in one object"),
