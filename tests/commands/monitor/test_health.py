@@ -111,10 +111,10 @@ def test_checks_of_unrecorded_things_are_unknown_and_no_reason_to_fail(
 
 def test_a_worker_that_misses_heartbeats_is_named_long_before_its_lease_is_over(run: Run, rows: Rows) -> None:
     """Its queues stay served: until the end of the lease, no other worker takes its jobs."""
-    worker(rows, heartbeat_at=ago(seconds=8))
+    worker(rows, heartbeat_at=ago(seconds=2))
     ready(rows)
     assert states(run, rows) == {}
-    worker(rows, "render-2", heartbeat_at=ago(seconds=10))
+    worker(rows, "render-2", heartbeat_at=ago(seconds=12))
     found = checks(run, rows)["lost_workers"]
     assert (found["status"], found["about"]) == ("warning", ["render-2"])
     listed = run("worker", "list", "--format", "json", url=url_of(rows.database)).json
