@@ -335,7 +335,8 @@ def test_a_worker_notices_at_its_next_heartbeat_that_version_3_has_its_job_and_t
     crew.handlers.register_job("thread", in_a_thread)
     crew.handlers.register_job("coroutine", as_a_coroutine)
     jobs = stage.enqueue(Job("thread"), Job("coroutine"))
-    worker = crew.begin(lease=6.0)
+    # Without a free slot, and without a poll, it does not claim what version 3 is about to claim.
+    worker = crew.begin(lease=6.0, concurrency=2, poll_interval=60)
     assert all(begun.acquire(timeout=PATIENCE) for _ in jobs)
     began = time.monotonic()
     runs = [_take_over(stage, version3, job) for job in jobs]
