@@ -365,7 +365,7 @@ def test_a_run_that_version_3_took_over_ends_without_effect(
     if spawning:
         crew.handlers.spawn("taken")(lambda _: [Job("noop")])
     (job,) = stage.enqueue(Job("taken"))
-    crew.begin(lease=600.0)
+    crew.begin(lease=600.0, concurrency=1, poll_interval=60)
     until(lambda: crew.runs[job.id])
     run = _take_over(stage, version3, job)
     before = stage.rows("id, status, attempts, started_at, last_heartbeat_at")
