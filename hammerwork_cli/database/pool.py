@@ -26,10 +26,10 @@ once for each connection."""
 
 
 class Silence:
-    """When a connection was last given up because it was silent. Pools that lead to one server share it.
+    """When a connection was last given up because it was silent, or the tables changed. Pools to one server share it.
 
-    What swallows one connection swallows others: those that nobody has used since are not trusted. Any thread writes
-    it, one number.
+    What swallows one connection swallows others, and each connection knows the tables as they were: those of before
+    are not used again. Any thread writes it, one number.
     """
 
     def __init__(self) -> None:
@@ -90,6 +90,7 @@ class Pool:
             give_up: see :attr:`Database.give_up`.
             timeouts: of this work alone, which then has a new connection that nobody uses afterwards.
         """
+        began = time.monotonic()
         database = self._take() if timeouts is None else connect(self._url, timeouts)
         database.give_up = give_up
         try:
@@ -100,13 +101,13 @@ class Pool:
             if isinstance(error, self._spoiling):
                 self._drop(database)
             else:
-                self._give_back(database, timeouts)
+                self._give_back(database, timeouts, began)
             raise
-        self._give_back(database, timeouts)
+        self._give_back(database, timeouts, began)
         return result
 
-    def _give_back(self, database: Database, timeouts: Timeouts | None) -> None:
-        if timeouts is None:
+    def _give_back(self, database: Database, timeouts: Timeouts | None, began: float) -> None:
+        if timeouts is None and began > self._silence.at:
             self._return(database)
         else:
             _close(database)

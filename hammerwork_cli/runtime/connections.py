@@ -176,6 +176,10 @@ class Connections:
         trouble.over()
         return result
 
+    def read_tables_anew(self) -> None:
+        """Replaces all connections of the worker, each when nobody uses it: the tables are others than before."""
+        self.outages.silence.at = time.monotonic()
+
     def _wait(self, seconds: float) -> None:
         self.given_up.wait(seconds)
 

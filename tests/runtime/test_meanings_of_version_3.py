@@ -1,5 +1,6 @@
 """What a job's end means in a database that version 3 of hammerwork (Rust) uses, and that the others notice nothing."""
 
+import asyncio
 import json
 import logging
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.workflow.endings import CancelWorkflow
 from hammerwork_cli.runtime.outcomes.failures import taken
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Crew, Stage, until
 from tests.rust3 import outcomes
 
 SECOND = timedelta(seconds=1)
@@ -55,6 +56,32 @@ def test_a_run_that_timed_out_is_tried_again_only_where_version_3_would(
     assert stage.timestamp(job, "timed_out_at")
     told = stage.database.query("SELECT outcome FROM hammerwork_attempts ORDER BY attempt")
     assert told == [("timed_out",)] * (2 if is_used else 1)
+
+
+def test_a_worker_that_runs_while_the_database_is_migrated_goes_by_what_it_is_from_then_on(
+    stage: Stage, crew: Crew
+) -> None:
+    database = stage.database
+    for column in ("last_heartbeat_at", "lease_expires_at"):
+        stage.execute(f"ALTER TABLE hammerwork_jobs DROP COLUMN {column}")
+    stage.execute("DELETE FROM hammerwork_migrations WHERE migration_id = 'hw_032_leases'")
+    database.forget_schema()
+
+    @crew.handlers.job("slow", retry=RetryStrategy.fixed(timedelta(milliseconds=1)))
+    async def slow(job: Job) -> None:
+        await asyncio.sleep(60)
+
+    crew.begin(lease=3.0)
+    stage.enqueue(Job("counted"))
+    until(lambda: stage.rows("status") == [("Completed",)])
+    outcomes.use(database)
+    crew.wait_for_heartbeats(2)
+    (held,) = stage.enqueue(Job("held"))
+    (timed,) = stage.enqueue(Job("slow", {}, max_attempts=2, timeout=SECOND))
+    until(lambda: crew.runs[held.id])
+    assert stage.one(held, "lease_expires_at")
+    until(lambda: stage.one(timed, "status, attempts") == ("TimedOut", 2))
+    crew.go_on.set()
 
 
 def test_a_run_that_timed_out_tells_when_until_its_next_attempt(stage3: Stage, app: Handlers) -> None:

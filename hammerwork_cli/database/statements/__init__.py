@@ -26,6 +26,7 @@ FOLDER = Path(__file__).parents[2] / "sql"
 TABLE_TAGS = {
     "hammerwork_jobs_archive": "archive",
     "hammerwork_queue_pause": "pause",
+    "hammerwork_migrations": "recorded",
     "hammerwork_attempts": "attempts",
     "hammerwork_duties": "upkeep",
     "hammerwork_schedules": "schedules",

@@ -91,6 +91,7 @@ class Answer(NamedTuple):
         was_lost: other workers had rescued this worker's jobs.
         owned: how many of the attempts that the heartbeat named are still the worker's.
         grace: seconds that running jobs have to finish, if whoever made the request has said so; 0 to stop at once.
+        migrations: how many are applied.
     """
 
     request: str | None
@@ -98,6 +99,7 @@ class Answer(NamedTuple):
     now: datetime
     owned: int = 0
     grace: float | None = None
+    migrations: int = 0
 
 
 class Heartbeat(NamedTuple):
@@ -178,7 +180,7 @@ def record_heartbeat(
     if was_lost and not database.run("worker.registry.revive", **values):
         raise NotFoundError(f"The row of worker {worker} is gone.")
     named = attempts[: database.key_chunk]
-    request, grace, now, *owned = database.rows(
+    request, grace, now, migrations, *owned = database.rows(
         "worker.registry.asked",
         id=worker,
         worker=worker,
@@ -186,7 +188,7 @@ def record_heartbeat(
         tokens=sorted({job.claim.token for job in named}),
     )[0]
     still_owned = sum(owned, len(attempts) - len(named))
-    return Answer(request, was_lost, timestamp(now) or datetime.now(UTC), still_owned, grace)
+    return Answer(request, was_lost, timestamp(now) or datetime.now(UTC), still_owned, grace, int(migrations))
 
 
 def renew_leases(database: Database, worker: str, lease: int) -> None:

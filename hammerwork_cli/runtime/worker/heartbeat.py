@@ -76,6 +76,7 @@ class HeartbeatThread(TurnThread):
         self._said_behind = False
         self._is_recorded, self._renew_at = False, 0.0  # this thread alone, as the next one
         self._heard: tuple[str, float | None] | None = None  # this thread alone
+        self._migrations: int | None = None  # this thread alone
 
     def tasks(self) -> Mapping[str, Task]:
         """The heartbeat, and then what follows from its being alive."""
@@ -95,6 +96,10 @@ class HeartbeatThread(TurnThread):
         if self.clock.set(answer.now) or self.failures:
             self._renew_at = 0.0  # leases may have ended meanwhile, by the server's clock
         self._is_recorded = True
+        if self._migrations not in {None, answer.migrations}:
+            log.info("The database was migrated. This worker reads anew what its tables are.")
+            self.connections.read_tables_anew()
+        self._migrations = answer.migrations
         self._say_whether_behind()
         if answer.was_lost:
             log.warning("Other workers treated this worker as lost and rescued its jobs. It is back.")

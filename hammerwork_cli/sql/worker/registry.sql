@@ -32,10 +32,18 @@ UPDATE hammerwork_workers SET {figures} WHERE id = :id AND ended_at IS NULL
 UPDATE hammerwork_workers SET {figures}, ended_at = NULL WHERE id = :id
 
 -- name: asked
--- Reads the request to a worker, the server's clock, and how many of some attempts are still the worker's.
-SELECT w.request, {request_grace}, {server_now}
+-- Reads the request to a worker, the server's clock, the number of migrations, and how many of some attempts are still the
+-- worker's.
+SELECT w.request, {request_grace}, {server_now}, {migrations}
 /* if :ids */ , {owned_attempts}
 FROM hammerwork_workers w WHERE w.id = :id
+
+-- name: migrations
+-- The number of applied migrations: when it changes, a worker that runs has to read anew what the tables are.
+0
+
+-- name: migrations [recorded]
+(SELECT COUNT(*) FROM hammerwork_migrations)
 
 -- name: owned_attempts
 -- The number of attempts that the worker still has.
