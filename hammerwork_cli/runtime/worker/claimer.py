@@ -196,8 +196,13 @@ class Claimer:
             self._due.move_to_end(queue, last=False)
         if now >= self._poll_not_before and (polls or not self._due or None in eager):
             until = self._clock.now()
-            found = self._connections.run(lambda database: claim.with_jobs(database, queues, before=until))
-            self._due.update(dict.fromkeys(found))  # those that are known keep their places
+
+            def look(database: Database) -> list[str]:
+                nonlocal now
+                now = time.monotonic()  # what it takes, without a connection that was dead
+                return claim.with_jobs(database, queues, before=until)
+
+            self._due.update(dict.fromkeys(self._connections.run(look)))  # those that are known keep their places
             ended = time.monotonic()
             self._poll_not_before = ended + LOOK_SHARE * (ended - now)
 
