@@ -52,8 +52,9 @@ def test_every_view_shows_how_long_handlers_ran(stage: Stage, ran: Ran, run: Cal
     waited, job = max(
         (between(claimed, ended) - ran.seconds[str(job)], str(job))
         for job, claimed, ended in stage.rows("id, started_at, completed_at", "queue_name = 'short'")
+        if ran.seconds[str(job)] + TOLERANCE < WAIT
     )
-    assert waited > WAIT > ran.seconds[job] + TOLERANCE, "the job was claimed ahead"
+    assert waited > WAIT, "the job was claimed ahead"
     slowest = sorted(ran.seconds.values())[-len(LONG) - 1]
     timeline, compared = (asked("spawn", verb, *[ran.parent.id] * n) for verb, n in (("timeline", 1), ("compare", 2)))
     log = run("monitor", "logs", "--job", job, "--format", "jsonl", url=stage.url).stdout.splitlines()
