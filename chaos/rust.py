@@ -20,14 +20,25 @@ PAUSE = 0.1
 
 def work(url: str, folder: Path, lease: float) -> None:
     """Takes jobs until it is told to end; then it ends the one that it runs first."""
-    log_to(folder, "rust")
+    take_turns(folder, "rust", lambda ended, ran: _Shift(url, lease).run(ended, ran))
+
+
+def take_turns(folder: Path, name: str, shift: Callable[[list[int], Callable[[str], object]], None]) -> None:
+    """Works until it is told to end, in shifts that each last until their connection breaks.
+
+    Args:
+        folder: for the log, and for the file of what ran.
+        name: of the program, in its log's name.
+        shift: called with a list that is no longer empty when it has to end, and with what notes a run.
+    """
+    log_to(folder, name)
     end_with_parent()
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: ended.append(number))
     with (folder / "effects").open("a", encoding="ascii", buffering=1) as effects:
         while not ended:
             try:
-                _Shift(url, lease).run(ended, effects.write)
+                shift(ended, effects.write)
             except Exception as error:  # noqa: BLE001  its statements pass drivers' errors on as they are
                 logging.info("%s", error)
                 time.sleep(PAUSE)

@@ -3,14 +3,13 @@
 import json
 import logging
 import random
-import signal
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from chaos.rust import OFTEN_FAILS, PAUSE, QUEUE, SOMETIMES_LONG
-from chaos.worker import JOB_LEASES, end_with_parent, log_to
+from chaos.rust import OFTEN_FAILS, PAUSE, QUEUE, SOMETIMES_LONG, take_turns
+from chaos.worker import JOB_LEASES
 from hammerwork_cli.database import connect
 from tests.rust3.runs import Run, Version3
 
@@ -20,17 +19,8 @@ REAPS = 1.0
 
 def work(url: str, folder: Path, lease: float) -> None:
     """Takes jobs and reaps until it is told to end; then it ends the job that it runs first."""
-    log_to(folder, "rust3")
-    end_with_parent()
-    ended: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _frame: ended.append(number))
-    with (folder / "effects").open("a", encoding="ascii", buffering=1) as effects:
-        while not ended:
-            try:
-                _Shift(url, timedelta(seconds=JOB_LEASES * lease)).run(ended, effects.write)
-            except Exception as error:  # noqa: BLE001  its statements pass drivers' errors on as they are
-                logging.info("%s", error)
-                time.sleep(PAUSE)
+    lasts = timedelta(seconds=JOB_LEASES * lease)
+    take_turns(folder, "rust3", lambda ended, ran: _Shift(url, lasts).run(ended, ran))
 
 
 class _Shift:

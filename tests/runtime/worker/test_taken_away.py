@@ -150,6 +150,16 @@ def test_children_that_an_async_generator_produces_end_with_their_job(
     assert lite.status(job) == ["Failed"]
 
 
+def waits_for_the_slot(lite: Stage, go_on: threading.Event) -> None:
+    """The worker says that the slot is held, and the next job starts only when the handler goes on."""
+    until(lambda: lite.database.query("SELECT held_slots FROM hammerwork_workers") == [(1,)])
+    (following,) = lite.enqueue(Job("noop"))
+    time.sleep(0.2)
+    assert lite.status(following) == ["Pending"]
+    go_on.set()
+    until(lambda: lite.status(following) == ["Completed"])
+
+
 @pytest.mark.sqlite
 def test_a_thread_whose_job_is_taken_away_holds_its_slot_and_the_worker_says_so(
     lite: Stage, app: Handlers, caplog: pytest.LogCaptureFixture
@@ -166,12 +176,7 @@ def test_a_thread_whose_job_is_taken_away_holds_its_slot_and_the_worker_says_so(
     assert runs.wait(PATIENCE)
     take(lite, job, "cancel")
     until(lambda: "holds its slot until the handler returns" in caplog.text)
-    until(lambda: lite.database.query("SELECT held_slots FROM hammerwork_workers") == [(1,)])
-    (following,) = lite.enqueue(Job("noop"))
-    time.sleep(0.2)
-    assert lite.status(following) == ["Pending"]
-    go_on.set()
-    until(lambda: lite.status(following) == ["Completed"])
+    waits_for_the_slot(lite, go_on)
     running.end()
     said = [named(record) for record in caplog.records if getattr(record, "job_id", None) == job.id]
     assert len(said) == 2, said
@@ -187,12 +192,7 @@ def test_a_thread_that_has_timed_out_holds_its_slot_and_the_worker_says_so(
     running = Running(lite, app, queues=("slow", "noop"))
     (job,) = lite.enqueue(Job("slow", timeout=timedelta(seconds=1)))
     until(lambda: lite.status(job) == ["TimedOut"] and "has held its slot since" in caplog.text)
-    until(lambda: lite.database.query("SELECT held_slots FROM hammerwork_workers") == [(1,)])
-    (following,) = lite.enqueue(Job("noop"))
-    time.sleep(0.2)
-    assert lite.status(following) == ["Pending"]
-    go_on.set()
-    until(lambda: lite.status(following) == ["Completed"])
+    waits_for_the_slot(lite, go_on)
     running.end()
     said = [named(record) for record in caplog.records if getattr(record, "job_id", None) == job.id]
     holds, failed, returned = sorted(said[:2], reverse=True) + said[2:]
