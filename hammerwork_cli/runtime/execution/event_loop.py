@@ -67,7 +67,9 @@ class EventLoop:
         if loop is not None:
             loop.expire(owner)
 
-    def start(self, awaitable: Any, deadline: float | None, done: Done, owner: object = None) -> None:
+    def start(
+        self, awaitable: Any, deadline: float | None, done: Done, owner: object = None, inner: object = None
+    ) -> None:
         """Starts a coroutine in a copy of the caller's context variables; cancels it at its deadline.
 
         Args:
@@ -77,16 +79,22 @@ class EventLoop:
                 OutOfTimeError when it was cancelled at its deadline, and a JobError when another coroutine blocked the
                 loop, or ended it.
             owner: by whom :meth:`cancel_of` finds it.
+            inner: the coroutine of a handler for which this one waits; closed with it if it never starts.
 
         Raises:
             JobError: another coroutine has just done so.
         """
-        loop = self._current()
-        loop.submit(_Run(awaitable, inf if deadline is None else deadline + GRACE_SECONDS, done, owner))
+        run = _Run(awaitable, inf if deadline is None else deadline + GRACE_SECONDS, done, owner, inner)
+        try:
+            loop = self._current()
+            loop.submit(run)
+        except BaseException:
+            run.close_unstarted()
+            raise
         if self._closed:  # an abandoned attempt goes on after the end of the worker
             loop.finish()
 
-    def result(self, awaitable: Any, deadline: float | None, owner: object = None) -> Any:
+    def result(self, awaitable: Any, deadline: float | None, owner: object = None, inner: object = None) -> Any:
         """Runs a coroutine as :meth:`start` does, waits for it, and returns its result or raises its error."""
         future: Future[Any] = Future()
 
@@ -96,7 +104,7 @@ class EventLoop:
             else:
                 future.set_exception(error)
 
-        self.start(awaitable, deadline, done, owner)
+        self.start(awaitable, deadline, done, owner, inner)
         return future.result()
 
     def _current(self) -> "_Loop":
@@ -120,14 +128,22 @@ class _Run:
         task: the loop's thread writes it.
         owner: by whom it is found.
         late: it was cancelled at its deadline: whatever comes of it counts no more. The thread of deadlines writes it.
+        is_begun: the loop has taken it up, and will end it. The loop's thread writes it, under the lock.
     """
 
-    __slots__ = ("awaitable", "deadline", "done", "late", "owner", "task")
+    __slots__ = ("awaitable", "deadline", "done", "inner", "is_begun", "late", "owner", "task")
 
-    def __init__(self, awaitable: Any, deadline: float, done: Done, owner: object) -> None:
-        self.awaitable, self.deadline, self.done, self.owner = awaitable, deadline, done, owner
+    def __init__(self, awaitable: Any, deadline: float, done: Done, owner: object, inner: object) -> None:
+        self.awaitable, self.deadline, self.done, self.owner, self.inner = awaitable, deadline, done, owner, inner
         self.task: Any = None
         self.late = False
+        self.is_begun = False
+
+    def close_unstarted(self) -> None:
+        """Closes a coroutine that will never run: Python warns of one that is merely dropped."""
+        for awaitable in (self.awaitable, self.inner):
+            if isinstance(awaitable, Coroutine):
+                awaitable.close()
 
 
 class _Loop(threading.Thread):
@@ -236,10 +252,10 @@ class _Loop(threading.Thread):
 
     def _begin(self, run: _Run) -> None:
         with self._changed:
-            is_open = run in self._runs
-        if is_open:
+            run.is_begun = run in self._runs
+        if run.is_begun:
             run.task = self._loop.create_task(self._drive(run))
-            run.task.add_done_callback(lambda _: self._end_unstarted(run))
+            run.task.add_done_callback(lambda _: self._end_of_task(run))
 
     async def _drive(self, run: _Run) -> None:
         value: Any = None
@@ -253,12 +269,9 @@ class _Loop(threading.Thread):
         finally:
             del error  # else its traceback and this frame would keep each other, and all that the handler had
 
-    def _end_unstarted(self, run: _Run) -> None:
-        """Ends a coroutine whose task another one cancelled before its first step."""
-        if run in self._runs:
-            if isinstance(run.awaitable, Coroutine):
-                run.awaitable.close()
-            self._conclude(run, None, CancelledError())
+    def _end_of_task(self, run: _Run) -> None:
+        run.close_unstarted()  # its task may have been cancelled before its first step
+        self._conclude(run, None, CancelledError())
 
     def _conclude(self, run: _Run, value: Any, error: BaseException | None) -> None:
         """Hands over what came of a coroutine, the first time."""
@@ -268,6 +281,8 @@ class _Loop(threading.Thread):
             if run not in self._runs:
                 return
             self._runs.discard(run)
+        if not run.is_begun:
+            run.close_unstarted()
         if run.late:
             value, error = None, OutOfTimeError("It took too long and was cancelled.")
         Context().run(run.done, value, error)  # which may start the next coroutine: without the variables of this one

@@ -223,7 +223,7 @@ class Executor:
                 self._slots.resume(attempt, blocks=False)
 
         attempt.awaits = _encoded(awaitable, claimed.result_max_size_bytes)
-        self.loop.start(attempt.awaits, attempt.deadline, done, attempt)
+        self.loop.start(attempt.awaits, attempt.deadline, done, attempt, awaitable)
         return GOES_ON
 
     def _result_of(self, value: Any, attempt: Attempt | None = None) -> Any:
@@ -311,7 +311,7 @@ class Executor:
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             attempt.awaits = produced
             children: Children = self.loop.result(
-                drain_async(job, config, produced, began, root), attempt.deadline, attempt
+                drain_async(job, config, produced, began, root), attempt.deadline, attempt, produced
             )
             attempt.awaits = None
             return children

@@ -1,10 +1,11 @@
 """A job costs only itself, whatever its handler returns, raises, or says about itself."""
 
 import asyncio
+import inspect
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
 from hammerwork_cli.runtime.execution import event_loop, verdicts
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, until
 
 AT_ONCE = RetryStrategy.fixed(timedelta(0))
 
@@ -218,6 +219,32 @@ def test_a_coroutine_that_never_yields_times_out_and_the_next_ones_run_elsewhere
     assert lite.queue.results([first]) == {first.id: 2}
     assert "released.wait(30)" in caplog.text
     released.set()
+
+
+def test_a_coroutine_that_waits_behind_one_that_never_yields_is_closed(
+    lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_loop, "BLOCKED_SECONDS", 0.2)
+    waiting: list[Coroutine[Any, Any, None]] = []
+    released = threading.Event()
+
+    @app.job("blocks", retry=AT_ONCE)
+    async def blocks(job: Job) -> None:
+        while not waiting:
+            time.sleep(0.01)
+        released.wait(30)
+
+    def waits(job: Job) -> Coroutine[Any, Any, None]:
+        waiting.append(asyncio.sleep(0 * job.attempts))
+        return waiting[-1]
+
+    app.register_job("waits", waits, retry=AT_ONCE)
+    blocking, behind = lite.enqueue(Job("blocks").with_timeout(timedelta(seconds=1)), Job("waits"))
+    lite.work(app, concurrency=2)
+    released.set()
+    assert lite.status(blocking, behind) == ["TimedOut", "Completed"]
+    assert len(waiting) == 2
+    until(lambda: {inspect.getcoroutinestate(coroutine) for coroutine in waiting} == {inspect.CORO_CLOSED})
 
 
 def test_an_event_loop_that_a_coroutine_closes_is_made_anew(lite: Stage, app: Handlers) -> None:

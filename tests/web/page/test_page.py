@@ -234,6 +234,26 @@ def test_a_job_is_found_by_a_prefix_of_its_id(visit: Callable[..., Visit], demo:
     expect(page.locator(".found")).to_be_visible()
 
 
+def test_a_tree_that_loads_leaves_the_focus_to_who_types_elsewhere(
+    visit: Callable[..., Visit], demo: Site, night: Night
+) -> None:
+    page = visit(demo, tolerated=("404",)).page
+    expect(page.locator(".operation").first).to_be_visible()
+    held: list[Any] = []
+    page.route("**/parent?*", lambda route: held.append(route))
+    page.evaluate("address => { location.hash = address }", f"#/jobs/{night.dead[0].id}")
+    search = page.get_by_role("searchbox")
+    while not held:
+        page.wait_for_timeout(10)
+    search.fill("0" * 32)
+    with page.expect_response("**/children?*"):
+        held[0].continue_()
+    expect(row(page, night.dead[0])).to_be_visible()
+    page.wait_for_timeout(300)  # longer than the page needs to draw the children and choose the focus
+    page.keyboard.press("Enter")
+    expect(page.locator(".found")).to_contain_text("There is no job 00000000-0000-0000-0000-000000000000")
+
+
 def test_the_whole_tree_is_copied_as_mermaid(
     visit: Callable[..., Visit], demo: Site, night: Night, parse_mermaid: Any
 ) -> None:

@@ -60,9 +60,11 @@ async function follow() {
   const id = jobIn(location.hash);
   board.search.clear();
   document.getElementById("tree")?.scrollTo(0, 0);
+  const from = document.activeElement;
   await board.selection.select(id);
-  // The arrow keys move in the tree from here on.
-  if (board.selection.tree && !document.activeElement?.closest("dialog, #tree")) document.getElementById("tree")?.focus();
+  // The arrow keys move in the tree from here on, unless the reader has begun to type elsewhere meanwhile.
+  const isAway = ![from, document.body].includes(document.activeElement) || from?.closest("dialog");
+  if (board.selection.tree && !isAway) document.getElementById("tree")?.focus();
 }
 
 const searchBox = () => /** @type {HTMLInputElement} */ (document.getElementById("search"));
