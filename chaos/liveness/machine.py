@@ -229,8 +229,8 @@ class Histories(ScheduleRules, Version3Rules, RuleBasedStateMachine):
         self.step_clock(seconds)
         self._pass(length, luck)
         if not for_good:
-            self.world.wrong_by = 0.0
             self.step_clock(-seconds)
+            self.world.wrong_by = 0.0
 
     @rule(number=some, how=st.sampled_from(["retry", "cancel", "retry for Rust"]))
     def by_hand(self, number: int, how: str) -> None:

@@ -58,6 +58,7 @@ class World:
         is_away: nobody reaches the server.
         stepped_at: when somebody set the server's clock last, by the monotonic one.
         wrong_by: how far it is wrong for a moment.
+        again_until: the latest time that it showed before it was set back for good: the time until then comes again.
         later: when a process of the server that stands still goes on, and whose heartbeat it writes then.
     """
 
@@ -68,6 +69,7 @@ class World:
         self.book = Book()
         self._offset = self.stepped_at = self.wrong_by = 0.0
         self.later: list[tuple[float, str]] = []
+        self.again_until = START
         self._instants = 0
         self._past: list[tuple[dict[str, list[Any]], Book]] = []
         self._columns = {table: stored_columns(database, table) for table in TABLES}
@@ -93,6 +95,8 @@ class World:
 
     def step_clock(self, seconds: float) -> None:
         """Somebody sets the server's clock."""
+        if seconds < 0 and not self.wrong_by:
+            self.again_until = max(self.again_until, self.now())
         self._offset += seconds
         self.stepped_at = self.seconds
         self._tell_the_server()

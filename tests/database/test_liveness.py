@@ -9,8 +9,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.queries.spawn.doctor import Doctor
 
 STEPS, SEED = 20_000, 21107
-"""The same histories each time: ``make liveness`` looks for others. With seed 27865 it finds a recurring job of which
-one occurrence completes twice, after clocks were wrong by two hours for good and by a day for a moment."""
+"""The same histories each time; ``make liveness`` looks for others."""
 
 
 def test_no_history_takes_a_job_from_who_lives_or_leaves_it_or_counts_it_twice(
