@@ -194,6 +194,7 @@ class Retry(Change):
         for state, ids in by_state.items():
             step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state)
         dependencies.rerun(database, (job.workflow for job in jobs))
+        dependencies.look_again(database, [job.id for job in jobs])
         if self.respawn and "workers" in database.tags:
             records.allow_again(database, [job.id for job in jobs])
 

@@ -9,6 +9,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import GIN_CHUNK, chunks
 from hammerwork_cli.models import FAILURES, WAITING, JobFilter, JobStatus, Timestamp, id_list, status_of
 from hammerwork_cli.models.values import FAILED_SPELLINGS, WAITING_SPELLINGS
+from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.graph.release import DONE, RECURRING, awaited, is_shared, release, spawner_of
 from hammerwork_cli.queries.job import groups
 from hammerwork_cli.queries.job.cron import occurrence_of
@@ -274,6 +275,22 @@ def rerun(database: Database, workflows: Iterable[str | None]) -> None:
     """
     for part in _parts(database, workflows):
         database.run("job.dependencies.rerun_workflows", workflows=part, failed=FAILED_SPELLINGS)
+
+
+def look_again(database: Database, jobs: Iterable[str]) -> None:
+    """Lets schedules with ``--overlap skip-tree`` look again at the trees of jobs that run again. Needs a transaction.
+
+    A schedule remembers of which of its runs the trees have ended.
+    """
+    if "missed_runs" not in database.tags or database.row("job.dependencies.any_skipping_trees") is None:
+        return
+    relatives, level = Relatives(database), set(jobs)
+    seen = set(level)
+    while level:
+        for part in chunks(sorted(level), database.key_chunk):
+            database.run("job.dependencies.look_again", ids=database.ids(part))
+        level = {parent for node in relatives.jobs(level) for parent in node.depends_on} - seen
+        seen |= level
 
 
 def _parts(database: Database, workflows: Iterable[str | None]) -> Iterator[Sequence[str]]:

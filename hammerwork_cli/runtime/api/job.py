@@ -1,6 +1,7 @@
 """Jobs for authors of handlers."""
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,11 @@ def _encryption(given: object) -> "Encryption":
     return fields.an(given, Encryption, "encryption must be made by with_encryption or with_pii_fields")
 
 
+def _callbacks(given: object) -> tuple[NewCallback, ...]:
+    many = fields.an(given, tuple, _WANTED_CALLBACKS)
+    return tuple(fields.an(one, NewCallback, _WANTED_CALLBACKS) for one in many)
+
+
 CONFIG_KEY = "_spawn_config"
 _TEXTS = ("trace_id", "correlation_id", "parent_span_id", "span_context", "workflow_name")
 _COPIED = ("workflow_id", "encryption", *_TEXTS)
@@ -52,7 +58,11 @@ _NOTHING = (*(None,) * (len(_COPIED) + len(_CONVERTED)), ())
 _settings = attrgetter("priority", "max_attempts", "dependencies", *_COPIED, *_CONVERTED, "callbacks")
 _USUAL = (None, 3, (), *_NOTHING)
 _LONGEST_TIMEOUT = timedelta(seconds=LARGEST_INTEGER)
+_WANTED_CALLBACKS = "callbacks must be made by with_callbacks"
+_as_rows_spell = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+"""A quick look at an id: handlers make jobs by the million."""
 _CHECKS: dict[str, Callable[[Any], Any]] = {
+    "id": full_id,
     "priority": fields.priority,
     "timeout": partial(fields.duration, name="timeout", most=_LONGEST_TIMEOUT, positive=True),
     "delay": partial(fields.duration, name="delay"),
@@ -63,9 +73,11 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "result_max_size": partial(fields.whole_number, name="result_max_size", least=0, most=LARGEST_BIGINT),
     "workflow_id": full_id,
     "encryption": _encryption,
+    "callbacks": _callbacks,
     **{name: partial(fields.text, name=name) for name in (*_TEXTS, "cron_schedule", "timezone")},
 }
 """Field -> check of its value, which returns the value to keep."""
+_NEVER_NONE = {"id", "dependencies", "callbacks"}
 
 
 class _Rowed:
@@ -172,7 +184,7 @@ class Job(_Rowed):
         fields.whole_number(self.max_attempts, "max_attempts", 1, LARGEST_INTEGER)
         for name, check in _CHECKS.items():
             given = getattr(self, name)
-            if given is not None:
+            if given is not None or name in _NEVER_NONE:
                 setattr(self, name, check(given))
         if self.id in self.dependencies:
             raise UsageError(f"The job {self.id} depends on itself, and would never run.")
@@ -401,7 +413,8 @@ class Job(_Rowed):
         """
         if self.queue is None:
             raise UsageError("The job has no queue.")
-        if _settings(self) != _USUAL:
+        fields.queue(self.queue)
+        if _settings(self) != _USUAL or type(self.id) is not str or not _as_rows_spell(self.id):
             self._check()
         if isinstance(self.payload, dict) and CONFIG_KEY in self.payload:
             check_names(self.payload[CONFIG_KEY])

@@ -100,6 +100,14 @@ SELECT COUNT(*) FROM hammerwork_jobs j WHERE j.workflow_id = hammerwork_workflow
 ) + {failed_in_archive} ELSE failed_jobs END
 WHERE id IN (:workflows)
 
+-- name: any_skipping_trees
+-- Looks for a schedule that waits for the trees of its runs.
+SELECT 1 FROM hammerwork_schedules s WHERE s.overlap = 'skip-tree' LIMIT 1
+
+-- name: look_again
+-- Forgets that the trees of the runs with these jobs have ended.
+UPDATE hammerwork_schedule_runs SET tree_ended = NULL WHERE job_id {among} AND tree_ended = TRUE
+
 -- name: failed_in_archive
 -- The number of failed jobs of a workflow that are only in the archive.
 0

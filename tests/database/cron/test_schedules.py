@@ -17,6 +17,8 @@ from hammerwork_cli.models.cron.schedule import Schedule, ScheduleRun
 from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.cron import backfill, changes, manual, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.queries.job import changes as job_changes
+from hammerwork_cli.queries.job.selections import Named
 from tests.conftest import Outcome
 from tests.jobs import execute
 from tests.rows import START, Rows
@@ -244,8 +246,14 @@ def test_every_open_job_of_a_schedule_and_every_open_tree_stops_the_next_run(dat
     status(trigger(tree), "Completed")
     assert next_outcome(tree) == "skipped"  # a triggered job hides no tree
     assert child in (runs(database, tree)[-1].reason or "")
-    status(child, "Completed")
+    status(child, "Dead")
     assert next_outcome(tree) == "enqueued"
+    below = Rows(database).job(child, status="Dead")
+    finish(database)
+    status(below, "Dead")
+    job_changes.run(database, Named([below]), job_changes.Retry(START))
+    assert next_outcome(tree) == "skipped"  # the tree had ended, and runs again
+    assert below in (runs(database, tree)[-1].reason or "")
 
 
 def finish_all_but(database: Database, job: str) -> None:

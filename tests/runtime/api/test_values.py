@@ -15,12 +15,24 @@ pytestmark = pytest.mark.sqlite
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("priority", "hig"), ("max_attempts", 0), ("timeout", 5), ("dependencies", ("nobody",)), ("trace_id", 3)],
+    [
+        ("priority", "hig"),
+        ("max_attempts", 0),
+        ("timeout", 5),
+        ("dependencies", ("nobody",)),
+        ("trace_id", 3),
+        ("queue", 5),
+        ("id", "nobody"),
+        ("id", b"nobody"),
+        ("dependencies", None),
+        ("callbacks", "mail"),
+        ("callbacks", ("mail",)),
+    ],
 )
 def test_a_field_that_was_assigned_is_checked_when_the_job_is_written(lite: Stage, name: str, value: object) -> None:
     job = Job("noop")
     setattr(job, name, value)
-    with pytest.raises(UsageError, match=name if name != "dependencies" else "nobody"):
+    with pytest.raises(UsageError, match=rf"{name} must be|is not (the name of a {name}|the id of a job|a priority)"):
         lite.queue.enqueue(job)
     assert lite.rows() == []
 
