@@ -65,7 +65,7 @@ _hammerwork_look() {
             arguments=':jobs'
             ;;
         'spawn on-end')
-            options='--clear --on-complete --on-success --on-failure --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--clear --on-complete --on-success --on-failure --no-encrypt --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
@@ -198,16 +198,16 @@ _hammerwork_look() {
             arguments='-'
             ;;
         'cron create')
-            options='--queue --payload --schedule --every --timezone --priority --description --max-attempts --timeout --overlap --catch-up --grace --jitter --starts --ends --spawn-handler --spawn-config --max-spawn-count --name --disabled --in-place --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--queue --payload --schedule --every --timezone --priority --description --max-attempts --timeout --overlap --catch-up --grace --jitter --starts --ends --spawn-handler --spawn-config --max-spawn-count --name --disabled --in-place --no-encrypt --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queue_lists --queue=:queue_lists -j=:json --payload=:json -s= --schedule= --every= -z= --timezone= -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --description= --max-attempts= --timeout= --overlap= --catch-up= --grace= --jitter= --starts= --ends= --spawn-handler= --spawn-config=:json --max-spawn-count= --name= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'cron update')
-            options='--queue --payload --schedule --every --timezone --priority --description --max-attempts --timeout --overlap --catch-up --grace --jitter --starts --ends --spawn-handler --spawn-config --max-spawn-count --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--queue --payload --schedule --every --timezone --priority --description --max-attempts --timeout --overlap --catch-up --grace --jitter --starts --ends --spawn-handler --spawn-config --max-spawn-count --no-encrypt --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queue_lists --queue=:queue_lists -j=:json --payload=:json -s= --schedule= --every= -z= --timezone= -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --description= --max-attempts= --timeout= --overlap= --catch-up= --grace= --jitter= --starts= --ends= --spawn-handler= --spawn-config=:json --max-spawn-count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'cron apply')
-            options='--handlers --source --prune --overwrite --dry-run --yes --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--handlers --source --prune --overwrite --no-encrypt --dry-run --yes --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --handlers= --source= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':files'
             ;;
@@ -222,7 +222,7 @@ _hammerwork_look() {
             arguments='-*'
             ;;
         'cron trigger')
-            options='--payload --at --wait --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--payload --at --no-encrypt --wait --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -j=:json --payload=:json --at= --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
@@ -246,8 +246,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'batch enqueue')
-            options='--file --name --id --queue --priority --max-attempts --timeout --continue-on-error --on-complete --on-success --on-failure --progress-every --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -f=:files --file=:files --name= --id= -q=:queue_lists --queue=:queue_lists -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --max-attempts= --timeout= --on-complete=:queues --on-success=:queues --on-failure=:queues --progress-every= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--file --name --id --queue --priority --max-attempts --timeout --continue-on-error --on-complete --on-success --on-failure --encryption-key --no-encrypt --progress-every --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -f=:files --file=:files --name= --id= -q=:queue_lists --queue=:queue_lists -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --max-attempts= --timeout= --on-complete=:queues --on-success=:queues --on-failure=:queues --encryption-key= --progress-every= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'batch list')
             options='--since --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -288,8 +288,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'workflow create')
-            options='--file --name --failure-policy --metadata --id --on-complete --on-success --on-failure --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -f=:files --file=:files -n= --name= --failure-policy=fail_fast,continue_on_failure,ignore_failures,manual --metadata=:json --id= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--file --name --failure-policy --metadata --id --on-complete --on-success --on-failure --encryption-key --no-encrypt --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -f=:files --file=:files -n= --name= --failure-policy=fail_fast,continue_on_failure,ignore_failures,manual --metadata=:json --id= --on-complete=:queues --on-success=:queues --on-failure=:queues --encryption-key= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'workflow list')
             options='--running --completed --failed --cancelled --name --since --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -493,8 +493,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'web serve')
-            options='--host --port --token --read-only --redact --cors-origin --allow-host --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --host= --port= --token= --cors-origin= --allow-host= -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--host --port --token --read-only --redact --cors-origin --allow-host --encryption-key --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --host= --port= --token= --cors-origin= --allow-host= --encryption-key= -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'migration')
             commands='run status plan'

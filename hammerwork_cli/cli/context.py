@@ -114,7 +114,7 @@ class Context:
 
         return replace(url, guard=ChangingGuard(self.protection) if changes else ReadingGuard(self.protection))
 
-    def encryption_keys(self, given: Sequence[str] | None = None) -> "Keys | None":
+    def encryption_keys(self, given: Sequence[str] | None) -> "Keys | None":
         """The keys of encrypted payloads: those of ``--encryption-key``, else of the setting, else of the variables.
 
         Args:
@@ -143,7 +143,14 @@ class Context:
         self.protection.confirm()
         return replace(url, guard=None)
 
-    def database(self, *, create: bool = False, changes: bool = False, keys: "Keys | None" = None) -> Database:
+    def database(
+        self,
+        *,
+        create: bool = False,
+        changes: bool = False,
+        keys: "Keys | None" = None,
+        plaintext_meant: bool = False,
+    ) -> Database:
         """Opens the configured database until the command ends.
 
         Args:
@@ -151,8 +158,9 @@ class Context:
             changes: whether the command changes rows: then a note explains a statement that takes long, and a
                 protected profile asks for its name.
             keys: decrypt and encrypt payloads.
+            plaintext_meant: whether jobs may be written in plaintext to queues that hold encrypted ones.
         """
-        url = replace(self.url(changes=changes), keys=keys)
+        url = replace(self.url(changes=changes), keys=keys, refuse_plaintext=not plaintext_meant)
         if not create:
             url.check_file()
         elif url.path == config.embedded_path(self.environ):

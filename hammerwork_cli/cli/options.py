@@ -170,6 +170,9 @@ EncryptionKeyOption = Annotated[
         help="Key of encrypted payloads: env:NAME or @FILE (repeatable). [default: setting encryption_keys]",
     ),
 ]
+NoEncryptOption = Annotated[
+    bool, typer.Option("--no-encrypt", help="Write plaintext also to queues that hold encrypted jobs.")
+]
 SpawnDelayOption = Annotated[
     str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Delay between batches of children.")
 ]

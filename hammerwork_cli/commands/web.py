@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import several_names
+from hammerwork_cli.cli.options import EncryptionKeyOption, several_names
 from hammerwork_cli.cli.verb import Verb, group
 from hammerwork_cli.database import redact as without_passwords
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.web.settings import Settings
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.encryption import Keys
 
 app = group("web", "Serve the REST API and the live page.", "web serve --port 8080")
 
@@ -55,6 +58,7 @@ def serve(
             help="Accept these host names too, such as a proxy's (repeatable).",
         ),
     ] = None,
+    encryption_key: EncryptionKeyOption = None,
 ) -> None:
     """Serve the REST API and the live page until Ctrl-C.
 
@@ -77,16 +81,16 @@ def serve(
         cors_origins=cors_origin or (),
         host_names=allow_host or (),
     )
-    _serve(context, settings, host, port)
+    _serve(context, settings, host, port, context.encryption_keys(encryption_key))
 
 
-def _serve(context: Context, settings: Settings, host: str, port: int) -> None:
+def _serve(context: Context, settings: Settings, host: str, port: int, keys: "Keys | None") -> None:
     try:
         from hammerwork_cli.web import serving
     except ModuleNotFoundError as error:
         raise ConfigError(f"The web server needs {error.name}, which is not installed.", hint=INSTALL) from error
     # What is wrong with the database is said now and not to the first who asks.
-    url = replace(context.lasting_url(changes=not settings.read_only), keys=context.encryption_keys())
+    url = replace(context.lasting_url(changes=not settings.read_only), keys=keys)
     with serving.listen(host, port) as listening:
         context.lines([serving.address(listening, host)])
         context.stdout.flush()

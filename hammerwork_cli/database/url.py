@@ -60,6 +60,8 @@ class DatabaseUrl:
         ignored: options of sqlx, the driver of hammerwork (Rust), that have no effect here.
         guard: asked before a connection of this URL changes something.
         keys: decrypt and encrypt payloads on connections of this URL.
+        refuse_plaintext: connections of this URL write no job in plaintext to a queue that holds encrypted ones, unless
+            somebody has said that it is meant.
     """
 
     dialect: str
@@ -73,6 +75,7 @@ class DatabaseUrl:
     ignored: tuple[str, ...] = ()
     guard: Guard | None = field(default=None, repr=False, compare=False)
     keys: "Keys | None" = field(default=None, repr=False, compare=False)
+    refuse_plaintext: bool = field(default=False, repr=False, compare=False)
 
     def __str__(self) -> str:
         return redact(self.raw)

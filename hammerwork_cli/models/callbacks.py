@@ -52,11 +52,14 @@ def new_callback(event: Event, options: Mapping[str, Any]) -> NewCallback:
         UsageError: one is not valid, or is none that a job of a callback may have.
     """
     given = {"payload": {}, **options}
+    plaintext_meant = given.get("encrypt") is False  # it cannot be encrypted
+    if plaintext_meant:
+        del given["encrypt"]
     other = sorted(given.keys() - set(TAKEN))
     if other:
         raise UsageError(f"{other[0][:40]!r} is not an option of a callback.", hint=f"One of: {', '.join(TAKEN)}.")
     wanted_job(given)
-    return NewCallback(event, json.dumps(given, ensure_ascii=False), new_id())
+    return NewCallback(event, json.dumps(given, ensure_ascii=False), new_id(), plaintext_meant)
 
 
 class Callback(NamedTuple):

@@ -73,9 +73,16 @@ class Sealed(NamedTuple):
 
     @property
     def encryption(self) -> "Encryption":
-        """How another job with the payload is to be encrypted. How long this one is kept is not passed on."""
+        """How another job with the payload is to be encrypted. How long this one is kept is not passed on.
+
+        Of the fields, those that the payload has: hammerwork (Rust) passes over others, which are refused here. If it
+        has none of them, all of it is encrypted.
+        """
+        fields = _metadata(self).get("encrypted_fields")
+        named = _pii(self)
         algorithm = Algorithm.CHACHA20POLY1305 if self.algorithm == Algorithm.CHACHA20POLY1305 else Algorithm.AES256GCM
-        return Encryption(algorithm, pii_fields=_pii(self))
+        found = tuple(field for field in named if field in fields) if isinstance(fields, list) else named
+        return Encryption(algorithm, pii_fields=found)
 
     @property
     def size(self) -> int:
@@ -136,6 +143,15 @@ class Encryption:
         except ValueError:
             names = " or ".join(Algorithm)
             raise UsageError(f"{self.algorithm!r:.60} is no algorithm of encryption.", hint=f"Give {names}.") from None
+
+    def check(self, payload: str) -> None:
+        """Checks whether a payload has the fields.
+
+        Raises:
+            UsageError: it lacks one.
+        """
+        if self.pii_fields:
+            _hidden(payload, self.pii_fields)
 
     def delete_at(self, now: datetime) -> datetime | None:
         """The time after which the job is deleted once it has ended; ``None`` for never."""
@@ -296,7 +312,7 @@ class Keys:
             The placeholder for the column of the payload, and the other columns.
 
         Raises:
-            UsageError: no key has the id, or there are fields to encrypt in a payload that is no object.
+            UsageError: no key has the id, or the payload lacks a field to encrypt.
         """
         key_id = how.key_id or self.ids[0]
         key = self.by_id.get(key_id)
@@ -436,17 +452,27 @@ def _text(plain: bytes, sealed: Sealed) -> str:
 
 
 def _hidden(payload: str, paths: Sequence[str]) -> tuple[str, bytes, tuple[str, ...]]:
-    """The payload with placeholders, the plaintext of what was taken out, and the paths that were found."""
-    left = json.loads(payload)
+    """The payload with placeholders, the plaintext of what was taken out, and the paths.
+
+    Raises:
+        UsageError: a field is missing. A mistyped path would leave in plaintext what was to be encrypted.
+    """
+    whole, left = json.loads(payload), json.loads(payload)
     if not isinstance(left, dict):
         raise UsageError("Only a payload that is a JSON object has fields to encrypt.")
     taken: list[tuple[str, Any]] = []
     for path in dict.fromkeys(paths):
         place = _place(left, path)
-        if place is not None:
-            around, name = place
-            taken.append((path, around[name]))
-            around[name] = HIDDEN_VALUE
+        if place is None and _place(whole, path) is not None:
+            continue  # it is in another one, which is hidden already
+        if place is None:
+            raise UsageError(
+                f"The payload has no field {path[:120]!r} to encrypt: nothing was written.",
+                hint="Fields inside others are written with dots: customer.email. Fields of a list have no path.",
+            )
+        around, name = place
+        taken.append((path, around[name]))
+        around[name] = HIDDEN_VALUE
     return _dumped(left), json.dumps(taken).encode(), tuple(path for path, _ in taken)
 
 

@@ -29,11 +29,13 @@ class NewCallback(NamedTuple):
         event: what it waits for.
         job: JSON text of the options of the job.
         id: of the callback, and of its job.
+        plaintext_meant: somebody has said so.
     """
 
     event: str
     job: str
     id: str
+    plaintext_meant: bool = False
 
 
 class Copied(TypedDict, total=False):
@@ -86,6 +88,7 @@ class NewJob:
         ancestry: JSON text of :class:`Ancestry`, for a child.
         encryption: how the payload is encrypted when the row is written; ``None`` for plaintext.
         callbacks: what to do at the end of the tree below it.
+        plaintext_meant: somebody has said so, or the payload is stored in plaintext already.
     """
 
     queue: str
@@ -122,6 +125,7 @@ class NewJob:
     ancestry: str | None = None
     encryption: "Encryption | None" = None
     callbacks: tuple[NewCallback, ...] = field(default=(), compare=False)  # each making of a row has ids of its own
+    plaintext_meant: bool = field(default=False, compare=False)
 
     @classmethod
     def of(

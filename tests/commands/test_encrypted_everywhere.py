@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli import EncryptionKeys, Job, Queue
 from hammerwork_cli.database import Database, DatabaseUrl, connect
 from tests.commands.test_contract import ENVIRONMENT, fill
+from tests.commands.test_given_twice import options
 from tests.commands.test_profiles import CHANGES, LASTING
 from tests.rows import Rows
 from tests.rust3.payloads import PLACEHOLDER, decrypted, encrypted
@@ -18,7 +20,8 @@ from tests.rust3.payloads import PLACEHOLDER, decrypted, encrypted
 Run = Callable[..., Any]
 OTHERS = {"migration run", "worker stop", "worker restart"}
 """Commands that write no jobs."""
-REFUSED = {"job import": {2}, "job enqueue": {6}, "batch enqueue": {2}, "cron convert": {6}}
+REFUSED = {"job import": {2}, "batch enqueue": {2}, "cron convert": {6}}
+REFUSED |= {path: {6} for path in ("job enqueue", "cron create", "cron apply")}
 """What would need the key, or write plaintext."""
 KEY = bytes(range(32))
 SECRET = {"card": "4111"}
@@ -37,8 +40,8 @@ def seal(database: Database) -> None:
         rows.run(f"UPDATE hammerwork_jobs SET {values} WHERE id = ?", [*made.values(), job])
 
 
-def told(database: Database) -> Iterator[str]:
-    """What is wrong with the payloads of a database."""
+def told(database: Database, was_archived: str | None = None) -> Iterator[str]:
+    """What is wrong with the payloads of a database. Those of schedules and of one job are in plaintext."""
     names = [name.strip() for name in COLUMNS.split(",")]
     for values in database.query(f"SELECT {COLUMNS} FROM hammerwork_jobs"):
         row = dict(zip(names, values, strict=True))
@@ -47,6 +50,8 @@ def told(database: Database) -> Iterator[str]:
                 yield f"job {row['id']} decrypts to something else"
         elif json.loads(row["payload"] or "null") == PLACEHOLDER or "[ENCRYPTED]" in str(row["payload"]):
             yield f"job {row['id']} has a placeholder in plaintext"
+        elif "_schedule" not in str(row["payload"]) and row["id"] != was_archived:
+            yield f"job {row['id']} is in plaintext, and nobody meant it"
     for place in ("hammerwork_schedules", "hammerwork_jobs_archive"):
         for payload, *hidden in database.query(
             f"SELECT CAST(payload AS TEXT){', is_encrypted' if 'archive' in place else ''} FROM {place}"
@@ -90,4 +95,96 @@ def test_a_command_leaves_encrypted_payloads_decryptable(
     done = run(*path.split(), *words, "-u", there if path == "backup copy" else here, env=ENVIRONMENT)
     assert done.exit_code in REFUSED.get(path, {0, 1}), done
     with contextlib.closing(connect(here)) as database:
-        assert list(told(database)) == [], done
+        assert list(told(database, names["archived"])) == [], done
+
+
+# Plaintext beside encrypted jobs.
+
+JOB = {"queue": "pay", "payload": {"card": 1}}
+DOORS = {
+    "job enqueue": "-q pay --payload {}",
+    "job enqueue, its callback": "-q other --payload {} --on-complete pay",
+    "job enqueue, a file": "--file lines.jsonl",
+    "batch enqueue": "--file lines.jsonl",
+    "batch enqueue, its callback": "--file others.jsonl --on-success pay",
+    "workflow create": "--file flow.json",
+    "workflow create, a dry run": "--file flow.json --dry-run",
+    "workflow create, its callback": "--name flow --on-failure pay",
+    "workflow create, its callback, a dry run": "--name flow --on-failure pay --dry-run",
+    "spawn on-end": "{job} --on-complete pay",
+    "cron create": "-q pay --payload {} --every 45m",
+    "cron create, a dry run": "-q pay --payload {} --every 45m --dry-run",
+    "cron create, in place": "-q pay --payload {} --schedule @hourly --in-place",
+    "cron update": "there --payload 1",
+    "cron update, its queue": "elsewhere --queue pay",
+    "cron apply": "schedules.json",
+    "cron trigger": 'there --payload {"card":2}',
+}
+"""Every way to a new payload, for each command that has one."""
+
+
+@pytest.fixture
+def mixed(makers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A database with an encrypted job and a schedule in a queue, and files with jobs for it."""
+    url = makers["sqlite"].migrated()
+    monkeypatch.chdir(tmp_path)
+    for name, text in {
+        "lines.jsonl": json.dumps(JOB),
+        "others.jsonl": json.dumps({**JOB, "queue": "other"}),
+        "flow.json": json.dumps({"name": "flow", "jobs": {"pay": JOB}}),
+        "schedules.json": json.dumps({"pay": {"every": "1h"}}),
+    }.items():
+        Path(name).write_text(text + "\n")
+    with Queue(url, encryption=EncryptionKeys({"default": KEY})) as queue:
+        queue.enqueue(Job("pay", SECRET).with_encryption())
+    yield url
+    makers["sqlite"].drop(url)
+
+
+def contents(url: str) -> list[Any]:
+    tables = ("jobs", "schedules", "watches", "batches", "workflows")
+    with contextlib.closing(connect(url)) as database:
+        return [database.query(f"SELECT * FROM hammerwork_{table}") for table in tables]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_plaintext_in_a_queue_of_encrypted_jobs_must_be_meant_at_every_door(run: Run, mixed: str, door: str) -> None:
+    for name, queue in (("there", "pay"), ("elsewhere", "other")):
+        made = run(
+            "cron", "create", "-q", queue, "--payload", "{}", "--every", "2h", "--name", name, "--no-encrypt", url=mixed
+        )
+        assert made.exit_code == 0, made
+    job = run("job", "enqueue", "-q", "other", "--payload", "{}", url=mixed).stdout.strip()
+    words = [*door.partition(",")[0].split(), *DOORS[door].replace("{job}", job).split()]
+    before = contents(mixed)
+    refused = run(*words, url=mixed)
+    assert refused.exit_code in (2, 6), refused
+    assert "The queue 'pay' holds encrypted jobs" in " ".join(refused.stderr.split())
+    assert "--no-encrypt" in refused.stderr
+    assert contents(mixed) == before
+    meant = run(*words, "--no-encrypt", url=mixed)
+    assert meant.exit_code == 0, meant
+    assert (contents(mixed) == before) == ("dry run" in door)
+
+
+def test_copies_of_stored_plaintext_are_meant(run: Run, mixed: str) -> None:
+    """Copies of it reveal nothing: those of schedules, and of recurring jobs."""
+    each = ("-q", "pay", "--payload", "{}", "--no-encrypt")
+    assert run("cron", "create", *each, "--schedule", "@hourly", "--name", "there", url=mixed).exit_code == 0
+    recurring = run("cron", "create", *each, "--schedule", "@hourly", "--in-place", url=mixed).stdout.strip()
+    for words in (
+        ("update", "there", "--schedule", "@daily"),
+        ("trigger", "there"),
+        ("backfill", "there", "--from", "2026-01-01T00:00Z", "--to", "2026-01-03T00:00Z", "--yes"),
+        ("convert", recurring, "--name", "converted"),
+    ):
+        done = run("cron", *words, url=mixed)
+        assert done.exit_code == 0, done
+
+
+def test_every_command_that_takes_a_payload_has_a_way_to_mean_plaintext() -> None:
+    doors = {door.partition(",")[0] for door in DOORS}
+    named = {path: {opt for one in options(path) for opt in one.opts + one.secondary_opts} for path in CHANGES}
+    meant = {path for path, opts in named.items() if "--no-encrypt" in opts}
+    takes = {path for path, opts in named.items() if opts & {"-j", "--on-complete"}}
+    assert takes <= meant == doors

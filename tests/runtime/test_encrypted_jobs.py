@@ -225,7 +225,7 @@ def test_no_more_jobs_are_claimed_ahead_than_their_ciphertexts_leave_room_for(st
 FORMS: dict[str, Callable[[Job], Job]] = {
     "the whole": lambda job: job.with_encryption(),
     "ChaCha20": lambda job: job.with_encryption("ChaCha20Poly1305"),
-    "some fields": lambda job: job.with_pii_fields("card.number", "a.b", "card", "missing"),
+    "some fields": lambda job: job.with_pii_fields("card.number", "a.b", "card", "card.cvv"),
     "both": lambda job: job.with_pii_fields("name").with_encryption("ChaCha20Poly1305", key_id="second"),
 }
 
@@ -290,6 +290,46 @@ def test_every_door_encrypts_or_writes_nothing(theirs_lite: Theirs, door: Callab
     assert decrypted(row, KEY) == CARD
 
 
+@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+def test_a_queue_that_refuses_plaintext_does_so_at_every_door(
+    theirs_lite: Theirs, door: Callable[[Queue, Job], object]
+) -> None:
+    """Beside encrypted jobs: others may be in plaintext, and without the option, all may."""
+    theirs_lite.enqueue()
+    with Queue(theirs_lite.stage.url, encryption=KEYS, refuse_plaintext=True) as queue:
+        with pytest.raises(ConflictError, match="The queue 'pay' holds encrypted jobs"):
+            door(queue, Job("pay", CARD))
+        assert len(theirs_lite.stage.rows()) == 1
+        door(queue, Job("mail", CARD))
+        door(queue, Job("pay", CARD).with_encryption())
+    door(theirs_lite.stage.queue, Job("pay", CARD))
+    assert len(theirs_lite.stage.rows()) == 4
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_worker_of_such_a_queue_writes_no_child_in_plaintext_beside_encrypted_jobs(
+    theirs_lite: Theirs, early: bool
+) -> None:
+    theirs_lite.enqueue(queue="part")
+    app = Handlers()
+
+    @app.job("pay")
+    def pay(job: Job, context: SpawnContext) -> None:
+        if early:
+            context.spawn(Job("part", CARD), key="early")
+
+    @app.spawn("split")
+    def split(context: SpawnContext) -> Any:
+        return [Job("part", CARD)]
+
+    with Queue(theirs_lite.stage.url, encryption=KEYS, refuse_plaintext=True) as queue:
+        job = queue.enqueue(Job("pay", {}, max_attempts=1).with_spawn_handler("split"))
+        Worker(queue, app, drain=True, poll_interval=0.05).run()
+    status, error = theirs_lite.stage.one(job, "status, error_message")
+    assert (status, "The queue 'part' holds encrypted jobs" in error) == ("Dead", True)
+    assert theirs_lite.stage.children(job) == []
+
+
 def test_schedules_and_callbacks_take_no_encrypted_job() -> None:
     app = Handlers()
     with pytest.raises(UsageError, match="cannot have encryption"):
@@ -305,6 +345,9 @@ def test_nothing_is_written_without_a_key(lite: Stage) -> None:
         queue.enqueue(Job("pay", CARD).with_encryption(key_id="second"))
     with Queue(lite.url, encryption=KEYS) as queue, pytest.raises(UsageError, match="JSON object has fields"):
         queue.enqueue(Job("pay", [CARD]).with_pii_fields("name"))
+    for missing in ("nam", "card.numbr", "name.first", "card.number.0", ""):
+        with Queue(lite.url, encryption=KEYS) as queue, pytest.raises(UsageError, match="The payload has no field"):
+            queue.enqueue(Job("pay", CARD).with_pii_fields("name", missing))
     assert lite.rows() == []
 
 
@@ -331,7 +374,8 @@ def test_whoever_reads_a_job_without_the_key_gets_no_placeholder(theirs: Theirs)
 
 def test_a_copy_of_an_encrypted_job_is_encrypted_too(theirs_lite: Theirs) -> None:
     """A handler that enqueues its own job again must not write the payload in plaintext."""
-    theirs_lite.enqueue(pii_fields=("name", "card"))
+    theirs_lite.enqueue(pii_fields=("name", "missing", "card"))
+    theirs_lite.enqueue(pii_fields=("missing",))
     app = Handlers()
     copies: list[Job] = []
     with Queue(theirs_lite.stage.url, encryption=KEYS) as queue:
@@ -341,9 +385,11 @@ def test_a_copy_of_an_encrypted_job_is_encrypted_too(theirs_lite: Theirs) -> Non
             copies.append(queue.enqueue(Job("later", job.payload, encryption=job.encryption)))
 
         theirs_lite.stage.work(app, encryption=KEYS)
-    row = theirs_lite.row(copies[0])
-    assert "4111" not in row["payload"]
-    assert decrypted(row, KEY) == CARD
+    assert len(copies) == 2
+    for copy in copies:
+        row = theirs_lite.row(copy)
+        assert "4111" not in row["payload"]
+        assert decrypted(row, KEY) == CARD
 
 
 def test_children_are_encrypted_if_their_handler_says_so(theirs: Theirs) -> None:

@@ -8,7 +8,14 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import print_problems, printing_problems
 from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption, NewIdOption, one_name
+from hammerwork_cli.cli.options import (
+    EncryptionKeyOption,
+    Format,
+    FormatOption,
+    NewIdOption,
+    NoEncryptOption,
+    one_name,
+)
 from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
 from hammerwork_cli.disk import opened
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
@@ -57,6 +64,8 @@ def enqueue(
         bool, typer.Option("--continue-on-error", help="Leave out lines that are not valid.")
     ] = False,
     callbacks: Callbacks,
+    encryption_key: EncryptionKeyOption = None,
+    no_encrypt: NoEncryptOption = False,
     progress_every: Annotated[
         int | None, typer.Option("--progress-every", metavar="N", min=1, help="Print a note after every N lines.")
     ] = None,
@@ -91,7 +100,8 @@ def enqueue(
             context.note(f"Read {plural(jobs, 'job')}.")
 
     with opened(file) as lines, printing_problems(context):
-        database = context.database(changes=True, keys=context.encryption_keys())
+        keys = context.encryption_keys(encryption_key)
+        database = context.database(changes=True, keys=keys, plaintext_meant=no_encrypt)
         now = context.now(database)
         jobs = enqueueing.jobs_of(database, lines, given, now, problems, read)
         if not (continue_on_error and jobs):

@@ -9,7 +9,7 @@ import typer
 
 from hammerwork_cli import app_path, disk
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import AppDirOption, DryRunOption, Format, FormatOption, YesOption
+from hammerwork_cli.cli.options import AppDirOption, DryRunOption, Format, FormatOption, NoEncryptOption, YesOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.cron.declared import Action, Declared
 from hammerwork_cli.models.input.documents import json_of, toml_of
@@ -37,6 +37,7 @@ def apply(
         bool, typer.Option("--prune", help="Delete schedules of the same source that it declares no longer.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Also undo changes made by hand.")] = False,
+    no_encrypt: NoEncryptOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     app_dir: AppDirOption = None,
@@ -68,16 +69,25 @@ def apply(
     else:
         with redirect_stdout(context.stderr):  # whatever the application prints
             declared = _of_application(handlers, app_dir)
-    _apply(context, declared, prune=prune, overwrite=overwrite, dry_run=dry_run, yes=yes, form=form)
+    flags = {"prune": prune, "overwrite": overwrite, "dry_run": dry_run, "no_encrypt": no_encrypt, "yes": yes}
+    _apply(context, declared, **flags, form=form)
 
 
 @app_path.without()  # the application has been loaded
 def _apply(
-    context: Context, declared: Declared, *, prune: bool, overwrite: bool, dry_run: bool, yes: bool, form: Format
+    context: Context,
+    declared: Declared,
+    *,
+    prune: bool,
+    overwrite: bool,
+    dry_run: bool,
+    no_encrypt: bool,
+    yes: bool,
+    form: Format,
 ) -> None:
     if not declared.schedules and not prune:
         raise UsageError(f"{visible(declared.source)} declares no schedule.", hint="See: hammerwork cron apply --help")
-    database = context.database(changes=True)
+    database = context.database(changes=True, plaintext_meant=no_encrypt)
     now = context.now(database)
     steps = declaring.plan(database, declared, now, prune=prune, overwrite=overwrite)
     gone = [step.name for step in steps if step.action is Action.REMOVE]

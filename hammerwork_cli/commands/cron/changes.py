@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, ReasonOption, YesOption
+from hammerwork_cli.cli.options import Format, FormatOption, NoEncryptOption, ReasonOption, YesOption
 from hammerwork_cli.cli.waiting import GiveUpOption
 from hammerwork_cli.commands.cron.arguments import ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.commands.job import options as read
@@ -119,6 +119,7 @@ def trigger(
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="Earliest start: 2026-12-24T18:00:00Z. [default: now]")
     ] = None,
+    no_encrypt: NoEncryptOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job and all jobs below it have ended.")] = False,
     timeout: GiveUpOption = None,
     form: FormatOption = Format.TABLE,
@@ -140,7 +141,7 @@ def trigger(
     waiter = waiter_of(context, timeout)
     start = None if at is None else instant_of(at)
     merged = None if payload is None else json_value(read.text_from(payload), "The payload")
-    database = context.database(changes=True)
+    database = context.database(changes=True, plaintext_meant=no_encrypt)
     schedule = schedules.find(database, name)
     if wait and schedule.is_in_place:
         raise UsageError("--wait is for schedules: a recurring job does not end.")

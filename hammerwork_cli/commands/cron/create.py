@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption, PayloadOption, TimeLimitOption, one_name
+from hammerwork_cli.cli.options import Format, FormatOption, NoEncryptOption, PayloadOption, TimeLimitOption, one_name
 from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import UsageError
@@ -109,6 +109,7 @@ def create(
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Enqueue a recurring job, as hammerwork (Rust) does.")
     ] = False,
+    no_encrypt: NoEncryptOption = False,
     dry_run: ShowOnlyOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -143,7 +144,7 @@ def create(
     given, text = options.given()
     given["queue"] = context.queue(options.queue)
     new = read_schedule({**given, "name": name, "enabled": not disabled}, payload=text)
-    database = context.database(changes=True)
+    database = context.database(changes=True, plaintext_meant=no_encrypt)
     now = context.now(database)
     note_new_queue(context, database, new.queue)
     if in_place:
@@ -179,6 +180,7 @@ def update(
     ctx: typer.Context,
     name: ScheduleArgument,
     options: ScheduleOptions,
+    no_encrypt: NoEncryptOption = False,
     dry_run: ShowOnlyOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -196,7 +198,7 @@ def update(
     given, text = options.given()
     if all(value is None for value in given.values()):
         raise UsageError("No change was given.", hint="See: hammerwork cron update --help")
-    database = context.database(changes=True)
+    database = context.database(changes=True, plaintext_meant=no_encrypt)
     now, before = context.now(database), schedules.find(database, name)
     after = changes.change(
         database,

@@ -27,7 +27,6 @@ from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.options.jobs import json_value, wanted_job
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import listing
-from hammerwork_cli.queries.job.encryption import refuse_plaintext
 from hammerwork_cli.render.job.enqueue import enqueued_record
 
 
@@ -198,8 +197,7 @@ def enqueue(
         raise UsageError("No payload was given.", hint="A job without data has an empty object: --payload '{}'")
     new_callbacks = callbacks.new()
     wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
-    database = context.database(changes=True, keys=keys)
-    refuse_plaintext(database, wanted)
+    database = context.database(changes=True, keys=keys, plaintext_meant=encrypt is False)
     now = context.now(database)
     parents = dict.fromkeys(listing.resolve(database, word) for word in depends_on or ())
     rest: dict[str, Any] = {**wanted.rest, "depends_on": tuple(parents), "callbacks": new_callbacks}

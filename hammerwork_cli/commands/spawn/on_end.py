@@ -6,7 +6,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption, JobArgument
+from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, NoEncryptOption
 from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.callbacks import Subject
@@ -24,6 +24,7 @@ def on_end(
     clear: Annotated[bool, typer.Option("--clear", help="Remove the open callbacks.")] = False,
     *,
     callbacks: Callbacks,
+    no_encrypt: NoEncryptOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Enqueue jobs when JOB and everything below it has ended, and list these callbacks.
@@ -45,7 +46,7 @@ def on_end(
     wanted = callbacks.new()
     if clear and wanted:
         raise UsageError("--clear removes callbacks, and the other options add some.", hint="Run one after the other.")
-    database = context.database(changes=clear or bool(wanted))
+    database = context.database(changes=clear or bool(wanted), plaintext_meant=no_encrypt)
     top = resolve(database, job)
     if clear:
         context.note(f"Removed {plural(stored.clear(database, top), 'callback')}.")

@@ -288,7 +288,8 @@ def _worker(
     if isinstance(loaded, Worker):
         worker = loaded.with_options(**given)
         if "database_url" in context.options:
-            worker.with_url(replace(_url(context), keys=worker.url.keys))
+            kept = {"keys": worker.url.keys, "refuse_plaintext": worker.url.refuse_plaintext}
+            worker.with_url(replace(_url(context), **kept))
         if queues:
             worker.with_queues(*queues)
     else:
@@ -304,7 +305,7 @@ def _worker(
 
 def _url(context: Context) -> Any:
     # What is wrong with the database is said by the command, as for every other one.
-    return context.lasting_url()
+    return replace(context.lasting_url(), refuse_plaintext=False)  # the code of handlers says what it encrypts
 
 
 def _tell(context: Context, report: "WorkerReport", form: Format, *, quiet: bool) -> None:

@@ -7,13 +7,22 @@ import typer
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, NewIdOption
+from hammerwork_cli.cli.options import (
+    DryRunOption,
+    EncryptionKeyOption,
+    Format,
+    FormatOption,
+    NewIdOption,
+    NoEncryptOption,
+)
 from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
 from hammerwork_cli.commands.workflow.graph import show_graph
 from hammerwork_cli.models.options.jobs import json_value
 from hammerwork_cli.models.workflow.files import WantedWorkflow, parsed, read_workflow
 from hammerwork_cli.models.workflow.new import NewWorkflow, planned
 from hammerwork_cli.models.workflow.workflows import FailurePolicy
+from hammerwork_cli.queries.job.encryption import refuse_plaintext
+from hammerwork_cli.queries.job.enqueue import check_callbacks
 from hammerwork_cli.queries.workflow import create as creating
 from hammerwork_cli.queries.workflow import listing
 from hammerwork_cli.render import workflow as shown
@@ -43,6 +52,8 @@ def create(
     workflow_id: NewIdOption = None,
     *,
     callbacks: Callbacks,
+    encryption_key: EncryptionKeyOption = None,
+    no_encrypt: NoEncryptOption = False,
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -75,12 +86,16 @@ def create(
         workflow_id,
     )
     new_callbacks = callbacks.new()
-    database = context.database(changes=not dry_run, keys=context.encryption_keys())
+    keys = context.encryption_keys(encryption_key)
+    database = context.database(changes=not dry_run, keys=keys, plaintext_meant=no_encrypt)
     now = context.now(database)
     jobs = {key: job.made(now) for key, job in wanted.jobs.items()}
     linked = new.linked(jobs, wanted.after)
     if dry_run:
         exists = creating.exists(database, new, linked, new_callbacks)
+        if not exists:
+            refuse_plaintext(database, linked)
+            check_callbacks(database, new_callbacks, now)
         found, tree = planned(new, jobs)
         if form == Format.TABLE:
             show_graph(context, found, tree, GraphFormat.TEXT)

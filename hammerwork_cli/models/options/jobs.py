@@ -40,7 +40,9 @@ class WantedJob(NamedTuple):
     encrypt: bool | None = None
 
     def made(self, now: datetime) -> NewJob:
-        return NewJob.of(self.queue, self.payload, now, **self.rest)
+        job = NewJob.of(self.queue, self.payload, now, **self.rest)
+        job.plaintext_meant = self.encrypt is False
+        return job
 
 
 def wanted_job(given: Mapping[str, Any], *, payload: str | None = None) -> WantedJob:

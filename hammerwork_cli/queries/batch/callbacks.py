@@ -217,7 +217,7 @@ def fire(database: Database, callback: Callback, counts: Counts, now: datetime) 
         RefusedValueError: the database refuses the job.
     """
     job = wanted_job(callback.options(counts)).made(now)
-    job.id = callback.id
+    job.id, job.plaintext_meant = callback.id, True
 
     def work() -> bool:
         if not _closed(database, callback, CallbackState.FIRED, now):

@@ -15,6 +15,7 @@ from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.cron import ahead, recurring, ticks
 from hammerwork_cli.queries.cron.schedules import all_schedules, check_tables, known_runs, wanted
 from hammerwork_cli.queries.job import limits
+from hammerwork_cli.queries.job.encryption import refuse_plaintext
 
 CHANGED = "the schedule was changed or disabled before a worker ran"
 
@@ -26,17 +27,28 @@ class Author(NamedTuple):
     reason: str | None = None
 
 
-def check(database: Database, new: NewSchedule, now: datetime, old: NewSchedule | None = None) -> None:
+def check(
+    database: Database,
+    new: NewSchedule,
+    now: datetime,
+    old: NewSchedule | None = None,
+    *,
+    plaintext_meant: bool = False,
+) -> None:
     """Checks the values of a schedule; ``old`` are those that it has. It may be over already unless its end changes.
 
     Raises:
+        ConflictError: see :func:`refuse_plaintext`.
         UsageError: values contradict each other.
         RefusedValueError: the database cannot store the jobs.
     """
     if not 0 < len(new.name) <= LONGEST_NAME:
         raise RefusedValueError(f"A schedule's name has 1 to {LONGEST_NAME} characters, not {len(new.name)}.")
     limits.check_name(database, new.name)
-    limits.check(database, NewJob.of(new.queue, new.payload, now))
+    job = NewJob.of(new.queue, new.payload, now)
+    limits.check(database, job)
+    job.plaintext_meant = plaintext_meant or (old and (old.queue, old.payload)) == (new.queue, new.payload)
+    refuse_plaintext(database, [job])
     if new.catch_up is CatchUp.ALL and new.overlap is not Overlap.ALLOW:
         raise UsageError(
             "--catch-up all opens several jobs at once, which this --overlap forbids.",
@@ -93,15 +105,17 @@ def _values(new: NewSchedule) -> dict[str, Any]:
     }
 
 
-def add(database: Database, new: NewSchedule, author: Author, now: datetime) -> Schedule:
+def add(
+    database: Database, new: NewSchedule, author: Author, now: datetime, *, plaintext_meant: bool = False
+) -> Schedule:
     """Adds a schedule, whose first due time is after ``now``.
 
     Raises:
-        ConflictError: the name is taken.
+        ConflictError: the name is taken, or see :func:`check`.
         UsageError, RefusedValueError: see :func:`check` and :func:`preview`.
     """
     check_tables(database)
-    check(database, new, now)
+    check(database, new, now, plaintext_meant=plaintext_meant)
     schedule = preview(new, now)
 
     def work() -> Schedule:

@@ -28,7 +28,13 @@ def switch(database: Database, schedule: Schedule, author: Author, now: datetime
 
 
 def trigger(
-    database: Database, schedule: Schedule, now: datetime, *, at: datetime | None = None, payload: Any = None
+    database: Database,
+    schedule: Schedule,
+    now: datetime,
+    *,
+    at: datetime | None = None,
+    payload: Any = None,
+    plaintext_meant: bool = False,
 ) -> str:
     """Enqueues a job of a schedule out of turn, and returns its id. A recurring job becomes due itself.
 
@@ -38,10 +44,12 @@ def trigger(
         now: the server's time, which identifies the run.
         at: the earliest start of the job.
         payload: an object whose keys replace those of the schedule's payload.
+        plaintext_meant: somebody has said so of these keys.
 
     Raises:
         UsageError: a payload is not an object, or is given for a recurring job.
-        ConflictError: the recurring job runs now, or is disabled.
+        ConflictError: the recurring job runs now, or is disabled; or the queue holds encrypted jobs, and there are
+            such keys.
         RefusedValueError: the database cannot store the job.
     """
     if schedule.is_in_place:
@@ -52,6 +60,7 @@ def trigger(
     merged = _merged(schedule.payload, payload)
     job = ticks.job_of(schedule, now, RunKind.TRIGGERED, now, payload=merged, start=at)
     limits.check(database, job)
+    job.plaintext_meant |= plaintext_meant
 
     def work() -> None:
         ticks.record(database, schedule, [ticks.Due(now, Outcome.ENQUEUED)], {now: job}, RunKind.TRIGGERED, now)
@@ -86,7 +95,7 @@ def convert(database: Database, job: Schedule, name: str, author: Author, now: d
             )
         if job.enabled:
             recurring.switch(database, job, now, enabled=False)
-        return changes.add(database, new, author, now)
+        return changes.add(database, new, author, now, plaintext_meant=True)  # the job's payload is
 
     return database.transaction(work)
 

@@ -214,6 +214,7 @@ def job_of(
         timeout=length_of(schedule.timeout_seconds),
         scheduled_at=start or (due + schedule.delay if kind is RunKind.SCHEDULED else due),
     )
+    job.plaintext_meant = payload is None or payload == schedule.payload
     if kind is not RunKind.TRIGGERED:
         job.id = job_id(schedule, due)
     return job

@@ -1,14 +1,13 @@
 """Reads and writes encrypted payloads, and tells which queues have them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import LastingConflictError, MissingTablesError, RetryableError, UsageError
 from hammerwork_cli.models import NewJob
-from hammerwork_cli.models.options.jobs import WantedJob
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.encryption import EncryptedText
@@ -85,21 +84,27 @@ def sealed_columns(database: Database, job: NewJob) -> tuple[str, tuple[Any, ...
     return payload, tuple(columns._replace(pii_fields=stored))  # type: ignore[arg-type]  # as the database wants it
 
 
-def refuse_plaintext(database: Database, job: WantedJob) -> None:
-    """Refuses a job for a queue that holds encrypted ones if nobody has said which is meant.
+def refuse_plaintext(database: Database, jobs: Iterable[NewJob]) -> None:
+    """Refuses jobs for queues that hold encrypted ones if nobody has said that plaintext is meant.
 
-    What is written in plaintext cannot be unwritten.
+    What is written in plaintext cannot be unwritten. Every new job passes here, and so does what becomes one later:
+    schedules and callbacks.
+
+    Args:
+        database: one of an application asks only if the application wants that: its code says which jobs it encrypts.
+        jobs: before they are written.
 
     Raises:
-        LastingConflictError: the queue holds encrypted jobs.
+        LastingConflictError: a queue holds encrypted jobs.
     """
-    if job.encrypt is not None or "encryption" not in database.tags:
+    if not database.url.refuse_plaintext or "encryption" not in database.tags:
         return
-    if database.row("job.encryption.is_used", queue=job.queue) is not None:
-        raise LastingConflictError(
-            f"The queue {job.queue!r:.100} holds encrypted jobs, and this one would be written in plaintext.",
-            hint="Say which: --encrypt or --no-encrypt, or encrypt in a line of a file and in the REST API.",
-        )
+    for queue in dict.fromkeys(job.queue for job in jobs if job.encryption is None and not job.plaintext_meant):
+        if database.row("job.encryption.is_used", queue=queue) is not None:
+            raise LastingConflictError(
+                f"The queue {queue!r:.100} holds encrypted jobs, and a new one would be written in plaintext.",
+                hint='Encrypt it, or say that plaintext is meant: --no-encrypt, or "encrypt": false in JSON.',
+            )
 
 
 def is_encrypted(database: Database, job: str) -> bool:

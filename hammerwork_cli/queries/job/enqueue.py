@@ -24,7 +24,7 @@ from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.job.dependencies import parent_statuses, reopen, state_of
-from hammerwork_cli.queries.job.encryption import sealed_columns
+from hammerwork_cli.queries.job.encryption import refuse_plaintext, sealed_columns
 from hammerwork_cli.queries.job.stored import IDENTITY, StoredJob, compare, stored
 
 ROWS_PER_STATEMENT = 500
@@ -41,6 +41,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
     """
 
     def work() -> int:
+        refuse_plaintext(database, jobs)  # before its own encrypted ones are there
         written = 0
         for start in range(0, len(jobs), ROWS_PER_STATEMENT):
             written += _insert(database, "job.enqueue.insert", jobs[start : start + ROWS_PER_STATEMENT])
@@ -226,6 +227,7 @@ def insert_new(database: Database, job: NewJob) -> bool:
 
 def _insert_or_find(database: Database, job: NewJob) -> StoredJob | None:
     """Inserts a job; if its id exists, returns that job instead."""
+    refuse_plaintext(database, [job])
     if _insert(database, "job.enqueue.insert_once", [job]):
         _add_callbacks(database, [job])
         reopen(database, [job.workflow_id])
@@ -311,13 +313,26 @@ def add_callbacks(
         database.forget_schema()  # someone may have migrated since the schema was read
         if "watches" not in database.tags:
             raise MissingTablesError("This database has no table of callbacks yet (migration 025).", hint=MIGRATE)
-    for one in callbacks:
-        limits.check(database, wanted_job(json.loads(one.job)).made(now))
+    check_callbacks(database, callbacks, now)
     rows = [
         (one.id, str(subject), subject_id, str(one.event), one.job, str(CallbackState.OPEN), now, now, now)
         for one in callbacks
     ]
     database.insert("job.enqueue.add_callbacks", rows)
+
+
+def check_callbacks(database: Database, callbacks: Sequence[NewCallback], now: datetime) -> None:
+    """Checks the jobs of new callbacks.
+
+    Raises:
+        ConflictError: see :func:`refuse_plaintext`.
+        RefusedValueError: the database cannot store one.
+    """
+    for one in callbacks:
+        job = wanted_job(json.loads(one.job)).made(now)
+        job.plaintext_meant = one.plaintext_meant
+        limits.check(database, job)
+        refuse_plaintext(database, [job])
 
 
 def _check_strategies(database: Database) -> None:

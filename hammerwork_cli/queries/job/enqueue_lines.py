@@ -81,15 +81,14 @@ def valid(
     Raises:
         LineError: see :class:`Problems`; or a line is too long.
     """
-    plain: set[str] = set()
+    asked: set[str] = set()
     for number, line in numbered(file, after):
         try:
-            wanted = wanted_in(line, defaults)
-            job = wanted.made(now)
+            job = wanted_in(line, defaults).made(now)
             limits.check(database, job)
-            if wanted.encrypt is None and job.queue not in plain:
-                refuse_plaintext(database, wanted)
-                plain.add(job.queue)
+            if job.queue not in asked:
+                refuse_plaintext(database, [job])
+                asked.update([job.queue] if job.encryption is None and not job.plaintext_meant else ())
         except HammerworkError as error:
             problems.add(number, error)
         else:
@@ -126,6 +125,8 @@ def _parts(
 
 def _enqueue(database: Database, lines: list[tuple[int, NewJob]]) -> Part:
     jobs = [job for _, job in lines]
+    for job in jobs:
+        job.plaintext_meant = True  # asked for every line before the first part, which may have encrypted some
     placed = enqueue.many(database, jobs)
     notifications.notify(database, {job.queue for job in placed.values() if job.created})
     return Part(lines[-1][0], [placed[job.id] for job in jobs])

@@ -26,6 +26,7 @@ def check(database: Database, job: NewJob) -> None:
 
     Raises:
         RefusedValueError: it cannot; the message names the limit.
+        UsageError: the payload lacks a field to encrypt.
     """
     if not 0 < len(job.queue) <= LONGEST_NAME:
         raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters, not {len(job.queue)}.")
@@ -40,8 +41,10 @@ def check(database: Database, job: NewJob) -> None:
             raise RefusedValueError(f"A {name} has at most {LONGEST_TRACE} characters, not {len(text)}.")
     check_json(database, job.payload, "the payload")
     _check_instant(database, job.scheduled_at)
-    if job.encryption is not None and (delete_at := job.encryption.delete_at(job.created_at)) is not None:
-        _check_instant(database, delete_at)
+    if job.encryption is not None:
+        job.encryption.check(job.payload)
+        if (delete_at := job.encryption.delete_at(job.created_at)) is not None:
+            _check_instant(database, delete_at)
 
 
 def check_name(database: Database, name: str) -> None:

@@ -364,7 +364,7 @@ class Job(_Rowed):
         return self._encrypted(algorithm=algorithm, key_id=key_id)
 
     def with_pii_fields(self, *paths: str) -> Self:
-        """Encrypts only these fields of its payload, such as ``customer.email``; a field that is missing is skipped."""
+        """Encrypts only these fields of its payload, such as ``customer.email``; it is refused if it lacks one."""
         return self._encrypted(pii_fields=tuple(fields.text(path, "a path") for path in paths))
 
     def with_retention_policy(self, policy: timedelta | datetime | str) -> Self:

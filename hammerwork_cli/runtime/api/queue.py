@@ -65,6 +65,8 @@ class Queue(Translated):
             A single try ends within as many seconds, or a few if that is less.
         encryption: keys that encrypt the payloads of jobs that ask for it, and decrypt those that it reads; a
             :class:`Worker` of this queue has them too.
+        refuse_plaintext: refuses a job that does not ask for encryption if its queue holds encrypted jobs, and
+            children that a :class:`Worker` of this queue writes.
 
     Raises:
         UsageError: an argument is out of range.
@@ -77,10 +79,11 @@ class Queue(Translated):
         pool_size: int = 4,
         patience: float = PATIENCE,
         encryption: EncryptionKeys | None = None,
+        refuse_plaintext: bool = False,
     ) -> None:
         fields.whole_number(pool_size, "pool_size", 1, LARGEST_INTEGER)
         fields.seconds(patience, "patience", zero=True)
-        where = with_keys(url_of(url), encryption)
+        where = replace(with_keys(url_of(url), encryption), refuse_plaintext=refuse_plaintext)
         self._set_up(Connections(where, pool_size, timeouts=timeouts_of(patience, len(where.hosts))), patience)
 
     def _set_up(self, connections: Connections, patience: float) -> None:

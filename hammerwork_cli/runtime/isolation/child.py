@@ -44,7 +44,7 @@ def main(descriptor: int) -> None:
 
 def _begin(pipe: Pipe) -> None:
     number, start = pipe.receive()
-    url = replace(DatabaseUrl.parse(start.url), keys=start.keys)
+    url = replace(DatabaseUrl.parse(start.url), keys=start.keys, refuse_plaintext=start.refuse_plaintext)
     secrets.keep(url)
     streams.tolerate(logs.dropped_note(as_json=start.log is not None and start.log[1]))
     if start.log is not None:

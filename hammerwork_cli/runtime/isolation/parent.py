@@ -162,7 +162,8 @@ def _write(process: Process, context: SpawnContext, job: Job, key: str) -> Hamme
 
 def processes(target: str, url: DatabaseUrl) -> Processes:
     """Processes for handlers of this name, which log as the worker does."""
-    return Processes(start_of(target, url.raw, logs.settings())._replace(keys=url.keys))
+    start = start_of(target, url.raw, logs.settings())
+    return Processes(start._replace(keys=url.keys, refuse_plaintext=url.refuse_plaintext))
 
 
 class _Failed(Exception):  # noqa: N818  never leaves this module

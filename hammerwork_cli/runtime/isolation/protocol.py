@@ -23,6 +23,7 @@ class Start(NamedTuple):
         log: level, and whether it is JSON; ``None`` where the application configured logging.
         folders: where the application's own modules are.
         keys: for payloads of jobs that handlers enqueue and read themselves.
+        refuse_plaintext: as the queue of the worker.
     """
 
     target: str
@@ -30,6 +31,7 @@ class Start(NamedTuple):
     log: tuple[str, bool] | None
     folders: list[str]
     keys: "Keys | None" = None
+    refuse_plaintext: bool = False
 
 
 class ContextRecord(NamedTuple):

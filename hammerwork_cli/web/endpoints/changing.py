@@ -17,7 +17,6 @@ from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job import changes, listing, spawn_requests
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Retry
-from hammerwork_cli.queries.job.encryption import refuse_plaintext
 from hammerwork_cli.queries.job.selections import Below, Named, Selection
 from hammerwork_cli.render.job.changes import outcome_record, raise_refusal
 from hammerwork_cli.render.job.enqueue import enqueued_record
@@ -106,8 +105,9 @@ def enqueue(call: Call) -> Answer:
         given["depends_on"] = [listing.resolve(call.database, word) for word in given["depends_on"]]
     wanted = wanted_job({_OPTIONS.get(name, name): value for name, value in given.items()})
     if wanted.encrypt and call.database.url.keys is None:
-        raise ConflictError("This server has no encryption key: nothing was written.", hint="Start it with one.")
-    refuse_plaintext(call.database, wanted)
+        raise ConflictError(
+            "This server has no encryption key: nothing was written.", hint="Start it with --encryption-key."
+        )
     job = wanted.made(call.now)
     placed = _placed(call, job)
     location = {"location": f"/api/jobs/{placed.id}"}

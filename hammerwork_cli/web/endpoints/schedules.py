@@ -48,7 +48,14 @@ def trigger(call: Call) -> Answer:
     at = instant_of(given["at"]) if "at" in given else None
     found = schedules.find(call.database, call.values["name"])
     with _conflicts():
-        job = manual.trigger(call.database, found, call.now, at=at, payload=given.get("payload"))
+        job = manual.trigger(
+            call.database,
+            found,
+            call.now,
+            at=at,
+            payload=given.get("payload"),
+            plaintext_meant=given.get("encrypt") is False,
+        )
     return Answer(views.triggered_record(found, job), headers={"location": f"/api/jobs/{job}"})
 
 
@@ -111,6 +118,7 @@ ENDPOINTS = (
             {
                 "payload": {**anything("Keys to replace in the payload"), "type": "object"},
                 "at": {**line(20, 40, "Earliest start; RFC 3339"), "format": "date-time"},
+                "encrypt": {"const": False, "description": "Plaintext is meant, beside encrypted jobs too"},
             }
         ),
         changes=True,

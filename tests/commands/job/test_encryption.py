@@ -123,6 +123,10 @@ def test_lines_of_a_file_say_which_are_encrypted(run: Run, new_database: Callabl
     lines.write_text("".join(json.dumps({"payload": CARD, **one}) + "\n" for one in options))
     assert run("job", "enqueue", "--file", str(lines), "-q", "pay", *PLACE, url=url, env=ENV).exit_code == 0
     assert [bool(row["is_encrypted"]) for row in rows(url)].count(True) == 2
+    lines.write_text("".join(json.dumps({"payload": CARD, "pii_fields": [name]}) + "\n" for name in ("card", "crad")))
+    refused = run("job", "enqueue", "--file", str(lines), "-q", "pay", *PLACE, url=url, env=ENV)
+    assert (refused.exit_code, len(rows(url))) == (2, 3)
+    assert "Line 2: The payload has no field 'crad' to encrypt" in " ".join(refused.stderr.split())
     assert [decrypted(row, KEY) for row in rows(url) if row["is_encrypted"]] == [CARD, CARD]
 
 

@@ -10,6 +10,8 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models.options.schedules import read_schedule
+from hammerwork_cli.queries.cron import changes as schedules
 from hammerwork_cli.render.schemas import SCHEMAS
 from hammerwork_cli.render.schemas.jobs import OUTCOME
 from hammerwork_cli.render.schemas.queues import PAUSE_CHANGE
@@ -56,6 +58,12 @@ def test_a_payload_is_encrypted_with_the_key_of_the_server_and_plaintext_beside_
     assert (job["is_encrypted"], job["encryption_key_id"], job["payload"]) == (True, "pay", {"encrypted": True})
     assert server.post("/api/jobs", card).status_code == 409
     assert server.post("/api/jobs", {**card, "encrypt": False}).status_code == 201
+    with closing(connect(empty_url)) as database:
+        new = read_schedule({**card, "name": "nightly", "every": "1h"})
+        schedules.add(database, new, schedules.Author("me"), database.now())
+    trigger, keys = "/api/schedules/nightly/trigger", {"payload": {"card": "4112"}}
+    answers = [server.post(trigger, given).status_code for given in ({}, keys, {**keys, "encrypt": False})]
+    assert answers == [200, 409, 200]
     assert key not in server.get("/api/jobs").text
 
 
