@@ -7,12 +7,13 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 DUMPS = Path(__file__).parent / "data" / "dumps"
@@ -43,7 +44,6 @@ POSTGRES_SHAPE = """
         (SELECT sum(xmin::text::bigint) FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
         (SELECT sum(xmin::text::bigint) FROM pg_proc WHERE pronamespace = 'public'::regnamespace),
         (SELECT string_agg(migration_id, ' ' ORDER BY migration_id) FROM hammerwork_migrations),
-        (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()),
         (SELECT count(*) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase
         WHERE datname = current_database())
 """
@@ -64,11 +64,9 @@ MYSQL_SHAPE = [
     "SELECT constraint_name, check_clause FROM information_schema.check_constraints WHERE constraint_schema = '{}'",
     "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = '{}'",
 ]
-MYSQL_CONTENT = [
-    "SELECT migration_id FROM {}.hammerwork_migrations",
-    # A connection that a test left open may hold locks.
-    "SELECT id FROM information_schema.processlist WHERE db = '{}'",
-]
+MYSQL_MIGRATIONS = "SELECT migration_id FROM {}.hammerwork_migrations"
+SESSIONS_END_WITHIN = 1.0
+"""Seconds that a server may take to end a session whose client has gone."""
 
 
 class Databases(Protocol):
@@ -135,8 +133,8 @@ class ServerDatabases(ABC):
     def empty(self) -> str: ...
 
     @abstractmethod
-    def _migrated(self) -> str:
-        """A new database with tables."""
+    def _migrated(self, change: Change | None) -> str:
+        """A new database with tables, changed."""
 
     @abstractmethod
     def _inside(self, url: str) -> contextlib.AbstractContextManager[Query]:
@@ -145,6 +143,9 @@ class ServerDatabases(ABC):
     @abstractmethod
     def _look(self, query: Query, name: str) -> Any:
         """Whatever of a database must not change for the next test: tables, indexes, recorded migrations."""
+
+    sessions: ClassVar[str]
+    """Asks for the sessions of a database besides the one that asks."""
 
     @abstractmethod
     def _empty_tables(self, query: Query, name: str) -> None: ...
@@ -156,9 +157,7 @@ class ServerDatabases(ABC):
         if self._clean[change]:
             url = self._clean[change].pop()
         else:
-            url = self._migrated()
-            if change:
-                change(url)
+            url = self._migrated(change)
             if change not in self._shapes:
                 with self._inside(url) as query:
                     self._shapes[change] = self._look(query, database_of(url))
@@ -170,11 +169,21 @@ class ServerDatabases(ABC):
             change = self._lent.pop(url)
             # Whatever a test did that stands in the way of emptying costs only time.
             with contextlib.suppress(Exception), self._inside(url) as query:
-                if self._look(query, database_of(url)) == self._shapes[change]:
-                    self._empty_tables(query, database_of(url))
+                name = database_of(url)
+                if self._is_alone(query, name) and self._look(query, name) == self._shapes[change]:
+                    self._empty_tables(query, name)
                     self._clean[change].append(url)
                     return
         self._drop(url)
+
+    def _is_alone(self, query: Query, name: str) -> bool:
+        """Whether nobody else is connected, and so may hold a lock; who has just gone may be so for a moment."""
+        deadline = time.monotonic() + SESSIONS_END_WITHIN
+        while query(self.sessions.format(name)):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
 
     def close(self) -> None:
         for url in chain(*self._clean.values()):
@@ -182,6 +191,8 @@ class ServerDatabases(ABC):
 
 
 class PostgresDatabases(ServerDatabases):
+    sessions = "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()"
+
     def __init__(self, server_url: str) -> None:
         import psycopg
 
@@ -190,18 +201,19 @@ class PostgresDatabases(ServerDatabases):
         self._admin = psycopg.connect(server_url, autocommit=True)
         # Copying files is several times faster than logging each block.
         self._strategy = " STRATEGY file_copy" if self._admin.info.server_version >= 150000 else ""
-        self._templates: dict[str, str] = {}
+        self._templates: dict[str | Change | None, str] = {}
         # One for each database that is lent again and again: half of the time of emptying one goes into connecting.
         self._connections: dict[str, Any] = {}
 
     def empty(self) -> str:
         return self._create("template0")
 
-    def _migrated(self) -> str:
-        if "" not in self._templates:
-            self._templates[""] = self.empty()
-            migrate(self._templates[""])
-        return self._create(database_of(self._templates[""]))
+    def _migrated(self, change: Change | None) -> str:
+        # The same change of two databases leaves two shapes, since each has its own transactions.
+        if change not in self._templates:
+            self._templates[change] = self._migrated(None) if change else self.empty()
+            (change or migrate)(self._templates[change])
+        return self._create(database_of(self._templates[change]))
 
     def restored(self, dump: str) -> str:
         if dump not in self._templates:
@@ -260,6 +272,8 @@ class PostgresDatabases(ServerDatabases):
 
 
 class MysqlDatabases(ServerDatabases):
+    sessions = "SELECT id FROM information_schema.processlist WHERE db = '{}'"
+
     def __init__(self, server_url: str) -> None:
         import mysql.connector
 
@@ -288,7 +302,7 @@ class MysqlDatabases(ServerDatabases):
         self._rows(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         return with_database(self._server_url, name)
 
-    def _migrated(self) -> str:
+    def _migrated(self, change: Change | None) -> str:
         if self._template is None:
             self._template = self.empty()
             migrate(self._template)
@@ -297,6 +311,8 @@ class MysqlDatabases(ServerDatabases):
             self._rows(f"CREATE TABLE {database_of(url)}.{table} LIKE {template}.{table}")
             if self._rows(f"SELECT 1 FROM {template}.{table} LIMIT 1"):
                 self._rows(f"INSERT INTO {database_of(url)}.{table} SELECT * FROM {template}.{table}")
+        if change:
+            change(url)
         return url
 
     def restored(self, dump: str) -> str:
@@ -332,7 +348,7 @@ class MysqlDatabases(ServerDatabases):
         definitions = query(MYSQL_DEFINITIONS)
         if name not in self._looks or self._looks[name][0] != definitions:
             self._looks[name] = definitions, look(MYSQL_SHAPE)
-        return self._looks[name][1], look(MYSQL_CONTENT)
+        return self._looks[name][1], look([MYSQL_MIGRATIONS])
 
     def _empty_tables(self, query: Query, name: str) -> None:
         tables = [table for (table,) in query(f"SHOW TABLES FROM {name}") if table != "hammerwork_migrations"]
