@@ -116,6 +116,7 @@ class Connections:
         *,
         patience: float | None = None,
         over: Callable[[], bool] = _never,
+        passes: Passes | None = None,
     ) -> Result:
         """Runs ``unit`` with a connection; again, with a new one, when it fails by an error that passes.
 
@@ -126,6 +127,7 @@ class Connections:
             patience: seconds to go on trying, and to wait for one of the connections; without limit when it is not
                 given. The timeouts limit a single try.
             over: whether nobody wants the result any longer; asked after each failure.
+            passes: which of its errors pass, if others than those of these connections.
 
         Raises:
             UnreachableError, ConnectionLostError, RetryableError: the patience ended, or the worker stops at once.
@@ -134,7 +136,7 @@ class Connections:
         self._begin_after_a_fork()
         give_up = None if patience is None else time.monotonic() + patience
         trouble = Trouble(self.outages, shared=True)
-        judge: Passes | None = None
+        judge = passes
         # Of the next try: either a silent connection was dead, or the server needs longer for this unit.
         longer: Timeouts | None = None
 
@@ -149,7 +151,7 @@ class Connections:
         def ended() -> bool:
             return self.given_up.is_set() or (give_up is not None and time.monotonic() >= give_up) or over()
 
-        def passes(error: HammerworkError) -> bool:
+        def may_pass(error: HammerworkError) -> bool:
             nonlocal judge
             if isinstance(error, _NoPlaceError):
                 return False
@@ -167,7 +169,7 @@ class Connections:
         result = retry(
             once,
             BACKOFF,
-            passes=passes,
+            passes=may_pass,
             ended=ended,
             failed=failed,
             wait=self._wait,

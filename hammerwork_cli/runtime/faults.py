@@ -4,8 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from hammerwork_cli.database.retrying import is_an_outage
-from hammerwork_cli.errors import ConfigError, DatabaseError, LimitReachedError
+from hammerwork_cli.database.retrying import is_away, lost_to_another
+from hammerwork_cli.errors import ConfigError, DatabaseError
 from hammerwork_cli.models.queue_counts import MOST_QUEUES, OTHERS, QueueCounts, written_counts
 from hammerwork_cli.queries.worker.finish import End, Ended
 
@@ -108,6 +108,17 @@ def is_of_the_database(error: BaseException) -> bool:
     return isinstance(error, (DatabaseError, ConfigError))
 
 
-def is_an_outage_for_all(error: BaseException) -> bool:
-    """Whether it is an outage for all jobs. A single job may meet a lock or a limit alone."""
-    return is_an_outage(error) and not isinstance(error, LimitReachedError)
+class Outage:
+    """Judges the errors of one transaction that is about many jobs: only an outage for all of them is waited for.
+
+    Args:
+        patience: seconds for which a transaction may lose to others. One that loses for longer may do so because of one
+            job, which must not hold up the rest.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._until = time.monotonic() + patience
+
+    def passes(self, error: BaseException) -> bool:
+        """Whether to wait until it is over. A single job may meet a lock or a limit alone."""
+        return is_away(error) or (lost_to_another(error) and time.monotonic() < self._until)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from hammerwork_cli.database.retrying import Backoff
+from hammerwork_cli.database.retrying import Backoff, is_away
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.worker import finish
@@ -20,7 +20,7 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import LONGEST_PAUSE, Connections
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
-from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all, is_of_the_database
+from hammerwork_cli.runtime.faults import Fault, Progress, is_of_the_database
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.failures import Failed, for_log, in_ascii, taken
 
@@ -144,7 +144,7 @@ class Finisher:
         try:
             self._finish(batch)
         except Exception as error:
-            if is_an_outage_for_all(error):
+            if is_away(error):
                 self._slots.clear_postponed(batch.outcomes)
                 self._slots.put_back(batch.outcomes)
                 raise
@@ -200,7 +200,7 @@ class Finisher:
             try:
                 self._finish(Batch([other]))
             except Exception as failure:
-                if is_an_outage_for_all(failure):
+                if is_away(failure):
                     self._slots.clear_postponed([outcome])
                     self._slots.put_back([outcome])
                     raise
@@ -231,9 +231,12 @@ class Finisher:
         yield Ended(outcome.job, End.FAILED if outcome.end == End.RETRY else outcome.end, error=text)
 
     def _finish(self, batch: Batch) -> None:
-        outcomes = batch.outcomes
+        outcomes, is_new = batch.outcomes, batch.now is None
         now = batch.now = batch.now or self._now(outcomes)
-        report = self._connections.run(lambda database: finish.finish(database, outcomes, now))
+        # One that was tried before waits for a server alone: the others are to be written meanwhile.
+        report = self._connections.run(
+            lambda database: finish.finish(database, outcomes, now), passes=None if is_new else is_away
+        )
         ours = [outcome for outcome in outcomes if outcome.job.id not in report.lost] if report.lost else outcomes
         failed = [outcome for outcome in ours if outcome.end not in NO_FAILURES]
         self._progress.count(ours)

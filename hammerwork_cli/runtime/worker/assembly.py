@@ -1,5 +1,6 @@
 """Builds the parts of a worker, each complete, in the order in which they need each other."""
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from hammerwork_cli.runtime.execution.finisher import Finisher
 from hammerwork_cli.runtime.execution.isolation import Isolation
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
-from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all
+from hammerwork_cli.runtime.faults import Fault, Outage, Progress
 from hammerwork_cli.runtime.host.memory import memory
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.worker.claimer import Claimer
@@ -76,14 +77,16 @@ class Lines:
             return timeouts_within(options.lease, lock, len(url.hosts))
 
         def of_jobs(lock: float) -> Timeouts:
-            # A file has one lock for all.
             return PATIENT if on_a_file else timeouts(lock)
 
         def alone(timeouts: Timeouts) -> Connections:
             return Connections(url, 1, give_up, timeouts, outages=outages)
 
+        # A file has one lock for all: whoever waits for it waits for no job.
+        patience = math.inf if on_a_file else options.lease / 2
         main, finisher = (
-            Connections(url, 1, give_up, of_jobs(LOCK_SECONDS), lambda: is_an_outage_for_all, outages) for _ in range(2)
+            Connections(url, 1, give_up, of_jobs(LOCK_SECONDS), lambda: Outage(patience).passes, outages)
+            for _ in range(2)
         )
         return cls(
             outages,
