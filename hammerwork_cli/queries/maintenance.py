@@ -14,7 +14,7 @@ from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.maintenance import Done, Stored
 from hammerwork_cli.models.monitor.health import Check, HealthReport, Level
 from hammerwork_cli.models.queue import Measure
-from hammerwork_cli.queries.migrations import COUNTS
+from hammerwork_cli.queries.migrations import TABLES, count_rows
 
 _LEFTOVER = re.compile(r"_cc(?:new|old)\d*$")
 """The end of the names that PostgreSQL gives to indexes while it rebuilds others."""
@@ -26,7 +26,7 @@ Report = Callable[[str, int, int], None]
 def tables(database: Database) -> list[str]:
     """The tables of hammerwork that the database has."""
     database.jobs_columns()  # raises if there are none at all
-    return [table for table in COUNTS if table in database.schema]
+    return [table for table in TABLES if table in database.schema]
 
 
 def sizes(database: Database) -> list[Stored]:
@@ -35,7 +35,7 @@ def sizes(database: Database) -> list[Stored]:
     tag = "maintenance.stored_without_sizes" if _lacks_sizes(database) else "maintenance.stored"
     found = [stored for row in database.rows(tag) if (stored := _stored(*row)).table in names]
     if database.dialect == "sqlite":
-        counted = {name: int(database.value(COUNTS[name])) for name in names}
+        counted = {name: count_rows(database, name) for name in names}
         found = [one._replace(rows=None if one.is_index else counted[one.table]) for one in found]
     whole: dict[str, int] = {}
     for one in found:

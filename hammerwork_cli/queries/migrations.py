@@ -65,31 +65,29 @@ TELL_SECONDS = 1.0
 PASSING = (1050, 1060, 1061, 1826, 3822, 1317)
 """MySQL's error numbers for an object that already exists, and for a statement that another node interrupted."""
 
-_COUNTS = (
-    "migrations.rows_in_hammerwork_jobs",
-    "migrations.rows_in_hammerwork_jobs_archive",
-    "migrations.rows_in_hammerwork_batches",
-    "migrations.rows_in_hammerwork_workflows",
-    "migrations.rows_in_hammerwork_encryption_keys",
-    "migrations.rows_in_hammerwork_key_audit_log",
-    "migrations.rows_in_hammerwork_kms_data_keys",
-    "migrations.rows_in_hammerwork_queue_pause",
-    "migrations.rows_in_hammerwork_migrations",
-    "migrations.rows_in_hammerwork_workers",
-    "migrations.rows_in_hammerwork_spawn_operations",
-    "migrations.rows_in_hammerwork_spawned_children",
-    "migrations.rows_in_hammerwork_spawn_requests",
-    "migrations.rows_in_hammerwork_spawn_roots",
-    "migrations.rows_in_hammerwork_spawn_trees",
-    "migrations.rows_in_hammerwork_attempts",
-    "migrations.rows_in_hammerwork_duties",
-    "migrations.rows_in_hammerwork_schedules",
-    "migrations.rows_in_hammerwork_schedule_runs",
-    "migrations.rows_in_hammerwork_retention",
-    "migrations.rows_in_hammerwork_watches",
+TABLES = (
+    "hammerwork_jobs",
+    "hammerwork_jobs_archive",
+    "hammerwork_batches",
+    "hammerwork_workflows",
+    "hammerwork_encryption_keys",
+    "hammerwork_key_audit_log",
+    "hammerwork_kms_data_keys",
+    "hammerwork_queue_pause",
+    "hammerwork_migrations",
+    "hammerwork_workers",
+    "hammerwork_spawn_operations",
+    "hammerwork_spawned_children",
+    "hammerwork_spawn_requests",
+    "hammerwork_spawn_roots",
+    "hammerwork_spawn_trees",
+    "hammerwork_attempts",
+    "hammerwork_duties",
+    "hammerwork_schedules",
+    "hammerwork_schedule_runs",
+    "hammerwork_retention",
+    "hammerwork_watches",
 )
-COUNTS = {name.removeprefix("migrations.rows_in_"): name for name in _COUNTS}
-"""Table -> the statement that counts its rows."""
 
 MIGRATIONS = (
     Migration("001_initial_schema", "The table of jobs", rust=RustVersion.V1),
@@ -285,11 +283,16 @@ def _check_rust(database: Database, rust: RustVersion | None) -> None:
         raise UsageError("hammerwork (Rust) does not use SQLite.", hint="Leave out --rust.")
 
 
+def count_rows(database: Database, table: str) -> int:
+    """Returns the number of rows of a table."""
+    return int(database.plain_rows("migrations.count_rows", table=statements.Names((table,)))[0][0])
+
+
 def contents(database: Database) -> list[TableRows]:
     """Returns the tables that :func:`drop` would drop, and their numbers of rows."""
     present = _objects(database)
     tables = [table for table in _tables(database) if f"table {table}" in present]
-    return [TableRows(table, database.plain_rows(COUNTS[table])[0][0]) for table in tables]
+    return [TableRows(table, count_rows(database, table)) for table in tables]
 
 
 def drop(database: Database, on_wait: OnWait = lambda _: None) -> None:

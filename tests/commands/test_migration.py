@@ -23,7 +23,7 @@ from tests.rust3.migrations import Migrator
 from tests.terminal import everything
 
 IDS = [migration.id for migration in MIGRATIONS]
-TABLES = len(migrations.COUNTS) - 1
+TABLES = len(migrations.TABLES) - 1
 """hammerwork_kms_data_keys comes with version 3 of hammerwork (Rust)."""
 Run = Callable[..., Any]
 

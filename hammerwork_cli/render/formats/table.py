@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from hammerwork_cli.render.formats.colour import paint, paint_status, status_colour
+from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.text import NOTHING, shorten, visible
 from hammerwork_cli.render.formats.text import cells as cell_count
 
@@ -100,11 +100,13 @@ def table_text(
     """
     listed = list(rows)
     if not terminal:
-        return _plain(_fill(listed, columns), colour)
+        filled = _fill(listed, columns)
+        return _drawn(filled, [one.cells for one in filled], colour)
     width = width or 80
     for filled, bound in _layouts(listed, columns):
         if sum(one.least(bound) for one in filled) + _GAP * (len(filled) - 1) <= width:
-            return _drawn(filled, _widths(filled, width, bound), width, colour)
+            widths = _widths(filled, width, bound)
+            return _drawn(filled, [_fitted(*one, own) for one, own in zip(filled, widths, strict=True)], colour)
     return "\n".join(_flowing(_fill(listed, columns), width, colour))
 
 
@@ -148,62 +150,27 @@ def _cell(value: object) -> str:
     return visible(value if isinstance(value, str) else str(value))
 
 
-def _plain(filled: list[_Filled], colour: bool) -> str:
+def _drawn(filled: list[_Filled], cells: list[list[str]], colour: bool) -> str:
+    """Draws columns whose long cells are cut, or broken into lines, already."""
     from tabulate import tabulate
 
-    columns = [one.column for one in filled]
-    cells = list(zip(*(one.cells for one in filled), strict=True))
-    text: str = tabulate(
-        [
-            [paint_status(cell, cell, colour and column.is_status) for cell, column in zip(line, columns, strict=True)]
-            for line in cells
-        ],
-        headers=[paint(column.header, "bold", colour) for column in columns],
+    columns = [
+        [paint(column.header, "bold", colour), *(paint_status(cell, cell, colour and column.is_status) for cell in own)]
+        for (column, _), own in zip(filled, cells, strict=True)
+    ]
+    text: str = tabulate(  # which would make room for more than a header
+        list(zip(*columns, strict=True)),
         tablefmt="plain",
         disable_numparse=True,
-        colalign=[column.align for column in columns] if cells else None,
+        colalign=[one.column.align for one in filled],
     )
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
-def _drawn(filled: list[_Filled], widths: list[int], width: int, colour: bool) -> str:
-    from io import StringIO
-
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
-    for (column, _), own in zip(filled, widths, strict=True):
-        wide = own if column.wraps else None
-        table.add_column(Text(column.header), justify=column.align, no_wrap=not wide, overflow="fold", width=wide)
-    shown = [
-        [shorten(cell, own) if column.cuts else cell for cell in cells]
-        for (column, cells), own in zip(filled, widths, strict=True)
-    ]
-    styled = [one.column.is_status for one in filled]
-    for line in zip(*shown, strict=True):
-        table.add_row(
-            *(
-                Text(cell, style=(status_colour(cell) or "") if is_status else "")
-                for cell, is_status in zip(line, styled, strict=True)
-            )
-        )
-    out = StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        height=1,  # with both sizes given, rich ignores TERM=dumb, which would make it 80 columns wide
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=not colour,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
-    console.print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))
+def _fitted(column: Column[Any], cells: list[str], width: int) -> list[str]:
+    if column.wraps:
+        return [cell if cell_count(cell) <= width else "\n".join(_broken(cell, width)) for cell in cells]
+    return [shorten(cell, width) for cell in cells] if column.cuts else cells
 
 
 def _flowing(filled: list[_Filled], width: int, colour: bool) -> Iterator[str]:
