@@ -207,7 +207,7 @@ class PrivateMySQL(PrivateServer):
 
     system_users = ("mysql", "nobody")
     tuning: ClassVar[dict[str, object]] = {
-        "max-connections": 100,
+        "max-connections": 200,
         "max-allowed-packet": "64M",
         "innodb-buffer-pool-size": "64M",
         "innodb-flush-log-at-trx-commit": 0,

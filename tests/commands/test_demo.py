@@ -100,9 +100,8 @@ def test_who_has_seen_enough_gets_the_tree_as_it_is(clean_environment: dict[str,
         assert database.query("SELECT COUNT(*) FROM hammerwork_jobs WHERE status = 'Running'") == [(0,)]
 
 
-@pytest.mark.parametrize("name", ["it's a $(demo)", "50%20 off?", "a\nb", "-x", "é"])
-def test_the_line_to_type_leads_a_shell_to_the_database(run: Run, tmp_path: Path, name: str) -> None:
-    done = run("demo", "--folder", str(tmp_path / name))
+def test_the_line_to_type_leads_a_shell_to_the_database(run: Run, tmp_path: Path) -> None:
+    done = run("demo", "--folder", str(tmp_path / "-x it's a $(demo)\n50%20 off? é"))
     assert done.exit_code == 0, done.stderr
     typed = (
         done.stdout.partition("  export HAMMERWORK_DATABASE_URL=")[2]

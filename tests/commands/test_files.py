@@ -22,8 +22,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import disk
+from hammerwork_cli.database import connect
 from hammerwork_cli.models.input.documents import MOST_VALUES, json_of, toml_of
-from tests.commands.test_contract import leaves
+from tests.commands.test_contract import NIGHTLY, leaves
 
 Run = Callable[..., Any]
 PACKAGE = Path(__file__).parents[2] / "hammerwork_cli"
@@ -50,6 +51,9 @@ INPUTS = {
     ("backup restore", "file"): "backup restore -i {} --dry-run",
     ("job enqueue", "encryption_key"): "job enqueue --queue q --payload 1 --encrypt --encryption-key @{}",
     ("job import", "encryption_key"): "job import tree.jsonl --encryption-key @{}",
+    ("batch enqueue", "encryption_key"): "batch enqueue --queue q --file /dev/null --encryption-key @{}",
+    ("workflow create", "encryption_key"): f"workflow create --file {NIGHTLY} --encryption-key @{{}}",
+    ("web serve", "encryption_key"): "web serve --port 0 --encryption-key @{}",
     ("spawn rehearse", "encryption_key"): f"spawn rehearse {JOB} --handlers empty_app:app --encryption-key @{{}}",
     ("worker start", "encryption_key"): "worker start --drain --handlers empty_app:app --encryption-key @{}",
 }
@@ -71,6 +75,7 @@ BOUNDED = f"""
 import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, ({MOST_MEMORY}, {MOST_MEMORY}))
 from hammerwork_cli import disk
+from hammerwork_cli.database import connect
 from hammerwork_cli.app import main
 disk.LARGEST_KEPT = {LARGEST_KEPT}
 sys.exit(main(sys.argv[1:]))
@@ -124,8 +129,8 @@ def endless(path: Path) -> Iterator[None]:
 
 
 def stored(url: str) -> int:
-    count = bounded(["job", "list", "--format", "json"], url)
-    return len(json.loads(count.stdout))
+    with contextlib.closing(connect(url)) as database:
+        return int(database.query("SELECT COUNT(*) FROM hammerwork_jobs")[0][0])
 
 
 def test_every_option_with_a_file_is_tested_here() -> None:

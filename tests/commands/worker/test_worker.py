@@ -40,6 +40,8 @@ def mail(job):
     pathlib.Path("began").touch()
     held = b"x" * job.payload.get("holds", 0)
     time.sleep(job.payload.get("sleeps", 0))
+    while job.payload.get("waits") and not pathlib.Path("go_on").exists():
+        time.sleep(0.02)
 
 @app.spawn("fan")
 def fan(context):
@@ -335,26 +337,39 @@ def test_a_first_signal_lets_what_runs_end(
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "code"),
-    [(signal.SIGTERM, signal.SIGTERM, 143), (signal.SIGINT, signal.SIGINT, 130), (signal.SIGTERM, signal.SIGINT, 130)],
+    ("kind", "first", "second", "code"),
+    [
+        pytest.param("sqlite", signal.SIGTERM, signal.SIGTERM, 143),
+        pytest.param("sqlite", signal.SIGINT, signal.SIGINT, 130),
+        pytest.param("sqlite", signal.SIGTERM, signal.SIGINT, 130),
+        pytest.param("postgres", signal.SIGTERM, signal.SIGTERM, 143, marks=pytest.mark.postgres),
+        pytest.param("mysql", signal.SIGTERM, signal.SIGTERM, 143, marks=pytest.mark.mysql),
+    ],
 )
 def test_a_second_signal_gives_the_jobs_back_and_ends_now_with_an_exit_code_of_its_own(
-    migrated_url: str, folder: Path, start: Start, first: signal.Signals, second: signal.Signals, code: int
+    new_database: Callable[..., str],
+    folder: Path,
+    start: Start,
+    kind: str,
+    first: signal.Signals,
+    second: signal.Signals,
+    code: int,
 ) -> None:
-    write(migrated_url, job(1, payload='{"sleeps": 3600}'))
-    worker = start(migrated_url, "--format", "json")
+    url = new_database(kind, migrated=True)
+    write(url, job(1, payload='{"sleeps": 3600}'))
+    worker = start(url, "--format", "json")
     eventually(lambda: has_begun(folder))
     worker.send_signal(first)
-    eventually(lambda: _state(migrated_url) == "stopping")
+    eventually(lambda: _state(url) == "stopping")
     worker.send_signal(second)
     stdout, stderr = worker.communicate(timeout=60)
     assert worker.returncode == code, stderr
     assert json.loads(stdout) == {"completed": 0, "failed": 0, "restart": False, "unreturned": 1, "unwritten": 0}
-    assert statuses(migrated_url) == {1: "Pending"}
+    assert statuses(url) == {1: "Pending"}
     assert (
         "1 handler is still running in a thread, which cannot be killed: it goes on until this process ends" in stderr
     )
-    assert _state(migrated_url) == "stopped"
+    assert _state(url) == "stopped"
 
 
 def _state(url: str) -> str:
@@ -368,7 +383,7 @@ def _state(url: str) -> str:
 def test_a_worker_is_seen_restarted_and_stopped_from_another_process(
     migrated_url: str, folder: Path, start: Start, run: Callable[..., Any]
 ) -> None:
-    write(migrated_url, job(1, payload='{"sleeps": 5}'))
+    write(migrated_url, job(1, payload='{"waits": true}'))
     worker = start(migrated_url, "--name", "w-1", "--lease", "3s", "--format", "jsonl")
     eventually(lambda: has_begun(folder))
     look = functools.partial(run, "worker", "status", "w-1", "--format", "json", url=migrated_url)
@@ -388,6 +403,7 @@ def test_a_worker_is_seen_restarted_and_stopped_from_another_process(
     assert "attempt 1" in text
     assert "1 job." in run("worker", "stop", "w-1", "--dry-run", url=migrated_url).stdout
 
+    threading.Timer(0.5, (folder / "go_on").touch).start()
     again = run("worker", "restart", "w-1", "--wait", "--timeout", "60s", "--format", "json", url=migrated_url)
     assert again.exit_code == 0, again.stderr
     assert statuses(migrated_url) == {1: "Completed"}
@@ -549,7 +565,7 @@ def test_stopping_all_needs_consent_and_shows_who_is_meant(
     migrated_url: str, folder: Path, start: Start, run: Any
 ) -> None:
     # An idle one can end before the command has looked whether its time is up.
-    write(migrated_url, job(1, payload='{"sleeps": 5}'))
+    write(migrated_url, job(1, payload='{"waits": true}'))
     worker = start(migrated_url, "--name", "w-1", "--lease", "3s")
     eventually(lambda: has_begun(folder))
     refused = run("worker", "stop", "--all", url=migrated_url)
@@ -567,6 +583,7 @@ def test_stopping_all_needs_consent_and_shows_who_is_meant(
         "--isolation process",
     ):
         assert way in late.stderr
+    (folder / "go_on").touch()
     worker.communicate(timeout=60)
     assert worker.returncode == 0
 

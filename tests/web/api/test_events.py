@@ -213,8 +213,9 @@ def test_the_server_of_the_database_counts_the_same(serve: Serve, new_database: 
     assert watched(MANY) <= watched(1) + 10
 
 
-def test_nothing_is_asked_while_nobody_watches(serve: Serve, migrated_url: str) -> None:
-    server = serve(migrated_url)
+@pytest.mark.sqlite
+def test_nothing_is_asked_while_nobody_watches(serve: Serve, empty_url: str) -> None:
+    server = serve(empty_url)
     with server.events() as events:
         events.next("ready")
     while watchers(server):
@@ -226,8 +227,9 @@ def test_nothing_is_asked_while_nobody_watches(serve: Serve, migrated_url: str) 
     assert statements(server) == before
 
 
-def test_equal_questions_at_the_same_time_are_asked_once(serve: Serve, migrated_url: str) -> None:
-    server = serve(migrated_url)
+@pytest.mark.sqlite
+def test_equal_questions_at_the_same_time_are_asked_once(serve: Serve, empty_url: str) -> None:
+    server = serve(empty_url)
     server.json("/api/queues")
     time.sleep(1.1)
     before = statements(server)
