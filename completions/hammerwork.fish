@@ -126,7 +126,7 @@ complete -c hammerwork -n '__hammerwork_at spawn' -a wait -d 'Wait until the who
 complete -c hammerwork -n '__hammerwork_at spawn' -a on-end -d 'Enqueue jobs when JOB and everything below it has ended, and list these callbacks.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a why -d 'Explain why a job, or a job below it, failed or waits; without JOB, list the errors of all failed jobs.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a doctor -d 'Find damaged jobs, and fix them with --fix.'
-complete -c hammerwork -n '__hammerwork_at spawn' -a monitor -d 'Show what is happening now: rates, running operations, newest failures, workers.'
+complete -c hammerwork -n '__hammerwork_at spawn' -a monitor -d 'Show what is happening now: rates, operations, queues, newest failures, workers.'
 complete -c hammerwork -n '__hammerwork_at spawn' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at spawn list' -l recent -d 'Only parents created in the last hour.'
@@ -1217,7 +1217,7 @@ complete -c hammerwork -n '__hammerwork_at worker restart' -s h -l help -d 'Show
 complete -c hammerwork -n '__hammerwork_at worker restart' -k -a '(__hammerwork_value workers)'
 
 complete -c hammerwork -n '__hammerwork_at monitor' -a health -d 'Show what is wrong now; exit code 1 when a check is critical.'
-complete -c hammerwork -n '__hammerwork_at monitor' -a dashboard -d 'Show what is happening now: rates, running operations, newest failures, workers.'
+complete -c hammerwork -n '__hammerwork_at monitor' -a dashboard -d 'Show what is happening now: rates, operations, queues, newest failures, workers.'
 complete -c hammerwork -n '__hammerwork_at monitor' -a metrics -d 'Show metrics of queues, workers and spawning.'
 complete -c hammerwork -n '__hammerwork_at monitor' -a logs -d 'Show job events, one per line: created, started, attempt failed, completed, failed, spawned children.'
 complete -c hammerwork -n '__hammerwork_at monitor' -s h -l help -d 'Show the help and exit.'

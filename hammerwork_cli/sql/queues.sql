@@ -87,6 +87,17 @@ WHERE j.status IN (:failed) AND j.failed_at >= :since AND {status j} <> 'Cancell
 UNION ALL SELECT b.queue_name, b.ended_at FROM ({timed_out}) AS b WHERE b.ended_at >= :since) AS x
 GROUP BY {by_name x.queue_name}
 
+-- name: open
+-- Counts the open jobs by queue, status and dependency status, at most so many, and lists the pauses.
+SELECT x.queue_name, x.status, x.dependency_status, COUNT(*), SUM(x.due), MIN(x.scheduled_at),
+NULL AS paused_at, NULL AS paused_by, NULL AS reason
+FROM (SELECT j.queue_name, j.status, j.dependency_status, j.scheduled_at,
+CASE WHEN j.scheduled_at <= :now THEN 1 ELSE 0 END AS due FROM hammerwork_jobs j WHERE j.status IN (:open)
+/* if :queues */ AND {one_of j.queue_name :queues}
+LIMIT :limit) AS x
+GROUP BY {by_name x.queue_name}, x.status, x.dependency_status
+{pauses}
+
 -- name: states
 -- Counts jobs by queue, status and dependency status, and lists the pauses.
 SELECT g.queue_name, g.status, g.dependency_status, g.jobs, g.due, g.due_since,

@@ -14,7 +14,7 @@ app = group(
         "health": LateVerb(".health:health", "Show what is wrong now; exit code 1 when a check is critical."),
         "dashboard": LateVerb(
             ".dashboard:dashboard",
-            "Show what is happening now: rates, running operations, newest failures, workers.",
+            "Show what is happening now: rates, operations, queues, newest failures, workers.",
             {"-i": "--interval", "--refresh": "--interval"},
         ),
         "metrics": LateVerb(".metrics:metrics", "Show metrics of queues, workers and spawning."),

@@ -49,7 +49,7 @@ app = group(
         ),
         "doctor": LateVerb(".doctor:doctor", "Find damaged jobs, and fix them with --fix."),
         "monitor": LateVerb(
-            ".monitor:monitor", "Show what is happening now: rates, running operations, newest failures, workers."
+            ".monitor:monitor", "Show what is happening now: rates, operations, queues, newest failures, workers."
         ),
     },
 )

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from hammerwork_cli.models.queue import QueueState
 from hammerwork_cli.models.spawn import SpawnOperation
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import FINISHED, Counts, Timestamp
@@ -99,6 +100,8 @@ class MonitorSnapshot(NamedTuple):
         workers: workers that have not stopped; ``None`` if the database does not record workers.
         failed_since: whether a job has failed since the monitor started.
         idle: whether no job is open; ``None`` if the caller did not ask.
+        states: the queues with open jobs, and paused ones, when they were last counted.
+        window: the time in which jobs of these had ended.
     """
 
     at: datetime
@@ -117,3 +120,5 @@ class MonitorSnapshot(NamedTuple):
     more_retrying: bool = False
     retries: tuple[TreeNode, ...] = ()
     failed_attempts: float | None = None
+    states: tuple[QueueState, ...] = ()
+    window: timedelta = timedelta(hours=1)

@@ -10,15 +10,21 @@ from typing import Any, NamedTuple, Self
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, FINISHED, Counts, JobStatus, SpawnOperation, TreeNode, timestamp
 from hammerwork_cli.models.monitor import BusyWorker, Flow, MonitorSnapshot, RunningOperation
+from hammerwork_cli.models.queue import QueueState
 from hammerwork_cli.models.spawn import QUIET_TIME
 from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, WAITING_SPELLINGS, spellings
 from hammerwork_cli.queries.graph.child_totals import ChildTotals
+from hammerwork_cli.queries.queues import HEALTH_WINDOW, open_states
 from hammerwork_cli.queries.spawn.rates import Rates, SharedRate
 from hammerwork_cli.queries.spawn.running_trees import RunningTrees
 from hammerwork_cli.queries.worker import registry
 
 MOST_PENDING = 10_000
-"""Pending jobs that are counted."""
+"""Pending jobs that are counted at each refresh."""
+MOST_OPEN = 1_000_000
+"""Open jobs that are counted by queue."""
+SHARE = 20
+"""A count by queue is as old as this many counts take, at most, so that it has a twentieth of the time."""
 MOST_RUNNING = 1000
 """Running jobs that are read: the newest of all queues."""
 MOST_OPERATIONS = 30
@@ -99,6 +105,8 @@ class MonitorWatch:
         self._has_failed = False
         self._failed_attempts = SharedRate()
         self._progress = Rates()
+        self._states: tuple[QueueState, ...] = ()
+        self._next_count = 0.0
 
     def connected(self, database: Database) -> None:
         """Continues with another connection."""
@@ -117,7 +125,8 @@ class MonitorWatch:
     def refresh(self) -> MonitorSnapshot:
         """Reads the figures in one snapshot.
 
-        It takes one statement, and with migration 015 one or two more for each level of the running trees.
+        It takes one statement, with migration 015 one or two more for each level of the running trees, and now and
+        then some that count the open jobs of each queue.
         """
         now = self._now()
         until = max(now - LAG, self._until)
@@ -126,10 +135,12 @@ class MonitorWatch:
                 figures, beside = self._figures(until)
                 operations = self._counted(beside, now)
                 idle = self._is_idle(figures)
+                self._count_queues(now)
         else:
             figures, beside = self._figures(until)
             operations = _uncounted(beside)
             idle = self._is_idle(figures)
+            self._count_queues(now)
         snapshot = self._snapshot(figures, beside, now, until, operations, idle)
         # Not before: after an error, the next refresh must cover the whole time since the last success.
         self._since = self._until = until
@@ -156,6 +167,15 @@ class MonitorWatch:
         width = len(_Figures._fields)
         return _Figures(*map(int, rows[0][:width])), [_Beside.of(*row[width:]) for row in rows]
 
+    def _count_queues(self, now: datetime) -> None:
+        began = time.monotonic()
+        if began < self._next_count:
+            return
+        states = open_states(self._database, now=now, window=HEALTH_WINDOW, limit=MOST_OPEN, queues=self._queues)
+        self._states = tuple(sorted(states, key=lambda state: (-state.ready, -state.running, state.name or "")))
+        ended = time.monotonic()
+        self._next_count = ended + SHARE * (ended - began)
+
     def _is_idle(self, figures: _Figures) -> bool | None:
         if not self._until_idle:
             return None
@@ -173,6 +193,12 @@ class MonitorWatch:
         idle: bool | None,
     ) -> MonitorSnapshot:
         pending, running, running_anywhere, *flow = figures
+        more = pending > MOST_PENDING
+        counted = sum(state.pending for state in self._states)
+        if more and counted > MOST_PENDING:  # unless there were fewer at that count
+            pending, more = counted, sum(state.counts.total for state in self._states) >= MOST_OPEN
+        else:
+            pending = min(pending, MOST_PENDING)
         failures = _newest_failures(beside)
         retries = sorted((one for one in beside if one.kind == "retry"), key=lambda one: one.place)
         self._failures = {node.id: node for node in failures}
@@ -181,9 +207,9 @@ class MonitorWatch:
             at=now,
             queues=self._queues,
             flow=Flow((until - self._since).total_seconds(), *flow),
-            pending=min(pending, MOST_PENDING),
+            pending=pending,
             running=running,
-            more_pending=pending > MOST_PENDING,
+            more_pending=more,
             more_running=running_anywhere >= MOST_RUNNING,
             operations=operations,
             failures=failures,
@@ -191,9 +217,11 @@ class MonitorWatch:
             failed_since=self._has_failed,
             idle=idle,
             retrying=max((one.jobs for one in retries), default=0),
-            more_retrying=pending > MOST_PENDING,
+            more_retrying=figures.pending > MOST_PENDING,
             retries=tuple(one.node for one in retries if one.node)[:MOST_FAILURES],
             failed_attempts=self._failed_attempts.per_second,
+            states=self._states,
+            window=HEALTH_WINDOW,
         )
 
     def _workers(self) -> tuple[BusyWorker, ...] | None:

@@ -14,7 +14,7 @@ from hammerwork_cli.render.schemas.jobs import (
     RELATIVE,
     STATUS,
 )
-from hammerwork_cli.render.schemas.queues import SERVING
+from hammerwork_cli.render.schemas.queues import QUEUE_JOBS, SERVING
 from hammerwork_cli.render.schemas.words import (
     OF_QUEUES,
     count,
@@ -262,7 +262,7 @@ MONITOR = record(
         "started": count("Jobs, without those that already wait for another attempt"),
         "completed": count("Jobs"),
         "failed": count("Failed, Dead and TimedOut jobs"),
-        "pending": count("Pending and Retrying; counts at most 10,000"),
+        "pending": count("Pending and Retrying; above 10,000 as of the last count by queue"),
         "retrying": count("The part of pending that waits for another attempt, as far as it was read"),
         "failed_attempts_per_second": null_or(number("Rate of the recorded workers lately; null at first")),
         "running": count("Counts at most 1,000"),
@@ -317,6 +317,28 @@ MONITOR = record(
                 ),
                 "Null where the database has no table of them",
             )
+        ),
+        "queues": list_of(
+            record(
+                {
+                    "queue": text(),
+                    "counted_at": instant("A large database is not counted at each refresh"),
+                    "paused": flag(),
+                    "ready": QUEUE_JOBS["ready"],
+                    "scheduled": QUEUE_JOBS["scheduled"],
+                    "waiting": QUEUE_JOBS["waiting"],
+                    "running": count(),
+                    "workers": SERVING,
+                    "completed": count("Jobs that completed in the last hour"),
+                    "failed": count("Jobs that failed in the last hour"),
+                    "failure_rate": null_or(rate("Null when no job ended")),
+                    "completed_per_minute": number(),
+                    "backlog_seconds": null_or(
+                        seconds("Until the ready jobs have ended at the rate since the first one completed in the hour")
+                    ),
+                }
+            ),
+            "Those with open jobs, and paused ones, the most ready jobs first; at most 1,000,000 open jobs are counted",
         ),
     }
 )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.models import FINISHED, JobStatus, TreeNode, timestamp
 from hammerwork_cli.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
+from hammerwork_cli.models.queue import QueueState
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.live import headline
 from hammerwork_cli.render.formats.text import (
@@ -59,10 +60,11 @@ class _Section(NamedTuple):
 
 
 def picture(snapshot: MonitorSnapshot, frame: Frame) -> list[str]:
-    """Draws lines that fit the screen: figures, running operations, retrying jobs, newest failures, workers."""
+    """Draws lines that fit the screen: figures, running operations, queues, retrying jobs, newest failures, workers."""
     draw = _Drawing(snapshot, frame)
     head = [draw.headline(), *draw.figures()]
-    sections = [section for section in (draw.operations(), draw.retries(), draw.failures(), draw.workers()) if section]
+    drawn = draw.operations(), draw.queues(), draw.retries(), draw.failures(), draw.workers()
+    sections = [section for section in drawn if section]
     if frame.height < ROOMY:
         sections = [section for section in sections if section.lines]
     lines = head + _fitted(sections, frame.height - len(head), draw)
@@ -252,7 +254,34 @@ class _Drawing:
         parts = (self._paint(full * good, "green"), self._paint(full * bad, "red"), rest * (width - good - bad))
         return f"{''.join(parts)} "
 
-    # Failures and workers.
+    # Queues, failures and workers.
+
+    def queues(self) -> _Section | None:
+        """The queues with open jobs, with the rates of `queue stats` and `monitor metrics`, and paused ones."""
+        shown = self.snapshot.states
+        names = _aligned([self._data(state.name or "", 14 if self.narrow else NAME_CELLS) for state in shown])
+        ready = [count(state.ready) for state in shown]
+        width = max(map(len, ready), default=0)
+        lines = [
+            f"  {name}  {jobs.rjust(width)} ready{''.join(self.dot + part for part in self._queue(state))}"
+            for state, name, jobs in zip(shown, names, ready, strict=True)
+        ]
+        return _Section("Queues, with the rates of the last hour", lines, "") if lines else None
+
+    def _queue(self, state: QueueState) -> list[str]:
+        """The facts about a queue, the most important first."""
+        backlog = state.backlog(self.snapshot.window)
+        parts = [
+            self._paint("paused", "yellow") if state.pause else "",
+            self._paint("no worker registered", "red") if state.is_unserved else "",
+            f"{count(state.running)} running" if state.running else "",
+            f"{state.per_minute(self.snapshot.window):,.1f} per minute" if state.completed else "",
+            f"done in {duration(backlog)}" if backlog is not None else "",
+            self._paint(f"{count(state.failed)} failed", "red") if state.failed else "",
+            f"{count(state.scheduled)} scheduled" if state.scheduled else "",
+            f"{count(state.waiting)} waiting" if state.waiting else "",
+        ]
+        return [part for part in parts if part]
 
     def failures(self) -> _Section:
         """The newest failures and their errors."""

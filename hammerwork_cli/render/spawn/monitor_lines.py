@@ -1,11 +1,13 @@
 """Prints changes for ``spawn monitor``, for programs and for terminals that cannot redraw."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 
 from hammerwork_cli.models import WAITING, JobStatus, TreeNode, rfc3339
 from hammerwork_cli.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
+from hammerwork_cli.models.queue import QueueState
 from hammerwork_cli.render.formats import names
-from hammerwork_cli.render.formats.json import WORKER_STATES, Record, known
+from hammerwork_cli.render.formats.json import WORKER_STATES, Record, known, seconds
 from hammerwork_cli.render.formats.text import count, first_line, plural, visible
 from hammerwork_cli.render.spawn.records import child_counts
 
@@ -19,7 +21,8 @@ def snapshot_record(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> 
     than were counted), ``failed_attempts_per_second`` (of the recorded workers lately, null at first), ``operations``
     (the topmost running ones, with counts of their ``children`` and, in ``below``, of their whole trees; also those
     that ended since the last refresh), ``failures`` (those that were not printed before), ``retries`` (the retrying
-    jobs that are due first), ``workers`` (null if the database does not record workers).
+    jobs that are due first), ``workers`` (null if the database does not record workers), ``queues`` (those with open
+    jobs, and paused ones, when they were last counted: the keys of ``monitor metrics`` that need no count of all jobs).
     """
     flow = snapshot.flow
     return {
@@ -52,6 +55,7 @@ def snapshot_record(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> 
             for node in snapshot.retries
         ],
         "workers": None if snapshot.workers is None else [_worker_record(worker) for worker in snapshot.workers],
+        "queues": [_queue_record(state, snapshot.window) for state in snapshot.states],
     }
 
 
@@ -92,6 +96,24 @@ def _worker_record(worker: BusyWorker) -> Record:
         "concurrency": worker.concurrency,
         "completed": worker.completed,
         "failed": worker.failed,
+    }
+
+
+def _queue_record(state: QueueState, window: timedelta) -> Record:
+    return {
+        "queue": state.name,
+        "counted_at": rfc3339(state.at),
+        "paused": state.pause is not None,
+        "ready": state.ready,
+        "scheduled": state.scheduled,
+        "waiting": state.waiting,
+        "running": state.running,
+        "workers": state.workers,
+        "completed": state.completed,
+        "failed": state.failed,
+        "failure_rate": state.failure_rate,
+        "completed_per_minute": state.per_minute(window),
+        "backlog_seconds": seconds(state.backlog(window)),
     }
 
 

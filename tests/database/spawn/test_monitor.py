@@ -243,16 +243,30 @@ def test_idle_is_when_nothing_is_open_in_any_spelling(watching: Callable[..., Mo
     assert watching(until_idle=True, queues=["work"]).refresh().idle is True
 
 
-def test_more_is_said_where_not_all_were_counted(
-    watching: Callable[..., MonitorWatch], rows: Rows, monkeypatch: pytest.MonkeyPatch
+def test_pending_jobs_are_counted_by_queue_now_and_then_and_more_is_said_where_not_all_were_counted(
+    watching: Callable[..., MonitorWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "MOST_PENDING", 5)
     monkeypatch.setattr(monitor, "MOST_RUNNING", 3)
+    monkeypatch.setattr(monitor, "SHARE", 100_000)
     for _ in range(7):
-        rows.job(status="Pending")
-        rows.job(status="Running")
-    seen = watching().refresh()
-    assert (seen.pending, seen.more_pending, seen.running, seen.more_running) == (5, True, 3, True)
+        rows.job(status="Pending", scheduled_at=ago(now, minutes=1))
+        rows.job(status="Running", queue="mail")
+    rows.job(status="Pending", queue="mail", scheduled_at=ago(now, minutes=-9))
+    rows.job(queue="mail", completed_at=ago(now, minutes=9))
+    rows.job(queue="done", completed_at=ago(now, minutes=9))
+    watch = watching()
+    seen = watch.refresh()
+    assert (seen.pending, seen.more_pending, seen.running, seen.more_running) == (8, False, 3, True)
+    assert [(one.name, one.ready, one.scheduled, one.running, one.completed) for one in seen.states] == [
+        ("work", 7, 0, 0, 0),
+        ("mail", 0, 1, 7, 1),
+    ]
+    rows.job(status="Pending")
+    assert watch.refresh().states is seen.states  # not counted again so soon
+    assert [one.name for one in watching(queues=["mail"]).refresh().states] == ["mail"]
+    monkeypatch.setattr(monitor, "MOST_OPEN", 14)
+    assert watching().refresh().more_pending
 
 
 def test_workers_are_shown_and_of_one_that_fell_silent_it_is_said(
@@ -275,8 +289,14 @@ def test_workers_are_shown_and_of_one_that_fell_silent_it_is_said(
 
 
 def test_a_look_takes_as_many_statements_for_much_as_for_little(
-    watching: Callable[..., MonitorWatch], rows: Rows, readable: Database, now: datetime
+    watching: Callable[..., MonitorWatch],
+    rows: Rows,
+    readable: Database,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(monitor, "SHARE", 100_000)
+
     def look(watch: MonitorWatch) -> int:
         before = readable.executed
         watch.refresh()
@@ -289,15 +309,21 @@ def test_a_look_takes_as_many_statements_for_much_as_for_little(
             rows.job(parent, status="Dead", failed_at=now)
 
     spawn(1)
-    few = look(watching())
+    watch = watching()
+    first, few = look(watch), look(watch)
     readable.transaction(lambda: spawn(80))
     watch = watching()
-    assert [look(watch), look(watch)] == [few, few]
+    assert [look(watch), look(watch)] == [first, few]
     # Figures, failures and busy parents; newest parents, their children, who of these has some; and the workers.
     assert few <= (5 if is_counted(readable) else 2)
+    # By queue: open jobs, workers, those that completed and those that failed.
+    assert first - few <= 4
 
 
-def test_with_upstreams_tables_alone_a_look_is_one_statement(rows: Rows, readable: Database, now: datetime) -> None:
+def test_with_upstreams_tables_alone_a_look_is_one_statement(
+    rows: Rows, readable: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor, "SHARE", 100_000)
     if "workers" in readable.tags:
         rows.run("DROP TABLE hammerwork_workers")
         rows.run("DROP TABLE hammerwork_spawn_roots")
@@ -308,8 +334,9 @@ def test_with_upstreams_tables_alone_a_look_is_one_statement(rows: Rows, readabl
     busy(rows, now)
     watch = MonitorWatch(readable, window=WINDOW)
     assert not is_counted(readable)
-    before = readable.executed
     seen = watch.refresh()
+    before = readable.executed
+    watch.refresh()  # does not count by queue so soon
     assert readable.executed - before == 1
     assert seen.flow.failed == 2
     assert seen.workers is None

@@ -8,6 +8,7 @@ import pytest
 
 from hammerwork_cli.models import Counts, JobStatus, SpawnOperation, TreeNode
 from hammerwork_cli.models.monitor import BusyWorker, Flow, MonitorSnapshot, RunningOperation
+from hammerwork_cli.models.queue import QueuePause, QueueState
 from hammerwork_cli.render.formats.text import painted_cells
 from hammerwork_cli.render.spawn.monitor import Frame, picture
 from hammerwork_cli.render.spawn.monitor_lines import Changes, plain_lines, record_lines
@@ -41,9 +42,9 @@ def snapshot() -> MonitorSnapshot:
         at=START,
         queues=(),
         flow=Flow(seconds=5, enqueued=121, started=1_262, completed=1_250, failed=1),
-        pending=10_000,
+        pending=312_112,
         running=17,
-        more_pending=True,
+        more_pending=False,
         more_running=False,
         operations=(
             running(0xABCD01, "video_ingest", 64, Completed=1_912, Dead=38, Running=9, Pending=3_041),
@@ -65,6 +66,13 @@ def snapshot() -> MonitorSnapshot:
             BusyWorker("render-3.example:100", ("segment",), "stopping", 8, 8, 9, 0, 2),
         ),
         failed_since=True,
+        states=(
+            QueueState(
+                "segment", START, Counts({"Running": 16}), 312_004, 12, 0, completed=90_431, failed=71, workers=3
+            ),
+            QueueState("thumbnail", START, ready=92, workers=0),
+            QueueState("mail", START, ready=4, pause=QueuePause("mail", START, "ann", None), workers=1),
+        ),
     )
 
 
@@ -82,7 +90,7 @@ def test_a_busy_minute_on_a_screen(
 
 def test_a_database_where_nothing_happens(snapshot: MonitorSnapshot, expected: Callable[[str, str], None]) -> None:
     quiet = snapshot._replace(queues=("mail",), flow=Flow(5, 0, 0, 0, 0), pending=0, running=0, more_pending=False,
-        operations=(), failures=(), workers=(),
+        operations=(), failures=(), workers=(), states=(),
     )  # fmt: skip
     expected("monitor_quiet.txt", "\n".join(picture(quiet, frame(80, 24))) + "\n")
 
@@ -103,6 +111,7 @@ def test_whatever_the_size_and_the_data_nothing_is_wider_or_longer(
         queues=(HOSTILE,),
         operations=tuple(running(number, HOSTILE * 5, 1, Running=1, Odd=2) for number in range(30)),
         failures=tuple(node(number, HOSTILE, HOSTILE, error=HOSTILE * 50) for number in range(10)),
+        states=tuple(QueueState(HOSTILE * 9, START, ready=10**9, completed=5, workers=0) for _ in range(10)),
         workers=tuple(BusyWorker(HOSTILE * 9, (HOSTILE,) * 9, "running", 1, 1, 1, 1, 1) for _ in range(10)),
     )
     for width in (1, 2, 7, 20, 49, 59, 60, 61, 79, 80, 109, 110, 200):
@@ -217,7 +226,7 @@ def test_sentences_name_what_happened(snapshot: MonitorSnapshot) -> None:
     failed = node(1, HOSTILE, error="boom\nat line 2", failed_at=datetime(2026, 11, 24, tzinfo=START.tzinfo))
     lines = list(plain_lines(snapshot._replace(failures=(failed,)), [failed]))
     assert lines[0] == (
-        "2026-11-24 14:00:00 121 enqueued, 1,262 started, 1,250 completed, 1 failed, 10,000+ pending, 17 running,"
+        "2026-11-24 14:00:00 121 enqueued, 1,262 started, 1,250 completed, 1 failed, 312,112 pending, 17 running,"
         " 3 operations running"
     )
     assert lines[1].endswith("00000001-0000-4000-8000-000000000000 Dead: boom")
