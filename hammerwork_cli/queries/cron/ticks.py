@@ -25,8 +25,8 @@ CHUNK = 500
 """Due times for which one tick enqueues jobs; and missed ones that get a run each, the first for all before it."""
 MOST_CAUGHT_UP = 100
 """Due times that ``--catch-up all`` makes up for, the newest ones."""
-MOST_TREES = 100
-"""Runs whose trees are looked at; older ones were looked at by earlier ticks."""
+TREES_TOGETHER = 100
+"""Runs whose trees are looked at together."""
 TAKEN_OVER = "no worker enqueued its job in time, and a later run replaced it"
 _OPEN = WAITING_SPELLINGS + RUNNING_SPELLINGS
 _INSTANT = timedelta(microseconds=1)
@@ -153,12 +153,13 @@ def why_open(database: Database, schedule: Schedule, now: datetime) -> str | Non
     if schedule.overlap != Overlap.SKIP_TREE:
         return None
     # The root may be archived or deleted while its tree runs on.
-    rows = database.rows("cron.schedules.open_trees", id=schedule.id, limit=MOST_TREES)
-    below = _open_below(database, [str(job) for job, _ in rows]) if rows else None
-    if below is not None:
-        return f"the job {below} below an earlier run is open"
-    if rows and "missed_runs" in database.tags:
-        database.run("cron.schedules.end_trees", id=schedule.id, last=rows[0][1])
+    while rows := database.rows("cron.schedules.open_trees", id=schedule.id, limit=TREES_TOGETHER):
+        below = _open_below(database, [str(job) for job, _ in rows])
+        if below is not None:
+            return f"the job {below} below an earlier run is open"
+        if "missed_runs" not in database.tags:  # nothing remembers that these have ended
+            break
+        database.run("cron.schedules.end_trees", id=schedule.id, first=rows[-1][1], last=rows[0][1])
     return None
 
 

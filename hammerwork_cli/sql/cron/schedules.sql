@@ -195,9 +195,9 @@ WHERE r.schedule_id = :id AND r.job_id IS NOT NULL AND r.tree_ended IS NULL
 ORDER BY r.due_at DESC LIMIT :limit
 
 -- name: end_trees
--- Notes that all jobs below those of the runs until a due time have ended.
+-- Notes that all jobs below those of the runs between two due times have ended.
 UPDATE hammerwork_schedule_runs SET tree_ended = TRUE
-WHERE schedule_id = :id AND job_id IS NOT NULL AND tree_ended IS NULL AND due_at <= :last
+WHERE schedule_id = :id AND job_id IS NOT NULL AND tree_ended IS NULL AND due_at BETWEEN :first AND :last
 
 -- name: switch
 -- Enables or disables a schedule unless somebody else has updated it.
