@@ -25,7 +25,7 @@ class DelayReason(StrEnum):
     BARRED = "barred"
     """No worker claims a job with this dependency status."""
     ENCRYPTED = "encrypted"
-    """Only a worker of hammerwork (Rust) with the key can read the payload."""
+    """The job is due, and only a worker that has the key can read the payload."""
     DISABLED = "disabled"
     """The job recurs, and its schedule is disabled."""
     RETRYING = "retrying"
@@ -110,7 +110,7 @@ class Delay:
     @property
     def is_taken_later(self) -> bool:
         """Whether the jobs wait for a worker, or will do so when they are due."""
-        return self.is_waiting or self.reason == DelayReason.SCHEDULED
+        return self.is_waiting or self.reason in {DelayReason.SCHEDULED, DelayReason.ENCRYPTED}
 
     @property
     def has_no_worker(self) -> bool:

@@ -143,6 +143,10 @@ def test_a_worker_without_any_key_leaves_them_and_says_so(theirs: Theirs, caplog
     theirs.stage.work(app)
     assert (got, theirs.stage.one(job, "status, attempts")) == ([], ("Pending", 0))
     assert "The queue 'pay' has encrypted jobs. This worker has no key, and leaves them to others" in caplog.text
+    theirs.enqueue()
+    caplog.clear()
+    theirs.stage.work(app)
+    assert "2 encrypted jobs of the queue 'pay': this worker has no key, and leaves them to others" in caplog.text
 
 
 SPOILT: dict[str, dict[str, Any]] = {

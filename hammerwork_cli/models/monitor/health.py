@@ -21,6 +21,7 @@ class CheckName(StrEnum):
     HELD_SLOTS = "held_slots"
     UPKEEP = "upkeep"
     UNSERVED_QUEUES = "unserved_queues"
+    ENCRYPTED_JOBS = "encrypted_jobs"
     PAUSED_QUEUES = "paused_queues"
     PENDING = "pending"
     PENDING_AGE = "pending_age"

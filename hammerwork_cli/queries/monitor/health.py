@@ -30,6 +30,10 @@ WINDOW = queues.HEALTH_WINDOW
 """How far back failures and lost workers are looked at."""
 UNSERVED_FOR = timedelta(minutes=1)
 """For less than this, a queue without a worker is a warning: a worker may be restarting."""
+LEFT_FOR = timedelta(minutes=5)
+"""For longer than this, no encrypted job waits behind others while the slots of all workers are taken."""
+OLDEST = 100
+"""Jobs that have been due for longest among which encrypted ones are looked for: those that nobody takes are there."""
 RUST_FOR = timedelta(minutes=5)
 """A queue of which a Rust worker started or completed a job within this time is served."""
 STOPPING_FOR = timedelta(minutes=5)
@@ -106,6 +110,14 @@ def has_lost_jobs(database: Database, *, now: datetime, limit: timedelta = WINDO
     running = _Reading(database, MonitorLimits(HealthLimits()), now).running
     starts = (start for jobs in running for start in (jobs.lost_since, jobs.last_unclaimed))
     return any(start is not None and now - start > limit for start in starts)
+
+
+def left_encrypted(database: Database, *, now: datetime) -> list[str]:
+    """The queues whose encrypted jobs no worker takes, the worst first."""
+    if not _any_encrypted(database):
+        return []
+    check = _encrypted_jobs(_Reading(database, MonitorLimits(HealthLimits()), now))
+    return list(check.about) if check.status is Level.WARNING else []
 
 
 def worker_health(database: Database, name: str, *, now: datetime) -> HealthReport:
@@ -371,6 +383,33 @@ def _unserved_queues(reading: _Reading) -> Check:
     return Check(CheckName.UNSERVED_QUEUES, status, len(unserved), 0, tuple(jobs.queue for jobs in unserved))
 
 
+def _any_encrypted(database: Database) -> bool:
+    return "encryption" in database.tags and database.row("monitor.health.any_encrypted") is not None
+
+
+def _encrypted_jobs(reading: _Reading) -> Check:
+    """Encrypted jobs that workers leave to others, perhaps for ever: which worker has a key is not recorded."""
+    ages: dict[str, timedelta | None] = {}
+    if _any_encrypted(reading.database):
+        ages = {jobs.queue: age for jobs in reading.ready if (age := _left_for(reading, jobs.queue))}
+    return _worst(CheckName.ENCRYPTED_JOBS, ages, UNSERVED_FOR, Level.WARNING)
+
+
+def _left_for(reading: _Reading, queue: str) -> timedelta | None:
+    """For how long the workers of a queue have left its first encrypted job.
+
+    Of a queue without workers, another check tells.
+    """
+    database, now = reading.database, reading.now
+    workers = [worker for worker in reading.serving if queue in worker.queue_names]
+    (since,) = database.rows("monitor.health.encrypted", queue=queue, now=now, limit=OLDEST)[0]
+    age = reading.age(timestamp(since))
+    patience = LEFT_FOR if all(worker.is_full for worker in workers) else UNSERVED_FOR
+    if age is None or age <= patience or not (workers or queue in reading.served_by_rust):
+        return None
+    return age if database.row("monitor.health.runs_encrypted", queue=queue) is None else None
+
+
 def _paused_queues(reading: _Reading) -> Check:
     held = sorted(jobs.queue for jobs in reading.all_ready if jobs.queue in reading.paused) if reading.paused else []
     return Check(CheckName.PAUSED_QUEUES, Level.WARNING if held else Level.HEALTHY, len(held), 0, tuple(held))
@@ -495,6 +534,7 @@ _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.HELD_SLOTS: _held_slots,
     CheckName.UPKEEP: _upkeep,
     CheckName.UNSERVED_QUEUES: _unserved_queues,
+    CheckName.ENCRYPTED_JOBS: _encrypted_jobs,
     CheckName.PAUSED_QUEUES: _paused_queues,
     CheckName.PENDING: _pending,
     CheckName.PENDING_AGE: _pending_age,

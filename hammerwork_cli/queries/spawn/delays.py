@@ -50,7 +50,7 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Services, *, n
         row = details[node.id]
         last = _last_attempt(node, errors.get(node.id), row, recorded.get(node.id))
         reason, job = _delay(node, row, last, now=now)
-        error = errors.get(node.id) if reason == DelayReason.RETRYING else None
+        error = errors.get(node.id) if reason in {DelayReason.RETRYING, DelayReason.ENCRYPTED} else None
         is_due = reason in WAITING_FOR_A_WORKER and _is_due(job, now)
         key = (reason, node.queue, is_due, last.outcome, pattern(error) if error else None)
         delay = found.get(key)
@@ -146,12 +146,14 @@ def _delay(node: TreeNode, row: _Row, last: LastAttempt, *, now: datetime) -> tu
         return DelayReason.BARRED, job
     if not row.is_enabled:
         return DelayReason.DISABLED, job
+    if row.is_encrypted and _is_due(job, now):
+        return DelayReason.ENCRYPTED, job
     # Of an attempt that was given back, the error is that of the one before.
     if node.status == JobStatus.RETRYING and last.outcome != AttemptOutcome.STOPPED:
         return DelayReason.RETRYING, job
     if not _is_due(job, now) and last.outcome != AttemptOutcome.STOPPED:
         return DelayReason.SCHEDULED, job
-    return DelayReason.ENCRYPTED if row.is_encrypted else DelayReason.READY, job
+    return DelayReason.READY, job
 
 
 def _running(job: OpenJob, so_far: timedelta) -> DelayReason:

@@ -284,6 +284,16 @@ def later(database: Database, queues: Sequence[str], now: datetime, limit: int) 
     return count
 
 
+def left_encrypted(database: Database, queues: Sequence[str], limit: int) -> dict[str, int]:
+    """Counts the encrypted jobs of these queues that a worker without a key leaves to others, up to ``limit``."""
+    if "keys" in database.tags or not queues:
+        return {}
+    return {
+        str(queue): int(jobs)
+        for queue, jobs in database.rows("worker.claim.left_encrypted", queues=queues, limit=limit)
+    }
+
+
 def have_claimed(database: Database, queues: Sequence[str], workers: Sequence[str]) -> bool:
     """Whether one of these workers has claimed a job of these queues."""
     if not workers:

@@ -47,7 +47,7 @@ _HEADINGS = {
     DelayReason.RUNNING: "running",
 }
 """What jobs do for each reason, unless they are due."""
-_HELD = frozenset({DelayReason.MISSPELT_STATUS, DelayReason.BARRED, DelayReason.DISABLED, DelayReason.ENCRYPTED})
+_HELD = frozenset({DelayReason.MISSPELT_STATUS, DelayReason.BARRED, DelayReason.DISABLED})
 """Reasons for which no time says when the jobs run."""
 _LAST_ATTEMPTS: dict[AttemptOutcome | None, str] = {
     AttemptOutcome.FAILED: "; the last attempt failed",
@@ -116,6 +116,10 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     commands += [f"hammerwork queue resume {which}" for which in list(dict.fromkeys(resumed))[:3]]
     for worker in _stuck_workers(diagnosis)[:3]:
         commands.append(f"hammerwork worker status {quote(visible(worker))}")
+    encrypted = list(dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.reason is DelayReason.ENCRYPTED))
+    if encrypted and names.can_be_typed(encrypted[:3]):
+        queues = names.option("--queue", encrypted[:3])
+        commands.append(f"hammerwork worker start{queues} --handlers my_app:app --encryption-key env:NAME")
     unserved = list(dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.has_no_worker))[:3]
     if unserved and names.can_be_typed(unserved):
         commands.append(f"hammerwork worker start{names.option('--queue', unserved)} --handlers my_app:app")
@@ -261,8 +265,11 @@ class DelayLines:
 
 def _service(delay: Delay) -> Iterator[str]:
     """What keeps jobs from running when they are due; of jobs that are due later, only the pause."""
-    service = delay.service if delay.is_waiting else Service(delay.service.pause)
-    return service_facts(service)
+    is_encrypted = delay.reason is DelayReason.ENCRYPTED
+    service = delay.service if delay.is_waiting or is_encrypted else Service(delay.service.pause)
+    yield from service_facts(service)
+    if is_encrypted and service.workers and not service.is_busy and not service.pause:
+        yield "a worker of the queue has a free slot, so it takes the job soon or has no key"
 
 
 def hold(delay: Delay) -> str:
@@ -278,8 +285,11 @@ def hold_text(delay: Delay, now: datetime) -> str:
     """The reason why a job waits, in a sentence without a full stop."""
     lines = DelayLines(now, ", ", "", "", None)
     facts = [*lines.when(delay), *_service(delay)]
+    heading = _HEADINGS.get(delay.reason, "").format(it="it", its="its")
     if delay.reason in _HELD:
-        return _HEADINGS[delay.reason].format(it="it", its="its")
+        return heading
+    if delay.reason == DelayReason.ENCRYPTED:
+        return "; ".join([heading, *_service(delay)])
     if delay.reason == DelayReason.RETRYING:
         return f"waits for another attempt: {', '.join(facts)}"
     waits = ["waits for a worker"] if delay.is_due and len(facts) == len(lines.when(delay)) else []

@@ -168,10 +168,16 @@ class MainLoop:
         if not self._connections.run(self._drained) or not self._claims_no_more_requests():
             return False
         with suppress(HammerworkError):
-            self._connections.run(self._log_later, patience=0)
+            self._connections.run(self._log_left, patience=0)
         return True
 
-    def _log_later(self, database: Database) -> None:
+    def _log_left(self, database: Database) -> None:
+        for queue, number in claim.left_encrypted(database, self._worker.queues, MOST_LATER).items():
+            most = "at least " if number >= MOST_LATER else ""
+            log.warning(
+                "%s%s of the queue %r: this worker has no key, and leaves %s to others: --encryption-key",
+                *(most, plural(number, "encrypted job"), queue, "it" if number == 1 else "them"),
+            )
         if number := claim.later(database, self._worker.queues, self._clock.now(), MOST_LATER):
             most = "at least " if number >= MOST_LATER else ""
             are = "is" if number == 1 else "are"

@@ -18,7 +18,7 @@ from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.near import meant
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.job import limits
-from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.queries.worker import claim, registry
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.api import importing
@@ -467,13 +467,10 @@ def _check_tables(states: Sequence[MigrationState]) -> None:
 
 def _look_for_encrypted(database: Database, queues: Sequence[str]) -> None:
     """Warns of jobs that this worker leaves to others, perhaps for ever."""
-    if "keys" in database.tags or not queues:
-        return
-    row = database.row("worker.claim.left_encrypted", queues=queues)
-    if row is not None:
+    for queue in claim.left_encrypted(database, queues, 1):
         log.warning(
             "The queue %r has encrypted jobs. This worker has no key, and leaves them to others: --encryption-key",
-            row[0],
+            queue,
         )
 
 

@@ -75,10 +75,10 @@ SELECT j.id, j.payload, j.is_encrypted, {sealed} FROM hammerwork_jobs j WHERE j.
 , last_heartbeat_at = :now, lease_expires_at = {lease_end}
 
 -- name: left_encrypted
--- Tells whether encrypted jobs of some queues wait for a worker with the key.
-SELECT j.queue_name FROM hammerwork_jobs j
-WHERE {only_encrypted} AND j.status = 'Pending' AND {one_of j.queue_name :queues}
-LIMIT 1
+-- Counts the encrypted jobs of some queues that wait, by queue, up to a limit.
+SELECT x.queue_name, COUNT(*) FROM (SELECT j.queue_name FROM hammerwork_jobs j
+WHERE {only_encrypted} AND j.status = 'Pending' AND {one_of j.queue_name :queues} LIMIT :limit) AS x
+GROUP BY {by_name x.queue_name}
 
 -- name: claim
 -- Claims locked jobs for a worker. The token stays on the row after the job has ended.
