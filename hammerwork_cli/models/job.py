@@ -151,6 +151,7 @@ class Job(NamedTuple):
         scheduled_at: the earliest time of its next attempt.
         dependency_status: ``none``, ``waiting``, ``satisfied``, ``failed`` or ``None``.
         recurring: whether it comes back by its schedule.
+        enabled: ``False`` if its schedule is disabled, so that nobody runs it.
     """
 
     node: TreeNode
@@ -158,11 +159,12 @@ class Job(NamedTuple):
     max_attempts: int
     dependency_status: str | None
     recurring: bool = False
+    enabled: bool = True
 
     def overdue(self, now: datetime) -> timedelta | None:
         """How long it could have run already; ``None`` for :data:`PUNCTUAL` after its due time, and for other jobs."""
         due = timestamp(self.scheduled_at)
-        ready = self.node.status in WAITING and self.dependency_status not in {"waiting", "failed"}
+        ready = self.enabled and self.node.status in WAITING and self.dependency_status not in {"waiting", "failed"}
         return now - due if ready and due is not None and now - due > PUNCTUAL else None
 
 

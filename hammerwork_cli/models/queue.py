@@ -102,7 +102,7 @@ class QueueState:
         at: time of the counts.
         counts: jobs by status.
         ready: pending jobs that a worker may claim now.
-        scheduled: pending jobs that are due later.
+        scheduled: pending jobs that are due later, or whose schedule is disabled.
         waiting: pending jobs that wait for other jobs.
         ready_since: due time of the ready job that has been due longest.
         running_since: start of the job that has been running longest, if the caller asked for it.

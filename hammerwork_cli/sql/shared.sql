@@ -270,6 +270,14 @@ CASE WHEN j.claimed_by IS NULL OR NOT {still_claimed} THEN 1 ELSE 0 END
 -- alone, and claims it no more.
 (j.recurring OR j.cron_schedule IS NULL)
 
+-- name: counted_enabled
+-- The same for statements that count jobs.
+{enabled}
+
+-- name: counted_enabled [mysql]
+-- These read an index alone, which has the id of each job. Few jobs have a schedule, and they are looked up once.
+j.id NOT IN (SELECT s.id FROM hammerwork_jobs s WHERE s.cron_schedule IS NOT NULL AND NOT s.recurring)
+
 -- name: leased_by_rust
 -- Whether a worker of hammerwork (Rust) that keeps leases, as version 3 does, has the running job j, alive or not. A lease
 -- from before the start is that of an earlier run. Of our own jobs heartbeats decide.

@@ -65,6 +65,12 @@ def test_pending_jobs_are_ready_scheduled_or_waiting(database: Database, rows: R
     state = state_of(database, "work")
     assert (state.ready, state.scheduled, state.waiting) == (2, 1, 1)
     assert state.age(state.ready_since) == timedelta(minutes=7)
+    for tried in ({}, {"attempts": 1, "error_message": "no space"}):
+        rows.job(status="Pending", scheduled_at=ago(hours=9), cron_schedule="0 0 3 * * *", recurring=False, **tried)
+        rows.job(status="Pending", scheduled_at=ago(minutes=8), cron_schedule="0 0 3 * * *", recurring=True, **tried)
+    state = state_of(database, "work")
+    assert (state.ready, state.scheduled, state.waiting) == (4, 3, 1)
+    assert state.age(state.ready_since) == timedelta(minutes=8)
 
 
 def test_a_paused_queue_without_jobs_is_listed(database: Database, rows: Rows) -> None:

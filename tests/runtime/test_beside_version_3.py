@@ -234,7 +234,7 @@ def test_a_job_that_version_3_heartbeats_is_never_taken_however_old_and_one_that
     stage: Stage, crew: Crew, version3: Version3, command: Command
 ) -> None:
     use(stage.database)
-    stage.enqueue(*(Job("theirs", max_attempts=2) for _ in range(2)), Job("theirs", max_attempts=1))
+    stage.enqueue(*(Job("theirs", max_attempts=3) for _ in range(2)), Job("theirs", max_attempts=1))
     claimed = [_old(stage, _claimed(version3)) for _ in range(3)]
     last, alive, gone = sorted(claimed, key=lambda run: run.max_attempts)
     for run in (gone, last):
@@ -250,6 +250,7 @@ def test_a_job_that_version_3_heartbeats_is_never_taken_however_old_and_one_that
     assert reasons == {alive: ("running", None), gone: ("silent_worker", None)}
     told = " ".join(command("spawn", "why", gone.job, url=stage.url).stdout.split())
     assert "its worker, of hammerwork (Rust), has been silent for" in told
+    assert told.endswith("Next hammerwork spawn doctor --fix")  # `worker list` does not know such a worker
     checks = {one["check"]: one for one in _health(stage, command)}
     assert (checks["lost_jobs"]["value"], checks["unclaimed_jobs"]["status"]) == (2, "healthy")
     crew.begin(rescue_older_than=60.0)  # without handlers for this queue
@@ -264,6 +265,11 @@ def test_a_job_that_version_3_heartbeats_is_never_taken_however_old_and_one_that
     assert version3.complete(alive, {"frames": 25})
     history = stage.database.query("SELECT job_id, outcome, attempt, worker_id FROM hammerwork_attempts")
     assert {(str(job), *rest) for job, *rest in history} == {(run.job, "lost", 1, None) for run in (gone, last)}
+    again = _claimed(version3)
+    _passed(stage, again.job)
+    version3.reap()
+    (delay,) = command("spawn", "why", again.job, "--format", "json", url=stage.url).json["delays"]
+    assert (again.job, delay["last_attempt"]) == (gone.job, "lost")
 
 
 def test_a_job_that_version_3_abandoned_is_rescued_without_an_option_and_runs_here(
@@ -415,6 +421,14 @@ def test_a_recurring_job_that_version_3_disabled_is_held_says_why_and_can_be_ena
     assert "1 job is recurring, and its schedule is disabled" in told
     assert f"hammerwork cron enable {disabled.id[:8]}" in told
     assert command("job", "show", disabled.id, "--format", "json", url=stage.url).json["hold"] == "disabled"
+    _passed(stage, disabled.id, "scheduled_at", 72)
+    assert "ready" not in command("job", "show", disabled.id, url=stage.url).stdout
+    assert "schedule is disabled" in command("job", "list", url=stage.url).stdout
+    assert command("queue", "health", url=stage.url).exit_code == 0
+    checks = {check["check"]: check["status"] for check in _health(stage, command)}
+    assert [checks[name] for name in ("unserved_queues", "pending", "pending_age")] == ["healthy"] * 3
+    (queue,) = command("queue", "list", "--format", "json", url=stage.url).json
+    assert (queue["ready"], queue["scheduled"], queue["oldest_pending_at"]) == (0, 2, None)
     listed = command("cron", "list", "--format", "json", url=stage.url).json
     assert {one["id"]: one["enabled"] for one in listed} == {disabled.id: False, due.id: True}
     assert command("cron", "enable", disabled.id, "--yes", url=stage.url).exit_code == 0

@@ -35,7 +35,7 @@ SORTS = (
 """Fields by which a list can be sorted."""
 
 NODE = len(TreeNode._fields)
-LISTED = NODE + 4
+LISTED = NODE + 5
 """Columns of a job in a list."""
 
 
@@ -212,5 +212,6 @@ def sorted_by(database: Database, wanted: JobFilter, field: str, *, descending: 
 
 def listed(row: tuple[Any, ...]) -> Job:
     """The job in a row that starts with the columns of a list."""
-    scheduled_at, max_attempts, dependency_status, recurring = row[NODE:LISTED]
-    return Job(TreeNode._make(row[:NODE]), scheduled_at, max_attempts, dependency_status, bool(recurring))
+    scheduled_at, max_attempts, dependency_status, recurring, enabled = row[NODE:LISTED]
+    node = TreeNode._make(row[:NODE])
+    return Job(node, scheduled_at, max_attempts, dependency_status, bool(recurring), bool(enabled))

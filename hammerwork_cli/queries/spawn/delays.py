@@ -28,6 +28,8 @@ from hammerwork_cli.queries.worker.rescue import WAS_LOST
 
 LONG = timedelta(hours=1)
 """A job that runs for longer, and that no running worker has claimed, may have lost its worker."""
+_LOSSES = (WAS_LOST, "Job lease expired while Running")
+"""What the error of a job whose worker was lost says: ours, and that of version 3 of hammerwork (Rust)."""
 _NO_INSTANT = datetime.max.replace(tzinfo=UTC)
 _ORDER = list(DelayReason)
 WAITING_FOR_A_WORKER = frozenset({DelayReason.READY, DelayReason.RETRYING})
@@ -127,7 +129,8 @@ def _last_attempt(node: TreeNode, error: str | None, row: _Row, recorded: PastAt
         return LastAttempt(AttemptOutcome(recorded.outcome), recorded.worker)
     if not node.attempts or not error:
         return LastAttempt()
-    return LastAttempt(AttemptOutcome.LOST if WAS_LOST in headline(error) else AttemptOutcome.FAILED)
+    is_lost = any(loss in headline(error) for loss in _LOSSES)
+    return LastAttempt(AttemptOutcome.LOST if is_lost else AttemptOutcome.FAILED)
 
 
 def _is_due(job: OpenJob, now: datetime) -> bool:

@@ -306,7 +306,7 @@ class Doctor:
 
     @property
     def _lost_error(self) -> str:
-        return f"Its worker {WAS_LOST} The doctor found it on {self.now:%Y-%m-%d %H:%M} UTC."
+        return f"Its worker {WAS_LOST} It was found on {self.now:%Y-%m-%d %H:%M} UTC."
 
     def _run(self, statement: str, **values: Any) -> int:
         everything = {

@@ -38,6 +38,8 @@ from hammerwork_cli.render.worker import silence_text
 
 PAYLOAD_LINES = 40
 """Lines of a payload or a result on a terminal without ``--full``."""
+LONGEST_MS = 2**53
+"""Milliseconds beyond which a number is no length of time."""
 
 
 def details_record(details: JobDetails, hold: Hold | None = None) -> Record:
@@ -185,6 +187,7 @@ def _pairs(details: JobDetails, hold: Hold | None, now: datetime) -> Iterator[tu
     yield "cancelled" if node.status == JobStatus.CANCELLED else "failed", _moment(node.failed_at, now)
     yield "ran", duration(node.run_time) if node.run_time is not None else None
     yield "timeout", _seconds(facts.get("timeout_seconds"))
+    yield "retries", _strategy(facts.get("retry_strategy"))
     yield "dependencies", None if job.dependency_status in {None, "none"} else _text(job.dependency_status)
     yield "workflow", _named(node.workflow_name, node.workflow_id)
     yield "batch", _text(facts.get("batch_id"))
@@ -224,6 +227,31 @@ def _text(value: object) -> str | None:
 
 def _seconds(value: object) -> str | None:
     return duration(timedelta(seconds=value)) if isinstance(value, int) else None
+
+
+def _strategy(stored: object) -> str | None:
+    """A retry strategy as hammerwork (Rust) writes it, in words: ``exponential, base 1.0 s, multiplier 2.0``."""
+    if stored is None:
+        return None
+    given = _fact("retry_strategy", stored)
+    if not isinstance(given, dict):
+        return first_line(str(stored))
+    terms = [
+        " ".join([name, *_terms(value)]) if isinstance(value, dict) else " ".join(_terms({name: value}))
+        for name, value in given.items()
+        if value is not None
+    ]
+    return first_line(", ".join(terms))
+
+
+def _terms(given: Mapping[str, object]) -> Iterator[str]:
+    for name, value in given.items():
+        if name == "type":
+            yield str(value).lower()
+        elif name.endswith("_ms") and isinstance(value, int) and 0 <= value <= LONGEST_MS:
+            yield f"{name.removesuffix('_ms').replace('_', ' ')} {duration(timedelta(milliseconds=value))}"
+        else:
+            yield f"{name} {value}"
 
 
 def _named(name: object, other: object) -> str | None:

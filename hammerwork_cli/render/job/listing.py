@@ -124,6 +124,8 @@ def _note(job: Job, now: datetime, *, ages: bool) -> str | None:
 def _what_it_waits_for(job: Job, now: datetime, *, ages: bool) -> str | None:
     if job.dependency_status in {"waiting", "failed"}:
         return f"{job.dependency_status}: depends on {plural(len(job.node.depends_on), 'job')}"
+    if not job.enabled:
+        return "its schedule is disabled"
     due, late = timestamp(job.scheduled_at), job.overdue(now)
     if late is not None:
         return f"{'overdue by' if job.recurring else 'ready for'} {duration(late)}"

@@ -118,10 +118,10 @@ def state_record(state: QueueState) -> Record:
     """A queue.
 
     Keys: ``queue``, ``paused``, ``total``, ``by_status`` (status -> jobs); of the pending jobs ``ready`` (a worker may
-    claim them now), ``scheduled`` (due later), ``waiting`` (for other jobs); ``oldest_pending_at`` and
-    ``oldest_pending_seconds`` (of the ready job that has been due for longest); ``workers`` (running ones that
-    serve it, null if the database does not record workers); ``paused_at``, ``paused_by`` and ``paused_reason``, null if
-    the queue is not paused.
+    claim them now), ``scheduled`` (due later, or with a disabled schedule), ``waiting`` (for other jobs);
+    ``oldest_pending_at`` and ``oldest_pending_seconds`` (of the ready job that has been due for longest); ``workers``
+    (running ones that serve it, null if the database does not record workers); ``paused_at``, ``paused_by`` and
+    ``paused_reason``, null if the queue is not paused.
     """
     pause = state.pause
     return {

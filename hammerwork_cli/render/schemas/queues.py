@@ -19,7 +19,7 @@ QUEUE_JOBS = {
     "total": count(),
     "by_status": counts("Every known status, then unknown words"),
     "ready": count("Pending jobs that a worker may claim now"),
-    "scheduled": count("Pending jobs that are not due yet"),
+    "scheduled": count("Pending jobs that are not due yet, or whose schedule is disabled"),
     "waiting": count("Pending jobs that wait for other jobs"),
     "oldest_pending_at": null_or(instant("Time at which the first ready job became due")),
     "oldest_pending_seconds": null_or(seconds()),

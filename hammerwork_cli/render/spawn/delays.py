@@ -102,7 +102,9 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     """Commands for delays that need an operator."""
     found = {delay.reason: delay for delay in reversed(diagnosis.delays)}
     commands = []
-    if found.keys() & {DelayReason.MISSPELT_STATUS, DelayReason.BARRED}:
+    silent = [delay.first.worker for delay in diagnosis.delays if delay.reason == DelayReason.SILENT_WORKER]
+    # A silent worker of hammerwork (Rust) is not registered, and its lease is over.
+    if found.keys() & {DelayReason.MISSPELT_STATUS, DelayReason.BARRED} or None in silent:
         commands.append("hammerwork spawn doctor --fix")
     if DelayReason.LONG_RUNNING in found:
         commands.append(f"hammerwork spawn doctor --older-than {OLD}")
@@ -123,7 +125,7 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     unserved = list(dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.has_no_worker))[:3]
     if unserved and names.can_be_typed(unserved):
         commands.append(f"hammerwork worker start{names.option('--queue', unserved)} --handlers my_app:app")
-    if DelayReason.SILENT_WORKER in found or any(delay.has_no_worker for delay in diagnosis.delays):
+    if any(silent) or any(delay.has_no_worker for delay in diagnosis.delays):
         commands.append("hammerwork worker list")
     commands += [f"hammerwork queue stats {quote(visible(queue))} --detailed" for queue in _untaken(diagnosis, now)[:3]]
     for reason in (DelayReason.RETRYING, DelayReason.SCHEDULED):

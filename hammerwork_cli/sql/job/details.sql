@@ -22,7 +22,7 @@ ORDER BY j.id LIMIT :limit
 
 -- name: facts
 -- Follows {node}: the other columns of a job that are not binary. :more are those that not every database has.
-j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring, j.error_message, j.payload, j.result_data,
+j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring, {enabled}, j.error_message, j.payload, j.result_data,
 j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
 j.result_stored_at, j.result_expires_at, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context
 /* if :archival */ , j.archival_reason, j.archival_policy_applied
@@ -40,7 +40,7 @@ j.result_stored_at
 -- name: archived
 -- Reads everything about an archived job that is not binary.
 SELECT {archived_node},
-j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring, j.error_message, j.payload, j.result,
+j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring, {enabled}, j.error_message, j.payload, j.result,
 j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
 {archived_result_time}, j.result_ttl, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
 j.archival_reason, j.archived_by

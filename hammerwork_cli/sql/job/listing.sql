@@ -5,7 +5,7 @@
 -- once where 016 is missing; the wide columns are read only for the page. The order is that of the page: by the other
 -- table, SQLite would read all of it and look each job up in the page.
 SELECT {node},
-j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring
+j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring, {enabled}
 FROM hammerwork_jobs j JOIN (
 SELECT j.id, j.created_at FROM hammerwork_jobs j
 WHERE {filtered}
@@ -39,7 +39,7 @@ j.created_at DESC, j.id DESC
 -- name: sorted
 -- Lists the first jobs in another order than that of their creation. It looks at all jobs that fit.
 SELECT {node},
-j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring
+j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring, {enabled}
 FROM hammerwork_jobs j JOIN (
 SELECT j.id FROM hammerwork_jobs j
 WHERE {filtered}
@@ -52,7 +52,7 @@ ORDER BY
 -- name: by_ids
 -- Reads jobs by their ids, with the columns of the list.
 SELECT {node},
-j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring
+j.scheduled_at, j.max_attempts, j.dependency_status, j.recurring, {enabled}
 FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: by_prefix

@@ -165,6 +165,9 @@ def test_show_tells_everything(run: Run, migrated_url: str) -> None:
             timeout_seconds=90,
             trace_id="trace-1",
             workflow_name="nightly",
+            retry_strategy=json.dumps(
+                {"type": "Linear", "base_ms": 500, "max_delay_ms": 10**30, "jitter": {"factor": 0.5}}
+            ),
             error_message="x" * 600,
         ),
         job(3, JobStatus.FAILED, queue="part", depends_on=(identity(5),)),
@@ -186,6 +189,8 @@ def test_show_tells_everything(run: Run, migrated_url: str) -> None:
     text = run("job", "show", identity(5), url=migrated_url, env=CLOCK).stdout
     for word in ("Dead after 3 of 3 attempts", "1m 30s", "trace-1", "nightly", '"title": "Tromsø"', "x" * 600):
         assert word in text
+    for word in ("linear", "base 500 ms", f"max_delay_ms {10**30}", "jitter factor 0.5"):
+        assert re.search(rf"retries .*{word}\b", text)
     assert f"{identity(99)[:8]} is not in the database" in text
     assert "2 jobs depend on it: 1 pending, 1 failed" in text
 

@@ -195,7 +195,7 @@ def test_a_lost_job_runs_again_or_is_dead_after_its_last_attempt(readable: Datab
     assert fix(readable) == {"lost": 2, "lost_last_attempt": 2}
     changed = changes(before, everything(readable))
     assert young not in changed
-    error = "Its worker was lost while it ran this job. The doctor found it on 2026-11-24 20:00 UTC."
+    error = "Its worker was lost while it ran this job. It was found on 2026-11-24 20:00 UTC."
     assert changed[again].keys() == {"status", "started_at", "error_message"}
     assert changed[again]["status"] == ("Running", "Pending")
     assert changed[again]["error_message"] == (None, error)
