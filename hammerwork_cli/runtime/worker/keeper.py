@@ -133,8 +133,8 @@ class Keeper(TurnThread):
         lost_before = None if self._longest is None else now - self._longest
         rescued = Doctor(database, now=now, lost_before=lost_before).rescue()
         if rescued:
-            or_long = "" if self._longest is None else f", or it had been Running for longer than {self._longest}"
-            log.warning("Rescued %s of hammerwork (Rust): its lease was over%s.", plural(rescued, "job"), or_long)
+            or_long = "" if self._longest is None else f", or that had been Running for longer than {self._longest}"
+            log.warning("Rescued %s of hammerwork (Rust) whose lease was over%s.", plural(rescued, "job"), or_long)
             self.wake()
 
     def _sweep(self, database: Database) -> None:

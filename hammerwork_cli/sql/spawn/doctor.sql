@@ -91,13 +91,6 @@ TRUE
 (SELECT 1 FROM hammerwork_workers w
 WHERE w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL LIMIT 1) IS NULL
 
--- name: keeps_lease
--- Whether a worker of hammerwork (Rust) keeps the lease of the running job j.
-FALSE
-
--- name: keeps_lease [leases]
-COALESCE({leased_by_rust} AND j.lease_expires_at >= :now, FALSE)
-
 -- name: is_lost
 -- Whether job j has run for so long that its worker must be gone.
 j.status IN (:running) AND COALESCE(j.started_at, j.created_at) < :before
@@ -116,12 +109,12 @@ CASE WHEN EXISTS (SELECT 1 FROM hammerwork_workers w
 WHERE w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL) THEN 1 ELSE 0 END
 
 -- name: running
--- Counts the running jobs that no live worker of ours has, with the first start, and those of them that a worker
--- rescues.
+-- Counts the running jobs that no live worker of ours has and that have no lease, with the first start, and those of
+-- them that a worker rescues.
 SELECT COUNT(*), MIN(COALESCE(j.started_at, j.created_at)), SUM({of_lost_worker}) FROM hammerwork_jobs j WHERE {unarchived}
 /* if :queues */ AND {one_of j.queue_name :queues}
 AND j.status IN (:running)
-AND {has_no_worker} AND NOT {keeps_lease}
+AND {has_no_worker} AND NOT COALESCE({leased_by_rust}, FALSE)
 
 -- name: lost
 -- Finds jobs whose worker must be gone, with attempts left.
