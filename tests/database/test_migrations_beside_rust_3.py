@@ -31,6 +31,7 @@ from tests.databases import database_of, with_database
 from tests.rows import Rows
 from tests.rust3 import migrations as rust3
 from tests.rust3.migrations import Migrator
+from tests.rust3.runs import Version3
 from tests.servers import VARIABLES, ServerMissingError, server_url
 
 V3 = RustVersion.V3
@@ -222,6 +223,27 @@ def test_a_column_that_version_3_made_is_not_taken_for_an_interrupted_migration(
     states = {state.migration.id: state.state for state in migrations.status(theirs)}
     assert set(states.values()) == {"applied", "pending"}
     assert states["017_workers"] == "pending"
+
+
+def test_what_version_3_abandoned_is_told_before_our_migrations_have_run(
+    theirs: Database, url: str, run: Callable[..., Any]
+) -> None:
+    Migrator(theirs).run()
+    version3, rows = Version3(theirs), Rows(theirs)
+    for _ in range(2):
+        rows.job(queue="mail", status="Pending")
+    sealed = dict.fromkeys(("encrypted_payload", "encryption_nonce", "encryption_tag"), b"1")
+    rows.job(queue="sealed", status="Pending", is_encrypted=True, encryption_key_id="one", **sealed)
+    alive, gone = version3.claim("mail"), version3.claim("mail")
+    assert alive is not None
+    assert gone is not None
+    rows.run("UPDATE hammerwork_jobs SET lease_expires_at = started_at WHERE id = %s", [gone.job])
+    checks = run("monitor", "health", "--format", "json", url=url).json["checks"]
+    found = {check["check"]: check for check in checks}
+    assert (found["lost_jobs"]["value"], found["unclaimed_jobs"]["status"]) == (1, "healthy")
+    assert {one["kind"]: one["jobs"] for one in run("spawn", "doctor", "--format", "json", url=url).json} == {"lost": 1}
+    (waiting,) = run("job", "list", "--queue", "sealed", "--format", "json", url=url).json
+    assert run("job", "show", waiting["id"], "--format", "json", url=url).json["hold"] == "encrypted"
 
 
 def test_drop_removes_the_table_of_version_3_too(database: Database) -> None:

@@ -440,7 +440,7 @@ def _waiting_age(reading: _Reading) -> Check:
 
 def _lost_jobs(reading: _Reading) -> Check:
     """Jobs of workers that are gone: another worker rescues them, unless none runs."""
-    if "workers" not in reading.database.tags:
+    if {"workers", "leases"}.isdisjoint(reading.database.tags):
         return Check(CheckName.LOST_JOBS, Level.UNKNOWN)
     lost = {jobs.queue: jobs for jobs in reading.running if jobs.lost}
     limit = reading.limits.queues.running_age
@@ -454,7 +454,7 @@ def _lost_jobs(reading: _Reading) -> Check:
 
 def _unclaimed_jobs(reading: _Reading) -> Check:
     """Jobs of Rust workers that keep no lease: nobody gives a job back whose worker was stopped or killed."""
-    if "workers" not in reading.database.tags:
+    if {"workers", "leases"}.isdisjoint(reading.database.tags):
         return Check(CheckName.UNCLAIMED_JOBS, Level.UNKNOWN)
     ages = {jobs.queue: reading.age(jobs.first_unclaimed) for jobs in reading.running if jobs.first_unclaimed}
     return _worst(CheckName.UNCLAIMED_JOBS, ages, reading.limits.queues.running_age, Level.WARNING)

@@ -337,7 +337,7 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.PENDING_AGE: _of_queue("queue stats {} --detailed", "queue stats --detailed"),
     CheckName.RUNNING_AGE: _of_queue("job list --queue {} --status running", "job list --status running"),
     CheckName.WAITING_AGE: _of_queue("spawn doctor --queue {}", "spawn doctor"),
-    CheckName.LOST_JOBS: lambda _: "worker list",
+    CheckName.LOST_JOBS: lambda _: "spawn doctor",
     CheckName.UNCLAIMED_JOBS: _of_queue("spawn doctor --older-than 2h --queue {}", "spawn doctor --older-than 2h"),
     CheckName.OVERDUE_JOBS: _of_queue("job show {}", "job list"),
     CheckName.OVERDUE_SCHEDULES: _of_queue("cron show {}", "cron list"),

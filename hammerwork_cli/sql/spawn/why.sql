@@ -13,7 +13,8 @@ CASE WHEN {leased_by_rust} THEN j.last_heartbeat_at END, CASE WHEN {leased_by_ru
 
 -- name: open_jobs
 -- Reads when some open jobs may run, and which of our workers has each and for how long it has been silent.
-SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL, NULL, NULL, {lease}, {enabled} FROM hammerwork_jobs j WHERE j.id {among}
+SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL, NULL, {is_encrypted}, {lease}, {enabled}
+FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: open_jobs [workers]
 SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, w.name,

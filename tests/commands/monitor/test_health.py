@@ -310,7 +310,7 @@ def test_running_jobs_whose_worker_is_gone_are_found_at_once(run: Run, rows: Row
     rows.job(queue="mail", status="Running", started_at=ago(hours=2), claimed_by=str(uuid4()))
     found = checks(run, rows)["lost_jobs"]
     assert (found["status"], found["value"]) == ("critical", 2)
-    assert found["hint"] == "hammerwork worker list"
+    assert found["hint"] == "hammerwork spawn doctor"
 
 
 def test_running_jobs_that_no_worker_of_hammerwork_cli_has_claimed_are_named_once_they_run_for_long(
