@@ -225,7 +225,7 @@ def test_a_column_that_version_3_made_is_not_taken_for_an_interrupted_migration(
     assert states["017_workers"] == "pending"
 
 
-def test_jobs_that_version_3_abandoned_are_told_before_our_migrations_have_run(
+def test_jobs_that_version_3_abandoned_are_found_before_our_migrations_have_run(
     theirs: Database, url: str, run: Callable[..., Any]
 ) -> None:
     Migrator(theirs).run()
