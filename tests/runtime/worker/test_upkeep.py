@@ -21,11 +21,12 @@ from hammerwork_cli.models.callbacks import Event, new_callback
 from hammerwork_cli.models.cron.declared import Declared
 from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.batch import callbacks
-from hammerwork_cli.queries.cron import changes, schedules
+from hammerwork_cli.queries.cron import changes, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.worker.turns import Turn
+from hammerwork_cli.runtime.worker.upkeep.endings import Endings
 from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
 from tests.conftest import unavailable
 from tests.runtime.conftest import PATIENCE, Crew, Stage, until
@@ -156,6 +157,34 @@ def test_schedules_of_different_periods_do_not_wait_for_each_other(lite: Stage) 
     runs = [run for one in every for run in schedules.runs(lite.database, one, limit=99)]
     assert Counter(run.outcome for run in runs) == {"enqueued": 59 // 2 + 59 // 5 + 59 // 7}
     assert [run for run in runs if run.created_at != run.due_at] == []
+
+
+def test_a_clock_that_is_put_forward_deletes_no_history(lite: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hammerwork_cli.runtime.clock.PROVEN_SECONDS", 0)
+    now, schedule = lite.database.now(), add(lite)
+    for seconds in range(1, 6):
+        ticks.tick(lite.database, schedules.find(lite.database, schedule.id), now + seconds * SECOND)
+    lite.queue.enqueue_batch("done", [Job("a")], on_complete=Job("b"))
+    lite.execute("UPDATE hammerwork_watches SET state = 'fired'")
+    clock = ServerClock()
+
+    def tidy() -> list[int]:
+        for thread in (
+            Scheduler(lite.connections, new_id(), clock, Declared("code:none", ())),
+            Endings(lite.connections, new_id(), clock),
+        ):
+            next(task for name, task in thread.tasks().items() if name.startswith("Tidying up"))()
+        tables = ("hammerwork_schedule_runs", "hammerwork_watches")
+        return [lite.database.query(f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables]
+
+    clock.set(now)
+    before = tidy()
+    assert before[0] >= 4
+    assert before[1] == 1
+    clock.set(now + timedelta(days=3650))
+    assert tidy() == before
+    monkeypatch.setattr("hammerwork_cli.runtime.clock.STEADY_SECONDS", 0)
+    assert tidy() == [1, 0]  # the last run stays
 
 
 def test_a_schedule_fires_on_time_while_a_look_at_a_callback_takes_long(

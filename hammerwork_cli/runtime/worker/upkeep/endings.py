@@ -18,7 +18,7 @@ from hammerwork_cli.queries.workflow import endings
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.turns import Task, Turn
-from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, HISTORY_SECONDS, KEPT, LONGEST_PAUSE, UpkeepThread
+from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, KEPT, LONGEST_PAUSE, UpkeepThread
 
 WORKFLOWS_DUTY = "workflows"
 HISTORY_DUTY = "callback history"
@@ -40,7 +40,7 @@ class Endings(UpkeepThread):
         super().__init__("endings", connections, worker, clock)
         # This thread alone uses the rest.
         self._look_in = 0.0
-        self._next_workflows = self._next_tidy = 0.0  # by the monotonic clock
+        self._next_workflows = 0.0  # by the monotonic clock
 
     def tasks(self) -> Mapping[str, Task]:
         """Looks at callbacks, then at workflows, then tidies up. One try: the next comes soon."""
@@ -117,9 +117,6 @@ class Endings(UpkeepThread):
             duties.keep(database, WORKFLOWS_DUTY, self.worker, until=until)
 
     def _tidy(self, database: Database) -> None:
-        """Takes the duty to forget old callbacks, once an hour."""
-        if time.monotonic() < self._next_tidy or not {"upkeep", "watches"} <= database.tags:
-            return
-        self._next_tidy = time.monotonic() + HISTORY_SECONDS
-        if self._takes(database, HISTORY_DUTY, HISTORY_SECONDS):
+        """Forgets old callbacks."""
+        if {"upkeep", "watches"} <= database.tags and self._takes_history(database, HISTORY_DUTY):
             callbacks.forget(database, self.clock.now() - KEPT)

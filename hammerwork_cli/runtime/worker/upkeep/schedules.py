@@ -19,7 +19,7 @@ from hammerwork_cli.render.formats.text import instant, plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.turns import Task, Turn
-from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, HISTORY_SECONDS, KEPT, LONGEST_PAUSE, UpkeepThread
+from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, KEPT, LONGEST_PAUSE, UpkeepThread
 
 BUSY = Backoff(1.0, AGAIN, least=1.0)
 """Pauses after a check or a tick that lost to another transaction."""
@@ -169,7 +169,7 @@ class Scheduler(UpkeepThread):
         if takes and self.clock.is_trusted:
             self._put_back(database)
             self._next_tidy = max(self._next_tidy, time.monotonic() + COST * (time.monotonic() - began))
-        if self._takes(database, HISTORY_DUTY, HISTORY_SECONDS):
+        if self._takes_history(database, HISTORY_DUTY):
             for schedule in schedules.all_schedules(database):
                 if not self.stopped.is_set():
                     schedules.forget_runs(database, schedule, self.clock.now() - KEPT)

@@ -36,7 +36,7 @@ class UpkeepThread(TurnThread):
         self.worker, self.clock = worker, clock
         # This thread alone uses the rest. By the monotonic clock:
         self._aside: dict[str, float] = {}  # id of a row -> when to try it again
-        self._next_schema = 0.0
+        self._next_schema = self._next_history = 0.0
 
     def _count_aside(self) -> int:
         """Takes back the rows whose time aside is over; returns the number of the others."""
@@ -55,3 +55,13 @@ class UpkeepThread(TurnThread):
         times, length = duties.times(database), timedelta(seconds=seconds)
         most = timedelta(seconds=longest or seconds)
         return duties.take_due(database, duty, self.worker, times, now=self.clock.now(), length=length, longest=most)
+
+    def _takes_history(self, database: Database, duty: str) -> bool:
+        """Takes the duty to delete what is older than :data:`KEPT`, once an hour.
+
+        Not by a clock that may be ahead: by that, all is old.
+        """
+        if time.monotonic() < self._next_history or not self.clock.is_proven:
+            return False
+        self._next_history = time.monotonic() + HISTORY_SECONDS
+        return self._takes(database, duty, HISTORY_SECONDS)
