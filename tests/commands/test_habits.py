@@ -110,7 +110,9 @@ def test_worker_status_keeps_to_the_workers_of_a_queue(run: Run, sqlite_url: str
     register(sqlite_url, 21, "other")
     found = run("worker", "status", "--queue", "mail", "--format", "json", url=sqlite_url).json
     assert [one["name"] for one in found] == ["w-20"]
-    assert "serves these queues" in run("worker", "status", "--queue", "nobody", url=sqlite_url).stderr
+    told = run("worker", "status", "--queue", "nobody", url=sqlite_url).stderr
+    assert "serves these queues. Rust workers do not register" in told
+    assert "worker status --jobs" in told
 
 
 @pytest.mark.parametrize("option", ["--progress-every", "--batch-size"])

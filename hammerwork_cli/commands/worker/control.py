@@ -35,6 +35,7 @@ WorkersArgument = Annotated[
     typer.Argument(metavar="[WORKER]...", help="Names, or at least the first 4 hex digits of ids."),
 ]
 START = "Start one with: hammerwork worker start --handlers my_app:app"
+RUST = "Rust workers do not register (what they run: hammerwork worker status --jobs)."
 LATE = (
     "To see what it runs: hammerwork worker status. To give its jobs back now: hammerwork worker {} NAME --now. "
     "On its host a second SIGTERM ends the process within 5 s, and kill -9 always does. worker start --grace 5m limits "
@@ -152,7 +153,7 @@ def list_(
         columns=lambda: views.WORKERS,
         record=views.worker_record,
         keys=views.WORKER_KEYS,
-        empty=f"No worker is running, and none stopped recently. {START}",
+        empty=f"No worker is running, and none stopped recently. {RUST} {START}",
         sorts=views.WORKER_KEYS,
     )
     show_list(context, shown, options)
@@ -200,7 +201,7 @@ def status(
     for one in shown:
         context.lines(views.status_text(one, colour=context.colour))
     if not shown:
-        context.note(f"No worker {'serves these queues' if queue else 'is running'}. {START}")
+        context.note(f"No worker {'serves these queues' if queue else 'is running'}. {RUST} {START}")
 
 
 def _show_leases(
