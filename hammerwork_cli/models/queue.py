@@ -84,6 +84,11 @@ class Service(NamedTuple):
         return tuple(worker for worker in self.workers or () if worker.held)
 
     @property
+    def stalled(self) -> tuple[Worker, ...]:
+        """The workers of which a thread stands still: what they run may have ended long ago, unwritten."""
+        return tuple(worker for worker in self.others if worker.state == "stalled")
+
+    @property
     def is_busy(self) -> bool:
         """Whether all slots of its workers are taken."""
         return bool(self.workers) and all(worker.is_full for worker in self.workers or ())

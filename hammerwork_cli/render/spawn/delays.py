@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from shlex import quote
 
-from hammerwork_cli.models import AttemptOutcome, rfc3339, timestamp
+from hammerwork_cli.models import AttemptOutcome, Worker, rfc3339, timestamp
 from hammerwork_cli.models.queue import Service
 from hammerwork_cli.models.why import Delay, DelayReason, Diagnosis, NeverSpawned
 from hammerwork_cli.render.formats import names
@@ -22,7 +22,7 @@ from hammerwork_cli.render.formats.text import (
     visible,
     wrapped,
 )
-from hammerwork_cli.render.queue.service import service_facts
+from hammerwork_cli.render.queue.service import obstacle_text, service_facts
 
 PATIENCE = timedelta(hours=1)
 """A job that is due within this time is worth waiting for. A job that has been due for longer suggests that no worker
@@ -116,7 +116,7 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     }
     resumed = ["--all" if pause and pause.is_of_all else quote(visible(queue)) for queue, pause in paused.items()]
     commands += [f"hammerwork queue resume {which}" for which in list(dict.fromkeys(resumed))[:3]]
-    for worker in _stuck_workers(diagnosis)[:3]:
+    for worker in _stuck_workers(diagnosis, now)[:3]:
         commands.append(f"hammerwork worker status {quote(visible(worker))}")
     encrypted = list(dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.reason is DelayReason.ENCRYPTED))
     if encrypted and names.can_be_typed(encrypted[:3]):
@@ -135,10 +135,12 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     return commands
 
 
-def _stuck_workers(diagnosis: Diagnosis) -> list[str]:
-    """Workers because of which due jobs wait: they stop, stand still, or have slots that are held."""
+def _stuck_workers(diagnosis: Diagnosis, now: datetime) -> list[str]:
+    """Workers because of which jobs wait or do not end: they stop, stand still, or have slots that are held."""
     due = [delay.service for delay in diagnosis.delays if delay.is_waiting and delay.is_due]
-    found = [worker for service in due if not service.workers for worker in service.others]
+    running = [delay for delay in diagnosis.delays if delay.reason == DelayReason.RUNNING]
+    found = [worker for delay in running for worker in (*_stalled(delay), *_without(delay, now))]
+    found += [worker for service in due if not service.workers for worker in service.others]
     found += [worker for service in due if service.is_busy for worker in service.held]
     return list(dict.fromkeys(worker.name for worker in found))
 
@@ -165,7 +167,7 @@ def is_worth_waiting(diagnosis: Diagnosis, now: datetime) -> bool:
 
 def _progresses(delay: Delay, now: datetime) -> bool:
     if delay.reason == DelayReason.RUNNING:
-        return True
+        return not _stalled(delay) and not _without(delay, now)
     soon = (timestamp(delay.first.at) or now) <= now + PATIENCE
     is_served = delay.serving or (delay.serving is None and not _is_stale(delay, now))
     is_held = delay.service.is_busy and bool(delay.service.held)
@@ -253,8 +255,7 @@ class DelayLines:
     def _at(self, at: datetime) -> str:
         return f"{instant(at)} UTC (in {duration(at - self.now)})"
 
-    @staticmethod
-    def _workers(delay: Delay) -> list[str]:
+    def _workers(self, delay: Delay) -> list[str]:
         if delay.is_taken_later:
             return list(_service(delay))
         first = delay.first
@@ -262,7 +263,27 @@ class DelayLines:
             silent = duration(timedelta(seconds=first.silent_for or 0))
             worker = visible(first.worker) if first.worker else "its worker, of hammerwork (Rust),"
             return [f"{worker} has been silent for {silent}; its lease is {first.lease:g} s"]
-        return [f"on {visible(first.worker)}"] if first.worker and delay.jobs == 1 else []
+        on = [f"on {visible(first.worker)}"] if first.worker and delay.jobs == 1 else []
+        on += ["it runs none: the outcome of the job is not written yet"] * bool(_without(delay, self.now))
+        return on + [obstacle_text(worker) for worker in _stalled(delay)]
+
+
+def _stalled(delay: Delay) -> list[Worker]:
+    """Workers that stand still and may have these running jobs."""
+    known = delay.first.worker if delay.jobs == 1 else None
+    return [worker for worker in delay.service.stalled if known in {None, worker.name}]
+
+
+def _without(delay: Delay, now: datetime) -> list[Worker]:
+    """The worker that has had this job for two leases, and runs none: it cannot write how the job ended."""
+    first, started = delay.first, timestamp(delay.first.at)
+    if delay.jobs > 1 or started is None:
+        return []
+    return [
+        worker
+        for worker in delay.service.workers or ()
+        if worker.name == first.worker and not worker.running and now - started > timedelta(seconds=2 * worker.lease)
+    ]
 
 
 def _service(delay: Delay) -> Iterator[str]:

@@ -71,6 +71,26 @@ def test_a_job_without_a_worker_says_so_and_names_one_that_stops_or_stands_still
     assert "spawn wait" not in why
 
 
+def test_a_running_job_leads_to_its_worker_if_that_stands_still_or_cannot_write_its_outcome(run: Run, rows: Rows) -> None:
+    job = mail(rows, status="Running", started_at=ago(minutes=2))
+    ids = {name: str(uuid4()) for name in ("stuck", "other", "unable")}
+    worker(rows, "stuck", id=ids["stuck"], finisher_stalled_seconds=90.0)
+    worker(rows, "other", id=ids["other"], running=1)
+    worker(rows, "unable", id=ids["unable"], running=0)
+    said = {}
+    for name, has_it in ids.items():
+        rows.run(f"UPDATE hammerwork_jobs SET claimed_by = '{has_it}', claimed_at = started_at")
+        said[name] = run("spawn", "why", job, url=rows.database.url.raw).stdout
+    assert "on stuck · stuck stands still: the finisher for 1m 3" in said["stuck"]
+    assert "hammerwork worker status stuck" in said["stuck"]
+    assert "spawn wait" not in said["stuck"]
+    assert "on unable · it runs none: the outcome of the job is not written yet" in said["unable"]
+    assert "hammerwork worker status unable" in said["unable"]
+    assert "spawn wait" not in said["unable"]
+    assert "for 2m 00s · on other\n" in said["other"]
+    assert "spawn wait" in said["other"]
+
+
 def test_a_job_behind_a_slot_that_is_held_says_so(run: Run, rows: Rows) -> None:
     worker(rows, running=1)
     job = mail(rows)

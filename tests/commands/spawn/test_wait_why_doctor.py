@@ -382,6 +382,7 @@ def test_why_says_how_long_jobs_run_whose_worker_nobody_knows(run: Run, rows: Ro
 
 def test_why_knows_whose_worker_lives_and_whose_is_silent(run: Run, rows: Rows, url: str) -> None:
     living, silent = serve(rows, "work"), serve(rows, "work", lease=-1)
+    rows.run("UPDATE hammerwork_workers SET running = 1")
     job = rows.job(status="Running", started_at=START, claimed_by=living)
     done = run("spawn", "why", job, url=url, env=NOW)
     assert f"1 job is running\n  work {job[:8]} · for 6h 00m · on w-1\n" in done.stdout
