@@ -71,7 +71,9 @@ def test_a_job_without_a_worker_says_so_and_names_one_that_stops_or_stands_still
     assert "spawn wait" not in why
 
 
-def test_a_running_job_leads_to_its_worker_if_that_stands_still_or_cannot_write_its_outcome(run: Run, rows: Rows) -> None:
+def test_a_running_job_leads_to_its_worker_if_that_stands_still_or_cannot_write_its_outcome(
+    run: Run, rows: Rows
+) -> None:
     job = mail(rows, status="Running", started_at=ago(minutes=2))
     ids = {name: str(uuid4()) for name in ("stuck", "other", "unable")}
     worker(rows, "stuck", id=ids["stuck"], finisher_stalled_seconds=90.0)
