@@ -25,11 +25,11 @@ SPOILING = (ConnectionLostError, UnreachableError, AccessDeniedError, MissingTab
 once for each connection."""
 
 
-class Silence:
-    """When a connection was last given up because it was silent, or the tables changed. Pools to one server share it.
+class Invalidation:
+    """When all connections were last invalidated: those of before are not used again. Pools to one server share it.
 
-    What swallows one connection swallows others, and each connection knows the tables as they were: those of before
-    are not used again. Any thread writes it, one number.
+    A connection was silent, and what swallows one swallows others; or the tables changed, and each connection knows
+    them as they were. Any thread writes it, one number.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Pool:
         timeouts: of each connection.
         spoiling: errors after which neither the connection is used again, nor the free ones, which lead to the same
             server.
-        silence: of all pools that lead to the same server.
+        invalidation: of all pools that lead to the same server.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Pool:
         url: DatabaseUrl,
         timeouts: Timeouts = PATIENT,
         spoiling: tuple[type[Exception], ...] = SPOILING,
-        silence: Silence | None = None,
+        invalidation: Invalidation | None = None,
     ) -> None:
-        self._silence = silence or Silence()
+        self._invalidation = invalidation or Invalidation()
         self._url, self._spoiling = url, spoiling
         self._timeouts = timeouts
         self._begin()
@@ -97,7 +97,7 @@ class Pool:
             result = work(database)
         except BaseException as error:
             if isinstance(error, SilentConnectionError):
-                self._silence.at = time.monotonic()
+                self._invalidation.at = time.monotonic()
             if isinstance(error, self._spoiling):
                 self._drop(database)
             else:
@@ -107,7 +107,7 @@ class Pool:
         return result
 
     def _give_back(self, database: Database, timeouts: Timeouts | None, began: float) -> None:
-        if timeouts is None and began > self._silence.at:
+        if timeouts is None and began > self._invalidation.at:
             self._return(database)
         else:
             _close(database)
@@ -115,7 +115,7 @@ class Pool:
     def _take(self) -> Database:
         with self._lock:
             # The last one has been free for the shortest time: when it is not trusted, none is.
-            if self._free and self._free[-1][1] > self._silence.at:
+            if self._free and self._free[-1][1] > self._invalidation.at:
                 return self._free.pop()[0]
         self.close()
         return connect(self._url, self._timeouts)

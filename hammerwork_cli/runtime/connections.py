@@ -98,7 +98,7 @@ class Connections:
         self.timeouts = timeouts
         self.outages = outages or Outages()
         self._size, self._passes = size, passes
-        self._pool = Pool(self.url, timeouts, silence=self.outages.silence)
+        self._pool = Pool(self.url, timeouts, invalidation=self.outages.invalidation)
         self._begin(given_up or threading.Event())
 
     def _begin(self, given_up: threading.Event) -> None:
@@ -180,7 +180,7 @@ class Connections:
 
     def read_tables_anew(self) -> None:
         """Replaces all connections of the worker, each when nobody uses it: the tables are others than before."""
-        self.outages.silence.at = time.monotonic()
+        self.outages.invalidation.at = time.monotonic()
 
     def _wait(self, seconds: float) -> None:
         self.given_up.wait(seconds)

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 
-from hammerwork_cli.database.pool import Silence
+from hammerwork_cli.database.pool import Invalidation
 from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import DatabaseError
 
@@ -22,11 +22,11 @@ class Outages:
     """Outages that the threads of one worker, or the callers of one queue, meet together.
 
     Attributes:
-        silence: of their connections.
+        invalidation: of their connections.
     """
 
     def __init__(self) -> None:
-        self.silence = Silence()
+        self.invalidation = Invalidation()
         self._lock = threading.Lock()
         # Any thread writes these, under the lock.
         self._over_at = -math.inf

@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -188,3 +191,44 @@ def test_every_command_that_takes_a_payload_has_a_way_to_mean_plaintext() -> Non
     meant = {path for path, opts in named.items() if "--no-encrypt" in opts}
     takes = {path for path, opts in named.items() if opts & {"-j", "--on-complete"}}
     assert takes <= meant == doors
+
+
+# Dry runs of what deletes.
+
+DELETES = {
+    "job delete": "--queue pay --yes",
+    "job purge": "--all --older-than 1m --yes",
+    "queue clear": "pay --yes",
+    "archive run": "--older-than 1m --by job --yes",
+    "archive purge": "--older-than 1m --yes",
+    "maintenance cleanup": "--keep-completed-days 0 --yes",
+    "maintenance purge-encrypted": "--yes",
+}
+"""Those of batches and workflows carry out a plan as `job delete` does."""
+
+
+@pytest.mark.parametrize("path", DELETES)
+def test_a_dry_run_counts_what_a_run_deletes_or_says_that_some_may_stay(run: Run, mixed: str, path: str) -> None:
+    """Of two jobs that have ended, one is waited for, in the archive too."""
+    ended, jobs = datetime.now(UTC) - timedelta(days=60), [str(uuid4()) for _ in range(4)]
+    with contextlib.closing(connect(mixed)) as database:
+        database.script("DELETE FROM hammerwork_jobs")
+        rows = Rows(database)
+        for job in jobs:
+            made = encrypted(SECRET, job=job, queue="pay", key=KEY) | {"pii_fields": "[]", "retention_delete_at": ended}
+            made["payload"] = json.loads(made["payload"])
+            rows.job(id=job, queue="pay", status="Completed", created_at=ended, completed_at=ended, **made)
+            if job == jobs[1]:
+                assert run("archive", "run", "--older-than", "1m", "--by", "job", "--yes", url=mixed).exit_code == 0
+                rows.run("UPDATE hammerwork_jobs_archive SET archived_at = ?", [ended])
+        for job in jobs[1::2]:
+            rows.job(job, queue="next", status="Pending", dependency_status="waiting")
+    words = [*path.split(), *DELETES[path].split()]
+    dry, done = run(*words, "--dry-run", url=mixed), run(*words, url=mixed)
+    assert (dry.exit_code, done.exit_code in (0, 1)) == (0, True), (dry, done)
+    planned, deleted = (re.findall(r"\d+", one.stdout) for one in (dry, done))
+    assert deleted, done
+    assert planned[: len(deleted)] == deleted or "Jobs that a remaining job depends on will be kept." in dry.stdout, (
+        dry,
+        done,
+    )

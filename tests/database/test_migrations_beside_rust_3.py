@@ -288,6 +288,18 @@ def test_a_run_of_version_3_that_ended_on_mariadb_is_finished(mysql_url: str) ->
         assert normal(schema, database) == normal(expected_schema(database, "018"), database)
 
 
+@pytest.mark.mysql
+def test_a_run_of_version_3_that_ended_between_two_statements_is_finished(mysql_url: str) -> None:
+    """It drops the check of the audit log, and adds the new one with a statement of its own."""
+    with contextlib.closing(connect(mysql_url)) as database:
+        migrations.run(database, rust=V3)
+        database.script("ALTER TABLE hammerwork_key_audit_log DROP CONSTRAINT check_operation")
+        database.script(f"DELETE FROM hammerwork_migrations WHERE migration_id = '{THEIRS[1]}'")
+        assert [migration.id for migration in migrations.run(database, rust=V3)] == [THEIRS[1]]
+        schema = without_ours(read_schema(database), database, ALL)
+        assert normal(schema, database) == normal(expected_schema(database, "018"), database)
+
+
 # One at a time.
 
 

@@ -261,8 +261,9 @@ def cancel(
 
     Cancels jobs that wait for them too. Nothing is deleted: `job retry` runs a cancelled job, `job delete` removes it.
     --tree includes everything below each JOB. --force also cancels a Running job: its worker cancels a coroutine or
-    kills a process within a heartbeat, and a handler in a thread goes on; a Rust worker overwrites the status at its
-    end. A cancelled recurring job stays off its schedule until you retry it. Several ids ask for confirmation.
+    kills a process within a heartbeat, and a handler in a thread goes on, as in a Rust worker, which overwrites the
+    status at its end if it is of 1.15.5. A cancelled recurring job stays off its schedule until you retry it. Several
+    ids ask for confirmation.
 
     \b
     Examples:

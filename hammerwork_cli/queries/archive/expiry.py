@@ -12,7 +12,6 @@ from hammerwork_cli.models.values import spellings
 from hammerwork_cli.queries.archive.listing import Archived
 from hammerwork_cli.queries.archive.moving import PurgeArchive
 from hammerwork_cli.queries.job import changes
-from hammerwork_cli.queries.job.changes import Change
 from hammerwork_cli.queries.job.finished_trees import Purge
 from hammerwork_cli.queries.job.selections import BATCH, Batch, Chosen, Selection
 
@@ -41,8 +40,14 @@ def exist(database: Database, now: datetime) -> bool:
 
 
 def plan(database: Database, now: datetime) -> Expired:
-    """What :func:`purge` would delete."""
-    return Expired(*(changes.plan(database, *one) for one in _changes(now, lambda: False)))
+    """What :func:`purge` would delete, to the job."""
+    return Expired(*(_plan(database, *one) for one in _changes(now, lambda: False)))
+
+
+def _plan(database: Database, selection: Selection, change: Purge | PurgeArchive) -> ChangePlan:
+    plan = changes.plan(database, selection, change)
+    kept = sum(change.kept(database, batch.ids, selection.wanted) for batch in selection.batches(database))
+    return plan._replace(changed=plan.changed - kept)
 
 
 def purge(database: Database, now: datetime, is_over: Callable[[], bool] = lambda: False) -> Expired:
@@ -62,7 +67,7 @@ def _statements(database: Database, now: datetime) -> Iterator[tuple[str, dict[s
             yield "archive.policies.expired_in_archive", {"now": now}
 
 
-def _changes(now: datetime, is_over: Callable[[], bool]) -> Iterator[tuple[Selection, Change]]:
+def _changes(now: datetime, is_over: Callable[[], bool]) -> Iterator[tuple[Selection, Purge | PurgeArchive]]:
     yield _Live(now, is_over), Purge(now)
     yield _InArchive(now, is_over), PurgeArchive(now, now + timedelta(days=1))
 

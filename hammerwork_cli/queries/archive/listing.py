@@ -11,7 +11,7 @@ from hammerwork_cli.models.archive.lists import ArchivedJob, ArchivedSum, Archiv
 from hammerwork_cli.models.values import meant, spellings
 from hammerwork_cli.queries.graph import cursors, tree
 from hammerwork_cli.queries.job.dependencies import EVERY_JOB
-from hammerwork_cli.queries.job.selections import BATCH, Batch, Found, grouped, groups_of
+from hammerwork_cli.queries.job.selections import BATCH, Batch, Found, any_waiting, grouped, groups_of
 
 PAGE = 1000
 
@@ -115,7 +115,10 @@ class Archived:
         del database, found
         return False
 
-    has_dependents = has_failed_parents
+    def has_dependents(self, database: Database, found: Found) -> bool:
+        """See :class:`Selection`. True if any job waits for others."""
+        del found
+        return any_waiting(database)
 
 
 class NamedArchived(Archived):

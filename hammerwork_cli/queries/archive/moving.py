@@ -18,6 +18,7 @@ from hammerwork_cli.queries.job import dependencies, notifications
 from hammerwork_cli.queries.job.changes import Change, Step
 from hammerwork_cli.queries.job.dependencies import LockedJob, lock_jobs
 from hammerwork_cli.queries.job.finished_trees import Purge
+from hammerwork_cli.queries.job.selections import Found, Selection
 
 
 def require(database: Database) -> None:
@@ -110,13 +111,26 @@ class PurgeArchive(Change):
         del status
         return True
 
+    def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
+        """True if other jobs may wait for one of the jobs."""
+        return selection.has_dependents(database, found)
+
+    def kept(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> int:
+        """How many of these jobs :meth:`step` would keep. It locks nothing."""
+        del wanted
+        return len(self._awaited(database, ids))
+
+    @staticmethod
+    def _awaited(database: Database, ids: Sequence[str]) -> set[str]:
+        return {parent for parent, _ in dependencies.dependents(database, ids, "waiting", WAITING_SPELLINGS)}
+
     def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
         """Deletes the jobs that nobody has restored and no job waits for. Needs a transaction."""
         del wanted
         step = Step()
         locked = [str(job) for (job,) in database.rows("archive.moving.lock", ids=database.ids(sorted(ids)))]
         _skip(step, Reason.CHANGED_MEANWHILE, len(ids) - len(locked))
-        awaited = {parent for parent, _ in dependencies.dependents(database, locked, "waiting", WAITING_SPELLINGS)}
+        awaited = self._awaited(database, locked)
         _skip(step, Reason.WAITED_FOR, len(awaited))
         going = [job for job in locked if job not in awaited]
         for part in chunks(going, database.key_chunk):

@@ -55,12 +55,21 @@ class LockedJob(NamedTuple):
 
 def lock_jobs(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) -> list[LockedJob]:
     """Locks those of some jobs that exist and fit a filter; returns them as they are now. Needs a transaction."""
+    return _jobs(database, ids, wanted, locks=True)
+
+
+def read_jobs(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) -> list[LockedJob]:
+    """The same for a plan, which locks nothing."""
+    return _jobs(database, ids, wanted, locks=None)
+
+
+def _jobs(database: Database, ids: Iterable[str], wanted: JobFilter, *, locks: bool | None) -> list[LockedJob]:
     known = sorted(set(ids))
     values = chosen(wanted)
     return [
         LockedJob._make(row)
         for part in chunks(known, database.key_chunk)
-        for row in database.rows("job.changes.lock", ids=part, **values)
+        for row in database.rows("job.changes.lock", ids=part, locks=locks, **values)
     ]
 
 

@@ -12,7 +12,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import Counts, JobFilter, Reason, TreeNode, status_of
 from hammerwork_cli.queries.graph.relatives import CHILD_STATES, Relatives
 from hammerwork_cli.queries.job.changes import Delete
-from hammerwork_cli.queries.job.dependencies import LockedJob
+from hammerwork_cli.queries.job.dependencies import LockedJob, read_jobs
 from hammerwork_cli.queries.job.listing import chosen
 from hammerwork_cli.queries.job.selections import BATCH, Batch, Found, groups_of
 
@@ -37,6 +37,12 @@ class Purge(Delete):
     def __init__(self, now: datetime, *, whole: bool = False) -> None:
         super().__init__(now)
         self.whole = whole
+
+    def kept(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> int:
+        """How many of these jobs :meth:`step` would keep. It locks nothing."""
+        jobs = read_jobs(database, ids, wanted)
+        free = [job for job in jobs if self._refusal(job) is None]
+        return len(ids) - len(free) + len(self._later(database, free))
 
     def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
         kept = super()._later(database, jobs)

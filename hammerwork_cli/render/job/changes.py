@@ -75,7 +75,8 @@ WORDINGS: Mapping[str, Wording] = {
     ),
     "cancel": Wording(
         "Cancelled",
-        "its worker interrupts the handler, unless it runs in a thread; a Rust worker overwrites the status at its end",
+        "its worker interrupts the handler, unless it runs in a thread; a Rust worker goes on, and one of 1.15.5"
+        " overwrites the status at its end",
         otherwise="Only Pending and Retrying jobs can be cancelled. To remove a job: hammerwork job delete JOB",
         followed="and {jobs} that waited for {them}",
         unfinished="Jobs that waited for the cancelled ones: hammerwork spawn doctor --fix",

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import threading
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 
 from hammerwork_cli.database import DatabaseUrl
 
@@ -25,11 +25,17 @@ def keep(url: DatabaseUrl) -> None:
     """Masks the password of a URL, and its keys, from now on."""
     global _pattern
     found = {url.password, url.options.get("password")}
+    keys: set[str] = set()
     if url.dialect == "postgresql":
         found.add(os.environ.get("PGPASSWORD"))
     if url.keys is not None:
-        found.update(b64encode(key).decode() for key in url.keys.by_id.values())
+        for key in url.keys.by_id.values():
+            found.update(
+                (b64encode(key).decode(), b64encode(key).decode().rstrip("="), urlsafe_b64encode(key).decode())
+            )
+            keys |= {_bytes(key), f"(?i:{key.hex()})", re.escape(str([*key])[1:-1])}
     with _writing:
+        _forms.update(keys)
         for password in found:
             if password and len(password) >= SHORTEST:
                 # As Python shows a text, as JSON has it, and alone or in URLs with any characters encoded.
@@ -43,6 +49,11 @@ def keep(url: DatabaseUrl) -> None:
 def _character(character: str) -> str:
     encoded = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
     return f"(?:{re.escape(character)}|(?i:{encoded}){'|[+]' if character == ' ' else ''})"
+
+
+def _bytes(key: bytes) -> str:
+    """The pattern of what Python shows of bytes with the key in them, which quotes as the other bytes need it."""
+    return "".join("\\\\?'" if byte == ord("'") else re.escape(repr(bytes([byte]))[2:-1]) for byte in key)
 
 
 def masked(text: str) -> str:

@@ -2,14 +2,14 @@
 
 -- name: lock
 -- Locks those of some jobs that still fit a filter, in the order of their ids, so that two transactions do not
--- deadlock.
+-- deadlock; or only reads them.
 SELECT j.id, j.queue_name, j.status, j.depends_on, j.dependency_status, {archived_at}, j.recurring, {ancestry},
 {status j}, j.workflow_id
 FROM hammerwork_jobs j {by_id}
 WHERE j.id IN (:ids) AND
 {filtered}
 ORDER BY j.id
-{lock_clause}
+/* if :locks */ {lock_clause}
 
 -- name: retry
 -- Gives jobs a fresh attempt, as if they had just been enqueued. A recurring job gets an extra run, which may spawn.

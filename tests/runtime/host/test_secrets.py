@@ -6,14 +6,16 @@ import logging
 import re
 import textwrap
 import threading
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
 
-from hammerwork_cli import Job, SpawnConfig, Worker
+from hammerwork_cli import EncryptionKeys, Job, SpawnConfig, Worker
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.runtime.host import logs, secrets
 from hammerwork_cli.runtime.outcomes import failures
@@ -135,3 +137,19 @@ def test_two_workers_that_start_at_once_mask_both_passwords(monkeypatch: pytest.
     secrets.keep(first)
     other.join()
     assert secrets.masked("first-word and second-word") == "*** and ***"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [bytes(range(32)), bytes(range(32, 64)), b'it\'s "both" \\ kinds of quotes!!'[:32].ljust(32, b"'")],
+    ids=["low", "printable", "quotes"],
+)
+def test_keys_are_masked_in_every_form_that_python_shows(key: bytes) -> None:
+    secrets.keep(replace(DatabaseUrl.parse("sqlite:///jobs.db"), keys=EncryptionKeys({"default": key})))
+    forms = [key, bytearray(key), b"'" + key, b'"' + key + b"'", [*key], {"key": key}, b64encode(key), (*key, 1)]
+    texts = [repr(form) for form in forms] + [key.hex(), key.hex().upper(), urlsafe_b64encode(key).decode()]
+    texts.append(failures.described(ValueError(key)))
+    for text in texts:
+        shown = secrets.masked(text)
+        assert secrets.MASK in shown, text
+        assert len(shown) < 40, shown
