@@ -97,6 +97,8 @@ def test_a_command_leaves_encrypted_payloads_decryptable(
     words = CHANGES[path].replace("@production", "{production}").format(**all_names).split()
     done = run(*path.split(), *words, "-u", there if path == "backup copy" else here, env=ENVIRONMENT)
     assert done.exit_code in REFUSED.get(path, {0, 1}), done
+    hinted = {word for word in ("--encryption-key", "--no-encrypt") if word in done.stderr}
+    assert hinted <= {name for one in options(path) for name in one.opts + one.secondary_opts}, done
     with contextlib.closing(connect(here)) as database:
         assert list(told(database, names["archived"])) == [], done
 
