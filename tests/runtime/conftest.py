@@ -12,7 +12,7 @@ from hammerwork_cli.models import id_list, timestamp
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.runtime.connections import Connections
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 def until(is_so: Callable[[], Any]) -> None:

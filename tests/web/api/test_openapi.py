@@ -19,7 +19,7 @@ from tests.rows import Rows
 from tests.web.api.servers import Server
 
 pytestmark = pytest.mark.sqlite
-EXAMPLES = 8
+EXAMPLES = 4
 
 ENDPOINTS = {
     "GET /api/spawn/operations",

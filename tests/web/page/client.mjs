@@ -2,19 +2,19 @@
 //
 // Each line of stdin is a JSON object {client: [baseUrl, options], method, arguments}. The answer is a line with
 // {answer, cursor} or {error: {name, status, detail, hint, code, problem}}. The method "listen" subscribes until the
-// wanted number of events and states has arrived; with 0 it unsubscribes at once.
+// wanted number of events and states has arrived, "open" often enough; with 0 it unsubscribes at once.
 
 import { createInterface } from "node:readline";
 import { SpawnError, SpawnManager } from "../../../hammerwork_cli/web/static/client.js";
 
-function listen(client, { wanted, options }) {
+function listen(client, { wanted, opens = 0, options }) {
   return new Promise((resolve) => {
     const heard = [];
     const note = (what) => {
       heard.push(what);
       // The test waits for this before it makes changes.
       if (what === "open") process.stderr.write("open\n");
-      if (heard.length >= wanted) stop();
+      if (heard.length >= wanted && heard.filter((one) => one === "open").length >= opens) stop();
     };
     const unsubscribe = client.subscribe((event) => note({ type: event.type, data: event.data }), {
       ...options,

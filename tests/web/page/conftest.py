@@ -12,7 +12,7 @@ from tests.conftest import unavailable
 from tests.web.page.chromium import program
 from tests.web.page.sites import Night, Site, fill, serving
 
-PATIENCE_MS = 10_000
+PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="session")
