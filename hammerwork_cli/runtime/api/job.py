@@ -2,12 +2,14 @@
 
 import json
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from uuid import UUID
 
@@ -41,6 +43,15 @@ def _encryption(given: object) -> "Encryption":
     from hammerwork_cli.models.encryption import Encryption
 
     return fields.an(given, Encryption, "encryption must be made by with_encryption or with_pii_fields")
+
+
+def _level_of_caller() -> int:
+    """The level of the line that a warning is about: the innermost one that is not of this package."""
+    frame: FrameType | None = sys._getframe(1)
+    level = 1
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("hammerwork_cli."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _callbacks(given: object) -> tuple[NewCallback, ...]:
@@ -433,7 +444,7 @@ class Job(_Rowed):
             stored = fields.whole_seconds(self.timeout)
             warnings.warn(
                 f"A timeout is stored in whole seconds: {self.timeout.total_seconds():g} s becomes {stored} s.",
-                stacklevel=3,
+                stacklevel=_level_of_caller(),
             )
         strategy = self.retry_strategy
         new = NewJob.of(

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -35,6 +36,13 @@ def test_a_field_that_was_assigned_is_checked_when_the_job_is_written(lite: Stag
     with pytest.raises(UsageError, match=rf"{name} must be|is not (the name of a {name}|the id of a job|a priority)"):
         lite.queue.enqueue(job)
     assert lite.rows() == []
+
+
+def test_a_warning_names_the_line_that_enqueues(lite: Stage) -> None:
+    job = Job("noop").with_timeout(timedelta(milliseconds=500))
+    with pytest.warns(UserWarning, match="stored in whole seconds") as found:
+        lite.queue.enqueue_many([job])
+    assert [one.filename for one in found] == [__file__]
 
 
 def test_an_assigned_word_of_a_priority_is_stored_as_its_number(lite: Stage) -> None:
