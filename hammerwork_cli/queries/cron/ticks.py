@@ -154,24 +154,28 @@ def why_open(database: Database, schedule: Schedule, now: datetime) -> str | Non
         return None
     # The root may be archived or deleted while its tree runs on.
     while rows := database.rows("cron.schedules.open_trees", id=schedule.id, limit=TREES_TOGETHER):
-        below = _open_below(database, [str(job) for job, _ in rows])
-        if below is not None:
-            return f"the job {below} below an earlier run is open"
+        why = _why_trees_are_open(database, [str(job) for job, _ in rows])
+        if why is not None:
+            return why
         if "missed_runs" not in database.tags:  # nothing remembers that these have ended
             break
         database.run("cron.schedules.end_trees", id=schedule.id, first=rows[-1][1], last=rows[0][1])
     return None
 
 
-def _open_below(database: Database, jobs: list[str]) -> str | None:
+def _why_trees_are_open(database: Database, jobs: list[str]) -> str | None:
     relatives, seen, level = Relatives(database), set(jobs), jobs
     while level:
         rows = list(relatives.child_states(level))
         for child, status, *_ in rows:
             if status_of(status) not in FINISHED:
-                return str(child)
+                return f"the job {child} below an earlier run is open"
         level = list(dict.fromkeys(str(child) for child, *_ in rows if str(child) not in seen))
         seen.update(level)
+    if "workers" in database.tags:
+        for (job,) in database.rows("spawn.wait.requested"):
+            if str(job) in seen:
+                return f"the job {job} of an earlier run is to spawn again"
     return None
 
 

@@ -9,7 +9,7 @@ from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundErr
 from hammerwork_cli.models import JobStatus, SpawnConfig, SpawnRequest, new_id, status_phrase
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.graph.release import RECURRING
-from hammerwork_cli.queries.job.dependencies import parent_statuses
+from hammerwork_cli.queries.job.dependencies import look_again, parent_statuses
 
 
 def of_job(database: Database, job: str) -> list[SpawnRequest]:
@@ -67,6 +67,7 @@ def request(
         database.run(
             "job.spawn_requests.add", id=made, job=job, queue=queue, handler=handler, config=stored, now=now, by=by
         )
+        look_again(database, [job])
         return made
 
     made = database.transaction(work)

@@ -80,7 +80,6 @@ def fulfil(
                 report.lost.add(job.id)
             return report
         write_children(database, operation, batches, external, now, report)
-        dependencies.look_again(database, [job.id])
         return report
 
     return naming_duplicates(database, batches, work)

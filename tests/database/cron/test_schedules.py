@@ -18,6 +18,7 @@ from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.cron import backfill, changes, manual, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.job import changes as job_changes
+from hammerwork_cli.queries.job import spawn_requests
 from hammerwork_cli.queries.job.selections import Named
 from tests.conftest import Outcome
 from tests.jobs import execute
@@ -258,6 +259,14 @@ def test_every_open_job_of_a_schedule_and_every_open_tree_stops_the_next_run(
     job_changes.run(database, Named([below]), job_changes.Retry(START))
     assert next_outcome(tree) == "skipped"  # the tree had ended, and runs again
     assert below in (runs(database, tree)[-1].reason or "")
+    finish(database)
+    assert next_outcome(tree) == "enqueued"
+    finish(database)
+    spawn_requests.request(database, below, handler=None, config=None, by="me", now=START)
+    assert next_outcome(tree) == "skipped"
+    assert below in (runs(database, tree)[-1].reason or "")
+    database.script("UPDATE hammerwork_spawn_requests SET state = 'done'")
+    assert next_outcome(tree) == "enqueued"
 
 
 def finish_all_but(database: Database, job: str) -> None:
