@@ -432,7 +432,8 @@ def test_a_recurring_job_that_version_3_disabled_is_held_says_why_and_can_be_ena
     assert (queue["ready"], queue["scheduled"], queue["oldest_pending_at"]) == (0, 2, None)
     listed = command("cron", "list", "--format", "json", url=stage.url).json
     assert {one["id"]: one["enabled"] for one in listed} == {disabled.id: False, due.id: True}
-    assert command("cron", "enable", disabled.id, "--yes", url=stage.url).exit_code == 0
+    enabled = command("cron", "enable", disabled.id, "--yes", url=stage.url)
+    assert (enabled.exit_code, f"nightly {disabled.id[:8]} is enabled." in enabled.stdout + enabled.stderr) == (0, True)
     assert (stage.one(disabled, "recurring"), stage.timestamp(disabled, "scheduled_at")) == (
         True,
         stage.timestamp(disabled, "next_run_at"),

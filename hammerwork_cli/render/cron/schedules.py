@@ -244,11 +244,13 @@ def _shown(value: object) -> str:
 def switched_text(switched: Switched) -> str:
     """What enabling or disabling a schedule changed."""
     schedule = switched.after
+    # Recurring jobs are named after their queue, which may have several.
+    name = f"{visible(schedule.name)} {schedule.id[:8]}" if schedule.is_in_place else visible(schedule.name)
     state = "enabled" if schedule.enabled else "disabled"
     if switched.before.enabled == schedule.enabled:
-        return f"{visible(schedule.name)} was already {state}."
+        return f"{name} was already {state}."
     due = f" Next: {local_text(schedule.due, schedule.timezone)}." if schedule.enabled and schedule.due else ""
-    return f"{visible(schedule.name)} is {state}.{due}"
+    return f"{name} is {state}.{due}"
 
 
 def triggered_record(schedule: Schedule, job: str) -> Record:
