@@ -109,6 +109,8 @@ class Recorder:
 sys.meta_path.append(Recorder())
 """
 """Asked last: it hears of what nobody has found."""
+HANGS = 20.0
+"""Seconds after which a worker did not end at once, on a machine that is busy; it would hang for minutes."""
 PLANTED = "raise SystemExit('planted')\n"
 Start = Callable[..., subprocess.Popen[str]]
 KINDS = ["sqlite", *(pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql"))]
@@ -288,14 +290,17 @@ def test_no_optional_import_of_a_command_that_loads_handlers_finds_what_lies_in_
     apply, rehearse = ("cron", "apply", "--handlers", "family:app"), ("spawn", "rehearse", "--handlers", "family:app")
 
     def commands(path: dict[str, str]) -> None:
-        for code, *words in (
+        anywhere = (
             (0, *apply, "--dry-run"),
-            (0, *apply, "--prune", "--yes"),
             (4, *apply, "--debug", "--database-url", "sqlite:///nowhere.db"),
-            (0, *rehearse, identity(1)),
             (0, *rehearse, "--queue", "parents", "--levels", "2", "--format", "json"),
             (1, *rehearse, identity(2), "--format", "json"),
             (2, *rehearse, "--queue", "nobody", "--debug"),
+        )
+        for code, *words in (
+            (0, *apply, "--prune", "--yes"),
+            (0, *rehearse, identity(1)),
+            *(anywhere if kind == "sqlite" else ()),  # a driver is loaded as well by the two before
         ):
             command = begin(*words, env={"HAMMERWORK_DATABASE_URL": url, **path})
             _, stderr = command.communicate(timeout=60)
@@ -364,7 +369,7 @@ def test_a_worker_whose_threads_wait_for_dead_connections_ends_all_the_same(
             eventually(lambda number=number: f"{number.name}: " in worker.stderr.readline())
         began = time.monotonic()
         _, said = worker.communicate(timeout=60)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < HANGS
     assert "The worker hangs: its process ends now, and its jobs come back after the lease." in said
     assert worker.returncode == 128 + signals[0]
 
@@ -378,7 +383,7 @@ def test_a_thread_of_an_application_holds_no_worker_that_a_signal_ends_at_once(
     began = time.monotonic()
     worker.send_signal(signal.SIGQUIT)
     worker.communicate(timeout=60)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < HANGS
     assert worker.returncode == 131
     assert attempts(url) == [("Pending", 0)]
 

@@ -17,7 +17,7 @@ from hammerwork_cli.queries.job.selections import Named
 from hammerwork_cli.runtime.host.logs import named
 from tests.runtime.conftest import PATIENCE, Stage, until
 
-BEATS = 3
+BEATS = 5
 """Heartbeats within which it must be noticed; each is a sixth of a lease."""
 LEASE = 6.0
 

@@ -152,8 +152,9 @@ def test_a_job_that_is_too_large_for_an_event_is_to_be_looked_at(serve: Callable
         assert events.next("reset", "jobs") == ("reset", {"reason": "too_large"})
 
 
-def test_50_who_watch_cost_the_database_no_more_than_one(serve: Serve, migrated_url: str, behind: Database) -> None:
-    server = serve(migrated_url)
+@pytest.mark.sqlite
+def test_50_who_watch_cost_the_database_no_more_than_one(serve: Serve, empty_url: str) -> None:
+    server = serve(empty_url)
     questions = ["/api/spawn/operations", "/api/spawn/stats", "/api/queues", "/api/jobs"]
 
     def cost(watchers: int) -> tuple[int, int, float]:
@@ -178,7 +179,8 @@ def test_50_who_watch_cost_the_database_no_more_than_one(serve: Serve, migrated_
             for number in range(3):
                 while len(heard) < number * watchers:
                     time.sleep(0.05)
-                job(behind)
+                with closing(connect(empty_url)) as behind:
+                    job(behind)
             for thread in threads:
                 thread.join(60)
             return statements(server) - before, len(heard), time.monotonic() - began
