@@ -4,6 +4,7 @@ It reads with statements of its own, not with those of the product, and compares
 triggers.
 """
 
+import contextlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from chaos import duties, plan
 from chaos.plan import Planned, Watched
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, connect
+from hammerwork_cli.database.url import DatabaseUrl
 from hammerwork_cli.models import id_list
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries.worker.finish import TAKEN
@@ -110,6 +112,24 @@ def unfinished(database: Database) -> int:
     """How many jobs, callbacks and workflows are yet to end."""
     counts = (database.query(f"SELECT COUNT(*) FROM {rows}") for rows in _UNFINISHED)
     return sum(int(number) for [[number]] in counts)
+
+
+_SESSIONS = {
+    "mysql": "SELECT p.id, p.command, p.time, p.state, p.info, t.trx_state, t.trx_started, t.trx_wait_started,"
+    " t.trx_rows_locked, t.trx_query FROM information_schema.processlist p"
+    " LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id",
+    "postgresql": "SELECT pid, state, xact_start, wait_event, pg_blocking_pids(pid), query FROM pg_stat_activity"
+    " WHERE datname = current_database()",
+}
+
+
+def sessions(url: str) -> list[str]:
+    """What the sessions of a server do, and for which locks they wait."""
+    if DatabaseUrl.parse(url).dialect not in _SESSIONS:
+        return []
+    with contextlib.closing(connect(url)) as database:
+        rows = database.query(_SESSIONS[database.dialect])
+        return [f"session: {row}" for row in rows] + [f"the clock of the server shows {database.now()}"]
 
 
 def stuck_rows(database: Database) -> list[str]:

@@ -176,6 +176,10 @@ class Run:
                 if self._fault_is_due:
                     self._meet(self._faults.pop())
             self.crew.end()
+        except HammerworkError as error:
+            for line in checking.sessions(self.url):
+                error.add_note(line)
+            raise
         finally:
             self.crew.kill()
             self.watch.close()

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chaos.worker import end_with_parent, log_to
-from hammerwork_cli.database import connect
+from hammerwork_cli.database import Timeouts, connect
 from tests.rust_worker import MAX_RETRIES, RustWorker
 
 QUEUE = "shared"
 OFTEN_FAILS = 0.4
 SOMETIMES_LONG = 0.1
 PAUSE = 0.1
+HASTY = Timeouts(network=10.0)
+"""It gives up a connection that is swallowed before it is killed for not ending."""
 
 
 def work(url: str, folder: Path, lease: float) -> None:
@@ -48,7 +50,7 @@ class _Shift:
     """As long as its connection holds."""
 
     def __init__(self, url: str, lease: float) -> None:
-        self.database = connect(url)
+        self.database = connect(url, HASTY)
         self.worker, self.lease = RustWorker(self.database), lease
 
     def run(self, ended: list[int], ran: Callable[[str], object]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from chaos.rust import OFTEN_FAILS, PAUSE, QUEUE, SOMETIMES_LONG, take_turns
+from chaos.rust import HASTY, OFTEN_FAILS, PAUSE, QUEUE, SOMETIMES_LONG, take_turns
 from chaos.worker import JOB_LEASES
 from hammerwork_cli.database import connect
 from tests.rust3.runs import Run, Version3
@@ -27,7 +27,7 @@ class _Shift:
     """As long as its connection holds; what it runs then is left to the reapers."""
 
     def __init__(self, url: str, lease: timedelta) -> None:
-        self.database = connect(url)
+        self.database = connect(url, HASTY)
         self.version3 = Version3(self.database, lease=lease)
         self._reaps_at = 0.0
 

@@ -70,6 +70,27 @@ def timeouts_within(lease: float, lock: float, hosts: int = 1) -> Timeouts:
     return Timeouts(connect=connect, lock=lock, network=max(lease, lock + LONGER_THAN_LOCKS))
 
 
+class _Patience:
+    """For how long a call goes on trying.
+
+    Attributes:
+        until: by the monotonic clock; ``None`` without limit.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds, self._has_begun_again = seconds, False
+        self.until = None if seconds is None else time.monotonic() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        return self.until is not None and time.monotonic() >= self.until
+
+    def begin_again(self) -> None:
+        """Once, after waiting for a connection that was dead has used it up. Who tries once does not try again."""
+        if self._seconds and not self._has_begun_again:
+            self._has_begun_again, self.until = True, time.monotonic() + self._seconds
+
+
 class Connections:
     """At most ``size`` connections to one database, each used by one thread at a time.
 
@@ -125,7 +146,7 @@ class Connections:
         Args:
             unit: one transaction or one statement.
             patience: seconds to go on trying, and to wait for one of the connections; without limit when it is not
-                given. The timeouts limit a single try.
+                given. They begin again after a connection that died without a word. The timeouts limit a single try.
             over: whether nobody wants the result any longer; asked after each failure.
             passes: which of its errors pass, if others than those of these connections.
 
@@ -134,7 +155,7 @@ class Connections:
             DatabaseError: the database refuses what ``unit`` does.
         """
         self._begin_after_a_fork()
-        give_up = None if patience is None else time.monotonic() + patience
+        left = _Patience(patience)
         trouble = Trouble(self.outages, shared=True)
         judge = passes
         # Of the next try: either a silent connection was dead, or the server needs longer for this unit.
@@ -143,13 +164,14 @@ class Connections:
         def once() -> Result:
             nonlocal longer
             try:
-                return self._once(unit, give_up, longer)
+                return self._once(unit, left.until, longer)
             except SilentConnectionError:
+                left.begin_again()
                 longer = (longer or self.timeouts).doubled()
                 raise
 
         def ended() -> bool:
-            return self.given_up.is_set() or (give_up is not None and time.monotonic() >= give_up) or over()
+            return self.given_up.is_set() or left.is_over or over()
 
         def may_pass(error: HammerworkError) -> bool:
             nonlocal judge

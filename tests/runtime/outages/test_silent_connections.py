@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hammerwork_cli import Job
+from hammerwork_cli import Job, Queue
 from hammerwork_cli.database import Database, Timeouts, connect
 from hammerwork_cli.errors import SilentConnectionError
 from hammerwork_cli.queries.worker import registry
@@ -122,6 +122,18 @@ def test_a_worker_whose_listening_connection_died_hears_of_new_jobs_again(
         until(lambda: stage.one(second) == "Completed")
     (third,) = stage.enqueue(Job("counted"))
     until(lambda: stage.one(third) == "Completed")
+
+
+@SERVERS
+def test_a_queue_whose_connection_died_enqueues_once_with_a_new_one(
+    stage: Stage, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hammerwork_cli.runtime.connections.SHORTEST_ANSWER", 1.0)
+    with Queue(proxy.url(stage.url), patience=1) as queue:
+        queue.enqueue(Job("first"))
+        proxy.swallow()
+        job = queue.enqueue(Job("second"))
+    assert [row[0] for row in stage.rows("id", "queue_name = 'second'")] == [job.id]
 
 
 @SERVERS
