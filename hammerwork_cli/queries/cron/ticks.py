@@ -25,7 +25,7 @@ CHUNK = 500
 """Due times for which one tick enqueues jobs; and missed ones that get a run each, the first for all before it."""
 MOST_CAUGHT_UP = 100
 """Due times that ``--catch-up all`` makes up for, the newest ones."""
-TREES_TOGETHER = 100
+TREES_TOGETHER = 1000
 """Runs whose trees are looked at together."""
 TAKEN_OVER = "no worker enqueued its job in time, and a later run replaced it"
 _OPEN = WAITING_SPELLINGS + RUNNING_SPELLINGS
