@@ -11,6 +11,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list, timestamp
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.runtime.connections import Connections
+from tests.rust3 import outcomes
 
 PATIENCE = 30.0
 
@@ -88,6 +89,14 @@ class Stage:
 @pytest.fixture
 def stage(migrated_url: str) -> Iterator[Stage]:
     made = Stage(migrated_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stage3(dialect: str, new_database: Callable[..., str]) -> Iterator[Stage]:
+    """A stage whose database version 3 of hammerwork (Rust) has migrated too."""
+    made = Stage(new_database(dialect, migrated=True, change=outcomes.migrate))
     yield made
     made.close()
 

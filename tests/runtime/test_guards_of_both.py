@@ -29,8 +29,12 @@ KINDS = ("returns", "raises", "ends", "spawns", "recurs")
 
 
 @pytest.fixture
+def stage(stage3: Stage) -> Stage:
+    return stage3
+
+
+@pytest.fixture
 def theirs(stage: Stage) -> Iterator[outcomes.Outcomes]:
-    outcomes.use(stage.database)
     with contextlib.closing(connect(stage.url)) as database:
         yield outcomes.Outcomes(database)
 

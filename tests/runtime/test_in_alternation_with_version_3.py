@@ -152,8 +152,12 @@ class _Clock(ServerClock):
 
 
 @pytest.fixture
+def stage(stage3: Stage) -> Stage:
+    return stage3
+
+
+@pytest.fixture
 def theirs(stage: Stage) -> Iterator[outcomes.Outcomes]:
-    outcomes.use(stage.database)
     with contextlib.closing(connect(stage.url)) as database:
         yield outcomes.Outcomes(database)
 
@@ -259,7 +263,6 @@ class Shared:
 
 
 def test_both_kinds_at_once_end_every_job_once_and_leave_the_states_that_one_kind_would(stage: Stage) -> None:
-    outcomes.use(stage.database)
     shared = Shared(stage)
     handlers = Handlers()
     ran: list[str] = []

@@ -23,13 +23,6 @@ SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def stage3(stage: Stage) -> Stage:
-    """A stage whose database version 3 uses too."""
-    outcomes.use(stage.database)
-    return stage
-
-
 def test_one_statement_tells_who_uses_a_database(stage: Stage) -> None:
     assert "rust_3" not in stage.database.tags
     outcomes.use(stage.database)

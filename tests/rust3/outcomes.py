@@ -4,13 +4,14 @@ Each method names the facts that it plays. Where these leave something open, its
 SQLite, which the original does not know, it does what it does on MySQL.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from hammerwork_cli.database import Database
+from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import cron, id_list, timestamp
 from tests.rows import Rows
 from tests.rust3.migrations import MIGRATIONS, Migrator
@@ -60,6 +61,12 @@ def use(database: Database) -> None:
     else:
         Migrator(database).run()
     database.forget_schema()
+
+
+def migrate(url: str) -> None:
+    """The same, given the URL of a database."""
+    with contextlib.closing(connect(url)) as database:
+        use(database)
 
 
 class Outcomes(Version3):
