@@ -191,6 +191,8 @@ class Histories(ScheduleRules, Version3Rules, RuleBasedStateMachine):
         """The server loses its last commits, although it had acknowledged them."""
         self.on_step()
         self.world.forget(steps)
+        for worker in self.workers.values():
+            worker.stood_still = True
         self.rust_has = {job: at for job, at in self.rust_has.items() if self._started(job) == at}
         self._forget_version_3()
 

@@ -74,7 +74,8 @@ class SimulatedWorker:
         is_paused: it stands still, with all its threads.
         is_cut: it alone does not reach the server.
         misses_beats: its heartbeats alone do not reach the server.
-        stood_still: it was paused or cut off since its last heartbeat. Only then may others take it for lost.
+        stood_still: it was paused or cut off since its last heartbeat, or the server has forgotten that. Only then may
+            others take it for lost.
         hangs: thread -> when it gives up the connection that does not answer, by the monotonic clock.
         steady_since: since when it runs without a break, by the monotonic clock.
     """
@@ -134,6 +135,7 @@ class SimulatedWorker:
             self.write(unanswered=True)
         now = self.world.seconds
         self.hangs = {HEARTBEAT: now + LEASE / 3, **dict.fromkeys(THREADS, now + LEASE)}
+        self.steady_since = now  # all is as before two leases from now
         if frozen:
             self.world.later.append((now + frozen, self.id))
 
