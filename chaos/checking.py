@@ -108,6 +108,10 @@ _UNFINISHED = (
 )
 
 
+_RECURS = "(cron_schedule IS NOT NULL AND (status <> 'Pending' OR scheduled_at < '2037-01-01 00:00:00'))"
+"""A recurring job that still has to run, or to be parked."""
+
+
 def unfinished(database: Database) -> int:
     """How many jobs, callbacks and workflows are yet to end."""
     counts = (database.query(f"SELECT COUNT(*) FROM {rows}") for rows in _UNFINISHED)
@@ -136,12 +140,13 @@ def stuck_rows(database: Database) -> list[str]:
     """Some jobs that have not ended, with all that decides whether a worker claims them."""
     columns = (
         "id, queue_name, status, dependency_status, scheduled_at, started_at, attempts, claimed_by, claim_losses,"
-        " last_heartbeat_at, lease_expires_at, error_message"
+        " last_heartbeat_at, lease_expires_at, error_message, next_run_at, created_at, claim_token"
     )
-    rows = database.query(f"SELECT {columns} FROM {_UNFINISHED[0]} LIMIT 5")
+    waiting = f"{_UNFINISHED[0]} OR {_RECURS}"
+    rows = database.query(f"SELECT {columns} FROM {waiting} LIMIT 5")
     free = {str(row[0]) for row in rows}
     if database.dialect != "sqlite":
-        free = {str(job) for (job,) in database.query(f"SELECT id FROM {_UNFINISHED[0]} FOR UPDATE SKIP LOCKED")}
+        free = {str(job) for (job,) in database.query(f"SELECT id FROM {waiting} FOR UPDATE SKIP LOCKED")}
     workers = database.query("SELECT name, queues, request, ended_at, heartbeat_at FROM hammerwork_workers")
     names = columns.split(", ")
     return [
@@ -150,6 +155,9 @@ def stuck_rows(database: Database) -> list[str]:
             for row in rows
         ),
         *(f"worker: {row}" for row in workers if row[3] is None),
+        *(f"watch: {row}" for row in database.query(f"SELECT * FROM {_UNFINISHED[1]}")),
+        *(f"workflow: {row}" for row in database.query(f"SELECT id, status FROM {_UNFINISHED[2]}")),
+        *(f"schedule: {row}" for row in database.query(f"SELECT name, next_run_at FROM {duties.ENABLED}")),
         f"the clock of the server shows {database.now()}",
     ]
 
@@ -168,10 +176,7 @@ def end_recurring(database: Database) -> bool:
         "UPDATE hammerwork_jobs SET scheduled_at = '2037-01-01 00:00:00' WHERE cron_schedule IS NOT NULL"
         " AND status = 'Pending' AND attempts = 0"
     )
-    rows = database.query(
-        "SELECT COUNT(*) FROM hammerwork_jobs WHERE cron_schedule IS NOT NULL"
-        " AND (status <> 'Pending' OR scheduled_at < '2037-01-01 00:00:00')"
-    )
+    rows = database.query(f"SELECT COUNT(*) FROM hammerwork_jobs WHERE {_RECURS}")
     return not rows[0][0]
 
 

@@ -54,11 +54,14 @@ def begin(url: str, extras: Collection[str]) -> None:
     database.close()
 
 
+ENABLED = "hammerwork_schedules s WHERE s.enabled"
+
+
 def end_schedules(database: Database) -> bool:
     """Disables schedules that have run and that no worker has left behind; whether all are disabled."""
     rows = database.query(
         "SELECT s.next_run_at, (SELECT COUNT(*) FROM hammerwork_schedule_runs r WHERE r.schedule_id = s.id)"
-        " FROM hammerwork_schedules s WHERE s.enabled"
+        f" FROM {ENABLED}"
     )
     for next_run_at, number in rows:
         due = timestamp(next_run_at)
