@@ -16,8 +16,8 @@ QUEUE = "shared"
 OFTEN_FAILS = 0.4
 SOMETIMES_LONG = 0.1
 PAUSE = 0.1
-HASTY = Timeouts(network=10.0)
-"""It gives up a connection that is swallowed before it is killed for not ending."""
+HASTY = Timeouts(lock=3.0, network=3.0)
+"""It gives up what it waits for before it is killed for not ending."""
 
 
 def work(url: str, folder: Path, lease: float) -> None:

@@ -138,6 +138,18 @@ class Database:
         """Returns JSON that the server can read."""
         return json.dumps(value, ensure_ascii=self.reads_escapes)
 
+    @property
+    def session(self) -> object:
+        """What :meth:`end_session` ends through another connection; ``None`` where a connection has no session."""
+        return None
+
+    def end_session(self, session: object) -> None:
+        """Ends the session of another connection of this user, if it still exists: its transaction is rolled back.
+
+        Raises:
+            DatabaseError: the server refuses that.
+        """
+
     def quoted(self, name: str) -> str:
         """The name of a column for :class:`~hammerwork_cli.database.statements.Columns`, in its letter case."""
         return f'"{name}"'

@@ -13,6 +13,7 @@ from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, Timeouts, co
 from hammerwork_cli.errors import (
     AccessDeniedError,
     ConnectionLostError,
+    HammerworkError,
     MissingTablesError,
     SilentConnectionError,
     UnreachableError,
@@ -65,6 +66,7 @@ class Pool:
     def _begin(self) -> None:
         # With the time since when it is free; any thread writes it, under the lock.
         self._free: list[tuple[Database, float]] = []
+        self._orphans: list[object] = []  # sessions of connections that were silent; under the lock
         self._lock = threading.Lock()
         self._process = os.getpid()
 
@@ -91,13 +93,15 @@ class Pool:
             timeouts: of this work alone, which then has a new connection that nobody uses afterwards.
         """
         began = time.monotonic()
-        database = self._take() if timeouts is None else connect(self._url, timeouts)
+        database = self._take() if timeouts is None else self._connect(timeouts)
         database.give_up = give_up
         try:
             result = work(database)
         except BaseException as error:
             if isinstance(error, SilentConnectionError):
                 self._invalidation.at = time.monotonic()
+                with self._lock:
+                    self._orphans.append(database.session)
             if isinstance(error, self._spoiling):
                 self._drop(database)
             else:
@@ -118,7 +122,20 @@ class Pool:
             if self._free and self._free[-1][1] > self._invalidation.at:
                 return self._free.pop()[0]
         self.close()
-        return connect(self._url, self._timeouts)
+        return self._connect(self._timeouts)
+
+    def _connect(self, timeouts: Timeouts) -> Database:
+        """Opens a connection, and ends the sessions whose connections were silent: they would keep their locks.
+
+        The server ends them too, after a while, but by its clock, which somebody may have set.
+        """
+        database = connect(self._url, timeouts)
+        with self._lock:
+            orphans, self._orphans = self._orphans, []
+        for session in orphans:
+            with suppress(HammerworkError):
+                database.end_session(session)
+        return database
 
     def _return(self, database: Database) -> None:
         with self._lock:

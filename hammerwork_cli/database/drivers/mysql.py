@@ -203,6 +203,18 @@ class MySQLDatabase(Database):
         with closing(self._open(host, ABORT)) as other:
             other.cursor().execute(f"KILL QUERY {number}")
 
+    @property
+    def session(self) -> object:
+        return self._session
+
+    def end_session(self, session: object) -> None:
+        if not isinstance(session, tuple) or self._session is None or session[0] != self._session[0]:
+            return  # another server may have given the number to somebody else
+        alike = "SELECT id FROM information_schema.processlist WHERE id = %s AND db = DATABASE()"
+        with self._translated():
+            for (number,) in self._execute(alike, [session[1]]).fetchall():
+                self._execute(f"KILL CONNECTION {int(number)}", [])
+
     def _begin(self) -> None:
         self._execute("START TRANSACTION", [])
 

@@ -126,7 +126,8 @@ class PostgresDatabase(Database):
         # A pooler keeps these settings for each of its clients. It would leave others to the next client of the
         # session.
         kept = "SET TIME ZONE 'UTC'; SET datestyle = ISO; SET standard_conforming_strings = on; "
-        connection.execute(kept + self._settings(connection.info.backend_pid))
+        self._backend = connection.info.backend_pid
+        connection.execute(kept + self._settings(self._backend))
         return connection
 
     def _settings(self, backend: int) -> str:
@@ -163,6 +164,19 @@ class PostgresDatabase(Database):
             "keepalives_interval": max(1, round(network / 6)),
             "keepalives_count": 3,
         }
+
+    @property
+    def session(self) -> int:
+        return self._backend
+
+    def end_session(self, session: object) -> None:
+        # A pooler has numbers of its own, and a server that was restarted may have given the number to somebody else.
+        ended = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND usename = current_user"
+            " AND datname = current_database() AND application_name = current_setting('application_name')"
+        )
+        with self._translated():
+            self._execute(ended, [session])
 
     def as_text(self, column: str, stored_type: str) -> str:
         del stored_type

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hammerwork_cli import Job, Queue
-from hammerwork_cli.database import Database, Timeouts, connect
+from hammerwork_cli.database import Database, DatabaseUrl, Timeouts, connect
 from hammerwork_cli.errors import SilentConnectionError
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.runtime.connections import Connections
@@ -134,6 +134,31 @@ def test_a_queue_whose_connection_died_enqueues_once_with_a_new_one(
         proxy.swallow()
         job = queue.enqueue(Job("second"))
     assert [row[0] for row in stage.rows("id", "queue_name = 'second'")] == [job.id]
+
+
+@SERVERS
+def test_the_next_connection_ends_the_transaction_of_the_silent_one(stage: Stage, proxy: Proxy, dialect: str) -> None:
+    """By the clock of the server, its own limit may lie years ahead."""
+    (job,) = stage.enqueue(Job("counted"))
+    limit = {"postgres": "idle_in_transaction_session_timeout", "mysql": "SESSION idle_transaction_timeout"}[dialect]
+    lock = f"SELECT id FROM hammerwork_jobs WHERE id = '{job.id}' FOR UPDATE"
+    tries: list[int] = []
+
+    def unit(database: Database) -> int:
+        tries.append(1)
+        database.script(f"SET {limit} = 0")
+        database.script("START TRANSACTION")
+        found = len(database.query(lock))
+        if len(tries) == 1:
+            proxy.swallow()
+            database.query("SELECT 1")
+        database.script("ROLLBACK")
+        return found
+
+    connections = Connections(DatabaseUrl.parse(proxy.url(stage.url)), 1, timeouts=Timeouts(lock=5, network=1))
+    assert connections.run(unit, patience=20) == 1
+    assert len(tries) == 2
+    connections.close()
 
 
 @SERVERS
