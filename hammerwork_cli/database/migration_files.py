@@ -1,10 +1,10 @@
-"""Reads ``sql/migrations/<id>/<database>.sql``: the steps of a migration, and the objects that each step creates.
+"""Reads ``sql/migrations/<id>.sql``: the steps of a migration, and the objects that each step creates.
 
-A line ``-- next`` separates the statements. A statement whose objects all exist is skipped, so that another run
-finishes a migration that was interrupted. An ``ALTER TABLE`` has each clause on its own line; only the missing clauses
-are sent. A ``CREATE TABLE`` has each column and index on its own line; what is missing of an existing table is added.
-``{collation}`` is replaced. A line ``-- from N`` or ``-- before N`` names the major versions of the server that a
-statement is for.
+A line ``-- [postgresql sqlite]`` begins the section of some databases. A line ``-- next`` separates the statements. A
+statement whose objects all exist is skipped, so that another run finishes a migration that was interrupted. An
+``ALTER TABLE`` has each clause on its own line; only the missing clauses are sent. A ``CREATE TABLE`` has each column
+and index on its own line; what is missing of an existing table is added. ``{collation}`` is replaced. A line
+``-- from N`` or ``-- before N`` names the major versions of the server that a statement is for.
 """
 
 import re
@@ -17,6 +17,7 @@ from hammerwork_cli.database import statements
 FOLDER = statements.FOLDER / "migrations"
 
 _ALTER = re.compile(r"(?P<head>ALTER TABLE (?P<table>\w+))\n\s+(?P<clauses>ADD .*)", re.DOTALL)
+_SECTION = re.compile(r"^-- \[([a-z ]+)\]\n", re.MULTILINE)
 _VERSIONS = re.compile(r"^-- (from|before) (\d+)$", re.MULTILINE)
 _BETWEEN_CLAUSES = re.compile(r",\n\s+(?=ADD )")
 _TABLE = re.compile(r"CREATE TABLE (?P<table>\w+) \(\n(?P<parts>.*)\n\)", re.DOTALL)
@@ -122,14 +123,26 @@ def steps(migration: str, dialect: str, collation: str = "", version: int | None
     Raises:
         LookupError: the migration does not exist, or contains an unknown kind of statement.
     """
-    folder = FOLDER / migration
-    try:
-        text = (folder / f"{dialect}.sql").read_text(encoding="utf-8")
-    except OSError as error:
-        raise LookupError(f"no migration {migration} for {dialect}") from error
-    parts = re.split(r"^-- next\n", text, flags=re.MULTILINE)
+    parts = re.split(r"^-- next\n", section(migration, dialect), flags=re.MULTILINE)
     chunks = [_uncommented(part) for part in parts if _is_for(part, version)]
     return tuple(step for chunk in chunks if chunk for step in _steps(chunk.replace("{collation}", collation)))
+
+
+def section(migration: str, dialect: str) -> str:
+    """Returns the lines of a migration that are for a database.
+
+    Raises:
+        LookupError: there are none, or several such sections.
+    """
+    try:
+        text = (FOLDER / f"{migration}.sql").read_text(encoding="utf-8")
+    except OSError as error:
+        raise LookupError(f"no migration {migration}") from error
+    _, *parts = _SECTION.split(text)
+    found = [body for names, body in zip(parts[::2], parts[1::2], strict=True) if dialect in names.split()]
+    if len(found) != 1:
+        raise LookupError(f"no migration {migration} for {dialect}")
+    return found[0].strip("\n")
 
 
 def _is_for(part: str, version: int | None) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hammerwork_cli.database.migration_files import FOLDER
+from hammerwork_cli.database.migration_files import section
 from hammerwork_cli.queries.migrations import MIGRATIONS, RUST_3
 
 LIST = Path(__file__).parents[1] / "data" / "released_migrations.txt"
@@ -15,8 +15,8 @@ MARKS = ("-- next", "-- from ", "-- before ")
 
 
 def checksum(migration: str, dialect: str) -> str:
-    """The SHA-256 of what is sent: of a file without its comments."""
-    lines = (FOLDER / migration / f"{dialect}.sql").read_text("utf-8").splitlines()
+    """The SHA-256 of what is sent: of the lines for a database, without comments."""
+    lines = section(migration, dialect).splitlines()
     sent = [line.rstrip() for line in lines if not line.startswith("--") or line.startswith(MARKS)]
     return hashlib.sha256("\n".join(sent).encode()).hexdigest()
 

@@ -1,9 +1,0 @@
-ALTER TABLE hammerwork_jobs
-    ADD COLUMN priority INTEGER NOT NULL DEFAULT 2;
--- next
--- The original's 001 makes it.
-DROP INDEX idx_hammerwork_jobs_queue_status;
--- next
-CREATE INDEX idx_hammerwork_jobs_queue_status_priority_scheduled
-ON hammerwork_jobs (queue_name, status, priority DESC, scheduled_at)
-WHERE status IN ('Pending', 'Retrying');

@@ -1,1 +1,0 @@
--- The columns are there since 001.

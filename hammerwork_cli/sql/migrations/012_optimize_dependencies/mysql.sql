@@ -1,1 +1,0 @@
--- Nothing: MySQL and MariaDB keep JSON arrays.

@@ -1,8 +1,0 @@
-ALTER TABLE hammerwork_jobs
-    ADD COLUMN last_heartbeat_at TIMESTAMPTZ,
-    ADD COLUMN lease_expires_at TIMESTAMPTZ;
--- next
-DROP INDEX CONCURRENTLY IF EXISTS idx_hammerwork_jobs_running_lease;
--- next
-CREATE INDEX CONCURRENTLY idx_hammerwork_jobs_running_lease ON hammerwork_jobs (lease_expires_at, started_at)
-WHERE status = 'Running';

@@ -1,1 +1,0 @@
-CREATE INDEX idx_hammerwork_jobs_created ON hammerwork_jobs (created_at, id);

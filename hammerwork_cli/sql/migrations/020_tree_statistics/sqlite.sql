@@ -1,1 +1,0 @@
--- Nothing to do: this database keeps statistics of the indexes of 015.

@@ -1,6 +1,0 @@
--- What one worker at a time does for the database: when it is due next, and the worker that did it last.
-CREATE TABLE hammerwork_duties (
-    name VARCHAR(100) NOT NULL PRIMARY KEY,
-    due_at TIMESTAMP(6) NOT NULL,
-    claimed_by CHAR(36) NULL
-) ENGINE = InnoDB COLLATE = {collation};

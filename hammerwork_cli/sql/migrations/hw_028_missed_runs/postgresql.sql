@@ -1,6 +1,0 @@
--- A run may stand for earlier due times that no worker was there for: how many, and the first of them. Whether all jobs
--- below the job of a run have ended, once a worker has seen it.
-ALTER TABLE hammerwork_schedule_runs
-    ADD COLUMN missed BIGINT,
-    ADD COLUMN missed_from TIMESTAMPTZ,
-    ADD COLUMN tree_ended BOOLEAN;

@@ -1,5 +1,0 @@
--- When the worker of a running job was last heard of, and until when nobody else may take the job. Version 3 of hammerwork
--- (Rust) goes by them, and adds the same columns (015_add_job_leases) unless they are there.
-ALTER TABLE hammerwork_jobs
-    ADD COLUMN last_heartbeat_at TIMESTAMP(6) NULL,
-    ADD COLUMN lease_expires_at TIMESTAMP(6) NULL;

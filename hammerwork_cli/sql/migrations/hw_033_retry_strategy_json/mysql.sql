@@ -1,2 +1,0 @@
--- Nothing to do: hammerwork (Rust) reads its strategies from TEXT as well as from JSON, and a change of type would lock and
--- copy the table.

@@ -1,1 +1,0 @@
--- Nothing to do: hammerwork (Rust) does not use this database.

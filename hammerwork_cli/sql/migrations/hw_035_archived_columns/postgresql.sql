@@ -1,3 +1,0 @@
--- Values of columns of the job table that the archive has no column for: the next version of hammerwork (Rust) may add some.
-ALTER TABLE hammerwork_jobs_archive
-    ADD COLUMN other_columns TEXT;
