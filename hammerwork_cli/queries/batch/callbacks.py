@@ -53,7 +53,7 @@ class Seen(NamedTuple):
 
 
 def upcoming(database: Database, until: datetime, limit: int) -> list[Callback]:
-    """Open callbacks that a worker has to look at until a time, the first due one at first. Needs migration 025."""
+    """The open callbacks that are due first until a time, and those that a wrong clock put off. Needs migration 025."""
     rows = database.rows("batch.callbacks.upcoming", until=until, latest=latest(until, RARELY), limit=limit)
     return [read_callback(row) for row in rows]
 

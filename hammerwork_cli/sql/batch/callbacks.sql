@@ -1,10 +1,12 @@
 -- Callbacks of batches, trees and workflows, in the table of watches.
 
 -- name: upcoming
--- Lists open callbacks that a worker has to look at until a time, and those of a clock that was wrong.
-SELECT {callback_columns} FROM hammerwork_watches w
-WHERE w.state = 'open' AND (w.check_at <= :until OR w.check_at > :latest)
-ORDER BY w.check_at LIMIT :limit
+-- Lists open callbacks that a worker has to look at until a time, and as many of a clock that was wrong.
+SELECT * FROM (SELECT {callback_columns} FROM hammerwork_watches w WHERE w.state = 'open' AND w.check_at <= :until
+ORDER BY w.check_at LIMIT :limit) due
+UNION ALL
+SELECT * FROM (SELECT {callback_columns} FROM hammerwork_watches w WHERE w.state = 'open' AND w.check_at > :latest
+ORDER BY w.check_at LIMIT :limit) ahead
 
 -- name: count_ahead
 -- Counts open callbacks whose time only a wrong clock can have stored.

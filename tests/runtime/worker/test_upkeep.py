@@ -187,6 +187,25 @@ def test_a_clock_that_is_put_forward_deletes_no_history(lite: Stage, monkeypatch
     assert tidy() == [1, 0]  # the last run stays
 
 
+def test_a_callback_that_a_wrong_clock_put_off_waits_for_no_other(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hammerwork_cli.runtime.worker.upkeep.endings.MOST_CALLBACKS", 1)
+    now = stage.database.now()
+    others = [stage.queue.enqueue_batch("other", [Job("a")], on_complete=Job("b")) for _ in range(3)]
+    put_off = stage.queue.enqueue_batch("put off", [Job("a")], on_complete=Job("b"))
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Completed'")
+    for batch, at in ((put_off, now + timedelta(days=3650)), *((one, now + 2 * SECOND) for one in others)):
+        [(identity, seen)] = stage.database.query(
+            f"SELECT id, check_at FROM hammerwork_watches WHERE subject_id = '{batch.id}'"
+        )
+        assert stage.database.run("batch.callbacks.take", id=identity, seen=seen, until=at)
+    endings = Endings(stage.connections, new_id(), SimulatedClock(now))
+    endings.tasks()["Looking at callbacks"]()
+    fired = stage.database.query("SELECT subject_id FROM hammerwork_watches WHERE state <> 'open'")
+    assert [str(batch) for (batch,) in fired] == [put_off.id]
+
+
 def test_a_schedule_fires_on_time_while_a_look_at_a_callback_takes_long(
     lite: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,10 +69,14 @@ class Endings(UpkeepThread):
         pause = max(0.0, min([LONGEST_PAUSE, *(self._aside.get(one.id, math.inf) - began for one in found)]))
         if not wanted:
             return pause
-        first, now = timestamp(wanted[0].check_at), self.clock.now()
-        if first is not None and not is_due(first, now, callbacks.RARELY):
-            return max(0.0, min(pause, (first - now).total_seconds()))
-        subject = wanted[0].subject, wanted[0].subject_id
+        now = self.clock.now()
+        times = [timestamp(one.check_at) or now for one in wanted]
+        due = [place for place, at in enumerate(times) if is_due(at, now, callbacks.RARELY)]
+        if not due:
+            return max(0.0, min(pause, (min(times) - now).total_seconds()))
+        # Those that a wrong clock put off come first: of the others, there may always be one that is due earlier.
+        first = wanted[min(due, key=lambda place: (times[place] <= now, times[place]))]
+        subject = first.subject, first.subject_id
         together = [one for one in wanted if (one.subject, one.subject_id) == subject]
         try:
             for one, problem in callbacks.look(database, together, self.clock.now):
