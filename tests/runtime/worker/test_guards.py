@@ -391,7 +391,7 @@ def test_outcomes_that_an_outage_held_up_wait_with_all_others(stage: Stage) -> N
     connections = stage.connections
     slots = Slots(1, lambda: None)
 
-    def away(*_: Any) -> Any:
+    def away(*_: Any, **__: Any) -> Any:
         raise UnreachableError("The server is away.")
 
     verdicts: Any = None
@@ -408,7 +408,7 @@ def test_another_outcome_that_cannot_be_written_either_is_kept_for_later(stage: 
     connections = stage.connections
     slots = Slots(1, lambda: None)
 
-    def refuse(*_: Any) -> Any:
+    def refuse(*_: Any, **__: Any) -> Any:
         raise DatabaseError("The table is locked.")
 
     verdicts: Any = None
