@@ -259,17 +259,6 @@ def test_a_clock_that_is_behind_is_believed_against_a_record_when_it_is_steady_a
     assert not clock.is_trusted
 
 
-def test_a_gap_before_runs_that_are_known_is_recorded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticks, "CHUNK", 5)
-    schedule = add(database, overlap="allow")
-    for minutes in range(120, 135):
-        tick_all(database, NOW + minutes * MINUTE)
-    assert put_back(database, NOW) == 1
-    tick_all(database, NOW + 134 * MINUTE)
-    runs = schedules.runs(database, schedule, limit=1000)
-    assert sum(1 + (run.missed or 0) for run in runs) == 134
-
-
 def _earlier(answer: registry.Answer, by: timedelta) -> registry.Answer:
     return answer._replace(now=answer.now - by)
 

@@ -271,7 +271,7 @@ def _after(
         found = _passed(before, now)
         if found:
             known = known_runs(database, before, found[0].missed_from or found[0].at, found[-1].at)
-            ticks.add_runs(database, before, ticks.unknown(before, found, known), {}, RunKind.SCHEDULED, now)
+            ticks.add_runs(database, before, ticks.unknown(found, known), {}, RunKind.SCHEDULED, now)
     changed.revision = before.revision + 1
     return changed
 

@@ -86,7 +86,7 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
             return None
         # The clock was put back, somebody filled a gap, or the job outlived the record of its run.
         known = schedules.known_runs(database, schedule, start, found[-1].at)
-        decided = unknown(schedule, found, known)
+        decided = unknown(found, known)
         exist = existing(database, [ids[due.at] for due in decided if due.at in ids])
         new: dict[datetime, NewJob] = {}
         reason = None
@@ -108,29 +108,13 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
     return database.transaction(work)
 
 
-def unknown(schedule: Schedule, found: Sequence[Due], known: schedules.KnownRuns) -> list[Due]:
+def unknown(found: Sequence[Due], known: schedules.KnownRuns) -> list[Due]:
     """Those of some due times of which nothing is known. The first stands for earlier ones that have no run either."""
     left, first = [due for due in found if due.at not in known], found[0]
-    if not first.missed or first.missed_from is None:
-        return left
-    missed = first.missed - known.count(first.missed_from, first.at)
-    if left:
+    if left and first.missed and first.missed_from is not None:
+        missed = first.missed - known.count(first.missed_from, first.at)
         left[0] = left[0]._replace(missed=missed, missed_from=first.missed_from)
-    elif missed > 0 and (last := _last_unknown(schedule, first.missed_from, first.at, known)) is not None:
-        # By a clock that was ahead, all of them had their runs before those ahead of them.
-        earlier = (missed - 1, first.missed_from) if missed > 1 else (None, None)
-        left = [Due(last, Outcome.MISSED, TAKEN_OVER, *earlier)]
     return left
-
-
-def _last_unknown(schedule: Schedule, first: datetime, before: datetime, known: schedules.KnownRuns) -> datetime | None:
-    """The last due time before another of which nothing is known."""
-    while part := schedule.passed(first, before - _INSTANT, CHUNK)[0]:
-        for at in reversed(part):
-            if at not in known:
-                return at
-        before = part[0]
-    return None
 
 
 def _due_times(schedule: Schedule, first: datetime, now: datetime) -> tuple[list[Due], datetime | None]:
