@@ -99,13 +99,13 @@ GROUP BY {by_name x.queue_name}
 
 -- name: open
 -- Counts the open jobs by queue, status and dependency status, at most so many, and lists the pauses.
-SELECT x.queue_name, x.status, x.dependency_status, COUNT(*), SUM(x.due), MIN(x.scheduled_at),
+SELECT j.queue_name, j.status, j.dependency_status, COUNT(*), {due},
 NULL AS paused_at, NULL AS paused_by, NULL AS reason
-FROM (SELECT j.queue_name, j.status, j.dependency_status, j.scheduled_at,
-CASE WHEN j.scheduled_at <= :now THEN 1 ELSE 0 END AS due FROM hammerwork_jobs j WHERE j.status IN (:open)
+FROM (SELECT j.queue_name, j.status, j.dependency_status, j.scheduled_at, j.recurring, j.cron_schedule
+FROM hammerwork_jobs j WHERE j.status IN (:open)
 /* if :queues */ AND {one_of j.queue_name :queues}
-LIMIT :limit) AS x
-GROUP BY {by_name x.queue_name}, x.status, x.dependency_status
+LIMIT :limit) AS j
+GROUP BY {by_name j.queue_name}, j.status, j.dependency_status
 {pauses}
 
 -- name: states

@@ -253,14 +253,16 @@ def test_pending_jobs_are_counted_by_queue_now_and_then_and_more_is_said_where_n
         rows.job(status="Pending", scheduled_at=ago(now, minutes=1))
         rows.job(status="Running", queue="mail")
     rows.job(status="Pending", queue="mail", scheduled_at=ago(now, minutes=-9))
+    disabled = {"cron_schedule": "0 0 3 * * *", "recurring": False}
+    rows.job(status="Pending", queue="mail", scheduled_at=ago(now, minutes=9), **disabled)
     rows.job(queue="mail", completed_at=ago(now, minutes=9))
     rows.job(queue="done", completed_at=ago(now, minutes=9))
     watch = watching()
     seen = watch.refresh()
-    assert (seen.pending, seen.more_pending, seen.running, seen.more_running) == (8, False, 3, True)
+    assert (seen.pending, seen.more_pending, seen.running, seen.more_running) == (9, False, 3, True)
     assert [(one.name, one.ready, one.scheduled, one.running, one.completed) for one in seen.states] == [
         ("work", 7, 0, 0, 0),
-        ("mail", 0, 1, 7, 1),
+        ("mail", 0, 2, 7, 1),
     ]
     rows.job(status="Pending")
     assert watch.refresh().states is seen.states  # not counted again so soon
