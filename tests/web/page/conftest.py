@@ -113,4 +113,5 @@ def own_demo(changing: Site, own_night: Night) -> Site:
     changing.execute("DELETE FROM hammerwork_queue_pause")
     changing.execute("DELETE FROM hammerwork_workers")
     fill(changing.database, own_night.jobs)
+    changing.forget()  # else the page could be answered for the test before
     return changing
