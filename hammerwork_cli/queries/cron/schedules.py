@@ -1,5 +1,6 @@
 """Finds schedules, and reads their runs."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from hammerwork_cli.models.cron.schedule import (
     NewSchedule,
     Outcome,
     Overlap,
+    RunKind,
     RunTotals,
     Schedule,
     ScheduleRun,
@@ -35,6 +37,7 @@ DUTY = "schedules"
 """The duty by which others see that some worker enqueues the jobs of schedules."""
 DUTY_SECONDS = 60.0
 MOST_CANDIDATES = 10
+_INSTANT = timedelta(microseconds=1)
 
 
 class Known(NamedTuple):
@@ -55,18 +58,25 @@ class KnownRuns:
     """What has become of the due times of a span.
 
     Args:
+        schedule: whose due times they are.
         rows: of the statement ``cron.schedules.known_runs``.
     """
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, schedule: Schedule, rows: Iterable[Row]) -> None:
+        self._schedule = schedule
         self._runs: dict[datetime, Known] = {}
-        self._missed: list[tuple[datetime, datetime]] = []  # from the first to the run that stands for them
-        for stored, outcome, job, missed, stored_from in rows:
+        self._times: list[datetime] = []  # of the runs that are not only triggered, in order
+        self._spans: list[tuple[datetime, datetime]] = []  # from the first missed one to the run that stands for them
+        for stored, kind, outcome, job, missed, stored_from in rows:
             at, since = timestamp(stored), timestamp(stored_from)
             assert at is not None  # a column that is never NULL
             self._runs[at] = Known(outcome, job and str(job))
-            if missed and since is not None:
-                self._missed.append((since, at))
+            if kind != RunKind.TRIGGERED or schedule.count(at - _INSTANT, at):
+                self._times.append(at)
+            if missed and since is not None and since < at:
+                self._spans.append((since, at))
+        self._times.sort()
+        self._spans.sort()
 
     def __contains__(self, due: datetime) -> bool:
         return self.get(due) is not None
@@ -75,12 +85,32 @@ class KnownRuns:
         """What has become of a due time; ``None`` if that is not known."""
         if due in self._runs:
             return self._runs[due]
-        standing = next((at for since, at in self._missed if since <= due < at), None)
+        standing = next((at for since, at in self._spans if since <= due < at), None)
         return None if standing is None else Known(Outcome.MISSED, stands_for_it=standing)
 
-    def count(self, first: datetime, before: datetime) -> int:
-        """The number of due times from ``first`` until before another that have their own runs."""
-        return sum(1 for due in self._runs if first <= due < before)
+    def unknown(self, first: datetime, before: datetime) -> int:
+        """The number of due times from ``first``, which is one, until before another, of which nothing is known."""
+        number, reached = self._due(first, before) - self._own(first, before), first
+        for since, at in self._spans:  # they may overlap
+            low, high = max(since, reached), min(at, before)
+            if low < high:
+                number -= self._due(low, high) - self._own(low, high)
+                reached = high
+        return number
+
+    def newest_unknown(self, first: datetime, before: datetime) -> datetime:
+        """The last of the due times that :meth:`unknown` counts; there is one."""
+        edges = sorted({first, *self._times, *(since for since, _ in self._spans)})
+        edges = edges[bisect_left(edges, first) : bisect_left(edges, before)]
+        place = bisect_left(edges, True, key=lambda edge: self.unknown(edge, before) == 0)
+        until = edges[place] if place < len(edges) else before
+        return self._schedule.passed(edges[place - 1], until - _INSTANT, 1)[0][-1]
+
+    def _due(self, first: datetime, before: datetime) -> int:
+        return 1 + self._schedule.count(first, before - _INSTANT)
+
+    def _own(self, first: datetime, before: datetime) -> int:
+        return bisect_left(self._times, before) - bisect_left(self._times, first)
 
     def job(self, due: datetime) -> str | None:
         """The job of a due time."""
@@ -230,7 +260,7 @@ def runs(
 
 def known_runs(database: Database, schedule: Schedule, first: datetime, last: datetime) -> KnownRuns:
     """What has become of the due times in a span."""
-    return KnownRuns(database.rows("cron.schedules.known_runs", id=schedule.id, first=first, last=last))
+    return KnownRuns(schedule, database.rows("cron.schedules.known_runs", id=schedule.id, first=first, last=last))
 
 
 def totals(database: Database, schedule: Schedule) -> RunTotals:

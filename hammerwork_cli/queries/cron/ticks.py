@@ -109,11 +109,18 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
 
 
 def unknown(found: Sequence[Due], known: schedules.KnownRuns) -> list[Due]:
-    """Those of some due times of which nothing is known. The first stands for earlier ones that have no run either."""
-    left, first = [due for due in found if due.at not in known], found[0]
-    if left and first.missed and first.missed_from is not None:
-        missed = first.missed - known.count(first.missed_from, first.at)
-        left[0] = left[0]._replace(missed=missed, missed_from=first.missed_from)
+    """Those of some due times of which nothing is known. The first stands for earlier ones that are not known either.
+
+    If all of them are known, the newest earlier one of which nothing is known stands for those before it.
+    """
+    left = [due._replace(missed=None, missed_from=None) for due in found if due.at not in known]
+    start, since = found[0], found[0].missed_from
+    missed = known.unknown(since, start.at) if since is not None else 0
+    if since is not None and missed:
+        if not left:
+            missed -= 1
+            left = [Due(known.newest_unknown(since, start.at), Outcome.MISSED, start.reason)]
+        left[0] = left[0]._replace(missed=missed or None, missed_from=since if missed else None)
     return left
 
 

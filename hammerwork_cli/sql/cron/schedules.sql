@@ -127,11 +127,11 @@ UPDATE hammerwork_schedules SET last_error = :error WHERE id = :id AND revision 
 
 -- name: known_runs
 -- Lists the due times of a schedule in a span that have a run, with its outcome and its job.
-SELECT r.due_at, r.outcome, r.job_id, {missed} FROM hammerwork_schedule_runs r
+SELECT r.due_at, r.kind, r.outcome, r.job_id, {missed} FROM hammerwork_schedule_runs r
 WHERE r.schedule_id = :id AND r.due_at BETWEEN :first AND :last
 
 -- name: known_runs [missed_runs]
-SELECT r.due_at, r.outcome, r.job_id, {missed} FROM hammerwork_schedule_runs r
+SELECT r.due_at, r.kind, r.outcome, r.job_id, {missed} FROM hammerwork_schedule_runs r
 WHERE r.schedule_id = :id AND r.due_at >= :first AND (r.due_at <= :last OR r.missed_from <= :last)
 
 -- name: existing

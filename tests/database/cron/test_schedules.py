@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import random
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -12,10 +13,10 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError, UsageError
-from hammerwork_cli.models import timestamp
+from hammerwork_cli.models import rfc3339, timestamp
 from hammerwork_cli.models.cron.schedule import Schedule, ScheduleRun
 from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import backfill, changes, manual, recurring, schedules, ticks
+from hammerwork_cli.queries.cron import ahead, backfill, changes, manual, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.job import changes as job_changes
 from hammerwork_cli.queries.job import spawn_requests
@@ -307,6 +308,39 @@ def test_a_clock_that_jumps_doubles_and_loses_no_due_time(here: Database) -> Non
     manual.switch(here, again(here, schedule), ME, early, enabled=False)
     manual.switch(here, again(here, schedule), ME, early, enabled=True)
     assert again(here, schedule).due == START + 63 * MINUTE
+
+
+@pytest.mark.parametrize("catch_up", ["last", "all", "none"])
+@pytest.mark.parametrize("seed", [0, 1, 4, 6, 7, 11, 118, 208, 240, 339, 393])
+def test_gaps_between_known_runs_are_recorded_once_wherever_a_clock_goes(
+    here: Database, monkeypatch: pytest.MonkeyPatch, seed: int, catch_up: str
+) -> None:
+    monkeypatch.setattr(ticks, "CHUNK", 5)
+    monkeypatch.setattr(ticks, "MOST_CAUGHT_UP", 3)
+    schedule = add(here, overlap="allow", catch_up=catch_up)
+    dice = random.Random(seed)
+    for step in range(8):
+        now = START + dice.randrange(1, 240) * MINUTE
+        for put_off in ahead.found(here, now):
+            assert ahead.put_back(here, put_off, now)
+        while tick(here, again(here, schedule), now):
+            pass
+        if dice.random() < 0.3:
+            manual.trigger(here, again(here, schedule), now + timedelta(milliseconds=step + 1))
+        if dice.random() < 0.3:  # as a clock that is behind for a moment moves it
+            early = START + dice.randrange(1, 240) * MINUTE
+            due = again(here, schedule).due
+            assert due is not None
+            here.script(f"UPDATE hammerwork_schedules SET next_run_at = '{rfc3339(min(due, early))}'")
+    last = START + 241 * MINUTE
+    tick(here, again(here, schedule), last)
+
+    kept = [one for one in runs(here, schedule) if one.kind == "scheduled"]
+    covered = [timestamp(one.due_at) for one in kept]
+    assert sum(1 + (one.missed or 0) for one in kept) == 241
+    assert (
+        min(timestamp(one.missed_from) or due for one, due in zip(kept, covered, strict=True) if due) == START + MINUTE
+    )
 
 
 def test_a_change_starts_no_run_and_forgets_no_due_time(database: Database) -> None:
