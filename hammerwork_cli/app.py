@@ -28,27 +28,7 @@ from hammerwork_cli.errors import (
 )
 from hammerwork_cli.version import __version__
 
-GROUPS = (
-    "spawn",
-    "job",
-    "queue",
-    "cron",
-    "batch",
-    "workflow",
-    "worker",
-    "monitor",
-    "archive",
-    "maintenance",
-    "backup",
-    "web",
-    "migration",
-    "config",
-    "schema",
-    "completion",
-    "demo",
-)
-"""The groups in the order of the help; each is a module of ``hammerwork_cli.commands``."""
-SUMMARIES = {
+GROUPS = {
     "spawn": "Inspect jobs that spawn other jobs: trees, failures, progress.",
     "job": "List, show, enqueue, export, import, retry, cancel, delete and purge jobs.",
     "queue": "List, check, pause, resume and clear queues.",
@@ -69,13 +49,12 @@ SUMMARIES = {
         "Enqueue one job in an embedded database, run a worker for a few seconds, and draw the tree that it spawned."
     ),
 }
-"""The first sentences of the help of groups, which the help of the program thus need not import."""
+"""Groups in the order of the help: each is a module of ``hammerwork_cli.commands``, whose help begins so."""
 
 
 class Root(LateGroup):
     package = "hammerwork_cli.commands"
-    modules = GROUPS
-    summaries = SUMMARIES
+    groups = GROUPS
 
 
 app = typer.Typer(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib import import_module
+from inspect import cleandoc
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -121,25 +122,18 @@ def shared_options() -> list[Any]:
     return options
 
 
-def group(
-    name: str, text: str, *examples: str, package: str | None = None, verbs: "Mapping[str, LateVerb] | None" = None
-) -> typer.Typer:
+def group(*examples: str, package: str | None = None, verbs: "Mapping[str, LateVerb] | None" = None) -> typer.Typer:
     """Makes a group of verbs. Every module of the commands makes one and calls it ``app``.
 
     Args:
-        name: name of the group.
-        text: help of the group.
         examples: command lines without ``hammerwork``.
         package: of the group, which the modules of ``verbs`` are relative to.
         verbs: name -> verb in the order of the help, for a group that imports each verb on first use.
     """
-    if examples:
-        lines = [f"  hammerwork {example}" for example in examples]
-        text = "\n".join([f"{text}\n\n\b", "Examples:" if lines[1:] else "Example:", *lines])
+    lines = [f"  hammerwork {example}" for example in examples]
+    text = "\n".join(["\b", "Examples:" if lines[1:] else "Example:", *lines])
     kind = Group if verbs is None else type("Verbs", (LateVerbs,), {"package": package, "verbs": verbs})
-    return typer.Typer(
-        name=name, cls=kind, help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None
-    )
+    return typer.Typer(cls=kind, help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +142,8 @@ class LateVerb:
 
     Attributes:
         function: ``.module:function``, relative to the package of the group.
-        summary: the first sentence of its help, which the help of its group thus need not import.
+        summary: the first paragraph of its help; the docstring of the function is the rest. The help of its group shows
+            the first sentence, and thus need not import the verb.
         option_aliases: alias -> a name of the option, besides :data:`OF_RUST`.
         aliases: further names of the verb, those of hammerwork (Rust) or its manual. Help does not show them.
         valued: flags that may be followed by true or false, as in hammerwork (Rust).
@@ -165,8 +160,18 @@ class LateVerb:
         module, _, function = self.function.partition(":")
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         called = getattr(import_module(module, package), function)
-        app.command(name, cls=verb_with(self.option_aliases, self.valued))(called)
+        text = _joined(self.summary, called.__doc__)
+        app.command(name, cls=verb_with(self.option_aliases, self.valued), help=text)(called)
         return get_command(app)
+
+
+def _joined(summary: str, rest: str | None) -> str:
+    return "\n\n".join(filter(None, [summary, cleandoc(rest or "")]))
+
+
+def _first_sentence(text: str) -> str:
+    first, stop, _ = text.partition(". ")
+    return first + stop.rstrip()
 
 
 class Group(TyperGroup):
@@ -257,7 +262,7 @@ class LateVerbs(Group):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         del ctx
-        _write_commands(formatter, [(name, verb.summary) for name, verb in self.verbs.items()])
+        _write_commands(formatter, [(name, _first_sentence(verb.summary)) for name, verb in self.verbs.items()])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return super().get_command(
@@ -277,10 +282,8 @@ class LateGroup(Group):
     """The root group: it imports the module of a group on first use."""
 
     package = ""
-    modules: Sequence[str] = ()
-    """Names of the groups, which are also the names of their modules in the package."""
-    summaries: Mapping[str, str] = {}
-    """Group -> the first sentence of its help. A group without one is imported for the help of the program."""
+    groups: Mapping[str, str] = {}
+    """Group, which is also the name of its module in the package -> the first paragraph of its help."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -292,7 +295,7 @@ class LateGroup(Group):
 
     @property
     def commands(self) -> Any:
-        return _Late(self.modules, lambda name: _load_group(self.package, name))
+        return _Late(tuple(self.groups), lambda name: _load_group(self, name))
 
     @commands.setter
     def commands(self, value: Mapping[str, Any]) -> None:
@@ -300,13 +303,7 @@ class LateGroup(Group):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         del ctx
-        _write_commands(
-            formatter,
-            [
-                (name, self.summaries.get(name) or _load_group(self.package, name).get_short_help_str(WHOLE_SENTENCE))
-                for name in self.modules
-            ],
-        )
+        _write_commands(formatter, list(self.groups.items()))
 
 
 @cache
@@ -315,13 +312,13 @@ def _load_verb(group: LateVerbs, name: str) -> Any:
 
 
 @cache
-def _load_group(package: str, name: str) -> Any:
-    app = import_module(f"{package}.{name}").app
+def _load_group(root: LateGroup, name: str) -> Any:
+    app = import_module(f"{root.package}.{name}").app
     # get_command() would turn a group with one verb into a command, and refuse one without verbs, as late ones look.
     kind = app.info.cls
     late = isinstance(kind, type) and issubclass(kind, LateVerbs)
     command = get_group(app) if late else get_command(app)
-    command.name = name
+    command.name, command.help = name, _joined(root.groups[name], command.help)
     return command
 
 

@@ -9,7 +9,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.verb import Verb
 
-app = typer.Typer(name="completion", add_completion=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _PACKAGE = Path(__file__).parent.parent
 FOLDERS = (_PACKAGE / "completions", _PACKAGE.parent / "completions")
@@ -32,8 +32,7 @@ def completion(
     ctx: typer.Context,
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.", show_default=False)],
 ) -> None:
-    """Print the completion script of a shell: commands, options, queues, job ids, workers and profiles.
-
+    """
     Put the line of your shell into its start file (~/.bashrc, or ~/.zshrc below compinit), or write the script for
     fish once.
 

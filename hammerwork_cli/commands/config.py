@@ -17,8 +17,6 @@ from hammerwork_cli.render.config import SETTING_KEYS, SETTINGS, ShownSetting, s
 from hammerwork_cli.render.formats.text import visible
 
 app = group(
-    "config",
-    "Show and change settings: options override the environment, the environment the file.",
     "config show",
     "config set default_queue video_ingest",
 )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.models import SpawnTree
     from hammerwork_cli.queries.spawn.tree_watch import WatchedTree
 
-app = typer.Typer(name="demo", add_completion=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 FOLDER = Path("hammerwork-demo")
 NAME = "hammerwork"
@@ -40,8 +40,7 @@ def demo(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Folder of its database.")] = FOLDER,
 ) -> None:
-    """Enqueue one job in an embedded database, run a worker for a few seconds, and draw the tree that it spawned.
-
+    """
     \b
     Example:
       hammerwork demo

@@ -16,8 +16,6 @@ from hammerwork_cli.render import migration as shown
 from hammerwork_cli.render.formats.text import count, plural, visible
 
 app = group(
-    "migration",
-    "Create, upgrade and inspect the tables.",
     "migration status",
     "migration plan",
     "migration run",

@@ -36,8 +36,6 @@ from hammerwork_cli.render.queue import listing
 from hammerwork_cli.render.queue import stats as stats_views
 
 app = group(
-    "queue",
-    "List, check, pause, resume and clear queues.",
     "queue list",
     "queue stats video_ingest --detailed",
     "queue pause video_ingest --reason 'disk full'",

@@ -9,7 +9,7 @@ from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.cli.verb import Verb
 from hammerwork_cli.errors import NotFoundError
 
-app = typer.Typer(name="schema", add_completion=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command("schema", cls=Verb)
@@ -21,8 +21,7 @@ def schema(
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Print the JSON schema of a command's --format json; without a name, list the names.
-
+    """
     A line of --format jsonl is an item of the list, or an object of NAME-line where there is one. Keys may be
     added; none is renamed or removed. A schema is JSON in every format.
 

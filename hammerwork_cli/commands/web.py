@@ -16,13 +16,12 @@ from hammerwork_cli.web.settings import Settings
 if TYPE_CHECKING:
     from hammerwork_cli.models.encryption import Keys
 
-app = group("web", "Serve the REST API and the live page.", "web serve --port 8080")
+app = group("web serve --port 8080")
 
 
 @app.callback()
 def web() -> None:
-    """Serve the REST API and the live page."""
-    # With it a group of one verb stays a group.
+    pass  # with it a group of one verb stays a group
 
 
 INSTALL = "In a checkout of hammerwork, run: pip install '.[web]'"

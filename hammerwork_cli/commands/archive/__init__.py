@@ -1,10 +1,6 @@
-"""``hammerwork archive``."""
-
 from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
-    "archive",
-    "Archive finished jobs, restore them, and set how long jobs are kept.",
     "archive run --older-than 30d --dry-run",
     "archive list --queue mail",
     "archive restore 178ebfc3 --run-again",
@@ -12,14 +8,14 @@ app = group(
     verbs={
         "run": LateVerb(
             ".run:run",
-            "Archive finished jobs that are old enough.",
+            "Archive finished jobs that are old enough. Asks for confirmation.",
             valued=("--compress",),
         ),
         "list": LateVerb(
             ".reading:list_",
             "List archived jobs, most recently archived first.",
         ),
-        "show": LateVerb(".reading:show", "Show everything about an archived job."),
+        "show": LateVerb(".reading:show", "Show everything about an archived job. `job show` finds archived jobs too."),
         "restore": LateVerb(
             ".moving:restore",
             "Restore an archived job; with --tree, everything below it too.",
@@ -30,7 +26,7 @@ app = group(
         ),
         "purge": LateVerb(
             ".moving:purge",
-            "Delete old archived jobs for good.",
+            "Delete old archived jobs for good. Asks for confirmation.",
         ),
         "set-policy": LateVerb(
             ".policies:set_policy",
@@ -39,12 +35,12 @@ app = group(
         ),
         "get-policy": LateVerb(
             ".policies:get_policy",
-            "Show the policy of a queue, and its last run.",
+            "Show the policy of a queue, and its last run. Exit code 5 if it has none.",
         ),
         "policies": LateVerb(".policies:policies_", "List all policies; * stands for queues without a policy."),
         "remove-policy": LateVerb(
             ".policies:remove_policy",
-            "Remove the policy of a queue; the policy of --all then applies to it.",
+            ("Remove the policy of a queue; the policy of --all then applies to it. Asks for confirmation."),
         ),
     },
 )

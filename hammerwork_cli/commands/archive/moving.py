@@ -32,8 +32,7 @@ def restore(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Restore an archived job; with --tree, everything below it too.
-
+    """
     A failed job runs again. For a completed job, or a tree, add --run-again or --as-was. Jobs that run again wait for
     their parents, if these have to run first. A job that has spawned does not spawn again. Jobs that hammerwork (Rust)
     has archived are restored too. Exit code 5 if the job is not in the archive, 6 if it also exists outside of it.
@@ -71,8 +70,7 @@ def purge(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Delete old archived jobs for good. Asks for confirmation.
-
+    """
     Archived jobs that others wait for stay, and so do jobs that their program keeps (retention_delete_at).
 
     \b

@@ -80,8 +80,7 @@ def set_policy(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Set how long the jobs of a queue are kept before workers archive or delete them.
-
+    """
     QUEUE is the queue of a tree's root; each job of the tree must be old enough for its status. Options that you omit
     do not change; a new policy keeps jobs of a status without an age. Workers start to apply it ten minutes later, and
     keep jobs that they have yet to count for a callback. A policy that deletes jobs asks for confirmation.
@@ -145,8 +144,7 @@ def _show_plans(context: Context, plans: list[ChangePlan], form: Format) -> None
 def get_policy(
     ctx: typer.Context, queue: PolicyQueueOption = None, all_: AllOption = False, form: FormatOption = Format.TABLE
 ) -> None:
-    """Show the policy of a queue, and its last run. Exit code 5 if it has none.
-
+    """
     \b
     Examples:
       hammerwork archive get-policy --queue mail
@@ -158,8 +156,7 @@ def get_policy(
 
 
 def policies_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """List all policies; * stands for queues without a policy.
-
+    """
     \b
     Examples:
       hammerwork archive policies
@@ -183,8 +180,7 @@ def remove_policy(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Remove the policy of a queue; the policy of --all then applies to it. Asks for confirmation.
-
+    """
     \b
     Examples:
       hammerwork archive remove-policy --queue mail

@@ -45,8 +45,7 @@ def list_(
     fields: FieldsOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """List archived jobs, most recently archived first.
-
+    """
     The next page starts at --cursor with the id of the last job, or with its ARCHIVED_AT/ID.
 
     \b
@@ -77,8 +76,7 @@ def show(
     full: FullOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show everything about an archived job. `job show` finds archived jobs too.
-
+    """
     \b
     Examples:
       hammerwork archive show 178ebfc3
@@ -101,8 +99,7 @@ def show(
 
 
 def stats(ctx: typer.Context, queue: QueueOption = None, form: FormatOption = Format.TABLE) -> None:
-    """Count archived jobs and their bytes, by queue and reason.
-
+    """
     \b
     Examples:
       hammerwork archive stats

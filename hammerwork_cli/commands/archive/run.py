@@ -59,8 +59,7 @@ def run(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Archive finished jobs that are old enough. Asks for confirmation.
-
+    """
     Archives whole trees once all of their jobs have ended and are old enough: the lowest jobs first and the root last,
     so that you can run the command again after an interruption. Keeps a job that is retried meanwhile, and everything
     above it. Also keeps recurring jobs, jobs that others wait for, and jobs with a retention_delete_at in the future.

@@ -31,8 +31,7 @@ def copy(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Copy everything to another database, even of another kind, and compare the two.
-
+    """
     The command does not change the source, and nothing else may change it meanwhile: stop all workers, wait for Running
     jobs, and pause every queue. Otherwise the exit code is 6, and a hint names the next command. The target must have
     tables (`migration run`) and be empty, unless you add --merge. Every value is checked against the limits of the

@@ -33,8 +33,7 @@ def create(
     include_failed: Annotated[bool, typer.Option("--include-failed", hidden=True)] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Write jobs and their records to a file that any kind of database can restore.
-
+    """
     pg_dump, mariadb-dump and sqlite3 .backup are faster and better known: use them to back up a whole database. This
     file can be restored into another kind of database, or contain a single queue. The command reads everything in one
     snapshot: jobs, archived jobs, workflows, batches, schedules and their runs, callbacks, retention policies, pauses

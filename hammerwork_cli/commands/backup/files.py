@@ -21,8 +21,7 @@ def verify(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Backup file, compressed or not; - for stdin.")],
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Check that a file of `backup create` or `job export --tree` is complete, and show what it contains.
-
+    """
     Exit code 1 if it was truncated or changed.
 
     \b
@@ -45,8 +44,7 @@ def list_(
     path: Annotated[Path, typer.Option("-p", "--path", metavar="FOLDER", help="Folder of the files.")] = Path(),
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """List the files of `backup create` and `job export --tree` in a folder, newest first.
-
+    """
     Only the first line of each is read: `backup verify` reads a whole file.
 
     \b

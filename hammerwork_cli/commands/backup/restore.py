@@ -49,8 +49,7 @@ def restore(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Restore a file of `backup create`, even one from another kind of database.
-
+    """
     Checks the whole file first, and refuses one that was truncated or changed, or that this database cannot store: one
     with values in a column that it lacks, for example, unless you add --without-column. Also
     refuses to restore while workers are running. Then writes some thousands of records per transaction; after an

@@ -1,10 +1,6 @@
-"""``hammerwork batch``."""
-
 from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
-    "batch",
-    "Enqueue, follow, retry, cancel, export and delete batches: jobs that belong together.",
     "batch enqueue --file letters.jsonl --queue mail --name letters",
     "batch show 178ebfc3",
     "batch retry 178ebfc3",
@@ -30,6 +26,6 @@ app = group(
             "Cancel the jobs of a batch that have not started, as `job cancel` does.",
         ),
         "export": LateVerb(".export:export", "Export the whole jobs of a batch, as `job export` does."),
-        "delete": LateVerb(".changes:delete", "Delete a batch and its jobs for good."),
+        "delete": LateVerb(".changes:delete", "Delete a batch and its jobs for good. Asks for confirmation."),
     },
 )

@@ -35,8 +35,7 @@ def retry(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Retry the Failed, Dead and TimedOut jobs of a batch, as `job retry` does.
-
+    """
     Cancelled jobs stay unless you add --cancelled. Asks for confirmation. Without BATCH, retries the jobs that fit the
     options, of any batch or none, as scripts for hammerwork (Rust) expect.
 
@@ -72,8 +71,7 @@ def cancel(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Cancel the jobs of a batch that have not started, as `job cancel` does.
-
+    """
     Nothing is deleted. --force also cancels Running jobs, but does not stop their workers. Asks for confirmation.
     Without BATCH, cancels the jobs that fit the options, of any batch or none, as scripts for hammerwork (Rust) expect.
 
@@ -98,8 +96,7 @@ def delete(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Delete a batch and its jobs for good. Asks for confirmation.
-
+    """
     Jobs in the archive stay. --force also deletes Running jobs and jobs that others wait for; without it, a batch with
     such jobs keeps them, and its row.
 

@@ -71,8 +71,7 @@ def enqueue(
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Enqueue the jobs of a file as one batch, and print its id.
-
+    """
     Each line is a JSON object as in `job enqueue --file`. The batch and all of its jobs, at most 100,000, are written
     in one transaction. With --id you can repeat the command: a batch with the same id, name and number of jobs stays
     as it is. If a line is not valid, nothing is enqueued.

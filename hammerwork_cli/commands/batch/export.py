@@ -21,8 +21,7 @@ def export(
     redact: RedactOption = None,
     form: DataFormatOption = DataFormat.JSONL,
 ) -> None:
-    """Export the whole jobs of a batch, as `job export` does.
-
+    """
     \b
     Examples:
       hammerwork batch export 178ebfc3 >letters.jsonl

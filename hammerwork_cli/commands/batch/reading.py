@@ -33,8 +33,7 @@ def list_(
     *,
     options: ListOptions,
 ) -> None:
-    """List batches, newest first, with their jobs counted.
-
+    """
     Archived jobs count too, and jobs that hammerwork (Rust) has enqueued or run. The next page starts at --cursor with
     the id of the last batch, or with its CREATED_AT/ID. --sort sorts the batches of the page.
 
@@ -71,8 +70,7 @@ def show(
     limit: ErrorLimitOption = 10,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show everything about a batch: its jobs by queue, and their errors.
-
+    """
     \b
     Examples:
       hammerwork batch show 178ebfc3

@@ -20,8 +20,7 @@ def wait(
     interval: IntervalOption = "1s",
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Wait until all jobs of a batch have ended.
-
+    """
     Jobs that they spawn do not belong to it. Exit code 0 when all completed, 1 when one failed, was cancelled or was
     deleted, and 124 when --timeout passes. Survives database restarts.
 

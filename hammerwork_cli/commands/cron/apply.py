@@ -43,8 +43,7 @@ def apply(
     app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Make schedules match a file or an application, and show what changed.
-
+    """
     A file has a table for each schedule, named like it, with the options of `cron create` as keys (max_attempts for
     --max-attempts). The queue defaults to the name of the schedule, and the payload to an empty object. An application
     declares schedules with @app.cron and app.schedule.

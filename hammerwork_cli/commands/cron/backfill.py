@@ -36,8 +36,7 @@ def backfill(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Enqueue jobs for due times that passed without one.
-
+    """
     A due time has no job if no worker was running, the schedule was disabled or did not exist yet, or its run was
     skipped or missed. Each job knows its due time: `_schedule` in its payload. All are enqueued or none. You can repeat
     the command: a due time that has a job gets no other one. Asks for confirmation.

@@ -36,8 +36,7 @@ def enable(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Enable schedules. Due times that passed meanwhile are not caught up.
-
+    """
     \b
     Examples:
       hammerwork cron enable report
@@ -54,8 +53,7 @@ def disable(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Disable schedules: they enqueue no jobs until `cron enable`. Jobs that are already enqueued still run.
-
+    """
     A recurring job is parked: it becomes due in 2038, so that no worker claims it. A Running one is refused with exit
     code 6, because its worker would overwrite the change.
 
@@ -124,8 +122,7 @@ def trigger(
     timeout: GiveUpOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Enqueue a job of a schedule now, and print its id.
-
+    """
     This works for a disabled schedule too. Due times do not change. With --wait, the exit code is that of `spawn wait`:
     1 when jobs failed, 124 when --timeout passes.
 
@@ -160,8 +157,7 @@ def convert(
     new: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the schedule.")],
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Turn a recurring job into a schedule, so that each run is its own job. The recurring job stays, disabled.
-
+    """
     Exit code 6 if it has been converted before.
 
     \b
@@ -183,8 +179,7 @@ def delete(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Delete a schedule and its history. Its jobs stay.
-
+    """
     For a recurring job, deletes the job itself, unless it is Running. Asks for confirmation.
 
     \b

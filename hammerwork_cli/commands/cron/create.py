@@ -113,8 +113,7 @@ def create(
     dry_run: ShowOnlyOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Create a schedule and print its name. Each run is its own job, with its own tree.
-
+    """
     CRON has the five fields of Unix cron: minute, hour, day of the month, month, day of the week (0 or 7 is Sunday);
     when both days are given, either one is enough. Six or seven fields follow hammerwork (Rust): seconds come first,
     and 1 is Sunday. @hourly, @daily, @weekly, @monthly and @yearly work too. --every counts from --starts, or from now.
@@ -184,8 +183,7 @@ def update(
     dry_run: ShowOnlyOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Change a schedule. A change never starts a run at once: the next run is at the next due time.
-
+    """
     Options that you omit do not change.
 
     \b

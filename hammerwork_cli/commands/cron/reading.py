@@ -40,8 +40,7 @@ def list_(
     *,
     options: ListOptions,
 ) -> None:
-    """List schedules by name, then recurring jobs, each with its next due time and its last run.
-
+    """
     \b
     Examples:
       hammerwork cron list
@@ -109,8 +108,7 @@ def show(
     limit: LimitOption = 10,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show everything about a schedule: its meaning, next due times and last runs.
-
+    """
     \b
     Examples:
       hammerwork cron show report
@@ -144,8 +142,7 @@ def history(
     limit: LimitOption = 50,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """List the runs of a schedule, latest due time first: the job of each, or why there is none.
-
+    """
     Runs are kept for 90 days.
 
     \b
@@ -190,8 +187,7 @@ def next_(
     queue: QueueOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """List the next due times of all enabled schedules, or of one, in local and UTC time.
-
+    """
     \b
     Examples:
       hammerwork cron next
@@ -233,8 +229,7 @@ def check(
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Explain a cron expression without a database: its meaning, its due times and common mistakes.
-
+    """
     Exit code 2 when CRON is not a cron expression, 1 when it is never due.
 
     \b

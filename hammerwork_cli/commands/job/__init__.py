@@ -1,10 +1,6 @@
-"""``hammerwork job``."""
-
 from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
-    "job",
-    "List, show, enqueue, export, import, retry, cancel, delete and purge jobs.",
     "job list --failed",
     "job show 178ebfc3",
     'job enqueue --queue video_ingest --payload \'{"title": "Nordlichter"}\'',
@@ -28,17 +24,20 @@ app = group(
         ),
         "requeue-stale": LateVerb(
             "..maintenance.doctor:requeue_stale",
-            "Rescue Running jobs whose workers are gone, as `spawn doctor --older-than` does.",
+            ("Rescue Running jobs whose workers are gone, as `spawn doctor --older-than` does. Asks for confirmation."),
         ),
         "cancel": LateVerb(
             ".changes:cancel",
             "Cancel jobs that have not started: mark them Cancelled, with your name in the error.",
             {"--all-pending": "--all"},
         ),
-        "delete": LateVerb(".changes:delete", "Delete jobs for good."),
+        "delete": LateVerb(
+            ".changes:delete",
+            ("Delete jobs for good. Asks for confirmation, even for one job. Copies in the archive stay."),
+        ),
         "purge": LateVerb(
             ".changes:purge",
-            "Delete old finished jobs for good.",
+            "Delete old finished jobs for good. Asks for confirmation.",
         ),
     },
 )

@@ -209,8 +209,7 @@ def retry(
     cancelled: CancelledOption = False,
     confirmation: Confirmation,
 ) -> None:
-    """Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.
-
+    """
     Clears their error and result. Jobs that failed only because of these run again after them. --tree includes
     everything below each JOB. Filters and --tree skip Cancelled jobs unless you add --cancelled; a Cancelled job that
     you name is retried. --error takes jobs by their error, in any letter case; `spawn why` lists the errors.
@@ -257,8 +256,7 @@ def cancel(
     force: ForceOption = False,
     confirmation: Confirmation,
 ) -> None:
-    """Cancel jobs that have not started: mark them Cancelled, with your name in the error.
-
+    """
     Cancels jobs that wait for them too. Nothing is deleted: `job retry` runs a cancelled job, `job delete` removes it.
     --tree includes everything below each JOB. --force also cancels a Running job: its worker cancels a coroutine or
     kills a process within a heartbeat, and a handler in a thread goes on, as in a Rust worker, which overwrites the
@@ -323,8 +321,7 @@ def delete(
     force: ForceOption = False,
     confirmation: Confirmation,
 ) -> None:
-    """Delete jobs for good. Asks for confirmation, even for one job. Copies in the archive stay.
-
+    """
     Includes archived jobs that still have a row here. --force also deletes Running jobs and jobs that others wait
     for. Children of a deleted job stay, and lose their place in its tree.
 
@@ -369,8 +366,7 @@ def purge(
     ] = False,
     confirmation: Confirmation,
 ) -> None:
-    """Delete old finished jobs for good. Asks for confirmation.
-
+    """
     Finished jobs that others wait for stay. --tree keeps trees whole: it deletes one when all of its jobs have these
     statuses and ended that long ago. Includes archived jobs that still have a row here; copies in the archive stay.
     --failed meant Failed and Cancelled jobs in earlier versions: so that no script deletes more than it did, --yes

@@ -125,8 +125,7 @@ def enqueue(
     callbacks: Callbacks,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Enqueue a job and print its id.
-
+    """
     With --id you can repeat the command: a job with the same id stays as it is. If it differs in more than --delay
     and --at, that is a conflict. With --depends-on the job waits until those jobs have completed; it cannot depend
     on a failed job. With --workflow it joins a workflow, which runs again if it had ended. An option about spawning

@@ -42,8 +42,7 @@ def export(
     without_column: WithoutColumnOption = None,
     form: DataFormatOption = DataFormat.JSONL,
 ) -> None:
-    """Export whole jobs: every column, with payloads, results and whole errors.
-
+    """
     Jobs are sorted by id and written while they are read: even for a million jobs, output begins at once and takes
     little memory. Jobs that change meanwhile are written as they are when they are read. --redact payload also hides
     the spawn configuration, which is part of the payload. Encrypted payloads and other binary columns are left out.

@@ -44,8 +44,7 @@ def import_(
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Import a tree that `job export JOB --tree` wrote, from any kind of database; print the id of its topmost job.
-
+    """
     The whole file is checked first, and all of it is imported or nothing: one that was cut or changed, or that this
     database cannot store, is refused. Without --new-ids, jobs that exist already are a conflict (exit code 6). Jobs
     that name each other get the new ids, but ids inside payloads do not change; a note counts them.

@@ -36,8 +36,7 @@ def list_(
     cursor: CursorOption = None,
     options: ListOptions,
 ) -> None:
-    """List jobs, newest first.
-
+    """
     The next page starts at --cursor with the id of the last job, or with its CREATED_AT/ID, which works even if that
     job is deleted meanwhile. A note says when there are more. A page after the last one is empty. Lists show the first
     500 characters of an error in every format; `job show` has all of it. --error looks at whole errors, in any letter
@@ -90,8 +89,7 @@ def show(
     full: FullOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show everything about a job: payload, result, dependencies and dependents.
-
+    """
     With several jobs, json has a list of them.
 
     \b

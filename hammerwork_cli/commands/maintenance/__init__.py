@@ -1,21 +1,20 @@
-"""``hammerwork maintenance``."""
-
 from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
-    "maintenance",
-    "Delete old jobs, and maintain tables and indexes.",
     "maintenance cleanup --dry-run",
     "maintenance health",
     package=__package__,
     verbs={
         "cleanup": LateVerb(
             ".cleanup:cleanup",
-            "Delete old finished jobs for good.",
+            "Delete old finished jobs for good. Asks for confirmation.",
         ),
         "purge-encrypted": LateVerb(
             ".purge_encrypted:purge_encrypted",
-            "Delete encrypted jobs for good that their program keeps no longer (retention_delete_at).",
+            (
+                "Delete encrypted jobs for good that their program keeps no longer (retention_delete_at). "
+                "Asks for confirmation."
+            ),
             {"--confirm": "--yes"},
         ),
         "vacuum": LateVerb(
@@ -32,10 +31,10 @@ app = group(
             "List tables with their rows and the space that they and their indexes take, the largest first.",
         ),
         "health": LateVerb(".health:health", "Check tables and indexes: exit code 1 when a limit is exceeded."),
-        "check": LateVerb(".doctor:check", "Find damaged jobs, and fix them with --fix."),
+        "check": LateVerb(".doctor:check", "Find damaged jobs, and fix them with --fix. The same as `spawn doctor`."),
         "dead-jobs": LateVerb(
             ".doctor:dead_jobs",
-            "Rescue jobs that have been Running for too long and whose worker is gone.",
+            ("Rescue jobs that have been Running for too long and whose worker is gone. Asks for confirmation."),
         ),
     },
 )

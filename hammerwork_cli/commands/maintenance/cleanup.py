@@ -31,8 +31,7 @@ def cleanup(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Delete old finished jobs for good. Asks for confirmation.
-
+    """
     Deletes whole trees once all of their jobs have ended and are old enough. Keeps recurring jobs, jobs that others
     wait for, jobs with a retention_delete_at in the future, and copies in the archive. To archive jobs instead:
     `archive run`, which by default takes Completed ones after 7 days, because `archive restore` brings them back.

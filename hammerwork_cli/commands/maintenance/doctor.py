@@ -12,8 +12,7 @@ from hammerwork_cli.render.formats.names import option
 
 
 def check(ctx: typer.Context, **given: Any) -> None:
-    """Find damaged jobs, and fix them with --fix. The same as `spawn doctor`.
-
+    """
     \b
     Examples:
       hammerwork maintenance check
@@ -44,8 +43,7 @@ def dead_jobs(
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Rescue jobs that have been Running for too long and whose worker is gone. Asks for confirmation.
-
+    """
     The same as `spawn doctor --older-than 24h --fix`, which fixes other damage too. A job with attempts left becomes
     Retrying; one without becomes Dead.
 
@@ -74,8 +72,7 @@ def requeue_stale(
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Rescue Running jobs whose workers are gone, as `spawn doctor --older-than` does. Asks for confirmation.
-
+    """
     Takes jobs of Rust workers whose lease is over, and jobs without a lease that have been Running for longer than
     --older-than-secs; fixes no other damage. A job with attempts left becomes Retrying; one without becomes Dead.
     Skips the jobs of running and silent workers: when such a worker is lost, another one rescues its jobs.

@@ -29,8 +29,7 @@ def health(
     ] = "10m",
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Check tables and indexes: exit code 1 when a limit is exceeded.
-
+    """
     The line below a check is the command to run next. 'off' disables a limit. Checks: rows, dead_rows, invalid_indexes,
     open_transaction. Vacuum cannot remove dead rows that an open transaction might still see. Numbers of rows are
     estimates of the server; on SQLite they are exact. A table with at most 10,000 dead rows does not count. SQLite has

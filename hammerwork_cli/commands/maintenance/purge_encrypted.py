@@ -11,8 +11,7 @@ from hammerwork_cli.render import maintenance as shown
 def purge_encrypted(
     ctx: typer.Context, yes: YesOption = False, dry_run: DryRunOption = False, form: FormatOption = Format.TABLE
 ) -> None:
-    """Delete encrypted jobs for good that their program keeps no longer (retention_delete_at). Asks for confirmation.
-
+    """
     Takes jobs that have ended, and archived ones. Keeps jobs that others wait for. It needs no key. A running worker
     does the same every ten minutes; with `worker start --no-retention` it does not.
 

@@ -30,8 +30,7 @@ def vacuum(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Reclaim the space of deleted rows: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.
-
+    """
     PostgreSQL works while others read and write. MySQL copies each table, and SQLite the whole file: the disk needs
     room for the copy, and on SQLite everybody waits. On both, the command asks for confirmation. `maintenance cleanup`
     deletes jobs.
@@ -69,8 +68,7 @@ def vacuum(
 
 
 def analyze(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Update the statistics from which the query planner chooses indexes.
-
+    """
     \b
     Examples:
       hammerwork maintenance analyze
@@ -80,8 +78,7 @@ def analyze(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
 
 
 def reindex(ctx: typer.Context, yes: YesOption = False, form: FormatOption = Format.TABLE) -> None:
-    """Rebuild indexes, invalid ones first.
-
+    """
     PostgreSQL builds each index next to the old one while others read and write, and drops the leftovers of an
     interrupted run. On MySQL, the command copies each table, and asks for confirmation.
 
@@ -103,8 +100,7 @@ def sizes(
     fields: FieldsOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """List tables with their rows and the space that they and their indexes take, the largest first.
-
+    """
     Numbers of rows are estimates of the server; on SQLite they are exact. The other formats have bytes, and each index.
 
     \b

@@ -1,20 +1,25 @@
-"""``hammerwork monitor``."""
-
 from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
-    "monitor",
-    "See what is wrong, and what is happening.",
     "monitor health",
     "monitor dashboard",
     "monitor metrics --format prometheus",
     "monitor logs --follow",
     package=__package__,
     verbs={
-        "health": LateVerb(".health:health", "Show what is wrong now; exit code 1 when a check is critical."),
+        "health": LateVerb(
+            ".health:health",
+            (
+                "Show what is wrong now; exit code 1 when a check is critical. "
+                "The line below a check is the command to run next."
+            ),
+        ),
         "dashboard": LateVerb(
             ".dashboard:dashboard",
-            "Show what is happening now: rates, operations, queues, newest failures, workers.",
+            (
+                "Show what is happening now: rates, operations, queues, newest failures, workers. "
+                "The same as `spawn monitor`."
+            ),
             {"-i": "--interval", "--refresh": "--interval"},
         ),
         "metrics": LateVerb(".metrics:metrics", "Show metrics of queues, workers and spawning."),

@@ -9,8 +9,7 @@ from hammerwork_cli.commands.spawn.monitor import monitor
 
 
 def dashboard(ctx: typer.Context, **given: Any) -> None:
-    """Show what is happening now: rates, operations, queues, newest failures, workers. The same as `spawn monitor`.
-
+    """
     \b
     Examples:
       hammerwork monitor dashboard

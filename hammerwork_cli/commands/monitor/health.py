@@ -37,8 +37,7 @@ def health(
     ] = "10m",
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show what is wrong now; exit code 1 when a check is critical. The line below a check is the command to run next.
-
+    """
     Limits apply to each queue that is not paused; 'off' disables a limit. Checks: database, writes, migrations,
     workers, lost_workers, stalled_workers, stopping_workers, held_slots, upkeep, unserved_queues, encrypted_jobs,
     paused_queues, pending, pending_age, running_age, waiting_age, lost_jobs, unclaimed_jobs, overdue_jobs,

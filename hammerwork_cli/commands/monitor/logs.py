@@ -59,8 +59,7 @@ def logs(
         LogFormat, typer.Option("--format", help="Output format: text, or one JSON object per line.")
     ] = LogFormat.TEXT,
 ) -> None:
-    """Show job events, one per line: created, started, attempt failed, completed, failed, spawned children.
-
+    """
     Events come from the jobs and the history of their attempts, which `job retry` leaves. Rust workers record no
     attempts: a job that they retried shows only its last one. A recurring job shows its present occurrence. The output
     of handlers is in the log of their worker, on its stderr. --queue reads the newest 10,000 jobs of each kind of

@@ -33,8 +33,7 @@ def metrics(
         typer.Option("--format", help="Output format; prometheus: the text format that Prometheus reads."),
     ] = MetricsFormat.TABLE,
 ) -> None:
-    """Show metrics of queues, workers and spawning.
-
+    """
     --format prometheus prints the families of the web server's /metrics for the textfile collector of the node
     exporter: write them to another file and rename it, as in the example. --period applies to ended jobs and to
     spawning; the other metrics show the present.

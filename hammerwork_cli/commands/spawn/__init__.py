@@ -1,10 +1,6 @@
-"""``hammerwork spawn``: what jobs spawned."""
-
 from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
-    "spawn",
-    "Inspect jobs that spawn other jobs: trees, failures, progress.",
     "spawn list --recent",
     "spawn tree 178ebfc3",
     "spawn why 178ebfc3",

@@ -53,8 +53,7 @@ def again(
     timeout: GiveUpOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Ask a worker to spawn again for a completed job, and print the request's id.
-
+    """
     The job does not run again, and its children stay. Options change its configuration for this request alone. A
     worker that serves the job's queue, or has the handler, takes the request within seconds; `job show` shows the
     outcome. Exit code 6 when the job has not completed. With --wait, 1 when nothing could be spawned, and 124 when

@@ -22,8 +22,7 @@ def compare(
     charset: CharsetOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Compare the times of two trees: the whole, the critical paths, and each queue.
-
+    """
     Times are those of `spawn timeline`. A tree with open jobs counts until now. With --fail-above, the exit code is 1
     when B took longer than A by more than that; otherwise it is 0.
 

@@ -36,8 +36,7 @@ def doctor(
     ] = 5,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Find damaged jobs, and fix them with --fix.
-
+    """
     Exit code 0 when there is no damage left, else 1. Events that block no job are notes, which count only with
     --strict: a job that ran early, one that never spawned, and records of jobs that another program has deleted, which
     --fix removes. Archived jobs are skipped, and so are the jobs of running and silent workers (`worker list`): when

@@ -53,8 +53,7 @@ def monitor(
         typer.Option("--format", help="Print lines instead of redrawing: text, or JSON as in a pipe."),
     ] = None,
 ) -> None:
-    """Show what is happening now: rates, operations, queues, newest failures, workers.
-
+    """
     A row is a topmost operation with its whole tree; for a very large tree it counts the children only. A terminal is
     redrawn at each refresh until you press q or Ctrl-C. A pipe gets one JSON object per change. Survives database
     restarts. Exit code 0; with --until 0 when nothing is open, 1 when something failed or --count came first, 124 when

@@ -27,8 +27,7 @@ def on_end(
     no_encrypt: NoEncryptOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Enqueue jobs when JOB and everything below it has ended, and list these callbacks.
-
+    """
     A worker that enqueues the jobs of schedules enqueues each callback once, within seconds of the end. --on-success
     also waits for failed jobs that you retry, for 7 days. A callback is the name of a queue, or a JSON object with
     queue, payload, priority, delay, max_attempts and timeout. Its payload gets _ended: what has ended, and how many

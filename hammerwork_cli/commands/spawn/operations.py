@@ -80,8 +80,7 @@ def list_(
     roots: Annotated[bool, typer.Option("--roots", help="Only parents that depend on no other job.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """List parents that spawned, newest first, with a count of their children.
-
+    """
     A parent that ended without children shows 0, and an error if it could not spawn. `spawn pending` lists parents
     that have yet to spawn. --status is the parent's own status. The table also counts failures below the children,
     starting from the newest failed jobs; the other formats have that number with --failed. The next page starts at

@@ -45,8 +45,7 @@ def rehearse(
     app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Run a job's spawn handler here and show what it would spawn; nothing is written to the database.
-
+    """
     Name a JOB, or describe one by --queue and --payload. The job's own handler does not run. validate_spawn and
     spawn_jobs run in this process; jobs that they spawn or enqueue through their context are collected, and checked as
     a worker would check them. Other effects of the handler are real: files, mails, other connections. Exit code 1 when

@@ -36,8 +36,7 @@ def stats(
     detailed: Annotated[bool, typer.Option("--detailed", help="Also by queue, by handler, and the slowest.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show statistics of spawning: operations, children, success rate, depth, run times.
-
+    """
     \b
     Examples:
       hammerwork spawn stats
@@ -71,8 +70,7 @@ def pending(
     limit: LimitOption = 50,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """List jobs that have yet to spawn, that completed without spawning, or that wait for others.
-
+    """
     A job with an open request of `spawn again` is listed until a worker has spawned for it.
 
     \b

@@ -36,8 +36,7 @@ def timeline(
     ] = None,
     charset: CharsetOption = None,
 ) -> None:
-    """Show where the time of a job's whole tree went: waiting, retrying or running, and on which critical path.
-
+    """
     The critical path leads from the root to the job that ended last; its parts add up to the whole. A job is blocked
     until its dependencies have ended, delayed until its date, then queued until a worker takes it. In a tree with
     open jobs, the time runs until now.

@@ -54,8 +54,7 @@ def tree(
         str | None, typer.Option("--timeout", metavar="DURATION", help="Stop --watch after: 90s, 15m, 2h (exit 124).")
     ] = None,
 ) -> None:
-    """Draw the whole tree that a job belongs to, failures first.
-
+    """
     Text shows 10 levels, 20 children per parent and 500 jobs by default, counts the rest, and cuts lines at the
     edge of the terminal. A job that waits although its dependencies have ended is stuck: see `spawn why`. With
     --watch a pipe gets one document per change (JSON on one line; JSONL: the jobs that changed), and the exit code
@@ -140,8 +139,7 @@ def lineage(
     depth: Annotated[int, typer.Option("--depth", metavar="N", min=1, max=100_000, help="Levels up and down.")] = 10,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """List the ancestors of a job, up to every root, and its descendants.
-
+    """
     \b
     Examples:
       hammerwork spawn lineage 1c22a0f1

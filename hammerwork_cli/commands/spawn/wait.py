@@ -29,8 +29,7 @@ def wait(
     ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Wait until the whole tree of a job has finished, including jobs spawned meanwhile.
-
+    """
     Exit code 0 when all jobs completed, 1 when some failed (or are stuck, with --fail-stuck), 124 when --timeout
     passes. Each check reads few jobs, however large the tree. Survives database restarts.
 

@@ -39,8 +39,7 @@ def why(
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Explain why a job, or a job below it, failed or waits; without JOB, list the errors of all failed jobs.
-
+    """
     With JOB: failures by error, deepest first, each with its path. Also searches upward for the cause, or for the
     blocker. For a job without a blocker it says whether the job is not due, between two attempts, without a worker,
     in a paused queue, or Running for over an hour with no live worker. Exit code 1 when a failure was found, else 0;

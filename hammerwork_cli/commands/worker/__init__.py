@@ -1,10 +1,6 @@
-"""``hammerwork worker``: run jobs, and steer those who do."""
-
 from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
-    "worker",
-    "Run a worker; list, stop and restart all of them.",
     "worker start --handlers my_app:app",
     "worker list",
     "worker restart --all --yes",
@@ -22,7 +18,13 @@ app = group(
         "status": LateVerb(
             ".control:status", "Show what workers are doing: memory, completed jobs, rate, and running jobs."
         ),
-        "stop": LateVerb(".control:stop", "Stop workers: finish running jobs, give the rest back, exit."),
+        "stop": LateVerb(
+            ".control:stop",
+            (
+                "Stop workers: finish running jobs, give the rest back, exit. "
+                "Reaches workers on any machine within seconds."
+            ),
+        ),
         "restart": LateVerb(
             ".control:restart",
             "Restart workers: finish running jobs, then start again in the same process with the present code.",

@@ -126,8 +126,7 @@ def list_(
     *,
     options: ListOptions,
 ) -> None:
-    """List running and recently stopped workers on all machines, newest first.
-
+    """
     A worker is lost once another worker has rescued its jobs. Until then, one whose last heartbeat is older than its
     lease is silent: nobody decides while the server takes no writes, or while no other worker runs. --all also shows
     workers that have been silent for more than a day. Stopped workers are forgotten after 7 days.
@@ -169,8 +168,7 @@ def status(
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show what workers are doing: memory, completed jobs, rate, and running jobs.
-
+    """
     Without WORKER: all that are running.
 
     Memory covers the worker's process and, with --isolation process, those of its handlers; on Linux only.
@@ -224,8 +222,7 @@ def _show_leases(
 
 @spread
 def stop(ctx: typer.Context, asking: ControlOptions) -> None:
-    """Stop workers: finish running jobs, give the rest back, exit. Reaches workers on any machine within seconds.
-
+    """
     A handler that never returns keeps its worker from stopping, unless --grace or --now gives its job back: it runs
     again, or is Dead if it may run only once. On the worker's host, a second SIGTERM ends the process within 5 s.
     Exit code 124 when --timeout passes.
@@ -242,8 +239,7 @@ def stop(ctx: typer.Context, asking: ControlOptions) -> None:
 
 @spread
 def restart(ctx: typer.Context, asking: ControlOptions) -> None:
-    """Restart workers: finish running jobs, then start again in the same process with the present code.
-
+    """
     Only `worker start` can start again; a worker in your own Python program stops, and its report says why. Exit
     code 124 when --timeout passes, 1 when --wait saw one stop and no successor.
 

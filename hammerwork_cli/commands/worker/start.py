@@ -155,8 +155,7 @@ def start(
     app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Run jobs with an application's handlers until Ctrl-C, SIGTERM, `worker stop`, --drain or --max-jobs.
-
+    """
     MODULE is installed or lies in the current folder. ATTRIBUTE is a Handlers, a Worker, or a function that returns
     one. The first Ctrl-C, SIGTERM or SIGHUP finishes running jobs, for --grace at most, and gives the rest back. A
     second one, or SIGQUIT, gives all jobs back with their attempts (a job that may run only once becomes Dead) and

@@ -1,10 +1,6 @@
-"""``hammerwork workflow``."""
-
 from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
-    "workflow",
-    "Create, follow, retry, cancel and delete workflows: jobs that depend on each other.",
     "workflow create --file nightly.toml --dry-run",
     "workflow list --failed",
     "workflow show 178ebfc3",
@@ -29,7 +25,7 @@ app = group(
             "Retry the Failed, Dead and TimedOut jobs of a workflow, as `job retry` does.",
         ),
         "cancel": LateVerb(".changes:cancel", "Cancel a workflow: its jobs that have not started."),
-        "delete": LateVerb(".changes:delete", "Delete a workflow and its jobs for good."),
+        "delete": LateVerb(".changes:delete", "Delete a workflow and its jobs for good. Asks for confirmation."),
         "dependencies": LateVerb(
             ".dependencies:dependencies", "Show what a job waits for, and what waits for it, as `spawn lineage` does."
         ),

@@ -28,8 +28,7 @@ def retry(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Retry the Failed, Dead and TimedOut jobs of a workflow, as `job retry` does.
-
+    """
     The workflow runs again, even if it was cancelled. Cancelled jobs stay unless you add --cancelled. Asks for
     confirmation.
 
@@ -60,8 +59,7 @@ def cancel(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Cancel a workflow: its jobs that have not started.
-
+    """
     Nothing is deleted. Running jobs go on, and workers cancel what they still spawn; the exit code is 1 then. --force
     also cancels Running jobs, but does not stop their workers. Asks for confirmation.
 
@@ -94,8 +92,7 @@ def delete(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Delete a workflow and its jobs for good. Asks for confirmation.
-
+    """
     Jobs in the archive stay. --force also deletes Running jobs and jobs that others wait for; without it, a workflow
     with such jobs keeps them, and its row.
 

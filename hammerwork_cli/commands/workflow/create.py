@@ -57,8 +57,7 @@ def create(
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Create a workflow with the jobs of a file, and print its id.
-
+    """
     The file has a name, and a table in jobs for each job: the options of `job enqueue` as keys, and after, a list of
     the jobs that it waits for. The queue defaults to the key of the job, and the payload to an empty object.
     failure_policy and metadata are optional; options of the command line come before what the file says.

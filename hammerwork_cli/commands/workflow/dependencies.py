@@ -16,8 +16,7 @@ def dependencies(
     tree: Annotated[bool, typer.Option("--tree", hidden=True)] = True,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show what a job waits for, and what waits for it, as `spawn lineage` does.
-
+    """
     \b
     Examples:
       hammerwork workflow dependencies 1c22a0f1

@@ -30,8 +30,7 @@ def graph(
     ] = None,
     form: GraphFormatOption = GraphFormat.TEXT,
 ) -> None:
-    """Draw the jobs of a workflow and what they wait for, failures first.
-
+    """
     Draws only jobs of the workflow, including those that they spawned into it. A job with several parents is drawn
     below the first of them, and is marked (*) below the others. json and dot are complete up to 100,000 jobs, mermaid
     folds.

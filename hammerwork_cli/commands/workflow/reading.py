@@ -42,8 +42,7 @@ def list_(
     *,
     options: ListOptions,
 ) -> None:
-    """List workflows, newest first, with their jobs counted.
-
+    """
     The status comes from the jobs, also from those that hammerwork (Rust) has enqueued or run. Several of --running,
     --completed, --failed and --cancelled add up. A running workflow needs a decision where a job has failed and the
     policy is manual. The next page starts at --cursor with the id of the last workflow, or with its CREATED_AT/ID.
@@ -89,8 +88,7 @@ def show(
     dependencies: Annotated[bool, typer.Option("--dependencies", hidden=True)] = True,
     form: GraphFormatOption = GraphFormat.TEXT,
 ) -> None:
-    """Show everything about a workflow: its jobs, their errors and their graph.
-
+    """
     JSON has everything but the graph, which `workflow graph --format json` has; mermaid and dot have the graph alone.
 
     \b

@@ -20,8 +20,7 @@ def wait(
     interval: IntervalOption = "1s",
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Wait until all jobs of a workflow have ended, those that they spawn included.
-
+    """
     Exit code 0 when all completed, 1 when one failed or was cancelled, or only jobs are left that wait for a decision,
     and 124 when --timeout passes. Survives database restarts.
 
