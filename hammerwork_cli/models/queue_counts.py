@@ -1,4 +1,4 @@
-"""What a worker counts of its queues from its start to its end: counters, which only grow."""
+"""What a worker counts of its queues from its start to its end, and the outcomes that it cannot write at present."""
 
 import json
 from collections.abc import Mapping
@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 MOST_QUEUES = 200
 """Queues that a worker counts apart; the others share one name, so that its heartbeats stay small."""
 OTHERS = "other"
+NO_QUEUE = ""
+"""In place of a queue's name: the outcomes that the worker cannot write."""
+LONGEST_ERROR = 300
 
 
 @dataclass(slots=True)
@@ -43,15 +46,41 @@ class WorkerCounts(NamedTuple):
     queues: Mapping[str, QueueCounts]
 
 
-def written_counts(queues: Mapping[str, QueueCounts]) -> str:
-    """The text of a worker's row."""
-    return json.dumps({queue: astuple(counts) for queue, counts in queues.items()}, separators=(",", ":"))
+class Unwritten(NamedTuple):
+    """Outcomes that a worker holds because it cannot write them, those of jobs whose spawning is refused included.
+
+    Attributes:
+        outcomes: their number.
+        seconds: since when.
+        error: the last one.
+    """
+
+    outcomes: int
+    seconds: float
+    error: str
+
+
+def written_counts(queues: Mapping[str, QueueCounts], unwritten: Unwritten | None = None) -> str:
+    """The text of a worker's row. What cannot be written comes first, so that a statement sees whether there is any."""
+    held = {NO_QUEUE: unwritten._replace(error=unwritten.error[:LONGEST_ERROR])} if unwritten else {}
+    counts = {queue: astuple(counts) for queue, counts in queues.items()}
+    return json.dumps({**held, **counts}, separators=(",", ":"))
+
+
+def read_unwritten(stored: str | None) -> Unwritten | None:
+    """Reads from the text of a worker's row what the worker cannot write."""
+    try:
+        outcomes, seconds, error = json.loads(stored or "{}")[NO_QUEUE]
+        return Unwritten(_number(outcomes), _number(seconds), str(error))
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return None
 
 
 def read_counts(stored: str) -> dict[str, QueueCounts]:
     """Reads the text of a worker's row; nothing of what is not readable."""
     try:
-        return {str(queue): QueueCounts(*map(_number, counts)) for queue, counts in json.loads(stored).items()}
+        read = json.loads(stored).items()
+        return {str(queue): QueueCounts(*map(_number, counts)) for queue, counts in read if queue != NO_QUEUE}
     except (ValueError, TypeError, AttributeError):
         return {}
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from math import ceil
 from typing import NamedTuple
 
+from hammerwork_cli.models.queue_counts import Unwritten, read_unwritten
 from hammerwork_cli.models.values import Timestamp, timestamp
 
 HEARTBEAT_SECONDS = 3.0
@@ -38,6 +39,7 @@ class Worker(NamedTuple):
         finisher_stalled: the same of the thread that writes outcomes.
         held: slots whose handlers have not returned although their attempts have timed out or were cancelled; ``None``
             before migration 026.
+        stored_unwritten: JSON text; use :attr:`unwritten`.
         stored_duties: names with commas between them; use :attr:`duties`.
         silent_for: seconds since the last heartbeat.
     """
@@ -64,6 +66,7 @@ class Worker(NamedTuple):
     main_stalled: float | None
     finisher_stalled: float | None
     held: int | None
+    stored_unwritten: str | None
     stored_duties: str | None
     silent_for: float
 
@@ -102,6 +105,12 @@ class Worker(NamedTuple):
             for name, took in standing.items()
             if took is not None and self.ended_at is None
         }
+
+    @property
+    def unwritten(self) -> Unwritten | None:
+        """The outcomes that it cannot write, and for how long until now; ``None`` once it has ended."""
+        found = None if self.ended_at else read_unwritten(self.stored_unwritten)
+        return found and found._replace(seconds=found.seconds + max(self.silent_for, 0.0))
 
     @property
     def queue_names(self) -> tuple[str, ...]:

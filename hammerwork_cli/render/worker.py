@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.models import RunningJob, Worker, rfc3339, timestamp
+from hammerwork_cli.models.queue_counts import Unwritten
 from hammerwork_cli.models.worker import FINISHER, MAIN_LOOP, JobWorker, LeasedJob
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import WORKER_REQUESTS, WORKER_STATES, Record, known, seconds
@@ -39,6 +40,13 @@ def _held(worker: Worker) -> str:
     return held_text(worker.held) if worker.held and worker.ended_at is None else ""
 
 
+def unwritten_text(unwritten: Unwritten, holders: str = "") -> str:
+    """How many outcomes of which workers cannot be written, since when, and why."""
+    of = f" of {holders}" if holders else ""
+    since = duration(timedelta(seconds=unwritten.seconds))
+    return f"{plural(unwritten.outcomes, 'outcome')}{of} cannot be written, for {since}: {visible(unwritten.error)}"
+
+
 def stalled_text(worker: Worker) -> str:
     """Which threads of a worker stand still, and for how long; empty if none does."""
     return ", ".join(f"the {name} for {duration(took)}" for name, took in worker.stalled.items())
@@ -70,6 +78,12 @@ WORKERS: Sequence[Column[Worker]] = (
     Column("queues", lambda row: ", ".join(row.queue_names), cuts=True, leaves=6),
     Column("duties", lambda row: ", ".join(row.duties) or None, optional=True, cuts=True, leaves=1),
     Column("running", _slots, "right"),
+    Column(
+        "unwritten",
+        lambda row: count(row.unwritten.outcomes) if row.unwritten else None,
+        "right",
+        optional=True,
+    ),
     Column("completed", lambda row: count(row.completed), "right", is_count=True, narrow_header="done"),
     Column("failed attempts", lambda row: count(row.failed), "right", is_count=True, narrow_header="failed"),
     Column("rate", _rate, "right", leaves=3),
@@ -101,6 +115,9 @@ WORKER_KEYS = (
     "ended_at",
     "main_stalled_seconds",
     "finisher_stalled_seconds",
+    "unwritten_outcomes",
+    "unwritten_seconds",
+    "unwritten_error",
     "up_seconds",
     "request",
     "requested_by",
@@ -111,6 +128,7 @@ ASKED_KEYS = ("id", "name", "request", "running", "grace_seconds", "state", "ask
 
 def worker_record(worker: Worker) -> Record:
     """A worker; ``silent_seconds`` since its last heartbeat, ``jobs_per_minute`` since its start."""
+    unwritten = worker.unwritten
     return {
         "id": worker.id,
         "name": worker.name,
@@ -135,6 +153,9 @@ def worker_record(worker: Worker) -> Record:
         "ended_at": rfc3339(worker.ended_at),
         "main_stalled_seconds": seconds(worker.stalled.get(MAIN_LOOP)),
         "finisher_stalled_seconds": seconds(worker.stalled.get(FINISHER)),
+        "unwritten_outcomes": unwritten.outcomes if unwritten else 0,
+        "unwritten_seconds": unwritten and round(unwritten.seconds, 3),
+        "unwritten_error": unwritten and unwritten.error,
         "up_seconds": seconds(worker.up_time),
         "request": known(worker.request, WORKER_REQUESTS),
         "requested_by": worker.requested_by,
@@ -176,6 +197,7 @@ def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
         "stands still": stalled_text(worker),
         "running": _slots(worker),
         "held": _held(worker),
+        "unwritten": unwritten_text(worker.unwritten) if worker.unwritten else "",
     }
     yield from (f"  {name:15} {text}" for name, text in facts.items() if text not in {"", NOTHING})
     for job in status.jobs:

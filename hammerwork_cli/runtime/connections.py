@@ -37,6 +37,10 @@ def _never() -> bool:
     return False
 
 
+def _tell_nobody(error: HammerworkError) -> None:
+    """Nobody wants to know."""
+
+
 def timeouts_of(patience: float, hosts: int) -> Timeouts:
     """Timeouts of connections for a caller who is patient for so many seconds.
 
@@ -138,6 +142,7 @@ class Connections:
         patience: float | None = None,
         over: Callable[[], bool] = _never,
         passes: Passes | None = None,
+        told: Callable[[HammerworkError], None] = _tell_nobody,
     ) -> Result:
         """Runs ``unit`` with a connection; again, with a new one, when it fails by an error that passes.
 
@@ -149,6 +154,7 @@ class Connections:
                 given. They begin again after a connection that died without a word. The timeouts limit a single try.
             over: whether nobody wants the result any longer; asked after each failure.
             passes: which of its errors pass, if others than those of these connections.
+            told: of each error after which it is tried again.
 
         Raises:
             UnreachableError, ConnectionLostError, RetryableError: the patience ended, or the worker stops at once.
@@ -181,6 +187,7 @@ class Connections:
             return judge(error)
 
         def failed(error: HammerworkError, failures: int) -> None:
+            told(error)
             if failures == 1 and type(error) is ConnectionLostError:
                 log.debug("%s Trying again.", error.message)
             elif not isinstance(error, RetryableError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from hammerwork_cli.database.retrying import is_away, lost_to_another
 from hammerwork_cli.errors import ConfigError, DatabaseError
-from hammerwork_cli.models.queue_counts import MOST_QUEUES, OTHERS, QueueCounts, written_counts
+from hammerwork_cli.models.queue_counts import MOST_QUEUES, OTHERS, QueueCounts, Unwritten, written_counts
 from hammerwork_cli.queries.worker.finish import End, Ended
 
 _FAILURES = frozenset({End.RETRY, End.FAILED, End.TIMED_OUT})
@@ -66,10 +66,10 @@ class Progress:
             counts = self._queues.setdefault(queue, QueueCounts())
         return counts
 
-    def queue_counts(self) -> str:
-        """What was counted of each queue, as the worker's row has it."""
+    def queue_counts(self, unwritten: Unwritten | None = None) -> str:
+        """What was counted of each queue, and what cannot be written, as the worker's row has it."""
         with self._lock:
-            return written_counts(self._queues)
+            return written_counts(self._queues, unwritten)
 
 
 class Fault:

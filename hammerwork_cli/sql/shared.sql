@@ -291,11 +291,18 @@ FALSE
 AND j.last_heartbeat_at >= j.started_at AND j.lease_expires_at IS NOT NULL)
 
 -- name: progress
--- What worker w reported of its threads and slots.
-NULL, NULL, NULL
+-- What worker w reported of its threads and slots, and of outcomes that it cannot write.
+NULL, NULL, NULL, NULL
 
 -- name: progress [worker_progress]
-w.main_stalled_seconds, w.finisher_stalled_seconds, w.held_slots
+w.main_stalled_seconds, w.finisher_stalled_seconds, w.held_slots, {unwritten}
+
+-- name: unwritten
+-- The counts of worker w, which name no queue first while it cannot write outcomes.
+NULL
+
+-- name: unwritten [queue_counts]
+CASE WHEN SUBSTR(w.queue_counts, 3, 1) = '"' THEN w.queue_counts END
 
 -- name: silent_for [postgresql]
 -- Seconds since the last heartbeat of worker w, or until it: one in the future is as old, by a clock that was wrong.

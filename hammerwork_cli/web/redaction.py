@@ -31,9 +31,9 @@ ran_seconds read_only ready ready_at recent recorded recurring redacted repeated
 result_expires_at result_stored_at retention_delete_at retrying root roots run_started_at running runs schedule
 scheduled scheduled_at schema_version seconds siblings silent_seconds since skipped slowest source spawn_requests
 spawned_at spawning spawns started_at starts_at state stored_bytes success_rate syntax target timed timed_out_at
-timed_out_seconds timeout_seconds timezone to total total_nodes tree trees truncated type unit unknown up_seconds
-updated_at value version waited_seconds waiting wall_time_seconds window_seconds without_queueing_seconds words worker
-worker_id workers workflow_id
+timed_out_seconds timeout_seconds timezone to total total_nodes tree trees truncated type unit unknown
+unwritten_outcomes unwritten_seconds up_seconds updated_at value version waited_seconds waiting wall_time_seconds
+window_seconds without_queueing_seconds words worker worker_id workers workflow_id
 """
 SHOWN = frozenset(_SHOWN.split())
 """Keys of answers, at any depth, whose values are shown."""

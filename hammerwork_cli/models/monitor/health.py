@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from hammerwork_cli.models.queue import HealthLimits, Measure
+from hammerwork_cli.models.queue_counts import Unwritten
 
 
 class CheckName(StrEnum):
@@ -19,6 +20,7 @@ class CheckName(StrEnum):
     STALLED_WORKERS = "stalled_workers"
     STOPPING_WORKERS = "stopping_workers"
     HELD_SLOTS = "held_slots"
+    UNWRITTEN_OUTCOMES = "unwritten_outcomes"
     UPKEEP = "upkeep"
     UNSERVED_QUEUES = "unserved_queues"
     ENCRYPTED_JOBS = "encrypted_jobs"
@@ -92,6 +94,7 @@ class Check(NamedTuple):
         more: whether ``value`` is where the count stopped.
         since: the start of the time that ``value`` is about; ``None`` for the last hour.
         error: the error because of which the check failed.
+        unwritten: the outcomes that the check is about, all together.
         advice: the next step, in words; ``None`` if there is none, or a command is better.
         command: the next step, if it is not the usual one.
         lacking: objects that migrations which are recorded lack: ``column hammerwork_jobs.claimed_at``.
@@ -105,6 +108,7 @@ class Check(NamedTuple):
     more: bool = False
     since: datetime | None = None
     error: str | None = None
+    unwritten: Unwritten | None = None
     advice: str | None = None
     command: str | None = None
     lacking: tuple[str, ...] = ()

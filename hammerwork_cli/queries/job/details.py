@@ -166,7 +166,7 @@ def _worker(database: Database, job: str) -> JobWorker | None:
     row = database.row("job.details.worker", id=job) if "workers" in database.tags else None
     if row is None:
         return None
-    worker, name, stored, silent_for, lease, ended_at, main_stalled, finisher_stalled, _ = row
+    worker, name, stored, silent_for, lease, ended_at, main_stalled, finisher_stalled, *_ = row
     silent = max(float(silent_for or 0), 0.0)
     return JobWorker(
         str(worker), name, state_of(stored, ended_at, silent, lease, main_stalled or finisher_stalled), silent, lease

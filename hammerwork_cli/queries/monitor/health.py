@@ -20,6 +20,7 @@ from hammerwork_cli.models.monitor.health import (
     RunningJobs,
 )
 from hammerwork_cli.models.queue import EndedJobs, HealthLimits, Measure, Pauses
+from hammerwork_cli.models.queue_counts import Unwritten
 from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries import migrations, ping, queues
 from hammerwork_cli.queries.cron import schedules, ticks
@@ -140,8 +141,9 @@ def _worker_check(worker: Worker) -> Check:
     status = Level.HEALTHY if worker.state == "running" else Level.WARNING if worker.is_alive else Level.CRITICAL
     if worker.state == "stalled":
         status = _level_of_stalled(worker)
+    status = max(status, _level_of_unwritten(worker), key=lambda level: level.severity)
     silent, lease = timedelta(seconds=max(worker.silent_for, 0)), timedelta(seconds=worker.lease)
-    return Check("worker", status, silent, lease, (worker.name, worker.state))
+    return Check("worker", status, silent, lease, (worker.name, worker.state), unwritten=worker.unwritten)
 
 
 def _failed(name: CheckName, error: DatabaseError) -> Check:
@@ -349,6 +351,25 @@ def _held_slots(reading: _Reading) -> Check:
     return Check(CheckName.HELD_SLOTS, status, sum(worker.held or 0 for worker in holding), 0, names)
 
 
+def _level_of_unwritten(worker: Worker) -> Level:
+    if worker.unwritten is None:
+        return Level.HEALTHY
+    return Level.CRITICAL if worker.unwritten.seconds > 2 * worker.lease else Level.WARNING
+
+
+def _unwritten_outcomes(reading: _Reading) -> Check:
+    """Outcomes that workers hold because they cannot write them."""
+    if "queue_counts" not in reading.database.tags:
+        return Check(CheckName.UNWRITTEN_OUTCOMES, Level.UNKNOWN)
+    found = [(worker, worker.unwritten) for worker in reading.alive if worker.unwritten]
+    found.sort(key=lambda one: -one[1].seconds)
+    together = Unwritten(sum(one.outcomes for _, one in found), *found[0][1][1:]) if found else None
+    levels = [Level.HEALTHY, *(_level_of_unwritten(worker) for worker, _ in found)]
+    names = tuple(dict.fromkeys(worker.name for worker, _ in found))
+    number, status = together.outcomes if together else 0, max(levels, key=lambda level: level.severity)
+    return Check(CheckName.UNWRITTEN_OUTCOMES, status, number, 0, names, unwritten=together)
+
+
 def _upkeep(reading: _Reading) -> Check:
     """Whether a worker enqueues the jobs of schedules and callbacks, where there are any."""
     database = reading.database
@@ -532,6 +553,7 @@ _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.STALLED_WORKERS: _stalled_workers,
     CheckName.STOPPING_WORKERS: _stopping_workers,
     CheckName.HELD_SLOTS: _held_slots,
+    CheckName.UNWRITTEN_OUTCOMES: _unwritten_outcomes,
     CheckName.UPKEEP: _upkeep,
     CheckName.UNSERVED_QUEUES: _unserved_queues,
     CheckName.ENCRYPTED_JOBS: _encrypted_jobs,

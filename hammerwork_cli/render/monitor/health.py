@@ -20,7 +20,7 @@ from hammerwork_cli.render.formats.text import (
     visible,
     wrapped,
 )
-from hammerwork_cli.render.worker import held_text
+from hammerwork_cli.render.worker import held_text, unwritten_text
 
 UNITS: Mapping[str, str] = {
     CheckName.DATABASE: "seconds",
@@ -30,6 +30,7 @@ UNITS: Mapping[str, str] = {
     CheckName.STALLED_WORKERS: "workers",
     CheckName.STOPPING_WORKERS: "seconds",
     CheckName.HELD_SLOTS: "slots",
+    CheckName.UNWRITTEN_OUTCOMES: "outcomes",
     CheckName.UNSERVED_QUEUES: "queues",
     CheckName.ENCRYPTED_JOBS: "seconds",
     CheckName.PAUSED_QUEUES: "queues",
@@ -60,6 +61,7 @@ _LINES = 20
 _RECORDS: Mapping[str, str] = {
     CheckName.STALLED_WORKERS: "stalled workers",
     CheckName.HELD_SLOTS: "held slots",
+    CheckName.UNWRITTEN_OUTCOMES: "unwritten outcomes",
     CheckName.UPKEEP: "upkeep",
     CheckName.OVERDUE_SCHEDULES: "schedules",
     CheckName.RETENTION: "policies",
@@ -208,6 +210,10 @@ def _held_slots(check: Check) -> str:
     return held_text(int(check.value) if isinstance(check.value, int) else 0, _names(check))
 
 
+def _unwritten_outcomes(check: Check) -> str:
+    return unwritten_text(check.unwritten, _names(check)) if check.unwritten else "none"
+
+
 def _upkeep(check: Check) -> str:
     if not check.about:
         return "a worker does it, or there is nothing to do"
@@ -253,7 +259,8 @@ def _times_in_the_future(check: Check) -> str:
 
 def _worker(check: Check) -> str:
     _, state = check.about
-    return f"{state}, last heartbeat {_measure(check.value)} ago (lease {_measure(check.limit)})"
+    heard = f"{state}, last heartbeat {_measure(check.value)} ago (lease {_measure(check.limit)})"
+    return f"{heard}; {unwritten_text(check.unwritten)}" if check.unwritten else heard
 
 
 _MESSAGES: Mapping[str, Callable[[Check], str]] = {
@@ -265,6 +272,7 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.STALLED_WORKERS: _stalled_workers,
     CheckName.STOPPING_WORKERS: _within("stopping, and has claimed no job for {}"),
     CheckName.HELD_SLOTS: _held_slots,
+    CheckName.UNWRITTEN_OUTCOMES: _unwritten_outcomes,
     CheckName.UPKEEP: _upkeep,
     CheckName.UNSERVED_QUEUES: _unserved,
     CheckName.ENCRYPTED_JOBS: _within("no worker takes the encrypted jobs, of which one has been ready for {}"),
@@ -326,6 +334,7 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.STALLED_WORKERS: _of_queue("worker status {}", "worker status"),
     CheckName.STOPPING_WORKERS: _of_queue("worker status {}", "worker list"),
     CheckName.HELD_SLOTS: _of_queue("worker status {}", "worker list"),
+    CheckName.UNWRITTEN_OUTCOMES: _of_queue("worker status {}", "worker list"),
     CheckName.UPKEEP: lambda _: "worker start --upkeep-only",
     CheckName.UNSERVED_QUEUES: _of_queue("worker list --since 7d --queue {}", "worker list --since 7d"),
     CheckName.ENCRYPTED_JOBS: _of_queue(

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
+from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import SpawnRequest
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import Ended
+from hammerwork_cli.runtime.outcomes.failures import message_of
 
 
 class ClaimedRequest(NamedTuple):
@@ -50,7 +52,8 @@ class Attempt:
             Written under the lock, by a slot's thread, the event loop's or the main thread; anyone reads it.
         writes: its thread writes the outcome itself, and nobody else decides it but the end of the worker. Written
             under the lock by that thread; anyone reads it.
-        tries: how often its thread has begun to write the outcome; 0 once that is written. Its thread alone writes it.
+        refusal: when the first try to write what it spawns failed, by the monotonic clock, and the error of the last
+            one; ``None`` once it is written. The slot's thread writes it, and threads that its handler started.
         holds_slot: its outcome is decided, and its handler goes on in a thread that nobody can end. The main thread
             writes it.
         keys: of the children that it has spawned by key: queue, and a hash of the payload. The slot's thread and
@@ -66,9 +69,9 @@ class Attempt:
         "holds_slot",
         "keys",
         "over",
+        "refusal",
         "rest",
         "thread",
-        "tries",
         "work",
         "writes",
     )
@@ -82,7 +85,7 @@ class Attempt:
         self.blocks = True
         self.rest: Callable[[], Ended | None] | None = None
         self.over = self.writes = self.holds_slot = False
-        self.tries = 0
+        self.refusal: tuple[float, str] | None = None
         self.keys: dict[str, tuple[str, int]] = {}
         self._lock = lock
 
@@ -99,7 +102,12 @@ class Attempt:
     @property
     def is_refused(self) -> bool:
         """Whether the last try to write its outcome failed. The first one may take its time: it has many children."""
-        return self.writes and self.tries > 1
+        return self.writes and self.refusal is not None
+
+    def refuse(self, error: HammerworkError | None) -> None:
+        """Notes that a try to write what it spawns has failed, or with ``None`` that it is written."""
+        began = self.refusal[0] if self.refusal else time.monotonic()
+        self.refusal = None if error is None else (began, message_of(error))
 
     def take_rest(self) -> Callable[[], Ended | None] | None:
         """What is left to do after its coroutine, for the present thread to do; ``None`` at its beginning."""

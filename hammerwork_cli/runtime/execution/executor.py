@@ -240,8 +240,7 @@ class Executor:
         )
 
     def _parent(self, attempt: Attempt, config: SpawnConfig) -> Parent:
-        request = attempt.work.request.id if isinstance(attempt.work, ClaimedRequest) else None
-        return Parent(self._connections, self._clock, attempt.job, config, request, attempt.keys, lambda: attempt.over)
+        return Parent(self._connections, self._clock, attempt, config)
 
     def _spawn(self, attempt: Attempt, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
         claimed, began = completed.job, self._clock.now()
@@ -329,7 +328,6 @@ class Executor:
         completed.took = time.monotonic() - attempt.began
 
         def unit(database: Database) -> FinishReport:
-            attempt.tries += 1
             return spawn.complete(
                 database,
                 completed,
@@ -340,8 +338,8 @@ class Executor:
             )
 
         with named_limits():
-            report = self._connections.run(unit)
-        attempt.tries = 0
+            report = self._connections.run(unit, told=attempt.refuse)
+        attempt.refuse(None)
         completed.took = time.monotonic() - attempt.began
         self._counted([] if report.lost else [completed])
         if report.lost:
@@ -421,7 +419,7 @@ class Executor:
             result = self._connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
             operation, children = self._produce(attempt, found, named, result, began)
             with children:
-                self._commit_request(claimed_request, operation, children)
+                self._commit_request(attempt, claimed_request, operation, children)
                 self._announce(found, operation, claimed, children)
         except BaseException as error:
             if self._verdicts.has_given_up(error) or (self._isolation.can_kill and self._connections.given_up.is_set()):
@@ -432,7 +430,9 @@ class Executor:
             log.warning(said, first, exc_info=for_log(error), extra=handled(claimed))
             self._record(lambda database: requests.refuse(database, request, claimed, text, now))
 
-    def _commit_request(self, claimed_request: ClaimedRequest, operation: Operation, children: Children) -> None:
+    def _commit_request(
+        self, attempt: Attempt, claimed_request: ClaimedRequest, operation: Operation, children: Children
+    ) -> None:
         def unit(database: Database) -> FinishReport:
             return requests.fulfil(
                 database,
@@ -445,7 +445,7 @@ class Executor:
             )
 
         with named_limits():
-            report = self._connections.run(unit)
+            report = self._connections.run(unit, told=attempt.refuse)
         if report.lost:
             raise SpawnFailedError("Another worker has the request now, or the job was deleted.")
 

@@ -22,6 +22,7 @@ from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Fault, Progress, is_of_the_database
 from hammerwork_cli.runtime.host.logs import handled
+from hammerwork_cli.runtime.host.secrets import masked
 from hammerwork_cli.runtime.outcomes.failures import Failed, for_log, in_ascii, taken
 
 WRITE_SECONDS = 0.005
@@ -157,6 +158,7 @@ class Finisher:
 
     def _not_written(self, batch: Batch, error: Exception) -> bool:
         """Keeps the outcomes, or writes another one instead; whether it wrote one."""
+        self._note(error)
         # Halves it until the culprit is alone: so its neighbours are written.
         half = len(batch.outcomes) // 2
         if half:
@@ -235,7 +237,9 @@ class Finisher:
         now = batch.now = batch.now or self._now(outcomes)
         # One that was tried before waits for a server alone: the others are to be written meanwhile.
         report = self._connections.run(
-            lambda database: finish.finish(database, outcomes, now), passes=None if is_new else is_away
+            lambda database: finish.finish(database, outcomes, now),
+            passes=None if is_new else is_away,
+            told=self._note,
         )
         ours = [outcome for outcome in outcomes if outcome.job.id not in report.lost] if report.lost else outcomes
         failed = [outcome for outcome in ours if outcome.end not in NO_FAILURES]
@@ -249,6 +253,9 @@ class Finisher:
                 _log_failed(outcome)
             if log.isEnabledFor(logging.DEBUG):
                 _log_others(outcome for outcome in ours if outcome.end in NO_FAILURES)
+
+    def _note(self, error: Exception) -> None:
+        self._slots.refuse(_said(error))
 
     def _now(self, outcomes: list[Ended]) -> datetime:
         # A job does not end before it starts, even when the server's clock was put back.
@@ -289,4 +296,4 @@ def _log_failed(outcome: Ended) -> None:
 
 
 def _said(error: Exception) -> str:
-    return error.message if isinstance(error, HammerworkError) else f"{type(error).__name__}: {error}"
+    return masked(error.message if isinstance(error, HammerworkError) else f"{type(error).__name__}: {error}")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database
@@ -20,8 +21,10 @@ from hammerwork_cli.runtime.api.spawn import SpawnError, SpawnLimitError
 from hammerwork_cli.runtime.api.stored_jobs import stored_job
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
 from hammerwork_cli.runtime.outcomes.children import drain
 
+Result = TypeVar("Result")
 DELETED = "Deleted"
 """The status of a child that was deleted; it is not written again."""
 
@@ -32,32 +35,31 @@ class Parent:
     Args:
         connections: write its children, and read its place in the tree.
         clock: the server's.
-        job: the row that its worker claimed.
-        config: its spawn configuration.
-        request: id of the spawn request, if there is one.
-        keys: of its attempt.
-        over: whether the outcome of its attempt is decided, so that nothing is retried.
+        attempt: at the job or its spawn request. Once its outcome is decided, nothing is retried.
+        config: the job's spawn configuration.
     """
 
     def __init__(
         self,
         connections: Connections,
         clock: ServerClock,
-        job: Claimed,
+        attempt: Attempt,
         config: SpawnConfig,
-        request: str | None,
-        keys: dict[str, tuple[str, int]],
-        over: Callable[[], bool],
     ) -> None:
-        self._connections, self._clock, self._keys = connections, clock, keys
-        self._job, self._config, self._request, self._over = job, config, request, over
+        self._connections, self._clock, self._attempt, self._config = connections, clock, attempt, config
+        self._job: Claimed = attempt.job
+        self._request = attempt.work.request.id if isinstance(attempt.work, ClaimedRequest) else None
+
+    def _run(self, unit: Callable[[Database], Result]) -> Result:
+        try:
+            return self._connections.run(unit, over=lambda: self._attempt.over, told=self._attempt.refuse)
+        finally:
+            self._attempt.refuse(None)
 
     @cached
     def place(self) -> Ancestry:
         """The place of the job in its tree."""
-        return ancestry.known(self._job) or self._connections.run(
-            lambda database: ancestry.of(database, self._job), over=self._over
-        )
+        return ancestry.known(self._job) or self._run(lambda database: ancestry.of(database, self._job))
 
     @cached
     def spawner(self) -> Spawner:
@@ -99,9 +101,7 @@ class Parent:
     def kept(self) -> int:
         """The number of children by key, those of earlier attempts included; 0 when it cannot be read."""
         try:
-            return self._connections.run(
-                lambda database: spawn_queries.keys(database, self._job, self._request), over=self._over
-            )
+            return self._run(lambda database: spawn_queries.keys(database, self._job, self._request))
         except HammerworkError:
             return 0
 
@@ -133,7 +133,7 @@ class Parent:
             return found
 
         with named_limits(), self._under(key, new):
-            return self._connections.run(unit, over=self._over)
+            return self._run(unit)
 
     def _existing(self, job: Job, now: datetime) -> Job | None:
         """The job itself, if it exists: the parent, an ancestor, or whatever else a link leads to."""
@@ -147,13 +147,13 @@ class Parent:
                 found.created = False
             return found
 
-        return self._connections.run(unit, over=self._over)
+        return self._run(unit)
 
     @contextmanager
     def _under(self, key: str, child: NewJob) -> Iterator[None]:
         """Reserves a key for a child while it is written, and until the end of the attempt if it is."""
         mine = (child.queue, payload_hash(child.payload))
-        first = self._keys.setdefault(key, mine)
+        first = self._attempt.keys.setdefault(key, mine)
         if first != mine:
             other = " and has another payload" if first[1] != mine[1] else ""
             raise LastingConflictError(
@@ -165,7 +165,7 @@ class Parent:
             yield
         except BaseException:
             if first is mine:
-                del self._keys[key]
+                del self._attempt.keys[key]
             raise
 
 

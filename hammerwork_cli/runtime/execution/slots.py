@@ -1,6 +1,7 @@
 """The threads that run jobs, and the jobs that wait for one of them."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -8,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
+from hammerwork_cli.models.queue_counts import Unwritten
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import Ended, Owned
 from hammerwork_cli.render.formats.text import duration
@@ -21,6 +23,9 @@ MOST_UNWRITTEN_BYTES = 64 << 20
 """With so many bytes of payloads and results whose outcomes are not written, no further job starts."""
 MOST_WRITTEN_BYTES = 16 << 20
 """Bytes of payloads and results in one transaction, unless one outcome has more."""
+
+REFUSED_SECONDS = 1.0
+"""After so long, an outcome that could not be written is reported: less is the search for the one that is to blame."""
 
 Execute = Callable[[Attempt], Ended | GoesOn | None]
 log = logging.getLogger("hammerwork")
@@ -61,6 +66,8 @@ class Slots:
         self._unwritten_bytes = 0  # of these two, and of the postponed ones
         self._first_ended = 0.0
         self._postponed: dict[str, Ended] = {}
+        self._postponed_since = self._writing_since = 0.0
+        self._refusal: str | None = None  # the last error, until all is written
         self._running: set[Attempt] = set()
         self._resumed: deque[Attempt] = deque()
         self._overdue: list[Attempt] = []
@@ -242,6 +249,7 @@ class Slots:
         with self._changed:
             number = _fitting(self._ended) if self._unwritten_bytes > MOST_WRITTEN_BYTES else len(self._ended)
             self._writing, self._ended = self._ended[:number], self._ended[number:]
+            self._writing_since = time.monotonic()
             return self._writing
 
     def clear_writing(self) -> None:
@@ -249,6 +257,8 @@ class Slots:
         with self._changed:
             gone, self._writing = self._writing, []
             self._forget(gone)
+            if not self._postponed:
+                self._refusal = None
 
     def _forget(self, gone: Iterable[Ended]) -> None:
         was_clogged = self.is_clogged
@@ -266,6 +276,8 @@ class Slots:
     def postpone(self, ended: Iterable[Ended]) -> None:
         """Notes outcomes that the caller keeps to write them later: their jobs still belong to this worker."""
         with self._changed:
+            if not self._postponed:
+                self._postponed_since = self._writing_since or time.monotonic()
             for one in ended:
                 if one.job.id not in self._postponed:
                     self._unwritten_bytes += _weight([one])
@@ -277,6 +289,24 @@ class Slots:
             with self._changed:
                 gone = (self._postponed.pop(one.job.id, None) for one in ended)
                 self._forget([one for one in gone if one is not None])
+
+    def refuse(self, error: str) -> None:
+        """Notes why outcomes could not be written."""
+        with self._changed:
+            self._refusal = error
+
+    def refused(self) -> Unwritten | None:
+        """What could not be written and is tried again, those that wait for it included; ``None`` if nothing is."""
+        with self._changed:
+            spawning = [attempt.refusal for attempt in self._running if attempt.refusal and not attempt.over]
+            number, starts = len(spawning) + len(self._postponed), [since for since, _ in spawning]
+            error = self._refusal or next((said for _, said in spawning), "")
+            starts += [self._postponed_since] * bool(self._postponed)
+            if self._refusal and self._writing:
+                waiting = {one.job.id for one in (*self._writing, *self._ended)} - self._postponed.keys()
+                number, starts = number + len(waiting), [*starts, self._writing_since]
+        took = time.monotonic() - min(starts, default=math.inf)
+        return Unwritten(number, round(took, 3), error) if took >= REFUSED_SECONDS else None
 
     @property
     def postponed(self) -> int:

@@ -238,7 +238,7 @@ def assemble(
             held=slots.held,
             main_stalled=main_stalled,
             finisher_stalled=finisher_stalled,
-            queue_counts=progress.queue_counts(),
+            queue_counts=progress.queue_counts(slots.refused()),
         )
 
     def renewed() -> None:

@@ -448,6 +448,12 @@ export interface Worker {
   main_stalled_seconds: number | null;
   /** The same of the thread that writes outcomes. */
   finisher_stalled_seconds: number | null;
+  /** Outcomes that it cannot write, and keeps trying to. */
+  unwritten_outcomes: number;
+  /** Time since which it cannot; null if it can. */
+  unwritten_seconds: number | null;
+  /** The last error; null if there is none. */
+  unwritten_error: string | null;
   /** Time from the start to the last heartbeat. */
   up_seconds: number | null;
   request: "stop" | "restart" | "unknown" | null;

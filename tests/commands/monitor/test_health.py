@@ -194,6 +194,28 @@ def test_slots_of_attempts_that_are_over_are_named_and_critical_when_none_is_lef
     assert found["hint"] == "hammerwork worker status render-2"
 
 
+def test_outcomes_that_cannot_be_written_are_counted_with_the_last_error(run: Run, rows: Rows) -> None:
+    worker(rows, "fine", queue_counts='{"mail":[1,0,0,0,1,0.5]}')
+    worker(rows, queue_counts='{"":[2,5.0,"locked"],"mail":[1,0,0,0,1,0.5]}')
+    found = checks(run, rows)["unwritten_outcomes"]
+    assert (found["status"], found["value"], found["about"]) == ("warning", 2, ["render-1"])
+    worker(rows, "render-2", queue_counts=json.dumps({"": [3, 600, "no \x1b[2Jspace"]}))
+    worker(rows, "gone", queue_counts='{"":[9,600,"locked"]}', ended_at=ago(minutes=1), state="stopped")
+    found = checks(run, rows)["unwritten_outcomes"]
+    assert (found["status"], found["value"], found["about"]) == ("critical", 5, ["render-2", "render-1"])
+    assert found["hint"] == "hammerwork worker status render-2"
+    url = url_of(rows.database)
+    probes = {name: run("monitor", "health", "--worker", name, url=url) for name in ("fine", "render-1", "render-2")}
+    assert [probe.exit_code for probe in probes.values()] == [0, 0, 1]
+    said = "3 outcomes cannot be written, for 10m 00s: no \\x1b[2Jspace"
+    assert said in probes["render-2"].stdout
+    assert said in run("worker", "status", "render-2", url=url).stdout
+    listed = {one["name"]: one for one in run("worker", "list", "--format", "json", url=url).json}
+    figures = [(one["unwritten_outcomes"], one["unwritten_error"]) for one in map(listed.get, probes) if one]
+    assert figures == [(0, None), (2, "locked"), (3, "no \x1b[2Jspace")]
+    assert "UNWRITTEN" in run("worker", "list", url=url).stdout.upper()
+
+
 def schedule(rows: Rows, name: str, *, enabled: bool = True, **age: float) -> None:
     facts = {"queue_name": "mail", "payload": "{}", "priority": 2, "max_attempts": 3, "expression": "* * * * *"}
     facts |= {"timezone": "UTC", "overlap": "skip", "catch_up": "last", "grace_seconds": 60, "jitter_seconds": 0}
@@ -470,6 +492,7 @@ def test_a_database_of_rust_workers_alone_is_checked(
     assert found["workers"]["value"] is None
     unknown = {name for name, check in found.items() if check["status"] == "unknown"}
     of_workers = {"workers", "lost_workers", "stalled_workers", "stopping_workers", "held_slots", "unserved_queues"}
+    of_workers |= {"unwritten_outcomes"}
     assert unknown == {*of_workers, "lost_jobs", "unclaimed_jobs", "upkeep", "overdue_schedules", "retention"}
     assert found["workers"]["message"] == "this database does not record workers"
     assert found["held_slots"]["message"] == "this database does not record held slots"

@@ -1,5 +1,6 @@
 """An unknown error of a server is judged by time alone, and keeps no worker from ending."""
 
+import re
 import threading
 import time
 from typing import Any
@@ -85,9 +86,13 @@ def test_a_worker_whose_outcomes_are_all_refused_ends_after_a_lease_and_says_wha
     accept(stage)
 
 
-def test_a_server_that_refuses_everything_for_longer_than_a_lease_fails_no_job(
-    stage: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
+def test_a_server_that_refuses_everything_for_longer_than_a_lease_fails_no_job_and_health_says_so(
+    stage: Stage, crew: Crew, run: Any
 ) -> None:
+    def check() -> Any:
+        asked = run("monitor", "health", "--only", "unwritten_outcomes", "--format", "json", url=stage.url)
+        return asked.json["checks"][0]
+
     crew.handlers.register_job("parent", crew.count)
     crew.handlers.register_handler("parent", lambda _: [Job("counted")])
     refuse(stage, OUTCOMES)
@@ -96,8 +101,12 @@ def test_a_server_that_refuses_everything_for_longer_than_a_lease_fails_no_job(
     until(lambda: all(crew.runs[job.id] for job in jobs))
     crew.wait_for_heartbeats(18)  # six are a lease
     assert stage.status(*jobs) == ["Running"] * 2
+    found = check()
+    assert (found["status"], found["value"], found["about"]) == ("critical", 2, ["worker 0"])
+    assert re.search(r"^2 outcomes of worker 0 cannot be written, for [^:]+: .*error 28", found["message"])
     accept(stage)
     until(lambda: not stage.rows(where="status <> 'Completed'"))
+    until(lambda: check()["status"] == "healthy")
     assert len(stage.children(jobs[1])) == 1
     assert [crew.runs[job.id] for job in jobs] == [1, 1]
 
