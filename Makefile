@@ -73,7 +73,7 @@ smoke:
 	$(MAKE) pictures ARGS=build/pictures
 	$(MAKE) lock LOCKS=build
 	$(MAKE) completions reference
-	git diff --exit-code --stat -- completions docs/reference
+	git diff --exit-code --stat -- completions docs/reference hammerwork_cli/web/static/client.d.ts
 
 # Pins the dependencies with their hashes, for every platform: for users, and for developers (make LOCKED=1 in a fresh clone).
 PIN := build/tools/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header pyproject.toml
@@ -94,7 +94,7 @@ pictures: $(VENV)/installed $(VENV)/test-tools
 completions: $(VENV)/installed
 	$(BIN)/python completions/generate.py
 
-# Writes the pages of docs/reference that follow from the program.
+# Writes the pages of docs/reference, and the types in client.d.ts, that follow from the program.
 reference: $(VENV)/installed
 	$(BIN)/python -m docs.generate
 

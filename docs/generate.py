@@ -1,4 +1,7 @@
-"""Writes the pages of ``docs/reference`` that follow from the program itself: ``make reference``."""
+"""Writes what follows from the program itself: ``make reference``.
+
+That is the pages of ``docs/reference`` and the types of answers in ``client.d.ts``.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,6 +11,7 @@ from typing import Any
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from docs import client_types
 from hammerwork_cli.app import app
 from hammerwork_cli.cli.verb import shared_options
 from hammerwork_cli.config import KEYS
@@ -280,3 +284,4 @@ if __name__ == "__main__":
         target = FOLDER / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
+    client_types.FILE.write_text(client_types.client_types(), encoding="utf-8")

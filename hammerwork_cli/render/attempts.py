@@ -1,33 +1,32 @@
-"""The history of the attempts at a job: records for programs, lines for people."""
+"""The history of the attempts at a job: its shape, lines for people."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from hammerwork_cli.models import AttemptOutcome, PastAttempt, rfc3339, timestamp
+from hammerwork_cli.models import AttemptOutcome, PastAttempt, timestamp
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record, known
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import duration, first_line, instant, short_id, shorten, visible
 
 SHOWN = 5
 OUTCOMES = tuple(outcome.value for outcome in AttemptOutcome)
 
 
-def attempt_record(attempt: PastAttempt) -> Record:
-    """An attempt that did not complete.
-
-    Keys: ``attempt`` (its number), ``outcome`` (``failed``, ``timed_out``, ``lost``, ``stopped``), ``worker`` (name;
-    null if it is not known any more), ``worker_id`` (null for a Rust worker), ``started_at``, ``ended_at``, ``error``
-    (at most 4,000 bytes).
-    """
-    return {
-        "attempt": attempt.attempt,
-        "outcome": known(attempt.outcome, OUTCOMES),
-        "worker": attempt.worker,
-        "worker_id": attempt.worker_id,
-        "started_at": rfc3339(attempt.started_at),
-        "ended_at": rfc3339(attempt.ended_at),
-        "error": attempt.error,
+ATTEMPT = Shape[PastAttempt](
+    {
+        "attempt": key.count("Its number; a job that is given back or retried has several of the same number"),
+        "outcome": key.word(
+            "lost: the worker was lost; stopped: the worker stopped at once and gave the job back", *OUTCOMES
+        ),
+        "worker": key.null_or(key.text("Name of the worker; null when it is not known any more")),
+        "worker_id": key.null_or(key.uuid("Null for a Rust worker")),
+        "started_at": key.null_or(key.instant("When the job was claimed")),
+        "ended_at": key.null_or(key.instant()),
+        "error": key.null_or(key.text("At most 4,000 bytes: of a longer one, the beginning and the end")),
     }
+)
+ATTEMPT_HISTORY = key.list_of(ATTEMPT, "Attempts that did not complete, the newest 50, oldest first")
 
 
 def outcome_word(outcome: str) -> str:

@@ -1,13 +1,15 @@
-"""Batches: records for programs, columns and lines for people."""
+"""Batches: their shapes, columns and lines for people."""
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
-from hammerwork_cli.models import WAITING, Counts, JobStatus, rfc3339
-from hammerwork_cli.models.batch.batches import Batch, BatchDetails, Contents
+from hammerwork_cli.models import WAITING, Counts, JobStatus
+from hammerwork_cli.models.batch.batches import Batch, BatchDetails, BatchStatus, Contents
 from hammerwork_cli.models.why import ErrorGroup
-from hammerwork_cli.render.callbacks import callback_record, callbacks_text
+from hammerwork_cli.render.callbacks import CALLBACK, callbacks_text
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import (
     brief_instant,
@@ -18,22 +20,56 @@ from hammerwork_cli.render.formats.text import (
     statuses,
     visible,
 )
-from hammerwork_cli.render.job.details import parsed
 from hammerwork_cli.render.spawn.failures import NO_ERROR
 
-KEYS = (
-    "id",
-    "name",
-    "status",
-    "jobs",
-    "completed",
-    "failed",
-    "running",
-    "pending",
-    "gone",
-    "failure_mode",
-    "created_at",
+COUNTS = Shape[Counts](
+    {
+        "completed": key.count().of(lambda counts: counts.of(JobStatus.COMPLETED)),
+        "failed": key.count("Failed, Dead, TimedOut and Cancelled").of("unsuccessful"),
+        "running": key.count().of(lambda counts: counts.of(JobStatus.RUNNING)),
+        "pending": key.count("Pending and Retrying").of(lambda counts: counts.of(*WAITING)),
+    }
 )
+"""How the jobs of a batch or a workflow are doing."""
+BATCH = Shape[Batch](
+    {
+        "id": key.uuid(),
+        "name": key.text(),
+        "status": key.text("", *BatchStatus),
+        "jobs": key.count("Jobs that it was enqueued with").of("total"),
+        **COUNTS.within("counts"),
+        "gone": key.count("Deleted"),
+        "failure_mode": key.text("ContinueOnError, FailFast or CollectErrors; other programs may write more"),
+        "created_at": key.null_or(key.instant()),
+    }
+)
+_QUEUE = Shape[tuple[str, Counts]](
+    {"queue": key.text().of(itemgetter(0)), "by_status": key.counts("Jobs by status").of(itemgetter(1))}
+)
+_ERROR = Shape[ErrorGroup](
+    {
+        "error": key.null_or(key.text("Error of the newest job; null without one")),
+        "pattern": key.null_or(key.text("The error with * for what varies")),
+        "jobs": key.count().of("total"),
+        "by_status": key.counts("Jobs by status", in_order=True).of("statuses"),
+        "job_id": key.job_id("The newest job").of("newest"),
+    }
+)
+CONTENTS = Shape[Contents](
+    {
+        "by_status": key.counts("Jobs by status, archived ones too").of(lambda found: _total(found)),
+        "queues": key.list_of(_QUEUE).of(lambda found: _queues(found).items()),
+        "errors": key.list_of(_ERROR, "The largest first").of("failures.groups"),
+        "more_errors": key.count("Further errors").of("failures.more"),
+        "consequences": key.count("Other jobs, which failed because a job that they depend on failed").of(
+            "failures.consequences"
+        ),
+        "metadata": key.stored_json("Any JSON"),
+        "callbacks": key.list_of(CALLBACK, "What is enqueued at its end"),
+    }
+)
+"""What there is in a batch or a workflow."""
+BATCH_DETAILS = Shape[BatchDetails]({**BATCH.within("batch"), **CONTENTS.parts})
 COLUMNS: Sequence[Column[Batch]] = (
     Column("batch", lambda row: short_id(row.id)),
     Column("name", lambda row: row.name, cuts=True),
@@ -52,74 +88,6 @@ COLUMNS: Sequence[Column[Batch]] = (
         leaves=4,
     ),
 )
-
-
-def batch_record(batch: Batch) -> Record:
-    """A batch of a list.
-
-    Keys: ``id``, ``name``, ``status`` (``Pending``, ``Processing``, ``Completed``, ``PartiallyFailed``, ``Failed`` or
-    ``Gone``), ``jobs`` (with which it was enqueued), ``completed``, ``failed`` (Failed, Dead, TimedOut and Cancelled),
-    ``running``, ``pending`` (Pending and Retrying), ``gone`` (deleted), ``failure_mode``, ``created_at``.
-    """
-    return {
-        "id": batch.id,
-        "name": batch.name,
-        "status": batch.status,
-        "jobs": batch.total,
-        **counts_record(batch.counts),
-        "gone": batch.gone,
-        "failure_mode": batch.failure_mode,
-        "created_at": rfc3339(batch.created_at),
-    }
-
-
-def counts_record(counts: Counts) -> Record:
-    """How the jobs of a batch or a workflow are doing: ``completed``, ``failed``, ``running``, ``pending``."""
-    return {
-        "completed": counts.of(JobStatus.COMPLETED),
-        "failed": counts.unsuccessful,
-        "running": counts.of(JobStatus.RUNNING),
-        "pending": counts.of(*WAITING),
-    }
-
-
-def details_record(details: BatchDetails) -> Record:
-    """Everything about a batch.
-
-    Keys: those of :func:`batch_record`; ``by_status``; ``queues`` (list of ``queue``, ``by_status``); ``errors`` (list
-    of :func:`error_record`, the largest first), ``more_errors`` (number of further ones), ``consequences`` (number of
-    jobs that failed only because a job that they depend on failed); ``metadata`` (any JSON); ``callbacks`` (list of
-    :func:`hammerwork_cli.render.callbacks.callback_record`).
-    """
-    return {**batch_record(details.batch), **contents_record(details)}
-
-
-def contents_record(details: Contents) -> Record:
-    """What there is in a batch or a workflow, with the further keys of :func:`details_record`."""
-    queues = _queues(details)
-    total = Counts()
-    for counts in queues.values():
-        total.merge(counts)
-    return {
-        "by_status": dict(total.by_status),
-        "queues": [{"queue": queue, "by_status": dict(counts.by_status)} for queue, counts in queues.items()],
-        "errors": [error_record(group) for group in details.failures.groups],
-        "more_errors": details.failures.more,
-        "consequences": details.failures.consequences,
-        "metadata": parsed(details.metadata),
-        "callbacks": [callback_record(one) for one in details.callbacks],
-    }
-
-
-def error_record(group: ErrorGroup) -> Record:
-    """Jobs with the same error: ``error`` (of the newest), ``pattern``, ``jobs``, ``by_status``, ``job_id``."""
-    return {
-        "error": group.error,
-        "pattern": group.pattern,
-        "jobs": group.total,
-        "by_status": dict(sorted(group.statuses.by_status.items())),
-        "job_id": group.newest,
-    }
 
 
 def status_text(batch: Batch) -> str:
@@ -171,3 +139,10 @@ def _queues(details: Contents) -> dict[str, Counts]:
     for group in details.groups:
         found.setdefault(group.queue, Counts()).add(group.status, group.jobs)
     return found
+
+
+def _total(details: Contents) -> Counts:
+    total = Counts()
+    for counts in _queues(details).values():
+        total.merge(counts)
+    return total

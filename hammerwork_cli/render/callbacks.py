@@ -1,15 +1,24 @@
-"""Callbacks: records for programs, columns for people."""
+"""Callbacks: their shape, columns for people."""
 
 from collections.abc import Iterator, Sequence
 
-from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.callbacks import Callback
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import instant, short_id, visible
 
-KEYS = ("event", "queue", "state", "job_id", "created_at", "fired_at")
+CALLBACK = Shape[Callback](
+    {
+        "event": key.text("complete, success or failure; a later version may write more"),
+        "queue": key.text("Queue of the job"),
+        "state": key.text("open, fired or over (its event can no longer happen); a later version may write more"),
+        "job_id": key.null_or(key.job_id("Id of the job once it is enqueued")),
+        "created_at": key.null_or(key.instant()),
+        "fired_at": key.null_or(key.instant("When the job was enqueued")),
+    }
+)
 COLUMNS: Sequence[Column[Callback]] = (
     Column("event", lambda row: row.event),
     Column("queue", lambda row: row.queue, cuts=True),
@@ -17,23 +26,6 @@ COLUMNS: Sequence[Column[Callback]] = (
     Column("job", lambda row: row.job_id and short_id(row.job_id)),
     Column("fired at (UTC)", lambda row: instant(row.fired_at)),
 )
-
-
-def callback_record(callback: Callback) -> Record:
-    """A callback.
-
-    Keys: ``event`` (``complete``, ``success``, ``failure``), ``queue``, ``state`` (``open``, ``fired``, or ``over``:
-    its event can no longer happen), ``job_id`` (of the job once it is enqueued, else null), ``created_at``,
-    ``fired_at``.
-    """
-    return {
-        "event": callback.event,
-        "queue": callback.queue,
-        "state": callback.state,
-        "job_id": callback.job_id,
-        "created_at": rfc3339(callback.created_at),
-        "fired_at": rfc3339(callback.fired_at),
-    }
 
 
 def callbacks_text(callbacks: Sequence[Callback], colour: bool) -> Iterator[str]:

@@ -1,16 +1,19 @@
-"""Workflows: records for programs, columns and lines for people."""
+"""Workflows: their shapes, columns and lines for people."""
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from typing import NamedTuple, Self
 
-from hammerwork_cli.models import WAITING, JobStatus, SpawnTree, rfc3339
-from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowDetails
-from hammerwork_cli.render.batch import contents_record, contents_text, counts_record
+from hammerwork_cli.models import WAITING, JobStatus, SpawnTree
+from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, WorkflowDetails, WorkflowStatus
+from hammerwork_cli.render.batch import CONTENTS, COUNTS, contents_text
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record, seconds
+from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import brief_instant, count, duration, instant, short_id, statuses, visible
-from hammerwork_cli.render.tree.json import tree_record
+from hammerwork_cli.render.tree.json import TREE, tree_record
 
 
 class GraphFormat(StrEnum):
@@ -22,21 +25,42 @@ class GraphFormat(StrEnum):
     DOT = "dot"
 
 
-KEYS = (
-    "id",
-    "name",
-    "status",
-    "failure_policy",
-    "needs_decision",
-    "jobs",
-    "completed",
-    "failed",
-    "running",
-    "pending",
-    "waiting",
-    "created_at",
-    "ended_at",
-    "seconds",
+class Graph(NamedTuple):
+    """A workflow, its jobs as they were read, and their record."""
+
+    workflow: Workflow
+    tree: SpawnTree
+    drawn: Record
+
+    @classmethod
+    def of(cls, workflow: Workflow, tree: SpawnTree) -> Self:
+        """Draws the graph of a workflow."""
+        return cls(workflow, tree, tree_record(tree))
+
+
+WORKFLOW = Shape[Workflow](
+    {
+        "id": key.uuid(),
+        "name": key.text(),
+        "status": key.text("", *WorkflowStatus),
+        "failure_policy": key.text("", *FailurePolicy),
+        "needs_decision": key.flag("Whether a job has failed and the policy leaves what follows to people"),
+        "jobs": key.count().of("counts.total"),
+        **COUNTS.within("counts"),
+        "waiting": key.count("The part of pending that waits for other jobs"),
+        "created_at": key.null_or(key.instant()),
+        "ended_at": key.null_or(key.instant("When the last job ended; null while one is open")),
+        "seconds": key.null_or(key.seconds("From its creation to its end")).of("took"),
+    }
+)
+WORKFLOW_DETAILS = Shape[WorkflowDetails]({**WORKFLOW.within("workflow"), **CONTENTS.parts})
+WORKFLOW_GRAPH = Shape[Graph](
+    {
+        **WORKFLOW.within("workflow", "id", "name"),
+        **TREE.within("drawn", "roots", "nodes", "edges"),
+        "roots": key.list_of(key.job_id(), "Jobs that depend on no other job of it").of(lambda one: one.drawn["roots"]),
+        "truncated": key.flag("Whether it has more jobs than were read").of(lambda one: is_cut(one.workflow, one.tree)),
+    }
 )
 COLUMNS: Sequence[Column[Workflow]] = (
     Column("workflow", lambda row: short_id(row.id)),
@@ -56,48 +80,6 @@ COLUMNS: Sequence[Column[Workflow]] = (
         leaves=4,
     ),
 )
-
-
-def workflow_record(workflow: Workflow) -> Record:
-    """A workflow of a list.
-
-    Keys: ``id``, ``name``, ``status`` (``running``, ``completed``, ``failed``, ``cancelled`` or ``gone``),
-    ``failure_policy``, ``needs_decision``, ``jobs``, ``completed``, ``failed`` (Failed, Dead, TimedOut and Cancelled),
-    ``running``, ``pending`` (Pending and Retrying), ``waiting`` (the part of them that waits for other jobs),
-    ``created_at``, ``ended_at``, ``seconds`` (from its creation to its end).
-    """
-    return {
-        "id": workflow.id,
-        "name": workflow.name,
-        "status": workflow.status,
-        "failure_policy": workflow.failure_policy,
-        "needs_decision": workflow.needs_decision,
-        "jobs": workflow.counts.total,
-        **counts_record(workflow.counts),
-        "waiting": workflow.waiting,
-        "created_at": rfc3339(workflow.created_at),
-        "ended_at": rfc3339(workflow.ended_at),
-        "seconds": seconds(workflow.took),
-    }
-
-
-def details_record(details: WorkflowDetails) -> Record:
-    """Everything about a workflow but its graph: the keys of a workflow and of :func:`contents_record`."""
-    return {**workflow_record(details.workflow), **contents_record(details)}
-
-
-def graph_record(workflow: Workflow, tree: SpawnTree) -> Record:
-    """The graph of a workflow.
-
-    Keys: ``id``, ``name``, ``roots``, ``nodes`` and ``edges`` (as those of a tree), ``truncated``.
-    """
-    drawn = tree_record(tree)
-    return {
-        "id": workflow.id,
-        "name": workflow.name,
-        **{key: drawn[key] for key in ("roots", "nodes", "edges")},
-        "truncated": is_cut(workflow, tree),
-    }
 
 
 def is_cut(workflow: Workflow, tree: SpawnTree) -> bool:

@@ -267,7 +267,7 @@ class Server:
         return LargeAnswer(self._transit, content, size, status=status, headers=headers, media_type=media_type)
 
     def _record(self, node: TreeNode) -> json.Record:
-        record = json_views.node_record(node)
+        record = json_views.NODE.record(node)
         return redaction.hidden(record) if self.settings.redact else record
 
     async def _events(self, request: Request) -> Response:

@@ -18,8 +18,8 @@ from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.revisions import Changes, ChangeWatch
 from hammerwork_cli.render.formats import json
-from hammerwork_cli.render.schemas.jobs import NODE
 from hammerwork_cli.render.schemas.words import flag, list_of, record, text
+from hammerwork_cli.render.tree.json import NODE
 from hammerwork_cli.web.sending import PIECE
 
 Found = TypeVar("Found")
@@ -29,7 +29,7 @@ _REACHABLE = record({"reachable": flag("Whether the database answers")})
 DATA = record(
     {
         "ready": {**_REACHABLE, "description": "The first event: read now"},
-        "jobs": record({"jobs": list_of(record(NODE))}, "Jobs that are new or have changed"),
+        "jobs": record({"jobs": list_of(NODE.schema)}, "Jobs that are new or have changed"),
         "queues": record({"reason": text("", "pauses")}, "A queue was paused or resumed"),
         "reset": record({"reason": text("", "too_many", "too_large", "too_slow")}, "Read again: changes were left out"),
         "database": {**_REACHABLE, "description": "The database went away or came back"},

@@ -110,7 +110,7 @@ def enqueue(
     for name in list(dict.fromkeys(job.queue for job in jobs))[:3]:
         note_new_queue(context, database, name)
     placed = enqueueing.enqueue(database, batch, jobs, now, new_callbacks)
-    context.answer(shown.batch_record(listing.one(database, batch.id)), form, lambda: [batch.id])
+    context.answer(shown.BATCH.record(listing.one(database, batch.id)), form, lambda: [batch.id])
     if not placed:
         context.note(f"Already exists; left unchanged: hammerwork batch show {batch.id}")
     else:

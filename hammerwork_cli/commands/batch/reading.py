@@ -56,8 +56,8 @@ def list_(
             name="batch list",
             read=read,
             columns=lambda: shown.COLUMNS,
-            record=shown.batch_record,
-            keys=shown.KEYS,
+            record=shown.BATCH.record,
+            keys=shown.BATCH.columns,
             empty="No batch matches.",
         ),
         options,
@@ -80,7 +80,7 @@ def show(
     database = context.database()
     found = listing.details(database, listing.resolve(database, batch), limit=limit)
     context.answer(
-        shown.details_record(found),
+        shown.BATCH_DETAILS.record(found),
         form,
         lambda: shown.details_text(found, colour=context.colour),
     )

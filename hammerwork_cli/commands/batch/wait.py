@@ -34,7 +34,7 @@ def wait(
     watch = listing.watch(context.database(), batch)
     in_time = waits.until(watch.look, watch.connected)
     found = watch.found
-    context.answer(shown.batch_record(found), form, lambda: [shown.outcome_text(found)])
+    context.answer(shown.BATCH.record(found), form, lambda: [shown.outcome_text(found)])
     if not in_time:
         raise TimedOutError(
             f"The batch has not ended within {spoken(timeout)}: {plural(found.open, 'job')} left.",

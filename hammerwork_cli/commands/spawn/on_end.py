@@ -57,7 +57,7 @@ def on_end(
         callbacks_of(database, Subject.TREE, top),
         form,
         columns=shown.COLUMNS,
-        record=shown.callback_record,
-        keys=shown.KEYS,
+        record=shown.CALLBACK.record,
+        keys=shown.CALLBACK.columns,
         empty="The job has no callbacks.",
     )

@@ -148,7 +148,7 @@ def lineage(
     """
     from hammerwork_cli.queries.graph import tree as tree_queries
     from hammerwork_cli.queries.job import listing
-    from hammerwork_cli.render.tree.lineage import LINEAGE_KEYS, lineage_record, lineage_rows, lineage_text
+    from hammerwork_cli.render.tree.lineage import LINEAGE, LINEAGE_LINE, lineage_text, related
 
     context: Context = ctx.obj
     database = context.database()
@@ -163,9 +163,9 @@ def lineage(
     )
     if form in {Format.TABLE, Format.JSON}:
         context.answer(
-            lineage_record(found),
+            LINEAGE.record(found),
             form,
             lambda: lineage_text(found, charset=context.charset, width=context.width, colour=context.colour),
         )
     else:
-        context.data(lineage_rows(found), form, LINEAGE_KEYS)
+        context.data(map(LINEAGE_LINE.record, related(found)), form, LINEAGE_LINE.columns)

@@ -99,14 +99,14 @@ def create(
         if form == Format.TABLE:
             show_graph(context, found, tree, GraphFormat.TEXT)
         else:
-            context.answer(shown.workflow_record(found), form, list)
+            context.answer(shown.WORKFLOW.record(found), form, list)
         if exists:
             context.note(f"Already exists; would be left unchanged: hammerwork workflow show {new.id}")
         else:
             context.note(f"Would create it with {plural(len(jobs), 'job')}.")
         return
     placed = creating.create(database, new, linked, now, new_callbacks)
-    context.answer(shown.workflow_record(listing.one(database, new.id)), form, lambda: [new.id])
+    context.answer(shown.WORKFLOW.record(listing.one(database, new.id)), form, lambda: [new.id])
     if not placed.created:
         context.note(f"Already exists; left unchanged: hammerwork workflow show {new.id}")
     else:

@@ -64,7 +64,8 @@ def show_graph(
 ) -> None:
     """Shows a workflow as a graph, with the reasons why jobs do not start."""
     if form == GraphFormat.JSON:
-        context.answer(shown.graph_record(found, prune(tree, nodes=max_nodes)), Format.JSON, list)
+        graph = shown.Graph.of(found, prune(tree, nodes=max_nodes))
+        context.answer(shown.WORKFLOW_GRAPH.record(graph), Format.JSON, list)
         return
     if form == GraphFormat.TEXT and not tree.nodes:
         context.note("The workflow has no jobs.")

@@ -73,8 +73,8 @@ def list_(
             name="workflow list",
             read=read,
             columns=lambda: shown.COLUMNS,
-            record=shown.workflow_record,
-            keys=shown.KEYS,
+            record=shown.WORKFLOW.record,
+            keys=shown.WORKFLOW.columns,
             empty="No workflow matches.",
         ),
         options,
@@ -106,7 +106,8 @@ def show(
         return
     details = listing.details(database, found, limit=limit)
     kind = Format.TABLE if form == GraphFormat.TEXT else Format.JSON
-    context.answer(shown.details_record(details), kind, lambda: shown.details_text(details, colour=context.colour))
+    record = shown.WORKFLOW_DETAILS.record(details)
+    context.answer(record, kind, lambda: shown.details_text(details, colour=context.colour))
     if form == GraphFormat.TEXT and details.workflow.counts.total:
         context.lines(["", "Graph"])
         draw(context, database, found, form)

@@ -34,7 +34,7 @@ def wait(
     watch = listing.watch(context.database(), workflow)
     in_time = waits.until(watch.look, watch.connected)
     found = watch.found
-    context.answer(shown.workflow_record(found), form, lambda: [shown.outcome_text(found)])
+    context.answer(shown.WORKFLOW.record(found), form, lambda: [shown.outcome_text(found)])
     if not in_time:
         left = f"{plural(found.open, 'job')} left" if found.counts.total else "it has no jobs"
         raise TimedOutError(

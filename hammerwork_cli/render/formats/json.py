@@ -110,6 +110,17 @@ def known(stored: str | None, words: Sequence[str]) -> str | None:
     return stored if stored is None or stored in words else UNKNOWN
 
 
+def parsed(text: str | None) -> object:
+    """The value of a JSON text; the text itself if it is not JSON or nested too deeply."""
+    if text is None:
+        return None
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value
+
+
 # Trees.
 
 

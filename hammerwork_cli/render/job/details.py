@@ -17,9 +17,9 @@ from hammerwork_cli.models.payloads import SCHEDULE_KEY, due_time
 from hammerwork_cli.models.values import WITH_ERROR
 from hammerwork_cli.models.worker import JobWorker
 from hammerwork_cli.render import attempts
-from hammerwork_cli.render.callbacks import callback_record, callbacks_text
+from hammerwork_cli.render.callbacks import CALLBACK, callbacks_text
 from hammerwork_cli.render.formats.colour import paint, paint_status
-from hammerwork_cli.render.formats.json import WORKER_STATES, Record, known
+from hammerwork_cli.render.formats.json import WORKER_STATES, Record, known, parsed
 from hammerwork_cli.render.formats.text import (
     count,
     duration,
@@ -51,8 +51,8 @@ def details_record(details: JobDetails, hold: Hold | None = None) -> Record:
     ``children`` (an object: ``total``,
     ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents, failures
     first); ``attempt_history`` (its attempts that did not complete, the oldest first, at most 50:
-    :func:`hammerwork_cli.render.attempts.attempt_record`); ``callbacks`` (of the job and everything below it:
-    :func:`hammerwork_cli.render.callbacks.callback_record`); ``worker`` (that has the Running job, if it is registered:
+    :data:`hammerwork_cli.render.attempts.ATTEMPT`); ``callbacks`` (of the job and everything below it:
+    :data:`hammerwork_cli.render.callbacks.CALLBACK`); ``worker`` (that has the Running job, if it is registered:
     ``id``, ``name``, ``state``, ``silent_seconds``, ``lease_seconds``); ``spawns`` (recorded ones, oldest first) and
     ``spawn_requests`` (the newest first); ``in_archive`` (read from the archive table); and the columns
     ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``, ``timezone``, ``recurring``, ``next_run_at``,
@@ -73,10 +73,10 @@ def details_record(details: JobDetails, hold: Hold | None = None) -> Record:
         "parents": [_relative(details, parent) for parent in details.job.node.depends_on],
         "hold": hold.word if hold else None,
         "hold_message": hold.message if hold else None,
-        "children": records.child_counts(counts)
+        "children": records.CHILD_COUNTS.record(counts)
         | {"first": [_relative_record(child) for child in details.first_children]},
-        "attempt_history": [attempts.attempt_record(attempt) for attempt in details.attempts],
-        "callbacks": [callback_record(one) for one in details.callbacks],
+        "attempt_history": attempts.ATTEMPT.records(details.attempts),
+        "callbacks": CALLBACK.records(details.callbacks),
         "worker": _worker_record(details.worker) if details.worker else None,
         "spawns": [records.spawn_record(spawn) for spawn in details.spawns],
         "spawn_requests": [again.request_record(request) for request in details.requests],
@@ -116,17 +116,6 @@ def _relative(details: JobDetails, job: str) -> Record:
 
 def _relative_record(node: TreeNode) -> Record:
     return {"id": node.id, "queue": node.queue, "status": node.status, "error": node.error}
-
-
-def parsed(text: str | None) -> object:
-    """The value of a JSON text; the text itself if it is not JSON or nested too deeply."""
-    if text is None:
-        return None
-    try:
-        value: object = json_reader.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return value
 
 
 def details_text(

@@ -6,8 +6,8 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import ARCHIVAL_FACTS, ENCRYPTION_FACTS, FACTS, LATER_FACTS, WholeJob
 from hammerwork_cli.models.input.names import split
 from hammerwork_cli.models.values import HIDDEN, PERSONAL
-from hammerwork_cli.render.formats.json import Record
-from hammerwork_cli.render.job.details import facts_record, parsed
+from hammerwork_cli.render.formats.json import Record, parsed
+from hammerwork_cli.render.job.details import facts_record
 from hammerwork_cli.render.job.listing import LIST_KEYS, job_record
 
 MORE = ("other_columns", "payload", "result")

@@ -58,7 +58,7 @@ def job_record(job: Job) -> Record:
     Keys: those of a tree's node (see ``render.tree.json.node_record``), and ``attempts``, ``max_attempts``,
     ``dependency_status`` (``none``, ``waiting``, ``satisfied``, ``failed`` or null), ``scheduled_at``, ``recurring``.
     """
-    node = json_views.node_record(job.node)
+    node = json_views.NODE.record(job.node)
     own = {
         "attempts": job.node.attempts,
         "max_attempts": job.max_attempts,

@@ -4,15 +4,14 @@ They stand here once, as tables of fields. The tests run every reading verb in e
 missing here, or one too many, fails them.
 """
 
+from hammerwork_cli.render.batch import BATCH, BATCH_DETAILS
+from hammerwork_cli.render.callbacks import CALLBACK
 from hammerwork_cli.render.schemas.archive import ARCHIVED, ARCHIVED_SUM, POLICY, PURGED, SIZE, WORK
 from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
-from hammerwork_cli.render.schemas.batches import BATCH, BATCH_DETAILS
 from hammerwork_cli.render.schemas.cron import CHECKED, DUE, GAP, RUN, SCHEDULE, SCHEDULE_DETAILS, STEP, TRIGGERED
 from hammerwork_cli.render.schemas.jobs import (
-    CALLBACK,
     ENQUEUED,
     EXPORTED,
-    IN_TREE,
     JOB,
     JOB_DETAILS,
     JOB_LINE,
@@ -27,37 +26,36 @@ from hammerwork_cli.render.schemas.spawning import (
     ERROR_GROUP,
     ERRORS,
     FINDING,
-    LINEAGE,
-    LINEAGE_LINE,
     MONITOR,
     OPERATION,
     PENDING,
     SPAWN_STATS,
-    TREE,
     WAIT,
     WHY,
 )
 from hammerwork_cli.render.schemas.timelines import COMPARISON, TIMELINE
 from hammerwork_cli.render.schemas.words import Schema, list_of, record, text
 from hammerwork_cli.render.schemas.workers import ASKED_WORKER, LEASED_JOB, WORKER, WORKER_REPORT, WORKER_STATUS
-from hammerwork_cli.render.schemas.workflows import WORKFLOW, WORKFLOW_DETAILS, WORKFLOW_GRAPH
+from hammerwork_cli.render.tree.json import IN_TREE, TREE
+from hammerwork_cli.render.tree.lineage import LINEAGE, LINEAGE_LINE
+from hammerwork_cli.render.workflow import WORKFLOW, WORKFLOW_DETAILS, WORKFLOW_GRAPH
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 _DEFINED: dict[str, tuple[str, Schema]] = {
     "spawn-list": ("Parents that spawned children, newest first", list_of(OPERATION)),
-    "spawn-tree": ("The tree that a job belongs to", TREE),
-    "spawn-tree-line": ("A job of a tree, as jsonl has it", record(IN_TREE)),
+    "spawn-tree": ("The tree that a job belongs to", TREE.schema),
+    "spawn-tree-line": ("A job of a tree, as jsonl has it", IN_TREE.schema),
     "spawn-stats": ("Statistics of spawning in a window of time", SPAWN_STATS),
-    "spawn-lineage": ("Ancestors and descendants of a job", LINEAGE),
-    "spawn-lineage-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE),
+    "spawn-lineage": ("Ancestors and descendants of a job", LINEAGE.schema),
+    "spawn-lineage-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE.schema),
     "spawn-pending": ("Jobs that have yet to spawn, or that completed without spawning", list_of(PENDING)),
     "spawn-timeline": ("Where the time of a tree went", TIMELINE),
     "spawn-compare": ("The times of two trees side by side", COMPARISON),
     "spawn-rehearse": ("What a job would spawn", REHEARSAL),
     "spawn-wait": ("The outcome of a tree", WAIT),
-    "spawn-on-end": ("What is enqueued at the end of a job and everything below it", list_of(CALLBACK)),
+    "spawn-on-end": ("What is enqueued at the end of a job and everything below it", list_of(CALLBACK.schema)),
     "spawn-monitor": ("A snapshot of what happens", MONITOR),
     "spawn-again": ("A spawn request and its outcome", record(SPAWN_REQUEST)),
     "spawn-why": ("Why jobs failed, and the blockers of those that wait", WHY),
@@ -96,24 +94,24 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "cron-trigger": ("The job that `cron trigger` enqueued", TRIGGERED),
     "cron-convert": ("A schedule that was converted from a recurring job", SCHEDULE),
     "cron-delete": ("A schedule that was deleted, or would be", SCHEDULE),
-    "batch-enqueue": ("The batch as it is now", BATCH),
-    "batch-list": ("Batches, newest first", list_of(BATCH)),
-    "batch-show": ("Everything about a batch", BATCH_DETAILS),
-    "batch-wait": ("The batch as it was when the wait ended", BATCH),
+    "batch-enqueue": ("The batch as it is now", BATCH.schema),
+    "batch-list": ("Batches, newest first", list_of(BATCH.schema)),
+    "batch-show": ("Everything about a batch", BATCH_DETAILS.schema),
+    "batch-wait": ("The batch as it was when the wait ended", BATCH.schema),
     "batch-retry": ("The outcome of a change, or its plan", OUTCOME),
     "batch-cancel": ("The outcome of a change, or its plan", OUTCOME),
     "batch-export": ("Whole jobs", list_of(EXPORTED)),
     "batch-delete": ("The outcome of a change, or its plan", OUTCOME),
-    "workflow-create": ("The workflow as it is now", WORKFLOW),
-    "workflow-list": ("Workflows, newest first", list_of(WORKFLOW)),
-    "workflow-show": ("Everything about a workflow but its graph", WORKFLOW_DETAILS),
-    "workflow-wait": ("The workflow as it was when the wait ended", WORKFLOW),
+    "workflow-create": ("The workflow as it is now", WORKFLOW.schema),
+    "workflow-list": ("Workflows, newest first", list_of(WORKFLOW.schema)),
+    "workflow-show": ("Everything about a workflow but its graph", WORKFLOW_DETAILS.schema),
+    "workflow-wait": ("The workflow as it was when the wait ended", WORKFLOW.schema),
     "workflow-retry": ("The outcome of a change, or its plan", OUTCOME),
     "workflow-cancel": ("The outcome of a change, or its plan", OUTCOME),
     "workflow-delete": ("The outcome of a change, or its plan", OUTCOME),
-    "workflow-dependencies": ("Ancestors and descendants of a job", LINEAGE),
-    "workflow-dependencies-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE),
-    "workflow-graph": ("The jobs of a workflow and what they wait for", WORKFLOW_GRAPH),
+    "workflow-dependencies": ("Ancestors and descendants of a job", LINEAGE.schema),
+    "workflow-dependencies-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE.schema),
+    "workflow-graph": ("The jobs of a workflow and what they wait for", WORKFLOW_GRAPH.schema),
     "worker-start": ("The report of a worker that has stopped", WORKER_REPORT),
     "worker-list": ("Workers, newest first", list_of(record(WORKER))),
     "worker-status": ("Workers and their running jobs", list_of(WORKER_STATUS)),

@@ -2,7 +2,8 @@
 
 from hammerwork_cli.models import JobPriority, JobStatus
 from hammerwork_cli.models.options.jobs import OPTIONS
-from hammerwork_cli.render.attempts import OUTCOMES
+from hammerwork_cli.render.attempts import ATTEMPT_HISTORY
+from hammerwork_cli.render.callbacks import CALLBACK
 from hammerwork_cli.render.formats.json import UNKNOWN
 from hammerwork_cli.render.job.hold import HOLDS
 from hammerwork_cli.render.schemas.words import (
@@ -18,42 +19,18 @@ from hammerwork_cli.render.schemas.words import (
     record,
     seconds,
     text,
+    with_fields,
 )
-from hammerwork_cli.render.spawn.records import REQUEST_STATES, SPAWN_OUTCOMES
+from hammerwork_cli.render.spawn.records import CHILD_COUNTS, REQUEST_STATES, SPAWN_OUTCOMES
+from hammerwork_cli.render.tree.json import NODE
 
 STATUS = {"type": "string", "description": f"{', '.join(JobStatus)}, or an unknown word that the row holds"}
 DEPENDENCY_STATUS = null_or(text("none, waiting, satisfied or failed, or an unknown word that the row holds"))
 PRIORITY = {"type": "string", "enum": [priority.word for priority in JobPriority]}
 CONFIG = {"type": ["object", "null"], "description": "The stored _spawn_config"}
 
-NODE: dict[str, Schema] = {
-    "id": job_id(),
-    "queue": text(),
-    "status": STATUS,
-    "priority": PRIORITY,
-    "depends_on": list_of(text(), "Ids of its parents"),
-    "has_spawn_config": flag(),
-    "spawn_config": CONFIG,
-    "operation_id": null_or(text("Operation id of its spawn configuration")),
-    "created_at": null_or(instant("Null when the row holds an unreadable value")),
-    "started_at": null_or(instant("When it was claimed for its last attempt")),
-    "completed_at": null_or(instant()),
-    "failed_at": null_or(instant()),
-    "error": null_or(text("Its first 500 characters")),
-    "workflow_id": null_or(job_id()),
-    "workflow_name": null_or(text()),
-    "archived_at": null_or(instant()),
-    "run_started_at": null_or(
-        instant("When its handler began to run in its last attempt, once that has ended; else as started_at")
-    ),
-}
-IN_TREE = {
-    **NODE,
-    "depth": count("Levels below its root"),
-    "children": count("All children, shown or not"),
-}
 JOB = {
-    **NODE,
+    **NODE.schema["properties"],
     "attempts": count(),
     "max_attempts": count(),
     "dependency_status": DEPENDENCY_STATUS,
@@ -62,15 +39,6 @@ JOB = {
 }
 NAMED = {"id": job_id(), "queue": null_or(text()), "status": null_or(STATUS)}
 RELATIVE = {**NAMED, "error": null_or(text())}
-CHILD_COUNTS = {
-    "total": count("All, including Archived jobs and unknown statuses, which no other count has"),
-    "completed": count(),
-    "failed": count("Failed, Dead and TimedOut"),
-    "running": count(),
-    "pending": count("Pending and Retrying"),
-    "retrying": count("The part of pending that waits for another attempt after one failed"),
-    "cancelled": count(),
-}
 FACTS = {
     "timeout_seconds": null_or(count()),
     "timed_out_at": null_or(instant()),
@@ -131,30 +99,6 @@ SPAWN_REQUEST = {
     "children": null_or(count("Children that it spawned")),
     "error": null_or(text()),
 }
-ATTEMPT = record(
-    {
-        "attempt": count("Its number; a job that is given back or retried has several of the same number"),
-        "outcome": text(
-            "lost: the worker was lost; stopped: the worker stopped at once and gave the job back", *OUTCOMES, UNKNOWN
-        ),
-        "worker": null_or(text("Name of the worker; null when it is not known any more")),
-        "worker_id": null_or(job_id("Null for a Rust worker")),
-        "started_at": null_or(instant("When the job was claimed")),
-        "ended_at": null_or(instant()),
-        "error": null_or(text("At most 4,000 bytes: of a longer one, the beginning and the end")),
-    }
-)
-ATTEMPT_HISTORY = list_of(ATTEMPT, "Attempts that did not complete, the newest 50, oldest first")
-CALLBACK = record(
-    {
-        "event": text("complete, success or failure; a later version may write more"),
-        "queue": text("Queue of the job"),
-        "state": text("open, fired or over (its event can no longer happen); a later version may write more"),
-        "job_id": null_or(job_id("Id of the job once it is enqueued")),
-        "created_at": null_or(instant()),
-        "fired_at": null_or(instant("When the job was enqueued")),
-    }
-)
 JOB_DETAILS = record(
     {
         **JOB,
@@ -166,9 +110,11 @@ JOB_DETAILS = record(
         "parents": list_of(record(RELATIVE), "A deleted parent has nulls"),
         "hold": null_or(text("Why it waits; a later version may write more", *HOLDS)),
         "hold_message": null_or(text("The same in a sentence for people; its words may change")),
-        "children": record({**CHILD_COUNTS, "first": list_of(record(RELATIVE), "Some of them, failures first")}),
-        "attempt_history": ATTEMPT_HISTORY,
-        "callbacks": list_of(CALLBACK, "Callbacks of the job and everything below it"),
+        "children": with_fields(
+            CHILD_COUNTS.schema, {"first": list_of(record(RELATIVE), "Some of them, failures first")}
+        ),
+        "attempt_history": ATTEMPT_HISTORY.schema,
+        "callbacks": list_of(CALLBACK.schema, "Callbacks of the job and everything below it"),
         "worker": null_or(
             record(
                 {

@@ -1,14 +1,11 @@
 """What the verbs of ``spawn`` print."""
 
-from hammerwork_cli.render.attempts import OUTCOMES
+from hammerwork_cli.render.attempts import ATTEMPT_HISTORY, OUTCOMES
 from hammerwork_cli.render.formats.json import UNKNOWN, WORKER_STATES
+from hammerwork_cli.render.formats.shape import described
 from hammerwork_cli.render.schemas.jobs import (
-    ATTEMPT_HISTORY,
-    CHILD_COUNTS,
     CONFIG,
-    IN_TREE,
     NAMED,
-    NODE,
     PRIORITY,
     RECORDED_SPAWN,
     RELATIVE,
@@ -31,25 +28,9 @@ from hammerwork_cli.render.schemas.words import (
     text,
     without,
 )
+from hammerwork_cli.render.spawn.records import CHILD_COUNTS, TREE_COUNTS
+from hammerwork_cli.render.tree.json import NODE
 
-EDGE = record(
-    {
-        "from": job_id(),
-        "to": job_id(),
-        "type": text("spawn where the parent carries spawn configuration or has spawned", "spawn", "dependency"),
-    }
-)
-TREE = record(
-    {
-        "schema_version": {"const": 1},
-        "roots": list_of(job_id(), "The topmost ancestors"),
-        "target": job_id("The job that was asked for"),
-        "truncated": flag("Whether a limit cut it short"),
-        "nodes": list_of(record(IN_TREE), "Parents first"),
-        "edges": list_of(EDGE),
-    }
-)
-TREE_COUNTS = record({**CHILD_COUNTS, "more": flag("Whether there are more than were counted")}, "All jobs below it")
 FAILED_BELOW = {
     "failed_below": count("Failed jobs on all levels below (--failed)"),
     "more_failed_below": flag("Whether there may be more failed jobs, because only the newest are read (--failed)"),
@@ -62,7 +43,7 @@ OPERATION = record(
         "queue": text(),
         "status": STATUS,
         "priority": PRIORITY,
-        "children": record(CHILD_COUNTS),
+        "children": CHILD_COUNTS.schema,
         "success_rate": null_or(rate("Completed among the ended children")),
         "spawned_at": null_or(instant("The first child")),
         "finished_at": null_or(instant("Null until all have ended")),
@@ -76,7 +57,7 @@ OPERATION = record(
         "created_at": null_or(instant("When the parent was created")),
         "completed_at": null_or(instant("When the parent completed")),
         **FAILED_BELOW,
-        "tree": null_or(TREE_COUNTS),
+        "tree": null_or(described(TREE_COUNTS.schema, "All jobs below it")),
     },
     optional=frozenset({*FAILED_BELOW, "tree"}),
 )
@@ -109,23 +90,11 @@ SPAWN_STATS = record(
         "slowest": null_or(list_of(OPERATION, "The slowest operations (--detailed)")),
     }
 )
-LINEAGE = record(
-    {
-        "job": record(NODE),
-        "ancestors": null_or(list_of(record({"distance": count("Levels above the job"), **NODE}), "Roots first")),
-        "descendants": null_or(TREE),
-        "missing": list_of(text(), "Ids of deleted parents"),
-        "truncated": flag(),
-    }
-)
-LINEAGE_LINE = record(
-    {"relation": text("", "ancestor", "job", "descendant"), "distance": count("Levels from the job"), **NODE}
-)
 PENDING = record(
     {
         "reason": text("", "asked_again", "will_spawn", "never_spawned", "waiting", "stuck"),
         "waits_for": counts("The jobs it depends on, by status"),
-        **NODE,
+        **NODE.schema["properties"],
     }
 )
 HOLD = {
@@ -153,7 +122,7 @@ FAILED = record(
         "attempts": count(),
         "error": null_or(text()),
         "path": list_of(record(NAMED), "The jobs from the root to this one"),
-        "attempt_history": ATTEMPT_HISTORY,
+        "attempt_history": ATTEMPT_HISTORY.schema,
     }
 )
 FAILURES = record(
@@ -290,7 +259,9 @@ MONITOR = record(
                     "running": count("Jobs of its tree that are known to run"),
                     "seconds_left": null_or(number("At the present rate; null while that is unknown")),
                     "below": null_or(
-                        record(CHILD_COUNTS, "All jobs of its tree except itself; null where there are too many")
+                        described(
+                            CHILD_COUNTS.schema, "All jobs of its tree except itself; null where there are too many"
+                        )
                     ),
                 }
             ),

@@ -9,7 +9,7 @@ from hammerwork_cli.models.queue import QueueState
 from hammerwork_cli.render.formats import names
 from hammerwork_cli.render.formats.json import WORKER_STATES, Record, known, seconds
 from hammerwork_cli.render.formats.text import count, first_line, plural, visible
-from hammerwork_cli.render.spawn.records import child_counts
+from hammerwork_cli.render.spawn.records import CHILD_COUNTS
 
 
 def snapshot_record(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> Record:
@@ -83,7 +83,7 @@ def _operation_record(one: RunningOperation) -> Record:
         },
         "running": one.running,
         "seconds_left": None if one.left is None else round(one.left.total_seconds(), 1),
-        "below": None if one.below is None else child_counts(one.below),
+        "below": None if one.below is None else CHILD_COUNTS.record(one.below),
     }
 
 

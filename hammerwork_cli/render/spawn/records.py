@@ -15,10 +15,10 @@ from hammerwork_cli.models import (
     rfc3339,
 )
 from hammerwork_cli.models.spawn import TreeCounts
-from hammerwork_cli.render.formats import names
+from hammerwork_cli.render.formats import key, names
 from hammerwork_cli.render.formats.json import Record, known, seconds
-from hammerwork_cli.render.tree.json import node_record
-from hammerwork_cli.render.tree.lineage import LINEAGE_KEYS
+from hammerwork_cli.render.formats.shape import Shape
+from hammerwork_cli.render.tree.json import NODE
 
 SPAWN_OUTCOMES = ("spawned", "failed", "repeated")
 
@@ -26,28 +26,21 @@ SPAWN_OUTCOMES = ("spawned", "failed", "repeated")
 REQUEST_STATES = ("pending", "running", "done", "failed")
 
 
-def child_counts(counts: Counts) -> Record:
-    """Counts of children.
-
-    Keys: ``total``, ``completed``, ``failed`` (Failed, Dead, TimedOut), ``running``, ``pending`` (with those that are
-    retrying), ``retrying``, ``cancelled``.
-
-    Archived jobs, and jobs with an unknown status, count in ``total`` only.
-    """
-    return {
-        "total": counts.total,
-        "completed": counts.of(JobStatus.COMPLETED),
-        "failed": counts.failed,
-        "running": counts.of(JobStatus.RUNNING),
-        "pending": counts.of(*WAITING),
-        "retrying": counts.retrying,
-        "cancelled": counts.cancelled,
+CHILD_COUNTS = Shape[Counts](
+    {
+        "total": key.count("All, including Archived jobs and unknown statuses, which no other count has"),
+        "completed": key.count().of(lambda counts: counts.of(JobStatus.COMPLETED)),
+        "failed": key.count("Failed, Dead and TimedOut"),
+        "running": key.count().of(lambda counts: counts.of(JobStatus.RUNNING)),
+        "pending": key.count("Pending and Retrying").of(lambda counts: counts.of(*WAITING)),
+        "retrying": key.count("The part of pending that waits for another attempt after one failed"),
+        "cancelled": key.count(),
     }
-
-
-def tree_counts(tree: TreeCounts) -> Record:
-    """Counts of all jobs below one: those of :func:`child_counts`, and ``more``: whether there are more."""
-    return child_counts(tree.counts) | {"more": tree.more}
+)
+TREE_COUNTS = Shape[TreeCounts](
+    {**CHILD_COUNTS.within("counts"), "more": key.flag("Whether there are more than were counted")}
+)
+"""All jobs below one."""
 
 
 def failed_record(operation: SpawnOperation) -> Record:
@@ -78,7 +71,7 @@ def operation_record(operation: SpawnOperation) -> Record:
         "queue": parent.queue,
         "status": parent.status,
         "priority": parent.priority,
-        "children": child_counts(children),
+        "children": CHILD_COUNTS.record(children),
         "success_rate": operation.success_rate,
         "spawned_at": rfc3339(operation.spawned_at),
         "finished_at": rfc3339(operation.finished_at),
@@ -204,7 +197,7 @@ def _list(record: Any, models: Iterable[Any] | None) -> list[Record] | None:
     return None if models is None else [record(model) for model in models]
 
 
-PENDING_KEYS = ("reason", "waits_for", *LINEAGE_KEYS[2:])
+PENDING_KEYS = ("reason", "waits_for", *NODE.columns)
 """Columns of CSV and TSV."""
 
 
@@ -212,10 +205,10 @@ def pending_record(pending: PendingSpawn) -> Record:
     """A job that will spawn, waits to do so, or completed without spawning.
 
     Keys: ``reason`` (``asked_again``, ``will_spawn``, ``never_spawned``, ``waiting``, ``stuck``), ``waits_for`` (status
-    -> number of the jobs that it depends on), and those of :func:`node_record`.
+    -> number of the jobs that it depends on), and those of :data:`NODE`.
     """
     return {
         "reason": pending.reason,
         "waits_for": dict(sorted(pending.waits_for.by_status.items())),
-        **node_record(pending.job),
+        **NODE.record(pending.job),
     }

@@ -6,7 +6,7 @@ from datetime import datetime
 from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, PastAttempt, TreeNode
 from hammerwork_cli.models.wait import Blocker, BlockerReason
 from hammerwork_cli.models.why import Diagnosis, FailedJob, FailureGroup, limit_of
-from hammerwork_cli.render.attempts import attempt_record, outcome_word
+from hammerwork_cli.render.attempts import ATTEMPT, outcome_word
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (
@@ -97,7 +97,7 @@ def _failed_record(failed: FailedJob, diagnosis: Diagnosis) -> Record:
         "attempts": job.attempts,
         "error": job.error,
         "path": [_named(node) for node in failed.path],
-        "attempt_history": [attempt_record(attempt) for attempt in diagnosis.attempts.get(job.id, ())],
+        "attempt_history": ATTEMPT.records(diagnosis.attempts.get(job.id, ())),
     }
 
 

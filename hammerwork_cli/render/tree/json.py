@@ -4,29 +4,96 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice, repeat
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from hammerwork_cli.models import (
     SpawnTree,
     TreeNode,
     id_list,
     priority_word,
-    rfc3339,
     status_of,
 )
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.json import SCHEMA_VERSION, Record, document, instant
+from hammerwork_cli.render.formats.shape import Key, Shape
 
 _JOBS_AT_ONCE = 250
 _NO_WORKFLOW = ',"workflow_id":null,"workflow_name":null,"archived_at":null'
 
 
-def tree_document(tree: SpawnTree) -> Iterator[str]:
-    """Yields the chunks of one JSON document, with a line end at its end.
+class Placed(NamedTuple):
+    """A job in its tree."""
 
-    Keys: ``schema_version``, ``roots``, ``target``, ``truncated``, ``nodes`` (see :func:`node_record`), ``edges``
-    (``from``, ``to``, ``type``: ``spawn`` if the parent has a spawn configuration or a recorded spawn, else
-    ``dependency``). Parents come before their children. Every dependency within the tree has an edge, and the edges of
-    a parent stand together.
+    node: TreeNode
+    tree: SpawnTree
+
+    @property
+    def depth(self) -> int:
+        """Levels below its root."""
+        return self.tree.depths[self.node.id]
+
+    @property
+    def children(self) -> int:
+        """All of them, read or not."""
+        return self.tree.child_total(self.node.id)
+
+
+NODE = Shape[TreeNode](
+    {
+        "id": key.job_id(),
+        "queue": key.text(),
+        "status": key.status(),
+        "priority": key.priority(),
+        "depends_on": key.list_of(key.text(), "Ids of its parents"),
+        "has_spawn_config": key.flag(),
+        "spawn_config": key.spawn_config(),
+        "operation_id": key.null_or(key.text("Operation id of its spawn configuration")),
+        "created_at": key.null_or(key.instant("Null when the row holds an unreadable value")),
+        "started_at": key.null_or(key.instant("When it was claimed for its last attempt")),
+        "completed_at": key.null_or(key.instant()),
+        "failed_at": key.null_or(key.instant()),
+        "error": key.null_or(key.text("Its first 500 characters")),
+        "workflow_id": key.null_or(key.uuid()),
+        "workflow_name": key.null_or(key.text()),
+        "archived_at": key.null_or(key.instant()),
+        "run_started_at": key.null_or(
+            key.instant("When its handler began to run in its last attempt, once that has ended; else as started_at")
+        ),
+    }
+)
+IN_TREE = Shape[Placed](
+    {
+        **NODE.within("node", "id", "queue", "status", "priority"),
+        "depth": key.count("Levels below its root"),
+        **NODE.within("node", "depends_on"),
+        "children": key.count("All children, shown or not"),
+        **NODE.within("node"),
+    }
+)
+EDGE = Shape[Record](
+    {
+        "from": key.job_id(),
+        "to": key.job_id(),
+        "type": key.text("spawn where the parent carries spawn configuration or has spawned", "spawn", "dependency"),
+    }
+)
+_DRAWN = {
+    "schema_version": Key({"const": SCHEMA_VERSION}),
+    "roots": key.list_of(key.job_id(), "The topmost ancestors"),
+    "target": key.job_id("The job that was asked for"),
+    "truncated": key.flag("Whether a limit cut it short"),
+    "nodes": key.list_of(IN_TREE, "Parents first"),
+    "edges": key.list_of(EDGE),
+}
+TREE = Shape[Record]({name: one._replace(get=itemgetter(name), convert=None) for name, one in _DRAWN.items()})
+"""What :func:`tree_document` writes, read from that."""
+
+
+def tree_document(tree: SpawnTree) -> Iterator[str]:
+    """Yields the chunks of one JSON document in the shape of :data:`TREE`, with a line end at its end.
+
+    Every dependency within the tree has an edge, and the edges of a parent stand together.
     """
     yield (
         f'{{"schema_version":{SCHEMA_VERSION},"roots":{document(tree.roots)},"target":{quoted(tree.target)},'
@@ -47,7 +114,7 @@ def _separated(members: Iterator[str]) -> Iterator[str]:
 
 
 def tree_lines(tree: SpawnTree) -> Iterator[str]:
-    """Yields the jobs of a tree, parents first, as one compact document each (see :func:`node_record`)."""
+    """Yields the jobs of a tree, parents first, as one compact document each, in the shape of :data:`IN_TREE`."""
     return chain.from_iterable(_lines(tree))
 
 
@@ -156,42 +223,7 @@ def _id_array(stored: object) -> str:
     return f"[{','.join(map(quoted, id_list(stored)))}]"
 
 
-def node_record(node: TreeNode, tree: SpawnTree | None = None) -> Record:
-    """A job, with or without its tree.
-
-    Keys: ``id``, ``queue``, ``status``, ``priority`` (word), ``depth`` (levels below its root), ``depends_on`` (ids),
-    ``children`` (exact number, read or not), ``has_spawn_config``, ``spawn_config`` (object or null), ``operation_id``,
-    ``created_at``, ``started_at``, ``completed_at``, ``failed_at``, ``error`` (first 500 characters), ``workflow_id``,
-    ``workflow_name``, ``archived_at``, ``run_started_at`` (of the handler in the last attempt, where its worker has
-    recorded it at the end; else as ``started_at``, the time of the claim). Without a tree, ``depth`` and ``children``
-    are missing.
-    """
-    place = {"depth": tree.depths[node.id]} if tree else {}
-    children = {"children": tree.child_total(node.id)} if tree else {}
-    return {
-        "id": node.id,
-        "queue": node.queue,
-        "status": node.status,
-        "priority": node.priority,
-        **place,
-        "depends_on": list(node.depends_on),
-        **children,
-        "has_spawn_config": node.has_spawn_config,
-        "spawn_config": node.spawn_config,
-        "operation_id": node.operation_id,
-        "created_at": rfc3339(node.created_at),
-        "started_at": rfc3339(node.started_at),
-        "completed_at": rfc3339(node.completed_at),
-        "failed_at": rfc3339(node.failed_at),
-        "error": node.error,
-        "workflow_id": node.workflow_id,
-        "workflow_name": node.workflow_name,
-        "archived_at": rfc3339(node.archived_at),
-        "run_started_at": rfc3339(node.run_started_at),
-    }
-
-
 def tree_record(tree: SpawnTree) -> Record:
-    """A tree as an object with the keys of :func:`tree_document`, for small trees inside other records."""
+    """A tree in the shape of :data:`TREE`, for small trees inside other records."""
     value: Record = json.loads("".join(tree_document(tree)))
     return value

@@ -1,14 +1,13 @@
-"""The ancestors and descendants of a job, as text and as JSON records."""
+"""The ancestors and descendants of a job, as text and as JSON."""
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 
-from hammerwork_cli.models import (
-    JobStatus,
-    Lineage,
-)
+from hammerwork_cli.models import JobStatus, Lineage, TreeNode
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint, paint_status
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import (
     first_line,
     plural,
@@ -16,70 +15,50 @@ from hammerwork_cli.render.formats.text import (
     shorten,
     visible,
 )
-from hammerwork_cli.render.tree.json import node_record, tree_record
+from hammerwork_cli.render.tree.json import NODE, TREE, tree_record
 
 
-def lineage_record(lineage: Lineage) -> Record:
-    """The ancestors and descendants of a job.
+class Related(NamedTuple):
+    """A job of a lineage; ``distance`` in levels."""
 
-    Keys: ``job`` (:func:`node_record`), ``ancestors`` (the same keys and ``distance``, levels above the job, roots
-    first; null unless requested), ``descendants`` (the object of :func:`tree_document`; null unless requested),
-    ``missing`` (ids of parents that do not exist), ``truncated``.
-    """
-    ancestors = lineage.ancestors
-    return {
-        "job": node_record(lineage.job),
-        "ancestors": None
-        if ancestors is None
-        else [{"distance": distance, **node_record(node)} for distance, node in ancestors],
-        "descendants": tree_record(lineage.descendants) if lineage.descendants else None,
-        "missing": sorted(lineage.missing),
-        "truncated": lineage.truncated,
+    relation: str
+    distance: int
+    node: TreeNode
+
+
+ANCESTOR = Shape[Related]({"distance": key.count("Levels above the job"), **NODE.within("node")})
+LINEAGE = Shape[Lineage](
+    {
+        "job": NODE,
+        "ancestors": key.null_or(key.list_of(ANCESTOR, "Roots first")).of(lambda found: ancestors(found)),
+        "descendants": key.null_or(TREE).of(lambda found: found.descendants and tree_record(found.descendants)),
+        "missing": key.list_of(key.text(), "Ids of deleted parents").of(lambda found: sorted(found.missing)),
+        "truncated": key.flag(),
     }
-
-
-LINEAGE_KEYS = (
-    "relation",
-    "distance",
-    "id",
-    "queue",
-    "status",
-    "priority",
-    "depends_on",
-    "has_spawn_config",
-    "spawn_config",
-    "operation_id",
-    "created_at",
-    "started_at",
-    "completed_at",
-    "failed_at",
-    "error",
-    "workflow_id",
-    "workflow_name",
-    "archived_at",
-    "run_started_at",
 )
-"""Columns of :func:`lineage_rows`."""
+LINEAGE_LINE = Shape[Related](
+    {
+        "relation": key.text("", "ancestor", "job", "descendant"),
+        "distance": key.count("Levels from the job"),
+        **NODE.within("node"),
+    }
+)
 
 
-def lineage_rows(lineage: Lineage) -> list[Record]:
-    """A lineage as one record for each job: ancestors from the farthest, the job, descendants from the nearest.
+def ancestors(found: Lineage) -> list[Related] | None:
+    """The ancestors, roots first; ``None`` unless requested."""
+    return None if found.ancestors is None else [Related("ancestor", *one) for one in found.ancestors]
 
-    Keys: ``relation`` (``ancestor``, ``job``, ``descendant``), ``distance`` (levels from the job), and those of
-    :func:`node_record`.
-    """
-    rows = [
-        {"relation": "ancestor", "distance": distance, **node_record(node)}
-        for distance, node in lineage.ancestors or ()
+
+def related(found: Lineage) -> list[Related]:
+    """All jobs: ancestors from the farthest, the job, descendants from the nearest."""
+    below = found.descendants
+    nodes = [node for node in below.nodes.values() if node.id != found.job.id] if below else []
+    return [
+        *(ancestors(found) or ()),
+        Related("job", 0, found.job),
+        *(Related("descendant", below.depths[node.id], node) for node in nodes if below),
     ]
-    rows.append({"relation": "job", "distance": 0, **node_record(lineage.job)})
-    if lineage.descendants:
-        rows += [
-            {"relation": "descendant", "distance": lineage.descendants.depths[node.id], **node_record(node)}
-            for node in lineage.descendants.nodes.values()
-            if node.id != lineage.job.id
-        ]
-    return rows
 
 
 def lineage_text(

@@ -7,7 +7,7 @@ from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.queries.graph import cursors
 from hammerwork_cli.queries.job.changes import Cancel, Change, Retry
 from hammerwork_cli.queries.job.selections import Chosen
-from hammerwork_cli.render.batch import batch_record, details_record
+from hammerwork_cli.render import batch as shown
 from hammerwork_cli.render.schemas.words import flag
 from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body, carry_out
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
@@ -26,14 +26,12 @@ def batch_list(call: Call) -> Answer:
     found = list(listing.find(call.database, since=since, limit=most + 1, cursor=wanted["cursor"]))
     page = found[:most]
     more = len(found) > most
-    return Answer(
-        [batch_record(batch) for batch in page], cursors.at(page[-1].created_at, page[-1].id) if more else None
-    )
+    return Answer(shown.BATCH.records(page), cursors.at(page[-1].created_at, page[-1].id) if more else None)
 
 
 def one_batch(call: Call) -> Answer:
     """Answers as ``batch show``."""
-    return Answer(details_record(listing.details(call.database, call.values["id"], limit=SHOWN_ERRORS)))
+    return Answer(shown.BATCH_DETAILS.record(listing.details(call.database, call.values["id"], limit=SHOWN_ERRORS)))
 
 
 def retry(call: Call) -> Answer:

@@ -9,20 +9,17 @@ from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.job import details, listing
 from hammerwork_cli.queries.spawn import delays, whole_trees
 from hammerwork_cli.queries.spawn import timeline as timeline_queries
-from hammerwork_cli.render.formats import json
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.job.details import details_record
 from hammerwork_cli.render.job.hold import hold_of
 from hammerwork_cli.render.job.listing import job_record
-from hammerwork_cli.render.schemas import spawning
-from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, IN_TREE, NODE
 from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
-from hammerwork_cli.render.schemas.trees import NESTED
 from hammerwork_cli.render.schemas.words import count, list_of, record, text
 from hammerwork_cli.render.spawn import records
 from hammerwork_cli.render.spawn.timeline_records import timeline_record
-from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.render.tree import lineage
-from hammerwork_cli.render.tree.nested import DEEPEST_NESTED, nested
+from hammerwork_cli.render.tree.json import IN_TREE, NODE, TREE, Placed
+from hammerwork_cli.render.tree.nested import DEEPEST_NESTED, NESTED
 from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
 from hammerwork_cli.web import redaction
 from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
@@ -77,12 +74,7 @@ def child_list(call: Call) -> Answer:
         statuses=chosen,
         cursor=wanted["cursor"],
     )
-    return Answer([child_record(child) for child in page.children], page.cursor)
-
-
-def child_record(child: children.Child) -> json.Record:
-    counts = records.child_counts(child.children)
-    return json_views.node_record(child.node) | {"depth": 1, "children": child.children.total, "child_counts": counts}
+    return Answer(CHILD.records(page.children), page.cursor)
 
 
 def _descendants(call: Call, job: str, chosen: list[JobStatus] | None) -> Answer:
@@ -99,7 +91,8 @@ def _descendants(call: Call, job: str, chosen: list[JobStatus] | None) -> Answer
     start = _start(nodes, wanted["cursor"])
     page = nodes[start : start + wanted["limit"]]
     more = len(nodes) > start + len(page)
-    return Answer([json_views.node_record(node, tree) for node in page], f"2/0/{page[-1].id}" if more else None)
+    shown = IN_TREE.records(Placed(node, tree) for node in page)
+    return Answer(shown, f"2/0/{page[-1].id}" if more else None)
 
 
 def _start(nodes: list[TreeNode], cursor: str | None) -> int:
@@ -128,7 +121,7 @@ def parent_list(call: Call) -> Answer:
         depth=call.values["depth"],
         max_jobs=MOST_NODES,
     )
-    return Answer(lineage.lineage_record(found)["ancestors"])
+    return Answer(lineage.ANCESTOR.records(lineage.ancestors(found) or ()))
 
 
 def timeline(call: Call) -> Answer:
@@ -142,7 +135,7 @@ def timeline(call: Call) -> Answer:
 
 def tree_counts(call: Call) -> Answer:
     """Answers with counts of all jobs below a job."""
-    return Answer(records.tree_counts(whole_trees.counts(call.database, call.values["id"])))
+    return Answer(records.TREE_COUNTS.record(whole_trees.counts(call.database, call.values["id"])))
 
 
 def spawn_tree(call: Call) -> Answer:
@@ -154,7 +147,7 @@ def spawn_tree(call: Call) -> Answer:
     tree = tree_queries.tree(call.database, call.values["id"], whole=whole, depth=deepest, max_jobs=most)
     tree = _shown(tree, call)
     if form == "nested":
-        return Answer(nested(tree))
+        return Answer(NESTED.record(tree))
     shown = picture(tree, TreeFormat(form), Limits())
     size = NODE_BYTES * len(tree.nodes)
     return Answer(None, media_type=TEXT_TYPES.get(form, JSON), chunks=shown.parts, size=size)
@@ -168,8 +161,13 @@ def _shown(tree: SpawnTree, call: Call) -> SpawnTree:
     return tree
 
 
-CHILD = record(
-    {**IN_TREE, "child_counts": record(CHILD_COUNTS, "Where the depth is 1")}, optional=frozenset({"child_counts"})
+CHILD = Shape[children.Child](
+    {
+        **NODE.within("node"),
+        "depth": IN_TREE.parts["depth"].of(lambda _: 1),
+        "children": IN_TREE.parts["children"].of("children.total"),
+        "child_counts": records.CHILD_COUNTS.key("Where the depth is 1").of("children").optional,
+    }
 )
 CHILD_CURSOR = replace(CURSOR, schema={"type": "string", "pattern": f"^{children.CURSOR_PATTERN}$", "maxLength": 60})
 _DEPTH = {"type": "integer", "minimum": 1, "maximum": DEEPEST}
@@ -190,7 +188,7 @@ ENDPOINTS = (
         "/api/jobs/{id}/children",
         child_list,
         "Jobs that depend on a job: failures first, then running ones, then the oldest; with a depth, nearest first.",
-        list_of(CHILD),
+        list_of(CHILD.schema),
         (
             JOB,
             limit(50),
@@ -215,7 +213,7 @@ ENDPOINTS = (
         "/api/jobs/{id}/tree-counts",
         tree_counts,
         f"Counts of all jobs below a job, up to {whole_trees.LARGEST_TREE:,}.",
-        spawning.TREE_COUNTS,
+        records.TREE_COUNTS.schema,
         (JOB,),
         refusals=(404, 409),
     ),
@@ -224,7 +222,7 @@ ENDPOINTS = (
         "/api/jobs/{id}/parent",
         parent_list,
         "Jobs that a job depends on, the farthest first.",
-        list_of(record({"distance": count("Levels above the job"), **NODE})),
+        list_of(lineage.ANCESTOR.schema),
         (JOB, Parameter("depth", _DEPTH, "Levels above the job.", default=1)),
         refusals=(404, 409),
     ),
@@ -242,7 +240,7 @@ ENDPOINTS = (
         "/api/jobs/{id}/spawn-tree",
         spawn_tree,
         "The tree that a job belongs to; format nested puts children inside their parents.",
-        {"anyOf": [spawning.TREE, NESTED]},
+        {"anyOf": [TREE.schema, NESTED.schema]},
         (
             JOB,
             Parameter("format", {"type": "string", "enum": ["json", "mermaid", "dot", "nested"]}, "", default="json"),

@@ -35,7 +35,7 @@ from hammerwork_cli.web.endpoints.parameters import (
     statuses,
     within,
 )
-from hammerwork_cli.web.endpoints.reading import CHILD, child_record
+from hammerwork_cli.web.endpoints.reading import CHILD
 
 FIRST_CHILDREN = 100
 """Most children beside an operation; all of them are at /api/jobs/{id}/children."""
@@ -72,14 +72,14 @@ def _operation_record(operation: SpawnOperation) -> json.Record:
 
 
 def _tree(operation: SpawnOperation) -> json.Record | None:
-    return records.tree_counts(operation.tree) if operation.tree else None
+    return records.TREE_COUNTS.record(operation.tree) if operation.tree else None
 
 
 def operation(call: Call) -> Answer:
     """Answers with a parent and the first of its children."""
     found = operations_queries.operation(call.database, call.values["id"])
     first = children.page(call.database, found.parent.id, limit=FIRST_CHILDREN)
-    return Answer(records.operation_record(found) | {"jobs": [child_record(child) for child in first.children]})
+    return Answer(records.operation_record(found) | {"jobs": CHILD.records(first.children)})
 
 
 def _parent(database: Database, wanted: str) -> str:
@@ -157,7 +157,7 @@ ENDPOINTS = (
         "/api/spawn/operations/{id}",
         operation,
         f"One spawning parent, by its job's id or its operation id, with the first {FIRST_CHILDREN} of its children.",
-        with_fields(spawning.OPERATION, {"jobs": list_of(CHILD, "Failures first")}),
+        with_fields(spawning.OPERATION, {"jobs": list_of(CHILD.schema, "Failures first")}),
         (Parameter("id", line(1, LONGEST_NAME), "A job or operation id.", in_path=True, resolve=_parent),),
         refusals=(404, 409),
     ),

@@ -10,9 +10,9 @@ from hammerwork_cli.queries.job.changes import Change, Retry
 from hammerwork_cli.queries.job.selections import Chosen
 from hammerwork_cli.queries.workflow import endings, listing
 from hammerwork_cli.queries.workflow.endings import CancelWorkflow
+from hammerwork_cli.render import workflow as shown
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.schemas.words import flag
-from hammerwork_cli.render.workflow import details_record, graph_record, workflow_record
 from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body, carry_out
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, STATUS, Parameter, limit, line, start_of, within
@@ -41,7 +41,7 @@ def workflow_list(call: Call) -> Answer:
     page = found[:most]
     more = len(found) > most
     return Answer(
-        [_shown(call, workflow_record(workflow)) for workflow in page],
+        [_shown(call, shown.WORKFLOW.record(workflow)) for workflow in page],
         cursors.at(page[-1].created_at, page[-1].id) if more else None,
     )
 
@@ -49,14 +49,14 @@ def workflow_list(call: Call) -> Answer:
 def one_workflow(call: Call) -> Answer:
     """Answers as ``workflow show``."""
     found = listing.details(call.database, call.values["id"], limit=SHOWN_ERRORS)
-    return Answer(_shown(call, details_record(found)))
+    return Answer(_shown(call, shown.WORKFLOW_DETAILS.record(found)))
 
 
 def workflow_graph(call: Call) -> Answer:
     """Answers as ``workflow graph``."""
     with call.database.snapshot():
         found, tree = listing.one(call.database, call.values["id"]), listing.graph(call.database, call.values["id"])
-    return Answer(_shown(call, graph_record(found, tree)))
+    return Answer(_shown(call, shown.WORKFLOW_GRAPH.record(shown.Graph.of(found, tree))))
 
 
 def _shown(call: Call, record: Record) -> Record:

@@ -28,68 +28,6 @@ export interface SpawnConfig {
   [key: string]: unknown;
 }
 
-export interface ChildCounts {
-  total: number;
-  completed: number;
-  /** Failed, Dead and TimedOut. */
-  failed: number;
-  running: number;
-  /** Pending and Retrying. */
-  pending: number;
-  /** The part of `pending` that waits for another attempt after one failed. */
-  retrying?: number;
-  cancelled?: number;
-}
-
-/** All jobs below a job. */
-export interface TreeCounts extends ChildCounts {
-  /** Whether there are more than were counted. */
-  more: boolean;
-}
-
-/** A job in trees and lists. */
-export interface JobNode {
-  id: JobId;
-  queue: string;
-  status: Status;
-  priority: Priority;
-  depends_on: string[];
-  has_spawn_config: boolean;
-  spawn_config: SpawnConfig | null;
-  operation_id: string | null;
-  created_at: Instant | null;
-  /** When it was claimed for its last attempt. */
-  started_at: Instant | null;
-  completed_at: Instant | null;
-  failed_at: Instant | null;
-  /** The first 500 characters. */
-  error: string | null;
-  workflow_id: string | null;
-  workflow_name: string | null;
-  archived_at: Instant | null;
-  /** When its handler began to run in its last attempt, once that has ended; else as `started_at`. */
-  run_started_at: Instant | null;
-}
-
-export interface TreeNode extends JobNode {
-  /** Levels below the root. */
-  depth: number;
-  /** The number of children, included in the answer or not. */
-  children: number;
-  /** Only from `getChildren` with a depth of 1. */
-  child_counts?: ChildCounts;
-}
-
-/** The answer to `format=json`. Parents come before their children. */
-export interface SpawnTree {
-  schema_version: 1;
-  roots: JobId[];
-  target: JobId;
-  truncated: boolean;
-  nodes: TreeNode[];
-  edges: { from: JobId; to: JobId; type: "spawn" | "dependency" }[];
-}
-
 /** A job as `getJobs` lists it. */
 export interface ListedJob extends JobNode {
   attempts: number;
@@ -168,31 +106,6 @@ export interface JobFacts {
   lease_expires_at?: Instant | null;
   /** Columns that this version does not know, but for binary ones. */
   other_columns?: Record<string, unknown>;
-}
-
-/** A job that a worker enqueues at the end of a job and everything below it. Later versions may write other words. */
-export interface Callback {
-  event: "complete" | "success" | "failure";
-  queue: string;
-  state: "open" | "fired" | "over";
-  /** The job, once it is enqueued. */
-  job_id: string | null;
-  created_at: Instant | null;
-  fired_at: Instant | null;
-}
-
-/** An attempt at a job that did not complete. */
-export interface PastAttempt {
-  /** Its number. A job that is given back or retried has several of the same number. */
-  attempt: number;
-  outcome: "failed" | "timed_out" | "lost" | "stopped" | "unknown" | null;
-  /** The name of the worker, while it is known. */
-  worker: string | null;
-  worker_id: string | null;
-  started_at: Instant | null;
-  ended_at: Instant | null;
-  /** At most 4,000 bytes: of a longer one, the beginning and the end. */
-  error: string | null;
 }
 
 /** A spawn as a worker recorded it. */
@@ -275,36 +188,6 @@ export interface SpawnStats extends SpawnFigures {
   slowest: SpawnOperation[] | null;
 }
 
-export interface Workflow {
-  id: string;
-  name: string;
-  status: "running" | "completed" | "failed" | "cancelled" | "gone";
-  failure_policy: "fail_fast" | "continue_on_failure" | "ignore_failures" | "manual";
-  /** A job has failed, and the policy leaves what follows to people. */
-  needs_decision: boolean;
-  jobs: number;
-  completed: number;
-  failed: number;
-  running: number;
-  pending: number;
-  /** The part of `pending` that waits for other jobs. */
-  waiting: number;
-  created_at: Instant | null;
-  ended_at: Instant | null;
-  /** From its creation to its end. */
-  seconds: number | null;
-}
-
-/** The jobs of a workflow, parents first, and what they wait for. */
-export interface WorkflowGraph {
-  id: string;
-  name: string;
-  roots: JobId[];
-  nodes: TreeNode[];
-  edges: { from: JobId; to: JobId; type: "spawn" | "dependency" }[];
-  truncated: boolean;
-}
-
 export interface Queue {
   queue: string;
   paused: boolean;
@@ -361,6 +244,157 @@ export type SpawnEvent = { id: string | null } & (
   | { type: "jobs"; data: { jobs: JobNode[] } }
   | { type: "queues" | "reset"; data: { reason: string } }
 );
+
+// From here, `make reference` writes the shapes of the program.
+
+/** A job in trees and lists. */
+export interface JobNode {
+  id: JobId;
+  queue: string;
+  status: Status;
+  priority: Priority;
+  /** Ids of its parents. */
+  depends_on: string[];
+  has_spawn_config: boolean;
+  spawn_config: SpawnConfig | null;
+  /** Operation id of its spawn configuration. */
+  operation_id: string | null;
+  /** Null when the row holds an unreadable value. */
+  created_at: Instant | null;
+  /** When it was claimed for its last attempt. */
+  started_at: Instant | null;
+  completed_at: Instant | null;
+  failed_at: Instant | null;
+  /** Its first 500 characters. */
+  error: string | null;
+  workflow_id: string | null;
+  workflow_name: string | null;
+  archived_at: Instant | null;
+  /** When its handler began to run in its last attempt, once that has ended; else as started_at. */
+  run_started_at: Instant | null;
+}
+
+export interface ChildCounts {
+  /** All, including Archived jobs and unknown statuses, which no other count has. */
+  total: number;
+  completed: number;
+  /** Failed, Dead and TimedOut. */
+  failed: number;
+  running: number;
+  /** Pending and Retrying. */
+  pending: number;
+  /** The part of pending that waits for another attempt after one failed. */
+  retrying: number;
+  cancelled: number;
+}
+
+/** All jobs below a job. */
+export interface TreeCounts extends ChildCounts {
+  /** Whether there are more than were counted. */
+  more: boolean;
+}
+
+export interface TreeNode extends JobNode {
+  /** Levels below its root. */
+  depth: number;
+  /** All children, shown or not. */
+  children: number;
+  /** Where the depth is 1. */
+  child_counts?: ChildCounts;
+}
+
+/** The answer to `format=json`. Parents come before their children. */
+export interface SpawnTree {
+  schema_version: 1;
+  /** The topmost ancestors. */
+  roots: JobId[];
+  /** The job that was asked for. */
+  target: JobId;
+  /** Whether a limit cut it short. */
+  truncated: boolean;
+  /** Parents first. */
+  nodes: TreeNode[];
+  edges: {
+    from: JobId;
+    to: JobId;
+    /** spawn where the parent carries spawn configuration or has spawned. */
+    type: "spawn" | "dependency";
+  }[];
+}
+
+/** An attempt at a job that did not complete. */
+export interface PastAttempt {
+  /** Its number; a job that is given back or retried has several of the same number. */
+  attempt: number;
+  /** lost: the worker was lost; stopped: the worker stopped at once and gave the job back. */
+  outcome: "failed" | "timed_out" | "lost" | "stopped" | "unknown";
+  /** Name of the worker; null when it is not known any more. */
+  worker: string | null;
+  /** Null for a Rust worker. */
+  worker_id: string | null;
+  /** When the job was claimed. */
+  started_at: Instant | null;
+  ended_at: Instant | null;
+  /** At most 4,000 bytes: of a longer one, the beginning and the end. */
+  error: string | null;
+}
+
+/** A job that a worker enqueues at the end of a job and everything below it. */
+export interface Callback {
+  /** complete, success or failure; a later version may write more. */
+  event: string;
+  /** Queue of the job. */
+  queue: string;
+  /** open, fired or over (its event can no longer happen); a later version may write more. */
+  state: string;
+  /** Id of the job once it is enqueued. */
+  job_id: JobId | null;
+  created_at: Instant | null;
+  /** When the job was enqueued. */
+  fired_at: Instant | null;
+}
+
+export interface Workflow {
+  id: string;
+  name: string;
+  status: "running" | "completed" | "failed" | "cancelled" | "gone";
+  failure_policy: "fail_fast" | "continue_on_failure" | "ignore_failures" | "manual";
+  /** Whether a job has failed and the policy leaves what follows to people. */
+  needs_decision: boolean;
+  jobs: number;
+  completed: number;
+  /** Failed, Dead, TimedOut and Cancelled. */
+  failed: number;
+  running: number;
+  /** Pending and Retrying. */
+  pending: number;
+  /** The part of pending that waits for other jobs. */
+  waiting: number;
+  created_at: Instant | null;
+  /** When the last job ended; null while one is open. */
+  ended_at: Instant | null;
+  /** From its creation to its end. */
+  seconds: number | null;
+}
+
+/** The jobs of a workflow, parents first, and what they wait for. */
+export interface WorkflowGraph {
+  id: string;
+  name: string;
+  /** Jobs that depend on no other job of it. */
+  roots: JobId[];
+  /** Parents first. */
+  nodes: TreeNode[];
+  edges: {
+    from: JobId;
+    to: JobId;
+    /** spawn where the parent carries spawn configuration or has spawned. */
+    type: "spawn" | "dependency";
+  }[];
+  /** Whether it has more jobs than were read. */
+  truncated: boolean;
+}
+// To here.
 
 export interface SpawnErrorFacts {
   status?: number;

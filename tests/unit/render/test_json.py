@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hammerwork_cli.models import Counts, Lineage, PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats, SpawnTree
+from hammerwork_cli.models import Counts, Lineage, SpawnGroup, SpawnOperation, SpawnStats, SpawnTree
 from hammerwork_cli.render.formats import json as render
 from hammerwork_cli.render.formats.delimited import delimited
 from hammerwork_cli.render.spawn import records
@@ -15,28 +15,6 @@ from hammerwork_cli.render.tree import lineage as lineage_views
 from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
 from tests.unit.render import trees
 from tests.unit.render.trees import START, Growing, stored, uuid
-
-NODE_KEYS = [
-    "id",
-    "queue",
-    "status",
-    "priority",
-    "depth",
-    "depends_on",
-    "children",
-    "has_spawn_config",
-    "spawn_config",
-    "operation_id",
-    "created_at",
-    "started_at",
-    "completed_at",
-    "failed_at",
-    "error",
-    "workflow_id",
-    "workflow_name",
-    "archived_at",
-    "run_started_at",
-]
 
 
 def read(tree: SpawnTree) -> dict[str, list[dict[str, object]]]:
@@ -55,9 +33,12 @@ def read(tree: SpawnTree) -> dict[str, list[dict[str, object]]]:
 def test_the_fast_way_says_what_the_records_say(make: Callable[[], SpawnTree]) -> None:
     tree = make()
     document = read(tree)
-    assert list(document) == ["schema_version", "roots", "target", "truncated", "nodes", "edges"]
-    assert document["nodes"] == [json_views.node_record(node, tree) for node in tree.nodes.values()]
-    assert all(list(node) == NODE_KEYS for node in document["nodes"])
+    assert tuple(document) == json_views.TREE.columns
+    assert all(tuple(edge) == json_views.EDGE.columns for edge in document["edges"])
+    assert document["nodes"] == json_views.IN_TREE.records(
+        json_views.Placed(node, tree) for node in tree.nodes.values()
+    )
+    assert all(tuple(node) == json_views.IN_TREE.columns for node in document["nodes"])
     assert [json.loads(line) for line in json_views.tree_lines(tree)] == document["nodes"]
 
 
@@ -107,7 +88,7 @@ def test_every_spelling_of_an_instant_becomes_rfc_3339(instant: str | datetime |
     growing.job("a", created_at=instant)
     tree = growing.tree()
     assert read(tree)["nodes"][0]["created_at"] == said
-    assert json_views.node_record(next(iter(tree.nodes.values())))["created_at"] == said
+    assert json_views.NODE.record(next(iter(tree.nodes.values())))["created_at"] == said
 
 
 @pytest.mark.parametrize("parents", [f"{{{uuid(0)}}}", f'["{uuid(0)}"]', [uuid(0)], f'["{uuid(0)}", 7]'])
@@ -167,12 +148,6 @@ def test_an_operation_counts_its_children_in_an_object() -> None:
 
 
 def test_the_columns_of_csv_are_members_of_the_records() -> None:
-    growing = Growing()
-    job = growing.nodes[growing.job("a")]
-    pending = records.pending_record(PendingSpawn(job, "stuck", Counts({"Dead": 1})))
-    lineage = lineage_views.lineage_rows(Lineage(job, ((1, job),), growing.tree()))
-    assert tuple(pending) == records.PENDING_KEYS
-    assert all(tuple(row) == lineage_views.LINEAGE_KEYS for row in lineage)
     header, row = delimited([records.operation_record(operation())], "csv", records.OPERATION_KEYS)
     assert dict(zip(header.split(","), row.split(","), strict=False))["children.failed"] == "2"
 
@@ -184,17 +159,17 @@ def test_a_lineage_is_ancestors_the_job_and_descendants() -> None:
         (nodes[2].id,), nodes[2].id, dict(list(tree.nodes.items())[2:]), {nodes[2].id: 0, nodes[3].id: 1}, {}
     )
     lineage = Lineage(nodes[2], ((2, nodes[0]), (1, nodes[1])), below, frozenset({uuid(7)}))
-    assert [(row["relation"], row["distance"]) for row in lineage_views.lineage_rows(lineage)] == [
+    assert [(row.relation, row.distance) for row in lineage_views.related(lineage)] == [
         ("ancestor", 2),
         ("ancestor", 1),
         ("job", 0),
         ("descendant", 1),
     ]
-    record = lineage_views.lineage_record(lineage)
+    record = lineage_views.LINEAGE.record(lineage)
     assert [row["id"] for row in record["ancestors"]] == [nodes[0].id, nodes[1].id]
     assert [row["id"] for row in record["descendants"]["nodes"]] == [nodes[2].id, nodes[3].id]
     assert record["missing"] == [uuid(7)]
-    assert lineage_views.lineage_record(Lineage(nodes[2], None, None))["ancestors"] is None
+    assert lineage_views.LINEAGE.record(Lineage(nodes[2], None, None))["ancestors"] is None
 
 
 def test_stats_are_flat_and_their_details_are_lists() -> None:

@@ -1,0 +1,135 @@
+"""Writes the types of answers in ``client.d.ts``, which follow from the shapes of the program: ``make reference``."""
+
+import json
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hammerwork_cli
+from hammerwork_cli.render.attempts import ATTEMPT
+from hammerwork_cli.render.callbacks import CALLBACK
+from hammerwork_cli.render.formats.shape import Key, Schema, Shape
+from hammerwork_cli.render.spawn.records import CHILD_COUNTS, TREE_COUNTS
+from hammerwork_cli.render.tree.json import IN_TREE, NODE, TREE
+from hammerwork_cli.render.workflow import WORKFLOW, WORKFLOW_GRAPH
+from hammerwork_cli.web.endpoints.reading import CHILD
+
+FILE = Path(hammerwork_cli.__file__).parent / "web" / "static" / "client.d.ts"
+BEGIN = "// From here, `make reference` writes the shapes of the program.\n"
+END = "// To here.\n"
+WIDTH = 120
+COMMENTED = {"Status", "SpawnConfig"}
+"""Types that say by themselves what a key of them is."""
+
+
+class Interface(NamedTuple):
+    """A type of the client."""
+
+    name: str
+    shape: Shape[Any]
+    about: str = ""
+    extends: Shape[Any] | None = None
+    """A shape whose keys it has as well."""
+    as_well: tuple[Shape[Any], ...] = ()
+    """Shapes that are of this type, too."""
+
+
+INTERFACES = (
+    Interface("JobNode", NODE, "A job in trees and lists."),
+    Interface("ChildCounts", CHILD_COUNTS),
+    Interface("TreeCounts", TREE_COUNTS, "All jobs below a job.", extends=CHILD_COUNTS),
+    Interface("TreeNode", CHILD, extends=NODE, as_well=(IN_TREE,)),
+    Interface("SpawnTree", TREE, "The answer to `format=json`. Parents come before their children."),
+    Interface("PastAttempt", ATTEMPT, "An attempt at a job that did not complete."),
+    Interface("Callback", CALLBACK, "A job that a worker enqueues at the end of a job and everything below it."),
+    Interface("Workflow", WORKFLOW),
+    Interface("WorkflowGraph", WORKFLOW_GRAPH, "The jobs of a workflow, parents first, and what they wait for."),
+)
+_NAMES = {id(shape): one.name for one in INTERFACES for shape in (one.shape, *one.as_well)}
+
+
+def client_types() -> str:
+    """The whole file, with the types as they are now."""
+    before, _, rest = FILE.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    return f"{before}{BEGIN}{''.join(map(_interface, INTERFACES))}{END}{after}"
+
+
+def _interface(one: Interface) -> str:
+    below = set(one.extends.parts) if one.extends else set()
+    extends = f" extends {_NAMES[id(one.extends)]}" if one.extends else ""
+    head = f"{_comment(one.about, '')}export interface {one.name}{extends} "
+    return f"\n{head}{_members(one.shape, '', frozenset(below))}\n"
+
+
+def _members(shape: Shape[Any], indent: str, known: frozenset[str] = frozenset()) -> str:
+    inside = f"{indent}  "
+    lines = [
+        f"{_comment(_about(key), inside)}{inside}{name}{'?' * key.is_optional}: {_type(key, inside)};\n"
+        for name, key in shape.parts.items()
+        if name not in known
+    ]
+    return f"{{\n{''.join(lines)}{indent}}}"
+
+
+def _about(key: Key) -> str:
+    return "" if key.typescript in COMMENTED else key.schema.get("description", "")
+
+
+def _comment(about: str, indent: str) -> str:
+    if not about:
+        return ""
+    text = about if about.endswith(".") else f"{about}."
+    if len(indent) + len(text) + len("/**  */") <= WIDTH:
+        return f"{indent}/** {text} */\n"
+    lines = textwrap.wrap(text, WIDTH - len(indent) - len(" * "))
+    return "".join([f"{indent}/**\n", *(f"{indent} * {line}\n" for line in lines), f"{indent} */\n"])
+
+
+def _type(key: Key | Shape[Any], indent: str) -> str:
+    if isinstance(key, Shape):
+        return _NAMES.get(id(key)) or _members(key, indent)
+    kinds = [*_kinds(key.schema)]
+    bare = _bare(key.schema)
+    word = key.typescript or _word(key, bare, indent)
+    return f"{word} | null" if "null" in kinds else word
+
+
+def _word(key: Key, bare: Schema, indent: str) -> str:
+    if bare.get("type") == "array":
+        inner = _type(key.inner, indent) if key.inner is not None else "unknown"
+        return f"({inner})[]" if " | " in inner.partition("{")[0] else f"{inner}[]"
+    if isinstance(key.inner, Shape):
+        return _type(key.inner, indent)
+    return _plain(bare)
+
+
+def _plain(schema: Schema) -> str:
+    if "const" in schema:
+        return json.dumps(schema["const"])
+    if "enum" in schema:
+        return " | ".join(map(json.dumps, schema["enum"]))
+    if schema.get("format") == "date-time":
+        return "Instant"
+    if "additionalProperties" in schema:
+        return f"Record<string, {_type(Key(schema['additionalProperties']), '')}>"
+    kinds = [kind for kind in _kinds(schema) if kind != "null"]
+    words = {"integer": "number", "object": "Record<string, unknown>"}
+    return " | ".join(dict.fromkeys(words.get(kind, kind) for kind in kinds)) or "unknown"
+
+
+def _kinds(schema: Schema) -> Iterator[str]:
+    for one in schema.get("anyOf", [schema]):
+        kinds = one.get("type", [])
+        yield from [kinds] if isinstance(kinds, str) else kinds
+
+
+def _bare(schema: Schema) -> Schema:
+    """A schema without null."""
+    found = next(one for one in schema.get("anyOf", [schema]) if one.get("type") != "null")
+    kinds = found.get("type")
+    if isinstance(kinds, list):
+        left = [kind for kind in kinds if kind != "null"]
+        return {**found, "type": left[0] if len(left) == 1 else left}
+    return found

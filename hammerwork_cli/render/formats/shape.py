@@ -1,0 +1,139 @@
+"""Shapes: what an output holds, declared once.
+
+From a shape follow its records, its JSON schema, the columns of its CSV, its type in ``client.d.ts`` and its part of
+the reference. The words to write keys with are in :mod:`hammerwork_cli.render.formats.key`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from hammerwork_cli.cached import cached
+from hammerwork_cli.render.formats.json import Record
+
+Schema = dict[str, Any]
+Model = TypeVar("Model")
+
+MISSING = object()
+"""What an optional key reads where there is nothing: then the record does not have it."""
+
+
+class Key(NamedTuple):
+    """A key of an output."""
+
+    schema: Schema
+    convert: Callable[[Any], Any] | None = None
+    """Makes JSON of a value; null stays null."""
+    get: "str | Callable[[Any], Any] | None" = None
+    """How the value is read from the model: an attribute (``a.b`` is that of an attribute), or a function. By default,
+    the attribute that is named like the key."""
+    inner: "Key | Shape[Any] | None" = None
+    """What a list or an object holds."""
+    typescript: str = ""
+    """Its type in ``client.d.ts``, where the schema does not say all."""
+    is_optional: bool = False
+
+    def of(self, get: "str | Callable[[Any], Any]") -> "Key":
+        """The same, read otherwise."""
+        return self._replace(get=get)
+
+    @property
+    def optional(self) -> "Key":
+        """The same, and a record may be without it."""
+        return self._replace(is_optional=True)
+
+
+class Shape(Generic[Model]):
+    """The keys of an object, in their order.
+
+    Args:
+        keys: key by name; a shape stands for an object.
+        columns: those of CSV and TSV, if they are not the keys; ``a.b`` is the key ``b`` of the object ``a``.
+    """
+
+    def __init__(self, keys: "Mapping[str, Key | Shape[Any]]", *, columns: Iterable[str] = ()) -> None:
+        self.parts = {name: one.key() if isinstance(one, Shape) else one for name, one in keys.items()}
+        self.columns = tuple(columns) or tuple(keys)
+
+    def within(self, get: str, *names: str) -> dict[str, Key]:
+        """All keys, or some, for a model that has this one in an attribute."""
+        return {name: self.parts[name].of(_within(get, self.parts[name].get or name)) for name in names or self.parts}
+
+    def without(self, *names: str) -> dict[str, Key]:
+        """The keys but for some."""
+        return {name: key for name, key in self.parts.items() if name not in names}
+
+    def key(self, about: str = "") -> Key:
+        """An object of this shape."""
+        return Key(described(self.schema, about), self.record, inner=self)
+
+    @cached
+    def schema(self) -> Schema:
+        """The JSON schema."""
+        return {
+            "type": "object",
+            "properties": {name: key.schema for name, key in self.parts.items()},
+            "required": [name for name, key in self.parts.items() if not key.is_optional],
+        }
+
+    def record(self, model: Model) -> Record:
+        """What the output says about a model."""
+        reading = self._reading
+        record = reading.empty.copy()
+        record.update(zip(reading.names, reading.attributes(model), strict=True))
+        for name, get in reading.functions:
+            record[name] = get(model)
+        for name in reading.optional:
+            if record[name] is MISSING:
+                del record[name]
+        for name, convert in reading.conversions:
+            value = record.get(name)
+            if value is not None:
+                record[name] = convert(value)
+        return record
+
+    def records(self, models: Iterable[Model]) -> list[Record]:
+        """What the output says about each of some models."""
+        return [self.record(model) for model in models]
+
+    @cached
+    def _reading(self) -> "_Reading":
+        get = {name: key.get or name for name, key in self.parts.items()}
+        paths = {name: path for name, path in get.items() if isinstance(path, str)}
+        return _Reading(
+            dict.fromkeys(self.parts),
+            tuple(paths),
+            _attributes(*paths.values()),
+            [(name, function) for name, function in get.items() if not isinstance(function, str)],
+            [name for name, key in self.parts.items() if key.is_optional],
+            [(name, key.convert) for name, key in self.parts.items() if key.convert],
+        )
+
+
+class _Reading(NamedTuple):
+    """How records are made: attributes are read all at once, which takes a third of the time of one by one."""
+
+    empty: Record
+    names: tuple[str, ...]
+    attributes: Callable[[Any], tuple[Any, ...]]
+    functions: list[tuple[str, Callable[[Any], Any]]]
+    optional: list[str]
+    conversions: list[tuple[str, Callable[[Any], Any]]]
+
+
+def _attributes(*paths: str) -> Callable[[Any], tuple[Any, ...]]:
+    if len(paths) > 1:
+        return attrgetter(*paths)
+    return lambda model: tuple(attrgetter(path)(model) for path in paths)
+
+
+def _within(outer: str, inner: "str | Callable[[Any], Any]") -> "str | Callable[[Any], Any]":
+    if isinstance(inner, str):
+        return f"{outer}.{inner}"
+    reached, get = attrgetter(outer), inner
+    return lambda model: get(reached(model))
+
+
+def described(schema: Schema, about: str) -> Schema:
+    """A schema with a description, if there is one."""
+    return {**schema, "description": about} if about else schema
