@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Each of the processes that share the tests would compile all of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest coverage check hooks bench chaos liveness siege mutants smoke lock docs pictures completions reference clean
+.PHONY: demo test test-lowest coverage check hooks bench chaos liveness siege mutants mysql smoke lock docs pictures completions reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -60,6 +60,11 @@ siege: $(VENV)/installed $(VENV)/test-tools
 # Changes the core in small ways, and says what no test notices: make mutants ARGS="--number 200 --seed 7"
 mutants: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m mutants $(ARGS)
+
+# Unpacks MySQL proper, which the tests start where HAMMERWORK_TEST_MYSQLD names it.
+MYSQL ?= /opt/hammerwork-mysql
+mysql:
+	tests/mysql.sh $(MYSQL)
 
 # Starts what CI does not run whole, each in its shortest form, so that a broken target is seen.
 smoke:

@@ -308,7 +308,9 @@ class MysqlDatabases(ServerDatabases):
             migrate(self._template)
         template, url = database_of(self._template), self.empty()
         for (table,) in self._rows(f"SHOW TABLES FROM {template}"):
-            self._rows(f"CREATE TABLE {database_of(url)}.{table} LIKE {template}.{table}")
+            # LIKE would give MySQL's checks other names.
+            ((_, definition),) = self._rows(f"SHOW CREATE TABLE {template}.{table}")
+            self._rows(definition.replace(f"`{table}`", f"{database_of(url)}.{table}", 1))
             if self._rows(f"SELECT 1 FROM {template}.{table} LIMIT 1"):
                 self._rows(f"INSERT INTO {database_of(url)}.{table} SELECT * FROM {template}.{table}")
         if change:

@@ -30,6 +30,8 @@ VARIABLES = {
     "mysql": "HAMMERWORK_TEST_MYSQL_URL",
     "pgbouncer": "HAMMERWORK_TEST_PGBOUNCER_URL",
 }
+MYSQLD = "HAMMERWORK_TEST_MYSQLD"
+"""The server program of MySQL proper, which is then started instead of MariaDB."""
 PACKAGES = {
     "postgres": "postgresql",
     "mysql": "mariadb-server-core mariadb-client-core",
@@ -203,7 +205,7 @@ class PrivatePostgres(PrivateServer):
 
 
 class PrivateMySQL(PrivateServer):
-    """MariaDB, or MySQL proper where only that is installed."""
+    """MariaDB, or MySQL proper where :data:`MYSQLD` names it or only that is installed."""
 
     system_users = ("mysql", "nobody")
     tuning: ClassVar[dict[str, object]] = {
@@ -239,8 +241,8 @@ class PrivateMySQL(PrivateServer):
             **self._settings,
             **({"skip-ssl": "ON"} if server.name == "mariadbd" and not self._speaks_tls else {}),
             **({"debug-no-sync": "ON"} if server.name == "mariadbd" and self._tuned else {}),
-            **({"mysqlx": "OFF", "secure-file-priv": "NULL"} if server.name == "mysqld" else {}),
-            **({"skip-log-bin": "ON"} if server.name == "mysqld" and "log-bin" not in self._settings else {}),
+            **({"mysqlx": "OFF", "secure-file-priv": "NULL"} if server.name != "mariadbd" else {}),
+            **({"skip-log-bin": "ON"} if server.name != "mariadbd" and "log-bin" not in self._settings else {}),
         }
         self._serve(server, "--no-defaults", *(f"--{key}={value}" for key, value in settings.items()))
 
@@ -303,12 +305,13 @@ def _postgres_programs() -> Path:
 
 
 def _mysql_programs() -> tuple[Path, Sequence[str]]:
+    mysql = os.environ.get(MYSQLD)
     places = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
     mariadb, install = shutil.which("mariadbd", path=places), shutil.which("mariadb-install-db", path=places)
-    if mariadb and install:
+    if mariadb and install and not mysql:
         options = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
         return Path(mariadb), [install, *options]
-    mysql = shutil.which("mysqld", path=places)
+    mysql = shutil.which(mysql or "mysqld", path=places)
     if mysql:
         return Path(mysql), [mysql, "--no-defaults", "--initialize-insecure", "--secure-file-priv=NULL"]
     raise ServerMissingError("neither MariaDB nor MySQL is installed")

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from hashlib import sha1
 from typing import NamedTuple, TypeVar
 
 from hammerwork_cli.database import Database, connect, statements
@@ -470,7 +471,7 @@ class _Turn:
         refused: tuple[str, str] | None = None
         if not self.holder.plain_rows("migrations.lock")[0][0]:
             refused = "Another migration run", "See: hammerwork migration status"
-        elif not self.holder.plain_rows("migrations.rust_lock")[0][0]:
+        elif not self._rust_lock("migrations.rust_lock")[0][0]:
             refused = self._rust_run()
         if refused:
             self.release()
@@ -481,11 +482,17 @@ class _Turn:
             if self.holder.dialect == "postgresql":
                 self.holder.plain_run("migrations.end_turn")
             else:
-                self.holder.plain_rows("migrations.rust_unlock")
+                self._rust_lock("migrations.rust_unlock")
                 self.holder.plain_rows("migrations.unlock")
 
+    def _rust_lock(self, statement: str) -> list[Row]:
+        if self.holder.dialect == "postgresql":
+            return self.holder.plain_rows(statement)
+        name = self.holder.plain_rows("migrations.database_name")[0][0]
+        return self.holder.plain_rows(statement, digest=sha1(name.encode(), usedforsecurity=False).hexdigest())
+
     def _rust_run(self) -> tuple[str, str]:
-        rows = self.holder.plain_rows("migrations.rust_session")
+        rows = self._rust_lock("migrations.rust_session")
         session = rows[0][0] if rows else None
         if not session:
             return "A migration run of hammerwork (Rust)", "Try again."

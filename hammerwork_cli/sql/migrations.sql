@@ -110,13 +110,17 @@ SELECT GET_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256), 40)
 -- that a pooler of transactions keeps it as well.
 SELECT pg_try_advisory_xact_lock(x'686d72776b6d6967'::bigint)
 
+-- name: database_name [mysql]
+-- Reads the name of the database. MySQL 9.6 and newer have no SHA1(), which names the lock of hammerwork (Rust).
+SELECT DATABASE()
+
 -- name: rust_lock [mysql]
 -- Tells whether hammerwork (Rust) does not migrate.
-SELECT GET_LOCK(CONCAT('hammerwork_migrations:', SHA1(DATABASE())), 0)
+SELECT GET_LOCK(CONCAT('hammerwork_migrations:', :digest), 0)
 
 -- name: rust_unlock [mysql]
 -- Lets hammerwork (Rust) migrate.
-SELECT RELEASE_LOCK(CONCAT('hammerwork_migrations:', SHA1(DATABASE())))
+SELECT RELEASE_LOCK(CONCAT('hammerwork_migrations:', :digest))
 
 -- name: begin_turn [postgresql]
 -- Begins the transaction that holds the locks.
@@ -147,7 +151,7 @@ WHERE l.locktype = 'advisory' AND l.classid = 1752003191 AND l.objid = 180233251
 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.granted
 
 -- name: rust_session [mysql]
-SELECT IS_USED_LOCK(CONCAT('hammerwork_migrations:', SHA1(DATABASE())))
+SELECT IS_USED_LOCK(CONCAT('hammerwork_migrations:', :digest))
 
 -- name: lock_patience [postgresql]
 -- Lets the holder of the lock take its time.

@@ -234,6 +234,9 @@ j.is_encrypted
 -- The same in a form that finds the index of encrypted jobs, where migration 011 is applied.
 j.is_encrypted
 
+-- name: only_encrypted [mysql]
+j.is_encrypted = 1
+
 -- name: only_encrypted [sqlite]
 j.is_encrypted = 1
 

@@ -3,6 +3,7 @@
 Section 2 of the facts, "Schema and migrations". It starts with tables that have 001 to 014, which 1.15.5 has as well.
 """
 
+import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,10 +66,12 @@ class Migrator:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Section 2: waits in the server, on PostgreSQL without a limit, on MySQL for 600 seconds."""
-        name = "CONCAT('hammerwork_migrations:', SHA1(DATABASE()))"
-        take, give = f"GET_LOCK({name}, 600)", f"RELEASE_LOCK({name})"
         if self.on_postgres:
             take, give = f"pg_advisory_lock({LOCK})", f"pg_advisory_unlock({LOCK})"
+        else:
+            ((database,),) = self.database.query("SELECT DATABASE()")
+            name = "hammerwork_migrations:" + hashlib.sha1(database.encode(), usedforsecurity=False).hexdigest()
+            take, give = f"GET_LOCK('{name}', 600)", f"RELEASE_LOCK('{name}')"
         ((taken,),) = self.database.query(f"SELECT {take}")
         assert self.on_postgres or taken == 1
         try:

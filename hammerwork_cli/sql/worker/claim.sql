@@ -20,6 +20,13 @@ AND {readable} AND {enabled}
 -- The column makes an index possible in which jobs that wait for others are not in the way.
 j.claimable = 1 AND {readable} AND {enabled}
 
+-- name: by_order
+-- How a statement finds the claimable jobs of a queue.
+
+-- name: by_order [mysql]
+-- Without statistics, MySQL would read, lock and sort all due jobs of the queue.
+FORCE INDEX (idx_hammerwork_jobs_claimable)
+
 -- name: readable
 -- Whether this worker can read the payload of job j. Without any key it leaves encrypted ones to workers with the key:
 -- their payload is a placeholder.
@@ -46,7 +53,7 @@ CASE WHEN pg_column_size(j.payload) > 2000 THEN octet_length(j.payload::text) EL
 -- name: ready
 -- Locks the jobs of a queue that may run now, the most urgent first. It leaves large payloads out, so that hundreds of
 -- jobs take little memory whatever their payloads are.
-SELECT j.id, j.queue_name, CASE WHEN {is_small} THEN j.payload END, {claimed_columns} FROM hammerwork_jobs j
+SELECT j.id, j.queue_name, CASE WHEN {is_small} THEN j.payload END, {claimed_columns} FROM hammerwork_jobs j {by_order}
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
 AND {unpaused :queue}
 /* if :priority */ AND j.priority = :priority
@@ -98,7 +105,7 @@ WHERE j.status = 'Running' AND j.claimed_by {among} AND {still_claimed}
 
 -- name: scheduled
 -- Counts the jobs of a queue that are scheduled for later, up to :limit.
-SELECT COUNT(*) FROM (SELECT 1 AS one FROM hammerwork_jobs j
+SELECT COUNT(*) FROM (SELECT 1 AS one FROM hammerwork_jobs j {by_order}
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at > :now AND {unarchived}
 LIMIT :limit) AS later
 
@@ -111,7 +118,7 @@ LIMIT :limit) AS later
 
 -- name: has_jobs
 -- Tells whether a queue has such a job.
-SELECT 1 FROM hammerwork_jobs j
+SELECT 1 FROM hammerwork_jobs j {by_order}
 WHERE {same j.queue_name :queue} AND
 {awaits}
 /* if :unpaused */ AND {unpaused :queue}
@@ -141,7 +148,7 @@ ORDER BY j.priority DESC, j.scheduled_at LIMIT 1) AS j
 -- name: with_jobs [mysql]
 -- Not EXISTS: MariaDB would first collect the queues of all jobs.
 SELECT q.name FROM {listed_queues} AS q
-WHERE (SELECT 1 FROM hammerwork_jobs j FORCE INDEX (idx_hammerwork_jobs_claimable)
+WHERE (SELECT 1 FROM hammerwork_jobs j {by_order}
 WHERE j.queue_name = q.name AND CAST(CONVERT(j.queue_name USING utf8mb4) AS BINARY) = q.letters AND
 {awaits}
 LIMIT 1) IS NOT NULL
