@@ -143,6 +143,23 @@ def test_on_mysql_a_change_of_jobs_by_their_ids_looks_at_no_other_job():
     assert {"worker.claim.claim", "worker.finish.complete", "job.changes.lock", "archive.moving.delete_jobs"} <= found
 
 
+BY_AGE = {
+    "archive.moving.delete": "whoever asks: the retention thread by a proven clock, or an operator who sees the plan",
+    "batch.callbacks.forget": "UpkeepThread._takes_history",
+    "cron.schedules.forget_ahead": "clock.is_trusted; such rows have no job",
+    "cron.schedules.forget_runs": "UpkeepThread._takes_history",
+    "job.attempts.forget_surplus": "no clock: a number of attempts is kept",
+    "worker.registry.forget": "worker.registry.long_ended: the start of another worker",
+    "worker.spawn.forget_earlier_operations": "no clock: a number of operations is kept",
+}
+"""What keeps a clock that is ahead, by which all is old, from deleting what is not."""
+
+
+def test_of_each_deletion_by_age_it_is_known_who_asks_whether_the_clock_is_right():
+    deletes = re.compile(r"^\s*DELETE\b.*\b\w+_at\s*[<>]=?\s", re.DOTALL | re.MULTILINE)
+    assert {name for name, sql in for_mysql() if deletes.search(sql)} == BY_AGE.keys()
+
+
 # The names in the code.
 
 PACKAGE = statements.FOLDER.parent

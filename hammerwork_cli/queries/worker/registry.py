@@ -23,6 +23,8 @@ from hammerwork_cli.queries.worker.claim import Claimed
 LIST_WORKERS = "To list them: hammerwork worker list"
 KEPT = timedelta(days=7)
 """Time for which the row of a worker that has ended is kept."""
+WITNESS_EARLIEST, WITNESS_LATEST = timedelta(minutes=1), timedelta(days=1)
+"""How long ago a worker must have started to show that the clock was not put ahead since."""
 SHOWN_SILENT = timedelta(days=1)
 """Time for which a silent worker is listed among the running ones."""
 TEXT = 65_535
@@ -156,10 +158,15 @@ def register(database: Database, worker: Registration) -> None:
 def forget_ended(database: Database) -> None:
     """Deletes some rows of workers that ended long ago; not of workers that still have claimed jobs.
 
+    A worker calls it when it starts, and has not yet seen enough of the clock to know that it is not ahead. The starts
+    of others tell: where workers start often enough to leave many rows, one of them is of the last day.
+
     It reads the ids in a statement of their own, so that the search locks nothing.
     """
-    before = database.now() - KEPT
-    ids = [str(one) for (one,) in database.rows("worker.registry.long_ended", before=before, limit=MOST_FORGOTTEN)]
+    now = database.now()
+    before, since, until = now - KEPT, now - WITNESS_LATEST, now - WITNESS_EARLIEST
+    found = database.rows("worker.registry.long_ended", before=before, since=since, until=until, limit=MOST_FORGOTTEN)
+    ids = [str(one) for (one,) in found]
     if ids:
         database.run("worker.registry.forget", ids=database.ids(sorted(ids)), before=before)
 

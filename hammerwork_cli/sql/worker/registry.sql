@@ -100,9 +100,11 @@ UPDATE hammerwork_workers SET state = 'lost', ended_at = {server_now}
 WHERE id = :id AND beats = :beats AND heartbeat_at = :heartbeat
 
 -- name: long_ended
--- Lists the workers that stopped before a given time and have no job.
+-- Lists the workers that stopped before a given time and have no job; none unless another one started a while ago, since a
+-- clock that was put ahead a moment ago has seen nobody start.
 SELECT w.id FROM hammerwork_workers w
 WHERE w.ended_at < :before
+AND EXISTS (SELECT 1 FROM hammerwork_workers s WHERE s.started_at BETWEEN :since AND :until)
 AND w.id NOT IN (SELECT j.claimed_by FROM hammerwork_jobs j WHERE j.status = 'Running' AND j.claimed_by IS NOT NULL)
 ORDER BY w.ended_at LIMIT :limit
 
