@@ -184,7 +184,8 @@ AND NOT (r.kind = 'triggered' AND COALESCE(j.attempts, 0) = 0 AND j.scheduled_at
 LIMIT 1
 
 -- name: open_trees
--- Lists the jobs of a schedule below which others may be open, the last ones first.
+-- Lists the jobs of a schedule below which others may be open, the last ones first. Where it is noted that these trees
+-- have ended, whoever retries a job of one waits until then, and takes it back.
 SELECT r.job_id, r.due_at FROM hammerwork_schedule_runs r
 WHERE r.schedule_id = :id AND r.job_id IS NOT NULL
 ORDER BY r.due_at DESC LIMIT :limit
@@ -193,6 +194,7 @@ ORDER BY r.due_at DESC LIMIT :limit
 SELECT r.job_id, r.due_at FROM hammerwork_schedule_runs r
 WHERE r.schedule_id = :id AND r.job_id IS NOT NULL AND r.tree_ended IS NULL
 ORDER BY r.due_at DESC LIMIT :limit
+{lock_clause}
 
 -- name: end_trees
 -- Notes that all jobs below those of the runs between two due times have ended.

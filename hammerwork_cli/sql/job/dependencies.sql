@@ -105,8 +105,9 @@ WHERE id IN (:workflows)
 SELECT 1 FROM hammerwork_schedules s WHERE s.overlap = 'skip-tree' LIMIT 1
 
 -- name: look_again
--- Forgets that the trees of the runs with these jobs have ended.
-UPDATE hammerwork_schedule_runs SET tree_ended = NULL WHERE job_id {among} AND tree_ended = TRUE
+-- Forgets that the trees of the runs with these jobs have ended. It also takes the rows of which nobody has noted that yet:
+-- somebody may be looking at their trees, and about to.
+UPDATE hammerwork_schedule_runs SET tree_ended = NULL WHERE job_id {among}
 
 -- name: failed_in_archive
 -- The number of failed jobs of a workflow that are only in the archive.

@@ -270,6 +270,43 @@ def test_every_open_job_of_a_schedule_and_every_open_tree_stops_the_next_run(
     assert next_outcome(tree) == "enqueued"
 
 
+def test_a_job_that_is_retried_while_a_tick_looks_at_its_tree_stops_the_run_after_that(
+    migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = add(database, overlap="skip-tree")
+    tick(database, schedule, START + MINUTE)
+    child = Rows(database).job(runs(database, schedule)[0].job_id, status="Dead")
+    finish_all_but(database, child)
+    database.script(f"UPDATE hammerwork_jobs SET status = 'Dead' WHERE id = '{child}'")
+
+    def retry() -> None:
+        with contextlib.closing(connect(migrated_url)) as other:
+            job_changes.run(other, Named([child]), job_changes.Retry(START))
+
+    retrying = threading.Thread(target=retry)
+    look = ticks._why_trees_are_open
+
+    def look_meanwhile(*given: Any) -> str | None:
+        why = look(*given)
+        retrying.start()
+        retrying.join(0.5)
+        return why
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ticks, "_why_trees_are_open", look_meanwhile)
+        tick(database, schedule, START + 2 * MINUTE)
+    retrying.join(60)
+    finish_all_but(database, child)
+    assert job_status(database, child) == "Pending"
+    tick(database, schedule, START + 3 * MINUTE)
+    assert outcomes(database, schedule) == ["enqueued", "enqueued", "skipped"]
+    assert child in (runs(database, schedule)[-1].reason or "")
+
+
+def job_status(database: Database, job: str) -> str:
+    return str(database.query(f"SELECT status FROM hammerwork_jobs WHERE id = '{job}'")[0][0])
+
+
 def finish_all_but(database: Database, job: str) -> None:
     database.script(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id <> '{job}'")
 
