@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     context = context or Context()
-    context.speaks_json = _wants_json(words)
+    context.json_output = _wants_json(words)
     try:
         _check_encoding(words)
         _invoke(words, context)
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     except OSError as error:
         return _unwritten(error, context)
     except ShownAnswerError as error:
-        needs_error = context.speaks_json and not context.options.get("quiet")
+        needs_error = context.json_output and not context.options.get("quiet")
         return _failure(error, context) if needs_error else error.exit_code
     except HammerworkError as error:
         return _failure(error, context)
@@ -137,9 +137,9 @@ def _invoke(words: Sequence[str], context: Context) -> None:
     with command.make_context("hammerwork", [*words], obj=context) as invocation:
         command.invoke(invocation)
         if queues := invocation.meta.get(ONLY_QUEUES):
-            from hammerwork_cli.cli.lists import note_strangers
+            from hammerwork_cli.cli.lists import warn_unknown_queues
 
-            note_strangers(context, queues)
+            warn_unknown_queues(context, queues)
 
 
 def _check_encoding(words: Sequence[str]) -> None:
@@ -159,7 +159,7 @@ def _failure(error: HammerworkError, context: Context) -> int:
     from hammerwork_cli.render.formats.text import visible, visible_lines
 
     message, hint = visible(redact(error.message)), error.hint and visible(redact(error.hint))
-    if context.speaks_json:
+    if context.json_output:
         import json
 
         body = {"code": error.code, "message": message, "hint": hint, "exit_code": error.exit_code, **error.details}

@@ -17,7 +17,7 @@ from hammerwork_cli.errors import UnreachableError
 from hammerwork_cli.models import NewJob, cron, timestamp
 from hammerwork_cli.queries.cron import ticks
 from hammerwork_cli.queries.job import changes, enqueue
-from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.job.selections import ByIds
 from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.queries.worker.registry import HeartbeatReport
 from tests.rust_worker import TAKE, RustWorker
@@ -242,11 +242,11 @@ class Histories(ScheduleRules, Version3Rules, RuleBasedStateMachine):
 
         def step() -> None:
             now = self.world.now()
-            change: changes.Change = changes.Retry(now, force=True)
+            change: changes.Change = changes.RetryJobs(now, force=True)
             if how == "cancel":
                 change = changes.Cancel(now, by="the checks", force=True)
             with self.world.reached() as database:
-                changes.run(database, Named([job]), change)
+                changes.run(database, ByIds([job]), change)
             self._allow(job)
             self.rust_has.pop(job, None)
             self.version3_has.pop(job, None)

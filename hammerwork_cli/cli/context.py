@@ -17,7 +17,7 @@ from hammerwork_cli.models.input.reading import instant_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.cli.protection import Protection
-    from hammerwork_cli.database.stalls import Stalls
+    from hammerwork_cli.database.stalls import SlowStatementWatch
     from hammerwork_cli.models.encryption import Keys
     from hammerwork_cli.render.formats.json import Record
 
@@ -30,9 +30,9 @@ class Context:
     Attributes:
         options: the given ones among the options that every verb takes.
         print_above_bar: prints a line on stderr above the progress bar; ``None`` while no bar is drawn.
-        speaks_json: whether the caller asked for JSON. Then stderr gets no notes, and an error as JSON.
-        shows_plans: whether the verb has ``--dry-run``.
-        shows_rows: whether the verb has found something: a list that is not empty, or jobs to change.
+        json_output: whether the caller asked for JSON. Then stderr gets no notes, and an error as JSON.
+        has_dry_run: whether the verb has ``--dry-run``.
+        found_rows: whether the verb has found something: a list that is not empty, or jobs to change.
         databases: those that the command has opened.
     """
 
@@ -42,10 +42,10 @@ class Context:
         self.environ = environ
         self.stdout, self.stderr = stdout or sys.stdout, stderr or sys.stderr
         self.options: dict[str, Any] = {}
-        self.speaks_json = self.shows_plans = self.shows_rows = False
+        self.json_output = self.has_dry_run = self.found_rows = False
         self.print_above_bar: Callable[[str], None] | None = None
         self.databases: list[Database] = []
-        self._stalls: list[Stalls] = []
+        self._stalls: list[SlowStatementWatch] = []
 
     # Settings.
 
@@ -171,9 +171,9 @@ class Context:
         database = connect(url, PATIENT._replace(connect=patience))
         self.databases.append(database)
         if changes and not self.is_quiet:
-            from hammerwork_cli.database.stalls import Stalls
+            from hammerwork_cli.database.stalls import SlowStatementWatch
 
-            self._stalls.append(Stalls(database, self._note_stall))
+            self._stalls.append(SlowStatementWatch(database, self._note_stall))
         return database
 
     def _note_stall(self, seconds: float) -> None:
@@ -184,7 +184,7 @@ class Context:
 
     def close(self) -> None:
         """Closes the databases that the command opened."""
-        opened: list[Stalls | Database] = [*self._stalls, *self.databases]
+        opened: list[SlowStatementWatch | Database] = [*self._stalls, *self.databases]
         for one in opened:
             one.close()
 
@@ -261,11 +261,11 @@ class Context:
     @property
     def is_quiet(self) -> bool:
         """Whether stderr gets errors only: with ``--quiet``, or if the caller asked for JSON."""
-        return self.speaks_json or bool(self.options.get("quiet"))
+        return self.json_output or bool(self.options.get("quiet"))
 
     def print_wrapped(self, text: str) -> None:
         """Prints a line to stderr, wrapped to the width of a terminal."""
-        text = self.aimed(text)
+        text = self.with_database_option(text)
         if self.print_above_bar is not None:
             self.print_above_bar(text)
             return
@@ -301,16 +301,16 @@ class Context:
         """Writes lines for people to stdout, wrapped to the width of a terminal."""
         from hammerwork_cli.render.formats.text import fitted
 
-        self.lines(fitted(self.aimed(line), self.width) for line in lines)
+        self.lines(fitted(self.with_database_option(line), self.width) for line in lines)
 
-    def aimed(self, text: str) -> str:
+    def with_database_option(self, text: str) -> str:
         """Returns a text for people whose commands open the database that ``-u`` names, as this one does."""
         given = self.options.get("database_url")
         if given is None:
             return text
-        from hammerwork_cli.cli.printed_commands import aimed
+        from hammerwork_cli.cli.printed_commands import with_database_option
 
-        return aimed(text, given)
+        return with_database_option(text, given)
 
     def show(
         self,
@@ -356,7 +356,7 @@ class Context:
         """Shows a list as a table, which is plain text in a pipe."""
         from hammerwork_cli.render.formats.table import table_text
 
-        self.shows_rows = True
+        self.found_rows = True
         self.lines([table_text(rows, columns, terminal=self.is_terminal, width=self.width, colour=self.colour)])
 
     def answer(self, record: "Record", form: str, text: Callable[[], Iterable[str]]) -> None:
@@ -393,7 +393,7 @@ class Context:
     @property
     def can_ask(self) -> bool:
         """Whether somebody at a terminal can answer a question."""
-        return sys.stdin.isatty() and self.stderr.isatty() and not self.speaks_json
+        return sys.stdin.isatty() and self.stderr.isatty() and not self.json_output
 
     def confirm_profile(self) -> None:
         """Asks for the name of the profile now, if it is protected, and not in the middle of the change."""
@@ -415,12 +415,12 @@ class Context:
             UsageError: ``--yes`` is required.
             DeclinedError: the answer is another one.
         """
-        self.shows_rows = True
+        self.found_rows = True
         if yes:
             self.confirm_profile()
             return
         if form != "table" or not self.can_ask:
-            plan = ", or see the plan with --dry-run" if self.shows_plans else ""
+            plan = ", or see the plan with --dry-run" if self.has_dry_run else ""
             raise UsageError(f"Confirmation required: {question}", hint=f"Add --yes{plan}.", **details)
         if self.protection is not None and not self.protection.is_confirmed:
             self.protection.confirm(question)

@@ -20,7 +20,7 @@ def printing_problems(context: Context) -> Iterator[None]:
 
 def print_problems(context: Context, problems: Sequence[Problem]) -> None:
     """Prints what is wrong with the first lines, unless stderr is for JSON."""
-    if context.speaks_json:
+    if context.json_output:
         return
     for problem in problems[:MOST_PROBLEMS]:
         context.print_wrapped(visible(f"Line {problem.line}: {problem.error}"))

@@ -163,21 +163,21 @@ def note_left_encrypted(context: Context) -> None:
         context.note(f"No worker takes the encrypted jobs of {named}. See: hammerwork monitor health")
 
 
-def note_strangers(context: Context, named: Sequence[str]) -> None:
+def warn_unknown_queues(context: Context, named: Sequence[str]) -> None:
     """Prints a note for each queue that a verb is limited to, if no job is in it and it is not paused.
 
     A verb that has found something in its only queue has no need of it.
     """
-    if (context.shows_rows and len(named) == 1) or context.is_quiet or not context.databases:
+    if (context.found_rows and len(named) == 1) or context.is_quiet or not context.databases:
         return
     from hammerwork_cli.queries import queues
-    from hammerwork_cli.render.queue.changes import stranger_text
+    from hammerwork_cli.render.queue.changes import unknown_queue_text
 
     database = context.databases[-1]
     with suppress(HammerworkError):  # the verb itself has done its work
         for queue in named[:MOST_STRANGERS]:
             if not queues.has_jobs(database, queue) and queue not in queues.pauses(database).by_queue:
-                context.note(stranger_text(queue, queues.similar(database, queue)))
+                context.note(unknown_queue_text(queue, queues.similar(database, queue)))
 
 
 def note_new_queue(context: Context, database: "Database", queue: str) -> None:

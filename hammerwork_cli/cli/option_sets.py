@@ -7,7 +7,7 @@ from inspect import Parameter, Signature, signature
 from typing import Any
 
 
-def spread(verb: Callable[..., None]) -> Callable[..., None]:
+def expand_option_groups(verb: Callable[..., None]) -> Callable[..., None]:
     """Wraps a verb so that Typer sees the fields of a dataclass instead of the parameter that has it as its type."""
     parts = signature(verb).parameters
     sets: dict[str, Any] = {name: part.annotation for name, part in parts.items() if is_dataclass(part.annotation)}

@@ -193,7 +193,7 @@ def age(text: str) -> timedelta:
     return duration_of(text)
 
 
-def spoken(length: str | None) -> str:
+def duration_as_given(length: str | None) -> str:
     """A duration as it was given, with ``s`` if it has no unit."""
     return f"{length} s" if (length or "")[-1:].isdigit() else f"{length}"
 

@@ -18,7 +18,7 @@ _COMMAND = re.compile(rf"\bhammerwork (?=(?:{'|'.join(GROUPS)}) [a-z])(?!\S+ \S+
 _JSON = re.compile(r"\s*[\[{\"]")
 
 
-def aimed(text: str, database: str) -> str:
+def with_database_option(text: str, database: str) -> str:
     """Adds ``-u`` to the commands in a text for people, because a command that is pasted must open the same database.
 
     A command that has ``-u`` stays, and so do lines of JSON, because they are data.
@@ -41,10 +41,10 @@ def _aimed(line: str, option: str) -> str:
 
 
 @contextmanager
-def aiming_hints(database: str) -> Iterator[None]:
+def hints_with_database_option(database: str) -> Iterator[None]:
     """Lets the hints of errors name a database, for a command that opens two."""
     try:
         yield
     except HammerworkError as error:
-        error.hint = error.hint and aimed(error.hint, database)
+        error.hint = error.hint and with_database_option(error.hint, database)
         raise

@@ -238,7 +238,7 @@ class Verb(TyperCommand):
         return parser
 
     def invoke(self, ctx: Any) -> Any:
-        ctx.obj.shows_plans = any(
+        ctx.obj.has_dry_run = any(
             "--dry-run" in param.opts and not getattr(param, "hidden", False) for param in self.params
         )
         return super().invoke(ctx)

@@ -154,7 +154,7 @@ def _plan(context: Context, database: Database, form: Format, rust: RustVersion 
     if form is not Format.TABLE:
         context.data([shown.plan_record(row) for row in planned], form, shown.PLAN_KEYS)
     elif planned:
-        context.lines(map(context.aimed, shown.plan_text(planned, rust)))
+        context.lines(map(context.with_database_option, shown.plan_text(planned, rust)))
     else:
         context.note("Nothing to do: every migration is applied.")
     _note_fit(context, database, rust)

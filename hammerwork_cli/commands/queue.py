@@ -8,7 +8,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, note_left_encrypted, note_lost_jobs, show_list
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     DryRunOption,
     Format,
@@ -19,7 +19,7 @@ from hammerwork_cli.cli.options import (
     several_names,
 )
 from hammerwork_cli.cli.verb import ONLY_QUEUES, group, verb_with
-from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
+from hammerwork_cli.commands.job.execute import Confirmation, execute
 from hammerwork_cli.commands.limits import LimitOptions
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError, UsageError
@@ -28,7 +28,7 @@ from hammerwork_cli.models.archive.policies import EVERY_QUEUE
 from hammerwork_cli.models.queue import PauseChange
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job.changes import Clear
-from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.queries.job.selections import ByFilter
 from hammerwork_cli.render.formats.text import plural, visible
 from hammerwork_cli.render.queue import changes as changes_views
 from hammerwork_cli.render.queue import health as health_views
@@ -51,7 +51,7 @@ QueueVerb = verb_with({"-d": "--database-url"})
 
 
 @app.command("list", cls=QueueVerb)
-@spread
+@expand_option_groups
 def list_(ctx: typer.Context, options: ListOptions) -> None:
     """List queues that have jobs or are paused, with counts of their jobs and of the workers that serve them.
 
@@ -113,7 +113,7 @@ def stats(
 
 
 @app.command("health", cls=QueueVerb)
-@spread
+@expand_option_groups
 def health(
     ctx: typer.Context,
     queue: QueueArgument = None,
@@ -252,7 +252,7 @@ def resume(
 
 
 @app.command("clear", cls=QueueVerb)
-@spread
+@expand_option_groups
 def clear(
     ctx: typer.Context,
     queue: QueueArgument = None,
@@ -281,7 +281,7 @@ def clear(
     name, database = _required(_one(queue, named)), context.database(changes=True)
     chosen = JobFilter(queues=(name,), statuses=tuple(sorted(WAITING)) if pending_only else ())
     ctx.meta[ONLY_QUEUES] = [name]
-    carry_out(context, database, Chosen(chosen), Clear(context.now(database), force=force), confirmation)
+    execute(context, database, ByFilter(chosen), Clear(context.now(database), force=force), confirmation)
 
 
 def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool, form: Format) -> None:
@@ -313,7 +313,7 @@ def _show_changes(
     served = (queues.serving_workers(database) if strange else None) or Counter[str]()
     for queue in strange:
         if not served.get(queue):
-            context.note(changes_views.stranger_text(queue, queues.similar(database, queue)))
+            context.note(changes_views.unknown_queue_text(queue, queues.similar(database, queue)))
 
 
 # Reading arguments.

@@ -11,7 +11,7 @@ from hammerwork_cli.cli.options import EncryptionKeyOption, several_names
 from hammerwork_cli.cli.verb import Verb, group
 from hammerwork_cli.database import redact as without_passwords
 from hammerwork_cli.errors import ConfigError
-from hammerwork_cli.web.settings import Settings
+from hammerwork_cli.web.settings import ServerSettings
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.encryption import Keys
@@ -72,7 +72,7 @@ def serve(
       HAMMERWORK_WEB_TOKEN=$(openssl rand -hex 32) hammerwork web serve --host 0.0.0.0
     """
     context: Context = ctx.obj
-    settings = Settings.of(
+    settings = ServerSettings.of(
         host,
         context.environ.get("HAMMERWORK_WEB_TOKEN") if token is None else token,
         read_only=read_only,
@@ -83,7 +83,7 @@ def serve(
     _serve(context, settings, host, port, context.encryption_keys(encryption_key))
 
 
-def _serve(context: Context, settings: Settings, host: str, port: int, keys: "Keys | None") -> None:
+def _serve(context: Context, settings: ServerSettings, host: str, port: int, keys: "Keys | None") -> None:
     try:
         from hammerwork_cli.web import serving
     except ModuleNotFoundError as error:

@@ -161,7 +161,10 @@ class Settings:
         return Target(profile.url, found.source, same if same and same.protected else profile)
 
     def _profile_of(self, url: str | None) -> Profile | None:
-        """The profile of the same database as a URL, a protected one first: no way to a database goes round it."""
+        """The profile of the same database as a URL.
+
+        A protected one wins, so that a plain URL cannot bypass the protection.
+        """
         if url is None or not self.profile_names:
             return None
         wanted, profiles = DatabaseUrl.parse(url), []

@@ -52,7 +52,7 @@ class Database:
         give_up: a time by the monotonic clock after which a lost transaction is not tried again.
         executed: number of statements sent so far, for tests.
         busy_since: start of the running statement by the monotonic clock. Only the thread that uses the connection
-            writes it; :class:`~hammerwork_cli.database.stalls.Stalls` reads it.
+            writes it; :class:`~hammerwork_cli.database.stalls.SlowStatementWatch` reads it.
         is_committing: whether the running call of the driver is a COMMIT, whose errors are never about a value.
     """
 
@@ -457,12 +457,12 @@ class Database:
         if self.url.guard is not None and is_change(sql):
             self.url.guard.before_change()
 
-    def _translated(self) -> "Call":
+    def _translated(self) -> "DriverCall":
         """A call of the driver."""
-        return Call(self)
+        return DriverCall(self)
 
 
-class Call:
+class DriverCall:
     """A call of a driver, as a context manager: it notes its start, and raises the driver's errors as ours.
 
     It is a class, which takes half as long as a generator, because each statement has two or three.

@@ -7,7 +7,7 @@ _READING = re.compile(r"\s*(?:SELECT|SHOW|SET|WITH|EXPLAIN|PRAGMA|VALUES)\b", re
 _CHANGE_WITHIN = re.compile(r"\b(?:INSERT\s+INTO|DELETE\s+FROM|(?<!FOR )UPDATE\s+\w+\s+(?:AS\s+\w+\s+)?SET)\b", re.I)
 
 
-class Guard(Protocol):
+class ChangeGuard(Protocol):
     """Refuses changes, by an exception, or lets them pass."""
 
     def before_transaction(self) -> None:

@@ -79,7 +79,7 @@ class Clause(NamedTuple):
         return self.makes.startswith("no ")
 
 
-class Step(NamedTuple):
+class MigrationStep(NamedTuple):
     """A statement.
 
     Attributes:
@@ -111,7 +111,7 @@ class Step(NamedTuple):
 
 
 @cache
-def steps(migration: str, dialect: str, collation: str = "", version: int | None = None) -> tuple[Step, ...]:
+def steps(migration: str, dialect: str, collation: str = "", version: int | None = None) -> tuple[MigrationStep, ...]:
     """Returns the steps of a migration in order.
 
     Args:
@@ -156,12 +156,12 @@ def _uncommented(chunk: str) -> str:
     return "\n".join(lines).strip().removesuffix(";") if lines else ""
 
 
-def _steps(sql: str) -> Iterator[Step]:
+def _steps(sql: str) -> Iterator[MigrationStep]:
     alter, create, named = _ALTER.fullmatch(sql), _TABLE.match(sql), _ON_TABLE.search(sql)
     table = named[1] if named else ""
     if alter is not None:
         clauses = _BETWEEN_CLAUSES.split(alter["clauses"])
-        yield Step(alter["head"], tuple(Clause(_made(table, clause), clause, table) for clause in clauses))
+        yield MigrationStep(alter["head"], tuple(Clause(_made(table, clause), clause, table) for clause in clauses))
         return
     parts = [
         (
@@ -170,9 +170,9 @@ def _steps(sql: str) -> Iterator[Step]:
         )
         for part in (_PART.finditer(create["parts"]) if create else ())
     ]
-    yield Step("", (Clause(_made(table, sql), sql, table, tuple(made for made, _ in parts)),))
+    yield MigrationStep("", (Clause(_made(table, sql), sql, table, tuple(made for made, _ in parts)),))
     for made, clause in parts:
-        yield Step(f"ALTER TABLE {table}", (Clause(made, clause, table),))
+        yield MigrationStep(f"ALTER TABLE {table}", (Clause(made, clause, table),))
 
 
 def _without_gone(sql: str, present: Collection[str]) -> str:

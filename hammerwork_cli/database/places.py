@@ -17,7 +17,7 @@ _VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbn
 """Options of libpq -> the variables with their defaults."""
 
 
-class Place(NamedTuple):
+class ServerPlace(NamedTuple):
     """Where a server listens.
 
     Attributes:
@@ -64,14 +64,14 @@ def _is_same_file(one: Path, other: Path) -> bool:
         return False
 
 
-def _of_server(url: DatabaseUrl, environ: Mapping[str, str]) -> tuple[str, list[Place]]:
+def _of_server(url: DatabaseUrl, environ: Mapping[str, str]) -> tuple[str, list[ServerPlace]]:
     """The name of the database, and the places of its servers."""
     options = {name.replace("-", "_"): value for name, value in url.options.items()}
     if url.dialect == "mysql":
         # Some servers take no notice of letter case.
         name, path = (url.database or "").casefold(), options.get("unix_socket")
         if path:
-            return name, [Place(LOCAL, None, path)]
+            return name, [ServerPlace(LOCAL, None, path)]
         return name, [_place(unquote(host.name or "127.0.0.1"), host.port or PORTS["mysql"]) for host in url.hosts]
     # As in libpq: an option wins over what stands before it in the URL, that over a service, and that over a variable.
     defaults = {name: environ.get(variable) for name, variable in _VARIABLES.items()}
@@ -112,13 +112,13 @@ def _service(name: str | None, environ: Mapping[str, str]) -> dict[str, str]:
         return {}
 
 
-def _place(host: str, port: int) -> Place:
+def _place(host: str, port: int) -> ServerPlace:
     if not host or host.startswith(("/", "@")):  # PostgreSQL: a folder of sockets
-        return Place(LOCAL, port, host or None)
-    return Place(host.lower().rstrip("."), port)
+        return ServerPlace(LOCAL, port, host or None)
+    return ServerPlace(host.lower().rstrip("."), port)
 
 
-def _is_same_place(one: Place, other: Place, *, resolve: bool) -> bool:
+def _is_same_place(one: ServerPlace, other: ServerPlace, *, resolve: bool) -> bool:
     if None not in {one.port, other.port} and one.port != other.port:
         return False
     if one.socket and other.socket:

@@ -11,7 +11,7 @@ AGAIN_SECONDS = 60.0
 CHECK_SECONDS = 0.25
 
 
-class Stalls:
+class SlowStatementWatch:
     """A thread that watches how long the statements of a connection take, until it is closed.
 
     Args:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-from hammerwork_cli.database.guards import Guard
+from hammerwork_cli.database.guards import ChangeGuard
 from hammerwork_cli.errors import ConfigError, UnreachableError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class DatabaseUrl:
     path: Path | None = None
     options: dict[str, str] = field(default_factory=dict, repr=False)
     ignored: tuple[str, ...] = ()
-    guard: Guard | None = field(default=None, repr=False, compare=False)
+    guard: ChangeGuard | None = field(default=None, repr=False, compare=False)
     keys: "Keys | None" = field(default=None, repr=False, compare=False)
     refuse_plaintext: bool = field(default=False, repr=False, compare=False)
 

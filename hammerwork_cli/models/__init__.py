@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "ancestry": "Ancestry",
     "job": (
-        "ARCHIVAL_FACTS AttemptOutcome ENCRYPTION_FACTS EnqueuedJob FACTS Job JobDetails JobFilter JobPage LATER_FACTS"
-        " PastAttempt WholeJob"
+        "ARCHIVAL_FACTS AttemptOutcome ENCRYPTION_FACTS EnqueuedJob FACTS JobDetails JobFilter JobPage LATER_FACTS"
+        " PastAttempt StoredJob WholeJob"
     ),
-    "job_plan": "ChangePlan JobGroup Outcome Reason Refusal",
+    "job_plan": "ChangePlan JobGroup ChangeOutcome Reason Refusal",
     "migration": (
         "Migration MigrationState PlannedMigration RustFit RustVersion TableRewrite TableRows UNREADABLE_STRATEGY"
     ),

@@ -10,9 +10,9 @@ from hammerwork_cli.models.new_job import NewCallback, new_id
 from hammerwork_cli.models.options.jobs import wanted_job
 from hammerwork_cli.models.values import Counts, JobStatus, Timestamp
 
-PLACED = "_ended"
+ENDED_KEY = "_ended"
 """The key of a payload that says what has ended."""
-TAKEN = ("queue", "payload", "priority", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
+CALLBACK_OPTIONS = ("queue", "payload", "priority", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
 """Options that a job of a callback may have."""
 
 
@@ -55,9 +55,11 @@ def new_callback(event: Event, options: Mapping[str, Any]) -> NewCallback:
     plaintext_meant = given.get("encrypt") is False  # it cannot be encrypted
     if plaintext_meant:
         del given["encrypt"]
-    other = sorted(given.keys() - set(TAKEN))
+    other = sorted(given.keys() - set(CALLBACK_OPTIONS))
     if other:
-        raise UsageError(f"{other[0][:40]!r} is not an option of a callback.", hint=f"One of: {', '.join(TAKEN)}.")
+        raise UsageError(
+            f"{other[0][:40]!r} is not an option of a callback.", hint=f"One of: {', '.join(CALLBACK_OPTIONS)}."
+        )
     wanted_job(given)
     return NewCallback(event, json.dumps(given, ensure_ascii=False), new_id(), plaintext_meant)
 
@@ -116,5 +118,5 @@ class Callback(NamedTuple):
                 "completed": counts.of(JobStatus.COMPLETED),
                 "failed": counts.unsuccessful,
             }
-            options["payload"] = {**options["payload"], PLACED: ended}
+            options["payload"] = {**options["payload"], ENDED_KEY: ended}
         return options

@@ -109,7 +109,7 @@ class EncryptedText:
         return self.sealed.size
 
 
-class Retention(StrEnum):
+class RetentionPolicy(StrEnum):
     """How long an encrypted job is kept after its end, as the column spells it."""
 
     DELETE_AFTER = "DeleteAfter"
@@ -134,7 +134,7 @@ class Encryption:
     algorithm: Algorithm = Algorithm.AES256GCM
     key_id: str | None = None
     pii_fields: tuple[str, ...] = ()
-    policy: Retention = Retention.DEFAULT
+    policy: RetentionPolicy = RetentionPolicy.DEFAULT
     keep: timedelta | datetime | None = None
 
     def __post_init__(self) -> None:
@@ -157,10 +157,10 @@ class Encryption:
         """The time after which the job is deleted once it has ended; ``None`` for never."""
         if isinstance(self.keep, timedelta):
             return now + self.keep
-        return now if self.policy is Retention.DELETE_IMMEDIATELY else self.keep
+        return now if self.policy is RetentionPolicy.DELETE_IMMEDIATELY else self.keep
 
 
-def retention_of(given: object) -> tuple[Retention, timedelta | datetime | None]:
+def retention_of(given: object) -> tuple[RetentionPolicy, timedelta | datetime | None]:
     """A policy of retention, and the time that it needs.
 
     Args:
@@ -170,18 +170,22 @@ def retention_of(given: object) -> tuple[Retention, timedelta | datetime | None]
         UsageError: it is none of these.
     """
     if isinstance(given, timedelta) and given >= timedelta():
-        return Retention.DELETE_AFTER, given
+        return RetentionPolicy.DELETE_AFTER, given
     if isinstance(given, datetime):
-        return Retention.DELETE_AT, timestamp(given)
-    if isinstance(given, str) and given in (Retention.DELETE_IMMEDIATELY, Retention.KEEP, Retention.DEFAULT):
-        return Retention(given), None
+        return RetentionPolicy.DELETE_AT, timestamp(given)
+    if isinstance(given, str) and given in (
+        RetentionPolicy.DELETE_IMMEDIATELY,
+        RetentionPolicy.KEEP,
+        RetentionPolicy.DEFAULT,
+    ):
+        return RetentionPolicy(given), None
     raise UsageError(
         f"{given!r:.60} is not a policy of retention.",
         hint="Give a timedelta, a datetime, 'DeleteImmediately' or 'KeepIndefinitely'.",
     )
 
 
-class Columns(NamedTuple):
+class EncryptedColumns(NamedTuple):
     """The columns of an encrypted job, in the order in which they are written."""
 
     is_encrypted: bool
@@ -211,7 +215,7 @@ SEALED_COLUMNS = (
     "retention_delete_at",
 )
 """The columns of :class:`Sealed` after the payload, in order."""
-NOT_ENCRYPTED = (False, *(None,) * (len(Columns._fields) - 1))
+NOT_ENCRYPTED = (False, *(None,) * (len(EncryptedColumns._fields) - 1))
 """The columns of other jobs."""
 
 
@@ -298,7 +302,9 @@ class Keys:
             ) from None
         return found
 
-    def sealed(self, payload: str, job: str, queue: str, how: Encryption, now: datetime) -> tuple[str, Columns]:
+    def sealed(
+        self, payload: str, job: str, queue: str, how: Encryption, now: datetime
+    ) -> tuple[str, EncryptedColumns]:
         """Encrypts the payload of a job.
 
         Args:
@@ -339,7 +345,7 @@ class Keys:
             "payload_hash": digest,
             "format_version": BOUND,
         }
-        return stored, Columns(
+        return stored, EncryptedColumns(
             True,
             key_id,
             how.algorithm.value,

@@ -144,7 +144,7 @@ class JobFilter(NamedTuple):
     expired: datetime | None = None
 
 
-class Job(NamedTuple):
+class StoredJob(NamedTuple):
     """A job of a list.
 
     Attributes:
@@ -179,7 +179,7 @@ class WholeJob(NamedTuple):
         others: columns that this version does not know, as JSON values.
     """
 
-    job: Job
+    job: StoredJob
     payload: str | None
     result: str | None
     facts: dict[str, object]
@@ -193,7 +193,7 @@ class JobPage(NamedTuple):
         cursor: the start of the next page; ``None`` on the last one.
     """
 
-    jobs: list[Job]
+    jobs: list[StoredJob]
     cursor: str | None
 
 
@@ -219,7 +219,7 @@ class JobDetails(NamedTuple):
         worker: the registered worker that has it, if it is Running.
     """
 
-    job: Job
+    job: StoredJob
     in_archive: bool
     payload: str | None
     result: str | None

@@ -38,13 +38,13 @@ class JobGroup(NamedTuple):
 
 
 @dataclass(slots=True)
-class Outcome:
+class ChangeOutcome:
     """What a change did to jobs.
 
     Attributes:
         action: ``retry``, ``cancel``, ``delete``, ``purge``, ``archive`` or ``restore``.
         left: reason -> jobs that it skipped: a :class:`Reason`, or their status.
-        followed: dependents that it changed along with them.
+        followed: dependents that it changed with them.
         refused: skipped jobs that make the change incomplete.
         job: the id of the only job that was named.
     """
@@ -113,9 +113,9 @@ class ChangePlan(NamedTuple):
         return any(group.status == JobStatus.RUNNING for group in self.groups if group.changes)
 
     @property
-    def foreseen(self) -> Outcome:
+    def foreseen(self) -> ChangeOutcome:
         """The outcome, if nothing happens meanwhile."""
-        return Outcome(self.action, self.changed, self.left, job=self.job)
+        return ChangeOutcome(self.action, self.changed, self.left, job=self.job)
 
 
 class Refusal(NamedTuple):

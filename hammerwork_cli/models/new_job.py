@@ -38,7 +38,7 @@ class NewCallback(NamedTuple):
     plaintext_meant: bool = False
 
 
-class Copied(TypedDict, total=False):
+class PassedThrough(TypedDict, total=False):
     """Columns that a maker of jobs gives as they are."""
 
     workflow_id: str | None
@@ -51,7 +51,7 @@ class Copied(TypedDict, total=False):
     encryption: "Encryption | None"
 
 
-class Rare(Copied, total=False):
+class OptionalFields(PassedThrough, total=False):
     """Values that few jobs have: most of them are made faster without.
 
     Attributes:
@@ -138,7 +138,7 @@ class NewJob:
         priority: JobPriority | None = None,
         max_attempts: int = 3,
         depends_on: tuple[str, ...] = (),
-        **rare: Unpack[Rare],
+        **rare: Unpack[OptionalFields],
     ) -> Self:
         """Makes a row of checked values. A child then inherits from its parent.
 
@@ -150,7 +150,7 @@ class NewJob:
             priority: normal by default.
             max_attempts: how many attempts it has before it is Dead.
             depends_on: ids of the jobs that must complete first.
-            rare: see :class:`Rare`; ``None`` is a default too.
+            rare: see :class:`OptionalFields`; ``None`` is a default too.
 
         Raises:
             UsageError: the schedule is never due.
@@ -175,7 +175,7 @@ class NewJob:
         timezone: str | None = None,
         result_ttl: timedelta | None = None,
         result_max_size: int | None = None,
-        **copied: Unpack[Copied],
+        **copied: Unpack[PassedThrough],
     ) -> None:
         for name, value in copied.items():
             setattr(self, name, value)

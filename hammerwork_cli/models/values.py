@@ -96,7 +96,7 @@ def spellings(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
     return _words(held)
 
 
-def meant(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
+def derived_words(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
     """The words of these statuses after derivation.
 
     Empty where :func:`spellings` alone tells these statuses from all others, which spares a statement the derivation.

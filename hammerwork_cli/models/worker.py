@@ -209,7 +209,7 @@ class RunningJob(NamedTuple):
         return max(now - start, timedelta()) if start else None
 
 
-class Lease(StrEnum):
+class LeaseState(StrEnum):
     """Whether somebody says that a Running job is still run."""
 
     ACTIVE = "active"
@@ -244,14 +244,14 @@ class LeasedJob(NamedTuple):
         start = timestamp(self.started_at)
         return max(now - start, timedelta()) if start else None
 
-    def lease(self, now: datetime) -> Lease:
+    def lease(self, now: datetime) -> LeaseState:
         """The state of its lease: its worker's if that registers, else the one in its row if it is of this run."""
         if self.silent_for is not None and self.worker_lease is not None:
-            return Lease.ACTIVE if self.silent_for <= self.worker_lease else Lease.EXPIRED
+            return LeaseState.ACTIVE if self.silent_for <= self.worker_lease else LeaseState.EXPIRED
         start, heard, until = map(timestamp, (self.started_at, self.heartbeat_at, self.lease_until))
         if start and heard and until and heard >= start:
-            return Lease.ACTIVE if until >= now else Lease.EXPIRED
-        return Lease.NONE
+            return LeaseState.ACTIVE if until >= now else LeaseState.EXPIRED
+        return LeaseState.NONE
 
 
 def job_lease(lease: float) -> int:

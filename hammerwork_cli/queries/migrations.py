@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeVar
 
 from hammerwork_cli.database import Database, connect, statements
 from hammerwork_cli.database.access import Row
-from hammerwork_cli.database.migration_files import Clause, Step, steps
+from hammerwork_cli.database.migration_files import Clause, MigrationStep, steps
 from hammerwork_cli.database.retrying import Backoff, lost_to_another, retry
 from hammerwork_cli.errors import (
     AccessDeniedError,
@@ -152,7 +152,7 @@ class _Work(NamedTuple):
     """
 
     state: MigrationState
-    steps: tuple[Step, ...]
+    steps: tuple[MigrationStep, ...]
     spared: frozenset[str]
 
     @property
@@ -340,7 +340,7 @@ def _later(database: Database) -> tuple[Migration, ...]:
     return () if database.dialect == "sqlite" else RUST_3
 
 
-def _clauses(all_steps: Sequence[Step]) -> list[Clause]:
+def _clauses(all_steps: Sequence[MigrationStep]) -> list[Clause]:
     return [clause for step in all_steps for clause in step.clauses]
 
 
@@ -427,7 +427,7 @@ def _tables(database: Database) -> list[str]:
     return [*made, "hammerwork_migrations"]
 
 
-def _todo(all_steps: Sequence[Step], present: frozenset[str]) -> Iterator[str]:
+def _todo(all_steps: Sequence[MigrationStep], present: frozenset[str]) -> Iterator[str]:
     for step in all_steps:
         sql = step.statement(present)
         if sql is not None:
@@ -503,7 +503,7 @@ class _Turn:
             f"If no such run is in progress, that session keeps its lock by mistake. End it: {end}",
         )
 
-    def send(self, database: Database, step: Step, sql: str) -> None:
+    def send(self, database: Database, step: MigrationStep, sql: str) -> None:
         """Sends a statement. One that could never end while hammerwork (Rust) waits is broken off, and that goes first.
 
         Raises:
@@ -651,7 +651,7 @@ def _patiently(database: Database, work: _Work | None, apply: Callable[[frozense
     return retry(lambda: apply(present), BACKOFF, passes=passes)
 
 
-def _left(all_steps: Sequence[Step], present: frozenset[str]) -> list[str]:
+def _left(all_steps: Sequence[MigrationStep], present: frozenset[str]) -> list[str]:
     """Returns the statements left to run, and the table of migrations if it does not exist."""
     return [*([] if TRACKING in present else [TRACKING]), *_todo(all_steps, present)]
 
@@ -666,7 +666,11 @@ def _may_pass(error: DatabaseError | RefusedValueError) -> bool:
 
 
 def _send(
-    database: Database, turn: _Turn, all_steps: Sequence[Step], present: frozenset[str], on_step: Callable[[int], None]
+    database: Database,
+    turn: _Turn,
+    all_steps: Sequence[MigrationStep],
+    present: frozenset[str],
+    on_step: Callable[[int], None],
 ) -> bool:
     """Sends the statements that are left, and tells whether there were any.
 

@@ -14,7 +14,7 @@ MOST_CHANGES = 2000
 """Jobs in a refresh. If more have changed, the subscribers must read again for themselves."""
 
 
-class Changes(NamedTuple):
+class RevisionChanges(NamedTuple):
     """Changes that a refresh found.
 
     Attributes:
@@ -40,7 +40,7 @@ class ChangeWatch:
         self._known: dict[str, Hashable] = {}
         self._pauses: Hashable = None
 
-    def refresh(self, database: Database) -> Changes:
+    def refresh(self, database: Database) -> RevisionChanges:
         """Returns the changes since the last refresh.
 
         Raises:
@@ -52,13 +52,13 @@ class ChangeWatch:
         nodes = [TreeNode._make(row) for row in found]
         states = {node.id: _state(node) for node in nodes}
         pauses = tuple(all_paused(database))
-        changes = Changes(
+        changes = RevisionChanges(
             tuple(node for node in nodes if self._known.get(node.id) != states[node.id]),
             pauses != self._pauses,
             len(nodes) >= MOST_CHANGES,
         )
         is_first, self._since, self._known, self._pauses = self._since is None, now, states, pauses
-        return Changes((), False, False) if is_first else changes
+        return RevisionChanges((), False, False) if is_first else changes
 
 
 def _state(node: TreeNode) -> Hashable:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
 from hammerwork_cli.models import WAITING, Counts, JobStatus
-from hammerwork_cli.models.batch.batches import Batch, BatchDetails, BatchStatus, Contents
+from hammerwork_cli.models.batch.batches import BatchDetails, BatchStatus, Contents, StoredBatch
 from hammerwork_cli.models.why import ErrorGroup
 from hammerwork_cli.render.callbacks import CALLBACK, callbacks_text
 from hammerwork_cli.render.formats import key
@@ -31,7 +31,7 @@ COUNTS = Shape[Counts](
     }
 )
 """How the jobs of a batch or a workflow are doing."""
-BATCH = Shape[Batch](
+BATCH = Shape[StoredBatch](
     {
         "id": key.uuid(),
         "name": key.text(),
@@ -70,7 +70,7 @@ CONTENTS = Shape[Contents](
 )
 """What there is in a batch or a workflow."""
 BATCH_DETAILS = Shape[BatchDetails]({**BATCH.within("batch"), **CONTENTS.parts})
-COLUMNS: Sequence[Column[Batch]] = (
+COLUMNS: Sequence[Column[StoredBatch]] = (
     Column("batch", lambda row: short_id(row.id)),
     Column("name", lambda row: row.name, cuts=True),
     Column("status", lambda row: row.status, is_status=True),
@@ -90,12 +90,12 @@ COLUMNS: Sequence[Column[Batch]] = (
 )
 
 
-def status_text(batch: Batch) -> str:
+def status_text(batch: StoredBatch) -> str:
     """The status, and how many jobs are missing."""
     return f"{batch.status}, {count(batch.gone)} deleted" if batch.gone else batch.status
 
 
-def outcome_text(batch: Batch) -> str:
+def outcome_text(batch: StoredBatch) -> str:
     """A batch in a line."""
     counted = f", {statuses(batch.counts)}" if batch.counts.total else ""
     return f"{visible(batch.name)} {short_id(batch.id)}: {status_text(batch)}{counted}"

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple, Self
 
 from hammerwork_cli.models import WAITING, JobStatus, SpawnTree
-from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, WorkflowDetails, WorkflowStatus
+from hammerwork_cli.models.workflow.workflows import FailurePolicy, StoredWorkflow, WorkflowDetails, WorkflowStatus
 from hammerwork_cli.render.batch import CONTENTS, COUNTS, contents_text
 from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
@@ -28,17 +28,17 @@ class GraphFormat(StrEnum):
 class Graph(NamedTuple):
     """A workflow, its jobs as they were read, and their record."""
 
-    workflow: Workflow
+    workflow: StoredWorkflow
     tree: SpawnTree
     drawn: Record
 
     @classmethod
-    def of(cls, workflow: Workflow, tree: SpawnTree) -> Self:
+    def of(cls, workflow: StoredWorkflow, tree: SpawnTree) -> Self:
         """Draws the graph of a workflow."""
         return cls(workflow, tree, tree_record(tree))
 
 
-WORKFLOW = Shape[Workflow](
+WORKFLOW = Shape[StoredWorkflow](
     {
         "id": key.uuid(),
         "name": key.text(),
@@ -62,7 +62,7 @@ WORKFLOW_GRAPH = Shape[Graph](
         "truncated": key.flag("Whether it has more jobs than were read").of(lambda one: is_cut(one.workflow, one.tree)),
     }
 )
-COLUMNS: Sequence[Column[Workflow]] = (
+COLUMNS: Sequence[Column[StoredWorkflow]] = (
     Column("workflow", lambda row: short_id(row.id)),
     Column("name", lambda row: row.name, cuts=True),
     Column("status", lambda row: status_text(row), is_status=True),
@@ -82,19 +82,19 @@ COLUMNS: Sequence[Column[Workflow]] = (
 )
 
 
-def is_cut(workflow: Workflow, tree: SpawnTree) -> bool:
+def is_cut(workflow: StoredWorkflow, tree: SpawnTree) -> bool:
     """Whether a workflow has more jobs than were read in order to draw it."""
     return len(tree.nodes) < workflow.counts.total
 
 
-def status_text(workflow: Workflow) -> str:
+def status_text(workflow: StoredWorkflow) -> str:
     """The status, and what people have to know with it."""
     if workflow.needs_decision:
         return f"{workflow.status}, needs a decision"
     return f"{workflow.status}, empty" if not workflow.total and not workflow.counts.total else workflow.status
 
 
-def outcome_text(workflow: Workflow) -> str:
+def outcome_text(workflow: StoredWorkflow) -> str:
     """A workflow in a line."""
     facts = (status_text(workflow), statuses(workflow.counts))
     return f"{visible(workflow.name)} {short_id(workflow.id)}: {', '.join(filter(None, facts))}"

@@ -31,17 +31,17 @@ from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.schemas.words import count, record, text
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.web import events, metrics, redaction
-from hammerwork_cli.web.connections import Connections
+from hammerwork_cli.web.connections import WebConnections
 from hammerwork_cli.web.endpoints import archive, batches, changing, queues, reading, schedules, spawning, workflows
 from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.openapi import openapi
 from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE, Parameter, check, read_path, read_query
 from hammerwork_cli.web.events import MOST_WATCHERS, EventStream, Hub
-from hammerwork_cli.web.guard import LARGEST_BODY, Guard, announced_size, body_of
+from hammerwork_cli.web.guard import LARGEST_BODY, RequestGuard, announced_size, body_of
 from hammerwork_cli.web.problems import RequestError, bug, is_internal, problem, status_of
 from hammerwork_cli.web.protocol import most_connections
 from hammerwork_cli.web.sending import PIECE, LargeAnswer, Transit
-from hammerwork_cli.web.settings import Settings
+from hammerwork_cli.web.settings import ServerSettings
 from hammerwork_cli.web.sharing import Shared
 
 STATIC = Path(__file__).parent / "static"
@@ -92,10 +92,10 @@ class Server:
 
     def __init__(
         self,
-        connections: Connections,
-        settings: Settings,
+        connections: WebConnections,
+        settings: ServerSettings,
         *,
-        health: Connections,
+        health: WebConnections,
         now: Callable[[Database | None], datetime],
         operator: str,
         report: Callable[[str], None],
@@ -142,7 +142,7 @@ class Server:
             with suppress(Exception):  # _on_bug has reported it
                 await app(scope, receive, send)
 
-        return Guard(quiet, self.settings)
+        return RequestGuard(quiet, self.settings)
 
     def _forget(self) -> None:
         """Drops shared answers after a change."""

@@ -32,7 +32,7 @@ class Question(NamedTuple):
     answer: "Future[Any]"
 
 
-class Connections:
+class WebConnections:
     """Threads that each use one connection at a time.
 
     Args:

@@ -16,7 +16,7 @@ from hammerwork_cli.errors import HammerworkError, RetryableError
 from hammerwork_cli.models import TreeNode
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.job import listing
-from hammerwork_cli.queries.revisions import Changes, ChangeWatch
+from hammerwork_cli.queries.revisions import ChangeWatch, RevisionChanges
 from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.schemas.words import flag, list_of, record, text
 from hammerwork_cli.render.tree.json import NODE
@@ -254,7 +254,7 @@ class Hub:
             for watcher in self.watchers:
                 watcher.send(written("database", {"reachable": reachable}))
 
-    def _send(self, changes: Changes) -> None:
+    def _send(self, changes: RevisionChanges) -> None:
         """Sends changes to all watchers, and writes each event once for all that watch the same jobs."""
         events: dict[tuple[tuple[str, ...], Tree | None], list[str]] = {}
         for watcher in self.watchers:
@@ -264,7 +264,7 @@ class Hub:
             for event in events[key]:
                 watcher.send(event)
 
-    def _events(self, changes: Changes, queues: tuple[str, ...], tree: Tree | None) -> list[str]:
+    def _events(self, changes: RevisionChanges, queues: tuple[str, ...], tree: Tree | None) -> list[str]:
         if changes.too_many:
             return [self._numbered("reset", {"reason": "too_many"})]
         nodes = [node for node in changes.jobs if not queues or node.queue in queues]

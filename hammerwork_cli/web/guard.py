@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hammerwork_cli.web.problems import RequestError, problem
-from hammerwork_cli.web.settings import Settings
+from hammerwork_cli.web.settings import ServerSettings
 
 LARGEST_BODY = 1 << 20
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -39,7 +39,7 @@ EXPOSED = "Next-Cursor, Link, Retry-After, Total-Count"
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:@/?#\[\]]+)(:[0-9]{1,5})?")
 
 
-class Guard:
+class RequestGuard:
     """Checks Host, Origin and token of each request, and adds headers to each answer.
 
     Args:
@@ -47,7 +47,7 @@ class Guard:
         settings: the options of the server.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
         self._settings = settings
 

@@ -33,7 +33,7 @@ class Metrics:
         # These would add a series with the start time for each counter.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
         self._registry = CollectorRegistry()
-        self._registry.register(_Server(statements, watchers))
+        self._registry.register(_ServerCollector(statements, watchers))
         labels = ["path", "method", "status"]
         self._requests = RequestCounter(
             "hammerwork_web_requests", "Answered requests.", labels, registry=self._registry
@@ -59,7 +59,7 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class _Server(Collector):
+class _ServerCollector(Collector):
     def __init__(self, statements: Callable[[], int], watchers: Callable[[], int]) -> None:
         self._statements = statements
         self._watchers = watchers

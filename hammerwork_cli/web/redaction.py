@@ -7,7 +7,7 @@ from typing import Any
 
 from hammerwork_cli.models import ON_ERROR, Counts, JobStatus, Reason, SpawnTree, TreeNode
 from hammerwork_cli.models.batch.batches import BatchStatus
-from hammerwork_cli.models.cron.schedule import CatchUp, Kind, Overlap, RunKind
+from hammerwork_cli.models.cron.schedule import CatchUp, Overlap, RunKind, ScheduleKind
 from hammerwork_cli.models.monitor.health import Level
 from hammerwork_cli.models.values import HIDDEN
 from hammerwork_cli.models.workflow.workflows import FailurePolicy, WorkflowStatus
@@ -42,7 +42,7 @@ WORDS = {
     "status": _STATUSES | frozenset(BatchStatus) | frozenset(WorkflowStatus) | frozenset(Level),
     "failure_policy": frozenset(FailurePolicy),
     "dependency_status": frozenset({"none", "waiting", "satisfied", "failed"}),
-    "kind": frozenset(Kind) | frozenset(RunKind),
+    "kind": frozenset(ScheduleKind) | frozenset(RunKind),
     "overlap": frozenset(Overlap),
     "catch_up": frozenset(CatchUp),
 }

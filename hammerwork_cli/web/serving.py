@@ -12,10 +12,10 @@ import uvicorn
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.web.application import Server
-from hammerwork_cli.web.connections import Connections
+from hammerwork_cli.web.connections import WebConnections
 from hammerwork_cli.web.protocol import BACKLOG, Protocol
 from hammerwork_cli.web.reports import Reports
-from hammerwork_cli.web.settings import Settings
+from hammerwork_cli.web.settings import ServerSettings
 
 CONNECTIONS = 4
 GRACE_SECONDS = 5
@@ -49,7 +49,7 @@ def address(listening: socket.socket, host: str) -> str:
 
 def serve(
     url: DatabaseUrl,
-    settings: Settings,
+    settings: ServerSettings,
     listening: socket.socket,
     *,
     now: Callable[[Database | None], datetime],
@@ -69,9 +69,9 @@ def serve(
     reports = Reports(report)
     _report_logs(reports)
     server = Server(
-        Connections(url, CONNECTIONS),
+        WebConnections(url, CONNECTIONS),
         settings,
-        health=Connections(url, 1),
+        health=WebConnections(url, 1),
         now=now,
         operator=operator,
         report=reports,

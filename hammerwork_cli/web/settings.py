@@ -13,7 +13,7 @@ TOKEN_HINT = "Set HAMMERWORK_WEB_TOKEN, for example to the output of: openssl ra
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ServerSettings:
     """The options of the server.
 
     Attributes:
@@ -42,7 +42,7 @@ class Settings:
         redact: bool = False,
         cors_origins: Iterable[str] = (),
         host_names: Iterable[str] = (),
-    ) -> "Settings":
+    ) -> "ServerSettings":
         """Checks the options.
 
         Raises:

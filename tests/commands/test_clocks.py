@@ -14,10 +14,10 @@ from hammerwork_cli.database.drivers.sqlite import SqliteDatabase
 from hammerwork_cli.models import JobStatus, timestamp
 from hammerwork_cli.queries import queues
 from hammerwork_cli.web.application import Server
-from hammerwork_cli.web.connections import Connections
+from hammerwork_cli.web.connections import WebConnections
 from hammerwork_cli.web.endpoints import changing
 from hammerwork_cli.web.endpoints.endpoint import Endpoint
-from hammerwork_cli.web.settings import Settings
+from hammerwork_cli.web.settings import ServerSettings
 from tests.conftest import Outcome
 from tests.jobs import identity, job, rows, statuses, write
 
@@ -103,9 +103,9 @@ def test_the_web_server_writes_by_the_database_s_clock(url: str) -> None:
     write(url, job(1, D), job(2), job(3, C))
     with contextlib.closing(connect(url)) as database:
         server = Server(
-            Connections(database.url, 1),
-            Settings(),
-            health=Connections(database.url, 1),
+            WebConnections(database.url, 1),
+            ServerSettings(),
+            health=WebConnections(database.url, 1),
             now=Context({}).now,
             operator="me@here",
             report=print,

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.printed_commands import aimed
+from hammerwork_cli.cli.printed_commands import with_database_option
 from hammerwork_cli.cli.protection import ChangingGuard, Protection, ReadingGuard
 from hammerwork_cli.database import Database, DatabaseUrl, connect, places, statements
 from hammerwork_cli.database.guards import is_change
@@ -152,12 +152,12 @@ def test_a_printed_command_opens_the_database_that_the_option_named(run: Run, fi
 
 
 def test_a_printed_command_never_has_the_password_of_the_option() -> None:
-    assert aimed("See: hammerwork job list", OTHER) == (
+    assert with_database_option("See: hammerwork job list", OTHER) == (
         "See: hammerwork -u 'postgresql://app:***@db.example.org/jobs' job list"
     )
     quoting = "job retry --error 'Once more: hammerwork job retry *'"
-    assert aimed(f"  hammerwork {quoting}", "@production") == f"  hammerwork -u @production {quoting}"
-    assert aimed("See: hammerwork cron apply --help", OTHER) == "See: hammerwork cron apply --help"
+    assert with_database_option(f"  hammerwork {quoting}", "@production") == f"  hammerwork -u @production {quoting}"
+    assert with_database_option("See: hammerwork cron apply --help", OTHER) == "See: hammerwork cron apply --help"
 
 
 @pytest.mark.parametrize(

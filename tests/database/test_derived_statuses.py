@@ -8,13 +8,13 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, UNSUCCESSFUL, JobFilter, JobStatus
 from hammerwork_cli.models.queue import HealthLimits
-from hammerwork_cli.models.values import DERIVED, STORED, meant, spellings
+from hammerwork_cli.models.values import DERIVED, STORED, derived_words, spellings
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.graph import children, tree
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import changes, listing
-from hammerwork_cli.queries.job.changes import Cancel, Retry
-from hammerwork_cli.queries.job.selections import Below, Chosen, Named
+from hammerwork_cli.queries.job.changes import Cancel, RetryJobs
+from hammerwork_cli.queries.job.selections import ByFilter, ByIds, Subtrees
 from hammerwork_cli.queries.spawn import failed as failed_queries
 from hammerwork_cli.queries.spawn import operations, wait
 from hammerwork_cli.queries.spawn.doctor import Doctor
@@ -70,8 +70,8 @@ def test_each_derived_status_has_one_that_rows_hold() -> None:
     assert set(DERIVED.values()) <= set(STORED)
     assert JobStatus.CANCELLED not in STORED
     assert set(JobStatus.PENDING.spellings) <= set(spellings([JobStatus.RETRYING]))
-    assert not meant([JobStatus.PENDING, JobStatus.RETRYING])
-    assert set(meant([JobStatus.RETRYING])) == set(JobStatus.RETRYING.spellings)
+    assert not derived_words([JobStatus.PENDING, JobStatus.RETRYING])
+    assert set(derived_words([JobStatus.RETRYING])) == set(JobStatus.RETRYING.spellings)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_filters_know_derived_statuses(database: Database, rows: Rows, wanted: s
     assert {names[one.node.id] for one in below.children} == found
     spawned = operations.operations(database, limit=20, statuses=chosen)
     assert {names[one.parent.id] for one in spawned} == found
-    counted = Chosen(JobFilter(statuses=chosen)).read(database).groups
+    counted = ByFilter(JobFilter(statuses=chosen)).read(database).groups
     assert {group.status.lower() for group in counted} == found
 
 
@@ -185,26 +185,26 @@ def test_the_doctor_still_finds_what_waits_for_a_cancelled_job(database: Databas
 def test_a_retry_leaves_cancelled_jobs_alone_unless_they_are_asked_for(database: Database, rows: Rows) -> None:
     parent = rows.job()
     job, dead = cancelled(rows, parent), rows.job(parent, status="Dead")
-    plan = changes.plan(database, Below([parent], Retry.in_trees), Retry(NOW))
+    plan = changes.plan(database, Subtrees([parent], RetryJobs.in_trees), RetryJobs(NOW))
     assert (plan.changed, plan.left.by_status) == (1, {"Cancelled": 1})
-    outcome = changes.run(database, Below([parent], Retry.in_trees), Retry(NOW))
+    outcome = changes.run(database, Subtrees([parent], RetryJobs.in_trees), RetryJobs(NOW))
     assert (outcome.changed, outcome.left.by_status, outcome.refused) == (1, {"Cancelled": 1}, 0)
     assert (status_of(database, job), status_of(database, dead)) == ("Cancelled", "Pending")
-    outcome = changes.run(database, Named([job]), Retry(NOW, cancelled=True))
+    outcome = changes.run(database, ByIds([job]), RetryJobs(NOW, cancelled=True))
     assert (outcome.changed, status_of(database, job)) == (1, "Pending")
 
 
 def test_a_cancelled_job_brings_the_jobs_back_that_were_cancelled_with_it(database: Database, rows: Rows) -> None:
     parent = rows.job(status="Pending")
     child = rows.job(parent, status="Pending", dependency_status="waiting")
-    changes.run(database, Named([parent]), Cancel(NOW, by="ann@desk"))
+    changes.run(database, ByIds([parent]), Cancel(NOW, by="ann@desk"))
     assert (status_of(database, parent), status_of(database, child)) == ("Cancelled", "Cancelled")
-    outcome = changes.run(database, Named([parent]), Retry(NOW, cancelled=True))
+    outcome = changes.run(database, ByIds([parent]), RetryJobs(NOW, cancelled=True))
     assert (outcome.changed, outcome.followed) == (1, 1)
     assert status_of(database, child) == "Pending"
 
 
 def test_a_retrying_job_can_be_cancelled(database: Database, rows: Rows) -> None:
     job = retrying(rows)
-    assert changes.run(database, Named([job]), Cancel(NOW, by="ann@desk")).changed == 1
+    assert changes.run(database, ByIds([job]), Cancel(NOW, by="ann@desk")).changed == 1
     assert status_of(database, job) == "Cancelled"

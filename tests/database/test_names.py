@@ -13,7 +13,7 @@ from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job import changes, spawn_requests
 from hammerwork_cli.queries.job.changes import Delete
 from hammerwork_cli.queries.job.listing import find
-from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.queries.job.selections import ByFilter
 from hammerwork_cli.queries.spawn import operations
 from hammerwork_cli.queries.worker import claim, registry, requests
 from hammerwork_cli.queries.worker.registry import Registration
@@ -79,9 +79,9 @@ def test_the_filters_of_lists_are_exact(database: Database, rows: Rows) -> None:
     for name in NAMES:
         wanted = JobFilter(queues=(name,))
         assert [job.node.queue for job in find(database, wanted, limit=10).jobs] == [name]
-        assert [(group.queue, group.jobs) for group in Chosen(wanted).read(database).groups] == [(name, 1)]
+        assert [(group.queue, group.jobs) for group in ByFilter(wanted).read(database).groups] == [(name, 1)]
         assert [found.job.queue for found in operations.pending(database, queues=[name], limit=10)] == [name]
-    assert {group.queue for group in Chosen(JobFilter()).read(database).groups} == set(NAMES)
+    assert {group.queue for group in ByFilter(JobFilter()).read(database).groups} == set(NAMES)
     for two in combinations(NAMES, 2):
         assert {job.node.queue for job in find(database, JobFilter(queues=two), limit=10).jobs} == {*two}
         assert {state.name for state in queues.states(database, now=NOW, queues=two)} == {*two}
@@ -118,7 +118,7 @@ def test_a_schedule_is_read_as_it_is_written(database: Database) -> None:
 
 
 def test_deleting_the_jobs_of_one_queue_leaves_those_of_the_others(database: Database, rows: Rows) -> None:
-    outcome = changes.run(database, Chosen(JobFilter(queues=("orders",))), Delete(NOW))
+    outcome = changes.run(database, ByFilter(JobFilter(queues=("orders",))), Delete(NOW))
     assert outcome.changed == 1
     assert {state.name for state in queues.states(database, now=NOW)} == {*NAMES} - {"orders"}
 

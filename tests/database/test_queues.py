@@ -16,7 +16,7 @@ from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job import changes as changes_queries
 from hammerwork_cli.queries.job import selections
 from hammerwork_cli.queries.job.changes import Delete
-from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.queries.job.selections import ByFilter
 from tests.rows import START, Rows
 
 NOW = START + timedelta(hours=10)
@@ -326,7 +326,7 @@ def clear(
     report: Callable[[int], None] = id,
 ) -> int:
     chosen = JobFilter(queues=(queue,), statuses=tuple(WAITING) if pending_only else ())
-    return changes_queries.run(database, Chosen(chosen), Delete(NOW, force=force), report).changed
+    return changes_queries.run(database, ByFilter(chosen), Delete(NOW, force=force), report).changed
 
 
 def fill(rows: Rows) -> None:

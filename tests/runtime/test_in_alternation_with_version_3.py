@@ -19,7 +19,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.models import id_list, new_id, rfc3339
 from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Cancel
-from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.job.selections import ByIds
 from hammerwork_cli.queries.worker import claim, finish, rescue
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.runtime.clock import ServerClock
@@ -106,7 +106,7 @@ class Play:
         """One step by our claims and outcomes."""
         database = self.stage.database
         if end == "cancel":
-            changes.run(database, Named([self.ids[name]]), Cancel(self.clock, by="a test"))
+            changes.run(database, ByIds([self.ids[name]]), Cancel(self.clock, by="a test"))
             return
         worker = new_id()
         (job,) = claim.claim(database, name, worker=worker, now=self.clock, limit=1, slots=1)

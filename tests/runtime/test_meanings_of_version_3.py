@@ -314,7 +314,7 @@ def test_a_workflow_that_is_cancelled_as_a_whole_has_the_operators_words_in_all_
     ((found,),) = stage3.database.query("SELECT id FROM hammerwork_workflows")
     change = CancelWorkflow(str(found), stage3.database.now(), by="ada")
     wanted = JobFilter(workflows=(str(found),), statuses=tuple(sorted(change.in_trees)), unarchived=True)
-    outcome = changes.run(stage3.database, selections.Chosen(wanted), change)
+    outcome = changes.run(stage3.database, selections.ByFilter(wanted), change)
     assert outcome.changed + outcome.followed == len(jobs)
     assert all("cancelled by ada" in error for (error,) in stage3.rows("error_message"))
     assert stage3.database.query("SELECT status FROM hammerwork_workflows") == [("cancelled",)]
@@ -324,6 +324,6 @@ def test_a_cancelled_job_fails_the_rest_of_its_workflow_at_once(stage3: Stage) -
     workflow = Workflow("night", failure_policy="fail_fast").add("one", Job("noop")).add("other", Job("noop"))
     jobs = stage3.queue.enqueue_workflow(workflow)
     change = changes.Cancel(stage3.database.now(), by="ada")
-    outcome = changes.run(stage3.database, selections.Named([jobs["one"].id]), change)
+    outcome = changes.run(stage3.database, selections.ByIds([jobs["one"].id]), change)
     assert (outcome.changed, outcome.followed) == (1, 1)
     assert stage3.status(*jobs.values()) == ["Failed", "Failed"]

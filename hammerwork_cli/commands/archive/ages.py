@@ -15,7 +15,7 @@ from hammerwork_cli.models import UNSUCCESSFUL, JobFilter, JobStatus
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.models.input.reading import before
 from hammerwork_cli.queries.job.finished_trees import FinishedTrees
-from hammerwork_cli.queries.job.selections import BATCH, Chosen, Selection
+from hammerwork_cli.queries.job.selections import BATCH, ByFilter, Selection
 from hammerwork_cli.render.formats.text import plural
 
 
@@ -76,7 +76,7 @@ def selection(
         ended=tuple((status, before(now, age)) for status, age in ages.by_status.items()),
         kept_until=now if "retention_delete_at" in database.jobs_columns() else None,
     )
-    return FinishedTrees(chosen, batch=batch) if by is By.TREE else Chosen(chosen, batch=batch)
+    return FinishedTrees(chosen, batch=batch) if by is By.TREE else ByFilter(chosen, batch=batch)
 
 
 def note_uncounted(context: Context, database: Database) -> None:

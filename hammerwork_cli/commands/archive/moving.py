@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import MOST_DAYS, JobArgument, QueueOption, WithoutColumnOption, age
 from hammerwork_cli.commands.archive.ages import days
-from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
+from hammerwork_cli.commands.job.execute import Confirmation, execute
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.models.archive.lists import ArchiveFilter
 from hammerwork_cli.models.input.reading import before
@@ -17,7 +17,7 @@ from hammerwork_cli.queries.archive.listing import Archived, ArchivedTree, Named
 from hammerwork_cli.queries.job import listing
 
 
-@spread
+@expand_option_groups
 def restore(
     ctx: typer.Context,
     job: JobArgument,
@@ -52,11 +52,11 @@ def restore(
     named = NamedArchived([top])
     how = "run_again" if run_again else "as_was" if as_was else None
     again = moving.runs_again(database, named, how, tree=tree, hint="Add --run-again or --as-was.")
-    change = moving.Restore(context.now(database), again=again, without=without_column or ())
-    carry_out(context, database, ArchivedTree(top) if tree else named, change, confirmation)
+    change = moving.RestoreArchived(context.now(database), again=again, without=without_column or ())
+    execute(context, database, ArchivedTree(top) if tree else named, change, confirmation)
 
 
-@spread
+@expand_option_groups
 def purge(
     ctx: typer.Context,
     older_than: Annotated[
@@ -88,4 +88,4 @@ def purge(
     now = context.now(database)
     start = before(now, max(lengths))
     wanted = ArchiveFilter(queues=tuple(queue or ()), before=start, kept_until=now)
-    carry_out(context, database, Archived(wanted), moving.PurgeArchive(now, start), confirmation, always_ask=True)
+    execute(context, database, Archived(wanted), moving.PurgeArchive(now, start), confirmation, always_ask=True)

@@ -9,10 +9,10 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, YesOption, age, one_name
 from hammerwork_cli.commands.archive.ages import By, days
-from hammerwork_cli.commands.job.carry_out import Confirmation
+from hammerwork_cli.commands.job.execute import Confirmation
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.models import ChangePlan
 from hammerwork_cli.models.archive.ages import Ages
@@ -45,7 +45,7 @@ def _days() -> Any:
     return typer.Option(min=0, max=MOST_DAYS, hidden=True)
 
 
-@spread
+@expand_option_groups
 def set_policy(
     ctx: typer.Context,
     queue: PolicyQueueOption = None,

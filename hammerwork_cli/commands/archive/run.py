@@ -7,17 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import QueueOption, StatusOption, age, statuses
 from hammerwork_cli.commands.archive.ages import BatchOption, By, ByOption, days, days_option, note_uncounted, selection
-from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
+from hammerwork_cli.commands.job.execute import Confirmation, execute
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.models.archive.rows import Archival, ArchivalReason
 from hammerwork_cli.queries.archive import moving
 from hammerwork_cli.queries.job.selections import BATCH
 
 
-class Reason(StrEnum):
+class ArchiveReason(StrEnum):
     """Why jobs are archived."""
 
     AUTOMATIC = "automatic"
@@ -30,7 +30,7 @@ def _days(status: str, default: int) -> Any:
     return days_option(f"{status} jobs that ended more than DAYS days ago. [default: {default}]")
 
 
-@spread
+@expand_option_groups
 def run(
     ctx: typer.Context,
     queue: QueueOption = None,
@@ -51,7 +51,9 @@ def run(
         int, typer.Option("--compression-level", metavar="LEVEL", min=1, max=9, help="Compression level.")
     ] = 6,
     batch_size: BatchOption = BATCH,
-    reason: Annotated[Reason, typer.Option("--reason", case_sensitive=False, help="Reason to record.")] = Reason.MANUAL,
+    reason: Annotated[
+        ArchiveReason, typer.Option("--reason", case_sensitive=False, help="Reason to record.")
+    ] = ArchiveReason.MANUAL,
     archived_by: Annotated[
         str | None,
         typer.Option("--archived-by", metavar="NAME", help="Name to record (default: yours)."),
@@ -88,5 +90,5 @@ def run(
     )
     chosen = selection(database, now, ages, queues=queue or (), wanted=wanted, by=by, batch=batch_size)
     change = moving.Archive(how, whole=by is By.TREE)
-    carry_out(context, database, chosen, change, confirmation, always_ask=True)
+    execute(context, database, chosen, change, confirmation, always_ask=True)
     note_uncounted(context, database)

@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, WithoutColumnOption, YesOption
-from hammerwork_cli.cli.printed_commands import aiming_hints
+from hammerwork_cli.cli.printed_commands import hints_with_database_option
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.places import same_database
@@ -48,11 +48,11 @@ def copy(
     # The source is only read: the profile whose name is confirmed is that of the target.
     other = Context(context.environ, context.stdout, context.stderr)
     other.options = {**context.options, "database_url": to}
-    other.speaks_json = context.speaks_json
+    other.json_output = context.json_output
     context.options.pop("confirm_profile", None)
     with closing(other):
         source = context.database()
-        with aiming_hints(to):
+        with hints_with_database_option(to):
             target = other.database(changes=not verify_only and not dry_run)
             target.jobs_columns()  # raises if it has no tables
         names = source.url.database, target.url.database  # in any letter case, they may be two databases
@@ -62,7 +62,7 @@ def copy(
         if not verify_only:
             if not force:
                 copying.refuse_busy(source)
-            with aiming_hints(to):
+            with hints_with_database_option(to):
                 copying.refuse_target(target, merge=merge)
             with printing_problems(context):
                 copied = copying.Copy(source, target, context.now(source), merge=merge, without=without)

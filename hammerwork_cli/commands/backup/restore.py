@@ -10,7 +10,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import printing_problems
 from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, WithoutColumnOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.queries.backup.restoring import Restore, RestoreOptions
+from hammerwork_cli.queries.backup.restoring import BackupRestore, RestoreOptions
 from hammerwork_cli.render.backup import backups as shown
 from hammerwork_cli.render.formats.text import plural
 
@@ -72,7 +72,7 @@ def restore(
     )
     with disk.opened(file) as stream:
         with printing_problems(context):
-            restoring = Restore(database, stream, options)
+            restoring = BackupRestore(database, stream, options)
         if dry_run:
             context.answer(
                 shown.restored_record(restoring.plan, dry_run=True), form, lambda: shown.plan_text(restoring.plan)

@@ -7,23 +7,23 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
 from hammerwork_cli.commands.batch.arguments import BatchArgument, OptionalBatchArgument
 from hammerwork_cli.commands.job import options as read
-from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.changes import acceptable
+from hammerwork_cli.commands.job.execute import Confirmation, execute
 from hammerwork_cli.commands.job.options import CancelledOption, FailedSinceHoursOption, ForceOption
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.models import JobFilter, JobStatus
 from hammerwork_cli.models.input.reading import before
 from hammerwork_cli.queries.batch import enqueue, listing
-from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Retry
-from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, RetryJobs
+from hammerwork_cli.queries.job.selections import ByFilter
 
 
-@spread
+@expand_option_groups
 def retry(
     ctx: typer.Context,
     batch: OptionalBatchArgument = None,
@@ -46,16 +46,16 @@ def retry(
     """
     context: Context = ctx.obj
     database = context.database(changes=True)
-    change = Retry(context.now(database), cancelled=cancelled)
+    change = RetryJobs(context.now(database), cancelled=cancelled)
     chosen = JobFilter(
         queues=tuple(queue or ()),
         failed_since=read.start_of_window(change.now, None, failed_since_hours),
         exhausted=max_attempts_reached,
     )
-    _carry_out(context, database, batch, chosen, status, change, confirmation)
+    _execute(context, database, batch, chosen, status, change, confirmation)
 
 
-@spread
+@expand_option_groups
 def cancel(
     ctx: typer.Context,
     batch: OptionalBatchArgument = None,
@@ -85,10 +85,10 @@ def cancel(
     change = Cancel(context.now(database), by=context.operator, reason=reason, force=force)
     until = None if older_than_hours is None else before(change.now, timedelta(hours=older_than_hours))
     chosen = JobFilter(queues=tuple(queue or ()), until=until)
-    _carry_out(context, database, batch, chosen, status, change, confirmation)
+    _execute(context, database, batch, chosen, status, change, confirmation)
 
 
-@spread
+@expand_option_groups
 def delete(
     ctx: typer.Context,
     batch: BatchArgument,
@@ -142,7 +142,7 @@ def delete_whole(
         )
 
 
-def _carry_out(
+def _execute(
     context: Context,
     database: Database,
     batch: str | None,
@@ -180,5 +180,5 @@ def change_within(
         change: what to do.
         confirmation: how.
     """
-    selection = Chosen(change.filter(chosen._replace(statuses=tuple(sorted(wanted)))))
-    carry_out(context, database, selection, change, confirmation)
+    selection = ByFilter(change.filter(chosen._replace(statuses=tuple(sorted(wanted)))))
+    execute(context, database, selection, change, confirmation)

@@ -7,7 +7,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import print_problems, printing_problems
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     EncryptionKeyOption,
     Format,
@@ -29,7 +29,7 @@ from hammerwork_cli.render import batch as shown
 from hammerwork_cli.render.formats.text import plural
 
 
-@spread
+@expand_option_groups
 def enqueue(
     ctx: typer.Context,
     file: Annotated[

@@ -7,17 +7,17 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import CursorOption, ErrorLimitOption, Format, FormatOption, LimitOption
 from hammerwork_cli.commands.batch.arguments import BatchArgument
 from hammerwork_cli.database import Database
-from hammerwork_cli.models.batch.batches import Batch
+from hammerwork_cli.models.batch.batches import StoredBatch
 from hammerwork_cli.models.input.reading import since_of
 from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.render import batch as shown
 
 
-@spread
+@expand_option_groups
 def list_(
     ctx: typer.Context,
     since: Annotated[
@@ -46,7 +46,7 @@ def list_(
     context: Context = ctx.obj
     start = None if since is None else since_of(since, context.now())
 
-    def read(database: Database, order: Order | None) -> Iterator[Batch]:
+    def read(database: Database, order: Order | None) -> Iterator[StoredBatch]:
         del order
         return listing.find(database, since=start, limit=limit, cursor=cursor)
 

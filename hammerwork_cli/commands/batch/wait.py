@@ -3,7 +3,7 @@
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, spoken
+from hammerwork_cli.cli.options import Format, FormatOption, duration_as_given
 from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_of
 from hammerwork_cli.commands.batch.arguments import BatchArgument
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError
@@ -37,7 +37,7 @@ def wait(
     context.answer(shown.BATCH.record(found), form, lambda: [shown.outcome_text(found)])
     if not in_time:
         raise TimedOutError(
-            f"The batch has not ended within {spoken(timeout)}: {plural(found.open, 'job')} left.",
+            f"The batch has not ended within {duration_as_given(timeout)}: {plural(found.open, 'job')} left.",
             hint=f"See: hammerwork batch show {found.id}",
         )
     if found.status != BatchStatus.COMPLETED or found.gone:

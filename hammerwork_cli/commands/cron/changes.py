@@ -17,7 +17,7 @@ from hammerwork_cli.queries.cron import changes, manual, schedules
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.job import changes as job_changes
 from hammerwork_cli.queries.job.changes import Delete
-from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.job.selections import ByIds
 from hammerwork_cli.render.cron import schedules as views
 from hammerwork_cli.render.formats.text import plural, visible
 from hammerwork_cli.render.job.changes import raise_refusal
@@ -191,7 +191,7 @@ def delete(
     database = context.database(changes=True)
     schedule = schedules.find(database, name)
     named = f"the {'recurring job' if schedule.is_in_place else 'schedule'} {visible(schedule.name)}"
-    job, change = Named([schedule.id]), Delete(context.now(database))
+    job, change = ByIds([schedule.id]), Delete(context.now(database))
     if schedule.is_in_place:
         raise_refusal(job_changes.refused(database, change, job_changes.plan(database, job, change)))
     if not dry_run:

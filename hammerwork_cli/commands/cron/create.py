@@ -7,7 +7,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import Format, FormatOption, NoEncryptOption, PayloadOption, TimeLimitOption, one_name
 from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.commands.job import options as read
@@ -22,7 +22,7 @@ from hammerwork_cli.render.formats.text import visible
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleOptions:
+class ScheduleOptionSet:
     """The options of a schedule."""
 
     queue: Annotated[
@@ -98,10 +98,10 @@ class ScheduleOptions:
         return options, text
 
 
-@spread
+@expand_option_groups
 def create(
     ctx: typer.Context,
-    options: ScheduleOptions,
+    options: ScheduleOptionSet,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Its name. [default: that of the queue]")
     ] = None,
@@ -174,11 +174,11 @@ def create(
         context.note(f"Would create the schedule {visible(schedule.name)}.")
 
 
-@spread
+@expand_option_groups
 def update(
     ctx: typer.Context,
     name: ScheduleArgument,
-    options: ScheduleOptions,
+    options: ScheduleOptionSet,
     no_encrypt: NoEncryptOption = False,
     dry_run: ShowOnlyOption = False,
     form: FormatOption = Format.TABLE,

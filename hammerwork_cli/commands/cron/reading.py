@@ -9,13 +9,13 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import Format, FormatOption, LimitOption, QueueOption, statuses
 from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, ShownAnswerError, UsageError
 from hammerwork_cli.models.cron.expressions import Expression
-from hammerwork_cli.models.cron.schedule import Kind, ListedSchedule, RunTotals, Schedule, ScheduleRun
+from hammerwork_cli.models.cron.schedule import ListedSchedule, RunTotals, Schedule, ScheduleKind, ScheduleRun
 from hammerwork_cli.models.input.reading import duration_of, instant_of, since_of
 from hammerwork_cli.queries.cron import schedules
 from hammerwork_cli.render.cron import runs as run_views
@@ -26,14 +26,14 @@ NONE = "There are no schedules."
 CREATE = "To create one: hammerwork cron create --help"
 
 
-@spread
+@expand_option_groups
 def list_(
     ctx: typer.Context,
     queue: QueueOption = None,
     active_only: Annotated[bool, typer.Option("--active-only", help="Only enabled schedules.")] = False,
     disabled: Annotated[bool, typer.Option("--disabled", help="Only disabled schedules.")] = False,
     kind: Annotated[
-        Kind | None, typer.Option("--kind", help="Only schedules, or only recurring jobs (in_place).")
+        ScheduleKind | None, typer.Option("--kind", help="Only schedules, or only recurring jobs (in_place).")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only schedules whose last run failed.")] = False,
     detailed: Annotated[bool, typer.Option("--detailed", help="Print each schedule as `cron show` does.")] = False,

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import MOST_DAYS, QueueOption, StatusOption, age, statuses
 from hammerwork_cli.commands.job import options as read
-from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
+from hammerwork_cli.commands.job.execute import Confirmation, execute
 from hammerwork_cli.commands.job.options import (
     AllOption,
     CancelledOption,
@@ -37,9 +37,9 @@ from hammerwork_cli.models import FAILURES, FINISHED, UNSUCCESSFUL, JobFilter, J
 from hammerwork_cli.models.input.reading import before, duration_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
-from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Retry
+from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, RetryJobs
 from hammerwork_cli.queries.job.finished_trees import FinishedTrees, Purge
-from hammerwork_cli.queries.job.selections import Below, Chosen, Named, Selection
+from hammerwork_cli.queries.job.selections import ByFilter, ByIds, Selection, Subtrees
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.render.job import changes as shown
 
@@ -142,12 +142,12 @@ class Targets:
         if below is not None:
             if not ids:
                 raise UsageError("--tree needs JOB, the top of a tree.")
-            return Below(ids, below)
+            return Subtrees(ids, below)
         if ids or STDIN in self._words:  # an empty list has nothing to change
-            return Named(ids)
+            return ByIds(ids)
         if not filtered and not self.all_:
             raise UsageError("No jobs were selected.", hint="Give job ids or a filter, or add --all.")
-        return Chosen(chosen._replace(since=self.start(now), until=read.end_of_window(now, self.until)))
+        return ByFilter(chosen._replace(since=self.start(now), until=read.end_of_window(now, self.until)))
 
     @property
     def _words(self) -> list[str]:
@@ -195,7 +195,7 @@ def _listed(statuses: Iterable[JobStatus]) -> str:
     return f"{', '.join(some)} and {last}" if some else last
 
 
-@spread
+@expand_option_groups
 def retry(
     ctx: typer.Context,
     which: Targets,
@@ -233,18 +233,18 @@ def retry(
     asked = {*(statuses(which.status) or ()), *(statuses(subtree.only) or ())}
     cancelled_too = cancelled or JobStatus.CANCELLED in asked or (which.is_named and not subtree.tree)
 
-    def change(now: datetime) -> Retry:
-        return Retry(now, force=force, respawn=respawn, cancelled=cancelled_too)
+    def change(now: datetime) -> RetryJobs:
+        return RetryJobs(now, force=force, respawn=respawn, cancelled=cancelled_too)
 
     def failing(now: datetime) -> datetime | None:
         return read.start_of_window(now, failed_since, failed_since_hours)
 
     only_cancelled = cancelled and not (which.is_named or which.all_)
     more = UNSUCCESSFUL if read.failures(failed, which.status) else {JobStatus.CANCELLED} if only_cancelled else ()
-    _carry_out(context, change, confirmation, which, subtree, more=more, failing=failing)
+    _execute(context, change, confirmation, which, subtree, more=more, failing=failing)
 
 
-@spread
+@expand_option_groups
 def cancel(
     ctx: typer.Context,
     which: Targets,
@@ -277,10 +277,10 @@ def cancel(
     def change(now: datetime) -> Cancel:
         return Cancel(now, by=operator, reason=reason, force=force)
 
-    _carry_out(context, change, confirmation, which, subtree)
+    _execute(context, change, confirmation, which, subtree)
 
 
-def _carry_out(
+def _execute(
     context: Context,
     make: Callable[[datetime], Change],
     options: Confirmation,
@@ -293,7 +293,6 @@ def _carry_out(
     """Makes a change, which ``make`` makes for a time, to jobs that are not archived.
 
     Args:
-        context: the world.
         make: makes the change for a time.
         options: how.
         which: the jobs.
@@ -308,10 +307,10 @@ def _carry_out(
     change = make(context.now(database))
     chosen = chosen._replace(failed_since=failing(change.now))
     selection = which.selection(database, chosen, change.now, filtered=filtered, below=wanted)
-    carry_out(context, database, selection, change, options)
+    execute(context, database, selection, change, options)
 
 
-@spread
+@expand_option_groups
 def delete(
     ctx: typer.Context,
     which: Targets,
@@ -341,10 +340,10 @@ def delete(
     selection = which.selection(database, chosen, change.now, filtered=failed or older_than is not None)
     if len(selection.named) == 1:
         _warn_of_children(context, database, selection.named[0])
-    carry_out(context, database, selection, change, confirmation, always_ask=True)
+    execute(context, database, selection, change, confirmation, always_ask=True)
 
 
-@spread
+@expand_option_groups
 def purge(
     ctx: typer.Context,
     status: StatusOption = None,
@@ -413,7 +412,7 @@ def purge(
         ended_before=_earliest(change.now, lengths),
         error=words,
     )
-    carry_out(context, database, FinishedTrees(chosen) if tree else Chosen(chosen), change, confirmation)
+    execute(context, database, FinishedTrees(chosen) if tree else ByFilter(chosen), change, confirmation)
 
 
 def _earliest(now: datetime, lengths: Collection[timedelta]) -> datetime | None:

@@ -6,7 +6,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     EncryptionKeyOption,
     Format,
@@ -30,7 +30,7 @@ from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job.enqueue import enqueued_record
 
 
-@spread
+@expand_option_groups
 def enqueue(
     ctx: typer.Context,
     payload: PayloadOption = None,

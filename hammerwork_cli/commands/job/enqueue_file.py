@@ -30,7 +30,6 @@ def run(
     """Enqueues a job for each line of a file, and prints them.
 
     Args:
-        context: the world.
         file: path of the file; ``-`` for stdin.
         defaults: options of the command line.
         queue: the queue of lines without one.

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import DataFormat, DataFormatOption, FieldsOption, WithoutColumnOption
 from hammerwork_cli.commands.job.filters import Filters
 from hammerwork_cli.errors import UsageError
@@ -29,7 +29,7 @@ OutputOption = Annotated[
 ]
 
 
-@spread
+@expand_option_groups
 def export(
     ctx: typer.Context,
     job: JobToExport = None,

@@ -16,7 +16,7 @@ from hammerwork_cli.queries.backup.importing import TreeImport
 from hammerwork_cli.render.backup import importing as shown
 
 
-class State(StrEnum):
+class ImportState(StrEnum):
     """The states in which jobs arrive."""
 
     AS_WAS = "as-was"
@@ -32,9 +32,9 @@ def import_(
     ctx: typer.Context,
     file: FileArgument,
     state: Annotated[
-        State,
+        ImportState,
         typer.Option("--as", help="Keep statuses as they were, or set all jobs to Pending."),
-    ] = State.AS_WAS,
+    ] = ImportState.AS_WAS,
     new_ids: Annotated[bool, typer.Option("--new-ids", help="Give every job a new id.")] = False,
     queue_prefix: Annotated[
         str, typer.Option("--queue-prefix", metavar="TEXT", help="Prefix for the names of queues: dev-.")
@@ -66,7 +66,7 @@ def import_(
         raise UsageError(f"A queue's name has at most {LONGEST_NAME} characters.")
     database = context.database(changes=True, keys=context.encryption_keys(encryption_key))
     options = ImportOptions(
-        pending=state is State.PENDING, new_ids=new_ids, prefix=queue_prefix, without=tuple(without_column or ())
+        pending=state is ImportState.PENDING, new_ids=new_ids, prefix=queue_prefix, without=tuple(without_column or ())
     )
     with disk.opened(file) as stream:
         with printing_problems(context):

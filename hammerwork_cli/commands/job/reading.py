@@ -7,7 +7,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     CursorOption,
     Format,
@@ -18,7 +18,7 @@ from hammerwork_cli.cli.options import (
 from hammerwork_cli.commands.job.filters import Filters
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import Job
+from hammerwork_cli.models import StoredJob
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job import listing as listed
 
@@ -27,7 +27,7 @@ JobsArgument = Annotated[
 ]
 
 
-@spread
+@expand_option_groups
 def list_(
     ctx: typer.Context,
     filters: Filters,
@@ -59,7 +59,7 @@ def list_(
         raise UsageError("--cursor cannot be combined with --sort: it continues the list by creation.")
     more = None
 
-    def read(database: Database, order: Order | None) -> Iterator[Job]:
+    def read(database: Database, order: Order | None) -> Iterator[StoredJob]:
         nonlocal more
         wanted = filters.within(database, chosen)
         if order is not None:

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import QueueOption
 from hammerwork_cli.commands.archive.ages import BatchOption, By, ByOption, days, days_option, note_uncounted, selection
-from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
+from hammerwork_cli.commands.job.execute import Confirmation, execute
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.queries.job.finished_trees import Purge
 from hammerwork_cli.queries.job.selections import BATCH
@@ -18,7 +18,7 @@ def _days(status: str, default: str) -> Any:
     return days_option(f"Keep {status} jobs for DAYS days. [default: {default}]")
 
 
-@spread
+@expand_option_groups
 def cleanup(
     ctx: typer.Context,
     queue: QueueOption = None,
@@ -52,5 +52,5 @@ def cleanup(
     now = context.now(database)
     chosen = selection(database, now, ages, queues=queue or (), by=by, batch=batch_size)
     change = Purge(now, whole=by is By.TREE)
-    carry_out(context, database, chosen, change, confirmation, always_ask=True)
+    execute(context, database, chosen, change, confirmation, always_ask=True)
     note_uncounted(context, database)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.commands.limits import LimitOptions, limit_of
 from hammerwork_cli.errors import ShownAnswerError, UsageError
@@ -19,7 +19,7 @@ from hammerwork_cli.queries.monitor import health as checks
 from hammerwork_cli.render.monitor import health as views
 
 
-@spread
+@expand_option_groups
 def health(
     ctx: typer.Context,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,

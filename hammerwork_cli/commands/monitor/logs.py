@@ -10,7 +10,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import QueueOption, seconds_between, several_names
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.reading import since_of
-from hammerwork_cli.models.monitor.log import Event
+from hammerwork_cli.models.monitor.log import JobEvent
 from hammerwork_cli.queries.job.listing import resolve
 from hammerwork_cli.queries.monitor.logs import Log
 from hammerwork_cli.render.monitor import logs as views
@@ -19,7 +19,7 @@ FEW_LINES = 50
 MOST_LINES = 10_000
 
 
-class LogFormat(StrEnum):
+class EventFormat(StrEnum):
     """The formats of events."""
 
     TEXT = "text"
@@ -56,8 +56,8 @@ def logs(
         typer.Option("--interval", metavar="SECONDS", help="With --follow: refresh interval. [default: 1]"),
     ] = None,
     form: Annotated[
-        LogFormat, typer.Option("--format", help="Output format: text, or one JSON object per line.")
-    ] = LogFormat.TEXT,
+        EventFormat, typer.Option("--format", help="Output format: text, or one JSON object per line.")
+    ] = EventFormat.TEXT,
 ) -> None:
     """
     Events come from the jobs and the history of their attempts, which `job retry` leaves. Rust workers record no
@@ -102,14 +102,14 @@ def logs(
     follow_in_lines(context, log, _never, lambda found: _told(context, found, form), Pace(seconds))
 
 
-def _told(context: Context, found: list[Event], form: LogFormat) -> Iterator[str]:
-    if form is LogFormat.JSONL:
+def _told(context: Context, found: list[JobEvent], form: EventFormat) -> Iterator[str]:
+    if form is EventFormat.JSONL:
         from hammerwork_cli.render.formats import json
 
         return json.lines([views.event_record(event) for event in found])
     return (views.event_text(event, width=context.width, colour=context.colour) for event in found)
 
 
-def _never(found: list[Event]) -> None:
+def _never(found: list[JobEvent]) -> None:
     """No event ends the following."""
     del found

@@ -11,7 +11,7 @@ from hammerwork_cli.cli.options import (
     GiveUpOption,
     JobArgument,
     SpawnDelayOption,
-    spoken,
+    duration_as_given,
 )
 from hammerwork_cli.cli.outages import OutageNotes
 from hammerwork_cli.commands.job import options as read
@@ -126,6 +126,6 @@ def _show(context: Context, made: SpawnRequest, form: Format) -> None:
 
 def _judge(made: SpawnRequest, *, wait: bool, timeout: str | None) -> None:
     if wait and made.is_open:
-        raise TimedOutError(f"No worker fulfilled it within {spoken(timeout)}; the request {made.id} stays.")
+        raise TimedOutError(f"No worker fulfilled it within {duration_as_given(timeout)}; the request {made.id} stays.")
     if made.state == "failed":
         raise ShownAnswerError(f"The spawn request {made.id} failed.")

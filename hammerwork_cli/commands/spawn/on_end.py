@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, NoEncryptOption
 from hammerwork_cli.commands.callbacks import Callbacks, note_upkeep
 from hammerwork_cli.errors import UsageError
@@ -17,7 +17,7 @@ from hammerwork_cli.render import callbacks as shown
 from hammerwork_cli.render.formats.text import plural
 
 
-@spread
+@expand_option_groups
 def on_end(
     ctx: typer.Context,
     job: JobArgument,

@@ -55,7 +55,7 @@ def timeline(
     context: Context = ctx.obj
     if least is not None and form == TimelineFormat.JSON:
         raise UsageError("--min is for text and mermaid: the parts of the JSON add up.", hint="Leave out --min.")
-    style = timeline_views.Style(
+    style = timeline_views.TimelineStyle(
         width=width or context.width,
         charset=charset or context.charset,
         colour=context.colour,

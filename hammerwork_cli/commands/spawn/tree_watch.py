@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.live import Ending, Pace, follow_in_lines, follow_on_screen
-from hammerwork_cli.cli.options import seconds_between, spoken
+from hammerwork_cli.cli.options import duration_as_given, seconds_between
 from hammerwork_cli.cli.screen import can_redraw
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError
 from hammerwork_cli.models.input.reading import duration_of
@@ -60,6 +60,6 @@ def watch_tree(
     if ending == Ending.INTERRUPTED:
         raise KeyboardInterrupt  # the exit code must not say that the tree has finished
     if ending == Ending.TIMEOUT:
-        raise TimedOutError(f"The tree has not finished within {spoken(timeout)}.")
+        raise TimedOutError(f"The tree has not finished within {duration_as_given(timeout)}.")
     if ending == Ending.FAILED:
         raise ShownAnswerError("Jobs of the tree failed, or were cancelled.")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, spoken
+from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, duration_as_given
 from hammerwork_cli.cli.outages import OutageNotes
 from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, seconds_between, seconds_until
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError
@@ -78,7 +78,9 @@ def require_completed(result: "WaitResult", timeout: str | None) -> None:
     from hammerwork_cli.render.spawn import wait as wait_views
 
     if result.outcome == WaitOutcome.TIMEOUT:
-        raise TimedOutError(f"The tree has not finished within {spoken(timeout)}: {wait_views.open_text(result)}.")
+        raise TimedOutError(
+            f"The tree has not finished within {duration_as_given(timeout)}: {wait_views.open_text(result)}."
+        )
     if result.outcome != WaitOutcome.COMPLETED:
         raise ShownAnswerError(wait_views.failed_text(result))
 

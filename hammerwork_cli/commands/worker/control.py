@@ -8,7 +8,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
@@ -16,8 +16,8 @@ from hammerwork_cli.cli.options import (
     LimitOption,
     QueueOption,
     YesOption,
+    duration_as_given,
     several_names,
-    spoken,
 )
 from hammerwork_cli.cli.outages import OutageNotes
 from hammerwork_cli.database import Database
@@ -109,7 +109,7 @@ def _named(database: Database, worker: list[str] | None, named: list[str] | None
     return list({found.id: found for found in (registry.resolve(database, word) for word in words)}.values())
 
 
-@spread
+@expand_option_groups
 def list_(
     ctx: typer.Context,
     queue: QueueOption = None,
@@ -220,7 +220,7 @@ def _show_leases(
         context.note(f"More than {count(MOST_JOBS)} jobs are Running. All: hammerwork job list --status running")
 
 
-@spread
+@expand_option_groups
 def stop(ctx: typer.Context, asking: ControlOptions) -> None:
     """
     A handler that never returns keeps its worker from stopping, unless --grace or --now gives its job back: it runs
@@ -237,7 +237,7 @@ def stop(ctx: typer.Context, asking: ControlOptions) -> None:
     _ask(ctx.obj, "stop", asking)
 
 
-@spread
+@expand_option_groups
 def restart(ctx: typer.Context, asking: ControlOptions) -> None:
     """
     Only `worker start` can start again; a worker in your own Python program stops, and its report says why. Exit
@@ -279,7 +279,7 @@ def _ask(context: Context, request: str, asking: ControlOptions) -> None:
     late = [one for one in asked if one.now is None]
     if asking.wait and late and not asking.dry_run:
         raise TimedOutError(
-            f"{plural(len(late), 'worker')} did not {request} within {spoken(asking.timeout)}.",
+            f"{plural(len(late), 'worker')} did not {request} within {duration_as_given(asking.timeout)}.",
             hint=LATE.format(request),
         )
     unreplaced = [one for one in asked if one.unreplaced]

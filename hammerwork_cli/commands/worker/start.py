@@ -42,7 +42,7 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class Isolation(StrEnum):
+class IsolationChoice(StrEnum):
     """Where handlers run."""
 
     THREAD = "thread"
@@ -96,7 +96,7 @@ def start(
     ] = None,
     drain: Annotated[bool, typer.Option("--drain", help="Exit once no job is due within the next minute.")] = False,
     isolation: Annotated[
-        Isolation | None,
+        IsolationChoice | None,
         typer.Option("--isolation", help="Run handlers in threads, or in processes. [default: thread]"),
     ] = None,
     weighted: Annotated[

@@ -5,20 +5,20 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
 from hammerwork_cli.commands.batch.changes import change_within, delete_whole
-from hammerwork_cli.commands.job.carry_out import Confirmation
 from hammerwork_cli.commands.job.changes import acceptable
+from hammerwork_cli.commands.job.execute import Confirmation
 from hammerwork_cli.commands.job.options import CancelledOption, ForceOption
 from hammerwork_cli.commands.workflow.arguments import WorkflowArgument
 from hammerwork_cli.models import JobFilter
-from hammerwork_cli.queries.job.changes import Retry
+from hammerwork_cli.queries.job.changes import RetryJobs
 from hammerwork_cli.queries.workflow import create, endings, listing
 from hammerwork_cli.queries.workflow.endings import CancelWorkflow
 
 
-@spread
+@expand_option_groups
 def retry(
     ctx: typer.Context,
     workflow: WorkflowArgument,
@@ -39,7 +39,7 @@ def retry(
     """
     context: Context = ctx.obj
     database = context.database(changes=True)
-    change = Retry(context.now(database), cancelled=cancelled)
+    change = RetryJobs(context.now(database), cancelled=cancelled)
     wanted = acceptable(change, statuses(status))
     full_id = listing.resolve(database, workflow)
     if cancelled and not confirmation.dry_run and endings.reopen_without_failures(database, full_id):
@@ -48,7 +48,7 @@ def retry(
     change_within(context, database, chosen, wanted, change, confirmation)
 
 
-@spread
+@expand_option_groups
 def cancel(
     ctx: typer.Context,
     workflow: WorkflowArgument,
@@ -84,7 +84,7 @@ def cancel(
     change_within(context, database, chosen, acceptable(change, None), change, confirmation)
 
 
-@spread
+@expand_option_groups
 def delete(
     ctx: typer.Context,
     workflow: WorkflowArgument,

@@ -6,7 +6,7 @@ import typer
 
 from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     DryRunOption,
     EncryptionKeyOption,
@@ -30,7 +30,7 @@ from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.render.workflow import GraphFormat
 
 
-@spread
+@expand_option_groups
 def create(
     ctx: typer.Context,
     file: Annotated[

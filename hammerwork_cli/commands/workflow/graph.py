@@ -10,7 +10,7 @@ from hammerwork_cli.commands.workflow.arguments import WorkflowArgument
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import SpawnTree
 from hammerwork_cli.models.why import Annotations
-from hammerwork_cli.models.workflow.workflows import Workflow
+from hammerwork_cli.models.workflow.workflows import StoredWorkflow
 from hammerwork_cli.queries.spawn.annotations import annotations
 from hammerwork_cli.queries.workflow import listing
 from hammerwork_cli.render import workflow as shown
@@ -56,7 +56,7 @@ def draw(context: Context, database: Database, workflow: str, form: GraphFormat,
 
 def show_graph(
     context: Context,
-    found: Workflow,
+    found: StoredWorkflow,
     tree: SpawnTree,
     form: GraphFormat,
     max_nodes: int | None = None,

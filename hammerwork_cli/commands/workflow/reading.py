@@ -7,19 +7,19 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
-from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import CursorOption, ErrorLimitOption, Format, LimitOption
 from hammerwork_cli.commands.workflow.arguments import WorkflowArgument
 from hammerwork_cli.commands.workflow.graph import GraphFormatOption, draw
 from hammerwork_cli.database import Database
 from hammerwork_cli.models.input.reading import since_of
-from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowStatus
+from hammerwork_cli.models.workflow.workflows import StoredWorkflow, WorkflowStatus
 from hammerwork_cli.queries.workflow import listing
 from hammerwork_cli.render import workflow as shown
 from hammerwork_cli.render.workflow import GraphFormat
 
 
-@spread
+@expand_option_groups
 def list_(
     ctx: typer.Context,
     running: Annotated[bool, typer.Option("--running", help="Only running workflows.")] = False,
@@ -63,7 +63,7 @@ def list_(
     }
     statuses = [status for status, is_asked in asked.items() if is_asked]
 
-    def read(database: Database, order: Order | None) -> Iterator[Workflow]:
+    def read(database: Database, order: Order | None) -> Iterator[StoredWorkflow]:
         del order
         return listing.find(database, statuses=statuses, name=name, since=start, limit=limit, cursor=cursor)
 

@@ -3,7 +3,7 @@
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, spoken
+from hammerwork_cli.cli.options import Format, FormatOption, duration_as_given
 from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_of
 from hammerwork_cli.commands.workflow.arguments import WorkflowArgument
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError
@@ -38,7 +38,7 @@ def wait(
     if not in_time:
         left = f"{plural(found.open, 'job')} left" if found.counts.total else "it has no jobs"
         raise TimedOutError(
-            f"The workflow has not ended within {spoken(timeout)}: {left}.",
+            f"The workflow has not ended within {duration_as_given(timeout)}: {left}.",
             hint=f"See: hammerwork workflow show {found.id}",
         )
     if found.status != WorkflowStatus.COMPLETED:

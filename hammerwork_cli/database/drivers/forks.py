@@ -55,5 +55,5 @@ class _Gate:
         self.__init__()  # type: ignore[misc]
 
 
-gate = _Gate()
-os.register_at_fork(before=gate.close, after_in_parent=gate.open, after_in_child=gate.renew)
+fork_lock = _Gate()
+os.register_at_fork(before=fork_lock.close, after_in_parent=fork_lock.open, after_in_child=fork_lock.renew)

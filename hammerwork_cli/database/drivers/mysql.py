@@ -10,7 +10,7 @@ from typing import Any
 import mysql.connector
 from mysql.connector import errorcode
 
-from hammerwork_cli.database.access import Call, Database, Row
+from hammerwork_cli.database.access import Database, DriverCall, Row
 from hammerwork_cli.database.driver_errors import LATER, MYSQL, Meaning, error_for
 from hammerwork_cli.database.drivers.mysql_tls import FILES, Tls, without_tls
 from hammerwork_cli.database.interrupts import Interruption
@@ -188,8 +188,8 @@ class MySQLDatabase(Database):
         text = f"{size} bytes exceed max_allowed_packet, which is {self.packet}"
         raise error_for(Meaning.REFUSED, self, text) from None
 
-    def _translated(self) -> Call:
-        return Call(self, Interruption(self._abort))
+    def _translated(self) -> DriverCall:
+        return DriverCall(self, Interruption(self._abort))
 
     def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
         """Inserts rows in statements that fit into ``max_allowed_packet``."""

@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hammerwork_cli.database.access import Call, Database, Result
+from hammerwork_cli.database.access import Database, DriverCall, Result
 from hammerwork_cli.database.driver_errors import SQLITE, Meaning, by_prefix, error_for
-from hammerwork_cli.database.drivers.forks import gate
+from hammerwork_cli.database.drivers.forks import fork_lock
 from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
 
@@ -59,20 +59,20 @@ class SqliteDatabase(Database):
         cursor: sqlite3.Cursor = self._connection.execute(sql, values)
         return cursor
 
-    def _translated(self) -> Call:
-        return _Call(self, Interruption(self._abort))
+    def _translated(self) -> DriverCall:
+        return _SqliteCall(self, Interruption(self._abort))
 
     def _attempt(self, work: Callable[[], Result], begin: Callable[[], None]) -> Result:
-        with gate:
+        with fork_lock:
             return super()._attempt(work, begin)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        with gate, super().snapshot():
+        with fork_lock, super().snapshot():
             yield
 
     def close(self) -> None:
-        with gate:
+        with fork_lock:
             super().close()
 
     def _abort(self) -> None:
@@ -141,21 +141,21 @@ def stored_timestamp(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class _Call(Call):
+class _SqliteCall(DriverCall):
     """A call of SQLite, during which no fork begins."""
 
     __slots__ = ()
 
     def __enter__(self) -> None:
-        gate.__enter__()
+        fork_lock.__enter__()
         try:
             super().__enter__()
         except BaseException:
-            gate.__exit__()
+            fork_lock.__exit__()
             raise
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             super().__exit__(kind, error, trace)
         finally:
-            gate.__exit__()
+            fork_lock.__exit__()

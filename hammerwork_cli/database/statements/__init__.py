@@ -77,7 +77,7 @@ class Columns(Names):
         return tuple.__new__(cls, terms)
 
 
-class Line(NamedTuple):
+class StatementLine(NamedTuple):
     """A line of a statement.
 
     Attributes:
@@ -165,7 +165,7 @@ def _expand_line(subject: str, line: str, tags: frozenset[str], level: int) -> s
 
 
 @cache
-def load(name: str, tags: frozenset[str]) -> tuple[Line, ...]:
+def load(name: str, tags: frozenset[str]) -> tuple[StatementLine, ...]:
     """The statement ``subject.name`` in the variant for ``tags``, cut at its values.
 
     Raises:
@@ -176,7 +176,7 @@ def load(name: str, tags: frozenset[str]) -> tuple[Line, ...]:
     return tuple(_line(name, text) for text in _expand(subject, _variant(subject, statement, tags), tags).split("\n"))
 
 
-def _line(name: str, text: str) -> Line:
+def _line(name: str, text: str) -> StatementLine:
     condition = _CONDITION.fullmatch(text)
     if condition:
         text = condition["text"]
@@ -190,11 +190,11 @@ def _line(name: str, text: str) -> Line:
             parts.append((text[start : token.start()], token["value"]))
             start = token.end()
     parts.append((text[start:] + "\n", None))
-    return Line(condition["value"] if condition else None, tuple(parts))
+    return StatementLine(condition["value"] if condition else None, tuple(parts))
 
 
 def bind(
-    lines: Iterable[Line], values: Mapping[str, Any], placeholder: str, percent: str = "%"
+    lines: Iterable[StatementLine], values: Mapping[str, Any], placeholder: str, percent: str = "%"
 ) -> tuple[str, list[Any]]:
     """The statement in a driver's spelling, and its values in order.
 

@@ -12,7 +12,7 @@ from hammerwork_cli.database.statements import (
     NAME,
     TABLE_TAGS,
     TOKEN,
-    Line,
+    StatementLine,
     blocks,
     load,
     subject_of,
@@ -135,7 +135,7 @@ def _complete(tags: set[str]) -> frozenset[str]:
     return frozenset(tags | {"by_gin" if "postgresql" in tags and "jsonb" not in tags else "by_scan"})
 
 
-def _written(lines: Sequence[Line], given: Collection[str] | None) -> str:
+def _written(lines: Sequence[StatementLine], given: Collection[str] | None) -> str:
     written = []
     for condition, parts in lines:
         text = "".join(part + (f":{value}" if value else "") for part, value in parts).strip()

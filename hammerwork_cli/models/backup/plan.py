@@ -74,7 +74,7 @@ class Restored(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class CopyComparison:
     """The records of a database beside those of its copy.
 
     Attributes:

@@ -22,7 +22,7 @@ LONGEST_PARSED = 1 << 20
 """Characters of JSON that a record holds as values: they take up to 30 times as much memory as their text."""
 
 
-class Kind(StrEnum):
+class ColumnKind(StrEnum):
     """What a column holds, whatever its type in a database."""
 
     ID = "id"
@@ -42,15 +42,15 @@ class OtherColumn(NamedTuple):
     """A column that this version does not know: the next version of hammerwork (Rust) may add one to any table.
 
     Attributes:
-        type: for :attr:`Kind.OTHER`, the kind of database and the type: only such a column takes the text.
+        type: for :attr:`ColumnKind.OTHER`, the kind of database and the type: only such a column takes the text.
     """
 
-    kind: Kind
+    kind: ColumnKind
     type: str = ""
 
     def takes(self, other: "OtherColumn") -> bool:
         """Whether this column can hold every value of another one exactly, or tells that it cannot."""
-        return self == other or {self.kind, other.kind} == {Kind.ID, Kind.TEXT}  # MySQL has UUIDs as texts
+        return self == other or {self.kind, other.kind} == {ColumnKind.ID, ColumnKind.TEXT}  # MySQL has UUIDs as texts
 
 
 OtherColumns = Mapping[str, OtherColumn]
@@ -68,13 +68,13 @@ class Table(NamedTuple):
 
     name: str
     key: tuple[str, ...]
-    columns: Mapping[str, Kind]
+    columns: Mapping[str, ColumnKind]
     unique: str | None = None
 
 
-def _columns(**kinds: str) -> dict[str, Kind]:
+def _columns(**kinds: str) -> dict[str, ColumnKind]:
     """Kind -> names, as column -> kind."""
-    return {name: Kind(kind) for kind, names in kinds.items() for name in names.split()}
+    return {name: ColumnKind(kind) for kind, names in kinds.items() for name in names.split()}
 
 
 _SHARED = {
@@ -93,8 +93,8 @@ _SHARED = {
 }
 
 
-def _jobs(**own: str) -> dict[str, Kind]:
-    return _columns(**{kind: f"{own.get(kind, '')} {_SHARED.get(kind, '')}" for kind in Kind})
+def _jobs(**own: str) -> dict[str, ColumnKind]:
+    return _columns(**{kind: f"{own.get(kind, '')} {_SHARED.get(kind, '')}" for kind in ColumnKind})
 
 
 TABLES = {
@@ -285,27 +285,32 @@ NO_OTHERS: OtherColumns = {}
 
 _TYPES = {
     "postgresql": {
-        Kind.ID: "uuid",
-        Kind.TEXT: r"text|(character varying|character)(\(\d+\))?",
-        Kind.NUMBER: "smallint|integer|bigint",
-        Kind.FLAG: "boolean",
-        Kind.TIME: r"timestamp(\(\d\))? with time zone",
-        Kind.JSON: "jsonb?",
-        Kind.IDS: r"uuid\[\]",
-        Kind.TEXTS: r"(text|character varying(\(\d+\))?)\[\]",
-        Kind.BYTES: "bytea",
-        Kind.OTHER: ".*",
+        ColumnKind.ID: "uuid",
+        ColumnKind.TEXT: r"text|(character varying|character)(\(\d+\))?",
+        ColumnKind.NUMBER: "smallint|integer|bigint",
+        ColumnKind.FLAG: "boolean",
+        ColumnKind.TIME: r"timestamp(\(\d\))? with time zone",
+        ColumnKind.JSON: "jsonb?",
+        ColumnKind.IDS: r"uuid\[\]",
+        ColumnKind.TEXTS: r"(text|character varying(\(\d+\))?)\[\]",
+        ColumnKind.BYTES: "bytea",
+        ColumnKind.OTHER: ".*",
     },
     "mysql": {
-        Kind.TEXT: r"(var)?char\(\d+\)|(tiny|medium|long)?text",
-        Kind.FLAG: r"tinyint\(1\)",
-        Kind.NUMBER: r"(tiny|small|medium|big)?int(\(\d+\))?( unsigned)?",
-        Kind.TIME: r"(datetime|timestamp)(\(\d\))?",
-        Kind.JSON: "json",
-        Kind.BYTES: r"(var)?binary\(\d+\)|(tiny|medium|long)?blob",
-        Kind.OTHER: r"(decimal|double|float|enum|set|time|year)\b.*|date|inet[46]|uuid",
+        ColumnKind.TEXT: r"(var)?char\(\d+\)|(tiny|medium|long)?text",
+        ColumnKind.FLAG: r"tinyint\(1\)",
+        ColumnKind.NUMBER: r"(tiny|small|medium|big)?int(\(\d+\))?( unsigned)?",
+        ColumnKind.TIME: r"(datetime|timestamp)(\(\d\))?",
+        ColumnKind.JSON: "json",
+        ColumnKind.BYTES: r"(var)?binary\(\d+\)|(tiny|medium|long)?blob",
+        ColumnKind.OTHER: r"(decimal|double|float|enum|set|time|year)\b.*|date|inet[46]|uuid",
     },
-    "sqlite": {Kind.TEXT: "text", Kind.NUMBER: "integer", Kind.BYTES: "blob", Kind.OTHER: "real"},
+    "sqlite": {
+        ColumnKind.TEXT: "text",
+        ColumnKind.NUMBER: "integer",
+        ColumnKind.BYTES: "blob",
+        ColumnKind.OTHER: "real",
+    },
 }
 """Kind of database -> kind -> its types, as a regular expression."""
 
@@ -316,7 +321,7 @@ def other_column(dialect: str, name: str, stored_type: str) -> OtherColumn | Non
         return None
     for kind, types in _TYPES[dialect].items():
         if re.fullmatch(types, stored_type, re.IGNORECASE):
-            return OtherColumn(kind, f"{dialect} {stored_type}" if kind is Kind.OTHER else "")
+            return OtherColumn(kind, f"{dialect} {stored_type}" if kind is ColumnKind.OTHER else "")
     return None
 
 
@@ -343,7 +348,7 @@ def other_columns(header: Mapping[str, Any]) -> dict[str, dict[str, OtherColumn]
 
 def _described(entry: tuple[str, Any]) -> tuple[str, OtherColumn]:
     name, one = entry
-    return name, OtherColumn(Kind(one["kind"]), str(one.get("type", "")))
+    return name, OtherColumn(ColumnKind(one["kind"]), str(one.get("type", "")))
 
 
 def _is_other(word: str, name: str, column: OtherColumn) -> bool:
@@ -366,32 +371,32 @@ def given_back(request: Record) -> Record:
 # From a database into a file.
 
 
-def written(kind: Kind, name: str, stored: Any) -> Record:
+def written(kind: ColumnKind, name: str, stored: Any) -> Record:
     """The column of a row as it stands in a file: one name with its value, none for NULL."""
     if stored is None:
         return {}
-    if kind is Kind.JSON:
+    if kind is ColumnKind.JSON:
         return _json_written(name, _text(stored))
     return {name: _written(kind, stored)}
 
 
-def other_written(kind: Kind, name: str, stored: Any) -> Record:
+def other_written(kind: ColumnKind, name: str, stored: Any) -> Record:
     """The same of a column that this version does not know. JSON stays the text that it is."""
-    return written(Kind.TEXT if kind is Kind.JSON else kind, name, stored)
+    return written(ColumnKind.TEXT if kind is ColumnKind.JSON else kind, name, stored)
 
 
-def _written(kind: Kind, stored: Any) -> Any:
-    if kind is Kind.TIME:
+def _written(kind: ColumnKind, stored: Any) -> Any:
+    if kind is ColumnKind.TIME:
         return rfc3339(stored) or str(stored)
-    if kind is Kind.FLAG:
+    if kind is ColumnKind.FLAG:
         return bool(stored)
-    if kind is Kind.NUMBER:
+    if kind is ColumnKind.NUMBER:
         return stored if isinstance(stored, int) else _text(stored)
-    if kind is Kind.IDS:
+    if kind is ColumnKind.IDS:
         return list(id_list(stored))
-    if kind is Kind.TEXTS:
+    if kind is ColumnKind.TEXTS:
         return list(stored) if isinstance(stored, (list, tuple)) else json.loads(_text(stored))
-    if kind is Kind.BYTES:
+    if kind is ColumnKind.BYTES:
         return base64.b64encode(stored.encode() if isinstance(stored, str) else bytes(stored)).decode()
     return _text(stored)
 
@@ -431,13 +436,13 @@ def _json_written(name: str, text: str) -> Record:
 # From a file into a database.
 
 
-def read(kind: Kind, name: str, record: Mapping[str, Any]) -> Any:
+def read(kind: ColumnKind, name: str, record: Mapping[str, Any]) -> Any:
     """The value of a column in a record: a text, number, flag, aware ``datetime``, tuple of ids or texts, or bytes.
 
     Raises:
         UsageError: it is not such a value.
     """
-    if kind is Kind.JSON:
+    if kind is ColumnKind.JSON:
         return _json_read(name, record)
     value = record.get(name)
     if value is None:
@@ -451,13 +456,13 @@ def read(kind: Kind, name: str, record: Mapping[str, Any]) -> Any:
     return found
 
 
-def exactly(kind: Kind, name: str, record: Mapping[str, Any]) -> Any:
+def exactly(kind: ColumnKind, name: str, record: Mapping[str, Any]) -> Any:
     """The value of a column that this version does not know, as :func:`read` makes it; the text of JSON.
 
     Raises:
         UsageError: it is not such a value, or would become another one.
     """
-    found = read(Kind.TEXT if kind is Kind.JSON else kind, name, record)
+    found = read(ColumnKind.TEXT if kind is ColumnKind.JSON else kind, name, record)
     again = other_written(kind, name, list(found) if isinstance(found, tuple) else found)
     if again.get(name) != record.get(name):
         raise UsageError(f"{name} is not exactly a value of the kind {kind}.")
@@ -521,15 +526,15 @@ def _bytes(value: Any) -> bytes | None:
 
 
 _READERS = {
-    Kind.ID: _id,
-    Kind.TEXT: _string,
-    Kind.NUMBER: _number,
-    Kind.FLAG: _flag,
-    Kind.TIME: _time,
-    Kind.IDS: _ids,
-    Kind.TEXTS: _texts,
-    Kind.BYTES: _bytes,
-    Kind.OTHER: _string,
+    ColumnKind.ID: _id,
+    ColumnKind.TEXT: _string,
+    ColumnKind.NUMBER: _number,
+    ColumnKind.FLAG: _flag,
+    ColumnKind.TIME: _time,
+    ColumnKind.IDS: _ids,
+    ColumnKind.TEXTS: _texts,
+    ColumnKind.BYTES: _bytes,
+    ColumnKind.OTHER: _string,
 }
 
 
@@ -546,7 +551,7 @@ def values(word: str, record: Mapping[str, Any], others: OtherColumns = NO_OTHER
         UsageError: a column is unknown or has another kind of value, or the key is missing.
     """
     table = TABLES[word]
-    json_texts = {f"{name}{TEXT_OF}" for name, kind in table.columns.items() if kind is Kind.JSON}
+    json_texts = {f"{name}{TEXT_OF}" for name, kind in table.columns.items() if kind is ColumnKind.JSON}
     unknown = sorted(record.keys() - table.columns.keys() - json_texts - others.keys())
     if unknown:
         raise UsageError(f"{word} has no column {unknown[0]!r:.60}.")

@@ -34,7 +34,7 @@ class BatchStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class StoredBatch:
     """A batch whose jobs are counted: nothing that hammerwork (Rust) writes in its row changes after the insert.
 
     Attributes:
@@ -95,7 +95,7 @@ class Contents:
 class BatchDetails(Contents):
     """Everything about a batch."""
 
-    batch: Batch
+    batch: StoredBatch
 
 
 class NewBatch(NamedTuple):

@@ -36,7 +36,7 @@ class Difference(NamedTuple):
     new: object
 
 
-class Step(NamedTuple):
+class DeclarationStep(NamedTuple):
     """What is to become of a schedule.
 
     Attributes:

@@ -39,7 +39,7 @@ _FILES = frozenset({"localtime", "posixrules", "Factory"})
 """Files that lie beside the time zones on many systems and that hammerwork (Rust) does not accept as names."""
 
 
-class Field(NamedTuple):
+class RustField(NamedTuple):
     """The numbers that a field of a schedule accepts, and their names; ``any`` says whether it accepts ``?``."""
 
     name: str
@@ -50,17 +50,17 @@ class Field(NamedTuple):
 
 
 FIELDS = (
-    Field("second", 0, 59),
-    Field("minute", 0, 59),
-    Field("hour", 0, 23),
-    Field("day of the month", 1, 31, any=True),
-    Field("month", 1, 12, tuple(_MONTHS.split())),
-    Field("day of the week", 1, 7, tuple(_DAYS.split()), any=True),
-    Field("year", 1970, 2100),
+    RustField("second", 0, 59),
+    RustField("minute", 0, 59),
+    RustField("hour", 0, 23),
+    RustField("day of the month", 1, 31, any=True),
+    RustField("month", 1, 12, tuple(_MONTHS.split())),
+    RustField("day of the week", 1, 7, tuple(_DAYS.split()), any=True),
+    RustField("year", 1970, 2100),
 )
 
 
-class Schedule(NamedTuple):
+class RustSchedule(NamedTuple):
     """A parsed schedule: the sorted values that each field allows, with 1 for Sunday."""
 
     seconds: tuple[int, ...]
@@ -104,13 +104,13 @@ def next_run(schedule: str, timezone: str | None, after: datetime) -> datetime |
     return first
 
 
-def parse(schedule: str, timezone: str | None = None) -> tuple[Schedule, tzinfo]:
+def parse(schedule: str, timezone: str | None = None) -> tuple[RustSchedule, tzinfo]:
     """Reads a schedule and its time zone as :func:`next_run` does, with the same errors."""
     return _schedule(schedule), zone_of(timezone or "UTC")
 
 
 @lru_cache(maxsize=256)
-def _schedule(text: str) -> Schedule:
+def _schedule(text: str) -> RustSchedule:
     stripped = text.strip(_SPACE)
     parts = re.findall(rf"[^{_SPACE}]+", _SHORTHANDS.get(stripped, _WITHIN.sub("", stripped)))
     if not 6 <= len(parts) <= 7:
@@ -119,10 +119,10 @@ def _schedule(text: str) -> Schedule:
             hint="Give second, minute, hour, day of the month, month, day of the week (1 is Sunday) and maybe a year.",
         )
     parts += ["*"] * (7 - len(parts))
-    return Schedule(*(_values(part, field, text) for part, field in zip(parts, FIELDS, strict=True)))
+    return RustSchedule(*(_values(part, field, text) for part, field in zip(parts, FIELDS, strict=True)))
 
 
-def _values(text: str, field: Field, schedule: str) -> tuple[int, ...]:
+def _values(text: str, field: RustField, schedule: str) -> tuple[int, ...]:
     allowed: set[int] = set()
     for part in text.split(","):
         found = _PART.fullmatch(part)
@@ -136,7 +136,7 @@ def _values(text: str, field: Field, schedule: str) -> tuple[int, ...]:
     return tuple(sorted(allowed))
 
 
-def _part(found: re.Match[str], field: Field) -> range | None:
+def _part(found: re.Match[str], field: RustField) -> range | None:
     """The values of ``*``, ``5``, ``5-10``, ``*/5``, ``5/5`` or ``5-10/2``; ``None`` if one is out of range."""
     step = int(found["step"] or 1)
     if found["all"]:
@@ -151,7 +151,7 @@ def _part(found: re.Match[str], field: Field) -> range | None:
     return range(low, high + 1, step)
 
 
-def _named(text: str, field: Field) -> int | None:
+def _named(text: str, field: RustField) -> int | None:
     word = text.lower()
     word = _SHORTER.get(word, word)
     for place, name in enumerate(field.names):
@@ -186,7 +186,7 @@ def _fixed(local: datetime) -> tzinfo:
     return timezone(local.utcoffset() or timedelta(0))
 
 
-def _instants(parsed: Schedule, zone: tzinfo, local: datetime, after: datetime) -> Iterator[datetime]:
+def _instants(parsed: RustSchedule, zone: tzinfo, local: datetime, after: datetime) -> Iterator[datetime]:
     """The times after ``after``, in UTC, at which a clock in ``zone`` shows a due time for the first time."""
     for shown in _readings(parsed, local.replace(tzinfo=None)):
         # Python gives a time that the clock skips the offset before the change; back in the zone, it reads differently.
@@ -195,7 +195,7 @@ def _instants(parsed: Schedule, zone: tzinfo, local: datetime, after: datetime) 
             yield instant
 
 
-def _readings(parsed: Schedule, start: datetime) -> Iterator[datetime]:
+def _readings(parsed: RustSchedule, start: datetime) -> Iterator[datetime]:
     """The due times from ``start`` on as a clock on the wall shows them, without a time zone."""
     today = start.date()
     years = (year for year in parsed.years if year >= today.year)
@@ -217,7 +217,7 @@ def _readings(parsed: Schedule, start: datetime) -> Iterator[datetime]:
                     yield midnight.replace(hour=hour, minute=minute, second=second)
 
 
-def _fits(parsed: Schedule, local: datetime) -> bool:
+def _fits(parsed: RustSchedule, local: datetime) -> bool:
     return (
         local.second in parsed.seconds
         and local.minute in parsed.minutes

@@ -15,7 +15,7 @@ GRACE_SECONDS = 60
 """How late a run may be unless its schedule says otherwise."""
 
 
-class Kind(StrEnum):
+class ScheduleKind(StrEnum):
     """How the runs of a schedule are kept."""
 
     SCHEDULE = "schedule"
@@ -141,7 +141,7 @@ class Schedule:
     @property
     def is_in_place(self) -> bool:
         """Whether it is a recurring job."""
-        return self.kind == Kind.IN_PLACE
+        return self.kind == ScheduleKind.IN_PLACE
 
     @property
     def expression(self) -> Expression:

@@ -33,7 +33,7 @@ _PART = re.compile(
 )
 
 
-class Field(NamedTuple):
+class UnixField(NamedTuple):
     name: str
     low: int
     high: int
@@ -41,11 +41,11 @@ class Field(NamedTuple):
 
 
 FIELDS = (
-    Field("minute", 0, 59),
-    Field("hour", 0, 23),
-    Field("day of the month", 1, 31),
-    Field("month", 1, 12, MONTHS),
-    Field("day of the week", 0, 7, DAYS),
+    UnixField("minute", 0, 59),
+    UnixField("hour", 0, 23),
+    UnixField("day of the month", 1, 31),
+    UnixField("month", 1, 12, MONTHS),
+    UnixField("day of the week", 0, 7, DAYS),
 )
 
 
@@ -99,7 +99,7 @@ def parse(text: str) -> UnixSchedule:
     )
 
 
-def _values(text: str, field: Field, schedule: str) -> set[int]:
+def _values(text: str, field: UnixField, schedule: str) -> set[int]:
     allowed: set[int] = set()
     for part in text.lower().split(","):
         found = _PART.fullmatch(part)
@@ -113,7 +113,7 @@ def _values(text: str, field: Field, schedule: str) -> set[int]:
     return allowed
 
 
-def _hint(part: str, field: Field) -> str:
+def _hint(part: str, field: UnixField) -> str:
     if part == "?":
         return "Write * for every day."
     if "#" in part or re.fullmatch("[0-9]*[lw]+", part):
@@ -121,7 +121,7 @@ def _hint(part: str, field: Field) -> str:
     return f"Give a number from {field.low} to {field.high}, *, */5, 5-10, 5-10/2, or several with commas."
 
 
-def _part(found: "re.Match[str]", field: Field) -> range | None:
+def _part(found: "re.Match[str]", field: UnixField) -> range | None:
     step = int(found["step"] or 1)
     low, high = field.low, field.high
     if found["first"]:
@@ -135,7 +135,7 @@ def _part(found: "re.Match[str]", field: Field) -> range | None:
     return range(low, high + 1, step)
 
 
-def _number(text: str, field: Field) -> int | None:
+def _number(text: str, field: UnixField) -> int | None:
     if text.isdigit():
         return int(text)
     return field.low + field.names.index(text) if text in field.names else None

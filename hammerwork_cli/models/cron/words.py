@@ -61,7 +61,7 @@ def notes_on(expression: Expression) -> list[str]:
 
 def _long_steps(expression: Expression) -> Iterator[str]:
     """Steps that lead past the end of their field, such as ``*/61``."""
-    fields: Sequence[unix.Field | rust.Field] = ()
+    fields: Sequence[unix.UnixField | rust.RustField] = ()
     if expression.syntax != INTERVAL:
         fields = unix.FIELDS if expression.syntax == UNIX else rust.FIELDS
     for text, field in zip(expression.text.split(), fields, strict=False):

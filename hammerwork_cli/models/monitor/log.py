@@ -23,7 +23,7 @@ class EventKind(StrEnum):
 KIND_ORDER = {kind: place for place, kind in enumerate(EventKind)}
 
 
-class Event(NamedTuple):
+class JobEvent(NamedTuple):
     """Something that happened to a job.
 
     Attributes:

@@ -52,7 +52,7 @@ class Level:
 
 
 @dataclass(slots=True)
-class Failure:
+class RehearsedFailure:
     """Why jobs of a queue could not spawn.
 
     Attributes:
@@ -116,7 +116,7 @@ class Rehearsal:
     limits: tuple[Limit, ...] = ()
     shape: Shape = field(default_factory=Shape)
     complete: bool = True
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[RehearsedFailure] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -138,7 +138,7 @@ class Rehearsal:
                 known.parents += 1
                 return
         if len(self.failures) < MOST_FAILURES:
-            self.failures.append(Failure(level, queue, code, message, hint))
+            self.failures.append(RehearsedFailure(level, queue, code, message, hint))
 
 
 MOST_FAILURES = 10

@@ -48,7 +48,7 @@ class Times(NamedTuple):
         )
 
 
-class Step(NamedTuple):
+class TimelineStep(NamedTuple):
     """A job on the critical path, from the handover by its parent until it hands over itself.
 
     Attributes:
@@ -96,7 +96,7 @@ class QueueTimes(NamedTuple):
     ran: tuple[int, int] | None
 
 
-class Siblings(NamedTuple):
+class SiblingGroup(NamedTuple):
     """The children of one parent in one queue.
 
     Attributes:
@@ -134,13 +134,13 @@ class Timeline:
     tree: SpawnTree
     begun: int
     ended: int
-    path: tuple[Step, ...]
+    path: tuple[TimelineStep, ...]
     sums: Mapping[str, int]
     alone: int
     queues: tuple[QueueTimes, ...]
     open: int
     unknown: int
-    siblings: tuple[Siblings, ...] | None = None
+    siblings: tuple[SiblingGroup, ...] | None = None
 
     @property
     def root(self) -> str:

@@ -12,7 +12,7 @@ from hammerwork_cli.models.input.reading import uuid_of
 from hammerwork_cli.models.new_job import NewJob, new_id
 from hammerwork_cli.models.tree import SpawnTree, TreeNode, linked
 from hammerwork_cli.models.values import Counts, JobStatus
-from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, WorkflowStatus
+from hammerwork_cli.models.workflow.workflows import FailurePolicy, StoredWorkflow, WorkflowStatus
 
 MOST_JOBS = 100_000
 """Jobs of a workflow, which are written in one transaction."""
@@ -137,7 +137,7 @@ def check_order(after: Mapping[str, Collection[str]]) -> None:
         raise UsageError(f"These jobs wait for each other: {drawn}{' -> ...' if len(circle) > _SHOWN else ''}.")
 
 
-def planned(workflow: NewWorkflow, jobs: Mapping[str, NewJob]) -> tuple[Workflow, SpawnTree]:
+def planned(workflow: NewWorkflow, jobs: Mapping[str, NewJob]) -> tuple[StoredWorkflow, SpawnTree]:
     """A workflow and the graph of its jobs as they would be; queues are named by the keys of the jobs.
 
     Args:
@@ -151,7 +151,7 @@ def planned(workflow: NewWorkflow, jobs: Mapping[str, NewJob]) -> tuple[Workflow
     counts = Counts({JobStatus.PENDING: len(nodes)} if nodes else {})
     waiting = sum(bool(job.depends_on) for job in jobs.values())
     created = next((job.created_at for job in jobs.values()), None)
-    shown = Workflow(
+    shown = StoredWorkflow(
         workflow.id, workflow.name, WorkflowStatus.RUNNING, workflow.failure_policy, 0, created, counts, waiting
     )
     return shown, linked(nodes)

@@ -35,11 +35,11 @@ class FailurePolicy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Workflow:
+class StoredWorkflow:
     """A workflow whose jobs are counted: hammerwork (Rust) never changes the counters of its row.
 
     Attributes:
-        stored_status: a :class:`WorkflowStatus`, which nobody may have brought up to date.
+        stored_status: a :class:`WorkflowStatus`; may be stale.
         failure_policy: a :class:`FailurePolicy`.
         total: the number of jobs that the row holds.
         counts: its jobs by the status that the rows hold, archived ones too: Cancelled ones are Failed there, and
@@ -98,4 +98,4 @@ class Workflow:
 class WorkflowDetails(Contents):
     """Everything about a workflow but the graph of its jobs."""
 
-    workflow: Workflow
+    workflow: StoredWorkflow

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import UNSUCCESSFUL, ChangePlan, JobFilter, JobStatus, Outcome, Timestamp
+from hammerwork_cli.models import UNSUCCESSFUL, ChangeOutcome, ChangePlan, JobFilter, JobStatus, Timestamp
 from hammerwork_cli.models.archive.lists import ArchiveFilter
 from hammerwork_cli.models.values import spellings
 from hammerwork_cli.queries.archive.listing import Archived
 from hammerwork_cli.queries.archive.moving import PurgeArchive
 from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.finished_trees import Purge
-from hammerwork_cli.queries.job.selections import BATCH, Batch, Chosen, Selection
+from hammerwork_cli.queries.job.selections import BATCH, ByFilter, ChangeBatch, Selection
 
 ENDED = tuple(sorted(UNSUCCESSFUL | {JobStatus.COMPLETED}))
 PAGE = 10_000
@@ -27,8 +27,8 @@ class Expired(NamedTuple):
         archived: of the archive.
     """
 
-    jobs: ChangePlan | Outcome
-    archived: ChangePlan | Outcome
+    jobs: ChangePlan | ChangeOutcome
+    archived: ChangePlan | ChangeOutcome
 
 
 def exist(database: Database, now: datetime) -> bool:
@@ -68,13 +68,13 @@ def _statements(database: Database, now: datetime) -> Iterator[tuple[str, dict[s
 
 
 def _changes(now: datetime, is_over: Callable[[], bool]) -> Iterator[tuple[Selection, Purge | PurgeArchive]]:
-    yield _Live(now, is_over), Purge(now)
+    yield _LiveExpired(now, is_over), Purge(now)
     yield _InArchive(now, is_over), PurgeArchive(now, now + timedelta(days=1))
 
 
 def _batches(
     database: Database, statement: str, is_over: Callable[[], bool], values: dict[str, Any]
-) -> Iterator[Batch]:
+) -> Iterator[ChangeBatch]:
     at: Timestamp = None
     after: str | None = None
     while True:
@@ -82,18 +82,18 @@ def _batches(
         for part in chunks([str(job) for job, _ in rows], BATCH):
             if is_over():
                 return
-            yield Batch(part)
+            yield ChangeBatch(part)
         if len(rows) < PAGE:
             return
         after, at = rows[-1]
 
 
-class _Live(Chosen):
+class _LiveExpired(ByFilter):
     def __init__(self, now: datetime, is_over: Callable[[], bool]) -> None:
         super().__init__(JobFilter(statuses=ENDED, expired=now))
         self._now, self._is_over = now, is_over
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
         values = {"now": self._now, "statuses": spellings(ENDED)}
         return _batches(database, "archive.policies.expired", self._is_over, values)
@@ -104,6 +104,6 @@ class _InArchive(Archived):
         super().__init__(ArchiveFilter(expired=now))
         self._now, self._is_over = now, is_over
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
         return _batches(database, "archive.policies.expired_in_archive", self._is_over, {"now": self._now})

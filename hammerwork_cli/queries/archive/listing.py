@@ -8,10 +8,10 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import JobNotFoundError
 from hammerwork_cli.models import UNSUCCESSFUL, Counts, JobGroup, Timestamp, TreeNode, status_of
 from hammerwork_cli.models.archive.lists import ArchivedJob, ArchivedSum, ArchiveFilter
-from hammerwork_cli.models.values import meant, spellings
+from hammerwork_cli.models.values import derived_words, spellings
 from hammerwork_cli.queries.graph import cursors, tree
 from hammerwork_cli.queries.job.dependencies import EVERY_JOB
-from hammerwork_cli.queries.job.selections import BATCH, Batch, Found, any_waiting, grouped, groups_of
+from hammerwork_cli.queries.job.selections import BATCH, ChangeBatch, Snapshot, any_waiting, grouped, groups_of
 
 PAGE = 1000
 
@@ -21,7 +21,7 @@ def chosen(wanted: ArchiveFilter) -> dict[str, Any]:
     return {
         "queues": wanted.queues,
         "statuses": spellings(wanted.statuses),
-        "meant": meant(wanted.statuses),
+        "meant": derived_words(wanted.statuses),
         "since": wanted.since,
         "before": wanted.before,
         "kept_until": wanted.kept_until,
@@ -95,27 +95,27 @@ class Archived:
     def __init__(self, chosen: ArchiveFilter) -> None:
         self._chosen = chosen
 
-    def read(self, database: Database) -> Found:
+    def read(self, database: Database) -> Snapshot:
         """See :class:`Selection`."""
-        return Found(groups(database, self._chosen))
+        return Snapshot(groups(database, self._chosen))
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
         at, job = None, None
         while True:
             rows = database.rows("archive.listing.ids", **chosen(self._chosen), at=at, after=job, limit=BATCH)
             if rows:
                 job, at = rows[-1]
-                yield Batch([str(one) for one, _ in rows])
+                yield ChangeBatch([str(one) for one, _ in rows])
             if len(rows) < BATCH:
                 return
 
-    def has_failed_parents(self, database: Database, found: Found) -> bool:
+    def has_failed_parents(self, database: Database, found: Snapshot) -> bool:
         """See :class:`Selection`."""
         del database, found
         return False
 
-    def has_dependents(self, database: Database, found: Found) -> bool:
+    def has_dependents(self, database: Database, found: Snapshot) -> bool:
         """See :class:`Selection`. True if any job waits for others."""
         del found
         return any_waiting(database)
@@ -128,22 +128,22 @@ class NamedArchived(Archived):
         super().__init__(ArchiveFilter())
         self.named = jobs
 
-    def read(self, database: Database) -> Found:
+    def read(self, database: Database) -> Snapshot:
         """See :class:`Selection`."""
         found: dict[str, Counts] = {}
         for part in chunks(self.named, database.read_chunk):
             for queue, status in database.rows("archive.listing.states", ids=database.ids(part)):
                 found.setdefault(queue, Counts()).add(status_of(status))
-        return Found(groups_of(found))
+        return Snapshot(groups_of(found))
 
     def have_failed(self, database: Database) -> bool:
         """Whether all of them have failed."""
         return all(group.status in UNSUCCESSFUL for group in self.read(database).groups)
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
         del database
-        return map(Batch, chunks(self.named, BATCH))
+        return map(ChangeBatch, chunks(self.named, BATCH))
 
 
 class ArchivedTree(Archived):
@@ -157,10 +157,10 @@ class ArchivedTree(Archived):
         nodes = tree.tree(database, self._top, whole=False).nodes.values()
         return [node for node in nodes if node.archived_at is not None]
 
-    def read(self, database: Database) -> Found:
+    def read(self, database: Database) -> Snapshot:
         """See :class:`Selection`."""
-        return Found(grouped(self._nodes(database)))
+        return Snapshot(grouped(self._nodes(database)))
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
-        return map(Batch, chunks([node.id for node in self._nodes(database)], BATCH))
+        return map(ChangeBatch, chunks([node.id for node in self._nodes(database)], BATCH))

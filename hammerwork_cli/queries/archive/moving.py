@@ -15,10 +15,10 @@ from hammerwork_cli.queries.archive.listing import NamedArchived
 from hammerwork_cli.queries.backup.rows import Rows
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.job import dependencies, notifications
-from hammerwork_cli.queries.job.changes import Change, Step
+from hammerwork_cli.queries.job.changes import Change, ChangeStep
 from hammerwork_cli.queries.job.dependencies import LockedJob, lock_jobs
 from hammerwork_cli.queries.job.finished_trees import Purge
-from hammerwork_cli.queries.job.selections import Found, Selection
+from hammerwork_cli.queries.job.selections import Selection, Snapshot
 
 
 def require(database: Database) -> None:
@@ -64,7 +64,7 @@ class Archive(Purge):
         super().__init__(how.at, whole=whole)
         self._how = how
 
-    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: ChangeStep) -> None:
         ids = [job.id for job in jobs]
         jobs_table, archive = Rows(database, "jobs"), Rows(database, "archive")
         moved = [self._archived(jobs_table, archive, record) for record in jobs_table.of("id", ids)]
@@ -111,7 +111,7 @@ class PurgeArchive(Change):
         del status
         return True
 
-    def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
+    def may_skip(self, database: Database, selection: Selection, found: Snapshot) -> bool:
         """True if other jobs may wait for one of the jobs."""
         return selection.has_dependents(database, found)
 
@@ -124,10 +124,10 @@ class PurgeArchive(Change):
     def _awaited(database: Database, ids: Sequence[str]) -> set[str]:
         return {parent for parent, _ in dependencies.dependents(database, ids, "waiting", WAITING_SPELLINGS)}
 
-    def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
+    def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> ChangeStep:
         """Deletes the jobs that nobody has restored and no job waits for. Needs a transaction."""
         del wanted
-        step = Step()
+        step = ChangeStep()
         locked = [str(job) for (job,) in database.rows("archive.moving.lock", ids=database.ids(sorted(ids)))]
         _skip(step, Reason.CHANGED_MEANWHILE, len(ids) - len(locked))
         awaited = self._awaited(database, locked)
@@ -139,7 +139,7 @@ class PurgeArchive(Change):
         return step
 
 
-class Restore(Change):
+class RestoreArchived(Change):
     """Moves archived jobs back.
 
     A job that hammerwork (Rust) has copied to the archive still has its row, with all columns: that one stays.
@@ -166,10 +166,10 @@ class Restore(Change):
         del status
         return True
 
-    def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
+    def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> ChangeStep:
         """Moves those of the jobs that are in the archive. Needs a transaction."""
         del wanted
-        step = Step()
+        step = ChangeStep()
         jobs, archive = (Rows(database, word, self._without) for word in ("jobs", "archive"))
         database.rows("archive.moving.lock", ids=database.ids(sorted(ids)))
         rows = {record["id"]: archive.values(record) for record in archive.of("id", ids)}
@@ -217,6 +217,6 @@ class Restore(Change):
         return again
 
 
-def _skip(step: Step, reason: Reason, jobs: int) -> None:
+def _skip(step: ChangeStep, reason: Reason, jobs: int) -> None:
     if jobs:
         step.left.add(reason, jobs)

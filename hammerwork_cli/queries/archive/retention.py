@@ -19,7 +19,7 @@ from hammerwork_cli.queries.archive.moving import Archive, PurgeArchive
 from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Change
 from hammerwork_cli.queries.job.finished_trees import ROOTS, FinishedTrees, Purge
-from hammerwork_cli.queries.job.selections import BATCH, Batch, Chosen, Selection
+from hammerwork_cli.queries.job.selections import BATCH, ByFilter, ChangeBatch, Selection
 
 DUTY = "retention"
 PAGE = 10_000
@@ -67,12 +67,12 @@ def carry_out(
         if policy.is_in_force(now) and policy.action in set(Action):
             if is_over():
                 return
-            done = _carry_out(database, policy, now, is_over, named if policy.queue == EVERY_QUEUE else ())
+            done = _run_policy(database, policy, now, is_over, named if policy.queue == EVERY_QUEUE else ())
             policies.note(database, policy.queue, now=now, jobs=done.jobs + done.purged, error=done.error)
             yield done
 
 
-def _carry_out(
+def _run_policy(
     database: Database, policy: Policy, now: datetime, is_over: Callable[[], bool], others: tuple[str, ...]
 ) -> CarriedOut:
     jobs = purged = 0
@@ -173,7 +173,7 @@ def _oldest(
             after, at = rows[-1]
 
 
-def _until(batches: Iterator[Batch], is_over: Callable[[], bool]) -> Iterator[Batch]:
+def _until(batches: Iterator[ChangeBatch], is_over: Callable[[], bool]) -> Iterator[ChangeBatch]:
     for batch in batches:
         yield batch
         if is_over():
@@ -185,7 +185,7 @@ class _OldTrees(FinishedTrees):
         super().__init__(wanted)
         self._is_over = is_over
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
         return _until(super().batches(database), self._is_over)
 
@@ -193,14 +193,14 @@ class _OldTrees(FinishedTrees):
         return _oldest(database, self._roots, self._is_over, ROOTS, rooted=True)
 
 
-class _OldJobs(Chosen):
+class _OldJobs(ByFilter):
     def __init__(self, wanted: JobFilter, is_over: Callable[[], bool]) -> None:
         super().__init__(wanted)
         self._is_over = is_over
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
-        return map(Batch, _oldest(database, self.wanted, self._is_over, BATCH, rooted=False))
+        return map(ChangeBatch, _oldest(database, self.wanted, self._is_over, BATCH, rooted=False))
 
 
 class _Paced(Archived):
@@ -208,6 +208,6 @@ class _Paced(Archived):
         super().__init__(chosen)
         self._is_over = is_over
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
         return _until(super().batches(database), self._is_over)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.archive.rows import restored, to_run_again
-from hammerwork_cli.models.backup.tables import TABLES, Kind, OtherColumns, Record, given_back, unclaimed
+from hammerwork_cli.models.backup.tables import TABLES, ColumnKind, OtherColumns, Record, given_back, unclaimed
 from hammerwork_cli.models.encryption import SEALED_COLUMNS, Sealed
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import UUID_PATTERN
@@ -40,7 +40,7 @@ class ImportOptions(NamedTuple):
 
 
 @dataclass(slots=True)
-class Arriving:
+class IncomingRecords:
     """Changes the records of a file as the options of an import say.
 
     Attributes:
@@ -156,9 +156,9 @@ class Arriving:
         others = {name: other.kind for name, other in self.others.get(word, {}).items()}
         for name, kind in (*TABLES[word].columns.items(), *others.items()):
             value = values.get(name)
-            if value is not None and (kind is Kind.ID or (name in others and value in self.known)):
+            if value is not None and (kind is ColumnKind.ID or (name in others and value in self.known)):
                 changed[name] = self.id(value)  # MySQL has ids in columns of texts
-            elif value is not None and kind is Kind.IDS:
+            elif value is not None and kind is ColumnKind.IDS:
                 changed[name] = tuple(map(self.id, value))
         if values.get("ancestry") is not None:
             changed["ancestry"] = _ID.sub(lambda found: self.id(found[0].lower()), values["ancestry"])

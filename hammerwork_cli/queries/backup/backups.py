@@ -8,11 +8,11 @@ from typing import IO
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobFilter, rfc3339
 from hammerwork_cli.models.backup.tables import OF_A_JOB, Record
-from hammerwork_cli.models.values import meant, spellings
-from hammerwork_cli.queries.backup.files import Writer
+from hammerwork_cli.models.values import derived_words, spellings
+from hammerwork_cli.queries.backup.files import BackupWriter
 from hammerwork_cli.queries.backup.headers import header
 from hammerwork_cli.queries.backup.rows import Rows
-from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.queries.job.selections import ByFilter
 
 PAGE = 1000
 
@@ -58,7 +58,7 @@ def create(
         tables = Rows.of_all(database, without)
         if not extent.archive:
             tables.pop("archive", None)
-        writer = Writer(stream, header(database, now, "backup", tables.values(), **filters))
+        writer = BackupWriter(stream, header(database, now, "backup", tables.values(), **filters))
         if extent.is_all:
             for word, rows in tables.items():
                 for record in rows.all():
@@ -72,14 +72,14 @@ def create(
 class _Some:
     """Writes the jobs that fit a filter, a batch at a time, each with its records."""
 
-    def __init__(self, database: Database, writer: Writer, tables: Mapping[str, Rows]) -> None:
+    def __init__(self, database: Database, writer: BackupWriter, tables: Mapping[str, Rows]) -> None:
         self._database = database
         self._writer = writer
         self._rows = tables
         self._named: dict[str, set[str]] = {"workflows": set(), "batches": set()}
 
     def write(self, extent: Extent) -> None:
-        for batch in Chosen(extent.jobs).batches(self._database):
+        for batch in ByFilter(extent.jobs).batches(self._database):
             self._add_jobs("jobs", batch.ids)
         if "archive" in self._rows:
             for ids in self._archived(extent.jobs):
@@ -108,7 +108,7 @@ class _Some:
         chosen = {
             "queues": wanted.queues,
             "statuses": spellings(wanted.statuses),
-            "meant": meant(wanted.statuses),
+            "meant": derived_words(wanted.statuses),
             "since": wanted.since,
         }
         while True:

@@ -9,8 +9,8 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import batched
 from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.backup.plan import Comparison
-from hammerwork_cli.models.backup.tables import CLAIM, TEXT_OF, Kind, Record
+from hammerwork_cli.models.backup.plan import CopyComparison
+from hammerwork_cli.models.backup.tables import CLAIM, TEXT_OF, ColumnKind, Record
 from hammerwork_cli.models.values import RUNNING_SPELLINGS
 from hammerwork_cli.queries.backup.rows import Rows
 
@@ -22,7 +22,7 @@ MOST_DIGITS = 4000
 """Of a number: with more, neither side is a number to Python."""
 
 
-def compare(source: Database, copy: Database, *, merged: bool = False, without: Collection[str] = ()) -> Comparison:
+def compare(source: Database, copy: Database, *, merged: bool = False, without: Collection[str] = ()) -> CopyComparison:
     """Compares all records of a database with those of its copy.
 
     Args:
@@ -31,7 +31,7 @@ def compare(source: Database, copy: Database, *, merged: bool = False, without: 
         merged: the copy may have more records.
         without: see :class:`Rows`.
     """
-    found = Comparison()
+    found = CopyComparison()
     with source.snapshot(), copy.snapshot():
         words = Rows.words(copy)
         for word in Rows.words(source):
@@ -41,7 +41,7 @@ def compare(source: Database, copy: Database, *, merged: bool = False, without: 
     return found
 
 
-def _compare(word: str, ours: Rows, theirs: Rows | None, found: Comparison, *, merged: bool) -> None:
+def _compare(word: str, ours: Rows, theirs: Rows | None, found: CopyComparison, *, merged: bool) -> None:
     compared = 0
     for part in batched(ours.all(), PART):
         compared += len(part)
@@ -61,7 +61,7 @@ def _compare(word: str, ours: Rows, theirs: Rows | None, found: Comparison, *, m
         found.more[word] = more
 
 
-def _count(counts: dict[str, int], word: str, key: tuple[Any, ...], found: Comparison) -> None:
+def _count(counts: dict[str, int], word: str, key: tuple[Any, ...], found: CopyComparison) -> None:
     counts[word] = counts.get(word, 0) + 1
     if len(found.examples) < MOST_EXAMPLES:
         found.examples.append(f"{word} {' '.join(map(str, key))}")
@@ -69,7 +69,7 @@ def _count(counts: dict[str, int], word: str, key: tuple[Any, ...], found: Compa
 
 def _by_key(theirs: Rows, part: list[Record]) -> dict[tuple[Any, ...], Record]:
     key = theirs.table.key
-    if theirs.kinds[key[0]] is Kind.ID:
+    if theirs.kinds[key[0]] is ColumnKind.ID:
         records = theirs.of(key[0], sorted({record[key[0]] for record in part}))
     else:
         records = theirs.all()
@@ -84,15 +84,19 @@ def _differing(ours: Rows, theirs: Rows, one: Record, other: Record) -> list[str
 
 def _value(name: str, ours: Rows, theirs: Rows, record: Record) -> object:
     kind = ours.kinds[name]
-    if kind is Kind.JSON and name not in ours.others:
+    if kind is ColumnKind.JSON and name not in ours.others:
         text = record.get(f"{name}{TEXT_OF}")
         if text is None:
             return record.get(name)
         return _parsed(text)
     value = record.get(name)
-    if kind in {Kind.TEXT, Kind.JSON} and value is not None and _JSON & {ours.types.get(name), theirs.types.get(name)}:
+    if (
+        kind in {ColumnKind.TEXT, ColumnKind.JSON}
+        and value is not None
+        and _JSON & {ours.types.get(name), theirs.types.get(name)}
+    ):
         return _parsed(value)
-    if kind is Kind.TIME and value is not None and (ours.is_of_seconds(name) or theirs.is_of_seconds(name)):
+    if kind is ColumnKind.TIME and value is not None and (ours.is_of_seconds(name) or theirs.is_of_seconds(name)):
         instant = timestamp(value)
         return instant.replace(microsecond=0) if instant else value
     return value

@@ -10,7 +10,7 @@ from hammerwork_cli.models.backup.tables import TABLES
 from hammerwork_cli.models.values import RUNNING_SPELLINGS, numbered
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.backup.backups import Extent, create
-from hammerwork_cli.queries.backup.restoring import Restore, RestoreOptions, refuse_workers
+from hammerwork_cli.queries.backup.restoring import BackupRestore, RestoreOptions, refuse_workers
 from hammerwork_cli.queries.backup.rows import Rows
 
 SHOWN = 3
@@ -79,7 +79,7 @@ class Copy:
         try:
             create(source, self._file, now, Extent(), without)
             options = RestoreOptions(existing="skip" if merge else "fail", keep_running=True)
-            self.restore = Restore(target, self._file, options)
+            self.restore = BackupRestore(target, self._file, options)
         except BaseException:
             self.close()
             raise

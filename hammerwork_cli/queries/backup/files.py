@@ -35,7 +35,7 @@ class DamagedFileError(RefusedValueError):
     code = "file_damaged"
 
 
-class Line(NamedTuple):
+class FileLine(NamedTuple):
     """A record of a file.
 
     Attributes:
@@ -53,7 +53,7 @@ class Line(NamedTuple):
 # Writing.
 
 
-class Writer:
+class BackupWriter:
     """Writes the lines of a file."""
 
     def __init__(self, stream: IO[bytes], header: Mapping[str, Any]) -> None:
@@ -113,7 +113,7 @@ def created(path: str, stdout: IO[bytes]) -> Iterator[IO[bytes]]:
 # Reading.
 
 
-class Reader:
+class BackupReader:
     """Reads a file, as often as wanted. Its records are to be believed only when they have been read to the end.
 
     Attributes:
@@ -148,7 +148,7 @@ class Reader:
         except ValueError as error:
             raise DamagedFileError("Line 1 does not describe columns.") from error
 
-    def records(self) -> Iterator[Line]:
+    def records(self) -> Iterator[FileLine]:
         """Yields all records from the first.
 
         Raises:
@@ -170,7 +170,7 @@ class Reader:
             if len(value) != 1 or word not in TABLES or not isinstance(value[word], dict):
                 raise DamagedFileError(f"Line {number} is not a record.")
             counts[word] = counts.get(word, 0) + 1
-            yield Line(number, word, value[word], len(raw))
+            yield FileLine(number, word, value[word], len(raw))
         raise DamagedFileError("The file is truncated: its last line is missing.", hint="Export it again.")
 
     def _check_end(self, trailer: Record, counts: dict[str, int], digest: str, after: object) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.errors import RefusedValueError
-from hammerwork_cli.models.backup.tables import Kind, Record
+from hammerwork_cli.models.backup.tables import ColumnKind, Record
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER, MOST_PARENTS
 from hammerwork_cli.queries.backup.rows import Rows
 from hammerwork_cli.queries.job import limits
@@ -17,7 +17,7 @@ _BYTES = {f"{size}{kind}": most for size, most in _BYTES.items() for kind in ("t
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32}
 
 
-class Fitting:
+class ColumnLimits:
     """Tells whether rows fit into a table.
 
     Args:
@@ -41,18 +41,18 @@ class Fitting:
                 return f"{name}: {found}"
         return None
 
-    def _problem(self, name: str, kind: Kind, value: Any) -> str | None:
-        if kind is Kind.TIME:
+    def _problem(self, name: str, kind: ColumnKind, value: Any) -> str | None:
+        if kind is ColumnKind.TIME:
             return self._of_a_time(name, value)
-        if kind is Kind.NUMBER and abs(value) > LARGEST_INTEGER and not self._types[name].startswith("bigint"):
+        if kind is ColumnKind.NUMBER and abs(value) > LARGEST_INTEGER and not self._types[name].startswith("bigint"):
             return None if self._database.dialect == "sqlite" else f"{value} is too large for this database"
-        if kind is Kind.IDS and len(value) > MOST_PARENTS:
+        if kind is ColumnKind.IDS and len(value) > MOST_PARENTS:
             return f"a job can depend on at most {MOST_PARENTS:,} jobs"
-        if kind is Kind.JSON:
+        if kind is ColumnKind.JSON:
             return self._of_json(value)
-        if kind is Kind.BYTES:
+        if kind is ColumnKind.BYTES:
             return self._of_length(name, len(value), len(value))
-        return self._of_text(name, value) if kind is Kind.TEXT else None
+        return self._of_text(name, value) if kind is ColumnKind.TEXT else None
 
     def _of_a_time(self, name: str, value: datetime) -> str | None:
         if self._types[name].startswith("datetime") or limits.can_store(self._database, value):
@@ -87,12 +87,12 @@ class Fitting:
             return f"it has {size:,} bytes, and this database stores {most:,}"
         return None
 
-    def _of_other(self, name: str, kind: Kind, value: Any) -> str | None:
+    def _of_other(self, name: str, kind: ColumnKind, value: Any) -> str | None:
         """Whether a column that this version does not know would take a value and change it, or refuse it late."""
         stored = self._types[name]
-        if kind is Kind.NUMBER and not self._is_in_range(name, value):
+        if kind is ColumnKind.NUMBER and not self._is_in_range(name, value):
             return f"{value} is out of the range of {stored}"
-        if kind is Kind.TIME and value.microsecond % 10 ** (6 - self._digits(name)):
+        if kind is ColumnKind.TIME and value.microsecond % 10 ** (6 - self._digits(name)):
             return f"the type {stored} has no room for its fraction of a second"
         is_padded = re.match(r"binary\(|character(\(|$)", stored) and len(value) != (self._lengths[name] or 1)
         if is_padded or (stored.startswith("char(") and value.endswith(" ")):

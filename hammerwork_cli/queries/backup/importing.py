@@ -15,9 +15,9 @@ from hammerwork_cli.models.backup.tables import OF_A_JOB, Record, values
 from hammerwork_cli.models.input.problems import Problems, RecordsError
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.values import numbered
-from hammerwork_cli.queries.backup.arriving import Arriving, ImportOptions, spawn_record
-from hammerwork_cli.queries.backup.files import DamagedFileError, Line, Reader
-from hammerwork_cli.queries.backup.fitting import Fitting
+from hammerwork_cli.queries.backup.arriving import ImportOptions, IncomingRecords, spawn_record
+from hammerwork_cli.queries.backup.files import BackupReader, DamagedFileError, FileLine
+from hammerwork_cli.queries.backup.fitting import ColumnLimits
 from hammerwork_cli.queries.backup.rows import Rows
 from hammerwork_cli.queries.job import notifications
 
@@ -51,14 +51,14 @@ class TreeImport:
         self._database = database
         self._options = options
         self._now = now
-        self._reader = Reader(file)
+        self._reader = BackupReader(file)
         if self._reader.header.get("kind") != "tree":
             raise DamagedFileError("This file has no tree.", hint=RESTORE)
         others = self._reader.others
         self._rows = Rows.of_all(database, options.without, others)
         self._others = {word: rows.accept(others.get(word, {})) for word, rows in self._rows.items()}
         of_this_database = {word: rows.others for word, rows in self._rows.items()}
-        self._arriving = Arriving(options, now, of_this_database, database.url.keys)
+        self._arriving = IncomingRecords(options, now, of_this_database, database.url.keys)
         self._outside: set[str] = set()
         self._children: dict[str, int] = {}
         self._configured: set[str] = set()
@@ -90,7 +90,7 @@ class TreeImport:
             raise DamagedFileError("The file has no jobs.")
         self._outside = self._children.keys() - self._arriving.jobs
 
-    def _collect_job(self, line: Line, row: Record) -> None:
+    def _collect_job(self, line: FileLine, row: Record) -> None:
         if row["id"] in self._arriving.jobs:
             raise DamagedFileError(f"Line {line.number} has a job that the file has already.")
         self._arriving.jobs.add(row["id"])
@@ -99,7 +99,7 @@ class TreeImport:
         if self._options.pending and CONFIG in _payload(line.word, row):
             self._configured.add(row["id"])
 
-    def _collect_record(self, line: Line, row: Record) -> None:
+    def _collect_record(self, line: FileLine, row: Record) -> None:
         job = row[OF_A_JOB[line.word]]
         if job not in self._arriving.jobs:
             raise DamagedFileError(f"Line {line.number} belongs to a job that the file does not have before it.")
@@ -112,7 +112,7 @@ class TreeImport:
     def _check(self) -> Import:
         queues: dict[str, Counts] = {}
         records: dict[str, int] = {}
-        fits = {word: Fitting(rows) for word, rows in self._rows.items()}
+        fits = {word: ColumnLimits(rows) for word, rows in self._rows.items()}
         for number, word, row in self._arrivals():
             if word in JOBS:
                 queues.setdefault(row["queue_name"] or "", Counts()).add(status_of(row["status"]))
@@ -137,7 +137,7 @@ class TreeImport:
             mentioned=len(arriving.mentioned),
         )
 
-    def _valid(self, *, check: bool) -> Iterator[tuple[Line, Record]]:
+    def _valid(self, *, check: bool) -> Iterator[tuple[FileLine, Record]]:
         """Yields the records whose values have the right kinds."""
         for line in self._reader.records():
             try:
@@ -149,7 +149,7 @@ class TreeImport:
         if not check:
             self._problems.refuse()
 
-    def _row(self, line: Line) -> Record:
+    def _row(self, line: FileLine) -> Record:
         if line.word not in self._rows:
             return values(line.word, line.record, self._reader.others.get(line.word, {}))
         return self._rows[line.word].values(line.record, self._others[line.word])

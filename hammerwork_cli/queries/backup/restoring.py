@@ -14,8 +14,8 @@ from hammerwork_cli.models.backup.tables import Record, given_back, unclaimed
 from hammerwork_cli.models.input.problems import Problems, RecordsError
 from hammerwork_cli.models.values import numbered
 from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.backup.files import Line, Reader
-from hammerwork_cli.queries.backup.fitting import Fitting
+from hammerwork_cli.queries.backup.files import BackupReader, FileLine
+from hammerwork_cli.queries.backup.fitting import ColumnLimits
 from hammerwork_cli.queries.backup.importing import JOBS, MOST_TOGETHER, incomplete
 from hammerwork_cli.queries.backup.rows import Rows
 from hammerwork_cli.queries.worker import registry
@@ -43,7 +43,7 @@ class RestoreOptions(NamedTuple):
     without: tuple[str, ...] = ()
 
 
-class Restore:
+class BackupRestore:
     """A restore of a file, which is checked to its last line when this is made.
 
     Args:
@@ -63,7 +63,7 @@ class Restore:
             raise MissingTablesError("This database lacks tables, for example those of workers (017).", hint=MIGRATE)
         self._database = database
         self._options = options
-        self._reader = Reader(file)
+        self._reader = BackupReader(file)
         others = self._reader.others
         self._rows = Rows.of_all(database, options.without, others)
         self._others = {word: rows.accept(others.get(word, {})) for word, rows in self._rows.items()}
@@ -73,7 +73,7 @@ class Restore:
     def _check(self) -> Restored:
         found: dict[str, Counts] = {}
         reset = existed = 0
-        fits = {word: Fitting(rows) for word, rows in self._rows.items()}
+        fits = {word: ColumnLimits(rows) for word, rows in self._rows.items()}
         names: dict[str, dict[str, int]] = {}
         for word, part, _ in self._parts():
             taken = self._rows[word].taken([row for _, row in part])
@@ -131,7 +131,7 @@ class Restore:
             if part:
                 yield word, part, size
 
-    def _values(self, line: Line) -> Record | None:
+    def _values(self, line: FileLine) -> Record | None:
         try:
             return self._rows[line.word].values(line.record, self._others[line.word])
         except UsageError as error:

@@ -17,7 +17,7 @@ from hammerwork_cli.models.backup.tables import (
     NOT_IN_FILES,
     TABLES,
     TEXT_OF,
-    Kind,
+    ColumnKind,
     OtherColumn,
     OtherColumns,
     Record,
@@ -68,7 +68,7 @@ class Rows:
         self._strange: dict[str, str] = {}
         for name in self.types.keys() - self.kinds.keys() - LEASES.get(word, frozenset()) - self._without:
             column = other_column(database.dialect, name, self.types[name])
-            if column is None or self.table.columns.get(name.removesuffix(TEXT_OF)) is Kind.JSON:
+            if column is None or self.table.columns.get(name.removesuffix(TEXT_OF)) is ColumnKind.JSON:
                 self._unreadable[name] = self.types[name]
             else:
                 self.others[name] = column
@@ -147,7 +147,7 @@ class Rows:
     @property
     def is_named(self) -> bool:
         """Whether a name is the key: there are few rows, such as pauses and policies."""
-        return self.table.columns[self.table.key[0]] is not Kind.ID
+        return self.table.columns[self.table.key[0]] is not ColumnKind.ID
 
     # Reading.
 
@@ -191,7 +191,7 @@ class Rows:
             raise self._refused(name, f"its type {kind} cannot be carried")
         return Columns(
             self.database.as_text(self.database.quoted(name), self.types[name])
-            if kind is Kind.OTHER
+            if kind is ColumnKind.OTHER
             else self.database.quoted(name)
             for name, kind in self.kinds.items()
         )
@@ -206,7 +206,7 @@ class Rows:
         """A row as a record."""
         found: Record = {}
         for (name, kind), value in zip(self.kinds.items(), row, strict=True):
-            if kind is Kind.FLAG and name in self.others and value not in (None, 0, 1):
+            if kind is ColumnKind.FLAG and name in self.others and value not in (None, 0, 1):
                 raise self._refused(name, f"{value!r} is neither true nor false")
             found |= other_written(kind, name, value) if name in self.others else written(kind, name, value)
         return found
@@ -317,14 +317,14 @@ class Rows:
     def _has_lists(self) -> bool:
         return self.database.dialect == "postgresql"
 
-    def _stored(self, name: str, kind: Kind, value: Any) -> Any:
+    def _stored(self, name: str, kind: ColumnKind, value: Any) -> Any:
         if value is None:
             return None
-        if kind is Kind.TIME and self.is_of_seconds(name):
+        if kind is ColumnKind.TIME and self.is_of_seconds(name):
             return value.replace(microsecond=0)  # the server would round half of them up
-        if kind is Kind.IDS:
+        if kind is ColumnKind.IDS:
             return stored_ids(self.database, value)
-        if kind is Kind.TEXTS:
+        if kind is ColumnKind.TEXTS:
             return list(value) if self._has_lists else json.dumps(value)
         return value
 

@@ -5,7 +5,7 @@ from typing import IO
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.backup.plan import FileSummary
 from hammerwork_cli.models.backup.tables import values
-from hammerwork_cli.queries.backup.files import Reader
+from hammerwork_cli.queries.backup.files import BackupReader
 
 
 def verify(file: IO[bytes]) -> FileSummary:
@@ -15,7 +15,7 @@ def verify(file: IO[bytes]) -> FileSummary:
         DamagedFileError: it was cut or changed.
         UsageError: a record has a value that its column cannot have.
     """
-    reader = Reader(file)
+    reader = BackupReader(file)
     oldest = newest = None
     for line in reader.records():
         row = values(line.word, line.record, reader.others.get(line.word, {}))
@@ -32,4 +32,4 @@ def glance(file: IO[bytes]) -> FileSummary:
     Raises:
         DamagedFileError: it is something else.
     """
-    return FileSummary(Reader(file).header, {}, None, None, None)
+    return FileSummary(BackupReader(file).header, {}, None, None, None)

@@ -8,9 +8,9 @@ from typing import IO, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import SpawnTree
-from hammerwork_cli.models.backup.tables import OF_A_JOB, TABLES, TEXT_OF, Kind, Record
+from hammerwork_cli.models.backup.tables import OF_A_JOB, TABLES, TEXT_OF, ColumnKind, Record
 from hammerwork_cli.models.values import HIDDEN, PERSONAL
-from hammerwork_cli.queries.backup.files import Writer
+from hammerwork_cli.queries.backup.files import BackupWriter
 from hammerwork_cli.queries.backup.headers import header
 from hammerwork_cli.queries.backup.rows import Rows
 from hammerwork_cli.queries.graph.tree import tree
@@ -65,7 +65,7 @@ def export(
         found = tree(database, job, whole=False)
         tables = Rows.of_all(database, without)
         shown = [] if hidden else tables.values()
-        writer = Writer(stream, header(database, now, "tree", shown, job=job, redacted=sorted(redact) or None))
+        writer = BackupWriter(stream, header(database, now, "tree", shown, job=job, redacted=sorted(redact) or None))
         _Tree(writer, tables, hidden).write(found)
         writer.end()
     parents = {parent for node in found.nodes.values() for parent in node.depends_on}
@@ -73,7 +73,7 @@ def export(
 
 
 class _Tree:
-    def __init__(self, writer: Writer, tables: Mapping[str, Rows], hidden: frozenset[str]) -> None:
+    def __init__(self, writer: BackupWriter, tables: Mapping[str, Rows], hidden: frozenset[str]) -> None:
         self._writer = writer
         self._tables = tables
         self._hidden = hidden
@@ -119,7 +119,7 @@ def _redacted(word: str, record: Record, hidden: Collection[str]) -> Record:
             continue
         if column not in hidden:
             shown[name] = value
-        elif columns[column] is not Kind.BYTES:
+        elif columns[column] is not ColumnKind.BYTES:
             shown[column] = HIDDEN
         elif column == "payload":
             shown |= {column: b64encode(json.dumps(HIDDEN).encode()).decode(), "payload_compressed": False}

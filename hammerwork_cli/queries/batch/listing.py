@@ -7,9 +7,9 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import Counts, JobGroup, status_of
-from hammerwork_cli.models.batch.batches import Batch, BatchDetails
+from hammerwork_cli.models.batch.batches import BatchDetails, StoredBatch
 from hammerwork_cli.models.callbacks import Subject
-from hammerwork_cli.queries.batch.reader import EndWatch, Reader
+from hammerwork_cli.queries.batch.reader import EndWatch, RowReader
 from hammerwork_cli.queries.callbacks import callbacks_of
 from hammerwork_cli.queries.job.selections import groups_of
 from hammerwork_cli.queries.spawn.failures import failures
@@ -17,7 +17,7 @@ from hammerwork_cli.queries.spawn.failures import failures
 
 def find(
     database: Database, *, since: datetime | None = None, limit: int, cursor: str | None = None
-) -> Iterator[Batch]:
+) -> Iterator[StoredBatch]:
     """Yields batches, newest first.
 
     Args:
@@ -32,7 +32,7 @@ def find(
     return _READER.find(database, limit=limit, cursor=cursor, since=since)
 
 
-def watch(database: Database, text: str) -> EndWatch[Batch]:
+def watch(database: Database, text: str) -> EndWatch[StoredBatch]:
     """Watches the batch with this id or unique prefix until all of its jobs have ended.
 
     Raises:
@@ -72,7 +72,7 @@ def groups(database: Database, *, batch: str | None = None, workflow: str | None
     return groups_of(queues)
 
 
-def _counted(database: Database, rows: Sequence[Sequence[Any]]) -> list[Batch]:
+def _counted(database: Database, rows: Sequence[Sequence[Any]]) -> list[StoredBatch]:
     batches = [_batch(row) for row in rows]
     counts: dict[str, Counts] = {batch.id: Counts() for batch in batches}
     archived = ("batch.listing.archived_counts",) if "archive" in database.tags else ()
@@ -82,12 +82,12 @@ def _counted(database: Database, rows: Sequence[Sequence[Any]]) -> list[Batch]:
     return [replace(batch, counts=counts[batch.id]) for batch in batches]
 
 
-def _batch(row: Sequence[Any]) -> Batch:
+def _batch(row: Sequence[Any]) -> StoredBatch:
     batch, name, total, failure_mode, created_at = row
-    return Batch(str(batch), name, total, failure_mode.strip('"'), created_at)
+    return StoredBatch(str(batch), name, total, failure_mode.strip('"'), created_at)
 
 
-_READER = Reader(
+_READER = RowReader(
     noun="batch",
     table="hammerwork_batches",
     listing="batch.listing.list",

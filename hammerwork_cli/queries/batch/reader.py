@@ -13,7 +13,7 @@ PAGE = 100
 """Rows whose jobs are counted by one statement."""
 
 
-class _Row(Protocol):
+class _CountedRow(Protocol):
     @property
     def id(self) -> str: ...
 
@@ -21,10 +21,10 @@ class _Row(Protocol):
     def created_at(self) -> Timestamp: ...
 
 
-Of = TypeVar("Of", bound=_Row)
+Of = TypeVar("Of", bound=_CountedRow)
 
 
-class Reader(NamedTuple, Generic[Of]):
+class RowReader(NamedTuple, Generic[Of]):
     """Reads the rows of one table, with their jobs counted.
 
     Attributes:
@@ -126,7 +126,7 @@ class EndWatch(Generic[Of]):
         found: the batch or the workflow as last read.
     """
 
-    def __init__(self, database: Database, reader: Reader[Of], text: str, has_ended: Callable[[Of], bool]) -> None:
+    def __init__(self, database: Database, reader: RowReader[Of], text: str, has_ended: Callable[[Of], bool]) -> None:
         self._database, self._reader, self._has_ended = database, reader, has_ended
         self.found = reader.one(database, reader.resolve(database, text))
 

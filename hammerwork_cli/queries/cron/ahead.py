@@ -27,7 +27,7 @@ class _ChangedError(Exception):
     """Somebody else has changed the schedule."""
 
 
-class PutOff(NamedTuple):
+class PutOffSchedule(NamedTuple):
     """A schedule or a recurring job that a wrong clock has put off.
 
     Attributes:
@@ -38,14 +38,14 @@ class PutOff(NamedTuple):
     due: datetime
 
 
-def found(database: Database, now: datetime) -> list[PutOff]:
+def found(database: Database, now: datetime) -> list[PutOffSchedule]:
     """The schedules and the recurring jobs that a wrong clock has put off; of the former none without migration 022."""
     late: list[Schedule] = []
     if "schedules" in database.tags:
         late = [schedules.read(row) for row in database.rows("cron.schedules.later", until=latest(now))]
     if "workers" in database.tags:
         late += recurring.waiting(database, latest(now))
-    return [PutOff(schedule, due) for schedule in late if (due := _due(schedule, now))]
+    return [PutOffSchedule(schedule, due) for schedule in late if (due := _due(schedule, now))]
 
 
 def _due(schedule: Schedule, now: datetime) -> datetime | None:
@@ -64,7 +64,7 @@ def _due(schedule: Schedule, now: datetime) -> datetime | None:
     return due if due is not None and stored is not None and stored > due + least else None
 
 
-def put_back(database: Database, put_off: PutOff, now: datetime) -> bool:
+def put_back(database: Database, put_off: PutOffSchedule, now: datetime) -> bool:
     """Makes a schedule or a recurring job due when it should be; returns whether nobody else has changed it."""
     schedule, due = put_off
     if schedule.is_in_place:

@@ -13,7 +13,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import HammerworkError, MissingTablesError
 from hammerwork_cli.models import Timestamp, timestamp
-from hammerwork_cli.models.cron.declared import OPTIONS, Action, Declared, Difference, Step, options_of
+from hammerwork_cli.models.cron.declared import OPTIONS, Action, DeclarationStep, Declared, Difference, options_of
 from hammerwork_cli.models.cron.schedule import NewSchedule, Schedule
 from hammerwork_cli.queries.cron import changes
 from hammerwork_cli.queries.cron.changes import Author
@@ -22,7 +22,7 @@ from hammerwork_cli.queries.cron.schedules import all_schedules, wanted
 
 def plan(
     database: Database, declared: Declared, now: datetime, *, prune: bool = False, overwrite: bool = False
-) -> list[Step]:
+) -> list[DeclarationStep]:
     """Compares what a source declares with the database, and changes nothing.
 
     Args:
@@ -51,7 +51,9 @@ def plan(
             raise type(error)(f"{one.name!r:.80}: {error.message}", hint=error.hint) from error
         steps.append(step)
     if prune:
-        steps += [Step(Action.REMOVE, one.name, one, None) for one in _undeclared(present.values(), declared)]
+        steps += [
+            DeclarationStep(Action.REMOVE, one.name, one, None) for one in _undeclared(present.values(), declared)
+        ]
     return steps
 
 
@@ -70,7 +72,7 @@ def _is_over(end: Timestamp, now: datetime) -> bool:
     return at is not None and at <= now
 
 
-def _try(database: Database, step: Step, now: datetime) -> None:
+def _try(database: Database, step: DeclarationStep, now: datetime) -> None:
     """Raises what carrying out a step would raise."""
     after = step.after
     if step.before is None:
@@ -94,11 +96,11 @@ def _last(before: Schedule, said: dict[str, str], source: str, *, overwrite: boo
     return found if isinstance(found, dict) else {"enabled": True}
 
 
-def _step(new: NewSchedule, before: Schedule | None, last: dict[str, object]) -> Step:
+def _step(new: NewSchedule, before: Schedule | None, last: dict[str, object]) -> DeclarationStep:
     says = options_of(new)
     text = json.dumps(says, ensure_ascii=False)
     if before is None:
-        return Step(Action.CREATE, new.name, None, new, text)
+        return DeclarationStep(Action.CREATE, new.name, None, new, text)
     old = wanted(before)
     newly = [name for name in OPTIONS if name not in last or last[name] != says[name]]
     after = replace(old, source=new.source, **{name: getattr(new, name) for name in newly})
@@ -106,7 +108,7 @@ def _step(new: NewSchedule, before: Schedule | None, last: dict[str, object]) ->
     changed = tuple(Difference(name, has[name], will[name]) for name in OPTIONS if has[name] != will[name])
     by_hand = tuple(Difference(name, says[name], will[name]) for name in OPTIONS if says[name] != will[name])
     same = not changed and last == says and before.source == new.source
-    return Step(
+    return DeclarationStep(
         Action.CHANGE if changed or before.source != new.source else Action.KEEP,
         new.name,
         before,
@@ -117,7 +119,7 @@ def _step(new: NewSchedule, before: Schedule | None, last: dict[str, object]) ->
     )
 
 
-def carry_out(database: Database, steps: Sequence[Step], author: Author, now: datetime) -> None:
+def carry_out(database: Database, steps: Sequence[DeclarationStep], author: Author, now: datetime) -> None:
     """Carries a plan out, all of it or nothing. A change starts no run at once.
 
     Raises:
@@ -133,7 +135,7 @@ def carry_out(database: Database, steps: Sequence[Step], author: Author, now: da
         database.transaction(work)
 
 
-def _carry_out(database: Database, step: Step, author: Author, now: datetime) -> None:
+def _carry_out(database: Database, step: DeclarationStep, author: Author, now: datetime) -> None:
     schedule, after = step.before, step.after
     if after is None:
         assert schedule is not None  # what is to be removed is there

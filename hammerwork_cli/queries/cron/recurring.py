@@ -16,7 +16,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models import JobStatus, NewJob, status_of, timestamp
 from hammerwork_cli.models.cron.rust import next_run
-from hammerwork_cli.models.cron.schedule import GRACE_SECONDS, CatchUp, Kind, NewSchedule, Overlap, Schedule
+from hammerwork_cli.models.cron.schedule import GRACE_SECONDS, CatchUp, NewSchedule, Overlap, Schedule, ScheduleKind
 from hammerwork_cli.models.cron.translation import to_rust
 from hammerwork_cli.models.values import length_of
 from hammerwork_cli.queries.job import enqueue
@@ -68,7 +68,7 @@ def _schedule(row: Sequence[Any]) -> Schedule:
         description=None,
         created_at=created,
         updated_at=created,
-        kind=str(Kind.IN_PLACE),
+        kind=str(ScheduleKind.IN_PLACE),
         state=status_of(status),
     )
 

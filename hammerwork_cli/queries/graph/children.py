@@ -9,7 +9,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, Counts, JobGroup, JobStatus, TreeNode, status_of, timestamp
 from hammerwork_cli.models.input.reading import UUID_PATTERN
-from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, meant, spellings
+from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, derived_words, spellings
 from hammerwork_cli.queries.graph.relatives import ChildStatements, Relatives, packed_config
 
 CURSOR_PATTERN = f"([012])/(-?[0-9]{{1,16}})/({UUID_PATTERN})"
@@ -22,7 +22,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-class Place(NamedTuple):
+class SiblingPlace(NamedTuple):
     """The place of a child among its siblings."""
 
     urgency: int
@@ -72,11 +72,11 @@ def page(
         JobNotFoundError: there is no such job.
         UsageError: the cursor is not valid.
     """
-    after = _read(cursor) if cursor else Place(0, None, "")
+    after = _read(cursor) if cursor else SiblingPlace(0, None, "")
     values = {
         "queues": queues,
         "statuses": spellings(statuses or ()),
-        "meant": meant(statuses or ()),
+        "meant": derived_words(statuses or ()),
         "failed": FAILED_SPELLINGS,
         "running": RUNNING_SPELLINGS,
         "cursor_urgency": after.urgency,
@@ -132,8 +132,8 @@ def _found(relatives: Relatives, statement: str, ids: Any, values: dict[str, Any
         yield _Found(urgency, node)
 
 
-def _place(found: _Found) -> Place:
-    return Place(found.urgency, timestamp(found.node.created_at) or _NEVER, found.node.id)
+def _place(found: _Found) -> SiblingPlace:
+    return SiblingPlace(found.urgency, timestamp(found.node.created_at) or _NEVER, found.node.id)
 
 
 def _cursor(found: _Found) -> str:
@@ -142,8 +142,8 @@ def _cursor(found: _Found) -> str:
     return f"{place.urgency}/{(place.created_at - _EPOCH) // _MICROSECOND}/{place.id}"
 
 
-def _read(text: str) -> Place:
+def _read(text: str) -> SiblingPlace:
     found = re.fullmatch(CURSOR_PATTERN, text)
     if found is None:
         raise UsageError(f"{text[:80]!r} is not a cursor.", hint="Take it from the previous page.")
-    return Place(int(found[1]), _EPOCH + int(found[2]) * _MICROSECOND, found[3].lower())
+    return SiblingPlace(int(found[1]), _EPOCH + int(found[2]) * _MICROSECOND, found[3].lower())

@@ -17,7 +17,7 @@ PAGE = 500
 """Jobs in one transaction."""
 
 
-class PutOff(NamedTuple):
+class PutOffJob(NamedTuple):
     """A job that waits for a time that a wrong clock has stored.
 
     Attributes:
@@ -38,13 +38,13 @@ class PutOff(NamedTuple):
         return max(at - since, timedelta()) if since and at else timedelta()
 
 
-def found(database: Database, now: datetime, *, queues: Sequence[str] = (), limit: int = PAGE) -> list[PutOff]:
+def found(database: Database, now: datetime, *, queues: Sequence[str] = (), limit: int = PAGE) -> list[PutOffJob]:
     """The jobs that a wrong clock has put off, at most ``limit``. Needs migration 019."""
     if not {"workers", "attempts"} <= database.tags:
         return []
     values = {"latest": latest(now), "queues": queues, "limit": limit}
     rows = [*database.rows("job.ahead.created", **values), *database.rows("job.ahead.retried", **values)]
-    by_id = {str(job): PutOff(str(job), *rest) for job, *rest in rows}  # an attempt is later than the creation
+    by_id = {str(job): PutOffJob(str(job), *rest) for job, *rest in rows}  # an attempt is later than the creation
     return list(by_id.values())[:limit]
 
 
@@ -59,11 +59,11 @@ def put_back(database: Database, now: datetime, *, queues: Sequence[str] = ()) -
     return total
 
 
-def _put_all_back(database: Database, jobs: list[PutOff], now: datetime) -> int:
+def _put_all_back(database: Database, jobs: list[PutOffJob], now: datetime) -> int:
     return sum(_put_back(database, job, now) for job in jobs)
 
 
-def _put_back(database: Database, job: PutOff, now: datetime) -> int:
+def _put_back(database: Database, job: PutOffJob, now: datetime) -> int:
     done = database.run("job.ahead.put_back", id=job.id, seen=job.scheduled_at, at=now + job.pause, now=now)
     if done:
         database.run("job.ahead.put_attempts_back", id=job.id, now=now)

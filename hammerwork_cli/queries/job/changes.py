@@ -14,11 +14,11 @@ from hammerwork_cli.models import (
     FAILURES,
     UNSUCCESSFUL,
     WAITING,
+    ChangeOutcome,
     ChangePlan,
     Counts,
     JobFilter,
     JobStatus,
-    Outcome,
     Reason,
     Refusal,
     status_of,
@@ -27,11 +27,11 @@ from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.job import dependencies, notifications
 from hammerwork_cli.queries.job.dependencies import EVERY_JOB, Following, LockedJob, lock_jobs
-from hammerwork_cli.queries.job.selections import BATCH, Found, Selection, failed_below
+from hammerwork_cli.queries.job.selections import BATCH, Selection, Snapshot, failed_below
 
 
 @dataclass(slots=True)
-class Step:
+class ChangeStep:
     """The work of one transaction.
 
     Attributes:
@@ -88,10 +88,10 @@ class Change:
         """Whether it changes jobs in this status."""
         return status in self.accepted or (self.force and status in self.forced)
 
-    def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
+    def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> ChangeStep:
         """Changes those of the jobs that still match the filter. Needs a transaction."""
         locked = lock_jobs(database, ids, wanted)
-        step = Step()
+        step = ChangeStep()
         if len(locked) < len(ids):
             step.left.add(Reason.GONE if wanted == EVERY_JOB else Reason.CHANGED_MEANWHILE, len(ids) - len(locked))
         free: list[LockedJob] = []
@@ -104,26 +104,28 @@ class Change:
         step.later = self._later(database, free)
         free = [job for job in free if job.id not in step.later]
         self._change(database, free, step)
-        step.following = self.follow(database, Following(parents=[job.id for job in free if self._leads(job)]))
+        step.following = self.follow(
+            database, Following(parents=[job.id for job in free if self._changes_dependents(job)])
+        )
         return step
 
-    def _leads(self, job: LockedJob) -> bool:
-        """Whether the dependents of a changed job change along."""
+    def _changes_dependents(self, job: LockedJob) -> bool:
+        """Whether the dependents of a changed job change with it."""
         del job
         return True
 
-    def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
+    def may_skip(self, database: Database, selection: Selection, found: Snapshot) -> bool:
         """Whether it may skip jobs although it accepts their statuses."""
         del database, selection, found
         return False
 
-    def helps_below(self, database: Database, job: str, reason: str) -> bool:
+    def would_change_descendants(self, database: Database, job: str, reason: str) -> bool:
         """Whether it skips a job for a reason, but would change descendants of it."""
         del database, job, reason
         return False
 
     def follow(self, database: Database, following: Following) -> Following:
-        """Changes dependents along, at most as many as one transaction should."""
+        """Changes dependents too, at most as many as one transaction should."""
         del database, following
         return Following()
 
@@ -138,11 +140,11 @@ class Change:
         del database, jobs
         return {}
 
-    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: ChangeStep) -> None:
         raise NotImplementedError
 
 
-class Retry(Change):
+class RetryJobs(Change):
     """Resets jobs to Pending with 0 attempts, due now. Jobs that failed only with them run again after them.
 
     Args:
@@ -169,11 +171,11 @@ class Retry(Change):
         if cancelled:
             self.accepted = UNSUCCESSFUL
 
-    def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
+    def may_skip(self, database: Database, selection: Selection, found: Snapshot) -> bool:
         """True if a job depends on one that stays failed."""
         return not self.force and selection.has_failed_parents(database, found)
 
-    def helps_below(self, database: Database, job: str, reason: str) -> bool:
+    def would_change_descendants(self, database: Database, job: str, reason: str) -> bool:
         """True if the job has completed and a descendant failed."""
         return reason == JobStatus.COMPLETED and failed_below(database, job)
 
@@ -185,7 +187,7 @@ class Retry(Change):
         """The right ``dependency_status`` by id, of the jobs whose dependencies were not satisfied."""
         return dependencies.states_of(database, [job for job in jobs if job.dependency_status in {"waiting", "failed"}])
 
-    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: ChangeStep) -> None:
         states = self._states(database, jobs)
         by_state: dict[str | None, list[str]] = {}
         for job in jobs:
@@ -198,7 +200,7 @@ class Retry(Change):
         if self.respawn and "workers" in database.tags:
             records.allow_again(database, [job.id for job in jobs])
 
-    def _leads(self, job: LockedJob) -> bool:
+    def _changes_dependents(self, job: LockedJob) -> bool:
         """False for a recurring job: it will spawn again, and the children of its cancelled occurrence stay failed."""
         return not job.recurring
 
@@ -229,7 +231,7 @@ class Cancel(Change):
         self.error = f"cancelled by {by} through hammerwork{because}"
         self.followers_error = f"a job that it depends on was cancelled by {by} through hammerwork{because}"
 
-    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: ChangeStep) -> None:
         for part in chunks([job.id for job in jobs], database.key_chunk):
             step.changed += database.run(
                 "job.changes.cancel", ids=part, statuses=_stored(jobs), now=self.now, error=self.error
@@ -256,7 +258,7 @@ class Delete(Change):
         """Like others, and also unknown statuses."""
         return self.force or status != JobStatus.RUNNING
 
-    def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
+    def may_skip(self, database: Database, selection: Selection, found: Snapshot) -> bool:
         """True if other jobs may wait for one of the jobs."""
         return not self.force and selection.has_dependents(database, found)
 
@@ -269,7 +271,7 @@ class Delete(Change):
             going -= kept
         return {job.id: Reason.WAITED_FOR for job in jobs if job.id not in going}
 
-    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: ChangeStep) -> None:
         for part in chunks([job.id for job in jobs], database.key_chunk):
             step.changed += database.run("job.changes.delete", ids=part, statuses=_stored(jobs))
         records.forget(database, [job.id for job in jobs])
@@ -292,14 +294,14 @@ def plan(database: Database, selection: Selection, change: Change) -> ChangePlan
         change.action,
         tuple(group._replace(changes=change.accepts(group.status)) for group in found.groups),
         {Reason.ARCHIVED: found.archived} if found.archived else {},
-        cautious=bool(found.groups) and change.may_skip_more(database, selection, found),
+        cautious=bool(found.groups) and change.may_skip(database, selection, found),
         job=_only(selection),
     )
 
 
 def run(
     database: Database, selection: Selection, change: Change, on_progress: Callable[[int], None] = lambda _: None
-) -> Outcome:
+) -> ChangeOutcome:
     """Changes jobs in batches of one transaction each. After an interruption, a second run does the rest.
 
     The transaction of a job also changes its dependents; many dependents take further transactions.
@@ -323,12 +325,12 @@ def run(
     return outcome
 
 
-def refused(database: Database, change: Change, result: ChangePlan | Outcome) -> Refusal | None:
+def refused(database: Database, change: Change, result: ChangePlan | ChangeOutcome) -> Refusal | None:
     """Returns the refusal if a plan or an outcome skips the only job that was named."""
     if result.job is None or result.changed:
         return None
     reason = next(iter(result.left.by_status), Reason.GONE)
-    below = change.helps_below(database, result.job, reason)
+    below = change.would_change_descendants(database, result.job, reason)
     return Refusal(change.action, result.job, reason, failed_below=below)
 
 
@@ -343,7 +345,7 @@ class _Progress:
         self.database = database
         self.change = change
         self.wanted = wanted
-        self.outcome = Outcome(change.action)
+        self.outcome = ChangeOutcome(change.action)
         self.followed: set[str] = set()
         self.later: dict[str, str] = {}
 
@@ -357,13 +359,13 @@ class _Progress:
         self._follow(step.following)
 
     def _follow(self, following: Following) -> None:
-        """Changes the dependents along, in as many further transactions as needed."""
+        """Changes the dependents too, in as many further transactions as needed."""
         self.followed.update(following.changed)
         while following.unfinished:
             following = self.database.transaction(partial(self.change.follow, self.database, following))
             self.followed.update(following.changed)
 
-    def finish(self) -> Outcome:
+    def finish(self) -> ChangeOutcome:
         """Tries the postponed jobs again until none of them changes; returns the sum."""
         before = -1
         while self.later and self.outcome.changed > before:

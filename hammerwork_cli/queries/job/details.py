@@ -18,7 +18,7 @@ from hammerwork_cli.models import (
     TreeNode,
     WholeJob,
 )
-from hammerwork_cli.models.backup.tables import GENERATED, TABLES, Kind, other_column, other_written
+from hammerwork_cli.models.backup.tables import GENERATED, TABLES, ColumnKind, other_column, other_written
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.wait import Blocker
@@ -66,8 +66,8 @@ class StoredFacts(NamedTuple):
     """
 
     names: tuple[str, ...]
-    others: dict[str, Kind]
-    kept: dict[str, Kind]
+    others: dict[str, ColumnKind]
+    kept: dict[str, ColumnKind]
     parts: dict[str, Any]
 
 
@@ -81,7 +81,7 @@ def stored_facts(database: Database, word: str = "jobs") -> StoredFacts:
     others, kept = _other_kinds(database, word), {}
     for name, kind in others.items():
         term = f"j.{database.quoted(name)}"
-        more.append(database.as_text(term, columns[name]) if kind is Kind.OTHER else term)
+        more.append(database.as_text(term, columns[name]) if kind is ColumnKind.OTHER else term)
     if "other_columns" in columns:
         kept = _other_kinds(database, "jobs")
         more.append("j.other_columns")
@@ -89,11 +89,11 @@ def stored_facts(database: Database, word: str = "jobs") -> StoredFacts:
     return StoredFacts(names, others, kept, parts)
 
 
-def _other_kinds(database: Database, word: str) -> dict[str, Kind]:
+def _other_kinds(database: Database, word: str) -> dict[str, ColumnKind]:
     columns = database.schema[TABLES[word].name]
     names = columns.keys() - TABLES[word].columns.keys() - {*LATER_FACTS} - GENERATED
     found = {name: other_column(database.dialect, name, columns[name]) for name in sorted(names)}
-    return {name: other.kind for name, other in found.items() if other and other.kind is not Kind.BYTES}
+    return {name: other.kind for name, other in found.items() if other and other.kind is not ColumnKind.BYTES}
 
 
 def _kept_strategy(columns: Mapping[str, str]) -> str:
@@ -115,14 +115,14 @@ def _others(facts: StoredFacts, values: Sequence[Any]) -> dict[str, object]:
     """The other columns of a row, with those that the archive keeps in one."""
     found: dict[str, object] = {}
     for (name, kind), value in zip(facts.others.items(), values, strict=False):
-        is_number = kind is Kind.FLAG and value not in (None, 0, 1)
-        found[name] = other_written(Kind.NUMBER if is_number else kind, name, value).get(name)
+        is_number = kind is ColumnKind.FLAG and value not in (None, 0, 1)
+        found[name] = other_written(ColumnKind.NUMBER if is_number else kind, name, value).get(name)
     kinds = facts.others
     if len(values) > len(facts.others):
         kept = _parsed(values[-1])
         found |= {name: value for name, value in kept.items() if name in facts.kept} if isinstance(kept, dict) else {}
         kinds = facts.others | facts.kept
-    return {name: _parsed(value) if kinds[name] is Kind.JSON else value for name, value in found.items()}
+    return {name: _parsed(value) if kinds[name] is ColumnKind.JSON else value for name, value in found.items()}
 
 
 def _parsed(text: Any) -> object:

@@ -14,7 +14,7 @@ from hammerwork_cli.queries.graph.relatives import CHILD_STATES, Relatives
 from hammerwork_cli.queries.job.changes import Delete
 from hammerwork_cli.queries.job.dependencies import LockedJob, read_jobs
 from hammerwork_cli.queries.job.listing import chosen
-from hammerwork_cli.queries.job.selections import BATCH, Batch, Found, groups_of
+from hammerwork_cli.queries.job.selections import BATCH, ChangeBatch, Snapshot, groups_of
 
 ROOTS = 200
 """Most trees that are read together."""
@@ -134,27 +134,27 @@ class FinishedTrees:
         self._is_over = is_over
         self.wanted = wanted._replace(queues=(), but_queues=())
 
-    def read(self, database: Database) -> Found:
+    def read(self, database: Database) -> Snapshot:
         """See :class:`Selection`."""
         found: dict[str, Counts] = {}
         for tree in self._trees(database):
             for queue, counts in tree.counts.items():
                 found.setdefault(queue, Counts()).merge(counts)
-        return Found(groups_of(found))
+        return Snapshot(groups_of(found))
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
         ids: list[str] = []
         for tree in self._trees(database):
             for part in chunks(tree.ids, self._batch):
                 ids += part
                 if len(ids) >= self._batch:
-                    yield Batch(ids[: self._batch])
+                    yield ChangeBatch(ids[: self._batch])
                     del ids[: self._batch]
         if ids:
-            yield Batch(ids)
+            yield ChangeBatch(ids)
 
-    def has_failed_parents(self, database: Database, found: Found) -> bool:
+    def has_failed_parents(self, database: Database, found: Snapshot) -> bool:
         """See :class:`Selection`. False: the dependencies of a job are in its tree."""
         del database, found
         return False

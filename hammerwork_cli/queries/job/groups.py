@@ -13,9 +13,9 @@ from typing import NamedTuple, Self
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import Counts, JobStatus, status_of
-from hammerwork_cli.models.batch.batches import Batch, BatchStatus
+from hammerwork_cli.models.batch.batches import BatchStatus, StoredBatch
 from hammerwork_cli.models.values import RUNNING_SPELLINGS, WAITING_SPELLINGS
-from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, WorkflowStatus
+from hammerwork_cli.models.workflow.workflows import FailurePolicy, StoredWorkflow, WorkflowStatus
 
 FAILED = "another job of its workflow failed, and the failure policy is fail_fast"
 """The error of jobs that fail because of another one of their workflow."""
@@ -26,7 +26,7 @@ BATCH_FAILED = "another job of its batch failed, and the failure mode is FailFas
 class Groups(NamedTuple):
     """Workflows, which are locked, and ids of batches."""
 
-    workflows: Sequence[Workflow] = ()
+    workflows: Sequence[StoredWorkflow] = ()
     batches: Sequence[str] = ()
 
     @classmethod
@@ -93,19 +93,19 @@ def _fail_waiting(database: Database, now: datetime, error: str, **of: str) -> l
     return waiting
 
 
-def _locked_workflows(database: Database, ids: Iterable[str]) -> Iterator[Workflow]:
+def _locked_workflows(database: Database, ids: Iterable[str]) -> Iterator[StoredWorkflow]:
     for part in chunks(sorted(ids), database.key_chunk):
         for workflow, status, policy in database.rows("job.groups.lock_workflows", ids=part):
-            yield Workflow(str(workflow), "", status, policy, 0, None)
+            yield StoredWorkflow(str(workflow), "", status, policy, 0, None)
 
 
-def _locked_batches(database: Database, ids: Sequence[str]) -> Iterator[tuple[Batch, str]]:
+def _locked_batches(database: Database, ids: Sequence[str]) -> Iterator[tuple[StoredBatch, str]]:
     for part in chunks(ids, database.key_chunk):
         for batch, status, mode in database.rows("job.groups.lock_batches", ids=part):
-            yield Batch(str(batch), "", 0, mode.strip('"'), None), status.strip('"')
+            yield StoredBatch(str(batch), "", 0, mode.strip('"'), None), status.strip('"')
 
 
-def _settle_workflow(database: Database, workflow: Workflow, now: datetime) -> None:
+def _settle_workflow(database: Database, workflow: StoredWorkflow, now: datetime) -> None:
     counts = counted(database, workflow=workflow.id)
     status = replace(workflow, counts=counts).status
     database.run(
@@ -119,7 +119,7 @@ def _settle_workflow(database: Database, workflow: Workflow, now: datetime) -> N
     )
 
 
-def _settle_batch(database: Database, batch: Batch, stored_status: str, now: datetime) -> None:
+def _settle_batch(database: Database, batch: StoredBatch, stored_status: str, now: datetime) -> None:
     if database.row("job.groups.has_open", batch=batch.id, statuses=OPEN_SPELLINGS):
         if stored_status == BatchStatus.PENDING:
             database.run("job.groups.begin_batch", id=batch.id)

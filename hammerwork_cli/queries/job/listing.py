@@ -9,9 +9,9 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LIST_JOBS, AmbiguousIdError, NotFoundError, UsageError
-from hammerwork_cli.models import Job, JobFilter, JobPage, JobPriority, JobStatus, TreeNode
+from hammerwork_cli.models import JobFilter, JobPage, JobPriority, JobStatus, StoredJob, TreeNode
 from hammerwork_cli.models.input.reading import ids_from
-from hammerwork_cli.models.values import ENDS, meant, spellings
+from hammerwork_cli.models.values import ENDS, derived_words, spellings
 from hammerwork_cli.queries.graph import cursors
 
 _OPERATION = re.compile(r"[^\s-][\w.:/#@+-]{0,59}")
@@ -120,7 +120,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "batches": wanted.batches,
         "workflows": wanted.workflows,
         "statuses": spellings(wanted.statuses),
-        "meant": meant(wanted.statuses),
+        "meant": derived_words(wanted.statuses),
         "priorities": tuple(int(priority) for priority in wanted.priorities),
         # A number out of range counts as normal, as in hammerwork (Rust).
         "normal": JobPriority.NORMAL in wanted.priorities,
@@ -195,7 +195,7 @@ def pages(database: Database, wanted: JobFilter, *, limit: int, cursor: str | No
             return
 
 
-def sorted_by(database: Database, wanted: JobFilter, field: str, *, descending: bool, limit: int) -> list[Job]:
+def sorted_by(database: Database, wanted: JobFilter, field: str, *, descending: bool, limit: int) -> list[StoredJob]:
     """The first jobs that fit a filter, in another order than that of their creation.
 
     Args:
@@ -210,8 +210,8 @@ def sorted_by(database: Database, wanted: JobFilter, field: str, *, descending: 
     return [listed(row) for row in rows]
 
 
-def listed(row: tuple[Any, ...]) -> Job:
+def listed(row: tuple[Any, ...]) -> StoredJob:
     """The job in a row that starts with the columns of a list."""
     scheduled_at, max_attempts, dependency_status, recurring, enabled = row[NODE:LISTED]
     node = TreeNode._make(row[:NODE])
-    return Job(node, scheduled_at, max_attempts, dependency_status, bool(recurring), bool(enabled))
+    return StoredJob(node, scheduled_at, max_attempts, dependency_status, bool(recurring), bool(enabled))

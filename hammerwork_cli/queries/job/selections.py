@@ -30,7 +30,7 @@ PATIENCE = 30.0
 """Seconds for which a tree is read again while jobs are inserted into it."""
 
 
-class Found(NamedTuple):
+class Snapshot(NamedTuple):
     """The jobs that a selection has at one time.
 
     Attributes:
@@ -44,7 +44,7 @@ class Found(NamedTuple):
     nodes: Sequence[TreeNode] = ()
 
 
-class Batch(NamedTuple):
+class ChangeBatch(NamedTuple):
     """Jobs to change in one transaction.
 
     Attributes:
@@ -67,45 +67,45 @@ class Selection(Protocol):
     wanted: JobFilter
     named: Sequence[str]
 
-    def read(self, database: Database) -> Found:
+    def read(self, database: Database) -> Snapshot:
         """Reads the jobs as they are now."""
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """Yields each job once."""
 
-    def has_failed_parents(self, database: Database, found: Found) -> bool:
+    def has_failed_parents(self, database: Database, found: Snapshot) -> bool:
         """Whether one of the jobs that were found may depend on a failed or missing job outside the selection."""
 
-    def has_dependents(self, database: Database, found: Found) -> bool:
+    def has_dependents(self, database: Database, found: Snapshot) -> bool:
         """Whether a job outside the selection may wait for one of the jobs that were found."""
 
 
-class Named:
+class ByIds:
     """Jobs by their ids, of which there may be a million: rows are read in parts."""
 
     def __init__(self, ids: Iterable[str]) -> None:
         self.named: Sequence[str] = list(dict.fromkeys(ids))
         self.wanted = JobFilter()
 
-    def read(self, database: Database) -> Found:
+    def read(self, database: Database) -> Snapshot:
         """See :class:`Selection`."""
         found: dict[str, Counts] = {}
         for nodes in self._parts(database):
             _count(nodes, found)
-        return Found(groups_of(found))
+        return Snapshot(groups_of(found))
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
         del database
-        return map(Batch, chunks(self.named, BATCH))
+        return map(ChangeBatch, chunks(self.named, BATCH))
 
-    def has_failed_parents(self, database: Database, found: Found) -> bool:
+    def has_failed_parents(self, database: Database, found: Snapshot) -> bool:
         """See :class:`Selection`."""
         del found
         ours = set(self.named)
         return any(_has_failed_parents(database, nodes, ours) for nodes in self._parts(database))
 
-    def has_dependents(self, database: Database, found: Found) -> bool:
+    def has_dependents(self, database: Database, found: Snapshot) -> bool:
         """See :class:`Selection`."""
         del found
         ours = set(self.named)
@@ -116,7 +116,7 @@ class Named:
         return (relatives.jobs(part) for part in chunks(self.named, BATCH))
 
 
-class Chosen:
+class ByFilter:
     """Jobs by a filter, in the order of their ids: a second run continues where a first one stopped."""
 
     named: Sequence[str] = ()
@@ -125,26 +125,26 @@ class Chosen:
         self.wanted = wanted
         self._batch = batch or BATCH
 
-    def read(self, database: Database) -> Found:
+    def read(self, database: Database) -> Snapshot:
         """See :class:`Selection`."""
         found: dict[str, Counts] = {}
         for queue, status, jobs in database.rows("job.selections.groups", **chosen(self.wanted)):
             found.setdefault(queue, Counts()).add(status_of(status), jobs)
-        return Found(groups_of(found))
+        return Snapshot(groups_of(found))
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
         after: str | None = None
         while True:
             rows = database.rows("job.selections.ids", **chosen(self.wanted), after=after, limit=self._batch)
             ids = [str(job) for (job,) in rows]
             if ids:
-                yield Batch(ids)
+                yield ChangeBatch(ids)
             if len(ids) < self._batch:  # leave out jobs that are inserted from now on
                 return
             after = ids[-1]
 
-    def has_failed_parents(self, database: Database, found: Found) -> bool:
+    def has_failed_parents(self, database: Database, found: Snapshot) -> bool:
         """See :class:`Selection`. True if more jobs than :data:`BATCH` depend on others that have not completed."""
         del found
         filtered = chosen(self.wanted)
@@ -160,13 +160,13 @@ class Chosen:
         )
         return len(known) < len(above) or ours < len(failed)
 
-    def has_dependents(self, database: Database, found: Found) -> bool:
+    def has_dependents(self, database: Database, found: Snapshot) -> bool:
         """See :class:`Selection`. True if any job waits for others, selected or not."""
         del found
         return any_waiting(database)
 
 
-class Below:
+class Subtrees:
     """Jobs and their descendants, from the top down.
 
     A worker may insert children in the meantime: the tree is read again until there are no new jobs, or for
@@ -179,7 +179,7 @@ class Below:
         self.jobs = jobs
         self.wanted = JobFilter(statuses=tuple(sorted(statuses)), unarchived=True)
 
-    def read(self, database: Database) -> Found:
+    def read(self, database: Database) -> Snapshot:
         """See :class:`Selection`."""
         nodes: dict[str, TreeNode] = {}
         for job in self.jobs:
@@ -188,9 +188,9 @@ class Below:
                 nodes = tree.tree(database, job, whole=False).nodes | nodes
         meant = [node for node in nodes.values() if node.status in self.wanted.statuses]
         present = [node for node in meant if node.archived_at is None]
-        return Found(grouped(present), len(meant) - len(present), present)
+        return Snapshot(grouped(present), len(meant) - len(present), present)
 
-    def batches(self, database: Database) -> Iterator[Batch]:
+    def batches(self, database: Database) -> Iterator[ChangeBatch]:
         """See :class:`Selection`."""
         seen: set[str] = set()
         end: float | None = None
@@ -198,17 +198,17 @@ class Below:
             found = self.read(database)
             fresh = [node.id for node in found.nodes if node.id not in seen]
             if not fresh or (end and time.monotonic() > end):
-                yield Batch(left={Reason.ARCHIVED: found.archived, Reason.STILL_COMING: len(fresh)})
+                yield ChangeBatch(left={Reason.ARCHIVED: found.archived, Reason.STILL_COMING: len(fresh)})
                 return
             seen.update(fresh)
-            yield from map(Batch, chunks(fresh, BATCH))
+            yield from map(ChangeBatch, chunks(fresh, BATCH))
             end = end or time.monotonic() + PATIENCE
 
-    def has_failed_parents(self, database: Database, found: Found) -> bool:
+    def has_failed_parents(self, database: Database, found: Snapshot) -> bool:
         """See :class:`Selection`."""
         return _has_failed_parents(database, found.nodes, {node.id for node in found.nodes})
 
-    def has_dependents(self, database: Database, found: Found) -> bool:
+    def has_dependents(self, database: Database, found: Snapshot) -> bool:
         """See :class:`Selection`."""
         return _has_dependents(database, found.nodes, {node.id for node in found.nodes})
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, PastAttempt, Timestamp, TreeNode, timestamp
-from hammerwork_cli.models.monitor.log import Event, EventKind
+from hammerwork_cli.models.monitor.log import EventKind, JobEvent
 from hammerwork_cli.queries.graph import tree as trees
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import attempts
@@ -32,7 +32,7 @@ _ENDS: Mapping[str, EventKind] = {
 }
 
 
-def latest(database: Database, *, lines: int, queues: Sequence[str] = ()) -> list[Event]:
+def latest(database: Database, *, lines: int, queues: Sequence[str] = ()) -> list[JobEvent]:
     """Returns the newest events of all jobs, or of those of some queues, the oldest first.
 
     Args:
@@ -50,7 +50,7 @@ def latest(database: Database, *, lines: int, queues: Sequence[str] = ()) -> lis
     return _newest(found, lines)
 
 
-def of_jobs(database: Database, jobs: Sequence[str], *, lines: int) -> list[Event]:
+def of_jobs(database: Database, jobs: Sequence[str], *, lines: int) -> list[JobEvent]:
     """Returns the newest events of some jobs.
 
     Raises:
@@ -60,7 +60,7 @@ def of_jobs(database: Database, jobs: Sequence[str], *, lines: int) -> list[Even
     return _of_some(database, [relatives.job(job) for job in jobs], lines)
 
 
-def of_tree(database: Database, job: str, *, lines: int) -> list[Event]:
+def of_tree(database: Database, job: str, *, lines: int) -> list[JobEvent]:
     """Returns the newest events of a job and of everything below it, of 10,000 jobs at most.
 
     Raises:
@@ -70,7 +70,7 @@ def of_tree(database: Database, job: str, *, lines: int) -> list[Event]:
     return _of_some(database, list(found.nodes.values()), lines)
 
 
-def _of_some(database: Database, nodes: Sequence[TreeNode], lines: int) -> list[Event]:
+def _of_some(database: Database, nodes: Sequence[TreeNode], lines: int) -> list[JobEvent]:
     found = _of_jobs(database, nodes)
     if "workers" in database.tags:
         queues = {node.id: node.queue for node in nodes}
@@ -80,11 +80,11 @@ def _of_some(database: Database, nodes: Sequence[TreeNode], lines: int) -> list[
     return _newest(found, lines)
 
 
-def _newest(found: Iterable[Event], lines: int) -> list[Event]:
+def _newest(found: Iterable[JobEvent], lines: int) -> list[JobEvent]:
     return sorted(set(found), key=lambda event: event.place)[-lines:]
 
 
-def _of_jobs(database: Database, nodes: Sequence[TreeNode]) -> list[Event]:
+def _of_jobs(database: Database, nodes: Sequence[TreeNode]) -> list[JobEvent]:
     found = [event for node in nodes for event in _events(node)]
     # Not only of those with attempts: `job retry` resets their number, and leaves the history.
     known = {node.id: node for node in nodes}
@@ -94,14 +94,14 @@ def _of_jobs(database: Database, nodes: Sequence[TreeNode]) -> list[Event]:
     return found
 
 
-def _attempted(node: TreeNode, past: PastAttempt) -> Iterator[Event]:
+def _attempted(node: TreeNode, past: PastAttempt) -> Iterator[JobEvent]:
     """The start and the end of an attempt that did not complete; the end of the job itself tells that of the last."""
     started, ended = timestamp(past.started_at), timestamp(past.ended_at)
     if started:
-        yield Event(started, EventKind.STARTED, node.id, node.queue, past.attempt)
+        yield JobEvent(started, EventKind.STARTED, node.id, node.queue, past.attempt)
     is_last = node.status in UNSUCCESSFUL and started == timestamp(node.started_at)
     if ended and not is_last:
-        yield Event(
+        yield JobEvent(
             ended,
             EventKind.ATTEMPT_FAILED,
             node.id,
@@ -114,13 +114,13 @@ def _attempted(node: TreeNode, past: PastAttempt) -> Iterator[Event]:
         )
 
 
-def _events(node: TreeNode) -> Iterator[Event]:
+def _events(node: TreeNode) -> Iterator[JobEvent]:
     """The events that the row of a job tells of."""
     created, started = timestamp(node.created_at), timestamp(node.started_at)
     if created:
-        yield Event(created, EventKind.CREATED, node.id, node.queue)
+        yield JobEvent(created, EventKind.CREATED, node.id, node.queue)
     if started:
-        yield Event(started, EventKind.STARTED, node.id, node.queue, node.attempts)
+        yield JobEvent(started, EventKind.STARTED, node.id, node.queue, node.attempts)
     kind = _ENDS.get(node.status)
     if kind is None:
         return
@@ -128,7 +128,9 @@ def _events(node: TreeNode) -> Iterator[Event]:
     if ended:
         attempt = node.attempts if started else None
         error = None if kind is EventKind.COMPLETED else node.error
-        yield Event(ended, kind, node.id, node.queue, attempt, _length(timestamp(node.run_start), ended), error=error)
+        yield JobEvent(
+            ended, kind, node.id, node.queue, attempt, _length(timestamp(node.run_start), ended), error=error
+        )
 
 
 def _spawned(
@@ -139,12 +141,12 @@ def _spawned(
     started_at: Timestamp,
     ended_at: Timestamp,
     error: str | None,
-) -> Iterator[Event]:
+) -> Iterator[JobEvent]:
     ended = timestamp(ended_at)
     if ended:
         kind = EventKind.SPAWN_FAILED if outcome == "failed" else EventKind.SPAWNED
         length = _length(timestamp(started_at), ended)
-        yield Event(ended, kind, str(job), queue, seconds=length, children=int(children), error=error)
+        yield JobEvent(ended, kind, str(job), queue, seconds=length, children=int(children), error=error)
 
 
 def _length(started: datetime | None, ended: datetime) -> float | None:
@@ -174,13 +176,13 @@ class Log:
     ) -> None:
         self._database, self._lines, self._since = database, lines, since
         self._queues, self._jobs, self._tree = queues, jobs, tree
-        self._told: dict[Event, None] | None = None
+        self._told: dict[JobEvent, None] | None = None
 
     def connected(self, database: Database) -> None:
         """Continues with another connection."""
         self._database = database
 
-    def refresh(self) -> list[Event]:
+    def refresh(self) -> list[JobEvent]:
         """Returns the new events, the oldest first."""
         if self._told is None:
             # Events that the next refreshes read again, and that are older than the printed lines, are not new either.
@@ -195,7 +197,7 @@ class Log:
         self._told = dict.fromkeys([event for event in told if since is None or event.at >= since] + fresh)
         return fresh
 
-    def _read(self, lines: int) -> list[Event]:
+    def _read(self, lines: int) -> list[JobEvent]:
         if self._jobs:
             return of_jobs(self._database, self._jobs, lines=lines)
         if self._tree is not None:

@@ -83,7 +83,7 @@ def _instant(job: OpenJob) -> datetime:
     return timestamp(job.at) or _NO_INSTANT
 
 
-class _Row(NamedTuple):
+class _OpenJob(NamedTuple):
     """A row of ``spawn.why.open_jobs``, without the id."""
 
     scheduled_at: Timestamp
@@ -105,15 +105,15 @@ class _Row(NamedTuple):
         return max((now - heard).total_seconds(), 0.0), (until - heard).total_seconds()
 
 
-def _details(database: Database, ids: Sequence[str]) -> dict[str, _Row]:
+def _details(database: Database, ids: Sequence[str]) -> dict[str, _OpenJob]:
     return {
-        job: _Row._make(details)
+        job: _OpenJob._make(details)
         for part in chunks(ids, database.read_chunk)
         for job, *details in database.rows("spawn.why.open_jobs", ids=database.ids(part))
     }
 
 
-def _last_attempt(node: TreeNode, error: str | None, row: _Row, recorded: PastAttempt | None) -> LastAttempt:
+def _last_attempt(node: TreeNode, error: str | None, row: _OpenJob, recorded: PastAttempt | None) -> LastAttempt:
     """How the last attempt at a waiting job ended, as far as it is known.
 
     Workers in Rust write no history, so that the last recorded attempt may be older than the last one. Its number
@@ -137,7 +137,7 @@ def _is_due(job: OpenJob, now: datetime) -> bool:
     return (timestamp(job.at) or now) <= now
 
 
-def _delay(node: TreeNode, row: _Row, last: LastAttempt, *, now: datetime) -> tuple[DelayReason, OpenJob]:
+def _delay(node: TreeNode, row: _OpenJob, last: LastAttempt, *, now: datetime) -> tuple[DelayReason, OpenJob]:
     if node.status == JobStatus.RUNNING:
         started = node.started_at or node.created_at
         job = OpenJob(node.id, node.status, node.attempts, row.max_attempts, started, row.worker, *row.silence(now))

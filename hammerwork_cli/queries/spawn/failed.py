@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import JobNotFoundError
-from hammerwork_cli.models import FailedBelow, Job, JobStatus, SpawnOperation, TreeNode, id_list, timestamp
+from hammerwork_cli.models import FailedBelow, JobStatus, SpawnOperation, StoredJob, TreeNode, id_list, timestamp
 from hammerwork_cli.models.values import FAILED_SPELLINGS, ODDLY_FAILED
 from hammerwork_cli.queries.graph import cursors, records
 from hammerwork_cli.queries.graph.relatives import Relatives
@@ -23,7 +23,7 @@ LEVELS = 100
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-class _Failed(NamedTuple):
+class _FailedOperation(NamedTuple):
     parents: tuple[str, ...]
     at: datetime
     has_config: bool
@@ -104,7 +104,7 @@ def with_failures(database: Database, listed: Sequence[SpawnOperation]) -> list[
 
 def _newest_failed(
     database: Database, since: datetime | None, *, queues: Sequence[str] = (), limit: int | None = None
-) -> dict[str, _Failed]:
+) -> dict[str, _FailedOperation]:
     """Job -> what the search needs of it, the newest failure first; by default one job more than it looks at."""
     rows = database.rows(
         "spawn.failed.newest",
@@ -115,11 +115,14 @@ def _newest_failed(
         limit=MOST_FAILED + 1 if limit is None else limit,
     )
     return {
-        job: _Failed(id_list(parents), timestamp(at) or _LONG_AGO, bool(config)) for job, parents, at, config in rows
+        job: _FailedOperation(id_list(parents), timestamp(at) or _LONG_AGO, bool(config))
+        for job, parents, at, config in rows
     }
 
 
-def latest(database: Database, *, limit: int, queues: Sequence[str] = (), since: datetime | None = None) -> list[Job]:
+def latest(
+    database: Database, *, limit: int, queues: Sequence[str] = (), since: datetime | None = None
+) -> list[StoredJob]:
     """Returns the jobs that failed last, the newest failure first.
 
     Args:
@@ -189,7 +192,7 @@ class _Climb:
         more: whether the search reached a limit.
     """
 
-    def __init__(self, relatives: Relatives, failed: dict[str, _Failed]) -> None:
+    def __init__(self, relatives: Relatives, failed: dict[str, _FailedOperation]) -> None:
         self.relatives = relatives
         self.more = len(failed) > MOST_FAILED
         self._failed = dict(list(failed.items())[:MOST_FAILED])

@@ -26,8 +26,8 @@ from hammerwork_cli.models.values import (
     COMPLETED_SPELLINGS,
     ENDED_SPELLINGS,
     FAILED_SPELLINGS,
+    derived_words,
     length_of,
-    meant,
     spellings,
 )
 from hammerwork_cli.queries.graph import cursors, records
@@ -83,7 +83,7 @@ def parents(
     wanted = {
         "queues": queues,
         "statuses": spellings(statuses or ()),
-        "meant": meant(statuses or ()),
+        "meant": derived_words(statuses or ()),
         "since": since,
         "until": until,
         "operations": operations,

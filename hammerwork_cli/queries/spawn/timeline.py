@@ -20,7 +20,7 @@ from hammerwork_cli.models import (
     TreeNode,
     status_of,
 )
-from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, Siblings, Step, Timeline, Times
+from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, SiblingGroup, Timeline, TimelineStep, Times
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.graph.child_totals import no_collector
 
@@ -266,7 +266,7 @@ def _handover(job: Times, parents: Iterable[tuple[str, Times]]) -> tuple[int, st
 
 def _critical_path(
     tree: SpawnTree, times: dict[str, Times], parents: Mapping[str, list[str]]
-) -> tuple[int, int, tuple[Step, ...]]:
+) -> tuple[int, int, tuple[TimelineStep, ...]]:
     """Returns start, end and steps of the path from a root to the job that ended last."""
     if not times:
         return 0, 0, ()
@@ -275,7 +275,7 @@ def _critical_path(
     last = max((one for one in reversed(times) if times[one].ended == latest), key=lambda one: _lastness(times[one]))
     job: str | None = last
     ended = end = times[last].ended
-    steps: list[Step] = []
+    steps: list[TimelineStep] = []
     seen: set[str] = set()
     while job is not None and job not in seen:
         seen.add(job)
@@ -284,12 +284,12 @@ def _critical_path(
         start, parent = _handover(known, above)
         spans = (("spawning", start, known.created), *known.spans)
         cut = ((part, max(begin, start), min(stop, end)) for part, begin, stop in spans)
-        steps.append(Step(tree.nodes[job], tuple(span for span in cut if span[1] < span[2])))
+        steps.append(TimelineStep(tree.nodes[job], tuple(span for span in cut if span[1] < span[2])))
         if parent is None and parents.get(job):
             # The times of its parents are unknown: the time since the creation of the root is, too.
             begun = min([start, *(times[root].created for root in tree.roots if root in times)])
             if begun < start:
-                steps.append(Step(None, (("unknown", begun, start),)))
+                steps.append(TimelineStep(None, (("unknown", begun, start),)))
             start = begun
         job, end = parent, start
     return end, ended, tuple(reversed(steps))
@@ -358,7 +358,9 @@ def _middle(lengths: Sequence[int]) -> tuple[int, int] | None:
     return ranked[(len(ranked) - 1) // 2], ranked[(len(ranked) * 19 + 19) // 20 - 1]
 
 
-def _siblings(tree: SpawnTree, times: Mapping[str, Times], parents: Mapping[str, list[str]]) -> tuple[Siblings, ...]:
+def _siblings(
+    tree: SpawnTree, times: Mapping[str, Times], parents: Mapping[str, list[str]]
+) -> tuple[SiblingGroup, ...]:
     groups: dict[tuple[str | None, str], list[str]] = {}
     for job in times:
         group = (next(iter(parents.get(job, ())), None), tree.nodes[job].queue)
@@ -369,7 +371,7 @@ def _siblings(tree: SpawnTree, times: Mapping[str, Times], parents: Mapping[str,
         started = min(one.started for one in known)
         is_retried = all(one.first < one.started for one in known)
         found.append(
-            Siblings(
+            SiblingGroup(
                 parent=parent,
                 queue=queue,
                 depth=min(tree.depths.get(job, 0) for job in jobs),

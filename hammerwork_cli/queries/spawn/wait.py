@@ -24,7 +24,7 @@ CHECKED = 200
 SHOWN_FAILURES = 10
 
 
-class State(NamedTuple):
+class JobState(NamedTuple):
     """The state of a job: the columns of ``graph.relatives.states``."""
 
     id: str
@@ -47,7 +47,7 @@ class State(NamedTuple):
         return self.dependency_status == "waiting" and not self.has_finished
 
 
-class Listener(OutageListener, Protocol):
+class WaitListener(OutageListener, Protocol):
     """Receives the events of a wait."""
 
     def reading(self, counts: Counts) -> None:
@@ -70,7 +70,7 @@ class TreeWatch:
         self.roots = tuple(roots)
         self.connected(database)
         self._since, self._latest = now - QUIET_TIME, latest(now)
-        self.states: dict[str, State] = {}
+        self.states: dict[str, JobState] = {}
         self._running: dict[str, None] = {}
         self._waiting: dict[str, None] = {}
         self._ended: list[str] = []
@@ -110,21 +110,21 @@ class TreeWatch:
             self._file(state)
         self._is_fresh = True
 
-    def _read(self) -> dict[str, State]:
-        found = {state.id: state for state in map(State._make, self.relatives.states(self.roots))}
+    def _read(self) -> dict[str, JobState]:
+        found = {state.id: state for state in map(JobState._make, self.relatives.states(self.roots))}
         if not found:
             raise NotFoundError("The job does not exist any more.", hint="Was it deleted in the meantime?")
         frontier = list(found)
         while frontier:
             fresh: list[str] = []
-            for state in map(State._make, self.relatives.child_states(frontier)):
+            for state in map(JobState._make, self.relatives.child_states(frontier)):
                 if state.id not in found:
                     found[state.id] = state
                     fresh.append(state.id)
             frontier = fresh
         return found
 
-    def _file(self, state: State) -> None:
+    def _file(self, state: JobState) -> None:
         """Stores the state of a job, and sorts the job by whether it runs, waits or has ended."""
         job = state.id
         before = self.states.get(job)
@@ -142,7 +142,7 @@ class TreeWatch:
 
     def _reread(self, jobs: list[str]) -> bool:
         """Reads some jobs again; returns whether one of them has not ended."""
-        found = {state.id: state for state in map(State._make, self.relatives.states(jobs))}
+        found = {state.id: state for state in map(JobState._make, self.relatives.states(jobs))}
         for job in jobs:
             if job in found:
                 self._file(found[job])
@@ -170,7 +170,7 @@ class TreeWatch:
 
     def _find_children(self) -> None:
         parents, self._ended = self._ended, []
-        for state in map(State._make, self.relatives.child_states(parents) if parents else ()):
+        for state in map(JobState._make, self.relatives.child_states(parents) if parents else ()):
             if state.id not in self.states:
                 self._file(state)
 
@@ -225,7 +225,7 @@ class Waiter:
     def __init__(
         self,
         connect: Callable[[], Database],
-        listener: Listener,
+        listener: WaitListener,
         *,
         interval: float,
         timeout: float | None,

@@ -18,20 +18,20 @@ from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import LastingConflictError
 from hammerwork_cli.models import WAITING, JobFilter, JobStatus, timestamp
 from hammerwork_cli.models.values import FAILED_SPELLINGS
-from hammerwork_cli.models.workflow.workflows import FailurePolicy, Workflow, WorkflowStatus
+from hammerwork_cli.models.workflow.workflows import FailurePolicy, StoredWorkflow, WorkflowStatus
 from hammerwork_cli.queries.batch.callbacks import may_spawn
 from hammerwork_cli.queries.batch.reader import PAGE
 from hammerwork_cli.queries.job import changes, dependencies, groups
-from hammerwork_cli.queries.job.changes import Cancel, Step
+from hammerwork_cli.queries.job.changes import Cancel, ChangeStep
 from hammerwork_cli.queries.job.dependencies import Following, LockedJob
-from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.queries.job.selections import ByFilter
 from hammerwork_cli.queries.workflow import listing
 
 DEPENDENCY_FAILED = "a job that it depends on failed"
 CANCELLED = "its workflow was cancelled"
 
 
-class _Seen(NamedTuple):
+class _SeenWorkflow(NamedTuple):
     """The row of a workflow when a worker read it.
 
     Attributes:
@@ -49,22 +49,22 @@ class _OvertakenError(Exception):
 class _CancelRest(Cancel):
     """Cancels the jobs of a cancelled workflow that have not started, unless somebody has let it run again."""
 
-    def __init__(self, workflow: Workflow, now: datetime) -> None:
+    def __init__(self, workflow: StoredWorkflow, now: datetime) -> None:
         super().__init__(now, by="workers", reason=CANCELLED)
         self.workflow = workflow
 
-    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: ChangeStep) -> None:
         # The jobs are locked: a retry of one of them has committed by now, or comes later. So the workflow need not be.
         seen = _read(database, "workflow.endings.seen", self.workflow)
         if seen is None or not self._has_cause(database, seen):
             raise _OvertakenError
         self._end(database, jobs, step)
 
-    def _has_cause(self, database: Database, seen: _Seen) -> bool:
+    def _has_cause(self, database: Database, seen: _SeenWorkflow) -> bool:
         del database
         return seen.status == WorkflowStatus.CANCELLED
 
-    def _end(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+    def _end(self, database: Database, jobs: Sequence[LockedJob], step: ChangeStep) -> None:
         super()._change(database, jobs, step)
 
 
@@ -73,21 +73,21 @@ class _FailRest(_CancelRest):
 
     action = "fail"
 
-    def __init__(self, workflow: Workflow, now: datetime) -> None:
+    def __init__(self, workflow: StoredWorkflow, now: datetime) -> None:
         super().__init__(workflow, now)
         self.error = self.followers_error = groups.FAILED
 
-    def _has_cause(self, database: Database, seen: _Seen) -> bool:
+    def _has_cause(self, database: Database, seen: _SeenWorkflow) -> bool:
         return _unsuccessful(database, self.workflow) > seen.dealt_with
 
-    def _end(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+    def _end(self, database: Database, jobs: Sequence[LockedJob], step: ChangeStep) -> None:
         groups.fail(database, [job.id for job in jobs], self.now, self.error)
         step.changed += len(jobs)
 
 
 def bring_up_to_date(
     database: Database, clock: Callable[[], datetime], is_over: Callable[[], bool] = lambda: False
-) -> Iterator[tuple[Workflow, str | Exception]]:
+) -> Iterator[tuple[StoredWorkflow, str | Exception]]:
     """Looks at the workflows that have not ended, and does what follows for each.
 
     Args:
@@ -108,7 +108,7 @@ def bring_up_to_date(
             if is_over():
                 return
             try:
-                done = _bring_up_to_date(database, workflow, _Seen(workflow.stored_status, dealt_with), clock())
+                done = _bring_up_to_date(database, workflow, _SeenWorkflow(workflow.stored_status, dealt_with), clock())
             except _OvertakenError:
                 continue  # the next look sees what there is now
             except Exception as error:
@@ -123,7 +123,7 @@ def bring_up_to_date(
         after = page[-1].id
 
 
-def _bring_up_to_date(database: Database, workflow: Workflow, seen: _Seen, now: datetime) -> str | None:
+def _bring_up_to_date(database: Database, workflow: StoredWorkflow, seen: _SeenWorkflow, now: datetime) -> str | None:
     """Does what follows for one workflow; returns what was done."""
     if seen.status == WorkflowStatus.CANCELLED and workflow.counts.of(*WAITING):
         cancelled = _run(database, _CancelRest(workflow, now))
@@ -147,11 +147,11 @@ def _bring_up_to_date(database: Database, workflow: Workflow, seen: _Seen, now: 
 def _run(database: Database, change: _CancelRest, until: datetime | None = None) -> int:
     """Changes the jobs that have not started, in batches in the order of their ids; returns their number."""
     waiting = JobFilter(workflows=(change.workflow.id,), statuses=tuple(sorted(WAITING)), unarchived=True, until=until)
-    outcome = changes.run(database, Chosen(waiting), change)
+    outcome = changes.run(database, ByFilter(waiting), change)
     return outcome.changed + outcome.followed
 
 
-def _fail_dependents(database: Database, workflow: Workflow, now: datetime) -> int:
+def _fail_dependents(database: Database, workflow: StoredWorkflow, now: datetime) -> int:
     """Fails what waits for the failed jobs of a workflow: workers of hammerwork (Rust) leave it waiting."""
     failed, values = 0, {"id": workflow.id, "failed": FAILED_SPELLINGS, "limit": PAGE}
     after: str | None = None
@@ -166,16 +166,16 @@ def _fail_dependents(database: Database, workflow: Workflow, now: datetime) -> i
     return failed
 
 
-def _read(database: Database, statement: str, workflow: Workflow) -> _Seen | None:
+def _read(database: Database, statement: str, workflow: StoredWorkflow) -> _SeenWorkflow | None:
     row = database.row(statement, id=workflow.id)
-    return None if row is None else _Seen._make(row)
+    return None if row is None else _SeenWorkflow._make(row)
 
 
-def _unsuccessful(database: Database, workflow: Workflow) -> int:
+def _unsuccessful(database: Database, workflow: StoredWorkflow) -> int:
     return listing.counted(database, [workflow])[0].counts.unsuccessful
 
 
-def _deal(database: Database, workflow: Workflow, seen: _Seen) -> None:
+def _deal(database: Database, workflow: StoredWorkflow, seen: _SeenWorkflow) -> None:
     """Writes that the policy has dealt with the failures that there are, unless somebody has retried some meanwhile."""
 
     def work() -> None:
@@ -185,7 +185,7 @@ def _deal(database: Database, workflow: Workflow, seen: _Seen) -> None:
     database.transaction(work)
 
 
-def _close(database: Database, workflow: Workflow, now: datetime) -> str | None:
+def _close(database: Database, workflow: StoredWorkflow, now: datetime) -> str | None:
     """Writes how a workflow has ended, if it still has; returns its status."""
 
     def work() -> str | None:
@@ -212,7 +212,7 @@ def _close(database: Database, workflow: Workflow, now: datetime) -> str | None:
     return database.transaction(work)
 
 
-def cancellable(database: Database, workflow: str) -> Workflow:
+def cancellable(database: Database, workflow: str) -> StoredWorkflow:
     """The workflow with this full id, if it can be cancelled, or is.
 
     Raises:
@@ -257,7 +257,7 @@ class CancelWorkflow(Cancel):
         super().__init__(now, by=by, reason=reason, force=force)
         self.workflow = self.cancels_workflow = workflow
 
-    def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
+    def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> ChangeStep:
         """Changes jobs: see :class:`Cancel`."""
         step = super().step(database, ids, wanted)
         cancel(database, self.workflow)

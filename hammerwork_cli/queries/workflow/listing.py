@@ -11,9 +11,9 @@ from hammerwork_cli.models import FAILURES, FINISHED, Counts, SpawnTree, Timesta
 from hammerwork_cli.models.callbacks import Subject
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.models.workflow.new import own_metadata
-from hammerwork_cli.models.workflow.workflows import Workflow, WorkflowDetails, WorkflowStatus
+from hammerwork_cli.models.workflow.workflows import StoredWorkflow, WorkflowDetails, WorkflowStatus
 from hammerwork_cli.queries.batch.listing import groups
-from hammerwork_cli.queries.batch.reader import EndWatch, Reader
+from hammerwork_cli.queries.batch.reader import EndWatch, RowReader
 from hammerwork_cli.queries.callbacks import callbacks_of
 from hammerwork_cli.queries.graph import tree
 from hammerwork_cli.queries.job.listing import containing
@@ -31,7 +31,7 @@ def find(
     since: datetime | None = None,
     limit: int,
     cursor: str | None = None,
-) -> Iterator[Workflow]:
+) -> Iterator[StoredWorkflow]:
     """Yields workflows, newest first.
 
     Args:
@@ -50,7 +50,7 @@ def find(
     return _READER.find(database, limit=limit, cursor=cursor, accepts=accepts, name=pattern, since=since)
 
 
-def joinable(database: Database, text: str) -> Workflow:
+def joinable(database: Database, text: str) -> StoredWorkflow:
     """The workflow that a job may join, by its id or a unique prefix.
 
     Raises:
@@ -66,7 +66,7 @@ def joinable(database: Database, text: str) -> Workflow:
     return found
 
 
-def watch(database: Database, text: str) -> EndWatch[Workflow]:
+def watch(database: Database, text: str) -> EndWatch[StoredWorkflow]:
     """Watches the workflow with this id or unique prefix until it has ended, or only a decision is missing.
 
     Raises:
@@ -75,7 +75,7 @@ def watch(database: Database, text: str) -> EndWatch[Workflow]:
     return EndWatch(database, _READER, text, _has_ended)
 
 
-def _has_ended(found: Workflow) -> bool:
+def _has_ended(found: StoredWorkflow) -> bool:
     if found.status == WorkflowStatus.CANCELLED:
         return not found.open
     only_waiting = found.open == found.waiting
@@ -116,7 +116,7 @@ def graph(database: Database, workflow: str) -> SpawnTree:
         return tree.among(database, jobs[:MOST_JOBS])
 
 
-def counted(database: Database, workflows: Sequence[Workflow]) -> list[Workflow]:
+def counted(database: Database, workflows: Sequence[StoredWorkflow]) -> list[StoredWorkflow]:
     """Workflows with their jobs counted, in the same order."""
     counts: dict[str, Counts] = {one.id: Counts() for one in workflows}
     waiting: dict[str, int] = {}
@@ -145,10 +145,10 @@ def counted(database: Database, workflows: Sequence[Workflow]) -> list[Workflow]
     ]
 
 
-def read(row: Sequence[Any]) -> Workflow:
+def read(row: Sequence[Any]) -> StoredWorkflow:
     """The workflow in a row, whose jobs are not counted yet."""
     workflow, *columns = row
-    return Workflow(str(workflow), *columns)
+    return StoredWorkflow(str(workflow), *columns)
 
 
 def _archives(database: Database) -> bool:
@@ -160,7 +160,7 @@ def _last(ends: Sequence[Timestamp]) -> datetime | None:
     return max((known for end in ends if (known := timestamp(end))), default=None)
 
 
-_READER = Reader(
+_READER = RowReader(
     noun="workflow",
     table="hammerwork_workflows",
     listing="workflow.listing.list",

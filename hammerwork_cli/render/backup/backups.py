@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import Counts
-from hammerwork_cli.models.backup.plan import Comparison, FileSummary, Restored
+from hammerwork_cli.models.backup.plan import CopyComparison, FileSummary, Restored
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import count, instant, plural, statuses, visible
@@ -155,7 +155,7 @@ def restored_text(done: Restored) -> Iterator[str]:
         yield f"{plural(done.replaced, 'record')} existed and {'was' if done.replaced == 1 else 'were'} replaced."
 
 
-def copied_record(done: Restored | None, found: Comparison | None) -> Record:
+def copied_record(done: Restored | None, found: CopyComparison | None) -> Record:
     """A copy, its plan, or a comparison alone.
 
     Keys: ``dry_run``, ``written`` and ``existed`` (numbers of records; null if nothing was copied), ``equal`` (null
@@ -163,7 +163,7 @@ def copied_record(done: Restored | None, found: Comparison | None) -> Record:
     ``columns`` (object: table of the file -> the columns in which rows differ), ``examples`` (keys of some rows that
     are missing or different).
     """
-    shown = found or Comparison()
+    shown = found or CopyComparison()
     return {
         "dry_run": found is None,
         "written": done.written if done else None,
@@ -178,7 +178,7 @@ def copied_record(done: Restored | None, found: Comparison | None) -> Record:
     }
 
 
-def copied_text(done: Restored | None, found: Comparison) -> Iterator[str]:
+def copied_text(done: Restored | None, found: CopyComparison) -> Iterator[str]:
     """The same for people, with the next steps."""
     if done is not None:
         yield from restored_text(done)

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 
 from hammerwork_cli.models import priority_word
-from hammerwork_cli.models.cron.declared import Difference, Step
+from hammerwork_cli.models.cron.declared import DeclarationStep, Difference
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import NOTHING, visible
 
 STEP_KEYS = ("name", "action", "changes", "kept", "taken_from")
-STEPS: Sequence[Column[Step]] = (
+STEPS: Sequence[Column[DeclarationStep]] = (
     Column("schedule", lambda step: step.name, cuts=True),
     Column("action", lambda step: step.action),
     Column("changes", lambda step: _differences(step.changes), optional=True, cuts=True),
@@ -19,7 +19,7 @@ STEPS: Sequence[Column[Step]] = (
 _MOST_NAMED = 8
 
 
-def step_record(step: Step) -> Record:
+def step_record(step: DeclarationStep) -> Record:
     """What becomes of a schedule.
 
     Keys: ``name``, ``action`` (``create``, ``change``, ``keep`` or ``remove``), ``changes`` (options with ``old`` and

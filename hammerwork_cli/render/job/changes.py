@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hammerwork_cli.errors import LIST_ARCHIVED, LIST_JOBS, ConflictError, NotFoundError
-from hammerwork_cli.models import ChangePlan, Counts, JobGroup, JobStatus, Outcome, Reason, Refusal, status_phrase
+from hammerwork_cli.models import ChangeOutcome, ChangePlan, Counts, JobGroup, JobStatus, Reason, Refusal, status_phrase
 from hammerwork_cli.render.formats.json import UNKNOWN, Record
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import count, plural, short_id, visible
@@ -29,7 +29,7 @@ class Wording:
         past: ``Retried``.
         running: the consequence for a Running job, without a full stop.
         otherwise: the hint for a job in a status that the change does not accept.
-        followed: the end of "Retried 1 job ..." about ``{jobs}`` that changed along with ``{them}``.
+        followed: the end of "Retried 1 job ..." about ``{jobs}`` that changed with ``{them}``.
         reasons: reason -> words that differ between changes.
         caveat: the jobs of a plan that may still be skipped.
         unfinished: dependents that a second run after Ctrl-C leaves out, and the command for them.
@@ -171,8 +171,8 @@ def unserved_text(queues: Sequence[str]) -> str:
     return f"No running worker serves {names}{more}; the jobs wait until one starts (Rust workers do not register)."
 
 
-def outcome_text(outcome: Outcome) -> Iterator[str]:
-    """Yields the numbers of jobs that changed, of dependents that changed along, and of skipped jobs."""
+def outcome_text(outcome: ChangeOutcome) -> Iterator[str]:
+    """Yields the numbers of jobs that changed, of dependents changed with them, and of skipped jobs."""
     wording, text = WORDINGS[outcome.action], ""
     if outcome.followed:
         them = "it" if outcome.changed == 1 else "them"
@@ -184,11 +184,11 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
     yield from _left_text(outcome.action, outcome.left)
 
 
-def outcome_record(outcome: Outcome, plan: ChangePlan | None, *, dry_run: bool = False) -> Record:
+def outcome_record(outcome: ChangeOutcome, plan: ChangePlan | None, *, dry_run: bool = False) -> Record:
     """A change to jobs.
 
     Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``, ``archive``, ``restore``), ``dry_run``, ``changed``
-    (jobs), ``followed`` (dependents that changed along), ``left`` (an object, reason -> skipped jobs: a status,
+    (jobs), ``followed`` (dependents changed with them), ``left`` (an object, reason -> skipped jobs: a status,
     ``gone``, ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``, ``has_children``,
     ``spawn_requested``, ``awaited``, ``exists``, ``unreadable``, ``still_coming``), ``plan`` (a list of ``queue``,
     ``status``, ``jobs``, ``changes``; null for one job by its id). Without force, jobs of the plan may still be skipped

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hammerwork_cli.models import (
-    Job,
     JobDetails,
     JobStatus,
+    StoredJob,
     TreeNode,
     rfc3339,
     timestamp,
@@ -201,7 +201,7 @@ def _worker(worker: JobWorker) -> str:
     return visible(worker.name if worker.state == "running" else f"{worker.name}, {worker.state}")
 
 
-def _attempts(job: Job) -> str:
+def _attempts(job: StoredJob) -> str:
     node = job.node
     if node.attempts == 0:
         return ""

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from hammerwork_cli.models import (
     WAITING,
-    Job,
     JobStatus,
+    StoredJob,
     TreeNode,
     rfc3339,
     timestamp,
@@ -52,7 +52,7 @@ LIST_KEYS = (
 """Columns of CSV and TSV."""
 
 
-def job_record(job: Job) -> Record:
+def job_record(job: StoredJob) -> Record:
     """A job of a list.
 
     Keys: those of a tree's node (see ``render.tree.json.node_record``), and ``attempts``, ``max_attempts``,
@@ -69,7 +69,7 @@ def job_record(job: Job) -> Record:
     return {key: own[key] if key in own else node[key] for key in LIST_KEYS}
 
 
-def columns(now: datetime, *, ages: bool = False) -> Sequence[Column[Job]]:
+def columns(now: datetime, *, ages: bool = False) -> Sequence[Column[StoredJob]]:
     """The columns of a table of jobs; with ``ages``, times are relative to now."""
     return (
         Column("job", lambda row: short_id(row.node.id)),
@@ -89,10 +89,10 @@ def columns(now: datetime, *, ages: bool = False) -> Sequence[Column[Job]]:
     )
 
 
-_CREATED: Column[Job] = Column("created at (UTC)", lambda row: instant(row.node.created_at), leaves=3)
+_CREATED: Column[StoredJob] = Column("created at (UTC)", lambda row: instant(row.node.created_at), leaves=3)
 
 
-def _created(now: datetime) -> Column[Job]:
+def _created(now: datetime) -> Column[StoredJob]:
     return Column(
         "created",
         lambda row: age(row.node.created_at, now),
@@ -102,7 +102,7 @@ def _created(now: datetime) -> Column[Job]:
     )
 
 
-def note(job: Job, now: datetime, *, ages: bool = False) -> str | None:
+def note(job: StoredJob, now: datetime, *, ages: bool = False) -> str | None:
     """The fact that matters to an operator about a job in its status."""
     archived = "archived" if job.node.archived_at is not None else None
     return (
@@ -110,7 +110,7 @@ def note(job: Job, now: datetime, *, ages: bool = False) -> str | None:
     )
 
 
-def _note(job: Job, now: datetime, *, ages: bool) -> str | None:
+def _note(job: StoredJob, now: datetime, *, ages: bool) -> str | None:
     node = job.node
     if node.status in UNSUCCESSFUL:
         return first_line(node.error) if node.error else None
@@ -121,7 +121,7 @@ def _note(job: Job, now: datetime, *, ages: bool) -> str | None:
     return "; ".join(filter(None, (waits, error))) or None
 
 
-def _what_it_waits_for(job: Job, now: datetime, *, ages: bool) -> str | None:
+def _what_it_waits_for(job: StoredJob, now: datetime, *, ages: bool) -> str | None:
     if job.dependency_status in {"waiting", "failed"}:
         return f"{job.dependency_status}: depends on {plural(len(job.node.depends_on), 'job')}"
     if not job.enabled:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from hammerwork_cli.models import rfc3339
-from hammerwork_cli.models.monitor.log import Event, EventKind
+from hammerwork_cli.models.monitor.log import EventKind, JobEvent
 from hammerwork_cli.render.attempts import OUTCOMES
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record, known
@@ -22,7 +22,7 @@ _COLOURS = {
 }
 
 
-def event_record(event: Event) -> Record:
+def event_record(event: JobEvent) -> Record:
     """An event.
 
     Keys: ``at``, ``event`` (one of :data:`KINDS`), ``job_id``, ``queue`` (null if the job is gone), ``attempt`` (its
@@ -44,7 +44,7 @@ def event_record(event: Event) -> Record:
     }
 
 
-def event_text(event: Event, *, width: int | None, colour: bool) -> str:
+def event_text(event: JobEvent, *, width: int | None, colour: bool) -> str:
     """One line: time, event, queue and id, details; cut to the width of a terminal."""
     kind = event.kind.replace("_", " ")
     queue = visible(event.queue) if event.queue is not None else NOTHING
@@ -56,7 +56,7 @@ def event_text(event: Event, *, width: int | None, colour: bool) -> str:
     return f"{lead}{paint(kind, _COLOURS.get(EventKind(event.kind)), colour)}{text}"
 
 
-def _details(event: Event) -> str:
+def _details(event: JobEvent) -> str:
     parts = []
     if event.children is not None:
         parts.append(plural(event.children, "child", "children"))

@@ -35,7 +35,7 @@ def change_record(change: PauseChange, *, paused: bool, dry_run: bool) -> Record
 CLAIMED_TEXT = "Jobs that workers have claimed still start. The queue stands still once none of its jobs is Running."
 
 
-def stranger_text(queue: str, close: str | None = None) -> str:
+def unknown_queue_text(queue: str, close: str | None = None) -> str:
     """A note about a queue without jobs.
 
     Args:

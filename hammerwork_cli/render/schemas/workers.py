@@ -1,6 +1,6 @@
 """What the verbs of ``worker`` print."""
 
-from hammerwork_cli.models.worker import Lease
+from hammerwork_cli.models.worker import LeaseState
 from hammerwork_cli.render.formats.json import UNKNOWN, WORKER_REQUESTS, WORKER_STATES
 from hammerwork_cli.render.schemas.words import (
     count,
@@ -66,7 +66,7 @@ LEASED_JOB = record(
         "running_seconds": null_or(seconds()),
         "heartbeat_at": null_or(instant("Of the job")),
         "lease_expires_at": null_or(instant()),
-        "lease": text("Whether somebody says that the job is still run", *Lease),
+        "lease": text("Whether somebody says that the job is still run", *LeaseState),
     }
 )
 ASKED_WORKER = record(

@@ -78,7 +78,7 @@ def _tree_record(found: Timeline) -> Record:
     }
 
 
-class _Row(NamedTuple):
+class _ComparedRow(NamedTuple):
     name: str
     a: int
     b: int
@@ -137,14 +137,14 @@ def verdict(found: Comparison) -> str:
 def _figures(found: Comparison, width: int | None, colour: bool) -> str:
     a, b = found.a, found.b
     rows = [
-        _Row("time", a.length, b.length, length),
-        *(_Row(f"· {part}", before, after, length) for part, before, after in found.parts),
-        _Row("without queueing", a.alone, b.alone, length),
-        _Row("ran in all", a.sums["running"], b.sums["running"], length),
-        _Row("jobs", len(a.tree.nodes), len(b.tree.nodes), count),
-        _Row("failed", a.tree.counts.failed, b.tree.counts.failed, count),
+        _ComparedRow("time", a.length, b.length, length),
+        *(_ComparedRow(f"· {part}", before, after, length) for part, before, after in found.parts),
+        _ComparedRow("without queueing", a.alone, b.alone, length),
+        _ComparedRow("ran in all", a.sums["running"], b.sums["running"], length),
+        _ComparedRow("jobs", len(a.tree.nodes), len(b.tree.nodes), count),
+        _ComparedRow("failed", a.tree.counts.failed, b.tree.counts.failed, count),
     ]
-    columns: list[Column[_Row]] = [
+    columns: list[Column[_ComparedRow]] = [
         Column("", lambda row: row.name),
         Column("A", lambda row: row.shown(row.a), align="right"),
         Column("B", lambda row: row.shown(row.b), align="right"),
@@ -154,7 +154,7 @@ def _figures(found: Comparison, width: int | None, colour: bool) -> str:
     return table_text(rows, columns, terminal=width is not None, width=width, colour=colour)
 
 
-def _difference(row: _Row) -> str:
+def _difference(row: _ComparedRow) -> str:
     if row.a == row.b:
         return NOTHING
     return f"{'+' if row.b > row.a else '-'}{row.shown(abs(row.b - row.a))}"

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from hammerwork_cli.models.spawning.timeline import Timeline
 from hammerwork_cli.render.formats.text import plural, short_id, shorten, visible
-from hammerwork_cli.render.spawn.timeline import Line, Style, folded_steps, group_lines, length
+from hammerwork_cli.render.spawn.timeline import Line, TimelineStyle, folded_steps, group_lines, length
 from hammerwork_cli.render.tree.mermaid import MAX_CHARACTERS, label, utf16_units
 
 MAX_TASKS = 300
 _NAME_CELLS = 40
 
 
-def gantt(found: Timeline, style: Style) -> tuple[str, list[str]]:
+def gantt(found: Timeline, style: TimelineStyle) -> tuple[str, list[str]]:
     """Draws the critical path as tasks with ``crit``, and below it the groups of siblings; returns notes beside it.
 
     Each job of the path is a section with a task for each of its parts; the tasks in which it waits are ``done``.
@@ -23,7 +23,7 @@ def gantt(found: Timeline, style: Style) -> tuple[str, list[str]]:
     notes: list[str] = []
     steps = list(folded_steps(found.path, style))
     if sum(len(line.spans) for line in steps) > MAX_TASKS:
-        steps = list(folded_steps(found.path, Style()))
+        steps = list(folded_steps(found.path, TimelineStyle()))
         notes.append("The shortest jobs of the critical path share a section: Mermaid would not draw them all.")
     lines = [
         "gantt\n",

@@ -61,7 +61,7 @@ class _Section(NamedTuple):
 
 def picture(snapshot: MonitorSnapshot, frame: Frame) -> list[str]:
     """Draws lines that fit the screen: figures, running operations, queues, retrying jobs, newest failures, workers."""
-    draw = _Drawing(snapshot, frame)
+    draw = _MonitorDrawing(snapshot, frame)
     head = [draw.headline(), *draw.figures()]
     drawn = draw.operations(), draw.queues(), draw.retries(), draw.failures(), draw.workers()
     sections = [section for section in drawn if section]
@@ -71,7 +71,7 @@ def picture(snapshot: MonitorSnapshot, frame: Frame) -> list[str]:
     return [cut(line, frame.width, draw.ellipsis) for line in lines[: frame.height]]
 
 
-def _fitted(sections: Sequence[_Section], room: int, draw: "_Drawing") -> list[str]:
+def _fitted(sections: Sequence[_Section], room: int, draw: "_MonitorDrawing") -> list[str]:
     """Stacks the sections under their titles, and shortens them as far as necessary."""
     colour = draw.frame.colour
     spaced = room >= sum(max(len(section.lines), 1) + 2 for section in sections) or draw.frame.height > ROOMY
@@ -105,7 +105,7 @@ def _shares(wanted: Sequence[int], room: int) -> list[int]:
     return shares
 
 
-class _Drawing:
+class _MonitorDrawing:
     """Draws the parts of one screen."""
 
     def __init__(self, snapshot: MonitorSnapshot, frame: Frame) -> None:

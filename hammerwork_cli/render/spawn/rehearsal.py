@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from hammerwork_cli.models import NewJob, rfc3339
-from hammerwork_cli.models.spawning.rehearsal import Failure, Level, Limit, Rehearsal
+from hammerwork_cli.models.spawning.rehearsal import Level, Limit, Rehearsal, RehearsedFailure
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column, table_text
@@ -135,7 +135,7 @@ def _wait(jobs: int) -> str:
     return "waits" if jobs == 1 else "wait"
 
 
-def _failure(failure: Failure, width: int | None, colour: bool) -> Iterator[str]:
+def _failure(failure: RehearsedFailure, width: int | None, colour: bool) -> Iterator[str]:
     where = "" if failure.level == 1 else f" · {plural(failure.parents, 'parent')} in {visible(failure.queue)}"
     title = f"Would fail{where}"
     yield paint(title, "red", colour)

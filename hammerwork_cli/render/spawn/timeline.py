@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.models import JobStatus
-from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, Siblings, Step, Timeline
+from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, SiblingGroup, Timeline, TimelineStep
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import (
@@ -37,7 +37,7 @@ _SIGNS = {
 _UNKNOWN_SIGN = "?"
 
 
-class Style(NamedTuple):
+class TimelineStyle(NamedTuple):
     """How text is drawn.
 
     Attributes:
@@ -92,7 +92,7 @@ def length(microseconds: int) -> str:
     return duration(timedelta(microseconds=microseconds))
 
 
-def timeline_text(found: Timeline, style: Style) -> Iterator[str]:
+def timeline_text(found: Timeline, style: TimelineStyle) -> Iterator[str]:
     """Yields the lines of a timeline: the whole, its parts, the critical path, the queues."""
     for line in _head(found, style):
         yield fitted(line, style.columns)
@@ -115,7 +115,7 @@ def timeline_text(found: Timeline, style: Style) -> Iterator[str]:
         yield fitted(remark, style.columns)
 
 
-def _head(found: Timeline, style: Style) -> tuple[str, str]:
+def _head(found: Timeline, style: TimelineStyle) -> tuple[str, str]:
     tree = found.tree
     root = tree.nodes[found.root]
     dot = " - " if style.charset == "ascii" else " · "
@@ -135,7 +135,7 @@ def _head(found: Timeline, style: Style) -> tuple[str, str]:
     return dot.join(head), ", ".join(figures)
 
 
-def _parts(found: Timeline, style: Style) -> Iterator[str]:
+def _parts(found: Timeline, style: TimelineStyle) -> Iterator[str]:
     parts = sorted(found.parts.items(), key=lambda part: -part[1])
     signs = _SIGNS[style.charset]
     lengths = [length(one) for _, one in parts]
@@ -147,7 +147,7 @@ def _parts(found: Timeline, style: Style) -> Iterator[str]:
         yield f"  {name:<{names}}  {shown:>{figures}}  {percent(share):>6}  {bar if room else ''}".rstrip()
 
 
-def folded_steps(path: Sequence[Step], style: Style) -> Iterator[Line]:
+def folded_steps(path: Sequence[TimelineStep], style: TimelineStyle) -> Iterator[Line]:
     """Yields the lines of the critical path; neighbours that are too short share one.
 
     Without ``style.least``, the shortest jobs of a path with more than :data:`STEPS` share lines.
@@ -158,7 +158,7 @@ def folded_steps(path: Sequence[Step], style: Style) -> Iterator[Line]:
     elif len(path) > STEPS:
         places = sorted(places, key=lambda place: path[place].length, reverse=True)[: STEPS // 2]
     kept = set(places)
-    folded: list[Step] = []
+    folded: list[TimelineStep] = []
     for place, step in enumerate(path):
         if place not in kept:
             folded.append(step)
@@ -169,7 +169,7 @@ def folded_steps(path: Sequence[Step], style: Style) -> Iterator[Line]:
     yield from _fold(folded, style)
 
 
-def _fold(steps: Sequence[Step], style: Style) -> Iterator[Line]:
+def _fold(steps: Sequence[TimelineStep], style: TimelineStyle) -> Iterator[Line]:
     if len(steps) == 1:
         yield _step_line(steps[0], style)
     elif steps:
@@ -177,7 +177,7 @@ def _fold(steps: Sequence[Step], style: Style) -> Iterator[Line]:
         yield Line(f"{style.ellipsis} {plural(len(steps), 'job')}", spans)
 
 
-def _step_line(step: Step, style: Style) -> Line:
+def _step_line(step: TimelineStep, style: TimelineStyle) -> Line:
     if step.node is None:
         return Line("(times unknown)", step.spans)
     status = step.node.status
@@ -185,7 +185,7 @@ def _step_line(step: Step, style: Style) -> Line:
     return Line(label, step.spans, None if status == JobStatus.COMPLETED else status)
 
 
-def group_lines(groups: Sequence[Siblings], style: Style) -> Iterator[Line]:
+def group_lines(groups: Sequence[SiblingGroup], style: TimelineStyle) -> Iterator[Line]:
     """Yields a line for each group of siblings that is long enough, :data:`GROUPS` at most."""
     shown = [group for group in groups if group.times.ended - group.times.ready >= (style.least or 0)]
     if len(shown) > GROUPS:
@@ -202,7 +202,7 @@ def group_lines(groups: Sequence[Siblings], style: Style) -> Iterator[Line]:
         yield Line(f"{style.ellipsis} {plural(len(groups) - len(shown), 'shorter group')}", ())
 
 
-def _chart(title: str, given: Iterable[Line], found: Timeline, style: Style) -> Iterator[str]:
+def _chart(title: str, given: Iterable[Line], found: Timeline, style: TimelineStyle) -> Iterator[str]:
     """Draws lines with their bars, below a scale of the whole time."""
     lines = list(given)
     figures = [(_figure(line.waiting), _figure(line.running)) for line in lines]
@@ -233,7 +233,7 @@ def _status_cells(line: Line) -> int:
     return cells(visible(line.status)) + 1 if line.status else 0
 
 
-def _label(line: Line, width: int, style: Style) -> str:
+def _label(line: Line, width: int, style: TimelineStyle) -> str:
     """The label and status of a line, in exactly ``width`` columns; of a long name, its id stays."""
     status = style.safe(line.status) if line.status else ""
     room = width - (cells(status) + 1 if status else 0)
@@ -261,7 +261,7 @@ def _scale(whole: int, width: int) -> str:
     return f"{text}{ends[1]:>{width - len(text)}}"
 
 
-def _bar(spans: Iterable[tuple[str, int, int]], found: Timeline, width: int, style: Style) -> str:
+def _bar(spans: Iterable[tuple[str, int, int]], found: Timeline, width: int, style: TimelineStyle) -> str:
     """Draws spans to scale. Each has a column at least, unless others need it."""
     signs = _SIGNS[style.charset]
     whole = found.length
@@ -274,7 +274,7 @@ def _bar(spans: Iterable[tuple[str, int, int]], found: Timeline, width: int, sty
     return "".join(columns)
 
 
-def _queue_table(queues: Sequence[QueueTimes], style: Style) -> str:
+def _queue_table(queues: Sequence[QueueTimes], style: TimelineStyle) -> str:
     columns: list[Column[QueueTimes]] = [
         Column(
             "queue", lambda one: shorten(style.safe(one.queue), max(style.columns // 3, _LEAST_BAR), style.ellipsis)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from hammerwork_cli.models import rfc3339
-from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, Siblings, Step, Timeline
+from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, SiblingGroup, Timeline, TimelineStep
 from hammerwork_cli.render.formats.json import Record
 
 
@@ -42,7 +42,7 @@ def timeline_record(found: Timeline) -> Record:
     }
 
 
-def _step_record(step: Step) -> Record:
+def _step_record(step: TimelineStep) -> Record:
     node = step.node
     return {
         "id": node and node.id,
@@ -70,7 +70,7 @@ def queue_record(queue: QueueTimes) -> Record:
     }
 
 
-def _siblings_record(group: Siblings) -> Record:
+def _siblings_record(group: SiblingGroup) -> Record:
     return {
         "parent": group.parent,
         "queue": group.queue,

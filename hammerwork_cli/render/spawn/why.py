@@ -161,7 +161,7 @@ def diagnosis_text(
     colour: bool = False,
 ) -> Iterator[str]:
     """Yields the errors with the paths to their jobs, the blockers, and the next commands."""
-    draw = _Drawing(now, charset, width, colour)
+    draw = _WhyDrawing(now, charset, width, colour)
     yield draw.head(diagnosis)
     if not diagnosis.groups and not diagnosis.consequences:
         for_good = " for good" if any(delay.error for delay in diagnosis.delays) else ""
@@ -184,7 +184,7 @@ def diagnosis_text(
         yield from (f"  {command}" for command in commands)
 
 
-class _Drawing:
+class _WhyDrawing:
     def __init__(self, now: datetime, charset: str, width: int | None, colour: bool) -> None:
         self.arrow, self.ellipsis = (" > ", "...") if charset == "ascii" else (" \N{RIGHTWARDS ARROW} ", "…")
         self.times = "x" if charset == "ascii" else TIMES

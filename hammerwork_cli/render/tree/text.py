@@ -73,7 +73,7 @@ def tree_text(
         annotations=annotations,
     )
     describe = Describer(outline, SIGNS[charset], charset == "ascii", width, colour, now)
-    lines = _Drawing(outline, describe, max_depth, no_room).lines()
+    lines = _TreeDrawing(outline, describe, max_depth, no_room).lines()
     yield from lines if width is None else (cut(line, width, describe.signs.ellipsis) for line in lines)
     if status is not None and not tree.counts.of(*status):
         yield f"No job that was read is {' or '.join(map(status_word, status))}."
@@ -98,7 +98,7 @@ class _Frame:
     """Whether levels above these siblings were left out."""
 
 
-class _Drawing:
+class _TreeDrawing:
     """Walks the outline depth first, with its own stack instead of recursion."""
 
     def __init__(self, outline: Outline, describe: "Describer", max_depth: int | None, no_room: str) -> None:

@@ -11,7 +11,7 @@ from hammerwork_cli.render.archive.lists import archived_record, sum_record
 from hammerwork_cli.render.archive.policies import policy_record
 from hammerwork_cli.render.job.details import details_record
 from hammerwork_cli.render.schemas.words import text
-from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, body, carry_out
+from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, answer_change, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import (
     ARCHIVED_JOB,
@@ -66,8 +66,8 @@ def restore(call: Call) -> Answer:
     top, tree, how = call.values["id"], call.body.get("tree", False), call.body.get("as")
     named = NamedArchived([listing_of_jobs.resolve(call.database, top, hint=LIST_ARCHIVED)])
     again = moving.runs_again(call.database, named, how, tree=tree, hint='Send "as": "run_again" or "as_was".')
-    change = moving.Restore(call.now, again=again)
-    return carry_out(call, ArchivedTree(named.named[0]) if tree else named, change)
+    change = moving.RestoreArchived(call.now, again=again)
+    return answer_change(call, ArchivedTree(named.named[0]) if tree else named, change)
 
 
 ENDPOINTS = (

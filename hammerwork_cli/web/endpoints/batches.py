@@ -5,11 +5,11 @@ from dataclasses import replace
 from hammerwork_cli.models import JobFilter
 from hammerwork_cli.queries.batch import listing
 from hammerwork_cli.queries.graph import cursors
-from hammerwork_cli.queries.job.changes import Cancel, Change, Retry
-from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.queries.job.changes import Cancel, Change, RetryJobs
+from hammerwork_cli.queries.job.selections import ByFilter
 from hammerwork_cli.render import batch as shown
 from hammerwork_cli.render.schemas.words import flag
-from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body, carry_out
+from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, answer_change, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, limit, start_of, within
 
@@ -36,7 +36,7 @@ def one_batch(call: Call) -> Answer:
 
 def retry(call: Call) -> Answer:
     """As ``batch retry``."""
-    return _change(call, Retry(call.now, cancelled=call.body.get("cancelled", False)))
+    return _change(call, RetryJobs(call.now, cancelled=call.body.get("cancelled", False)))
 
 
 def cancel(call: Call) -> Answer:
@@ -47,7 +47,7 @@ def cancel(call: Call) -> Answer:
 
 def _change(call: Call, change: Change) -> Answer:
     batch = listing.resolve(call.database, call.values["id"])
-    return carry_out(call, Chosen(change.filter(JobFilter(batches=(batch,)))), change)
+    return answer_change(call, ByFilter(change.filter(JobFilter(batches=(batch,)))), change)
 
 
 ENDPOINTS = (

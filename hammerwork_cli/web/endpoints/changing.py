@@ -16,8 +16,8 @@ from hammerwork_cli.models.payloads import with_spawn_config
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job import changes, listing, spawn_requests
 from hammerwork_cli.queries.job import enqueue as enqueueing
-from hammerwork_cli.queries.job.changes import Cancel, Change, Retry
-from hammerwork_cli.queries.job.selections import Below, Named, Selection
+from hammerwork_cli.queries.job.changes import Cancel, Change, RetryJobs
+from hammerwork_cli.queries.job.selections import ByIds, Selection, Subtrees
 from hammerwork_cli.render.job.changes import outcome_record, raise_refusal
 from hammerwork_cli.render.job.enqueue import enqueued_record
 from hammerwork_cli.render.queue.changes import change_record
@@ -152,7 +152,7 @@ def retry(call: Call) -> Answer:
     """As ``job retry JOB``."""
     force, respawn = call.body.get("force", False), call.body.get("respawn", False)
     cancelled = call.body.get("cancelled", False) or not call.body.get("tree", False)
-    return _change(call, Retry(call.now, force=force, respawn=respawn, cancelled=cancelled))
+    return _change(call, RetryJobs(call.now, force=force, respawn=respawn, cancelled=cancelled))
 
 
 def cancel(call: Call) -> Answer:
@@ -163,10 +163,12 @@ def cancel(call: Call) -> Answer:
 
 def _change(call: Call, change: Change) -> Answer:
     job = listing.resolve(call.database, call.values["id"])
-    return carry_out(call, Below([job], change.in_trees) if call.body.get("tree", False) else Named([job]), change)
+    return answer_change(
+        call, Subtrees([job], change.in_trees) if call.body.get("tree", False) else ByIds([job]), change
+    )
 
 
-def carry_out(call: Call, selection: Selection, change: Change) -> Answer:
+def answer_change(call: Call, selection: Selection, change: Change) -> Answer:
     """Carries a change out, or only plans it with ``dry_run``.
 
     Raises:

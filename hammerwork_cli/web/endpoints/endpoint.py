@@ -8,7 +8,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.render.schemas.words import Schema
 from hammerwork_cli.web.endpoints.parameters import Parameter
-from hammerwork_cli.web.settings import Settings
+from hammerwork_cli.web.settings import ServerSettings
 
 JSON = "application/json"
 
@@ -28,7 +28,7 @@ class Call:
     values: Mapping[str, Any]
     body: Any
     now: datetime
-    settings: Settings
+    settings: ServerSettings
     operator: str
 
 

@@ -6,14 +6,14 @@ from hammerwork_cli.models import JobFilter
 from hammerwork_cli.models.values import HIDDEN
 from hammerwork_cli.models.workflow.workflows import WorkflowStatus
 from hammerwork_cli.queries.graph import cursors
-from hammerwork_cli.queries.job.changes import Change, Retry
-from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.queries.job.changes import Change, RetryJobs
+from hammerwork_cli.queries.job.selections import ByFilter
 from hammerwork_cli.queries.workflow import endings, listing
 from hammerwork_cli.queries.workflow.endings import CancelWorkflow
 from hammerwork_cli.render import workflow as shown
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.schemas.words import flag
-from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, body, carry_out
+from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, answer_change, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, STATUS, Parameter, limit, line, start_of, within
 
@@ -69,7 +69,7 @@ def retry(call: Call) -> Answer:
     cancelled = call.body.get("cancelled", False)
     if cancelled and not call.body.get("dry_run", False):
         endings.reopen_without_failures(call.database, listing.resolve(call.database, call.values["id"]))
-    return _change(call, Retry(call.now, cancelled=cancelled))
+    return _change(call, RetryJobs(call.now, cancelled=cancelled))
 
 
 def cancel(call: Call) -> Answer:
@@ -84,7 +84,7 @@ def cancel(call: Call) -> Answer:
 
 def _change(call: Call, change: Change) -> Answer:
     workflow = listing.resolve(call.database, call.values["id"])
-    return carry_out(call, Chosen(change.filter(JobFilter(workflows=(workflow,)))), change)
+    return answer_change(call, ByFilter(change.filter(JobFilter(workflows=(workflow,)))), change)
 
 
 ENDPOINTS = (

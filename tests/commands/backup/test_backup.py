@@ -14,7 +14,7 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.models.backup import tables
-from hammerwork_cli.models.backup.tables import GENERATED, LEASES, NOT_IN_FILES, TABLES, Kind
+from hammerwork_cli.models.backup.tables import GENERATED, LEASES, NOT_IN_FILES, TABLES, ColumnKind
 from hammerwork_cli.queries.backup import restoring, rows
 from tests.conftest import DIALECTS, Outcome
 from tests.jobs import CLOCK, execute, identity, job, statuses, write
@@ -73,7 +73,7 @@ def test_every_column_of_our_tables_is_in_a_file(migrated_url: str) -> None:
             assert database.schema[table.name].keys() - left_out == table.columns.keys(), table.name
         left_out = database.schema.keys() - {table.name for table in TABLES.values()}
     assert left_out | {"hammerwork_kms_data_keys"} == NOT_IN_FILES  # a table of version 3
-    assert {kind for table in TABLES.values() for kind in table.columns.values()} == {*Kind} - {Kind.OTHER}
+    assert {kind for table in TABLES.values() for kind in table.columns.values()} == {*ColumnKind} - {ColumnKind.OTHER}
 
 
 def test_schedules_of_the_same_name_are_refused_and_nothing_is_written(

@@ -14,8 +14,8 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobFilter, JobStatus, NewJob
 from hammerwork_cli.queries.job import dependencies, selections
-from hammerwork_cli.queries.job.changes import Retry
-from hammerwork_cli.queries.job.selections import Batch, Below, Chosen
+from hammerwork_cli.queries.job.changes import RetryJobs
+from hammerwork_cli.queries.job.selections import ByFilter, ChangeBatch, Subtrees
 from tests.commands.test_contract import LEAVES
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, IGNORING, execute, identity, job, move_to_archive, rows, statuses, write
@@ -292,15 +292,15 @@ def test_a_tree_is_cancelled_from_the_top_down(run: Run, tree: str) -> None:
 def test_children_that_a_worker_inserts_meanwhile_are_cancelled_too(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches, late = Below.batches, [child(4, 3, P, "none"), child(3, 1, P, "none")]
+    batches, late = Subtrees.batches, [child(4, 3, P, "none"), child(3, 1, P, "none")]
 
-    def while_a_worker_spawns(self: Below, database: Database) -> Iterator[Batch]:
+    def while_a_worker_spawns(self: Subtrees, database: Database) -> Iterator[ChangeBatch]:
         for batch in batches(self, database):
             yield batch
             if late:
                 write(migrated_url, late.pop())
 
-    monkeypatch.setattr(Below, "batches", while_a_worker_spawns)
+    monkeypatch.setattr(Subtrees, "batches", while_a_worker_spawns)
     write(migrated_url, job(1, R), child(2, 1, P, "none"))
     record = changed(run, migrated_url, "cancel", identity(1), "--tree", "--yes", code=1)
     assert (record["changed"], record["left"]) == (3, {"Running": 1})
@@ -311,15 +311,15 @@ def test_children_that_a_worker_inserts_meanwhile_are_cancelled_too(
 def test_a_tree_that_keeps_growing_is_given_up(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch, verb: str, status: JobStatus
 ) -> None:
-    batches = Below.batches
+    batches = Subtrees.batches
 
-    def while_a_worker_spawns(self: Below, database: Database) -> Iterator[Batch]:
+    def while_a_worker_spawns(self: Subtrees, database: Database) -> Iterator[ChangeBatch]:
         for number, batch in enumerate(batches(self, database), start=2):
             yield batch
             if batch.ids:
                 write(migrated_url, child(number, 1, status, "none"))
 
-    monkeypatch.setattr(Below, "batches", while_a_worker_spawns)
+    monkeypatch.setattr(Subtrees, "batches", while_a_worker_spawns)
     monkeypatch.setattr(selections, "PATIENCE", 0.2)
     write(migrated_url, job(1, status))
     outcome = run("job", verb, identity(1), "--tree", "--yes", url=migrated_url)
@@ -682,16 +682,16 @@ def test_a_change_that_is_interrupted_is_finished_by_the_same_command(
 ) -> None:
     monkeypatch.setattr(selections, "BATCH", 10)
     write(migrated_url, *(job(number, D) for number in range(1, 36)))
-    step, steps = Retry.step, [1, 1]
+    step, steps = RetryJobs.step, [1, 1]
 
-    def step_until_ctrl_c(self: Retry, database: Database, ids: Sequence[str], wanted: JobFilter) -> Any:
+    def step_until_ctrl_c(self: RetryJobs, database: Database, ids: Sequence[str], wanted: JobFilter) -> Any:
         if not steps:
             raise KeyboardInterrupt
         steps.pop()
         return step(self, database, ids, wanted)
 
     with monkeypatch.context() as patching:
-        patching.setattr(Retry, "step", step_until_ctrl_c)
+        patching.setattr(RetryJobs, "step", step_until_ctrl_c)
         outcome = run("job", "retry", "--all", "--yes", url=migrated_url)
     assert outcome.exit_code == 130
     assert "Stopped after 20 jobs. Run the same command again for the rest." in outcome.stderr
@@ -738,15 +738,15 @@ def test_many_dependents_are_changed_along_in_bounded_transactions(
 def test_a_job_that_changed_since_it_was_chosen_is_skipped(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches = Chosen.batches
+    batches = ByFilter.batches
 
-    def while_somebody_else_acts(self: Chosen, database: Database) -> Iterator[Batch]:
+    def while_somebody_else_acts(self: ByFilter, database: Database) -> Iterator[ChangeBatch]:
         for batch in batches(self, database):
             execute(migrated_url, f"UPDATE hammerwork_jobs SET status = 'Pending' WHERE id = '{identity(1)}'")
             execute(migrated_url, f"UPDATE hammerwork_jobs SET queue_name = 'other' WHERE id = '{identity(2)}'")
             yield batch
 
-    monkeypatch.setattr(Chosen, "batches", while_somebody_else_acts)
+    monkeypatch.setattr(ByFilter, "batches", while_somebody_else_acts)
     write(migrated_url, job(1, D), job(2, D), job(3, D))
     record = changed(run, migrated_url, "delete", "--status", "dead", "--queue", "mail", "--yes")
     assert (record["changed"], record["left"]) == (1, {"changed_meanwhile": 2})

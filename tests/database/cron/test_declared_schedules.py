@@ -8,7 +8,7 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, MissingTablesError, RefusedValueError, UsageError
 from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.cron.declared import Declared, Step
+from hammerwork_cli.models.cron.declared import DeclarationStep, Declared
 from hammerwork_cli.models.options.schedules import read_schedule, read_schedules
 from hammerwork_cli.queries.cron import changes, declaring, manual, schedules
 from hammerwork_cli.queries.cron.changes import Author
@@ -18,13 +18,13 @@ from tests.rows import START
 ME = Author("me@here")
 
 
-def apply(database: Database, source: str, tables: dict[str, Any], **options: bool) -> list[Step]:
+def apply(database: Database, source: str, tables: dict[str, Any], **options: bool) -> list[DeclarationStep]:
     steps = declaring.plan(database, Declared(source, read_schedules(tables)), START, **options)
     declaring.carry_out(database, steps, Author(source), START)
     return steps
 
 
-def actions(steps: list[Step]) -> dict[str, str]:
+def actions(steps: list[DeclarationStep]) -> dict[str, str]:
     return {step.name: str(step.action) for step in steps}
 
 

@@ -20,7 +20,7 @@ from hammerwork_cli.queries.cron import ahead, backfill, changes, manual, recurr
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.job import changes as job_changes
 from hammerwork_cli.queries.job import spawn_requests
-from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.job.selections import ByIds
 from tests.conftest import Outcome
 from tests.jobs import execute
 from tests.rows import START, Rows
@@ -257,7 +257,7 @@ def test_every_open_job_of_a_schedule_and_every_open_tree_stops_the_next_run(
     below = Rows(database).job(child, status="Dead")
     finish(database)
     status(below, "Dead")
-    job_changes.run(database, Named([below]), job_changes.Retry(START))
+    job_changes.run(database, ByIds([below]), job_changes.RetryJobs(START))
     assert next_outcome(tree) == "skipped"  # the tree had ended, and runs again
     assert below in (runs(database, tree)[-1].reason or "")
     finish(database)
@@ -281,7 +281,7 @@ def test_a_job_that_is_retried_while_a_tick_looks_at_its_tree_stops_the_run_afte
 
     def retry() -> None:
         with contextlib.closing(connect(migrated_url)) as other:
-            job_changes.run(other, Named([child]), job_changes.Retry(START))
+            job_changes.run(other, ByIds([child]), job_changes.RetryJobs(START))
 
     retrying = threading.Thread(target=retry)
     look = ticks._why_trees_are_open

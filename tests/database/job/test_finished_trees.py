@@ -12,7 +12,7 @@ from hammerwork_cli.models.callbacks import Event, Subject, new_callback
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import changes, enqueue, finished_trees, spawn_requests
 from hammerwork_cli.queries.job.finished_trees import FinishedTrees, Purge
-from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.queries.job.selections import ByFilter
 from hammerwork_cli.queries.worker import ancestry, requests, spawn
 from tests.rows import START, Rows
 
@@ -123,7 +123,7 @@ def test_a_job_that_is_still_to_spawn_stays_with_its_tree(database: Database, ro
     for _ in ("pending", "running"):
         child = ended(rows, asked)
         assert purged(database) == set()
-        outcome = changes.run(database, Chosen(ENDED), Purge(NOW, whole=True))
+        outcome = changes.run(database, ByFilter(ENDED), Purge(NOW, whole=True))
         assert (outcome.changed, outcome.refused) == (1, 0)
         assert outcome.left.by_status == {Reason.SPAWN_REQUESTED: 1, Reason.HAS_CHILDREN: 1}
         assert database.query(f"SELECT 1 FROM hammerwork_jobs WHERE id = '{child}'") == []
@@ -150,7 +150,7 @@ def test_a_job_that_is_still_to_be_counted_for_a_callback_stays_with_its_tree(
     )
     ended(rows, top)
     assert purged(database) == set()
-    outcome = changes.run(database, Chosen(ENDED), Purge(NOW, whole=True))
+    outcome = changes.run(database, ByFilter(ENDED), Purge(NOW, whole=True))
     assert (outcome.changed, outcome.left.by_status) == (1, {Reason.AWAITED: 1, Reason.HAS_CHILDREN: 1})
     rows.run(f"UPDATE hammerwork_watches SET ended_at = '{NOW:%Y-%m-%d %H:%M:%S}'")
     assert purged(database) == {root, top}
@@ -166,10 +166,10 @@ def test_a_job_below_an_uncounted_tree_stays_even_when_jobs_go_one_by_one(databa
         )
     )
     rows.run(f"UPDATE hammerwork_jobs SET queue_name = 'apart' WHERE id IN ('{low}', '{free}')")
-    outcome = changes.run(database, Chosen(ENDED._replace(queues=("apart",))), Purge(NOW))
+    outcome = changes.run(database, ByFilter(ENDED._replace(queues=("apart",))), Purge(NOW))
     assert (outcome.changed, outcome.left.by_status) == (1, {Reason.AWAITED: 1})
     rows.run(f"UPDATE hammerwork_watches SET ended_at = '{NOW:%Y-%m-%d %H:%M:%S}'")
-    assert changes.run(database, Chosen(ENDED), Purge(NOW)).changed == 3
+    assert changes.run(database, ByFilter(ENDED), Purge(NOW)).changed == 3
 
 
 def test_a_tree_whose_root_is_only_in_the_archive_is_counted_and_read_once(

@@ -11,10 +11,10 @@ from hammerwork_cli.models import JobFilter, JobStatus, NewJob, Reason, Refusal,
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, listing
 from hammerwork_cli.queries.job import details as details_queries
-from hammerwork_cli.queries.job.changes import Cancel, Clear, Delete, Retry
+from hammerwork_cli.queries.job.changes import Cancel, Clear, Delete, RetryJobs
 from hammerwork_cli.queries.job.dependencies import WAITING_SPELLINGS
 from hammerwork_cli.queries.job.finished_trees import Purge
-from hammerwork_cli.queries.job.selections import Below, Chosen, Named
+from hammerwork_cli.queries.job.selections import ByFilter, ByIds, Subtrees
 from tests.jobs import NOW, identity, job
 
 P, D = JobStatus.PENDING, JobStatus.DEAD
@@ -43,10 +43,10 @@ def test_dependents_are_found_under_each_of_their_parents(readable: Database) ->
 def test_cancel_and_retry_take_what_waits_along_and_back(readable: Database) -> None:
     enqueue.insert(readable, [job(1), below(2, 1), below(3, 9, 2), below(4, 3)])
     before = states(readable)
-    outcome = changes.run(readable, Named([identity(1)]), CANCEL)
+    outcome = changes.run(readable, ByIds([identity(1)]), CANCEL)
     assert (outcome.changed, outcome.followed) == (1, 3)
     assert {status for _, status, _ in states(readable)} == {"Failed"}
-    outcome = changes.run(readable, Named([identity(1)]), Retry(NOW, cancelled=True))
+    outcome = changes.run(readable, ByIds([identity(1)]), RetryJobs(NOW, cancelled=True))
     # Job 3 also depends on a job that is gone, so it cannot run, and neither can what waits for it.
     assert (outcome.changed, outcome.followed) == (1, 1)
     assert states(readable)[:2] == before[:2]
@@ -54,28 +54,30 @@ def test_cancel_and_retry_take_what_waits_along_and_back(readable: Database) -> 
 
 def test_a_plan_counts_the_jobs_that_a_change_would_make_and_skip(readable: Database) -> None:
     enqueue.insert(readable, [job(1, D), job(2, D, queue="other"), job(3, JobStatus.RUNNING), below(4, 9, status=D)])
-    every = Chosen(JobFilter())
-    plan = changes.plan(readable, every, Retry(NOW))
+    every = ByFilter(JobFilter())
+    plan = changes.plan(readable, every, RetryJobs(NOW))
     assert [(group.queue, group.status, group.jobs, group.changes) for group in plan.groups] == [
         ("mail", "Dead", 2, True),
         ("mail", "Running", 1, False),
         ("other", "Dead", 1, True),
     ]
     assert (plan.changed, plan.left.by_status, plan.cautious, plan.job) == (3, {"Running": 1}, True, None)
-    assert changes.refused(readable, Retry(NOW), plan) is None
-    forced = changes.plan(readable, every, Retry(NOW, force=True))
+    assert changes.refused(readable, RetryJobs(NOW), plan) is None
+    forced = changes.plan(readable, every, RetryJobs(NOW, force=True))
     assert (forced.changed, forced.cautious, forced.touches_running) == (4, False, True)
     assert {status for _, status, _ in states(readable)} == {"Dead", "Running"}
 
 
 def test_the_only_job_that_was_named_is_refused_with_a_reason(readable: Database) -> None:
     enqueue.insert(readable, [job(1, JobStatus.COMPLETED), below(2, 1, status=D), below(3, 2, status=D)])
-    first, last, missing = (Named([identity(number)]) for number in (1, 3, 9))
-    plan = changes.plan(readable, first, Retry(NOW))
-    assert changes.refused(readable, Retry(NOW), plan) == Refusal("retry", identity(1), "Completed", failed_below=True)
-    outcome = changes.run(readable, last, Retry(NOW))
+    first, last, missing = (ByIds([identity(number)]) for number in (1, 3, 9))
+    plan = changes.plan(readable, first, RetryJobs(NOW))
+    assert changes.refused(readable, RetryJobs(NOW), plan) == Refusal(
+        "retry", identity(1), "Completed", failed_below=True
+    )
+    outcome = changes.run(readable, last, RetryJobs(NOW))
     assert (outcome.changed, outcome.refused) == (0, 1)
-    assert changes.refused(readable, Retry(NOW), outcome) == Refusal("retry", identity(3), Reason.PARENT_FAILED)
+    assert changes.refused(readable, RetryJobs(NOW), outcome) == Refusal("retry", identity(3), Reason.PARENT_FAILED)
     gone = changes.refused(readable, CANCEL, changes.plan(readable, missing, CANCEL))
     assert gone == Refusal("cancel", identity(9), Reason.GONE)
 
@@ -84,7 +86,7 @@ def test_jobs_that_a_filter_chose_are_refused_only_for_reasons_of_the_change(rea
     enqueue.insert(readable, [job(1, D), below(2, 1), job(3, JobStatus.RUNNING)])
     skipped = {Delete: 2, Purge: 1, Clear: 1}
     for kind, refused in skipped.items():
-        outcome = changes.run(readable, Chosen(JobFilter(statuses=(D, JobStatus.RUNNING))), kind(NOW))
+        outcome = changes.run(readable, ByFilter(JobFilter(statuses=(D, JobStatus.RUNNING))), kind(NOW))
         assert (outcome.left.by_status, outcome.refused) == ({"Running": 1, "waited_for": 1}, refused), kind
 
 
@@ -93,9 +95,9 @@ def test_trees_are_changed_to_the_bottom(readable: Database) -> None:
         readable, [job(1, D), below(2, 1, state="none"), below(3, 2, state="none"), below(4, 1, 3, state="none")]
     )
     statuses = JobFilter(statuses=(P,)).statuses
-    assert changes.run(readable, Below([identity(1)], statuses), CANCEL).changed == 3
-    all_of_them = Below([identity(1)], (D, JobStatus.CANCELLED))
-    assert changes.run(readable, all_of_them, Retry(NOW, cancelled=True)).changed == 4
+    assert changes.run(readable, Subtrees([identity(1)], statuses), CANCEL).changed == 3
+    all_of_them = Subtrees([identity(1)], (D, JobStatus.CANCELLED))
+    assert changes.run(readable, all_of_them, RetryJobs(NOW, cancelled=True)).changed == 4
 
 
 def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:
@@ -114,9 +116,9 @@ def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:
 
 def test_a_change_is_a_few_statements_a_thousand_jobs(database: Database) -> None:
     enqueue.insert(database, [job(number, D) for number in range(1, 3001)])
-    chosen = Chosen(JobFilter(statuses=(D,), unarchived=True))
+    chosen = ByFilter(JobFilter(statuses=(D,), unarchived=True))
     before = database.executed
-    assert changes.run(database, chosen, Retry(NOW)).changed == 3000
+    assert changes.run(database, chosen, RetryJobs(NOW)).changed == 3000
     # A batch: its ids, the lock, the update, and the dependents in chunks of at least 200.
     assert database.executed - before <= 3 * (3 + 5) + 1
 
@@ -128,7 +130,7 @@ def test_a_job_that_a_worker_claims_meanwhile_is_not_cancelled(database: Databas
 
         def cancel() -> None:
             with contextlib.closing(connect(migrated_url)) as operator:
-                outcomes.append(changes.run(operator, Chosen(JobFilter(statuses=(P,))), CANCEL))
+                outcomes.append(changes.run(operator, ByFilter(JobFilter(statuses=(P,))), CANCEL))
 
         thread = threading.Thread(target=cancel)
 

@@ -12,8 +12,8 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnConte
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.job import changes, spawn_requests
-from hammerwork_cli.queries.job.changes import Cancel, Retry
-from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.job.changes import Cancel, RetryJobs
+from hammerwork_cli.queries.job.selections import ByIds
 from hammerwork_cli.queries.spawn import failed, operations
 from hammerwork_cli.queries.spawn.monitor import MonitorWatch
 from hammerwork_cli.queries.worker import requests
@@ -26,7 +26,7 @@ KEYS = ("a", "A", "é", "e", "x", "x ", "Straße", "strasse", "😀", "😁")
 
 
 def change(stage: Stage, job: Job, kind: Any) -> Any:
-    return changes.run(stage.database, Named([job.id]), kind)
+    return changes.run(stage.database, ByIds([job.id]), kind)
 
 
 def cancel(stage: Stage, job: Job, *, force: bool = False) -> Any:
@@ -34,7 +34,7 @@ def cancel(stage: Stage, job: Job, *, force: bool = False) -> Any:
 
 
 def retry(stage: Stage, job: Job, *, force: bool = False) -> Any:
-    return change(stage, job, Retry(stage.database.now(), force=force, cancelled=True))
+    return change(stage, job, RetryJobs(stage.database.now(), force=force, cancelled=True))
 
 
 def test_keys_are_exact(stage: Stage, app: Handlers) -> None:

@@ -15,9 +15,9 @@ from hammerwork_cli.errors import DatabaseError, RefusedValueError, RetryableErr
 from hammerwork_cli.models import Ancestry, NewJob, new_id, timestamp
 from hammerwork_cli.queries.graph import release
 from hammerwork_cli.queries.job import attempts, changes, dependencies, enqueue, spawn_requests
-from hammerwork_cli.queries.job.changes import Retry
+from hammerwork_cli.queries.job.changes import RetryJobs
 from hammerwork_cli.queries.job.dependencies import Following
-from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.job.selections import ByIds
 from hammerwork_cli.queries.worker import claim, finish, registry, requests, rescue, spawn
 from hammerwork_cli.queries.worker.ancestry import LimitError
 from hammerwork_cli.queries.worker.finish import End, Ended, Owned
@@ -315,7 +315,7 @@ def test_only_the_jobs_that_may_spawn_again_are_forgotten_to_have_spawned(stage:
     stage.work(app)
     for job, respawn in ((one, True), (two, False)):
         now = stage.database.now()
-        changes.run(stage.database, Named([job.id]), Retry(now, force=True, respawn=respawn))
+        changes.run(stage.database, ByIds([job.id]), RetryJobs(now, force=True, respawn=respawn))
     assert {str(job): outcome for job, outcome in stage.operations("parent_id, outcome")} == {
         one.id: "repeated",
         two.id: "spawned",
@@ -815,7 +815,7 @@ def test_all_jobs_that_follow_a_cancelled_one_are_counted_however_many_transacti
     monkeypatch.setattr(dependencies, "MOST_FOLLOWERS", 2)
     parent = Job("noop")
     stage.enqueue(parent, *(Job("noop").depends_on(parent) for _ in range(5)))
-    outcome = changes.run(stage.database, Named([parent.id]), changes.Cancel(stage.database.now(), by="x"))
+    outcome = changes.run(stage.database, ByIds([parent.id]), changes.Cancel(stage.database.now(), by="x"))
     assert (outcome.changed, outcome.followed) == (1, 5)
 
 

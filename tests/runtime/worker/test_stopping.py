@@ -7,8 +7,8 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Worker, WorkerReport
 from hammerwork_cli.queries.job import changes
-from hammerwork_cli.queries.job.changes import Retry
-from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.job.changes import RetryJobs
+from hammerwork_cli.queries.job.selections import ByIds
 from hammerwork_cli.queries.worker import claim, finish, registry
 from hammerwork_cli.queries.worker.finish import End, Ended
 from tests.runtime.conftest import Crew, Stage, until
@@ -44,7 +44,7 @@ def test_a_running_job_goes_back_with_its_attempt_unless_it_must_not_run_twice(
     assert stage.one(daily, "error_message").startswith(ONCE)
     assert stage.timestamp(daily, "scheduled_at") > stage.database.now()
     crew.go_on.set()
-    changes.run(stage.database, Named([once.id]), Retry(stage.database.now()))
+    changes.run(stage.database, ByIds([once.id]), RetryJobs(stage.database.now()))
     stage.work(crew.handlers, queues=("held",))
     assert [stage.one(job, "status, attempts") for job in (first, last, once)] == [
         ("Completed", 1),

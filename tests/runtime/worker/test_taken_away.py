@@ -12,8 +12,8 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext, Worker
 from hammerwork_cli.queries.job import changes
-from hammerwork_cli.queries.job.changes import Cancel, Delete, Retry
-from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.job.changes import Cancel, Delete, RetryJobs
+from hammerwork_cli.queries.job.selections import ByIds
 from hammerwork_cli.runtime.host.logs import named
 from tests.runtime.conftest import PATIENCE, Stage, until
 
@@ -27,10 +27,10 @@ def take(stage: Stage, job: Job, how: str) -> None:
     if how == "delete":
         change: Any = Delete(now, force=True)
     elif how == "retry":
-        change = Retry(now, force=True)
+        change = RetryJobs(now, force=True)
     else:
         change = Cancel(now, by="me", force=True, reason="too slow")
-    assert changes.run(stage.database, Named([job.id]), change).changed == 1
+    assert changes.run(stage.database, ByIds([job.id]), change).changed == 1
 
 
 class Running:

@@ -5,7 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from hammerwork_cli.models import ChangePlan, Counts, Job, JobDetails, JobGroup, JobStatus, Outcome, TreeNode
+from hammerwork_cli.models import (
+    ChangeOutcome,
+    ChangePlan,
+    Counts,
+    JobDetails,
+    JobGroup,
+    JobStatus,
+    StoredJob,
+    TreeNode,
+)
 from hammerwork_cli.render.job import changes, listing
 from hammerwork_cli.render.job.details import details_text, parsed
 from tests.jobs import NOW, identity
@@ -14,7 +23,9 @@ from tests.jobs import NOW, identity
 def details(payload: str | None, error: str | None = None) -> JobDetails:
     """A job with this payload and error."""
     node = TreeNode(identity(1), "mail", "Pending", 2, 0, "[]", NOW, None, None, None, None, None, None, None, None)
-    return JobDetails(Job(node._replace(error=error), NOW, 3, "none"), False, payload, None, {}, (), (), Counts(), ())
+    return JobDetails(
+        StoredJob(node._replace(error=error), NOW, 3, "none"), False, payload, None, {}, (), (), Counts(), ()
+    )
 
 
 def text(payload: str | None, *, error: str | None = None, width: int | None = 80, full: bool = False) -> list[str]:
@@ -115,14 +126,14 @@ def test_run_time_and_note_say_what_matters_of_a_job_in_its_status(
     start = NOW if status in {"Running", "Completed"} else None
     error = "boom\nTraceback" if status in {"Dead", "Retrying", "Cancelled"} else None
     node = TreeNode(identity(1), "q", status, 2, 1, "[]", NOW, start, end, None, error, None, None, None, None)
-    job, now = Job(node, NOW, 3, "none"), NOW + timedelta(minutes=5)
+    job, now = StoredJob(node, NOW, 3, "none"), NOW + timedelta(minutes=5)
     shown = {column.header: column.value(job) for column in listing.columns(now)}
     assert (shown["run time"], shown["note"]) == expected
 
 
 def test_the_note_of_a_retrying_job_says_when_it_is_tried_again_and_why() -> None:
     node = TreeNode(identity(1), "q", "Retrying", 2, 1, "[]", NOW, None, None, None, "boom", None, None, None, None)
-    job = Job(node, NOW + timedelta(minutes=5), 3, "none")
+    job = StoredJob(node, NOW + timedelta(minutes=5), 3, "none")
     assert listing.note(job, NOW, ages=True) == "due in 5m 00s; boom"
 
 
@@ -137,7 +148,7 @@ def test_a_plan_of_many_queues_is_bounded_and_counts_the_rest() -> None:
 
 
 def test_an_outcome_says_what_followed_and_what_was_left() -> None:
-    outcome = Outcome("cancel", changed=1, left=Counts({"Running": 2, "\x1b[31m": 1}), followed=3)
+    outcome = ChangeOutcome("cancel", changed=1, left=Counts({"Running": 2, "\x1b[31m": 1}), followed=3)
     lines = list(changes.outcome_text(outcome))
     assert lines[0] == "Cancelled 1 job and 3 jobs that waited for it."
     assert lines[1].startswith(r"Skipped 1 job: \x1b[31m. Only Pending and Retrying jobs can be cancelled.")
@@ -145,10 +156,10 @@ def test_an_outcome_says_what_followed_and_what_was_left() -> None:
 
 
 def test_an_outcome_without_a_job_says_why() -> None:
-    assert list(changes.outcome_text(Outcome("retry", changed=0, left=Counts()))) == [
+    assert list(changes.outcome_text(ChangeOutcome("retry", changed=0, left=Counts()))) == [
         "Nothing to retry: no job matches."
     ]
-    left = Outcome("retry", changed=0, left=Counts({"archived": 1}))
+    left = ChangeOutcome("retry", changed=0, left=Counts({"archived": 1}))
     assert list(changes.outcome_text(left)) == [
         "Nothing to retry.",
         "Skipped 1 job: archived. Archived jobs stay unchanged.",

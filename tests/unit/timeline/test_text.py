@@ -12,7 +12,7 @@ from hammerwork_cli.render.formats.json import document
 from hammerwork_cli.render.formats.text import PAINT, cells, shorten, visible
 from hammerwork_cli.render.schemas import SCHEMAS
 from hammerwork_cli.render.spawn.gantt import gantt
-from hammerwork_cli.render.spawn.timeline import GROUPS, STEPS, Style, timeline_text
+from hammerwork_cli.render.spawn.timeline import GROUPS, STEPS, TimelineStyle, timeline_text
 from hammerwork_cli.render.spawn.timeline_records import timeline_record
 from hammerwork_cli.render.tree.mermaid import MAX_CHARACTERS
 from tests.mermaid_parser import MermaidParser
@@ -68,7 +68,7 @@ def chain(length: int) -> Timeline:
 
 
 def text(found: Timeline, **style: Any) -> str:
-    return "\n".join(timeline_text(found, Style(**style))) + "\n"
+    return "\n".join(timeline_text(found, TimelineStyle(**style))) + "\n"
 
 
 @pytest.mark.parametrize("width", [50, 80, 120])
@@ -145,7 +145,7 @@ def unknown_only() -> Any:
 
 def test_mermaid_draws_the_path_as_critical_and_groups_beside_it(parse_mermaid: MermaidParser) -> None:
     found = ingest()
-    chart, notes = gantt(found, Style())
+    chart, notes = gantt(found, TimelineStyle())
     diagram = parse_mermaid(chart)
     assert diagram.ok, diagram.error
     assert diagram.kind == "gantt"
@@ -158,7 +158,7 @@ def test_mermaid_draws_the_path_as_critical_and_groups_beside_it(parse_mermaid: 
 
 def test_mermaid_shows_hostile_names_as_they_are(parse_mermaid: MermaidParser) -> None:
     found = hostile()
-    diagram = parse_mermaid(gantt(found, Style())[0])
+    diagram = parse_mermaid(gantt(found, TimelineStyle())[0])
     assert diagram.ok, diagram.error
     sections = [task["section"] for task in diagram.tasks if task["crit"]]
     for step, section in zip((step for step in found.path if step.spans), dict.fromkeys(sections), strict=True):
@@ -175,7 +175,7 @@ def test_mermaid_accepts_the_chart_of_a_large_tree(parse_mermaid: MermaidParser,
         for sibling in range(2):
             add(growing, number + 1, number + 1, number + 2, parent, queue=f"{sibling}{HOSTILE[0]}" * 3)
         parent = add(growing, number + 1, number + 1.5, number + 2.5, parent)
-    chart, notes = gantt(read(growing.tree(), siblings=True), Style(least=least))
+    chart, notes = gantt(read(growing.tree(), siblings=True), TimelineStyle(least=least))
     assert len(chart) <= MAX_CHARACTERS
     diagram = parse_mermaid(chart)
     assert diagram.ok, diagram.error

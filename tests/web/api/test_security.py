@@ -178,8 +178,8 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 
     from starlette.datastructures import Headers
 
-    from hammerwork_cli.web.guard import Guard
-    from hammerwork_cli.web.settings import Settings
+    from hammerwork_cli.web.guard import RequestGuard
+    from hammerwork_cli.web.settings import ServerSettings
 
     compared: list[tuple[bytes, bytes]] = []
     real = hmac.compare_digest
@@ -189,7 +189,7 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
         return real(one, other)
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    guard = Guard(lambda *_: pytest.fail("not asked"), Settings(token=TOKEN))  # type: ignore[arg-type]
+    guard = RequestGuard(lambda *_: pytest.fail("not asked"), ServerSettings(token=TOKEN))  # type: ignore[arg-type]
     guard._check_token(Headers({"authorization": f"Bearer {TOKEN}"}))
     assert compared == [(TOKEN.encode(), TOKEN.encode())]
 

@@ -7,11 +7,11 @@ from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOp
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError
-from hammerwork_cli.models import ChangePlan, Outcome
+from hammerwork_cli.models import ChangeOutcome, ChangePlan
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Change
-from hammerwork_cli.queries.job.selections import Below, Selection
+from hammerwork_cli.queries.job.selections import Selection, Subtrees
 from hammerwork_cli.render.formats.text import plural, short_id
 from hammerwork_cli.render.job import changes as shown
 
@@ -25,7 +25,7 @@ class Confirmation:
     form: FormatOption = Format.TABLE
 
 
-def carry_out(
+def execute(
     context: Context,
     database: Database,
     selection: Selection,
@@ -37,7 +37,6 @@ def carry_out(
     """Shows the plan, asks for confirmation where it is needed, changes the jobs, and shows the outcome.
 
     Args:
-        context: the world.
         selection: which jobs.
         change: what to do with them.
         options: how.
@@ -78,7 +77,7 @@ def _note_workers(context: Context, database: Database, plan: ChangePlan, select
     unserved = [group.queue for group in plan.changing if serving is not None and not serving[group.queue]]
     if unserved:
         context.note(shown.unserved_text(list(dict.fromkeys(unserved))))
-    named = selection.jobs if isinstance(selection, Below) else selection.named
+    named = selection.jobs if isinstance(selection, Subtrees) else selection.named
     if len(named) == 1:
         context.note(f"To watch: hammerwork spawn tree {short_id(named[0])} --watch")
 
@@ -100,7 +99,7 @@ def _ask(context: Context, plan: ChangePlan, options: Confirmation) -> None:
     context.confirm(question, yes=options.yes, form=options.form, plan=shown.plan_records(plan))
 
 
-def _run(context: Context, database: Database, selection: Selection, change: Change, plan: ChangePlan) -> Outcome:
+def _run(context: Context, database: Database, selection: Selection, change: Change, plan: ChangePlan) -> ChangeOutcome:
     so_far = 0
 
     with progress_bar(context) as report:
