@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from contextvars import Context
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli import app_path
 from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError
@@ -23,6 +23,9 @@ LAST_SECONDS = 1.0
 """For tasks that coroutines have left behind, and for the thread of a loop without coroutines."""
 TURN_SECONDS = 0.01
 """Between two looks whether cancelled coroutines have ended."""
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
 Done = Callable[[Any, BaseException | None], None]
 log = logging.getLogger("hammerwork")
 
@@ -205,6 +208,8 @@ class _Loop(threading.Thread):
 
         if self._loop.is_closed():
             return
+        # Of tasks that go on all the same, asyncio would write lines to the terminal once they are deleted.
+        self._loop.set_exception_handler(_say_nothing_of_tasks_left)
         with suppress(BaseException):  # whatever a task raises that is cancelled
             tasks = asyncio.all_tasks(self._loop)
             for task in tasks:
@@ -355,6 +360,11 @@ class _Loop(threading.Thread):
             self._changed.notify()
         for run in runs:
             self._conclude(run, None, JobError(why))
+
+
+def _say_nothing_of_tasks_left(loop: "AbstractEventLoop", context: dict[str, Any]) -> None:
+    if "task" not in context:
+        loop.default_exception_handler(context)
 
 
 def _cancel(run: _Run) -> None:

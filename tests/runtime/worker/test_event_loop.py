@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -48,6 +49,26 @@ def test_a_worker_that_ends_leaves_no_thread_of_its_event_loop(
     assert during == [1] * 6
     assert left == ["cleaned up"] * 6
     assert loops() - before == set()
+
+
+def test_of_a_coroutine_that_nothing_ends_no_line_of_asyncio_reaches_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(event_loop, "LAST_SECONDS", 0.05)
+
+    async def goes_on() -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+
+    before, loop = loops(), EventLoop()
+    with pytest.raises(OutOfTimeError):
+        loop.result(goes_on(), time.monotonic())
+    loop.close()
+    until(lambda: loops() == before)
+    del loop
+    gc.collect()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_a_coroutine_that_another_one_cancels_before_its_first_step_has_an_end() -> None:
