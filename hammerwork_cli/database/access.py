@@ -33,6 +33,8 @@ Item = TypeVar("Item")
 TRIES = 8
 CONTENTION = Backoff(0.02, 5.0)  # before a transaction that lost to another one starts again
 log = logging.getLogger("hammerwork")
+MOST_TOGETHER = 100
+"""Values for which one statement asks by :meth:`Database.rows_for_each`."""
 OUR_INDEXES = "015_spawn_indexes"
 RUST_3 = frozenset({"015_add_job_leases", "018_add_job_retry_strategy"})
 """Migrations of which each tells that version 3 of hammerwork (Rust) uses a database."""
@@ -262,6 +264,25 @@ class Database:
         """Returns all rows of a statement."""
         return self._rows(statement, self.tags, values)
 
+    def rows_for_each(
+        self, statement: str, name: str, each: Sequence[str], /, **values: Any
+    ) -> Iterator[tuple[str, Row]]:
+        """Yields the rows of a statement for each of many values of ``:name``, with that value; sends few statements.
+
+        Its rows come in any order.
+        """
+        for start in range(0, len(each), MOST_TOGETHER):
+            part = each[start : start + MOST_TOGETHER]
+            found = [self._bound(statement, self.tags, {**values, name: value}) for value in part]
+            texts = (
+                f"SELECT {place} AS place, r.* FROM ({sql}) AS r"  # noqa: S608  of statements of the package
+                for place, (sql, _) in enumerate(found)
+            )
+            cursor = self._send_bound(" UNION ALL ".join(texts), [value for _, bound in found for value in bound])
+            with self._translated():
+                rows = list(cursor.fetchall())
+            yield from ((part[place], row) for place, *row in rows)
+
     def row_parts(self, statement: str, size: int, /, **values: Any) -> Iterator[list[Row]]:
         """Yields the rows of a statement, ``size`` at a time. Read all of them before you send another statement."""
         cursor = self._send(statement, self.tags, values, buffered=False)
@@ -442,7 +463,9 @@ class Database:
             return list(cursor.fetchall())
 
     def _send(self, statement: str, tags: frozenset[str], values: Mapping[str, Any], *, buffered: bool = True) -> Any:
-        sql, bound = self._bound(statement, tags, values)
+        return self._send_bound(*self._bound(statement, tags, values), buffered=buffered)
+
+    def _send_bound(self, sql: str, bound: list[Any], *, buffered: bool = True) -> Any:
         with self._translated():
             self.executed += 1
             return self._execute(sql, bound, buffered=buffered)

@@ -165,17 +165,22 @@ class _Reading:
         return queues.pauses(self.database)
 
     @cached
+    def with_ready(self) -> list[str]:
+        """Queues with ready jobs, due or not, and on MySQL any others."""
+        return [
+            str(queue) for (queue,) in self.database.rows("monitor.health.queues_with_ready_jobs", limit=MOST_QUEUES)
+        ]
+
+    @cached
     def all_ready(self) -> list[ReadyJobs]:
         """Queues with due jobs, paused ones too."""
         limit = self.limits.queues.pending
         most = MOST_READY if limit is None else limit
-        names = self.database.rows("monitor.health.queues_with_ready_jobs", limit=MOST_QUEUES)
-        found = [(queue, *self._ready_in(queue, most + 1)) for (queue,) in names]
-        return [ReadyJobs(queue, jobs, since) for queue, jobs, since in found if jobs]
-
-    def _ready_in(self, queue: str, limit: int) -> tuple[int, datetime | None]:
-        jobs, since = self.database.rows("monitor.health.ready", queue=queue, now=self.now, limit=limit)[0]
-        return min(int(jobs), limit), timestamp(since)  # the sum of two counts, each up to the limit
+        found = self.database.rows_for_each(
+            "monitor.health.ready", "queue", self.with_ready, now=self.now, limit=most + 1
+        )
+        # The sum of two counts, each up to the limit.
+        return [ReadyJobs(queue, min(int(jobs), most + 1), timestamp(since)) for queue, (jobs, since) in found if jobs]
 
     @cached
     def ready(self) -> list[ReadyJobs]:
@@ -410,25 +415,33 @@ def _any_encrypted(database: Database) -> bool:
 
 def _encrypted_jobs(reading: _Reading) -> Check:
     """Encrypted jobs that workers leave to others, perhaps for ever: which worker has a key is not recorded."""
-    ages: dict[str, timedelta | None] = {}
-    if _any_encrypted(reading.database):
-        ages = {jobs.queue: age for jobs in reading.ready if (age := _left_for(reading, jobs.queue))}
+    left = _left(reading) if _any_encrypted(reading.database) else {}
+    running = {queue for queue, _ in reading.database.rows_for_each("monitor.health.runs_encrypted", "queue", [*left])}
+    ages = {queue: age for queue, age in left.items() if queue not in running}
     return _worst(CheckName.ENCRYPTED_JOBS, ages, UNSERVED_FOR, Level.WARNING)
 
 
-def _left_for(reading: _Reading, queue: str) -> timedelta | None:
-    """For how long the workers of a queue have left its first encrypted job.
+def _left(reading: _Reading) -> dict[str, timedelta]:
+    """For how long the workers of queues have left the first encrypted job.
 
     Of a queue without workers, another check tells.
     """
-    database, now = reading.database, reading.now
-    workers = [worker for worker in reading.serving if queue in worker.queue_names]
-    (since,) = database.rows("monitor.health.encrypted", queue=queue, now=now, limit=OLDEST)[0]
-    age = reading.age(timestamp(since))
-    patience = LEFT_FOR if all(worker.is_full for worker in workers) else UNSERVED_FOR
-    if age is None or age <= patience or not (workers or queue in reading.served_by_rust):
-        return None
-    return age if database.row("monitor.health.runs_encrypted", queue=queue) is None else None
+    names = [queue for queue in reading.with_ready if queue not in reading.paused]
+    found = reading.database.rows_for_each("monitor.health.encrypted", "queue", names, now=reading.now, limit=OLDEST)
+    ages = {queue: age for queue, (since,) in found if (age := reading.age(timestamp(since)))}
+    workers: dict[str, list[Worker]] = {queue: [] for queue in ages}
+    for worker in reading.serving:
+        for queue in ages.keys() & set(worker.queue_names):
+            workers[queue].append(worker)
+
+    def patience(queue: str) -> timedelta:
+        return LEFT_FOR if all(worker.is_full for worker in workers[queue]) else UNSERVED_FOR
+
+    return {
+        queue: age
+        for queue, age in ages.items()
+        if age > patience(queue) and (workers[queue] or queue in reading.served_by_rust)
+    }
 
 
 def _paused_queues(reading: _Reading) -> Check:

@@ -18,7 +18,8 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models.monitor.health import CheckName
+from hammerwork_cli.models.monitor.health import USUAL_LIMITS, CheckName
+from hammerwork_cli.queries.monitor import health
 from tests.conftest import ROOT, eventually, unavailable
 from tests.rows import Rows
 from tests.servers import KINDS, PASSWORD, PrivateServer, ServerMissingError
@@ -128,6 +129,26 @@ def test_encrypted_jobs_that_no_worker_takes_are_named_everywhere(run: Run, rows
     assert set(states(run, rows)) == {"encrypted_jobs"}
     rows.job(queue="mail", status="Running", started_at=ago(), **sealed)
     assert states(run, rows) == {}
+
+
+def test_the_statements_of_health_do_not_grow_with_the_queues(rows: Rows) -> None:
+    sealed: dict[str, Any] = dict.fromkeys(("encrypted_payload", "encryption_nonce", "encryption_tag"), b"1")
+    sealed |= {"is_encrypted": True, "encryption_key_id": "default", "encryption_algorithm": "AES256GCM"}
+
+    def made(number: int) -> tuple[int, Any]:
+        names = tuple(f"queue {place}" for place in range(number))
+        with rows.at_once():
+            for name in names:
+                rows.job(queue=name, status="Pending", scheduled_at=ago(minutes=3), **sealed)
+        worker(rows, f"render-{number}", queues=names)
+        before = rows.database.executed
+        report = health.report(rows.database, USUAL_LIMITS, now=rows.database.now())
+        return rows.database.executed - before, {check.name: check for check in report.checks}
+
+    made(1)  # it reads the tables
+    (few, _), (many, found) = made(2), made(90)
+    assert many == few
+    assert len(found["encrypted_jobs"].about) == 90
 
 
 def test_checks_of_unrecorded_things_are_unknown_and_no_reason_to_fail(
