@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hammerwork_cli.compat import names
+
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "abort": ("cancel",),
     "add": ("enqueue", "create"),
@@ -73,5 +75,4 @@ def _verbs(root: Any) -> Iterator[tuple[str, set[str]]]:
     """Yields each verb of the program, and its names."""
     for group, commands in root.commands.items():
         for name in getattr(commands, "commands", ()):
-            late = getattr(commands, "verbs", {}).get(name)
-            yield f"{group} {name}", {name, *(late.aliases if late else ())}
+            yield f"{group} {name}", {*names(f"{group} {name}")}

@@ -2,30 +2,23 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib import import_module
 from inspect import cleandoc
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.exceptions import TyperException
 from typer.main import get_command, get_group
 
+from hammerwork_cli import compat
 from hammerwork_cli.errors import UsageError
 
 WHOLE_SENTENCE = 1_000
 """A limit that no first sentence of a help reaches."""
-OF_RUST: Mapping[str, str] = {
-    "-n": "--queue",
-    "-Q": "--queue",
-    "--queue-name": "--queue",
-    "--confirm": "--yes",
-}
-"""Aliases of hammerwork (Rust) for options of any verb, which help does not show."""
 ONLY_QUEUES = "hammerwork.only_queues"
 """Key of ``Context.meta`` of Click for the queues that a verb is limited to."""
 
@@ -81,9 +74,7 @@ def _refuse_quiet(words: Sequence[str]) -> None:
         UsageError: an option follows it.
     """
     if any(one == "-q" and other.startswith("-") and other != "-" for one, other in pairwise(words)):
-        from hammerwork_cli.cli.absent import QUIET
-
-        raise UsageError(QUIET[0], hint=QUIET[1])
+        raise UsageError(compat.QUIET[0], hint=compat.QUIET[1])
 
 
 def _refuse_second_values(command: Any, ctx: Any, args: list[str]) -> None:
@@ -136,24 +127,17 @@ def group(*examples: str, package: str | None = None, verbs: "Mapping[str, LateV
     return typer.Typer(cls=kind, help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
-@dataclass(frozen=True, slots=True)
-class LateVerb:
+class LateVerb(NamedTuple):
     """A verb whose module is imported on first use, so that it does not slow the start of others in its group.
 
     Attributes:
         function: ``.module:function``, relative to the package of the group.
         summary: the first paragraph of its help; the docstring of the function is the rest. The help of its group shows
             the first sentence, and thus need not import the verb.
-        option_aliases: alias -> a name of the option, besides :data:`OF_RUST`.
-        aliases: further names of the verb, those of hammerwork (Rust) or its manual. Help does not show them.
-        valued: flags that may be followed by true or false, as in hammerwork (Rust).
     """
 
     function: str
     summary: str
-    option_aliases: Mapping[str, str] = field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
-    valued: tuple[str, ...] = ()
 
     def command(self, name: str, package: str | None) -> Any:
         """Imports the module and returns the command."""
@@ -161,7 +145,7 @@ class LateVerb:
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         called = getattr(import_module(module, package), function)
         text = _joined(self.summary, called.__doc__)
-        app.command(name, cls=verb_with(self.option_aliases, self.valued), help=text)(called)
+        app.command(name, cls=Verb, help=text)(called)
         return get_command(app)
 
 
@@ -200,10 +184,7 @@ def _write_commands(formatter: Any, rows: Sequence[tuple[str, str]]) -> None:
 
 
 class Verb(TyperCommand):
-    """A command that also takes the shared options, and options by the names that hammerwork (Rust) has for them."""
-
-    aliases: Mapping[str, str] = {}
-    valued: Sequence[str] = ()
+    """A command that also takes the shared options, and the names of :mod:`hammerwork_cli.compat`."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -211,8 +192,9 @@ class Verb(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         words: list[str] = []
+        valued = compat.VALUED.get(" ".join(self._path(ctx)), ())
         for word in args:
-            if word in {"true", "false"} and words and words[-1] in self.valued:
+            if word in {"true", "false"} and words and words[-1] in valued:
                 words[-1] = words[-1] if word == "true" else words[-1].replace("--", "--no-", 1)
             else:
                 words.append(word)
@@ -229,7 +211,10 @@ class Verb(TyperCommand):
     def make_parser(self, ctx: Any) -> Any:
         parser = super().make_parser(ctx)
         taken = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
-        for alias, name in {**OF_RUST, **self.aliases}.items():
+        group, verb = self._path(ctx)
+        for flag in compat.IGNORED.get(f"{group} {verb}", ()):
+            TyperOption(param_decls=[flag], is_flag=True).add_to_parser(parser, ctx)
+        for alias, name in compat.aliases(group, verb).items():
             option = next((param for param in self.params if name in param.opts), None)
             if option is not None and alias not in taken:
                 option = copy(option)
@@ -237,21 +222,15 @@ class Verb(TyperCommand):
                 option.add_to_parser(parser, ctx)
         return parser
 
+    def _path(self, ctx: Any) -> tuple[str, str]:
+        """The names of the group and of the verb, which may have been called by another one."""
+        return str(ctx.parent.command.name if ctx.parent else ""), str(self.name)
+
     def invoke(self, ctx: Any) -> Any:
         ctx.obj.has_dry_run = any(
             "--dry-run" in param.opts and not getattr(param, "hidden", False) for param in self.params
         )
         return super().invoke(ctx)
-
-
-def verb_with(aliases: Mapping[str, str], valued: Sequence[str] = ()) -> type[Verb]:
-    """Makes a :class:`Verb` with further aliases of its options, with which scripts of hammerwork (Rust) run.
-
-    Args:
-        aliases: alias -> a name of the option. Help does not show them.
-        valued: flags that may be followed by true or false.
-    """
-    return type("AliasedVerb", (Verb,), {"aliases": aliases, "valued": valued})
 
 
 class LateVerbs(Group):
@@ -265,9 +244,8 @@ class LateVerbs(Group):
         _write_commands(formatter, [(name, _first_sentence(verb.summary)) for name, verb in self.verbs.items()])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return super().get_command(
-            ctx, next((name for name, verb in self.verbs.items() if cmd_name in verb.aliases), cmd_name)
-        )
+        path = f"{self.name} {cmd_name}"
+        return super().get_command(ctx, compat.VERBS.get(path, path).partition(" ")[2])
 
     @property
     def commands(self) -> Any:

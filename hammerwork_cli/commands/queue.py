@@ -18,7 +18,7 @@ from hammerwork_cli.cli.options import (
     one_name,
     several_names,
 )
-from hammerwork_cli.cli.verb import ONLY_QUEUES, group, verb_with
+from hammerwork_cli.cli.verb import ONLY_QUEUES, Verb, group
 from hammerwork_cli.commands.job.execute import Confirmation, execute
 from hammerwork_cli.commands.limits import LimitOptions
 from hammerwork_cli.database import Database
@@ -47,10 +47,8 @@ NamedOption = Annotated[str | None, typer.Option("-q", "--queue", callback=one_n
 AllNamedOption = Annotated[list[str] | None, typer.Option("-q", "--queue", callback=several_names, hidden=True)]
 AllOption = Annotated[bool, typer.Option("--all", help="All queues; asks for confirmation.")]
 
-QueueVerb = verb_with({"-d": "--database-url"})
 
-
-@app.command("list", cls=QueueVerb)
+@app.command("list", cls=Verb)
 @expand_option_groups
 def list_(ctx: typer.Context, options: ListOptions) -> None:
     """List queues that have jobs or are paused, with counts of their jobs and of the workers that serve them.
@@ -80,7 +78,7 @@ def list_(ctx: typer.Context, options: ListOptions) -> None:
         note_left_encrypted(context)
 
 
-@app.command("stats", cls=QueueVerb)
+@app.command("stats", cls=Verb)
 def stats(
     ctx: typer.Context,
     queue: QueueArgument = None,
@@ -112,7 +110,7 @@ def stats(
     )
 
 
-@app.command("health", cls=QueueVerb)
+@app.command("health", cls=Verb)
 @expand_option_groups
 def health(
     ctx: typer.Context,
@@ -151,7 +149,7 @@ def health(
         raise ShownAnswerError(f"{unhealthy:,} of {plural(len(found), 'queue')} exceeded a limit.")
 
 
-@app.command("paused", cls=QueueVerb)
+@app.command("paused", cls=Verb)
 def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     """List paused queues: since when, by whom and why.
 
@@ -171,7 +169,7 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     )
 
 
-@app.command("pause", cls=QueueVerb)
+@app.command("pause", cls=Verb)
 def pause(
     ctx: typer.Context,
     names: QueuesArgument = None,
@@ -215,7 +213,7 @@ def pause(
     _show_changes(context, database, changes, form, paused=True, dry_run=dry_run)
 
 
-@app.command("resume", cls=QueueVerb)
+@app.command("resume", cls=Verb)
 def resume(
     ctx: typer.Context,
     names: QueuesArgument = None,
@@ -251,7 +249,7 @@ def resume(
     _show_changes(context, database, changes, form, paused=False, dry_run=dry_run)
 
 
-@app.command("clear", cls=QueueVerb)
+@app.command("clear", cls=Verb)
 @expand_option_groups
 def clear(
     ctx: typer.Context,

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from docs.generate import FOLDER, pages, verbs
+from hammerwork_cli import compat
 from hammerwork_cli.app import GROUPS, app
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.verb import shared_options
@@ -85,6 +86,18 @@ def test_a_verb_also_has_its_name_from_the_manual_of_rust(name: str, verb: str) 
     group = root.commands[within]
     assert group.get_command(None, old).help == group.get_command(None, new).help != ""
     assert old not in group.list_commands(None)
+
+
+def test_each_name_of_rust_leads_to_a_verb_or_an_option_and_hides_none() -> None:
+    root: Any = get_command(app)
+    known = {" ".join(path): command for name, group in root.commands.items() for path, command in verbs(name, group)}
+    assert set(compat.VERBS.values()) | set(compat.VALUED) | set(compat.IGNORED) <= known.keys()
+    assert not compat.VERBS.keys() & known.keys()
+    for place, aliases in compat.OPTIONS.items():
+        for alias, option in aliases.items():
+            within = [one for path, one in known.items() if f"{path} ".startswith(f"{place} " if place else "")]
+            taken = [{name for param in one.params for name in param.opts} for one in within]
+            assert any(option in names and alias not in names for names in taken), (place, alias)
 
 
 def _help(*words: str) -> str:

@@ -9,7 +9,6 @@ app = group(
         "run": LateVerb(
             ".run:run",
             "Archive finished jobs that are old enough. Asks for confirmation.",
-            valued=("--compress",),
         ),
         "list": LateVerb(
             ".reading:list_",
@@ -31,7 +30,6 @@ app = group(
         "set-policy": LateVerb(
             ".policies:set_policy",
             "Set how long the jobs of a queue are kept before workers archive or delete them.",
-            valued=("--compress",),
         ),
         "get-policy": LateVerb(
             ".policies:get_policy",

@@ -29,8 +29,6 @@ def create(
     since: SinceOption = None,
     archive: Annotated[bool, typer.Option("--archive/--no-archive", help="Include archived jobs.")] = True,
     without_column: WithoutColumnOption = None,
-    include_completed: Annotated[bool, typer.Option("--include-completed", hidden=True)] = False,
-    include_failed: Annotated[bool, typer.Option("--include-failed", hidden=True)] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
@@ -46,7 +44,6 @@ def create(
       hammerwork backup create -o jobs.jsonl.gz
       hammerwork backup create -o mail.jsonl --queue mail --no-archive
     """
-    del include_completed, include_failed  # options of hammerwork (Rust): everything is in the file
     context: Context = ctx.obj
     chosen = JobFilter(
         queues=tuple(queue or ()),

@@ -9,13 +9,9 @@ app = group(
         "enqueue": LateVerb(
             ".enqueue:enqueue",
             "Enqueue the jobs of a file as one batch, and print its id.",
-            {"--jobs": "--file", "--batch-size": "--progress-every"},
-            ("create",),
         ),
         "list": LateVerb(".reading:list_", "List batches, newest first, with their jobs counted."),
-        "show": LateVerb(
-            ".reading:show", "Show everything about a batch: its jobs by queue, and their errors.", aliases=("status",)
-        ),
+        "show": LateVerb(".reading:show", "Show everything about a batch: its jobs by queue, and their errors."),
         "wait": LateVerb(".wait:wait", "Wait until all jobs of a batch have ended."),
         "retry": LateVerb(
             ".changes:retry",

@@ -28,7 +28,6 @@ app = group(
         "create": LateVerb(
             ".create:create",
             ("Create a schedule and print its name. Each run is its own job, with its own tree."),
-            aliases=("add",),
         ),
         "update": LateVerb(
             ".create:update",
@@ -49,6 +48,6 @@ app = group(
                 "The recurring job stays, disabled."
             ),
         ),
-        "delete": LateVerb(".changes:delete", "Delete a schedule and its history. Its jobs stay.", aliases=("remove",)),
+        "delete": LateVerb(".changes:delete", "Delete a schedule and its history. Its jobs stay."),
     },
 )

@@ -29,7 +29,6 @@ app = group(
         "cancel": LateVerb(
             ".changes:cancel",
             "Cancel jobs that have not started: mark them Cancelled, with your name in the error.",
-            {"--all-pending": "--all"},
         ),
         "delete": LateVerb(
             ".changes:delete",

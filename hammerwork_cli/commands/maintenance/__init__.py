@@ -15,7 +15,6 @@ app = group(
                 "Delete encrypted jobs for good that their program keeps no longer (retention_delete_at). "
                 "Asks for confirmation."
             ),
-            {"--confirm": "--yes"},
         ),
         "vacuum": LateVerb(
             ".tables:vacuum",

@@ -20,13 +20,11 @@ app = group(
                 "Show what is happening now: rates, operations, queues, newest failures, workers. "
                 "The same as `spawn monitor`."
             ),
-            {"-i": "--interval", "--refresh": "--interval"},
         ),
         "metrics": LateVerb(".metrics:metrics", "Show metrics of queues, workers and spawning."),
         "logs": LateVerb(
             ".logs:logs",
             "Show job events, one per line: created, started, attempt failed, completed, failed, spawned children.",
-            {"--tail": "--follow"},
         ),
     },
 )

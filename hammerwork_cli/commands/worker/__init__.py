@@ -9,7 +9,6 @@ app = group(
         "start": LateVerb(
             ".start:start",
             "Run jobs with an application's handlers until Ctrl-C, SIGTERM, `worker stop`, --drain or --max-jobs.",
-            {"--workers": "--concurrency"},
         ),
         "list": LateVerb(
             ".control:list_",

@@ -10,13 +10,11 @@ app = group(
         "create": LateVerb(
             ".create:create",
             "Create a workflow with the jobs of a file, and print its id.",
-            {"--jobs-file": "--file"},
         ),
         "list": LateVerb(".reading:list_", "List workflows, newest first, with their jobs counted."),
         "show": LateVerb(
             ".reading:show",
             "Show everything about a workflow: its jobs, their errors and their graph.",
-            aliases=("status",),
         ),
         "graph": LateVerb(".graph:graph", "Draw the jobs of a workflow and what they wait for, failures first."),
         "wait": LateVerb(".wait:wait", "Wait until all jobs of a workflow have ended, those that they spawn included."),

@@ -13,7 +13,6 @@ def dependencies(
     job: JobArgument,
     dependents: Annotated[bool, typer.Option("--dependents", help="Only jobs that wait for it.")] = False,
     depth: Annotated[int, typer.Option("--depth", metavar="N", min=1, max=100_000, help="Levels up and down.")] = 10,
-    tree: Annotated[bool, typer.Option("--tree", hidden=True)] = True,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
@@ -22,5 +21,4 @@ def dependencies(
       hammerwork workflow dependencies 1c22a0f1
       hammerwork workflow dependencies 1c22a0f1 --dependents --depth 100
     """
-    del tree  # an option of hammerwork (Rust): this output is always a tree
     lineage(ctx, job, descendants=dependents, depth=depth, form=form)

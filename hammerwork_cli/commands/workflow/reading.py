@@ -85,7 +85,6 @@ def show(
     ctx: typer.Context,
     workflow: WorkflowArgument,
     limit: ErrorLimitOption = 10,
-    dependencies: Annotated[bool, typer.Option("--dependencies", hidden=True)] = True,
     form: GraphFormatOption = GraphFormat.TEXT,
 ) -> None:
     """
@@ -97,7 +96,6 @@ def show(
       hammerwork workflow show 178ebfc3 --format json | jq .by_status
       hammerwork workflow show 178ebfc3 --format mermaid > diagram.mmd
     """
-    del dependencies  # an option of hammerwork (Rust): this graph always has them
     context: Context = ctx.obj
     database = context.database()
     found = listing.resolve(database, workflow)

@@ -1,0 +1,89 @@
+"""The names that hammerwork (Rust) and its manual have for our verbs and options, so that its scripts run here.
+
+Help and completions show none of them. An option that does something of its own, such as ``job purge
+--older-than-days``, is a hidden option of its verb instead.
+"""
+
+from collections.abc import Iterator, Mapping
+
+VERBS: Mapping[str, str] = {
+    "batch create": "batch enqueue",
+    "batch status": "batch show",
+    "cron add": "cron create",
+    "cron remove": "cron delete",
+    "workflow status": "workflow show",
+}
+OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "": {"-n": "--queue", "-Q": "--queue", "--queue-name": "--queue", "--confirm": "--yes"},
+    "queue": {"-d": "--database-url"},
+    "batch enqueue": {"--jobs": "--file", "--batch-size": "--progress-every"},
+    "job cancel": {"--all-pending": "--all"},
+    "monitor dashboard": {"-i": "--interval", "--refresh": "--interval"},
+    "monitor logs": {"--tail": "--follow"},
+    "worker start": {"--workers": "--concurrency"},
+    "workflow create": {"--jobs-file": "--file"},
+}
+"""Verb, group, or nothing for all verbs -> alias -> option; for verbs that have the option, and none by that name."""
+VALUED: Mapping[str, tuple[str, ...]] = {"archive run": ("--compress",), "archive set-policy": ("--compress",)}
+"""Verb -> flags that ``true`` or ``false`` may follow."""
+IGNORED: Mapping[str, tuple[str, ...]] = {
+    "backup create": ("--include-completed", "--include-failed"),  # a backup has everything
+    "workflow dependencies": ("--tree",),  # the answer is always a tree
+    "workflow show": ("--dependencies",),  # the graph always has them
+}
+"""Verb -> flags without an effect."""
+
+_EXPORT = (
+    "In hammerwork (Rust) this exports the jobs of a queue; here it exports those of a batch.",
+    "Export jobs: hammerwork job export --queue QUEUE --status failed >jobs.jsonl",
+)
+QUIET = (
+    "Here -q is short for --queue.",
+    "To print no notes: --quiet",
+)
+_VERBOSE = (
+    "There is no verbose mode: a command prints its answer, and notes to stderr.",
+    "For the traceback of an error: --debug. For a worker's log: HAMMERWORK_LOG_LEVEL=debug",
+)
+ABSENT_EVERYWHERE: Mapping[str, tuple[str, str]] = {"-q": QUIET, "-v": _VERBOSE, "--verbose": _VERBOSE}
+"""Options of every command of hammerwork (Rust) -> the message, and the hint what to use instead."""
+ABSENT: Mapping[str, tuple[str, str]] = {
+    "webhook": (
+        "There are no webhooks yet: nothing posts to a URL, and webhooks.json is not read.",
+        "Let a handler post: hammerwork spawn on-end JOB --on-complete QUEUE enqueues its job at the end of a tree.",
+    ),
+    "encryption": (
+        "There is no audit of keys: hammerwork-cli writes nothing to the table hammerwork_key_audit_log.",
+        "Read what hammerwork (Rust) wrote there with SQL: "
+        "SELECT * FROM hammerwork_key_audit_log WHERE key_id = '...' ORDER BY timestamp DESC LIMIT 100",
+    ),
+    "streaming": (
+        "There are no streams: nothing sends events to Kafka, Kinesis or Pub/Sub.",
+        "Read events as JSON lines: hammerwork monitor logs --follow --format jsonl",
+    ),
+    "worker start --timeout": (
+        "A worker has no timeout for its jobs.",
+        "Set it for a job (hammerwork job enqueue --timeout 15m) or for its handler (@app.job(timeout=...)).",
+    ),
+    "archive set-policy --batch-size": (
+        "A policy has no batch size: workers choose it.",
+        "For one run: hammerwork archive run --batch-size 1000",
+    ),
+    "batch export --output": _EXPORT,
+    "batch export -o": _EXPORT,
+    "batch export --include-payload": _EXPORT,
+    "batch export --limit": _EXPORT,
+    "batch export": _EXPORT,
+}
+"""Verb, with an option or without -> the message, and the hint what to use instead."""
+
+
+def aliases(group: str, verb: str) -> dict[str, str]:
+    """Returns the aliases of the options of a verb."""
+    return {**OPTIONS[""], **OPTIONS.get(group, {}), **OPTIONS.get(f"{group} {verb}", {})}
+
+
+def names(path: str) -> Iterator[str]:
+    """Yields the names that a verb has in its group."""
+    yield path.split()[1]
+    yield from (alias.split()[1] for alias, verb in VERBS.items() if verb == path)
