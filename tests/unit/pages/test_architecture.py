@@ -32,20 +32,22 @@ def is_there(path: str) -> bool:
     return any([*folder.glob(path)] for folder in BELOW) or ("/" not in path and any(PACKAGE.rglob(path)))
 
 
-def test_every_room_that_a_sequence_goes_through_is_there() -> None:
-    rooms = {
-        room for block in ARCHITECTURE.blocks for room in re.findall(r"participant \w+ as (\w+/[\w/]+)", block.text)
+def test_every_module_that_a_sequence_goes_through_is_there() -> None:
+    folders = {
+        folder for block in ARCHITECTURE.blocks for folder in re.findall(r"participant \w+ as (\w+/[\w/]+)", block.text)
     }
-    assert rooms
-    assert [room for room in rooms if not (PACKAGE / room).exists() and not (PACKAGE / f"{room}.py").exists()] == []
+    assert folders
+    assert [
+        folder for folder in folders if not (PACKAGE / folder).exists() and not (PACKAGE / f"{folder}.py").exists()
+    ] == []
 
 
 def test_every_arrow_of_the_picture_is_an_import() -> None:
     picture = next(block.text for block in ARCHITECTURE.blocks if block.text.startswith("flowchart"))
-    rooms = dict(re.findall(r"(\w+)\[\(?\"<b>([\w/]+)</b>", picture))
+    folders = dict(re.findall(r"(\w+)\[\(?\"<b>([\w/]+)</b>", picture))
     for start, end in re.findall(r"(\w+) --> (\w+)", picture):
-        target = f"hammerwork_cli.{rooms[end].replace('/', '.')}"
-        assert target in {found[: len(target)] for found in imports(PACKAGE / rooms[start])}, f"{start} --> {end}"
+        target = f"hammerwork_cli.{folders[end].replace('/', '.')}"
+        assert target in {found[: len(target)] for found in imports(PACKAGE / folders[start])}, f"{start} --> {end}"
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Every link of the documentation leads somewhere, and every page is short. The web is not asked."""
+"""Every link of the documentation leads somewhere, and every page is linked. The web is not asked."""
 
 import re
 
