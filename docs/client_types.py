@@ -10,8 +10,12 @@ import hammerwork_cli
 from hammerwork_cli.render.attempts import ATTEMPT
 from hammerwork_cli.render.callbacks import CALLBACK
 from hammerwork_cli.render.formats.shape import Key, Schema, Shape
+from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
+from hammerwork_cli.render.queue.listing import QUEUE
+from hammerwork_cli.render.queue.stats import QUEUE_STATS
 from hammerwork_cli.render.spawn.records import CHILD_COUNTS, TREE_COUNTS
 from hammerwork_cli.render.tree.json import IN_TREE, NODE, TREE
+from hammerwork_cli.render.worker import WORKER
 from hammerwork_cli.render.workflow import WORKFLOW, WORKFLOW_GRAPH
 from hammerwork_cli.web.endpoints.reading import CHILD
 
@@ -43,6 +47,10 @@ INTERFACES = (
     Interface("SpawnTree", TREE, "The answer to `format=json`. Parents come before their children."),
     Interface("PastAttempt", ATTEMPT, "An attempt at a job that did not complete."),
     Interface("Callback", CALLBACK, "A job that a worker enqueues at the end of a job and everything below it."),
+    Interface("Queue", QUEUE),
+    Interface("QueueStats", QUEUE_STATS, "A queue with its statistics."),
+    Interface("PauseChange", PAUSE_CHANGE),
+    Interface("Worker", WORKER),
     Interface("Workflow", WORKFLOW),
     Interface("WorkflowGraph", WORKFLOW_GRAPH, "The jobs of a workflow, parents first, and what they wait for."),
 )

@@ -23,7 +23,7 @@ from hammerwork_cli.commands.job.execute import Confirmation, execute
 from hammerwork_cli.commands.limits import LimitOptions
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError, UsageError
-from hammerwork_cli.models import WAITING, JobFilter, rfc3339
+from hammerwork_cli.models import WAITING, JobFilter
 from hammerwork_cli.models.archive.policies import EVERY_QUEUE
 from hammerwork_cli.models.queue import PauseChange
 from hammerwork_cli.queries import queues
@@ -68,8 +68,8 @@ def list_(ctx: typer.Context, options: ListOptions) -> None:
         name="queue list",
         read=lambda database, _: queues.states(database, now=context.now()),
         columns=lambda: listing.STATES,
-        record=listing.state_record,
-        keys=listing.STATE_KEYS,
+        record=listing.QUEUE.record,
+        keys=listing.QUEUE.columns,
         empty="There are no jobs, and no queue is paused.",
     )
     show_list(context, shown, options)
@@ -104,7 +104,7 @@ def stats(
     window = timedelta(hours=hours) if detailed else None
     found = queues.stats(context.database(), now=context.now(), queue=_one(queue, named), window=window)
     context.answer(
-        stats_views.stats_record(found),
+        stats_views.QUEUE_STATS.record(found),
         form,
         lambda: stats_views.stats_text(found, terminal=context.is_terminal, width=context.width, colour=context.colour),
     )
@@ -135,15 +135,15 @@ def health(
     found = queues.health(context.database(), limits.limits(), now=now, queue=one)
     if form in {Format.TABLE, Format.JSON}:
         context.answer(
-            health_views.health_record(found, rfc3339(now)),
+            health_views.QUEUE_HEALTH.record(health_views.Checked(found, now)),
             form,
             lambda: health_views.health_text(
                 found, one=one is not None, terminal=context.is_terminal, width=context.width, colour=context.colour
             ),
         )
     else:
-        records = [health_views.check_record(check) for row in found for check in row.checks]
-        context.data(records, form, health_views.CHECK_KEYS)
+        records = [health_views.CHECK.record(check) for row in found for check in row.checks]
+        context.data(records, form, health_views.CHECK.columns)
     unhealthy = sum(not row.healthy for row in found)
     if unhealthy:
         raise ShownAnswerError(f"{unhealthy:,} of {plural(len(found), 'queue')} exceeded a limit.")
@@ -163,8 +163,8 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
         queues.all_paused(context.database()),
         form,
         columns=listing.PAUSES,
-        record=listing.pause_record,
-        keys=listing.PAUSE_KEYS,
+        record=listing.PAUSE.record,
+        keys=listing.PAUSE.columns,
         empty="No queue is paused.",
     )
 
@@ -302,8 +302,9 @@ def _show_changes(
     if form is Format.TABLE:
         context.text(changes_views.change_text(change, paused=paused, dry_run=dry_run) for change in changes)
     else:
-        records = [changes_views.change_record(change, paused=paused, dry_run=dry_run) for change in changes]
-        context.data(records, form, changes_views.CHANGE_KEYS)
+        switchings = [changes_views.Switching(change, paused, dry_run) for change in changes]
+        shape = changes_views.PAUSE_CHANGE
+        context.data(map(shape.record, switchings), form, shape.columns)
     if paused and not dry_run and any(change.changed and change.has_jobs for change in changes):
         context.note(changes_views.CLAIMED_TEXT)
     # The name of a queue that was paused, or that a worker serves, is not a typing error.

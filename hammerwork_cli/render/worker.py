@@ -1,16 +1,21 @@
-"""Renders the answers of ``worker``: text for terminals, records for programs."""
+"""The answers of ``worker``: their shapes, text for terminals."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from hammerwork_cli.models import RunningJob, Worker, rfc3339, timestamp
+from hammerwork_cli.models import RunningJob, Worker, timestamp
 from hammerwork_cli.models.queue_counts import Unwritten
-from hammerwork_cli.models.worker import FINISHER, MAIN_LOOP, JobWorker, LeasedJob
+from hammerwork_cli.models.worker import FINISHER, MAIN_LOOP, JobWorker, LeasedJob, LeaseState
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import WORKER_REQUESTS, WORKER_STATES, Record, known, seconds
+from hammerwork_cli.render.formats.json import WORKER_REQUESTS, WORKER_STATES
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import NOTHING, count, duration, instant, plural, short_id, visible
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.worker.worker import WorkerReport
 
 COLOURS = {"running": "green", "stopping": "yellow", "silent": "red", "stalled": "red", "lost": "red"}
 
@@ -91,90 +96,79 @@ WORKERS: Sequence[Column[Worker]] = (
     Column("up", lambda row: duration(row.up_time), "right", leaves=5),
     Column("last heartbeat", lambda row: f"{duration(timedelta(seconds=row.silent_for))} ago", "right"),
 )
-WORKER_KEYS = (
-    "id",
-    "name",
-    "state",
-    "host",
-    "pid",
-    "version",
-    "queues",
-    "handlers",
-    "duties",
-    "concurrency",
-    "running",
-    "held_slots",
-    "completed",
-    "failed",
-    "jobs_per_minute",
-    "memory_bytes",
-    "lease_seconds",
-    "silent_seconds",
-    "started_at",
-    "heartbeat_at",
-    "ended_at",
-    "main_stalled_seconds",
-    "finisher_stalled_seconds",
-    "unwritten_outcomes",
-    "unwritten_seconds",
-    "unwritten_error",
-    "up_seconds",
-    "request",
-    "requested_by",
-)
-STATUS_KEYS = (*WORKER_KEYS, "jobs")
-ASKED_KEYS = ("id", "name", "request", "running", "grace_seconds", "state", "asked", "dry_run", "done", "successor")
-
-
-def worker_record(worker: Worker) -> Record:
-    """A worker; ``silent_seconds`` since its last heartbeat, ``jobs_per_minute`` since its start."""
-    unwritten = worker.unwritten
-    return {
-        "id": worker.id,
-        "name": worker.name,
-        "state": known(worker.state, WORKER_STATES),
-        "host": worker.host,
-        "pid": worker.pid,
-        "version": worker.version,
-        "queues": list(worker.queue_names),
-        "handlers": list(worker.handler_names),
-        "duties": list(worker.duties),
-        "concurrency": worker.concurrency,
-        "running": worker.running,
-        "held_slots": worker.held,
-        "completed": worker.completed,
-        "failed": worker.failed,
-        "jobs_per_minute": None if worker.rate is None else round(worker.rate, 3),
-        "memory_bytes": worker.memory,
-        "lease_seconds": worker.lease,
-        "silent_seconds": round(max(worker.silent_for, 0.0), 3),
-        "started_at": rfc3339(worker.started_at),
-        "heartbeat_at": rfc3339(worker.heartbeat_at),
-        "ended_at": rfc3339(worker.ended_at),
-        "main_stalled_seconds": seconds(worker.stalled.get(MAIN_LOOP)),
-        "finisher_stalled_seconds": seconds(worker.stalled.get(FINISHER)),
-        "unwritten_outcomes": unwritten.outcomes if unwritten else 0,
-        "unwritten_seconds": unwritten and round(unwritten.seconds, 3),
-        "unwritten_error": unwritten and unwritten.error,
-        "up_seconds": seconds(worker.up_time),
-        "request": known(worker.request, WORKER_REQUESTS),
-        "requested_by": worker.requested_by,
+WORKER = Shape[Worker](
+    {
+        "id": key.uuid(),
+        "name": key.text(),
+        "state": key.word("", *WORKER_STATES),
+        "host": key.text(),
+        "pid": key.count(),
+        "version": key.text(),
+        "queues": key.list_of(key.text()).of("queue_names"),
+        "handlers": key.list_of(key.text(), "Spawn handlers").of("handler_names"),
+        "duties": key.list_of(key.text(), "Duties that it was the last to take: schedules, workflows, retention"),
+        "concurrency": key.count("Most jobs at once"),
+        "running": key.count("Jobs now"),
+        "held_slots": key.null_or(
+            key.count("Slots whose handler has not returned although its attempt is over; null before 026")
+        ).of("held"),
+        "completed": key.count("Completed attempts since its start"),
+        "failed": key.count("Failed attempts since its start, retried ones included"),
+        "jobs_per_minute": key.null_or(key.number("Rate since its start", digits=3)).of("rate"),
+        "memory_bytes": key.null_or(
+            key.count("Memory of its process and those of its handlers; null except on Linux")
+        ).of("memory"),
+        "lease_seconds": key.seconds("Time without a heartbeat before others take over").of("lease"),
+        "silent_seconds": key.seconds("Seconds since its last heartbeat, by the server's clock", digits=3).of(
+            lambda worker: max(worker.silent_for, 0.0)
+        ),
+        "started_at": key.null_or(key.instant()),
+        "heartbeat_at": key.null_or(key.instant()),
+        "ended_at": key.null_or(key.instant()),
+        "main_stalled_seconds": key.null_or(
+            key.seconds("Seconds for which its main loop has not gone round; null if it does")
+        ).of(lambda worker: worker.stalled.get(MAIN_LOOP)),
+        "finisher_stalled_seconds": key.null_or(key.seconds("The same of the thread that writes outcomes")).of(
+            lambda worker: worker.stalled.get(FINISHER)
+        ),
+        "unwritten_outcomes": key.count("Outcomes that it cannot write, and keeps trying to").of(
+            lambda worker: worker.unwritten.outcomes if worker.unwritten else 0
+        ),
+        "unwritten_seconds": key.null_or(key.seconds("Seconds since which it cannot; null if it can", digits=3)).of(
+            lambda worker: worker.unwritten and worker.unwritten.seconds
+        ),
+        "unwritten_error": key.null_or(key.text("The last error")).of(
+            lambda worker: worker.unwritten and worker.unwritten.error
+        ),
+        "up_seconds": key.null_or(key.seconds("Seconds from its start to its last heartbeat")).of("up_time"),
+        "request": key.null_or(key.word("The open request to it", *WORKER_REQUESTS)),
+        "requested_by": key.null_or(key.text()),
     }
+)
 
 
-def status_record(status: WorkerStatus) -> Record:
-    """A worker with its ``jobs``, those that have run longest first."""
-    jobs = [
-        {
-            "id": job.id,
-            "queue": job.queue,
-            "attempts": job.attempts,
-            "started_at": rfc3339(job.started_at),
-            "running_seconds": seconds(job.runs_for(status.now)),
-        }
-        for job in status.jobs
-    ]
-    return {**worker_record(status.worker), "jobs": jobs}
+class RunningNow(NamedTuple):
+    """A job of a worker at a time."""
+
+    job: RunningJob
+    now: datetime
+
+
+_RUNNING = {
+    "id": key.job_id().of("job.id"),
+    "queue": key.text().of("job.queue"),
+    "attempts": key.count().of("job.attempts"),
+    "started_at": key.null_or(key.instant()).of("job.started_at"),
+    "running_seconds": key.null_or(key.seconds()).of(lambda row: row.job.runs_for(row.now)),
+}
+WORKER_STATUS = Shape[WorkerStatus](
+    {
+        **WORKER.within("worker"),
+        "jobs": key.list_of(Shape[RunningNow](_RUNNING), "Its claimed jobs, longest first; at most 50").of(
+            lambda status: [RunningNow(job, status.now) for job in status.jobs]
+        ),
+    }
+)
 
 
 def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
@@ -224,17 +218,6 @@ LEASED: Sequence[Column[LeasedNow]] = (
     Column("heartbeat", lambda row: _heard(row), "right", optional=True, leaves=3),
     Column("lease", lambda row: row.job.lease(row.now).value),
 )
-LEASED_KEYS = (
-    "id",
-    "queue",
-    "worker",
-    "attempts",
-    "started_at",
-    "running_seconds",
-    "heartbeat_at",
-    "lease_expires_at",
-    "lease",
-)
 
 
 def _heard(row: LeasedNow) -> str | None:
@@ -242,20 +225,23 @@ def _heard(row: LeasedNow) -> str | None:
     return f"{duration(max(row.now - at, timedelta()))} ago" if at else None
 
 
-def leased_record(row: LeasedNow) -> Record:
-    """A Running job, its worker if that is registered, and its lease."""
-    job = row.job
-    return {
-        "id": job.id,
-        "queue": job.queue,
-        "worker": job.worker,
-        "attempts": job.attempts,
-        "started_at": rfc3339(job.started_at),
-        "running_seconds": seconds(job.runs_for(row.now)),
-        "heartbeat_at": rfc3339(job.heartbeat_at),
-        "lease_expires_at": rfc3339(job.lease_until),
-        "lease": job.lease(row.now).value,
+LEASED_JOB = Shape[LeasedNow](
+    {
+        "id": _RUNNING["id"],
+        "queue": _RUNNING["queue"],
+        "worker": key.null_or(key.text("Null for workers of hammerwork (Rust), which do not register")).of(
+            "job.worker"
+        ),
+        "attempts": _RUNNING["attempts"],
+        "started_at": _RUNNING["started_at"],
+        "running_seconds": _RUNNING["running_seconds"],
+        "heartbeat_at": key.null_or(key.instant("Of the job")).of("job.heartbeat_at"),
+        "lease_expires_at": key.null_or(key.instant()).of("job.lease_until"),
+        "lease": key.text("Whether somebody says that the job is still run", *LeaseState).of(
+            lambda row: row.job.lease(row.now).value
+        ),
     }
+)
 
 
 # Stop and restart.
@@ -289,21 +275,26 @@ class AskedWorker(NamedTuple):
         return self.request == "restart" and self.now is not None and self.successor is None
 
 
-def asked_record(asked: AskedWorker) -> Record:
-    """A request to a worker; ``done`` if the worker has ended or restarted in the meantime."""
-    now = asked.now
-    return {
-        "id": asked.worker.id,
-        "name": asked.worker.name,
-        "request": asked.request,
-        "running": asked.running,
-        "grace_seconds": asked.grace,
-        "state": known((now or asked.worker).state, WORKER_STATES),
-        "asked": not asked.dry_run,
-        "dry_run": asked.dry_run,
-        "done": now is not None and not asked.unreplaced,
-        "successor": asked.successor.id if asked.successor else None,
+ASKED_WORKER = Shape[AskedWorker](
+    {
+        "id": key.uuid().of("worker.id"),
+        "name": key.text().of("worker.name"),
+        "request": key.text("", "stop", "restart"),
+        "running": key.count("Jobs that it ran when it was asked"),
+        "grace_seconds": key.null_or(key.seconds("What these have to finish; null for what it was started with")).of(
+            "grace"
+        ),
+        "state": key.word("", *WORKER_STATES).of(lambda asked: (asked.now or asked.worker).state),
+        "asked": key.flag("False in a dry run").of(lambda asked: not asked.dry_run),
+        "dry_run": key.flag(),
+        "done": key.flag("Whether it has stopped or restarted (--wait)").of(
+            lambda asked: asked.now is not None and not asked.unreplaced
+        ),
+        "successor": key.null_or(key.uuid("Id of the worker in its place after a restart")).of(
+            lambda asked: asked.successor and asked.successor.id
+        ),
     }
+)
 
 
 def _first(asked: AskedWorker) -> str:
@@ -333,14 +324,15 @@ def asked_text(asked: AskedWorker) -> str:
 # The end of a worker.
 
 
-def report_record(completed: int, failed: int, *, restart: bool, unreturned: int, unwritten: int) -> Record:
-    """The figures of a worker at its end.
-
-    ``unreturned`` counts abandoned attempts whose handlers still run, ``unwritten`` outcomes that are not in the
-    database.
-    """
-    counts = {"completed": completed, "failed": failed, "restart": restart}
-    return {**counts, "unreturned": unreturned, "unwritten": unwritten}
+WORKER_REPORT: "Shape[WorkerReport]" = Shape(
+    {
+        "completed": key.count("Attempts"),
+        "failed": key.count("Attempts, timed-out ones included"),
+        "restart": key.flag("True when somebody asked for a restart; the command starts again after this"),
+        "unreturned": key.count("Abandoned attempts whose handlers had not returned"),
+        "unwritten": key.count("Outcomes that could not be written; these jobs run again if they have attempts left"),
+    }
+)
 
 
 def report_text(completed: int, failed: int, *, restart: bool, unreturned: int, unwritten: int) -> str:

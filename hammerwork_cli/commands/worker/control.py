@@ -144,16 +144,16 @@ def list_(
         now = database.now()
         found = registry.listed(database, since=None if every else since_of(since, now), now=now)
         chosen = [worker for worker in found if worker.serves(queue or ())]
-        return (chosen if order is None else order.sorted(chosen, views.worker_record))[:limit]
+        return (chosen if order is None else order.sorted(chosen, views.WORKER.record))[:limit]
 
     shown = Listing(
         name="worker list",
         read=read,
         columns=lambda: views.WORKERS,
-        record=views.worker_record,
-        keys=views.WORKER_KEYS,
+        record=views.WORKER.record,
+        keys=views.WORKER.columns,
         empty=f"No worker is running, and none stopped recently. {RUST} {START}",
-        sorts=views.WORKER_KEYS,
+        sorts=views.WORKER.columns,
     )
     show_list(context, shown, options)
 
@@ -194,7 +194,7 @@ def status(
     with_jobs = (registry.with_jobs(database, one) for one in found)
     shown = [WorkerStatus(one, tuple(running), now) for one, running in with_jobs]
     if form is not Format.TABLE:
-        context.data([views.status_record(one) for one in shown], form, views.STATUS_KEYS)
+        context.data(map(views.WORKER_STATUS.record, shown), form, views.WORKER_STATUS.columns)
         return
     for one in shown:
         context.lines(views.status_text(one, colour=context.colour))
@@ -212,8 +212,8 @@ def _show_leases(
         [LeasedNow(one, now) for one in found[:MOST_JOBS]],
         form,
         columns=views.LEASED,
-        record=views.leased_record,
-        keys=views.LEASED_KEYS,
+        record=views.LEASED_JOB.record,
+        keys=views.LEASED_JOB.columns,
         empty="No job is Running.",
     )
     if len(found) > MOST_JOBS:
@@ -267,7 +267,7 @@ def _ask(context: Context, request: str, asking: ControlOptions) -> None:
     if asking.form is Format.TABLE:
         context.lines(map(views.asked_text, asked))
     else:
-        context.data([views.asked_record(one) for one in asked], asking.form, views.ASKED_KEYS)
+        context.data(map(views.ASKED_WORKER.record, asked), asking.form, views.ASKED_WORKER.columns)
     if not found:
         context.note("No worker is running.")
     if silent:

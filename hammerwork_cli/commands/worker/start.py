@@ -315,7 +315,7 @@ def _tell(context: Context, report: "WorkerReport", form: Format, *, quiet: bool
     if not quiet:
         context.note(views.report_text(**facts))
     try:
-        context.answer(views.report_record(**facts), form, list)
+        context.answer(views.WORKER_REPORT.record(report), form, list)
         context.stdout.flush()
     except OSError:
         if not report.restart:  # nobody reads it, and the next one has work to do

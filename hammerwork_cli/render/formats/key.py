@@ -34,6 +34,11 @@ def seconds(about: str = "", digits: int | None = None) -> Key:
     return Key(described({"type": "number", "minimum": 0}, about), convert)
 
 
+def measure(about: str = "") -> Key:
+    """A number, or a length of time in seconds."""
+    return Key(described({"type": "number"}, about), _seconds)
+
+
 def rate(about: str = "") -> Key:
     """A part of a whole, 0 to 1."""
     return Key(described({"type": "number", "minimum": 0, "maximum": 1}, about))
@@ -122,7 +127,7 @@ def _rounding(digits: int | None) -> Any:
     return None if digits is None else lambda value: round(value, digits)
 
 
-def _seconds(length: timedelta | float) -> float:
+def _seconds(length: Any) -> Any:
     return length.total_seconds() if isinstance(length, timedelta) else length
 
 

@@ -24,7 +24,7 @@ from hammerwork_cli.render.formats.text import (
     short_duration,
     visible,
 )
-from hammerwork_cli.render.queue.listing import by_status, state_record
+from hammerwork_cli.render.queue.listing import QUEUE, by_status
 from hammerwork_cli.render.spawn.records import stats_record
 
 MOST_QUEUES = 500
@@ -257,7 +257,7 @@ def figures_record(figures: Figures) -> Record:
 
 def _queue_record(state: QueueState, figures: Figures) -> Record:
     return {
-        **state_record(state),
+        **QUEUE.record(state),
         "completed": state.completed,
         "failed": state.failed,
         "failure_rate": state.failure_rate,

@@ -1,37 +1,41 @@
-"""Renders changes of pauses: records for programs, lines for people."""
+"""Changes of pauses: their shape, lines for people."""
 
-from hammerwork_cli.models import rfc3339
+from typing import NamedTuple
+
 from hammerwork_cli.models.archive.policies import EVERY_QUEUE
 from hammerwork_cli.models.queue import (
     PauseChange,
 )
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import visible
-from hammerwork_cli.render.queue.listing import ALL_QUEUES
+from hammerwork_cli.render.queue.listing import ALL_QUEUES, PAUSE
 from hammerwork_cli.render.queue.service import pause_text
 
-CHANGE_KEYS = ("queue", "paused", "changed", "has_jobs", "dry_run", "paused_at", "paused_by", "reason")
+
+class Switching(NamedTuple):
+    """A pause or resumption of a queue, done or planned."""
+
+    change: PauseChange
+    paused: bool
+    dry_run: bool = False
 
 
-def change_record(change: PauseChange, *, paused: bool, dry_run: bool) -> Record:
-    """A pause or resumption of a queue, done or planned.
-
-    Keys: ``queue``, ``paused`` (afterwards), ``changed``, ``has_jobs``, ``dry_run``, and ``paused_at``, ``paused_by``
-    and ``reason`` of the present pause, or of the one before.
-    """
-    pause = change.pause
-    return {
-        "queue": change.queue,
-        "paused": paused or (change.pause is not None and not change.changed),
-        "changed": change.changed,
-        "has_jobs": change.has_jobs,
-        "dry_run": dry_run,
-        "paused_at": rfc3339(pause.paused_at) if pause else None,
-        "paused_by": pause.paused_by if pause else None,
-        "reason": pause.reason if pause else None,
+PAUSE_CHANGE = Shape[Switching](
+    {
+        "queue": key.text().of("change.queue"),
+        "paused": key.flag("Afterwards").of(
+            lambda one: one.paused or (one.change.pause is not None and not one.change.changed)
+        ),
+        "changed": key.flag().of("change.changed"),
+        "has_jobs": key.flag("False may mean that the name is misspelled").of("change.has_jobs"),
+        "dry_run": key.flag(),
+        "paused_at": PAUSE.parts["paused_at"].of(lambda one: one.change.pause and one.change.pause.paused_at),
+        "paused_by": PAUSE.parts["paused_by"].of(lambda one: one.change.pause and one.change.pause.paused_by),
+        "reason": PAUSE.parts["reason"].of(lambda one: one.change.pause and one.change.pause.reason),
     }
-
-
+)
+"""A pause or resumption, with the present pause, or the one before."""
 CLAIMED_TEXT = "Jobs that workers have claimed still start. The queue stands still once none of its jobs is Running."
 
 

@@ -1,21 +1,23 @@
 """Renders the health of queues: checks against limits."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.models.queue import (
     HealthCheck,
     Measure,
     QueueHealth,
 )
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import NOTHING, count, duration, percent, plural, short_duration, visible
+from hammerwork_cli.render.queue.listing import PAUSED, SERVING
 from hammerwork_cli.render.queue.service import obstacle_text
 
 _NAMED = 5
-CHECK_KEYS = ("queue", "check", "value", "limit", "unit", "status")
 
 
 def _words(check: HealthCheck) -> str:
@@ -56,50 +58,49 @@ HEALTH: Sequence[Column[QueueHealth]] = (
 )
 
 
-def check_record(check: HealthCheck) -> Record:
-    """A check of a queue.
+def _unit(check: HealthCheck) -> str:
+    return "seconds" if check.name.endswith("_age") else "rate" if check.name.endswith("_rate") else "jobs"
 
-    Keys: ``queue``; ``check``: ``pending`` (ready jobs), ``pending_age`` (of the first of them), ``running_age``,
-    ``waiting_age`` (for other jobs), ``retrying`` (jobs that wait for another attempt), ``failed`` and ``failure_rate``
-    (in the last hour); ``value`` (null if there is nothing to measure) and ``limit`` (null if it is off) in ``unit``:
-    ``jobs``, ``seconds`` or ``rate`` (0 to 1); ``status``: ``ok``, ``exceeded`` or ``off``.
-    """
-    unit = "seconds" if check.name.endswith("_age") else "rate" if check.name.endswith("_rate") else "jobs"
-    return {
-        "queue": check.queue,
-        "check": check.name,
-        "value": _plain(check.value),
-        "limit": _plain(check.limit),
-        "unit": unit,
-        "status": check.status,
+
+class Checked(NamedTuple):
+    """The health of queues at a time."""
+
+    queues: Sequence[QueueHealth]
+    at: datetime
+
+
+def _verdict(healthy: bool) -> str:
+    return "ok" if healthy else "unhealthy"
+
+
+_VERDICT = key.text("", "ok", "unhealthy")
+_NAMES = ("pending", "pending_age", "running_age", "waiting_age", "retrying", "failed", "failure_rate")
+CHECK = Shape[HealthCheck](
+    {
+        "queue": key.text(),
+        "check": key.text("", *_NAMES).of("name"),
+        "value": key.null_or(key.measure("Null when there is nothing to measure")),
+        "limit": key.null_or(key.measure("Null when the check is off")),
+        "unit": key.text("", "jobs", "seconds", "rate").of(_unit),
+        "status": key.text("", "ok", "exceeded", "off"),
     }
-
-
-def _plain(value: Measure | None) -> float | int | None:
-    return value.total_seconds() if isinstance(value, timedelta) else value
-
-
-def health_record(found: Sequence[QueueHealth], checked_at: str | None) -> Record:
-    """The health of queues.
-
-    Keys: ``status`` (``ok`` or ``unhealthy``), ``checked_at``, ``queues``: a list of ``queue``, ``status``, ``paused``,
-    ``workers`` (running ones that serve it, null if the database does not record workers) and ``checks``
-    (:func:`check_record`).
-    """
-    return {
-        "status": "ok" if all(health.healthy for health in found) else "unhealthy",
-        "checked_at": checked_at,
-        "queues": [
-            {
-                "queue": health.state.name,
-                "status": "ok" if health.healthy else "unhealthy",
-                "paused": health.state.pause is not None,
-                "workers": health.state.workers,
-                "checks": [check_record(check) for check in health.checks],
-            }
-            for health in found
-        ],
+)
+_QUEUE = Shape[QueueHealth](
+    {
+        "queue": key.text().of("state.name"),
+        "status": _VERDICT.of(lambda health: _verdict(health.healthy)),
+        "paused": PAUSED.of(lambda health: health.state.pause is not None),
+        "workers": SERVING.of("state.workers"),
+        "checks": key.list_of(CHECK),
     }
+)
+QUEUE_HEALTH = Shape[Checked](
+    {
+        "status": _VERDICT.of(lambda checked: _verdict(all(health.healthy for health in checked.queues))),
+        "checked_at": key.instant().of("at"),
+        "queues": key.list_of(_QUEUE),
+    }
+)
 
 
 def health_text(

@@ -1,13 +1,14 @@
-"""Renders lists of queues and pauses: records for programs, tables for people."""
+"""Lists of queues and pauses: their shapes, tables for people."""
 
 from collections.abc import Sequence
 
-from hammerwork_cli.models import Counts, JobStatus, rfc3339
+from hammerwork_cli.models import Counts, JobStatus
 from hammerwork_cli.models.queue import (
     QueuePause,
     QueueState,
 )
-from hammerwork_cli.render.formats.json import Record, seconds
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import count, duration, instant
 from hammerwork_cli.render.queue.service import others_text
@@ -60,22 +61,41 @@ STATES: Sequence[Column[QueueState]] = (
         leaves=2,
     ),
 )
-STATE_KEYS = (
-    "queue",
-    "paused",
-    "total",
-    *_BY_STATUS,
-    "ready",
-    "scheduled",
-    "waiting",
-    "oldest_pending_at",
-    "oldest_pending_seconds",
-    "workers",
-    "paused_at",
-    "paused_by",
-    "paused_reason",
+PAUSE = Shape[QueuePause](
+    {
+        "queue": key.text(),
+        "paused_at": key.null_or(key.instant()),
+        "paused_by": key.null_or(key.text()),
+        "reason": key.null_or(key.text()),
+    }
 )
-"""Columns of CSV and TSV; a dot leads into a nested object."""
+QUEUE_JOBS = Shape[QueueState](
+    {
+        "total": key.count().of("counts.total"),
+        "by_status": key.counts("Every known status, then unknown words").of(lambda state: by_status(state.counts)),
+        "ready": key.count("Pending jobs that a worker may claim now"),
+        "scheduled": key.count("Pending jobs that are not due yet, or whose schedule is disabled"),
+        "waiting": key.count("Pending jobs that wait for other jobs"),
+        "oldest_pending_at": key.null_or(key.instant("Time at which the first ready job became due")).of("ready_since"),
+        "oldest_pending_seconds": key.null_or(key.seconds()).of(lambda state: state.age(state.ready_since)),
+    }
+)
+SERVING = key.null_or(
+    key.count("Running workers that serve the queue, without Rust workers; null where workers are not recorded")
+)
+PAUSED = key.flag().of(lambda state: state.pause is not None)
+_QUEUE = {
+    "queue": key.text().of("name"),
+    "paused": PAUSED,
+    **QUEUE_JOBS.parts,
+    "workers": SERVING,
+    "paused_at": PAUSE.parts["paused_at"].of(lambda state: state.pause and state.pause.paused_at),
+    "paused_by": PAUSE.parts["paused_by"].of(lambda state: state.pause and state.pause.paused_by),
+    "paused_reason": PAUSE.parts["reason"].of(lambda state: state.pause and state.pause.reason),
+}
+QUEUE = Shape[QueueState](
+    _QUEUE, columns=[column for name in _QUEUE for column in (_BY_STATUS if name == "by_status" else (name,))]
+)
 
 ALL_QUEUES = "all queues"
 
@@ -85,7 +105,6 @@ PAUSES: Sequence[Column[QueuePause]] = (
     Column("by", lambda row: row.paused_by, wraps=True),
     Column("reason", lambda row: row.reason, wraps=True),
 )
-PAUSE_KEYS = ("queue", "paused_at", "paused_by", "reason")
 
 
 def _workers(state: QueueState) -> str | None:
@@ -99,46 +118,3 @@ def by_status(counts: Counts) -> dict[str, int]:
     """Status -> number of jobs: every known status, then the unknown words in the rows."""
     unknown = sorted(counts.by_status.keys() - _KNOWN)
     return {status: counts.of(status) for status in (*(known.value for known in JobStatus), *unknown)}
-
-
-def pending_record(state: QueueState) -> Record:
-    """The jobs of a queue by status, and its pending jobs by the reason for the wait."""
-    return {
-        "total": state.counts.total,
-        "by_status": by_status(state.counts),
-        "ready": state.ready,
-        "scheduled": state.scheduled,
-        "waiting": state.waiting,
-        "oldest_pending_at": rfc3339(state.ready_since),
-        "oldest_pending_seconds": seconds(state.age(state.ready_since)),
-    }
-
-
-def state_record(state: QueueState) -> Record:
-    """A queue.
-
-    Keys: ``queue``, ``paused``, ``total``, ``by_status`` (status -> jobs); of the pending jobs ``ready`` (a worker may
-    claim them now), ``scheduled`` (due later, or with a disabled schedule), ``waiting`` (for other jobs);
-    ``oldest_pending_at`` and ``oldest_pending_seconds`` (of the ready job that has been due for longest); ``workers``
-    (running ones that serve it, null if the database does not record workers); ``paused_at``, ``paused_by`` and
-    ``paused_reason``, null if the queue is not paused.
-    """
-    pause = state.pause
-    return {
-        "queue": state.name,
-        "paused": pause is not None,
-        **pending_record(state),
-        "workers": state.workers,
-        "paused_at": rfc3339(pause.paused_at) if pause else None,
-        "paused_by": pause.paused_by if pause else None,
-        "paused_reason": pause.reason if pause else None,
-    }
-
-
-def pause_record(pause: QueuePause) -> Record:
-    return {
-        "queue": pause.queue,
-        "paused_at": rfc3339(pause.paused_at),
-        "paused_by": pause.paused_by,
-        "reason": pause.reason,
-    }

@@ -1,19 +1,21 @@
 """Renders the figures of one queue, or of all queues together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from operator import attrgetter
 
-from hammerwork_cli.models import Counts, rfc3339
+from hammerwork_cli.models import Counts
 from hammerwork_cli.models.queue import (
     PriorityCount,
     QueueState,
     QueueStats,
 )
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record, seconds
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import NOTHING, count, duration, percent, statuses, visible
-from hammerwork_cli.render.queue.listing import pending_record
+from hammerwork_cli.render.queue.listing import QUEUE_JOBS
 from hammerwork_cli.render.queue.service import pause_text
 
 _PRIORITIES: Sequence[Column[PriorityCount]] = (
@@ -23,34 +25,37 @@ _PRIORITIES: Sequence[Column[PriorityCount]] = (
 )
 
 
-def stats_record(stats: QueueStats) -> Record:
-    """The figures of a queue, or of all queues.
+def _detail(name: str) -> Callable[[QueueStats], object]:
+    """Reads what only a question with a window is answered with."""
+    get = attrgetter(name)
+    return lambda stats: None if stats.window is None else get(stats)
 
-    Keys: ``queue`` (null for all), ``checked_at``, those of :func:`state_record` about jobs, ``paused_queues``, and
-    with details, else null: ``window_seconds``, ``completed`` and ``failed`` in the window, ``failure_rate`` (0 to 1,
-    null if no job ended), ``completed_per_minute``, ``backlog_seconds`` (until the ready jobs have ended at the rate
-    since the first one completed in the window), ``p50_seconds`` and ``p95_seconds`` (run times of the jobs that
-    completed in the window), ``mean_seconds`` (run time of handlers, as running workers measured it), ``by_priority``
-    (list of ``status``, ``priority``, ``jobs``).
-    """
-    state, detailed = stats.state, stats.window is not None
-    priorities = [{"status": row.status, "priority": row.priority, "jobs": row.jobs} for row in stats.by_priority]
-    return {
-        "queue": state.name,
-        "checked_at": rfc3339(state.at),
-        **pending_record(state),
-        "paused_queues": [pause.queue for pause in stats.paused],
-        "window_seconds": seconds(stats.window),
-        "completed": state.completed if detailed else None,
-        "failed": state.failed if detailed else None,
-        "failure_rate": state.failure_rate if detailed else None,
-        "completed_per_minute": stats.per_minute,
-        "backlog_seconds": seconds(stats.backlog),
-        "p50_seconds": seconds(stats.p50),
-        "p95_seconds": seconds(stats.p95),
-        "mean_seconds": seconds(stats.mean),
-        "by_priority": priorities if detailed else None,
+
+_PRIORITY_COUNT = Shape[PriorityCount]({"status": key.status(), "priority": key.priority(), "jobs": key.count()})
+QUEUE_STATS = Shape[QueueStats](
+    {
+        "queue": key.null_or(key.text("Null for all")).of("state.name"),
+        "checked_at": key.instant().of("state.at"),
+        **QUEUE_JOBS.within("state"),
+        "paused_queues": key.list_of(key.text()).of(lambda stats: [pause.queue for pause in stats.paused]),
+        "window_seconds": key.null_or(
+            key.seconds("Length of the window; this key and those below only with --detailed")
+        ).of("window"),
+        "completed": key.null_or(key.count("Jobs that completed in the window")).of(_detail("state.completed")),
+        "failed": key.null_or(key.count("Jobs that failed in the window")).of(_detail("state.failed")),
+        "failure_rate": key.null_or(key.rate()).of(_detail("state.failure_rate")),
+        "completed_per_minute": key.null_or(key.number()).of("per_minute"),
+        "backlog_seconds": key.null_or(
+            key.seconds("Until the ready jobs have ended at the rate since the first one completed in the window")
+        ).of("backlog"),
+        "p50_seconds": key.null_or(key.seconds("Run time of the jobs that completed in the window")).of("p50"),
+        "p95_seconds": key.null_or(key.seconds()).of("p95"),
+        "mean_seconds": key.null_or(key.seconds("Run time of handlers on average, as running workers measured it")).of(
+            "mean"
+        ),
+        "by_priority": key.null_or(key.list_of(_PRIORITY_COUNT)).of(_detail("by_priority")),
     }
+)
 
 
 def stats_text(stats: QueueStats, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:

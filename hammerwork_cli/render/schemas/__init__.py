@@ -6,6 +6,10 @@ missing here, or one too many, fails them.
 
 from hammerwork_cli.render.batch import BATCH, BATCH_DETAILS
 from hammerwork_cli.render.callbacks import CALLBACK
+from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
+from hammerwork_cli.render.queue.health import CHECK, QUEUE_HEALTH
+from hammerwork_cli.render.queue.listing import PAUSE, QUEUE
+from hammerwork_cli.render.queue.stats import QUEUE_STATS
 from hammerwork_cli.render.schemas.archive import ARCHIVED, ARCHIVED_SUM, POLICY, PURGED, SIZE, WORK
 from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
 from hammerwork_cli.render.schemas.cron import CHECKED, DUE, GAP, RUN, SCHEDULE, SCHEDULE_DETAILS, STEP, TRIGGERED
@@ -20,7 +24,6 @@ from hammerwork_cli.render.schemas.jobs import (
 )
 from hammerwork_cli.render.schemas.monitor import CHECK_OUTCOME, EVENT, HEALTH_REPORT, METRICS
 from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
-from hammerwork_cli.render.schemas.queues import CHECK, HEALTH, PAUSE, PAUSE_CHANGE, QUEUE, QUEUE_STATS
 from hammerwork_cli.render.schemas.rehearsals import REHEARSAL
 from hammerwork_cli.render.schemas.spawning import (
     ERROR_GROUP,
@@ -35,9 +38,9 @@ from hammerwork_cli.render.schemas.spawning import (
 )
 from hammerwork_cli.render.schemas.timelines import COMPARISON, TIMELINE
 from hammerwork_cli.render.schemas.words import Schema, list_of, record, text
-from hammerwork_cli.render.schemas.workers import ASKED_WORKER, LEASED_JOB, WORKER, WORKER_REPORT, WORKER_STATUS
 from hammerwork_cli.render.tree.json import IN_TREE, TREE
 from hammerwork_cli.render.tree.lineage import LINEAGE, LINEAGE_LINE
+from hammerwork_cli.render.worker import ASKED_WORKER, LEASED_JOB, WORKER, WORKER_REPORT, WORKER_STATUS
 from hammerwork_cli.render.workflow import WORKFLOW, WORKFLOW_DETAILS, WORKFLOW_GRAPH
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -72,13 +75,13 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "job-cancel": ("The outcome of a change, or its plan", OUTCOME),
     "job-delete": ("The outcome of a change, or its plan", OUTCOME),
     "job-purge": ("The outcome of a change, or its plan", OUTCOME),
-    "queue-list": ("Queues", list_of(QUEUE)),
-    "queue-stats": ("Statistics of a queue, or of all", QUEUE_STATS),
-    "queue-health": ("Health of queues", HEALTH),
-    "queue-health-line": ("A check of a queue, as jsonl, csv and tsv have it", CHECK),
-    "queue-paused": ("Queues that are paused", list_of(record(PAUSE))),
-    "queue-pause": ("The outcome of pausing, or its plan", list_of(PAUSE_CHANGE)),
-    "queue-resume": ("The outcome of resuming, or its plan", list_of(PAUSE_CHANGE)),
+    "queue-list": ("Queues", list_of(QUEUE.schema)),
+    "queue-stats": ("Statistics of a queue, or of all", QUEUE_STATS.schema),
+    "queue-health": ("Health of queues", QUEUE_HEALTH.schema),
+    "queue-health-line": ("A check of a queue, as jsonl, csv and tsv have it", CHECK.schema),
+    "queue-paused": ("Queues that are paused", list_of(PAUSE.schema)),
+    "queue-pause": ("The outcome of pausing, or its plan", list_of(PAUSE_CHANGE.schema)),
+    "queue-resume": ("The outcome of resuming, or its plan", list_of(PAUSE_CHANGE.schema)),
     "queue-clear": ("The outcome of a change, or its plan", OUTCOME),
     "cron-list": ("Schedules by name", list_of(SCHEDULE)),
     "cron-show": ("Everything about a schedule", SCHEDULE_DETAILS),
@@ -112,12 +115,12 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "workflow-dependencies": ("Ancestors and descendants of a job", LINEAGE.schema),
     "workflow-dependencies-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE.schema),
     "workflow-graph": ("The jobs of a workflow and what they wait for", WORKFLOW_GRAPH.schema),
-    "worker-start": ("The report of a worker that has stopped", WORKER_REPORT),
-    "worker-list": ("Workers, newest first", list_of(record(WORKER))),
-    "worker-status": ("Workers and their running jobs", list_of(WORKER_STATUS)),
-    "worker-status-jobs": ("Running jobs, as `worker status --jobs` has them", list_of(LEASED_JOB)),
-    "worker-stop": ("Workers that were asked to stop, or would be", list_of(ASKED_WORKER)),
-    "worker-restart": ("Workers that were asked to restart, or would be", list_of(ASKED_WORKER)),
+    "worker-start": ("The report of a worker that has stopped", WORKER_REPORT.schema),
+    "worker-list": ("Workers, newest first", list_of(WORKER.schema)),
+    "worker-status": ("Workers and their running jobs", list_of(WORKER_STATUS.schema)),
+    "worker-status-jobs": ("Running jobs, as `worker status --jobs` has them", list_of(LEASED_JOB.schema)),
+    "worker-stop": ("Workers that were asked to stop, or would be", list_of(ASKED_WORKER.schema)),
+    "worker-restart": ("Workers that were asked to restart, or would be", list_of(ASKED_WORKER.schema)),
     "monitor-health": ("What is wrong now", HEALTH_REPORT),
     "monitor-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME),
     "monitor-metrics": ("Figures of queues, workers and spawning", METRICS),

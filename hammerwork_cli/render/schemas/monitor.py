@@ -5,7 +5,7 @@ from hammerwork_cli.render.attempts import OUTCOMES
 from hammerwork_cli.render.formats.json import UNKNOWN
 from hammerwork_cli.render.monitor.health import UNITS
 from hammerwork_cli.render.monitor.logs import KINDS
-from hammerwork_cli.render.schemas.queues import QUEUE
+from hammerwork_cli.render.queue.listing import QUEUE
 from hammerwork_cli.render.schemas.spawning import SPAWN_STATS
 from hammerwork_cli.render.schemas.words import (
     OF_QUEUES,
@@ -50,7 +50,7 @@ METRICS = record(
         **OF_QUEUES,
         "queues": list_of(
             with_fields(
-                QUEUE,
+                QUEUE.schema,
                 {
                     "completed": count("Jobs that completed in the window"),
                     "failed": count("Jobs that failed in the window"),

@@ -3,6 +3,7 @@
 from hammerwork_cli.render.attempts import ATTEMPT_HISTORY, OUTCOMES
 from hammerwork_cli.render.formats.json import UNKNOWN, WORKER_STATES
 from hammerwork_cli.render.formats.shape import described
+from hammerwork_cli.render.queue.listing import QUEUE_JOBS, SERVING
 from hammerwork_cli.render.schemas.jobs import (
     CONFIG,
     NAMED,
@@ -11,7 +12,6 @@ from hammerwork_cli.render.schemas.jobs import (
     RELATIVE,
     STATUS,
 )
-from hammerwork_cli.render.schemas.queues import QUEUE_JOBS, SERVING
 from hammerwork_cli.render.schemas.words import (
     OF_QUEUES,
     count,
@@ -159,7 +159,7 @@ DELAY = record(
         ),
         "last_worker": null_or(text("The worker of the last attempt, while its name is known")),
         "paused": flag(),
-        "workers": SERVING,
+        "workers": SERVING.schema,
         "first": record(
             {
                 **NAMED,
@@ -184,7 +184,7 @@ WHY = record(
         "stuck": count("Those that can never run"),
         "holds": list_of(record({**HOLD, "queue": null_or(text())}), "The first waiting jobs"),
         "under_way": list_of(
-            record({"queue": text(), "counts": counts("Jobs by status"), "paused": flag(), "workers": SERVING}),
+            record({"queue": text(), "counts": counts("Jobs by status"), "paused": flag(), "workers": SERVING.schema}),
             "Unfinished jobs that wait for no other job, by queue",
         ),
         "delays": list_of(DELAY, "Unfinished jobs by reason, queue and error; most serious first"),
@@ -295,11 +295,11 @@ MONITOR = record(
                     "queue": text(),
                     "counted_at": instant("A large database is not counted at each refresh"),
                     "paused": flag(),
-                    "ready": QUEUE_JOBS["ready"],
-                    "scheduled": QUEUE_JOBS["scheduled"],
-                    "waiting": QUEUE_JOBS["waiting"],
+                    "ready": QUEUE_JOBS.schema["properties"]["ready"],
+                    "scheduled": QUEUE_JOBS.schema["properties"]["scheduled"],
+                    "waiting": QUEUE_JOBS.schema["properties"]["waiting"],
                     "running": count(),
-                    "workers": SERVING,
+                    "workers": SERVING.schema,
                     "completed": count("Jobs that completed in the last hour"),
                     "failed": count("Jobs that failed in the last hour"),
                     "failure_rate": null_or(rate("Null when no job ended")),

@@ -20,9 +20,8 @@ from hammerwork_cli.queries.job.changes import Cancel, Change, RetryJobs
 from hammerwork_cli.queries.job.selections import ByIds, Selection, Subtrees
 from hammerwork_cli.render.job.changes import outcome_record, raise_refusal
 from hammerwork_cli.render.job.enqueue import enqueued_record
-from hammerwork_cli.render.queue.changes import change_record
+from hammerwork_cli.render.queue.changes import PAUSE_CHANGE, Switching
 from hammerwork_cli.render.schemas.jobs import OUTCOME, PRIORITY
-from hammerwork_cli.render.schemas.queues import PAUSE_CHANGE
 from hammerwork_cli.render.schemas.words import Schema, anything, flag, job_id, null_or, text
 from hammerwork_cli.render.spawn.again import request_record
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
@@ -211,13 +210,13 @@ def pause(call: Call) -> Answer:
     """As ``queue pause QUEUE``."""
     reason = call.body.get("reason")
     change = queues.pause(call.database, call.values["name"], by=call.operator, now=call.now, reason=reason)
-    return Answer(change_record(change, paused=True, dry_run=False))
+    return Answer(PAUSE_CHANGE.record(Switching(change, paused=True)))
 
 
 def resume(call: Call) -> Answer:
     """As ``queue resume QUEUE``."""
     change = queues.resume(call.database, call.values["name"])
-    return Answer(change_record(change, paused=False, dry_run=False))
+    return Answer(PAUSE_CHANGE.record(Switching(change, paused=False)))
 
 
 REASON = {"reason": null_or(line(0, LONGEST_REASON, "Reason to show to others"))}
@@ -280,7 +279,7 @@ ENDPOINTS = (
         "/api/queues/{name}/pause",
         pause,
         "Stops workers from claiming jobs of a queue.",
-        PAUSE_CHANGE,
+        PAUSE_CHANGE.schema,
         (QUEUE_NAME,),
         body=body(REASON),
         changes=True,
@@ -290,7 +289,7 @@ ENDPOINTS = (
         "/api/queues/{name}/resume",
         resume,
         "Resumes a paused queue.",
-        PAUSE_CHANGE,
+        PAUSE_CHANGE.schema,
         (QUEUE_NAME,),
         body=body({}),
         changes=True,

@@ -8,11 +8,11 @@ from hammerwork_cli.models.monitor.health import USUAL_LIMITS
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.monitor import health as checks
 from hammerwork_cli.queries.worker import registry
-from hammerwork_cli.render import worker as worker_views
 from hammerwork_cli.render.monitor.health import report_record
-from hammerwork_cli.render.queue.listing import state_record
-from hammerwork_cli.render.queue.stats import stats_record
+from hammerwork_cli.render.queue.listing import QUEUE as QUEUE_SHAPE
+from hammerwork_cli.render.queue.stats import QUEUE_STATS
 from hammerwork_cli.render.schemas.words import flag, record, text
+from hammerwork_cli.render.worker import WORKER
 from hammerwork_cli.version import __version__
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import (
@@ -27,14 +27,14 @@ from hammerwork_cli.web.endpoints.parameters import (
 
 def queue_list(call: Call) -> Answer:
     """Answers as ``queue list``."""
-    return Answer([state_record(state) for state in queues.states(call.database, now=call.now)])
+    return Answer(QUEUE_SHAPE.records(queues.states(call.database, now=call.now)))
 
 
 def queue(call: Call) -> Answer:
     """Answers as ``queue stats QUEUE --detailed``."""
     window = timedelta(hours=call.values["hours"])
     found = queues.stats(call.database, now=call.now, queue=call.values["name"], window=window)
-    return Answer(stats_record(found))
+    return Answer(QUEUE_STATS.record(found))
 
 
 def worker_list(call: Call) -> Answer:
@@ -43,7 +43,7 @@ def worker_list(call: Call) -> Answer:
     now = call.database.now()
     found = registry.listed(call.database, since=start_of(now, wanted["since"]), now=now)
     chosen = [worker for worker in found if worker.serves(wanted["queue"])]
-    return Answer([worker_views.worker_record(worker) for worker in chosen[: wanted["limit"]]])
+    return Answer(WORKER.records(chosen[: wanted["limit"]]))
 
 
 def health(call: Call) -> Answer:

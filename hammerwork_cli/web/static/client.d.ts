@@ -188,23 +188,6 @@ export interface SpawnStats extends SpawnFigures {
   slowest: SpawnOperation[] | null;
 }
 
-export interface Queue {
-  queue: string;
-  paused: boolean;
-  total: number;
-  by_status: Record<string, number>;
-  ready: number;
-  scheduled: number;
-  waiting: number;
-  oldest_pending_at: Instant | null;
-  oldest_pending_seconds: number | null;
-  /** Running workers that serve the queue; `null` when no worker registers. */
-  workers: number | null;
-  paused_at: Instant | null;
-  paused_by: string | null;
-  paused_reason: string | null;
-}
-
 /** `unknown`: the database does not record what the check is about. */
 export type HealthLevel = "healthy" | "unknown" | "warning" | "critical";
 
@@ -354,6 +337,131 @@ export interface Callback {
   fired_at: Instant | null;
 }
 
+export interface Queue {
+  queue: string;
+  paused: boolean;
+  total: number;
+  /** Every known status, then unknown words. */
+  by_status: Record<string, number>;
+  /** Pending jobs that a worker may claim now. */
+  ready: number;
+  /** Pending jobs that are not due yet, or whose schedule is disabled. */
+  scheduled: number;
+  /** Pending jobs that wait for other jobs. */
+  waiting: number;
+  /** Time at which the first ready job became due. */
+  oldest_pending_at: Instant | null;
+  oldest_pending_seconds: number | null;
+  /** Running workers that serve the queue, without Rust workers; null where workers are not recorded. */
+  workers: number | null;
+  paused_at: Instant | null;
+  paused_by: string | null;
+  paused_reason: string | null;
+}
+
+/** A queue with its statistics. */
+export interface QueueStats {
+  /** Null for all. */
+  queue: string | null;
+  checked_at: Instant;
+  total: number;
+  /** Every known status, then unknown words. */
+  by_status: Record<string, number>;
+  /** Pending jobs that a worker may claim now. */
+  ready: number;
+  /** Pending jobs that are not due yet, or whose schedule is disabled. */
+  scheduled: number;
+  /** Pending jobs that wait for other jobs. */
+  waiting: number;
+  /** Time at which the first ready job became due. */
+  oldest_pending_at: Instant | null;
+  oldest_pending_seconds: number | null;
+  paused_queues: string[];
+  /** Length of the window; this key and those below only with --detailed. */
+  window_seconds: number | null;
+  /** Jobs that completed in the window. */
+  completed: number | null;
+  /** Jobs that failed in the window. */
+  failed: number | null;
+  failure_rate: number | null;
+  completed_per_minute: number | null;
+  /** Until the ready jobs have ended at the rate since the first one completed in the window. */
+  backlog_seconds: number | null;
+  /** Run time of the jobs that completed in the window. */
+  p50_seconds: number | null;
+  p95_seconds: number | null;
+  /** Run time of handlers on average, as running workers measured it. */
+  mean_seconds: number | null;
+  by_priority: {
+    status: Status;
+    priority: Priority;
+    jobs: number;
+  }[] | null;
+}
+
+export interface PauseChange {
+  queue: string;
+  /** Afterwards. */
+  paused: boolean;
+  changed: boolean;
+  /** False may mean that the name is misspelled. */
+  has_jobs: boolean;
+  dry_run: boolean;
+  paused_at: Instant | null;
+  paused_by: string | null;
+  reason: string | null;
+}
+
+export interface Worker {
+  id: string;
+  name: string;
+  state: "running" | "stopping" | "stopped" | "silent" | "stalled" | "lost" | "unknown";
+  host: string;
+  pid: number;
+  version: string;
+  queues: string[];
+  /** Spawn handlers. */
+  handlers: string[];
+  /** Duties that it was the last to take: schedules, workflows, retention. */
+  duties: string[];
+  /** Most jobs at once. */
+  concurrency: number;
+  /** Jobs now. */
+  running: number;
+  /** Slots whose handler has not returned although its attempt is over; null before 026. */
+  held_slots: number | null;
+  /** Completed attempts since its start. */
+  completed: number;
+  /** Failed attempts since its start, retried ones included. */
+  failed: number;
+  /** Rate since its start. */
+  jobs_per_minute: number | null;
+  /** Memory of its process and those of its handlers; null except on Linux. */
+  memory_bytes: number | null;
+  /** Time without a heartbeat before others take over. */
+  lease_seconds: number;
+  /** Seconds since its last heartbeat, by the server's clock. */
+  silent_seconds: number;
+  started_at: Instant | null;
+  heartbeat_at: Instant | null;
+  ended_at: Instant | null;
+  /** Seconds for which its main loop has not gone round; null if it does. */
+  main_stalled_seconds: number | null;
+  /** The same of the thread that writes outcomes. */
+  finisher_stalled_seconds: number | null;
+  /** Outcomes that it cannot write, and keeps trying to. */
+  unwritten_outcomes: number;
+  /** Seconds since which it cannot; null if it can. */
+  unwritten_seconds: number | null;
+  /** The last error. */
+  unwritten_error: string | null;
+  /** Seconds from its start to its last heartbeat. */
+  up_seconds: number | null;
+  /** The open request to it. */
+  request: "stop" | "restart" | "unknown" | null;
+  requested_by: string | null;
+}
+
 export interface Workflow {
   id: string;
   name: string;
@@ -402,17 +510,6 @@ export interface SpawnErrorFacts {
   cause?: unknown;
 }
 
-export interface PauseChange {
-  queue: string;
-  /** After the change. */
-  paused: boolean;
-  changed: boolean;
-  /** A queue without jobs may be a typing error. */
-  has_jobs: boolean;
-  reason: string | null;
-  [fact: string]: unknown;
-}
-
 export interface NewJob {
   queue: string;
   payload: unknown;
@@ -445,53 +542,6 @@ export interface SpawnRequest {
   ended_at: Instant | null;
   children: number | null;
   error: string | null;
-}
-
-export interface Worker {
-  id: string;
-  name: string;
-  state: "running" | "stopping" | "stopped" | "silent" | "stalled" | "lost" | "unknown" | null;
-  host: string;
-  pid: number;
-  version: string;
-  queues: string[];
-  /** Spawn handlers. */
-  handlers: string[];
-  /** Duties that it was the last to take: schedules, workflows, retention. */
-  duties: string[];
-  /** The maximum number of jobs at once. */
-  concurrency: number;
-  running: number;
-  /** Slots whose handler has not returned although its attempt is over. */
-  held_slots: number | null;
-  /** Attempts that completed since the start. */
-  completed: number;
-  /** Attempts that failed since the start. */
-  failed: number;
-  jobs_per_minute: number | null;
-  /** Only on Linux. */
-  memory_bytes: number | null;
-  /** Time without a heartbeat after which others take over. */
-  lease_seconds: number;
-  /** Time since the last heartbeat. */
-  silent_seconds: number;
-  started_at: Instant | null;
-  heartbeat_at: Instant | null;
-  ended_at: Instant | null;
-  /** Time for which its main loop has not gone round; null if it does. */
-  main_stalled_seconds: number | null;
-  /** The same of the thread that writes outcomes. */
-  finisher_stalled_seconds: number | null;
-  /** Outcomes that it cannot write, and keeps trying to. */
-  unwritten_outcomes: number;
-  /** Time since which it cannot; null if it can. */
-  unwritten_seconds: number | null;
-  /** The last error; null if there is none. */
-  unwritten_error: string | null;
-  /** Time from the start to the last heartbeat. */
-  up_seconds: number | null;
-  request: "stop" | "restart" | "unknown" | null;
-  requested_by: string | null;
 }
 
 /** The version and settings of a server. */
@@ -598,7 +648,7 @@ export class SpawnManager {
 
   getQueues(options?: Cancellable): Promise<Queue[]>;
   /** A queue with its statistics of the last hour. */
-  getQueue(name: string, options?: Cancellable): Promise<Record<string, unknown>>;
+  getQueue(name: string, options?: Cancellable): Promise<QueueStats>;
   pauseQueue(name: string, reason?: string | null): Promise<PauseChange>;
   resumeQueue(name: string): Promise<PauseChange>;
   /** Workflows, newest first; `status` is one or more of theirs, separated by commas: `running,failed`. */

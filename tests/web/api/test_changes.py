@@ -12,9 +12,9 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.cron import changes as schedules
+from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
 from hammerwork_cli.render.schemas import SCHEMAS
 from hammerwork_cli.render.schemas.jobs import OUTCOME
-from hammerwork_cli.render.schemas.queues import PAUSE_CHANGE
 from tests.commands.test_contract import HOSTILE, validate
 from tests.conftest import DIALECTS
 from tests.rows import START, Rows
@@ -305,7 +305,7 @@ def test_a_queue_is_paused_and_resumed(server: Server, rows: Rows) -> None:
     path = f"/api/queues/{name.replace('/', '%2F')}"
     paused = server.post(f"{path}/pause", {"reason": HOSTILE})
     assert paused.status_code == 200
-    validate(paused.json(), PAUSE_CHANGE)
+    validate(paused.json(), PAUSE_CHANGE.schema)
     assert (paused.json()["changed"], paused.json()["reason"]) == (True, HOSTILE)
     assert server.post(f"{path}/pause").json()["changed"] is False
     state = next(state for state in server.json("/api/queues") if state["queue"] == name)

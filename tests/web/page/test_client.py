@@ -18,7 +18,7 @@ from docs import client_types
 from hammerwork_cli import Job, Queue, Workflow
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.models import rfc3339
-from hammerwork_cli.render.schemas import jobs, queues, workers
+from hammerwork_cli.render.schemas import jobs
 from tests.conftest import Outcome, unavailable
 from tests.web.page.sites import Night, Site, serving
 
@@ -364,8 +364,6 @@ def test_the_types_of_answers_are_the_shapes_of_the_program() -> None:
         ("JobFacts", jobs.FACTS),
         ("RecordedSpawn", jobs.RECORDED_SPAWN),
         ("SpawnRequest", jobs.SPAWN_REQUEST),
-        ("Queue", queues.QUEUE["properties"]),
-        ("Worker", workers.WORKER),
     ],
 )
 def test_the_types_name_every_field(interface: str, schema: dict[str, Any]) -> None:
