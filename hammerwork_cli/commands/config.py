@@ -13,7 +13,7 @@ from hammerwork_cli.config import KEYS, Setting, blaming, elsewhere, known, writ
 from hammerwork_cli.config.keys import PROFILE_KEYS, PROFILE_NAME
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import AnswerIsNoError, ConflictError
-from hammerwork_cli.render.config import SETTING_KEYS, SETTINGS, ShownSetting, setting_record
+from hammerwork_cli.render.config import SETTING, SETTINGS, ShownSetting
 from hammerwork_cli.render.formats.text import visible
 
 app = group(
@@ -43,8 +43,8 @@ def show(ctx: typer.Context, show_secrets: SecretsOption = False, form: FormatOp
         [_shown(setting, secrets=show_secrets) for setting in found],
         form,
         columns=SETTINGS,
-        record=setting_record,
-        keys=SETTING_KEYS,
+        record=SETTING.record,
+        keys=SETTING.columns,
         empty="",
     )
 
@@ -66,7 +66,7 @@ def get(
         raise AnswerIsNoError(
             f"{setting.name} is not set.", hint=f"Set it with: hammerwork config set {setting.name} ..."
         )
-    context.answer(setting_record(setting), form, lambda: [visible(setting.text or "")])
+    context.answer(SETTING.record(setting), form, lambda: [visible(setting.text or "")])
 
 
 @app.command("set", cls=Verb)

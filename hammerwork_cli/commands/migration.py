@@ -143,8 +143,8 @@ def _show(context: Context, states: list[MigrationState], form: Format) -> None:
         states,
         form,
         columns=shown.STATES,
-        record=shown.state_record,
-        keys=shown.STATE_KEYS,
+        record=shown.MIGRATION_STATE.record,
+        keys=shown.MIGRATION_STATE.columns,
         empty="Nothing to do: every migration is applied.",
     )
 
@@ -152,7 +152,7 @@ def _show(context: Context, states: list[MigrationState], form: Format) -> None:
 def _plan(context: Context, database: Database, form: Format, rust: RustVersion | None) -> None:
     planned = migrations.plan(database, rust)
     if form is not Format.TABLE:
-        context.data([shown.plan_record(row) for row in planned], form, shown.PLAN_KEYS)
+        context.data(map(shown.MIGRATION_PLAN.record, planned), form, shown.MIGRATION_PLAN.columns)
     elif planned:
         context.lines(map(context.with_database_option, shown.plan_text(planned, rust)))
     else:
@@ -168,8 +168,8 @@ def _look(context: Context, database: Database, form: Format, *, drop: bool, rus
         migrations.contents(database),
         form,
         columns=shown.TABLES,
-        record=shown.table_record,
-        keys=shown.TABLE_KEYS,
+        record=shown.TABLE.record,
+        keys=shown.TABLE.columns,
         empty="There is nothing to remove.",
     )
 
@@ -182,5 +182,5 @@ def _drop(context: Context, database: Database, form: Format, *, yes: bool) -> N
         context.note(f"  {row.table}: {plural(row.rows, 'row')}")
     jobs = sum(row.rows for row in found if row.table == "hammerwork_jobs")
     question = f"Remove these {count(len(found))} tables and {plural(jobs, 'job')} for good?"
-    context.confirm(question, yes=yes, form=form, plan=[shown.table_record(row) for row in found])
+    context.confirm(question, yes=yes, form=form, plan=shown.TABLE.records(found))
     migrations.drop(database, lambda who: _note_wait(context, who))

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Key, Shape
 from hammerwork_cli.render.formats.table import Column
 
 
@@ -33,20 +34,14 @@ SETTINGS: Sequence[Column[ShownSetting]] = (
     Column("source", lambda row: row.source),
     Column("description", lambda row: row.purpose, wraps=True),
 )
-SETTING_KEYS = ("key", "value", "source", "default", "environment", "description")
-
-
-def setting_record(row: ShownSetting) -> Record:
-    """A setting.
-
-    Keys: ``key``; ``value``, null if it is not set; ``source``: ``option``, the name of a variable, ``file`` or
-    ``default``; ``default``, the default value; ``environment``: the variables that set it; ``description``.
-    """
-    return {
-        "key": row.name,
-        "value": row.value,
-        "source": row.source,
-        "default": row.default,
-        "environment": list(row.variables),
-        "description": row.purpose,
+_VALUE = Key({"type": ["string", "integer", "boolean", "null"]})
+SETTING = Shape[ShownSetting](
+    {
+        "key": key.text().of("name"),
+        "value": _VALUE,
+        "source": key.text("option, a variable's name, file or default"),
+        "default": _VALUE,
+        "environment": key.list_of(key.text(), "Variables that set it").of("variables"),
+        "description": key.text().of("purpose"),
     }
+)

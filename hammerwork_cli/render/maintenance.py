@@ -1,19 +1,38 @@
-"""Sizes of tables and indexes, and the work done on them: records for programs, columns and lines for people."""
+"""Sizes of tables and indexes, and the work done on them: their shapes, columns and lines for people."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from math import log
 from typing import Any, NamedTuple
 
-from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.maintenance import Done, Stored
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import count, duration, instant, plural, visible
 
-SIZE_KEYS = ("name", "table", "kind", "rows", "bytes", "dead_rows", "valid", "vacuumed_at")
+SIZE = Shape[Stored](
+    {
+        "name": key.text("Name of the table or index"),
+        "table": key.text(),
+        "kind": key.text("", "table", "index").of(lambda one: "index" if one.is_index else "table"),
+        "rows": key.null_or(key.count("An estimate, exact on SQLite; null for an index")),
+        "bytes": key.null_or(
+            key.count("Bytes of a table without its indexes; null where the server does not report them")
+        ),
+        "dead_rows": key.null_or(key.count("Null where the server does not count them")),
+        "valid": key.flag("False for an index whose build was interrupted").of("is_valid"),
+        "vacuumed_at": key.null_or(key.instant()),
+    }
+)
+WORK = Shape[Done](
+    {
+        "name": key.text("Name of the table or index"),
+        "work": key.text("", "vacuum", "analyze", "optimize", "reindex", "drop"),
+        "seconds": key.seconds(digits=3),
+    }
+)
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
-DONE_KEYS = ("name", "work", "seconds")
 _PAST = {
     "vacuum": "vacuumed",
     "analyze": "analyzed",
@@ -86,30 +105,6 @@ def _size(number: int, *, in_bytes: bool) -> str:
     return f"{number / 1024**power:,.1f} {_UNITS[power - 1]}"
 
 
-def size_record(one: Stored) -> Record:
-    """A table or an index.
-
-    Keys: ``name``, ``table``, ``kind`` (``table`` or ``index``), ``rows`` (an estimate, exact in SQLite; null for an
-    index), ``bytes`` (of a table without its indexes), ``dead_rows``, ``valid``, ``vacuumed_at``. Null stands for what
-    the server does not tell.
-    """
-    return {
-        "name": one.name,
-        "table": one.table,
-        "kind": "index" if one.is_index else "table",
-        "rows": one.rows,
-        "bytes": one.bytes,
-        "dead_rows": one.dead_rows,
-        "valid": one.is_valid,
-        "vacuumed_at": rfc3339(one.vacuumed_at),
-    }
-
-
-def done_record(done: Done) -> Record:
-    """Work on a table or an index. Keys: ``name``, ``work`` (vacuum, analyze, optimize, reindex, drop), ``seconds``."""
-    return {"name": done.name, "work": done.work, "seconds": round(done.seconds, 3)}
-
-
 def done_text(done: Done) -> str:
     """The same in a sentence."""
     return f"{visible(done.name)}: {_PAST[done.work]} ({duration(timedelta(seconds=done.seconds))})"
@@ -127,9 +122,22 @@ def sizes_text(found: Sequence[Stored], *, in_bytes: bool) -> Iterator[str]:
 # Encrypted jobs that their program keeps no longer.
 
 
-def purge_record(jobs: int, archived: int, *, dry_run: bool) -> Record:
-    """Keys: ``action`` (``purge-encrypted``), ``dry_run``, ``jobs`` and ``archived_jobs`` (numbers)."""
-    return {"action": "purge-encrypted", "dry_run": dry_run, "jobs": jobs, "archived_jobs": archived}
+class Purge(NamedTuple):
+    """Encrypted jobs that were deleted, or would be."""
+
+    jobs: int
+    archived: int
+    dry_run: bool
+
+
+PURGED = Shape[Purge](
+    {
+        "action": key.text("purge-encrypted").of(lambda _: "purge-encrypted"),
+        "dry_run": key.flag(),
+        "jobs": key.count("Deleted jobs, or with --dry-run those that would be"),
+        "archived_jobs": key.count("The same of archived ones").of("archived"),
+    }
+)
 
 
 def purge_question(jobs: int, archived: int) -> str:

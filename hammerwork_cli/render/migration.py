@@ -1,4 +1,4 @@
-"""Renders the answers of ``migration``: tables for terminals, records for programs, plans as SQL."""
+"""Renders the answers of ``migration``: shapes for programs, tables for terminals, plans as SQL."""
 
 import re
 from collections import Counter
@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from hammerwork_cli.models import (
     UNREADABLE_STRATEGY,
+    Migration,
     MigrationState,
     PlannedMigration,
     RustFit,
     RustVersion,
+    TableRewrite,
     TableRows,
-    rfc3339,
 )
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import brief_instant, count, instant, plural
 
@@ -46,50 +48,40 @@ STATES: Sequence[Column[MigrationState]] = (
     ),
     Column("about", lambda row: row.migration.description, cuts=True, leaves=3),
 )
-STATE_KEYS = (
-    *("id", "owner", "rust", "description", "state", "applied", "executed_at", "execution_time_ms", "missing"),
-    "warnings",
+_MIGRATION = Shape[Migration](
+    {
+        "id": key.text(),
+        "owner": key.text("", "upstream", "ours"),
+        "rust": key.null_or(key.text("The first version of hammerwork (Rust) that has it")),
+        "description": key.text(),
+    }
 )
-
-PLAN_KEYS = ("id", "owner", "rust", "description", "statements", "rewrites")
-
+_REWRITE = Shape[TableRewrite]({"table": key.text(), "rows": key.count(), "written": key.count()})
+MIGRATION_STATE = Shape[MigrationState](
+    {
+        **_MIGRATION.within("migration"),
+        "state": key.text("", "applied", "incomplete", "pending", "partial"),
+        "applied": key.flag(),
+        "executed_at": key.null_or(key.instant()),
+        "execution_time_ms": key.null_or(key.count()),
+        "missing": key.list_of(key.text(), "What an incomplete one lacks, such as: column hammerwork_jobs.claimed_at"),
+        "warnings": key.list_of(key.text(), "What it had to change in jobs, or what does not work without it"),
+    }
+)
+MIGRATION_PLAN = Shape[PlannedMigration](
+    {
+        **_MIGRATION.within("migration"),
+        "statements": key.list_of(key.text()),
+        "rewrites": key.list_of(
+            _REWRITE, "Tables that are locked for readers too, until so many of their rows are written again"
+        ),
+    }
+)
+TABLE = Shape[TableRows]({"table": key.text(), "rows": key.count()})
 TABLES: Sequence[Column[TableRows]] = (
     Column("table", lambda row: row.table),
     Column("rows", lambda row: count(row.rows), "right"),
 )
-TABLE_KEYS = ("table", "rows")
-
-
-def state_record(row: MigrationState) -> Record:
-    """A migration and its state."""
-    return {
-        "id": row.migration.id,
-        "owner": row.migration.owner,
-        "rust": row.migration.rust and str(row.migration.rust),
-        "description": row.migration.description,
-        "state": row.state,
-        "applied": row.applied,
-        "executed_at": rfc3339(row.executed_at),
-        "execution_time_ms": row.execution_time_ms,
-        "missing": list(row.missing),
-        "warnings": list(row.warnings),
-    }
-
-
-def plan_record(row: PlannedMigration) -> Record:
-    """A migration of a plan and its statements."""
-    return {
-        "id": row.migration.id,
-        "owner": row.migration.owner,
-        "rust": row.migration.rust and str(row.migration.rust),
-        "description": row.migration.description,
-        "statements": list(row.statements),
-        "rewrites": [one._asdict() for one in row.rewrites],
-    }
-
-
-def table_record(row: TableRows) -> Record:
-    return {"table": row.table, "rows": row.rows}
 
 
 def unapplied_text(states: Sequence[MigrationState], rust: RustVersion | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from hammerwork_cli.models import RunningJob, Worker, timestamp
 from hammerwork_cli.models.queue_counts import Unwritten
@@ -13,9 +13,6 @@ from hammerwork_cli.render.formats.json import WORKER_REQUESTS, WORKER_STATES
 from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import NOTHING, count, duration, instant, plural, short_id, visible
-
-if TYPE_CHECKING:
-    from hammerwork_cli.runtime.worker.worker import WorkerReport
 
 COLOURS = {"running": "green", "stopping": "yellow", "silent": "red", "stalled": "red", "lost": "red"}
 
@@ -324,7 +321,7 @@ def asked_text(asked: AskedWorker) -> str:
 # The end of a worker.
 
 
-WORKER_REPORT: "Shape[WorkerReport]" = Shape(
+WORKER_REPORT = Shape[Any](
     {
         "completed": key.count("Attempts"),
         "failed": key.count("Attempts, timed-out ones included"),
@@ -333,6 +330,7 @@ WORKER_REPORT: "Shape[WorkerReport]" = Shape(
         "unwritten": key.count("Outcomes that could not be written; these jobs run again if they have attempts left"),
     }
 )
+"""Of a ``WorkerReport``."""
 
 
 def report_text(completed: int, failed: int, *, restart: bool, unreturned: int, unwritten: int) -> str:

@@ -167,8 +167,8 @@ def policies_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
         policies.all_policies(context.database()),
         form,
         columns=shown.COLUMNS,
-        record=shown.policy_record,
-        keys=shown.KEYS,
+        record=shown.POLICY.record,
+        keys=shown.POLICY.columns,
         empty="No queue has a policy: all jobs are kept.",
     )
 
@@ -196,11 +196,11 @@ def remove_policy(
     context.confirm_profile()
     if not policies.remove(database, name):
         raise NotFoundError("Somebody else removed the policy.")
-    context.answer(shown.policy_record(old), form, lambda: [f"Removed the policy of {shown.words(name)}."])
+    context.answer(shown.POLICY.record(old), form, lambda: [f"Removed the policy of {shown.words(name)}."])
 
 
 def _show(context: Context, policy: Policy, form: Format) -> None:
-    context.answer(shown.policy_record(policy), form, lambda: shown.policy_text(policy))
+    context.answer(shown.POLICY.record(policy), form, lambda: shown.policy_text(policy))
 
 
 def _queue(queue: str | None, *, all_: bool) -> str:

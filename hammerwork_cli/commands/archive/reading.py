@@ -63,8 +63,8 @@ def list_(
         listing.find(context.database(), wanted, limit=limit, cursor=cursor, offset=offset),
         form,
         columns=shown.COLUMNS,
-        record=shown.archived_record,
-        keys=shown.KEYS,
+        record=shown.ARCHIVED.record,
+        keys=shown.ARCHIVED.columns,
         empty="No archived job matches.",
         fields=fields,
     )
@@ -110,7 +110,7 @@ def stats(ctx: typer.Context, queue: QueueOption = None, form: FormatOption = Fo
         listing.sums(context.database(), queue or ()),
         form,
         columns=shown.SUM_COLUMNS,
-        record=shown.sum_record,
-        keys=shown.SUM_KEYS,
+        record=shown.ARCHIVED_SUM.record,
+        keys=shown.ARCHIVED_SUM.columns,
         empty="The archive is empty." if not queue else "No archived job matches.",
     )

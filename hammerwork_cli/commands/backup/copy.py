@@ -69,13 +69,15 @@ def copy(
             with closing(copied):
                 if dry_run:
                     plan = copied.restore.plan
-                    other.answer(shown.copied_record(plan, None), form, lambda: shown.plan_text(plan))
+                    other.answer(
+                        shown.COPIED.record(shown.CopyOutcome(plan, None)), form, lambda: shown.plan_text(plan)
+                    )
                     return
                 done = _run(context, copied, source, yes=yes, form=form)
         for line in shown.unknown_tables_text(unknown_tables(source)):
             context.note(line)
         found = comparing.compare(source, target, merged=merge, without=without)
-    other.answer(shown.copied_record(done, found), form, lambda: shown.copied_text(done, found))
+    other.answer(shown.COPIED.record(shown.CopyOutcome(done, found)), form, lambda: shown.copied_text(done, found))
     if not found.is_equal:
         raise ShownAnswerError("The databases differ.")
 

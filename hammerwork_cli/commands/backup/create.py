@@ -67,4 +67,4 @@ def create(
     if output == "-":
         context.note(shown.created_text(counts, output))
     else:
-        context.answer(shown.created_record(counts, output), form, lambda: [shown.created_text(counts, output)])
+        context.answer(shown.BACKUP.record((output, counts)), form, lambda: [shown.created_text(counts, output)])

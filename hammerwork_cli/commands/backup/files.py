@@ -13,7 +13,6 @@ from hammerwork_cli.errors import HammerworkError, ShownAnswerError, UsageError
 from hammerwork_cli.models.backup.plan import FileSummary
 from hammerwork_cli.queries.backup import summaries
 from hammerwork_cli.render.backup import backups as shown
-from hammerwork_cli.render.formats.json import Record
 
 
 def verify(
@@ -34,7 +33,9 @@ def verify(
             found: FileSummary | HammerworkError = summaries.verify(stream)
         except UsageError as error:
             found = error
-    context.answer(shown.verified_record(file, found), form, lambda: shown.verified_text(file, found))
+    context.answer(
+        shown.VERIFIED.record(shown.VerifiedFile(file, found)), form, lambda: shown.verified_text(file, found)
+    )
     if isinstance(found, HammerworkError):
         raise ShownAnswerError(f"{file} is damaged.")
 
@@ -54,16 +55,16 @@ def list_(
     """
     context: Context = ctx.obj
     context.show(
-        sorted(_files(path), key=lambda one: str(one["created_at"]), reverse=True),
+        sorted(_files(path), key=lambda one: str(one.created_at), reverse=True),
         form,
         columns=shown.FILE_COLUMNS,
-        record=dict,
-        keys=shown.FILE_KEYS,
+        record=shown.BACKUP_FILE.record,
+        keys=shown.BACKUP_FILE.columns,
         empty=f"No backup file in {path}.",
     )
 
 
-def _files(folder: Path) -> Iterator[Record]:
+def _files(folder: Path) -> "Iterator[shown.ListedFile]":
     try:
         paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     except OSError as error:
@@ -71,6 +72,6 @@ def _files(folder: Path) -> Iterator[Record]:
     for path in paths:
         try:
             with disk.opened(str(path)) as stream:
-                yield shown.file_record(path.name, path.stat().st_size, summaries.glance(stream))
+                yield shown.ListedFile(path.name, path.stat().st_size, summaries.glance(stream))
         except HammerworkError:
             continue  # something else

@@ -75,7 +75,9 @@ def restore(
             restoring = BackupRestore(database, stream, options)
         if dry_run:
             context.answer(
-                shown.restored_record(restoring.plan, dry_run=True), form, lambda: shown.plan_text(restoring.plan)
+                shown.RESTORED.record(shown.RestoreOutcome(restoring.plan, True)),
+                form,
+                lambda: shown.plan_text(restoring.plan),
             )
             return
         restoring.refuse_workers()
@@ -88,4 +90,4 @@ def restore(
             done = restoring.run(
                 context.operator, context.now(database), lambda records: report("restore", records, total)
             )
-    context.answer(shown.restored_record(done, dry_run=False), form, lambda: shown.restored_text(done))
+    context.answer(shown.RESTORED.record(shown.RestoreOutcome(done, False)), form, lambda: shown.restored_text(done))

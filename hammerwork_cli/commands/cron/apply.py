@@ -104,8 +104,8 @@ def _apply(
         steps,
         form,
         columns=views.STEPS,
-        record=views.step_record,
-        keys=views.STEP_KEYS,
+        record=views.STEP.record,
+        keys=views.STEP.columns,
         empty="There is no schedule to create, change or delete.",
     )
     if dry_run:

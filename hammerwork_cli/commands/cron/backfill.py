@@ -77,7 +77,7 @@ def _show(context: Context, found: list[Gap], form: Format) -> None:
         found,
         form,
         columns=views.GAPS,
-        record=views.gap_record,
-        keys=views.GAP_KEYS,
+        record=views.GAP.record,
+        keys=views.GAP.columns,
         empty="No due time in that span lacks a job.",
     )

@@ -102,7 +102,7 @@ def _switch(
     if form is Format.TABLE:
         context.text(map(views.switched_text, switched))
     else:
-        context.data([views.schedule_record(one.after, None) for one in switched], form, views.SCHEDULE_KEYS)
+        context.data([views.changed_record(one.after) for one in switched], form, views.SCHEDULE.columns)
     if failed:
         raise AnswerIsNoError(f"{plural(failed, 'schedule')} could not be {'enabled' if enabled else 'disabled'}.")
 
@@ -143,7 +143,7 @@ def trigger(
     if wait and schedule.is_in_place:
         raise UsageError("--wait is for schedules: a recurring job does not end.")
     job = manual.trigger(database, schedule, context.now(database), at=start, payload=merged)
-    context.answer(views.triggered_record(schedule, job), form, lambda: [job])
+    context.answer(views.TRIGGERED.record(views.Triggered(schedule, job)), form, lambda: [job])
     if wait:
         result = waiter.wait(database, job, whole=False, now=context.now(database))
         for line in wait_text(result, width=context.width):
@@ -169,7 +169,7 @@ def convert(
     now, job = context.now(database), schedules.find(database, name)
     schedule = manual.convert(database, job, new, Author(context.operator), now)
     note_meaning(context, database, schedule, now)
-    context.answer(views.schedule_record(schedule, None), form, lambda: [visible(schedule.name)])
+    context.answer(views.changed_record(schedule), form, lambda: [visible(schedule.name)])
 
 
 def delete(
@@ -202,4 +202,4 @@ def delete(
         else:
             changes.delete(database, schedule)
     would = "Would delete" if dry_run else "Deleted"
-    context.answer(views.schedule_record(schedule, None), form, lambda: [f"{would} {named}."])
+    context.answer(views.changed_record(schedule), form, lambda: [f"{would} {named}."])

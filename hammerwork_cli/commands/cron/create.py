@@ -154,7 +154,7 @@ def create(
             )
         job = recurring.create(database, new, now)
         context.note(views.meaning_text(job, schedules.coming(job, SHOWN_DATES, now)))
-        context.answer(views.schedule_record(job, None), form, lambda: [job.id])
+        context.answer(views.changed_record(job), form, lambda: [job.id])
         return
     if name is None:
         new = replace(new, name=changes.free_name(database, new))
@@ -169,7 +169,7 @@ def create(
             " To change a schedule instead: hammerwork cron update"
         )
     note_meaning(context, database, schedule, now)
-    context.answer(views.schedule_record(schedule, None), form, lambda: [visible(schedule.name)])
+    context.answer(views.changed_record(schedule), form, lambda: [visible(schedule.name)])
     if dry_run:
         context.note(f"Would create the schedule {visible(schedule.name)}.")
 
@@ -207,4 +207,4 @@ def update(
         dry_run=dry_run,
     )
     note_meaning(context, database, after, now)
-    context.answer(views.schedule_record(after, None), form, lambda: views.changes_text(before, after))
+    context.answer(views.changed_record(after), form, lambda: views.changes_text(before, after))

@@ -20,7 +20,7 @@ from hammerwork_cli.models.input.reading import duration_of, instant_of, since_o
 from hammerwork_cli.queries.cron import schedules
 from hammerwork_cli.render.cron import runs as run_views
 from hammerwork_cli.render.cron import schedules as views
-from hammerwork_cli.render.cron.details import details_record, details_text
+from hammerwork_cli.render.cron.details import SCHEDULE_DETAILS, ScheduleDetails, details_text
 
 NONE = "There are no schedules."
 CREATE = "To create one: hammerwork cron create --help"
@@ -77,8 +77,8 @@ def list_(
         name="cron list",
         read=read,
         columns=lambda: views.columns(context.now(), upkeep=upkeep),
-        record=lambda row: views.schedule_record(row.schedule, row.last_run),
-        keys=views.SCHEDULE_KEYS,
+        record=views.SCHEDULE.record,
+        keys=views.SCHEDULE.columns,
         empty="No schedule matches." if queue or active_only or disabled or kind or failed else f"{NONE} {CREATE}",
     )
     if detailed:
@@ -121,7 +121,8 @@ def show(
     found = _details(database, schedule, now, limit)
     upkeep = not views.is_overdue(schedule, now) or schedules.upkeep_is_running(database, now)
     late = views.no_upkeep(schedule, now, upkeep=upkeep)
-    context.answer(details_record(schedule, *found), form, lambda: details_text(schedule, *found, late))
+    record = SCHEDULE_DETAILS.record(ScheduleDetails.of(schedule, *found))
+    context.answer(record, form, lambda: details_text(schedule, *found, late))
 
 
 def history(
@@ -168,8 +169,8 @@ def history(
         chosen,
         form,
         columns=run_views.RUNS,
-        record=run_views.run_record,
-        keys=run_views.RUN_KEYS,
+        record=run_views.RUN.record,
+        keys=run_views.RUN.columns,
         empty="No run matches.",
     )
 
@@ -209,8 +210,8 @@ def next_(
         rows,
         form,
         columns=views.DUE_TIMES,
-        record=views.due_record,
-        keys=views.DUE_KEYS,
+        record=views.DUE.record,
+        keys=views.DUE.columns,
         empty="No schedule is due." if found or listed or queue else f"There are no schedules. {CREATE}",
     )
 
@@ -242,6 +243,6 @@ def check(
     now = instant_of(after) if after is not None else context.now()
     found = Expression.of(expression, timezone)
     dates = list(islice(found.dates(now, now), count))
-    context.answer(views.check_record(found, dates), form, lambda: views.check_text(found, dates))
+    context.answer(views.MEANING.record(views.Meaning(found, dates)), form, lambda: views.check_text(found, dates))
     if not dates:
         raise ShownAnswerError(f"The cron expression {expression!r:.120} is never due.")

@@ -75,4 +75,4 @@ def import_(
     for note in shown.notes(plan, dry_run=dry_run, new_ids=new_ids, pending=options.pending):
         context.note(note)
     top = None if dry_run else plan.top  # new ids are chosen at each run
-    context.answer(shown.import_record(plan, dry_run=dry_run), form, lambda: [top] if top else [])
+    context.answer(shown.IMPORT.record(shown.ImportOutcome(plan, dry_run)), form, lambda: [top] if top else [])

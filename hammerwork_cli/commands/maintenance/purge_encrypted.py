@@ -29,5 +29,5 @@ def purge_encrypted(
             context.confirm(shown.purge_question(plan.jobs.changed, plan.archived.changed), yes=yes, form=form)
         plan = expiry.purge(database, now)
     jobs, archived = plan.jobs.changed, plan.archived.changed
-    record = shown.purge_record(jobs, archived, dry_run=dry_run)
+    record = shown.PURGED.record(shown.Purge(jobs, archived, dry_run))
     context.answer(record, form, lambda: [shown.purge_text(jobs, archived, dry_run=dry_run)])

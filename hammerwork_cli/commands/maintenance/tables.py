@@ -120,8 +120,8 @@ def sizes(
         found,
         form,
         columns=(),
-        record=shown.size_record,
-        keys=shown.SIZE_KEYS,
+        record=shown.SIZE.record,
+        keys=shown.SIZE.columns,
         empty="There are no tables.",
         fields=fields,
     )
@@ -157,4 +157,4 @@ def _work(
     if form is Format.TABLE:
         context.text(map(shown.done_text, done))
     else:
-        context.data(map(shown.done_record, done), form, shown.DONE_KEYS)
+        context.data(map(shown.WORK.record, done), form, shown.WORK.columns)

@@ -70,7 +70,7 @@ class RehearsedFailure:
     parents: int = 1
 
 
-class Shape(NamedTuple):
+class SpawnShape(NamedTuple):
     """How the children of the job wait for each other.
 
     Attributes:
@@ -114,7 +114,7 @@ class Rehearsal:
     keys: dict[str, str] = field(default_factory=dict)
     enqueued: dict[str, int] = field(default_factory=dict)
     limits: tuple[Limit, ...] = ()
-    shape: Shape = field(default_factory=Shape)
+    shape: SpawnShape = field(default_factory=SpawnShape)
     complete: bool = True
     failures: list[RehearsedFailure] = field(default_factory=list)
     seconds: float = 0.0

@@ -1,27 +1,32 @@
-"""Archived jobs: records for programs, columns for people."""
+"""Archived jobs: their shapes, columns for people."""
 
 from collections.abc import Sequence
 
-from hammerwork_cli.models import priority_word, rfc3339
+from hammerwork_cli.models import priority_word
 from hammerwork_cli.models.archive.lists import ArchivedJob, ArchivedSum
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import count, instant, short_id
 
-KEYS = (
-    "id",
-    "queue",
-    "status",
-    "priority",
-    "attempts",
-    "created_at",
-    "ended_at",
-    "archived_at",
-    "archival_reason",
-    "archived_by",
-    "stored_bytes",
-    "payload_bytes",
-    "error",
+ARCHIVED = Shape[ArchivedJob](
+    {
+        "id": key.job_id().of(lambda job: str(job.id)),
+        "queue": key.text(),
+        "status": key.status(),
+        "priority": key.priority().of(lambda job: priority_word(job.stored_priority)),
+        "attempts": key.count(),
+        "created_at": key.null_or(key.instant()),
+        "ended_at": key.null_or(key.instant()),
+        "archived_at": key.null_or(key.instant()),
+        "archival_reason": key.text("Automatic, Manual, Compliance or Maintenance; other programs may write more").of(
+            "reason"
+        ),
+        "archived_by": key.null_or(key.text()).of("by"),
+        "stored_bytes": key.count("Bytes of its payload in the archive"),
+        "payload_bytes": key.null_or(key.count("Bytes of its payload before it was archived; null if unknown")),
+        "error": key.null_or(key.text("The first 500 characters of its error")),
+    }
 )
 COLUMNS: Sequence[Column[ArchivedJob]] = (
     Column("job", lambda job: short_id(job.id)),
@@ -35,31 +40,17 @@ COLUMNS: Sequence[Column[ArchivedJob]] = (
 )
 
 
-def archived_record(job: ArchivedJob) -> Record:
-    """An archived job of a list.
-
-    Keys: ``id``, ``queue``, ``status``, ``priority``, ``attempts``, ``created_at``, ``ended_at``, ``archived_at``,
-    ``archival_reason``, ``archived_by``, ``stored_bytes`` (of its payload in the archive), ``payload_bytes`` (before;
-    null if nobody recorded it), ``error`` (the first 500 characters).
-    """
-    return {
-        "id": str(job.id),
-        "queue": job.queue,
-        "status": job.status,
-        "priority": priority_word(job.stored_priority),
-        "attempts": job.attempts,
-        "created_at": rfc3339(job.created_at),
-        "ended_at": rfc3339(job.ended_at),
-        "archived_at": rfc3339(job.archived_at),
-        "archival_reason": job.reason,
-        "archived_by": job.by,
-        "stored_bytes": job.stored_bytes,
-        "payload_bytes": job.payload_bytes,
-        "error": job.error,
+ARCHIVED_SUM = Shape[ArchivedSum](
+    {
+        "queue": key.text(),
+        "archival_reason": key.text().of("reason"),
+        "jobs": key.count(),
+        "stored_bytes": key.count("Bytes of their payloads in the archive"),
+        "payload_bytes": key.count("Bytes of their payloads before they were archived"),
+        "oldest": key.null_or(key.instant("When the first of them was archived")),
+        "newest": key.null_or(key.instant()),
     }
-
-
-SUM_KEYS = ("queue", "archival_reason", "jobs", "stored_bytes", "payload_bytes", "oldest", "newest")
+)
 SUM_COLUMNS: Sequence[Column[ArchivedSum]] = (
     Column("queue", lambda row: row.queue, cuts=True),
     Column("reason", lambda row: row.reason, cuts=True),
@@ -69,20 +60,3 @@ SUM_COLUMNS: Sequence[Column[ArchivedSum]] = (
     Column("oldest (UTC)", lambda row: instant(row.oldest), leaves=2),
     Column("newest (UTC)", lambda row: instant(row.newest), leaves=3),
 )
-
-
-def sum_record(row: ArchivedSum) -> Record:
-    """The archived jobs of a queue that share a reason.
-
-    Keys: ``queue``, ``archival_reason``, ``jobs``, ``stored_bytes``, ``payload_bytes`` (before packing), ``oldest``,
-    ``newest`` (when they were archived).
-    """
-    return {
-        "queue": row.queue,
-        "archival_reason": row.reason,
-        "jobs": row.jobs,
-        "stored_bytes": row.stored_bytes,
-        "payload_bytes": row.payload_bytes,
-        "oldest": rfc3339(row.oldest),
-        "newest": rfc3339(row.newest),
-    }

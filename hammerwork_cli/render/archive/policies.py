@@ -1,30 +1,35 @@
-"""Retention policies: records for programs, lines and columns for people."""
+"""Retention policies: their shape, lines and columns for people."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import first_line, instant, plural, short_duration, visible
 
-KEYS = (
-    "queue",
-    "action",
-    "completed_seconds",
-    "failed_seconds",
-    "dead_seconds",
-    "timed_out_seconds",
-    "purge_seconds",
-    "by",
-    "compression_level",
-    "enabled",
-    "updated_at",
-    "updated_by",
-    "last_run_at",
-    "last_jobs",
-    "last_error",
+_AGE = key.null_or(
+    key.seconds("Seconds since the end of a job; null: never")._replace(convert=lambda age: round(age.total_seconds()))
+)
+POLICY = Shape[Policy](
+    {
+        "queue": key.text("Queue of the root; * stands for queues without a policy"),
+        "action": key.text("archive or delete; a later version may write more"),
+        "completed_seconds": _AGE.of("ages.completed"),
+        "failed_seconds": _AGE.of("ages.failed"),
+        "dead_seconds": _AGE.of("ages.dead"),
+        "timed_out_seconds": _AGE.of("ages.timed_out"),
+        "purge_seconds": _AGE.of("purge_after").about("Seconds in the archive; null: never"),
+        "by": key.text("", "tree", "job").of(lambda policy: "tree" if policy.by_tree else "job"),
+        "compression_level": key.null_or(key.count("Null: payloads are not compressed")).of("level"),
+        "enabled": key.flag(),
+        "updated_at": key.null_or(key.instant()),
+        "updated_by": key.null_or(key.text()),
+        "last_run_at": key.null_or(key.instant("Null before the first run")),
+        "last_jobs": key.null_or(key.count("Jobs that the last run archived or deleted")),
+        "last_error": key.null_or(key.text("Why the last run failed")),
+    }
 )
 COLUMNS: Sequence[Column[Policy]] = (
     Column("queue", lambda one: one.queue, cuts=True),
@@ -37,34 +42,6 @@ COLUMNS: Sequence[Column[Policy]] = (
     Column("last run (UTC)", lambda one: instant(one.last_run_at) if one.last_run_at else None, leaves=3),
     Column("note", lambda one: _note(one), cuts=True),
 )
-
-
-def policy_record(policy: Policy) -> Record:
-    """A policy.
-
-    Keys: ``queue`` (``*``: all that have none of their own), ``action`` (``archive`` or ``delete``),
-    ``completed_seconds``, ``failed_seconds``, ``dead_seconds``, ``timed_out_seconds`` (since the end; null: never),
-    ``purge_seconds`` (in the archive; null: never), ``by`` (``tree`` or ``job``), ``compression_level`` (null: not
-    packed), ``enabled``, ``updated_at``, ``updated_by``, ``last_run_at``, ``last_jobs``, ``last_error``.
-    """
-    ages = policy.ages
-    return {
-        "queue": policy.queue,
-        "action": policy.action,
-        "completed_seconds": _seconds(ages.completed),
-        "failed_seconds": _seconds(ages.failed),
-        "dead_seconds": _seconds(ages.dead),
-        "timed_out_seconds": _seconds(ages.timed_out),
-        "purge_seconds": _seconds(policy.purge_after),
-        "by": "tree" if policy.by_tree else "job",
-        "compression_level": policy.level,
-        "enabled": policy.enabled,
-        "updated_at": rfc3339(policy.updated_at),
-        "updated_by": policy.updated_by,
-        "last_run_at": rfc3339(policy.last_run_at),
-        "last_jobs": policy.last_jobs,
-        "last_error": policy.last_error,
-    }
 
 
 def policy_text(policy: Policy) -> Iterator[str]:
@@ -103,7 +80,3 @@ def _note(policy: Policy) -> str:
 
 def _after(age: timedelta | None) -> str:
     return "never" if age is None else short_duration(age)
-
-
-def _seconds(age: timedelta | None) -> int | None:
-    return None if age is None else round(age.total_seconds())

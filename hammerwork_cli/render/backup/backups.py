@@ -1,21 +1,152 @@
 """Backups: what was written, restored, copied and compared."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import NamedTuple
 
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import Counts
 from hammerwork_cli.models.backup.plan import CopyComparison, FileSummary, Restored
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Key, Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import count, instant, plural, statuses, visible
 
-FILE_KEYS = ("name", "bytes", "kind", "created_at", "server")
-FILE_COLUMNS: Sequence[Column[Record]] = (
-    Column("file", lambda row: row["name"], cuts=True),
-    Column("bytes", lambda row: count(row["bytes"]), "right"),
-    Column("has", lambda row: row["kind"]),
-    Column("created at (UTC)", lambda row: instant(row["created_at"])),
-    Column("from", lambda row: row["server"], leaves=1),
+
+class CountedGroup(NamedTuple):
+    """Jobs of a queue in a status."""
+
+    queue: str
+    status: str
+    jobs: int
+
+
+def groups(queues: Mapping[str, Counts]) -> list[CountedGroup]:
+    """The jobs of some queues, by queue and status."""
+    return [
+        CountedGroup(queue, status, jobs)
+        for queue, counts in sorted(queues.items())
+        for status, jobs in sorted(counts.by_status.items())
+    ]
+
+
+class ListedFile(NamedTuple):
+    """A file of a list."""
+
+    name: str
+    bytes: int
+    summary: FileSummary
+
+    @property
+    def created_at(self) -> str | None:
+        return header(self.summary, "created_at")
+
+
+class VerifiedFile(NamedTuple):
+    """A file that was read to its end."""
+
+    file: str
+    found: FileSummary | HammerworkError
+
+    @property
+    def error(self) -> str | None:
+        return self.found.message if isinstance(self.found, HammerworkError) else None
+
+    @property
+    def summary(self) -> FileSummary:
+        """What it holds; nothing if it is damaged."""
+        return FileSummary({}, {}, None, None, None) if isinstance(self.found, HammerworkError) else self.found
+
+
+class CopyOutcome(NamedTuple):
+    """A copy, its plan, or a comparison alone."""
+
+    done: Restored | None
+    found: CopyComparison | None
+
+    @property
+    def shown(self) -> CopyComparison:
+        return self.found or CopyComparison()
+
+
+class RestoreOutcome(NamedTuple):
+    """A restore or its plan."""
+
+    done: Restored
+    dry_run: bool
+
+
+def header(summary: FileSummary, name: str) -> str | None:
+    """A word of the first line of a file."""
+    value = summary.header.get(name)
+    return value if isinstance(value, str) else None
+
+
+GROUP = Shape[CountedGroup]({"queue": key.text(), "status": key.status(), "jobs": key.count()})
+_RECORDS = key.counts("Rows by table of the file")
+_HEADER = {
+    "kind": key.null_or(key.text("", "backup", "tree")).of(lambda one: header(one.summary, "kind")),
+    "created_at": Key(key.null_or(key.instant()).schema, get=lambda one: header(one.summary, "created_at")),
+    "server": key.null_or(key.text("Product and version")).of(lambda one: header(one.summary, "server")),
+}
+BACKUP = Shape[tuple[str, Mapping[str, int]]](
+    {"file": key.text().of(itemgetter(0)), "records": _RECORDS.of(itemgetter(1))}
+)
+BACKUP_FILE = Shape[ListedFile]({"name": key.text(), "bytes": key.count(), **_HEADER})
+VERIFIED = Shape[VerifiedFile](
+    {
+        "file": key.text(),
+        "whole": key.flag().of(lambda one: one.error is None),
+        "error": key.null_or(key.text("Error in the file")),
+        **_HEADER,
+        "records": _RECORDS.of("summary.counts"),
+        "oldest": Key(key.null_or(key.instant("First creation of a job")).schema, get="summary.oldest"),
+        "newest": Key(key.null_or(key.instant("Last creation of a job")).schema, get="summary.newest"),
+        "sha256": key.null_or(key.text()).of("summary.sha256"),
+    }
+)
+RESTORED = Shape[RestoreOutcome](
+    {
+        "dry_run": key.flag(),
+        "by": key.list_of(GROUP, "Jobs of the file").of(lambda one: groups(one.done.queues)),
+        "records": _RECORDS.of("done.counts"),
+        "written": key.count("Records").of("done.written"),
+        "existed": key.count("Records that already existed and were kept").of("done.existed"),
+        "replaced": key.count("Records that existed and were replaced").of("done.replaced"),
+        "reset": key.count("Running jobs that become Pending").of("done.reset"),
+    }
+)
+COPIED = Shape[CopyOutcome](
+    {
+        "dry_run": key.flag().of(lambda one: one.found is None),
+        "written": key.null_or(key.count("Records; null if nothing was copied")).of(
+            lambda one: one.done and one.done.written
+        ),
+        "existed": key.null_or(key.count("Records that already existed and were kept")).of(
+            lambda one: one.done and one.done.existed
+        ),
+        "equal": key.null_or(key.flag("Null in a dry run")).of(lambda one: one.found and one.found.is_equal),
+        "compared": _RECORDS.of("shown.compared"),
+        "missing": key.counts("Rows that the copy lacks").of("shown.missing"),
+        "different": key.counts("Rows of which the copy has another value").of("shown.different"),
+        "more": key.counts("Rows that only the copy has").of("shown.more"),
+        "columns": Key(
+            {
+                "type": "object",
+                "additionalProperties": key.list_of(key.text()).schema,
+                "description": "Table -> the columns in which rows differ",
+            },
+            get=lambda one: {word: sorted(names) for word, names in one.shown.columns.items()},
+        ),
+        "examples": key.list_of(key.text(), "Keys of some rows that are missing or different").of("shown.examples"),
+    }
+)
+FILE_COLUMNS: Sequence[Column[ListedFile]] = (
+    Column("file", lambda row: row.name, cuts=True),
+    Column("bytes", lambda row: count(row.bytes), "right"),
+    Column("has", lambda row: header(row.summary, "kind")),
+    Column("created at (UTC)", lambda row: instant(row.created_at)),
+    Column("from", lambda row: header(row.summary, "server"), leaves=1),
 )
 
 
@@ -43,11 +174,6 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(named + ([plural(counters, "counter")] if counters else [])) or "no records"
 
 
-def created_record(counts: Mapping[str, int], path: str) -> Record:
-    """A backup. Keys: ``file``, ``records`` (object: table of the file -> rows)."""
-    return {"file": path, "records": dict(counts)}
-
-
 def created_text(counts: Mapping[str, int], path: str) -> str:
     """The same in a sentence."""
     return f"Wrote {_listed(counts)}{'' if path == '-' else f' to {visible(path)}'}."
@@ -59,80 +185,16 @@ def unknown_tables_text(found: Mapping[str, int]) -> Iterator[str]:
         yield f"{visible(name)}, which this version does not know, is left out: {plural(rows, 'row')}."
 
 
-def file_record(name: str, size: int, found: FileSummary) -> Record:
-    """A file of a list. Keys: ``name``, ``bytes``, ``kind`` (``backup`` or ``tree``), ``created_at``, ``server``."""
-    header = {key: value if isinstance(value, str) else None for key, value in found.header.items()}
-    return {"name": name, "bytes": size, **{key: header.get(key) for key in ("kind", "created_at", "server")}}
-
-
-def verified_record(path: str, found: FileSummary | HammerworkError) -> Record:
-    """A file that was read to its end.
-
-    Keys: ``file``, ``whole``, ``error`` (null if it is whole), ``kind``, ``created_at``, ``server``, ``records``
-    (object: table of the file -> rows), ``oldest`` and ``newest`` (creations of jobs), ``sha256``.
-    """
-    if isinstance(found, HammerworkError):
-        empty = dict.fromkeys(("kind", "created_at", "server"))
-        return {
-            "file": path,
-            "whole": False,
-            "error": found.message,
-            **empty,
-            "records": {},
-            "oldest": None,
-            "newest": None,
-            "sha256": None,
-        }
-    header = file_record(path, 0, found)
-    return {
-        "file": path,
-        "whole": True,
-        "error": None,
-        **{key: header[key] for key in ("kind", "created_at", "server")},
-        "records": found.counts,
-        "oldest": found.oldest,
-        "newest": found.newest,
-        "sha256": found.sha256,
-    }
-
-
 def verified_text(path: str, found: FileSummary | HammerworkError) -> Iterator[str]:
     """The same for people."""
     if isinstance(found, HammerworkError):
         yield f"{visible(path)} is damaged. {visible(found.message)}"
         return
-    record = verified_record(path, found)
     yield f"{visible(path)} is complete: {_listed(found.counts)}."
-    yield visible(f"Written {instant(record['created_at'])} UTC, from {record['server']}.")
+    yield visible(f"Written {instant(header(found, 'created_at'))} UTC, from {header(found, 'server')}.")
     if found.oldest and found.newest:
         yield f"Jobs created from {instant(found.oldest)} to {instant(found.newest)} UTC."
     yield f"SHA-256 {found.sha256}"
-
-
-def _by(queues: Mapping[str, Counts]) -> list[Record]:
-    return [
-        {"queue": queue, "status": status, "jobs": jobs}
-        for queue, counts in sorted(queues.items())
-        for status, jobs in sorted(counts.by_status.items())
-    ]
-
-
-def restored_record(done: Restored, *, dry_run: bool) -> Record:
-    """A restore or its plan.
-
-    Keys: ``dry_run``, ``by`` (list of ``queue``, ``status``, ``jobs``: those of the file), ``records`` (object: table
-    of the file -> rows), ``written``, ``existed``, ``replaced`` (numbers of records), ``reset`` (Running jobs that
-    become Pending).
-    """
-    return {
-        "dry_run": dry_run,
-        "by": _by(done.queues),
-        "records": done.counts,
-        "written": done.written,
-        "existed": done.existed,
-        "replaced": done.replaced,
-        "reset": done.reset,
-    }
 
 
 def plan_text(plan: Restored) -> Iterator[str]:
@@ -153,29 +215,6 @@ def restored_text(done: Restored) -> Iterator[str]:
         yield f"{plural(done.existed, 'record')} already existed and {'was' if done.existed == 1 else 'were'} kept."
     if done.replaced:
         yield f"{plural(done.replaced, 'record')} existed and {'was' if done.replaced == 1 else 'were'} replaced."
-
-
-def copied_record(done: Restored | None, found: CopyComparison | None) -> Record:
-    """A copy, its plan, or a comparison alone.
-
-    Keys: ``dry_run``, ``written`` and ``existed`` (numbers of records; null if nothing was copied), ``equal`` (null
-    in a dry run), ``compared``, ``missing``, ``different`` and ``more`` (objects: table of the file -> rows),
-    ``columns`` (object: table of the file -> the columns in which rows differ), ``examples`` (keys of some rows that
-    are missing or different).
-    """
-    shown = found or CopyComparison()
-    return {
-        "dry_run": found is None,
-        "written": done.written if done else None,
-        "existed": done.existed if done else None,
-        "equal": found.is_equal if found else None,
-        "compared": shown.compared,
-        "missing": shown.missing,
-        "different": shown.different,
-        "more": shown.more,
-        "columns": {word: sorted(names) for word, names in shown.columns.items()},
-        "examples": shown.examples,
-    }
 
 
 def copied_text(done: Restored | None, found: CopyComparison) -> Iterator[str]:

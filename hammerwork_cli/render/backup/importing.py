@@ -1,34 +1,39 @@
 """What an import did, or would do."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from hammerwork_cli.models import WAITING, JobStatus
 from hammerwork_cli.models.backup.plan import Import
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.backup.backups import GROUP, groups
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import count, plural, statuses, visible
 
 
-def import_record(done: Import, *, dry_run: bool) -> Record:
-    """An import or its plan.
+class ImportOutcome(NamedTuple):
+    """An import or its plan."""
 
-    Keys: ``dry_run``, ``id`` (of the exported job, as it is here; null in a dry run, and if the file does not have
-    it), ``jobs``, ``by`` (list of ``queue``, ``status``, ``jobs``), ``records`` (object: table of the file -> rows),
-    ``outside`` (list of ids of parents that the file does not have), ``unscheduled`` and ``mentioned`` (numbers).
-    """
-    return {
-        "dry_run": dry_run,
-        "id": None if dry_run else done.top,
-        "jobs": done.counts.total,
-        "by": [
-            {"queue": queue, "status": status, "jobs": jobs}
-            for queue, counts in sorted(done.queues.items())
-            for status, jobs in sorted(counts.by_status.items())
-        ],
-        "records": done.records,
-        "outside": sorted(done.outside),
-        "unscheduled": done.unscheduled,
-        "mentioned": done.mentioned,
+    done: Import
+    dry_run: bool
+
+
+IMPORT = Shape[ImportOutcome](
+    {
+        "dry_run": key.flag(),
+        "id": key.null_or(key.job_id("Id of the exported job in this database; null in a dry run")).of(
+            lambda one: None if one.dry_run else one.done.top
+        ),
+        "jobs": key.count().of("done.counts.total"),
+        "by": key.list_of(GROUP).of(lambda one: groups(one.done.queues)),
+        "records": key.counts("Other records, by table of the file").of("done.records"),
+        "outside": key.list_of(key.job_id(), "Parents that the file does not have").of(
+            lambda one: sorted(one.done.outside)
+        ),
+        "unscheduled": key.count("Jobs that lost their schedule").of("done.unscheduled"),
+        "mentioned": key.count("Jobs of the file whose old ids payloads mention").of("done.mentioned"),
     }
+)
 
 
 def notes(done: Import, *, dry_run: bool, new_ids: bool, pending: bool) -> Iterator[str]:

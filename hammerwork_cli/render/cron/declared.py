@@ -4,11 +4,34 @@ from collections.abc import Iterable, Sequence
 
 from hammerwork_cli.models import priority_word
 from hammerwork_cli.models.cron.declared import DeclarationStep, Difference
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import NOTHING, visible
 
-STEP_KEYS = ("name", "action", "changes", "kept", "taken_from")
+_CHANGED = Shape[Difference](
+    {
+        "option": key.text().of(lambda one: _option(one)),
+        "old": key.anything().of(lambda one: _value(one, 1)),
+        "new": key.anything().of(lambda one: _value(one, 2)),
+    }
+)
+_KEPT = Shape[Difference](
+    {
+        "option": key.text().of(lambda one: _option(one)),
+        "declared": key.anything().of(lambda one: _value(one, 1)),
+        "value": key.anything().of(lambda one: _value(one, 2)),
+    }
+)
+STEP = Shape[DeclarationStep](
+    {
+        "name": key.text(),
+        "action": key.text("", "create", "change", "keep", "remove"),
+        "changes": key.list_of(_CHANGED),
+        "kept": key.list_of(_KEPT, "Options that somebody changed by hand").of("by_hand"),
+        "taken_from": key.null_or(key.text("The source that had the schedule")),
+    }
+)
 STEPS: Sequence[Column[DeclarationStep]] = (
     Column("schedule", lambda step: step.name, cuts=True),
     Column("action", lambda step: step.action),
@@ -17,22 +40,6 @@ STEPS: Sequence[Column[DeclarationStep]] = (
     Column("taken from", lambda step: step.taken_from, optional=True, cuts=True, leaves=1),
 )
 _MOST_NAMED = 8
-
-
-def step_record(step: DeclarationStep) -> Record:
-    """What becomes of a schedule.
-
-    Keys: ``name``, ``action`` (``create``, ``change``, ``keep`` or ``remove``), ``changes`` (options with ``old`` and
-    ``new`` value), ``kept`` (options that somebody changed by hand, with the ``declared`` and the present value), and
-    ``taken_from`` (the source that had the schedule; else null).
-    """
-    return {
-        "name": step.name,
-        "action": str(step.action),
-        "changes": [{"option": _option(one), "old": _value(one, 1), "new": _value(one, 2)} for one in step.changes],
-        "kept": [{"option": _option(one), "declared": _value(one, 1), "value": _value(one, 2)} for one in step.by_hand],
-        "taken_from": step.taken_from,
-    }
 
 
 def names_text(names: Sequence[str]) -> str:

@@ -2,28 +2,48 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from hammerwork_cli.models import rfc3339
-from hammerwork_cli.models.cron.schedule import Outcome, RunTotals, Schedule, ScheduleRun
+from hammerwork_cli.models.cron.schedule import ListedSchedule, Outcome, RunTotals, Schedule, ScheduleRun
 from hammerwork_cli.models.cron.words import notes_on
-from hammerwork_cli.render.cron.runs import result_text, run_record
-from hammerwork_cli.render.cron.schedules import facts, local_text, payload_of, schedule_record, words
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.cron.runs import RUN, result_text
+from hammerwork_cli.render.cron.schedules import SCHEDULE, facts, local_text, payload_of, words
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import count, instant, statuses, visible
 
 
-def details_record(
-    schedule: Schedule, runs: Sequence[ScheduleRun], totals: RunTotals, dates: Sequence[datetime]
-) -> Record:
-    """A schedule with its payload, its next due times, its last runs, and how many there were."""
-    return {
-        **schedule_record(schedule, runs[0] if runs else None),
-        "payload": payload_of(schedule),
-        "notes": notes_on(schedule.expression) if words(schedule) else [],
-        "next": [rfc3339(due) for due in dates],
-        "runs": {"by_status": dict(totals.jobs.by_status), "skipped": totals.skipped, "missed": totals.missed},
-        "last_runs": [run_record(run) for run in runs],
+class ScheduleDetails(NamedTuple):
+    """A schedule with its last runs, the counts of all, and its next due times."""
+
+    listed: ListedSchedule
+    runs: Sequence[ScheduleRun]
+    totals: RunTotals
+    dates: Sequence[datetime]
+
+    @classmethod
+    def of(
+        cls, schedule: Schedule, runs: Sequence[ScheduleRun], totals: RunTotals, dates: Sequence[datetime]
+    ) -> "ScheduleDetails":
+        """Puts them together."""
+        return cls(ListedSchedule(schedule, runs[0] if runs else None), runs, totals, dates)
+
+
+_TOTALS = Shape[RunTotals](
+    {"by_status": key.counts("Jobs of runs").of("jobs"), "skipped": key.count(), "missed": key.count()}
+)
+SCHEDULE_DETAILS = Shape[ScheduleDetails](
+    {
+        **SCHEDULE.within("listed"),
+        "payload": key.anything().of(lambda one: payload_of(one.listed.schedule)),
+        "notes": key.list_of(key.text(), "Common mistakes that the expression may contain").of(
+            lambda one: notes_on(one.listed.schedule.expression) if words(one.listed.schedule) else []
+        ),
+        "next": key.list_of(key.instant()).of("dates"),
+        "runs": _TOTALS.key().of("totals"),
+        "last_runs": key.list_of(RUN).of("runs"),
     }
+)
 
 
 def details_text(

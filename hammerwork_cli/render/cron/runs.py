@@ -2,23 +2,34 @@
 
 from collections.abc import Iterator, Sequence
 
-from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.cron.schedule import Gap, ScheduleRun
-from hammerwork_cli.render.formats.json import Record, seconds
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import count, duration, first_line, instant, short_id, visible
 
-RUN_KEYS = (
-    "due_at",
-    "kind",
-    "outcome",
-    "reason",
-    "job_id",
-    "status",
-    "waited_seconds",
-    "seconds",
-    "missed",
-    "missed_from",
+RUN = Shape[ScheduleRun](
+    {
+        "due_at": key.instant("Due time; for a triggered run, the time of the request"),
+        "kind": key.text("", "scheduled", "triggered", "backfill"),
+        "outcome": key.text("", "enqueued", "skipped", "missed"),
+        "reason": key.null_or(key.text("Why there is no job")),
+        "job_id": key.null_or(key.job_id()),
+        "status": key.null_or(key.status()),
+        "waited_seconds": key.null_or(key.seconds("Seconds from when its job could start to its last start")).of(
+            "waited"
+        ),
+        "seconds": key.null_or(key.seconds("Run time of the last attempt")).of("ran"),
+        "missed": key.count("Earlier due times without a run that this one stands for").of(lambda run: run.missed or 0),
+        "missed_from": key.null_or(key.instant("The first of them")),
+    }
+)
+GAP = Shape[Gap](
+    {
+        "due_at": key.instant(),
+        "outcome": key.null_or(key.text("What had become of it: skipped, missed, or null without a run")),
+        "job_id": key.null_or(key.job_id("Its new job; null with --dry-run")).of("job"),
+    }
 )
 RUNS: Sequence[Column[ScheduleRun]] = (
     Column("due (UTC)", lambda run: instant(run.due_at)),
@@ -32,21 +43,11 @@ RUNS: Sequence[Column[ScheduleRun]] = (
 )
 
 
-GAP_KEYS = ("due_at", "outcome", "job_id")
 GAPS: Sequence[Column[Gap]] = (
     Column("due (UTC)", lambda gap: instant(gap.due_at)),
     Column("outcome", lambda gap: gap.outcome, optional=True),
     Column("job", lambda gap: gap.job and short_id(gap.job), optional=True),
 )
-
-
-def gap_record(gap: Gap) -> Record:
-    """A due time that had no job.
-
-    Keys: ``due_at``, ``outcome`` (what had become of it: ``skipped``, ``missed``, or null without a run), ``job_id``
-    (of its new job, null with ``--dry-run``).
-    """
-    return {"due_at": rfc3339(gap.due_at), "outcome": gap.outcome, "job_id": gap.job}
 
 
 def note(run: ScheduleRun) -> str | None:
@@ -59,28 +60,6 @@ def note(run: ScheduleRun) -> str | None:
 def _missed(run: ScheduleRun) -> Iterator[str]:
     if run.missed:
         yield f"{count(run.missed)} earlier ones missed since {instant(run.missed_from)}"
-
-
-def run_record(run: ScheduleRun) -> Record:
-    """A run of a schedule.
-
-    Keys: ``due_at``, ``kind`` (``scheduled``, ``triggered`` or ``backfill``), ``outcome`` (``enqueued``, ``skipped`` or
-    ``missed``), ``reason`` (why there is no job), ``job_id``, ``status`` (of the job, null once it is deleted),
-    ``waited_seconds`` and ``seconds`` (of its last attempt), ``missed`` (how many earlier due times without a run the
-    row stands for) and ``missed_from`` (the first of them, or null).
-    """
-    return {
-        "due_at": rfc3339(run.due_at),
-        "kind": run.kind,
-        "outcome": run.outcome,
-        "reason": run.reason,
-        "job_id": run.job_id,
-        "status": run.status,
-        "waited_seconds": seconds(run.waited),
-        "seconds": seconds(run.ran),
-        "missed": run.missed or 0,
-        "missed_from": rfc3339(run.missed_from),
-    }
 
 
 def result_text(run: ScheduleRun) -> str:

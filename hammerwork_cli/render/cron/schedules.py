@@ -1,51 +1,22 @@
-"""Renders schedules: records for programs, tables and sentences for people."""
+"""Schedules: their shapes, tables and sentences for people."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, priority_word, rfc3339
+from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, priority_word
 from hammerwork_cli.models.cron.expressions import Expression
 from hammerwork_cli.models.cron.rust import zone_of
 from hammerwork_cli.models.cron.schedule import ListedSchedule, Schedule, ScheduleRun, Switched
 from hammerwork_cli.models.cron.words import notes_on, words_of
 from hammerwork_cli.render.cron import runs
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import NOTHING, duration, instant, visible
-
-SCHEDULE_KEYS = (
-    "id",
-    "name",
-    "kind",
-    "queue",
-    "schedule",
-    "syntax",
-    "words",
-    "timezone",
-    "enabled",
-    "changed_by",
-    "reason",
-    "next_run_at",
-    "priority",
-    "max_attempts",
-    "timeout_seconds",
-    "overlap",
-    "catch_up",
-    "grace_seconds",
-    "jitter_seconds",
-    "starts_at",
-    "ends_at",
-    "last_run",
-    "last_error",
-    "description",
-    "source",
-    "created_at",
-    "updated_at",
-)
-
 
 NO_UPKEEP = "no worker does upkeep: hammerwork worker start --upkeep-only"
 
@@ -141,44 +112,52 @@ def _note(row: ListedSchedule, now: datetime, *, upkeep: bool) -> str | None:
     return runs.note(row.last_run) if row.last_run else None
 
 
-def schedule_record(schedule: Schedule, last_run: ScheduleRun | None) -> Record:
-    """A schedule.
+def _understood(row: ListedSchedule, tell: Callable[[Expression], object]) -> object:
+    found = _expression(row.schedule)
+    return found and tell(found)
 
-    Keys: ``id``, ``name``, ``kind``, ``queue``, ``schedule`` and its ``syntax`` (``unix``, ``rust`` or ``every``;
-    null if this version cannot read it), ``words``, ``timezone``, ``enabled``, ``changed_by`` and ``reason`` (of the
-    last change), ``next_run_at``, ``last_run`` (as in ``cron history``; null before the first, and in answers to
-    changes), ``last_error`` (why its job could not be enqueued) and its policies.
-    """
-    expression = _expression(schedule)
-    return {
-        "id": schedule.id,
-        "name": schedule.name,
-        "kind": schedule.kind,
-        "queue": schedule.queue,
-        "schedule": schedule.text,
-        "syntax": expression and expression.syntax,
-        "words": expression and words_of(expression),
-        "timezone": schedule.timezone,
-        "enabled": schedule.enabled,
-        "changed_by": schedule.changed_by,
-        "reason": schedule.reason,
-        "next_run_at": rfc3339(schedule.next_run_at) if schedule.enabled else None,
-        "priority": priority_word(schedule.priority),
-        "max_attempts": schedule.max_attempts,
-        "timeout_seconds": schedule.timeout_seconds,
-        "overlap": schedule.overlap,
-        "catch_up": schedule.catch_up,
-        "grace_seconds": schedule.grace_seconds,
-        "jitter_seconds": schedule.jitter_seconds,
-        "starts_at": rfc3339(schedule.starts_at),
-        "ends_at": rfc3339(schedule.ends_at),
-        "last_run": runs.run_record(last_run) if last_run else None,
-        "last_error": schedule.last_error,
-        "description": schedule.description,
-        "source": schedule.source,
-        "created_at": rfc3339(schedule.created_at),
-        "updated_at": rfc3339(schedule.updated_at),
+
+_SYNTAX = key.text("", "unix", "rust", "every")
+SCHEDULE = Shape[ListedSchedule](
+    {
+        "id": key.uuid().of("schedule.id"),
+        "name": key.text().of("schedule.name"),
+        "kind": key.text("", "schedule", "in_place").of("schedule.kind"),
+        "queue": key.text().of("schedule.queue"),
+        "schedule": key.text("Five fields, six or seven, a word such as @daily, or @every 2700s").of("schedule.text"),
+        "syntax": key.null_or(_SYNTAX).of(lambda row: _understood(row, lambda found: found.syntax)),
+        "words": key.null_or(key.text("The schedule in English")).of(lambda row: _understood(row, words_of)),
+        "timezone": key.text().of("schedule.timezone"),
+        "enabled": key.flag().of("schedule.enabled"),
+        "changed_by": key.null_or(key.text()).of("schedule.changed_by"),
+        "reason": key.null_or(key.text("Reason of the last change")).of("schedule.reason"),
+        "next_run_at": key.null_or(key.instant("Null while it is disabled, and after its end")).of(
+            lambda row: row.schedule.next_run_at if row.schedule.enabled else None
+        ),
+        "priority": key.priority().of(lambda row: priority_word(row.schedule.priority)),
+        "max_attempts": key.count().of("schedule.max_attempts"),
+        "timeout_seconds": key.null_or(key.count()).of("schedule.timeout_seconds"),
+        "overlap": key.text("skip, skip-tree or allow").of("schedule.overlap"),
+        "catch_up": key.text("last, none or all").of("schedule.catch_up"),
+        "grace_seconds": key.count().of("schedule.grace_seconds"),
+        "jitter_seconds": key.count().of("schedule.jitter_seconds"),
+        "starts_at": key.null_or(key.instant()).of("schedule.starts_at"),
+        "ends_at": key.null_or(key.instant()).of("schedule.ends_at"),
+        "last_run": key.null_or(runs.RUN),
+        "last_error": key.null_or(key.text("Why it could not enqueue a job")).of("schedule.last_error"),
+        "description": key.null_or(key.text()).of("schedule.description"),
+        "source": key.text(
+            "cli, file:NAME, code:MODULE:ATTRIBUTE, job:ID after cron convert, or job for a recurring job"
+        ).of("schedule.source"),
+        "created_at": key.null_or(key.instant()).of("schedule.created_at"),
+        "updated_at": key.null_or(key.instant()).of("schedule.updated_at"),
     }
+)
+
+
+def changed_record(schedule: Schedule) -> Record:
+    """A schedule in the answer to a change, which names no run."""
+    return SCHEDULE.record(ListedSchedule(schedule, None))
 
 
 # Single schedules.
@@ -227,12 +206,12 @@ def meaning_text(schedule: Schedule, dates: Sequence[datetime]) -> str:
 
 def changes_text(before: Schedule, after: Schedule) -> Iterator[str]:
     """What a change made different."""
-    old, new = schedule_record(before, None), schedule_record(after, None)
+    old, new = changed_record(before), changed_record(after)
     old["payload"], new["payload"] = before.payload, after.payload
     skipped = {"id", "changed_by", "updated_at", "created_at", "last_run", "last_error", "words", "syntax", "source"}
-    changed = [key for key in new if key not in skipped and old[key] != new[key]]
-    for key in changed:
-        yield f"{key}: {_shown(old[key])} -> {_shown(new[key])}"
+    changed = [name for name in new if name not in skipped and old[name] != new[name]]
+    for name in changed:
+        yield f"{name}: {_shown(old[name])} -> {_shown(new[name])}"
     if not changed:
         yield "Nothing changed."
 
@@ -253,9 +232,16 @@ def switched_text(switched: Switched) -> str:
     return f"{name} is {state}.{due}"
 
 
-def triggered_record(schedule: Schedule, job: str) -> Record:
-    """The job that `cron trigger` enqueued."""
-    return {"name": schedule.name, "job_id": job, "queue": schedule.queue}
+class Triggered(NamedTuple):
+    """A schedule and the job that `cron trigger` enqueued."""
+
+    schedule: Schedule
+    job: str
+
+
+TRIGGERED = Shape[Triggered](
+    {"name": key.text().of("schedule.name"), "job_id": key.job_id().of("job"), "queue": key.text().of("schedule.queue")}
+)
 
 
 # Due times.
@@ -266,30 +252,36 @@ DUE_TIMES: Sequence[Column[DueTime]] = (
     Column("schedule", lambda row: row.name, cuts=True),
     Column("queue", lambda row: row.queue, cuts=True, leaves=2),
 )
-DUE_KEYS = ("due_at", "local", "timezone", "name", "queue")
-
-
-def due_record(row: DueTime) -> Record:
-    """A due time: ``due_at`` in UTC, ``local`` with the offset of its time zone."""
-    return {
-        "due_at": rfc3339(row.due),
-        "local": row.due.astimezone(zone_of(row.timezone)).isoformat(),
-        "timezone": row.timezone,
-        "name": row.name,
-        "queue": row.queue,
+DUE = Shape[DueTime](
+    {
+        "due_at": key.instant().of("due"),
+        "local": key.text("Local time with its UTC offset").of(
+            lambda row: row.due.astimezone(zone_of(row.timezone)).isoformat()
+        ),
+        "timezone": key.text(),
+        "name": key.text(),
+        "queue": key.text(),
     }
+)
 
 
-def check_record(expression: Expression, dates: Sequence[datetime]) -> Record:
-    """What a schedule means."""
-    return {
-        "schedule": expression.text,
-        "syntax": expression.syntax,
-        "words": words_of(expression),
-        "timezone": expression.timezone,
-        "next": [rfc3339(due) for due in dates],
-        "notes": notes_on(expression),
+class Meaning(NamedTuple):
+    """An expression and its next due times."""
+
+    expression: Expression
+    dates: Sequence[datetime]
+
+
+MEANING = Shape[Meaning](
+    {
+        "schedule": key.text().of("expression.text"),
+        "syntax": _SYNTAX.of("expression.syntax"),
+        "words": key.text().of(lambda one: words_of(one.expression)),
+        "timezone": key.text().of("expression.timezone"),
+        "next": key.list_of(key.instant()).of("dates"),
+        "notes": key.list_of(key.text()).of(lambda one: notes_on(one.expression)),
     }
+)
 
 
 def check_text(expression: Expression, dates: Sequence[datetime]) -> Iterator[str]:

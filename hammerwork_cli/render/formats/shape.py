@@ -37,6 +37,10 @@ class Key(NamedTuple):
         """The same, read otherwise."""
         return self._replace(get=get)
 
+    def about(self, about: str) -> "Key":
+        """The same, described otherwise."""
+        return self._replace(schema=described(self.schema, about))
+
     @property
     def optional(self) -> "Key":
         """The same, and a record may be without it."""

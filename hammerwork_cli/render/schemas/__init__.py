@@ -4,15 +4,23 @@ They stand here once, as tables of fields. The tests run every reading verb in e
 missing here, or one too many, fails them.
 """
 
+from hammerwork_cli.render.archive.lists import ARCHIVED, ARCHIVED_SUM
+from hammerwork_cli.render.archive.policies import POLICY
+from hammerwork_cli.render.backup.backups import BACKUP, BACKUP_FILE, COPIED, RESTORED, VERIFIED
+from hammerwork_cli.render.backup.importing import IMPORT
 from hammerwork_cli.render.batch import BATCH, BATCH_DETAILS
 from hammerwork_cli.render.callbacks import CALLBACK
+from hammerwork_cli.render.config import SETTING
+from hammerwork_cli.render.cron.declared import STEP
+from hammerwork_cli.render.cron.details import SCHEDULE_DETAILS
+from hammerwork_cli.render.cron.runs import GAP, RUN
+from hammerwork_cli.render.cron.schedules import DUE, MEANING, SCHEDULE, TRIGGERED
+from hammerwork_cli.render.maintenance import PURGED, SIZE, WORK
+from hammerwork_cli.render.migration import MIGRATION_PLAN, MIGRATION_STATE
 from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
 from hammerwork_cli.render.queue.health import CHECK, QUEUE_HEALTH
 from hammerwork_cli.render.queue.listing import PAUSE, QUEUE
 from hammerwork_cli.render.queue.stats import QUEUE_STATS
-from hammerwork_cli.render.schemas.archive import ARCHIVED, ARCHIVED_SUM, POLICY, PURGED, SIZE, WORK
-from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
-from hammerwork_cli.render.schemas.cron import CHECKED, DUE, GAP, RUN, SCHEDULE, SCHEDULE_DETAILS, STEP, TRIGGERED
 from hammerwork_cli.render.schemas.jobs import (
     ENQUEUED,
     EXPORTED,
@@ -23,7 +31,7 @@ from hammerwork_cli.render.schemas.jobs import (
     SPAWN_REQUEST,
 )
 from hammerwork_cli.render.schemas.monitor import CHECK_OUTCOME, EVENT, HEALTH_REPORT, METRICS
-from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
+from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR
 from hammerwork_cli.render.schemas.rehearsals import REHEARSAL
 from hammerwork_cli.render.schemas.spawning import (
     ERROR_GROUP,
@@ -70,7 +78,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "job-enqueue": ("A job that was enqueued; with --file, json has a list of them", ENQUEUED),
     "job-enqueue-file": ("A line of `job enqueue --file`", JOB_LINE),
     "job-export": ("Whole jobs", list_of(EXPORTED)),
-    "job-import": ("An import, or its plan", IMPORT),
+    "job-import": ("An import, or its plan", IMPORT.schema),
     "job-retry": ("The outcome of a change, or its plan", OUTCOME),
     "job-cancel": ("The outcome of a change, or its plan", OUTCOME),
     "job-delete": ("The outcome of a change, or its plan", OUTCOME),
@@ -83,20 +91,20 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "queue-pause": ("The outcome of pausing, or its plan", list_of(PAUSE_CHANGE.schema)),
     "queue-resume": ("The outcome of resuming, or its plan", list_of(PAUSE_CHANGE.schema)),
     "queue-clear": ("The outcome of a change, or its plan", OUTCOME),
-    "cron-list": ("Schedules by name", list_of(SCHEDULE)),
-    "cron-show": ("Everything about a schedule", SCHEDULE_DETAILS),
-    "cron-history": ("Runs of a schedule, the last due one first", list_of(RUN)),
-    "cron-next": ("The next due times", list_of(DUE)),
-    "cron-check": ("What a cron expression means", CHECKED),
-    "cron-create": ("A schedule that was created, or would be", SCHEDULE),
-    "cron-update": ("A schedule after a change", SCHEDULE),
-    "cron-apply": ("What became of declared schedules, or would", list_of(STEP)),
-    "cron-enable": ("Schedules after they were enabled", list_of(SCHEDULE)),
-    "cron-disable": ("Schedules after they were disabled", list_of(SCHEDULE)),
-    "cron-backfill": ("Due times that had no job, the earliest first", list_of(GAP)),
-    "cron-trigger": ("The job that `cron trigger` enqueued", TRIGGERED),
-    "cron-convert": ("A schedule that was converted from a recurring job", SCHEDULE),
-    "cron-delete": ("A schedule that was deleted, or would be", SCHEDULE),
+    "cron-list": ("Schedules by name", list_of(SCHEDULE.schema)),
+    "cron-show": ("Everything about a schedule", SCHEDULE_DETAILS.schema),
+    "cron-history": ("Runs of a schedule, the last due one first", list_of(RUN.schema)),
+    "cron-next": ("The next due times", list_of(DUE.schema)),
+    "cron-check": ("What a cron expression means", MEANING.schema),
+    "cron-create": ("A schedule that was created, or would be", SCHEDULE.schema),
+    "cron-update": ("A schedule after a change", SCHEDULE.schema),
+    "cron-apply": ("What became of declared schedules, or would", list_of(STEP.schema)),
+    "cron-enable": ("Schedules after they were enabled", list_of(SCHEDULE.schema)),
+    "cron-disable": ("Schedules after they were disabled", list_of(SCHEDULE.schema)),
+    "cron-backfill": ("Due times that had no job, the earliest first", list_of(GAP.schema)),
+    "cron-trigger": ("The job that `cron trigger` enqueued", TRIGGERED.schema),
+    "cron-convert": ("A schedule that was converted from a recurring job", SCHEDULE.schema),
+    "cron-delete": ("A schedule that was deleted, or would be", SCHEDULE.schema),
     "batch-enqueue": ("The batch as it is now", BATCH.schema),
     "batch-list": ("Batches, newest first", list_of(BATCH.schema)),
     "batch-show": ("Everything about a batch", BATCH_DETAILS.schema),
@@ -127,40 +135,40 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "monitor-logs": ("Something that happened to a job", EVENT),
     "monitor-dashboard": ("A snapshot of what happens", MONITOR),
     "archive-run": ("The outcome of a change, or its plan", OUTCOME),
-    "archive-list": ("Archived jobs, most recently archived first", list_of(ARCHIVED)),
+    "archive-list": ("Archived jobs, most recently archived first", list_of(ARCHIVED.schema)),
     "archive-show": ("Everything about an archived job", JOB_DETAILS),
     "archive-restore": ("The outcome of a change, or its plan", OUTCOME),
-    "archive-stats": ("Archived jobs by queue and reason", list_of(ARCHIVED_SUM)),
+    "archive-stats": ("Archived jobs by queue and reason", list_of(ARCHIVED_SUM.schema)),
     "archive-purge": ("The outcome of a change, or its plan", OUTCOME),
-    "archive-set-policy": ("A policy", POLICY),
+    "archive-set-policy": ("A policy", POLICY.schema),
     "archive-set-policy-plan": (
         "The plan of a policy, by its ages and in the archive (--dry-run)",
         list_of(OUTCOME),
     ),
-    "archive-get-policy": ("A retention policy", POLICY),
-    "archive-policies": ("Retention policies, by queue", list_of(POLICY)),
-    "archive-remove-policy": ("The policy that was removed", POLICY),
+    "archive-get-policy": ("A retention policy", POLICY.schema),
+    "archive-policies": ("Retention policies, by queue", list_of(POLICY.schema)),
+    "archive-remove-policy": ("The policy that was removed", POLICY.schema),
     "maintenance-cleanup": ("The outcome of a change, or its plan", OUTCOME),
-    "maintenance-purge-encrypted": ("What was deleted, or would be", PURGED),
-    "maintenance-vacuum": ("Work on tables", list_of(WORK)),
-    "maintenance-analyze": ("Work on tables", list_of(WORK)),
-    "maintenance-reindex": ("Work on indexes", list_of(WORK)),
-    "maintenance-sizes": ("Tables and indexes, the largest table first", list_of(SIZE)),
+    "maintenance-purge-encrypted": ("What was deleted, or would be", PURGED.schema),
+    "maintenance-vacuum": ("Work on tables", list_of(WORK.schema)),
+    "maintenance-analyze": ("Work on tables", list_of(WORK.schema)),
+    "maintenance-reindex": ("Work on indexes", list_of(WORK.schema)),
+    "maintenance-sizes": ("Tables and indexes, the largest table first", list_of(SIZE.schema)),
     "maintenance-health": ("Checks of tables and indexes", HEALTH_REPORT),
     "maintenance-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME),
     "maintenance-check": ("Kinds of damage", list_of(FINDING)),
     "job-requeue-stale": ("Kinds of damage", list_of(FINDING)),
     "maintenance-dead-jobs": ("Kinds of damage", list_of(FINDING)),
-    "backup-create": ("A file that was written", BACKUP),
-    "backup-restore": ("A restore, or its plan", RESTORED),
-    "backup-verify": ("A file that was read to its end", VERIFIED),
-    "backup-list": ("Files of jobs, newest first", list_of(BACKUP_FILE)),
-    "backup-copy": ("A copy, its plan, or a comparison", COPIED),
-    "migration-run": ("Migrations that were applied", list_of(MIGRATION_STATE)),
-    "migration-status": ("Migrations and their states", list_of(MIGRATION_STATE)),
-    "migration-plan": ("Pending migrations and their statements", list_of(MIGRATION_PLAN)),
-    "config-show": ("Settings and their sources", list_of(SETTING)),
-    "config-get": ("A setting", SETTING),
+    "backup-create": ("A file that was written", BACKUP.schema),
+    "backup-restore": ("A restore, or its plan", RESTORED.schema),
+    "backup-verify": ("A file that was read to its end", VERIFIED.schema),
+    "backup-list": ("Files of jobs, newest first", list_of(BACKUP_FILE.schema)),
+    "backup-copy": ("A copy, its plan, or a comparison", COPIED.schema),
+    "migration-run": ("Migrations that were applied", list_of(MIGRATION_STATE.schema)),
+    "migration-status": ("Migrations and their states", list_of(MIGRATION_STATE.schema)),
+    "migration-plan": ("Pending migrations and their statements", list_of(MIGRATION_PLAN.schema)),
+    "config-show": ("Settings and their sources", list_of(SETTING.schema)),
+    "config-get": ("A setting", SETTING.schema),
     "config-path": ("The path of the configuration file", CONFIG_PATH),
     "schema": ("Schemas", list_of(record({"name": text(), "description": text()}))),
     "error": ("An error on stderr, with --format json or jsonl", ERROR),

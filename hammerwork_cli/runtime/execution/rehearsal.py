@@ -19,7 +19,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, JobNotFoundError, LastingConflictError
 from hammerwork_cli.models import Ancestry, JobStatus, NewJob, SpawnConfig
-from hammerwork_cli.models.spawning.rehearsal import SHOWN, Level, Limit, Rehearsal, Shape, chain_length
+from hammerwork_cli.models.spawning.rehearsal import SHOWN, Level, Limit, Rehearsal, SpawnShape, chain_length
 from hammerwork_cli.queries.graph import release
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import enqueue, limits
@@ -386,10 +386,10 @@ def claimed(job: NewJob, now: datetime) -> Claimed:
     )
 
 
-def shape(parent: str, children: Sequence[NewJob]) -> Shape:
+def shape(parent: str, children: Sequence[NewJob]) -> SpawnShape:
     """How children at the end of a job wait for each other."""
     ids = {child.id for child in children}
     waits = {child.id: tuple(other for other in child.depends_on if other in ids) for child in children}
     after_siblings = sum(bool(others) for others in waits.values())
     others = sum(any(other != parent and other not in ids for other in child.depends_on) for child in children)
-    return Shape(len(children) - after_siblings, after_siblings, others, chain_length(waits))
+    return SpawnShape(len(children) - after_siblings, after_siblings, others, chain_length(waits))

@@ -7,8 +7,8 @@ from hammerwork_cli.queries.archive.listing import ArchivedTree, NamedArchived
 from hammerwork_cli.queries.graph import cursors
 from hammerwork_cli.queries.job import details
 from hammerwork_cli.queries.job import listing as listing_of_jobs
-from hammerwork_cli.render.archive.lists import archived_record, sum_record
-from hammerwork_cli.render.archive.policies import policy_record
+from hammerwork_cli.render.archive.lists import ARCHIVED, ARCHIVED_SUM
+from hammerwork_cli.render.archive.policies import POLICY
 from hammerwork_cli.render.job.details import details_record
 from hammerwork_cli.render.schemas.words import text
 from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, answer_change, body
@@ -40,14 +40,12 @@ def archive_list(call: Call) -> Answer:
     found = list(listing.find(call.database, chosen, limit=most + 1, cursor=wanted["cursor"]))
     page = found[:most]
     more = len(found) > most
-    return Answer(
-        [archived_record(job) for job in page], cursors.at(page[-1].archived_at, page[-1].id) if more else None
-    )
+    return Answer(ARCHIVED.records(page), cursors.at(page[-1].archived_at, page[-1].id) if more else None)
 
 
 def archive_stats(call: Call) -> Answer:
     """Answers as ``archive stats``."""
-    return Answer([sum_record(row) for row in listing.sums(call.database, call.values["queue"])])
+    return Answer(ARCHIVED_SUM.records(listing.sums(call.database, call.values["queue"])))
 
 
 def archived_job(call: Call) -> Answer:
@@ -57,7 +55,7 @@ def archived_job(call: Call) -> Answer:
 
 def retention(call: Call) -> Answer:
     """Answers as ``archive policies``."""
-    return Answer([policy_record(policy) for policy in policies.all_policies(call.database)])
+    return Answer(POLICY.records(policies.all_policies(call.database)))
 
 
 def restore(call: Call) -> Answer:

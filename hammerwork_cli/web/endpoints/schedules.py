@@ -10,9 +10,8 @@ from hammerwork_cli.queries.cron import manual, schedules
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.cron.schedules import coming
 from hammerwork_cli.render.cron import schedules as views
-from hammerwork_cli.render.cron.details import details_record
-from hammerwork_cli.render.cron.runs import run_record
-from hammerwork_cli.render.schemas.cron import SCHEDULE
+from hammerwork_cli.render.cron.details import SCHEDULE_DETAILS, ScheduleDetails
+from hammerwork_cli.render.cron.runs import RUN
 from hammerwork_cli.render.schemas.words import anything
 from hammerwork_cli.web.endpoints.changing import REASON, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
@@ -25,21 +24,23 @@ SHOWN_RUNS, SHOWN_DATES = 10, 3
 def schedule_list(call: Call) -> Answer:
     """Answers as ``cron list``."""
     found = schedules.listed(call.database, queues=call.values["queue"], now=call.now)
-    return Answer([views.schedule_record(row.schedule, row.last_run) for row in found])
+    return Answer(views.SCHEDULE.records(found))
 
 
 def one_schedule(call: Call) -> Answer:
     """Answers as ``cron show``."""
     found = schedules.find(call.database, call.values["name"])
     runs, totals = schedules.runs(call.database, found, limit=SHOWN_RUNS), schedules.totals(call.database, found)
-    return Answer(details_record(found, runs, totals, coming(found, SHOWN_DATES, call.now)))
+    return Answer(
+        SCHEDULE_DETAILS.record(ScheduleDetails.of(found, runs, totals, coming(found, SHOWN_DATES, call.now)))
+    )
 
 
 def history(call: Call) -> Answer:
     """Answers as ``cron history``; a recurring job has no runs."""
     found, since = schedules.find(call.database, call.values["name"]), start_of(call.now, call.values["since"])
     runs = schedules.runs(call.database, found, since=since, limit=call.values["limit"])
-    return Answer([run_record(run) for run in runs])
+    return Answer(RUN.records(runs))
 
 
 def trigger(call: Call) -> Answer:
@@ -56,7 +57,7 @@ def trigger(call: Call) -> Answer:
             payload=given.get("payload"),
             plaintext_meant=given.get("encrypt") is False,
         )
-    return Answer(views.triggered_record(found, job), headers={"location": f"/api/jobs/{job}"})
+    return Answer(views.TRIGGERED.record(views.Triggered(found, job)), headers={"location": f"/api/jobs/{job}"})
 
 
 @contextmanager
@@ -84,7 +85,7 @@ def _switch(call: Call, *, enabled: bool) -> Answer:
     found, author = schedules.find(call.database, call.values["name"]), Author(call.operator, call.body.get("reason"))
     with _conflicts():
         switched = manual.switch(call.database, found, author, call.now, enabled=enabled)
-    return Answer(views.schedule_record(switched.after, None))
+    return Answer(views.changed_record(switched.after))
 
 
 ENDPOINTS = (
@@ -129,7 +130,7 @@ ENDPOINTS = (
         "/api/schedules/{name}/enable",
         enable,
         "Enables a schedule; due times that passed meanwhile are not caught up.",
-        SCHEDULE,
+        views.SCHEDULE.schema,
         (NAME,),
         body=body(REASON),
         changes=True,
@@ -140,7 +141,7 @@ ENDPOINTS = (
         "/api/schedules/{name}/disable",
         disable,
         "Disables a schedule: it enqueues no jobs until it is enabled.",
-        SCHEDULE,
+        views.SCHEDULE.schema,
         (NAME,),
         body=body(REASON),
         changes=True,
