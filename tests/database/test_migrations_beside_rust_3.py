@@ -22,7 +22,6 @@ from tests.database.introspection import (
     Schema,
     dump,
     expected_schema,
-    is_mysql_proper,
     made_by,
     read_schema,
     without_ours,
@@ -104,7 +103,7 @@ def test_the_migrations_of_version_3_make_the_tables_of_the_dump(
     """``--rewrite-expected`` writes the dump."""
     assert Migrator(theirs).run() == THEIRS
     schema = read_schema(theirs)
-    if request.config.getoption("--rewrite-expected") and not is_mysql_proper(theirs):
+    if request.config.getoption("--rewrite-expected"):
         dump(theirs, "018").write_text(json.dumps(schema, indent=1, sort_keys=True), encoding="utf-8")
     assert schema == expected_schema(theirs, "018")
 
