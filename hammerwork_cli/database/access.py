@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -75,6 +76,8 @@ class Database:
     """Whether the server reads JSON in which characters other than ASCII are escaped."""
     packet: int | None = None
     """Most bytes of a statement with all its values; ``None`` without a limit."""
+    idle_limit: float = math.inf
+    """Seconds after which the server closes a session that asks for nothing."""
     scan_chunk: int = 100_000
     """Most ids in a statement that reads the whole table anyway: as many as a statement can have."""
 

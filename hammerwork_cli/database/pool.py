@@ -25,6 +25,11 @@ SPOILING = (ConnectionLostError, UnreachableError, AccessDeniedError, MissingTab
 """Errors that a fresh connection may not meet: MySQL looks at rights, SQLite at a file's, and hammerwork at the tables,
 once for each connection."""
 
+IDLE_SHARE = 0.75
+"""Part of the time that a server keeps an idle session, after which a free connection is not trusted. A heartbeat comes
+after half of that time.
+"""
+
 
 class Invalidation:
     """When all connections were last invalidated: those of before are not used again. Pools to one server share it.
@@ -119,8 +124,12 @@ class Pool:
     def _take(self) -> Database:
         with self._lock:
             # The last one has been free for the shortest time: when it is not trusted, none is.
-            if self._free and self._free[-1][1] > self._invalidation.at:
-                return self._free.pop()[0]
+            if self._free:
+                database, since = self._free[-1]
+                is_kept = time.monotonic() - since < IDLE_SHARE * database.idle_limit
+                if is_kept and since > self._invalidation.at:
+                    self._free.pop()
+                    return database
         self.close()
         return self._connect(self._timeouts)
 

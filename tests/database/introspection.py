@@ -1,9 +1,9 @@
 """What a database says about the hammerwork tables, in the shape of ``data/schema/*.json``.
 
-Those after 014 describe tables that hammerwork (Rust) 1.15.5 made on PostgreSQL and MariaDB. That of MySQL describes those
-that our migrations made on 9.7.4: they differ from MariaDB's only where the server forces it. Those after 018 describe
-the same tables after the statements of ``tests/rust3/migrations.py``: version 3 itself was not at hand, and does not run
-on MariaDB.
+Those after 014 describe tables that hammerwork (Rust) 1.15.5 made on PostgreSQL and MariaDB. That of MySQL describes
+those that our migrations made on 9.7.4: they differ from MariaDB's only where the server forces it. Those after 018
+describe the same tables after the statements of ``tests/rust3/migrations.py``: version 3 itself was not at hand, and
+does not run on MariaDB.
 """
 
 import json

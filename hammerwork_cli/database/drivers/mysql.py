@@ -118,9 +118,9 @@ class MySQLDatabase(Database):
         cursor.execute("DO 0")
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         cursor.execute(SETTINGS)
-        cursor.execute("SELECT version(), @@max_allowed_packet")
-        version, packet = cursor.fetchone()
-        self.version, self.packet = str(version), int(packet)
+        cursor.execute("SELECT version(), @@max_allowed_packet, @@wait_timeout")
+        version, packet, idle = cursor.fetchone()
+        self.version, self.packet, self.idle_limit = str(version), int(packet), float(idle)
         if refusal := too_old(self.version):
             connection.close()
             raise ConfigError(refusal)
@@ -159,6 +159,8 @@ class MySQLDatabase(Database):
             # ends a session that is idle, MariaDB only one that is so in a transaction.
             timeout = "idle_transaction_timeout" if self.is_mariadb else "wait_timeout"
             settings.append(f"{timeout} = {math.ceil(network)}")
+            if not self.is_mariadb:
+                self.idle_limit = network
         if settings:
             cursor.execute(f"SET SESSION {', '.join(settings)}")
 

@@ -1,6 +1,7 @@
 """Settings that a server has for all its sessions change nothing of what workers and commands do."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from chaos.servers import CrashingServer
 from hammerwork_cli import Handlers, Job
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import RefusedValueError
+from hammerwork_cli.runtime.connections import Connections
 from tests.conftest import Outcome
 from tests.databases import database_of, with_database
 from tests.runtime.conftest import Stage
@@ -111,3 +113,18 @@ def test_settings_of_a_server_change_nothing_of_what_workers_and_commands_do(unu
             assert "max_allowed_packet" in stage.one(large[1], "error_message")
         assert run("job", "delete", "--all", "--yes", url=unusual).exit_code == 0
         assert stage.rows() == []
+
+
+@pytest.mark.mysql
+def test_a_connection_that_the_server_has_closed_for_idleness_is_not_used(
+    own_server: Callable[[str], CrashingServer],
+) -> None:
+    with contextlib.closing(connect(own_server("mysql").url)) as administrator:
+        ((before,),) = administrator.query("SELECT @@GLOBAL.wait_timeout")
+        administrator.script("SET GLOBAL wait_timeout = 1")
+        connections = Connections(administrator.url, 1)
+        first = connections.run(lambda database: database.session)
+        time.sleep(1.2)
+        assert connections.run(lambda database: (database.query("SELECT 1"), database.session)[1], patience=0) != first
+        connections.close()
+        administrator.script(f"SET GLOBAL wait_timeout = {before}")

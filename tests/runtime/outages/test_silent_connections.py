@@ -14,6 +14,7 @@ from hammerwork_cli.database import Database, DatabaseUrl, Timeouts, connect
 from hammerwork_cli.errors import SilentConnectionError
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.runtime.connections import Connections
+from tests.database.introspection import is_mysql_proper
 from tests.proxies import Proxy
 from tests.runtime.conftest import Crew, Stage, until
 
@@ -137,16 +138,19 @@ def test_a_queue_whose_connection_died_enqueues_once_with_a_new_one(
 
 
 @SERVERS
-def test_the_next_connection_ends_the_transaction_of_the_silent_one(stage: Stage, proxy: Proxy, dialect: str) -> None:
+def test_the_next_connection_ends_the_transaction_of_the_silent_one(stage: Stage, proxy: Proxy) -> None:
     """By the clock of the server, its own limit may lie years ahead."""
     (job,) = stage.enqueue(Job("counted"))
-    limit = {"postgres": "idle_in_transaction_session_timeout", "mysql": "SESSION idle_transaction_timeout"}[dialect]
+    limit = "idle_in_transaction_session_timeout = 0"
+    if stage.database.dialect == "mysql":
+        is_proper = is_mysql_proper(stage.database)
+        limit = "SESSION " + ("wait_timeout = 28800" if is_proper else "idle_transaction_timeout = 0")
     lock = f"SELECT id FROM hammerwork_jobs WHERE id = '{job.id}' FOR UPDATE"
     tries: list[int] = []
 
     def unit(database: Database) -> int:
         tries.append(1)
-        database.script(f"SET {limit} = 0")
+        database.script(f"SET {limit}")
         database.script("START TRANSACTION")
         found = len(database.query(lock))
         if len(tries) == 1:
