@@ -39,7 +39,6 @@ _MAKES = tuple(
         (r"DO \$\$[\s\S]* ALTER COLUMN (\w+) TYPE JSONB", "type {0}.{1} JSONB"),
         # The block itself checks whether there is anything to do.
         (r"DO (\$\$)", ""),
-        (r"DROP (?:TABLE|FUNCTION) IF EXISTS\s+(\w+)", ""),
         # These may run every time.
         (r"ANALYZE (\w+)", ""),
         (r"ALTER TABLE \w+\s+MODIFY COLUMN (\w+)", ""),

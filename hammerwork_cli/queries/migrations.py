@@ -66,7 +66,7 @@ TELL_SECONDS = 1.0
 PASSING = (1050, 1060, 1061, 1826, 3822, 1317)
 """MySQL's error numbers for an object that already exists, and for a statement that another node interrupted."""
 
-TABLES = (
+TABLES = (  # in the order in which they are dropped
     "hammerwork_jobs",
     "hammerwork_jobs_archive",
     "hammerwork_batches",
@@ -694,10 +694,15 @@ def _record(database: Database, migration: Migration, began: float) -> bool:
 
 
 def _drop(database: Database) -> None:
+    # The record goes first: a run that was broken off here must not be taken for complete.
+    others = [table for table in TABLES if table != "hammerwork_migrations"]
+    parts = [[table] for table in others] if database.dialect == "sqlite" else [others]
+
     def work() -> None:
-        for step in steps("drop", database.dialect):
-            for clause in step.clauses:
-                database.script(clause.sql)
+        for tables in (["hammerwork_migrations"], *parts):
+            database.plain_run("migrations.drop", tables=statements.Names(tables))
+        if database.dialect == "postgresql":
+            database.plain_run("migrations.drop_function")
 
     _in_transaction(database, work)
     database.forget_schema()

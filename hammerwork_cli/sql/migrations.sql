@@ -105,14 +105,14 @@ SELECT pg_try_advisory_xact_lock(hashtext('hammerwork'), hashtext('migrations'))
 -- Takes turns on one server. The lock is local to a node, so nothing depends on it: see queries/migrations.py.
 SELECT GET_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256), 40)), 0)
 
+-- name: database_name [mysql]
+-- Reads the name of the database. MySQL 9.6 and newer have no SHA1(), which names the lock of hammerwork (Rust).
+SELECT DATABASE()
+
 -- name: rust_lock [postgresql]
 -- Tells whether hammerwork (Rust) does not migrate. It holds this lock for its session; here, a transaction holds it, so
 -- that a pooler of transactions keeps it as well.
 SELECT pg_try_advisory_xact_lock(x'686d72776b6d6967'::bigint)
-
--- name: database_name [mysql]
--- Reads the name of the database. MySQL 9.6 and newer have no SHA1(), which names the lock of hammerwork (Rust).
-SELECT DATABASE()
 
 -- name: rust_lock [mysql]
 -- Tells whether hammerwork (Rust) does not migrate.
@@ -186,3 +186,11 @@ SET SESSION explicit_defaults_for_timestamp = 1
 -- name: count_rows
 -- Counts the rows of a table.
 SELECT COUNT(*) FROM :table
+
+-- name: drop
+-- Drops tables; several in one statement where keys refer from one to another.
+DROP TABLE IF EXISTS :tables
+
+-- name: drop_function [postgresql]
+-- Drops the function of a trigger, which went with its table.
+DROP FUNCTION IF EXISTS update_hammerwork_queue_pause_updated_at()
