@@ -129,7 +129,7 @@ CLAIM = {"token": TOKEN, "started": CLAIMED}
 BOUNDS = {"dated": False, "limit": None, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}
 HOT: dict[str, Callable[[Scene], Asked]] = {
     "worker.claim.ready": lambda _: Asked(
-        {"queue": "work", "now": NOW, "priority": None, "limit": ASKED, "large": claim.LARGE}
+        {"queue": "work", "now": NOW, "priority": None, "limit": ASKED, "large": claim.LARGE, "spawning": True}
     ),
     "worker.claim.with_jobs": lambda _: Asked(
         {"queues": json.dumps(QUEUES), "before": NOW, "after": None, "once": True, "unpaused": True}

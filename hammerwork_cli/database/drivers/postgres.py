@@ -72,18 +72,19 @@ class _ImpatientConnection(psycopg.Connection[Row]):
         return super().wait(gen, *args, **options)
 
     def _limited(self, waiting: PQGen[Any]) -> PQGen[Any]:
-        last_answer = time.monotonic()
+        silent_since = None
         try:
-            wanted = next(waiting)
+            ready = yield next(waiting)
             while True:
                 # psycopg resumes the generator several times a second even if nothing is ready.
-                ready = yield wanted
                 if ready:
-                    last_answer = time.monotonic()
-                elif time.monotonic() - last_answer > self.network:
+                    silent_since = None
+                elif silent_since is None:
+                    silent_since = time.monotonic()
+                elif time.monotonic() - silent_since > self.network:
                     self.pgconn.finish()
                     raise psycopg.OperationalError("the server does not answer")
-                wanted = waiting.send(ready)
+                ready = yield waiting.send(ready)
         except StopIteration as ended:
             return ended.value
 

@@ -15,7 +15,7 @@ A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -164,8 +164,17 @@ def _expand_line(subject: str, line: str, tags: frozenset[str], level: int) -> s
     return f"/* if :{condition['value']} */ " + text.replace("\n", " ") if text.strip() else ""
 
 
+class Statement(tuple[StatementLine, ...]):
+    """The lines of a statement, and its texts for plain values, which are made once."""
+
+    def __init__(self, lines: Iterable[StatementLine]) -> None:
+        del lines
+        self.conditions = tuple([line.condition for line in self if line.condition is not None])
+        self.texts: dict[tuple[object, ...], tuple[str, tuple[str, ...]]] = {}
+
+
 @cache
-def load(name: str, tags: frozenset[str]) -> tuple[StatementLine, ...]:
+def load(name: str, tags: frozenset[str]) -> Statement:
     """The statement ``subject.name`` in the variant for ``tags``, cut at its values.
 
     Raises:
@@ -173,7 +182,8 @@ def load(name: str, tags: frozenset[str]) -> tuple[StatementLine, ...]:
         ValueError: the statement breaks a rule of the format.
     """
     subject, _, statement = name.rpartition(".")
-    return tuple(_line(name, text) for text in _expand(subject, _variant(subject, statement, tags), tags).split("\n"))
+    text = _expand(subject, _variant(subject, statement, tags), tags)
+    return Statement([_line(name, line) for line in text.split("\n")])
 
 
 def _line(name: str, text: str) -> StatementLine:
@@ -194,12 +204,12 @@ def _line(name: str, text: str) -> StatementLine:
 
 
 def bind(
-    lines: Iterable[StatementLine], values: Mapping[str, Any], placeholder: str, percent: str = "%"
+    statement: Statement, values: Mapping[str, Any], placeholder: str, percent: str = "%"
 ) -> tuple[str, list[Any]]:
     """The statement in a driver's spelling, and its values in order.
 
     Args:
-        lines: what :func:`load` returned.
+        statement: what :func:`load` returned.
         values: value by name.
         placeholder: what the driver wants for a value (``%s`` or ``?``).
         percent: how the driver wants a literal percent sign beside values.
@@ -207,20 +217,45 @@ def bind(
     Raises:
         KeyError: the statement names a value that was not given.
     """
-    texts: list[str] = []
-    placeholders: list[str] = []
-    bound: list[Any] = []
-    for condition, parts in lines:
-        if condition is not None and not _given(values[condition]):
-            continue
-        for text, name in parts:
-            texts.append(text)
-            placeholders.append("" if name is None else _placeholders(values[name], placeholder))
-            if name is not None:
-                bound.extend(_flat(values[name]))
+    given = [_given(values[condition]) for condition in statement.conditions]
+    key = (placeholder, percent, *given)
+    if key not in statement.texts:
+        statement.texts[key] = _plain(statement, iter(given), placeholder, percent)
+    text, names = statement.texts[key]
+    bound = [values[name] for name in names]
+    for value in bound:
+        if isinstance(value, (list, tuple)):
+            return _spread(statement, values, iter(given), placeholder, percent)
+    return text, bound
+
+
+def _parts(statement: Statement, given: Iterator[bool]) -> Iterator[Part]:
+    for condition, parts in statement:
+        if condition is None or next(given):
+            yield from parts
+
+
+def _plain(statement: Statement, given: Iterator[bool], placeholder: str, percent: str) -> tuple[str, tuple[str, ...]]:
+    """The text with a placeholder for each value, and the names of these."""
+    parts = list(_parts(statement, given))
+    names = tuple([name for _, name in parts if name is not None])
+    pieces = ((text, "" if name is None else placeholder) for text, name in parts)
+    return _written(pieces, percent if names else "%"), names
+
+
+def _spread(
+    statement: Statement, values: Mapping[str, Any], given: Iterator[bool], placeholder: str, percent: str
+) -> tuple[str, list[Any]]:
+    """The text with as many placeholders as the values have parts, and these."""
+    parts = list(_parts(statement, given))
+    bound = [part for _, name in parts if name is not None for part in _flat(values[name])]
+    pieces = ((text, "" if name is None else _placeholders(values[name], placeholder)) for text, name in parts)
+    return _written(pieces, percent if bound else "%"), bound
+
+
+def _written(pieces: Iterable[tuple[str, str]], percent: str) -> str:
     # A driver looks for percent signs only where there are values to put in.
-    written = (text.replace("%", percent) for text in texts) if bound else texts
-    return "".join(chain.from_iterable(zip(written, placeholders, strict=True))), bound
+    return "".join(chain.from_iterable((text.replace("%", percent), values) for text, values in pieces))
 
 
 def _placeholders(value: Any, placeholder: str) -> str:

@@ -149,7 +149,13 @@ def claim(
             row
             for only in _one_by_one(database, priority)
             for row in database.rows(
-                "worker.claim.ready", queue=queue, now=now, priority=only, limit=limit, large=LARGE
+                "worker.claim.ready",
+                queue=queue,
+                now=now,
+                priority=only,
+                limit=limit,
+                large=LARGE,
+                spawning=spawning,
             )
         ][:limit]
         # The statement has locked these rows, and skipped rows that other transactions had locked. Rows that are not
@@ -166,9 +172,11 @@ def claim(
         for part in chunks([row[0] for row in chosen], database.key_chunk):
             ids = database.ids(part)
             database.run("worker.claim.claim", ids=ids, token=token.token, worker=worker, now=now, lease=lease)
-            if spawning:
+        if spawning and (again := [row[0] for row in chosen if row[-1]]):
+            for part in chunks(again, database.key_chunk):
+                ids = database.ids(part)
                 spawned.update((str(row[0]), row[1]) for row in database.rows("worker.claim.have_spawned", ids=ids))
-        batch += (_claimed(row, token, spawned, large) for row in chosen)
+        batch += (_claimed(row[:-1] if spawning else row, token, spawned, large) for row in chosen)
         return batch
 
     return database.transaction(work, ordered=True)

@@ -52,8 +52,10 @@ CASE WHEN pg_column_size(j.payload) > 2000 THEN octet_length(j.payload::text) EL
 
 -- name: ready
 -- Locks the jobs of a queue that may run now, the most urgent first. It leaves large payloads out, so that hundreds of
--- jobs take little memory whatever their payloads are.
-SELECT j.id, j.queue_name, CASE WHEN {is_small} THEN j.payload END, {claimed_columns} FROM hammerwork_jobs j {by_order}
+-- jobs take little memory whatever their payloads are. With :spawning it tells which jobs have spawned, in any run.
+SELECT j.id, j.queue_name, CASE WHEN {is_small} THEN j.payload END, {claimed_columns}
+/* if :spawning */ , EXISTS (SELECT 1 FROM hammerwork_spawn_operations o WHERE o.parent_id = j.id AND o.outcome = 'spawned')
+FROM hammerwork_jobs j {by_order}
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
 AND {unpaused :queue}
 /* if :priority */ AND j.priority = :priority
