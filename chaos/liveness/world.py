@@ -135,6 +135,11 @@ class World:
         rows = self.database.query(f"SELECT started_at, outcome FROM hammerwork_attempts WHERE job_id = '{job}'")
         return [outcome for at, outcome in rows if timestamp(at) == started_at]
 
+    def later_recorded(self, job: str, started_at: datetime) -> int:
+        """How many attempts at the job the history has that started later."""
+        rows = self.database.query(f"SELECT started_at FROM hammerwork_attempts WHERE job_id = '{job}'")
+        return sum(1 for (at,) in rows if (start := timestamp(at)) is not None and start > started_at)
+
     def recorded_as_lost(self) -> int:
         """How many attempts the history has that were lost with their worker."""
         return int(self.database.query("SELECT COUNT(*) FROM hammerwork_attempts WHERE outcome = 'lost'")[0][0])
