@@ -10,11 +10,15 @@ import hammerwork_cli
 from hammerwork_cli.render.attempts import ATTEMPT
 from hammerwork_cli.render.callbacks import CALLBACK
 from hammerwork_cli.render.formats.shape import Key, Schema, Shape
+from hammerwork_cli.render.job.changes import OUTCOME
+from hammerwork_cli.render.job.details import FACTS, JOB_DETAILS
+from hammerwork_cli.render.job.listing import JOB
 from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
 from hammerwork_cli.render.queue.listing import QUEUE
 from hammerwork_cli.render.queue.stats import QUEUE_STATS
-from hammerwork_cli.render.spawn.records import CHILD_COUNTS, TREE_COUNTS
-from hammerwork_cli.render.tree.json import IN_TREE, NODE, TREE
+from hammerwork_cli.render.spawn.again import SPAWN_REQUEST
+from hammerwork_cli.render.spawn.records import CHILD_COUNTS, GROUP, OPERATION, RECORDED_SPAWN, SPAWN_STATS, TREE_COUNTS
+from hammerwork_cli.render.tree.json import IN_TREE, NODE, RELATIVE, TREE
 from hammerwork_cli.render.worker import WORKER
 from hammerwork_cli.render.workflow import WORKFLOW, WORKFLOW_GRAPH
 from hammerwork_cli.web.endpoints.reading import CHILD
@@ -33,18 +37,28 @@ class Interface(NamedTuple):
     name: str
     shape: Shape[Any]
     about: str = ""
-    extends: Shape[Any] | None = None
-    """A shape whose keys it has as well."""
+    extends: tuple[Shape[Any], ...] = ()
+    """Shapes whose keys it has as well."""
     as_well: tuple[Shape[Any], ...] = ()
     """Shapes that are of this type, too."""
 
 
 INTERFACES = (
     Interface("JobNode", NODE, "A job in trees and lists."),
+    Interface("ListedJob", JOB, "A job as `getJobs` lists it.", extends=(NODE,)),
+    Interface("Relative", RELATIVE),
+    Interface("JobFacts", FACTS, "Columns that an older database may lack."),
+    Interface("Job", JOB_DETAILS, "All facts about one job.", extends=(JOB, FACTS)),
     Interface("ChildCounts", CHILD_COUNTS),
-    Interface("TreeCounts", TREE_COUNTS, "All jobs below a job.", extends=CHILD_COUNTS),
-    Interface("TreeNode", CHILD, extends=NODE, as_well=(IN_TREE,)),
+    Interface("TreeCounts", TREE_COUNTS, "All jobs below a job.", extends=(CHILD_COUNTS,)),
+    Interface("TreeNode", CHILD, extends=(NODE,), as_well=(IN_TREE,)),
     Interface("SpawnTree", TREE, "The answer to `format=json`. Parents come before their children."),
+    Interface("RecordedSpawn", RECORDED_SPAWN, "A spawn as a worker recorded it."),
+    Interface("SpawnOperation", OPERATION),
+    Interface("SpawnFigures", GROUP, "Figures of the operations of a queue or a handler."),
+    Interface("SpawnStats", SPAWN_STATS),
+    Interface("SpawnRequest", SPAWN_REQUEST, "A request to spawn again."),
+    Interface("Outcome", OUTCOME, "The outcome of a change."),
     Interface("PastAttempt", ATTEMPT, "An attempt at a job that did not complete."),
     Interface("Callback", CALLBACK, "A job that a worker enqueues at the end of a job and everything below it."),
     Interface("Queue", QUEUE),
@@ -65,20 +79,30 @@ def client_types() -> str:
 
 
 def _interface(one: Interface) -> str:
-    below = set(one.extends.parts) if one.extends else set()
-    extends = f" extends {_NAMES[id(one.extends)]}" if one.extends else ""
+    below = {name for shape in one.extends for name in shape.parts}
+    extends = f" extends {', '.join(_NAMES[id(shape)] for shape in one.extends)}" if one.extends else ""
     head = f"{_comment(one.about, '')}export interface {one.name}{extends} "
     return f"\n{head}{_members(one.shape, '', frozenset(below))}\n"
 
 
 def _members(shape: Shape[Any], indent: str, known: frozenset[str] = frozenset()) -> str:
     inside = f"{indent}  "
-    lines = [
-        f"{_comment(_about(key), inside)}{inside}{name}{'?' * key.is_optional}: {_type(key, inside)};\n"
-        for name, key in shape.parts.items()
-        if name not in known
-    ]
+    lines = [_member(name, key, inside) for name, key in shape.parts.items() if name not in known]
     return f"{{\n{''.join(lines)}{indent}}}"
+
+
+def _member(name: str, key: Key, indent: str) -> str:
+    line = f"{indent}{name}{'?' * key.is_optional}: {_type(key, indent)};"
+    return f"{_comment(_about(key), indent)}{_fitted(line)}\n"
+
+
+def _fitted(line: str) -> str:
+    """A member; a union that is too long gets a line for each word."""
+    if len(line) <= WIDTH or "\n" in line:
+        return line
+    name, words = line.split(": ", 1)
+    indent = " " * (len(name) - len(name.lstrip()) + 2)
+    return f"{name}:\n" + "\n".join(f"{indent}| {word}" for word in words.split(" | "))
 
 
 def _about(key: Key) -> str:

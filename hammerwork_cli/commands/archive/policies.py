@@ -137,8 +137,8 @@ def _show_plans(context: Context, plans: list[ChangePlan], form: Format) -> None
         text = partial(job_changes.plan_text, terminal=context.is_terminal, width=context.width, colour=context.colour)
         context.text(line for plan in plans for line in text(plan))
     else:
-        records = [job_changes.outcome_record(plan.foreseen, plan, dry_run=True) for plan in plans]
-        context.data(records, form, list(records[0]))
+        answers = [job_changes.ChangeAnswer(plan.foreseen, plan, dry_run=True) for plan in plans]
+        context.data(map(job_changes.OUTCOME.record, answers), form, job_changes.OUTCOME.columns)
 
 
 def get_policy(

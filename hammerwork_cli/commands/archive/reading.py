@@ -90,7 +90,7 @@ def show(
     database = context.database()
     found = details(database, resolve(database, job, hint=LIST_ARCHIVED), archived=True)
     context.answer(
-        shown_details.details_record(found),
+        shown_details.JOB_DETAILS.record(shown_details.DetailedJob(found)),
         form,
         lambda: shown_details.details_text(
             found, now=context.now(), width=context.width, colour=context.colour, full=full

@@ -27,7 +27,7 @@ from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.options.jobs import json_value, wanted_job
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import listing
-from hammerwork_cli.render.job.enqueue import enqueued_record
+from hammerwork_cli.render.job.enqueue import ENQUEUED
 
 
 @expand_option_groups
@@ -213,4 +213,4 @@ def enqueue(
         context.note(f"Already exists; left unchanged{and_callbacks}: hammerwork job show {placed.id}")
     elif new_callbacks:
         note_upkeep(context, database, now)
-    context.answer(enqueued_record(placed), form, lambda: [placed.id])
+    context.answer(ENQUEUED.record(placed), form, lambda: [placed.id])

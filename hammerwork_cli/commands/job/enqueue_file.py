@@ -11,7 +11,7 @@ from hammerwork_cli.queries.job import enqueue_lines
 from hammerwork_cli.queries.job.enqueue_lines import Part
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import plural
-from hammerwork_cli.render.job.enqueue import ENQUEUED_KEYS, enqueued_record
+from hammerwork_cli.render.job.enqueue import ENQUEUED
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.encryption import Keys
@@ -46,7 +46,7 @@ def run(
         for part in parts:
             new = sum(job.created for job in part.jobs)
             done, created, existed = part.last_line, created + new, existed + len(part.jobs) - new
-            yield from map(enqueued_record, part.jobs)
+            yield from map(ENQUEUED.record, part.jobs)
             context.stdout.flush()  # whoever continues after a failure has the ids of what is committed
 
     with opened(file) as lines:
@@ -59,7 +59,7 @@ def run(
             if form == "table":
                 context.lines(record["id"] for record in answer)
             else:
-                context.data(answer, form, ENQUEUED_KEYS)
+                context.data(answer, form, ENQUEUED.columns)
         except KeyboardInterrupt:
             if done:
                 context.note(f"Lines 1 to {done} are done: --after-line {done}")

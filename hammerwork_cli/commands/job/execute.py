@@ -60,7 +60,7 @@ def execute(
     outcome = _run(context, database, selection, change, plan)
     shown.raise_refusal(changes.refused(database, change, outcome))
     context.answer(
-        shown.outcome_record(outcome, plan if outcome.job is None else None),
+        shown.OUTCOME.record(shown.ChangeAnswer(outcome, plan if outcome.job is None else None)),
         options.form,
         lambda: shown.outcome_text(outcome),
     )
@@ -84,7 +84,7 @@ def _note_workers(context: Context, database: Database, plan: ChangePlan, select
 
 def _show_plan(context: Context, plan: ChangePlan, options: Confirmation) -> None:
     context.answer(
-        shown.outcome_record(plan.foreseen, plan, dry_run=True),
+        shown.OUTCOME.record(shown.ChangeAnswer(plan.foreseen, plan, dry_run=True)),
         options.form,
         lambda: shown.plan_text(plan, terminal=context.is_terminal, width=context.width, colour=context.colour),
     )
@@ -96,7 +96,7 @@ def _ask(context: Context, plan: ChangePlan, options: Confirmation) -> None:
     for line in shown.plan_text(plan, terminal=context.is_terminal, width=context.width):
         context.note(line)
     question = f"{plan.action.capitalize()} {plural(plan.changed, 'job')}?"
-    context.confirm(question, yes=options.yes, form=options.form, plan=shown.plan_records(plan))
+    context.confirm(question, yes=options.yes, form=options.form, plan=shown.PLANNED.records(plan.groups))
 
 
 def _run(context: Context, database: Database, selection: Selection, change: Change, plan: ChangePlan) -> ChangeOutcome:

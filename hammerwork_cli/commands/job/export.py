@@ -91,8 +91,8 @@ def write(
         jobs,
         form,
         columns=(),
-        record=lambda job: shown.redacted(shown.export_record(job), hidden),
-        keys=shown.EXPORT_KEYS,
+        record=lambda job: shown.redacted(shown.EXPORTED.record(job), hidden),
+        keys=shown.EXPORTED.columns,
         empty="",
         fields=fields,
     )

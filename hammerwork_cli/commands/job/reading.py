@@ -73,8 +73,8 @@ def list_(
         name="job list",
         read=read,
         columns=lambda: listed.columns(context.now(), ages=context.is_terminal),
-        record=listed.job_record,
-        keys=listed.LIST_KEYS,
+        record=listed.JOB.record,
+        keys=listed.JOB.columns,
         empty="No job matches.",
         sorts=tuple(listing.SORTS),
     )
@@ -109,7 +109,7 @@ def show(
     found = [details(database, job) for job in dict.fromkeys(listing.resolve(database, job) for job in jobs)]
     now = context.now()
     holds = [hold_of(one, delays.of_job(database, one, now=now), now) for one in found]
-    records = [shown.details_record(*one) for one in zip(found, holds, strict=True)]
+    records = [shown.JOB_DETAILS.record(shown.DetailedJob(*one)) for one in zip(found, holds, strict=True)]
     if len(jobs) > 1 and form is not Format.TABLE:
         context.data(records, form, list(records[0]))
         return

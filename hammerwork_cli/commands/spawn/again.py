@@ -121,7 +121,7 @@ def _show(context: Context, made: SpawnRequest, form: Format) -> None:
         context.note(f"It spawned {plural(made.children or 0, 'job')}.")
     elif made.state == "failed":
         context.note(f"The request failed. {first_line(made.error or '')}")
-    context.answer(views.request_record(made), form, lambda: [made.id])
+    context.answer(views.SPAWN_REQUEST.record(made), form, lambda: [made.id])
 
 
 def _judge(made: SpawnRequest, *, wait: bool, timeout: str | None) -> None:

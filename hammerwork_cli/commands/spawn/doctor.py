@@ -116,7 +116,7 @@ def _confirm(context: Context, found: "Sequence[Finding]", *, yes: bool, form: F
     if not yes:
         for line in ("This would fix:", *doctor_views.plan_text(found)):
             context.note(line)
-    plan = [doctor_views.finding_record(finding) for finding in found if finding.fixable]
+    plan = doctor_views.FINDING.records(finding for finding in found if finding.fixable)
     context.confirm("Fix these jobs?", yes=yes, form=form, plan=plan)
 
 
@@ -145,7 +145,7 @@ def _show(
     from hammerwork_cli.render.spawn import doctor as doctor_views
 
     if form != Format.TABLE:
-        context.data([doctor_views.finding_record(finding) for finding in found], form, doctor_views.FINDING_KEYS)
+        context.data(map(doctor_views.FINDING.record, found), form, doctor_views.FINDING.columns)
         return
     style: dict[str, Any] = {"width": context.width, "colour": context.colour}
     if remedy is None:

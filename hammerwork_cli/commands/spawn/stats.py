@@ -57,7 +57,7 @@ def stats(
     nothing = not (figures.overall.operations or figures.empty)
     older = operations_queries.parents(database, limit=1, queues=queue or ()) if nothing else []
     context.answer(
-        records.stats_record(figures),
+        records.SPAWN_STATS.record(figures),
         form,
         lambda: _text(context, figures, older[0].created_at if older else None, now),
     )
@@ -85,8 +85,8 @@ def pending(
         found,
         form,
         columns=lambda: _pending_columns(show_config=show_config),
-        record=records.pending_record,
-        keys=records.PENDING_KEYS,
+        record=records.PENDING.record,
+        keys=records.PENDING.columns,
         empty="No job is about to spawn, and none waits.",
     )
     if form == Format.TABLE and any(row.reason == "stuck" for row in found):

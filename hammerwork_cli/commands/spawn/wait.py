@@ -48,7 +48,7 @@ def wait(
     database = context.database()
     result = waiter.wait(database, listing.resolve(database, job), whole=not children_only, now=context.now())
     context.answer(
-        wait_views.wait_record(result),
+        wait_views.WAIT.record(result),
         form,
         lambda: wait_views.wait_text(result, width=context.width, colour=context.colour),
     )

@@ -75,7 +75,7 @@ def _one(context: Context, job: str, limit: int, form: Format, *, exits: bool) -
     found = why_queries.diagnose(database, listing.resolve(database, job), limit=limit, now=now)
     style: dict[str, Any] = {"charset": context.charset, "width": context.width, "colour": context.colour, "now": now}
     context.answer(
-        why_views.diagnosis_record(found, limit, now),
+        why_views.WHY.record(why_views.Explained(found, limit, now)),
         form,
         lambda: why_views.diagnosis_text(found, limit, **style),
     )
@@ -94,10 +94,12 @@ def _all(
     found = failures_queries.failures(database, limit=limit, queues=queue or (), since=start)
     if form in {Format.TABLE, Format.JSON}:
         style: dict[str, Any] = {"charset": context.charset, "width": context.width, "colour": context.colour}
-        context.answer(
-            failures_views.failures_record(found), form, lambda: failures_views.failures_text(found, **style)
-        )
+        context.answer(failures_views.ERRORS.record(found), form, lambda: failures_views.failures_text(found, **style))
     else:
-        context.data(failures_views.group_records(found), form, failures_views.ERROR_KEYS)
+        context.data(
+            map(failures_views.ERROR_GROUP.record, failures_views.reported(found)),
+            form,
+            failures_views.ERROR_GROUP.columns,
+        )
     if exits and found.groups:
         raise ShownAnswerError(failures_views.summary(found))

@@ -112,6 +112,11 @@ def spawn_config() -> Key:
     return Key(schema, typescript="SpawnConfig")
 
 
+def dependency_status() -> Key:
+    """Whether a job waits for others."""
+    return null_or(text("none, waiting, satisfied or failed, or an unknown word that the row holds"))
+
+
 # How they are made.
 
 

@@ -4,11 +4,18 @@ from collections.abc import Sequence
 from shlex import quote
 
 from hammerwork_cli.models.input.names import joined
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.text import visible
 
 FEW = 3
 """Names in a sentence."""
+OF_QUEUES = {
+    "queue": key.null_or(key.text("Null for all and for several")).of(
+        lambda found: found.queues[0] if len(found.queues) == 1 else None
+    ),
+    "queue_names": key.list_of(key.text(), "Those of --queue; empty for all").of("queues"),
+}
+"""The queues that a record is about."""
 
 
 def can_be_typed(names: Sequence[str]) -> bool:
@@ -29,11 +36,3 @@ def words_of(queues: Sequence[str]) -> str:
         return "all queues"
     more = f" and {len(queues) - FEW} more" if queues[FEW:] else ""
     return f"queue{'s' if queues[1:] else ''} {', '.join(map(visible, queues[:FEW]))}{more}"
-
-
-def record_of(queues: Sequence[str]) -> Record:
-    """The queues that a record is about.
-
-    Keys: ``queue`` (null for all and for several), ``queue_names`` (empty for all).
-    """
-    return {"queue": queues[0] if len(queues) == 1 else None, "queue_names": list(queues)}

@@ -1,4 +1,4 @@
-"""Plans, outcomes and refusals of changes to jobs, in words and as records."""
+"""Plans, outcomes and refusals of changes to jobs, in words, and their shape."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from hammerwork_cli.errors import LIST_ARCHIVED, LIST_JOBS, ConflictError, NotFoundError
 from hammerwork_cli.models import ChangeOutcome, ChangePlan, Counts, JobGroup, JobStatus, Reason, Refusal, status_phrase
-from hammerwork_cli.render.formats.json import UNKNOWN, Record
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.json import UNKNOWN
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import count, plural, short_id, visible
 
@@ -184,32 +186,38 @@ def outcome_text(outcome: ChangeOutcome) -> Iterator[str]:
     yield from _left_text(outcome.action, outcome.left)
 
 
-def outcome_record(outcome: ChangeOutcome, plan: ChangePlan | None, *, dry_run: bool = False) -> Record:
-    """A change to jobs.
+class ChangeAnswer(NamedTuple):
+    """A change to jobs, and its plan unless it was about one job by its id.
 
-    Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``, ``archive``, ``restore``), ``dry_run``, ``changed``
-    (jobs), ``followed`` (dependents changed with them), ``left`` (an object, reason -> skipped jobs: a status,
-    ``gone``, ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``, ``has_children``,
-    ``spawn_requested``, ``awaited``, ``exists``, ``unreadable``, ``still_coming``), ``plan`` (a list of ``queue``,
-    ``status``, ``jobs``, ``changes``; null for one job by its id). Without force, jobs of the plan may still be skipped
-    as ``parent_failed`` and ``waited_for``, which a dry run does not count.
+    Without force, jobs of the plan may still be skipped as ``parent_failed`` and ``waited_for``, which a dry run does
+    not count.
     """
-    return {
-        "action": outcome.action,
-        "dry_run": dry_run,
-        "changed": outcome.changed,
-        "followed": outcome.followed,
-        "left": dict(sorted(outcome.left.by_status.items())),
-        "plan": plan and plan_records(plan),
+
+    outcome: ChangeOutcome
+    plan: ChangePlan | None
+    dry_run: bool = False
+
+
+PLANNED = Shape[JobGroup](
+    {
+        "queue": key.text(),
+        "status": key.status(),
+        "jobs": key.count(),
+        "changes": key.flag("False for jobs that are left unchanged"),
     }
-
-
-def plan_records(plan: ChangePlan) -> list[Record]:
-    """The ``plan`` of :func:`outcome_record`."""
-    return [
-        {"queue": group.queue, "status": group.status, "jobs": group.jobs, "changes": group.changes}
-        for group in plan.groups
-    ]
+)
+OUTCOME = Shape[ChangeAnswer](
+    {
+        "action": key.text("", "retry", "cancel", "delete", "purge", "archive", "restore").of("outcome.action"),
+        "dry_run": key.flag(),
+        "changed": key.count("Jobs").of("outcome.changed"),
+        "followed": key.count("Dependents that changed with them").of("outcome.followed"),
+        "left": key.counts("Jobs left unchanged, by reason", in_order=True).of("outcome.left"),
+        "plan": key.null_or(key.list_of(PLANNED, "Null for one job by its id")).of(
+            lambda answer: answer.plan and answer.plan.groups
+        ),
+    }
+)
 
 
 def raise_refusal(refusal: Refusal | None) -> None:

@@ -1,16 +1,16 @@
-"""One job in full: a record for programs, lines for people."""
+"""One job in full: its shape, lines for people."""
 
 import json as json_reader
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.models import (
     JobDetails,
     JobStatus,
     StoredJob,
     TreeNode,
-    rfc3339,
+    WholeJob,
     timestamp,
 )
 from hammerwork_cli.models.payloads import SCHEDULE_KEY, due_time
@@ -18,8 +18,10 @@ from hammerwork_cli.models.values import WITH_ERROR
 from hammerwork_cli.models.worker import JobWorker
 from hammerwork_cli.render import attempts
 from hammerwork_cli.render.callbacks import CALLBACK, callbacks_text
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint, paint_status
-from hammerwork_cli.render.formats.json import WORKER_STATES, Record, known, parsed
+from hammerwork_cli.render.formats.json import WORKER_STATES, known, parsed
+from hammerwork_cli.render.formats.shape import MISSING, Key, Shape
 from hammerwork_cli.render.formats.text import (
     count,
     duration,
@@ -31,9 +33,10 @@ from hammerwork_cli.render.formats.text import (
     statuses,
     visible,
 )
-from hammerwork_cli.render.job.hold import Hold
-from hammerwork_cli.render.job.listing import job_record
+from hammerwork_cli.render.job.hold import HOLDS, Hold
+from hammerwork_cli.render.job.listing import JOB
 from hammerwork_cli.render.spawn import again, records
+from hammerwork_cli.render.tree.json import RELATIVE
 from hammerwork_cli.render.worker import silence_text
 
 PAYLOAD_LINES = 40
@@ -42,80 +45,130 @@ LONGEST_MS = 2**53
 """Milliseconds beyond which a number is no length of time."""
 
 
-def details_record(details: JobDetails, hold: Hold | None = None) -> Record:
-    """Everything about a job.
+class _Gone(NamedTuple):
+    """A parent that does not exist."""
 
-    Keys: those of :func:`job_record` with the whole ``error``; ``payload`` and ``result`` (as JSON; as text if they are
-    not readable JSON); ``parents`` (list of ``id``, ``queue``, ``status``, ``error``; with nulls if the parent does not
-    exist); ``hold`` (the reason why the job waits, a word of ``HOLDS``) and ``hold_message`` (in a sentence);
-    ``children`` (an object: ``total``,
-    ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents, failures
-    first); ``attempt_history`` (its attempts that did not complete, the oldest first, at most 50:
-    :data:`hammerwork_cli.render.attempts.ATTEMPT`); ``callbacks`` (of the job and everything below it:
-    :data:`hammerwork_cli.render.callbacks.CALLBACK`); ``worker`` (that has the Running job, if it is registered:
-    ``id``, ``name``, ``state``, ``silent_seconds``, ``lease_seconds``); ``spawns`` (recorded ones, oldest first) and
-    ``spawn_requests`` (the newest first); ``in_archive`` (read from the archive table); and the columns
-    ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``, ``timezone``, ``recurring``, ``next_run_at``,
-    ``batch_id``, ``result_stored_at``, ``result_expires_at``, ``trace_id``, ``correlation_id``, ``parent_span_id``,
-    ``span_context``, ``archival_reason``, ``archived_by``, ``is_encrypted``, ``encryption_key_id``,
-    ``encryption_algorithm``, ``encrypted_bytes``, ``payload_hash``, ``retention_policy``, ``retention_delete_at``,
-    ``encrypted_at``, ``retry_strategy`` (JSON), ``last_heartbeat_at``, ``lease_expires_at``, and ``other_columns``
-    (those that this version does not know and are not binary, by name). Columns that an older database lacks are left
-    out.
-    """
-    counts = details.children
-    return {
-        **job_record(details.job),
-        **facts_record(details.facts, details.others),
-        "in_archive": details.in_archive,
-        "payload": parsed(details.payload),
-        "result": parsed(details.result),
-        "parents": [_relative(details, parent) for parent in details.job.node.depends_on],
-        "hold": hold.word if hold else None,
-        "hold_message": hold.message if hold else None,
-        "children": records.CHILD_COUNTS.record(counts)
-        | {"first": [_relative_record(child) for child in details.first_children]},
-        "attempt_history": attempts.ATTEMPT.records(details.attempts),
-        "callbacks": CALLBACK.records(details.callbacks),
-        "worker": _worker_record(details.worker) if details.worker else None,
-        "spawns": [records.spawn_record(spawn) for spawn in details.spawns],
-        "spawn_requests": [again.request_record(request) for request in details.requests],
+    id: str
+    queue: None = None
+    status: None = None
+    error: None = None
+
+
+def _fact(name: str) -> Callable[[Any], object]:
+    return lambda found: found.facts.get(name, MISSING)
+
+
+def _flag(name: str) -> Callable[[Any], object]:
+    return lambda found: bool(found.facts[name]) if name in found.facts else MISSING
+
+
+_COLUMNS = {
+    "timeout_seconds": key.null_or(key.count()),
+    "timed_out_at": key.null_or(key.instant()),
+    "cron_schedule": key.null_or(key.text()),
+    "timezone": key.null_or(key.text()),
+    "next_run_at": key.null_or(key.instant()),
+    "batch_id": key.null_or(key.text()),
+    "result_stored_at": key.null_or(key.instant()),
+    "result_expires_at": key.null_or(key.instant()),
+    "trace_id": key.null_or(key.text()),
+    "correlation_id": key.null_or(key.text()),
+    "parent_span_id": key.null_or(key.text()),
+    "span_context": key.null_or(key.text()),
+    "archival_reason": key.null_or(key.text()),
+    "archived_by": key.null_or(key.text()),
+    "is_encrypted": key.flag(),
+    "encryption_key_id": key.null_or(key.text()),
+    "encryption_algorithm": key.null_or(key.text()),
+    "encrypted_bytes": key.null_or(key.count()),
+    "payload_hash": key.null_or(key.text()),
+    "retention_policy": key.null_or(key.text()),
+    "retention_delete_at": key.null_or(key.instant()),
+    "encrypted_at": key.null_or(key.instant()),
+    "retry_strategy": key.stored_json("As hammerwork (Rust) writes it; null for that of the worker"),
+    "last_heartbeat_at": key.null_or(key.instant("Of the lease, which version 3 of hammerwork (Rust) looks at")),
+    "lease_expires_at": key.null_or(key.instant()),
+}
+FACTS = Shape[JobDetails | WholeJob](
+    {
+        **{name: one.of(_fact(name)).optional for name, one in _COLUMNS.items()},
+        "is_encrypted": key.flag().of(_flag("is_encrypted")).optional,
+        "other_columns": Key(
+            key.anything("An object with the columns that this version does not know, but for binary ones").schema,
+            get=lambda found: dict(found.others) if found.others else MISSING,
+            typescript="Record<string, unknown>",
+            is_optional=True,
+        ),
     }
-
-
-def _worker_record(worker: JobWorker) -> Record:
-    return {
-        "id": worker.id,
-        "name": worker.name,
-        "state": known(worker.state, WORKER_STATES),
-        "silent_seconds": round(worker.silent_for, 3),
-        "lease_seconds": worker.lease,
+)
+"""Columns; an older database does not have all of them."""
+WHOLE_JOB = Shape[JobDetails | WholeJob](
+    {
+        **JOB.within("job"),
+        "recurring": JOB.parts["recurring"].of(
+            lambda found: bool(found.facts["recurring"]) if "recurring" in found.facts else found.job.recurring
+        ),
+        "error": JOB.within("job")["error"].about("The whole of it"),
+        **FACTS.parts,
     }
+)
+VALUES = Shape[JobDetails | WholeJob](
+    {
+        "payload": key.stored_json("As JSON; text when it cannot be read as JSON"),
+        "result": key.stored_json("As JSON; text when it cannot be read as JSON"),
+    }
+)
+_WORKER = Shape[JobWorker](
+    {
+        "id": key.text(),
+        "name": key.text(),
+        "state": key.text("running, stopping, silent, lost or stopped")._replace(
+            convert=lambda stored: known(stored, WORKER_STATES)
+        ),
+        "silent_seconds": key.seconds("Since its last heartbeat", digits=3).of("silent_for"),
+        "lease_seconds": key.seconds("Without a heartbeat until others may rescue the job").of("lease"),
+    }
+)
+_CHILDREN = Shape[JobDetails](
+    {
+        **records.CHILD_COUNTS.within("children"),
+        "first": key.list_of(RELATIVE, "Some of them, failures first").of("first_children"),
+    }
+)
 
 
-def facts_record(facts: Mapping[str, object], others: Mapping[str, object]) -> Record:
-    """The further columns of a job; those that this version does not know under ``other_columns``, if there are any."""
-    known = {name: _fact(name, value) for name, value in facts.items()}
-    return known | {"other_columns": dict(others)} if others else known
+class DetailedJob(NamedTuple):
+    """A job and the reason why it waits, if it does."""
+
+    details: JobDetails
+    hold: Hold | None = None
 
 
-def _fact(name: str, value: object) -> object:
-    if name.endswith("_at"):
-        return rfc3339(value)  # type: ignore[arg-type]  # columns with that ending contain timestamps
-    if name == "retry_strategy":
-        return parsed(None if value is None else str(value))
-    return bool(value) if name in {"recurring", "is_encrypted"} else value
+JOB_DETAILS = Shape[DetailedJob](
+    {
+        **WHOLE_JOB.within("details"),
+        "in_archive": key.flag("Read from the archive table").of("details.in_archive"),
+        **VALUES.within("details"),
+        "parents": key.list_of(RELATIVE, "A deleted parent has nulls").of(lambda one: _parents_of(one.details)),
+        "hold": key.null_or(key.text("Why it waits; a later version may write more", *HOLDS)).of(
+            lambda one: one.hold and one.hold.word
+        ),
+        "hold_message": key.null_or(key.text("The same in a sentence for people; its words may change")).of(
+            lambda one: one.hold and one.hold.message
+        ),
+        "children": _CHILDREN.key().of("details"),
+        "attempt_history": attempts.ATTEMPT_HISTORY.of("details.attempts"),
+        "callbacks": key.list_of(CALLBACK, "Callbacks of the job and everything below it").of("details.callbacks"),
+        "worker": key.null_or(_WORKER).of("details.worker"),
+        "spawns": key.list_of(records.RECORDED_SPAWN, "Recorded operations, oldest first").of("details.spawns"),
+        "spawn_requests": key.list_of(again.SPAWN_REQUEST, "Spawn requests, newest first").of("details.requests"),
+    }
+)
 
 
-def _relative(details: JobDetails, job: str) -> Record:
-    known = {parent.id: parent for parent in details.parents}
-    if job in known:
-        return _relative_record(known[job])
-    return {"id": job, "queue": None, "status": None, "error": None}
-
-
-def _relative_record(node: TreeNode) -> Record:
-    return {"id": node.id, "queue": node.queue, "status": node.status, "error": node.error}
+def _parents_of(details: JobDetails) -> list[TreeNode | _Gone]:
+    found = {parent.id: parent for parent in details.parents}
+    return [found.get(parent) or _Gone(parent) for parent in details.job.node.depends_on]
 
 
 def details_text(
@@ -222,7 +275,7 @@ def _strategy(stored: object) -> str | None:
     """A retry strategy as hammerwork (Rust) writes it, in words: ``exponential, base 1.0 s, multiplier 2.0``."""
     if stored is None:
         return None
-    given = _fact("retry_strategy", stored)
+    given = parsed(str(stored))
     if not isinstance(given, dict):
         return first_line(str(stored))
     terms = [

@@ -1,33 +1,18 @@
-"""An enqueued job as a record."""
+"""The shape of an enqueued job."""
 
-from hammerwork_cli.models import EnqueuedJob, rfc3339
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.models import EnqueuedJob
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 
-ENQUEUED_KEYS = (
-    "id",
-    "queue",
-    "created",
-    "status",
-    "priority",
-    "scheduled_at",
-    "depends_on",
-    "dependency_status",
-)
-
-
-def enqueued_record(job: EnqueuedJob) -> Record:
-    """An enqueued job as it is stored.
-
-    Keys: ``id``, ``queue``, ``created`` (false if it existed before), ``status``, ``priority``, ``scheduled_at``,
-    ``depends_on``, ``dependency_status``.
-    """
-    return {
-        "id": job.id,
-        "queue": job.queue,
-        "created": job.created,
-        "status": job.status,
-        "priority": job.priority,
-        "scheduled_at": rfc3339(job.scheduled_at),
-        "depends_on": list(job.depends_on),
-        "dependency_status": job.dependency_status,
+ENQUEUED = Shape[EnqueuedJob](
+    {
+        "id": key.job_id(),
+        "queue": key.text(),
+        "created": key.flag("False when it existed already"),
+        "status": key.status(),
+        "priority": key.priority(),
+        "scheduled_at": key.null_or(key.instant("Null when the row holds an unreadable value")),
+        "depends_on": key.list_of(key.job_id()),
+        "dependency_status": key.dependency_status(),
     }
+)

@@ -3,27 +3,17 @@
 from collections.abc import Collection, Iterable
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import ARCHIVAL_FACTS, ENCRYPTION_FACTS, FACTS, LATER_FACTS, WholeJob
+from hammerwork_cli.models import WholeJob
 from hammerwork_cli.models.input.names import split
 from hammerwork_cli.models.values import HIDDEN, PERSONAL
-from hammerwork_cli.render.formats.json import Record, parsed
-from hammerwork_cli.render.job.details import facts_record
-from hammerwork_cli.render.job.listing import LIST_KEYS, job_record
+from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
+from hammerwork_cli.render.job.details import VALUES, WHOLE_JOB
 
-MORE = ("other_columns", "payload", "result")
-EXPORT_KEYS = tuple(dict.fromkeys((*LIST_KEYS, *FACTS, *ARCHIVAL_FACTS, *ENCRYPTION_FACTS, *LATER_FACTS, *MORE)))
+EXPORTED = Shape[WholeJob]({**WHOLE_JOB.parts, **VALUES.parts})
+"""A job with everything that is not binary."""
 REDACTABLE = {"payload": ("payload", "spawn_config", "operation_id"), "result": ("result",), "error": ("error",)}
 """Word of ``--redact`` -> the keys that it hides: the payload holds the spawn configuration."""
-
-
-def export_record(whole: WholeJob) -> Record:
-    """A job with everything that is not binary.
-
-    Keys: those of :func:`job_record` with the whole ``error``, the columns that ``job show`` has, and ``payload`` and
-    ``result`` (as JSON; as text if they are not readable JSON). Columns that an older database lacks are left out.
-    """
-    values = {"payload": parsed(whole.payload), "result": parsed(whole.result)}
-    return {**job_record(whole.job), **facts_record(whole.facts, whole.others), **values}
 
 
 def words(redact: Iterable[str] | None) -> list[str]:

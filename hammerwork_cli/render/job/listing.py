@@ -1,4 +1,4 @@
-"""Lists of jobs: records for programs, columns for people."""
+"""Lists of jobs: their shape, columns for people."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -8,11 +8,11 @@ from hammerwork_cli.models import (
     JobStatus,
     StoredJob,
     TreeNode,
-    rfc3339,
     timestamp,
 )
 from hammerwork_cli.models.values import UNSUCCESSFUL
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import (
     age,
@@ -23,50 +23,21 @@ from hammerwork_cli.render.formats.text import (
     plural,
     short_id,
 )
-from hammerwork_cli.render.tree import json as json_views
+from hammerwork_cli.render.tree.json import NODE
 
-LIST_KEYS = (
-    "id",
-    "queue",
-    "status",
-    "priority",
-    "attempts",
-    "max_attempts",
-    "depends_on",
-    "dependency_status",
-    "has_spawn_config",
-    "spawn_config",
-    "operation_id",
-    "created_at",
-    "scheduled_at",
-    "recurring",
-    "started_at",
-    "completed_at",
-    "failed_at",
-    "error",
-    "workflow_id",
-    "workflow_name",
-    "archived_at",
-    "run_started_at",
-)
-"""Columns of CSV and TSV."""
-
-
-def job_record(job: StoredJob) -> Record:
-    """A job of a list.
-
-    Keys: those of a tree's node (see ``render.tree.json.node_record``), and ``attempts``, ``max_attempts``,
-    ``dependency_status`` (``none``, ``waiting``, ``satisfied``, ``failed`` or null), ``scheduled_at``, ``recurring``.
-    """
-    node = json_views.NODE.record(job.node)
-    own = {
-        "attempts": job.node.attempts,
-        "max_attempts": job.max_attempts,
-        "dependency_status": job.dependency_status,
-        "scheduled_at": rfc3339(job.scheduled_at),
-        "recurring": job.recurring,
+JOB = Shape[StoredJob](
+    {
+        **NODE.within("node", "id", "queue", "status", "priority"),
+        "attempts": key.count().of("node.attempts"),
+        "max_attempts": key.count(),
+        **NODE.within("node", "depends_on"),
+        "dependency_status": key.dependency_status(),
+        **NODE.within("node", "has_spawn_config", "spawn_config", "operation_id", "created_at"),
+        "scheduled_at": key.null_or(key.instant()),
+        "recurring": key.flag("Whether it comes back by its schedule"),
+        **NODE.within("node"),
     }
-    return {key: own[key] if key in own else node[key] for key in LIST_KEYS}
+)
 
 
 def columns(now: datetime, *, ages: bool = False) -> Sequence[Column[StoredJob]]:

@@ -14,6 +14,7 @@ from hammerwork_cli.models.queue_counts import QueueCounts, WorkerCounts
 from hammerwork_cli.render.formats import names
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record, seconds
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import (
     count,
@@ -25,7 +26,7 @@ from hammerwork_cli.render.formats.text import (
     visible,
 )
 from hammerwork_cli.render.queue.listing import QUEUE, by_status
-from hammerwork_cli.render.spawn.records import stats_record
+from hammerwork_cli.render.spawn.records import SPAWN_STATS
 
 MOST_QUEUES = 500
 OTHER_QUEUES = "other"
@@ -248,10 +249,10 @@ def figures_record(figures: Figures) -> Record:
     return {
         "checked_at": rfc3339(figures.at),
         "window_seconds": seconds(figures.window),
-        **names.record_of(figures.queues),
+        **Shape[Figures](names.OF_QUEUES).record(figures),
         "queues": [_queue_record(state, figures) for state in figures.states],
         "workers": None if figures.workers is None else dict(figures.workers),
-        "spawning": stats_record(figures.spawned),
+        "spawning": SPAWN_STATS.record(figures.spawned),
     }
 
 

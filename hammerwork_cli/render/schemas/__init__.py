@@ -15,37 +15,30 @@ from hammerwork_cli.render.cron.declared import STEP
 from hammerwork_cli.render.cron.details import SCHEDULE_DETAILS
 from hammerwork_cli.render.cron.runs import GAP, RUN
 from hammerwork_cli.render.cron.schedules import DUE, MEANING, SCHEDULE, TRIGGERED
+from hammerwork_cli.render.job.changes import OUTCOME
+from hammerwork_cli.render.job.details import JOB_DETAILS
+from hammerwork_cli.render.job.enqueue import ENQUEUED
+from hammerwork_cli.render.job.export import EXPORTED
+from hammerwork_cli.render.job.listing import JOB
 from hammerwork_cli.render.maintenance import PURGED, SIZE, WORK
 from hammerwork_cli.render.migration import MIGRATION_PLAN, MIGRATION_STATE
 from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
 from hammerwork_cli.render.queue.health import CHECK, QUEUE_HEALTH
 from hammerwork_cli.render.queue.listing import PAUSE, QUEUE
 from hammerwork_cli.render.queue.stats import QUEUE_STATS
-from hammerwork_cli.render.schemas.jobs import (
-    ENQUEUED,
-    EXPORTED,
-    JOB,
-    JOB_DETAILS,
-    JOB_LINE,
-    OUTCOME,
-    SPAWN_REQUEST,
-)
+from hammerwork_cli.render.schemas.jobs import JOB_LINE
 from hammerwork_cli.render.schemas.monitor import CHECK_OUTCOME, EVENT, HEALTH_REPORT, METRICS
 from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR
 from hammerwork_cli.render.schemas.rehearsals import REHEARSAL
-from hammerwork_cli.render.schemas.spawning import (
-    ERROR_GROUP,
-    ERRORS,
-    FINDING,
-    MONITOR,
-    OPERATION,
-    PENDING,
-    SPAWN_STATS,
-    WAIT,
-    WHY,
-)
 from hammerwork_cli.render.schemas.timelines import COMPARISON, TIMELINE
 from hammerwork_cli.render.schemas.words import Schema, list_of, record, text
+from hammerwork_cli.render.spawn.again import SPAWN_REQUEST
+from hammerwork_cli.render.spawn.doctor import FINDING
+from hammerwork_cli.render.spawn.failures import ERROR_GROUP, ERRORS
+from hammerwork_cli.render.spawn.monitor_lines import MONITOR
+from hammerwork_cli.render.spawn.records import OPERATION, PENDING, SPAWN_STATS
+from hammerwork_cli.render.spawn.wait import WAIT
+from hammerwork_cli.render.spawn.why import WHY
 from hammerwork_cli.render.tree.json import IN_TREE, TREE
 from hammerwork_cli.render.tree.lineage import LINEAGE, LINEAGE_LINE
 from hammerwork_cli.render.worker import ASKED_WORKER, LEASED_JOB, WORKER, WORKER_REPORT, WORKER_STATUS
@@ -55,34 +48,34 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 _DEFINED: dict[str, tuple[str, Schema]] = {
-    "spawn-list": ("Parents that spawned children, newest first", list_of(OPERATION)),
+    "spawn-list": ("Parents that spawned children, newest first", list_of(OPERATION.schema)),
     "spawn-tree": ("The tree that a job belongs to", TREE.schema),
     "spawn-tree-line": ("A job of a tree, as jsonl has it", IN_TREE.schema),
-    "spawn-stats": ("Statistics of spawning in a window of time", SPAWN_STATS),
+    "spawn-stats": ("Statistics of spawning in a window of time", SPAWN_STATS.schema),
     "spawn-lineage": ("Ancestors and descendants of a job", LINEAGE.schema),
     "spawn-lineage-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE.schema),
-    "spawn-pending": ("Jobs that have yet to spawn, or that completed without spawning", list_of(PENDING)),
+    "spawn-pending": ("Jobs that have yet to spawn, or that completed without spawning", list_of(PENDING.schema)),
     "spawn-timeline": ("Where the time of a tree went", TIMELINE),
     "spawn-compare": ("The times of two trees side by side", COMPARISON),
     "spawn-rehearse": ("What a job would spawn", REHEARSAL),
-    "spawn-wait": ("The outcome of a tree", WAIT),
+    "spawn-wait": ("The outcome of a tree", WAIT.schema),
     "spawn-on-end": ("What is enqueued at the end of a job and everything below it", list_of(CALLBACK.schema)),
-    "spawn-monitor": ("A snapshot of what happens", MONITOR),
-    "spawn-again": ("A spawn request and its outcome", record(SPAWN_REQUEST)),
-    "spawn-why": ("Why jobs failed, and the blockers of those that wait", WHY),
-    "spawn-why-all": ("Failures by error, as `spawn why` without a job has them", ERRORS),
-    "spawn-why-all-line": ("An error, as jsonl, csv and tsv have it", ERROR_GROUP),
-    "spawn-doctor": ("Kinds of damage", list_of(FINDING)),
-    "job-list": ("Jobs, newest first", list_of(record(JOB))),
-    "job-show": ("Everything about a job; with several ids, json has a list of them", JOB_DETAILS),
-    "job-enqueue": ("A job that was enqueued; with --file, json has a list of them", ENQUEUED),
+    "spawn-monitor": ("A snapshot of what happens", MONITOR.schema),
+    "spawn-again": ("A spawn request and its outcome", SPAWN_REQUEST.schema),
+    "spawn-why": ("Why jobs failed, and the blockers of those that wait", WHY.schema),
+    "spawn-why-all": ("Failures by error, as `spawn why` without a job has them", ERRORS.schema),
+    "spawn-why-all-line": ("An error, as jsonl, csv and tsv have it", ERROR_GROUP.schema),
+    "spawn-doctor": ("Kinds of damage", list_of(FINDING.schema)),
+    "job-list": ("Jobs, newest first", list_of(JOB.schema)),
+    "job-show": ("Everything about a job; with several ids, json has a list of them", JOB_DETAILS.schema),
+    "job-enqueue": ("A job that was enqueued; with --file, json has a list of them", ENQUEUED.schema),
     "job-enqueue-file": ("A line of `job enqueue --file`", JOB_LINE),
-    "job-export": ("Whole jobs", list_of(EXPORTED)),
+    "job-export": ("Whole jobs", list_of(EXPORTED.schema)),
     "job-import": ("An import, or its plan", IMPORT.schema),
-    "job-retry": ("The outcome of a change, or its plan", OUTCOME),
-    "job-cancel": ("The outcome of a change, or its plan", OUTCOME),
-    "job-delete": ("The outcome of a change, or its plan", OUTCOME),
-    "job-purge": ("The outcome of a change, or its plan", OUTCOME),
+    "job-retry": ("The outcome of a change, or its plan", OUTCOME.schema),
+    "job-cancel": ("The outcome of a change, or its plan", OUTCOME.schema),
+    "job-delete": ("The outcome of a change, or its plan", OUTCOME.schema),
+    "job-purge": ("The outcome of a change, or its plan", OUTCOME.schema),
     "queue-list": ("Queues", list_of(QUEUE.schema)),
     "queue-stats": ("Statistics of a queue, or of all", QUEUE_STATS.schema),
     "queue-health": ("Health of queues", QUEUE_HEALTH.schema),
@@ -90,7 +83,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "queue-paused": ("Queues that are paused", list_of(PAUSE.schema)),
     "queue-pause": ("The outcome of pausing, or its plan", list_of(PAUSE_CHANGE.schema)),
     "queue-resume": ("The outcome of resuming, or its plan", list_of(PAUSE_CHANGE.schema)),
-    "queue-clear": ("The outcome of a change, or its plan", OUTCOME),
+    "queue-clear": ("The outcome of a change, or its plan", OUTCOME.schema),
     "cron-list": ("Schedules by name", list_of(SCHEDULE.schema)),
     "cron-show": ("Everything about a schedule", SCHEDULE_DETAILS.schema),
     "cron-history": ("Runs of a schedule, the last due one first", list_of(RUN.schema)),
@@ -109,17 +102,17 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "batch-list": ("Batches, newest first", list_of(BATCH.schema)),
     "batch-show": ("Everything about a batch", BATCH_DETAILS.schema),
     "batch-wait": ("The batch as it was when the wait ended", BATCH.schema),
-    "batch-retry": ("The outcome of a change, or its plan", OUTCOME),
-    "batch-cancel": ("The outcome of a change, or its plan", OUTCOME),
-    "batch-export": ("Whole jobs", list_of(EXPORTED)),
-    "batch-delete": ("The outcome of a change, or its plan", OUTCOME),
+    "batch-retry": ("The outcome of a change, or its plan", OUTCOME.schema),
+    "batch-cancel": ("The outcome of a change, or its plan", OUTCOME.schema),
+    "batch-export": ("Whole jobs", list_of(EXPORTED.schema)),
+    "batch-delete": ("The outcome of a change, or its plan", OUTCOME.schema),
     "workflow-create": ("The workflow as it is now", WORKFLOW.schema),
     "workflow-list": ("Workflows, newest first", list_of(WORKFLOW.schema)),
     "workflow-show": ("Everything about a workflow but its graph", WORKFLOW_DETAILS.schema),
     "workflow-wait": ("The workflow as it was when the wait ended", WORKFLOW.schema),
-    "workflow-retry": ("The outcome of a change, or its plan", OUTCOME),
-    "workflow-cancel": ("The outcome of a change, or its plan", OUTCOME),
-    "workflow-delete": ("The outcome of a change, or its plan", OUTCOME),
+    "workflow-retry": ("The outcome of a change, or its plan", OUTCOME.schema),
+    "workflow-cancel": ("The outcome of a change, or its plan", OUTCOME.schema),
+    "workflow-delete": ("The outcome of a change, or its plan", OUTCOME.schema),
     "workflow-dependencies": ("Ancestors and descendants of a job", LINEAGE.schema),
     "workflow-dependencies-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE.schema),
     "workflow-graph": ("The jobs of a workflow and what they wait for", WORKFLOW_GRAPH.schema),
@@ -133,22 +126,22 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "monitor-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME),
     "monitor-metrics": ("Figures of queues, workers and spawning", METRICS),
     "monitor-logs": ("Something that happened to a job", EVENT),
-    "monitor-dashboard": ("A snapshot of what happens", MONITOR),
-    "archive-run": ("The outcome of a change, or its plan", OUTCOME),
+    "monitor-dashboard": ("A snapshot of what happens", MONITOR.schema),
+    "archive-run": ("The outcome of a change, or its plan", OUTCOME.schema),
     "archive-list": ("Archived jobs, most recently archived first", list_of(ARCHIVED.schema)),
-    "archive-show": ("Everything about an archived job", JOB_DETAILS),
-    "archive-restore": ("The outcome of a change, or its plan", OUTCOME),
+    "archive-show": ("Everything about an archived job", JOB_DETAILS.schema),
+    "archive-restore": ("The outcome of a change, or its plan", OUTCOME.schema),
     "archive-stats": ("Archived jobs by queue and reason", list_of(ARCHIVED_SUM.schema)),
-    "archive-purge": ("The outcome of a change, or its plan", OUTCOME),
+    "archive-purge": ("The outcome of a change, or its plan", OUTCOME.schema),
     "archive-set-policy": ("A policy", POLICY.schema),
     "archive-set-policy-plan": (
         "The plan of a policy, by its ages and in the archive (--dry-run)",
-        list_of(OUTCOME),
+        list_of(OUTCOME.schema),
     ),
     "archive-get-policy": ("A retention policy", POLICY.schema),
     "archive-policies": ("Retention policies, by queue", list_of(POLICY.schema)),
     "archive-remove-policy": ("The policy that was removed", POLICY.schema),
-    "maintenance-cleanup": ("The outcome of a change, or its plan", OUTCOME),
+    "maintenance-cleanup": ("The outcome of a change, or its plan", OUTCOME.schema),
     "maintenance-purge-encrypted": ("What was deleted, or would be", PURGED.schema),
     "maintenance-vacuum": ("Work on tables", list_of(WORK.schema)),
     "maintenance-analyze": ("Work on tables", list_of(WORK.schema)),
@@ -156,9 +149,9 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "maintenance-sizes": ("Tables and indexes, the largest table first", list_of(SIZE.schema)),
     "maintenance-health": ("Checks of tables and indexes", HEALTH_REPORT),
     "maintenance-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME),
-    "maintenance-check": ("Kinds of damage", list_of(FINDING)),
-    "job-requeue-stale": ("Kinds of damage", list_of(FINDING)),
-    "maintenance-dead-jobs": ("Kinds of damage", list_of(FINDING)),
+    "maintenance-check": ("Kinds of damage", list_of(FINDING.schema)),
+    "job-requeue-stale": ("Kinds of damage", list_of(FINDING.schema)),
+    "maintenance-dead-jobs": ("Kinds of damage", list_of(FINDING.schema)),
     "backup-create": ("A file that was written", BACKUP.schema),
     "backup-restore": ("A restore, or its plan", RESTORED.schema),
     "backup-verify": ("A file that was read to its end", VERIFIED.schema),

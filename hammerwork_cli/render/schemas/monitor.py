@@ -6,7 +6,6 @@ from hammerwork_cli.render.formats.json import UNKNOWN
 from hammerwork_cli.render.monitor.health import UNITS
 from hammerwork_cli.render.monitor.logs import KINDS
 from hammerwork_cli.render.queue.listing import QUEUE
-from hammerwork_cli.render.schemas.spawning import SPAWN_STATS
 from hammerwork_cli.render.schemas.words import (
     OF_QUEUES,
     count,
@@ -22,6 +21,7 @@ from hammerwork_cli.render.schemas.words import (
     text,
     with_fields,
 )
+from hammerwork_cli.render.spawn.records import SPAWN_STATS
 
 _LEVEL = text("", *Level)
 CHECK_OUTCOME = record(
@@ -67,7 +67,7 @@ METRICS = record(
         "workers": null_or(
             counts("Workers by state, with those lost in the last hour; null where workers are not recorded")
         ),
-        "spawning": SPAWN_STATS,
+        "spawning": SPAWN_STATS.schema,
     }
 )
 EVENT = record(

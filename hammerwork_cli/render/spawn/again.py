@@ -1,33 +1,38 @@
-"""Renders recorded spawns and spawn requests: records for programs, lines for people."""
+"""Renders recorded spawns and spawn requests: their shapes, lines for people."""
 
 from collections.abc import Iterator, Sequence
 
-from hammerwork_cli.models import RecordedSpawn, SpawnConfig, SpawnRequest, rfc3339
+from hammerwork_cli.models import RecordedSpawn, SpawnConfig, SpawnRequest
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record, known
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import first_line, instant, plural, short_id, shorten, visible
 from hammerwork_cli.render.spawn.records import REQUEST_STATES
 
 SHOWN = 5
 
 
-def request_record(request: SpawnRequest) -> Record:
-    """A spawn request; ``spawn_config`` if it differs from the job's own."""
+def _config(request: SpawnRequest) -> object:
     config = SpawnConfig.parse(request.config) if request.config else None
-    return {
-        "id": request.id,
-        "job_id": request.job_id,
-        "queue": request.queue,
-        "handler": request.handler,
-        "spawn_config": config.stored() if config else None,
-        "state": known(request.state, REQUEST_STATES),
-        "requested_at": rfc3339(request.requested_at),
-        "requested_by": request.requested_by,
-        "worker_id": request.claimed_by,
-        "ended_at": rfc3339(request.ended_at),
-        "children": request.children,
-        "error": request.error,
+    return config.stored() if config else None
+
+
+SPAWN_REQUEST = Shape[SpawnRequest](
+    {
+        "id": key.uuid(),
+        "job_id": key.job_id(),
+        "queue": key.text(),
+        "handler": key.null_or(key.text("Null for the job's own")),
+        "spawn_config": key.spawn_config().of(_config),
+        "state": key.word("", *REQUEST_STATES),
+        "requested_at": key.null_or(key.instant()),
+        "requested_by": key.null_or(key.text()),
+        "worker_id": key.null_or(key.uuid("The worker that took it")).of("claimed_by"),
+        "ended_at": key.null_or(key.instant()),
+        "children": key.null_or(key.count("Children that it spawned")),
+        "error": key.null_or(key.text()),
     }
+)
 
 
 def spawns_text(spawns: Sequence[RecordedSpawn], width: int | None, colour: bool) -> Iterator[str]:

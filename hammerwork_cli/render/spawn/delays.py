@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from shlex import quote
 
-from hammerwork_cli.models import AttemptOutcome, Worker, rfc3339, timestamp
+from hammerwork_cli.models import AttemptOutcome, Worker, timestamp
 from hammerwork_cli.models.queue import Service
 from hammerwork_cli.models.why import Delay, DelayReason, Diagnosis, NeverSpawned
-from hammerwork_cli.render.formats import names
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.attempts import OUTCOMES
+from hammerwork_cli.render.formats import key, names
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import (
     cells,
     count,
@@ -22,7 +23,9 @@ from hammerwork_cli.render.formats.text import (
     visible,
     wrapped,
 )
+from hammerwork_cli.render.queue.listing import SERVING
 from hammerwork_cli.render.queue.service import obstacle_text, service_facts
+from hammerwork_cli.render.tree.json import NAMED
 
 PATIENCE = timedelta(hours=1)
 """A job that is due within this time is worth waiting for. A job that has been due for longer suggests that no worker
@@ -57,42 +60,48 @@ _LAST_ATTEMPTS: dict[AttemptOutcome | None, str] = {
 }
 
 
-def delay_record(delay: Delay) -> Record:
-    """Jobs of a queue that have not ended for the same reason.
-
-    Keys: ``reason`` (``long_running``, ``silent_worker``, ``misspelt_status``, ``barred``, ``encrypted``, ``disabled``,
-    ``retrying``, ``ready``, ``scheduled``, ``running``), ``queue``, ``jobs`` (number), ``at`` (the earliest due time,
-    or start of a running job), ``error`` (of the last attempt), ``last_attempt`` (how the last attempt ended at jobs
-    that wait for another one: ``failed``, ``timed_out``, ``lost``, ``stopped``; null for other jobs, and if it is not
-    known), ``last_worker`` (its name, if it is known), ``paused``, ``workers`` (running ones that serve the queue; null
-    if the database does not record workers), and ``first``: the job with the earliest ``at`` (``id``, ``queue``,
-    ``status``, ``attempts``, ``max_attempts``, ``worker``).
-    """
-    first = delay.first
-    return {
-        "reason": delay.reason.value,
-        "queue": delay.queue,
-        "jobs": delay.jobs,
-        "at": rfc3339(first.at),
-        "error": delay.error,
-        "last_attempt": delay.last_attempt.value if delay.last_attempt else None,
-        "last_worker": delay.last_worker,
-        "paused": delay.is_paused,
-        "workers": delay.serving,
-        "first": {
-            "id": first.id,
-            "queue": delay.queue,
-            "status": first.status,
-            "attempts": first.attempts,
-            "max_attempts": first.max_attempts,
-            "worker": first.worker,
-        },
+_FIRST = Shape[Delay](
+    {
+        **{name: one.of(f"first.{name}") for name, one in NAMED.parts.items()},
+        "queue": NAMED.parts["queue"].of("queue"),
+        "attempts": key.count().of("first.attempts"),
+        "max_attempts": key.count().of("first.max_attempts"),
+        "worker": key.null_or(key.text("The worker that has claimed it; null for a Rust worker")).of("first.worker"),
     }
-
-
-def never_spawned_record(job: NeverSpawned) -> Record:
-    """A completed job with a spawn configuration and without children. Keys: ``id``, ``queue``, ``why``."""
-    return {"id": job.id, "queue": job.queue, "why": job.why}
+)
+_REASONS = (
+    "long_running",
+    "silent_worker",
+    "misspelt_status",
+    "barred",
+    "encrypted",
+    "disabled",
+    "retrying",
+    "ready",
+    "scheduled",
+    "running",
+)
+DELAY = Shape[Delay](
+    {
+        "reason": key.text("", *_REASONS).of("reason.value"),
+        "queue": key.text(),
+        "jobs": key.count(),
+        "at": key.null_or(key.instant("Earliest time at which one of them may run, or has been running since")).of(
+            "first.at"
+        ),
+        "error": key.null_or(key.text("Error of the last attempt")),
+        "last_attempt": key.null_or(
+            key.text("How the last attempt ended, where a job waits for another one, as far as it is known", *OUTCOMES)
+        ),
+        "last_worker": key.null_or(key.text("The worker of the last attempt, while its name is known")),
+        "paused": key.flag().of("is_paused"),
+        "workers": SERVING.of("serving"),
+        "first": _FIRST.key("The job with the earliest time").of(lambda delay: delay),
+    }
+)
+NEVER_SPAWNED = Shape[NeverSpawned](
+    {"id": key.job_id(), "queue": key.text(), "why": key.null_or(key.text("As far as known"))}
+)
 
 
 # Commands.

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.doctor import Damage, Finding, FoundJob
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import cells, count, instant, plural, short_id, shorten, visible
-
-FINDING_KEYS = ("kind", "jobs", "severity", "mendable", "mended", "left", "what", "remedy", "examples")
-"""Keys of :func:`finding_record`, and columns of CSV and TSV."""
+from hammerwork_cli.render.tree.json import NAMED
 
 
 class _Words(NamedTuple):
@@ -145,35 +144,46 @@ WORDS = {
 }
 
 
-def finding_record(finding: Finding) -> Record:
-    """A kind of damage.
-
-    Keys: ``kind``, ``jobs`` (number found), ``severity`` (``damage``, or ``note`` if the damage blocks no job),
-    ``mendable`` (whether ``--fix`` fixes it), ``mended`` and ``left`` (numbers of jobs that were fixed and that are
-    still damaged), ``what``, ``remedy``, and ``examples``: the oldest jobs with ``id``, ``queue``, ``status`` as the
-    row spells it, and ``detail`` (a parent's id, a timestamp, a schedule; or null).
-    """
-    words = WORDS[finding.kind]
-    return {
-        "kind": finding.kind.value,
-        "jobs": finding.jobs,
-        "severity": "note" if finding.is_note else "damage",
-        "mendable": finding.fixable,
-        "mended": finding.fixed,
-        "left": finding.left,
-        "what": _said(words.what),
-        "remedy": f"--fix {_said(words.remedy)}" if finding.fixable else _said(words.remedy),
-        "examples": [_example_record(finding.kind, example) for example in finding.examples],
-    }
-
-
 def _is_instant(kind: Damage) -> bool:
     return kind in {Damage.LOST, Damage.LOST_LAST_ATTEMPT, Damage.PUT_OFF}
 
 
-def _example_record(kind: Damage, example: FoundJob) -> Record:
-    detail = rfc3339(example.detail) if _is_instant(kind) else example.detail
-    return {"id": example.id, "queue": example.queue, "status": example.status, "detail": detail}
+class _Example(NamedTuple):
+    kind: Damage
+    job: FoundJob
+
+    @property
+    def detail(self) -> object:
+        return rfc3339(self.job.detail) if _is_instant(self.kind) else self.job.detail
+
+
+def _advice(finding: Finding) -> str:
+    remedy = _said(WORDS[finding.kind].remedy)
+    return f"--fix {remedy}" if finding.fixable else remedy
+
+
+_EXAMPLE = Shape[_Example](
+    {
+        **NAMED.within("job"),
+        "queue": key.null_or(key.text("Null of a job that is gone")).of("job.queue"),
+        "detail": key.null_or(key.text()),
+    }
+)
+FINDING = Shape[Finding](
+    {
+        "kind": key.text("The kind of damage").of("kind.value"),
+        "jobs": key.count(),
+        "severity": key.text("", "damage", "note").of(lambda finding: "note" if finding.is_note else "damage"),
+        "mendable": key.flag("Whether --fix repairs it").of("fixable"),
+        "mended": key.count().of("fixed"),
+        "left": key.count(),
+        "what": key.text().of(lambda finding: _said(WORDS[finding.kind].what)),
+        "remedy": key.text().of(_advice),
+        "examples": key.list_of(_EXAMPLE, "The oldest; status as the row spells it").of(
+            lambda finding: [_Example(finding.kind, job) for job in finding.examples]
+        ),
+    }
+)
 
 
 def findings_text(

@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from shlex import quote
+from typing import NamedTuple
 
-from hammerwork_cli.models import TreeNode, rfc3339
+from hammerwork_cli.models import TreeNode
 from hammerwork_cli.models.why import ErrorGroup, Failures
-from hammerwork_cli.render.formats import names
+from hammerwork_cli.render.formats import key, names
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import TIMES, count, instant, plural, short_id, shorten, statuses, visible
+from hammerwork_cli.render.tree.json import NAMED
 
 NO_ERROR = "no error text"
 LONGEST_FILTER = 160
@@ -19,69 +21,56 @@ LEAST_FILTER = 4
 """Letters and digits that it needs at least: with fewer, it would fit other errors too."""
 SHOWN_QUEUES = 3
 
-ERROR_KEYS = (
-    "error",
-    "pattern",
-    "jobs",
-    "by_status",
-    "queues",
-    "trees",
-    "first_at",
-    "last_at",
-    "job_id",
-    "path",
-    "retry",
+
+class ReportedError(NamedTuple):
+    """Jobs with the same error, and the question that they answer."""
+
+    group: ErrorGroup
+    asked: Failures
+
+
+ERROR_GROUP = Shape[ReportedError](
+    {
+        "error": key.null_or(key.text("Error of the newest job")).of("group.error"),
+        "pattern": key.null_or(key.text("The error with * for what differs: numbers, ids, quoted texts, addresses")).of(
+            "group.text"
+        ),
+        "jobs": key.count().of("group.total"),
+        "by_status": key.counts("The jobs by status; those that are Retrying have attempts left", in_order=True).of(
+            "group.statuses"
+        ),
+        "queues": key.list_of(key.text(), "Queues, the one with the most jobs first").of(
+            lambda one: _queues(one.group)
+        ),
+        "trees": key.null_or(key.count("Null if these are too many to count")).of("group.trees"),
+        "first_at": key.null_or(key.instant()).of("group.first_at"),
+        "last_at": key.null_or(key.instant()).of("group.last_at"),
+        "job_id": key.job_id("The newest job").of("group.newest"),
+        "path": key.list_of(NAMED, "The jobs from the root to the newest job").of(
+            lambda one: one.group.example.path if one.group.example else ()
+        ),
+        "retry": key.null_or(key.text("The command that retries the jobs")).of(
+            lambda one: retry_command(one.group, one.asked.queues, one.asked.since)
+        ),
+    }
 )
-"""Columns of CSV and TSV."""
-
-
-def failures_record(failures: Failures) -> Record:
-    """Failures by error.
-
-    Keys: ``queue``, ``queue_names`` and ``since`` (the filters), ``jobs`` and ``by_status`` (the jobs whose last
-    attempt failed), ``consequences`` (number of other jobs, which failed only because of these), ``archived`` (number
-    of archived jobs that failed, which no group has), ``groups`` (list of :func:`group_record`, the largest first),
-    ``more_groups`` (number of further groups).
-    """
-    return {
-        **names.record_of(failures.queues),
-        "since": rfc3339(failures.since),
-        "jobs": failures.counts.total,
-        "by_status": dict(sorted(failures.counts.by_status.items())),
-        "consequences": failures.consequences,
-        "archived": failures.archived,
-        "groups": group_records(failures),
-        "more_groups": failures.more,
+ERRORS = Shape[Failures](
+    {
+        **names.OF_QUEUES,
+        "since": key.null_or(key.instant("Null for no limit")),
+        "jobs": key.count("Jobs whose last attempt failed").of("counts.total"),
+        "by_status": key.counts("The jobs by status", in_order=True).of("counts"),
+        "consequences": key.count("Further jobs that failed only because of these"),
+        "archived": key.count("Archived jobs that failed, which no group has"),
+        "groups": key.list_of(ERROR_GROUP, "The most frequent errors").of(lambda failures: reported(failures)),
+        "more_groups": key.count("Further errors").of("more"),
     }
+)
 
 
-def group_records(failures: Failures) -> list[Record]:
-    """A record for each error."""
-    return [group_record(group, failures.queues, failures.since) for group in failures.groups]
-
-
-def group_record(group: ErrorGroup, queues: Sequence[str], since: datetime | None) -> Record:
-    """Jobs with the same error.
-
-    Keys: ``error`` (of the newest job; null without one), ``pattern`` (the same with ``*`` for what differs), ``jobs``,
-    ``by_status``, ``queues`` (by number of jobs), ``trees`` (null if these are too many to count), ``first_at``,
-    ``last_at``, ``job_id`` (the newest job) and its ``path`` from the topmost ancestor, ``retry`` (the command that
-    retries the jobs; null if none of them can be retried or no text tells them from others).
-    """
-    path = group.example.path if group.example else ()
-    return {
-        "error": group.error,
-        "pattern": group.text,
-        "jobs": group.total,
-        "by_status": dict(sorted(group.statuses.by_status.items())),
-        "queues": _queues(group),
-        "trees": group.trees,
-        "first_at": rfc3339(group.first_at),
-        "last_at": rfc3339(group.last_at),
-        "job_id": group.newest,
-        "path": [{"id": node.id, "queue": node.queue, "status": node.status} for node in path],
-        "retry": retry_command(group, queues, since),
-    }
+def reported(failures: Failures) -> list[ReportedError]:
+    """The errors, each with the question."""
+    return [ReportedError(group, failures) for group in failures.groups]
 
 
 def _queues(group: ErrorGroup) -> list[str]:

@@ -2,119 +2,132 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from operator import attrgetter
+from typing import NamedTuple
 
-from hammerwork_cli.models import WAITING, JobStatus, TreeNode, rfc3339
+from hammerwork_cli.models import TreeNode, rfc3339
 from hammerwork_cli.models.monitor import BusyWorker, MonitorSnapshot, RunningOperation
 from hammerwork_cli.models.queue import QueueState
-from hammerwork_cli.render.formats import names
-from hammerwork_cli.render.formats.json import WORKER_STATES, Record, known, seconds
+from hammerwork_cli.render.formats import key, names
+from hammerwork_cli.render.formats.json import WORKER_STATES
+from hammerwork_cli.render.formats.shape import Key, Shape
 from hammerwork_cli.render.formats.text import count, first_line, plural, visible
+from hammerwork_cli.render.queue.listing import PAUSED, QUEUE_JOBS, SERVING
 from hammerwork_cli.render.spawn.records import CHILD_COUNTS
+from hammerwork_cli.render.tree.json import NAMED, RELATIVE
 
 
-def snapshot_record(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> Record:
-    """One refresh.
+class Refresh(NamedTuple):
+    """A snapshot, and the failures that were not printed before."""
 
-    Keys: ``at``, ``queue``, ``queue_names``, ``seconds`` (the window of the figures), ``enqueued``, ``started``,
-    ``completed``, ``failed`` (jobs in the window), ``pending``, ``retrying`` (the part of pending that waits for
-    another attempt, as far as it was read), ``running``, ``more_pending``, ``more_running`` (whether there are more
-    than were counted), ``failed_attempts_per_second`` (of the recorded workers lately, null at first), ``operations``
-    (the topmost running ones, with counts of their ``children`` and, in ``below``, of their whole trees; also those
-    that ended since the last refresh), ``failures`` (those that were not printed before), ``retries`` (the retrying
-    jobs that are due first), ``workers`` (null if the database does not record workers), ``queues`` (those with open
-    jobs, and paused ones, when they were last counted: the keys of ``monitor metrics`` that need no count of all jobs).
-    """
-    flow = snapshot.flow
-    return {
-        "at": rfc3339(snapshot.at),
-        **names.record_of(snapshot.queues),
-        "seconds": round(flow.seconds, 3),
-        "enqueued": flow.enqueued,
-        "started": flow.started,
-        "completed": flow.completed,
-        "failed": flow.failed,
-        "pending": snapshot.pending,
-        "retrying": snapshot.retrying,
-        "failed_attempts_per_second": _rounded(snapshot.failed_attempts),
-        "running": snapshot.running,
-        "more_pending": snapshot.more_pending,
-        "more_running": snapshot.more_running,
-        "operations": [_operation_record(one) for one in snapshot.operations],
-        "failures": [
-            {
-                "id": node.id,
-                "queue": node.queue,
-                "status": node.status,
-                "error": node.error,
-                "failed_at": rfc3339(node.failed_at),
-            }
-            for node in failures
-        ],
-        "retries": [
-            {"id": node.id, "queue": node.queue, "status": node.status, "attempts": node.attempts, "error": node.error}
-            for node in snapshot.retries
-        ],
-        "workers": None if snapshot.workers is None else [_worker_record(worker) for worker in snapshot.workers],
-        "queues": [_queue_record(state, snapshot.window) for state in snapshot.states],
+    snapshot: MonitorSnapshot
+    failures: Sequence[TreeNode]
+
+
+class _OpenQueue(NamedTuple):
+    state: QueueState
+    window: timedelta
+
+
+def _counted(name: str) -> Key:
+    """Counts of children, where all of them were counted."""
+    key_ = CHILD_COUNTS.within("operation.children")[name]
+    get = attrgetter(key_.get) if isinstance(key_.get, str) else key_.get
+    return key.null_or(key_).of(lambda one: get(one) if one.counted and get else None)
+
+
+_CHILDREN = Shape[RunningOperation](
+    {
+        "total": _counted("total").about("Null, like the others, without the indexes of `migration run`"),
+        "completed": _counted("completed"),
+        "failed": _counted("failed"),
+        "running": CHILD_COUNTS.within("operation.children")["running"],
+        "pending": _counted("pending"),
+        "retrying": key.null_or(key.count()).of(_counted("retrying").get or ""),
+        "cancelled": _counted("cancelled"),
     }
-
-
-def _rounded(rate: float | None) -> float | None:
-    return None if rate is None else round(rate, 3)
-
-
-def _operation_record(one: RunningOperation) -> Record:
-    children, parent = one.operation.children, one.parent
-    known: Callable[[int], int | None] = lambda number: number if one.counted else None  # noqa: E731
-    return {
-        "parent_id": parent.id,
-        "queue": parent.queue,
-        "status": parent.status,
-        "operation_id": parent.operation_id,
-        "spawned_at": rfc3339(one.operation.spawned_at),
-        "children": {
-            "total": known(children.total),
-            "completed": known(children.of(JobStatus.COMPLETED)),
-            "failed": known(children.failed),
-            "running": children.of(JobStatus.RUNNING),
-            "pending": known(children.of(*WAITING)),
-            "retrying": known(children.retrying),
-            "cancelled": known(children.cancelled),
-        },
-        "running": one.running,
-        "seconds_left": None if one.left is None else round(one.left.total_seconds(), 1),
-        "below": None if one.below is None else CHILD_COUNTS.record(one.below),
+)
+_OPERATION = Shape[RunningOperation](
+    {
+        "parent_id": key.job_id().of("parent.id"),
+        "queue": key.text().of("parent.queue"),
+        "status": key.status().of("parent.status"),
+        "operation_id": key.null_or(key.text()).of("parent.operation_id"),
+        "spawned_at": key.null_or(key.instant("The first child")).of("operation.spawned_at"),
+        "children": _CHILDREN.key().of(lambda one: one),
+        "running": key.count("Jobs of its tree that are known to run"),
+        "seconds_left": key.null_or(key.number("At the present rate; null while that is unknown"))._replace(
+            get="left", convert=lambda left: round(left.total_seconds(), 1)
+        ),
+        "below": key.null_or(CHILD_COUNTS.key("All jobs of its tree except itself; null where there are too many")),
     }
-
-
-def _worker_record(worker: BusyWorker) -> Record:
-    return {
-        "name": worker.name,
-        "queues": list(worker.queues),
-        "state": known(worker.state, WORKER_STATES),
-        "running": worker.running,
-        "concurrency": worker.concurrency,
-        "completed": worker.completed,
-        "failed": worker.failed,
+)
+_WORKER = Shape[BusyWorker](
+    {
+        "name": key.text(),
+        "queues": key.list_of(key.text()),
+        "state": key.word("", *WORKER_STATES),
+        "running": key.count("Jobs"),
+        "concurrency": key.count(),
+        "completed": key.count("Jobs that it has completed since it started"),
+        "failed": key.count("Failed attempts since its start, retried ones included"),
     }
-
-
-def _queue_record(state: QueueState, window: timedelta) -> Record:
-    return {
-        "queue": state.name,
-        "counted_at": rfc3339(state.at),
-        "paused": state.pause is not None,
-        "ready": state.ready,
-        "scheduled": state.scheduled,
-        "waiting": state.waiting,
-        "running": state.running,
-        "workers": state.workers,
-        "completed": state.completed,
-        "failed": state.failed,
-        "failure_rate": state.failure_rate,
-        "completed_per_minute": state.per_minute(window),
-        "backlog_seconds": seconds(state.backlog(window)),
+)
+_QUEUE = Shape[_OpenQueue](
+    {
+        "queue": key.text().of("state.name"),
+        "counted_at": key.instant("A large database is not counted at each refresh").of("state.at"),
+        "paused": PAUSED.of(lambda one: one.state.pause is not None),
+        **QUEUE_JOBS.within("state", "ready", "scheduled", "waiting"),
+        "running": key.count().of("state.running"),
+        "workers": SERVING.of("state.workers"),
+        "completed": key.count("Jobs that completed in the last hour").of("state.completed"),
+        "failed": key.count("Jobs that failed in the last hour").of("state.failed"),
+        "failure_rate": key.null_or(key.rate("Null when no job ended")).of("state.failure_rate"),
+        "completed_per_minute": key.number().of(lambda one: one.state.per_minute(one.window)),
+        "backlog_seconds": key.null_or(
+            key.seconds("Until the ready jobs have ended at the rate since the first one completed in the hour")
+        ).of(lambda one: one.state.backlog(one.window)),
     }
+)
+_FAILURE = Shape[TreeNode]({**RELATIVE.parts, "failed_at": key.null_or(key.instant())})
+_RETRY = Shape[TreeNode]({**NAMED.parts, "attempts": key.count(), "error": key.null_or(key.text())})
+_FLOW = {
+    "enqueued": key.count("Jobs"),
+    "started": key.count("Jobs, without those that already wait for another attempt"),
+    "completed": key.count("Jobs"),
+    "failed": key.count("Failed, Dead and TimedOut jobs"),
+}
+MONITOR = Shape[Refresh](
+    {
+        "at": key.instant("The time of the server's clock").of("snapshot.at"),
+        **Shape[MonitorSnapshot](names.OF_QUEUES).within("snapshot"),
+        "seconds": key.seconds("Window of the next four", digits=3).of("snapshot.flow.seconds"),
+        **{name: one.of(f"snapshot.flow.{name}") for name, one in _FLOW.items()},
+        "pending": key.count("Pending and Retrying; above 10,000 as of the last count by queue").of("snapshot.pending"),
+        "retrying": key.count("The part of pending that waits for another attempt, as far as it was read").of(
+            "snapshot.retrying"
+        ),
+        "failed_attempts_per_second": key.null_or(
+            key.number("Rate of the recorded workers lately; null at first", digits=3)
+        ).of("snapshot.failed_attempts"),
+        "running": key.count("Counts at most 1,000").of("snapshot.running"),
+        "more_pending": key.flag("Whether the count is a lower bound").of("snapshot.more_pending"),
+        "more_running": key.flag("The same").of("snapshot.more_running"),
+        "operations": key.list_of(
+            _OPERATION, "Topmost operations with unfinished jobs, and once more after the last has finished"
+        ).of("snapshot.operations"),
+        "failures": key.list_of(_FAILURE, "The newest, without those of earlier documents"),
+        "retries": key.list_of(_RETRY, "The retrying jobs that are due first").of("snapshot.retries"),
+        "workers": key.null_or(key.list_of(_WORKER, "Null where the database has no table of them")).of(
+            "snapshot.workers"
+        ),
+        "queues": key.list_of(
+            _QUEUE,
+            "Those with open jobs, and paused ones, the most ready jobs first; at most 1,000,000 open jobs are counted",
+        ).of(lambda one: [_OpenQueue(state, one.snapshot.window) for state in one.snapshot.states]),
+    }
+)
 
 
 class Changes:
@@ -142,15 +155,15 @@ class Changes:
 
 
 def _state(snapshot: MonitorSnapshot) -> object:
-    record = snapshot_record(snapshot, ())
-    return {key: record[key] for key in ("pending", "retrying", "running", "operations", "workers")}
+    record = MONITOR.record(Refresh(snapshot, ()))
+    return {name: record[name] for name in ("pending", "retrying", "running", "operations", "workers")}
 
 
 def record_lines(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> Iterator[str]:
     """Yields one JSON object."""
     from hammerwork_cli.render.formats.json import document
 
-    yield document(snapshot_record(snapshot, failures))
+    yield document(MONITOR.record(Refresh(snapshot, failures)))
 
 
 def plain_lines(snapshot: MonitorSnapshot, failures: Sequence[TreeNode]) -> Iterator[str]:

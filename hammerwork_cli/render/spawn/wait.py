@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from hammerwork_cli.models.wait import Blocker, BlockerReason, WaitOutcome, WaitResult
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint, paint_status
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import (
     count,
     duration,
@@ -16,36 +17,33 @@ from hammerwork_cli.render.formats.text import (
     unsuccessful_text,
     visible,
 )
-from hammerwork_cli.render.spawn.why import blocker_text
+from hammerwork_cli.render.spawn.why import BLOCKED_BY, blocker_text
+from hammerwork_cli.render.tree.json import RELATIVE
 
 SHOWN = 10
 
 
-def wait_record(result: WaitResult) -> Record:
-    """The result of a wait.
-
-    Keys: ``job``, ``roots`` (ids), ``outcome`` (``completed``, ``failed``, ``stuck``, ``timeout``), ``jobs``,
-    ``counts`` (status -> jobs), ``open`` (number of jobs that have not ended), ``failed`` (the first failed jobs:
-    ``id``, ``queue``, ``status``, ``error``), ``stuck`` (number of jobs that can never run), ``holds`` (the first of
-    them: ``id``, ``reason``, ``parents``), ``waited_seconds``.
-    """
-    return {
-        "job": result.job,
-        "roots": list(result.roots),
-        "outcome": result.outcome.value,
-        "jobs": result.counts.total,
-        "counts": dict(sorted(result.counts.by_status.items())),
-        "open": result.open,
-        "failed": [
-            {"id": node.id, "queue": node.queue, "status": node.status, "error": node.error} for node in result.failed
-        ],
-        "stuck": len(result.stuck),
-        "holds": [
-            {"id": blocker.job, "reason": blocker.reason.value, "parents": blocker.parents}
-            for blocker in result.stuck[:SHOWN]
-        ],
-        "waited_seconds": round(result.waited.total_seconds(), 3),
+_HOLD = Shape[Blocker](
+    {
+        "id": key.job_id().of("job"),
+        "reason": key.text("Why it waits").of("reason.value"),
+        "parents": BLOCKED_BY,
     }
+)
+WAIT = Shape[WaitResult](
+    {
+        "job": key.job_id(),
+        "roots": key.list_of(key.job_id()),
+        "outcome": key.text("", "completed", "failed", "stuck", "timeout").of("outcome.value"),
+        "jobs": key.count().of("counts.total"),
+        "counts": key.counts("Jobs by status", in_order=True),
+        "open": key.count("Unfinished jobs"),
+        "failed": key.list_of(RELATIVE, "The first of them"),
+        "stuck": key.count("Jobs that can never run").of(lambda result: len(result.stuck)),
+        "holds": key.list_of(_HOLD, "The first of these").of(lambda result: result.stuck[:SHOWN]),
+        "waited_seconds": key.seconds(digits=3).of("waited"),
+    }
+)
 
 
 _WORDS = {

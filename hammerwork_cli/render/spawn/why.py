@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, PastAttempt, TreeNode
 from hammerwork_cli.models.wait import Blocker, BlockerReason
-from hammerwork_cli.models.why import Diagnosis, FailedJob, FailureGroup, limit_of
-from hammerwork_cli.render.attempts import ATTEMPT, outcome_word
+from hammerwork_cli.models.why import Diagnosis, FailedJob, FailureGroup, UnderWay, limit_of
+from hammerwork_cli.render.attempts import ATTEMPT_HISTORY, outcome_word
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint, paint_status
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Key, Shape
 from hammerwork_cli.render.formats.text import (
     TIMES,
     cells,
@@ -23,7 +25,9 @@ from hammerwork_cli.render.formats.text import (
     visible,
     wrapped,
 )
+from hammerwork_cli.render.queue.listing import SERVING
 from hammerwork_cli.render.spawn import delays as delays_views
+from hammerwork_cli.render.tree.json import NAMED
 
 NO_ERROR = "no error text"
 EARLIER = 3
@@ -34,81 +38,107 @@ _BOTH_ENDS = 3
 """Names at the start of a path that is cut in the middle."""
 
 
-def diagnosis_record(diagnosis: Diagnosis, limit: int, now: datetime) -> Record:
-    """The reasons why jobs failed or wait.
+BLOCKED_BY = Key(
+    {"type": "object", "additionalProperties": {"type": ["string", "null"]}, "description": "Id -> status"},
+    get="parents",
+)
 
-    Keys: ``job`` (``id``, ``queue``, ``status``), ``jobs`` and ``counts`` (the job and its descendants by status),
-    ``failed`` (whether a failure was found, below or above), ``groups`` (the deepest failures: ``error``, ``count``,
-    ``archived`` among them, ``statuses``, ``queues``, and the first ``jobs`` with ``id``, ``queue``, ``status``,
-    ``attempts``, ``error``, ``path`` from the topmost ancestor and ``attempt_history``, the attempts that did not
-    complete), ``consequences`` (number of other failed jobs,
-    above these or because of them), ``above`` (failed jobs outside the tree because of which its jobs failed or wait),
-    ``waiting`` and ``stuck`` (numbers of jobs that wait, and of those that can never run), ``holds`` (the first of
-    them: ``id``, ``queue``, ``reason``, and ``parents``, id -> status), ``under_way`` (open jobs that wait for no
-    other, by queue: ``queue``, ``counts`` by status, ``paused``, ``workers``), ``delays`` (the reasons why these have
-    not ended: :func:`hammerwork_cli.render.spawn.delays.delay_record`), ``never_spawned`` (completed jobs with a spawn
-    configuration and without children: ``id``, ``queue``, ``why``), and ``next`` (commands).
-    """
-    return {
-        "job": _named(diagnosis.job),
-        "jobs": diagnosis.counts.total,
-        "counts": dict(sorted(diagnosis.counts.by_status.items())),
-        "failed": diagnosis.failed,
-        "groups": [_group_record(group, diagnosis) for group in diagnosis.groups],
-        "consequences": diagnosis.consequences,
-        "above": [_failed_record(failed, diagnosis) for failed in diagnosis.above],
-        "waiting": len(diagnosis.blockers),
-        "stuck": sum(blocker.is_stuck for blocker in diagnosis.blockers),
-        "holds": [_blocker_record(blocker, diagnosis.nodes) for blocker in diagnosis.blockers[:limit]],
-        "under_way": [
-            {
-                "queue": found.queue,
-                "counts": dict(sorted(found.counts.by_status.items())),
-                "paused": found.service.pause is not None,
-                "workers": found.service.serving,
-            }
-            for found in diagnosis.under_way
-        ],
-        "delays": [delays_views.delay_record(delay) for delay in diagnosis.delays],
-        "never_spawned": [delays_views.never_spawned_record(job) for job in diagnosis.never_spawned[:limit]],
-        "next": next_commands(diagnosis, now),
+
+class Explained(NamedTuple):
+    """The reasons why jobs failed or wait; ``limit``: the most jobs of each kind."""
+
+    diagnosis: Diagnosis
+    limit: int
+    now: datetime
+
+
+class _FailedJob(NamedTuple):
+    failed: FailedJob
+    diagnosis: Diagnosis
+
+
+class _FailureGroup(NamedTuple):
+    group: FailureGroup
+    diagnosis: Diagnosis
+
+
+_FAILED = Shape[_FailedJob](
+    {
+        **NAMED.within("failed.job"),
+        "attempts": key.count().of("failed.job.attempts"),
+        "error": key.null_or(key.text()).of("failed.job.error"),
+        "path": key.list_of(NAMED, "The jobs from the root to this one").of("failed.path"),
+        "attempt_history": ATTEMPT_HISTORY.of(lambda one: one.diagnosis.attempts.get(one.failed.job.id, ())),
     }
-
-
-def _named(node: TreeNode) -> Record:
-    return {"id": node.id, "queue": node.queue, "status": node.status}
-
-
-def _group_record(group: FailureGroup, diagnosis: Diagnosis) -> Record:
-    return {
-        "error": group.error,
-        "count": group.total,
-        "archived": group.archived,
-        "statuses": dict(sorted(group.statuses.by_status.items())),
-        "queues": dict(sorted(group.queues.by_status.items())),
-        "jobs": [_failed_record(failed, diagnosis) for failed in group.jobs],
+)
+_FAILURES = Shape[_FailureGroup](
+    {
+        "error": key.null_or(key.text()).of("group.error"),
+        "count": key.count().of("group.total"),
+        "archived": key.count("Archived jobs among them").of("group.archived"),
+        "statuses": key.counts("Jobs by status", in_order=True).of("group.statuses"),
+        "queues": key.counts("Jobs by queue", in_order=True).of("group.queues"),
+        "jobs": key.list_of(_FAILED, "The first of them").of(
+            lambda one: [_FailedJob(failed, one.diagnosis) for failed in one.group.jobs]
+        ),
     }
+)
 
 
-def _failed_record(failed: FailedJob, diagnosis: Diagnosis) -> Record:
-    job = failed.job
-    return {
-        **_named(job),
-        "attempts": job.attempts,
-        "error": job.error,
-        "path": [_named(node) for node in failed.path],
-        "attempt_history": ATTEMPT.records(diagnosis.attempts.get(job.id, ())),
+class _Blocked(NamedTuple):
+    blocker: Blocker
+    node: TreeNode | None
+
+
+_HOLD = Shape[_Blocked](
+    {
+        "id": key.job_id().of("blocker.job"),
+        "queue": key.null_or(key.text()).of(lambda one: one.node and one.node.queue),
+        "reason": key.text("Why it waits").of("blocker.reason.value"),
+        "parents": BLOCKED_BY.of("blocker.parents"),
     }
-
-
-def _blocker_record(blocker: Blocker, nodes: dict[str, TreeNode]) -> Record:
-    node = nodes.get(blocker.job)
-    return {
-        "id": blocker.job,
-        "queue": node.queue if node else None,
-        "reason": blocker.reason.value,
-        "parents": blocker.parents,
+)
+_UNDER_WAY = Shape[UnderWay](
+    {
+        "queue": key.text(),
+        "counts": key.counts("Jobs by status", in_order=True),
+        "paused": key.flag().of(lambda found: found.service.pause is not None),
+        "workers": SERVING.of("service.serving"),
     }
+)
+WHY = Shape[Explained](
+    {
+        "job": NAMED.key().of("diagnosis.job"),
+        "jobs": key.count("The job and its descendants").of("diagnosis.counts.total"),
+        "counts": key.counts("The jobs by status", in_order=True).of("diagnosis.counts"),
+        "failed": key.flag("Whether a failure was found").of("diagnosis.failed"),
+        "groups": key.list_of(_FAILURES, "The deepest failures by error").of(
+            lambda one: [_FailureGroup(group, one.diagnosis) for group in one.diagnosis.groups]
+        ),
+        "consequences": key.count("Further failed jobs").of("diagnosis.consequences"),
+        "above": key.list_of(_FAILED, "Failures outside the tree that affect it").of(
+            lambda one: [_FailedJob(failed, one.diagnosis) for failed in one.diagnosis.above]
+        ),
+        "waiting": key.count().of(lambda one: len(one.diagnosis.blockers)),
+        "stuck": key.count("Those that can never run").of(
+            lambda one: sum(blocker.is_stuck for blocker in one.diagnosis.blockers)
+        ),
+        "holds": key.list_of(_HOLD, "The first waiting jobs").of(
+            lambda one: [_Blocked(it, one.diagnosis.nodes.get(it.job)) for it in one.diagnosis.blockers[: one.limit]]
+        ),
+        "under_way": key.list_of(_UNDER_WAY, "Unfinished jobs that wait for no other job, by queue").of(
+            "diagnosis.under_way"
+        ),
+        "delays": key.list_of(delays_views.DELAY, "Unfinished jobs by reason, queue and error; most serious first").of(
+            "diagnosis.delays"
+        ),
+        "never_spawned": key.list_of(
+            delays_views.NEVER_SPAWNED,
+            "The first completed jobs that carry a spawn configuration and have no children",
+        ).of(lambda one: one.diagnosis.never_spawned[: one.limit]),
+        "next": key.list_of(key.text(), "Commands").of(lambda one: next_commands(one.diagnosis, one.now)),
+    }
+)
 
 
 def summary(diagnosis: Diagnosis) -> str:

@@ -71,6 +71,16 @@ IN_TREE = Shape[Placed](
         **NODE.within("node"),
     }
 )
+RELATIVE = Shape[Any](
+    {
+        "id": key.job_id(),
+        "queue": key.null_or(key.text()),
+        "status": key.null_or(key.status()),
+        "error": key.null_or(key.text()),
+    }
+)
+NAMED = Shape[Any](RELATIVE.without("error"))
+"""A job of which there is no more to say, wherever it stands."""
 EDGE = Shape[Record](
     {
         "from": key.job_id(),

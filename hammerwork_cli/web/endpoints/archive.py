@@ -9,7 +9,7 @@ from hammerwork_cli.queries.job import details
 from hammerwork_cli.queries.job import listing as listing_of_jobs
 from hammerwork_cli.render.archive.lists import ARCHIVED, ARCHIVED_SUM
 from hammerwork_cli.render.archive.policies import POLICY
-from hammerwork_cli.render.job.details import details_record
+from hammerwork_cli.render.job.details import JOB_DETAILS, DetailedJob
 from hammerwork_cli.render.schemas.words import text
 from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, answer_change, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
@@ -50,7 +50,7 @@ def archive_stats(call: Call) -> Answer:
 
 def archived_job(call: Call) -> Answer:
     """Answers as ``archive show``."""
-    return Answer(details_record(details.details(call.database, call.values["id"], archived=True)))
+    return Answer(JOB_DETAILS.record(DetailedJob(details.details(call.database, call.values["id"], archived=True))))
 
 
 def retention(call: Call) -> Answer:

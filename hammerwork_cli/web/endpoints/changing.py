@@ -18,12 +18,12 @@ from hammerwork_cli.queries.job import changes, listing, spawn_requests
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job.changes import Cancel, Change, RetryJobs
 from hammerwork_cli.queries.job.selections import ByIds, Selection, Subtrees
-from hammerwork_cli.render.job.changes import outcome_record, raise_refusal
-from hammerwork_cli.render.job.enqueue import enqueued_record
+from hammerwork_cli.render.job.changes import OUTCOME, ChangeAnswer, raise_refusal
+from hammerwork_cli.render.job.enqueue import ENQUEUED
 from hammerwork_cli.render.queue.changes import PAUSE_CHANGE, Switching
-from hammerwork_cli.render.schemas.jobs import OUTCOME, PRIORITY
+from hammerwork_cli.render.schemas.jobs import PRIORITY
 from hammerwork_cli.render.schemas.words import Schema, anything, flag, job_id, null_or, text
-from hammerwork_cli.render.spawn.again import request_record
+from hammerwork_cli.render.spawn.again import SPAWN_REQUEST
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE_NAME, line
 
@@ -110,7 +110,7 @@ def enqueue(call: Call) -> Answer:
     job = wanted.made(call.now)
     placed = _placed(call, job)
     location = {"location": f"/api/jobs/{placed.id}"}
-    return Answer(enqueued_record(placed), status=201 if placed.created else 200, headers=location)
+    return Answer(ENQUEUED.record(placed), status=201 if placed.created else 200, headers=location)
 
 
 def _placed(call: Call, job: NewJob) -> EnqueuedJob:
@@ -176,11 +176,11 @@ def answer_change(call: Call, selection: Selection, change: Change) -> Answer:
     database = call.database
     plan = changes.plan(database, selection, change)
     if call.body.get("dry_run", False):
-        return Answer(outcome_record(plan.foreseen, plan, dry_run=True))
+        return Answer(OUTCOME.record(ChangeAnswer(plan.foreseen, plan, dry_run=True)))
     raise_refusal(changes.refused(database, change, plan))
     outcome = changes.run(database, selection, change)
     raise_refusal(changes.refused(database, change, outcome))
-    return Answer(outcome_record(outcome, plan if outcome.job is None else None))
+    return Answer(OUTCOME.record(ChangeAnswer(outcome, plan if outcome.job is None else None)))
 
 
 def spawn(call: Call) -> Answer:
@@ -200,7 +200,7 @@ def spawn(call: Call) -> Answer:
     made = spawn_requests.request(
         call.database, job, handler=given.get("handler"), config=config, by=call.operator[:LONGEST_NAME], now=call.now
     )
-    return Answer(request_record(made), headers={"location": f"/api/jobs/{job}"})
+    return Answer(SPAWN_REQUEST.record(made), headers={"location": f"/api/jobs/{job}"})
 
 
 # Queues.
@@ -239,7 +239,7 @@ ENDPOINTS = (
         "/api/jobs/{id}/retry",
         retry,
         "Retries a Failed, Dead, TimedOut or Cancelled job; with tree, also those below it.",
-        OUTCOME,
+        OUTCOME.schema,
         (JOB,),
         body=body(
             CHANGE_OPTIONS
@@ -256,7 +256,7 @@ ENDPOINTS = (
         "/api/jobs/{id}/cancel",
         cancel,
         "Cancels a job that has not started; with tree, also those below it.",
-        OUTCOME,
+        OUTCOME.schema,
         (JOB,),
         body=body(CHANGE_OPTIONS | REASON),
         changes=True,

@@ -10,9 +10,9 @@ from hammerwork_cli.queries.job import details, listing
 from hammerwork_cli.queries.spawn import delays, whole_trees
 from hammerwork_cli.queries.spawn import timeline as timeline_queries
 from hammerwork_cli.render.formats.shape import Shape
-from hammerwork_cli.render.job.details import details_record
+from hammerwork_cli.render.job.details import JOB_DETAILS, DetailedJob
 from hammerwork_cli.render.job.hold import hold_of
-from hammerwork_cli.render.job.listing import job_record
+from hammerwork_cli.render.job.listing import JOB as LISTED_JOB
 from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
 from hammerwork_cli.render.schemas.words import count, list_of, record, text
 from hammerwork_cli.render.spawn import records
@@ -51,13 +51,14 @@ def job_list(call: Call) -> Answer:
         since=start_of(call.now, wanted["since"]),
     )
     page = listing.find(call.database, chosen, limit=wanted["limit"], cursor=wanted["cursor"])
-    return Answer([job_record(job) for job in page.jobs], page.cursor)
+    return Answer(LISTED_JOB.records(page.jobs), page.cursor)
 
 
 def job(call: Call) -> Answer:
     """Answers as ``job show``."""
     found = details.details(call.database, call.values["id"])
-    return Answer(details_record(found, hold_of(found, delays.of_job(call.database, found, now=call.now), call.now)))
+    hold = hold_of(found, delays.of_job(call.database, found, now=call.now), call.now)
+    return Answer(JOB_DETAILS.record(DetailedJob(found, hold)))
 
 
 def child_list(call: Call) -> Answer:

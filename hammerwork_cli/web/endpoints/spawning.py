@@ -1,9 +1,10 @@
 """The endpoints about spawning and failures. Each runs a query and answers with the record that its command prints."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
@@ -14,12 +15,11 @@ from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.spawn import failed, whole_trees
 from hammerwork_cli.queries.spawn import failures as failures_queries
 from hammerwork_cli.queries.spawn import operations as operations_queries
-from hammerwork_cli.render.formats import json
-from hammerwork_cli.render.job.listing import job_record
-from hammerwork_cli.render.schemas import spawning
-from hammerwork_cli.render.schemas.words import list_of, with_fields
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
+from hammerwork_cli.render.job.listing import JOB as LISTED_JOB
 from hammerwork_cli.render.spawn import records
-from hammerwork_cli.render.spawn.failures import failures_record
+from hammerwork_cli.render.spawn.failures import ERRORS
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import (
     CURSOR,
@@ -62,24 +62,28 @@ def operations(call: Call) -> Answer:
         pages = whole_trees if wanted["topmost"] else operations_queries
         page, cursor = pages.page(call.database, **chosen)
     if not wanted["topmost"]:
-        return Answer([_operation_record(operation) for operation in page], cursor, headers=headers)
+        return Answer(records.OPERATION.records(page), cursor, headers=headers)
     counted = whole_trees.with_counts(call.database, page)
-    return Answer([_operation_record(one) | {"tree": _tree(one)} for one in counted], cursor, headers=headers)
+    return Answer(records.TOPMOST_OPERATION.records(counted), cursor, headers=headers)
 
 
-def _operation_record(operation: SpawnOperation) -> json.Record:
-    return records.failed_record(operation) if operation.below else records.operation_record(operation)
+class DetailedOperation(NamedTuple):
+    """An operation and the first of its children."""
+
+    operation: SpawnOperation
+    jobs: Sequence[children.Child]
 
 
-def _tree(operation: SpawnOperation) -> json.Record | None:
-    return records.TREE_COUNTS.record(operation.tree) if operation.tree else None
+DETAILED_OPERATION = Shape[DetailedOperation](
+    {**records.OPERATION.within("operation"), "jobs": key.list_of(CHILD, "Failures first")}
+)
 
 
 def operation(call: Call) -> Answer:
     """Answers with a parent and the first of its children."""
     found = operations_queries.operation(call.database, call.values["id"])
     first = children.page(call.database, found.parent.id, limit=FIRST_CHILDREN)
-    return Answer(records.operation_record(found) | {"jobs": CHILD.records(first.children)})
+    return Answer(DETAILED_OPERATION.record(DetailedOperation(found, first.children)))
 
 
 def _parent(database: Database, wanted: str) -> str:
@@ -101,7 +105,7 @@ def failures(call: Call) -> Answer:
     found = failures_queries.failures(
         call.database, limit=wanted["limit"], queues=wanted["queue"], since=start_of(call.now, wanted["since"])
     )
-    return Answer(failures_record(found))
+    return Answer(ERRORS.record(found))
 
 
 def stats(call: Call) -> Answer:
@@ -113,7 +117,7 @@ def stats(call: Call) -> Answer:
         queues=call.values["queue"],
         detailed=call.values["detailed"],
     )
-    return Answer(records.stats_record(figures))
+    return Answer(records.SPAWN_STATS.record(figures))
 
 
 def failed_jobs(call: Call) -> Answer:
@@ -121,7 +125,7 @@ def failed_jobs(call: Call) -> Answer:
     wanted = call.values
     since = start_of(call.now, wanted["since"])
     found = failed.latest(call.database, limit=wanted["limit"], queues=wanted["queue"], since=since)
-    return Answer([job_record(job) for job in found])
+    return Answer(LISTED_JOB.records(found))
 
 
 UNTIL = replace(
@@ -157,7 +161,7 @@ ENDPOINTS = (
         "/api/spawn/operations/{id}",
         operation,
         f"One spawning parent, by its job's id or its operation id, with the first {FIRST_CHILDREN} of its children.",
-        with_fields(spawning.OPERATION, {"jobs": list_of(CHILD.schema, "Failures first")}),
+        DETAILED_OPERATION.schema,
         (Parameter("id", line(1, LONGEST_NAME), "A job or operation id.", in_path=True, resolve=_parent),),
         refusals=(404, 409),
     ),

@@ -28,166 +28,6 @@ export interface SpawnConfig {
   [key: string]: unknown;
 }
 
-/** A job as `getJobs` lists it. */
-export interface ListedJob extends JobNode {
-  attempts: number;
-  max_attempts: number;
-  dependency_status: string | null;
-  scheduled_at: Instant | null;
-  recurring: boolean;
-}
-
-export interface Relative {
-  id: JobId;
-  queue: string | null;
-  status: Status | null;
-  error: string | null;
-}
-
-/** All facts about one job. */
-export interface Job extends ListedJob, JobFacts {
-  in_archive: boolean;
-  payload: unknown;
-  result: unknown;
-  /** The JSON of the answer, with the numbers that JavaScript cannot hold. Not enumerable. */
-  readonly source?: string;
-  /** A parent that does not exist has `null` for its queue and status. */
-  parents: Relative[];
-  /** Why the job waits: `paused`, `no_worker`, `busy`, `scheduled`, `unfinished`, ... */
-  hold: string | null;
-  /** The same in a sentence for people; its words may change. */
-  hold_message: string | null;
-  children: ChildCounts & { first: Relative[] };
-  /** The newest 50 attempts that did not complete, the oldest first. */
-  attempt_history: PastAttempt[];
-  /** Callbacks of the job and everything below it. */
-  callbacks: Callback[];
-  /** The worker that has the Running job, if it is registered. */
-  worker: {
-    id: string;
-    name: string;
-    state: string;
-    silent_seconds: number;
-    lease_seconds: number;
-  } | null;
-  /** Spawns that workers recorded, the oldest first. */
-  spawns: RecordedSpawn[];
-  /** Requests to spawn again, the newest first. */
-  spawn_requests: SpawnRequest[];
-}
-
-/** Columns that an older database may lack. */
-export interface JobFacts {
-  timeout_seconds?: number | null;
-  timed_out_at?: Instant | null;
-  cron_schedule?: string | null;
-  timezone?: string | null;
-  next_run_at?: Instant | null;
-  batch_id?: string | null;
-  result_stored_at?: Instant | null;
-  result_expires_at?: Instant | null;
-  trace_id?: string | null;
-  correlation_id?: string | null;
-  parent_span_id?: string | null;
-  span_context?: string | null;
-  archival_reason?: string | null;
-  archived_by?: string | null;
-  is_encrypted?: boolean;
-  encryption_key_id?: string | null;
-  encryption_algorithm?: string | null;
-  encrypted_bytes?: number | null;
-  payload_hash?: string | null;
-  retention_policy?: string | null;
-  retention_delete_at?: Instant | null;
-  encrypted_at?: Instant | null;
-  /** As hammerwork (Rust) writes it. */
-  retry_strategy?: unknown;
-  last_heartbeat_at?: Instant | null;
-  lease_expires_at?: Instant | null;
-  /** Columns that this version does not know, but for binary ones. */
-  other_columns?: Record<string, unknown>;
-}
-
-/** A spawn as a worker recorded it. */
-export interface RecordedSpawn {
-  id: string;
-  operation_id: string | null;
-  handler: string | null;
-  /** `repeated`: the job spawned once more. */
-  outcome: "spawned" | "failed" | "repeated" | "unknown" | null;
-  children: number;
-  error: string | null;
-  /** The error of `on_spawn_complete`. */
-  hook_error: string | null;
-  worker_id: string | null;
-  request_id: string | null;
-  started_at: Instant | null;
-  ended_at: Instant | null;
-}
-
-export interface SpawnOperation {
-  parent_id: JobId;
-  queue: string;
-  status: Status;
-  priority: Priority;
-  children: ChildCounts;
-  /** 0 to 1, among the finished children. */
-  success_rate: number | null;
-  spawned_at: Instant | null;
-  finished_at: Instant | null;
-  wall_time_seconds: number | null;
-  operation_id: string | null;
-  handler: string | null;
-  /** The last spawn, when a worker recorded it. */
-  recorded: RecordedSpawn | null;
-  spawn_config: SpawnConfig | null;
-  workflow_id: string | null;
-  workflow_name: string | null;
-  created_at: Instant | null;
-  completed_at: Instant | null;
-  /** With `failed`: failed jobs on all levels below. */
-  failed_below?: number;
-  /** With `failed`: whether there may be more. */
-  more_failed_below?: boolean;
-  /** With `failed`: of the parent or a job below. */
-  newest_failure_at?: Instant | null;
-  /** With `failed`: of the same job. */
-  newest_error?: string | null;
-  /** With `topmost`, where the database can count it. */
-  tree?: TreeCounts | null;
-}
-
-export interface SpawnFigures {
-  operations: number;
-  children: number;
-  /** Children per operation. */
-  average: number | null;
-  largest: number;
-  completed: number;
-  ended: number;
-  success_rate: number | null;
-  failed: number;
-  cancelled: number;
-  /** Children that wait for another attempt after one failed. */
-  retrying: number;
-}
-
-export interface SpawnStats extends SpawnFigures {
-  since: Instant | null;
-  /** `null` for all queues and for several. */
-  queue: string | null;
-  queue_names: string[];
-  empty: number;
-  recent: number;
-  depth: number;
-  p50_seconds: number | null;
-  p95_seconds: number | null;
-  timed: number;
-  by_queue: (SpawnFigures & { name: string | null })[] | null;
-  by_handler: (SpawnFigures & { name: string | null })[] | null;
-  slowest: SpawnOperation[] | null;
-}
-
 /** `unknown`: the database does not record what the check is about. */
 export type HealthLevel = "healthy" | "unknown" | "warning" | "critical";
 
@@ -228,6 +68,11 @@ export type SpawnEvent = { id: string | null } & (
   | { type: "queues" | "reset"; data: { reason: string } }
 );
 
+export interface Job {
+  /** The JSON of the answer, with the numbers that JavaScript cannot hold. Not enumerable. */
+  readonly source?: string;
+}
+
 // From here, `make reference` writes the shapes of the program.
 
 /** A job in trees and lists. */
@@ -255,6 +100,122 @@ export interface JobNode {
   archived_at: Instant | null;
   /** When its handler began to run in its last attempt, once that has ended; else as started_at. */
   run_started_at: Instant | null;
+}
+
+/** A job as `getJobs` lists it. */
+export interface ListedJob extends JobNode {
+  attempts: number;
+  max_attempts: number;
+  /** none, waiting, satisfied or failed, or an unknown word that the row holds. */
+  dependency_status: string | null;
+  scheduled_at: Instant | null;
+  /** Whether it comes back by its schedule. */
+  recurring: boolean;
+}
+
+export interface Relative {
+  id: JobId;
+  queue: string | null;
+  status: Status | null;
+  error: string | null;
+}
+
+/** Columns that an older database may lack. */
+export interface JobFacts {
+  timeout_seconds?: number | null;
+  timed_out_at?: Instant | null;
+  cron_schedule?: string | null;
+  timezone?: string | null;
+  next_run_at?: Instant | null;
+  batch_id?: string | null;
+  result_stored_at?: Instant | null;
+  result_expires_at?: Instant | null;
+  trace_id?: string | null;
+  correlation_id?: string | null;
+  parent_span_id?: string | null;
+  span_context?: string | null;
+  archival_reason?: string | null;
+  archived_by?: string | null;
+  is_encrypted?: boolean;
+  encryption_key_id?: string | null;
+  encryption_algorithm?: string | null;
+  encrypted_bytes?: number | null;
+  payload_hash?: string | null;
+  retention_policy?: string | null;
+  retention_delete_at?: Instant | null;
+  encrypted_at?: Instant | null;
+  /** As hammerwork (Rust) writes it; null for that of the worker. */
+  retry_strategy?: unknown;
+  /** Of the lease, which version 3 of hammerwork (Rust) looks at. */
+  last_heartbeat_at?: Instant | null;
+  lease_expires_at?: Instant | null;
+  /** An object with the columns that this version does not know, but for binary ones. */
+  other_columns?: Record<string, unknown>;
+}
+
+/** All facts about one job. */
+export interface Job extends ListedJob, JobFacts {
+  /** Read from the archive table. */
+  in_archive: boolean;
+  /** As JSON; text when it cannot be read as JSON. */
+  payload: unknown;
+  /** As JSON; text when it cannot be read as JSON. */
+  result: unknown;
+  /** A deleted parent has nulls. */
+  parents: Relative[];
+  /** Why it waits; a later version may write more. */
+  hold:
+    | "unfinished"
+    | "parent_failed"
+    | "parent_missing"
+    | "not_released"
+    | "stuck_above"
+    | "paused"
+    | "no_worker"
+    | "busy"
+    | "ready"
+    | "retrying"
+    | "scheduled"
+    | "misspelt_status"
+    | "barred"
+    | "encrypted"
+    | "disabled"
+    | null;
+  /** The same in a sentence for people; its words may change. */
+  hold_message: string | null;
+  children: {
+    /** All, including Archived jobs and unknown statuses, which no other count has. */
+    total: number;
+    completed: number;
+    /** Failed, Dead and TimedOut. */
+    failed: number;
+    running: number;
+    /** Pending and Retrying. */
+    pending: number;
+    /** The part of pending that waits for another attempt after one failed. */
+    retrying: number;
+    cancelled: number;
+    /** Some of them, failures first. */
+    first: Relative[];
+  };
+  /** Attempts that did not complete, the newest 50, oldest first. */
+  attempt_history: PastAttempt[];
+  /** Callbacks of the job and everything below it. */
+  callbacks: Callback[];
+  worker: {
+    id: string;
+    name: string;
+    /** running, stopping, silent, lost or stopped. */
+    state: string;
+    /** Since its last heartbeat. */
+    silent_seconds: number;
+    /** Without a heartbeat until others may rescue the job. */
+    lease_seconds: number;
+  } | null;
+  /** Recorded operations, oldest first. */
+  spawns: RecordedSpawn[];
+  /** Spawn requests, newest first. */
+  spawn_requests: SpawnRequest[];
 }
 
 export interface ChildCounts {
@@ -303,6 +264,160 @@ export interface SpawnTree {
     /** spawn where the parent carries spawn configuration or has spawned. */
     type: "spawn" | "dependency";
   }[];
+}
+
+/** A spawn as a worker recorded it. */
+export interface RecordedSpawn {
+  id: string;
+  /** Operation id, where the configuration names one. */
+  operation_id: string | null;
+  handler: string | null;
+  /** failed: the parent completed without children; repeated: it was allowed to spawn again. */
+  outcome: "spawned" | "failed" | "repeated" | "unknown";
+  children: number;
+  /** Why nothing was spawned. */
+  error: string | null;
+  /** The error of on_spawn_complete. */
+  hook_error: string | null;
+  worker_id: string | null;
+  /** Id of the request that it fulfilled. */
+  request_id: string | null;
+  started_at: Instant | null;
+  ended_at: Instant | null;
+}
+
+export interface SpawnOperation {
+  parent_id: JobId;
+  queue: string;
+  status: Status;
+  priority: Priority;
+  children: ChildCounts;
+  /** Completed among the ended children. */
+  success_rate: number | null;
+  /** The first child. */
+  spawned_at: Instant | null;
+  /** Null until all have ended. */
+  finished_at: Instant | null;
+  wall_time_seconds: number | null;
+  operation_id: string | null;
+  handler: string | null;
+  /** Its last spawn as a worker recorded it. */
+  recorded: RecordedSpawn | null;
+  spawn_config: SpawnConfig | null;
+  workflow_id: string | null;
+  workflow_name: string | null;
+  /** When the parent was created. */
+  created_at: Instant | null;
+  /** When the parent completed. */
+  completed_at: Instant | null;
+  /** Failed jobs on all levels below (--failed). */
+  failed_below?: number;
+  /** Whether there may be more failed jobs, because only the newest are read (--failed). */
+  more_failed_below?: boolean;
+  /** When the parent or a job below failed last (--failed). */
+  newest_failure_at?: Instant | null;
+  /** Error of that job (--failed). */
+  newest_error?: string | null;
+  /** All jobs below it. */
+  tree?: TreeCounts | null;
+}
+
+/** Figures of the operations of a queue or a handler. */
+export interface SpawnFigures {
+  /** Name of the queue or handler. */
+  name: string;
+  operations: number;
+  children: number;
+  /** Children per operation. */
+  average: number | null;
+  /** Children of the largest operation. */
+  largest: number;
+  completed: number;
+  ended: number;
+  success_rate: number | null;
+  /** Failed, Dead and TimedOut. */
+  failed: number;
+  cancelled: number;
+  /** Children that wait for another attempt after one failed. */
+  retrying: number;
+}
+
+export interface SpawnStats {
+  since: Instant | null;
+  /** Null for all and for several. */
+  queue: string | null;
+  /** Those of --queue; empty for all. */
+  queue_names: string[];
+  operations: number;
+  children: number;
+  /** Children per operation. */
+  average: number | null;
+  /** Children of the largest operation. */
+  largest: number;
+  completed: number;
+  ended: number;
+  success_rate: number | null;
+  /** Failed, Dead and TimedOut. */
+  failed: number;
+  cancelled: number;
+  /** Children that wait for another attempt after one failed. */
+  retrying: number;
+  /** Completed parents without a child. */
+  empty: number;
+  /** Operations of the last hour. */
+  recent: number;
+  /** Levels below the topmost parent. */
+  depth: number;
+  /** Run time of completed children; of more than 2,000, that of a sample. */
+  p50_seconds: number | null;
+  p95_seconds: number | null;
+  /** Children that p50_seconds and p95_seconds are of. */
+  timed: number;
+  /** Figures of each queue (--detailed). */
+  by_queue: SpawnFigures[] | null;
+  /** Figures of each handler (--detailed). */
+  by_handler: SpawnFigures[] | null;
+  /** The slowest operations (--detailed). */
+  slowest: SpawnOperation[] | null;
+}
+
+/** A request to spawn again. */
+export interface SpawnRequest {
+  id: string;
+  job_id: JobId;
+  queue: string;
+  /** Null for the job's own. */
+  handler: string | null;
+  spawn_config: SpawnConfig | null;
+  state: "pending" | "running" | "done" | "failed" | "unknown";
+  requested_at: Instant | null;
+  requested_by: string | null;
+  /** The worker that took it. */
+  worker_id: string | null;
+  ended_at: Instant | null;
+  /** Children that it spawned. */
+  children: number | null;
+  error: string | null;
+}
+
+/** The outcome of a change. */
+export interface Outcome {
+  action: "retry" | "cancel" | "delete" | "purge" | "archive" | "restore";
+  dry_run: boolean;
+  /** Jobs. */
+  changed: number;
+  /** Dependents that changed with them. */
+  followed: number;
+  /** Jobs left unchanged, by reason. */
+  left: Record<string, number>;
+  /** Null for one job by its id. */
+  plan: {
+    queue: string;
+    status: Status;
+    jobs: number;
+    /** False for jobs that are left unchanged. */
+    changes: boolean;
+  }[] | null;
 }
 
 /** An attempt at a job that did not complete. */
@@ -528,22 +643,6 @@ export interface NewJob {
   encrypt?: boolean;
 }
 
-/** A request to spawn again. */
-export interface SpawnRequest {
-  id: string;
-  job_id: JobId;
-  queue: string;
-  handler: string | null;
-  spawn_config: SpawnConfig | null;
-  state: "pending" | "running" | "done" | "failed" | "unknown" | null;
-  requested_at: Instant | null;
-  requested_by: string | null;
-  worker_id: string | null;
-  ended_at: Instant | null;
-  children: number | null;
-  error: string | null;
-}
-
 /** The version and settings of a server. */
 export interface About {
   version: string;
@@ -682,19 +781,6 @@ export interface ChangeOptions {
   force?: boolean;
   /** Returns the plan without changing anything. */
   dryRun?: boolean;
-}
-
-/** The outcome of a change. */
-export interface Outcome {
-  action: string;
-  dry_run: boolean;
-  changed: number;
-  /** Dependents that changed with them. */
-  followed: number;
-  /** Unchanged jobs, by reason. */
-  left: Record<string, number>;
-  /** `null` for a single job. */
-  plan: { queue: string; status: Status; jobs: number; changes: boolean }[] | null;
 }
 
 export interface TreeOptions extends Cancellable {

@@ -11,8 +11,8 @@ import pytest
 from hammerwork_cli.models import JobPriority, JobStatus
 from hammerwork_cli.models.backup.tables import LEASES
 from hammerwork_cli.queries.job import export
-from hammerwork_cli.render.job.export import EXPORT_KEYS
-from hammerwork_cli.render.job.listing import LIST_KEYS
+from hammerwork_cli.render.job.export import EXPORTED
+from hammerwork_cli.render.job.listing import JOB
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, execute, identity, job, write
 
@@ -43,11 +43,11 @@ def test_an_export_has_every_column_with_payload_result_and_whole_error(run: Run
     assert pending["payload"] == {"title": "東京", "_spawn_config": {"handler": "h"}}
     assert (completed["result"], completed["trace_id"], pending["result"]) == ({"rows": 7}, "t", None)
     assert len(dead["error"]) > 1500
-    assert {*EXPORT_KEYS} - {*pending} - LEASES["jobs"] == {"other_columns"}
-    assert {*pending} <= {*EXPORT_KEYS}
+    assert {*EXPORTED.columns} - {*pending} - LEASES["jobs"] == {"other_columns"}
+    assert {*pending} <= {*EXPORTED.columns}
     listed = {record["id"]: record for record in run("job", "list", "--format", "json", url=several).json}
     for record in (pending, completed):
-        assert {key: record[key] for key in LIST_KEYS} == listed[record["id"]]
+        assert {key: record[key] for key in JOB.columns} == listed[record["id"]]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_every_format_has_the_same_jobs(run: Run, several: str) -> None:
     assert rows[1:3] == [[identity(1), "東京", "", ""], [identity(2), "", "7", ""]]
     assert rows[3][3].startswith("line one\\nlong")
     empty = run("job", "export", "--format", "csv", "--queue", "nowhere", url=several).stdout
-    assert empty == ",".join(EXPORT_KEYS) + "\n"
+    assert empty == ",".join(EXPORTED.columns) + "\n"
 
 
 def test_values_can_be_redacted_with_what_repeats_them(run: Run, several: str) -> None:

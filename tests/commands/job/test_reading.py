@@ -15,7 +15,7 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobPriority, JobStatus
 from hammerwork_cli.queries.job import listing
-from hammerwork_cli.render.job.listing import LIST_KEYS
+from hammerwork_cli.render.job.listing import JOB
 from tests.commands.monitor.test_health import worker
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, write
@@ -135,9 +135,9 @@ def test_every_format_of_a_list_has_its_keys(run: Run, several: str) -> None:
     as_csv = list(csv.DictReader(io.StringIO(run("job", "list", "--format", "csv", url=several).stdout)))
     as_json = run("job", "list", "--format", "json", url=several).json
     lines = run("job", "list", "--format", "jsonl", url=several).stdout.splitlines()
-    assert [tuple(record) for record in as_json] == [LIST_KEYS] * 6
+    assert [tuple(record) for record in as_json] == [JOB.columns] * 6
     assert [json.loads(line) for line in lines] == as_json
-    assert [tuple(row) for row in as_csv] == [LIST_KEYS] * 6
+    assert [tuple(row) for row in as_csv] == [JOB.columns] * 6
 
 
 def test_an_empty_list_is_no_failure(run: Run, migrated_url: str) -> None:

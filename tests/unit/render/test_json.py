@@ -132,7 +132,7 @@ def operation() -> SpawnOperation:
 
 
 def test_an_operation_counts_its_children_in_an_object() -> None:
-    record = records.operation_record(operation())
+    record = records.OPERATION.record(operation())
     assert record["children"] == {
         "total": 10,
         "completed": 6,
@@ -148,7 +148,7 @@ def test_an_operation_counts_its_children_in_an_object() -> None:
 
 
 def test_the_columns_of_csv_are_members_of_the_records() -> None:
-    header, row = delimited([records.operation_record(operation())], "csv", records.OPERATION_KEYS)
+    header, row = delimited([records.OPERATION.record(operation())], "csv", records.OPERATION.columns)
     assert dict(zip(header.split(","), row.split(","), strict=False))["children.failed"] == "2"
 
 
@@ -177,7 +177,7 @@ def test_stats_are_flat_and_their_details_are_lists() -> None:
     stats = SpawnStats(
         START, (), group, 1, 2, 3, timedelta(seconds=1.5), None, 6, by_queue=(group,), slowest=(operation(),)
     )
-    record = records.stats_record(stats)
+    record = records.SPAWN_STATS.record(stats)
     assert (record["operations"], record["average"], record["success_rate"]) == (2, 5.0, 0.75)
     assert (record["p50_seconds"], record["p95_seconds"], record["timed"]) == (1.5, None, 6)
     assert record["by_queue"][0]["name"] == "video"

@@ -11,7 +11,7 @@ from hammerwork_cli.render.formats.delimited import delimited
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import cells
 from hammerwork_cli.render.spawn import operations as operations_views
-from hammerwork_cli.render.spawn.records import OPERATION_KEYS, operation_record
+from hammerwork_cli.render.spawn.records import OPERATION
 from hammerwork_cli.render.tree import lineage as lineage_views
 from tests.unit.render import trees
 from tests.unit.render.trees import HOSTILE, START, Growing, stored
@@ -167,11 +167,13 @@ def test_cells_that_a_spreadsheet_would_run_are_defused(value: object, cell: str
 
 
 def test_csv_of_nothing_has_its_header() -> None:
-    assert "".join(delimited([], "csv", OPERATION_KEYS)).startswith("parent_id,queue,status,priority,children.total,")
+    assert "".join(delimited([], "csv", OPERATION.columns)).startswith(
+        "parent_id,queue,status,priority,children.total,"
+    )
 
 
 def test_operations_in_csv_have_flat_counts(expected: Expected) -> None:
-    expected("operations.csv", "".join(delimited(map(operation_record, operations()), "csv", OPERATION_KEYS)))
+    expected("operations.csv", "".join(delimited(map(OPERATION.record, operations()), "csv", OPERATION.columns)))
 
 
 def test_pending_jobs_say_why(expected: Expected) -> None:

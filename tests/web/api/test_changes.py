@@ -12,9 +12,9 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.cron import changes as schedules
+from hammerwork_cli.render.job.changes import OUTCOME
 from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
 from hammerwork_cli.render.schemas import SCHEMAS
-from hammerwork_cli.render.schemas.jobs import OUTCOME
 from tests.commands.test_contract import HOSTILE, validate
 from tests.conftest import DIALECTS
 from tests.rows import START, Rows
@@ -203,7 +203,7 @@ def test_a_failed_job_is_retried(server: Server, rows: Rows) -> None:
     job = rows.job(status="Dead", attempts=3, error_message="broken", failed_at=START)
     answer = server.post(f"/api/jobs/{job[:18]}/retry")
     assert answer.status_code == 200
-    validate(answer.json(), OUTCOME)
+    validate(answer.json(), OUTCOME.schema)
     assert answer.json()["changed"] == 1
     found = server.json(f"/api/jobs/{job}")
     assert (found["status"], found["attempts"], found["error"]) == ("Pending", 0, None)
@@ -256,7 +256,7 @@ def test_failed_jobs_below_a_job_are_retried_with_tree(server: Server, rows: Row
     assert server.json(f"/api/jobs/{failed[0]}")["status"] == "Dead"
     done = server.post(f"/api/jobs/{root}/retry", {"tree": True})
     assert done.json()["changed"] == 3
-    validate(done.json(), OUTCOME)
+    validate(done.json(), OUTCOME.schema)
     assert {server.json(f"/api/jobs/{job}")["status"] for job in failed} == {"Pending"}
     assert server.json(f"/api/jobs/{whole}")["status"] == "Completed"
 

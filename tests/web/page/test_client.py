@@ -18,7 +18,6 @@ from docs import client_types
 from hammerwork_cli import Job, Queue, Workflow
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.models import rfc3339
-from hammerwork_cli.render.schemas import jobs
 from tests.conftest import Outcome, unavailable
 from tests.web.page.sites import Night, Site, serving
 
@@ -356,20 +355,6 @@ def test_the_types_describe_the_answers(node: Node, demo: Site, night: Night, tm
 
 def test_the_types_of_answers_are_the_shapes_of_the_program() -> None:
     assert client_types.FILE.read_text("utf-8") == client_types.client_types(), "run: make reference"
-
-
-@pytest.mark.parametrize(
-    ("interface", "schema"),
-    [
-        ("JobFacts", jobs.FACTS),
-        ("RecordedSpawn", jobs.RECORDED_SPAWN),
-        ("SpawnRequest", jobs.SPAWN_REQUEST),
-    ],
-)
-def test_the_types_name_every_field(interface: str, schema: dict[str, Any]) -> None:
-    types = (STATIC / "client.d.ts").read_text("utf-8")
-    [body] = re.findall(rf"^export interface {interface} {{\n(.*?)^}}", types, re.MULTILINE | re.DOTALL)
-    assert re.findall(r"^  (\w+)\??:", body, re.MULTILINE) == list(schema)
 
 
 def test_the_types_name_every_method() -> None:

@@ -17,7 +17,7 @@ test("a small part of a bar is visible, and an incomplete one never looks comple
 });
 
 test("an operation with a failure is a failed one, whatever else runs", () => {
-  const counts = { total: 3, completed: 1, failed: 0, running: 0, pending: 0 };
+  const counts = { total: 3, completed: 1, failed: 0, running: 0, pending: 0, retrying: 0, cancelled: 0 };
   assert.equal(sectionOf({ status: "Completed", children: { ...counts, failed: 1, running: 1 } }), "failed");
   assert.equal(sectionOf({ status: "Dead", children: counts }), "failed");
   assert.equal(sectionOf({ status: "Completed", children: { ...counts, pending: 1 } }), "running");
@@ -25,7 +25,7 @@ test("an operation with a failure is a failed one, whatever else runs", () => {
   assert.equal(sectionOf({ status: "Archived", children: counts }), "completed");
 });
 
-const none = { total: 3, completed: 3, failed: 0, running: 0, pending: 0 };
+const none = { total: 3, completed: 3, failed: 0, running: 0, pending: 0, retrying: 0, cancelled: 0 };
 
 test("a tree with a deeper failure or running job is not completed", () => {
   const tree = { ...none, total: 40, completed: 38, failed: 2, more: false };

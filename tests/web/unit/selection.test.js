@@ -9,7 +9,7 @@ import { clientWith, draw, job, pageOf } from "./making.js";
 /** @import { Job, JobNode } from "../../../hammerwork_cli/web/static/client.js" */
 /** @import { Row } from "../../../hammerwork_cli/web/static/page/tree/rows.js" */
 
-const children = { total: 0, completed: 0, failed: 0, running: 0, pending: 0 };
+const children = { total: 0, completed: 0, failed: 0, running: 0, pending: 0, retrying: 0, cancelled: 0 };
 /** @param {string} id */
 const whole = (id) => /** @type {Job} */ (/** @type {unknown} */ ({ ...job(id), children }));
 /** @param {string} id */

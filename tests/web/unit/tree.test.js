@@ -27,7 +27,7 @@ function family(jobs) {
 const drawn = (rows) => rows.map((row) => `${row.level} ${row.kind} ${row.kind === "job" ? row.item.job.id : row.key}`);
 
 /** @param {number} failed */
-const counts = (failed) => ({ total: 3, completed: 3 - failed, failed, running: 0, pending: 0 });
+const counts = (failed) => ({ total: 3, completed: 3 - failed, failed, running: 0, pending: 0, retrying: 0, cancelled: 0 });
 
 /**
  * A client for a tree: the children of each job.

@@ -159,6 +159,6 @@ const isNotFound = (error) => error instanceof SpawnError && error.status === 40
  * @returns {TreeJob}
  */
 function inTree(job) {
-  const { total, completed, failed, running, pending } = job.children;
-  return { ...job, children: total, child_counts: { total, completed, failed, running, pending } };
+  const { total, completed, failed, running, pending, retrying, cancelled } = job.children;
+  return { ...job, children: total, child_counts: { total, completed, failed, running, pending, retrying, cancelled } };
 }
