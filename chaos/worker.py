@@ -57,16 +57,16 @@ OTHERS = (
     "retention: after commit",
 )
 STEPS = (*NAMED, *OTHERS)
-_TRANSACTIONS = {
-    "claim: ": (claim, "claim"),
-    "end: ": (finish, "finish"),
-    "": (spawn, "complete"),
-    "child by key: ": (spawn, "spawn_now"),
-    "taking a lost worker's jobs: ": (registry, "rescue"),
-    "callback: ": (callbacks, "fire"),
-    "end of a workflow: ": (endings, "_close"),
-    "tick of a schedule: ": (ticks, "tick"),
-    "retention: ": (retention, "_carry_out"),
+_TRANSACTIONS: dict[str, Callable[..., Any]] = {
+    "claim: ": claim.claim,
+    "end: ": finish.finish,
+    "": spawn.complete,
+    "child by key: ": spawn.spawn_now,
+    "taking a lost worker's jobs: ": registry.rescue,
+    "callback: ": callbacks.fire,
+    "end of a workflow: ": endings._close,
+    "tick of a schedule: ": ticks.tick,
+    "retention: ": retention._run_policy,
 }
 """What the steps of a transaction begin with, and the function that runs it."""
 _STATEMENTS = {
@@ -216,8 +216,8 @@ def _watch_transactions(watch: _Watch, reached: Callable[[str], None], unanswere
         finally:
             watch.transaction = None
 
-    for name, (module, function) in _TRANSACTIONS.items():
-        _wrap(module, function, around=partial(within, name))
+    for name, function in _TRANSACTIONS.items():
+        _wrap(sys.modules[function.__module__], function.__name__, around=partial(within, name))
     original = Database.transaction
 
     def transaction(self: Database, work: Callable[[], Any], **options: Any) -> Any:
