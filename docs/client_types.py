@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import hammerwork_cli
 from hammerwork_cli.render.attempts import ATTEMPT
 from hammerwork_cli.render.callbacks import CALLBACK
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.shape import Key, Schema, Shape
 from hammerwork_cli.render.job.changes import OUTCOME
 from hammerwork_cli.render.job.details import FACTS, JOB_DETAILS
 from hammerwork_cli.render.job.listing import JOB
+from hammerwork_cli.render.monitor.health import CHECK_OUTCOME, HEALTH_REPORT, LEVEL
 from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
 from hammerwork_cli.render.queue.listing import QUEUE
 from hammerwork_cli.render.queue.stats import QUEUE_STATS
@@ -65,9 +67,16 @@ INTERFACES = (
     Interface("QueueStats", QUEUE_STATS, "A queue with its statistics."),
     Interface("PauseChange", PAUSE_CHANGE),
     Interface("Worker", WORKER),
+    Interface("HealthCheck", CHECK_OUTCOME),
+    Interface("HealthReport", HEALTH_REPORT),
     Interface("Workflow", WORKFLOW),
     Interface("WorkflowGraph", WORKFLOW_GRAPH, "The jobs of a workflow, parents first, and what they wait for."),
 )
+ALIASES = {
+    "Priority": (key.priority(), ""),
+    "HealthLevel": (LEVEL, "`unknown`: the database does not record what the check is about."),
+}
+"""Types of words."""
 _NAMES = {id(shape): one.name for one in INTERFACES for shape in (one.shape, *one.as_well)}
 
 
@@ -75,7 +84,12 @@ def client_types() -> str:
     """The whole file, with the types as they are now."""
     before, _, rest = FILE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    return f"{before}{BEGIN}{''.join(map(_interface, INTERFACES))}{END}{after}"
+    types = [*(_alias(name, *one) for name, one in ALIASES.items()), *map(_interface, INTERFACES)]
+    return f"{before}{BEGIN}{''.join(types)}\n{END}{after}"
+
+
+def _alias(name: str, words: Key, about: str) -> str:
+    return f"\n{_comment(about, '')}export type {name} = {_plain(words.schema)};\n"
 
 
 def _interface(one: Interface) -> str:

@@ -9,7 +9,6 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.commands.limits import limit_of, number, rate
 from hammerwork_cli.errors import ShownAnswerError
-from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.models.monitor.health import Level
 from hammerwork_cli.queries import maintenance
@@ -47,9 +46,9 @@ def health(
     database = context.database()
     report = maintenance.health(database, now=context.now(database), rows=rows, dead=dead, transaction=transaction)
     if form in {Format.TABLE, Format.JSON}:
-        record = views.report_record(report, rfc3339(report.at))
+        record = views.HEALTH_REPORT.record(report)
         context.answer(record, form, partial(views.report_text, report, width=context.width, colour=context.colour))
     else:
-        context.data([views.check_record(check) for check in report.checks], form, views.CHECK_KEYS)
+        context.data(map(views.CHECK_OUTCOME.record, report.checks), form, views.CHECK_OUTCOME.columns)
     if report.status is Level.CRITICAL:
         raise ShownAnswerError(views.summary(report))

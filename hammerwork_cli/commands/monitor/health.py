@@ -11,7 +11,6 @@ from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.commands.limits import LimitOptions, limit_of
 from hammerwork_cli.errors import ShownAnswerError, UsageError
-from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.input import names
 from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.models.monitor.health import CheckName, HealthReport, Level, MonitorLimits
@@ -70,10 +69,10 @@ def health(
 
 def _show(context: Context, report: HealthReport, form: Format) -> None:
     if form in {Format.TABLE, Format.JSON}:
-        record = views.report_record(report, rfc3339(report.at))
+        record = views.HEALTH_REPORT.record(report)
         context.answer(record, form, partial(views.report_text, report, width=context.width, colour=context.colour))
     else:
-        context.data([views.check_record(check) for check in report.checks], form, views.CHECK_KEYS)
+        context.data(map(views.CHECK_OUTCOME.record, report.checks), form, views.CHECK_OUTCOME.columns)
 
 
 def _checks(only: list[str] | None, skip: list[str] | None) -> Sequence[CheckName]:

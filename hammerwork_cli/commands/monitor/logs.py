@@ -106,7 +106,7 @@ def _told(context: Context, found: list[JobEvent], form: EventFormat) -> Iterato
     if form is EventFormat.JSONL:
         from hammerwork_cli.render.formats import json
 
-        return json.lines([views.event_record(event) for event in found])
+        return json.lines(map(views.EVENT.record, found))
     return (views.event_text(event, width=context.width, colour=context.colour) for event in found)
 
 

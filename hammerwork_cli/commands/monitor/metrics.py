@@ -57,4 +57,4 @@ def metrics(
         context.lines(views.exposition(views.families(found)))
         return
     text = partial(views.figures_text, found, terminal=context.is_terminal, width=context.width, colour=context.colour)
-    context.answer(views.figures_record(found), form, text)
+    context.answer(views.METRICS.record(found), form, text)

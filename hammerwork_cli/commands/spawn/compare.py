@@ -44,7 +44,7 @@ def compare(
     first, second = (listing.resolve(database, job) for job in (a, b))
     found = Comparison(timeline.timeline(database, first, now=now), timeline.timeline(database, second, now=now))
     context.answer(
-        views.comparison_record(found, most),
+        views.COMPARISON.record(views.JudgedComparison(found, most)),
         form,
         lambda: views.comparison_text(
             found, charset=charset or context.charset, width=context.width, colour=context.colour

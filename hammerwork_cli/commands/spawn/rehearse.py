@@ -88,7 +88,7 @@ def rehearse(
         )
     with app_path.without():
         context.answer(
-            views.rehearsal_record(found),
+            views.REHEARSAL.record(found),
             form,
             lambda: views.rehearsal_text(found, width=context.width, colour=context.colour),
         )

@@ -73,8 +73,8 @@ def timeline(
         for note in notes:
             context.note(note)
     elif form == TimelineFormat.JSON:
-        from hammerwork_cli.render.spawn.timeline_records import timeline_record
+        from hammerwork_cli.render.spawn.timeline_records import TIMELINE
 
-        context.answer(timeline_record(found), form, lambda: ())
+        context.answer(TIMELINE.record(found), form, lambda: ())
     else:
         context.lines(timeline_views.timeline_text(found, style))

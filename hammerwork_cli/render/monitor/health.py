@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from hammerwork_cli.models.monitor.health import Check, CheckName, HealthReport, Level
 from hammerwork_cli.models.queue import Measure
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import (
     NOTHING,
     count,
@@ -54,7 +55,6 @@ UNITS: Mapping[str, str] = {
     "open_transaction": "seconds",
 }
 """Unit of a check's value and limit; none for a check without either."""
-CHECK_KEYS = ("check", "status", "value", "limit", "unit", "about", "message", "hint")
 COLOURS = {Level.HEALTHY: "green", Level.UNKNOWN: "dim", Level.WARNING: "yellow", Level.CRITICAL: "red"}
 _NAMED = 5
 _LINES = 20
@@ -69,37 +69,30 @@ _RECORDS: Mapping[str, str] = {
 """What a database without migrations of hammerwork-cli does not record; of the other checks, workers."""
 
 
-def check_record(check: Check) -> Record:
-    """A check.
-
-    Keys: ``check``, ``status`` (``healthy``, ``unknown``, ``warning`` or ``critical``), ``value`` (null if there is
-    nothing to measure) and ``limit`` (null without one) in ``unit``, ``about`` (queues, workers, migrations or jobs,
-    the worst first), ``message``, ``hint`` (the next step: a command, or a sentence after an error; null while it is
-    healthy).
-    """
-    return {
-        "check": check.name,
-        "status": check.status.value,
-        "value": _plain(check.value),
-        "limit": _plain(check.limit),
-        "unit": UNITS.get(check.name),
-        "about": list(check.about),
-        "message": message(check),
-        "hint": hint(check),
+LEVEL = key.text("", *Level)._replace(typescript="HealthLevel")
+CHECK_OUTCOME = Shape[Check](
+    {
+        "check": key.text("", *UNITS, CheckName.WRITES, CheckName.UPKEEP).of("name"),
+        "status": LEVEL.of("status.value"),
+        "value": key.null_or(key.measure("Null when there is nothing to measure")),
+        "limit": key.null_or(key.measure("Null without a limit")),
+        "unit": key.null_or(key.text("Unit of value and limit", *dict.fromkeys(UNITS.values()))).of(
+            lambda check: UNITS.get(check.name)
+        ),
+        "about": key.list_of(key.text(), "Queues, workers, migrations or jobs, the worst first"),
+        "message": key.text("A sentence for people; its words may change").of(lambda check: message(check)),
+        "hint": key.null_or(
+            key.text("The next step: a command, or a sentence after an error; null while it is healthy")
+        ).of(lambda check: hint(check)),
     }
-
-
-def _plain(value: Measure | None) -> float | int | None:
-    return value.total_seconds() if isinstance(value, timedelta) else value
-
-
-def report_record(report: HealthReport, checked_at: str | None) -> Record:
-    """All checks: ``status`` is the worst of them."""
-    return {
-        "status": report.status.value,
-        "checked_at": checked_at,
-        "checks": [check_record(check) for check in report.checks],
+)
+HEALTH_REPORT = Shape[HealthReport](
+    {
+        "status": LEVEL.about("The worst of the checks").of("status.value"),
+        "checked_at": key.instant().of("at"),
+        "checks": key.list_of(CHECK_OUTCOME),
     }
+)
 
 
 def report_text(report: HealthReport, *, width: int | None, colour: bool) -> Iterator[str]:

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.monitor.log import EventKind, JobEvent
 from hammerwork_cli.render.attempts import OUTCOMES
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record, known
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.text import NOTHING, cells, duration, first_line, plural, short_id, shorten, visible
 
 KINDS = tuple(EventKind)
@@ -22,26 +22,20 @@ _COLOURS = {
 }
 
 
-def event_record(event: JobEvent) -> Record:
-    """An event.
-
-    Keys: ``at``, ``event`` (one of :data:`KINDS`), ``job_id``, ``queue`` (null if the job is gone), ``attempt`` (its
-    number), ``seconds`` (length of the attempt or of the spawning), ``worker`` (its name) and ``outcome`` of
-    an attempt that another one follows, ``children`` (of a spawn),
-    ``error`` (its beginning); each is null where it does not apply.
-    """
-    return {
-        "at": rfc3339(event.at),
-        "event": known(event.kind, KINDS),
-        "job_id": event.job,
-        "queue": event.queue,
-        "attempt": event.attempt,
-        "seconds": event.seconds,
-        "worker": event.worker,
-        "outcome": known(event.outcome, OUTCOMES),
-        "children": event.children,
-        "error": event.error,
+EVENT = Shape[JobEvent](
+    {
+        "at": key.instant(),
+        "event": key.text("", *KINDS).of("kind"),
+        "job_id": key.job_id().of("job"),
+        "queue": key.null_or(key.text("Null when the job is gone")),
+        "attempt": key.null_or(key.count("Its number")),
+        "seconds": key.null_or(key.seconds("Length of the attempt, or of the spawning")),
+        "worker": key.null_or(key.text("Name of the worker, for an attempt that is followed by another")),
+        "outcome": key.null_or(key.word("Outcome of such an attempt", *OUTCOMES)),
+        "children": key.null_or(key.count("Spawned jobs")),
+        "error": key.null_or(key.text("Its beginning")),
     }
+)
 
 
 def event_text(event: JobEvent, *, width: int | None, colour: bool) -> str:

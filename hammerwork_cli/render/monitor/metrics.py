@@ -3,17 +3,17 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.models import JobStatus, rfc3339, timestamp
+from hammerwork_cli.models import JobStatus, timestamp
 from hammerwork_cli.models.monitor.health import HealthReport
 from hammerwork_cli.models.monitor.metrics import Figures
 from hammerwork_cli.models.queue import QueueState
 from hammerwork_cli.models.queue_counts import QueueCounts, WorkerCounts
-from hammerwork_cli.render.formats import names
+from hammerwork_cli.render.formats import key, names
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record, seconds
+from hammerwork_cli.render.formats.json import seconds
 from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import (
@@ -238,33 +238,35 @@ def _last(figures: Figures) -> str:
 # For programs.
 
 
-def figures_record(figures: Figures) -> Record:
-    """All figures.
+class _InWindow(NamedTuple):
+    state: QueueState
+    window: timedelta
 
-    Keys: ``checked_at``, ``window_seconds``, ``queue`` and ``queue_names`` (the filter), ``queues`` (those of ``queue
-    list``, with ``completed``, ``failed``, ``failure_rate`` and ``completed_per_minute`` of the window, and
-    ``backlog_seconds``, until the ready jobs have ended at the rate since the first one completed in it), ``workers``
-    (state -> number; null if the database does not record workers), ``spawning`` (as ``spawn stats`` has it).
-    """
-    return {
-        "checked_at": rfc3339(figures.at),
-        "window_seconds": seconds(figures.window),
-        **Shape[Figures](names.OF_QUEUES).record(figures),
-        "queues": [_queue_record(state, figures) for state in figures.states],
-        "workers": None if figures.workers is None else dict(figures.workers),
-        "spawning": SPAWN_STATS.record(figures.spawned),
+
+_QUEUE = Shape[_InWindow](
+    {
+        **QUEUE.within("state"),
+        "completed": key.count("Jobs that completed in the window").of("state.completed"),
+        "failed": key.count("Jobs that failed in the window").of("state.failed"),
+        "failure_rate": key.null_or(key.rate("Null when no job ended")).of("state.failure_rate"),
+        "completed_per_minute": key.number().of(lambda one: one.state.per_minute(one.window)),
+        "backlog_seconds": key.null_or(
+            key.seconds("Until the ready jobs have ended at the rate since the first one completed in the window")
+        ).of(lambda one: one.state.backlog(one.window)),
     }
-
-
-def _queue_record(state: QueueState, figures: Figures) -> Record:
-    return {
-        **QUEUE.record(state),
-        "completed": state.completed,
-        "failed": state.failed,
-        "failure_rate": state.failure_rate,
-        "completed_per_minute": state.per_minute(figures.window),
-        "backlog_seconds": seconds(state.backlog(figures.window)),
+)
+METRICS = Shape[Figures](
+    {
+        "checked_at": key.instant().of("at"),
+        "window_seconds": key.seconds("Length of --period").of("window"),
+        **names.OF_QUEUES,
+        "queues": key.list_of(_QUEUE).of(lambda figures: [_InWindow(one, figures.window) for one in figures.states]),
+        "workers": key.null_or(
+            key.counts("Workers by state, with those lost in the last hour; null where workers are not recorded")
+        ),
+        "spawning": SPAWN_STATS.key().of("spawned"),
     }
+)
 
 
 # For people.

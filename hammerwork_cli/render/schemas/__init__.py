@@ -22,21 +22,24 @@ from hammerwork_cli.render.job.export import EXPORTED
 from hammerwork_cli.render.job.listing import JOB
 from hammerwork_cli.render.maintenance import PURGED, SIZE, WORK
 from hammerwork_cli.render.migration import MIGRATION_PLAN, MIGRATION_STATE
+from hammerwork_cli.render.monitor.health import CHECK_OUTCOME, HEALTH_REPORT
+from hammerwork_cli.render.monitor.logs import EVENT
+from hammerwork_cli.render.monitor.metrics import METRICS
 from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
 from hammerwork_cli.render.queue.health import CHECK, QUEUE_HEALTH
 from hammerwork_cli.render.queue.listing import PAUSE, QUEUE
 from hammerwork_cli.render.queue.stats import QUEUE_STATS
 from hammerwork_cli.render.schemas.jobs import JOB_LINE
-from hammerwork_cli.render.schemas.monitor import CHECK_OUTCOME, EVENT, HEALTH_REPORT, METRICS
 from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR
-from hammerwork_cli.render.schemas.rehearsals import REHEARSAL
-from hammerwork_cli.render.schemas.timelines import COMPARISON, TIMELINE
 from hammerwork_cli.render.schemas.words import Schema, list_of, record, text
 from hammerwork_cli.render.spawn.again import SPAWN_REQUEST
+from hammerwork_cli.render.spawn.comparison import COMPARISON
 from hammerwork_cli.render.spawn.doctor import FINDING
 from hammerwork_cli.render.spawn.failures import ERROR_GROUP, ERRORS
 from hammerwork_cli.render.spawn.monitor_lines import MONITOR
 from hammerwork_cli.render.spawn.records import OPERATION, PENDING, SPAWN_STATS
+from hammerwork_cli.render.spawn.rehearsal import REHEARSAL
+from hammerwork_cli.render.spawn.timeline_records import TIMELINE
 from hammerwork_cli.render.spawn.wait import WAIT
 from hammerwork_cli.render.spawn.why import WHY
 from hammerwork_cli.render.tree.json import IN_TREE, TREE
@@ -55,9 +58,9 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "spawn-lineage": ("Ancestors and descendants of a job", LINEAGE.schema),
     "spawn-lineage-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE.schema),
     "spawn-pending": ("Jobs that have yet to spawn, or that completed without spawning", list_of(PENDING.schema)),
-    "spawn-timeline": ("Where the time of a tree went", TIMELINE),
-    "spawn-compare": ("The times of two trees side by side", COMPARISON),
-    "spawn-rehearse": ("What a job would spawn", REHEARSAL),
+    "spawn-timeline": ("Where the time of a tree went", TIMELINE.schema),
+    "spawn-compare": ("The times of two trees side by side", COMPARISON.schema),
+    "spawn-rehearse": ("What a job would spawn", REHEARSAL.schema),
     "spawn-wait": ("The outcome of a tree", WAIT.schema),
     "spawn-on-end": ("What is enqueued at the end of a job and everything below it", list_of(CALLBACK.schema)),
     "spawn-monitor": ("A snapshot of what happens", MONITOR.schema),
@@ -122,10 +125,10 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "worker-status-jobs": ("Running jobs, as `worker status --jobs` has them", list_of(LEASED_JOB.schema)),
     "worker-stop": ("Workers that were asked to stop, or would be", list_of(ASKED_WORKER.schema)),
     "worker-restart": ("Workers that were asked to restart, or would be", list_of(ASKED_WORKER.schema)),
-    "monitor-health": ("What is wrong now", HEALTH_REPORT),
-    "monitor-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME),
-    "monitor-metrics": ("Figures of queues, workers and spawning", METRICS),
-    "monitor-logs": ("Something that happened to a job", EVENT),
+    "monitor-health": ("What is wrong now", HEALTH_REPORT.schema),
+    "monitor-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME.schema),
+    "monitor-metrics": ("Figures of queues, workers and spawning", METRICS.schema),
+    "monitor-logs": ("Something that happened to a job", EVENT.schema),
     "monitor-dashboard": ("A snapshot of what happens", MONITOR.schema),
     "archive-run": ("The outcome of a change, or its plan", OUTCOME.schema),
     "archive-list": ("Archived jobs, most recently archived first", list_of(ARCHIVED.schema)),
@@ -147,8 +150,8 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "maintenance-analyze": ("Work on tables", list_of(WORK.schema)),
     "maintenance-reindex": ("Work on indexes", list_of(WORK.schema)),
     "maintenance-sizes": ("Tables and indexes, the largest table first", list_of(SIZE.schema)),
-    "maintenance-health": ("Checks of tables and indexes", HEALTH_REPORT),
-    "maintenance-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME),
+    "maintenance-health": ("Checks of tables and indexes", HEALTH_REPORT.schema),
+    "maintenance-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME.schema),
     "maintenance-check": ("Kinds of damage", list_of(FINDING.schema)),
     "job-requeue-stale": ("Kinds of damage", list_of(FINDING.schema)),
     "maintenance-dead-jobs": ("Kinds of damage", list_of(FINDING.schema)),

@@ -1,13 +1,14 @@
 """Two trees side by side, as text and as JSON."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
 from hammerwork_cli.models.spawning.comparison import Comparison, QueueChange, path_of
-from hammerwork_cli.models.spawning.timeline import QueueTimes, Timeline
+from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, Timeline
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import (
     NOTHING,
@@ -22,7 +23,8 @@ from hammerwork_cli.render.formats.text import (
     visible,
 )
 from hammerwork_cli.render.spawn.timeline import length
-from hammerwork_cli.render.spawn.timeline_records import all_parts, queue_record, rfc3339_of, seconds
+from hammerwork_cli.render.spawn.timeline_records import QUEUE_TIMES, TIMELINE, moment, part_of, parts
+from hammerwork_cli.render.spawn.timeline_records import length as duration_of
 
 _NAME_CELLS = 24
 _PATH = 12
@@ -30,52 +32,59 @@ _PATH = 12
 _QUEUES = 30
 
 
-def comparison_record(found: Comparison, most: float | None) -> Record:
-    """A comparison.
+class JudgedComparison(NamedTuple):
+    """A comparison, and how much longer B may take."""
 
-    Keys: ``a`` and ``b`` (``root``, ``job``, ``jobs``, ``counts``, ``failed``, ``open``, ``unknown``, ``started_at``,
-    ``ended_at``, ``seconds``, ``without_queueing_seconds``, ``parts``, ``job_seconds``, ``path``), ``change`` (how much
-    longer B took, as a part of A; null if A took no time), ``fail_above``, ``exceeded``, ``difference_seconds`` (part
-    -> seconds that B's critical path has more), ``by_queue`` (``queue``, ``state``, ``a``, ``b``).
-    """
-    differences = {part: seconds(b - a) for part, a, b in found.parts}
-    return {
-        "a": _tree_record(found.a),
-        "b": _tree_record(found.b),
-        "change": None if found.change is None else round(found.change, 6),
-        "fail_above": most,
-        "exceeded": most is not None and found.exceeds(most),
-        "difference_seconds": {**all_parts({}), **differences},
-        "by_queue": [
-            {
-                "queue": change.queue,
-                "state": change.state,
-                "a": change.a and queue_record(change.a),
-                "b": change.b and queue_record(change.b),
-            }
-            for change in found.queues
-        ],
+    found: Comparison
+    most: float | None
+
+
+_COMPARED = Shape[Timeline](
+    {
+        "root": TIMELINE.parts["root"],
+        "job": TIMELINE.parts["job"],
+        "jobs": TIMELINE.parts["jobs"],
+        "counts": key.counts("Jobs by status", in_order=True).of("tree.counts"),
+        "failed": key.count().of("tree.counts.failed"),
+        "open": key.count("Jobs that have not ended"),
+        "unknown": key.count("Jobs that are left out"),
+        "started_at": key.null_or(moment()).of(TIMELINE.parts["started_at"].get or ""),
+        "ended_at": key.null_or(moment()).of(TIMELINE.parts["ended_at"].get or ""),
+        "seconds": duration_of().of("length"),
+        "without_queueing_seconds": duration_of().of("alone"),
+        "parts": parts("Seconds of the critical path"),
+        "job_seconds": parts("Seconds of all jobs together").of("sums"),
+        "path": key.list_of(
+            key.null_or(key.text()), "Queues along the critical path; null for time that is unknown"
+        ).of(path_of),
     }
-
-
-def _tree_record(found: Timeline) -> Record:
-    tree = found.tree
-    return {
-        "root": found.root,
-        "job": tree.target,
-        "jobs": len(tree.nodes),
-        "counts": dict(sorted(tree.counts.by_status.items())),
-        "failed": tree.counts.failed,
-        "open": found.open,
-        "unknown": found.unknown,
-        "started_at": rfc3339_of(found.begun) if found.path else None,
-        "ended_at": rfc3339_of(found.ended) if found.path else None,
-        "seconds": seconds(found.length),
-        "without_queueing_seconds": seconds(found.alone),
-        "parts": all_parts(found.parts),
-        "job_seconds": all_parts(found.sums),
-        "path": list(path_of(found)),
+)
+_DIFFERENCE = Shape[Mapping[str, int]]({part: key.number().of(part_of(part)) for part in PARTS})
+_QUEUE_CHANGE = Shape[QueueChange](
+    {
+        "queue": key.text(),
+        "state": key.text("new in B, gone from it, or in both", "both", "new", "gone"),
+        "a": key.null_or(QUEUE_TIMES),
+        "b": key.null_or(QUEUE_TIMES),
     }
+)
+COMPARISON = Shape[JudgedComparison](
+    {
+        "a": _COMPARED.key().of("found.a"),
+        "b": _COMPARED.key().of("found.b"),
+        "change": key.null_or(key.number("How much longer B took: 0.2 for 20%; null if A took no time", digits=6)).of(
+            "found.change"
+        ),
+        "fail_above": key.null_or(key.number("As given")).of("most"),
+        "exceeded": key.flag("Whether B took longer than A by more than that").of(
+            lambda one: one.most is not None and one.found.exceeds(one.most)
+        ),
+        "difference_seconds": _DIFFERENCE.key("What B's critical path has more").of(
+            lambda one: {part: b - a for part, a, b in one.found.parts}
+        ),
+        "by_queue": key.list_of(_QUEUE_CHANGE, "The largest difference of run times first").of("found.queues"),
+    }
+)
 
 
 class _ComparedRow(NamedTuple):

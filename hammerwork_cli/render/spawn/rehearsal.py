@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from operator import itemgetter
+from typing import NamedTuple
 
-from hammerwork_cli.models import NewJob, rfc3339
-from hammerwork_cli.models.spawning.rehearsal import Level, Limit, Rehearsal, RehearsedFailure
+from hammerwork_cli.models import NewJob
+from hammerwork_cli.models.spawning.rehearsal import Level, Limit, Rehearsal, RehearsedFailure, SpawnShape
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import count, duration, fitted, plural, short_id, shorten, visible
 
@@ -15,72 +18,92 @@ _NAME_CELLS = 30
 _WIDTH = 80
 
 
-def rehearsal_record(found: Rehearsal) -> Record:
-    """A rehearsal.
+class _NumberedLevel(NamedTuple):
+    number: int
+    level: Level
 
-    Keys: ``job`` (id, or null), ``queue``, ``handler`` (null if none ran), ``children``, ``early`` (those by key),
-    ``bytes`` (of the payloads), ``complete`` (false if ``--max`` stopped a handler), ``seconds``, ``levels``
-    (``level``, ``parents``, ``children``, ``by_queue``), ``shape``, ``limits`` (``limit``, ``allowed``, ``used``,
-    ``left``), ``enqueued`` (queue -> jobs that are not children), ``first`` (the first children of the job),
-    ``failures`` (``level``, ``queue``, ``parents``, ``code``, ``message``, ``hint``).
-    """
-    return {
-        "job": found.job,
-        "queue": found.queue,
-        "handler": found.handler,
-        "children": found.children,
-        "early": found.early,
-        "bytes": found.bytes,
-        "complete": found.complete,
-        "seconds": round(found.seconds, 6),
-        "levels": [_level_record(number, level) for number, level in enumerate(found.levels, 1)],
-        "shape": {
-            "after_parent": found.shape.after_parent,
-            "after_siblings": found.shape.after_siblings,
-            "after_others": found.shape.after_others,
-            "longest_chain": found.shape.longest_chain,
-        },
-        "limits": [
-            {"limit": limit.name, "allowed": limit.allowed, "used": limit.used, "left": limit.left}
-            for limit in found.limits
-        ],
-        "enqueued": dict(sorted(found.enqueued.items())),
-        "first": [_child_record(child, found.keys.get(child.id)) for child in found.first],
-        "failures": [
-            {
-                "level": failure.level,
-                "queue": failure.queue,
-                "parents": failure.parents,
-                "code": failure.code,
-                "message": failure.message,
-                "hint": failure.hint,
-            }
-            for failure in found.failures
-        ],
+
+class _Child(NamedTuple):
+    job: NewJob
+    key: str | None
+
+
+_BY_QUEUE = Shape[tuple[str, int, int]](
+    {
+        "queue": key.text().of(itemgetter(0)),
+        "jobs": key.count().of(itemgetter(1)),
+        "bytes": key.count("Bytes of their payloads").of(itemgetter(2)),
     }
-
-
-def _level_record(number: int, level: Level) -> Record:
-    return {
-        "level": number,
-        "parents": level.parents,
-        "children": level.children,
-        "by_queue": [
-            {"queue": queue, "jobs": jobs, "bytes": level.bytes[queue]} for queue, jobs in sorted(level.jobs.items())
-        ],
+)
+_LEVEL = Shape[_NumberedLevel](
+    {
+        "level": key.count("1 for the children of the job").of("number"),
+        "parents": key.count("Jobs whose spawn handlers ran").of("level.parents"),
+        "children": key.count().of("level.children"),
+        "by_queue": key.list_of(_BY_QUEUE).of(
+            lambda one: [(queue, jobs, one.level.bytes[queue]) for queue, jobs in sorted(one.level.jobs.items())]
+        ),
     }
-
-
-def _child_record(child: NewJob, key: str | None) -> Record:
-    return {
-        "id": child.id,
-        "queue": child.queue,
-        "key": key,
-        "priority": child.priority.word,
-        "scheduled_at": rfc3339(child.scheduled_at),
-        "depends_on": list(child.depends_on),
-        "payload": json.loads(child.payload),
+)
+_SHAPE = Shape[SpawnShape](
+    {
+        "after_parent": key.count("Children of the job that wait for no sibling"),
+        "after_siblings": key.count("Those that do"),
+        "after_others": key.count("Those that wait for other jobs too"),
+        "longest_chain": key.count("Most children that run one after the other"),
     }
+)
+_LIMIT = Shape[Limit](
+    {
+        "limit": key.text("", "max_spawn_count", "max_depth", "max_descendants").of("name"),
+        "allowed": key.null_or(key.number("Null without a limit")),
+        "used": key.count(),
+        "left": key.null_or(key.number("Negative if it would be passed")),
+    }
+)
+_CHILD = Shape[_Child](
+    {
+        "id": key.job_id().of("job.id"),
+        "queue": key.text().of("job.queue"),
+        "key": key.null_or(key.text("Key of an early child")),
+        "priority": key.priority().of("job.priority.word"),
+        "scheduled_at": key.null_or(key.instant()).of("job.scheduled_at"),
+        "depends_on": key.list_of(key.job_id()).of("job.depends_on"),
+        "payload": key.anything().of(lambda child: json.loads(child.job.payload)),
+    }
+)
+_FAILURE = Shape[RehearsedFailure](
+    {
+        "level": key.count("1 for the job itself"),
+        "queue": key.text("Queue of the parent"),
+        "parents": key.count("Jobs that failed so"),
+        "code": key.text(),
+        "message": key.text(),
+        "hint": key.null_or(key.text()),
+    }
+)
+REHEARSAL = Shape[Rehearsal](
+    {
+        "job": key.null_or(key.job_id("Null for a job that was only described")),
+        "queue": key.text(),
+        "handler": key.null_or(key.text("Name of the spawn handler; null if none was found")),
+        "children": key.count("Children on all levels"),
+        "early": key.count("Children of the job by key"),
+        "bytes": key.count("Bytes of all payloads"),
+        "complete": key.flag("Whether the handlers were read to their end"),
+        "seconds": key.seconds("Run time of the handlers", digits=6),
+        "levels": key.list_of(_LEVEL).of(
+            lambda found: [_NumberedLevel(number, level) for number, level in enumerate(found.levels, 1)]
+        ),
+        "shape": _SHAPE,
+        "limits": key.list_of(_LIMIT, "The parent with the least room"),
+        "enqueued": key.counts("Jobs that are not children, by queue", in_order=True),
+        "first": key.list_of(_CHILD, "The first 20 children of the job").of(
+            lambda found: [_Child(child, found.keys.get(child.id)) for child in found.first]
+        ),
+        "failures": key.list_of(_FAILURE, "10 at most"),
+    }
+)
 
 
 def rehearsal_text(found: Rehearsal, *, width: int | None = None, colour: bool = False) -> Iterator[str]:
@@ -165,7 +188,7 @@ def _limits(limits: tuple[Limit, ...], width: int | None, colour: bool) -> str:
     return table_text(limits, columns, terminal=width is not None, width=width, colour=colour)
 
 
-def _child(child: NewJob, key: str | None, width: int) -> str:
+def _child(child: NewJob, name_by: str | None, width: int) -> str:
     name = shorten(visible(child.queue), _NAME_CELLS)
-    by_key = f" {shorten(visible(key), _NAME_CELLS)}" if key else ""
+    by_key = f" {shorten(visible(name_by), _NAME_CELLS)}" if name_by else ""
     return shorten(f"  {name}{by_key}  {visible(child.payload)}", width)

@@ -1,11 +1,13 @@
 """Where the time of a tree went, as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, SiblingGroup, Timeline, TimelineStep
-from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Key, Shape
 
 
 def seconds(microseconds: int) -> float:
@@ -13,87 +15,112 @@ def seconds(microseconds: int) -> float:
     return microseconds / 1_000_000
 
 
-def timeline_record(found: Timeline) -> Record:
-    """A timeline.
-
-    Keys: ``root`` (id of the first root), ``job`` (the job that was asked for), ``jobs``, ``open`` (jobs that have not
-    ended), ``unknown`` (jobs with times that are missing or contradict each other), ``started_at``, ``ended_at`` (of
-    the critical path; the present while jobs are open), ``seconds``, ``parts`` (part -> seconds of the critical path),
-    ``without_queueing_seconds``, ``job_seconds`` (part -> seconds of all jobs together), ``critical_path`` (``id``,
-    ``queue``, ``status``, ``seconds``, ``parts``, ``started_at``, ``ended_at``; the root first; ``id``, ``queue`` and
-    ``status`` are null for the time that is unknown), ``by_queue``, ``siblings`` (``null`` without ``--all``).
-    """
-    tree = found.tree
-    return {
-        "root": found.root,
-        "job": tree.target,
-        "jobs": len(tree.nodes),
-        "open": found.open,
-        "unknown": found.unknown,
-        "started_at": rfc3339_of(found.begun) if found.path else None,
-        "ended_at": rfc3339_of(found.ended) if found.path else None,
-        "seconds": seconds(found.length),
-        "parts": all_parts(found.parts),
-        "without_queueing_seconds": seconds(found.alone),
-        "job_seconds": all_parts(found.sums),
-        "critical_path": [_step_record(step) for step in found.path],
-        "by_queue": [queue_record(queue) for queue in found.queues],
-        "siblings": None if found.siblings is None else [_siblings_record(group) for group in found.siblings],
-    }
-
-
-def _step_record(step: TimelineStep) -> Record:
-    node = step.node
-    return {
-        "id": node and node.id,
-        "queue": node and node.queue,
-        "status": node and node.status,
-        "seconds": seconds(step.length),
-        "parts": all_parts(step.parts),
-        "started_at": rfc3339(node.run_start) if node else None,
-        "ended_at": rfc3339(node.completed_at or node.failed_at) if node else None,
-    }
-
-
-def queue_record(queue: QueueTimes) -> Record:
-    """The jobs of a queue in a tree."""
-    queued, ran = queue.queued or (None, None), queue.ran or (None, None)
-    return {
-        "queue": queue.queue,
-        "jobs": queue.jobs,
-        "failed": queue.failed,
-        "ran_seconds": seconds(queue.running),
-        "queued_p50_seconds": _optional_seconds(queued[0]),
-        "queued_p95_seconds": _optional_seconds(queued[1]),
-        "ran_p50_seconds": _optional_seconds(ran[0]),
-        "ran_p95_seconds": _optional_seconds(ran[1]),
-    }
-
-
-def _siblings_record(group: SiblingGroup) -> Record:
-    return {
-        "parent": group.parent,
-        "queue": group.queue,
-        "depth": group.depth,
-        "jobs": group.jobs,
-        "failed": group.failed,
-        "open": group.times.is_open,
-        "ran_seconds": seconds(group.running),
-        "ready_at": rfc3339_of(group.times.ready),
-        "started_at": rfc3339_of(group.times.started),
-        "ended_at": rfc3339_of(group.times.ended),
-    }
-
-
-def all_parts(parts: Mapping[str, int]) -> Record:
-    """Part -> seconds, with every part."""
-    return {part: seconds(parts.get(part, 0)) for part in PARTS}
-
-
-def _optional_seconds(microseconds: int | None) -> float | None:
-    return None if microseconds is None else seconds(microseconds)
-
-
 def rfc3339_of(microseconds: int) -> str | None:
     """RFC 3339 text of a time in microseconds since 1970."""
     return rfc3339(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds))
+
+
+def part_of(part: str) -> Callable[[Mapping[str, int]], float]:
+    """Reads a part, which a time may not have."""
+    return lambda parts: seconds(parts.get(part, 0))
+
+
+_ABOUT = {
+    "spawning": "Its parent had ended, and it was not created yet",
+    "blocked": "It waited for other jobs",
+    "delayed": "It waited for its date",
+    "queued": "It waited for a worker",
+    "retrying": "From its first attempt to its last",
+    "running": "The last attempt",
+    "unknown": "Times that are missing or contradict each other",
+}
+_PARTS = Shape[Mapping[str, int]]({part: key.seconds(_ABOUT[part]).of(part_of(part)) for part in PARTS})
+
+
+def parts(about: str) -> Key:
+    """The parts of a time."""
+    return _PARTS.key(about)
+
+
+def length(about: str = "") -> Key:
+    """A length of time in microseconds, as seconds."""
+    return key.seconds(about)._replace(convert=seconds)
+
+
+def moment(about: str = "") -> Key:
+    """A time in microseconds since 1970."""
+    return key.instant(about)._replace(convert=rfc3339_of)
+
+
+def _of_path(name: str) -> Callable[[Timeline], object]:
+    """Reads a time of the critical path; null without one."""
+    get = attrgetter(name)
+    return lambda found: get(found) if found.path else None
+
+
+def _percentile(name: str, place: int) -> Callable[[QueueTimes], object]:
+    get = attrgetter(name)
+    return lambda queue: get(queue) and get(queue)[place]
+
+
+_STEP = Shape[TimelineStep](
+    {
+        "id": key.null_or(key.job_id("Null for the time that is unknown")).of(lambda one: one.node and one.node.id),
+        "queue": key.null_or(key.text()).of(lambda one: one.node and one.node.queue),
+        "status": key.null_or(key.status()).of(lambda one: one.node and one.node.status),
+        "seconds": length("Seconds until it hands over to the next").of("length"),
+        "parts": parts("Parts of the time until it hands over to the next"),
+        "started_at": key.null_or(key.instant("Start of its last attempt")).of(
+            lambda one: one.node and one.node.run_start
+        ),
+        "ended_at": key.null_or(key.instant()).of(
+            lambda one: one.node and (one.node.completed_at or one.node.failed_at)
+        ),
+    }
+)
+QUEUE_TIMES = Shape[QueueTimes](
+    {
+        "queue": key.text(),
+        "jobs": key.count(),
+        "failed": key.count(),
+        "ran_seconds": length("All jobs together").of("running"),
+        "queued_p50_seconds": key.null_or(length("Median time until the first attempt, where it is known")).of(
+            _percentile("queued", 0)
+        ),
+        "queued_p95_seconds": key.null_or(length()).of(_percentile("queued", 1)),
+        "ran_p50_seconds": key.null_or(length("Jobs that have ended")).of(_percentile("ran", 0)),
+        "ran_p95_seconds": key.null_or(length()).of(_percentile("ran", 1)),
+    }
+)
+_SIBLINGS = Shape[SiblingGroup](
+    {
+        "parent": key.null_or(key.job_id("Null for roots")),
+        "queue": key.text(),
+        "depth": key.count("Levels below the root"),
+        "jobs": key.count(),
+        "failed": key.count(),
+        "open": key.flag("Whether one of them has not ended").of("times.is_open"),
+        "ran_seconds": length("All together").of("running"),
+        "ready_at": key.null_or(moment("The first to be ready")).of("times.ready"),
+        "started_at": key.null_or(moment("The first start")).of("times.started"),
+        "ended_at": key.null_or(moment("The last end, or the present")).of("times.ended"),
+    }
+)
+TIMELINE = Shape[Timeline](
+    {
+        "root": key.job_id("The first root"),
+        "job": key.job_id("The job that was asked for").of("tree.target"),
+        "jobs": key.count().of(lambda found: len(found.tree.nodes)),
+        "open": key.count("Jobs that have not ended"),
+        "unknown": key.count("Jobs that are left out: their times are missing or contradict each other"),
+        "started_at": key.null_or(moment("Creation of the root; null if no time is known")).of(_of_path("begun")),
+        "ended_at": key.null_or(moment("The last end; the present while jobs are open")).of(_of_path("ended")),
+        "seconds": length("Seconds from the one to the other").of("length"),
+        "parts": parts("Seconds of the critical path; they add up to the whole"),
+        "without_queueing_seconds": length("Seconds with a worker for every job").of("alone"),
+        "job_seconds": parts("Seconds of all jobs together").of("sums"),
+        "critical_path": key.list_of(_STEP, "The jobs from the root to the one that ended last").of("path"),
+        "by_queue": key.list_of(QUEUE_TIMES, "The longest run time first").of("queues"),
+        "siblings": key.null_or(key.list_of(_SIBLINGS, "The children of each parent in each queue (--all)")),
+    }
+)

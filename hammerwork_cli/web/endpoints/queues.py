@@ -3,12 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.monitor.health import USUAL_LIMITS
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.monitor import health as checks
 from hammerwork_cli.queries.worker import registry
-from hammerwork_cli.render.monitor.health import report_record
+from hammerwork_cli.render.monitor.health import HEALTH_REPORT
 from hammerwork_cli.render.queue.listing import QUEUE as QUEUE_SHAPE
 from hammerwork_cli.render.queue.stats import QUEUE_STATS
 from hammerwork_cli.render.schemas.words import flag, record, text
@@ -49,7 +48,7 @@ def worker_list(call: Call) -> Answer:
 def health(call: Call) -> Answer:
     """Answers as ``monitor health``."""
     now = call.database.now()
-    return Answer(report_record(checks.report(call.database, USUAL_LIMITS, now=now), rfc3339(now)))
+    return Answer(HEALTH_REPORT.record(checks.report(call.database, USUAL_LIMITS, now=now)))
 
 
 def about(call: Call) -> Answer:

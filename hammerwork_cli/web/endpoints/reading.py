@@ -16,7 +16,7 @@ from hammerwork_cli.render.job.listing import JOB as LISTED_JOB
 from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
 from hammerwork_cli.render.schemas.words import count, list_of, record, text
 from hammerwork_cli.render.spawn import records
-from hammerwork_cli.render.spawn.timeline_records import timeline_record
+from hammerwork_cli.render.spawn.timeline_records import TIMELINE
 from hammerwork_cli.render.tree import lineage
 from hammerwork_cli.render.tree.json import IN_TREE, NODE, TREE, Placed
 from hammerwork_cli.render.tree.nested import DEEPEST_NESTED, NESTED
@@ -131,7 +131,7 @@ def timeline(call: Call) -> Answer:
     found = timeline_queries.timeline(
         call.database, wanted["id"], now=call.now, siblings=wanted["siblings"], max_jobs=MOST_NODES
     )
-    return Answer(timeline_record(found))
+    return Answer(TIMELINE.record(found))
 
 
 def tree_counts(call: Call) -> Answer:

@@ -14,7 +14,6 @@ export type Status =
   | "Cancelled"
   /** A status that this version does not know. */
   | (string & {});
-export type Priority = "background" | "low" | "normal" | "high" | "critical";
 
 /** The `_spawn_config` of a payload, as stored. */
 export interface SpawnConfig {
@@ -26,31 +25,6 @@ export interface SpawnConfig {
   operation_id?: string | null;
   handler?: string | null;
   [key: string]: unknown;
-}
-
-/** `unknown`: the database does not record what the check is about. */
-export type HealthLevel = "healthy" | "unknown" | "warning" | "critical";
-
-export interface HealthCheck {
-  check: string;
-  status: HealthLevel;
-  /** `null` when there is nothing to measure. */
-  value: number | null;
-  limit: number | null;
-  unit: string | null;
-  /** Queues, workers, migrations or jobs, the worst first. */
-  about: string[];
-  /** A sentence for people; its words may change. */
-  message: string;
-  /** The next step: a command, or a sentence after an error; `null` while it is healthy. */
-  hint: string | null;
-}
-
-export interface HealthReport {
-  /** The worst of the checks. */
-  status: HealthLevel;
-  checked_at: Instant;
-  checks: HealthCheck[];
 }
 
 /**
@@ -74,6 +48,11 @@ export interface Job {
 }
 
 // From here, `make reference` writes the shapes of the program.
+
+export type Priority = "background" | "low" | "normal" | "high" | "critical";
+
+/** `unknown`: the database does not record what the check is about. */
+export type HealthLevel = "healthy" | "unknown" | "warning" | "critical";
 
 /** A job in trees and lists. */
 export interface JobNode {
@@ -577,6 +556,74 @@ export interface Worker {
   requested_by: string | null;
 }
 
+export interface HealthCheck {
+  check:
+    | "database"
+    | "migrations"
+    | "workers"
+    | "lost_workers"
+    | "stalled_workers"
+    | "stopping_workers"
+    | "held_slots"
+    | "unwritten_outcomes"
+    | "unserved_queues"
+    | "encrypted_jobs"
+    | "paused_queues"
+    | "pending"
+    | "pending_age"
+    | "running_age"
+    | "waiting_age"
+    | "lost_jobs"
+    | "unclaimed_jobs"
+    | "overdue_jobs"
+    | "overdue_schedules"
+    | "retrying"
+    | "failed"
+    | "failure_rate"
+    | "retention"
+    | "times_in_the_future"
+    | "worker"
+    | "rows"
+    | "dead_rows"
+    | "invalid_indexes"
+    | "open_transaction"
+    | "writes"
+    | "upkeep";
+  status: HealthLevel;
+  /** Null when there is nothing to measure. */
+  value: number | null;
+  /** Null without a limit. */
+  limit: number | null;
+  /** Unit of value and limit. */
+  unit:
+    | "seconds"
+    | "migrations"
+    | "workers"
+    | "slots"
+    | "outcomes"
+    | "queues"
+    | "jobs"
+    | "rate"
+    | "policies"
+    | "times"
+    | "rows"
+    | "indexes"
+    | null;
+  /** Queues, workers, migrations or jobs, the worst first. */
+  about: string[];
+  /** A sentence for people; its words may change. */
+  message: string;
+  /** The next step: a command, or a sentence after an error; null while it is healthy. */
+  hint: string | null;
+}
+
+export interface HealthReport {
+  /** The worst of the checks. */
+  status: HealthLevel;
+  checked_at: Instant;
+  checks: HealthCheck[];
+}
+
 export interface Workflow {
   id: string;
   name: string;
@@ -617,6 +664,7 @@ export interface WorkflowGraph {
   /** Whether it has more jobs than were read. */
   truncated: boolean;
 }
+
 // To here.
 
 export interface SpawnErrorFacts {

@@ -11,7 +11,7 @@ from hammerwork_cli.models.spawning.timeline import Timeline
 from hammerwork_cli.render.formats.json import document
 from hammerwork_cli.render.formats.text import PAINT, cells, visible
 from hammerwork_cli.render.schemas import SCHEMAS
-from hammerwork_cli.render.spawn.comparison import comparison_record, comparison_text
+from hammerwork_cli.render.spawn.comparison import COMPARISON, JudgedComparison, comparison_text
 from tests.unit.render.trees import HOSTILE, Growing
 from tests.unit.timeline.test_times import add, read
 
@@ -27,7 +27,7 @@ def night(ran: float, *, queued: float = 1, last: str = "publish", failed: bool 
 
 
 def record(a: Timeline, b: Timeline, most: float | None = None) -> Any:
-    found = json.loads(document(comparison_record(Comparison(a, b), most)))
+    found = json.loads(document(COMPARISON.record(JudgedComparison(Comparison(a, b), most))))
     Draft202012Validator(SCHEMAS["spawn-compare"]).validate(found)
     return found
 

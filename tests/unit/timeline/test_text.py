@@ -13,7 +13,7 @@ from hammerwork_cli.render.formats.text import PAINT, cells, shorten, visible
 from hammerwork_cli.render.schemas import SCHEMAS
 from hammerwork_cli.render.spawn.gantt import gantt
 from hammerwork_cli.render.spawn.timeline import GROUPS, STEPS, TimelineStyle, timeline_text
-from hammerwork_cli.render.spawn.timeline_records import timeline_record
+from hammerwork_cli.render.spawn.timeline_records import TIMELINE
 from hammerwork_cli.render.tree.mermaid import MAX_CHARACTERS
 from tests.mermaid_parser import MermaidParser
 from tests.unit.render.trees import HOSTILE, Growing
@@ -131,7 +131,7 @@ def test_a_tree_without_known_times_says_so() -> None:
 
 def test_the_record_has_the_documented_keys_and_adds_up() -> None:
     for found in (ingest(), hostile(), chain(50), read(unknown_only())):
-        record = json.loads(document(timeline_record(found)))
+        record = json.loads(document(TIMELINE.record(found)))
         Draft202012Validator(SCHEMAS["spawn-timeline"]).validate(record)
         assert sum(record["parts"].values()) == pytest.approx(record["seconds"])
         assert sum(step["seconds"] for step in record["critical_path"]) == pytest.approx(record["seconds"])
