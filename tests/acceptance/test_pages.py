@@ -82,25 +82,26 @@ def test_the_commands_of_a_page_print_what_it_shows(
                 runner.run(step)
 
 
-@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
-def test_every_block_of_a_page_has_a_language_that_says_whether_it_is_run(page: Page) -> None:
-    assert [f"{page.name}:{block.line}" for block in page.blocks if block.language not in LANGUAGES] == []
-    assert "~~~" not in page.text
+def test_every_block_of_a_page_has_a_language_that_says_whether_it_is_run() -> None:
+    blocks = [(f"{page.name}:{block.line}", block.language) for page in PAGES for block in page.blocks]
+    assert [place for place, language in blocks if language not in LANGUAGES] == []
+    assert [page.name for page in PAGES if "~~~" in page.text] == []
 
 
-@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
-def test_no_block_of_a_page_stands_in_a_list_where_it_would_not_be_run(page: Page) -> None:
-    assert re.findall(r"(?m)^ +`{3}.*", page.text) == []
+def test_no_block_of_a_page_stands_in_a_list_where_it_would_not_be_run() -> None:
+    assert [page.name for page in PAGES if re.search(r"(?m)^ +`{3}", page.text)] == []
 
 
-@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
-def test_a_block_of_text_with_an_expected_output_shows_it(page: Page, request: pytest.FixtureRequest) -> None:
-    for block in page.blocks:
-        if block.expected:
-            text = (ROOT / "tests" / "expected" / block.expected).read_text(encoding="utf-8")
-            if request.config.getoption("--rewrite-expected"):
-                page.path.write_text(page.text.replace(block.text, text), encoding="utf-8")
-            assert block.text == text, f"{page.name}:{block.line}: {block.expected}"
+def test_a_block_of_text_with_an_expected_output_shows_it(request: pytest.FixtureRequest) -> None:
+    shown = [(page, block) for page in PAGES for block in page.blocks if block.expected]
+    wrong = []
+    for page, block in shown:
+        text = (ROOT / "tests" / "expected" / block.expected).read_text(encoding="utf-8")
+        if request.config.getoption("--rewrite-expected"):
+            page.path.write_text(page.path.read_text("utf-8").replace(block.text, text), encoding="utf-8")
+        wrong += [] if block.text == text else [f"{page.name}:{block.line}: {block.expected}"]
+    assert shown
+    assert wrong == []
 
 
 def test_few_blocks_are_not_run() -> None:

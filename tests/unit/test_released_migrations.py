@@ -3,8 +3,6 @@
 import hashlib
 from pathlib import Path
 
-import pytest
-
 from hammerwork_cli.database.migration_files import section
 from hammerwork_cli.queries.migrations import MIGRATIONS, RUST_3
 
@@ -21,13 +19,9 @@ def checksum(migration: str, dialect: str) -> str:
     return hashlib.sha256("\n".join(sent).encode()).hexdigest()
 
 
-@pytest.mark.parametrize(("migration", "dialect", "released"), RELEASED)
-def test_a_released_migration_sends_what_it_sent_when_it_was_released(
-    migration: str, dialect: str, released: str
-) -> None:
-    assert checksum(migration, dialect) == released, (
-        f"{migration} was released: databases that have it recorded never run it again. Write a new migration."
-    )
+def test_a_released_migration_sends_what_it_sent_when_it_was_released() -> None:
+    changed = [one for *one, released in RELEASED if checksum(*one) != released]
+    assert changed == [], "They were released: databases that have them recorded never run them again. Write a new one."
 
 
 def test_every_migration_is_in_the_list_once_for_each_database() -> None:

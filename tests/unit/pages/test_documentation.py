@@ -1,8 +1,7 @@
 """Every link of the documentation leads somewhere, and every page is linked. The web is not asked."""
 
 import re
-
-import pytest
+from functools import cache
 
 from tests.pages import ROOT, Database, Page, documentation
 
@@ -11,17 +10,18 @@ KINDS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
 """Sections of a version, in the order of Keep a Changelog."""
 
 
-@pytest.mark.parametrize("page", [Page(path) for path in FILES], ids=lambda page: page.name)
-def test_every_link_of_a_page_leads_somewhere(page: Page) -> None:
-    for line, link in page.links():
-        if re.match(r"https?:|mailto:", link):
-            continue
+def test_every_link_of_a_page_leads_somewhere() -> None:
+    read = cache(Page)
+
+    def leads_somewhere(page: Page, link: str) -> bool:
         path, _, anchor = link.partition("#")
         target = (page.path.parent / path).resolve() if path else page.path
-        assert target.exists(), f"{page.name}:{line}: {link}"
-        assert target.is_relative_to(ROOT), f"{page.name}:{line}: {link}"
-        if anchor:
-            assert anchor in Page(target).anchors, f"{page.name}:{line}: {link}"
+        return target.exists() and target.is_relative_to(ROOT) and (not anchor or anchor in read(target).anchors)
+
+    links = [(page, line, link) for page in map(read, FILES) for line, link in page.links()]
+    own = [(page, line, link) for page, line, link in links if not re.match(r"https?:|mailto:", link)]
+    assert len(own) > 100
+    assert [f"{page.name}:{line}: {link}" for page, line, link in own if not leads_somewhere(page, link)] == []
 
 
 def test_every_page_of_the_documentation_is_linked_from_the_index_of_its_folder() -> None:
