@@ -50,7 +50,7 @@ def test_a_parent_that_others_change_while_it_spawns_has_no_children_and_reports
     crew.handlers.register_handler("parent", handler)
     jobs = stage.enqueue(*(Job("parent") for _ in range(6)))
     cancelled, retried, completed, failed, tried_again, untouched = jobs
-    crew.begin(concurrency=6)
+    crew.begin(concurrency=6, lease=600)  # no heartbeat tells the worker before its handler returns
     for _ in jobs:
         assert handler.begun.acquire(timeout=60)
     assert run("queue", "pause", "parent", "--yes", url=stage.url).exit_code == 0
