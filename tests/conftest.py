@@ -1,7 +1,8 @@
 """Fixtures for all tests: servers, fresh databases, the program, the Mermaid parser.
 
-A test that takes ``url``, ``empty_database`` or ``database`` runs on SQLite, PostgreSQL and MySQL (MariaDB); choose
-with ``-k sqlite``, ``-k postgres``, ``-k mysql`` or the markers of the same names.
+A test that takes ``url``, ``empty_database`` or ``database`` runs on SQLite, PostgreSQL and MySQL (MariaDB), in
+``tests/commands`` on SQLite unless it is marked by ``@all_databases``; choose with ``-k sqlite``, ``-k postgres``,
+``-k mysql`` or the markers of the same names.
 """
 
 import atexit
@@ -44,6 +45,9 @@ surroundings.prepare(atexit.register)
 
 ROOT = Path(__file__).parent.parent
 DIALECTS = ("sqlite", "postgres", "mysql")
+EACH_DIALECT = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in DIALECTS]
+all_databases = pytest.mark.parametrize("dialect", EACH_DIALECT)
+"""Where one database is the rule, as in ``tests/commands``: for a test of what differs from database to database."""
 _SHARED = pytest.StashKey[dict[str, str]]()
 
 
@@ -198,7 +202,7 @@ def new_database(makers: Makers) -> Iterator[Callable[..., str]]:
         yield make
 
 
-@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in DIALECTS])
+@pytest.fixture(params=EACH_DIALECT)
 def dialect(request: pytest.FixtureRequest) -> str:
     """``sqlite``, ``postgres`` and ``mysql`` in turn."""
     return str(request.param)

@@ -24,11 +24,11 @@ from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.render.schemas import INPUTS, SCHEMAS, Schema, line_schema
 from tests import night as nights
+from tests.conftest import EACH_DIALECT
 from tests.mermaid_parser import MermaidParser
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
-DIALECTS = ("sqlite", "postgres", "mysql")
 NOW = START + timedelta(hours=1)
 NIGHTLY = Path(__file__).parent.parent / "data" / "nightly.toml"
 SCHEDULES = Path(__file__).parent.parent / "data" / "schedules.toml"
@@ -253,22 +253,28 @@ def test_every_command_with_formats_has_a_schema() -> None:
         Draft202012Validator.check_schema(schema)
 
 
-@pytest.mark.parametrize("path", LEAVES)
 def test_help_has_an_example_and_names_no_option_that_it_does_not_explain(
-    run: Run, path: str, capsys: pytest.CaptureFixture[str]
+    run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(*path.split(), "--help").exit_code == 0
-    text = capsys.readouterr().out
-    examples = [line.strip() for line in text.splitlines() if line.strip().startswith("hammerwork ")]
-    assert any(f"hammerwork {path}" in line for line in examples), "help without an example"
-    for line in examples:
-        called = next((leaf for leaf in sorted(LEAVES, key=len, reverse=True) if f"hammerwork {leaf}" in line), None)
-        assert called, f"this example calls no command: {line}"
-        assert _options_in(line.partition("|")[0]) <= _shown(called), line
     everywhere = {name for leaf in LEAVES for name in _shown(leaf)}
-    explained = {name for line in text.splitlines() if line.startswith("  -") for name in _options_in(line)}
-    assert _shown(path) <= explained | {"--help"}
-    assert _options_in(text) <= everywhere
+    wrong = []
+    for path in LEAVES:
+        assert run(*path.split(), "--help").exit_code == 0, path
+        text = capsys.readouterr().out
+        examples = [line.strip() for line in text.splitlines() if line.strip().startswith("hammerwork ")]
+        if not any(f"hammerwork {path}" in line for line in examples):
+            wrong.append(f"{path}: no example")
+        wrong += [f"{path}: {line}" for line in examples if not _is_example(line)]
+        explained = {name for line in text.splitlines() if line.startswith("  -") for name in _options_in(line)}
+        wrong += [f"{path}: {name} is not explained" for name in _shown(path) - explained - {"--help"}]
+        wrong += [f"{path}: {name} is nowhere an option" for name in _options_in(text) - everywhere]
+    assert wrong == []
+
+
+def _is_example(line: str) -> bool:
+    """Whether a line calls a command, with options that it has."""
+    called = next((leaf for leaf in sorted(LEAVES, key=len, reverse=True) if f"hammerwork {leaf}" in line), None)
+    return called is not None and _options_in(line.partition("|")[0]) <= _shown(called)
 
 
 def _options_in(text: str) -> set[str]:
@@ -280,10 +286,10 @@ def _shown(path: str) -> set[str]:
     return {name for param in options for name in (*param.opts, *param.secondary_opts) if name[:2] == "--"} | {"--help"}
 
 
-@pytest.mark.parametrize("path", LEAVES)
-def test_every_command_takes_the_shared_options_after_the_verb(path: str) -> None:
-    names = {name for param in LEAVES[path].params for name in param.opts}
-    assert {"-u", "--database-url", "--color", "--quiet", "--debug"} <= names
+def test_every_command_takes_the_shared_options_after_the_verb() -> None:
+    names = {path: {name for param in leaf.params for name in param.opts} for path, leaf in LEAVES.items()}
+    shared = {"-u", "--database-url", "--color", "--quiet", "--debug"}
+    assert {path: shared - has for path, has in names.items() if not shared <= has} == {}
 
 
 def test_groups_and_the_program_have_help(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -439,7 +445,7 @@ def schedules(rows: Rows, job: str) -> str:
     return first
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in DIALECTS])
+@pytest.fixture(scope="module", params=EACH_DIALECT)
 def databases(request: pytest.FixtureRequest, makers: Any) -> Iterator[dict[str, Asked]]:
     """An empty and a full database; nobody here changes them."""
     maker = makers[request.param]
@@ -617,6 +623,7 @@ def test_every_command_that_answers_with_json_is_made_to_fail() -> None:
     assert FAILING.keys() == {path for path in LEAVES if "json" in formats(path)}
 
 
+@pytest.mark.parametrize("databases", [pytest.param("sqlite", marks=pytest.mark.sqlite)], indirect=True)
 @pytest.mark.parametrize("path", FAILING)
 def test_with_json_stderr_is_one_object_whenever_a_command_fails(
     databases: dict[str, Asked], run: Run, path: str

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from hammerwork_cli.cli.options import Format
 from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.render.formats.text import visible
 from hammerwork_cli.render.tree.picture import TreeFormat
-from tests.conftest import ROOT
+from tests.conftest import ROOT, all_databases
 from tests.rows import Rows
 
 Run = Callable[..., Any]
@@ -43,9 +43,9 @@ ENCODED = "s3cr3t-p%40ss"
         ("sqlite:////usr", 4, "/usr is a folder, not an SQLite file."),
     ],
 )
-def test_unusable_urls(hammerwork: Run, url: str, exit_code: int, said: str) -> None:
+def test_unusable_urls(run: Run, url: str, exit_code: int, said: str) -> None:
     for debug in ((), ("--debug",)):
-        done = hammerwork("spawn", "list", "-u", url, *debug)
+        done = run("spawn", "list", "-u", url, *debug)
         assert done.exit_code == exit_code
         assert done.stdout == ""
         assert said in done.stderr
@@ -110,6 +110,7 @@ def test_a_driver_that_is_missing_is_to_be_installed(
     assert error["hint"].endswith(f"-m pip install {package}")
 
 
+@all_databases
 def test_a_wrong_password_is_named_and_not_shown(
     hammerwork: Run, new_database: Callable[[str], str], dialect: str
 ) -> None:
@@ -135,6 +136,7 @@ def test_a_user_that_does_not_exist_is_refused(run: Run, postgres_url: str) -> N
     assert json.loads(done.stderr)["error"]["code"] == "database_access_denied"
 
 
+@all_databases
 def test_an_at_sign_in_a_password_needs_no_encoding(run: Run, url: str) -> None:
     if "%40" not in url:
         pytest.skip("this server's password has none")
@@ -149,6 +151,7 @@ def test_a_slash_in_a_password_must_be_encoded(run: Run, scheme: str) -> None:
     assert "s3cr3t" not in done.stderr
 
 
+@all_databases
 def test_missing_tables_say_how_to_make_them(run: Run, url: str) -> None:
     connect(url).close()
     done = run("spawn", "list", url=url)
@@ -259,9 +262,11 @@ def test_a_closed_pipe_ends_quietly(migrated_url: str, clean_environment: dict[s
         assert process.wait(timeout=30) == 0
 
 
-@pytest.mark.parametrize("verb", ["list", "tree", "lineage", "pending", "stats"])
+@pytest.mark.parametrize(
+    ("verb", "forms"), [("list", Format), ("tree", TreeFormat), ("lineage", ["csv"]), ("stats", ["table", "json"])]
+)
 def test_a_pipe_that_nobody_reads_ends_quietly_in_every_format(
-    new_database: Callable[..., str], clean_environment: dict[str, str], verb: str
+    new_database: Callable[..., str], clean_environment: dict[str, str], verb: str, forms: Iterable[str]
 ) -> None:
     url = new_database("sqlite", migrated=True)
     with contextlib.closing(connect(url)) as database:
@@ -271,7 +276,7 @@ def test_a_pipe_that_nobody_reads_ends_quietly_in_every_format(
     job = (root,) if verb in {"tree", "lineage"} else ()
     reader, writer = os.pipe()
     os.close(reader)
-    for form in TreeFormat if verb == "tree" else Format:
+    for form in forms:
         command = [sys.executable, "-P", "-m", "hammerwork_cli", "spawn", verb, *job, "--format", form, "-u", url]
         done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=clean_environment, check=False)
         assert (done.returncode, done.stderr) == (0, b""), form

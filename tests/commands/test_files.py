@@ -326,6 +326,8 @@ def test_a_kill_in_the_middle_does_not_stop_the_next_one_whose_process_id_is_the
 
 # Settings: read, changed and written under a lock.
 
+AT_ONCE = 6
+
 
 @pytest.mark.parametrize("place", ["file", "link", "missing folder"])
 def test_whoever_changes_settings_at_once_loses_none(
@@ -352,7 +354,7 @@ sys.exit(main(["config", "set", f"profiles.p{number}.url", f"sqlite:////srv/{num
             stderr=subprocess.PIPE,
             text=True,
         )
-        for _ in range(16)
+        for _ in range(AT_ONCE)
     ]
     for number, one in enumerate(started):
         assert one.stdin is not None
@@ -362,7 +364,7 @@ sys.exit(main(["config", "set", f"profiles.p{number}.url", f"sqlite:////srv/{num
         assert one.wait(60) == 0, one.communicate()[1]
         one.communicate()
     profiles = tomllib.loads(file.read_text())["profiles"]
-    assert profiles == {f"p{number}": {"url": f"sqlite:////srv/{number}.db"} for number in range(16)}
+    assert profiles == {f"p{number}": {"url": f"sqlite:////srv/{number}.db"} for number in range(AT_ONCE)}
     assert file.is_symlink() == (place == "link")
     assert not list(file.parent.glob(".*"))
 

@@ -15,6 +15,7 @@ from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.worker import registry
 from tests.commands.test_contract import LEAVES
 from tests.commands.test_rust_options import calls
+from tests.conftest import all_databases
 from tests.jobs import execute, identity, job, rows, statuses, write
 from tests.rows import Rows
 from tests.rust3 import outcomes
@@ -34,6 +35,7 @@ def register(url: str, number: int, queue: str) -> None:
         registry.register(database, one)
 
 
+@all_databases
 def test_requeue_stale_rescues_what_has_run_for_longer_than_it_says_and_nothing_else(
     run: Run, migrated_url: str
 ) -> None:
@@ -80,6 +82,7 @@ def test_requeue_stale_goes_by_leases_before_it_goes_by_times(run: Run, migrated
     assert statuses(migrated_url) == {1: "Running", 2: "Pending"}
 
 
+@all_databases
 def test_worker_status_lists_running_jobs_of_any_worker_with_their_leases(run: Run, migrated_url: str) -> None:
     register(migrated_url, 20, "mail")
     register(migrated_url, 21, "other")
@@ -180,6 +183,7 @@ def test_the_table_of_options_has_what_is_new_in_version_3() -> None:
     assert new >= {"job requeue-stale", "worker status", "encryption audit", "workflow create", "config set"}
 
 
+@all_databases
 def test_no_job_that_we_write_has_a_null_where_version_3_wants_a_dependency_status(
     run: Run, migrated_url: str, tmp_path: Path
 ) -> None:

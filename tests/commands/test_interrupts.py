@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from tests.conftest import ROOT
+from tests.conftest import ROOT, all_databases
 from tests.rows import Rows
 
 PROMPTLY = 8
@@ -146,6 +146,7 @@ def test_a_handler_of_ones_own_lets_the_statement_finish(mysql_url: str) -> None
     assert heard == [signal.SIGINT]
 
 
+@all_databases
 def test_other_threads_use_connections_of_their_own(migrated_url: str) -> None:
     answers: list[Any] = []
 

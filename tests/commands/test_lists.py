@@ -15,6 +15,7 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.formats.text import age, brief_age
+from tests.conftest import all_databases
 from tests.rows import START, Rows
 from tests.terminal import PATIENCE, Terminal
 
@@ -79,6 +80,7 @@ def jobs(rows: Rows) -> dict[str, str]:
         ("status", "dacb"),
     ],
 )
+@all_databases
 def test_jobs_are_sorted_by_the_database_and_those_without_a_value_come_last(
     run: Run, rows: Rows, order: str, first: str
 ) -> None:

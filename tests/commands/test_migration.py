@@ -19,6 +19,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.migrations import MIGRATIONS, RUST_3
+from tests.conftest import all_databases
 from tests.rust3.migrations import Migrator
 from tests.terminal import everything
 
@@ -28,6 +29,7 @@ TABLES = len(migrations.TABLES) - 1
 Run = Callable[..., Any]
 
 
+@all_databases
 def test_run_makes_the_tables_and_says_which_migrations_it_applied(url: str, run: Run) -> None:
     first = run("migration", "run", "--format", "json", url=url)
     assert (first.exit_code, first.stderr) == (0, "")
@@ -53,6 +55,7 @@ def test_a_check_of_the_status_exits_with_1_unless_every_migration_is_applied(mi
     assert [row["id"] for row in done.json if not row["applied"]] == ["016_recent_jobs_index"]
 
 
+@all_databases
 def test_status_names_what_is_missing_of_a_recorded_migration(migrated_url: str, run: Run) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         database.script("DROP TABLE hammerwork_watches")
@@ -158,6 +161,7 @@ def test_drop_without_consent_tells_what_would_go_and_changes_nothing(migrated_u
     assert hammerwork("migration", "run", "--format", "json", url=migrated_url).json == []
 
 
+@all_databases
 def test_drop_with_consent_makes_all_tables_anew(migrated_url: str, run: Run) -> None:
     done = run("migration", "run", "--drop", "--yes", "--format", "json", url=migrated_url)
     assert done.exit_code == 0

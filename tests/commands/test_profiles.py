@@ -27,6 +27,7 @@ from hammerwork_cli.database.guards import is_change
 from hammerwork_cli.database.places import same_database
 from hammerwork_cli.errors import ConflictError, HammerworkError, UsageError
 from tests.commands.test_contract import CONTRACT, ENVIRONMENT, LEAVES, Asked, fill
+from tests.conftest import all_databases
 from tests.jobs import execute
 
 Run = Callable[..., Any]
@@ -508,6 +509,7 @@ PROTECTION = Protection(Context({}), "production")
     ],
 )
 @pytest.mark.parametrize(("kind", "error"), [(ReadingGuard, ConflictError), (ChangingGuard, UsageError)])
+@all_databases
 def test_a_guarded_connection_lets_no_change_pass(
     guarded: Callable[[type], Database], attempt: Callable[[Database], None], kind: type, error: type[HammerworkError]
 ) -> None:
@@ -515,6 +517,7 @@ def test_a_guarded_connection_lets_no_change_pass(
         attempt(database)
 
 
+@all_databases
 def test_a_guarded_connection_asks_before_a_transaction_locks_anything(guarded: Callable[[type], Database]) -> None:
     with contextlib.closing(guarded(ChangingGuard)) as database, pytest.raises(UsageError):
         database.transaction(lambda: pytest.fail("the transaction began"))

@@ -19,6 +19,7 @@ from hammerwork_cli.queries.worker import claim, registry
 from hammerwork_cli.render.formats.table import table_text
 from hammerwork_cli.render.queue.listing import STATES
 from tests.commands.test_contract import LEAVES
+from tests.conftest import all_databases
 from tests.jobs import identity, job, write
 from tests.rows import START, Rows
 
@@ -489,6 +490,7 @@ def test_every_job_that_hammerwork_rust_wrote_is_counted(
     assert {row["queue"] for row in rows if row["paused"]} >= {"reminder"}
 
 
+@all_databases
 def test_commands_mean_the_queue_of_that_name_alone(run: Run, migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         rows = Rows(database)
@@ -593,6 +595,7 @@ def test_each_verb_that_is_limited_to_a_queue_names_a_similar_one_if_that_has_no
         assert "hammerwork queue list" in run("queue", verb, "other", url=url).stderr
 
 
+@all_databases
 def test_a_queue_that_has_no_jobs_and_that_a_list_shows_is_not_taken_for_a_typing_error(
     run: Run, migrated_url: str
 ) -> None:

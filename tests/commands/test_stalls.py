@@ -8,6 +8,7 @@ import pytest
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import Database, connect, stalls
+from tests.conftest import all_databases
 from tests.rows import Rows
 
 HOLD = {
@@ -28,6 +29,7 @@ LET_GO = {"postgresql": "ROLLBACK", "mysql": "UNLOCK TABLES", "sqlite": "ROLLBAC
     ],
     ids=" ".join,
 )
+@all_databases
 def test_a_change_that_waits_for_a_lock_says_so_and_is_made(
     database: Database, words: tuple[str, ...], run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,6 +55,7 @@ def test_a_change_that_waits_for_a_lock_says_so_and_is_made(
     assert "Usually it waits for a lock of another session" in told[0]
 
 
+@all_databases
 def test_with_json_nothing_is_said(
     database: Database, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.queries.job import changes
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.database.test_beside_rust import RustProgram
 from tests.jobs import execute, identity
 from tests.rows import START, Rows
@@ -63,6 +63,7 @@ def in_seconds(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@all_databases
 def test_a_tree_comes_back_from_the_archive_with_every_value(run: Run, migrated_url: str) -> None:
     fill(migrated_url)
     execute(
@@ -102,6 +103,7 @@ def fits(status: str, days: float, ages: Ages) -> bool:
 
 
 @pytest.mark.parametrize(("verb", "table"), [("archive run", True), ("maintenance cleanup", False)])
+@all_databases
 def test_the_rules_name_the_jobs_that_leave_random_forests(
     run: Run, migrated_url: str, verb: str, *, table: bool
 ) -> None:
@@ -167,6 +169,7 @@ app.main(sys.argv[1:])
 """
 
 
+@all_databases
 def test_a_run_that_is_killed_is_finished_by_the_next_one(
     run: Run, clean_environment: dict[str, str], migrated_url: str
 ) -> None:
@@ -189,6 +192,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next_one(
     assert (ids(migrated_url), archived(migrated_url)) == (set(), set(trees))
 
 
+@all_databases
 def test_a_job_that_is_retried_meanwhile_stays_with_everything_above_it(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +267,7 @@ def test_a_restored_job_runs_again_after_those_that_run_before_it(run: Run, migr
     assert archived(migrated_url) == set()
 
 
+@all_databases
 def test_lists_sums_and_purges_of_the_archive(run: Run, migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         rows = Rows(database)
@@ -320,6 +325,7 @@ def strategies(url: str, columns: str, table: str = "hammerwork_jobs_archive") -
     return [tuple(one if one is None else json.loads(one) for one in row) for row in rows]
 
 
+@all_databases
 def test_both_programs_find_the_retry_strategy_of_an_archived_job(run: Run, migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         rows = Rows(database)
@@ -337,6 +343,7 @@ def test_both_programs_find_the_retry_strategy_of_an_archived_job(run: Run, migr
 
 
 @pytest.mark.parametrize("verb", ["restore", "import"])
+@all_databases
 def test_a_job_that_version_3_archived_comes_back_with_its_retry_strategy(
     run: Run, migrated_url: str, tmp_path: Any, verb: str
 ) -> None:

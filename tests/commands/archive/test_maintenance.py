@@ -12,7 +12,7 @@ from hammerwork_cli.models import JobStatus
 from hammerwork_cli.models.maintenance import Stored
 from hammerwork_cli.queries import maintenance
 from hammerwork_cli.queries.migrations import TABLES
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, rows, write
 from tests.rows import START, Rows
 
@@ -25,6 +25,7 @@ def answered(run: Run, url: str, *words: str, code: int = 0) -> Any:
     return outcome.json
 
 
+@all_databases
 def test_tables_are_vacuumed_analyzed_and_indexed_anew_and_nothing_is_lost(run: Run, migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         rows = Rows(database)
@@ -47,6 +48,7 @@ def test_tables_are_vacuumed_analyzed_and_indexed_anew_and_nothing_is_lost(run: 
     assert "idx_" in detailed or "hammerwork_jobs (indexes)" in detailed
 
 
+@all_databases
 def test_health_names_what_is_over_its_limit_and_the_command_for_it(run: Run, migrated_url: str) -> None:
     assert answered(run, migrated_url, "health")["status"] == "healthy"
     with contextlib.closing(connect(migrated_url)) as database:

@@ -22,7 +22,7 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker import retention
 from tests.commands.archive.test_archive import CLOCK, NOW, archived, asked, ended, ids
-from tests.conftest import Outcome, eventually
+from tests.conftest import Outcome, all_databases, eventually
 from tests.rows import Rows
 
 Run = Callable[..., Outcome]
@@ -67,6 +67,7 @@ def test_a_policy_is_set_changed_shown_and_removed(run: Run, migrated_url: str) 
     assert len(asked(run, migrated_url, "archive", "policies")) == 1
 
 
+@all_databases
 def test_each_queue_has_its_policy_and_the_others_share_one(run: Run, migrated_url: str, database: Database) -> None:
     rows = Rows(database)
     mail = ended(rows, queue="mail")
@@ -98,6 +99,7 @@ def test_each_queue_has_its_policy_and_the_others_share_one(run: Run, migrated_u
     assert (shown["archival_reason"], shown["archived_by"]) == ("Automatic", "retention")
 
 
+@all_databases
 def test_a_tree_below_roots_of_two_queues_goes_by_no_policy_of_one_of_them(
     run: Run, migrated_url: str, database: Database
 ) -> None:
@@ -112,6 +114,7 @@ def test_a_tree_below_roots_of_two_queues_goes_by_no_policy_of_one_of_them(
     assert ids(migrated_url) == tree
 
 
+@all_databases
 def test_a_new_policy_waits_for_second_thoughts_and_a_run_ends_when_its_time_is_over(
     migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +164,7 @@ def test_a_row_that_nobody_foresaw_stops_its_own_policy_alone(
     }
 
 
+@all_databases
 def test_a_plan_has_both_what_goes_by_age_and_what_goes_from_the_archive(
     run: Run, migrated_url: str, database: Database
 ) -> None:
@@ -189,6 +193,7 @@ def test_a_plan_has_both_what_goes_by_age_and_what_goes_from_the_archive(
     assert carried_out(database) == [("work", 0, 1)]
 
 
+@all_databases
 def test_an_error_of_one_policy_is_noted_and_the_others_go_on(
     run: Run, migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +222,7 @@ def test_an_error_of_one_policy_is_noted_and_the_others_go_on(
     assert outcome.json["checks"][0]["about"] == ["broken", "fine"]
 
 
+@all_databases
 def test_of_two_workers_one_carries_policies_out(
     migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

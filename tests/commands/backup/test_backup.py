@@ -16,7 +16,7 @@ from hammerwork_cli.models import JobStatus
 from hammerwork_cli.models.backup import tables
 from hammerwork_cli.models.backup.tables import GENERATED, LEASES, NOT_IN_FILES, TABLES, ColumnKind
 from hammerwork_cli.queries.backup import restoring, rows
-from tests.conftest import DIALECTS, Outcome
+from tests.conftest import DIALECTS, Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, statuses, write
 from tests.rows import START, Rows
 from tests.whole_tree import CHILD, ROOT, fill, records
@@ -66,6 +66,7 @@ def test_a_backup_is_restored_in_any_database_with_every_value(
     assert (same.exit_code, same.json["equal"]) == (0, True), same.stdout
 
 
+@all_databases
 def test_every_column_of_our_tables_is_in_a_file(migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         for word, table in TABLES.items():
@@ -97,6 +98,7 @@ def test_schedules_of_the_same_name_are_refused_and_nothing_is_written(
     assert records(new) == records(migrated_url)
 
 
+@all_databases
 def test_a_backup_may_have_some_queues_with_all_that_belongs_to_their_jobs(
     run: Run, filled: str, new_database: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -115,6 +117,7 @@ def test_a_backup_may_have_some_queues_with_all_that_belongs_to_their_jobs(
     assert [one["id"] for one in records(new)["jobs"]] == [CHILD]
 
 
+@all_databases
 def test_many_rows_are_written_and_read_a_page_at_a_time(
     run: Run, new_database: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migrated_url: str
 ) -> None:
@@ -165,6 +168,7 @@ def test_no_more_of_a_file_is_read_than_a_header_may_have(run: Run, tmp_path: Pa
     assert run("backup", "list", "-p", str(tmp_path), "--format", "json").json == []
 
 
+@all_databases
 def test_records_that_exist_are_a_conflict_are_kept_or_are_replaced(run: Run, filled: str, tmp_path: Path) -> None:
     path = made(run, filled, tmp_path / "jobs")
     before = records(filled)
@@ -194,6 +198,7 @@ def test_pauses_of_other_queues_are_no_conflict(
     assert {one["queue_name"] for one in records(new)["pauses"]} == {"mail é", "elsewhere"}
 
 
+@all_databases
 def test_archived_jobs_are_chosen_by_the_status_that_is_shown(run: Run, filled: str, tmp_path: Path) -> None:
     execute(filled, "UPDATE hammerwork_jobs_archive SET status = 'Failed', error_message = 'Workflow cancelled'")
 
@@ -215,6 +220,7 @@ def test_a_file_needs_a_name(run: Run, filled: str, name: str) -> None:
     assert (outcome.exit_code, "is not the name of a file" in outcome.stderr) == (2, True)
 
 
+@all_databases
 def test_a_restore_that_was_broken_off_goes_on(
     run: Run, new_database: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migrated_url: str
 ) -> None:
@@ -347,6 +353,7 @@ def test_stdout_can_have_the_file(run: Run, filled: str, tmp_path: Path) -> None
     assert run("backup", "create", "-o", "-", "--format", "json", url=filled).exit_code == 2
 
 
+@all_databases
 def test_a_backup_reads_one_moment(
     run: Run, migrated_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from hammerwork_cli.models.archive.rows import Archival, ArchivalReason
 from hammerwork_cli.models.backup.tables import LEASES, TABLES
 from hammerwork_cli.queries.archive.moving import Archive
 from tests.commands.test_profiles import CHANGES
-from tests.conftest import DIALECTS, Outcome
+from tests.conftest import DIALECTS, Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, write
 from tests.rows import START
 from tests.whole_tree import ROOT, fill
@@ -222,6 +222,7 @@ def test_every_verb_that_moves_rows_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
+@all_databases
 def test_every_value_of_every_type_arrives(
     run: Run, filled: str, new_database: Callable[..., str], tmp_path: Path, verb: str
 ) -> None:
@@ -240,6 +241,7 @@ def test_every_value_of_every_type_arrives(
 
 
 @pytest.mark.parametrize("tables", [("jobs", "archive"), ("jobs",)], ids=["archive_has_them", "archive_lacks_them"])
+@all_databases
 def test_an_archived_job_comes_back_with_every_value(run: Run, migrated_url: str, tables: tuple[str, ...]) -> None:
     write(migrated_url, *(job(number, JobStatus.COMPLETED) for number in (1, 2)))
     add_columns(migrated_url, tables=tables)
@@ -259,6 +261,7 @@ def test_an_archived_job_comes_back_with_every_value(run: Run, migrated_url: str
 
 
 @pytest.mark.parametrize("verb", VERBS)
+@all_databases
 def test_a_column_that_the_target_lacks_is_refused_by_name_or_left_out_on_request(
     run: Run, filled: str, new_database: Callable[..., str], tmp_path: Path, verb: str
 ) -> None:
@@ -276,6 +279,7 @@ def test_a_column_that_the_target_lacks_is_refused_by_name_or_left_out_on_reques
     assert stored(new)["jobs"]
 
 
+@all_databases
 def test_a_column_that_only_the_target_has_gets_its_default(
     run: Run, filled: str, new_database: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -456,6 +460,7 @@ def test_a_backup_of_the_rust_program_is_refused_in_words(
         assert "hammerwork backup copy" in refused.stderr
 
 
+@all_databases
 def test_a_job_shows_what_this_version_does_not_know(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1, JobStatus.COMPLETED))
     add_columns(migrated_url, tables=["jobs"])
@@ -486,6 +491,7 @@ def test_a_job_shows_what_this_version_does_not_know(run: Run, migrated_url: str
     assert archived["retry_strategy"] == {"type": "x"}
 
 
+@all_databases
 def test_a_column_that_another_program_adds_meanwhile_is_archived_too(run: Run, migrated_url: str) -> None:
     """A worker may carry out a policy with a connection that is older than the column."""
     write(migrated_url, job(1, JobStatus.COMPLETED))
@@ -520,6 +526,7 @@ def test_an_archived_value_whose_column_is_gone_is_refused_by_name(
         assert stored(url)["jobs"].keys() == {(identity(1),)}
 
 
+@all_databases
 def test_a_table_that_this_version_does_not_know_is_named(run: Run, migrated_url: str, tmp_path: Path) -> None:
     for name in ("hammerwork_empty", "hammerwork_news"):
         execute(migrated_url, f"CREATE TABLE {name} (id INTEGER)")
@@ -604,6 +611,7 @@ def test_an_archive_whose_column_could_not_hold_the_value_keeps_it_elsewhere(
     assert stored(url) == before
 
 
+@all_databases
 def test_a_column_that_came_after_a_job_was_archived_has_its_default(run: Run, migrated_url: str) -> None:
     write(migrated_url, *(job(number, JobStatus.COMPLETED) for number in (1, 2)))
     execute(

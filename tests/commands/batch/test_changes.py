@@ -10,7 +10,7 @@ import pytest
 from hammerwork_cli import ConflictError, Job, Queue, UsageError
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.batch import enqueue as enqueueing
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, job, rows, statuses, write
 
 Run = Callable[..., Outcome]
@@ -29,6 +29,7 @@ def file(folder: Path, *lines: Any) -> str:
     return str(path)
 
 
+@all_databases
 def test_a_file_becomes_one_batch_once(batch: Any, migrated_url: str, tmp_path: Path) -> None:
     letters = file(tmp_path, {"payload": 1}, "", {"payload": [2], "queue": "other", "priority": "high"})
     words = ("enqueue", "-f", letters, "-n", "mail", "--batch-size", "1")
@@ -79,6 +80,7 @@ def test_a_bad_line_leaves_nothing_or_is_left_out(batch: Any, migrated_url: str,
     assert (nothing.exit_code, nothing.stdout, len(rows(migrated_url))) == (2, "", 4)
 
 
+@all_databases
 def test_jobs_of_a_batch_are_listed_retried_cancelled_and_deleted(
     batch: Any, run: Run, migrated_url: str, tmp_path: Path
 ) -> None:
@@ -116,6 +118,7 @@ def test_jobs_of_a_batch_are_listed_retried_cancelled_and_deleted(
     assert [row["id"] for row in batch("list", "--format", "json").json] == [other]
 
 
+@all_databases
 def test_whole_jobs_of_a_batch_are_exported(batch: Any, tmp_path: Path) -> None:
     found = batch("enqueue", "--jobs", file(tmp_path, {"payload": {"to": "a"}}, {"payload": 2}), "-q", "mail")
     other = batch("create", "--jobs", file(tmp_path, {"payload": 3, "queue": "mail"}))
@@ -126,6 +129,7 @@ def test_whole_jobs_of_a_batch_are_exported(batch: Any, tmp_path: Path) -> None:
     assert batch("export", found.stdout.strip(), "--status", "dead").stdout == ""
 
 
+@all_databases
 def test_retry_and_cancel_without_a_batch_take_the_options_of_rust(batch: Any, migrated_url: str) -> None:
     day = 24 * 60
     write(
@@ -154,6 +158,7 @@ def test_retry_and_cancel_without_a_batch_take_the_options_of_rust(batch: Any, m
     }
 
 
+@all_databases
 def test_python_enqueues_a_batch(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Queue(migrated_url) as queue:
         first = Job("mail", 1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.jobs import execute
 from tests.rows import START, Rows
 
@@ -85,6 +85,7 @@ def check(run: Run, url: str) -> None:
     assert [(one["pattern"], one["jobs"]) for one in shown["errors"]] == [("no such tenant *", 2)]
 
 
+@all_databases
 def test_a_batch_is_counted_from_its_jobs_whatever_its_own_columns_say(run: Run, migrated_url: str) -> None:
     fill(migrated_url)
     check(run, migrated_url)

@@ -17,7 +17,7 @@ from hammerwork_cli.queries.job import dependencies, selections
 from hammerwork_cli.queries.job.changes import RetryJobs
 from hammerwork_cli.queries.job.selections import ByFilter, ChangeBatch, Subtrees
 from tests.commands.test_contract import LEAVES
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, IGNORING, execute, identity, job, move_to_archive, rows, statuses, write
 from tests.terminal import everything
 
@@ -55,6 +55,7 @@ def states(url: str) -> dict[int, tuple[str, str]]:
 
 
 @pytest.mark.parametrize("status", [F, D, T])
+@all_databases
 def test_a_retried_job_is_as_if_it_had_just_been_enqueued(run: Run, migrated_url: str, status: JobStatus) -> None:
     write(migrated_url, job(5, status), job(6, status))
     execute(
@@ -155,6 +156,7 @@ def test_a_job_whose_parents_have_completed_since_is_ready_to_run(run: Run, migr
     assert [states(migrated_url)[number][1] for number in (2, 3, 5)] == ["satisfied", "satisfied", "waiting"]
 
 
+@all_databases
 def test_a_plan_says_what_may_be_left(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1, D, queue="other"), child(2, 1, F, "failed"))
     caveat = "Jobs that depend on one that stays failed will be skipped."
@@ -209,6 +211,7 @@ def test_a_filter_retries_parents_and_dependents_whatever_their_order(run: Run, 
         (["--priority", "low"], []),
     ],
 )
+@all_databases
 def test_filters_choose_what_is_retried(run: Run, migrated_url: str, options: list[str], expected: list[int]) -> None:
     write(migrated_url, job(1), job(2, F, queue="report"), job(3, D), job(4, T), job(5, C), job(6, R))
     before = statuses(migrated_url)
@@ -289,6 +292,7 @@ def test_a_tree_is_cancelled_from_the_top_down(run: Run, tree: str) -> None:
     assert changed(run, tree, "cancel", identity(1), "--tree", "--force", "--yes")["changed"] == 1
 
 
+@all_databases
 def test_children_that_a_worker_inserts_meanwhile_are_cancelled_too(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -480,6 +484,7 @@ def test_jobs_that_wait_for_a_cancelled_job_fail_with_it(run: Run, migrated_url:
     )
 
 
+@all_databases
 def test_a_workflow_that_ignores_failures_lets_run_what_waited_for_a_cancelled_job(run: Run, migrated_url: str) -> None:
     patient, strict = identity(100), identity(101)
     for workflow, policy, own in ((patient, "manual", IGNORING), (strict, "continue_on_failure", "{}")):
@@ -585,12 +590,14 @@ def test_filters_choose_what_is_deleted(run: Run, migrated_url: str) -> None:
         (["--all", "--queue", "elsewhere"], []),
     ],
 )
+@all_databases
 def test_purge_deletes_what_has_finished(run: Run, migrated_url: str, options: list[str], expected: list[int]) -> None:
     write(migrated_url, job(1), job(2, R), job(3, C), job(4, F), job(5, D), job(6, T))
     assert changed(run, migrated_url, "purge", *options, "--confirm")["changed"] == len(expected)
     assert sorted({1, 2, 3, 4, 5, 6} - statuses(migrated_url).keys()) == expected
 
 
+@all_databases
 def test_the_age_of_a_finished_job_counts_from_its_end(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(500, C, completed_at=job(1).created_at), job(5, C))
     assert changed(run, migrated_url, "purge", "--completed", "--older-than", "3m", "--yes")["changed"] == 1
@@ -677,6 +684,7 @@ def test_a_second_run_changes_nothing(run: Run, migrated_url: str) -> None:
     assert changed(run, migrated_url, "retry", "--all", "--yes")["changed"] == 0
 
 
+@all_databases
 def test_a_change_that_is_interrupted_is_finished_by_the_same_command(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -700,6 +708,7 @@ def test_a_change_that_is_interrupted_is_finished_by_the_same_command(
 
 
 @pytest.mark.parametrize("verb", ["retry", "cancel"])
+@all_databases
 def test_many_dependents_are_changed_along_in_bounded_transactions(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
@@ -735,6 +744,7 @@ def test_many_dependents_are_changed_along_in_bounded_transactions(
     assert set(statuses(migrated_url).values()) == {"Pending" if verb == "retry" else "Failed"}
 
 
+@all_databases
 def test_a_job_that_changed_since_it_was_chosen_is_skipped(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from hammerwork_cli import EncryptionKeys, Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.queries.archive import expiry
 from hammerwork_cli.runtime.worker import retention
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.rows import Rows
 from tests.rust3.payloads import decrypted, encrypted
 
@@ -57,6 +57,7 @@ def working(worker: Worker) -> Iterator[None]:
         thread.join(30)
 
 
+@all_databases
 def test_enqueue_encrypts_so_that_version_3_decrypts(run: Run, migrated_url: str) -> None:
     whole = run("job", "enqueue", "-q", "pay", *PAYLOAD, "--encrypt", *PLACE, url=migrated_url, env=ENV)
     assert (whole.exit_code, whole.stderr) == (0, "")
@@ -246,6 +247,7 @@ def _keep(database: Database, number: int, at: datetime, *, status: str = "Compl
     )
 
 
+@all_databases
 def test_purge_encrypted_deletes_what_has_ended_and_is_kept_no_longer(
     run: Run, migrated_url: str, database: Database
 ) -> None:
@@ -272,6 +274,7 @@ def test_purge_encrypted_deletes_what_has_ended_and_is_kept_no_longer(
     assert "No encrypted job is past" in run("maintenance", "purge-encrypted", "--yes", url=migrated_url).stdout
 
 
+@all_databases
 def test_a_worker_obeys_it_without_a_policy_and_in_batches(
     database: Database, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus, id_list
 from hammerwork_cli.queries.job.limits import nesting
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, rows, write
 
 Run = Callable[..., Outcome]
@@ -32,6 +32,7 @@ def payload_of(url: str, job_id: str) -> Any:
     return json.loads(rows(url, "payload", f"id = '{job_id}'")[0][0])
 
 
+@all_databases
 def test_a_rust_worker_can_read_an_enqueued_job(run: Run, migrated_url: str) -> None:
     new = enqueued(run, migrated_url, "-q", "mail", "--payload", '{"to": "ada"}', "-r", "HIGH", "--timeout", "2m")
     columns = "status, priority, attempts, max_attempts, timeout_seconds, dependency_status, depends_on, dependents"
@@ -56,6 +57,7 @@ def test_the_names_of_hammerwork_rust_are_accepted(run: Run, migrated_url: str) 
     assert str(created)[11:19] == "12:00:00"
 
 
+@all_databases
 def test_a_time_in_another_zone_is_stored_in_utc(run: Run, migrated_url: str) -> None:
     new = enqueued(run, migrated_url, "-q", "mail", "-j", "1", "--at", "2026-12-24T18:00:00+02:00")
     assert str(rows(migrated_url, "scheduled_at", f"id = '{new}'")[0][0])[:16].replace("T", " ") == "2026-12-24 16:00"
@@ -94,6 +96,7 @@ def test_a_payload_comes_from_a_file_or_from_stdin(
         assert ("The payload is empty." in refused.stderr) == bool(given)
 
 
+@all_databases
 def test_a_second_run_with_the_same_id_changes_nothing(run: Run, migrated_url: str) -> None:
     assert enqueued(run, migrated_url, "-q", "mail", "-j", '{"a": 1.0, "b": [2]}', "--id", ID.upper()) == ID
     again = run("job", "enqueue", "-q", "mail", "-j", '{"b":[2],"a":1}', "--id", ID, url=migrated_url)
@@ -130,6 +133,7 @@ def test_a_second_run_with_the_same_id_is_answered_with_what_is_stored(
         (("-q", "mail", "-j", "1", "--depends-on", identity(5)), "depends_on"),
     ],
 )
+@all_databases
 def test_another_job_under_the_same_id_is_a_conflict(
     run: Run, migrated_url: str, words: tuple[str, ...], differs: str
 ) -> None:
@@ -149,6 +153,7 @@ def test_a_job_that_has_been_archived_is_not_enqueued_again(run: Run, migrated_u
     assert rows(migrated_url) == []
 
 
+@all_databases
 def test_many_at_once_with_one_id_enqueue_one_job(hammerwork: Callable[..., Outcome], migrated_url: str) -> None:
     outcomes: list[Outcome] = []
     arguments = ("job", "enqueue", "-q", "mail", "-j", "{}", "--id", ID, "--format", "json")
@@ -206,6 +211,7 @@ def test_a_missing_parent_is_not_found(run: Run, migrated_url: str) -> None:
     assert rows(migrated_url) == []
 
 
+@all_databases
 def test_a_parent_that_completes_in_the_same_moment_leaves_no_job_waiting(
     run: Run, migrated_url: str, dialect: str
 ) -> None:

@@ -16,7 +16,7 @@ from hammerwork_cli.models.options import lines
 from hammerwork_cli.models.options.jobs import OPTIONS
 from hammerwork_cli.queries.job import enqueue_lines
 from hammerwork_cli.render.schemas import SCHEMAS
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, identity, job, rows, write
 
 Run = Callable[..., Outcome]
@@ -109,6 +109,7 @@ def test_every_format_has_a_record_for_each_line(enqueue: Any) -> None:
     assert [row["id"] for row in as_csv] == [identity(1), identity(2)]
 
 
+@all_databases
 def test_a_file_can_be_enqueued_again_where_its_lines_have_ids(enqueue: Any, migrated_url: str) -> None:
     lines: list[Any] = [{"queue": "a", "payload": {}, "id": identity(number)} for number in (1, 2)]
     assert "Enqueued 2 jobs." in enqueue(lines).stderr
@@ -202,6 +203,7 @@ def test_a_parent_that_is_missing_lets_nothing_be_written(enqueue: Any, migrated
     assert rows(migrated_url) == []
 
 
+@all_databases
 def test_a_larger_file_is_enqueued_in_parts_and_can_be_continued(
     enqueue: Any, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from hammerwork_cli.models import JobStatus, NewJob
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, NOW, execute, identity, job, statuses, write
 
 Run = Callable[..., Outcome]
@@ -44,6 +44,7 @@ def write_errors(url: str, *errors: str | None, status: JobStatus = D) -> None:
         ("*", {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}),
     ],
 )
+@all_databases
 def test_the_text_of_error_is_found_anywhere_to_the_letter_except_for_its_case(
     run: Run, migrated_url: str, text: str, numbers: set[int]
 ) -> None:
@@ -53,6 +54,7 @@ def test_the_text_of_error_is_found_anywhere_to_the_letter_except_for_its_case(
 
 
 @pytest.mark.parametrize("verb", ["retry", "cancel", "delete", "purge"])
+@all_databases
 def test_a_change_takes_only_jobs_with_the_error(run: Run, migrated_url: str, verb: str) -> None:
     status = P if verb == "cancel" else D
     write_errors(migrated_url, "no codec in 1.mov", "no codec in 2.mov", "timed out", None, status=status)
@@ -72,6 +74,7 @@ def test_an_empty_or_endless_text_is_refused(run: Run, sqlite_url: str, verb: Se
 @pytest.mark.parametrize(
     ("since", "numbers"), [("10m", {5, 6}), ("2026-11-24T11:54:00Z", {5, 6}), ("5m", {5}), ("1d", {5, 6, 90})]
 )
+@all_databases
 def test_failed_since_is_about_the_failure_and_takes_a_duration_or_a_time(
     run: Run, migrated_url: str, since: str, numbers: set[int]
 ) -> None:

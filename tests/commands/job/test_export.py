@@ -13,7 +13,7 @@ from hammerwork_cli.models.backup.tables import LEASES
 from hammerwork_cli.queries.job import export
 from hammerwork_cli.render.job.export import EXPORTED
 from hammerwork_cli.render.job.listing import JOB
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, write
 
 Run = Callable[..., Outcome]
@@ -37,6 +37,7 @@ def several(migrated_url: str) -> str:
     return migrated_url
 
 
+@all_databases
 def test_an_export_has_every_column_with_payload_result_and_whole_error(run: Run, several: str) -> None:
     pending, completed, dead = exported(run, several)
     assert [record["id"] for record in (pending, completed, dead)] == [identity(number) for number in (1, 2, 3)]
@@ -63,6 +64,7 @@ def test_an_export_has_every_column_with_payload_result_and_whole_error(run: Run
         (["--queue", "nowhere"], []),
     ],
 )
+@all_databases
 def test_an_export_has_the_jobs_that_its_filters_choose(
     run: Run, several: str, options: list[str], expected: list[int]
 ) -> None:
@@ -98,6 +100,7 @@ def test_a_key_that_cannot_be_redacted_is_a_usage_error(run: Run, several: str, 
     assert (outcome.exit_code, outcome.stdout) == (2, "")
 
 
+@all_databases
 def test_an_export_of_many_pages_has_every_job_once(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +116,7 @@ def test_a_page_has_fewer_jobs_where_payloads_are_large() -> None:
     assert export.next_limit([(b"x" * (1 << 25),)]) == 1
 
 
+@all_databases
 def test_jobs_are_written_while_they_are_read(run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     write(migrated_url, *(job(number) for number in range(1, 4)))
     read = export.jobs

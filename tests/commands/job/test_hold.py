@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import connect
+from tests.conftest import all_databases
 from tests.rows import Rows
 
 Run = Callable[..., Any]
@@ -123,6 +124,7 @@ def test_jobs_that_are_due_later_retry_or_join_say_when_and_for_whom(run: Run, r
     assert (word, message) == ("unfinished", f"waits for mail {parent[:8]} (pending)")
 
 
+@all_databases
 def test_a_job_that_runs_or_has_ended_waits_for_nothing(run: Run, rows: Rows) -> None:
     for status in ("Running", "Completed", "Dead"):
         assert hold(run, rows, mail(rows, status=status, started_at=ago(minutes=1))) == (None, None)

@@ -10,7 +10,7 @@ import pytest
 
 from hammerwork_cli.commands.job import options
 from hammerwork_cli.models import JobStatus
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, identity, job, statuses, write
 
 Run = Callable[..., Outcome]
@@ -56,6 +56,7 @@ def filled(migrated_url: str) -> str:
         (["x') OR TRUE --=y"], []),
     ],
 )
+@all_databases
 def test_jobs_are_chosen_by_their_payload(run: Run, filled: str, pairs: list[str], expected: list[int]) -> None:
     words = [word for pair in pairs for word in ("--payload", pair)]
     listed = run("job", "list", *words, "--format", "json", url=filled)
@@ -66,6 +67,7 @@ def test_jobs_are_chosen_by_their_payload(run: Run, filled: str, pairs: list[str
 
 
 @pytest.mark.parametrize("change", ["retry", "cancel", "delete"])
+@all_databases
 def test_only_jobs_with_the_payload_are_changed(run: Run, filled: str, change: str) -> None:
     if change == "cancel":
         assert run("job", "retry", "--all", "--yes", url=filled, env=CLOCK).exit_code == 0
@@ -96,6 +98,7 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 @pytest.mark.parametrize("change", ["retry", "cancel", "delete"])
+@all_databases
 def test_stdin_may_list_many_jobs_which_are_changed_in_large_parts(
     run: Run, migrated_url: str, typed: Callable[[str], None], change: str
 ) -> None:

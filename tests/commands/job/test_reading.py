@@ -17,7 +17,7 @@ from hammerwork_cli.models import JobPriority, JobStatus
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job.listing import JOB
 from tests.commands.monitor.test_health import worker
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, write
 from tests.rows import Rows
 
@@ -68,6 +68,7 @@ def several(migrated_url: str) -> str:
         (["--queue", "nowhere"], []),
     ],
 )
+@all_databases
 def test_a_list_shows_what_its_filters_choose(run: Run, several: str, options: list[str], expected: list[int]) -> None:
     assert listed(run, several, *options) == expected
 
@@ -81,6 +82,7 @@ def test_statuses_in_quotes_and_in_lower_case_are_found(run: Run, several: str) 
     assert "Pending" in shown
 
 
+@all_databases
 def test_a_priority_out_of_range_counts_as_normal(run: Run, several: str) -> None:
     execute(several, f"UPDATE hammerwork_jobs SET priority = 9 WHERE id = '{identity(1)}'")
     assert listed(run, several, "--priority", "normal") == [1, 3, 4, 5, 6]
@@ -88,6 +90,7 @@ def test_a_priority_out_of_range_counts_as_normal(run: Run, several: str) -> Non
 
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+@all_databases
 def test_the_cursor_of_a_page_leads_through_all_jobs_once(run: Run, migrated_url: str, form: str) -> None:
     same_moment = {"created_at": job(1).created_at, "scheduled_at": job(1).created_at}
     write(migrated_url, *(job(number, **same_moment) for number in range(1, 8)))
@@ -114,6 +117,7 @@ def test_the_last_record_of_a_page_is_its_cursor(run: Run, several: str) -> None
     assert listed(run, several, "--cursor", f"{last['created_at']}/{last['id']}") == [5, 6]
 
 
+@all_databases
 def test_the_id_of_a_job_that_is_gone_is_no_cursor_but_with_its_time_it_is(run: Run, several: str) -> None:
     [last] = run("job", "list", "--limit", "1", "--format", "json", url=several, env=CLOCK).json
     execute(several, f"DELETE FROM hammerwork_jobs WHERE id = '{last['id']}'")
@@ -152,6 +156,7 @@ def test_words_that_mean_nothing_are_usage_errors(run: Run, several: str, option
     assert run("job", "list", *options, url=several).exit_code == 2
 
 
+@all_databases
 def test_show_tells_everything(run: Run, migrated_url: str) -> None:
     write(
         migrated_url,
@@ -250,12 +255,14 @@ def test_nothing_hostile_reaches_the_terminal(run: Run, migrated_url: str) -> No
 
 
 @pytest.mark.parametrize("payload", ["[]", "7", '"text"', "null", '{"_spawn_config": 3}'])
+@all_databases
 def test_any_payload_is_shown(run: Run, migrated_url: str, payload: str) -> None:
     write(migrated_url, job(5, payload=payload))
     assert run("job", "show", identity(5), "--format", "json", url=migrated_url).json["payload"] == json.loads(payload)
     assert run("job", "show", identity(5), url=migrated_url).exit_code == 0
 
 
+@all_databases
 def test_a_payload_of_a_mebibyte_is_whole_in_json(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(5, payload=json.dumps({"big": "x" * (1 << 20)})))
     record = run("job", "show", identity(5), "--format", "json", url=migrated_url).json

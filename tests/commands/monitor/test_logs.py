@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.queries.monitor.logs import Log
 from hammerwork_cli.render.schemas import SCHEMAS
+from tests.conftest import all_databases
 from tests.rows import START, Rows
 from tests.terminal import PATIENCE
 
@@ -82,6 +83,7 @@ def night(rows: Rows) -> dict[str, str]:
     return ids
 
 
+@all_databases
 def test_events_of_all_jobs_are_shown_in_their_order(run: Run, rows: Rows, night: dict[str, str]) -> None:
     found = events(run, rows)
     assert told(found) == [
@@ -109,6 +111,7 @@ def test_events_of_all_jobs_are_shown_in_their_order(run: Run, rows: Rows, night
     assert (spawned["children"], spawned["seconds"]) == (2, 60)
 
 
+@all_databases
 def test_the_newest_lines_of_a_queue_a_job_or_a_tree_are_chosen(run: Run, rows: Rows, night: dict[str, str]) -> None:
     assert told(events(run, rows, "--lines", "2")) == [("cancelled", "mail"), ("timed_out", "mail")]
     assert {queue for _, queue in told(events(run, rows, "--queue", "segment"))} == {"segment"}

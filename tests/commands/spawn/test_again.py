@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.render.schemas import SCHEMAS
-from tests.conftest import eventually
+from tests.conftest import all_databases, eventually
 from tests.jobs import execute, identity, job, rows, statuses, write
 
 ROOT = Path(__file__).parent.parent.parent
@@ -78,6 +78,7 @@ def leaves(url: str) -> int:
 # job retry --respawn.
 
 
+@all_databases
 def test_a_completed_parent_that_is_retried_spawns_again_only_with_respawn(
     migrated_url: str, work: Callable[[str], None], run: Program
 ) -> None:
@@ -119,6 +120,7 @@ def asked(run: Program, url: str, *words: str) -> Any:
     return done
 
 
+@all_databases
 def test_a_worker_spawns_again_for_a_completed_job_once_for_each_request(
     migrated_url: str, work: Callable[[str], None], run: Program, start: Start
 ) -> None:

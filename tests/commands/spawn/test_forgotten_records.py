@@ -10,6 +10,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
+from tests.conftest import all_databases
 from tests.jobs import NOW, execute, identity, job, move_to_archive, write
 from tests.rows import Rows
 
@@ -163,6 +164,7 @@ def app() -> Handlers:
     return made
 
 
+@all_databases
 def test_a_job_under_the_id_of_a_deleted_one_spawns_as_if_that_had_never_been(
     migrated_url: str, run: Run, app: Handlers
 ) -> None:
@@ -177,6 +179,7 @@ def test_a_job_under_the_id_of_a_deleted_one_spawns_as_if_that_had_never_been(
         assert recorded(migrated_url) == everywhere([])
 
 
+@all_databases
 def test_jobs_are_purged_while_workers_spawn(migrated_url: str, run: Run, app: Handlers) -> None:
     with Queue(migrated_url) as queue:
         parents = queue.enqueue_many([Job("parent") for _ in range(150)])

@@ -13,6 +13,7 @@ from hammerwork_cli.queries.worker import claim, finish, registry
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.render.formats.text import TIMES
+from tests.conftest import all_databases
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
@@ -110,6 +111,7 @@ def test_jobs_whose_worker_was_stopped_have_not_failed(run: Run, migrated_url: s
     assert (delay["reason"], delay["last_attempt"]) == ("ready", None)
 
 
+@all_databases
 def test_an_attempt_by_a_rust_worker_after_those_in_the_history_is_not_mistaken_for_them(
     run: Run, migrated_url: str, rows: Rows
 ) -> None:

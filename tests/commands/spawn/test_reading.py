@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.models import JobStatus
+from tests.conftest import all_databases
 from tests.jobs import CLOCK, identity, job, write
 
 Run = Callable[..., Any]
@@ -41,6 +42,7 @@ def forest(migrated_url: str) -> str:
     return migrated_url
 
 
+@all_databases
 def test_a_list_of_leaves_names_the_option_for_the_tops_of_trees(run: Run, migrated_url: str) -> None:
     """Each job of such a queue carries a spawn configuration, and the leaves are the newest."""
     leaves = [spawner(number, JobStatus.COMPLETED, **below(30)) for number in range(1, 8)]
@@ -104,6 +106,7 @@ def drawn(text: str) -> list[int]:
         (("--queue", "ingest", "--status", "completed", "--recent"), [30]),
     ],
 )
+@all_databases
 def test_list_shows_the_parents_that_its_options_choose(
     run: Run, forest: str, words: Words, parents: list[int]
 ) -> None:

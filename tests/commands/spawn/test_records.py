@@ -7,6 +7,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import JobStatus
+from tests.conftest import all_databases
 from tests.jobs import CLOCK, NOW, execute, identity, job, write
 from tests.rows import START, Rows
 
@@ -88,6 +89,7 @@ def listed(run: Program, url: str, *words: str) -> dict[int, Any]:
     return {int(operation["parent_id"][:8], 16): operation for operation in done.json}
 
 
+@all_databases
 def test_parents_that_spawned_without_configuration_are_listed_among_the_others(
     migrated_url: str, run: Program
 ) -> None:
@@ -136,6 +138,7 @@ def test_the_error_of_a_spawn_that_failed_is_listed_with_its_parent(migrated_url
 # spawn stats.
 
 
+@all_databases
 def test_figures_count_what_was_recorded_too(migrated_url: str, run: Program) -> None:
     config = '{"_spawn_config": {"operation_id": "night-1"}}'
     ended = {"depends_on": (identity(50),), "dependency_status": "satisfied"}
@@ -170,6 +173,7 @@ def test_figures_count_what_was_recorded_too(migrated_url: str, run: Program) ->
 # spawn pending, spawn doctor.
 
 
+@all_databases
 def test_who_spawned_nothing_by_a_record_is_not_called_a_parent_that_never_spawned(
     migrated_url: str, run: Program
 ) -> None:

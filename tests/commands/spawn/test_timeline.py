@@ -12,6 +12,7 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.queries.spawn import timeline as timeline_queries
+from tests.conftest import all_databases
 from tests.mermaid_parser import MermaidParser
 from tests.rows import START, Rows
 
@@ -58,6 +59,7 @@ def ingest(rows: Rows) -> tuple[str, str]:
     return root, join
 
 
+@all_databases
 def test_the_time_of_a_tree_is_split_into_parts_on_every_database(run: Run, migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         root, join = ingest(Rows(database))
@@ -80,6 +82,7 @@ def test_the_time_of_a_tree_is_split_into_parts_on_every_database(run: Run, migr
     assert len(siblings) == 4
 
 
+@all_databases
 def test_archived_parts_and_open_jobs_belong_to_the_timeline(run: Run, migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         rows = Rows(database)

@@ -10,6 +10,7 @@ import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.render.spawn.failures import error_filter
+from tests.conftest import all_databases
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
@@ -49,6 +50,7 @@ def why(run: Run, url: str, *words: str) -> Any:
         (["-rf is \x1b[1m not\u202e ok" + "!" * 300], ["-rf is ok"]),
     ],
 )
+@all_databases
 def test_the_command_of_an_error_retries_just_its_jobs(
     run: Run, migrated_url: str, alike: Sequence[str], others: Sequence[str]
 ) -> None:
@@ -108,6 +110,7 @@ def test_without_failures_it_says_so(run: Run, sqlite_url: str) -> None:
     assert (done.exit_code, done.stdout) == (0, "No failed jobs · queue mail\n")
 
 
+@all_databases
 def test_archived_failures_are_counted_beside_the_others(run: Run, migrated_url: str) -> None:
     fill(migrated_url, "lost", archived_at=START + timedelta(hours=6))
     fill(migrated_url, "lost", archived_at=START + timedelta(hours=6), queue="mail")

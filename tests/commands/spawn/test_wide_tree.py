@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
+from tests.conftest import all_databases
 from tests.jobs import identity
 from tests.rows import Rows
 
@@ -47,6 +48,7 @@ def wide_url(migrated_url: str) -> str:
     return migrated_url
 
 
+@all_databases
 def test_a_hundred_thousand_children_are_drawn(hammerwork: Run, wide_url: str) -> None:
     ids = [identity(number) for number in range(WIDTH + 2)]
     drawn = hammerwork("spawn", "tree", ids[-1], url=wide_url)

@@ -257,8 +257,15 @@ def twice_recorded_and_planted(tmp_path: Path) -> Callable[..., None]:
     return call
 
 
-@isolated
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("isolation", "kind"),
+    [
+        ("thread", "sqlite"),
+        ("process", "sqlite"),
+        pytest.param("process", "postgres", marks=pytest.mark.postgres),
+        pytest.param("process", "mysql", marks=pytest.mark.mysql),
+    ],
+)
 def test_no_optional_import_of_a_worker_finds_what_lies_in_the_folder(
     begin: Start,
     new_database: Callable[..., str],

@@ -23,7 +23,7 @@ from hammerwork_cli import Handlers, Worker, WorkerReport
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render.schemas import SCHEMAS
-from tests.conftest import eventually
+from tests.conftest import all_databases, eventually
 from tests.jobs import execute, identity, job, rows, statuses, write
 from tests.rows import START, Rows
 
@@ -380,6 +380,7 @@ def _state(url: str) -> str:
 # Seeing and steering.
 
 
+@all_databases
 def test_a_worker_is_seen_restarted_and_stopped_from_another_process(
     migrated_url: str, folder: Path, start: Start, run: Callable[..., Any]
 ) -> None:
@@ -462,6 +463,7 @@ def register(url: str, number: int, **columns: Any) -> str:
     return identity
 
 
+@all_databases
 def test_a_worker_whose_heart_stopped_is_silent_until_another_one_takes_it_for_lost(
     migrated_url: str, run: Callable[..., Any]
 ) -> None:
@@ -514,6 +516,7 @@ def test_waiting_for_workers_judges_them_by_its_own_clock(migrated_url: str) -> 
     assert watch.done[silent].state == "silent"
 
 
+@all_databases
 def test_waiting_for_a_restart_ends_when_nobody_takes_the_place(
     migrated_url: str, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

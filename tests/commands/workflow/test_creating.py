@@ -11,7 +11,7 @@ import pytest
 from hammerwork_cli import ConflictError, Handlers, Job, Queue, UsageError, Worker, Workflow
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries.job import notifications
-from tests.conftest import ROOT, Outcome
+from tests.conftest import ROOT, Outcome, all_databases
 from tests.jobs import execute
 
 Run = Callable[..., Outcome]
@@ -31,6 +31,7 @@ def jobs_of(run: Run, url: str, workflow: str) -> dict[str, Any]:
     return {job["queue"]: job for job in listed.json}
 
 
+@all_databases
 def test_a_file_becomes_a_workflow_once(run: Run, migrated_url: str, tmp_path: Path) -> None:
     dry = run("workflow", "create", "--file", NIGHTLY, "--dry-run", url=migrated_url)
     assert " load (etl) " in dry.stdout
@@ -109,6 +110,7 @@ def test_too_many_parents_are_refused(run: Run, sqlite_url: str, tmp_path: Path)
     assert "'join' waits for 1,001 jobs" in refused.stderr
 
 
+@all_databases
 def test_a_creation_that_breaks_off_leaves_nothing(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +125,7 @@ def test_a_creation_that_breaks_off_leaves_nothing(
     assert run("workflow", "create", "--file", NIGHTLY, "--id", ID, url=migrated_url).exit_code == 0
 
 
+@all_databases
 def test_a_job_that_joins_a_workflow_opens_it_again(run: Run, migrated_url: str) -> None:
     run("workflow", "create", "--name", "empty", "--id", ID, url=migrated_url)
     assert "running, empty" in run("workflow", "show", ID, url=migrated_url).stdout
@@ -138,6 +141,7 @@ def test_a_job_that_joins_a_workflow_opens_it_again(run: Run, migrated_url: str)
     assert run("job", "enqueue", "--file", NIGHTLY, "--workflow", ID, url=migrated_url).exit_code == 2
 
 
+@all_databases
 def test_a_workflow_is_deleted_with_its_jobs_unless_one_runs(run: Run, migrated_url: str) -> None:
     made = run("workflow", "create", "--file", NIGHTLY, "--id", ID, "--on-success", "told", url=migrated_url)
     assert made.exit_code == 0, made
@@ -179,6 +183,7 @@ def test_a_workflow_without_jobs_can_be_cancelled_and_opened_again(run: Run, sql
     assert run(*job, url=sqlite_url).exit_code == 0
 
 
+@all_databases
 def test_python_writes_workflows_whose_jobs_run_in_their_order(migrated_url: str) -> None:
     app, ran = Handlers(), []
     for key in ("extract", "load", "report"):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
-from tests.conftest import Outcome
+from tests.conftest import Outcome, all_databases
 from tests.jobs import execute
 from tests.rows import START, Rows
 
@@ -98,6 +98,7 @@ def check(run: Run, url: str) -> None:
     } == {*ids}
 
 
+@all_databases
 def test_a_workflow_is_counted_from_its_jobs_whatever_its_own_columns_say(run: Run, migrated_url: str) -> None:
     fill(migrated_url)
     check(run, migrated_url)

@@ -253,13 +253,14 @@ def test_a_parent_of_archived_children_has_spawned(readable: Database, rows: Row
 
 
 def test_a_chain_of_a_thousand_is_read_from_either_end(readable: Database, rows: Rows) -> None:
+    levels = 1000 if readable.dialect == "sqlite" else 100  # a statement a level, the same on every one
     with rows.at_once():
         chain = [rows.job()]
-        for _ in range(1000):
+        for _ in range(levels):
             chain.append(rows.job(chain[-1]))
     tree = tree_queries.tree(readable, chain[-1])
     assert list(tree.nodes) == chain
-    assert tree.depths[chain[-1]] == 1000
+    assert tree.depths[chain[-1]] == levels
 
 
 def test_a_depth_limit_counts_what_it_cuts(readable: Database, rows: Rows) -> None:

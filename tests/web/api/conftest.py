@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from tests.commands.test_contract import ENVIRONMENT, Asked, fill
-from tests.conftest import DIALECTS
+from tests.conftest import EACH_DIALECT
 from tests.web.api.servers import Server, serving
-
-ARGUMENTS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in DIALECTS]
 
 
 @pytest.fixture
@@ -31,7 +29,7 @@ def empty_url(new_database: Callable[..., str]) -> str:
     return new_database("sqlite", migrated=True)
 
 
-@pytest.fixture(scope="module", params=ARGUMENTS)
+@pytest.fixture(scope="module", params=EACH_DIALECT)
 def full(request: pytest.FixtureRequest, makers: Any) -> Iterator[Asked]:
     """A database full of what healthy and unhealthy programs write; nobody changes it."""
     maker = makers[request.param]

@@ -16,12 +16,12 @@ from hammerwork_cli.render.job.changes import OUTCOME
 from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
 from hammerwork_cli.render.schemas import SCHEMAS
 from tests.commands.test_contract import HOSTILE, validate
-from tests.conftest import DIALECTS
+from tests.conftest import EACH_DIALECT
 from tests.rows import START, Rows
 from tests.web.api.servers import Server, serving
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in DIALECTS])
+@pytest.fixture(scope="module", params=EACH_DIALECT)
 def changed(
     request: pytest.FixtureRequest, makers: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Server, Database]]:
