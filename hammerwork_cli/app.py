@@ -93,12 +93,11 @@ def root(
 def main(arguments: Sequence[str] | None = None, context: Context | None = None) -> int:
     """Runs one command line.
 
+    Returns the exit code: see ``errors.py``.
+
     Args:
         arguments: the words after the program's name; those of the process by default.
         context: for tests.
-
-    Returns:
-        The exit code: see ``errors.py``.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     context = context or Context()

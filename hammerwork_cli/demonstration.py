@@ -107,11 +107,7 @@ def recording(payload: dict[str, Any]) -> bytes:
 
 
 def position(data: bytes, number: int) -> int:
-    """Returns the position of the index of a segment.
-
-    Raises:
-        CodecError: the segment has no index.
-    """
+    """Returns the position of the index of a segment."""
     try:
         return data.index(b"moov")
     except ValueError as error:

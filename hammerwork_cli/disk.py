@@ -34,8 +34,7 @@ LOCK_SECONDS = 10.0
 def read(path: str | Path, most: int = LARGEST_TEXT) -> bytes:
     """Returns the content of a file; the text ``-`` is stdin.
 
-    Raises:
-        OSError: it cannot be read, or has more than ``most`` bytes.
+    Raises OSError if it cannot be read, or has more than ``most`` bytes.
     """
     if path == "-":
         content = sys.stdin.buffer.read(most + 1)
@@ -48,11 +47,7 @@ def read(path: str | Path, most: int = LARGEST_TEXT) -> bytes:
 
 
 def text(path: str | Path, most: int = LARGEST_TEXT) -> str:
-    """Returns the text of a file in UTF-8; the text ``-`` is stdin.
-
-    Raises:
-        UsageError: it cannot be read, is too large, or is not UTF-8.
-    """
+    """Returns the text of a file in UTF-8; the text ``-`` is stdin."""
     name = "stdin" if path == "-" else path
     try:
         return read(path, most).decode("utf-8-sig")
@@ -68,11 +63,7 @@ def line() -> str:
 
 
 def lines() -> Iterator[str]:
-    """Yields the lines of stdin that are not blank, without white space at their ends.
-
-    Raises:
-        UsageError: a line is too long, or stdin is not UTF-8.
-    """
+    """Yields the lines of stdin that are not blank, without white space at their ends."""
     while found := sys.stdin.buffer.readline(LONGEST_LINE):
         if len(found) == LONGEST_LINE:
             raise UsageError(f"stdin has a line of more than {LONGEST_LINE:,} bytes.")
@@ -86,11 +77,7 @@ def lines() -> Iterator[str]:
 
 @contextmanager
 def opened(path: str) -> Iterator[IO[bytes]]:
-    """Opens a file that can be read several times; ``-`` is stdin, which is kept until the end.
-
-    Raises:
-        UsageError: it cannot be read, or is too large to be kept.
-    """
+    """Opens a file that can be read several times; ``-`` is stdin, which is kept until the end."""
     try:
         source = _kept(sys.stdin.buffer) if path == "-" else _rereadable(path)
     except OSError as error:
@@ -145,9 +132,6 @@ def written(path: str | Path, mode: int = 0o600, *, durable: bool = True) -> Ite
         path: where.
         mode: of a new file, before the umask.
         durable: whether to wait for the disk.
-
-    Raises:
-        OSError: it cannot be written; or it is a folder, a socket or a disk.
     """
     path = Path(path)
     stream = _through(path)
@@ -164,22 +148,14 @@ def written(path: str | Path, mode: int = 0o600, *, durable: bool = True) -> Ite
 
 
 def replace(path: str | Path, content: bytes, mode: int = 0o600, *, durable: bool = True) -> None:
-    """Replaces the content of a regular file at once.
-
-    Raises:
-        OSError: it cannot be written, or is no regular file.
-    """
+    """Replaces the content of a regular file at once."""
     check_regular(path)
     with written(path, mode, durable=durable) as file:
         file.write(content)
 
 
 def check_regular(path: str | Path) -> None:
-    """Checks that a file, if it exists, may be replaced or removed.
-
-    Raises:
-        OSError: it is a pipe, a device or a folder.
-    """
+    """Checks that a file, if it exists, may be replaced or removed."""
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(Path(path).stat().st_mode) or _descriptor(Path(path)) is not None:
             raise OSError(errno.EINVAL, "it is not a regular file")
@@ -264,11 +240,7 @@ def _remove_stale(folder: Path, stem: str) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keeps other processes from changing a file between reading and writing it. Its folder must exist.
-
-    Raises:
-        OSError: the lock cannot be made, or another process has held it for too long.
-    """
+    """Keeps other processes from changing a file between reading and writing it. Its folder must exist."""
     target = Path(os.path.realpath(path))  # all links to a file share its lock
     lock = target.with_name(f".{target.name[:48]}.lock")
     while True:

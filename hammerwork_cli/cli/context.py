@@ -28,12 +28,9 @@ class Context:
     """The settings, databases and streams of one command.
 
     Attributes:
-        options: the given ones among the options that every verb takes.
-        print_above_bar: prints a line on stderr above the progress bar; ``None`` while no bar is drawn.
         json_output: whether the caller asked for JSON. Then stderr gets no notes, and an error as JSON.
         has_dry_run: whether the verb has ``--dry-run``.
         found_rows: whether the verb has found something: a list that is not empty, or jobs to change.
-        databases: those that the command has opened.
     """
 
     def __init__(
@@ -41,10 +38,11 @@ class Context:
     ) -> None:
         self.environ = environ
         self.stdout, self.stderr = stdout or sys.stdout, stderr or sys.stderr
-        self.options: dict[str, Any] = {}
+        self.options: dict[str, Any] = {}  # the given ones among the options that every verb takes
         self.json_output = self.has_dry_run = self.found_rows = False
+        # Prints a line on stderr above the progress bar; `None` while no bar is drawn.
         self.print_above_bar: Callable[[str], None] | None = None
-        self.databases: list[Database] = []
+        self.databases: list[Database] = []  # those that the command has opened
         self._stalls: list[SlowStatementWatch] = []
 
     # Settings.
@@ -54,11 +52,7 @@ class Context:
         return config.Settings(self.environ)
 
     def queue(self, given: str | None) -> str:
-        """Returns the queue that the command line names, or else ``default_queue``.
-
-        Raises:
-            UsageError: there is neither.
-        """
+        """Returns the queue that the command line names, or else ``default_queue``."""
         queue = given or self.settings.get("default_queue").value
         if not queue:
             raise UsageError("No queue was given.", hint="Add --queue, or: hammerwork config set default_queue NAME")
@@ -68,9 +62,7 @@ class Context:
     def target(self) -> config.Target:
         """The configured database, and its profile.
 
-        Raises:
-            ConfigError: a value is not valid, the profile does not exist, or the configuration file is unreadable.
-            UsageError: ``--confirm-profile`` names another profile.
+        Raises ConfigError if a value is not valid, the profile does not exist, or the configuration file is unreadable.
         """
         _ = self.settings.file  # report a mistake in the file even if an option or a variable has the URL
         found = self.settings.database(self.options.get("database_url"))
@@ -93,12 +85,11 @@ class Context:
     def url(self, *, changes: bool = False) -> DatabaseUrl:
         """Returns the URL of the configured database, or of the embedded SQLite file.
 
+        Raises ConfigError if the URL is not valid, or the configuration file is unreadable.
+
         Args:
             changes: whether the command changes the database. Only then a protected profile may be changed, once its
                 name is confirmed.
-
-        Raises:
-            ConfigError: the URL is not valid, or the configuration file is unreadable.
         """
         target = self.target
         if target.source == "file" or target.profile:
@@ -117,11 +108,10 @@ class Context:
     def encryption_keys(self, given: Sequence[str] | None) -> "Keys | None":
         """The keys of encrypted payloads: those of ``--encryption-key``, else of the setting, else of the variables.
 
+        Raises ConfigError if one cannot be read, or is no key.
+
         Args:
             given: the values of ``--encryption-key``.
-
-        Raises:
-            ConfigError: one cannot be read, or is no key.
         """
         setting = None if given else self.settings.get("encryption_keys").value
         if not given and not setting and not any(name.startswith("HAMMERWORK_ENCRYPTION_") for name in self.environ):
@@ -325,6 +315,8 @@ class Context:
     ) -> None:
         """Shows a list.
 
+        Raises UsageError if ``fields`` names another key.
+
         Args:
             rows: the models to show. All formats but ``table`` take them one by one.
             form: ``table``, ``json``, ``jsonl``, ``csv`` or ``tsv``.
@@ -333,9 +325,6 @@ class Context:
             keys: keys of the record in the order of the columns of csv and tsv.
             empty: note on stderr instead of a table without rows.
             fields: ``--fields``: the keys to show in place of all.
-
-        Raises:
-            UsageError: ``fields`` names another key.
         """
         if fields is not None:
             from hammerwork_cli.render.formats import fields as picking
@@ -410,10 +399,6 @@ class Context:
             yes: whether ``--yes`` was given.
             form: the format of the answer.
             details: facts about the change, for the error with ``--format json``.
-
-        Raises:
-            UsageError: ``--yes`` is required.
-            DeclinedError: the answer is another one.
         """
         self.found_rows = True
         if yes:

@@ -6,11 +6,7 @@ from hammerwork_cli.errors import ConfigError
 
 
 def make_folder(folder: Path) -> None:
-    """Creates a folder and its parents, accessible to their owner only; existing ones stay unchanged.
-
-    Raises:
-        ConfigError: the folder cannot be created.
-    """
+    """Creates a folder and its parents, accessible to their owner only; existing ones stay unchanged."""
     from hammerwork_cli.config import writing
 
     try:

@@ -45,15 +45,10 @@ class ListOptions:
 
 
 class Order(NamedTuple):
-    """The order of a list.
+    """The order of a list."""
 
-    Attributes:
-        field: a key of its records.
-        descending: whether the largest come first. Records without a value come last in any case.
-    """
-
-    field: str
-    descending: bool
+    field: str  # a key of its records
+    descending: bool  # whether the largest come first. Records without a value come last in any case.
 
     @classmethod
     def of(cls, text: str | None, keys: Sequence[str]) -> "Order | None":
@@ -62,9 +57,6 @@ class Order(NamedTuple):
         Args:
             text: a key, with a hyphen before it for the largest first; ``None`` for the order of the verb.
             keys: what the list can be sorted by.
-
-        Raises:
-            UsageError: it is not one of the keys.
         """
         if text is None:
             return None
@@ -93,25 +85,15 @@ def _rank(value: object) -> Any:
 
 
 class Listing(NamedTuple, Generic[Model]):
-    """A list that a verb shows.
+    """A list that a verb shows."""
 
-    Attributes:
-        name: of the verb, for the first line on a terminal.
-        read: reads it, sorted by an order if ``sorts``.
-        columns: returns the columns of the table.
-        record: a function that turns a model into a JSON object.
-        keys: keys of the record in the order of the columns of csv and tsv.
-        empty: note on stderr instead of a table without rows.
-        sorts: what ``read`` sorts by itself; of other lists, every key.
-    """
-
-    name: str
-    read: "Callable[[Database, Order | None], Iterable[Model]]"
-    columns: Callable[[], Sequence[Any]]
-    record: "Callable[[Model], Record]"
-    keys: Sequence[str]
-    empty: str
-    sorts: Sequence[str] | None = None
+    name: str  # of the verb, for the first line on a terminal
+    read: "Callable[[Database, Order | None], Iterable[Model]]"  # reads it, sorted by an order if `sorts`
+    columns: Callable[[], Sequence[Any]]  # returns the columns of the table
+    record: "Callable[[Model], Record]"  # a function that turns a model into a JSON object
+    keys: Sequence[str]  # keys of the record in the order of the columns of csv and tsv
+    empty: str  # note on stderr instead of a table without rows
+    sorts: Sequence[str] | None = None  # what `read` sorts by itself; of other lists, every key
 
     def rows(self, database: "Database", order: Order | None) -> Iterable[Model]:
         """Reads the list in an order."""
@@ -120,11 +102,7 @@ class Listing(NamedTuple, Generic[Model]):
 
 
 def show_list(context: Context, listing: Listing[Any], options: ListOptions) -> None:
-    """Shows a list once, or again and again with ``--watch``.
-
-    Raises:
-        UsageError: an option is not valid, or only makes sense with another one.
-    """
+    """Shows a list once, or again and again with ``--watch``."""
     order = Order.of(options.sort, listing.sorts or listing.keys)
     if options.watch:
         _watch(context, listing, options, order)

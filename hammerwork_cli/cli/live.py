@@ -61,17 +61,11 @@ class Surface(OutageListener, Protocol[Seen]):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often to look, and for how long.
+    """How often to look, and for how long."""
 
-    Attributes:
-        interval: seconds between two refreshes, unless these take long.
-        timeout: seconds after which it ends; ``None`` for never.
-        count: looks after which it ends; ``None`` for never.
-    """
-
-    interval: float
-    timeout: float | None = None
-    count: int | None = None
+    interval: float  # seconds between two refreshes, unless these take long
+    timeout: float | None = None  # seconds after which it ends; `None` for never
+    count: int | None = None  # looks after which it ends; `None` for never
 
     def after(self, took: float) -> float:
         """Seconds to wait after a look: the database rests for at least twice as long as a look took."""
@@ -234,11 +228,7 @@ class InLines(Generic[State]):
         self._note("The database answers again.")
 
     def wait(self, seconds: float) -> bool:
-        """Waits, in naps.
-
-        Raises:
-            BrokenPipeError: nobody reads any more.
-        """
+        """Waits, in naps."""
         end = time.monotonic() + seconds
         while (rest := end - time.monotonic()) > 0:
             if self._reader_has_gone():

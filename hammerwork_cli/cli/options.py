@@ -80,11 +80,7 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or 
 
 
 def names_of(param: typer.CallbackParam, given: list[str] | None) -> list[str] | None:
-    """The names that an option gives, which may be repeated and takes commas; ``None`` if it is not given.
-
-    Raises:
-        UsageError: it is empty, as a variable of a script would be that is not set. That does not mean everything.
-    """
+    """The names that an option gives, which may be repeated and takes commas; ``None`` if it is not given."""
     if not given:
         return None
     found = names.split(given)
@@ -99,11 +95,7 @@ def several_names(param: typer.CallbackParam, given: list[str] | None) -> list[s
 
 
 def one_name(param: typer.CallbackParam, given: str | None) -> str | None:
-    """The callback of an option that gives one name, in the spelling of those that give several.
-
-    Raises:
-        UsageError: there are several names.
-    """
+    """The callback of an option that gives one name, in the spelling of those that give several."""
     found = names.split([given or ""])
     if len(found) > 1:
         raise UsageError(
@@ -183,11 +175,7 @@ GiveUpOption = Annotated[
 
 
 def age(text: str) -> timedelta:
-    """The age of jobs to delete: a duration with its unit, because 30 may mean days.
-
-    Raises:
-        UsageError: the text is not a duration with a unit.
-    """
+    """The age of jobs to delete: a duration with its unit, because 30 may mean days."""
     if text.strip()[-1:].isdigit():
         raise UsageError(f"{text[:40]!r} has no unit.", hint="Write 30m, 12h or 30d.")
     return duration_of(text)
@@ -199,11 +187,7 @@ def duration_as_given(length: str | None) -> str:
 
 
 def statuses(given: list[str] | None) -> list[JobStatus] | None:
-    """Statuses in any letter case, several in one value or in several values; ``None`` without a value.
-
-    Raises:
-        UsageError: a word is not a status, or there is none: an empty variable of a script does not mean all statuses.
-    """
+    """Statuses in any letter case, several in one value or in several values; ``None`` without a value."""
     if not given:
         return None
     words = [word.strip() for word in names.split(given) if word.strip()]
@@ -224,22 +208,14 @@ LONGEST_INTERVAL = 24 * 3600.0
 
 
 def refuse_without_watch(**given: str | int | None) -> None:
-    """Options that only ``--watch`` looks at.
-
-    Raises:
-        UsageError: one is given.
-    """
+    """Options that only ``--watch`` looks at."""
     for name, value in given.items():
         if value is not None:
             raise UsageError(f"--{name} needs --watch.", hint="Add --watch.")
 
 
 def seconds_between(interval: str) -> float:
-    """Seconds between two refreshes.
-
-    Raises:
-        UsageError: it is not a duration, or too short or too long.
-    """
+    """Seconds between two refreshes."""
     seconds = duration_of(interval).total_seconds()
     if seconds < SHORTEST_INTERVAL:
         raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1 or more.")

@@ -35,10 +35,6 @@ class Protection:
 
         Args:
             question: the change, as a question; by default a sentence about the profile.
-
-        Raises:
-            UsageError: nobody can be asked.
-            DeclinedError: another text was typed.
         """
         if self.is_confirmed:
             return

@@ -169,11 +169,7 @@ class Screen:
         return f"{line}\x1b[K" if painted_cells(line) < width else cut(line, width)
 
     def wait(self, seconds: float) -> str | None:
-        """Waits for a key or a new size.
-
-        Returns:
-            ``quit``, ``redraw``, or ``None`` after ``seconds``.
-        """
+        """Waits for a key or a new size. Returns ``quit``, ``redraw``, or ``None`` after ``seconds``."""
         end = time.monotonic() + seconds
         with self._hearing_signals():
             while not self._must_redraw():

@@ -68,11 +68,7 @@ def _given_twice(option: Any, values: Sequence[Any]) -> UsageError:
 
 
 def _refuse_quiet(words: Sequence[str]) -> None:
-    """Refuses the ``-q`` of hammerwork (Rust), which prints less: here it would take the next option for a queue.
-
-    Raises:
-        UsageError: an option follows it.
-    """
+    """Refuses the ``-q`` of hammerwork (Rust), which prints less: here it would take the next option for a queue."""
     if any(one == "-q" and other.startswith("-") and other != "-" for one, other in pairwise(words)):
         raise UsageError(compat.QUIET[0], hint=compat.QUIET[1])
 
@@ -80,8 +76,7 @@ def _refuse_quiet(words: Sequence[str]) -> None:
 def _refuse_second_values(command: Any, ctx: Any, args: list[str]) -> None:
     """Refuses an option that takes one value and has two: whichever of them were dropped, somebody meant it.
 
-    Raises:
-        UsageError: there is one.
+    Raises UsageError if there is one.
     """
     keeping = copy(command)
     keeping.params = [_keeping_all(param) for param in command.params]
@@ -128,15 +123,11 @@ def group(*examples: str, package: str | None = None, verbs: "Mapping[str, LateV
 
 
 class LateVerb(NamedTuple):
-    """A verb whose module is imported on first use, so that it does not slow the start of others in its group.
+    """A verb whose module is imported on first use, so that it does not slow the start of others in its group."""
 
-    Attributes:
-        function: ``.module:function``, relative to the package of the group.
-        summary: the first paragraph of its help; the docstring of the function is the rest. The help of its group shows
-            the first sentence, and thus need not import the verb.
-    """
-
-    function: str
+    function: str  # `.module:function`, relative to the package of the group
+    # The first paragraph of its help; the docstring of the function is the rest. The help of its group shows the first
+    # sentence, and thus need not import the verb.
     summary: str
 
     def command(self, name: str, package: str | None) -> Any:

@@ -24,11 +24,7 @@ IntervalOption = Annotated[str, typer.Option("--interval", metavar="DURATION", h
 
 
 def seconds_between(interval: str) -> float:
-    """The seconds of an interval.
-
-    Raises:
-        UsageError: it is not a duration, or too short.
-    """
+    """The seconds of an interval."""
     seconds = duration_of(interval).total_seconds()
     if seconds < SHORTEST_WAIT:
         raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1s or more.")
@@ -36,20 +32,12 @@ def seconds_between(interval: str) -> float:
 
 
 def seconds_until(timeout: str | None) -> float | None:
-    """The seconds of a timeout, if there is one.
-
-    Raises:
-        UsageError: it is not a duration.
-    """
+    """The seconds of a timeout, if there is one. Raises UsageError if it is not a duration."""
     return None if timeout is None else duration_of(timeout).total_seconds()
 
 
 def wait_of(context: Context, interval: str, timeout: str | None) -> "Wait":
-    """A wait that begins now, and that says on stderr when the server goes away.
-
-    Raises:
-        UsageError: see above.
-    """
+    """A wait that begins now, and that says on stderr when the server goes away."""
     from hammerwork_cli.database.waiting import Wait
 
     between, most = seconds_between(interval), seconds_until(timeout)

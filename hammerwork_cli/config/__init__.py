@@ -41,29 +41,19 @@ class Setting(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """A database with a name.
-
-    Attributes:
-        protected: whether a change asks for the name.
-    """
+    """A database with a name."""
 
     name: str
     url: str
-    protected: bool
+    protected: bool  # whether a change asks for the name
 
 
 class Target(NamedTuple):
-    """The database of a command.
+    """The database of a command."""
 
-    Attributes:
-        url: its URL; ``None`` if no database is configured.
-        source: see :class:`Setting`.
-        profile: the profile that was named, or that has the same database.
-    """
-
-    url: str | None
-    source: str
-    profile: Profile | None = None
+    url: str | None  # its URL; `None` if no database is configured
+    source: str  # see `Setting`
+    profile: Profile | None = None  # the profile that was named, or that has the same database
 
 
 class Settings:
@@ -75,11 +65,7 @@ class Settings:
 
     @cached
     def file(self) -> dict[str, Any]:
-        """The content of the file with unknown keys; empty if the file does not exist.
-
-        Raises:
-            ConfigError: the file is unreadable or not TOML, or ``HAMMERWORK_CONFIG`` names a file that does not exist.
-        """
+        """The content of the file with unknown keys; empty if the file does not exist."""
         content = read_bytes(self.path)
         if content is None and self._environ.get("HAMMERWORK_CONFIG"):
             raise ConfigError(
@@ -120,11 +106,7 @@ class Settings:
         return sorted([*(self.file.keys() - KEYS.keys() - {"profiles"}), *inside])
 
     def profile(self, name: str) -> Profile:
-        """Returns a profile.
-
-        Raises:
-            ConfigError: it does not exist, or a value of it is not valid.
-        """
+        """Returns a profile."""
         table = self._tables.get(name)
         if not isinstance(table, dict) or "url" not in table:
             has = f"Profiles: {', '.join(self.profile_names)}. " if self.profile_names else ""
@@ -135,11 +117,7 @@ class Settings:
         return Profile(name, self.of_profile(name, "url").value, self.of_profile(name, "protected").value)
 
     def of_profile(self, name: str, field: str) -> Setting:
-        """Returns a setting of a profile.
-
-        Raises:
-            ConfigError: the value is not valid.
-        """
+        """Returns a setting of a profile."""
         key, table = profile_key(name, field), self._tables.get(name, {})
         if not isinstance(table, dict) or field not in table:
             return Setting(key, key.default, "default")
@@ -147,11 +125,7 @@ class Settings:
             return Setting(key, key.from_file(table[field]), "file")
 
     def database(self, option: str | None = None) -> Target:
-        """Returns the database of a command, whose option may name a profile, as a variable and the file may.
-
-        Raises:
-            ConfigError: a value is not valid, or the profile does not exist.
-        """
+        """Returns the database of a command, whose option may name a profile, as a variable and the file may."""
         found = self.get("database_url", option)
         name = None if found.value is None else profile_of(found.value)
         if name is None:
@@ -183,9 +157,6 @@ class Settings:
         Args:
             name: name of a key.
             option: value on the command line.
-
-        Raises:
-            ConfigError: a value is not valid, and the message names its source; or the file is unreadable.
         """
         key = known(name)
         if key.name not in KEYS:
@@ -231,11 +202,7 @@ def _home(environ: Mapping[str, str], path: str) -> Path:
 
 
 def read_bytes(path: Path) -> bytes | None:
-    """Returns the content of a file; ``None`` if it does not exist.
-
-    Raises:
-        ConfigError: the file is unreadable.
-    """
+    """Returns the content of a file; ``None`` if it does not exist."""
     try:
         return disk.read(path, LARGEST)
     except FileNotFoundError:
@@ -245,11 +212,7 @@ def read_bytes(path: Path) -> bytes | None:
 
 
 def parse_file(path: Path, content: bytes) -> dict[str, Any]:
-    """Returns the values in the content of a configuration file.
-
-    Raises:
-        ConfigError: the content is not TOML; the message names line and column.
-    """
+    """Returns the values in the content of a configuration file."""
     import tomllib
 
     try:

@@ -15,25 +15,15 @@ LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
 class Key(NamedTuple):
-    """A setting.
+    """A setting."""
 
-    Attributes:
-        name: name of the key in the file.
-        variables: environment variables, of which the first one that is set counts.
-        purpose: description in a sentence.
-        default: default value; ``None`` if each verb has its own.
-        example: a value as the file spells it.
-        kind: type of the value in the file.
-        check: returns a value as the program uses it, or raises :class:`ConfigError` if it is not valid.
-    """
-
-    name: str
-    variables: tuple[str, ...]
-    purpose: str
-    default: Any
-    example: str
-    kind: type[str] | type[int] | type[bool]
-    check: Callable[[Any], Any]
+    name: str  # name of the key in the file
+    variables: tuple[str, ...]  # environment variables, of which the first one that is set counts
+    purpose: str  # description in a sentence
+    default: Any  # default value; `None` if each verb has its own
+    example: str  # a value as the file spells it
+    kind: type[str] | type[int] | type[bool]  # type of the value in the file
+    check: Callable[[Any], Any]  # returns a value as the program uses it, or raises `ConfigError` if it is not valid
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -41,11 +31,7 @@ class Key(NamedTuple):
         return tuple(self.name.split("."))
 
     def from_text(self, text: str) -> Any:
-        """Reads the value of a variable, an option or an argument.
-
-        Raises:
-            ConfigError: the value is not valid.
-        """
+        """Reads the value of a variable, an option or an argument."""
         if self.kind is str:
             return self.check(text)
         if self.kind is bool:
@@ -56,11 +42,7 @@ class Key(NamedTuple):
         return self.check(int(digits))
 
     def from_file(self, value: Any) -> Any:
-        """Reads the value in the file.
-
-        Raises:
-            ConfigError: the value is not valid.
-        """
+        """Reads the value in the file."""
         if type(value) is not self.kind:
             raise ConfigError(f"The value must be {_WORDS[self.kind]}.")
         return self.check(value)
@@ -202,11 +184,7 @@ PROFILE_KEYS = {
 
 
 def profile_of(text: str) -> str | None:
-    """The name of the profile in ``@name``; ``None`` for any other text.
-
-    Raises:
-        ConfigError: the text begins with ``@``, and what follows is not a name.
-    """
+    """The name of the profile in ``@name``; ``None`` for any other text."""
     text = text.strip()
     if not text.startswith("@"):
         return None
@@ -221,12 +199,7 @@ def profile_key(profile: str, field: str) -> Key:
 
 
 def known(name: str) -> Key:
-    """Returns the key with a name, such as ``default_limit`` and ``profiles.production.url``.
-
-    Raises:
-        ConfigError: no key has the name; the hint lists all keys.
-        UsageError: only hammerwork (Rust) has the key; the hint names what to use instead.
-    """
+    """Returns the key with a name, such as ``default_limit`` and ``profiles.production.url``."""
     of_profile = _PROFILE_KEY.fullmatch(name.strip())
     if of_profile:
         return profile_key(*of_profile.groups())

@@ -49,11 +49,7 @@ def toml(value: str | int | bool) -> str:
 
 
 def begin(path: Path, *, force: bool) -> bool:
-    """Writes a file that describes every setting; returns whether there was none, or it was replaced.
-
-    Raises:
-        ConfigError: the file cannot be written.
-    """
+    """Writes a file that describes every setting; returns whether there was none, or it was replaced."""
     with _changing(path):
         if path.exists() and not force:
             return False
@@ -62,21 +58,13 @@ def begin(path: Path, *, force: bool) -> bool:
 
 
 def store(path: Path, key: Key, value: str | int | bool) -> None:
-    """Stores a value in the file, which is created if necessary.
-
-    Raises:
-        ConfigError: the file cannot be read, changed or written.
-    """
+    """Stores a value in the file, which is created if necessary."""
     with _changing(path):
         _change(path, key.path, value, lambda document: _set(document, key.path, value))
 
 
 def remove(path: Path, place: tuple[str, ...]) -> bool:
-    """Removes a value or a table from the file, and the tables that are empty then; returns whether there was one.
-
-    Raises:
-        ConfigError: the file cannot be read, changed or written.
-    """
+    """Removes a value or a table from the file, and the tables that are empty then; returns whether there was one."""
     if read_bytes(path) is None:
         return False
     with _changing(path):
@@ -88,11 +76,7 @@ def remove(path: Path, place: tuple[str, ...]) -> bool:
 
 
 def delete(path: Path) -> None:
-    """Removes the file if it exists.
-
-    Raises:
-        ConfigError: the file cannot be removed.
-    """
+    """Removes the file if it exists."""
     with _changing(path):
         path.unlink(missing_ok=True)
 
@@ -116,8 +100,7 @@ def _changing(path: Path) -> Iterator[None]:
 def make_folder(folder: Path) -> None:
     """Creates a folder and its parents, accessible to their owner only; existing ones stay unchanged.
 
-    Raises:
-        OSError: a folder cannot be created.
+    Raises OSError if a folder cannot be created.
     """
     if folder.is_dir():
         return

@@ -14,14 +14,12 @@ __all__ = ["PATIENT", "Database", "DatabaseUrl", "Timeouts", "connect", "driver"
 def connect(url: str | DatabaseUrl, timeouts: Timeouts = PATIENT) -> Database:
     """Opens a connection.
 
+    Raises UnreachableError or AccessDeniedError if the server does not answer, or refuses the user.
+
     Args:
         url: the URL of the database.
         timeouts: timeouts of the connection. Those for locks and statements have no effect behind PgBouncer, which
             gives each transaction any of its server's sessions.
-
-    Raises:
-        ConfigError: the URL is not valid, or its driver is not installed.
-        UnreachableError, AccessDeniedError: the server does not answer, or refuses the user.
     """
     parsed = DatabaseUrl.parse(url) if isinstance(url, str) else url
     with app_path.without():
@@ -29,11 +27,7 @@ def connect(url: str | DatabaseUrl, timeouts: Timeouts = PATIENT) -> Database:
 
 
 def driver(url: DatabaseUrl) -> type[Database]:
-    """Imports the driver of a database.
-
-    Raises:
-        ConfigError: the driver is not installed.
-    """
+    """Imports the driver of a database."""
     with app_path.without():
         if url.dialect == "postgresql":
             _require("psycopg", "psycopg[binary]")

@@ -48,15 +48,6 @@ class Database:
 
     Statements are named after their files: ``worker.claim.ready`` is in ``sql/worker/claim.sql``. Each statement
     commits by itself outside :meth:`transaction`.
-
-    Attributes:
-        url: the URL of the database.
-        timeouts: the timeouts of the connection.
-        give_up: a time by the monotonic clock after which a lost transaction is not tried again.
-        executed: number of statements sent so far, for tests.
-        busy_since: start of the running statement by the monotonic clock. Only the thread that uses the connection
-            writes it; :class:`~hammerwork_cli.database.stalls.SlowStatementWatch` reads it.
-        is_committing: whether the running call of the driver is a COMMIT, whose errors are never about a value.
     """
 
     dialect: ClassVar[str]
@@ -82,11 +73,15 @@ class Database:
     """Most ids in a statement that reads the whole table anyway: as many as a statement can have."""
 
     def __init__(self, url: DatabaseUrl, timeouts: Timeouts = PATIENT) -> None:
-        self.url = url
-        self.timeouts = timeouts
+        self.url = url  # the URL of the database
+        self.timeouts = timeouts  # the timeouts of the connection
+        # A time by the monotonic clock after which a lost transaction is not tried again.
         self.give_up: float | None = None
-        self.executed = 0
+        self.executed = 0  # number of statements sent so far, for tests
+        # Start of the running statement by the monotonic clock. Only the thread that uses the connection writes it;
+        # `hammerwork_cli.database.stalls.SlowStatementWatch` reads it.
         self.busy_since: float | None = None
+        # Whether the running call of the driver is a COMMIT, whose errors are never about a value.
         self.is_committing = False
         self._in_transaction = False
         self._notices: set[str] = set()
@@ -151,8 +146,7 @@ class Database:
     def end_session(self, session: object) -> None:
         """Ends the session of another connection of this user, if it still exists: its transaction is rolled back.
 
-        Raises:
-            DatabaseError: the server refuses that.
+        Raises DatabaseError if the server refuses that.
         """
 
     def quoted(self, name: str) -> str:
@@ -246,11 +240,7 @@ class Database:
         return "by_gin" if self.dialect == "postgresql" and "jsonb" not in tags else "by_scan"
 
     def jobs_columns(self) -> dict[str, str]:
-        """Returns column -> type of ``hammerwork_jobs``.
-
-        Raises:
-            MissingTablesError: the table does not exist, or has no dependencies (migration 007).
-        """
+        """Returns column -> type of ``hammerwork_jobs``."""
         jobs = self.schema.get("hammerwork_jobs")
         if jobs is None:
             raise MissingTablesError("This database has no hammerwork tables yet.", hint=MIGRATE)
@@ -362,17 +352,14 @@ class Database:
 
         Deadlocks, lock timeouts, serialization and certification failures are normal on busy and on replicated servers.
         Therefore ``work`` must not have effects outside the database. A nested call joins the transaction. It also runs
-        once more after a duplicate key.
+        once more after a duplicate key. Raises RetryableError if the server rolled it back ``tries`` times, after
+        :attr:`give_up`, or at one of its limits. Raises ConnectionLostError if the outcome of the commit is unknown.
 
         Args:
             work: sends the statements.
             tries: how often it may run.
             ordered: its statements read the first rows in the order of an index. With statistics of another time,
                 PostgreSQL may expect so few rows that it would rather read and sort all of them; here it may not.
-
-        Raises:
-            RetryableError: the server rolled it back ``tries`` times, after :attr:`give_up`, or at one of its limits.
-            ConnectionLostError: the outcome of the commit is unknown.
         """
         if self._in_transaction:
             return work()

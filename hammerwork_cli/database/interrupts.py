@@ -17,11 +17,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def terminate(*_: object) -> NoReturn:
-    """Handles SIGTERM.
-
-    Raises:
-        Terminated: always.
-    """
+    """Handles SIGTERM."""
     raise Terminated
 
 
@@ -40,8 +36,7 @@ _left: list[int] = []
 def left_to(pipe: int) -> Iterator[bool]:
     """Lets Python write the numbers of signals into another pipe, as they come; only the main thread may call it.
 
-    Yields:
-        Whether it does: not if the program has such a pipe of its own.
+    Yields whether it does: not if the program has such a pipe of its own.
     """
     before = signal.set_wakeup_fd(pipe, warn_on_full_buffer=False)
     if before != -1:
@@ -96,16 +91,13 @@ class Interruption:
 
 
 class _Call:
-    """What may be interrupted.
-
-    Attributes:
-        running: held until it has ended. Each statement makes one, and an event takes twenty times as long.
-    """
+    """What may be interrupted."""
 
     __slots__ = ("abort", "running")
 
     def __init__(self, abort: Callable[[], None]) -> None:
         self.abort = abort
+        # Held until it has ended. Each statement makes one, and an event takes twenty times as long.
         self.running = allocate_lock()
         self.running.acquire()
 

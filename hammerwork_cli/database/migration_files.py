@@ -51,19 +51,14 @@ _CHANGED_CHECK = re.compile(r"DROP CONSTRAINT (\w+),\s+(?=ADD CONSTRAINT \1\b)")
 
 
 class Clause(NamedTuple):
-    """A statement, or one clause of an ``ALTER TABLE``.
+    """A statement, or one clause of an ``ALTER TABLE``."""
 
-    Attributes:
-        makes: the object that it creates or drops, for example ``column hammerwork_jobs.priority`` or ``no index
-            name``; empty if it runs every time.
-        table: the table that it makes or changes; empty without one.
-        parts: the columns and indexes of the table that it creates, as objects.
-    """
-
+    # The object that it creates or drops, for example `column hammerwork_jobs.priority` or `no index name`; empty if it
+    # runs every time.
     makes: str
     sql: str
-    table: str = ""
-    parts: tuple[str, ...] = ()
+    table: str = ""  # the table that it makes or changes; empty without one
+    parts: tuple[str, ...] = ()  # the columns and indexes of the table that it creates, as objects
 
     def is_done(self, present: Collection[str]) -> bool:
         """Whether it has nothing to do in a database with the objects ``present``."""
@@ -79,13 +74,9 @@ class Clause(NamedTuple):
 
 
 class MigrationStep(NamedTuple):
-    """A statement.
+    """A statement."""
 
-    Attributes:
-        head: ``ALTER TABLE name``, or empty.
-    """
-
-    head: str
+    head: str  # `ALTER TABLE name`, or empty
     clauses: tuple[Clause, ...]
 
     def statement(self, present: Collection[str]) -> str | None:
@@ -118,9 +109,6 @@ def steps(migration: str, dialect: str, collation: str = "", version: int | None
         dialect: the database.
         collation: replaces ``{collation}``.
         version: the major version of the server; ``None`` for a recent one.
-
-    Raises:
-        LookupError: the migration does not exist, or contains an unknown kind of statement.
     """
     parts = re.split(r"^-- next\n", section(migration, dialect), flags=re.MULTILINE)
     chunks = [_uncommented(part) for part in parts if _is_for(part, version)]
@@ -128,11 +116,7 @@ def steps(migration: str, dialect: str, collation: str = "", version: int | None
 
 
 def section(migration: str, dialect: str) -> str:
-    """Returns the lines of a migration that are for a database.
-
-    Raises:
-        LookupError: there are none, or several such sections.
-    """
+    """Returns the lines of a migration that are for a database."""
     try:
         text = (FOLDER / f"{migration}.sql").read_text(encoding="utf-8")
     except OSError as error:

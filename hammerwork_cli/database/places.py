@@ -18,17 +18,11 @@ _VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbn
 
 
 class ServerPlace(NamedTuple):
-    """Where a server listens.
+    """Where a server listens."""
 
-    Attributes:
-        host: a name in lower case, or an address; ``LOCAL`` for a socket of Unix.
-        port: ``None`` if it cannot be known, as that of a socket of MySQL.
-        socket: path of the socket.
-    """
-
-    host: str
-    port: int | None
-    socket: str | None = None
+    host: str  # a name in lower case, or an address; `LOCAL` for a socket of Unix
+    port: int | None  # `None` if it cannot be known, as that of a socket of MySQL
+    socket: str | None = None  # path of the socket
 
 
 def same_database(

@@ -34,17 +34,11 @@ def lost_to_another(error: BaseException) -> bool:
 
 
 class Backoff(NamedTuple):
-    """Pauses that double with each failure.
+    """Pauses that double with each failure."""
 
-    Attributes:
-        first: seconds after the first failure, at most.
-        longest: seconds that no pause exceeds.
-        least: the share of a pause that is certain; the rest is random, so that many callers spread out.
-    """
-
-    first: float
-    longest: float
-    least: float = 0.0
+    first: float  # seconds after the first failure, at most
+    longest: float  # seconds that no pause exceeds
+    least: float = 0.0  # the share of a pause that is certain; the rest is random, so that many callers spread out
 
     def pause(self, failures: int) -> float:
         """Seconds to wait after so many failures in a row."""
@@ -79,7 +73,8 @@ def retry(
 ) -> Result:
     """Runs work until it succeeds, or fails by an error that does not pass.
 
-    A lost connection leaves open whether a commit took place: ``work`` must find out when it runs again.
+    A lost connection leaves open whether a commit took place: ``work`` must find out when it runs again. Raises
+    HammerworkError if the last error.
 
     Args:
         work: one transaction, one statement, or a reading.
@@ -90,9 +85,6 @@ def retry(
         failed: is told of each error that will be retried, and of the number of failures.
         wait: waits for so many seconds; ``False`` says that nobody wants another try.
         at_once: errors after which the second try follows without a pause.
-
-    Raises:
-        HammerworkError: the last error.
     """
     failures = 0
     while True:
@@ -128,6 +120,8 @@ def read_through_outages(
 ) -> Result:
     """Runs some reading, again with a fresh connection while the server is away.
 
+    Raises UnreachableError, ConnectionLostError or RetryableError if the server stays away.
+
     Args:
         work: reads, and changes nothing.
         reconnect: replaces the connection that ``work`` uses.
@@ -135,9 +129,6 @@ def read_through_outages(
         patience: seconds after the first failure in which it goes on trying.
         ended: whether nobody wants another try.
         wait: see :func:`retry`.
-
-    Raises:
-        UnreachableError, ConnectionLostError, RetryableError: the server stays away.
     """
     lost_at: float | None = None
 

@@ -7,20 +7,15 @@ class Timeouts(NamedTuple):
     """Timeouts of a connection, in seconds.
 
     Without a value, the settings of the server and its user apply. SQLite has only ``lock``.
-
-    Attributes:
-        connect: wait for the answer of each host of the URL.
-        lock: wait for rows and tables that other sessions have locked; then the statement raises RetryableError.
-        statement: run time of a statement; then it raises RetryableError.
-        network: wait for an answer of the server, even during a long statement; then the connection is closed and the
-            statement raises SilentConnectionError. It should be 2 s longer than the other two. The server ends a
-            transaction whose client is silent for as long, where it can. Without a value, the kernel alone notices a
-            broken network.
     """
 
-    connect: float = 10
+    connect: float = 10  # wait for the answer of each host of the URL
+    # Wait for rows and tables that other sessions have locked; then the statement raises RetryableError.
     lock: float | None = None
-    statement: float | None = None
+    statement: float | None = None  # run time of a statement; then it raises RetryableError
+    # Wait for an answer of the server, even during a long statement; then the connection is closed and the statement
+    # raises SilentConnectionError. It should be 2 s longer than the other two. The server ends a transaction whose
+    # client is silent for as long, where it can. Without a value, the kernel alone notices a broken network.
     network: float | None = None
 
     def doubled(self) -> "Timeouts":

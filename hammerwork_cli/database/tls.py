@@ -14,12 +14,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----")
 
 
 def readable(option: str, path: str, hint: str = "Check the path and its permissions.") -> str:
-    """Returns the path of a readable file or folder, with ``~`` resolved.
-
-    Raises:
-        ConfigError: it is unreadable, or the file of a CA contains no certificate. In these cases, client libraries
-            verify less or nothing, without an error or with a misleading one.
-    """
+    """Returns the path of a readable file or folder, with ``~`` resolved."""
     found = Path(path).expanduser()
     try:
         if not path:

@@ -50,31 +50,24 @@ class Host(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
-    """A parsed URL. Its ``repr`` and ``str`` hide the password.
+    """A parsed URL. Its ``repr`` and ``str`` hide the password."""
 
-    Attributes:
-        dialect: ``postgresql``, ``mysql`` (MariaDB too) or ``sqlite``.
-        hosts: hosts of the server, of which the first that answers is used; none for SQLite.
-        path: the file of an SQLite database.
-        options: the query part, as key and value, in the words of the driver.
-        ignored: options of sqlx, the driver of hammerwork (Rust), that have no effect here.
-        guard: asked before a connection of this URL changes something.
-        keys: decrypt and encrypt payloads on connections of this URL.
-        refuse_plaintext: connections of this URL write no job in plaintext to a queue that holds encrypted ones, unless
-            somebody has said that it is meant.
-    """
-
-    dialect: str
+    dialect: str  # `postgresql`, `mysql` (MariaDB too) or `sqlite`
     raw: str = field(repr=False)
-    hosts: tuple[Host, ...] = ()
+    hosts: tuple[Host, ...] = ()  # hosts of the server, of which the first that answers is used; none for SQLite
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     database: str | None = None
-    path: Path | None = None
+    path: Path | None = None  # the file of an SQLite database
+    # The query part, as key and value, in the words of the driver.
     options: dict[str, str] = field(default_factory=dict, repr=False)
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()  # options of sqlx, the driver of hammerwork (Rust), that have no effect here
+    # Asked before a connection of this URL changes something.
     guard: ChangeGuard | None = field(default=None, repr=False, compare=False)
+    # Decrypt and encrypt payloads on connections of this URL.
     keys: "Keys | None" = field(default=None, repr=False, compare=False)
+    # Connections of this URL write no job in plaintext to a queue that holds encrypted ones, unless somebody has said
+    # that it is meant.
     refuse_plaintext: bool = field(default=False, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -82,11 +75,7 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, text: str) -> "DatabaseUrl":
-        """Parses a URL.
-
-        Raises:
-            ConfigError: the scheme is missing or unknown, the host or port is not valid, or an SQLite path is missing.
-        """
+        """Parses a URL."""
         text = text.strip()
         scheme, separator, rest = text.partition("://")
         # A URL of SQLAlchemy names a driver too (postgresql+psycopg), which is ignored.
@@ -133,11 +122,7 @@ class DatabaseUrl:
         return text if path is None or path.is_absolute() else cls.of_file(path.absolute()).raw
 
     def check_file(self) -> None:
-        """Checks that an SQLite file exists, because connecting would create an empty one.
-
-        Raises:
-            UnreachableError: the file does not exist, or is a folder.
-        """
+        """Checks that an SQLite file exists, because connecting would create an empty one."""
         if self.path is None:
             return
         if self.path.is_dir():
@@ -185,8 +170,7 @@ _SQLX_ONLY = {
 def _of_sqlx(dialect: str, given: list[tuple[str, str]]) -> tuple[list[tuple[str, str]] | None, tuple[str, ...]]:
     """Translates the options of a URL that hammerwork (Rust) shares.
 
-    Returns:
-        The options in the words of the driver, ``None`` if they are so already; and the names of those left out.
+    Returns the options in the words of the driver, ``None`` if they are so already; and the names of those left out.
     """
     names, only = _SQLX_NAMES[dialect], _SQLX_ONLY[dialect]
     ignored = tuple(name for name, _ in given if name in only)

@@ -32,12 +32,11 @@ class Wait:
     def until(self, look: Callable[[], bool], connected: Callable[[Database], None]) -> bool:
         """Looks at least once, and until there is nothing more to wait for; returns whether that came in time.
 
+        Raises UnreachableError, ConnectionLostError or RetryableError if the server did not come back.
+
         Args:
             look: reads, and returns whether there is nothing more to wait for.
             connected: gives ``look`` another connection.
-
-        Raises:
-            UnreachableError, ConnectionLostError, RetryableError: the server did not come back.
         """
         while True:
             try:

@@ -8,25 +8,15 @@ from hammerwork_cli.models.input.spawn_config import SpawnConfig
 
 
 class Ancestry(NamedTuple):
-    """The place of a job in its tree, which workers write into the rows of the children that they spawn.
+    """The place of a job in its tree, which workers write into the rows of the children that they spawn."""
 
-    Attributes:
-        root: id of the root of the tree.
-        occurrence: the occurrence of a recurring root that the job belongs to.
-        depth: generations above the job: 0 for a root.
-        max_depth: the lowest ``max_depth`` that an ancestor has set.
-        max_descendants: the lowest ``max_descendants`` that an ancestor has set.
-        spawner: id of the parent of an early child. Such a child may run before its parent has ended.
-        shared: whether other parents have spawned it too, so that it does not fail with its parent.
-    """
-
-    root: str
-    occurrence: str = ""
-    depth: int = 0
-    max_depth: int | None = None
-    max_descendants: int | None = None
-    spawner: str | None = None
-    shared: bool = False
+    root: str  # id of the root of the tree
+    occurrence: str = ""  # the occurrence of a recurring root that the job belongs to
+    depth: int = 0  # generations above the job: 0 for a root
+    max_depth: int | None = None  # the lowest `max_depth` that an ancestor has set
+    max_descendants: int | None = None  # the lowest `max_descendants` that an ancestor has set
+    spawner: str | None = None  # id of the parent of an early child. Such a child may run before its parent has ended.
+    shared: bool = False  # whether other parents have spawned it too, so that it does not fail with its parent
 
     @classmethod
     def parse(cls, stored: str | None) -> Self | None:

@@ -46,11 +46,7 @@ class CallbackState(StrEnum):
 
 
 def new_callback(event: Event, options: Mapping[str, Any]) -> NewCallback:
-    """Makes a callback for a job with some of the options of a line of ``job enqueue --file``.
-
-    Raises:
-        UsageError: one is not valid, or is none that a job of a callback may have.
-    """
+    """Makes a callback for a job with some of the options of a line of ``job enqueue --file``."""
     given = {"payload": {}, **options}
     plaintext_meant = given.get("encrypt") is False  # it cannot be encrypted
     if plaintext_meant:
@@ -65,23 +61,16 @@ def new_callback(event: Event, options: Mapping[str, Any]) -> NewCallback:
 
 
 class Callback(NamedTuple):
-    """A callback, in the order of the statement's columns.
+    """A callback, in the order of the statement's columns."""
 
-    Attributes:
-        id: of the callback, and of its job.
-        stored_job: JSON text of the options of the job.
-        check_at: when a worker looks next.
-        ended_at: when a worker first saw that all jobs had ended; only of one that goes on watching then.
-    """
-
-    id: str
+    id: str  # of the callback, and of its job
     subject: str
     subject_id: str
     event: str
-    stored_job: str
+    stored_job: str  # JSON text of the options of the job
     state: str
-    check_at: Timestamp
-    ended_at: Timestamp
+    check_at: Timestamp  # when a worker looks next
+    ended_at: Timestamp  # when a worker first saw that all jobs had ended; only of one that goes on watching then
     created_at: Timestamp
     changed_at: Timestamp
 

@@ -51,35 +51,22 @@ NOTES = frozenset({Damage.RAN_EARLY, Damage.NEVER_SPAWNED, Damage.GONE_BUT_RECOR
 
 
 class FoundJob(NamedTuple):
-    """One damaged job.
-
-    Attributes:
-        queue: ``None`` if the job no longer exists.
-        status: the status as the row spells it.
-        detail: the parent's id, the timestamp or the handler that the damage is about.
-    """
+    """One damaged job."""
 
     id: str
-    queue: str | None
-    status: str
-    detail: Timestamp = None
+    queue: str | None  # `None` if the job no longer exists
+    status: str  # the status as the row spells it
+    detail: Timestamp = None  # the parent's id, the timestamp or the handler that the damage is about
 
 
 class Finding(NamedTuple):
-    """All jobs with one kind of damage.
-
-    Attributes:
-        jobs: number of jobs that were found.
-        examples: the oldest of them.
-        left: number of damaged jobs after the fixes.
-        fixed: number of jobs that were fixed, including those that came to light during the fixes.
-    """
+    """All jobs with one kind of damage."""
 
     kind: Damage
-    jobs: int
-    examples: tuple[FoundJob, ...]
-    left: int
-    fixed: int = 0
+    jobs: int  # number of jobs that were found
+    examples: tuple[FoundJob, ...]  # the oldest of them
+    left: int  # number of damaged jobs after the fixes
+    fixed: int = 0  # number of jobs that were fixed, including those that came to light during the fixes
 
     @property
     def fixable(self) -> bool:

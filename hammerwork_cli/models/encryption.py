@@ -46,23 +46,17 @@ class UndecryptableError(HammerworkError):
 
 
 class Sealed(NamedTuple):
-    """An encrypted payload as its row holds it.
+    """An encrypted payload as its row holds it."""
 
-    Attributes:
-        payload: the placeholder, or the payload with placeholders for some fields; JSON text.
-        metadata: JSON, as text or parsed.
-        pii_fields: paths of the fields that are encrypted; without any, the whole payload is.
-    """
-
-    payload: str
+    payload: str  # the placeholder, or the payload with placeholders for some fields; JSON text
     key_id: str | None
     algorithm: str | None
     ciphertext: bytes
     nonce: bytes
     tag: bytes
-    metadata: Any
+    metadata: Any  # JSON, as text or parsed
     payload_hash: str | None
-    pii_fields: Any
+    pii_fields: Any  # paths of the fields that are encrypted; without any, the whole payload is
     retention_policy: str | None
     retention_delete_at: Any
 
@@ -121,21 +115,14 @@ class RetentionPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """How the payload of a job is to be encrypted.
+    """How the payload of a job is to be encrypted."""
 
-    Attributes:
-        algorithm: :class:`Algorithm`.
-        key_id: of the key; ``None`` for the first one.
-        pii_fields: paths of the only fields to encrypt, such as ``customer.email``; without any, the whole payload.
-        policy: what decides when the job is deleted.
-        keep: a time since the enqueue, or an instant, as the policy needs it.
-    """
-
-    algorithm: Algorithm = Algorithm.AES256GCM
-    key_id: str | None = None
+    algorithm: Algorithm = Algorithm.AES256GCM  # `Algorithm`
+    key_id: str | None = None  # of the key; `None` for the first one
+    # Paths of the only fields to encrypt, such as `customer.email`; without any, the whole payload.
     pii_fields: tuple[str, ...] = ()
-    policy: RetentionPolicy = RetentionPolicy.DEFAULT
-    keep: timedelta | datetime | None = None
+    policy: RetentionPolicy = RetentionPolicy.DEFAULT  # what decides when the job is deleted
+    keep: timedelta | datetime | None = None  # a time since the enqueue, or an instant, as the policy needs it
 
     def __post_init__(self) -> None:
         try:
@@ -145,11 +132,7 @@ class Encryption:
             raise UsageError(f"{self.algorithm!r:.60} is no algorithm of encryption.", hint=f"Give {names}.") from None
 
     def check(self, payload: str) -> None:
-        """Checks whether a payload has the fields.
-
-        Raises:
-            UsageError: it lacks one.
-        """
+        """Checks whether a payload has the fields."""
         if self.pii_fields:
             _hidden(payload, self.pii_fields)
 
@@ -165,9 +148,6 @@ def retention_of(given: object) -> tuple[RetentionPolicy, timedelta | datetime |
 
     Args:
         given: a time since the enqueue, an instant, or a word.
-
-    Raises:
-        UsageError: it is none of these.
     """
     if isinstance(given, timedelta) and given >= timedelta():
         return RetentionPolicy.DELETE_AFTER, given
@@ -225,9 +205,6 @@ class Keys:
 
     Args:
         by_id: id -> 32 bytes.
-
-    Raises:
-        ConfigError: there is no key, or one has another length.
     """
 
     by_id: Mapping[str, bytes] = field(repr=False)
@@ -253,16 +230,12 @@ class Keys:
     def opened(self, sealed: Sealed, job: str, queue: str) -> str:
         """Decrypts the payload of a job.
 
+        Returns JSON text.
+
         Args:
             sealed: what its row holds.
             job: its id.
             queue: its queue.
-
-        Returns:
-            JSON text.
-
-        Raises:
-            UndecryptableError: no key has the id, the key does not fit, or the row was changed.
         """
         metadata = _metadata(sealed)
         key_id = str(metadata.get("key_id") or sealed.key_id or "")
@@ -307,18 +280,14 @@ class Keys:
     ) -> tuple[str, EncryptedColumns]:
         """Encrypts the payload of a job.
 
+        Returns the placeholder for the column of the payload, and the other columns.
+
         Args:
             payload: JSON text.
             job: its id.
             queue: its queue.
             how: the algorithm, the key and the fields.
             now: the time of its enqueue.
-
-        Returns:
-            The placeholder for the column of the payload, and the other columns.
-
-        Raises:
-            UsageError: no key has the id, or the payload lacks a field to encrypt.
         """
         key_id = how.key_id or self.ids[0]
         key = self.by_id.get(key_id)
@@ -369,11 +338,7 @@ MAKE = "Make one: openssl rand -base64 32"
 
 
 def key_of(text: str, name: str) -> bytes:
-    """A key from its standard base64.
-
-    Raises:
-        ConfigError: it is not that of 32 bytes; the message has no part of it.
-    """
+    """A key from its standard base64."""
     try:
         key = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
@@ -458,11 +423,7 @@ def _text(plain: bytes, sealed: Sealed) -> str:
 
 
 def _hidden(payload: str, paths: Sequence[str]) -> tuple[str, bytes, tuple[str, ...]]:
-    """The payload with placeholders, the plaintext of what was taken out, and the paths.
-
-    Raises:
-        UsageError: a field is missing. A mistyped path would leave in plaintext what was to be encrypted.
-    """
+    """The payload with placeholders, the plaintext of what was taken out, and the paths."""
     whole, left = json.loads(payload), json.loads(payload)
     if not isinstance(left, dict):
         raise UsageError("Only a payload that is a JSON object has fields to encrypt.")

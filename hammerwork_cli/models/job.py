@@ -52,19 +52,13 @@ PUNCTUAL = timedelta(seconds=60)
 
 
 class EnqueuedJob(NamedTuple):
-    """An enqueued job as it is stored.
-
-    Attributes:
-        created: whether it was inserted now; otherwise it existed, and may have changed since.
-        status: a status, or an unknown word in the row.
-        priority: its word.
-    """
+    """An enqueued job as it is stored."""
 
     id: str
     queue: str
-    created: bool
-    status: str
-    priority: str
+    created: bool  # whether it was inserted now; otherwise it existed, and may have changed since
+    status: str  # a status, or an unknown word in the row
+    priority: str  # its word
     scheduled_at: Timestamp
     depends_on: tuple[str, ...]
     dependency_status: str | None
@@ -83,83 +77,54 @@ class AttemptOutcome(StrEnum):
 
 
 class PastAttempt(NamedTuple):
-    """An attempt that did not complete, as it is stored.
-
-    Attributes:
-        started_at: when the job was claimed. No other attempt at the job has this time.
-        attempt: its number. A job that is given back or retried has several attempts of the same number.
-        outcome: an :class:`AttemptOutcome`, or an unknown word of a later version.
-        worker_id: ``None`` for a Rust worker.
-        error: of a long one, the beginning and the end.
-        worker: name of the worker; ``None`` if it is not known any more.
-    """
+    """An attempt that did not complete, as it is stored."""
 
     job_id: str
-    started_at: Timestamp
+    started_at: Timestamp  # when the job was claimed. No other attempt at the job has this time.
     ended_at: Timestamp
-    attempt: int
-    outcome: str
-    worker_id: str | None
-    error: str | None
-    worker: str | None = None
+    attempt: int  # its number. A job that is given back or retried has several attempts of the same number.
+    outcome: str  # an `AttemptOutcome`, or an unknown word of a later version
+    worker_id: str | None  # `None` for a Rust worker
+    error: str | None  # of a long one, the beginning and the end
+    worker: str | None = None  # name of the worker; `None` if it is not known any more
 
 
 class JobFilter(NamedTuple):
-    """A filter of jobs; a field that is not given does not restrict.
+    """A filter of jobs; a field that is not given does not restrict."""
 
-    Attributes:
-        queues: takes jobs of these queues.
-        since: takes jobs created then or later.
-        until: takes jobs created before then.
-        ended_before: takes jobs with all of their times before then: created, due if it has started, started, ended.
-        unarchived: takes only jobs that have no copy in the archive.
-        error: takes jobs with this text in their error, in any letter case; ``*`` in it stands for any text.
-        failed_since: takes jobs that failed then or later.
-        exhausted: takes jobs that have used all of their attempts.
-        ended: takes jobs, recurring ones aside, that ended before the time of their status.
-        but_queues: leaves out jobs of these queues.
-        batches: takes jobs of the batches with these full ids.
-        workflows: takes jobs of the workflows with these full ids.
-        payload: takes jobs whose payload has one of the texts at each of these paths of keys.
-        kept_until: leaves out jobs that their program keeps beyond then (``retention_delete_at``) or for ever.
-        expired: takes encrypted jobs that their program keeps until then at most.
-    """
-
-    queues: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()  # takes jobs of these queues
     statuses: tuple[JobStatus, ...] = ()
     priorities: tuple[JobPriority, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
+    since: datetime | None = None  # takes jobs created then or later
+    until: datetime | None = None  # takes jobs created before then
+    # Takes jobs with all of their times before then: created, due if it has started, started, ended.
     ended_before: datetime | None = None
-    unarchived: bool = False
+    unarchived: bool = False  # takes only jobs that have no copy in the archive
+    # Takes jobs with this text in their error, in any letter case; `*` in it stands for any text.
     error: str | None = None
-    failed_since: datetime | None = None
-    exhausted: bool = False
+    failed_since: datetime | None = None  # takes jobs that failed then or later
+    exhausted: bool = False  # takes jobs that have used all of their attempts
+    # Takes jobs, recurring ones aside, that ended before the time of their status.
     ended: tuple[tuple[JobStatus, datetime], ...] = ()
+    # Takes jobs whose payload has one of the texts at each of these paths of keys.
     payload: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    # Leaves out jobs that their program keeps beyond then (`retention_delete_at`) or for ever.
     kept_until: datetime | None = None
-    but_queues: tuple[str, ...] = ()
-    batches: tuple[str, ...] = ()
-    workflows: tuple[str, ...] = ()
-    expired: datetime | None = None
+    but_queues: tuple[str, ...] = ()  # leaves out jobs of these queues
+    batches: tuple[str, ...] = ()  # takes jobs of the batches with these full ids
+    workflows: tuple[str, ...] = ()  # takes jobs of the workflows with these full ids
+    expired: datetime | None = None  # takes encrypted jobs that their program keeps until then at most
 
 
 class StoredJob(NamedTuple):
-    """A job of a list.
-
-    Attributes:
-        scheduled_at: the earliest time of its next attempt.
-        dependency_status: ``none``, ``waiting``, ``satisfied``, ``failed`` or ``None``.
-        recurring: whether it comes back by its schedule.
-        enabled: ``False`` if its schedule is disabled, so that nobody runs it.
-    """
+    """A job of a list."""
 
     node: TreeNode
-    scheduled_at: Timestamp
+    scheduled_at: Timestamp  # the earliest time of its next attempt
     max_attempts: int
-    dependency_status: str | None
-    recurring: bool = False
-    enabled: bool = True
+    dependency_status: str | None  # `none`, `waiting`, `satisfied`, `failed` or `None`
+    recurring: bool = False  # whether it comes back by its schedule
+    enabled: bool = True  # `False` if its schedule is disabled, so that nobody runs it
 
     def overdue(self, now: datetime) -> timedelta | None:
         """How long it could have run already; ``None`` for :data:`PUNCTUAL` after its due time, and for other jobs."""
@@ -169,69 +134,38 @@ class StoredJob(NamedTuple):
 
 
 class WholeJob(NamedTuple):
-    """A job with all its columns but the binary ones.
+    """A job with all its columns but the binary ones."""
 
-    Attributes:
-        job: the job, with its whole error.
-        payload: JSON text; ``None`` if it cannot be read.
-        result: JSON text.
-        facts: further columns by name, as they are stored, as far as the database has them.
-        others: columns that this version does not know, as JSON values.
-    """
-
-    job: StoredJob
-    payload: str | None
-    result: str | None
-    facts: dict[str, object]
-    others: dict[str, object]
+    job: StoredJob  # the job, with its whole error
+    payload: str | None  # JSON text; `None` if it cannot be read
+    result: str | None  # JSON text
+    facts: dict[str, object]  # further columns by name, as they are stored, as far as the database has them
+    others: dict[str, object]  # columns that this version does not know, as JSON values
 
 
 class JobPage(NamedTuple):
-    """A page of a list, newest first.
-
-    Attributes:
-        cursor: the start of the next page; ``None`` on the last one.
-    """
+    """A page of a list, newest first."""
 
     jobs: list[StoredJob]
-    cursor: str | None
+    cursor: str | None  # the start of the next page; `None` on the last one
 
 
 class JobDetails(NamedTuple):
-    """Everything about one job.
+    """Everything about one job."""
 
-    Attributes:
-        job: the job, with its whole error.
-        in_archive: whether it is only in the archive.
-        payload: JSON text; ``None`` if it cannot be read.
-        result: JSON text.
-        facts: further columns by name, as they are stored, as far as the database has them.
-        others: columns that this version does not know, as JSON values.
-        parents: its dependencies that exist, in the order of ``depends_on``.
-        missing: ids of its dependencies that do not exist.
-        children: the jobs that depend on it, counted by status.
-        first_children: some of them, failures first.
-        blocker: the reason why it waits, if it waits for other jobs.
-        spawns: the recorded operations, the oldest first.
-        requests: its spawn requests, the newest first.
-        attempts: its attempts that did not complete, the oldest first.
-        callbacks: of the job and everything below it.
-        worker: the registered worker that has it, if it is Running.
-    """
-
-    job: StoredJob
-    in_archive: bool
-    payload: str | None
-    result: str | None
-    facts: dict[str, object]
-    parents: tuple[TreeNode, ...]
-    missing: tuple[str, ...]
-    children: Counts
-    first_children: tuple[TreeNode, ...]
-    blocker: Blocker | None = None
-    spawns: "tuple[RecordedSpawn, ...]" = ()
-    requests: "tuple[SpawnRequest, ...]" = ()
-    attempts: tuple[PastAttempt, ...] = ()
-    callbacks: "tuple[Callback, ...]" = ()
-    worker: "JobWorker | None" = None
-    others: Mapping[str, object] = {}
+    job: StoredJob  # the job, with its whole error
+    in_archive: bool  # whether it is only in the archive
+    payload: str | None  # JSON text; `None` if it cannot be read
+    result: str | None  # JSON text
+    facts: dict[str, object]  # further columns by name, as they are stored, as far as the database has them
+    parents: tuple[TreeNode, ...]  # its dependencies that exist, in the order of `depends_on`
+    missing: tuple[str, ...]  # ids of its dependencies that do not exist
+    children: Counts  # the jobs that depend on it, counted by status
+    first_children: tuple[TreeNode, ...]  # some of them, failures first
+    blocker: Blocker | None = None  # the reason why it waits, if it waits for other jobs
+    spawns: "tuple[RecordedSpawn, ...]" = ()  # the recorded operations, the oldest first
+    requests: "tuple[SpawnRequest, ...]" = ()  # its spawn requests, the newest first
+    attempts: tuple[PastAttempt, ...] = ()  # its attempts that did not complete, the oldest first
+    callbacks: "tuple[Callback, ...]" = ()  # of the job and everything below it
+    worker: "JobWorker | None" = None  # the registered worker that has it, if it is Running
+    others: Mapping[str, object] = {}  # columns that this version does not know, as JSON values

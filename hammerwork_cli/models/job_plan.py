@@ -25,56 +25,35 @@ class Reason(StrEnum):
 
 
 class JobGroup(NamedTuple):
-    """Jobs that share a queue and a status, counted.
-
-    Attributes:
-        changes: whether the change takes jobs in this status.
-    """
+    """Jobs that share a queue and a status, counted."""
 
     queue: str
     status: str
     jobs: int
-    changes: bool = True
+    changes: bool = True  # whether the change takes jobs in this status
 
 
 @dataclass(slots=True)
 class ChangeOutcome:
-    """What a change did to jobs.
+    """What a change did to jobs."""
 
-    Attributes:
-        action: ``retry``, ``cancel``, ``delete``, ``purge``, ``archive`` or ``restore``.
-        left: reason -> jobs that it skipped: a :class:`Reason`, or their status.
-        followed: dependents that it changed with them.
-        refused: skipped jobs that make the change incomplete.
-        job: the id of the only job that was named.
-    """
-
-    action: str
+    action: str  # `retry`, `cancel`, `delete`, `purge`, `archive` or `restore`
     changed: int = 0
-    left: Counts = field(default_factory=Counts)
-    followed: int = 0
-    refused: int = 0
-    job: str | None = None
+    left: Counts = field(default_factory=Counts)  # reason -> jobs that it skipped: a `Reason`, or their status
+    followed: int = 0  # dependents that it changed with them
+    refused: int = 0  # skipped jobs that make the change incomplete
+    job: str | None = None  # the id of the only job that was named
 
 
 class ChangePlan(NamedTuple):
-    """What a change would do.
+    """What a change would do."""
 
-    Attributes:
-        action: ``retry``, ``cancel``, ``delete``, ``purge``, ``archive`` or ``restore``.
-        groups: the selected jobs, archived ones aside.
-        changed: how many of them would change.
-        left: reason -> jobs that it would skip.
-        cautious: whether jobs that count as changed may still be skipped: that takes locks to tell.
-        job: the id of the only job that was named.
-    """
-
-    action: str
-    groups: tuple[JobGroup, ...]
-    changed: int
-    left: Counts
-    cautious: bool = False
-    job: str | None = None
+    action: str  # `retry`, `cancel`, `delete`, `purge`, `archive` or `restore`
+    groups: tuple[JobGroup, ...]  # the selected jobs, archived ones aside
+    changed: int  # how many of them would change
+    left: Counts  # reason -> jobs that it would skip
+    cautious: bool = False  # whether jobs that count as changed may still be skipped: that takes locks to tell
+    job: str | None = None  # the id of the only job that was named
 
     @classmethod
     def of(
@@ -119,16 +98,9 @@ class ChangePlan(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a change skipped the only job that was named.
+    """Why a change skipped the only job that was named."""
 
-    Attributes:
-        action: of the change.
-        job: its id.
-        reason: a :class:`Reason`, or its status.
-        failed_below: whether the change would help jobs below it.
-    """
-
-    action: str
-    job: str
-    reason: str
-    failed_below: bool = False
+    action: str  # of the change
+    job: str  # its id
+    reason: str  # a `Reason`, or its status
+    failed_below: bool = False  # whether the change would help jobs below it

@@ -20,17 +20,14 @@ class RustVersion(StrEnum):
 
 
 class Migration(NamedTuple):
-    """A change of the tables.
-
-    Attributes:
-        owner: ``upstream`` if hammerwork (Rust) has a migration with the same id; ``ours``; or ``other`` if it is
-            recorded in the database and unknown to this version.
-        rust: the first version of hammerwork (Rust) that has it; ``None`` for one of ``ours`` or ``other``.
-    """
+    """A change of the tables."""
 
     id: str
     description: str
+    # `upstream` if hammerwork (Rust) has a migration with the same id; `ours`; or `other` if it is recorded in the
+    # database and unknown to this version.
     owner: str = "upstream"
+    # The first version of hammerwork (Rust) that has it; `None` for one of `ours` or `other`.
     rust: RustVersion | None = None
 
     @property
@@ -43,18 +40,18 @@ class MigrationState(NamedTuple):
     """The state of a migration in a database.
 
     Attributes:
-        state: ``applied``; ``incomplete`` if it is recorded and objects that it makes are missing; ``pending``; or
-            ``partial`` if some of its tables, columns or indexes exist without a record.
         executed_at, execution_time_ms: as recorded; ``None`` without a record.
-        missing: the objects that an incomplete one lacks, such as ``column hammerwork_jobs.claimed_at``.
-        warnings: what the run that applied it had to change in jobs, or what does not work until it is applied.
     """
 
     migration: Migration
+    # `applied`; `incomplete` if it is recorded and objects that it makes are missing; `pending`; or `partial` if some
+    # of its tables, columns or indexes exist without a record.
     state: str
     executed_at: Timestamp = None
     execution_time_ms: int | None = None
+    # The objects that an incomplete one lacks, such as `column hammerwork_jobs.claimed_at`.
     missing: tuple[str, ...] = ()
+    # What the run that applied it had to change in jobs, or what does not work until it is applied.
     warnings: tuple[str, ...] = ()
 
     @property
@@ -63,34 +60,23 @@ class MigrationState(NamedTuple):
 
 
 class RustFit(NamedTuple):
-    """Which version of hammerwork (Rust) a database suits.
+    """Which version of hammerwork (Rust) a database suits."""
 
-    Attributes:
-        version: the newest that finds the tables, columns and types that it expects; ``None`` if none does.
-        lacking: what the next version lacks: ids of migrations, the first to apply first. Empty for the newest.
-        uses: whether a migration of version 3 is recorded.
-        unreadable: whether ``retry_strategy`` has a type that version 3 cannot read.
-        runs_here: whether version 3 runs on this kind of database at all.
-    """
-
+    # The newest that finds the tables, columns and types that it expects; `None` if none does.
     version: RustVersion | None
+    # What the next version lacks: ids of migrations, the first to apply first. Empty for the newest.
     lacking: tuple[str, ...]
-    uses: bool = False
-    unreadable: bool = False
-    runs_here: bool = True
+    uses: bool = False  # whether a migration of version 3 is recorded
+    unreadable: bool = False  # whether `retry_strategy` has a type that version 3 cannot read
+    runs_here: bool = True  # whether version 3 runs on this kind of database at all
 
 
 class TableRewrite(NamedTuple):
-    """A table that a migration locks against readers and writers while it writes rows again.
-
-    Attributes:
-        rows: rows of the table.
-        written: those that are written again. If it is all of them, all indexes are made again as well.
-    """
+    """A table that a migration locks against readers and writers while it writes rows again."""
 
     table: str
-    rows: int
-    written: int
+    rows: int  # rows of the table
+    written: int  # those that are written again. If it is all of them, all indexes are made again as well.
 
 
 class PlannedMigration(NamedTuple):

@@ -23,19 +23,12 @@ def new_id() -> str:
 
 
 class NewCallback(NamedTuple):
-    """A callback that is about to be inserted; :func:`hammerwork_cli.models.callbacks.new_callback` makes one.
+    """A callback that is about to be inserted; :func:`hammerwork_cli.models.callbacks.new_callback` makes one."""
 
-    Attributes:
-        event: what it waits for.
-        job: JSON text of the options of the job.
-        id: of the callback, and of its job.
-        plaintext_meant: somebody has said so.
-    """
-
-    event: str
-    job: str
-    id: str
-    plaintext_meant: bool = False
+    event: str  # what it waits for
+    job: str  # JSON text of the options of the job
+    id: str  # of the callback, and of its job
+    plaintext_meant: bool = False  # somebody has said so
 
 
 class PassedThrough(TypedDict, total=False):
@@ -52,47 +45,24 @@ class PassedThrough(TypedDict, total=False):
 
 
 class OptionalFields(PassedThrough, total=False):
-    """Values that few jobs have: most of them are made faster without.
+    """Values that few jobs have: most of them are made faster without."""
 
-    Attributes:
-        timeout: stored in whole seconds, rounded up.
-        delay: the shortest time until its first attempt.
-        scheduled_at: the earliest time of its first attempt; the later one counts if ``delay`` is given too.
-        cron_schedule: makes the job recur.
-        timezone: of the schedule; UTC by default.
-        result_ttl: how long its result is kept.
-        result_max_size: bytes of JSON that its result may have.
-    """
-
-    timeout: timedelta | None
-    delay: timedelta | None
+    timeout: timedelta | None  # stored in whole seconds, rounded up
+    delay: timedelta | None  # the shortest time until its first attempt
+    # The earliest time of its first attempt; the later one counts if `delay` is given too.
     scheduled_at: datetime | None
-    cron_schedule: str | None
-    timezone: str | None
-    result_ttl: timedelta | None
-    result_max_size: int | None
+    cron_schedule: str | None  # makes the job recur
+    timezone: str | None  # of the schedule; UTC by default
+    result_ttl: timedelta | None  # how long its result is kept
+    result_max_size: int | None  # bytes of JSON that its result may have
 
 
 @dataclass(slots=True)
 class NewJob:
-    """A row to insert into ``hammerwork_jobs``.
-
-    Attributes:
-        payload: JSON text, in plaintext.
-        depends_on: ids of the jobs that must complete first.
-        dependency_status: ``none``, ``waiting`` or ``satisfied``.
-        timeout_seconds: whole seconds that an attempt may take.
-        retry_strategy: JSON text; ``None`` for the worker's strategy.
-        next_run_at: next due time of a recurring job.
-        result_storage: ``database`` or ``none``.
-        ancestry: JSON text of :class:`Ancestry`, for a child.
-        encryption: how the payload is encrypted when the row is written; ``None`` for plaintext.
-        callbacks: what to do at the end of the tree below it.
-        plaintext_meant: somebody has said so, or the payload is stored in plaintext already.
-    """
+    """A row to insert into ``hammerwork_jobs``."""
 
     queue: str
-    payload: str
+    payload: str  # JSON text, in plaintext
     created_at: datetime
     scheduled_at: datetime
     id: str = field(default_factory=new_id)
@@ -100,9 +70,9 @@ class NewJob:
     priority: JobPriority = JobPriority.NORMAL
     attempts: int = 0
     max_attempts: int = 3
-    timeout_seconds: int | None = None
-    depends_on: tuple[str, ...] = ()
-    dependency_status: str = "none"
+    timeout_seconds: int | None = None  # whole seconds that an attempt may take
+    depends_on: tuple[str, ...] = ()  # ids of the jobs that must complete first
+    dependency_status: str = "none"  # `none`, `waiting` or `satisfied`
     started_at: datetime | None = None
     completed_at: datetime | None = None
     failed_at: datetime | None = None
@@ -114,17 +84,19 @@ class NewJob:
     correlation_id: str | None = None
     parent_span_id: str | None = None
     span_context: str | None = None
-    retry_strategy: str | None = None
+    retry_strategy: str | None = None  # JSON text; `None` for the worker's strategy
     cron_schedule: str | None = None
     timezone: str | None = None
     recurring: bool = False
-    next_run_at: datetime | None = None
-    result_storage: str = "none"
+    next_run_at: datetime | None = None  # next due time of a recurring job
+    result_storage: str = "none"  # `database` or `none`
     result_ttl_seconds: int | None = None
     result_max_size_bytes: int | None = None
-    ancestry: str | None = None
-    encryption: "Encryption | None" = None
+    ancestry: str | None = None  # JSON text of `Ancestry`, for a child
+    encryption: "Encryption | None" = None  # how the payload is encrypted when the row is written; `None` for plaintext
+    # What to do at the end of the tree below it.
     callbacks: tuple[NewCallback, ...] = field(default=(), compare=False)  # each making of a row has ids of its own
+    # Somebody has said so, or the payload is stored in plaintext already.
     plaintext_meant: bool = field(default=False, compare=False)
 
     @classmethod
@@ -142,6 +114,8 @@ class NewJob:
     ) -> Self:
         """Makes a row of checked values. A child then inherits from its parent.
 
+        Raises UsageError if the schedule is never due.
+
         Args:
             queue: name of its queue.
             payload: JSON text.
@@ -151,9 +125,6 @@ class NewJob:
             max_attempts: how many attempts it has before it is Dead.
             depends_on: ids of the jobs that must complete first.
             rare: see :class:`OptionalFields`; ``None`` is a default too.
-
-        Raises:
-            UsageError: the schedule is never due.
         """
         new = cls(queue, payload, now, now, id or new_id())
         new.max_attempts = max_attempts

@@ -28,18 +28,12 @@ def due_time(payload: Any) -> datetime | None:
 def with_spawn_config(payload: Any, *layers: Any) -> Any:
     """Merges layers of spawn configuration into the payload's ``_spawn_config``; later layers win.
 
-    The defaults complete the configuration, because Rust workers ignore one that lacks a key.
+    The defaults complete the configuration, because Rust workers ignore one that lacks a key. Returns the same payload
+    if there is no spawn configuration at all.
 
     Args:
         payload: a JSON value, which may have a ``_spawn_config`` already.
         layers: JSON objects.
-
-    Returns:
-        The same payload if there is no spawn configuration at all.
-
-    Raises:
-        UsageError: the payload or a layer is not an object, or a layer has a misspelt key, or a value that its key does
-            not accept.
     """
     own = payload.get("_spawn_config") if isinstance(payload, dict) else None
     if not layers and own is None:
@@ -57,11 +51,7 @@ def with_spawn_config(payload: Any, *layers: Any) -> Any:
 
 
 def check_names(config: Any) -> None:
-    """Refuses a misspelt setting, without which a job could spawn more than is meant. Other programs may know others.
-
-    Raises:
-        UsageError: an unknown key resembles a known one, or the configuration is no JSON object.
-    """
+    """Refuses a misspelt setting, without which a job could spawn more than it should. Others may know other ones."""
     if not isinstance(config, dict | None):
         raise UsageError(f"_spawn_config must be a JSON object, not {config!r:.60}.")
     for key in config if isinstance(config, dict) else ():

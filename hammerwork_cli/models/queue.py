@@ -11,16 +11,11 @@ from hammerwork_cli.models.worker import Worker
 
 
 class QueuePause(NamedTuple):
-    """The pause of a queue, from which workers claim no jobs meanwhile.
+    """The pause of a queue, from which workers claim no jobs meanwhile."""
 
-    Attributes:
-        queue: its name, or :data:`EVERY_QUEUE`.
-        paused_by: ``user@host``, or the name of another program.
-    """
-
-    queue: str
+    queue: str  # its name, or `EVERY_QUEUE`
     paused_at: Timestamp
-    paused_by: str | None
+    paused_by: str | None  # `user@host`, or the name of another program
     reason: str | None
 
     @property
@@ -37,16 +32,12 @@ class QueuePause(NamedTuple):
 
 
 class Pauses:
-    """The pauses of a database.
-
-    Attributes:
-        by_queue: the pauses of single queues, by name.
-        of_all: the pause of all queues, if they are paused: hammerwork (Rust) does not know it, so its command also
-            pauses each queue that there is.
-    """
+    """The pauses of a database."""
 
     def __init__(self, found: Iterable[QueuePause]) -> None:
-        self.by_queue = {pause.queue: pause for pause in found}
+        self.by_queue = {pause.queue: pause for pause in found}  # the pauses of single queues, by name
+        # The pause of all queues, if they are paused: hammerwork (Rust) does not know it, so its command also pauses
+        # each queue that there is.
         self.of_all = self.by_queue.pop(EVERY_QUEUE, None)
 
     def of(self, queue: str | None) -> QueuePause | None:
@@ -62,16 +53,12 @@ class Pauses:
 
 
 class Service(NamedTuple):
-    """Who serves a queue.
+    """Who serves a queue."""
 
-    Attributes:
-        pause: the pause of the queue, during which nobody serves it.
-        workers: the workers of the queue that claim jobs; ``None`` if the database does not record workers.
-        others: workers of the queue that have not ended and claim none: they stop, stand still, or their lease is over.
-    """
-
-    pause: QueuePause | None = None
+    pause: QueuePause | None = None  # the pause of the queue, during which nobody serves it
+    # The workers of the queue that claim jobs; `None` if the database does not record workers.
     workers: tuple[Worker, ...] | None = None
+    # Workers of the queue that have not ended and claim none: they stop, stand still, or their lease is over.
     others: tuple[Worker, ...] = ()
 
     @property
@@ -103,37 +90,25 @@ class QueueState:
     """The jobs of a queue, or of all queues.
 
     Attributes:
-        name: ``None`` for all queues.
-        at: time of the counts.
-        counts: jobs by status.
-        ready: pending jobs that a worker may claim now.
-        scheduled: pending jobs that are due later, or whose schedule is disabled.
-        waiting: pending jobs that wait for other jobs.
-        ready_since: due time of the ready job that has been due longest.
-        running_since: start of the job that has been running longest, if the caller asked for it.
-        waiting_since: creation of the job that has been waiting longest, if the caller asked for it.
         completed, failed: jobs that ended in the caller's window of time.
-        first_completed: when the first of them did.
-        workers: workers that serve the queue: they run, and claim its jobs; ``None`` if the database does not record
-            workers.
-        others: workers of the queue that have not ended and claim no jobs: they stop, stand still, or their lease is
-            over.
     """
 
-    name: str | None
-    at: datetime
-    counts: Counts = field(default_factory=Counts)
-    ready: int = 0
-    scheduled: int = 0
-    waiting: int = 0
-    ready_since: Timestamp = None
-    running_since: Timestamp = None
-    waiting_since: Timestamp = None
+    name: str | None  # `None` for all queues
+    at: datetime  # time of the counts
+    counts: Counts = field(default_factory=Counts)  # jobs by status
+    ready: int = 0  # pending jobs that a worker may claim now
+    scheduled: int = 0  # pending jobs that are due later, or whose schedule is disabled
+    waiting: int = 0  # pending jobs that wait for other jobs
+    ready_since: Timestamp = None  # due time of the ready job that has been due longest
+    running_since: Timestamp = None  # start of the job that has been running longest, if the caller asked for it
+    waiting_since: Timestamp = None  # creation of the job that has been waiting longest, if the caller asked for it
     completed: int = 0
     failed: int = 0
-    first_completed: Timestamp = None
+    first_completed: Timestamp = None  # when the first of them did
     pause: QueuePause | None = None
+    # Workers that serve the queue: they run, and claim its jobs; `None` if the database does not record workers.
     workers: int | None = None
+    # Workers of the queue that have not ended and claim no jobs: they stop, stand still, or their lease is over.
     others: tuple[Worker, ...] = ()
 
     @property
@@ -191,23 +166,17 @@ class QueueState:
 
 
 class EndedJobs(NamedTuple):
-    """The jobs of a queue that ended in a window of time.
-
-    Attributes:
-        failed_in_window: failures in the whole window.
-        since: the start of the part of the window that the other figures are about. It is later than the start of the
-            window if more jobs completed in it than were counted.
-        first: the end of the first job that completed.
-        last_by_rust: the end of the last job that a Rust worker completed.
-    """
+    """The jobs of a queue that ended in a window of time."""
 
     queue: str
     completed: int
     failed: int
-    failed_in_window: int
+    failed_in_window: int  # failures in the whole window
+    # The start of the part of the window that the other figures are about. It is later than the start of the window if
+    # more jobs completed in it than were counted.
     since: datetime
-    first: datetime | None = None
-    last_by_rust: datetime | None = None
+    first: datetime | None = None  # the end of the first job that completed
+    last_by_rust: datetime | None = None  # the end of the last job that a Rust worker completed
 
     @property
     def failure_rate(self) -> float | None:
@@ -235,20 +204,19 @@ class QueueStats(NamedTuple):
     """Statistics of a queue, or of all queues.
 
     Attributes:
-        paused: pauses of these queues.
-        window: length of the window of ``state.completed`` and ``state.failed``; ``None`` without details.
         p50, p95: run time of the jobs that completed in the window, from the claim where no worker recorded the start
             of the handler.
-        mean: run time of a handler on average, of the attempts that running workers have measured; ``None`` where they
-            have measured none.
     """
 
     state: QueueState
-    paused: tuple[QueuePause, ...]
+    paused: tuple[QueuePause, ...]  # pauses of these queues
+    # Length of the window of `state.completed` and `state.failed`; `None` without details.
     window: timedelta | None = None
     by_priority: tuple[PriorityCount, ...] = ()
     p50: timedelta | None = None
     p95: timedelta | None = None
+    # Run time of a handler on average, of the attempts that running workers have measured; `None` where they have
+    # measured none.
     mean: timedelta | None = None
 
     @property
@@ -267,40 +235,24 @@ Measure = int | float | timedelta
 
 
 class HealthLimits(NamedTuple):
-    """Limits that a healthy queue stays within; ``None`` turns a check off.
+    """Limits that a healthy queue stays within; ``None`` turns a check off."""
 
-    Attributes:
-        pending: most ready jobs.
-        pending_age: longest time that a ready job may wait for a worker.
-        running_age: longest time that a job may run.
-        waiting_age: longest time that a job may wait for other jobs.
-        retrying: most jobs that wait for another attempt after one failed.
-        failed: most failed jobs in the last hour.
-        failure_rate: highest share of failed jobs among those that ended in the last hour, 0 to 1.
-    """
-
-    pending: int | None = None
-    pending_age: timedelta | None = None
-    running_age: timedelta | None = None
-    waiting_age: timedelta | None = None
-    retrying: int | None = None
-    failed: int | None = None
-    failure_rate: float | None = None
+    pending: int | None = None  # most ready jobs
+    pending_age: timedelta | None = None  # longest time that a ready job may wait for a worker
+    running_age: timedelta | None = None  # longest time that a job may run
+    waiting_age: timedelta | None = None  # longest time that a job may wait for other jobs
+    retrying: int | None = None  # most jobs that wait for another attempt after one failed
+    failed: int | None = None  # most failed jobs in the last hour
+    failure_rate: float | None = None  # highest share of failed jobs among those that ended in the last hour, 0 to 1
 
 
 class HealthCheck(NamedTuple):
-    """A measured value beside its limit.
-
-    Attributes:
-        name: name of the limit, for example ``pending_age``.
-        value: ``None`` if there is nothing to measure.
-        limit: ``None`` if the check is off.
-    """
+    """A measured value beside its limit."""
 
     queue: str
-    name: str
-    value: Measure | None
-    limit: Measure | None
+    name: str  # name of the limit, for example `pending_age`
+    value: Measure | None  # `None` if there is nothing to measure
+    limit: Measure | None  # `None` if the check is off
 
     @property
     def status(self) -> str:
@@ -341,17 +293,10 @@ class QueueHealth(NamedTuple):
 
 
 class PauseChange(NamedTuple):
-    """The outcome of pausing or resuming a queue.
-
-    Attributes:
-        pause: the pause that began or ended.
-        changed: whether the queue was in the other state before.
-        has_jobs: whether the queue has a job; if not, its name may be mistyped.
-        new_reason: whether a queue that was paused before has another reason now.
-    """
+    """The outcome of pausing or resuming a queue."""
 
     queue: str
-    pause: QueuePause | None
-    changed: bool
-    has_jobs: bool
-    new_reason: bool = False
+    pause: QueuePause | None  # the pause that began or ended
+    changed: bool  # whether the queue was in the other state before
+    has_jobs: bool  # whether the queue has a job; if not, its name may be mistyped
+    new_reason: bool = False  # whether a queue that was paused before has another reason now

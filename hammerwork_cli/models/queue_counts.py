@@ -15,23 +15,14 @@ LONGEST_ERROR = 300
 
 @dataclass(slots=True)
 class QueueCounts:
-    """Attempts and jobs of a queue that ended in a worker.
+    """Attempts and jobs of a queue that ended in a worker."""
 
-    Attributes:
-        completed: attempts that completed, and thus jobs.
-        failed: attempts that failed.
-        timed_out: attempts that timed out.
-        dead: jobs that failed for good, however their last attempts ended.
-        timed: attempts whose run times were measured.
-        seconds: the sum of these run times, from the start of the handler to its end.
-    """
-
-    completed: int = 0
-    failed: int = 0
-    timed_out: int = 0
-    dead: int = 0
-    timed: int = 0
-    seconds: float = 0.0
+    completed: int = 0  # attempts that completed, and thus jobs
+    failed: int = 0  # attempts that failed
+    timed_out: int = 0  # attempts that timed out
+    dead: int = 0  # jobs that failed for good, however their last attempts ended
+    timed: int = 0  # attempts whose run times were measured
+    seconds: float = 0.0  # the sum of these run times, from the start of the handler to its end
 
     def plus(self, other: "QueueCounts") -> "QueueCounts":
         """The counts of two queues that share a label."""
@@ -47,17 +38,11 @@ class WorkerCounts(NamedTuple):
 
 
 class Unwritten(NamedTuple):
-    """Outcomes that a worker holds because it cannot write them, those of jobs whose spawning is refused included.
+    """Outcomes that a worker holds because it cannot write them, those of jobs whose spawning is refused included."""
 
-    Attributes:
-        outcomes: their number.
-        seconds: since when.
-        error: the last one.
-    """
-
-    outcomes: int
-    seconds: float
-    error: str
+    outcomes: int  # their number
+    seconds: float  # since when
+    error: str  # the last one
 
 
 def written_counts(queues: Mapping[str, QueueCounts], unwritten: Unwritten | None = None) -> str:

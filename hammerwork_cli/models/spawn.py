@@ -12,23 +12,15 @@ QUIET_TIME = timedelta(seconds=10)
 
 
 class SpawnOperation(NamedTuple):
-    """A parent and the counts of its children; a parent that completed without any counts too.
-
-    Attributes:
-        spawned_at: creation of the first child.
-        finished_at: end of the last child; ``None`` while a child is open.
-        recorded: the last spawn, if a worker of hammerwork-cli recorded it.
-        below: failed descendants, if the caller asked for them.
-        tree: counts of all descendants, if the caller asked for them and they can be counted.
-    """
+    """A parent and the counts of its children; a parent that completed without any counts too."""
 
     parent: TreeNode
     children: Counts
-    spawned_at: Timestamp
-    finished_at: Timestamp
-    recorded: "RecordedSpawn | None" = None
-    below: "FailedBelow | None" = None
-    tree: "TreeCounts | None" = None
+    spawned_at: Timestamp  # creation of the first child
+    finished_at: Timestamp  # end of the last child; `None` while a child is open
+    recorded: "RecordedSpawn | None" = None  # the last spawn, if a worker of hammerwork-cli recorded it
+    below: "FailedBelow | None" = None  # failed descendants, if the caller asked for them
+    tree: "TreeCounts | None" = None  # counts of all descendants, if the caller asked for them and they can be counted
 
     @property
     def config(self) -> SpawnConfig | None:
@@ -67,29 +59,19 @@ class SpawnOperation(NamedTuple):
 
 
 class TreeCounts(NamedTuple):
-    """Jobs on all levels below a job.
-
-    Attributes:
-        more: whether there are more than were counted.
-    """
+    """Jobs on all levels below a job."""
 
     counts: Counts
-    more: bool
+    more: bool  # whether there are more than were counted
 
 
 class FailedBelow(NamedTuple):
-    """Failed jobs on all levels below an operation.
-
-    Attributes:
-        more: whether there may be more. The query follows only the newest failures of a database upward.
-        newest_at: time of the newest failure among the parent and its descendants.
-        newest_error: the headline of its error.
-    """
+    """Failed jobs on all levels below an operation."""
 
     jobs: int
-    more: bool
-    newest_at: Timestamp
-    newest_error: str | None
+    more: bool  # whether there may be more. The query follows only the newest failures of a database upward.
+    newest_at: Timestamp  # time of the newest failure among the parent and its descendants
+    newest_error: str | None  # the headline of its error
 
 
 class SpawnGroup(NamedTuple):
@@ -120,84 +102,61 @@ class SpawnStats(NamedTuple):
     """Figures of the operations whose parents were created in a window of time.
 
     Attributes:
-        since: start of the window.
-        queues: those of the parents; empty for all.
-        empty: parents that completed and spawned nothing.
-        recent: operations of the last hour.
-        depth: levels of spawning below the topmost parent.
         p50, p95: run time of the children that completed; of very many, that of a sample.
-        timed: number of children that they are of.
     """
 
-    since: datetime
-    queues: tuple[str, ...]
+    since: datetime  # start of the window
+    queues: tuple[str, ...]  # those of the parents; empty for all
     overall: SpawnGroup
-    empty: int
-    recent: int
-    depth: int
+    empty: int  # parents that completed and spawned nothing
+    recent: int  # operations of the last hour
+    depth: int  # levels of spawning below the topmost parent
     p50: timedelta | None
     p95: timedelta | None
-    timed: int = 0
+    timed: int = 0  # number of children that they are of
     by_queue: tuple[SpawnGroup, ...] | None = None
     by_handler: tuple[SpawnGroup, ...] | None = None
     slowest: tuple[SpawnOperation, ...] | None = None
 
 
 class PendingSpawn(NamedTuple):
-    """A job that has not spawned yet, or that completed without a child.
-
-    Attributes:
-        reason: ``asked_again`` (a spawn request is open), ``will_spawn``, ``never_spawned`` (completed without a
-            child), ``waiting`` (a dependency has not ended) or ``stuck`` (waits although all of its dependencies have
-            ended or no longer exist).
-        waits_for: its dependencies by status.
-    """
+    """A job that has not spawned yet, or that completed without a child."""
 
     job: TreeNode
+    # `asked_again` (a spawn request is open), `will_spawn`, `never_spawned` (completed without a child), `waiting` (a
+    # dependency has not ended) or `stuck` (waits although all of its dependencies have ended or no longer exist).
     reason: str
-    waits_for: Counts
+    waits_for: Counts  # its dependencies by status
 
 
 class RecordedSpawn(NamedTuple):
-    """A spawn as its worker recorded it.
-
-    Attributes:
-        operation_id: the id that the configuration names.
-        outcome: ``spawned``; ``failed`` if the parent completed without its children; ``repeated`` if the parent had
-            spawned before and was allowed to do so again.
-        error: the reason why there are no children.
-        hook_error: the error of ``on_spawn_complete``.
-        request_id: id of the spawn request that it fulfilled.
-    """
+    """A spawn as its worker recorded it."""
 
     id: str
     parent_id: str
-    operation_id: str | None
+    operation_id: str | None  # the id that the configuration names
     handler: str | None
+    # `spawned`; `failed` if the parent completed without its children; `repeated` if the parent had spawned before and
+    # was allowed to do so again.
     outcome: str
     children: int
-    error: str | None
-    hook_error: str | None
+    error: str | None  # the reason why there are no children
+    hook_error: str | None  # the error of `on_spawn_complete`
     worker_id: str | None
-    request_id: str | None
+    request_id: str | None  # id of the spawn request that it fulfilled
     started_at: Timestamp
     ended_at: Timestamp
 
 
 class SpawnRequest(NamedTuple):
-    """An operator's request that a completed job spawn again.
-
-    Attributes:
-        state: ``pending``, ``running``, ``done`` or ``failed``.
-        config: JSON text that replaces the job's configuration.
-    """
+    """An operator's request that a completed job spawn again."""
 
     id: str
     job_id: str
     queue: str
     handler: str | None
-    config: str | None
-    state: str
+    config: str | None  # JSON text that replaces the job's configuration
+    state: str  # `pending`, `running`, `done` or `failed`
     requested_at: Timestamp
     requested_by: str | None
     claimed_by: str | None

@@ -13,47 +13,34 @@ from hammerwork_cli.models.values import FINISHED, Counts, Timestamp, id_list, p
 
 
 class JobDate(NamedTuple):
-    """Why a job was not to start at its creation.
+    """Why a job was not to start at its creation."""
 
-    Attributes:
-        scheduled_at: the date before which it was not to start.
-        is_blocked: whether it waits for other jobs.
-    """
-
-    scheduled_at: Timestamp
-    is_blocked: bool
+    scheduled_at: Timestamp  # the date before which it was not to start
+    is_blocked: bool  # whether it waits for other jobs
 
 
 class TreeNode(NamedTuple):
     """One job of a tree; the fields have the order of the columns in the statements with ``{node}``.
 
     A named tuple of raw values that the properties read, because a tree has up to 100,000 of them.
-
-    Attributes:
-        stored_status: the status as the row spells it; use ``status``.
-        stored_parents: ``depends_on`` as the database spells it; use ``depends_on``.
-        error: the first 500 characters of the error text.
-        stored_config: JSON text of ``payload._spawn_config``; ``None`` if the key is absent.
-        started_at: when the job was claimed.
-        archived_at: time when the job was copied to the archive table.
-        run_started_at: when its handler began to run, where its worker has recorded that; else as ``started_at``.
     """
 
     id: str
     queue: str
-    stored_status: str
+    stored_status: str  # the status as the row spells it; use `status`
     stored_priority: int | str
     attempts: int
-    stored_parents: Any
+    stored_parents: Any  # `depends_on` as the database spells it; use `depends_on`
     created_at: Timestamp
-    started_at: Timestamp
+    started_at: Timestamp  # when the job was claimed
     completed_at: Timestamp
     failed_at: Timestamp
-    error: str | None
-    stored_config: str | None
+    error: str | None  # the first 500 characters of the error text
+    stored_config: str | None  # JSON text of `payload._spawn_config`; `None` if the key is absent
     workflow_id: str | None
     workflow_name: str | None
-    archived_at: Timestamp
+    archived_at: Timestamp  # time when the job was copied to the archive table
+    # When its handler began to run, where its worker has recorded that; else as `started_at`.
     run_started_at: Timestamp = None
 
     @property
@@ -107,32 +94,23 @@ class TreeNode(NamedTuple):
 
 @dataclass(frozen=True)
 class SpawnTree:
-    """A tree, or the part of it that was read.
+    """A tree, or the part of it that was read."""
 
-    Attributes:
-        roots: the topmost ancestors. A join has several; in a cycle, the oldest job counts as the root.
-        target: id of the job that the caller asked for; empty if it asked for no single one.
-        nodes: id -> node, parents before children, in a stable order.
-        depths: id -> levels below the nearest root.
-        children: id -> ids of the children that were read, in a stable order.
-        child_counts: id -> exact counts of the children by status, for jobs with unread children.
-        unread: ids of jobs none of whose children were read (because of a limit on depth or jobs).
-        missing: ids of dependencies that do not exist in the database.
-        below_omitted: id -> counts of the jobs below those children that a limit of a drawing leaves out.
-        dates: the dates of jobs that were not to start at their creation, if they were read.
-        recorded: jobs that spawned without a spawn configuration: a worker found the spawn handler by their queue.
-    """
-
-    roots: tuple[str, ...]
-    target: str
-    nodes: dict[str, TreeNode]
-    depths: dict[str, int]
-    children: dict[str, list[str]]
+    roots: tuple[str, ...]  # the topmost ancestors. A join has several; in a cycle, the oldest job counts as the root.
+    target: str  # id of the job that the caller asked for; empty if it asked for no single one
+    nodes: dict[str, TreeNode]  # id -> node, parents before children, in a stable order
+    depths: dict[str, int]  # id -> levels below the nearest root
+    children: dict[str, list[str]]  # id -> ids of the children that were read, in a stable order
+    # Id -> exact counts of the children by status, for jobs with unread children.
     child_counts: dict[str, Counts] = field(default_factory=dict)
+    # Ids of jobs none of whose children were read (because of a limit on depth or jobs).
     unread: frozenset[str] = frozenset()
-    missing: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()  # ids of dependencies that do not exist in the database
+    # Jobs that spawned without a spawn configuration: a worker found the spawn handler by their queue.
     recorded: frozenset[str] = frozenset()
+    # Id -> counts of the jobs below those children that a limit of a drawing leaves out.
     below_omitted: Mapping[str, Counts] = field(default_factory=dict)
+    # The dates of jobs that were not to start at their creation, if they were read.
     dates: Mapping[str, JobDate] = field(default_factory=dict)
 
     def spawns(self, job: str) -> bool:
@@ -258,16 +236,11 @@ def parents_first(jobs: Collection[str], children: Mapping[str, list[str]]) -> l
 
 
 class Lineage(NamedTuple):
-    """The ancestors and descendants of a job.
-
-    Attributes:
-        ancestors: (distance upward, node), roots first; ``None`` if the caller did not ask for them.
-        descendants: the tree below the job; ``None`` if the caller did not ask for it.
-        missing: ids of parents that do not exist in the database.
-    """
+    """The ancestors and descendants of a job."""
 
     job: TreeNode
+    # (distance upward, node), roots first; `None` if the caller did not ask for them.
     ancestors: tuple[tuple[int, TreeNode], ...] | None
-    descendants: SpawnTree | None
-    missing: frozenset[str] = frozenset()
+    descendants: SpawnTree | None  # the tree below the job; `None` if the caller did not ask for it
+    missing: frozenset[str] = frozenset()  # ids of parents that do not exist in the database
     truncated: bool = False

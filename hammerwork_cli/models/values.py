@@ -189,13 +189,9 @@ def id_list(stored: object) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Counts:
-    """Numbers of jobs by status.
+    """Numbers of jobs by status."""
 
-    Attributes:
-        by_status: status -> jobs, with unknown words too.
-    """
-
-    by_status: dict[str, int] = field(default_factory=dict)
+    by_status: dict[str, int] = field(default_factory=dict)  # status -> jobs, with unknown words too
 
     def add(self, status: str, jobs: int = 1) -> None:
         self.by_status[status] = self.by_status.get(status, 0) + jobs

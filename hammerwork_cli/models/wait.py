@@ -22,15 +22,10 @@ class BlockerReason(StrEnum):
 
 
 class Blocker(NamedTuple):
-    """A waiting job and its blockers.
+    """A waiting job and its blockers."""
 
-    Attributes:
-        job: id of the waiting job.
-        parents: id -> status of each dependency; ``missing`` if the job does not exist.
-    """
-
-    job: str
-    parents: dict[str, str]
+    job: str  # id of the waiting job
+    parents: dict[str, str]  # id -> status of each dependency; `missing` if the job does not exist
     reason: BlockerReason
 
     @property
@@ -58,23 +53,15 @@ class WaitOutcome(StrEnum):
 
 
 class WaitResult(NamedTuple):
-    """The state of a tree when waiting for it ended.
-
-    Attributes:
-        roots: ids of the jobs from which the tree was read.
-        counts: all jobs of the tree by status.
-        failed: some of the failed jobs.
-        stuck: jobs that can never run.
-        waited: length of the wait.
-    """
+    """The state of a tree when waiting for it ended."""
 
     job: str
-    roots: tuple[str, ...]
+    roots: tuple[str, ...]  # ids of the jobs from which the tree was read
     outcome: WaitOutcome
-    counts: Counts
-    failed: tuple[TreeNode, ...]
-    stuck: tuple[Blocker, ...]
-    waited: timedelta
+    counts: Counts  # all jobs of the tree by status
+    failed: tuple[TreeNode, ...]  # some of the failed jobs
+    stuck: tuple[Blocker, ...]  # jobs that can never run
+    waited: timedelta  # length of the wait
 
     @property
     def open(self) -> int:

@@ -38,60 +38,38 @@ class DelayReason(StrEnum):
 
 
 class OpenJob(NamedTuple):
-    """A job that has not ended.
-
-    Attributes:
-        at: due time, or the start if it runs.
-        worker: name of the worker that has claimed it; ``None`` for a Rust worker.
-        silent_for: seconds since that worker's last heartbeat.
-        lease: that worker's lease in seconds.
-    """
+    """A job that has not ended."""
 
     id: str
     status: str
     attempts: int
     max_attempts: int
-    at: Timestamp
-    worker: str | None
-    silent_for: float | None = None
-    lease: float | None = None
+    at: Timestamp  # due time, or the start if it runs
+    worker: str | None  # name of the worker that has claimed it; `None` for a Rust worker
+    silent_for: float | None = None  # seconds since that worker's last heartbeat
+    lease: float | None = None  # that worker's lease in seconds
 
 
 class LastAttempt(NamedTuple):
-    """How the last attempt at a job ended that waits for another one.
+    """How the last attempt at a job ended that waits for another one."""
 
-    Attributes:
-        outcome: ``None`` if it is not known, as after an attempt by a Rust worker.
-        worker: name of the worker, if it is known.
-    """
-
-    outcome: AttemptOutcome | None = None
-    worker: str | None = None
+    outcome: AttemptOutcome | None = None  # `None` if it is not known, as after an attempt by a Rust worker
+    worker: str | None = None  # name of the worker, if it is known
 
 
 @dataclass(slots=True)
 class Delay:
-    """Jobs of a queue that have not ended for the same reason.
-
-    Attributes:
-        error: error of the last attempt of the first job.
-        jobs: number of jobs.
-        first: the job with the earliest ``at``.
-        service: who serves the queue.
-        is_due: whether the jobs wait for a worker and are due.
-        last_attempt: how their last attempts ended, if they wait for another one.
-        last_worker: name of the worker of the first job's last attempt.
-    """
+    """Jobs of a queue that have not ended for the same reason."""
 
     reason: DelayReason
     queue: str
-    error: str | None
-    jobs: int
-    first: OpenJob
-    service: Service
-    is_due: bool = False
-    last_attempt: AttemptOutcome | None = None
-    last_worker: str | None = None
+    error: str | None  # error of the last attempt of the first job
+    jobs: int  # number of jobs
+    first: OpenJob  # the job with the earliest `at`
+    service: Service  # who serves the queue
+    is_due: bool = False  # whether the jobs wait for a worker and are due
+    last_attempt: AttemptOutcome | None = None  # how their last attempts ended, if they wait for another one
+    last_worker: str | None = None  # name of the worker of the first job's last attempt
 
     @property
     def is_paused(self) -> bool:
@@ -120,27 +98,18 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """Annotations of jobs that have not started, for a drawn tree.
+    """Annotations of jobs that have not started, for a drawn tree."""
 
-    Attributes:
-        stuck: jobs that wait although all of their dependencies have ended.
-        due: id -> due time, for jobs that are due later.
-    """
-
-    stuck: frozenset[str] = frozenset()
-    due: Mapping[str, datetime] = field(default_factory=dict)
+    stuck: frozenset[str] = frozenset()  # jobs that wait although all of their dependencies have ended
+    due: Mapping[str, datetime] = field(default_factory=dict)  # id -> due time, for jobs that are due later
 
 
 class NeverSpawned(NamedTuple):
-    """A job that completed with a spawn configuration and has no children.
-
-    Attributes:
-        why: the reason, as far as it is known.
-    """
+    """A job that completed with a spawn configuration and has no children."""
 
     id: str
     queue: str
-    why: str | None
+    why: str | None  # the reason, as far as it is known
 
 
 LIMITS = ("max_spawn_count", "max_depth", "max_descendants")
@@ -148,14 +117,10 @@ LIMITS = ("max_spawn_count", "max_depth", "max_descendants")
 
 
 class FailedJob(NamedTuple):
-    """A failed job.
-
-    Attributes:
-        path: the jobs from the topmost ancestor down to the job itself.
-    """
+    """A failed job."""
 
     job: TreeNode
-    path: tuple[TreeNode, ...]
+    path: tuple[TreeNode, ...]  # the jobs from the topmost ancestor down to the job itself
 
 
 def limit_of(error: str | None) -> str | None:
@@ -166,19 +131,13 @@ def limit_of(error: str | None) -> str | None:
 
 @dataclass(slots=True)
 class FailureGroup:
-    """Failed or cancelled jobs whose errors differ only in ids and numbers.
+    """Failed or cancelled jobs whose errors differ only in ids and numbers."""
 
-    Attributes:
-        error: error of the first job; ``None`` if the jobs have no error.
-        jobs: the first of the jobs.
-        archived: number of archived jobs among them, which cannot be retried.
-    """
-
-    error: str | None
+    error: str | None  # error of the first job; `None` if the jobs have no error
     statuses: Counts = field(default_factory=Counts)
     queues: Counts = field(default_factory=Counts)
-    jobs: list[FailedJob] = field(default_factory=list)
-    archived: int = 0
+    jobs: list[FailedJob] = field(default_factory=list)  # the first of the jobs
+    archived: int = 0  # number of archived jobs among them, which cannot be retried
 
     @property
     def total(self) -> int:
@@ -196,45 +155,28 @@ class FailureGroup:
 
 
 class UnderWay(NamedTuple):
-    """Jobs of a queue that have not ended and do not wait for another job.
-
-    Attributes:
-        service: who serves the queue.
-    """
+    """Jobs of a queue that have not ended and do not wait for another job."""
 
     queue: str
     counts: Counts
-    service: Service
+    service: Service  # who serves the queue
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The reasons why the jobs of a tree failed or have not ended.
+    """The reasons why the jobs of a tree failed or have not ended."""
 
-    Attributes:
-        job: the job that the caller asked about.
-        counts: the job and its descendants by status.
-        groups: the deepest failures, the largest group first.
-        consequences: number of other jobs that failed only because of these.
-        above: failed ancestors because of which the job failed or waits, the causes first.
-        blockers: jobs that wait for others, the stuck ones first.
-        under_way: open jobs that wait for no other job, by queue.
-        delays: the reasons why these have not ended.
-        never_spawned: completed jobs with a spawn configuration and no children.
-        nodes: id -> job, for the ids in ``blockers`` that exist.
-        attempts: id -> attempts that did not complete, the oldest first, of the jobs in ``groups`` and ``above``.
-    """
-
-    job: TreeNode
-    counts: Counts
-    groups: tuple[FailureGroup, ...]
-    consequences: int
-    above: tuple[FailedJob, ...]
-    blockers: tuple[Blocker, ...]
-    under_way: tuple[UnderWay, ...]
-    delays: tuple[Delay, ...]
-    never_spawned: tuple[NeverSpawned, ...]
-    nodes: dict[str, TreeNode]
+    job: TreeNode  # the job that the caller asked about
+    counts: Counts  # the job and its descendants by status
+    groups: tuple[FailureGroup, ...]  # the deepest failures, the largest group first
+    consequences: int  # number of other jobs that failed only because of these
+    above: tuple[FailedJob, ...]  # failed ancestors because of which the job failed or waits, the causes first
+    blockers: tuple[Blocker, ...]  # jobs that wait for others, the stuck ones first
+    under_way: tuple[UnderWay, ...]  # open jobs that wait for no other job, by queue
+    delays: tuple[Delay, ...]  # the reasons why these have not ended
+    never_spawned: tuple[NeverSpawned, ...]  # completed jobs with a spawn configuration and no children
+    nodes: dict[str, TreeNode]  # id -> job, for the ids in `blockers` that exist
+    # Id -> attempts that did not complete, the oldest first, of the jobs in `groups` and `above`.
     attempts: Mapping[str, Sequence[PastAttempt]] = field(default_factory=dict)
 
     @property
@@ -245,29 +187,18 @@ class Diagnosis:
 
 @dataclass(slots=True)
 class ErrorGroup:
-    """Jobs whose last attempts failed with the same error.
+    """Jobs whose last attempts failed with the same error."""
 
-    Attributes:
-        pattern: the error with ``*`` for what may differ; ``None`` if the jobs have no error.
-        error: the headline of the newest one.
-        statuses: the jobs by status; Retrying ones have attempts left.
-        queues: the jobs by queue.
-        newest: id of the job that failed last.
-        trees: number of trees that the jobs belong to; ``None`` if these are too many to look at.
-        example: the newest job with its path.
-        differs: whether the errors of two jobs are different texts.
-    """
-
-    pattern: str | None
-    error: str | None = None
-    statuses: Counts = field(default_factory=Counts)
-    queues: Counts = field(default_factory=Counts)
+    pattern: str | None  # the error with `*` for what may differ; `None` if the jobs have no error
+    error: str | None = None  # the headline of the newest one
+    statuses: Counts = field(default_factory=Counts)  # the jobs by status; Retrying ones have attempts left
+    queues: Counts = field(default_factory=Counts)  # the jobs by queue
     first_at: datetime | None = None
     last_at: datetime | None = None
-    newest: str = ""
-    trees: int | None = None
-    example: FailedJob | None = None
-    differs: bool = False
+    newest: str = ""  # id of the job that failed last
+    trees: int | None = None  # number of trees that the jobs belong to; `None` if these are too many to look at
+    example: FailedJob | None = None  # the newest job with its path
+    differs: bool = False  # whether the errors of two jobs are different texts
 
     @property
     def text(self) -> str | None:
@@ -303,25 +234,15 @@ class ErrorGroup:
 
 
 class Failures(NamedTuple):
-    """Failures by error.
+    """Failures by error."""
 
-    Attributes:
-        queues: the queues that they belong to; empty for all.
-        since: the start of the window in which the attempts failed; ``None`` for no start.
-        groups: the largest groups, the largest first.
-        more: number of smaller groups.
-        counts: the jobs of all groups by status.
-        consequences: number of other jobs, which failed only because a job that they depend on failed.
-        archived: number of archived jobs that failed, which no group has.
-    """
-
-    queues: tuple[str, ...]
-    since: datetime | None
-    groups: tuple[ErrorGroup, ...]
-    more: int
-    counts: Counts
-    consequences: int
-    archived: int
+    queues: tuple[str, ...]  # the queues that they belong to; empty for all
+    since: datetime | None  # the start of the window in which the attempts failed; `None` for no start
+    groups: tuple[ErrorGroup, ...]  # the largest groups, the largest first
+    more: int  # number of smaller groups
+    counts: Counts  # the jobs of all groups by status
+    consequences: int  # number of other jobs, which failed only because a job that they depend on failed
+    archived: int  # number of archived jobs that failed, which no group has
 
 
 def path_of(node: TreeNode, nodes: dict[str, TreeNode]) -> tuple[TreeNode, ...]:

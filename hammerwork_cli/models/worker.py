@@ -23,52 +23,36 @@ MAIN_LOOP, FINISHER = "main loop", "finisher"
 
 
 class Worker(NamedTuple):
-    """The row of a worker, whose times are by the server's clock.
-
-    Attributes:
-        queues: JSON text; use :attr:`queue_names`.
-        handlers: JSON text; use :attr:`handler_names`.
-        lease: seconds without a heartbeat after which others may rescue its jobs.
-        stored_state: the state as the worker, or the one that rescued its jobs, wrote it; use :attr:`state`.
-        request: ``stop`` or ``restart``, if an operator has requested it.
-        running: jobs that it runs now.
-        completed: attempts that completed since its start.
-        failed: attempts that failed since its start.
-        memory: bytes of its process and of those that run its handlers (only on Linux).
-        main_stalled: seconds for which the main loop had not gone round at the last heartbeat; ``None`` if it did.
-        finisher_stalled: the same of the thread that writes outcomes.
-        held: slots whose handlers have not returned although their attempts have timed out or were cancelled; ``None``
-            before migration 026.
-        stored_unwritten: JSON text; use :attr:`unwritten`.
-        stored_duties: names with commas between them; use :attr:`duties`.
-        silent_for: seconds since the last heartbeat.
-    """
+    """The row of a worker, whose times are by the server's clock."""
 
     id: str
     name: str
     host: str
     pid: int
     version: str
-    queues: str
-    handlers: str
+    queues: str  # JSON text; use `queue_names`
+    handlers: str  # JSON text; use `handler_names`
     concurrency: int
-    lease: float
-    stored_state: str
-    request: str | None
+    lease: float  # seconds without a heartbeat after which others may rescue its jobs
+    stored_state: str  # the state as the worker, or the one that rescued its jobs, wrote it; use `state`
+    request: str | None  # `stop` or `restart`, if an operator has requested it
     requested_by: str | None
     started_at: Timestamp
     heartbeat_at: Timestamp
     ended_at: Timestamp
-    running: int
-    completed: int
-    failed: int
-    memory: int | None
+    running: int  # jobs that it runs now
+    completed: int  # attempts that completed since its start
+    failed: int  # attempts that failed since its start
+    memory: int | None  # bytes of its process and of those that run its handlers (only on Linux)
+    # Seconds for which the main loop had not gone round at the last heartbeat; `None` if it did.
     main_stalled: float | None
-    finisher_stalled: float | None
+    finisher_stalled: float | None  # the same of the thread that writes outcomes
+    # Slots whose handlers have not returned although their attempts have timed out or were cancelled; `None` before
+    # migration 026.
     held: int | None
-    stored_unwritten: str | None
-    stored_duties: str | None
-    silent_for: float
+    stored_unwritten: str | None  # JSON text; use `unwritten`
+    stored_duties: str | None  # names with commas between them; use `duties`
+    silent_for: float  # seconds since the last heartbeat
 
     @property
     def state(self) -> str:
@@ -174,19 +158,13 @@ def state_of(stored: str, ended_at: Timestamp, silent_for: float, lease: float, 
 
 
 class JobWorker(NamedTuple):
-    """The worker that has claimed a Running job.
-
-    Attributes:
-        state: as in :attr:`Worker.state`.
-        silent_for: seconds since the last heartbeat.
-        lease: seconds without a heartbeat after which others may rescue the job.
-    """
+    """The worker that has claimed a Running job."""
 
     id: str
     name: str
-    state: str
-    silent_for: float
-    lease: float
+    state: str  # as in `Worker.state`
+    silent_for: float  # seconds since the last heartbeat
+    lease: float  # seconds without a heartbeat after which others may rescue the job
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -219,25 +197,17 @@ class LeaseState(StrEnum):
 
 
 class LeasedJob(NamedTuple):
-    """A Running job, whoever runs it.
-
-    Attributes:
-        worker: name of its worker; ``None`` for a worker of hammerwork (Rust), which does not register.
-        silent_for: seconds since that worker's last heartbeat.
-        worker_lease: that worker's lease in seconds.
-        heartbeat_at: the last heartbeat in the row of the job.
-        lease_until: the end of the lease in the row of the job.
-    """
+    """A Running job, whoever runs it."""
 
     id: str
     queue: str
     started_at: Timestamp
     attempts: int
-    worker: str | None
-    silent_for: float | None
-    worker_lease: float | None
-    heartbeat_at: Timestamp
-    lease_until: Timestamp
+    worker: str | None  # name of its worker; `None` for a worker of hammerwork (Rust), which does not register
+    silent_for: float | None  # seconds since that worker's last heartbeat
+    worker_lease: float | None  # that worker's lease in seconds
+    heartbeat_at: Timestamp  # the last heartbeat in the row of the job
+    lease_until: Timestamp  # the end of the lease in the row of the job
 
     def runs_for(self, now: datetime) -> timedelta | None:
         """Time since the claim, never negative: clocks may differ."""

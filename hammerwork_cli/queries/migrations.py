@@ -145,15 +145,11 @@ OnWarning = Callable[[Migration, str], None]
 
 
 class _Work(NamedTuple):
-    """A migration in a database.
-
-    Attributes:
-        spared: objects that it makes and a later one, which has begun, takes away.
-    """
+    """A migration in a database."""
 
     state: MigrationState
     steps: tuple[MigrationStep, ...]
-    spared: frozenset[str]
+    spared: frozenset[str]  # objects that it makes and a later one, which has begun, takes away
 
     @property
     def migration(self) -> Migration:
@@ -165,9 +161,6 @@ def status(database: Database, rust: RustVersion | None = None) -> list[Migratio
 
     Args:
         rust: also those that this version of hammerwork (Rust) has; otherwise, only those of them that are recorded.
-
-    Raises:
-        UsageError: hammerwork (Rust) does not use this kind of database.
     """
     _check_rust(database, rust)
     recorded, states = _recorded(database), [work.state for work in _works(database, rust)]
@@ -262,16 +255,11 @@ def run(
 ) -> list[Migration]:
     """Applies pending migrations, makes what is missing of the others, and returns them.
 
-    If there is nothing to do, it takes no lock.
+    If there is nothing to do, it takes no lock. Raises ConflictError if another run did not end within ten minutes.
+    Raises DatabaseError if a statement failed; the message names the migration. The finished steps stay.
 
     Args:
         rust: also applies those that this version of hammerwork (Rust) has.
-
-    Raises:
-        UsageError: hammerwork (Rust) does not use this kind of database.
-        ConflictError: another run did not end within ten minutes.
-        ConfigError: with the server's settings, the tables would get another shape.
-        DatabaseError: a statement failed; the message names the migration. The finished steps stay.
     """
     _check_rust(database, rust)
     if not _open(database, rust):
@@ -299,8 +287,7 @@ def contents(database: Database) -> list[TableRows]:
 def drop(database: Database, on_wait: OnWait = lambda _: None) -> None:
     """Drops everything that migrations make, with all jobs, and nothing else.
 
-    Raises:
-        DatabaseError: an object that no migration made, such as a view, depends on the tables.
+    Raises DatabaseError if an object that no migration made, such as a view, depends on the tables.
     """
     _alone(database, lambda _: _drop(database), on_wait)
 
@@ -439,14 +426,10 @@ def _todo(all_steps: Sequence[MigrationStep], present: frozenset[str]) -> Iterat
 
 
 class _Turn:
-    """The locks of a run: ours, and that of hammerwork (Rust). It holds both or none, so that nobody waits in a circle.
-
-    Attributes:
-        holder: the connection that holds them; on PostgreSQL, in an open transaction.
-    """
+    """The locks of a run: ours, and that of hammerwork (Rust). It holds both or none, so that nobody waits forever."""
 
     def __init__(self, holder: Database, on_wait: OnWait) -> None:
-        self.holder = holder
+        self.holder = holder  # the connection that holds them; on PostgreSQL, in an open transaction
         self._on_wait = on_wait
 
     def take(self) -> None:
@@ -504,11 +487,7 @@ class _Turn:
         )
 
     def send(self, database: Database, step: MigrationStep, sql: str) -> None:
-        """Sends a statement. One that could never end while hammerwork (Rust) waits is broken off, and that goes first.
-
-        Raises:
-            RetryableError: it was broken off, and hammerwork (Rust) has migrated meanwhile.
-        """
+        """Sends a statement. If it cannot end while hammerwork (Rust) waits, breaks it off and lets that go first."""
         if not step.concurrent:
             database.script(sql)
             return

@@ -186,11 +186,10 @@ def stats(
 ) -> QueueStats:
     """Reads the figures of one queue, or the sum of all queues.
 
+    Raises NotFoundError if the queue has no jobs and is not paused.
+
     Args:
         window: also count jobs by priority, and the jobs that ended in this time before ``now``.
-
-    Raises:
-        NotFoundError: the queue has no jobs and is not paused.
     """
     since = now - window if window else None
     rows = _rows(database, now=now, queues=_only(queue), since=since)
@@ -227,11 +226,7 @@ def _mean_run_time(database: Database, queue: str | None, now: datetime) -> time
 
 
 def health(database: Database, limits: HealthLimits, *, now: datetime, queue: str | None = None) -> list[QueueHealth]:
-    """Reads the health of every queue, or of one.
-
-    Raises:
-        NotFoundError: the queue has no jobs and is not paused.
-    """
+    """Reads the health of every queue, or of one. Raises NotFoundError if the queue has no jobs and is not paused."""
     found = _states(_rows(database, now=now, queues=_only(queue), ages=True), now)
     if queue is not None and not found:
         raise _no_queue(database, queue)
@@ -355,11 +350,6 @@ def pause(
 
     Args:
         keep: whether a paused queue keeps its reason.
-
-    Raises:
-        RefusedValueError: the name is empty or too long, or stands for all queues.
-        MissingTablesError: the database has no table of pauses.
-        ConflictError: MySQL's collation takes the name for that of another paused queue.
     """
     _check(database, queue)
 
@@ -393,9 +383,6 @@ def pause_all(database: Database, *, by: str, now: datetime, reason: str | None 
     Pausing all again gives the pause of all the new reason, if there is one.
 
     Each queue that there is gets a row of its own, which workers of hammerwork (Rust) honour.
-
-    Raises:
-        MissingTablesError: the database has no table of pauses.
     """
     _check(database, EVERY_QUEUE, is_of_all=True)
 
@@ -431,12 +418,7 @@ def _paused(change: PauseChange, pause: QueuePause | None) -> PauseChange:
 
 
 def resume(database: Database, queue: str) -> PauseChange:
-    """Resumes a queue; does nothing if it is not paused.
-
-    Raises:
-        RefusedValueError: the name stands for all queues.
-        ConflictError: all queues are paused.
-    """
+    """Resumes a queue; does nothing if it is not paused."""
     if "pause" not in database.tags:
         return PauseChange(queue, None, False, has_jobs(database, queue))
     _check(database, queue)

@@ -15,17 +15,11 @@ MOST_CHANGES = 2000
 
 
 class RevisionChanges(NamedTuple):
-    """Changes that a refresh found.
+    """Changes that a refresh found."""
 
-    Attributes:
-        jobs: the changed jobs in their present state.
-        pauses: whether a queue was paused or resumed.
-        too_many: more jobs changed than a refresh reads.
-    """
-
-    jobs: tuple[TreeNode, ...]
-    pauses: bool
-    too_many: bool
+    jobs: tuple[TreeNode, ...]  # the changed jobs in their present state
+    pauses: bool  # whether a queue was paused or resumed
+    too_many: bool  # more jobs changed than a refresh reads
 
     def __bool__(self) -> bool:
         return bool(self.jobs) or self.pauses or self.too_many
@@ -43,8 +37,7 @@ class ChangeWatch:
     def refresh(self, database: Database) -> RevisionChanges:
         """Returns the changes since the last refresh.
 
-        Raises:
-            DatabaseError: the query failed. The next refresh catches up.
+        Raises DatabaseError if the query failed. The next refresh catches up.
         """
         now = database.now()
         since = (self._since or now) - OVERLAP

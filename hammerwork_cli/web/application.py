@@ -80,15 +80,7 @@ REST = 10
 
 
 class Server:
-    """The state that all handlers share.
-
-    Attributes:
-        connections: connections to the database.
-        health: one more connection, so that the liveness check never waits for the others.
-        settings: the options of the server.
-        now: returns the present, by the database's clock if it is given one.
-        operator: ``user@host``, which changes record as their author.
-    """
+    """The state that all handlers share."""
 
     def __init__(
         self,
@@ -100,11 +92,11 @@ class Server:
         operator: str,
         report: Callable[[str], None],
     ) -> None:
-        self.connections = connections
-        self.health = health
-        self.settings = settings
-        self.now = now
-        self.operator = operator
+        self.connections = connections  # connections to the database
+        self.health = health  # one more connection, so that the liveness check never waits for the others
+        self.settings = settings  # the options of the server
+        self.now = now  # returns the present, by the database's clock if it is given one
+        self.operator = operator  # `user@host`, which changes record as their author
         self._report = report
         self._ids: Shared[str] = Shared()
         self._shared: Shared[Answer] = Shared(size=lambda answer: len(answer.text))
@@ -308,9 +300,7 @@ class Server:
 async def _body(endpoint: Endpoint, request: Request, transit: Transit) -> Any:
     """Returns the JSON value of a request's body; ``None`` if there is no body.
 
-    Raises:
-        RequestError, UsageError: the body is too large, is not JSON, or does not match the schema.
-        RetryableError: too many large bodies and answers are in transit.
+    Raises RetryableError if too many large bodies and answers are in transit.
     """
     raw = await _raw_body(request, transit)
     if endpoint.body is None:

@@ -55,13 +55,11 @@ class WebConnections:
     async def ask(self, work: Callable[[Database], Result], *, repeatable: bool = True) -> Result:
         """Returns what ``work`` returns for a connection.
 
+        Raises DatabaseError if no connection can be made, or it broke.
+
         Args:
             work: runs in a thread, alone with its connection.
             repeatable: it only reads, so it runs again if the connection turns out to be broken.
-
-        Raises:
-            DatabaseError: no connection can be made, or it broke.
-            RetryableError: too many questions wait already.
         """
         return await asyncio.wrap_future(self._submit(work, repeatable))
 

@@ -54,18 +54,12 @@ RETRY_MS = 2000
 
 @dataclass(eq=False, slots=True)
 class Watcher:
-    """A client that follows the stream of events.
+    """A client that follows the stream of events."""
 
-    Attributes:
-        client: its address.
-        queues: sends only jobs in these queues; without any, in all.
-        tree: sends only jobs in this tree.
-        events: events that wait for the client; ``None`` closes the stream.
-    """
-
-    client: str = ""
-    queues: tuple[str, ...] = ()
-    tree: "Tree | None" = None
+    client: str = ""  # its address
+    queues: tuple[str, ...] = ()  # sends only jobs in these queues; without any, in all
+    tree: "Tree | None" = None  # sends only jobs in this tree
+    # Events that wait for the client; `None` closes the stream.
     events: "asyncio.Queue[str | None]" = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
 
     def send(self, event: str) -> None:
@@ -146,9 +140,7 @@ class Hub:
     async def watch(self, client: str, queues: tuple[str, ...], job: str | None) -> Watcher:
         """Adds a watcher, of some queues or of the tree of one job if they are given.
 
-        Raises:
-            RetryableError: there is no place for this client, or the server is stopping.
-            NotFoundError, DatabaseError: the job does not exist, or the database does not answer.
+        Raises NotFoundError or DatabaseError if the job does not exist, or the database does not answer.
         """
         if self._is_stopped:
             raise RetryableError("The server is stopping.", hint="Try again in a moment.")

@@ -20,17 +20,11 @@ PATIENCE_SECONDS = 2.0
 
 @dataclass(eq=False, slots=True)
 class Parcel:
-    """A body or an answer in transit.
+    """A body or an answer in transit."""
 
-    Attributes:
-        content: the body or answer; several clients may get the same answer.
-        size: bytes that it takes.
-        moved_at: time when the client sent or read the last piece.
-    """
-
-    content: object
-    size: int
-    moved_at: float
+    content: object  # the body or answer; several clients may get the same answer
+    size: int  # bytes that it takes
+    moved_at: float  # time when the client sent or read the last piece
 
 
 class Transit:
@@ -48,11 +42,7 @@ class Transit:
 
     @contextmanager
     def place(self, content: object, size: int) -> Iterator[Callable[[], None]]:
-        """Reserves room for the current task, and yields a function to call after each piece.
-
-        Raises:
-            RetryableError: there is no room, and all others are making progress.
-        """
+        """Reserves room for the current task, and yields a function to call after each piece."""
         task = asyncio.current_task()
         assert task is not None
         parcel = Parcel(content, size, self._clock())

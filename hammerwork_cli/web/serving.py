@@ -22,11 +22,7 @@ GRACE_SECONDS = 5
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Opens a listening socket. Port 0 chooses a free port.
-
-    Raises:
-        UsageError: the address does not belong to this machine, or the port is in use or not allowed.
-    """
+    """Opens a listening socket. Port 0 chooses a free port."""
     name = host.strip("[]")
     try:
         family = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0][0]

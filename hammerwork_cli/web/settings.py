@@ -14,23 +14,15 @@ TOKEN_HINT = "Set HAMMERWORK_WEB_TOKEN, for example to the output of: openssl ra
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """The options of the server.
+    """The options of the server."""
 
-    Attributes:
-        token: token that requests must have; ``None`` if they need none.
-        read_only: whether the server refuses changes.
-        redact: whether answers show only ids, states, times and counts.
-        cors_origins: other origins whose pages may use the API.
-        host_names: names in lower case that a Host header may have besides addresses and ``localhost``.
-        is_local: whether the server listens on a loopback address.
-    """
-
-    token: str | None = None
-    read_only: bool = False
-    redact: bool = False
-    cors_origins: frozenset[str] = frozenset()
+    token: str | None = None  # token that requests must have; `None` if they need none
+    read_only: bool = False  # whether the server refuses changes
+    redact: bool = False  # whether answers show only ids, states, times and counts
+    cors_origins: frozenset[str] = frozenset()  # other origins whose pages may use the API
+    # Names in lower case that a Host header may have besides addresses and `localhost`.
     host_names: frozenset[str] = frozenset()
-    is_local: bool = True
+    is_local: bool = True  # whether the server listens on a loopback address
 
     @classmethod
     def of(
@@ -43,12 +35,7 @@ class ServerSettings:
         cors_origins: Iterable[str] = (),
         host_names: Iterable[str] = (),
     ) -> "ServerSettings":
-        """Checks the options.
-
-        Raises:
-            UsageError: the address is not a loopback address and there is no token, the token is too short or has
-                characters that a header cannot contain, or an origin is not valid.
-        """
+        """Checks the options."""
         is_local = is_loopback(host)
         if token is not None:
             _check_token(token)

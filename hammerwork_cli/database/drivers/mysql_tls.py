@@ -21,23 +21,14 @@ FILES = ("ssl_ca", "ssl_cert", "ssl_key")
 
 
 class Tls(NamedTuple):
-    """The TLS options of a URL.
+    """The TLS options of a URL."""
 
-    Attributes:
-        mode: one of :data:`MODES`, with the meaning that it has in MySQL's own programs.
-        files: the driver's arguments for certificates.
-    """
-
-    mode: str
-    files: dict[str, str]
+    mode: str  # one of `MODES`, with the meaning that it has in MySQL's own programs
+    files: dict[str, str]  # the driver's arguments for certificates
 
     @classmethod
     def of(cls, options: Mapping[str, str]) -> "Tls":
-        """Reads the options of a URL: ``ssl_mode`` or ``sslmode``, ``ssl_ca``, ``ssl_cert``, ``ssl_key``.
-
-        Raises:
-            ConfigError: a mode is unknown or contradicts the files, or a file is unreadable.
-        """
+        """Reads the options of a URL: ``ssl_mode`` or ``sslmode``, ``ssl_ca``, ``ssl_cert``, ``ssl_key``."""
         files = {name: readable(name, options[name]) for name in FILES if name in options}
         asked = options.get("ssl_mode", options.get("sslmode"))
         if asked is None:
@@ -70,10 +61,8 @@ class Tls(NamedTuple):
         """Closes a connection without TLS if the URL requires TLS.
 
         Without TLS, the driver has proved that it knows the password without sending it. The answer of the server would
-        prove nothing: an attacker between the two who stripped TLS may have TLS with the server.
-
-        Raises:
-            UnreachableError: the connection has no cipher.
+        prove nothing: an attacker between the two who stripped TLS may have TLS with the server. Raises
+        UnreachableError if the connection has no cipher.
         """
         if self.mode in ("DISABLED", "PREFERRED") or cipher_of(connection):
             return

@@ -28,11 +28,7 @@ NOWHERE = {"host": os.devnull, "hostaddr": "", "port": "", "password": "-"}
 
 
 def arguments(url: str) -> dict[str, Any]:
-    """Returns parameters of TLS that override those of the URL, the environment and a service file.
-
-    Raises:
-        ConfigError: the mode is unknown or contradicts the files, or a file is unreadable.
-    """
+    """Returns parameters of TLS that override those of the URL, the environment and a service file."""
     asked = conninfo_to_dict(url)
     effective = _effective_options(url)
     mode = effective.get("sslmode", "prefer")

@@ -57,11 +57,7 @@ Part = tuple[str, str | None]
 
 
 class Names(tuple[str, ...]):
-    """Names of tables or columns as a value: they are written into the statement. They come from lists in the code.
-
-    Raises:
-        ValueError: a name has another character than a lower-case letter, a digit and ``_``.
-    """
+    """Names of tables or columns as a value: they are written into the statement. They come from lists in the code."""
 
     def __new__(cls, names: Iterable[str]) -> "Names":
         made = super().__new__(cls, names)
@@ -78,15 +74,10 @@ class Columns(Names):
 
 
 class StatementLine(NamedTuple):
-    """A line of a statement.
+    """A line of a statement."""
 
-    Attributes:
-        condition: the value without which the line is left out.
-        parts: the line, cut at its values.
-    """
-
-    condition: str | None
-    parts: tuple[Part, ...]
+    condition: str | None  # the value without which the line is left out
+    parts: tuple[Part, ...]  # the line, cut at its values
 
 
 @cache
@@ -175,12 +166,7 @@ class Statement(tuple[StatementLine, ...]):
 
 @cache
 def load(name: str, tags: frozenset[str]) -> Statement:
-    """The statement ``subject.name`` in the variant for ``tags``, cut at its values.
-
-    Raises:
-        LookupError: there is no such statement, no variant for the tags, or more than one.
-        ValueError: the statement breaks a rule of the format.
-    """
+    """The statement ``subject.name`` in the variant for ``tags``, cut at its values."""
     subject, _, statement = name.rpartition(".")
     text = _expand(subject, _variant(subject, statement, tags), tags)
     return Statement([_line(name, line) for line in text.split("\n")])
@@ -208,14 +194,13 @@ def bind(
 ) -> tuple[str, list[Any]]:
     """The statement in a driver's spelling, and its values in order.
 
+    Raises KeyError if the statement names a value that was not given.
+
     Args:
         statement: what :func:`load` returned.
         values: value by name.
         placeholder: what the driver wants for a value (``%s`` or ``?``).
         percent: how the driver wants a literal percent sign beside values.
-
-    Raises:
-        KeyError: the statement names a value that was not given.
     """
     given = [_given(values[condition]) for condition in statement.conditions]
     key = (placeholder, percent, *given)

@@ -7,14 +7,10 @@ from hammerwork_cli.models.values import JobStatus
 
 
 class Ages(NamedTuple):
-    """The time since its end after which a job goes, by its status; ``None``: never.
-
-    Attributes:
-        failed: of Cancelled jobs, too, which rows hold as Failed.
-    """
+    """The time since its end after which a job goes, by its status; ``None``: never."""
 
     completed: timedelta | None = None
-    failed: timedelta | None = None
+    failed: timedelta | None = None  # of Cancelled jobs, too, which rows hold as Failed
     dead: timedelta | None = None
     timed_out: timedelta | None = None
 

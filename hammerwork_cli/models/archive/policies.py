@@ -21,35 +21,21 @@ class Action(StrEnum):
 
 
 class Policy(NamedTuple):
-    """A policy.
+    """A policy."""
 
-    Attributes:
-        queue: that of roots, or :data:`EVERY_QUEUE`.
-        action: an :class:`Action`, or an unknown word of a later version.
-        ages: how old jobs must be.
-        purge_after: time in the archive, after which archived jobs of the queue are deleted; ``None``: never.
-        by_tree: whether whole trees go; otherwise each job by itself.
-        level: of gzip in the archive; ``None``: payloads are not packed.
-        enabled: whether workers carry it out.
-        updated_at: when it was set.
-        updated_by: who set it.
-        last_run_at: when a worker has carried it out; ``None``: not yet.
-        last_jobs: jobs that went then.
-        last_error: why that failed; ``None`` if it did not.
-    """
-
-    queue: str
-    action: str
-    ages: Ages
+    queue: str  # that of roots, or `EVERY_QUEUE`
+    action: str  # an `Action`, or an unknown word of a later version
+    ages: Ages  # how old jobs must be
+    # Time in the archive, after which archived jobs of the queue are deleted; `None`: never.
     purge_after: timedelta | None = None
-    by_tree: bool = True
-    level: int | None = 6
-    enabled: bool = True
-    updated_at: datetime | None = None
-    updated_by: str | None = None
-    last_run_at: datetime | None = None
-    last_jobs: int | None = None
-    last_error: str | None = None
+    by_tree: bool = True  # whether whole trees go; otherwise each job by itself
+    level: int | None = 6  # of gzip in the archive; `None`: payloads are not packed
+    enabled: bool = True  # whether workers carry it out
+    updated_at: datetime | None = None  # when it was set
+    updated_by: str | None = None  # who set it
+    last_run_at: datetime | None = None  # when a worker has carried it out; `None`: not yet
+    last_jobs: int | None = None  # jobs that went then
+    last_error: str | None = None  # why that failed; `None` if it did not
 
     def is_in_force(self, now: datetime) -> bool:
         """Whether workers may carry it out: it is enabled, and was set a while ago."""

@@ -58,18 +58,12 @@ class ArchivalReason(StrEnum):
 
 
 class Archival(NamedTuple):
-    """How jobs are archived.
+    """How jobs are archived."""
 
-    Attributes:
-        at: the server's time.
-        by: who archives them.
-        level: of gzip, 1 to 9; ``None`` stores payloads as they are.
-    """
-
-    at: datetime
+    at: datetime  # the server's time
     reason: ArchivalReason
-    by: str
-    level: int | None = 6
+    by: str  # who archives them
+    level: int | None = 6  # of gzip, 1 to 9; `None` stores payloads as they are
 
     def archived(self, job: Record, others: Record, longest_strategy: int | None) -> Record:
         """The values of the archive's row for a job that :func:`hammerwork_cli.models.backup.tables.values` has read.
@@ -135,16 +129,12 @@ def _shared_strategy(stored: str | None, longest: int | None) -> str | None:
 def restored(row: Record, others: OtherColumns, without: Collection[str] = ()) -> Record | None:
     """The values of the job for a row of the archive, with the status in which it was archived.
 
+    Returns ``None`` if its payload cannot be read.
+
     Args:
         row: the row.
         others: the columns of the job table that this version does not know.
         without: columns of which the values are left out.
-
-    Returns:
-        ``None`` if its payload cannot be read.
-
-    Raises:
-        RefusedValueError: the job table lacks a column that this version does not know.
     """
     payload = _unpacked(row["payload"])
     if payload is None:

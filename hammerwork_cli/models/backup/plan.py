@@ -8,23 +8,14 @@ from hammerwork_cli.models.values import Counts
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """An import, or its plan.
+    """An import, or its plan."""
 
-    Attributes:
-        top: id of the exported job, as it is in the database now.
-        queues: queue -> its imported jobs by status.
-        records: other records by the word of their table.
-        outside: ids of parents that are not in the file.
-        unscheduled: jobs that lost their schedule.
-        mentioned: ids of the file's jobs that payloads mention. New ids do not change them.
-    """
-
-    top: str | None
-    queues: dict[str, Counts] = field(default_factory=dict)
-    records: dict[str, int] = field(default_factory=dict)
-    outside: frozenset[str] = frozenset()
-    unscheduled: int = 0
-    mentioned: int = 0
+    top: str | None  # id of the exported job, as it is in the database now
+    queues: dict[str, Counts] = field(default_factory=dict)  # queue -> its imported jobs by status
+    records: dict[str, int] = field(default_factory=dict)  # other records by the word of their table
+    outside: frozenset[str] = frozenset()  # ids of parents that are not in the file
+    unscheduled: int = 0  # jobs that lost their schedule
+    mentioned: int = 0  # ids of the file's jobs that payloads mention. New ids do not change them.
 
     @property
     def counts(self) -> Counts:
@@ -36,61 +27,37 @@ class Import:
 
 
 class FileSummary(NamedTuple):
-    """What a file says about itself, and what it has.
+    """What a file says about itself, and what it has."""
 
-    Attributes:
-        header: its first line.
-        counts: records by the word of their table.
-        oldest: the first creation of a job.
-        newest: the last.
-        sha256: of everything before the trailer.
-    """
-
-    header: dict[str, Any]
-    counts: dict[str, int]
-    oldest: str | None
-    newest: str | None
-    sha256: str | None
+    header: dict[str, Any]  # its first line
+    counts: dict[str, int]  # records by the word of their table
+    oldest: str | None  # the first creation of a job
+    newest: str | None  # the last
+    sha256: str | None  # of everything before the trailer
 
 
 class Restored(NamedTuple):
-    """A restore or a copy, or its plan.
+    """A restore or a copy, or its plan."""
 
-    Attributes:
-        queues: queue -> jobs of the file by status, as they are written.
-        counts: records of the file by the word of their table.
-        written: records written.
-        existed: records that existed and stayed.
-        replaced: records that existed and were replaced.
-        reset: Running jobs that become Pending.
-    """
-
-    queues: dict[str, Counts]
-    counts: dict[str, int]
-    written: int = 0
-    existed: int = 0
-    replaced: int = 0
-    reset: int = 0
+    queues: dict[str, Counts]  # queue -> jobs of the file by status, as they are written
+    counts: dict[str, int]  # records of the file by the word of their table
+    written: int = 0  # records written
+    existed: int = 0  # records that existed and stayed
+    replaced: int = 0  # records that existed and were replaced
+    reset: int = 0  # Running jobs that become Pending
 
 
 @dataclass(frozen=True, slots=True)
 class CopyComparison:
-    """The records of a database beside those of its copy.
+    """The records of a database beside those of its copy."""
 
-    Attributes:
-        compared: records by the word of their table.
-        missing: records that the copy does not have, by the same.
-        different: records of which the copy has another value.
-        more: records that only the copy has.
-        columns: those in which records differ, by the word of their table.
-        examples: some of the keys that are missing or different, with the word of their table.
-    """
-
-    compared: dict[str, int] = field(default_factory=dict)
-    missing: dict[str, int] = field(default_factory=dict)
-    different: dict[str, int] = field(default_factory=dict)
-    more: dict[str, int] = field(default_factory=dict)
+    compared: dict[str, int] = field(default_factory=dict)  # records by the word of their table
+    missing: dict[str, int] = field(default_factory=dict)  # records that the copy does not have, by the same
+    different: dict[str, int] = field(default_factory=dict)  # records of which the copy has another value
+    more: dict[str, int] = field(default_factory=dict)  # records that only the copy has
+    # Those in which records differ, by the word of their table.
     columns: dict[str, set[str]] = field(default_factory=dict)
+    # Some of the keys that are missing or different, with the word of their table.
     examples: list[str] = field(default_factory=list)
 
     @property

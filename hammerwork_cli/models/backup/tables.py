@@ -39,14 +39,10 @@ class ColumnKind(StrEnum):
 
 
 class OtherColumn(NamedTuple):
-    """A column that this version does not know: the next version of hammerwork (Rust) may add one to any table.
-
-    Attributes:
-        type: for :attr:`ColumnKind.OTHER`, the kind of database and the type: only such a column takes the text.
-    """
+    """A column that this version does not know: the next version of hammerwork (Rust) may add one to any table."""
 
     kind: ColumnKind
-    type: str = ""
+    type: str = ""  # for `ColumnKind.OTHER`, the kind of database and the type: only such a column takes the text
 
     def takes(self, other: "OtherColumn") -> bool:
         """Whether this column can hold every value of another one exactly, or tells that it cannot."""
@@ -57,19 +53,12 @@ OtherColumns = Mapping[str, OtherColumn]
 
 
 class Table(NamedTuple):
-    """A table of a file.
+    """A table of a file."""
 
-    Attributes:
-        name: of the table in a database.
-        key: the columns of its primary key.
-        columns: column -> kind.
-        unique: another column whose values are unique, if there is one.
-    """
-
-    name: str
-    key: tuple[str, ...]
-    columns: Mapping[str, ColumnKind]
-    unique: str | None = None
+    name: str  # of the table in a database
+    key: tuple[str, ...]  # the columns of its primary key
+    columns: Mapping[str, ColumnKind]  # column -> kind
+    unique: str | None = None  # another column whose values are unique, if there is one
 
 
 def _columns(**kinds: str) -> dict[str, ColumnKind]:
@@ -331,11 +320,7 @@ def described(columns: OtherColumns) -> dict[str, Any]:
 
 
 def other_columns(header: Mapping[str, Any]) -> dict[str, dict[str, OtherColumn]]:
-    """Word of a table -> the columns that the header of a file describes, and that this version does not know.
-
-    Raises:
-        ValueError: it describes something else.
-    """
+    """Word of a table -> the columns that the header of a file describes, and that this version does not know."""
     try:
         return {
             word: {name: one for name, one in map(_described, columns.items()) if _is_other(word, name, one)}
@@ -437,11 +422,7 @@ def _json_written(name: str, text: str) -> Record:
 
 
 def read(kind: ColumnKind, name: str, record: Mapping[str, Any]) -> Any:
-    """The value of a column in a record: a text, number, flag, aware ``datetime``, tuple of ids or texts, or bytes.
-
-    Raises:
-        UsageError: it is not such a value.
-    """
+    """The value of a column in a record: a text, number, flag, aware ``datetime``, tuple of ids or texts, or bytes."""
     if kind is ColumnKind.JSON:
         return _json_read(name, record)
     value = record.get(name)
@@ -457,11 +438,7 @@ def read(kind: ColumnKind, name: str, record: Mapping[str, Any]) -> Any:
 
 
 def exactly(kind: ColumnKind, name: str, record: Mapping[str, Any]) -> Any:
-    """The value of a column that this version does not know, as :func:`read` makes it; the text of JSON.
-
-    Raises:
-        UsageError: it is not such a value, or would become another one.
-    """
+    """The value of a column that this version does not know, as :func:`read` makes it; the text of JSON."""
     found = read(ColumnKind.TEXT if kind is ColumnKind.JSON else kind, name, record)
     again = other_written(kind, name, list(found) if isinstance(found, tuple) else found)
     if again.get(name) != record.get(name):
@@ -546,9 +523,6 @@ def values(word: str, record: Mapping[str, Any], others: OtherColumns = NO_OTHER
     Args:
         word: of its table.
         others: the columns that this version does not know.
-
-    Raises:
-        UsageError: a column is unknown or has another kind of value, or the key is missing.
     """
     table = TABLES[word]
     json_texts = {f"{name}{TEXT_OF}" for name, kind in table.columns.items() if kind is ColumnKind.JSON}

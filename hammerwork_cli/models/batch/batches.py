@@ -35,20 +35,15 @@ class BatchStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
-    """A batch whose jobs are counted: nothing that hammerwork (Rust) writes in its row changes after the insert.
-
-    Attributes:
-        total: the number of jobs that it was enqueued with.
-        failure_mode: as the row has it, without its quotes.
-        counts: its jobs by the status that the rows hold, archived ones too: Cancelled ones are Failed there, and
-            Retrying ones Pending.
-    """
+    """A batch whose jobs are counted: nothing that hammerwork (Rust) writes in its row changes after the insert."""
 
     id: str
     name: str
-    total: int
-    failure_mode: str
+    total: int  # the number of jobs that it was enqueued with
+    failure_mode: str  # as the row has it, without its quotes
     created_at: Timestamp
+    # Its jobs by the status that the rows hold, archived ones too: Cancelled ones are Failed there, and Retrying ones
+    # Pending.
     counts: Counts = field(default_factory=Counts)
 
     @property
@@ -76,19 +71,12 @@ class StoredBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What there is in a batch or a workflow.
+    """What there is in a batch or a workflow."""
 
-    Attributes:
-        groups: its jobs by queue and status.
-        failures: its failed attempts by error.
-        metadata: JSON text.
-        callbacks: what happens at its end.
-    """
-
-    groups: list[JobGroup]
-    failures: "Failures"
-    metadata: str | None
-    callbacks: "list[Callback]"
+    groups: list[JobGroup]  # its jobs by queue and status
+    failures: "Failures"  # its failed attempts by error
+    metadata: str | None  # JSON text
+    callbacks: "list[Callback]"  # what happens at its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +94,7 @@ class NewBatch(NamedTuple):
 
     @classmethod
     def of(cls, name: str, id: str | UUID | None = None) -> Self:
-        """Checks a name and an id; without an id, makes a new one.
-
-        Raises:
-            UsageError: the name is not text or too long, or the id is not a whole UUID.
-        """
+        """Checks a name and an id; without an id, makes a new one."""
         fields.text(name, "The batch's name")
         if len(name) > LONGEST_NAME:
             raise UsageError(f"The batch's name has at most {LONGEST_NAME} characters, not {len(name):,}.")

@@ -37,22 +37,15 @@ class Difference(NamedTuple):
 
 
 class DeclarationStep(NamedTuple):
-    """What is to become of a schedule.
-
-    Attributes:
-        before: as it is stored; ``None`` if it is new.
-        after: as it is to be; ``None`` if it is to be removed.
-        said: what its source says of it, to be remembered.
-        changes: options that change, from the present to the next value.
-        by_hand: options that somebody changed by hand and that stay, from what the source says to the present value.
-    """
+    """What is to become of a schedule."""
 
     action: Action
     name: str
-    before: Schedule | None
-    after: NewSchedule | None
-    said: str | None = None
-    changes: tuple[Difference, ...] = ()
+    before: Schedule | None  # as it is stored; `None` if it is new
+    after: NewSchedule | None  # as it is to be; `None` if it is to be removed
+    said: str | None = None  # what its source says of it, to be remembered
+    changes: tuple[Difference, ...] = ()  # options that change, from the present to the next value
+    # Options that somebody changed by hand and that stay, from what the source says to the present value.
     by_hand: tuple[Difference, ...] = ()
 
     @property

@@ -15,17 +15,11 @@ LONGEST_TEXT = 250
 
 
 class Expression(NamedTuple):
-    """A schedule whose spelling has been checked.
+    """A schedule whose spelling has been checked."""
 
-    Attributes:
-        text: as it is stored.
-        syntax: ``unix`` (five fields), ``rust`` (six or seven, seconds first) or ``every`` (an interval).
-        timezone: an IANA name.
-    """
-
-    text: str
-    syntax: str
-    timezone: str = "UTC"
+    text: str  # as it is stored
+    syntax: str  # `unix` (five fields), `rust` (six or seven, seconds first) or `every` (an interval)
+    timezone: str = "UTC"  # an IANA name
 
     @classmethod
     def of(cls, text: str, timezone: str | None = None) -> Self:
@@ -34,9 +28,6 @@ class Expression(NamedTuple):
         Args:
             text: ``30 2 * * *``, ``0 30 2 * * *``, ``@daily`` or ``@every 45m``.
             timezone: an IANA name; UTC by default.
-
-        Raises:
-            UsageError: the schedule or the time zone is not valid; the message names the wrong part.
         """
         found, zone = " ".join(text.split()), "UTC" if timezone is None else timezone
         rust.zone_of(zone)

@@ -76,18 +76,13 @@ def next_run(schedule: str, timezone: str | None, after: datetime) -> datetime |
     """Returns the first due time after ``after``.
 
     A time in the hour that the clock skips in spring is left out on that day. A time in the hour that the clock repeats
-    in autumn is due once, or twice if the schedule allows every hour of the day.
+    in autumn is due once, or twice if the schedule allows every hour of the day. Returns a time in UTC; ``None`` if the
+    schedule is not due before the year 2101.
 
     Args:
         schedule: for example ``0 30 2 * * Mon-Fri``, or ``@daily``.
         timezone: an IANA name; UTC by default.
         after: an aware instant.
-
-    Returns:
-        A time in UTC; ``None`` if the schedule is not due before the year 2101.
-
-    Raises:
-        UsageError: the schedule or the time zone is not valid; the message names the wrong field.
     """
     parsed, zone = parse(schedule, timezone)
     local = after.astimezone(zone)
@@ -162,11 +157,7 @@ def _named(text: str, field: RustField) -> int | None:
 
 @lru_cache(maxsize=256)
 def zone_of(name: str) -> tzinfo:
-    """Returns the time zone of a name.
-
-    Raises:
-        UsageError: there is none, or this system has no time zones.
-    """
+    """Returns the time zone of a name."""
     from zoneinfo import ZoneInfo, available_timezones
 
     if name == "UTC":

@@ -58,46 +58,33 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class NewSchedule:
-    """What a person or an application says of a schedule.
-
-    Attributes:
-        payload: JSON text.
-        starts_at: the first due time is not earlier; an interval counts from it.
-        grace_seconds: how late a run may be with ``catch_up`` ``none``.
-        jitter_seconds: the longest delay of its jobs, which is always the same one.
-        source: who keeps it: ``cli``, ``file:NAME`` or ``code:MODULE:ATTRIBUTE``; ``job:ID`` of a recurring job that
-            became a schedule.
-    """
+    """What a person or an application says of a schedule."""
 
     name: str
     queue: str
-    payload: str
+    payload: str  # JSON text
     expression: Expression
     priority: JobPriority = JobPriority.NORMAL
     max_attempts: int = 3
     timeout_seconds: int | None = None
-    starts_at: datetime | None = None
+    starts_at: datetime | None = None  # the first due time is not earlier; an interval counts from it
     ends_at: datetime | None = None
     overlap: Overlap = Overlap.SKIP
     catch_up: CatchUp = CatchUp.LAST
-    grace_seconds: int = GRACE_SECONDS
-    jitter_seconds: int = 0
+    grace_seconds: int = GRACE_SECONDS  # how late a run may be with `catch_up` `none`
+    jitter_seconds: int = 0  # the longest delay of its jobs, which is always the same one
     enabled: bool = True
     description: str | None = None
+    # Who keeps it: `cli`, `file:NAME` or `code:MODULE:ATTRIBUTE`; `job:ID` of a recurring job that became a schedule.
     source: str = "cli"
 
 
 class Gap(NamedTuple):
-    """A due time that had no job.
-
-    Attributes:
-        outcome: what had become of it: an :class:`Outcome`, or ``None`` without a run.
-        job: the one that it has now.
-    """
+    """A due time that had no job."""
 
     due_at: datetime
-    outcome: str | None
-    job: str | None = None
+    outcome: str | None  # what had become of it: an `Outcome`, or `None` without a run
+    job: str | None = None  # the one that it has now
 
 
 @dataclass(slots=True)
@@ -105,9 +92,6 @@ class Schedule:
     """A row of ``hammerwork_schedules``, as it is stored, perhaps by a version that knows further words.
 
     A recurring job is one, too.
-
-    Attributes:
-        state: the status of a recurring job.
     """
 
     id: str
@@ -136,7 +120,7 @@ class Schedule:
     created_at: Timestamp
     updated_at: Timestamp
     kind: str = "schedule"
-    state: str | None = None
+    state: str | None = None  # the status of a recurring job
 
     @property
     def is_in_place(self) -> bool:
@@ -145,11 +129,7 @@ class Schedule:
 
     @property
     def expression(self) -> Expression:
-        """The checked schedule.
-
-        Raises:
-            UsageError: another program has stored what this one cannot read.
-        """
+        """The checked schedule. Raises UsageError if another program has stored what this one cannot read."""
         if not self.is_in_place:
             return Expression.of(self.text, self.timezone)
         rust.parse(self.text, self.timezone)
@@ -225,28 +205,21 @@ class Schedule:
 
 @dataclass(slots=True)
 class ScheduleRun:
-    """What became of a due time, and of its job.
-
-    Attributes:
-        reason: why there is no job.
-        status: of the job; ``None`` without one, or if it has been deleted.
-        missed: how many earlier due times without a run the row stands for.
-        missed_from: the first of them.
-    """
+    """What became of a due time, and of its job."""
 
     due_at: Timestamp
     kind: str
     outcome: str
-    reason: str | None
+    reason: str | None  # why there is no job
     job_id: str | None
     created_at: Timestamp
-    status: str | None = None
+    status: str | None = None  # of the job; `None` without one, or if it has been deleted
     scheduled_at: Timestamp = None
     started_at: Timestamp = None
     ended_at: Timestamp = None
     error: str | None = None
-    missed: int | None = None
-    missed_from: Timestamp = None
+    missed: int | None = None  # how many earlier due times without a run the row stands for
+    missed_from: Timestamp = None  # the first of them
 
     @property
     def waited(self) -> timedelta | None:

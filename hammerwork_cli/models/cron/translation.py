@@ -9,11 +9,7 @@ _INSTEAD = "Leave out --in-place, or give six fields, seconds first."
 
 
 def to_rust(expression: Expression) -> str:
-    """The schedule in six or seven fields.
-
-    Raises:
-        UsageError: six fields cannot say it.
-    """
+    """The schedule in six or seven fields."""
     text = expression.text
     if expression.syntax == RUST:
         return text

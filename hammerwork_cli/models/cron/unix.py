@@ -50,21 +50,15 @@ FIELDS = (
 
 
 class UnixSchedule(NamedTuple):
-    """A parsed schedule.
-
-    Attributes:
-        weekdays: 0 is Sunday, 6 Saturday.
-        both_days: whether a day must fit both the month and the week; else one of them is enough.
-        is_fixed: whether minute and hour do not begin with ``*``.
-    """
+    """A parsed schedule."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
     days: frozenset[int]
     months: frozenset[int]
-    weekdays: frozenset[int]
-    both_days: bool
-    is_fixed: bool
+    weekdays: frozenset[int]  # 0 is Sunday, 6 Saturday
+    both_days: bool  # whether a day must fit both the month and the week; else one of them is enough
+    is_fixed: bool  # whether minute and hour do not begin with `*`
 
     def fits(self, day: date) -> bool:
         """Whether the schedule is due on a day."""
@@ -76,11 +70,7 @@ class UnixSchedule(NamedTuple):
 
 @lru_cache(maxsize=256)
 def parse(text: str) -> UnixSchedule:
-    """Reads five fields, or a word such as ``@daily``.
-
-    Raises:
-        UsageError: the schedule is not valid; the message names the wrong field.
-    """
+    """Reads five fields, or a word such as ``@daily``."""
     parts = SHORTHANDS.get(text.strip().lower(), text).split()
     if len(parts) != len(FIELDS):
         plural = "" if len(parts) == 1 else "s"
@@ -148,9 +138,6 @@ def next_run(text: str, zone: tzinfo, after: datetime) -> datetime | None:
         text: a schedule that :func:`parse` accepts.
         zone: the time zone of the clock on the wall.
         after: an aware instant.
-
-    Raises:
-        UsageError: the schedule is not valid.
     """
     return next(instants(text, zone, after), None)
 

@@ -22,11 +22,7 @@ LONGEST = timedelta(days=36_525)
 
 
 def full_id(given: object) -> str:
-    """A whole UUID as rows spell it.
-
-    Raises:
-        UsageError: it is not a whole UUID.
-    """
+    """A whole UUID as rows spell it."""
     if isinstance(given, UUID):
         return str(given)
     found = uuid_of(given) if isinstance(given, str) else None
@@ -39,11 +35,7 @@ def full_id(given: object) -> str:
 
 
 def text(given: object, name: str) -> str:
-    """Text that every database can store.
-
-    Raises:
-        UsageError: it is not such text.
-    """
+    """Text that every database can store."""
     if not isinstance(given, str):
         raise UsageError(f"{name} must be text, not {_a(given)}.")
     if given.isascii() and "\x00" not in given:
@@ -58,11 +50,7 @@ def text(given: object, name: str) -> str:
 
 
 def queue(given: object) -> str:
-    """The name of a queue for new jobs.
-
-    Raises:
-        UsageError: it is not text, or has nothing but white space.
-    """
+    """The name of a queue for new jobs."""
     if not isinstance(given, str) or not given or given.isspace():
         raise UsageError(f"{given!r:.60} is not the name of a queue.")
     # Most names are ASCII: check these fast, since handlers make jobs by the million.
@@ -70,11 +58,7 @@ def queue(given: object) -> str:
 
 
 def priority(given: object) -> JobPriority:
-    """A priority by a member, its number or its word.
-
-    Raises:
-        UsageError: it is not a priority.
-    """
+    """A priority by a member, its number or its word."""
     try:
         if isinstance(given, str):
             return _PRIORITIES[given.strip().lower()]
@@ -85,11 +69,7 @@ def priority(given: object) -> JobPriority:
 
 
 def whole_number(given: object, name: str, least: int, most: int) -> int:
-    """A whole number that its column can store.
-
-    Raises:
-        UsageError: it is not a whole number, or out of range.
-    """
+    """A whole number that its column can store."""
     if not isinstance(given, int) or isinstance(given, bool) or not least <= given <= most:
         raise UsageError(f"{name} must be a whole number from {least} to {most:,}, not {_said(given)}.")
     return given
@@ -102,9 +82,6 @@ def an(given: object, kind: type[Kind], wanted: str) -> Kind:
         given: the value.
         kind: the class.
         wanted: the beginning of the error's sentence, such as ``retry must be a RetryStrategy``.
-
-    Raises:
-        UsageError: it is of another class.
     """
     if not isinstance(given, kind):
         raise UsageError(f"{wanted}, not {_said(given)}.")
@@ -112,11 +89,7 @@ def an(given: object, kind: type[Kind], wanted: str) -> Kind:
 
 
 def names(given: object, name: str) -> tuple[str, ...]:
-    """Several names. A single text is refused: it would be taken for a list of its characters.
-
-    Raises:
-        UsageError: it is not a list of texts.
-    """
+    """Several names. A single text is refused: it would be taken for a list of its characters."""
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise UsageError(f'{name} must be a list of names such as ["mail"], not {_said(given)}.')
     return tuple(queue(one) for one in given)
@@ -130,9 +103,6 @@ def seconds(given: object, name: str, *, zero: bool = False, most: float = inf) 
         name: of the argument.
         zero: whether it may be 0.
         most: the largest number.
-
-    Raises:
-        UsageError: it is not a number, too small, or too large.
     """
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if not number or not (given >= 0 if zero else given > 0):  # type: ignore[operator]
@@ -152,9 +122,6 @@ def duration(given: object, name: str, most: timedelta = LONGEST, *, positive: b
         name: of the argument.
         most: the longest one.
         positive: whether it must not be 0.
-
-    Raises:
-        UsageError: it is not a timedelta, or is negative or too long.
     """
     if not isinstance(given, timedelta) or given < timedelta(0) or (positive and not given):
         wanted = "above zero" if positive else "that is not negative"
@@ -165,11 +132,7 @@ def duration(given: object, name: str, most: timedelta = LONGEST, *, positive: b
 
 
 def instant(given: object, name: str) -> datetime:
-    """An aware time in UTC; a time without a zone is in UTC.
-
-    Raises:
-        UsageError: it is not a datetime.
-    """
+    """An aware time in UTC; a time without a zone is in UTC."""
     found = timestamp(given) if isinstance(given, datetime) else None
     if found is None:
         raise UsageError(f"{name} must be a datetime, not {_said(given)}.")
@@ -181,9 +144,6 @@ def ids(given: object) -> tuple[str, ...]:
 
     Args:
         given: jobs and ids, or a single one.
-
-    Raises:
-        UsageError: one of them is neither.
     """
     many = given if isinstance(given, Iterable) and not isinstance(given, str | bytes) else (given,)
     return tuple(dict.fromkeys(full_id(getattr(one, "id", one)) for one in many))

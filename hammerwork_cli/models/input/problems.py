@@ -17,11 +17,7 @@ class Problem(NamedTuple):
 
 
 class LineError(UsageError):
-    """Lines of a file cannot be enqueued, and nothing was written.
-
-    Attributes:
-        problems: some of them.
-    """
+    """Lines of a file cannot be enqueued, and nothing was written."""
 
     _one: ClassVar = "line is not valid"
     _several: ClassVar = "lines are not valid"
@@ -31,7 +27,7 @@ class LineError(UsageError):
         number = f"{len(problems):,}" if all_read else f"At least {len(problems):,}"
         cannot = self._one if len(problems) == 1 else self._several
         super().__init__(f"{number} {cannot}. {self._outcome}", lines=[problem._asdict() for problem in problems])
-        self.problems = problems
+        self.problems = problems  # some of them
 
 
 class RecordsError(LineError, RefusedValueError):
@@ -56,11 +52,7 @@ class Problems:
         self._found: list[Problem] = []
 
     def add(self, line: int, problem: str | HammerworkError) -> None:
-        """Adds a problem.
-
-        Raises:
-            LineError: there are :data:`MOST_PROBLEMS` now.
-        """
+        """Adds a problem. Raises LineError if there are :data:`MOST_PROBLEMS` now."""
         self._found.append(Problem(line, _said(problem) if isinstance(problem, HammerworkError) else problem))
         if len(self._found) == MOST_PROBLEMS and not self._patient:
             raise self._error(self._found, all_read=False)

@@ -52,11 +52,7 @@ def _hyphenated(digits: str) -> str:
 
 
 def duration_of(text: str) -> timedelta:
-    """Reads a duration such as ``500ms``, ``90`` (seconds), ``90s``, ``15m``, ``2h``, ``7d``.
-
-    Raises:
-        UsageError: the text is not a duration, or one that is too long.
-    """
+    """Reads a duration such as ``500ms``, ``90`` (seconds), ``90s``, ``15m``, ``2h``, ``7d``."""
     found = _DURATION.fullmatch(text.strip())
     if not found:
         raise UsageError(f"{text[:40]!r} is not a duration.", hint="Write 90 (seconds), 15m, 2h or 7d.")
@@ -67,11 +63,7 @@ def duration_of(text: str) -> timedelta:
 
 
 def timeout_of(text: str) -> timedelta:
-    """Reads the timeout of a job.
-
-    Raises:
-        UsageError: the text is not a duration of whole seconds that the column can hold.
-    """
+    """Reads the timeout of a job."""
     length = duration_of(text)
     if length.microseconds or not 1 <= length.total_seconds() <= LARGEST_INTEGER:
         raise UsageError(
@@ -81,11 +73,7 @@ def timeout_of(text: str) -> timedelta:
 
 
 def instant_of(text: str) -> datetime:
-    """Reads an RFC 3339 time with its zone, which may also be ``UTC`` after a space; returns it in UTC.
-
-    Raises:
-        UsageError: the text is not such a time.
-    """
+    """Reads an RFC 3339 time with its zone, which may also be ``UTC`` after a space; returns it in UTC."""
     spelled = _UTC.sub("Z", text.strip())
     instant = timestamp(spelled)
     if instant is None or not _ZONE.search(spelled):
@@ -94,11 +82,7 @@ def instant_of(text: str) -> datetime:
 
 
 def before(now: datetime, length: timedelta) -> datetime:
-    """The time that long ago.
-
-    Raises:
-        UsageError: that is before the year 1.
-    """
+    """The time that long ago."""
     try:
         return now - length
     except OverflowError as error:
@@ -111,9 +95,6 @@ def since_of(text: str, now: datetime) -> datetime:
     ``14:00`` is the last time that it was 14:00; ``yesterday`` is a date. A time without a zone is in UTC, as lists
     print it. :func:`instant_of` refuses it, because it reads times at which
     something is to happen.
-
-    Raises:
-        UsageError: the text is none of these, or the time is before the year 1.
     """
     text = text.strip()
     if (day := _day_of(text)) is not None:

@@ -89,12 +89,11 @@ class SpawnConfig:
     def parse(cls, stored: object) -> Self | None:
         """Reads the short form of the specification, or the long form that hammerwork (Rust) writes.
 
+        Returns ``None`` if it is not a JSON object. A field of the wrong type gets its default, because Rust workers
+        read it so.
+
         Args:
             stored: the JSON text of ``_spawn_config``, or its parsed value.
-
-        Returns:
-            ``None`` if it is not a JSON object. A field of the wrong type gets its default, because Rust workers read
-            it so.
         """
         if isinstance(stored, (str, bytes, bytearray)):
             try:

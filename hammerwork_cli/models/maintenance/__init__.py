@@ -6,25 +6,16 @@ from hammerwork_cli.models.values import Timestamp
 
 
 class Stored(NamedTuple):
-    """A table or one of its indexes, in the order of the statement's columns.
+    """A table or one of its indexes, in the order of the statement's columns."""
 
-    Attributes:
-        name: of the table or the index.
-        table: the table.
-        rows: an estimate, which the server keeps; exact in SQLite. ``None`` for an index.
-        bytes: on disk, of a table without its indexes; ``None`` where the server does not tell.
-        dead_rows: rows that were changed or deleted and still take up space; ``None`` where there is no such number.
-        is_valid: false for an index whose build was interrupted.
-        vacuumed_at: when dead rows were last removed, by hand or by the server itself.
-    """
-
-    name: str
-    table: str
-    rows: int | None
-    bytes: int | None
+    name: str  # of the table or the index
+    table: str  # the table
+    rows: int | None  # an estimate, which the server keeps; exact in SQLite. `None` for an index.
+    bytes: int | None  # on disk, of a table without its indexes; `None` where the server does not tell
+    # Rows that were changed or deleted and still take up space; `None` where there is no such number.
     dead_rows: int | None
-    is_valid: bool
-    vacuumed_at: Timestamp
+    is_valid: bool  # false for an index whose build was interrupted
+    vacuumed_at: Timestamp  # when dead rows were last removed, by hand or by the server itself
 
     @property
     def is_index(self) -> bool:
@@ -39,13 +30,8 @@ class Stored(NamedTuple):
 
 
 class Done(NamedTuple):
-    """Work on a table or an index.
+    """Work on a table or an index."""
 
-    Attributes:
-        name: of the table or the index.
-        work: ``vacuum``, ``analyze``, ``optimize``, ``reindex`` or ``drop``.
-    """
-
-    name: str
-    work: str
+    name: str  # of the table or the index
+    work: str  # `vacuum`, `analyze`, `optimize`, `reindex` or `drop`
     seconds: float

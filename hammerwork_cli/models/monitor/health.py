@@ -56,14 +56,10 @@ class Level(StrEnum):
 
 
 class MonitorLimits(NamedTuple):
-    """Limits of the checks.
+    """Limits of the checks."""
 
-    Attributes:
-        queues: those of ``queue health``, which hold for each queue.
-        overdue: how late a recurring job, or the job of a schedule, may be; ``None`` turns the check off.
-    """
-
-    queues: HealthLimits
+    queues: HealthLimits  # those of `queue health`, which hold for each queue
+    # How late a recurring job, or the job of a schedule, may be; `None` turns the check off.
     overdue: timedelta | None = None
 
 
@@ -83,45 +79,29 @@ USUAL_LIMITS = MonitorLimits(
 
 
 class Check(NamedTuple):
-    """One check and its outcome.
+    """One check and its outcome."""
 
-    Attributes:
-        name: a :class:`CheckName`, or ``worker`` for the check of one worker.
-        value: a number of things, which is the sum over the things that the check is about, or the largest of their
-            shares or lengths of time; ``None`` if there is nothing to measure.
-        limit: the most that may be, of each of several things; ``None`` without a limit.
-        about: the queues, workers, migrations or jobs that the check is about, the worst first.
-        more: whether ``value`` is where the count stopped.
-        since: the start of the time that ``value`` is about; ``None`` for the last hour.
-        error: the error because of which the check failed.
-        unwritten: the outcomes that the check is about, all together.
-        advice: the next step, in words; ``None`` if there is none, or a command is better.
-        command: the next step, if it is not the usual one.
-        lacking: objects that migrations which are recorded lack: ``column hammerwork_jobs.claimed_at``.
-    """
-
-    name: str
+    name: str  # a `CheckName`, or `worker` for the check of one worker
     status: Level
+    # A number of things, which is the sum over the things that the check is about, or the largest of their shares or
+    # lengths of time; `None` if there is nothing to measure.
     value: Measure | None = None
-    limit: Measure | None = None
-    about: tuple[str, ...] = ()
-    more: bool = False
-    since: datetime | None = None
-    error: str | None = None
-    unwritten: Unwritten | None = None
-    advice: str | None = None
-    command: str | None = None
+    limit: Measure | None = None  # the most that may be, of each of several things; `None` without a limit
+    about: tuple[str, ...] = ()  # the queues, workers, migrations or jobs that the check is about, the worst first
+    more: bool = False  # whether `value` is where the count stopped
+    since: datetime | None = None  # the start of the time that `value` is about; `None` for the last hour
+    error: str | None = None  # the error because of which the check failed
+    unwritten: Unwritten | None = None  # the outcomes that the check is about, all together
+    advice: str | None = None  # the next step, in words; `None` if there is none, or a command is better
+    command: str | None = None  # the next step, if it is not the usual one
+    # Objects that migrations which are recorded lack: `column hammerwork_jobs.claimed_at`.
     lacking: tuple[str, ...] = ()
 
 
 class HealthReport(NamedTuple):
-    """The checks of a database.
+    """The checks of a database."""
 
-    Attributes:
-        at: when they were made.
-    """
-
-    at: datetime
+    at: datetime  # when they were made
     checks: Sequence[Check]
 
     @property
@@ -134,36 +114,22 @@ class HealthReport(NamedTuple):
 
 
 class ReadyJobs(NamedTuple):
-    """The jobs of a queue that workers may claim now.
-
-    Attributes:
-        jobs: their number, up to a limit.
-        since: the time since which the first has been due.
-    """
+    """The jobs of a queue that workers may claim now."""
 
     queue: str
-    jobs: int
-    since: datetime | None
+    jobs: int  # their number, up to a limit
+    since: datetime | None  # the time since which the first has been due
 
 
 class RunningJobs(NamedTuple):
-    """The running jobs of a queue.
-
-    Attributes:
-        since: the start of the first.
-        first_unclaimed: the start of the first that no worker of hammerwork-cli has claimed, and for which no Rust
-            worker keeps a lease.
-        last_unclaimed: the start of the last of these.
-        last_by_rust: the start of the last that a Rust worker runs.
-        lost: those whose worker is no longer running: one of hammerwork-cli, or a Rust worker whose lease is over.
-        lost_since: the start of the first of these.
-    """
+    """The running jobs of a queue."""
 
     queue: str
     jobs: int
-    since: datetime | None
+    since: datetime | None  # the start of the first
+    # The start of the first that no worker of hammerwork-cli has claimed, and for which no Rust worker keeps a lease.
     first_unclaimed: datetime | None
-    last_unclaimed: datetime | None
-    last_by_rust: datetime | None
-    lost: int
-    lost_since: datetime | None
+    last_unclaimed: datetime | None  # the start of the last of these
+    last_by_rust: datetime | None  # the start of the last that a Rust worker runs
+    lost: int  # those whose worker is no longer running: one of hammerwork-cli, or a Rust worker whose lease is over
+    lost_since: datetime | None  # the start of the first of these

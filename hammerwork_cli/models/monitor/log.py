@@ -24,29 +24,19 @@ KIND_ORDER = {kind: place for place, kind in enumerate(EventKind)}
 
 
 class JobEvent(NamedTuple):
-    """Something that happened to a job.
-
-    Attributes:
-        kind: an :class:`EventKind`.
-        queue: ``None`` if the job is gone.
-        attempt: the number of the attempt; ``None`` where there is none.
-        seconds: how long the attempt, or the spawning, took.
-        worker: name of the worker; ``None`` if it is not known.
-        outcome: how an attempt ended that another one follows: ``failed``, ``timed_out``, ``lost`` or ``stopped``.
-        children: number of spawned jobs.
-        error: the beginning of the error.
-    """
+    """Something that happened to a job."""
 
     at: datetime
-    kind: str
+    kind: str  # an `EventKind`
     job: str
-    queue: str | None
-    attempt: int | None = None
-    seconds: float | None = None
-    worker: str | None = None
+    queue: str | None  # `None` if the job is gone
+    attempt: int | None = None  # the number of the attempt; `None` where there is none
+    seconds: float | None = None  # how long the attempt, or the spawning, took
+    worker: str | None = None  # name of the worker; `None` if it is not known
+    # How an attempt ended that another one follows: `failed`, `timed_out`, `lost` or `stopped`.
     outcome: str | None = None
-    children: int | None = None
-    error: str | None = None
+    children: int | None = None  # number of spawned jobs
+    error: str | None = None  # the beginning of the error
 
     @property
     def place(self) -> tuple[datetime, int, str]:

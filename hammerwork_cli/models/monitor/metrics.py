@@ -12,27 +12,16 @@ from hammerwork_cli.models.spawn import SpawnStats
 
 
 class Figures(NamedTuple):
-    """Figures of queues, workers, and spawning.
+    """Figures of queues, workers, and spawning."""
 
-    Attributes:
-        at: when they were read.
-        window: the length of time that the figures of ended jobs and of spawning are about.
-        queues: names of the queues that they are about; empty for all.
-        states: the queues; with jobs that ended in the window if these were asked for.
-        workers: state -> workers; those that were lost in the last hour. ``None`` if the database does not record
-            workers.
-        counts: what workers have counted of their queues since their starts; those that ended in the last hour, too.
-        health: the checks of ``monitor health``, if they were asked for.
-        schedules: the enabled ones, with their last runs.
-        spawned: operations whose parents were created in the window.
-    """
-
-    at: datetime
-    window: timedelta
-    queues: tuple[str, ...]
-    states: Sequence[QueueState]
+    at: datetime  # when they were read
+    window: timedelta  # the length of time that the figures of ended jobs and of spawning are about
+    queues: tuple[str, ...]  # names of the queues that they are about; empty for all
+    states: Sequence[QueueState]  # the queues; with jobs that ended in the window if these were asked for
+    # State -> workers; those that were lost in the last hour. `None` if the database does not record workers.
     workers: Mapping[str, int] | None
-    schedules: Sequence[ListedSchedule]
-    spawned: SpawnStats
+    schedules: Sequence[ListedSchedule]  # the enabled ones, with their last runs
+    spawned: SpawnStats  # operations whose parents were created in the window
+    # What workers have counted of their queues since their starts; those that ended in the last hour, too.
     counts: Sequence[WorkerCounts] = ()
-    health: HealthReport | None = None
+    health: HealthReport | None = None  # the checks of `monitor health`, if they were asked for

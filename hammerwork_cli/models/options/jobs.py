@@ -26,18 +26,12 @@ INHERITED = {
 
 
 class WantedJob(NamedTuple):
-    """A new job whose options are read.
-
-    Attributes:
-        payload: JSON text.
-        rest: the other arguments of :meth:`NewJob.of`.
-        encrypt: whether the payload is to be encrypted; ``None`` if nobody has said.
-    """
+    """A new job whose options are read."""
 
     queue: str
-    payload: str
-    rest: dict[str, Any]
-    encrypt: bool | None = None
+    payload: str  # JSON text
+    rest: dict[str, Any]  # the other arguments of `NewJob.of`
+    encrypt: bool | None = None  # whether the payload is to be encrypted; `None` if nobody has said
 
     def made(self, now: datetime) -> NewJob:
         job = NewJob.of(self.queue, self.payload, now, **self.rest)
@@ -51,9 +45,6 @@ def wanted_job(given: Mapping[str, Any], *, payload: str | None = None) -> Wante
     Args:
         given: option -> value: those of :data:`OPTIONS`. Durations are text, or numbers of seconds.
         payload: the payload as it was written, to be stored unchanged unless it gets a spawn configuration.
-
-    Raises:
-        UsageError: an option is unknown, missing or not valid.
     """
     unknown = sorted(given.keys() - OPTIONS)
     if unknown:
@@ -73,11 +64,7 @@ def wanted_job(given: Mapping[str, Any], *, payload: str | None = None) -> Wante
 
 
 def json_value(text: str, what: str) -> Any:
-    """The value of a JSON text.
-
-    Raises:
-        UsageError: the text is not JSON, or is refused by :func:`json_of`.
-    """
+    """The value of a JSON text."""
     if not text.strip():
         raise UsageError(f"{what} is empty.", hint="Give JSON, such as '{}'.")
     try:
@@ -101,11 +88,7 @@ def spawning(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_options(payload: Any, options: Mapping[str, Any]) -> Any:
-    """The payload with the spawn configuration that options name, completed with the defaults; else the same one.
-
-    Raises:
-        UsageError: a part is not valid.
-    """
+    """The payload with the spawn configuration that options name, completed with the defaults; else the same one."""
     layers = [layer for layer in (options.get("spawn_config"), spawning(options) or None) if layer is not None]
     return with_spawn_config(payload, *layers)
 
@@ -125,11 +108,7 @@ def _payload(value: Any, text: str | None, options: Mapping[str, Any]) -> str:
 
 
 def encryption_of(options: Mapping[str, Any]) -> "Encryption | None":
-    """How options of a job want its payload encrypted; ``None`` for plaintext.
-
-    Raises:
-        UsageError: they contradict each other, or one is not valid.
-    """
+    """How options of a job want its payload encrypted; ``None`` for plaintext."""
     encrypt, paths = options.get("encrypt"), options.get("pii_fields")
     if not isinstance(encrypt, bool | None):
         raise UsageError(f"encrypt must be true or false, not {encrypt!r:.60}.")

@@ -17,9 +17,6 @@ def numbered(file: IO[bytes], after: int = 0) -> Iterator[tuple[int, bytes]]:
     Args:
         file: a binary file, which is read from its start.
         after: lines to skip.
-
-    Raises:
-        LineError: a line is too long.
     """
     file.seek(0)
     number = 0
@@ -37,9 +34,6 @@ def wanted_in(line: bytes, defaults: Mapping[str, Any]) -> WantedJob:
     Args:
         line: a JSON object in UTF-8.
         defaults: the options of the command line, which those of the line override.
-
-    Raises:
-        UsageError: the line is not such an object, or an option is not valid.
     """
     try:
         text = line.decode("utf-8-sig")

@@ -34,9 +34,6 @@ def read_schedule(
         given: option -> value: those of :data:`OPTIONS`. Durations are text, or numbers of seconds.
         base: the schedule to change.
         payload: the payload as it was written, to be stored unchanged unless it gets a spawn configuration.
-
-    Raises:
-        UsageError: an option is unknown, missing or not valid.
     """
     unknown = sorted(given.keys() - OPTIONS.keys())
     if unknown:
@@ -64,11 +61,7 @@ def read_schedule(
 
 
 def read_schedules(tables: Any) -> list[NewSchedule]:
-    """Reads the schedules of a file: name -> options, as :func:`read_schedule` has them. The queue may be left out.
-
-    Raises:
-        UsageError: something is not valid; the message names the schedule.
-    """
+    """Reads the schedules of a file: name -> options, as :func:`read_schedule` has them. The queue may be left out."""
     if not isinstance(tables, dict):
         raise UsageError("A file of schedules is a table: a name and its options for each.", hint=_FORM)
     found = []

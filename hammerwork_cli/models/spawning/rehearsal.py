@@ -8,17 +8,11 @@ from hammerwork_cli.models.new_job import NewJob
 
 
 class Limit(NamedTuple):
-    """A limit of spawning.
+    """A limit of spawning."""
 
-    Attributes:
-        name: as in ``SpawnConfig``.
-        allowed: the most; ``None`` without a limit.
-        used: the number that the rehearsal reached.
-    """
-
-    name: str
-    allowed: int | None
-    used: int
+    name: str  # as in `SpawnConfig`
+    allowed: int | None  # the most; `None` without a limit
+    used: int  # the number that the rehearsal reached
 
     @property
     def left(self) -> int | None:
@@ -28,17 +22,11 @@ class Limit(NamedTuple):
 
 @dataclass(slots=True)
 class Level:
-    """What the jobs of one generation would spawn.
+    """What the jobs of one generation would spawn."""
 
-    Attributes:
-        parents: jobs whose spawn handlers ran.
-        jobs: queue -> children.
-        bytes: queue -> bytes of their payloads.
-    """
-
-    parents: int = 0
-    jobs: dict[str, int] = field(default_factory=dict)
-    bytes: dict[str, int] = field(default_factory=dict)
+    parents: int = 0  # jobs whose spawn handlers ran
+    jobs: dict[str, int] = field(default_factory=dict)  # queue -> children
+    bytes: dict[str, int] = field(default_factory=dict)  # queue -> bytes of their payloads
 
     def add(self, child: NewJob) -> None:
         """Counts a child."""
@@ -53,71 +41,42 @@ class Level:
 
 @dataclass(slots=True)
 class RehearsedFailure:
-    """Why jobs of a queue could not spawn.
+    """Why jobs of a queue could not spawn."""
 
-    Attributes:
-        level: 1 for the job itself.
-        queue: the queue of the parent.
-        code: of the error.
-        parents: jobs that failed so.
-    """
-
-    level: int
-    queue: str
-    code: str
+    level: int  # 1 for the job itself
+    queue: str  # the queue of the parent
+    code: str  # of the error
     message: str
     hint: str | None
-    parents: int = 1
+    parents: int = 1  # jobs that failed so
 
 
 class SpawnShape(NamedTuple):
-    """How the children of the job wait for each other.
+    """How the children of the job wait for each other."""
 
-    Attributes:
-        after_parent: children that start when their parent has ended.
-        after_siblings: children that wait for siblings.
-        after_others: children that wait for other jobs, besides.
-        longest_chain: most children that run one after the other.
-    """
-
-    after_parent: int = 0
-    after_siblings: int = 0
-    after_others: int = 0
-    longest_chain: int = 0
+    after_parent: int = 0  # children that start when their parent has ended
+    after_siblings: int = 0  # children that wait for siblings
+    after_others: int = 0  # children that wait for other jobs, besides
+    longest_chain: int = 0  # most children that run one after the other
 
 
 @dataclass(slots=True)
 class Rehearsal:
-    """What a job would spawn.
+    """What a job would spawn."""
 
-    Attributes:
-        job: id; ``None`` for a job that was only described.
-        queue: the job's queue.
-        handler: the name of its spawn handler; ``None`` if none was found.
-        levels: one for each generation that was rehearsed.
-        early: children by key, written before their parent ends.
-        first: the first children of the job.
-        keys: id -> key of an early child.
-        enqueued: queue -> jobs that are not children.
-        limits: those of the job, or the tightest of all parents.
-        complete: whether the handlers were read to their end.
-        failures: the errors, the first one first.
-        seconds: run time of the handlers.
-    """
-
-    job: str | None
-    queue: str
-    handler: str | None = None
-    levels: list[Level] = field(default_factory=list)
-    early: int = 0
-    first: list[NewJob] = field(default_factory=list)
-    keys: dict[str, str] = field(default_factory=dict)
-    enqueued: dict[str, int] = field(default_factory=dict)
-    limits: tuple[Limit, ...] = ()
+    job: str | None  # id; `None` for a job that was only described
+    queue: str  # the job's queue
+    handler: str | None = None  # the name of its spawn handler; `None` if none was found
+    levels: list[Level] = field(default_factory=list)  # one for each generation that was rehearsed
+    early: int = 0  # children by key, written before their parent ends
+    first: list[NewJob] = field(default_factory=list)  # the first children of the job
+    keys: dict[str, str] = field(default_factory=dict)  # id -> key of an early child
+    enqueued: dict[str, int] = field(default_factory=dict)  # queue -> jobs that are not children
+    limits: tuple[Limit, ...] = ()  # those of the job, or the tightest of all parents
     shape: SpawnShape = field(default_factory=SpawnShape)
-    complete: bool = True
-    failures: list[RehearsedFailure] = field(default_factory=list)
-    seconds: float = 0.0
+    complete: bool = True  # whether the handlers were read to their end
+    failures: list[RehearsedFailure] = field(default_factory=list)  # the errors, the first one first
+    seconds: float = 0.0  # run time of the handlers
 
     @property
     def children(self) -> int:

@@ -13,27 +13,16 @@ its date; it waited for a worker; earlier attempts and the pauses after them; it
 
 
 class Times(NamedTuple):
-    """The times of a job in microseconds since 1970, none before the one above it.
+    """The times of a job in microseconds since 1970, none before the one above it."""
 
-    Attributes:
-        created: creation.
-        ready: end of the last job that it waited for; the end of the job itself if it waited until then.
-        due: the date before which it was not to start.
-        first: start of the first attempt; of a job with several, ``due`` if that is not recorded.
-        started: start of the last attempt; the end if it never started.
-        ended: its end, or the present if it has not ended.
-        is_open: whether the job has not ended.
-        has_run: whether it has started.
-    """
-
-    created: int
-    ready: int
-    due: int
-    first: int
-    started: int
-    ended: int
-    is_open: bool
-    has_run: bool
+    created: int  # creation
+    ready: int  # end of the last job that it waited for; the end of the job itself if it waited until then
+    due: int  # the date before which it was not to start
+    first: int  # start of the first attempt; of a job with several, `due` if that is not recorded
+    started: int  # start of the last attempt; the end if it never started
+    ended: int  # its end, or the present if it has not ended
+    is_open: bool  # whether the job has not ended
+    has_run: bool  # whether it has started
 
     @property
     def spans(self) -> tuple[tuple[str, int, int], ...]:
@@ -49,15 +38,10 @@ class Times(NamedTuple):
 
 
 class TimelineStep(NamedTuple):
-    """A job on the critical path, from the handover by its parent until it hands over itself.
+    """A job on the critical path, from the handover by its parent until it hands over itself."""
 
-    Attributes:
-        node: the job; ``None`` for the time before the path, if the times of the jobs above it are unknown.
-        spans: (part, from, to) in microseconds, without empty ones.
-    """
-
-    node: TreeNode | None
-    spans: tuple[tuple[str, int, int], ...]
+    node: TreeNode | None  # the job; `None` for the time before the path, if the times of the jobs above it are unknown
+    spans: tuple[tuple[str, int, int], ...]  # (part, from, to) in microseconds, without empty ones
 
     @property
     def length(self) -> int:
@@ -79,67 +63,43 @@ def parts_of(spans: tuple[tuple[str, int, int], ...]) -> dict[str, int]:
 
 
 class QueueTimes(NamedTuple):
-    """The jobs of a queue in a tree; lengths in microseconds, ``None`` without a job to measure.
-
-    Attributes:
-        jobs: all jobs, also those whose times are unknown.
-        running: run time of all jobs together.
-        queued: (median, 95th percentile) of the time until the first attempt, of jobs whose first attempt is known.
-        ran: the same of the run times of jobs that have ended.
-    """
+    """The jobs of a queue in a tree; lengths in microseconds, ``None`` without a job to measure."""
 
     queue: str
-    jobs: int
+    jobs: int  # all jobs, also those whose times are unknown
     failed: int
-    running: int
+    running: int  # run time of all jobs together
+    # (median, 95th percentile) of the time until the first attempt, of jobs whose first attempt is known.
     queued: tuple[int, int] | None
-    ran: tuple[int, int] | None
+    ran: tuple[int, int] | None  # the same of the run times of jobs that have ended
 
 
 class SiblingGroup(NamedTuple):
-    """The children of one parent in one queue.
+    """The children of one parent in one queue."""
 
-    Attributes:
-        parent: id; ``None`` for roots.
-        depth: levels below the roots.
-        times: the first creation, ready and due, the first start, and the last end.
-    """
-
-    parent: str | None
+    parent: str | None  # id; `None` for roots
     queue: str
-    depth: int
+    depth: int  # levels below the roots
     jobs: int
     failed: int
     running: int
-    times: Times
+    times: Times  # the first creation, ready and due, the first start, and the last end
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The times of a tree, in microseconds since 1970 and as lengths in microseconds.
+    """The times of a tree, in microseconds since 1970 and as lengths in microseconds."""
 
-    Attributes:
-        tree: the tree.
-        begun: start of the critical path.
-        ended: end of the critical path: the last end, or the present.
-        path: the critical path from the root down; its spans add up to the whole.
-        sums: part -> microseconds of all jobs together.
-        alone: length with a worker for every job.
-        queues: the queue with the longest run time first.
-        open: jobs that have not ended.
-        unknown: jobs with times that are missing or contradict each other.
-        siblings: groups of siblings, the first to be ready first; ``None`` unless the caller asked for them.
-    """
-
-    tree: SpawnTree
-    begun: int
-    ended: int
-    path: tuple[TimelineStep, ...]
-    sums: Mapping[str, int]
-    alone: int
-    queues: tuple[QueueTimes, ...]
-    open: int
-    unknown: int
+    tree: SpawnTree  # the tree
+    begun: int  # start of the critical path
+    ended: int  # end of the critical path: the last end, or the present
+    path: tuple[TimelineStep, ...]  # the critical path from the root down; its spans add up to the whole
+    sums: Mapping[str, int]  # part -> microseconds of all jobs together
+    alone: int  # length with a worker for every job
+    queues: tuple[QueueTimes, ...]  # the queue with the longest run time first
+    open: int  # jobs that have not ended
+    unknown: int  # jobs with times that are missing or contradict each other
+    # Groups of siblings, the first to be ready first; `None` unless the caller asked for them.
     siblings: tuple[SiblingGroup, ...] | None = None
 
     @property

@@ -17,25 +17,15 @@ _FORM = 'Write name = "nightly", then [jobs.load] and below it queue = "load" an
 
 
 class WantedWorkflow(NamedTuple):
-    """A workflow that was read from a file.
+    """A workflow that was read from a file."""
 
-    Attributes:
-        options: ``name``, ``failure_policy`` and ``metadata``, as far as it has them.
-        jobs: key -> job.
-        after: key -> keys of the jobs that it waits for.
-    """
-
-    options: dict[str, Any]
-    jobs: dict[str, WantedJob]
-    after: dict[str, tuple[str, ...]]
+    options: dict[str, Any]  # `name`, `failure_policy` and `metadata`, as far as it has them
+    jobs: dict[str, WantedJob]  # key -> job
+    after: dict[str, tuple[str, ...]]  # key -> keys of the jobs that it waits for
 
 
 def parsed(text: str, file: str) -> Any:
-    """The value of a file: JSON if it begins as an object or a list of objects, else TOML.
-
-    Raises:
-        UsageError: it is neither; the message has the line. Or it is refused by :func:`json_of`.
-    """
+    """The value of a file: JSON if it begins as an object or a list of objects, else TOML."""
     try:
         return json_of(text) if _JSON.match(text) else toml_of(text)
     except ValueError as error:
@@ -46,9 +36,6 @@ def read_workflow(value: Any) -> WantedWorkflow:
     """Reads the workflow of a file. A job has the options of ``job enqueue``, and ``after``.
 
     The queue defaults to the key of the job, and the payload to an empty object.
-
-    Raises:
-        UsageError: something is not valid; the message names the key.
     """
     if isinstance(value, list) or (isinstance(value, dict) and isinstance(value.get("jobs"), list)):
         raise UsageError("The jobs of a workflow are a table with a key for each, not a list.", hint=_FORM)

@@ -23,15 +23,11 @@ _SHOWN = 8
 
 
 class NewWorkflow(NamedTuple):
-    """A workflow that is about to be inserted.
-
-    Attributes:
-        metadata: JSON text of an object, with :data:`POLICY_KEY` if the table cannot hold the policy.
-    """
+    """A workflow that is about to be inserted."""
 
     name: str
     failure_policy: FailurePolicy
-    metadata: str
+    metadata: str  # JSON text of an object, with `POLICY_KEY` if the table cannot hold the policy
     id: str
 
     @classmethod
@@ -43,9 +39,6 @@ class NewWorkflow(NamedTuple):
             failure_policy: one of :class:`FailurePolicy`; ``fail_fast`` by default.
             metadata: an object that JSON can hold.
             id: a whole UUID.
-
-        Raises:
-            UsageError: one of them is not valid.
         """
         name = fields.text(name, "The workflow's name")
         if not name:
@@ -84,9 +77,6 @@ class NewWorkflow(NamedTuple):
             jobs: key -> job, changed in place. Its id becomes that of the workflow and the key, so that the same
                 workflow has the same jobs.
             after: key of each job -> keys of the jobs that it waits for.
-
-        Raises:
-            UsageError: see :func:`check_order`; or a job waits for too many, those outside of the workflow included.
         """
         check_order(after)
         ids = {key: str(uuid5(UUID(self.id), key)) for key in jobs}
@@ -119,10 +109,6 @@ def check_order(after: Mapping[str, Collection[str]]) -> None:
 
     Args:
         after: key of each job -> keys of the jobs that it waits for.
-
-    Raises:
-        UsageError: there are too many jobs, or a job waits for one that is not there, for too many, or for itself
-            through others.
     """
     if len(after) > MOST_JOBS:
         raise UsageError(f"A workflow has at most {MOST_JOBS:,} jobs, not {len(after):,}.")

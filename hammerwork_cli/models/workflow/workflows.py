@@ -36,29 +36,20 @@ class FailurePolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredWorkflow:
-    """A workflow whose jobs are counted: hammerwork (Rust) never changes the counters of its row.
-
-    Attributes:
-        stored_status: a :class:`WorkflowStatus`; may be stale.
-        failure_policy: a :class:`FailurePolicy`.
-        total: the number of jobs that the row holds.
-        counts: its jobs by the status that the rows hold, archived ones too: Cancelled ones are Failed there, and
-            Retrying ones Pending.
-        waiting: jobs that wait for other jobs.
-        last_end: when the last of the ended jobs ended.
-        last_failure: when the last job failed by itself, and not because of others.
-    """
+    """A workflow whose jobs are counted: hammerwork (Rust) never changes the counters of its row."""
 
     id: str
     name: str
-    stored_status: str
-    failure_policy: str
-    total: int
+    stored_status: str  # a `WorkflowStatus`; may be stale
+    failure_policy: str  # a `FailurePolicy`
+    total: int  # the number of jobs that the row holds
     created_at: Timestamp
+    # Its jobs by the status that the rows hold, archived ones too: Cancelled ones are Failed there, and Retrying ones
+    # Pending.
     counts: Counts = field(default_factory=Counts)
-    waiting: int = 0
-    last_end: Timestamp = None
-    last_failure: Timestamp = None
+    waiting: int = 0  # jobs that wait for other jobs
+    last_end: Timestamp = None  # when the last of the ended jobs ended
+    last_failure: Timestamp = None  # when the last job failed by itself, and not because of others
 
     @property
     def open(self) -> int:

@@ -20,15 +20,10 @@ PAGE = 10_000
 
 
 class Expired(NamedTuple):
-    """What became of them, or would.
+    """What became of them, or would."""
 
-    Attributes:
-        jobs: of the table of jobs.
-        archived: of the archive.
-    """
-
-    jobs: ChangePlan | ChangeOutcome
-    archived: ChangePlan | ChangeOutcome
+    jobs: ChangePlan | ChangeOutcome  # of the table of jobs
+    archived: ChangePlan | ChangeOutcome  # of the archive
 
 
 def exist(database: Database, now: datetime) -> bool:

@@ -35,15 +35,13 @@ def find(
 ) -> Iterator[ArchivedJob]:
     """Yields the archived jobs that fit a filter, most recently archived first.
 
+    Raises UsageError if the cursor is not valid.
+
     Args:
         wanted: the filter.
         limit: the most jobs.
         cursor: ``ARCHIVED_AT/ID`` of the last job of the page before.
         offset: jobs to pass over first.
-
-    Raises:
-        UsageError: the cursor is not valid.
-        JobNotFoundError: the cursor is the id of a job that is not in the archive.
     """
     if "archive" not in database.tags:
         return

@@ -22,11 +22,7 @@ from hammerwork_cli.queries.job.selections import Selection, Snapshot
 
 
 def require(database: Database) -> None:
-    """Refuses a database in which the archive lacks columns.
-
-    Raises:
-        MissingTablesError: migration 023 is not applied.
-    """
+    """Refuses a database in which the archive lacks columns."""
     if not {"archive", "retention"} <= database.tags or "unarchivable" in database.tags:
         raise MissingTablesError("The archive of this database lacks the columns of migration 023.", hint=MIGRATE)
 
@@ -38,9 +34,6 @@ def runs_again(database: Database, named: NamedArchived, how: str | None, *, tre
         named: the job, or the top of the tree.
         how: ``run_again`` or ``as_was``; ``None`` if nobody chose, which is enough for a single job that failed.
         hint: how to choose.
-
-    Raises:
-        UsageError: nobody chose, and it is a tree or a job that did not fail.
     """
     if how is None and tree:
         raise UsageError("Restoring a tree needs a choice: run its jobs again, or keep their status.", hint=hint)

@@ -21,11 +21,7 @@ def all_policies(database: Database, queues: Sequence[str] = ()) -> list[Policy]
 
 
 def policy(database: Database, queue: str) -> Policy:
-    """The policy of a queue.
-
-    Raises:
-        NotFoundError: it has none.
-    """
+    """The policy of a queue."""
     found = all_policies(database, [queue])
     if not found:
         raise NotFoundError(
@@ -35,11 +31,7 @@ def policy(database: Database, queue: str) -> Policy:
 
 
 def put(database: Database, wanted: Policy, *, by: str, now: datetime) -> None:
-    """Writes a policy in the place of the one that the queue had.
-
-    Raises:
-        MissingTablesError: the database has no table of policies.
-    """
+    """Writes a policy in the place of the one that the queue had."""
     if "retention" not in database.tags:
         raise MissingTablesError("This database has no table of policies yet (migration 023).", hint=MIGRATE)
     ages = wanted.ages

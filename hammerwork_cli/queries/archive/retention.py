@@ -35,18 +35,12 @@ _ENDED = {
 
 
 class CarriedOut(NamedTuple):
-    """What became of a policy.
-
-    Attributes:
-        jobs: that were archived or deleted.
-        purged: archived jobs that were deleted.
-        error: why it failed; ``None`` if it did not.
-    """
+    """What became of a policy."""
 
     policy: Policy
-    jobs: int
-    purged: int = 0
-    error: str | None = None
+    jobs: int  # that were archived or deleted
+    purged: int = 0  # archived jobs that were deleted
+    error: str | None = None  # why it failed; `None` if it did not
 
 
 def carry_out(
@@ -54,13 +48,12 @@ def carry_out(
 ) -> Iterator[CarriedOut]:
     """Carries out policies, those first that have waited longest, and notes each. An error of one does not stop others.
 
+    Yields what became of each policy.
+
     Args:
         wanted: all policies: that of all other queues leaves out the queues of the others.
         is_over: called between two transactions, and may pause; returns whether the time is over. Then the rest of the
             jobs waits for the next run.
-
-    Yields:
-        What became of each policy.
     """
     named = tuple(policy.queue for policy in wanted if policy.queue != EVERY_QUEUE)
     for policy in sorted(wanted, key=lambda policy: (policy.last_run_at is not None, policy.last_run_at)):

@@ -24,44 +24,28 @@ _ID = re.compile(UUID_PATTERN)
 
 
 class ImportOptions(NamedTuple):
-    """How to import.
+    """How to import."""
 
-    Attributes:
-        pending: every job runs again; otherwise all stay as they were.
-        new_ids: every job gets another id.
-        prefix: begins the names of queues.
-        without: columns to leave out, of those that this version does not know.
-    """
-
-    pending: bool = False
-    new_ids: bool = False
-    prefix: str = ""
-    without: tuple[str, ...] = ()
+    pending: bool = False  # every job runs again; otherwise all stay as they were
+    new_ids: bool = False  # every job gets another id
+    prefix: str = ""  # begins the names of queues
+    without: tuple[str, ...] = ()  # columns to leave out, of those that this version does not know
 
 
 @dataclass(slots=True)
 class IncomingRecords:
-    """Changes the records of a file as the options of an import say.
-
-    Attributes:
-        others: word of a table -> the columns of this database that this version does not know.
-        keys: for payloads that are encrypted, and belong to the id and the queue of their jobs.
-        known: the ids that the file itself gives to jobs and records.
-        jobs: the ids of jobs among them.
-        parents: the ids of jobs that have children in the file.
-        mentioned: ids of jobs that were found in payloads.
-        unscheduled: jobs that lost their schedule.
-    """
+    """Changes the records of a file as the options of an import say."""
 
     options: ImportOptions
     now: datetime
+    # Word of a table -> the columns of this database that this version does not know.
     others: Mapping[str, OtherColumns]
-    keys: "Keys | None" = None
-    known: set[str] = field(default_factory=set)
-    jobs: set[str] = field(default_factory=set)
-    parents: set[str] = field(default_factory=set)
-    mentioned: set[str] = field(default_factory=set)
-    unscheduled: int = 0
+    keys: "Keys | None" = None  # for payloads that are encrypted, and belong to the id and the queue of their jobs
+    known: set[str] = field(default_factory=set)  # the ids that the file itself gives to jobs and records
+    jobs: set[str] = field(default_factory=set)  # the ids of jobs among them
+    parents: set[str] = field(default_factory=set)  # the ids of jobs that have children in the file
+    mentioned: set[str] = field(default_factory=set)  # ids of jobs that were found in payloads
+    unscheduled: int = 0  # jobs that lost their schedule
     _salt: bytes = field(default_factory=lambda: urandom(16))
 
     def id(self, old: str) -> str:
@@ -72,11 +56,7 @@ class IncomingRecords:
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
     def changed(self, word: str, values: Record) -> tuple[str, Record]:
-        """The word of the table and the values of a row that arrives.
-
-        Raises:
-            UsageError: the row cannot arrive with these options.
-        """
+        """The word of the table and the values of a row that arrives."""
         came_as = values
         if word in {"jobs", "archive"}:
             word, values = self._job(word, dict(values))
@@ -136,11 +116,7 @@ class IncomingRecords:
         return "jobs", to_run_again(values, self.now, state) | {"depends_on": parents}
 
     def _unarchived(self, values: Record) -> Record:
-        """A row of the archive as one of the job table.
-
-        Raises:
-            UsageError: its payload cannot be read, or the database lacks a column.
-        """
+        """A row of the archive as one of the job table."""
         job = restored(values, self.others.get("jobs", {}), self.options.without)
         if job is None:
             raise UsageError("The payload of an archived job cannot be read: it can only be imported as it was.")

@@ -19,15 +19,10 @@ PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What to write.
+    """What to write."""
 
-    Attributes:
-        jobs: the jobs, and the archived jobs that fit alike.
-        archive: whether archived jobs are written too.
-    """
-
-    jobs: JobFilter = field(default_factory=JobFilter)
-    archive: bool = True
+    jobs: JobFilter = field(default_factory=JobFilter)  # the jobs, and the archived jobs that fit alike
+    archive: bool = True  # whether archived jobs are written too
 
     @property
     def is_all(self) -> bool:
@@ -40,12 +35,11 @@ def create(
 ) -> dict[str, int]:
     """Writes jobs and everything that belongs to them, read in one snapshot.
 
+    Returns records by the word of their table.
+
     Args:
         extent: what to write.
         without: see :class:`Rows`.
-
-    Returns:
-        Records by the word of their table.
     """
     wanted = extent.jobs
     filters = {

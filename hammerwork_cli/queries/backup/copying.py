@@ -18,11 +18,7 @@ FORCE = "To copy nevertheless: --force"
 
 
 def refuse_busy(source: Database) -> None:
-    """Refuses to copy a database in which jobs may change meanwhile, as far as that can be seen.
-
-    Raises:
-        ConflictError: a worker is running, a job is Running, or a queue is not paused.
-    """
+    """Refuses to copy a database in which jobs may change meanwhile, as far as that can be seen."""
     refuse_workers(source, FORCE)
     running = int(source.value("backup.running", statuses=RUNNING_SPELLINGS))
     if running:
@@ -46,9 +42,6 @@ def refuse_target(target: Database, *, merge: bool) -> None:
 
     Args:
         merge: whether it may have records.
-
-    Raises:
-        ConflictError: a worker is running there, or a table has rows.
     """
     refuse_workers(target, "Resume them when the copy is complete.")
     if merge:

@@ -36,18 +36,12 @@ class DamagedFileError(RefusedValueError):
 
 
 class FileLine(NamedTuple):
-    """A record of a file.
+    """A record of a file."""
 
-    Attributes:
-        number: of its line.
-        word: of its table.
-        size: bytes of its line.
-    """
-
-    number: int
-    word: str
+    number: int  # of its line
+    word: str  # of its table
     record: Record
-    size: int
+    size: int  # bytes of its line
 
 
 # Writing.
@@ -87,9 +81,6 @@ def created(path: str, stdout: IO[bytes]) -> Iterator[IO[bytes]]:
     Args:
         path: where; ``-`` is stdout.
         stdout: bytes for stdout.
-
-    Raises:
-        UsageError: it cannot be written.
     """
     if disk.is_stdout(path):
         yield stdout
@@ -114,24 +105,14 @@ def created(path: str, stdout: IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 class BackupReader:
-    """Reads a file, as often as wanted. Its records are to be believed only when they have been read to the end.
-
-    Attributes:
-        header: the first line.
-        others: word of a table -> the columns of it that this version does not know.
-        counts: records by the word of their table, as soon as all are read.
-        sha256: the checksum, as soon as all are read.
-
-    Raises:
-        DamagedFileError: the file does not begin as such a file does.
-    """
+    """Reads a file, as often as wanted. Its records are to be believed only when they have been read to the end."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self.counts: dict[str, int] = {}
-        self.sha256: str | None = None
+        self.counts: dict[str, int] = {}  # records by the word of their table, as soon as all are read
+        self.sha256: str | None = None  # the checksum, as soon as all are read
         try:
-            self.header = next(self._lines())[1]
+            self.header = next(self._lines())[1]  # the first line
         except DamagedFileError:
             self._refuse_rust()
             raise
@@ -144,16 +125,13 @@ class BackupReader:
                 hint="Upgrade hammerwork-cli.",
             )
         try:
+            # Word of a table -> the columns of it that this version does not know.
             self.others = other_columns(self.header)
         except ValueError as error:
             raise DamagedFileError("Line 1 does not describe columns.") from error
 
     def records(self) -> Iterator[FileLine]:
-        """Yields all records from the first.
-
-        Raises:
-            DamagedFileError: the file was cut or changed.
-        """
+        """Yields all records from the first."""
         counts: dict[str, int] = {}
         digest = hashlib.sha256()
         lines = self._lines()

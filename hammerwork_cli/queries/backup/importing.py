@@ -33,16 +33,12 @@ CONFIG = '"_spawn_config"'
 class TreeImport:
     """An import of a file, which is checked to its last line when this is made.
 
+    Raises RecordsError if the database cannot store a record.
+
     Args:
         database: where to import.
         file: a file that can be read several times.
         now: the present, by the server's clock.
-
-    Raises:
-        DamagedFileError: the file was cut or changed, or has no tree.
-        RecordsError: the database cannot store a record.
-        ConflictError: jobs of the file exist.
-        MissingTablesError: the database lacks tables of hammerwork-cli.
     """
 
     def __init__(self, database: Database, file: IO[bytes], options: ImportOptions, now: datetime) -> None:

@@ -28,34 +28,23 @@ EXISTING = ("fail", "skip", "replace")
 
 
 class RestoreOptions(NamedTuple):
-    """How to restore.
+    """How to restore."""
 
-    Attributes:
-        existing: what to do about records that exist: one of :data:`EXISTING`.
-        keep_running: Running jobs stay Running; otherwise they become Pending, because no worker has them.
-        paused: all queues of the file are paused before their jobs are written.
-        without: see :class:`Rows`.
-    """
-
-    existing: str = "fail"
-    keep_running: bool = False
-    paused: bool = False
-    without: tuple[str, ...] = ()
+    existing: str = "fail"  # what to do about records that exist: one of `EXISTING`
+    keep_running: bool = False  # Running jobs stay Running; otherwise they become Pending, because no worker has them
+    paused: bool = False  # all queues of the file are paused before their jobs are written
+    without: tuple[str, ...] = ()  # see `Rows`
 
 
 class BackupRestore:
     """A restore of a file, which is checked to its last line when this is made.
 
+    Raises DamagedFileError if the file was cut or changed. Raises RecordsError if the database cannot store a record.
+    Raises RefusedValueError if the database lacks a column that this version does not know.
+
     Args:
         database: where to restore.
         file: a file that can be read several times.
-
-    Raises:
-        DamagedFileError: the file was cut or changed.
-        RecordsError: the database cannot store a record.
-        RefusedValueError: the database lacks a column that this version does not know.
-        ConflictError: records of the file exist.
-        MissingTablesError: the database lacks tables.
     """
 
     def __init__(self, database: Database, file: IO[bytes], options: RestoreOptions) -> None:
@@ -211,9 +200,6 @@ def refuse_workers(database: Database, more: str) -> None:
 
     Args:
         more: ends the hint.
-
-    Raises:
-        ConflictError: a worker is running.
     """
     alive = [worker.name for worker in registry.listed(database, alive=True) if worker.is_alive]
     if alive:

@@ -44,25 +44,19 @@ class Rows:
     Args:
         word: of the table, in files.
         without: columns to leave out, of those that this version does not know.
-
-    Attributes:
-        types: column -> its whole type in the database.
-        others: the columns that this version does not know.
-        kinds: all columns that a file can carry, those that this version knows first.
-
-    Raises:
-        MissingTablesError: the database has no such table.
     """
 
     def __init__(self, database: Database, word: str, without: Collection[str] = ()) -> None:
         self.database = database
         self.word = word
         self.table: Table = TABLES[word]
+        # Column -> its whole type in the database.
         self.types = dict(map(_texts, database.rows("backup.columns", name=self.table.name)))
         if not self.types:
             raise MissingTablesError(f"This database has no table {self.table.name} yet.", hint=MIGRATE)
+        # All columns that a file can carry, those that this version knows first.
         self.kinds = {name: kind for name, kind in self.table.columns.items() if name in self.types}
-        self.others: dict[str, OtherColumn] = {}
+        self.others: dict[str, OtherColumn] = {}  # the columns that this version does not know
         self._without = frozenset(without)
         self._unreadable: dict[str, str] = {}
         self._strange: dict[str, str] = {}
@@ -85,9 +79,6 @@ class Rows:
         Args:
             without: see the class.
             arriving: the columns of a file that this version does not know, by the words of their tables.
-
-        Raises:
-            UsageError: no table has a column to leave out, or this version knows it.
         """
         found = {word: cls(database, word, without) for word in cls.words(database)}
         unknown = {name for rows in found.values() for name in rows.types.keys() - rows.table.columns.keys()}
@@ -106,8 +97,8 @@ class Rows:
     def accept(self, arriving: OtherColumns) -> dict[str, OtherColumn]:
         """Compares the other columns of a file with those of this database.
 
-        Returns:
-            The columns in whose kinds the values are to be read. :meth:`lacking` refuses those that do not fit here.
+        Returns the columns in whose kinds the values are to be read. :meth:`lacking` refuses those that do not fit
+        here.
         """
         found: dict[str, OtherColumn] = {}
         for name, theirs in arriving.items():
@@ -128,10 +119,6 @@ class Rows:
         Args:
             record: the record, which loses the columns to leave out.
             others: what :meth:`accept` returned for the file.
-
-        Raises:
-            UsageError: see :func:`hammerwork_cli.models.backup.tables.values`; or version 3 of hammerwork (Rust) uses
-                the database, and could not read the row.
         """
         if self._without:
             gone = self._without - self.table.columns.keys()
@@ -182,11 +169,7 @@ class Rows:
 
     @cached
     def _selected(self) -> Columns:
-        """The terms to read.
-
-        Raises:
-            RefusedValueError: a file cannot carry the values of a column.
-        """
+        """The terms to read. Raises RefusedValueError if a file cannot carry the values of a column."""
         for name, kind in self._unreadable.items():
             raise self._refused(name, f"its type {kind} cannot be carried")
         return Columns(
@@ -233,8 +216,7 @@ class Rows:
     def lacking(self, values: Record) -> str | None:
         """Says which column has a value that this database cannot store because it lacks the column.
 
-        Raises:
-            RefusedValueError: it is a column that this version does not know.
+        Raises RefusedValueError if it is a column that this version does not know.
         """
         for name, value in values.items():
             if value is None or (name in self.kinds and name not in self._strange):

@@ -11,9 +11,8 @@ from hammerwork_cli.queries.backup.files import BackupReader
 def verify(file: IO[bytes]) -> FileSummary:
     """Reads a file to its end.
 
-    Raises:
-        DamagedFileError: it was cut or changed.
-        UsageError: a record has a value that its column cannot have.
+    Raises DamagedFileError if it was cut or changed. Raises UsageError if a record has a value that its column cannot
+    have.
     """
     reader = BackupReader(file)
     oldest = newest = None
@@ -27,9 +26,5 @@ def verify(file: IO[bytes]) -> FileSummary:
 
 
 def glance(file: IO[bytes]) -> FileSummary:
-    """Reads the first line of a file.
-
-    Raises:
-        DamagedFileError: it is something else.
-    """
+    """Reads the first line of a file. Raises DamagedFileError if it is something else."""
     return FileSummary(BackupReader(file).header, {}, None, None, None)

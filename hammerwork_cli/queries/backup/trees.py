@@ -24,15 +24,10 @@ HIDDEN_COLUMNS = {
 
 
 class Exported(NamedTuple):
-    """What was written.
+    """What was written."""
 
-    Attributes:
-        counts: records by the word of their table.
-        outside: ids of parents of the jobs that are not in the file.
-    """
-
-    counts: dict[str, int]
-    outside: frozenset[str]
+    counts: dict[str, int]  # records by the word of their table
+    outside: frozenset[str]  # ids of parents of the jobs that are not in the file
 
     @property
     def jobs(self) -> int:
@@ -49,16 +44,13 @@ def export(
 ) -> Exported:
     """Writes a job and everything below it, from the archive too, with what workers recorded of them.
 
-    All of it is read in one snapshot.
+    All of it is read in one snapshot. Raises JobNotFoundError if there is no such job.
 
     Args:
         job: a full id.
         redact: words of :data:`HIDDEN_COLUMNS`; with any, the names of people are hidden too, and columns that this
             version does not know are left out.
         without: see :class:`Rows`.
-
-    Raises:
-        JobNotFoundError: there is no such job.
     """
     hidden = frozenset(column for word in redact for column in (*HIDDEN_COLUMNS[word], *PERSONAL))
     with database.snapshot():

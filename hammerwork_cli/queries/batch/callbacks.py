@@ -41,15 +41,10 @@ KEPT = timedelta(days=7)
 
 
 class Seen(NamedTuple):
-    """The jobs of a batch, a tree or a workflow, as a worker read them in one snapshot.
+    """The jobs of a batch, a tree or a workflow, as a worker read them in one snapshot."""
 
-    Attributes:
-        counts: its jobs by status; Retrying ones may be Pending, and Cancelled ones Failed.
-        has_ended: whether all jobs have ended, and no worker may still insert others.
-    """
-
-    counts: Counts
-    has_ended: bool
+    counts: Counts  # its jobs by status; Retrying ones may be Pending, and Cancelled ones Failed
+    has_ended: bool  # whether all jobs have ended, and no worker may still insert others
 
 
 def upcoming(database: Database, until: datetime, limit: int) -> list[Callback]:
@@ -71,10 +66,8 @@ def count_ahead(database: Database, now: datetime) -> int:
 def add(database: Database, top: str, new: Sequence[NewCallback], now: datetime) -> None:
     """Adds callbacks to a job and everything below it, except those that it has already and that are not over.
 
-    Raises:
-        JobNotFoundError: the job does not exist.
-        ConflictError: it recurs, so that its tree has no end.
-        MissingTablesError, RefusedValueError: see :func:`hammerwork_cli.queries.job.enqueue.add_callbacks`.
+    Raises JobNotFoundError if the job does not exist. Raises ConflictError if it recurs, so that its tree has no end.
+    Raises MissingTablesError or RefusedValueError: see :func:`hammerwork_cli.queries.job.enqueue.add_callbacks`.
     """
 
     def work() -> None:
@@ -101,16 +94,12 @@ def look(
 ) -> Iterator[tuple[Callback, Exception | None]]:
     """Looks at what callbacks of one subject wait for; yields those that have fired, and those that failed.
 
+    Returns a callback, and why it failed: one that cannot be read does not stop the others. Raises ConnectionLostError
+    or UnreachableError if no server answers. Raises RetryableError if their jobs could not be counted.
+
     Args:
         callbacks: all of the same subject.
         clock: returns the server's time.
-
-    Returns:
-        A callback, and why it failed: one that cannot be read does not stop the others.
-
-    Raises:
-        ConnectionLostError, UnreachableError: no server answers.
-        RetryableError: their jobs could not be counted.
     """
     taken = [one for one in callbacks if _take(database, one, clock())]
     if not taken:
@@ -213,8 +202,7 @@ def decide(callback: Callback, seen: Seen, now: datetime) -> CallbackState | Non
 def fire(database: Database, callback: Callback, counts: Counts, now: datetime) -> bool:
     """Enqueues the job of a callback, unless another worker has; returns whether it did.
 
-    Raises:
-        RefusedValueError: the database refuses the job.
+    Raises RefusedValueError if the database refuses the job.
     """
     job = wanted_job(callback.options(counts)).made(now)
     job.id, job.plaintext_meant = callback.id, True

@@ -32,21 +32,15 @@ def enqueue(
 ) -> dict[str, EnqueuedJob]:
     """Inserts a batch with its jobs, all or none. A batch with the same id that exists stays unchanged.
 
+    Returns id of a job -> the job as it is now; empty if the batch existed. Raises NotFoundError if a job depends on
+    one that does not exist. Raises ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or a job already
+    exists, or another batch has the id. Raises RefusedValueError if the database cannot store a job. Raises
+    MissingTablesError if there are callbacks, and migration 025 is missing.
+
     Args:
         batch: its id and its name.
         jobs: they may depend on each other.
         callbacks: what to do at the end of the batch.
-
-    Returns:
-        Id of a job -> the job as it is now; empty if the batch existed.
-
-    Raises:
-        UsageError: there are no jobs, too many, or one twice; or there are callbacks, and a job recurs.
-        NotFoundError: a job depends on one that does not exist.
-        ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or a job already exists, or another batch
-            has the id.
-        RefusedValueError: the database cannot store a job.
-        MissingTablesError: there are callbacks, and migration 025 is missing.
     """
     if not 1 <= len(jobs) <= MOST_JOBS:
         raise UsageError(f"A batch has 1 to {MOST_JOBS:,} jobs, not {len(jobs):,}.")
@@ -94,9 +88,6 @@ def jobs_of(
 
     Args:
         report: called after each job with the number of those that were read.
-
-    Raises:
-        UsageError: there are more than :data:`MOST_JOBS`.
     """
     jobs: list[NewJob] = []
     for _, job in enqueue_lines.valid(database, file, defaults, now, problems):
@@ -116,11 +107,10 @@ def _compare(database: Database, batch: NewBatch, jobs: int, callbacks: Sequence
 def compare_rows(subject: Subject, subject_id: str, row: Sequence[Any], wanted: Mapping[str, Any]) -> None:
     """Compares the row of a batch or a workflow that exists with the one that it is to have.
 
+    Raises ConflictError if one differs.
+
     Args:
         wanted: name of a value -> the value, in the order of the row.
-
-    Raises:
-        ConflictError: one differs.
     """
     differs = [name for (name, value), stored in zip(wanted.items(), row, strict=True) if value != stored]
     if differs:
@@ -133,8 +123,7 @@ def compare_rows(subject: Subject, subject_id: str, row: Sequence[Any], wanted: 
 def compare_callbacks(database: Database, subject: Subject, subject_id: str, callbacks: Sequence[NewCallback]) -> None:
     """Compares the callbacks of a batch or a workflow that exists with those that it is to have.
 
-    Raises:
-        ConflictError: one is missing.
+    Raises ConflictError if one is missing.
     """
     has = {(one.event, one.stored_job) for one in callbacks_of(database, subject, subject_id)}
     for callback in callbacks:

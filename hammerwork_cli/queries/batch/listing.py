@@ -20,14 +20,13 @@ def find(
 ) -> Iterator[StoredBatch]:
     """Yields batches, newest first.
 
+    Raises UsageError if the cursor is not valid. Raises NotFoundError if the cursor is the id of a batch that does not
+    exist.
+
     Args:
         since: takes batches created then or later.
         limit: the most batches.
         cursor: ``CREATED_AT/ID`` of the last batch of the page before, or its id.
-
-    Raises:
-        UsageError: the cursor is not valid.
-        NotFoundError: the cursor is the id of a batch that does not exist.
     """
     return _READER.find(database, limit=limit, cursor=cursor, since=since)
 
@@ -35,8 +34,7 @@ def find(
 def watch(database: Database, text: str) -> EndWatch[StoredBatch]:
     """Watches the batch with this id or unique prefix until all of its jobs have ended.
 
-    Raises:
-        UsageError, NotFoundError, AmbiguousIdError: see :func:`resolve`.
+    Raises UsageError, NotFoundError or AmbiguousIdError: see :func:`resolve`.
     """
     return EndWatch(database, _READER, text, lambda found: not found.open)
 
@@ -44,12 +42,11 @@ def watch(database: Database, text: str) -> EndWatch[StoredBatch]:
 def details(database: Database, batch: str, *, limit: int) -> BatchDetails:
     """Everything about a batch, in one snapshot.
 
+    Raises NotFoundError if it does not exist.
+
     Args:
         batch: a full id.
         limit: the most errors.
-
-    Raises:
-        NotFoundError: it does not exist.
     """
     with database.snapshot():
         found, metadata = _READER.with_metadata(database, batch)

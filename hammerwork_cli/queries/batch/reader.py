@@ -25,21 +25,14 @@ Of = TypeVar("Of", bound=_CountedRow)
 
 
 class RowReader(NamedTuple, Generic[Of]):
-    """Reads the rows of one table, with their jobs counted.
+    """Reads the rows of one table, with their jobs counted."""
 
-    Attributes:
-        noun: ``batch`` or ``workflow``.
-        listing: the statement that lists rows after a cursor, newest first.
-        row: the one that reads a row, with its metadata as the last column.
-        prefix: the one that lists ids between two.
-        counted: makes batches or workflows of rows, and counts their jobs; in the same order.
-    """
-
-    noun: str
+    noun: str  # `batch` or `workflow`
     table: str
-    listing: str
-    row: str
-    prefix: str
+    listing: str  # the statement that lists rows after a cursor, newest first
+    row: str  # the one that reads a row, with its metadata as the last column
+    prefix: str  # the one that lists ids between two
+    # Makes batches or workflows of rows, and counts their jobs; in the same order.
     counted: Callable[[Database, Sequence[Sequence[Any]]], list[Of]]
 
     def find(
@@ -53,15 +46,13 @@ class RowReader(NamedTuple, Generic[Of]):
     ) -> Iterator[Of]:
         """Yields batches or workflows, newest first.
 
+        Raises UsageError if the cursor is not valid.
+
         Args:
             limit: the most of them.
             cursor: ``CREATED_AT/ID`` of the last one of the page before, or its id.
             accepts: whether to take one, by its counts; without it, all are taken.
             filters: the other values of the statement.
-
-        Raises:
-            UsageError: the cursor is not valid.
-            NotFoundError: the cursor is the id of one that does not exist.
         """
         if self.table not in database.schema:
             return
@@ -80,19 +71,11 @@ class RowReader(NamedTuple, Generic[Of]):
             at, after = page[-1].created_at, page[-1].id  # type: ignore[assignment]  # as above
 
     def one(self, database: Database, full_id: str) -> Of:
-        """The one with this full id.
-
-        Raises:
-            NotFoundError: it does not exist.
-        """
+        """The one with this full id."""
         return self.with_metadata(database, full_id)[0]
 
     def with_metadata(self, database: Database, full_id: str) -> tuple[Of, str | None]:
-        """The one with this full id, and the JSON text of its metadata.
-
-        Raises:
-            NotFoundError: it does not exist.
-        """
+        """The one with this full id, and the JSON text of its metadata."""
         row = database.row(self.row, id=full_id) if self.table in database.schema else None
         if row is None:
             raise NotFoundError(f"The {self.noun} {full_id} does not exist.", hint=self._hint)
@@ -102,10 +85,8 @@ class RowReader(NamedTuple, Generic[Of]):
     def resolve(self, database: Database, text: str) -> str:
         """The full id of one, by its id or a unique prefix.
 
-        Raises:
-            UsageError: the text is not 4 to 32 hex digits.
-            NotFoundError: none has such an id.
-            AmbiguousIdError: several have; the details list them.
+        Raises UsageError if the text is not 4 to 32 hex digits. Raises NotFoundError if none has such an id. Raises
+        AmbiguousIdError if several have; the details list them.
         """
         statements = [self.prefix] if self.table in database.schema else []
         return by_prefix(database, text, statements, noun=self.noun, hint=self._hint)
@@ -121,14 +102,11 @@ class EndWatch(Generic[Of]):
     Args:
         text: its id or a unique prefix.
         has_ended: whether nothing more can happen to it unless somebody steps in.
-
-    Attributes:
-        found: the batch or the workflow as last read.
     """
 
     def __init__(self, database: Database, reader: RowReader[Of], text: str, has_ended: Callable[[Of], bool]) -> None:
         self._database, self._reader, self._has_ended = database, reader, has_ended
-        self.found = reader.one(database, reader.resolve(database, text))
+        self.found = reader.one(database, reader.resolve(database, text))  # the batch or the workflow as last read
 
     def connected(self, database: Database) -> None:
         """Continues with another connection."""

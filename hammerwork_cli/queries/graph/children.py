@@ -38,14 +38,10 @@ class Child(NamedTuple):
 
 
 class ChildPage(NamedTuple):
-    """A page of the children of a job.
-
-    Attributes:
-        cursor: start of the next page; ``None`` on the last page.
-    """
+    """A page of the children of a job."""
 
     children: list[Child]
-    cursor: str | None
+    cursor: str | None  # start of the next page; `None` on the last page
 
 
 def page(
@@ -59,7 +55,8 @@ def page(
 ) -> ChildPage:
     """Reads a page of the children of a job, archived ones included.
 
-    A child whose status changes between two pages may be missing or come twice.
+    A child whose status changes between two pages may be missing or come twice. Raises JobNotFoundError if there is no
+    such job.
 
     Args:
         job: a full id.
@@ -67,10 +64,6 @@ def page(
         queues: only children in these queues; without any, in all.
         statuses: only children in one of these statuses.
         cursor: the cursor of the previous page.
-
-    Raises:
-        JobNotFoundError: there is no such job.
-        UsageError: the cursor is not valid.
     """
     after = _read(cursor) if cursor else SiblingPlace(0, None, "")
     values = {
@@ -102,8 +95,7 @@ def page(
 def groups(database: Database, job: str) -> list[JobGroup]:
     """Counts the children of a job by queue and status, archived ones included.
 
-    Raises:
-        JobNotFoundError: there is no such job.
+    Raises JobNotFoundError if there is no such job.
     """
     counted: dict[tuple[str, str], int] = {}
     with database.snapshot():

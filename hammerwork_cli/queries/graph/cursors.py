@@ -24,21 +24,13 @@ def read(database: Database, text: str) -> tuple[datetime, str]:
     Args:
         text: ``CREATED_AT/ID``, which stays valid after the job is deleted, or the id alone. With an unreadable time,
             the time comes from the job.
-
-    Raises:
-        UsageError: the text is not a cursor.
-        JobNotFoundError: the text is the id alone, and the job does not exist.
     """
     instant, job = split(text)
     return instant or _created_at(database, job), job
 
 
 def split(text: str) -> tuple[datetime | None, str]:
-    """Splits a cursor into its time, if it has a readable one, and the id of the last job.
-
-    Raises:
-        UsageError: the text is not a cursor.
-    """
+    """Splits a cursor into its time, if it has a readable one, and the id of the last job."""
     at, _, last = text.rpartition("/")
     job = uuid_of(last)
     if job is None:

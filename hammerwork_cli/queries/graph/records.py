@@ -59,10 +59,7 @@ def forget(database: Database, jobs: Sequence[str]) -> list[str]:
     """Deletes the records of those jobs that no longer exist, live or archived. Needs a transaction.
 
     Workers that spawn lock the job first, then the request, and write the records last. This function uses the same
-    order, so that the two cannot deadlock.
-
-    Returns:
-        Ids of the jobs that no longer exist.
+    order, so that the two cannot deadlock. Returns ids of the jobs that no longer exist.
     """
     if "workers" not in database.tags:
         return []

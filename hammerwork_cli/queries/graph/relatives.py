@@ -32,17 +32,11 @@ SHARED_ROWS = 250
 
 
 class ChildStatements(NamedTuple):
-    """The statements that together find the children of jobs.
+    """The statements that together find the children of jobs."""
 
-    Attributes:
-        first: finds children whose first parent is given; all children if there is no index on first parents.
-        joined: finds children of which another parent than the first is given.
-        archived: finds children in the archive.
-    """
-
-    first: str
-    joined: str
-    archived: str
+    first: str  # finds children whose first parent is given; all children if there is no index on first parents
+    joined: str  # finds children of which another parent than the first is given
+    archived: str  # finds children in the archive
 
 
 CHILDREN = ChildStatements(
@@ -122,11 +116,7 @@ class Relatives:
         return "archive" in self.database.tags and self.database.row("graph.relatives.any_archived") is not None
 
     def job(self, job: str) -> TreeNode:
-        """Reads one job.
-
-        Raises:
-            JobNotFoundError: there is no such job.
-        """
+        """Reads one job."""
         found = self.jobs([job])
         if not found:
             raise JobNotFoundError(job)

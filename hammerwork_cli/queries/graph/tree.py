@@ -27,15 +27,14 @@ def tree(
 ) -> SpawnTree:
     """Reads the tree of a job in one snapshot.
 
+    Raises JobNotFoundError if there is no such job.
+
     Args:
         job: a full id.
         whole: read from the topmost ancestors down; otherwise from the job down.
         depth: levels to read below the roots.
         max_jobs: stop after about this number of jobs; failed jobs are then read first.
         dated: read the dates of the jobs, too.
-
-    Raises:
-        JobNotFoundError: there is no such job.
     """
     dates: dict[str, JobDate] = {}
     with database.snapshot(), no_collector():
@@ -56,8 +55,7 @@ def lineage(
 ) -> Lineage:
     """Reads a job's ancestors up to ``depth`` levels above it and its descendants down to ``depth`` below.
 
-    Raises:
-        JobNotFoundError: there is no such job.
+    Raises JobNotFoundError if there is no such job.
     """
     with database.snapshot():
         relatives = Relatives(database)

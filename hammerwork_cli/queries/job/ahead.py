@@ -18,18 +18,13 @@ PAGE = 500
 
 
 class PutOffJob(NamedTuple):
-    """A job that waits for a time that a wrong clock has stored.
-
-    Attributes:
-        since: when its pause began, by that clock.
-        scheduled_at: when it ends, as the row has it.
-    """
+    """A job that waits for a time that a wrong clock has stored."""
 
     id: str
     queue: str
     status: Any
-    since: Timestamp
-    scheduled_at: Timestamp
+    since: Timestamp  # when its pause began, by that clock
+    scheduled_at: Timestamp  # when it ends, as the row has it
 
     @property
     def pause(self) -> timedelta:

@@ -32,17 +32,13 @@ from hammerwork_cli.queries.job.selections import BATCH, Selection, Snapshot, fa
 
 @dataclass(slots=True)
 class ChangeStep:
-    """The work of one transaction.
-
-    Attributes:
-        left: reason -> jobs that it skipped.
-        later: id -> reason of jobs that a later step of the same change may be able to change.
-        following: the dependents that it changed too, and those that it has yet to change.
-    """
+    """The work of one transaction."""
 
     changed: int = 0
-    left: Counts = field(default_factory=Counts)
+    left: Counts = field(default_factory=Counts)  # reason -> jobs that it skipped
+    # Id -> reason of jobs that a later step of the same change may be able to change.
     later: dict[str, str] = field(default_factory=dict)
+    # The dependents that it changed too, and those that it has yet to change.
     following: Following = field(default_factory=Following)
 
 

@@ -21,22 +21,17 @@ MOST_FOLLOWERS = 1000
 
 
 class LockedJob(NamedTuple):
-    """A job whose row is locked until the transaction ends.
-
-    Attributes:
-        stored_parents: ``depends_on`` as the database spells it; use :attr:`depends_on`.
-        shown_status: the status with those that are derived; :attr:`status` is the one that the row holds.
-    """
+    """A job whose row is locked until the transaction ends."""
 
     id: str
     queue: str
     stored_status: str
-    stored_parents: object
+    stored_parents: object  # `depends_on` as the database spells it; use `depends_on`
     dependency_status: str | None
     archived_at: Timestamp
     recurring: bool
     ancestry: str | None
-    shown_status: str
+    shown_status: str  # the status with those that are derived; `status` is the one that the row holds
     workflow: str | None
 
     @property
@@ -129,19 +124,12 @@ def dependents(
 
 
 class Following(NamedTuple):
-    """The progress of a change along the dependents of jobs.
+    """The progress of a change along the dependents of jobs."""
 
-    Attributes:
-        changed: ids of the dependents that changed.
-        parents: jobs whose dependents it has yet to find.
-        jobs: dependents that it has yet to check.
-        released: queue -> jobs that may run now.
-    """
-
-    changed: Sequence[str] = ()
-    parents: Sequence[str] = ()
-    jobs: Sequence[str] = ()
-    released: Mapping[str, int] = {}
+    changed: Sequence[str] = ()  # ids of the dependents that changed
+    parents: Sequence[str] = ()  # jobs whose dependents it has yet to find
+    jobs: Sequence[str] = ()  # dependents that it has yet to check
+    released: Mapping[str, int] = {}  # queue -> jobs that may run now
 
     @property
     def unfinished(self) -> bool:

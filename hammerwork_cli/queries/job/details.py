@@ -36,12 +36,11 @@ SHOWN_CHILDREN = 10
 def details(database: Database, job: str, *, archived: bool = False) -> JobDetails:
     """Everything about a job, from the archive if it is only there.
 
+    Raises NotFoundError if the job does not exist.
+
     Args:
         job: a full id.
         archived: read it from the archive in any case.
-
-    Raises:
-        NotFoundError: the job does not exist.
     """
     facts = stored_facts(database)
     row = None if archived else database.row("job.details.live", id=job, **facts.parts)
@@ -56,19 +55,12 @@ def details(database: Database, job: str, *, archived: bool = False) -> JobDetai
 
 
 class StoredFacts(NamedTuple):
-    """The facts that a table of jobs has.
+    """The facts that a table of jobs has."""
 
-    Attributes:
-        names: of those that this version knows.
-        others: the columns that it does not know, but for binary ones.
-        kept: those of jobs, of which the archive may keep values in one column.
-        parts: the values of the fragment ``{facts}``.
-    """
-
-    names: tuple[str, ...]
-    others: dict[str, ColumnKind]
-    kept: dict[str, ColumnKind]
-    parts: dict[str, Any]
+    names: tuple[str, ...]  # of those that this version knows
+    others: dict[str, ColumnKind]  # the columns that it does not know, but for binary ones
+    kept: dict[str, ColumnKind]  # those of jobs, of which the archive may keep values in one column
+    parts: dict[str, Any]  # the values of the fragment `{facts}`
 
 
 def stored_facts(database: Database, word: str = "jobs") -> StoredFacts:

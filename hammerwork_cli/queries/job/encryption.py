@@ -26,11 +26,7 @@ def encrypted_text(payload: Any, sealed: Sequence[Any]) -> "EncryptedText":
 
 
 def sealed_text(database: Database, job: str, *, archived: bool = False) -> "EncryptedText":
-    """Reads it for one job.
-
-    Raises:
-        RetryableError: the job changed meanwhile.
-    """
+    """Reads it for one job."""
     if archived:
         from hammerwork_cli.models.payloads import unpacked
 
@@ -58,12 +54,7 @@ def opened(database: Database, job: str, queue: str, *, archived: bool = False) 
 def sealed_columns(database: Database, job: NewJob) -> tuple[str, tuple[Any, ...]]:
     """Encrypts the payload of a job that is about to be written, if it is to be.
 
-    Returns:
-        The text for the column of the payload, and the values of the columns of encryption.
-
-    Raises:
-        UsageError: there is no key, or not the one that the job asks for.
-        MissingTablesError: the database lacks the columns.
+    Returns the text for the column of the payload, and the values of the columns of encryption.
     """
     from hammerwork_cli.models.encryption import NOT_ENCRYPTED
 
@@ -93,9 +84,6 @@ def refuse_plaintext(database: Database, jobs: Iterable[NewJob]) -> None:
     Args:
         database: one of an application asks only if the application wants that: its code says which jobs it encrypts.
         jobs: before they are written.
-
-    Raises:
-        LastingConflictError: a queue holds encrypted jobs.
     """
     if not database.url.refuse_plaintext or "encryption" not in database.tags:
         return

@@ -31,14 +31,7 @@ ROWS_PER_STATEMENT = 500
 
 
 def insert(database: Database, jobs: Sequence[NewJob]) -> int:
-    """Inserts jobs, all or none, with many rows per statement.
-
-    Returns:
-        Their number.
-
-    Raises:
-        RefusedValueError: a job has too many parents, or the database refuses a value.
-    """
+    """Inserts jobs, all or none, with many rows per statement. Returns their number."""
 
     def work() -> int:
         refuse_plaintext(database, jobs)  # before its own encrypted ones are there
@@ -55,14 +48,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
 def many(database: Database, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
     """Inserts jobs that may depend on each other, all or none. Those whose ids exist stay unchanged.
 
-    Returns:
-        Id -> the job as it is now.
-
-    Raises:
-        JobNotFoundError: a job depends on one that does not exist.
-        ConflictError: a job depends on one that failed or recurs, or on itself through others; or its id belongs to
-            another job.
-        RefusedValueError: the database cannot store a job.
+    Returns id -> the job as it is now.
     """
     by_id: dict[str, NewJob] = {}
     for job in jobs:
@@ -114,10 +100,6 @@ def resolve_dependencies(database: Database, jobs: Sequence[NewJob], external: C
         database: an open transaction, which locks the parents.
         jobs: changed in place; they may depend on each other.
         external: ids of their other parents.
-
-    Raises:
-        JobNotFoundError: a job in ``external`` does not exist.
-        ConflictError: a job in ``external`` failed, or a job depends on a recurring one.
     """
     statuses = living_parents(database, external)
     siblings = {job.id: RECURRING if job.recurring else JobStatus.PENDING for job in jobs}
@@ -128,12 +110,7 @@ def resolve_dependencies(database: Database, jobs: Sequence[NewJob], external: C
 
 
 def living_parents(database: Database, parents: Collection[str]) -> dict[str, str]:
-    """Locks the jobs that others are about to depend on; returns their statuses by id.
-
-    Raises:
-        JobNotFoundError: a job does not exist.
-        ConflictError: a job failed or recurs.
-    """
+    """Locks the jobs that others are about to depend on; returns their statuses by id."""
     statuses = parent_statuses(database, parents) if parents else {}
     check_parents(parents, statuses)
     return statuses
@@ -145,10 +122,6 @@ def check_parents(parents: Collection[str], statuses: Mapping[str, str]) -> None
     Args:
         parents: ids of these others.
         statuses: their statuses by id; recurring ones have :data:`RECURRING`, and missing ones none.
-
-    Raises:
-        JobNotFoundError: a job does not exist.
-        ConflictError: a job failed or recurs.
     """
     _refuse_recurring(parent for parent in parents if statuses.get(parent) == RECURRING)
     for parent in parents:
@@ -189,11 +162,6 @@ def once(database: Database, job: NewJob) -> EnqueuedJob:
 
     The transaction locks the parents, so that none can complete between the read of its status and the insert: the job
     is ``waiting`` only if one of them is still open.
-
-    Raises:
-        JobNotFoundError: it depends on a job that does not exist.
-        ConflictError: it depends on a job that failed or recurs, or another job has its id.
-        RefusedValueError: the database cannot store it.
     """
     limits.check(database, job)
     return database.transaction(lambda: _once(database, job))
@@ -213,11 +181,7 @@ def _once(database: Database, job: NewJob) -> EnqueuedJob:
 def insert_new(database: Database, job: NewJob) -> bool:
     """Inserts a job unless its id exists; an existing job must have the same queue and payload.
 
-    Returns:
-        Whether it was inserted.
-
-    Raises:
-        ConflictError: another job has its id.
+    Returns whether it was inserted. Raises ConflictError if another job has its id.
     """
     row = _insert_or_find(database, job)
     if row is not None:
@@ -297,15 +261,13 @@ def add_callbacks(
 ) -> None:
     """Adds callbacks in the transaction of the caller, which inserts their subject or has read it.
 
+    Raises RefusedValueError if the database cannot store one of the jobs.
+
     Args:
         database: an open transaction.
         subject: whose end they wait for.
         subject_id: the id of the batch or the workflow, or of the top of the tree.
         callbacks: the events, and what to enqueue then.
-
-    Raises:
-        MissingTablesError: migration 025 is missing.
-        RefusedValueError: the database cannot store one of the jobs.
     """
     if not callbacks:
         return
@@ -324,9 +286,7 @@ def add_callbacks(
 def check_callbacks(database: Database, callbacks: Sequence[NewCallback], now: datetime) -> None:
     """Checks the jobs of new callbacks.
 
-    Raises:
-        ConflictError: see :func:`refuse_plaintext`.
-        RefusedValueError: the database cannot store one.
+    Raises ConflictError: see :func:`refuse_plaintext`. Raises RefusedValueError if the database cannot store one.
     """
     for one in callbacks:
         job = wanted_job(json.loads(one.job)).made(now)

@@ -17,15 +17,10 @@ PART = 10_000
 
 
 class Part(NamedTuple):
-    """Jobs that were enqueued together.
+    """Jobs that were enqueued together."""
 
-    Attributes:
-        last_line: number of the line of the last one.
-        jobs: one for each line, in order.
-    """
-
-    last_line: int
-    jobs: list[EnqueuedJob]
+    last_line: int  # number of the line of the last one
+    jobs: list[EnqueuedJob]  # one for each line, in order
 
 
 def run(
@@ -34,16 +29,14 @@ def run(
     """Enqueues the jobs of a file, a part in each transaction, and yields each part when it is committed.
 
     All lines are checked before the first is written. A job may depend on jobs of its own part and of those before.
+    Raises LineError if lines are not valid. Raises HammerworkError if a part cannot be enqueued. Those before stay, and
+    the details have their last line.
 
     Args:
         file: a binary file that can be read twice.
         defaults: options of jobs whose lines do not have them.
         now: the present, by the server's clock.
         after: lines to skip.
-
-    Raises:
-        LineError: lines are not valid.
-        HammerworkError: a part cannot be enqueued. Those before stay, and the details have their last line.
     """
     first = _checked(database, file, defaults, now, after)
     done = after
@@ -71,15 +64,14 @@ def valid(
 ) -> Iterator[tuple[int, NewJob]]:
     """Yields the jobs of a file of JSON lines, each with the number of its line.
 
+    Raises LineError: see :class:`Problems`; or a line is too long.
+
     Args:
         database: whose limits the jobs keep.
         file: a binary file.
         defaults: options of jobs whose lines do not have them.
         problems: gets the lines that are not valid.
         after: number of lines to skip.
-
-    Raises:
-        LineError: see :class:`Problems`; or a line is too long.
     """
     asked: set[str] = set()
     for number, line in numbered(file, after):

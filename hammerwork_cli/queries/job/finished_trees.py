@@ -99,15 +99,10 @@ def _parents_of_staying(database: Database, going: Mapping[str, LockedJob]) -> s
 
 
 class Finished(NamedTuple):
-    """A tree that goes.
+    """A tree that goes."""
 
-    Attributes:
-        ids: its live jobs, each after the jobs that depend on it.
-        counts: queue -> its live jobs by status.
-    """
-
-    ids: Sequence[str]
-    counts: dict[str, Counts]
+    ids: Sequence[str]  # its live jobs, each after the jobs that depend on it
+    counts: dict[str, Counts]  # queue -> its live jobs by status
 
 
 class FinishedTrees:
@@ -235,15 +230,10 @@ def _fitting(database: Database, jobs: Iterable[str], wanted: JobFilter) -> dict
 
 
 class _Live(NamedTuple):
-    """The jobs of a tree that are not only in the archive.
+    """The jobs of a tree that are not only in the archive."""
 
-    Attributes:
-        jobs: from the bottom up: each after those that depend on it.
-        roots: those that depend on none of them. Jobs that depend on each other in a circle have none.
-    """
-
-    jobs: list[str]
-    roots: list[str]
+    jobs: list[str]  # from the bottom up: each after those that depend on it
+    roots: list[str]  # those that depend on none of them. Jobs that depend on each other in a circle have none.
 
 
 class _Links:
@@ -284,18 +274,14 @@ class _Links:
 
 
 class _Forest(_Links):
-    """Some roots, all of their descendants, and the other trees to which some of these belong too.
-
-    Attributes:
-        frontier: the jobs whose children are to be read next; empty once the trees are whole.
-    """
+    """Some roots, all of their descendants, and the other trees to which some of these belong too."""
 
     def __init__(self, roots: Iterable[TreeNode]) -> None:
         super().__init__()
         self._root: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._looked_for: set[str] = set()
-        self.frontier = self._add(roots)
+        self.frontier = self._add(roots)  # the jobs whose children are to be read next; empty once the trees are whole
 
     def passes(self, most: int | None) -> bool:
         """Whether it has more jobs than that."""

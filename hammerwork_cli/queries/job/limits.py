@@ -22,12 +22,7 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def check(database: Database, job: NewJob) -> None:
-    """Checks whether the database can store a new job.
-
-    Raises:
-        RefusedValueError: it cannot; the message names the limit.
-        UsageError: the payload lacks a field to encrypt.
-    """
+    """Checks whether the database can store a new job. Raises UsageError if the payload lacks a field to encrypt."""
     if not 0 < len(job.queue) <= LONGEST_NAME:
         raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters, not {len(job.queue)}.")
     if not job.queue.isascii():
@@ -48,21 +43,13 @@ def check(database: Database, job: NewJob) -> None:
 
 
 def check_name(database: Database, name: str) -> None:
-    """Checks whether the tables can store the characters of a name.
-
-    Raises:
-        RefusedValueError: they cannot.
-    """
+    """Checks whether the tables can store the characters of a name."""
     if database.message(name) != name:
         raise RefusedValueError(f"The tables of this database are in {database.charset} and cannot store {name!r}.")
 
 
 def check_json(database: Database, payload: str, what: str = "it") -> None:
-    """Checks whether the database can store a JSON text.
-
-    Raises:
-        RefusedValueError: it cannot; ``what`` stands for the text.
-    """
+    """Checks whether the database can store a JSON text."""
     # Most payloads have too few brackets to be too deep: do not parse these.
     if payload.count("[") + payload.count("{") > _FEWEST_LEVELS:
         product = database.server.partition(" ")[0]

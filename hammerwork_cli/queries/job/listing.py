@@ -44,11 +44,6 @@ def resolve(database: Database, text: str, *, hint: str = LIST_JOBS) -> str:
 
     All forms of a UUID are accepted: with and without hyphens, in braces, as a URN. The hint of an id that no job has
     says how to list them all.
-
-    Raises:
-        UsageError: the text is not 4 to 32 hex digits.
-        NotFoundError: no job has such an id.
-        AmbiguousIdError: several jobs have; the details list them.
     """
     statements = ["job.listing.by_prefix"] + ["job.listing.archived_by_prefix"] * ("archive" in database.tags)
     return by_prefix(database, text, statements, noun="job", hint=hint)
@@ -73,9 +68,6 @@ def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun:
         statements: list the ids between two; a later one is asked if those before found none.
         noun: of what has the id.
         hint: how to list them all.
-
-    Raises:
-        UsageError, NotFoundError, AmbiguousIdError: see :func:`resolve`.
     """
     between = ids_from(text)
     if between is None:
@@ -166,14 +158,13 @@ def containing(text: str) -> str:
 def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | None = None) -> JobPage:
     """A page of the jobs that fit a filter, newest first.
 
+    Raises UsageError if the cursor is not valid. Raises NotFoundError if the cursor is the id of a job that no longer
+    exists.
+
     Args:
         wanted: the filter.
         limit: the most jobs.
         cursor: of the last job of the page before (``queries.graph.cursors``).
-
-    Raises:
-        UsageError: the cursor is not valid.
-        NotFoundError: the cursor is the id of a job that no longer exists.
     """
     at, job = cursors.read(database, cursor) if cursor else (None, None)
     rows = database.rows("job.listing.list", **chosen(wanted), limit=limit + 1, cursor_at=at, cursor_id=job)

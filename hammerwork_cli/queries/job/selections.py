@@ -31,41 +31,25 @@ PATIENCE = 30.0
 
 
 class Snapshot(NamedTuple):
-    """The jobs that a selection has at one time.
+    """The jobs that a selection has at one time."""
 
-    Attributes:
-        groups: counts of the jobs.
-        archived: jobs that it would have if they were not archived.
-        nodes: the jobs themselves, of trees.
-    """
-
-    groups: list[JobGroup]
-    archived: int = 0
-    nodes: Sequence[TreeNode] = ()
+    groups: list[JobGroup]  # counts of the jobs
+    archived: int = 0  # jobs that it would have if they were not archived
+    nodes: Sequence[TreeNode] = ()  # the jobs themselves, of trees
 
 
 class ChangeBatch(NamedTuple):
-    """Jobs to change in one transaction.
+    """Jobs to change in one transaction."""
 
-    Attributes:
-        ids: ids of the jobs.
-        left: reason -> number of jobs that are in no batch; only in the last batch.
-    """
-
-    ids: Sequence[str] = ()
-    left: Mapping[str, int] = {}
+    ids: Sequence[str] = ()  # ids of the jobs
+    left: Mapping[str, int] = {}  # reason -> number of jobs that are in no batch; only in the last batch
 
 
 class Selection(Protocol):
-    """Jobs to change.
+    """Jobs to change."""
 
-    Attributes:
-        wanted: a filter that the jobs must still match when they are locked.
-        named: the ids, for a selection by ids.
-    """
-
-    wanted: JobFilter
-    named: Sequence[str]
+    wanted: JobFilter  # a filter that the jobs must still match when they are locked
+    named: Sequence[str]  # the ids, for a selection by ids
 
     def read(self, database: Database) -> Snapshot:
         """Reads the jobs as they are now."""

@@ -18,12 +18,7 @@ def of_job(database: Database, job: str) -> list[SpawnRequest]:
 
 
 def stored_config(database: Database, job: str) -> dict[str, Any] | None:
-    """The spawn configuration of a job.
-
-    Raises:
-        JobNotFoundError: the job does not exist.
-        MissingTablesError: the database cannot store spawn requests.
-    """
+    """The spawn configuration of a job. Raises JobNotFoundError if the job does not exist."""
     if "workers" not in database.tags:
         raise MissingTablesError(
             "The tables for spawn requests (017) are missing.", hint="Run: hammerwork migration run"
@@ -34,12 +29,7 @@ def stored_config(database: Database, job: str) -> dict[str, Any] | None:
 def request(
     database: Database, job: str, *, handler: str | None, config: SpawnConfig | None, by: str, now: datetime
 ) -> SpawnRequest:
-    """Asks the workers to spawn again for a completed job.
-
-    Raises:
-        NotFoundError: the job does not exist.
-        ConflictError: the job has not completed, another request for it is open, or its configuration is encrypted.
-    """
+    """Asks the workers to spawn again for a completed job."""
 
     def work() -> str:
         statuses = parent_statuses(database, [job])

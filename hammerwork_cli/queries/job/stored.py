@@ -82,11 +82,10 @@ IDENTITY = frozenset({"queue", "payload"})
 def compare(database: Database, job: NewJob, row: StoredJob, *, only: Set[str] | None = None) -> None:
     """Compares a new job with the stored one of the same id. How either is to spawn or encrypted does not count.
 
+    Raises ConflictError if they differ; or the stored payload is encrypted, and no key here fits.
+
     Args:
         only: compares these fields alone.
-
-    Raises:
-        ConflictError: they differ; or the stored payload is encrypted, and no key here fits.
     """
     if row.is_encrypted:
         row = row._replace(payload=opened(database, job.id, row.queue, archived=row.in_archive))

@@ -124,11 +124,10 @@ def left_encrypted(database: Database, *, now: datetime) -> list[str]:
 def worker_health(database: Database, name: str, *, now: datetime) -> HealthReport:
     """Checks one worker by reading one row; of several running ones with the name, the worst counts.
 
+    Raises NotFoundError if there is no such worker.
+
     Args:
         name: its name, or the beginning of its id, for which it reads more rows.
-
-    Raises:
-        NotFoundError: there is no such worker.
     """
     # Others may have had the name before, even in the same process of a container that was started again.
     places = {(one.host, one.pid): one for one in reversed(registry.listed(database, alive=True, name=name))}

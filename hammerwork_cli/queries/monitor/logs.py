@@ -51,11 +51,7 @@ def latest(database: Database, *, lines: int, queues: Sequence[str] = ()) -> lis
 
 
 def of_jobs(database: Database, jobs: Sequence[str], *, lines: int) -> list[JobEvent]:
-    """Returns the newest events of some jobs.
-
-    Raises:
-        JobNotFoundError: one of them does not exist.
-    """
+    """Returns the newest events of some jobs. Raises JobNotFoundError if one of them does not exist."""
     relatives = Relatives(database)
     return _of_some(database, [relatives.job(job) for job in jobs], lines)
 
@@ -63,8 +59,7 @@ def of_jobs(database: Database, jobs: Sequence[str], *, lines: int) -> list[JobE
 def of_tree(database: Database, job: str, *, lines: int) -> list[JobEvent]:
     """Returns the newest events of a job and of everything below it, of 10,000 jobs at most.
 
-    Raises:
-        JobNotFoundError: there is no such job.
+    Raises JobNotFoundError if there is no such job.
     """
     found = trees.tree(database, job, whole=False, max_jobs=MOST_IN_TREE)
     return _of_some(database, list(found.nodes.values()), lines)

@@ -143,9 +143,8 @@ class Doctor:
     def running(self) -> tuple[int, Timestamp, int]:
         """Counts the Running jobs that no living worker has claimed.
 
-        Returns:
-            Number of these jobs, start of the first, and number of those that belong to a worker whose heartbeat has
-            stopped: other workers rescue them.
+        Returns number of these jobs, start of the first, and number of those that belong to a worker whose heartbeat
+        has stopped: other workers rescue them.
         """
         jobs, since, returned = self._rows("spawn.doctor.running")[0]
         return int(jobs), since, int(returned or 0)
@@ -222,11 +221,10 @@ class Doctor:
     def fix(self, found: Sequence[Finding]) -> list[Finding]:
         """Fixes all damage that has one right fix, and examines the jobs again.
 
+        Returns the findings before and after, with the number of fixed jobs.
+
         Args:
             found: the result of :meth:`examine`. Damage that only comes to light by other fixes is fixed too.
-
-        Returns:
-            The findings before and after, with the number of fixed jobs.
         """
         fixed = self._fix_all()
         before = {finding.kind: finding for finding in found}
@@ -320,11 +318,10 @@ class Doctor:
     def fix_waiting_page(self, after: str | None) -> tuple[str | None, "FixedJobs"]:
         """Releases or fails the jobs on one page of those whose dependencies have ended.
 
+        Returns the last id of this page, or ``None`` on the last page; and the fixed jobs.
+
         Args:
             after: the last id of the previous page; ``None`` for the first page.
-
-        Returns:
-            The last id of this page, or ``None`` on the last page; and the fixed jobs.
         """
         page = self._waiting_page(after)
         done = self.database.transaction(partial(self._fix_page, page, to_the_end=True)) if page else {}

@@ -30,18 +30,12 @@ class _FailedOperation(NamedTuple):
 
 
 class FailedOperations(NamedTuple):
-    """Operations that failed or have failed descendants, the newest failure first.
-
-    Attributes:
-        total: number of all operations that the search found.
-        more: whether there may be other operations, since the search reached a limit.
-        cursor: cursor of the next page, if there is one.
-    """
+    """Operations that failed or have failed descendants, the newest failure first."""
 
     operations: list[SpawnOperation]
-    total: int
-    more: bool
-    cursor: str | None
+    total: int  # number of all operations that the search found
+    more: bool  # whether there may be other operations, since the search reached a limit
+    cursor: str | None  # cursor of the next page, if there is one
 
 
 def operations(
@@ -59,6 +53,8 @@ def operations(
 ) -> FailedOperations:
     """Returns the operations that failed or have failed descendants, in one snapshot.
 
+    Raises UsageError if the cursor is not valid.
+
     Args:
         limit: most operations.
         queues: only parents in these queues; without any, in all.
@@ -69,10 +65,6 @@ def operations(
         roots: only parents that depend on no other job.
         cursor: cursor of the previous page.
         topmost: only operations that no other operation stands above.
-
-    Raises:
-        UsageError: the cursor is not valid.
-        JobNotFoundError: the cursor is the id of a job that is not in the list.
     """
     after = cursors.split(cursor) if cursor else None
     with database.snapshot():
@@ -185,16 +177,11 @@ def _start(order: Sequence[tuple[datetime, str]], after: tuple[datetime | None, 
 
 
 class _Climb:
-    """The ancestors of failed jobs, and the failed jobs below each of them.
-
-    Attributes:
-        relatives: reads jobs.
-        more: whether the search reached a limit.
-    """
+    """The ancestors of failed jobs, and the failed jobs below each of them."""
 
     def __init__(self, relatives: Relatives, failed: dict[str, _FailedOperation]) -> None:
-        self.relatives = relatives
-        self.more = len(failed) > MOST_FAILED
+        self.relatives = relatives  # reads jobs
+        self.more = len(failed) > MOST_FAILED  # whether the search reached a limit
         self._failed = dict(list(failed.items())[:MOST_FAILED])
         self._parents = {job: one.parents for job, one in self._failed.items()}
         self._ancestors: dict[str, TreeNode] = {}

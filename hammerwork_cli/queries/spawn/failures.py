@@ -68,21 +68,16 @@ def failures(
 
 
 class _Grouping:
-    """Groups rows by the pattern of their error.
-
-    Attributes:
-        roots: pattern -> the known roots of the trees of its jobs.
-        parents: pattern -> the first parents of the jobs whose root is to be found.
-        consequences: rows of jobs that failed only because a job that they depend on failed.
-    """
+    """Groups rows by the pattern of their error."""
 
     def __init__(self) -> None:
         self._groups: dict[str | None, ErrorGroup] = {}
         self._known: dict[tuple[str | None, str | None], tuple[str, ErrorGroup]] = {}
         self._places: dict[str | None, str | None] = {}
-        self.roots: dict[str | None, set[str]] = {}
+        self.roots: dict[str | None, set[str]] = {}  # pattern -> the known roots of the trees of its jobs
+        # Pattern -> the first parents of the jobs whose root is to be found.
         self.parents: dict[str | None, set[str]] = {}
-        self.consequences = 0
+        self.consequences = 0  # rows of jobs that failed only because a job that they depend on failed
 
     def add(self, rows: Iterable[Sequence[Any]]) -> None:
         known = self._known

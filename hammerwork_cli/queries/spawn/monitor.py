@@ -59,19 +59,12 @@ class _Figures(NamedTuple):
 
 
 class _Beside(NamedTuple):
-    """The other columns of such a row.
+    """The other columns of such a row."""
 
-    Attributes:
-        kind: ``failure``, ``retry`` or ``parent``; ``None`` if there is nothing beside the figures.
-        jobs: the running children of a parent, or the number of all retrying jobs.
-        place: of a retrying job among those that are due first.
-        node: ``None`` if the job is gone.
-    """
-
-    kind: str | None
-    jobs: int
-    place: int
-    node: TreeNode | None
+    kind: str | None  # `failure`, `retry` or `parent`; `None` if there is nothing beside the figures
+    jobs: int  # the running children of a parent, or the number of all retrying jobs
+    place: int  # of a retrying job among those that are due first
+    node: TreeNode | None  # `None` if the job is gone
 
     @classmethod
     def of(cls, kind: str | None, jobs: Any, place: Any, *node: Any) -> Self:

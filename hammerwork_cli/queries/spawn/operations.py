@@ -65,6 +65,9 @@ def parents(
 ) -> list[TreeNode]:
     """Reads the newest parents that spawned, or that ended without a child.
 
+    Raises UsageError if the cursor is not valid. Raises NotFoundError if the cursor is the id of a job that does not
+    exist.
+
     Args:
         limit: most operations.
         queues: only parents in these queues; without any, in all.
@@ -74,10 +77,6 @@ def parents(
         operations: operation ids in the parent's configuration or in a worker's record, or ids of the record.
         roots: only parents that depend on no other job.
         cursor: cursor of the last parent of the previous page: see :mod:`hammerwork_cli.queries.graph.cursors`.
-
-    Raises:
-        UsageError: the cursor is not valid.
-        NotFoundError: the cursor is the id of a job that does not exist.
     """
     at, job = cursors.read(database, cursor) if cursor else (None, None)
     wanted = {
@@ -121,9 +120,6 @@ def operation(database: Database, parent: str) -> SpawnOperation:
 
     Args:
         parent: a full id.
-
-    Raises:
-        NotFoundError: there is no such job, or it has neither spawned nor a spawn configuration.
     """
     with database.snapshot():
         relatives = Relatives(database)
@@ -142,14 +138,9 @@ def _operation(parent: TreeNode, total: ChildTotals, recorded: Sequence[Recorded
 
 
 class _Parents(NamedTuple):
-    """Figures of one parent, or of several together, in the order of the statement's columns.
+    """Figures of one parent, or of several together, in the order of the statement's columns."""
 
-    Attributes:
-        id: ``None`` for several parents, as is everything else that a single job has.
-        first_created: of the children; only with ``:detailed``, as the rest.
-    """
-
-    id: str | None
+    id: str | None  # `None` for several parents, as is everything else that a single job has
     depends_on: tuple[str, ...]
     operations: int
     recent: int
@@ -161,7 +152,7 @@ class _Parents(NamedTuple):
     failed: int
     cancelled: int
     retrying: int
-    first_created: Timestamp = None
+    first_created: Timestamp = None  # of the children; only with `:detailed`, as the rest
     last_ended: Timestamp = None
     queue: str | None = None
     handler: str | None = None

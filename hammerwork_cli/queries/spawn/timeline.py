@@ -36,15 +36,13 @@ def timeline(
 ) -> Timeline:
     """Reads the whole tree of a job, and the dates and first attempts of its jobs, in one snapshot.
 
+    Raises JobNotFoundError if there is no such job.
+
     Args:
         job: a full id.
         now: the present, which is the end of jobs that have not ended.
         siblings: whether to sum up groups of siblings.
         max_jobs: most jobs of a tree.
-
-    Raises:
-        JobNotFoundError: there is no such job.
-        ConflictError: the tree has more jobs: the time of a part of it would mean nothing.
     """
     with database.snapshot(), no_collector():
         tree = tree_queries.tree(database, job, max_jobs=max_jobs, dated=True)

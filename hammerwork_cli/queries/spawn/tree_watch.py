@@ -10,21 +10,13 @@ from hammerwork_cli.queries.spawn import wait
 
 
 class WatchedTree(NamedTuple):
-    """A tree at one refresh.
+    """A tree at one refresh."""
 
-    Attributes:
-        tree: the tree as far as it was read.
-        at: time of the refresh.
-        finished: whether all jobs of the whole tree have ended and no others are coming.
-        counts: all jobs of the whole tree by status.
-        stuck: number of jobs that can never run unless an operator steps in.
-    """
-
-    tree: SpawnTree
-    at: datetime
-    finished: bool
-    counts: Counts
-    stuck: int
+    tree: SpawnTree  # the tree as far as it was read
+    at: datetime  # time of the refresh
+    finished: bool  # whether all jobs of the whole tree have ended and no others are coming
+    counts: Counts  # all jobs of the whole tree by status
+    stuck: int  # number of jobs that can never run unless an operator steps in
 
 
 class TreePictures:
@@ -54,11 +46,7 @@ class TreePictures:
             self._waiting.connected(database)
 
     def refresh(self) -> WatchedTree:
-        """Reads the tree again.
-
-        Raises:
-            NotFoundError: the job does not exist.
-        """
+        """Reads the tree again. Raises NotFoundError if the job does not exist."""
         over = self._tree_watch().refresh()
         tree = tree_queries.tree(
             self._database, self._job, whole=self._whole, depth=self._depth, max_jobs=self._max_jobs

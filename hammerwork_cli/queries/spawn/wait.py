@@ -93,11 +93,7 @@ class TreeWatch:
         return counts
 
     def read(self) -> None:
-        """Reads the whole tree, a level at a time.
-
-        Raises:
-            NotFoundError: no job of the tree exists.
-        """
+        """Reads the whole tree, a level at a time."""
         self.connected(self.relatives.database)  # drop the cached facts about the archive and later parents
         with self.relatives.database.snapshot():
             found = self._read()
@@ -155,8 +151,7 @@ class TreeWatch:
     def refresh(self) -> bool:
         """Checks the tree with as few statements as possible.
 
-        Returns:
-            Whether nothing can happen any more: all jobs have ended, or the others are ``stuck``.
+        Returns whether nothing can happen any more: all jobs have ended, or the others are ``stuck``.
         """
         while self._running:
             if self._reread(list(self._running)[:CHECKED]):
@@ -240,13 +235,12 @@ class Waiter:
     def wait(self, database: Database, job: str, *, whole: bool, now: datetime) -> WaitResult:
         """Waits until the tree of a job has ended, or cannot end.
 
+        Raises NotFoundError if there is no such job. Raises UnreachableError or ConnectionLostError if the server did
+        not come back.
+
         Args:
             job: a full id.
             whole: wait for the whole tree of the job; otherwise for the job and its descendants.
-
-        Raises:
-            NotFoundError: there is no such job.
-            UnreachableError, ConnectionLostError: the server did not come back.
         """
         roots = tree.tree(database, job, whole=True, depth=0).roots if whole else (job,)
         watch = TreeWatch(database, roots, now)

@@ -25,13 +25,12 @@ def page(
 ) -> tuple[list[SpawnOperation], str | None]:
     """Returns a page of the operations that no other operation stands above, and the cursor of the next page.
 
+    Raises UsageError or NotFoundError if the cursor is not valid.
+
     Args:
         limit: most operations.
         cursor: cursor of the previous page.
         wanted: filters of :func:`hammerwork_cli.queries.spawn.operations.parents`.
-
-    Raises:
-        UsageError, NotFoundError: the cursor is not valid.
     """
     found: list[TreeNode] = []
     with database.snapshot():

@@ -19,15 +19,10 @@ from hammerwork_cli.queries.job.stored import compare, stored
 
 
 class Created(NamedTuple):
-    """A workflow that was to be created.
+    """A workflow that was to be created."""
 
-    Attributes:
-        created: whether it was inserted now; otherwise it existed.
-        jobs: id of a job -> the job as it is now; empty if the workflow existed.
-    """
-
-    created: bool
-    jobs: dict[str, EnqueuedJob]
+    created: bool  # whether it was inserted now; otherwise it existed
+    jobs: dict[str, EnqueuedJob]  # id of a job -> the job as it is now; empty if the workflow existed
 
 
 def create(
@@ -39,17 +34,14 @@ def create(
 ) -> Created:
     """Inserts a workflow with its jobs, all or none. The same one that exists stays unchanged.
 
+    Raises NotFoundError if a job depends on one that does not exist. Raises ConflictError: see
+    :func:`hammerwork_cli.queries.job.enqueue.many`; or another workflow has the id. Raises RefusedValueError if the
+    database cannot store a job, the name or the metadata.
+
     Args:
         workflow: its id, name, policy and metadata.
         jobs: as :meth:`NewWorkflow.linked` returns them; they may depend on other jobs too.
         callbacks: what to do at the end of the workflow.
-
-    Raises:
-        UsageError: there are callbacks, and a job recurs.
-        NotFoundError: a job depends on one that does not exist.
-        ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or another workflow has the id.
-        RefusedValueError: the database cannot store a job, the name or the metadata.
-        MissingTablesError: the database has no table of workflows; or there are callbacks and no migration 025.
     """
     if callbacks and any(job.recurring for job in jobs):
         raise UsageError("A recurring job never ends, so its workflow cannot have callbacks.")
@@ -79,8 +71,7 @@ def exists(
 ) -> bool:
     """Whether this workflow exists, with the same jobs and callbacks.
 
-    Raises:
-        ConflictError: another workflow has the id.
+    Raises ConflictError if another workflow has the id.
     """
     rows = database.rows("workflow.create.stored", id=workflow.id) if "hammerwork_workflows" in database.schema else []
     if not rows:

@@ -32,14 +32,10 @@ CANCELLED = "its workflow was cancelled"
 
 
 class _SeenWorkflow(NamedTuple):
-    """The row of a workflow when a worker read it.
-
-    Attributes:
-        dealt_with: the number of its failures that the policy has dealt with.
-    """
+    """The row of a workflow when a worker read it."""
 
     status: str
-    dealt_with: int
+    dealt_with: int  # the number of its failures that the policy has dealt with
 
 
 class _OvertakenError(Exception):
@@ -90,15 +86,12 @@ def bring_up_to_date(
 ) -> Iterator[tuple[StoredWorkflow, str | Exception]]:
     """Looks at the workflows that have not ended, and does what follows for each.
 
+    Returns a workflow, and what was done or why that failed: one that fails does not stop the others. Raises
+    ConnectionLostError or UnreachableError if no server answers.
+
     Args:
         clock: returns the server's time.
         is_over: whether to stop before the next workflow.
-
-    Returns:
-        A workflow, and what was done or why that failed: one that fails does not stop the others.
-
-    Raises:
-        ConnectionLostError, UnreachableError: no server answers.
     """
     after: str | None = None
     while True:
@@ -215,9 +208,7 @@ def _close(database: Database, workflow: StoredWorkflow, now: datetime) -> str |
 def cancellable(database: Database, workflow: str) -> StoredWorkflow:
     """The workflow with this full id, if it can be cancelled, or is.
 
-    Raises:
-        NotFoundError: it does not exist.
-        ConflictError: it has ended in another way.
+    Raises NotFoundError if it does not exist. Raises ConflictError if it has ended in another way.
     """
     found = listing.one(database, workflow)
     if found.counts.total and not found.open and found.status != WorkflowStatus.CANCELLED:
@@ -230,11 +221,10 @@ def cancellable(database: Database, workflow: str) -> StoredWorkflow:
 def reopen_without_failures(database: Database, workflow: str) -> bool:
     """Reopens a cancelled workflow that has no job to retry; returns whether it did.
 
+    Raises NotFoundError if it does not exist.
+
     Args:
         workflow: its full id.
-
-    Raises:
-        NotFoundError: it does not exist.
     """
     found = listing.one(database, workflow)
     if found.counts.unsuccessful or found.stored_status != WorkflowStatus.CANCELLED:

@@ -34,16 +34,15 @@ def find(
 ) -> Iterator[StoredWorkflow]:
     """Yields workflows, newest first.
 
+    Raises UsageError if the cursor is not valid. Raises NotFoundError if the cursor is the id of a workflow that does
+    not exist.
+
     Args:
         statuses: takes workflows in one of these statuses, which are counted; empty for all.
         name: takes workflows with this text in their name, in any letter case; ``*`` in it stands for any text.
         since: takes workflows created then or later.
         limit: the most workflows.
         cursor: ``CREATED_AT/ID`` of the last workflow of the page before, or its id.
-
-    Raises:
-        UsageError: the cursor is not valid.
-        NotFoundError: the cursor is the id of a workflow that does not exist.
     """
     pattern = None if name is None else containing(name)
     accepts = (lambda found: found.status in statuses) if statuses else None
@@ -53,9 +52,7 @@ def find(
 def joinable(database: Database, text: str) -> StoredWorkflow:
     """The workflow that a job may join, by its id or a unique prefix.
 
-    Raises:
-        UsageError, NotFoundError, AmbiguousIdError: see :func:`resolve`.
-        ConflictError: it is cancelled.
+    Raises UsageError, NotFoundError or AmbiguousIdError: see :func:`resolve`. Raises ConflictError if it is cancelled.
     """
     found = one(database, resolve(database, text))
     if found.stored_status == WorkflowStatus.CANCELLED:
@@ -69,8 +66,7 @@ def joinable(database: Database, text: str) -> StoredWorkflow:
 def watch(database: Database, text: str) -> EndWatch[StoredWorkflow]:
     """Watches the workflow with this id or unique prefix until it has ended, or only a decision is missing.
 
-    Raises:
-        UsageError, NotFoundError, AmbiguousIdError: see :func:`resolve`.
+    Raises UsageError, NotFoundError or AmbiguousIdError: see :func:`resolve`.
     """
     return EndWatch(database, _READER, text, _has_ended)
 
@@ -85,12 +81,11 @@ def _has_ended(found: StoredWorkflow) -> bool:
 def details(database: Database, workflow: str, *, limit: int) -> WorkflowDetails:
     """Everything about a workflow but its graph, in one snapshot.
 
+    Raises NotFoundError if it does not exist.
+
     Args:
         workflow: a full id.
         limit: the most errors.
-
-    Raises:
-        NotFoundError: it does not exist.
     """
     with database.snapshot():
         found, metadata = _READER.with_metadata(database, workflow)
