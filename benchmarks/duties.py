@@ -12,7 +12,7 @@ from benchmarks.workload import NOW
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import JobStatus, NewJob, new_id
 from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Policy, PolicyAction
 from hammerwork_cli.models.cron.expressions import Expression
 from hammerwork_cli.models.cron.schedule import NewSchedule, Overlap
 from hammerwork_cli.queries import migrations
@@ -105,9 +105,9 @@ def _retention(database: Database, tidied: Callable[[], None], jobs: int, runs: 
     ages = Ages(timedelta(days=1), None, None, None)
     before = database._adapt(NOW)
 
-    def policy(action: Action) -> Callable[[], object]:
+    def policy(action: PolicyAction) -> Callable[[], object]:
         wanted = Policy(EVERY_QUEUE, action, ages)
-        return lambda: [*retention.carry_out(database, [wanted], NOW + YEAR, lambda: False)]
+        return lambda: [*retention.run_policies(database, [wanted], NOW + YEAR, lambda: False)]
 
     def delete() -> None:
         database._execute(
@@ -125,8 +125,8 @@ def _retention(database: Database, tidied: Callable[[], None], jobs: int, runs: 
         delete()
 
     for name, action, bare, against in (
-        ("archive", Action.ARCHIVE, move, "one INSERT ... SELECT and one DELETE"),
-        ("delete", Action.DELETE, delete, "one DELETE"),
+        ("archive", PolicyAction.ARCHIVE, move, "one INSERT ... SELECT and one DELETE"),
+        ("delete", PolicyAction.DELETE, delete, "one DELETE"),
     ):
         times: dict[str, list[float]] = {"ours": [], "peer": []}
         for _ in range(runs + 1):

@@ -14,7 +14,7 @@ from hammerwork_cli.queries.worker import ancestry
 from hammerwork_cli.queries.worker import claim as claim_queries
 from hammerwork_cli.queries.worker import spawn as spawn_queries
 from hammerwork_cli.queries.worker.ancestry import Spawner
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 
 WORKER = "11111111-1111-4111-8111-111111111111"
 
@@ -42,7 +42,7 @@ def measure(database: Database, jobs: int, runs: int) -> Iterator[Result]:
         operation = spawn_queries.Operation(new_id(), spawner, "parent", config, now, children)
         start = time.perf_counter()
         parts = [batch[place : place + 500] for place in range(0, children, 500)]
-        spawn_queries.complete(database, Ended(job, End.COMPLETED), operation, lambda: parts, now=later)
+        spawn_queries.complete(database, EndedAttempt(job, AttemptEnd.COMPLETED), operation, lambda: parts, now=later)
         times["ours"].append(time.perf_counter() - start)
 
     def bare(insert: Callable[[Database, Sequence[tuple[Any, ...]]], object], name: str, share: int = 1) -> None:

@@ -12,7 +12,7 @@ from chaos.plan import PASSING, SCHEDULES, Planned
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Policy, PolicyAction
 from hammerwork_cli.models.cron.expressions import Expression
 from hammerwork_cli.models.cron.schedule import NewSchedule
 from hammerwork_cli.queries.archive import policies, retention
@@ -48,7 +48,7 @@ def begin(url: str, extras: Collection[str]) -> None:
             )
             changes.add(database, new, Author("chaos"), now)
     if "retention" in extras:
-        for queue, action in ((EVERY_QUEUE, Action.ARCHIVE), (PASSING, Action.DELETE)):
+        for queue, action in ((EVERY_QUEUE, PolicyAction.ARCHIVE), (PASSING, PolicyAction.DELETE)):
             # Workers leave a new policy alone for some minutes.
             policies.put(database, Policy(queue, action, Ages(AGE, AGE, AGE, AGE)), by="chaos", now=now - PAST)
     database.close()
@@ -79,7 +79,7 @@ def second_run(url: str, ahead: timedelta) -> Iterator[str]:
     """
     database = connect(url)
     now = database.now() + PAST + ahead
-    for done in retention.carry_out(database, policies.all_policies(database), now, lambda: False):
+    for done in retention.run_policies(database, policies.all_policies(database), now, lambda: False):
         if done.error is not None:
             yield f"the policy of {done.policy.queue} failed: {done.error}"
     database.close()

@@ -10,7 +10,7 @@ from chaos.liveness.worker import CARE, LEASE, STEADY, SimulatedWorker
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.cron.schedule import Outcome, Schedule, ScheduleRun
+from hammerwork_cli.models.cron.schedule import RunOutcome, Schedule, ScheduleRun
 from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.cron import ahead, changes, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
@@ -81,7 +81,7 @@ class ScheduleRules:
             runs = schedules.runs(self.database, schedule, limit=MOST_RUNS)
             assert schedule.due is not None
             self._check_due_times(schedule, runs)
-            of_runs = [run.job_id for run in runs if run.outcome == Outcome.ENQUEUED]
+            of_runs = [run.job_id for run in runs if run.outcome == RunOutcome.ENQUEUED]
             made += [job for job in of_runs if job is not None]
             open_ = [job for job in of_runs if jobs.get(str(job)) == "Pending"]
             assert schedule.overlap != "skip" or len(open_) <= 1, f"{schedule.name} has {len(open_)} jobs at a time"

@@ -19,7 +19,7 @@ from hammerwork_cli.queries.spawn.doctor import Doctor
 from hammerwork_cli.queries.worker import claim as claim_queries
 from hammerwork_cli.queries.worker import duties, finish, registry
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import End, Ended, Owned
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt, Owned
 from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
 from hammerwork_cli.runtime.worker.heartbeat import RENEWALS
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
@@ -53,7 +53,7 @@ class Entry:
 
     job: Claimed
     began: bool = False
-    ended: Ended | None = None
+    ended: EndedAttempt | None = None
     at: datetime | None = None
     ended_at: float = 0.0
 
@@ -308,11 +308,13 @@ class SimulatedWorker:
         job, now = entry.job, max(self.world.now(), entry.job.claim.started_at)
         following = self._next_run(job, now)
         if well:
-            entry.ended = Ended(job, End.COMPLETED, at=following)
+            entry.ended = EndedAttempt(job, AttemptEnd.COMPLETED, at=following)
         elif job.last_attempt:
-            entry.ended = Ended(job, End.FAILED, error="It failed.", at=following)
+            entry.ended = EndedAttempt(job, AttemptEnd.FAILED, error="It failed.", at=following)
         else:
-            entry.ended = Ended(job, End.RETRY, error="It failed.", at=self.world.now() + timedelta(seconds=1))
+            entry.ended = EndedAttempt(
+                job, AttemptEnd.RETRY, error="It failed.", at=self.world.now() + timedelta(seconds=1)
+            )
         entry.at, entry.ended_at = now, self.world.seconds
 
     def _next_run(self, job: Claimed, now: datetime) -> datetime | None:
@@ -340,13 +342,13 @@ class SimulatedWorker:
                 self._look_up_lost(entry.job)
             else:
                 self._look_up(entry.job, entry.ended.end)
-            if not report.lost and entry.ended.end == End.COMPLETED:
+            if not report.lost and entry.ended.end == AttemptEnd.COMPLETED:
                 self._count(entry.job, entry.ended.at, entry.at)
 
-    def _look_up(self, job: Claimed, end: End) -> None:
+    def _look_up(self, job: Claimed, end: AttemptEnd) -> None:
         """An attempt that completed left no row in the history, any other one a row."""
         recorded = self.world.recorded(job.id, job.claim.started_at)
-        if end == End.COMPLETED:
+        if end == AttemptEnd.COMPLETED:
             self.world.book.unrecorded.add((job.id, job.claim.started_at))
         else:
             if not recorded and self.world.later_recorded(job.id, job.claim.started_at) >= attempts.KEPT:
@@ -382,8 +384,8 @@ class SimulatedWorker:
             for entry in self.entries.values():
                 if entry.ended is None:
                     job, now = entry.job, max(self.world.now(), entry.job.claim.started_at)
-                    stopped = Ended(job, End.STOPPED, at=timestamp(job.scheduled_at))
-                    once = Ended(job, End.FAILED, error="It was stopped.", at=self._next_run(job, now))
+                    stopped = EndedAttempt(job, AttemptEnd.STOPPED, at=timestamp(job.scheduled_at))
+                    once = EndedAttempt(job, AttemptEnd.FAILED, error="It was stopped.", at=self._next_run(job, now))
                     entry.ended, entry.at = (stopped if job.max_attempts > 1 else once), now
             self.write()
             with self._reached() as database:

@@ -9,7 +9,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.callbacks import Event, new_callback
+from hammerwork_cli.models.callbacks import CallbackEvent, new_callback
 from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.options.jobs import json_value
 
@@ -37,7 +37,11 @@ class Callbacks:
         Raises:
             UsageError: one is not the name of a queue, or not the options of a job.
         """
-        given = {Event.COMPLETE: self.on_complete, Event.SUCCESS: self.on_success, Event.FAILURE: self.on_failure}
+        given = {
+            CallbackEvent.COMPLETE: self.on_complete,
+            CallbackEvent.SUCCESS: self.on_success,
+            CallbackEvent.FAILURE: self.on_failure,
+        }
         return tuple(new_callback(event, _options(text)) for event, text in given.items() if text is not None)
 
 

@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli import disk
 from hammerwork_cli.cached import cached
-from hammerwork_cli.config.keys import KEYS, PROFILE_KEYS, Key, known, profile_key, profile_of
+from hammerwork_cli.config.keys import KEYS, PROFILE_KEYS, SettingKey, known, profile_key, profile_of
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.database.places import same_database
 from hammerwork_cli.errors import ConfigError
 
 __all__ = [
     "KEYS",
-    "Key",
     "Profile",
     "Setting",
+    "SettingKey",
     "Settings",
     "Target",
     "blaming",
@@ -35,7 +35,7 @@ LARGEST = 1 << 20
 class Setting(NamedTuple):
     """A value and its source: ``option``, the name of a variable, ``file`` or ``default``."""
 
-    key: Key
+    key: SettingKey
     value: Any
     source: str
 

@@ -14,7 +14,7 @@ LONGEST_CONNECT = 600
 LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
-class Key(NamedTuple):
+class SettingKey(NamedTuple):
     """A setting."""
 
     name: str  # name of the key in the file
@@ -103,7 +103,7 @@ def _places(text: str) -> str:
 
 
 _ALL = (
-    Key(
+    SettingKey(
         "database_url",
         ("HAMMERWORK_DATABASE_URL", "DATABASE_URL"),
         "The database, or @ and a profile. Without it, an SQLite file in your data folder.",
@@ -112,7 +112,7 @@ _ALL = (
         str,
         _url_or_profile,
     ),
-    Key(
+    SettingKey(
         "default_queue",
         ("HAMMERWORK_DEFAULT_QUEUE",),
         "The queue of `job enqueue` without --queue.",
@@ -121,7 +121,7 @@ _ALL = (
         str,
         _queue,
     ),
-    Key(
+    SettingKey(
         "default_limit",
         ("HAMMERWORK_DEFAULT_LIMIT",),
         "Rows of a list without --limit. Unset, each list has its own default.",
@@ -130,7 +130,7 @@ _ALL = (
         int,
         _between(1, LARGEST_LIMIT),
     ),
-    Key(
+    SettingKey(
         "log_level",
         ("HAMMERWORK_LOG_LEVEL",),
         f"Minimum log level of a worker: {', '.join(LEVELS)}.",
@@ -139,7 +139,7 @@ _ALL = (
         str,
         _level,
     ),
-    Key(
+    SettingKey(
         "connection_pool_size",
         ("HAMMERWORK_POOL_SIZE",),
         f"Maximum database connections of a worker for results: 1 to {LARGEST_POOL}.",
@@ -148,7 +148,7 @@ _ALL = (
         int,
         _between(1, LARGEST_POOL),
     ),
-    Key(
+    SettingKey(
         "connect_timeout_secs",
         ("HAMMERWORK_CONNECT_TIMEOUT",),
         f"Seconds that a command waits for a server when it connects: 1 to {LONGEST_CONNECT}.",
@@ -157,7 +157,7 @@ _ALL = (
         int,
         _between(1, LONGEST_CONNECT),
     ),
-    Key(
+    SettingKey(
         "encryption_keys",
         ("HAMMERWORK_ENCRYPTION_KEYS",),
         "Places of the keys of encrypted payloads, with commas between them. The first one encrypts.",
@@ -175,8 +175,10 @@ KEYS = {key.name: key for key in _ALL}
 PROFILE_NAME = "[A-Za-z0-9_-]{1,60}"
 _PROFILE_KEY = re.compile(f"profiles\\.({PROFILE_NAME})\\.(url|protected)")
 PROFILE_KEYS = {
-    "url": Key("url", (), "The database of this profile.", None, '"postgresql://app@db.example.org/jobs"', str, _url),
-    "protected": Key(
+    "url": SettingKey(
+        "url", (), "The database of this profile.", None, '"postgresql://app@db.example.org/jobs"', str, _url
+    ),
+    "protected": SettingKey(
         "protected", (), "Whether changes of this profile's database ask for its name.", False, "true", bool, bool
     ),
 }
@@ -193,12 +195,12 @@ def profile_of(text: str) -> str | None:
     return text[1:]
 
 
-def profile_key(profile: str, field: str) -> Key:
+def profile_key(profile: str, field: str) -> SettingKey:
     """The key of a profile's URL or protection."""
     return PROFILE_KEYS[field]._replace(name=f"profiles.{profile}.{field}")
 
 
-def known(name: str) -> Key:
+def known(name: str) -> SettingKey:
     """Returns the key with a name, such as ``default_limit`` and ``profiles.production.url``."""
     of_profile = _PROFILE_KEY.fullmatch(name.strip())
     if of_profile:
@@ -206,12 +208,12 @@ def known(name: str) -> Key:
     key = KEYS.get(name.strip().lower().replace("-", "_"))
     if key is None:
         from hammerwork_cli.config import elsewhere
+        from hammerwork_cli.models.input.near import did_you_mean
 
         if other := elsewhere.KEYS.get(name.strip().lower()):
             raise UsageError(f"{name.strip()} is a setting of hammerwork (Rust) alone.", hint=f"Use: {other}")
-        from hammerwork_cli.models.input.near import meant
 
         listed = ", ".join((*KEYS, "profiles.NAME.url", "profiles.NAME.protected"))
-        hint = f"{meant(name.lower(), KEYS)} Settings: {listed}.".lstrip()
+        hint = f"{did_you_mean(name.lower(), KEYS)} Settings: {listed}.".lstrip()
         raise ConfigError(f"{name[:60]!r} is not a setting.", hint=hint)
     return key

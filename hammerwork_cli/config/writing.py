@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli import disk
 from hammerwork_cli.config import parse_file, read_bytes
-from hammerwork_cli.config.keys import KEYS, Key
+from hammerwork_cli.config.keys import KEYS, SettingKey
 from hammerwork_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def begin(path: Path, *, force: bool) -> bool:
     return True
 
 
-def store(path: Path, key: Key, value: str | int | bool) -> None:
+def store(path: Path, key: SettingKey, value: str | int | bool) -> None:
     """Stores a value in the file, which is created if necessary."""
     with _changing(path):
         _change(path, key.path, value, lambda document: _set(document, key.path, value))

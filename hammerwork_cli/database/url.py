@@ -213,10 +213,10 @@ def unknown_option(name: str, database: str, known: Collection[str], *, otherwis
         known: the options that it knows, of which the closest is named.
         otherwise: the hint if none is close.
     """
-    from hammerwork_cli.models.input.near import meant
+    from hammerwork_cli.models.input.near import did_you_mean
 
     other = OTHER_NAMES.get(name.replace("-", "_").lower())
-    hint = f"Did you mean {other}?" if other in known else meant(name, known) or otherwise
+    hint = f"Did you mean {other}?" if other in known else did_you_mean(name, known) or otherwise
     return ConfigError(f"The URL option {name!r} is not known for {database}.", hint=hint)
 
 

@@ -28,7 +28,7 @@ _HOMES = {
         "FAILURES FINISHED UNSUCCESSFUL WAITING Counts JobPriority JobStatus Timestamp id_list priority_word rfc3339"
         " status_of status_phrase timestamp"
     ),
-    "worker": "RunningJob Worker",
+    "worker": "RunningJob RegisteredWorker",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

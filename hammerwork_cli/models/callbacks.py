@@ -25,7 +25,7 @@ class Subject(StrEnum):
     WORKFLOW = "workflow"
 
 
-class Event(StrEnum):
+class CallbackEvent(StrEnum):
     """What a callback waits for."""
 
     COMPLETE = "complete"
@@ -45,7 +45,7 @@ class CallbackState(StrEnum):
     """Its event can no longer happen."""
 
 
-def new_callback(event: Event, options: Mapping[str, Any]) -> NewCallback:
+def new_callback(event: CallbackEvent, options: Mapping[str, Any]) -> NewCallback:
     """Makes a callback for a job with some of the options of a line of ``job enqueue --file``."""
     given = {"payload": {}, **options}
     plaintext_meant = given.get("encrypt") is False  # it cannot be encrypted

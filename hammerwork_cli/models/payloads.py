@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.input.near import meant
+from hammerwork_cli.models.input.near import did_you_mean
 from hammerwork_cli.models.input.spawn_config import STORED_KEYS, SpawnConfig
 from hammerwork_cli.models.values import timestamp
 
@@ -58,7 +58,7 @@ def check_names(config: Any) -> None:
         if key in STORED_KEYS or not isinstance(key, str):
             continue
         longer = [known for known in STORED_KEYS if known.startswith(key)]
-        near = f"Did you mean {longer[0]}?" if len(longer) == 1 else meant(key, STORED_KEYS, cutoff=0.8)
+        near = f"Did you mean {longer[0]}?" if len(longer) == 1 else did_you_mean(key, STORED_KEYS, cutoff=0.8)
         if near:
             raise UsageError(f"A spawn configuration has no {key!r:.60}. {near}")
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.models.archive.policies import EVERY_QUEUE
 from hammerwork_cli.models.values import WAITING, Counts, JobStatus, Timestamp, timestamp
-from hammerwork_cli.models.worker import Worker
+from hammerwork_cli.models.worker import RegisteredWorker
 
 
 class QueuePause(NamedTuple):
@@ -57,21 +57,21 @@ class Service(NamedTuple):
 
     pause: QueuePause | None = None  # the pause of the queue, during which nobody serves it
     # The workers of the queue that claim jobs; `None` if the database does not record workers.
-    workers: tuple[Worker, ...] | None = None
+    workers: tuple[RegisteredWorker, ...] | None = None
     # Workers of the queue that have not ended and claim none: they stop, stand still, or their lease is over.
-    others: tuple[Worker, ...] = ()
+    others: tuple[RegisteredWorker, ...] = ()
 
     @property
     def serving(self) -> int | None:
         return None if self.workers is None else len(self.workers)
 
     @property
-    def held(self) -> tuple[Worker, ...]:
+    def held(self) -> tuple[RegisteredWorker, ...]:
         """The workers with slots that an attempt has which is over, and whose handler has not returned."""
         return tuple(worker for worker in self.workers or () if worker.held)
 
     @property
-    def stalled(self) -> tuple[Worker, ...]:
+    def stalled(self) -> tuple[RegisteredWorker, ...]:
         """The workers of which a thread stands still: what they run may have ended long ago, unwritten."""
         return tuple(worker for worker in self.others if worker.state == "stalled")
 
@@ -109,7 +109,7 @@ class QueueState:
     # Workers that serve the queue: they run, and claim its jobs; `None` if the database does not record workers.
     workers: int | None = None
     # Workers of the queue that have not ended and claim no jobs: they stop, stand still, or their lease is over.
-    others: tuple[Worker, ...] = ()
+    others: tuple[RegisteredWorker, ...] = ()
 
     @property
     def pending(self) -> int:

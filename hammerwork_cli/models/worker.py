@@ -22,7 +22,7 @@ LEAST_FOR_RATE = timedelta(seconds=10)
 MAIN_LOOP, FINISHER = "main loop", "finisher"
 
 
-class Worker(NamedTuple):
+class RegisteredWorker(NamedTuple):
     """The row of a worker, whose times are by the server's clock."""
 
     id: str
@@ -149,7 +149,7 @@ def is_silent(silent_for: float, lease: float) -> bool:
 
 
 def state_of(stored: str, ended_at: Timestamp, silent_for: float, lease: float, stalled: object) -> str:
-    """The state of a worker for those who look at it: see :attr:`Worker.state`."""
+    """The state of a worker for those who look at it: see :attr:`RegisteredWorker.state`."""
     if ended_at is not None:
         return stored
     if is_silent(silent_for, lease):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from hammerwork_cli.models import RunningJob, Worker, timestamp
+from hammerwork_cli.models import RegisteredWorker, RunningJob, timestamp
 from hammerwork_cli.models.queue_counts import Unwritten
 from hammerwork_cli.models.worker import FINISHER, MAIN_LOOP, JobWorker, LeasedJob, LeaseState
 from hammerwork_cli.render.formats import key
@@ -20,12 +20,12 @@ COLOURS = {"running": "green", "stopping": "yellow", "silent": "red", "stalled":
 class WorkerStatus(NamedTuple):
     """A worker and its jobs."""
 
-    worker: Worker
+    worker: RegisteredWorker
     jobs: tuple[RunningJob, ...]
     now: datetime
 
 
-def _slots(worker: Worker) -> str:
+def _slots(worker: RegisteredWorker) -> str:
     return f"{count(worker.running)} of {count(worker.concurrency)}" if worker.ended_at is None else NOTHING
 
 
@@ -38,7 +38,7 @@ def held_text(slots: int, holders: str = "") -> str:
     return f"{plural(slots, 'slot')}{of}: {why}"
 
 
-def _held(worker: Worker) -> str:
+def _held(worker: RegisteredWorker) -> str:
     return held_text(worker.held) if worker.held and worker.ended_at is None else ""
 
 
@@ -49,18 +49,18 @@ def unwritten_text(unwritten: Unwritten, holders: str = "") -> str:
     return f"{plural(unwritten.outcomes, 'outcome')}{of} cannot be written, for {since}: {visible(unwritten.error)}"
 
 
-def stalled_text(worker: Worker) -> str:
+def stalled_text(worker: RegisteredWorker) -> str:
     """Which threads of a worker stand still, and for how long; empty if none does."""
     return ", ".join(f"the {name} for {duration(took)}" for name, took in worker.stalled.items())
 
 
-def silence_text(worker: Worker | JobWorker) -> str:
+def silence_text(worker: RegisteredWorker | JobWorker) -> str:
     """The time since a worker's last heartbeat, and its lease."""
     silent = duration(timedelta(seconds=worker.silent_for))
     return f"{visible(worker.name)} has been silent for {silent}; its lease is {worker.lease:g} s"
 
 
-def _rate(worker: Worker) -> str:
+def _rate(worker: RegisteredWorker) -> str:
     return NOTHING if worker.rate is None else f"{worker.rate:,.1f}/min"
 
 
@@ -68,11 +68,11 @@ def _memory(size: int | None) -> str:
     return NOTHING if size is None else f"{size / 1_000_000:,.1f} MB"
 
 
-def _asked(worker: Worker) -> str | None:
+def _asked(worker: RegisteredWorker) -> str | None:
     return f"{worker.request} by {worker.requested_by or 'somebody'}" if worker.request else None
 
 
-WORKERS: Sequence[Column[Worker]] = (
+WORKERS: Sequence[Column[RegisteredWorker]] = (
     Column("worker", lambda row: row.name, cuts=True),
     Column("id", lambda row: short_id(row.id), leaves=4),
     Column("state", lambda row: row.state),
@@ -93,7 +93,7 @@ WORKERS: Sequence[Column[Worker]] = (
     Column("up", lambda row: duration(row.up_time), "right", leaves=5),
     Column("last heartbeat", lambda row: f"{duration(timedelta(seconds=row.silent_for))} ago", "right"),
 )
-WORKER = Shape[Worker](
+WORKER = Shape[RegisteredWorker](
     {
         "id": key.uuid(),
         "name": key.text(),
@@ -254,15 +254,15 @@ class AskedWorker(NamedTuple):
         now: the worker after its end, or its successor; ``None`` until the wait is over.
     """
 
-    worker: Worker
+    worker: RegisteredWorker
     request: str
     running: int
     grace: float | None = None
     dry_run: bool = False
-    now: Worker | None = None
+    now: RegisteredWorker | None = None
 
     @property
-    def successor(self) -> Worker | None:
+    def successor(self) -> RegisteredWorker | None:
         """The worker that has taken its place."""
         return self.now if self.now and self.now.id != self.worker.id else None
 

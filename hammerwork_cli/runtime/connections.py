@@ -10,7 +10,7 @@ from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, Timeouts
 from hammerwork_cli.database.pool import Pool
 from hammerwork_cli.database.retrying import Backoff, is_an_outage, retry
 from hammerwork_cli.errors import ConnectionLostError, HammerworkError, RetryableError, SilentConnectionError
-from hammerwork_cli.runtime.outages import Outages, Trouble
+from hammerwork_cli.runtime.outages import OutageLog, Outages
 
 Result = TypeVar("Result")
 Passes = Callable[[HammerworkError], bool]
@@ -162,7 +162,7 @@ class Connections:
         """
         self._begin_after_a_fork()
         left = _Patience(patience)
-        trouble = Trouble(self.outages, shared=True)
+        outage_log = OutageLog(self.outages, shared=True)
         judge = passes
         # Of the next try: either a silent connection was dead, or the server needs longer for this unit.
         longer: Timeouts | None = None
@@ -191,7 +191,7 @@ class Connections:
             if failures == 1 and type(error) is ConnectionLostError:
                 log.debug("%s Trying again.", error.message)
             elif not isinstance(error, RetryableError):
-                trouble.failed(f"{error.message} Trying again.")
+                outage_log.failed(f"{error.message} Trying again.")
             elif failures == 1 or failures % 10 == 0:
                 log.warning("%s Trying again.", error.message)
 
@@ -204,7 +204,7 @@ class Connections:
             wait=self._wait,
             at_once=CLOSED_LONG_AGO,
         )
-        trouble.over()
+        outage_log.recovered()
         return result
 
     def read_tables_anew(self) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from hammerwork_cli.database.retrying import is_away, lost_to_another
 from hammerwork_cli.errors import ConfigError, DatabaseError
 from hammerwork_cli.models.queue_counts import MOST_QUEUES, OTHERS, QueueCounts, Unwritten, written_counts
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 
-_FAILURES = frozenset({End.RETRY, End.FAILED, End.TIMED_OUT})
+_FAILURES = frozenset({AttemptEnd.RETRY, AttemptEnd.FAILED, AttemptEnd.TIMED_OUT})
 
 
 class Progress:
@@ -35,7 +35,7 @@ class Progress:
         self._queues: dict[str, QueueCounts] = {}
         self.lost = 0
 
-    def count(self, outcomes: Iterable[Ended]) -> None:
+    def count(self, outcomes: Iterable[EndedAttempt]) -> None:
         """Counts the outcomes that a transaction wrote."""
         # In one loop without calls: this is done for every job.
         queue, counts = None, QueueCounts()
@@ -47,15 +47,15 @@ class Progress:
                 if took is not None:
                     counts.timed += 1
                     counts.seconds += took
-                if end is End.COMPLETED:
+                if end is AttemptEnd.COMPLETED:
                     self.completed += 1
                     counts.completed += 1
                 elif end in _FAILURES:
                     self.failed += 1
-                    timed_out = end is End.TIMED_OUT or outcome.timed_out
+                    timed_out = end is AttemptEnd.TIMED_OUT or outcome.timed_out
                     counts.timed_out += timed_out
                     counts.failed += not timed_out
-                    counts.dead += end is not End.RETRY and outcome.at is None
+                    counts.dead += end is not AttemptEnd.RETRY and outcome.at is None
         self._counted()
 
     def _counts_of(self, queue: str) -> QueueCounts:

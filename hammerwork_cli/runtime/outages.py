@@ -53,7 +53,7 @@ class Outages:
         log.warning("The database answers again, after %s s.", f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}")
 
 
-class Trouble:
+class OutageLog:
     """Counts the failures of one thread until it succeeds. Only that thread uses it.
 
     Args:
@@ -80,7 +80,7 @@ class Trouble:
         else:
             log.log(level, "%s", line)
 
-    def survived(self, error: Exception) -> float:
+    def caught(self, error: Exception) -> float:
         """Notes an error after which the thread goes on; returns the seconds to pause."""
         self._in_a_row += 1
         if isinstance(error, DatabaseError):
@@ -89,11 +89,11 @@ class Trouble:
             log.error("An error in the worker itself; it goes on.", exc_info=error)
         return SURVIVED.pause(self._in_a_row)
 
-    def went_on(self) -> None:
+    def succeeded(self) -> None:
         """Notes a turn without an error, which does not yet say that an outage is over."""
         self._in_a_row = 0
 
-    def over(self) -> None:
+    def recovered(self) -> None:
         """Notes a success, and logs the end of the outage if there was one."""
         self._in_a_row = 0
         if self._failures:

@@ -17,7 +17,7 @@ import pytest
 
 from hammerwork_cli import disk
 from hammerwork_cli.config import KEYS, writing
-from hammerwork_cli.config.keys import Key
+from hammerwork_cli.config.keys import SettingKey
 from hammerwork_cli.database import DatabaseUrl, connect
 from tests.rows import Rows
 from tests.terminal import everything
@@ -80,7 +80,7 @@ def test_an_option_wins_over_the_environment_and_that_over_the_file(run: Run, fi
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=lambda key: key.name)
-def test_every_setting_is_saved_and_read_back(run: Run, file: Path, key: Key) -> None:
+def test_every_setting_is_saved_and_read_back(run: Run, file: Path, key: SettingKey) -> None:
     value = VALUES[key.name]
     assert run("config", "set", key.name, str(value)).exit_code == 0
     assert tomllib.loads(file.read_text(encoding="utf-8")) == {key.name: value}

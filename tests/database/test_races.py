@@ -12,7 +12,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, DuplicateError
 from hammerwork_cli.models import NewJob
 from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import Action, Policy
+from hammerwork_cli.models.archive.policies import Policy, PolicyAction
 from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.archive import policies
@@ -31,7 +31,7 @@ def schedule(database: Database) -> object:
 
 
 def policy(database: Database) -> object:
-    return policies.put(database, Policy("mail", Action.ARCHIVE, AGES), by="me", now=START)
+    return policies.put(database, Policy("mail", PolicyAction.ARCHIVE, AGES), by="me", now=START)
 
 
 def pause(database: Database) -> object:

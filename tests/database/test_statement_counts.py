@@ -16,7 +16,7 @@ from hammerwork_cli.queries.graph.relatives import GIN_LIST, GIN_LISTS
 from hammerwork_cli.queries.spawn import operations
 from hammerwork_cli.queries.worker import ancestry, claim, finish, spawn
 from hammerwork_cli.queries.worker.ancestry import Spawner
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from tests.rows import START, Rows
 
 ASCENT = 3
@@ -120,7 +120,10 @@ def test_a_spawn_reads_the_counters_of_its_tree_by_a_statement_that_it_sends_any
     operation = spawn.Operation(new_id(), spawner, "parent", SpawnConfig(), now, 2)
     children = [NewJob("child", "{}", now, now, depends_on=(job.id,), dependency_status="satisfied") for _ in "12"]
     sent = statements(
-        database, lambda: spawn.complete(database, Ended(job, End.COMPLETED), operation, lambda: [children], now=now)
+        database,
+        lambda: spawn.complete(
+            database, EndedAttempt(job, AttemptEnd.COMPLETED), operation, lambda: [children], now=now
+        ),
     )
     # It completes the parent, inserts the children, looks for dependents, and records. PostgreSQL also notifies;
     # MySQL also reads the counters, which its INSERT does not return.
@@ -136,7 +139,7 @@ def test_many_jobs_complete_by_as_many_statements_as_one(database: Database) -> 
     sent = []
     for jobs in (1, 20):
         taken = claim.claim(database, "many", worker=new_id(), now=now, limit=jobs, slots=jobs)
-        ended = [Ended(job, End.COMPLETED, result="7") for job in taken]
+        ended = [EndedAttempt(job, AttemptEnd.COMPLETED, result="7") for job in taken]
         assert len(ended) == jobs
         sent.append(statements(database, lambda ended=ended: finish.finish(database, ended, now)))
     assert sent[0] == sent[1]
@@ -165,21 +168,25 @@ def test_the_history_costs_nothing_where_attempts_complete_and_two_statements_wh
             rows.job(queue="many", status="Pending", max_attempts=9)
     now = START + timedelta(days=1)
 
-    def sent(end: End, jobs: int) -> int:
+    def sent(end: AttemptEnd, jobs: int) -> int:
         taken = claim.claim(database, "many", worker=new_id(), now=now, limit=jobs, slots=jobs)
-        ended = [Ended(job, end, error="boom" if end == End.RETRY else None) for job in taken]
+        ended = [EndedAttempt(job, end, error="boom" if end == AttemptEnd.RETRY else None) for job in taken]
         for attempt in ended:
-            attempt.at = now + timedelta(days=9) if end == End.RETRY else None
+            attempt.at = now + timedelta(days=9) if end == AttemptEnd.RETRY else None
         assert len(ended) == jobs
         return statements(database, lambda: finish.finish(database, ended, now))
 
-    completed, one_failed, many_failed = sent(End.COMPLETED, 20), sent(End.RETRY, 1), sent(End.RETRY, 20)
+    completed, one_failed, many_failed = (
+        sent(AttemptEnd.COMPLETED, 20),
+        sent(AttemptEnd.RETRY, 1),
+        sent(AttemptEnd.RETRY, 20),
+    )
     assert many_failed - one_failed == 19  # each job is changed by a statement of its own
     database.script("DROP TABLE hammerwork_attempts")
     database.forget_schema()
     assert database.tags  # read once a connection
-    assert sent(End.COMPLETED, 20) == completed
-    assert sent(End.RETRY, 1) == one_failed - 2
+    assert sent(AttemptEnd.COMPLETED, 20) == completed
+    assert sent(AttemptEnd.RETRY, 1) == one_failed - 2
 
 
 def test_a_tick_sends_six_statements_and_an_idle_check_and_a_list_send_as_many_for_many_schedules(

@@ -13,7 +13,7 @@ from hammerwork_cli import Handlers, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import NewJob, new_id, timestamp
 from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import Action, Policy
+from hammerwork_cli.models.archive.policies import Policy, PolicyAction
 from hammerwork_cli.models.clock import SLACK
 from hammerwork_cli.models.cron.schedule import Schedule
 from hammerwork_cli.models.options.schedules import read_schedule
@@ -120,7 +120,7 @@ def test_a_schedule_and_a_policy_that_a_wrong_clock_made_are_carried_out(databas
     add(database, WRONG, schedule=None, every="45m", name="interval")
     assert put_back(database, NOW)
     assert schedules.find(database, "interval").due == NOW + timedelta(minutes=45)
-    policies.put(database, Policy("mail", Action.DELETE, Ages(DAY, DAY, DAY, DAY)), by="me", now=WRONG)
+    policies.put(database, Policy("mail", PolicyAction.DELETE, Ages(DAY, DAY, DAY, DAY)), by="me", now=WRONG)
     (policy,) = policies.all_policies(database)
     assert policy.is_in_force(NOW)
 
@@ -259,7 +259,7 @@ def test_a_clock_that_is_behind_is_believed_against_a_record_when_it_is_steady_a
     assert not clock.is_trusted
 
 
-def _earlier(answer: registry.Answer, by: timedelta) -> registry.Answer:
+def _earlier(answer: registry.HeartbeatAnswer, by: timedelta) -> registry.HeartbeatAnswer:
     return answer._replace(now=answer.now - by)
 
 
@@ -276,7 +276,7 @@ def test_a_worker_whose_clock_is_behind_changes_nothing_and_says_so(
         right = database.now()
         schedule = add(database, right, schedule="* * * * * *")
         policies.put(
-            database, Policy("*", Action.DELETE, Ages(MINUTE, MINUTE, MINUTE, MINUTE)), by="me", now=right - DAY
+            database, Policy("*", PolicyAction.DELETE, Ages(MINUTE, MINUTE, MINUTE, MINUTE)), by="me", now=right - DAY
         )
         Rows(database).job(created_at=right - 2 * DAY, completed_at=right - 2 * DAY, status="Completed")
         monkeypatch.setattr(type(database), "now", lambda _: datetime.now(UTC) - behind)

@@ -17,7 +17,7 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.worker import claim, finish, rescue
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.host.logs import named
 from tests.runtime.conftest import PATIENCE, Stage, until
 from tests.rust3 import outcomes
@@ -119,7 +119,7 @@ def test_an_attempt_of_version_3_that_was_taken_over_here_ends_without_effect(
     before = stored(stage)
     assert not (theirs.complete(late) if end in ("complete", "recur") else theirs.fail(late))
     assert stored(stage) == before
-    assert not finish.finish(stage.database, [Ended(ours, End.COMPLETED, '"ours"')], now + SECOND).lost
+    assert not finish.finish(stage.database, [EndedAttempt(ours, AttemptEnd.COMPLETED, '"ours"')], now + SECOND).lost
     assert stage.one(job, "status") == "Completed"
     assert not theirs.complete(late)
     assert stage.one(job, "result_data") == '"ours"'
@@ -134,7 +134,7 @@ def test_a_late_result_of_version_3_overwrites_a_newer_one_as_the_page_says(
     assert theirs.by_hand("retry", job.id)
     now = stage.database.now() + SECOND
     (ours,) = claim.claim(stage.database, "taken", worker=new_id(), now=now, limit=1, slots=1)
-    assert not finish.finish(stage.database, [Ended(ours, End.COMPLETED, '"ours"')], now + SECOND).lost
+    assert not finish.finish(stage.database, [EndedAttempt(ours, AttemptEnd.COMPLETED, '"ours"')], now + SECOND).lost
     columns = "status, attempts, started_at, completed_at, error_message, result_expires_at"
     before = stage.one(job, columns)
     assert not theirs.complete(late, "theirs")
@@ -165,7 +165,7 @@ def test_a_claim_stores_the_start_that_both_kinds_compare(stage: Stage, theirs: 
     (ours,) = claim.claim(stage.database, "exact", worker=new_id(), now=now, limit=1, slots=1)
     assert stage.timestamp(job, "started_at") == ours.started_at == now
     assert theirs._finish(Run(job.id, ours.attempts, 3, now + timedelta(microseconds=900), None), "Completed", None)
-    assert finish.finish(stage.database, [Ended(ours, End.COMPLETED)], now + SECOND).lost == {job.id}
+    assert finish.finish(stage.database, [EndedAttempt(ours, AttemptEnd.COMPLETED)], now + SECOND).lost == {job.id}
 
 
 def test_a_run_of_version_3_that_starts_within_the_same_millisecond_is_still_another_one(
@@ -184,5 +184,5 @@ def test_a_run_of_version_3_that_starts_within_the_same_millisecond_is_still_ano
     stage.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at")
     theirs.now = lambda: later + timedelta(microseconds=1)
     newer = theirs.claim_job(job.id)
-    assert finish.finish(stage.database, [Ended(ours, End.COMPLETED)], later).lost == {job.id}
+    assert finish.finish(stage.database, [EndedAttempt(ours, AttemptEnd.COMPLETED)], later).lost == {job.id}
     assert theirs.complete(newer)

@@ -21,9 +21,9 @@ from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Cancel
 from hammerwork_cli.queries.job.selections import ByIds
 from hammerwork_cli.queries.worker import claim, finish, rescue
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.execution.verdicts import Verdicts
+from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from tests.runtime.conftest import PATIENCE, Stage, until
 from tests.rust3 import outcomes
@@ -49,7 +49,7 @@ class Play:
         choose = random.Random(seed)
         self.clock = stage.database.now()
         theirs.now = lambda: self.clock
-        verdicts = Verdicts(Handlers(), RetryStrategy.fixed(timedelta(seconds=1)), _Clock(self), threading.Event())
+        verdicts = OutcomePolicy(Handlers(), RetryStrategy.fixed(timedelta(seconds=1)), _Clock(self), threading.Event())
         self._verdicts = verdicts
         stage.execute("DELETE FROM hammerwork_jobs")
         stage.execute("DELETE FROM hammerwork_workflows")
@@ -118,11 +118,13 @@ class Play:
         report = finish.finish(database, [self.end(job, end)], self.clock)
         assert not report.lost
 
-    def end(self, job: claim.Claimed, end: str) -> Ended:
+    def end(self, job: claim.Claimed, end: str) -> EndedAttempt:
         """How an attempt of ours ends, by the rules of a worker."""
         if end == "complete":
             return self._verdicts.completed(job, None)
-        return self._verdicts.failed(job, Failed("no space", End.TIMED_OUT if end == "time out" else End.FAILED))
+        return self._verdicts.failed(
+            job, Failed("no space", AttemptEnd.TIMED_OUT if end == "time out" else AttemptEnd.FAILED)
+        )
 
     def version_3(self, name: str, end: str) -> None:
         """One step by the statements of version 3."""

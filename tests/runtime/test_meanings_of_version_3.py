@@ -13,7 +13,7 @@ from hammerwork_cli.models import JobFilter, new_id, timestamp
 from hammerwork_cli.queries.job import changes, selections
 from hammerwork_cli.queries.spawn.doctor import Doctor
 from hammerwork_cli.queries.worker import claim, finish
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.queries.workflow.endings import CancelWorkflow
 from hammerwork_cli.runtime.outcomes.failures import taken
 from tests.runtime.conftest import Crew, Stage, until
@@ -276,7 +276,7 @@ def test_the_end_of_jobs_without_a_workflow_or_a_batch_takes_no_statement_more(s
         now = stage.database.now() + SECOND
         claimed = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=jobs, slots=jobs)
         before = stage.database.executed
-        finish.finish(stage.database, [Ended(job, End.COMPLETED) for job in claimed], now + SECOND)
+        finish.finish(stage.database, [EndedAttempt(job, AttemptEnd.COMPLETED) for job in claimed], now + SECOND)
         return stage.database.executed - before
 
     alone = statements()
@@ -296,7 +296,7 @@ def test_the_end_of_many_jobs_of_a_workflow_and_a_batch_takes_as_many_statements
         now = stage3.database.now() + SECOND
         claimed = claim.claim(stage3.database, "noop", worker=new_id(), now=now, limit=2 * jobs, slots=2 * jobs)
         before = stage3.database.executed
-        finish.finish(stage3.database, [Ended(job, End.COMPLETED) for job in claimed], now + SECOND)
+        finish.finish(stage3.database, [EndedAttempt(job, AttemptEnd.COMPLETED) for job in claimed], now + SECOND)
         return stage3.database.executed - before
 
     assert statements(40) == statements(2)

@@ -1,7 +1,9 @@
 """``import hammerwork_cli``: what it offers, and that it costs nothing until it is used."""
 
+import ast
 import subprocess
 import sys
+from collections import defaultdict
 
 import pytest
 
@@ -44,3 +46,12 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 
 def test_type_checkers_see_that_the_package_is_typed():
     assert (ROOT / "hammerwork_cli" / "py.typed").exists()
+
+
+def test_no_two_classes_share_a_name():
+    places = defaultdict(list)
+    for path in (ROOT / "hammerwork_cli").rglob("*.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(str(path.relative_to(ROOT)))
+    assert {name: paths for name, paths in places.items() if paths[1:]} == {}

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from hammerwork_cli.models import Worker
+from hammerwork_cli.models import RegisteredWorker
 from hammerwork_cli.queries.spawn.rates import LEAST, SPAN, Rates, RecentRate, SharedRate
 from tests.rows import START
 
@@ -53,11 +53,15 @@ def test_each_name_has_its_own_rate() -> None:
     assert (rates.of("a"), rates.of("b"), rates.of("c")) == (1, None, None)
 
 
-def worker(started: float, heartbeat: float, silent: float, ended: float | None = None, **fields: Any) -> Worker:
+def worker(
+    started: float, heartbeat: float, silent: float, ended: float | None = None, **fields: Any
+) -> RegisteredWorker:
     def at(seconds: float) -> datetime:
         return START + timedelta(seconds=seconds)
 
-    bare = Worker(*[None] * len(Worker._fields))._replace(lease=30.0, stored_state="running", completed=30, failed=0)
+    bare = RegisteredWorker(*[None] * len(RegisteredWorker._fields))._replace(
+        lease=30.0, stored_state="running", completed=30, failed=0
+    )
     end = None if ended is None else at(ended)
     return bare._replace(started_at=at(started), heartbeat_at=at(heartbeat), ended_at=end, silent_for=silent, **fields)
 

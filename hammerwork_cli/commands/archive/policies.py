@@ -16,7 +16,7 @@ from hammerwork_cli.commands.job.execute import Confirmation
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.models import ChangePlan
 from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Policy, PolicyAction
 from hammerwork_cli.models.input.reading import before
 from hammerwork_cli.queries.archive import moving, policies, retention
 from hammerwork_cli.render.archive import policies as shown
@@ -59,7 +59,9 @@ def set_policy(
     failed_after_days: Annotated[float | None, _days()] = None,
     dead_after_days: Annotated[float | None, _days()] = None,
     timed_out_after_days: Annotated[float | None, _days()] = None,
-    action: Annotated[Action | None, typer.Option("--action", help="Archive or delete. [default: archive]")] = None,
+    action: Annotated[
+        PolicyAction | None, typer.Option("--action", help="Archive or delete. [default: archive]")
+    ] = None,
     purge_after: Annotated[
         str | None,
         typer.Option(
@@ -107,7 +109,7 @@ def set_policy(
     now = context.now(database)
     if name != EVERY_QUEUE:
         note_new_queue(context, database, name)
-    old = next(iter(policies.all_policies(database, [name])), Policy(name, Action.ARCHIVE, Ages()))
+    old = next(iter(policies.all_policies(database, [name])), Policy(name, PolicyAction.ARCHIVE, Ages()))
     wanted = old._replace(
         ages=old.ages._replace(**{status: _length(text) for status, text in ages.items()}),
         action=action or old.action,
@@ -123,7 +125,7 @@ def set_policy(
     if confirmation.dry_run:
         _show_plans(context, retention.plans(database, wanted, now), confirmation.form)
         return
-    if wanted.enabled and (wanted.action == Action.DELETE or wanted.purge_after is not None):
+    if wanted.enabled and (wanted.action == PolicyAction.DELETE or wanted.purge_after is not None):
         for line in shown.policy_text(wanted):
             context.note(line)
         context.confirm("Delete jobs from now on?", yes=confirmation.yes, form=confirmation.form)

@@ -11,7 +11,7 @@ from hammerwork_cli import app_path, disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import AppDirOption, DryRunOption, Format, FormatOption, NoEncryptOption, YesOption
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.cron.declared import Action, Declared
+from hammerwork_cli.models.cron.declared import DeclarationAction, Declared
 from hammerwork_cli.models.input.documents import json_of, toml_of
 from hammerwork_cli.models.options.schedules import read_schedules
 from hammerwork_cli.queries.cron import declaring
@@ -89,7 +89,7 @@ def _apply(
     database = context.database(changes=True, plaintext_meant=no_encrypt)
     now = context.now(database)
     steps = declaring.plan(database, declared, now, prune=prune, overwrite=overwrite)
-    gone = [step.name for step in steps if step.action is Action.REMOVE]
+    gone = [step.name for step in steps if step.action is DeclarationAction.REMOVE]
     if not dry_run:
         if gone:
             context.confirm(
@@ -99,7 +99,7 @@ def _apply(
                 plan=gone,
             )
             now = context.now(database)  # no change starts a run at once, however long the answer took
-        declaring.carry_out(database, steps, Author(context.operator), now)
+        declaring.apply(database, steps, Author(context.operator), now)
     context.show(
         steps,
         form,

@@ -38,7 +38,7 @@ from hammerwork_cli.models.input.reading import before, duration_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, RetryJobs
-from hammerwork_cli.queries.job.finished_trees import FinishedTrees, Purge
+from hammerwork_cli.queries.job.finished_trees import FinishedTrees, PurgeJobs
 from hammerwork_cli.queries.job.selections import ByFilter, ByIds, Selection, Subtrees
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.render.job import changes as shown
@@ -405,7 +405,7 @@ def purge(
     if tree and words is not None:
         raise UsageError("Give --tree or --error, not both: a tree has jobs without that error.")
     database = context.database(changes=True)
-    change = Purge(context.now(database), whole=tree)
+    change = PurgeJobs(context.now(database), whole=tree)
     chosen = JobFilter(
         queues=tuple(queue or ()),
         statuses=tuple(sorted(wanted)),

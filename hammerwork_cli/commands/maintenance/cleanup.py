@@ -10,7 +10,7 @@ from hammerwork_cli.cli.options import QueueOption
 from hammerwork_cli.commands.archive.ages import BatchOption, By, ByOption, days, days_option, note_uncounted, selection
 from hammerwork_cli.commands.job.execute import Confirmation, execute
 from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.queries.job.finished_trees import Purge
+from hammerwork_cli.queries.job.finished_trees import PurgeJobs
 from hammerwork_cli.queries.job.selections import BATCH
 
 
@@ -51,6 +51,6 @@ def cleanup(
     database = context.database(changes=True)
     now = context.now(database)
     chosen = selection(database, now, ages, queues=queue or (), by=by, batch=batch_size)
-    change = Purge(now, whole=by is By.TREE)
+    change = PurgeJobs(now, whole=by is By.TREE)
     execute(context, database, chosen, change, confirmation, always_ask=True)
     note_uncounted(context, database)

@@ -23,7 +23,7 @@ from hammerwork_cli.cli.outages import OutageNotes
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.waiting import Wait
 from hammerwork_cli.errors import AnswerIsNoError, TimedOutError, UsageError
-from hammerwork_cli.models import Worker
+from hammerwork_cli.models import RegisteredWorker
 from hammerwork_cli.models.input.reading import duration_of, since_of
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render import worker as views
@@ -66,7 +66,7 @@ class ControlOptions:
     named: NamedOption = None
     form: FormatOption = Format.TABLE
 
-    def workers(self, database: Database) -> list[Worker]:
+    def workers(self, database: Database) -> list[RegisteredWorker]:
         """Whom to ask.
 
         Raises:
@@ -99,12 +99,12 @@ class ControlOptions:
             raise UsageError("--grace must be more than 0 seconds and at most 30 days.", hint="Write 90, 15m or --now.")
         return seconds
 
-    def silent(self, database: Database) -> list[Worker]:
+    def silent(self, database: Database) -> list[RegisteredWorker]:
         """Those of all who have not ended that would not hear it, as the server's clock has it."""
         return [worker for worker in registry.listed(database, alive=True) if self.every and not worker.is_alive]
 
 
-def _named(database: Database, worker: list[str] | None, named: list[str] | None) -> list[Worker]:
+def _named(database: Database, worker: list[str] | None, named: list[str] | None) -> list[RegisteredWorker]:
     words = dict.fromkeys([*(worker or ()), *(named or ())])
     return list({found.id: found for found in (registry.resolve(database, word) for word in words)}.values())
 
@@ -140,7 +140,7 @@ def list_(
     """
     context: Context = ctx.obj
 
-    def read(database: Database, order: Order | None) -> list[Worker]:
+    def read(database: Database, order: Order | None) -> list[RegisteredWorker]:
         now = database.now()
         found = registry.listed(database, since=None if every else since_of(since, now), now=now)
         chosen = [worker for worker in found if worker.serves(queue or ())]
@@ -203,7 +203,7 @@ def status(
 
 
 def _show_leases(
-    context: Context, database: Database, workers: Sequence[Worker], queues: Sequence[str], form: Format
+    context: Context, database: Database, workers: Sequence[RegisteredWorker], queues: Sequence[str], form: Format
 ) -> None:
     ids = [one.id for one in workers]
     found = registry.leased_jobs(database, queues=queues, workers=ids, limit=MOST_JOBS + 1)
@@ -291,7 +291,7 @@ def _ask(context: Context, request: str, asking: ControlOptions) -> None:
         )
 
 
-def _agree(context: Context, request: str, found: list[Worker], asking: ControlOptions) -> None:
+def _agree(context: Context, request: str, found: list[RegisteredWorker], asking: ControlOptions) -> None:
     names = [visible(worker.name) for worker in found]
     context.note(f"{request.capitalize()}: {', '.join(names)}")
     context.confirm(
@@ -302,7 +302,7 @@ def _agree(context: Context, request: str, found: list[Worker], asking: ControlO
 def _waited(context: Context, database: Database, asked: list[AskedWorker], timeout: str | None) -> list[AskedWorker]:
     context.note(f"Waiting for {plural(len(asked), 'worker')}.")
     limit = duration_of(timeout).total_seconds() if timeout is not None else None
-    watch = registry.EndWatch(database, [one.worker for one in asked], successors=asked[0].request == "restart")
+    watch = registry.WorkerEndWatch(database, [one.worker for one in asked], successors=asked[0].request == "restart")
     waiting = Wait(context.database, OutageNotes(context), interval=registry.POLL_SECONDS, timeout=limit)
     waiting.until(watch.refresh, watch.connected)
     return [one._replace(now=watch.done.get(one.worker.id)) for one in asked]

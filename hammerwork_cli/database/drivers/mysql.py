@@ -11,7 +11,7 @@ import mysql.connector
 from mysql.connector import errorcode
 
 from hammerwork_cli.database.access import Database, DriverCall, Row
-from hammerwork_cli.database.driver_errors import LATER, MYSQL, Meaning, error_for
+from hammerwork_cli.database.driver_errors import LATER, MYSQL, ErrorMeaning, error_for
 from hammerwork_cli.database.drivers.mysql_tls import FILES, Tls, without_tls
 from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.database.timeouts import KERNEL_SECONDS, Timeouts
@@ -49,7 +49,7 @@ default_storage_engine = InnoDB /*M! , check_constraint_checks = 1 */, eq_range_
 Without the last one, MySQL estimates the rows for a list of 200 ids or more from averages: after a few jobs with many
 children, it reads whole tables.
 """
-AT_ONCE = {Meaning.DENIED, Meaning.UNPRIVILEGED, Meaning.FULL, Meaning.NO_DATABASE}
+AT_ONCE = {ErrorMeaning.DENIED, ErrorMeaning.UNPRIVILEGED, ErrorMeaning.FULL, ErrorMeaning.NO_DATABASE}
 """Meanings that errors have while connecting too."""
 
 # Any thread writes it, one reference at a time.
@@ -188,7 +188,7 @@ class MySQLDatabase(Database):
         if not self._is_alive():
             self._connection = self._connect()
         text = f"{size} bytes exceed max_allowed_packet, which is {self.packet}"
-        raise error_for(Meaning.REFUSED, self, text) from None
+        raise error_for(ErrorMeaning.REFUSED, self, text) from None
 
     def _translated(self) -> DriverCall:
         return DriverCall(self, Interruption(self._abort))
@@ -242,13 +242,13 @@ class MySQLDatabase(Database):
             )
         return error_for(meaning, self, text, errno=number)
 
-    def _meaning(self, number: int | None, text: str) -> Meaning:
+    def _meaning(self, number: int | None, text: str) -> ErrorMeaning:
         if number is not None and number != NO_NUMBER:
-            return MYSQL.get(number, Meaning.UNKNOWN)
+            return MYSQL.get(number, ErrorMeaning.UNKNOWN)
         # Errors of the driver itself.
         if "cannot be converted" in text or "Failed converting" in text:
-            return Meaning.REFUSED
-        return Meaning.UNKNOWN if self._is_alive() else Meaning.LOST
+            return ErrorMeaning.REFUSED
+        return ErrorMeaning.UNKNOWN if self._is_alive() else ErrorMeaning.LOST
 
     def _is_alive(self) -> bool:
         try:
@@ -256,7 +256,7 @@ class MySQLDatabase(Database):
         except mysql.connector.Error:
             return True  # the driver did not ask the server, because rows of another statement are unread
 
-    def _connect_error(self, meaning: Meaning, number: int | None, text: str) -> HammerworkError:
+    def _connect_error(self, meaning: ErrorMeaning, number: int | None, text: str) -> HammerworkError:
         if number == SSL_ERROR:
             if "SSL is required" in text:
                 return without_tls(self.url)
@@ -270,9 +270,9 @@ class MySQLDatabase(Database):
             )
         if number == NO_HOST:
             return unresolved(self.url)
-        if number in NO_ANSWER or meaning == Meaning.LOST:
+        if number in NO_ANSWER or meaning == ErrorMeaning.LOST:
             return UnreachableError(f"No MySQL server answers at {self.url}.", hint="Is it running? Is the host right?")
-        if meaning in (Meaning.CONFLICT, Meaning.LOCKED, Meaning.LIMIT, Meaning.NO_ROOM):
+        if meaning in (ErrorMeaning.CONFLICT, ErrorMeaning.LOCKED, ErrorMeaning.LIMIT, ErrorMeaning.NO_ROOM):
             return UnreachableError(f"{self.url} is busy: {_plain(text)}.", hint=LATER)
         return DatabaseError(f"Cannot connect to {self.url}: {_plain(text)}.", errno=number)
 

@@ -17,7 +17,7 @@ from psycopg.types.string import TextLoader
 
 from hammerwork_cli.database import statements
 from hammerwork_cli.database.access import Database, Row
-from hammerwork_cli.database.driver_errors import LATER, POSTGRES, Meaning, by_prefix, error_for
+from hammerwork_cli.database.driver_errors import LATER, POSTGRES, ErrorMeaning, by_prefix, error_for
 from hammerwork_cli.database.drivers import postgres_tls
 from hammerwork_cli.database.timeouts import KERNEL_SECONDS, Timeouts
 from hammerwork_cli.database.url import unresolved
@@ -301,7 +301,7 @@ class PostgresDatabase(Database):
         if self._is_connected and self._connection.closed:
             # Any error of a closed connection counts, of any class: psycopg trips over the two answers that it gets
             # when a pooler cuts the connection of a COPY.
-            return error_for(Meaning.LOST, self, "")
+            return error_for(ErrorMeaning.LOST, self, "")
         if not isinstance(error, psycopg.Error):
             return None
         state = error.sqlstate
@@ -312,7 +312,7 @@ class PostgresDatabase(Database):
             return self._own_error(error, text)
         if "wraparound" in text:
             # No write succeeds before a VACUUM. The code alone would mean that the value is too large.
-            return error_for(Meaning.LIMIT, self, text, state=state)
+            return error_for(ErrorMeaning.LIMIT, self, text, state=state)
         return error_for(by_prefix(POSTGRES, state), self, text, state=state)
 
     def _own_error(self, error: psycopg.Error, text: str) -> HammerworkError:
@@ -324,7 +324,7 @@ class PostgresDatabase(Database):
                 "The database URL is not valid for PostgreSQL.", hint="Check its options. Write % as %25."
             )
         refused = isinstance(error, psycopg.DataError) or text.startswith("cannot adapt")
-        return error_for(Meaning.REFUSED if refused else Meaning.UNKNOWN, self, text)
+        return error_for(ErrorMeaning.REFUSED if refused else ErrorMeaning.UNKNOWN, self, text)
 
     def _connect_error(self, text: str) -> HammerworkError:
         # libpq reports a line for each host of the URL.
@@ -339,18 +339,18 @@ class PostgresDatabase(Database):
                 f"{self.url}: TLS failed: {postgres_tls.reason(text)}.", hint="Check sslmode, sslrootcert and the host."
             )
         if "permission denied" in answers:
-            return error_for(Meaning.UNPRIVILEGED, self, answers)
+            return error_for(ErrorMeaning.UNPRIVILEGED, self, answers)
         if any(words in text for words in DENIED):
             return AccessDeniedError(
                 f"{self.url} refuses the user or the password.",
                 hint="Check both. Special characters must be percent-encoded in the URL.",
             )
         if any(words in text for words in NOT_THE_PRIMARY):
-            return error_for(Meaning.READ_ONLY, self, text)
+            return error_for(ErrorMeaning.READ_ONLY, self, text)
         if any(words in answers for words in FULL):
-            return error_for(Meaning.FULL, self, answers)
+            return error_for(ErrorMeaning.FULL, self, answers)
         if "does not exist" in answers:
-            return error_for(Meaning.NO_DATABASE, self, answers)
+            return error_for(ErrorMeaning.NO_DATABASE, self, answers)
         if any(words in text for words in NO_HOST) and "Connection refused" not in text:
             return unresolved(self.url)
         if answers:

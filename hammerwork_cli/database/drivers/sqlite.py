@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hammerwork_cli.database.access import Database, DriverCall, Result
-from hammerwork_cli.database.driver_errors import SQLITE, Meaning, by_prefix, error_for
+from hammerwork_cli.database.driver_errors import SQLITE, ErrorMeaning, by_prefix, error_for
 from hammerwork_cli.database.drivers.forks import fork_lock
 from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
@@ -106,19 +106,19 @@ class SqliteDatabase(Database):
         if code and code.startswith("SQLITE_CANTOPEN"):
             return UnreachableError(f"{self.url.path} cannot be opened.", hint="Check the path and its permissions.")
         meaning = self._meaning(code, text)
-        if meaning == Meaning.DENIED:
+        if meaning == ErrorMeaning.DENIED:
             return AccessDeniedError(
                 f"{self.url} refuses: {text}.", hint="Check the permissions of the file and its folder.", sqlite=code
             )
         return error_for(meaning, self, text, sqlite=code)
 
-    def _meaning(self, code: str | None, text: str) -> Meaning:
+    def _meaning(self, code: str | None, text: str) -> ErrorMeaning:
         if "no such table" in text or "no such column" in text:
-            return Meaning.MISSING
+            return ErrorMeaning.MISSING
         if "malformed JSON" in text or "binding parameter" in text:
-            return Meaning.REFUSED
+            return ErrorMeaning.REFUSED
         if "closed database" in text:
-            return Meaning.LOST
+            return ErrorMeaning.LOST
         return by_prefix(SQLITE, code)
 
     @property

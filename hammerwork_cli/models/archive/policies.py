@@ -13,7 +13,7 @@ FIRST_RUN_DELAY = timedelta(minutes=10)
 """Time between setting a policy and the first job that goes, for second thoughts."""
 
 
-class Action(StrEnum):
+class PolicyAction(StrEnum):
     """What becomes of jobs that are old enough."""
 
     ARCHIVE = "archive"
@@ -24,7 +24,7 @@ class Policy(NamedTuple):
     """A policy."""
 
     queue: str  # that of roots, or `EVERY_QUEUE`
-    action: str  # an `Action`, or an unknown word of a later version
+    action: str  # a `PolicyAction`, or an unknown word of a later version
     ages: Ages  # how old jobs must be
     # Time in the archive, after which archived jobs of the queue are deleted; `None`: never.
     purge_after: timedelta | None = None

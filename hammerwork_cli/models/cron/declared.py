@@ -12,7 +12,7 @@ OPTIONS = tuple(field.name for field in fields(NewSchedule) if field.name not in
 """The attributes of :class:`NewSchedule` that a declaration sets."""
 
 
-class Action(StrEnum):
+class DeclarationAction(StrEnum):
     """What is to become of a schedule."""
 
     CREATE = "create"
@@ -39,7 +39,7 @@ class Difference(NamedTuple):
 class DeclarationStep(NamedTuple):
     """What is to become of a schedule."""
 
-    action: Action
+    action: DeclarationAction
     name: str
     before: Schedule | None  # as it is stored; `None` if it is new
     after: NewSchedule | None  # as it is to be; `None` if it is to be removed

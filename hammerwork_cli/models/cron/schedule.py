@@ -48,7 +48,7 @@ class RunKind(StrEnum):
     BACKFILL = "backfill"
 
 
-class Outcome(StrEnum):
+class RunOutcome(StrEnum):
     """What became of a due time."""
 
     ENQUEUED = "enqueued"
@@ -83,7 +83,7 @@ class Gap(NamedTuple):
     """A due time that had no job."""
 
     due_at: datetime
-    outcome: str | None  # what had become of it: an `Outcome`, or `None` without a run
+    outcome: str | None  # what had become of it: a `RunOutcome`, or `None` without a run
     job: str | None = None  # the one that it has now
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 
-def meant(given: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+def did_you_mean(given: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """``Did you mean mail?`` for a name that resembles a known one; else an empty text.
 
     Args:

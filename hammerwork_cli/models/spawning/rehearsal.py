@@ -21,7 +21,7 @@ class Limit(NamedTuple):
 
 
 @dataclass(slots=True)
-class Level:
+class RehearsedLevel:
     """What the jobs of one generation would spawn."""
 
     parents: int = 0  # jobs whose spawn handlers ran
@@ -67,7 +67,7 @@ class Rehearsal:
     job: str | None  # id; `None` for a job that was only described
     queue: str  # the job's queue
     handler: str | None = None  # the name of its spawn handler; `None` if none was found
-    levels: list[Level] = field(default_factory=list)  # one for each generation that was rehearsed
+    levels: list[RehearsedLevel] = field(default_factory=list)  # one for each generation that was rehearsed
     early: int = 0  # children by key, written before their parent ends
     first: list[NewJob] = field(default_factory=list)  # the first children of the job
     keys: dict[str, str] = field(default_factory=dict)  # id -> key of an early child

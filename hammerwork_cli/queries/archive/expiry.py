@@ -12,7 +12,7 @@ from hammerwork_cli.models.values import spellings
 from hammerwork_cli.queries.archive.listing import Archived
 from hammerwork_cli.queries.archive.moving import PurgeArchive
 from hammerwork_cli.queries.job import changes
-from hammerwork_cli.queries.job.finished_trees import Purge
+from hammerwork_cli.queries.job.finished_trees import PurgeJobs
 from hammerwork_cli.queries.job.selections import BATCH, ByFilter, ChangeBatch, Selection
 
 ENDED = tuple(sorted(UNSUCCESSFUL | {JobStatus.COMPLETED}))
@@ -39,7 +39,7 @@ def plan(database: Database, now: datetime) -> Expired:
     return Expired(*(_plan(database, *one) for one in _changes(now, lambda: False)))
 
 
-def _plan(database: Database, selection: Selection, change: Purge | PurgeArchive) -> ChangePlan:
+def _plan(database: Database, selection: Selection, change: PurgeJobs | PurgeArchive) -> ChangePlan:
     plan = changes.plan(database, selection, change)
     kept = sum(change.kept(database, batch.ids, selection.wanted) for batch in selection.batches(database))
     return plan._replace(changed=plan.changed - kept)
@@ -62,8 +62,8 @@ def _statements(database: Database, now: datetime) -> Iterator[tuple[str, dict[s
             yield "archive.policies.expired_in_archive", {"now": now}
 
 
-def _changes(now: datetime, is_over: Callable[[], bool]) -> Iterator[tuple[Selection, Purge | PurgeArchive]]:
-    yield _LiveExpired(now, is_over), Purge(now)
+def _changes(now: datetime, is_over: Callable[[], bool]) -> Iterator[tuple[Selection, PurgeJobs | PurgeArchive]]:
+    yield _LiveExpired(now, is_over), PurgeJobs(now)
     yield _InArchive(now, is_over), PurgeArchive(now, now + timedelta(days=1))
 
 

@@ -17,7 +17,7 @@ from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.job import dependencies, notifications
 from hammerwork_cli.queries.job.changes import Change, ChangeStep
 from hammerwork_cli.queries.job.dependencies import LockedJob, lock_jobs
-from hammerwork_cli.queries.job.finished_trees import Purge
+from hammerwork_cli.queries.job.finished_trees import PurgeJobs
 from hammerwork_cli.queries.job.selections import Selection, Snapshot
 
 
@@ -44,11 +44,11 @@ def runs_again(database: Database, named: NamedArchived, how: str | None, *, tre
     return how != "as_was"
 
 
-class Archive(Purge):
+class Archive(PurgeJobs):
     """Moves finished jobs to the archive, with what workers recorded of them.
 
     Args:
-        whole: see :class:`Purge`.
+        whole: see :class:`PurgeJobs`.
     """
 
     action = "archive"

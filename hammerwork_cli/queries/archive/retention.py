@@ -11,14 +11,14 @@ from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import ChangePlan, JobFilter, JobStatus, Timestamp
 from hammerwork_cli.models.archive.lists import ArchiveFilter
-from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Policy, PolicyAction
 from hammerwork_cli.models.archive.rows import Archival, ArchivalReason
 from hammerwork_cli.queries.archive import policies
 from hammerwork_cli.queries.archive.listing import Archived
 from hammerwork_cli.queries.archive.moving import Archive, PurgeArchive
 from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Change
-from hammerwork_cli.queries.job.finished_trees import ROOTS, FinishedTrees, Purge
+from hammerwork_cli.queries.job.finished_trees import ROOTS, FinishedTrees, PurgeJobs
 from hammerwork_cli.queries.job.selections import BATCH, ByFilter, ChangeBatch, Selection
 
 DUTY = "retention"
@@ -43,7 +43,7 @@ class CarriedOut(NamedTuple):
     error: str | None = None  # why it failed; `None` if it did not
 
 
-def carry_out(
+def run_policies(
     database: Database, wanted: Sequence[Policy], now: datetime, is_over: Callable[[], bool]
 ) -> Iterator[CarriedOut]:
     """Carries out policies, those first that have waited longest, and notes each. An error of one does not stop others.
@@ -57,7 +57,7 @@ def carry_out(
     """
     named = tuple(policy.queue for policy in wanted if policy.queue != EVERY_QUEUE)
     for policy in sorted(wanted, key=lambda policy: (policy.last_run_at is not None, policy.last_run_at)):
-        if policy.is_in_force(now) and policy.action in set(Action):
+        if policy.is_in_force(now) and policy.action in set(PolicyAction):
             if is_over():
                 return
             done = _run_policy(database, policy, now, is_over, named if policy.queue == EVERY_QUEUE else ())
@@ -85,8 +85,8 @@ def _run_policy(
 
 def change(policy: Policy, now: datetime) -> Change:
     """What a policy does with jobs."""
-    if policy.action == Action.DELETE:
-        return Purge(now, whole=policy.by_tree)
+    if policy.action == PolicyAction.DELETE:
+        return PurgeJobs(now, whole=policy.by_tree)
     return Archive(Archival(now, ArchivalReason.AUTOMATIC, BY, policy.level), whole=policy.by_tree)
 
 
@@ -126,7 +126,7 @@ def selection(
 
     Args:
         others: queues that it leaves out.
-        is_over: see :func:`carry_out`.
+        is_over: see :func:`run_policies`.
     """
     wanted = JobFilter(
         queues=_queues(policy),

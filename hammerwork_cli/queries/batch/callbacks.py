@@ -15,7 +15,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, NotFoundError, RetryableError
 from hammerwork_cli.models import FINISHED, Counts, status_of, timestamp
-from hammerwork_cli.models.callbacks import Callback, CallbackState, Event, Subject
+from hammerwork_cli.models.callbacks import Callback, CallbackEvent, CallbackState, Subject
 from hammerwork_cli.models.clock import latest
 from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.models.options.jobs import wanted_job
@@ -146,7 +146,9 @@ def see(database: Database, callbacks: Sequence[Callback], now: datetime) -> See
             return _batch(database, subject_id)
         if callbacks[0].subject == Subject.WORKFLOW:
             return _workflow(database, subject_id, now)
-        return _tree(database, subject_id, now, early=any(callback.event == Event.FAILURE for callback in callbacks))
+        return _tree(
+            database, subject_id, now, early=any(callback.event == CallbackEvent.FAILURE for callback in callbacks)
+        )
     except NotFoundError:
         return None
 
@@ -189,11 +191,11 @@ def _tree(database: Database, job: str, now: datetime, *, early: bool) -> Seen:
 def decide(callback: Callback, seen: Seen, now: datetime) -> CallbackState | None:
     """Whether a callback fires, or is over; ``None`` if it goes on."""
     has_failed = seen.counts.unsuccessful > 0
-    if callback.event == Event.FAILURE:
+    if callback.event == CallbackEvent.FAILURE:
         return CallbackState.FIRED if has_failed else CallbackState.OVER if seen.has_ended else None
     if not seen.has_ended:
         return None
-    if callback.event == Event.COMPLETE or not has_failed:
+    if callback.event == CallbackEvent.COMPLETE or not has_failed:
         return CallbackState.FIRED
     ended = timestamp(callback.ended_at)
     return CallbackState.OVER if ended is not None and now - ended > KEPT else None

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.models import NewJob
-from hammerwork_cli.models.cron.schedule import Gap, Outcome, RunKind, Schedule
+from hammerwork_cli.models.cron.schedule import Gap, RunKind, RunOutcome, Schedule
 from hammerwork_cli.queries.cron import schedules, ticks
 from hammerwork_cli.queries.job import limits
 
@@ -88,7 +88,7 @@ def fill(
         for gap in left:
             run = known.get(gap.due_at)
             if run is None or run.stands_for_it is not None:
-                new.append(ticks.Due(gap.due_at, Outcome.ENQUEUED))
+                new.append(ticks.Due(gap.due_at, RunOutcome.ENQUEUED))
                 fewer.update([run.stands_for_it] if run and run.stands_for_it else [])
             else:
                 database.run("cron.schedules.refill", id=schedule.id, due=gap.due_at, job=jobs[gap.due_at].id, now=now)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
 from hammerwork_cli.models import NewJob, new_id
-from hammerwork_cli.models.cron.schedule import CatchUp, NewSchedule, Outcome, Overlap, RunKind, Schedule
+from hammerwork_cli.models.cron.schedule import CatchUp, NewSchedule, Overlap, RunKind, RunOutcome, Schedule
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.cron import ahead, recurring, ticks
 from hammerwork_cli.queries.cron.schedules import all_schedules, check_tables, known_runs, wanted
@@ -289,7 +289,7 @@ def _passed(schedule: Schedule, now: datetime) -> list[ticks.Due]:
         found, more = schedule.passed(schedule.due, now, ticks.CHUNK)
     except UsageError:
         found, more = [schedule.due], 0
-    passed = [ticks.Due(at, Outcome.MISSED, CHANGED) for at in found]
+    passed = [ticks.Due(at, RunOutcome.MISSED, CHANGED) for at in found]
     if more:
         passed[0] = passed[0]._replace(missed=more, missed_from=schedule.due)
     return passed

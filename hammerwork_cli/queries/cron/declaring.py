@@ -13,7 +13,14 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import HammerworkError, MissingTablesError
 from hammerwork_cli.models import Timestamp, timestamp
-from hammerwork_cli.models.cron.declared import OPTIONS, Action, DeclarationStep, Declared, Difference, options_of
+from hammerwork_cli.models.cron.declared import (
+    OPTIONS,
+    DeclarationAction,
+    DeclarationStep,
+    Declared,
+    Difference,
+    options_of,
+)
 from hammerwork_cli.models.cron.schedule import NewSchedule, Schedule
 from hammerwork_cli.queries.cron import changes
 from hammerwork_cli.queries.cron.changes import Author
@@ -52,7 +59,8 @@ def plan(
         steps.append(step)
     if prune:
         steps += [
-            DeclarationStep(Action.REMOVE, one.name, one, None) for one in _undeclared(present.values(), declared)
+            DeclarationStep(DeclarationAction.REMOVE, one.name, one, None)
+            for one in _undeclared(present.values(), declared)
         ]
     return steps
 
@@ -79,7 +87,7 @@ def _try(database: Database, step: DeclarationStep, now: datetime) -> None:
         assert after is not None  # it is to be created
         changes.check(database, after, now)
         changes.preview(after, now)
-    elif step.action is Action.CHANGE and after is not None:
+    elif step.action is DeclarationAction.CHANGE and after is not None:
         changes.change(database, step.before, lambda _: after, Author(after.source), now, dry_run=True)
 
 
@@ -100,7 +108,7 @@ def _step(new: NewSchedule, before: Schedule | None, last: dict[str, object]) ->
     says = options_of(new)
     text = json.dumps(says, ensure_ascii=False)
     if before is None:
-        return DeclarationStep(Action.CREATE, new.name, None, new, text)
+        return DeclarationStep(DeclarationAction.CREATE, new.name, None, new, text)
     old = wanted(before)
     newly = [name for name in OPTIONS if name not in last or last[name] != says[name]]
     after = replace(old, source=new.source, **{name: getattr(new, name) for name in newly})
@@ -109,7 +117,7 @@ def _step(new: NewSchedule, before: Schedule | None, last: dict[str, object]) ->
     by_hand = tuple(Difference(name, says[name], will[name]) for name in OPTIONS if says[name] != will[name])
     same = not changed and last == says and before.source == new.source
     return DeclarationStep(
-        Action.CHANGE if changed or before.source != new.source else Action.KEEP,
+        DeclarationAction.CHANGE if changed or before.source != new.source else DeclarationAction.KEEP,
         new.name,
         before,
         after,
@@ -119,7 +127,7 @@ def _step(new: NewSchedule, before: Schedule | None, last: dict[str, object]) ->
     )
 
 
-def carry_out(database: Database, steps: Sequence[DeclarationStep], author: Author, now: datetime) -> None:
+def apply(database: Database, steps: Sequence[DeclarationStep], author: Author, now: datetime) -> None:
     """Carries a plan out, all of it or nothing. A change starts no run at once.
 
     Raises:
@@ -129,13 +137,13 @@ def carry_out(database: Database, steps: Sequence[DeclarationStep], author: Auth
 
     def work() -> None:
         for step in steps:
-            _carry_out(database, step, author, now)
+            _apply(database, step, author, now)
 
-    if any(step.said is not None or step.action is not Action.KEEP for step in steps):
+    if any(step.said is not None or step.action is not DeclarationAction.KEEP for step in steps):
         database.transaction(work)
 
 
-def _carry_out(database: Database, step: DeclarationStep, author: Author, now: datetime) -> None:
+def _apply(database: Database, step: DeclarationStep, author: Author, now: datetime) -> None:
     schedule, after = step.before, step.after
     if after is None:
         assert schedule is not None  # what is to be removed is there
@@ -144,7 +152,7 @@ def _carry_out(database: Database, step: DeclarationStep, author: Author, now: d
         return
     if schedule is None:
         schedule = changes.add(database, after, author, now)
-    elif step.action is Action.CHANGE:
+    elif step.action is DeclarationAction.CHANGE:
         if not schedule.enabled and not after.enabled:
             author = Author(schedule.changed_by or author.by, schedule.reason)  # of the one who disabled it
         schedule = changes.change(database, schedule, lambda _: after, author, now)

@@ -7,7 +7,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
-from hammerwork_cli.models.cron.schedule import GRACE_SECONDS, Outcome, RunKind, Schedule, Switched
+from hammerwork_cli.models.cron.schedule import GRACE_SECONDS, RunKind, RunOutcome, Schedule, Switched
 from hammerwork_cli.queries.cron import changes, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.job import encryption, limits
@@ -63,7 +63,7 @@ def trigger(
     job.plaintext_meant |= plaintext_meant
 
     def work() -> None:
-        ticks.record(database, schedule, [ticks.Due(now, Outcome.ENQUEUED)], {now: job}, RunKind.TRIGGERED, now)
+        ticks.record(database, schedule, [ticks.Due(now, RunOutcome.ENQUEUED)], {now: job}, RunKind.TRIGGERED, now)
 
     database.transaction(work)
     return job.id

@@ -21,9 +21,9 @@ from hammerwork_cli.models.cron.schedule import (
     CatchUp,
     ListedSchedule,
     NewSchedule,
-    Outcome,
     Overlap,
     RunKind,
+    RunOutcome,
     RunTotals,
     Schedule,
     ScheduleRun,
@@ -44,7 +44,7 @@ class Known(NamedTuple):
     """What has become of a due time.
 
     Attributes:
-        outcome: an :class:`Outcome`.
+        outcome: an :class:`RunOutcome`.
         job: its id; ``None`` without one.
         stands_for_it: the due time of the run that stands for it; ``None`` if it has its own.
     """
@@ -86,7 +86,7 @@ class KnownRuns:
         if due in self._runs:
             return self._runs[due]
         standing = next((at for since, at in self._spans if since <= due < at), None)
-        return None if standing is None else Known(Outcome.MISSED, stands_for_it=standing)
+        return None if standing is None else Known(RunOutcome.MISSED, stands_for_it=standing)
 
     def unknown(self, first: datetime, before: datetime) -> int:
         """The number of due times from ``first``, which is one, until before another, of which nothing is known."""
@@ -270,9 +270,9 @@ def totals(database: Database, schedule: Schedule) -> RunTotals:
         return RunTotals(jobs, skipped, missed)
     for outcome, status, number, more in database.rows("cron.schedules.totals", id=schedule.id):
         missed += int(more)
-        if outcome == Outcome.ENQUEUED:
+        if outcome == RunOutcome.ENQUEUED:
             jobs.add(status or "Deleted", number)
-        elif outcome == Outcome.SKIPPED:
+        elif outcome == RunOutcome.SKIPPED:
             skipped += number
         else:
             missed += number

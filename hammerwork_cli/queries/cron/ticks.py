@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.models import FINISHED, JobPriority, NewJob, rfc3339, status_of, timestamp
-from hammerwork_cli.models.cron.schedule import CatchUp, Outcome, Overlap, RunKind, Schedule
+from hammerwork_cli.models.cron.schedule import CatchUp, Overlap, RunKind, RunOutcome, Schedule
 from hammerwork_cli.models.input.limits import LONGEST_ERROR
 from hammerwork_cli.models.payloads import SCHEDULE_KEY
 from hammerwork_cli.models.values import RUNNING_SPELLINGS, WAITING_SPELLINGS, length_of
@@ -41,7 +41,7 @@ class Due(NamedTuple):
     """
 
     at: datetime
-    outcome: Outcome
+    outcome: RunOutcome
     reason: str | None = None
     missed: int | None = None
     missed_from: datetime | None = None
@@ -77,7 +77,7 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
         after = schedule.next_after(created)
         start = first if after is None or after > now else after
     found, following = _due_times(schedule, start, now)
-    ids = {due.at: job_id(schedule, due.at) for due in found if due.outcome is Outcome.ENQUEUED}
+    ids = {due.at: job_id(schedule, due.at) for due in found if due.outcome is RunOutcome.ENQUEUED}
 
     def work() -> Tick | None:
         if not database.run(
@@ -91,18 +91,18 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
         new: dict[datetime, NewJob] = {}
         reason = None
         for place, due in enumerate(decided):
-            if due.outcome is not Outcome.ENQUEUED or ids[due.at] in exist:
+            if due.outcome is not RunOutcome.ENQUEUED or ids[due.at] in exist:
                 continue
             if overlap is not Overlap.ALLOW:
                 reason = f"the job {next(iter(new.values())).id} is open" if new else why_open(database, schedule, now)
             if reason is None:
                 new[due.at] = job_of(schedule, due.at, RunKind.SCHEDULED, now)
             else:
-                decided[place] = due._replace(outcome=Outcome.SKIPPED, reason=reason)
+                decided[place] = due._replace(outcome=RunOutcome.SKIPPED, reason=reason)
         record(database, schedule, decided, new, RunKind.SCHEDULED, now)
         return Tick(
             tuple(job.id for job in new.values()),
-            tuple(due for due in decided if due.outcome is not Outcome.ENQUEUED),
+            tuple(due for due in decided if due.outcome is not RunOutcome.ENQUEUED),
         )
 
     return database.transaction(work)
@@ -119,7 +119,7 @@ def unknown(found: Sequence[Due], known: schedules.KnownRuns) -> list[Due]:
     if since is not None and missed:
         if not left:
             missed -= 1
-            left = [Due(known.newest_unknown(since, start.at), Outcome.MISSED, start.reason)]
+            left = [Due(known.newest_unknown(since, start.at), RunOutcome.MISSED, start.reason)]
         left[0] = left[0]._replace(missed=missed or None, missed_from=since if missed else None)
     return left
 
@@ -136,10 +136,10 @@ def _due_times(schedule: Schedule, first: datetime, now: datetime) -> tuple[list
     else:
         wanted, _ = schedule.passed(first, now, {CatchUp.LAST: 1, CatchUp.ALL: MOST_CAUGHT_UP}[catch_up])
     missed, more = schedule.passed(first, wanted[0] - _INSTANT if wanted else now, CHUNK)
-    decided = [Due(at, Outcome.MISSED, _why_missed(catch_up, at, now)) for at in missed]
+    decided = [Due(at, RunOutcome.MISSED, _why_missed(catch_up, at, now)) for at in missed]
     if more:
         decided[0] = decided[0]._replace(missed=more, missed_from=first)
-    decided += [Due(at, Outcome.ENQUEUED) for at in wanted]
+    decided += [Due(at, RunOutcome.ENQUEUED) for at in wanted]
     return decided, schedule.next_after(decided[-1].at)
 
 
@@ -254,7 +254,7 @@ def record(
     now: datetime,
 ) -> None:
     """Records what becomes of due times, and inserts the jobs, in the transaction of the caller."""
-    enqueued = [due.at for due in found if due.outcome is Outcome.ENQUEUED]
+    enqueued = [due.at for due in found if due.outcome is RunOutcome.ENQUEUED]
     ids = {at: jobs[at].id if at in jobs else job_id(schedule, at) for at in enqueued}
     add_runs(database, schedule, found, ids, kind, now)
     if jobs:

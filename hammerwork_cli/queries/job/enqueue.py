@@ -25,7 +25,7 @@ from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.job.dependencies import parent_statuses, reopen, state_of
 from hammerwork_cli.queries.job.encryption import refuse_plaintext, sealed_columns
-from hammerwork_cli.queries.job.stored import IDENTITY, StoredJob, compare, stored
+from hammerwork_cli.queries.job.stored import IDENTITY, ExistingJob, compare, stored
 
 ROWS_PER_STATEMENT = 500
 
@@ -189,7 +189,7 @@ def insert_new(database: Database, job: NewJob) -> bool:
     return row is None
 
 
-def _insert_or_find(database: Database, job: NewJob) -> StoredJob | None:
+def _insert_or_find(database: Database, job: NewJob) -> ExistingJob | None:
     """Inserts a job; if its id exists, returns that job instead."""
     refuse_plaintext(database, [job])
     if _insert(database, "job.enqueue.insert_once", [job]):
@@ -215,7 +215,7 @@ def _written(job: NewJob) -> EnqueuedJob:
     )
 
 
-def _found(job: NewJob, row: StoredJob) -> EnqueuedJob:
+def _found(job: NewJob, row: ExistingJob) -> EnqueuedJob:
     return EnqueuedJob(
         job.id,
         row.queue,

@@ -22,7 +22,7 @@ MOST_TOGETHER = 20_000
 """Jobs of trees that are read together; a larger tree is read by itself."""
 
 
-class Purge(Delete):
+class PurgeJobs(Delete):
     """Removes finished jobs by their age.
 
     It keeps jobs that others wait for, and those for which a worker has yet to spawn, or which it has yet to count.

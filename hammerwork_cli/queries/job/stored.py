@@ -12,7 +12,7 @@ from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries.job.encryption import opened
 
 
-class StoredJob(NamedTuple):
+class ExistingJob(NamedTuple):
     """A stored job, in the order of the statement's columns."""
 
     stored_status: str
@@ -60,16 +60,16 @@ class StoredJob(NamedTuple):
         return [name for name, is_same in same.items() if not is_same]
 
 
-def stored(database: Database, jobs: Sequence[str]) -> dict[str, StoredJob]:
+def stored(database: Database, jobs: Sequence[str]) -> dict[str, ExistingJob]:
     """Reads the jobs with these ids that exist, archived or not, by id."""
-    found: dict[str, StoredJob] = {}
+    found: dict[str, ExistingJob] = {}
     for part in chunks(sorted(jobs), database.key_chunk):
         rows = database.rows("job.enqueue.stored", ids=database.ids(part))
-        found |= {str(job): StoredJob(*row) for job, *row in rows}
+        found |= {str(job): ExistingJob(*row) for job, *row in rows}
         missing = [job for job in part if job not in found]
         if missing and "archive" in database.tags:
             for job, *row in database.rows("job.enqueue.archived_stored", ids=missing):
-                archived = StoredJob(*row)
+                archived = ExistingJob(*row)
                 found[str(job)] = archived._replace(payload=unpacked(archived.payload), in_archive=True)
     return found
 
@@ -79,7 +79,7 @@ IDENTITY = frozenset({"queue", "payload"})
 """The fields that tell whether a job is the one that a parent spawns: it inherits others, which parents differ in."""
 
 
-def compare(database: Database, job: NewJob, row: StoredJob, *, only: Set[str] | None = None) -> None:
+def compare(database: Database, job: NewJob, row: ExistingJob, *, only: Set[str] | None = None) -> None:
     """Compares a new job with the stored one of the same id. How either is to spawn or encrypted does not count.
 
     Raises ConflictError if they differ; or the stored payload is encrypted, and no key here fits.

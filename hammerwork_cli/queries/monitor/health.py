@@ -8,7 +8,7 @@ from typing import TypeVar
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import DatabaseError, MissingTablesError
-from hammerwork_cli.models import MigrationState, Worker, timestamp
+from hammerwork_cli.models import MigrationState, RegisteredWorker, timestamp
 from hammerwork_cli.models.clock import is_behind
 from hammerwork_cli.models.monitor.health import (
     Check,
@@ -90,10 +90,10 @@ def report(
     database: Database, limits: MonitorLimits, *, now: datetime, only: Collection[str] = tuple(CheckName)
 ) -> HealthReport:
     """Makes checks with a connection; errors of the connection are raised."""
-    return HealthReport(now, list(_made(_Reading(database, limits, now), only)))
+    return HealthReport(now, list(_made(_HealthReading(database, limits, now), only)))
 
 
-def _made(reading: "_Reading", only: Collection[str]) -> Iterator[Check]:
+def _made(reading: "_HealthReading", only: Collection[str]) -> Iterator[Check]:
     database = reading.database
     _ = database.tags  # the first statement of a connection reads the tables
     began = time.monotonic()
@@ -108,7 +108,7 @@ def _made(reading: "_Reading", only: Collection[str]) -> Iterator[Check]:
 
 def has_lost_jobs(database: Database, *, now: datetime, limit: timedelta = WINDOW) -> bool:
     """Whether jobs have been running for longer than ``limit`` although no worker is known to run them."""
-    running = _Reading(database, MonitorLimits(HealthLimits()), now).running
+    running = _HealthReading(database, MonitorLimits(HealthLimits()), now).running
     starts = (start for jobs in running for start in (jobs.lost_since, jobs.last_unclaimed))
     return any(start is not None and now - start > limit for start in starts)
 
@@ -117,7 +117,7 @@ def left_encrypted(database: Database, *, now: datetime) -> list[str]:
     """The queues whose encrypted jobs no worker takes, the worst first."""
     if not _any_encrypted(database):
         return []
-    check = _encrypted_jobs(_Reading(database, MonitorLimits(HealthLimits()), now))
+    check = _encrypted_jobs(_HealthReading(database, MonitorLimits(HealthLimits()), now))
     return list(check.about) if check.status is Level.WARNING else []
 
 
@@ -136,7 +136,7 @@ def worker_health(database: Database, name: str, *, now: datetime) -> HealthRepo
     return HealthReport(now, [max(made, key=lambda check: check.status.severity)])
 
 
-def _worker_check(worker: Worker) -> Check:
+def _worker_check(worker: RegisteredWorker) -> Check:
     status = Level.HEALTHY if worker.state == "running" else Level.WARNING if worker.is_alive else Level.CRITICAL
     if worker.state == "stalled":
         status = _level_of_stalled(worker)
@@ -149,7 +149,7 @@ def _failed(name: CheckName, error: DatabaseError) -> Check:
     return Check(name, Level.CRITICAL, error=error.message, advice=error.hint)
 
 
-class _Reading:
+class _HealthReading:
     """What the checks look at; each part is read once, by the first check that needs it."""
 
     def __init__(self, database: Database, limits: MonitorLimits, now: datetime) -> None:
@@ -209,16 +209,16 @@ class _Reading:
         return list(queues.ended(self.database, since=self.now - WINDOW, limit=MOST_ENDED).values())
 
     @cached
-    def workers(self) -> list[Worker]:
+    def workers(self) -> list[RegisteredWorker]:
         """Workers that have not stopped, or did so lately."""
         return registry.listed(self.database, since=self.now - WINDOW, now=self.now)
 
     @property
-    def alive(self) -> list[Worker]:
+    def alive(self) -> list[RegisteredWorker]:
         return [worker for worker in self.workers if worker.is_alive]
 
     @property
-    def serving(self) -> list[Worker]:
+    def serving(self) -> list[RegisteredWorker]:
         """Workers that claim jobs."""
         return [worker for worker in self.workers if worker.is_serving]
 
@@ -265,7 +265,7 @@ def _worst(
 # The checks.
 
 
-def _writes(reading: _Reading) -> Check:
+def _writes(reading: _HealthReading) -> Check:
     """Whether the database takes writes: the state of a server, the lock of a file."""
     database = reading.database
     try:
@@ -281,7 +281,7 @@ def _writes(reading: _Reading) -> Check:
     return Check(CheckName.WRITES, Level.CRITICAL, error="The server is read-only.", advice=advice)
 
 
-def _migrations(reading: _Reading) -> Check:
+def _migrations(reading: _HealthReading) -> Check:
     """Migrations of hammerwork (Rust) are necessary; without ours, reading is slower and no worker of ours runs."""
     unapplied = [state for state in reading.migrations if not state.applied]
     needed = any(state.migration.owner == "upstream" or state.missing for state in unapplied)
@@ -291,7 +291,7 @@ def _migrations(reading: _Reading) -> Check:
     return Check(CheckName.MIGRATIONS, status, len(unapplied), 0, ids, lacking=lacking[:MOST_LACKING])
 
 
-def _workers(reading: _Reading) -> Check:
+def _workers(reading: _HealthReading) -> Check:
     if "workers" not in reading.database.tags:
         return Check(CheckName.WORKERS, Level.UNKNOWN)
     alive = reading.alive
@@ -301,7 +301,7 @@ def _workers(reading: _Reading) -> Check:
     return Check(CheckName.WORKERS, status, len(alive), about=tuple(worker.name for worker in alive))
 
 
-def _lost_workers(reading: _Reading) -> Check:
+def _lost_workers(reading: _HealthReading) -> Check:
     if "workers" not in reading.database.tags:
         return Check(CheckName.LOST_WORKERS, Level.UNKNOWN)
     gone = [worker for worker in reading.workers if worker.state in {"silent", "lost"}]
@@ -309,16 +309,16 @@ def _lost_workers(reading: _Reading) -> Check:
     return Check(CheckName.LOST_WORKERS, status, len(gone), 0, tuple(dict.fromkeys(worker.name for worker in gone)))
 
 
-def _stood(worker: Worker) -> timedelta:
+def _stood(worker: RegisteredWorker) -> timedelta:
     return max(worker.stalled.values(), default=timedelta())
 
 
-def _level_of_stalled(worker: Worker) -> Level:
+def _level_of_stalled(worker: RegisteredWorker) -> Level:
     """A worker gives up a call that is not answered for a lease: one that stands for longer does not help itself."""
     return Level.CRITICAL if _stood(worker) > timedelta(seconds=2 * worker.lease) else Level.WARNING
 
 
-def _stalled_workers(reading: _Reading) -> Check:
+def _stalled_workers(reading: _HealthReading) -> Check:
     if "worker_progress" not in reading.database.tags:
         return Check(CheckName.STALLED_WORKERS, Level.UNKNOWN)
     stalled = sorted((worker for worker in reading.workers if worker.state == "stalled"), key=_stood, reverse=True)
@@ -326,7 +326,7 @@ def _stalled_workers(reading: _Reading) -> Check:
     return Check(CheckName.STALLED_WORKERS, status, len(stalled), 0, tuple(worker.name for worker in stalled))
 
 
-def _stopping_workers(reading: _Reading) -> Check:
+def _stopping_workers(reading: _HealthReading) -> Check:
     """Workers that stop and do not end: they claimed no job for long, and still have some."""
     if "workers" not in reading.database.tags:
         return Check(CheckName.STOPPING_WORKERS, Level.UNKNOWN)
@@ -342,7 +342,7 @@ def _stopping_workers(reading: _Reading) -> Check:
     return _worst(CheckName.STOPPING_WORKERS, since, STOPPING_FOR, Level.WARNING)
 
 
-def _held_slots(reading: _Reading) -> Check:
+def _held_slots(reading: _HealthReading) -> Check:
     """Slots whose handlers have not returned although their attempts are over."""
     if "worker_progress" not in reading.database.tags:
         return Check(CheckName.HELD_SLOTS, Level.UNKNOWN)
@@ -355,13 +355,13 @@ def _held_slots(reading: _Reading) -> Check:
     return Check(CheckName.HELD_SLOTS, status, sum(worker.held or 0 for worker in holding), 0, names)
 
 
-def _level_of_unwritten(worker: Worker) -> Level:
+def _level_of_unwritten(worker: RegisteredWorker) -> Level:
     if worker.unwritten is None:
         return Level.HEALTHY
     return Level.CRITICAL if worker.unwritten.seconds > 2 * worker.lease else Level.WARNING
 
 
-def _unwritten_outcomes(reading: _Reading) -> Check:
+def _unwritten_outcomes(reading: _HealthReading) -> Check:
     """Outcomes that workers hold because they cannot write them."""
     if "queue_counts" not in reading.database.tags:
         return Check(CheckName.UNWRITTEN_OUTCOMES, Level.UNKNOWN)
@@ -374,7 +374,7 @@ def _unwritten_outcomes(reading: _Reading) -> Check:
     return Check(CheckName.UNWRITTEN_OUTCOMES, status, number, 0, names, unwritten=together)
 
 
-def _upkeep(reading: _Reading) -> Check:
+def _upkeep(reading: _HealthReading) -> Check:
     """Whether a worker enqueues the jobs of schedules and callbacks, where there are any."""
     database = reading.database
     if "upkeep" not in database.tags:
@@ -389,7 +389,7 @@ def _upkeep(reading: _Reading) -> Check:
     return Check(CheckName.UPKEEP, Level.WARNING if waiting else Level.HEALTHY, about=waiting)
 
 
-def _unserved(reading: _Reading) -> list[ReadyJobs]:
+def _unserved(reading: _HealthReading) -> list[ReadyJobs]:
     served = {queue for worker in reading.serving for queue in worker.queue_names}
     found = [jobs for jobs in reading.ready if jobs.queue not in served]
     if found:
@@ -397,7 +397,7 @@ def _unserved(reading: _Reading) -> list[ReadyJobs]:
     return sorted(found, key=lambda jobs: (jobs.since is None, jobs.since))
 
 
-def _unserved_queues(reading: _Reading) -> Check:
+def _unserved_queues(reading: _HealthReading) -> Check:
     if "workers" not in reading.database.tags:
         return Check(CheckName.UNSERVED_QUEUES, Level.UNKNOWN)
     unserved = _unserved(reading)
@@ -412,7 +412,7 @@ def _any_encrypted(database: Database) -> bool:
     return "encryption" in database.tags and database.row("monitor.health.any_encrypted") is not None
 
 
-def _encrypted_jobs(reading: _Reading) -> Check:
+def _encrypted_jobs(reading: _HealthReading) -> Check:
     """Encrypted jobs that workers leave to others, perhaps for ever: which worker has a key is not recorded."""
     left = _left(reading) if _any_encrypted(reading.database) else {}
     running = {queue for queue, _ in reading.database.rows_for_each("monitor.health.runs_encrypted", "queue", [*left])}
@@ -420,7 +420,7 @@ def _encrypted_jobs(reading: _Reading) -> Check:
     return _worst(CheckName.ENCRYPTED_JOBS, ages, UNSERVED_FOR, Level.WARNING)
 
 
-def _left(reading: _Reading) -> dict[str, timedelta]:
+def _left(reading: _HealthReading) -> dict[str, timedelta]:
     """For how long the workers of queues have left the first encrypted job.
 
     Of a queue without workers, another check tells.
@@ -428,7 +428,7 @@ def _left(reading: _Reading) -> dict[str, timedelta]:
     names = [queue for queue in reading.with_ready if queue not in reading.paused]
     found = reading.database.rows_for_each("monitor.health.encrypted", "queue", names, now=reading.now, limit=OLDEST)
     ages = {queue: age for queue, (since,) in found if (age := reading.age(timestamp(since)))}
-    workers: dict[str, list[Worker]] = {queue: [] for queue in ages}
+    workers: dict[str, list[RegisteredWorker]] = {queue: [] for queue in ages}
     for worker in reading.serving:
         for queue in ages.keys() & set(worker.queue_names):
             workers[queue].append(worker)
@@ -443,35 +443,35 @@ def _left(reading: _Reading) -> dict[str, timedelta]:
     }
 
 
-def _paused_queues(reading: _Reading) -> Check:
+def _paused_queues(reading: _HealthReading) -> Check:
     held = sorted(jobs.queue for jobs in reading.all_ready if jobs.queue in reading.paused) if reading.paused else []
     return Check(CheckName.PAUSED_QUEUES, Level.WARNING if held else Level.HEALTHY, len(held), 0, tuple(held))
 
 
-def _pending(reading: _Reading) -> Check:
+def _pending(reading: _HealthReading) -> Check:
     limit = reading.limits.queues.pending
     numbers = {jobs.queue: jobs.jobs for jobs in reading.ready}
     most = (MOST_READY if limit is None else limit) + 1
     return _worst(CheckName.PENDING, numbers, limit, Level.CRITICAL, most=most)
 
 
-def _pending_age(reading: _Reading) -> Check:
+def _pending_age(reading: _HealthReading) -> Check:
     ages = {jobs.queue: reading.age(jobs.since) for jobs in reading.ready}
     return _worst(CheckName.PENDING_AGE, ages, reading.limits.queues.pending_age, Level.CRITICAL)
 
 
-def _running_age(reading: _Reading) -> Check:
+def _running_age(reading: _HealthReading) -> Check:
     ages = {jobs.queue: reading.age(jobs.since) for jobs in reading.running}
     return _worst(CheckName.RUNNING_AGE, ages, reading.limits.queues.running_age, Level.WARNING)
 
 
-def _waiting_age(reading: _Reading) -> Check:
+def _waiting_age(reading: _HealthReading) -> Check:
     rows = reading.database.rows("monitor.health.waiting", limit=MOST_WAITING)
     ages = {queue: reading.now - since for queue, at in rows if (since := timestamp(at)) and since <= reading.now}
     return _worst(CheckName.WAITING_AGE, ages, reading.limits.queues.waiting_age, Level.WARNING)
 
 
-def _lost_jobs(reading: _Reading) -> Check:
+def _lost_jobs(reading: _HealthReading) -> Check:
     """Jobs of workers that are gone: another worker rescues them, unless none runs."""
     if {"workers", "leases"}.isdisjoint(reading.database.tags):
         return Check(CheckName.LOST_JOBS, Level.UNKNOWN)
@@ -485,7 +485,7 @@ def _lost_jobs(reading: _Reading) -> Check:
     return Check(CheckName.LOST_JOBS, status, number, 0, tuple(sorted(lost)))
 
 
-def _unclaimed_jobs(reading: _Reading) -> Check:
+def _unclaimed_jobs(reading: _HealthReading) -> Check:
     """Jobs of Rust workers that keep no lease: nobody gives a job back whose worker was stopped or killed."""
     if {"workers", "leases"}.isdisjoint(reading.database.tags):
         return Check(CheckName.UNCLAIMED_JOBS, Level.UNKNOWN)
@@ -493,7 +493,7 @@ def _unclaimed_jobs(reading: _Reading) -> Check:
     return _worst(CheckName.UNCLAIMED_JOBS, ages, reading.limits.queues.running_age, Level.WARNING)
 
 
-def _overdue_jobs(reading: _Reading) -> Check:
+def _overdue_jobs(reading: _HealthReading) -> Check:
     limit = reading.limits.overdue
     if limit is None:
         return Check(CheckName.OVERDUE_JOBS, Level.HEALTHY)
@@ -503,7 +503,7 @@ def _overdue_jobs(reading: _Reading) -> Check:
     return _worst(CheckName.OVERDUE_JOBS, late, limit, Level.CRITICAL)
 
 
-def _overdue_schedules(reading: _Reading) -> Check:
+def _overdue_schedules(reading: _HealthReading) -> Check:
     """Schedules whose jobs no worker enqueues, or the database refuses."""
     limit = reading.limits.overdue
     if "schedules" not in reading.database.tags:
@@ -516,19 +516,19 @@ def _overdue_schedules(reading: _Reading) -> Check:
     return check if reading.has_upkeep else check._replace(command=DO_UPKEEP)
 
 
-def _retrying(reading: _Reading) -> Check:
+def _retrying(reading: _HealthReading) -> Check:
     rows = reading.database.rows("monitor.health.retrying", queues=(), most_pending=MOST_READY)
     numbers = {queue: int(jobs) for queue, jobs in rows}
     return _worst(CheckName.RETRYING, numbers, reading.limits.queues.retrying, Level.WARNING, most=MOST_READY)
 
 
-def _failures(reading: _Reading) -> Check:
+def _failures(reading: _HealthReading) -> Check:
     numbers = {ended.queue: ended.failed_in_window for ended in reading.ended if ended.failed_in_window}
     check = _worst(CheckName.FAILED, numbers, reading.limits.queues.failed, Level.WARNING)
     return check._replace(more=sum(numbers.values()) >= MOST_ENDED)
 
 
-def _failure_rate(reading: _Reading) -> Check:
+def _failure_rate(reading: _HealthReading) -> Check:
     """The rate of queues with more failures than the limit: one failure of one job is a rate of 100%."""
     least = reading.limits.queues.failed or 0
     rates = {ended.queue: ended.failure_rate for ended in reading.ended if ended.failed_in_window > least}
@@ -537,7 +537,7 @@ def _failure_rate(reading: _Reading) -> Check:
     return check._replace(since=since if since and since > reading.now - WINDOW else None)
 
 
-def _retention(reading: _Reading) -> Check:
+def _retention(reading: _HealthReading) -> Check:
     """Policies that failed, and those that no worker carries out."""
     if "retention" not in reading.database.tags:
         return Check(CheckName.RETENTION, Level.UNKNOWN)
@@ -546,7 +546,7 @@ def _retention(reading: _Reading) -> Check:
     return Check(CheckName.RETENTION, Level.WARNING if failing else Level.HEALTHY, len(failing), 0, failing)
 
 
-def _times_in_the_future(reading: _Reading) -> Check:
+def _times_in_the_future(reading: _HealthReading) -> Check:
     """What a clock that was ahead has put off, until a worker that does upkeep corrects it.
 
     By a clock that is behind, all times would be among them: then only the clock is.
@@ -557,7 +557,7 @@ def _times_in_the_future(reading: _Reading) -> Check:
     return Check(CheckName.TIMES_IN_THE_FUTURE, Level.WARNING if found else Level.HEALTHY, len(found), 0, found)
 
 
-_CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
+_CHECKS: Mapping[CheckName, Callable[[_HealthReading], Check]] = {
     CheckName.WRITES: _writes,
     CheckName.MIGRATIONS: _migrations,
     CheckName.WORKERS: _workers,

@@ -103,7 +103,7 @@ class Claimed(NamedTuple):
         return occurrence_of(recurring=self.recurring, next_run_at=self.next_run_at)
 
 
-class Batch(list[Claimed]):
+class ClaimedBatch(list[Claimed]):
     """Claimed jobs.
 
     Attributes:
@@ -126,7 +126,7 @@ def claim(
     priority: int | None = None,
     spawning: bool = True,
     lease: int = LEAST_JOB_LEASE,
-) -> Batch:
+) -> ClaimedBatch:
     """Claims due jobs of a queue, the most urgent first; none of a paused queue.
 
     A job whose worker was lost comes alone and only into a free slot: if it kills its worker again, it takes no other
@@ -144,7 +144,7 @@ def claim(
         lease: seconds for which hammerwork 3 (Rust) leaves the jobs alone.
     """
 
-    def work() -> Batch:
+    def work() -> ClaimedBatch:
         rows = [
             row
             for only in _one_by_one(database, priority)
@@ -162,7 +162,7 @@ def claim(
         # chosen become free again when this transaction ends.
         wanted = _choose(rows, slots)
         chosen = wanted[: _fitting(database, wanted, slots, room)]
-        batch = Batch()
+        batch = ClaimedBatch()
         batch.is_cut = len(chosen) < len(rows)
         if not chosen:
             return batch

@@ -25,7 +25,7 @@ CLOSE_SECONDS = 0.001
 """Jobs that ran for about the same time get the start of one of them: one of each would cost 5 % of short jobs."""
 
 
-class End(StrEnum):
+class AttemptEnd(StrEnum):
     """The outcome of an attempt."""
 
     COMPLETED = "completed"
@@ -37,16 +37,16 @@ class End(StrEnum):
 
 
 OUTCOMES = {
-    End.RETRY: AttemptOutcome.FAILED,
-    End.STOPPED: AttemptOutcome.STOPPED,
-    End.FAILED: AttemptOutcome.FAILED,
-    End.TIMED_OUT: AttemptOutcome.TIMED_OUT,
+    AttemptEnd.RETRY: AttemptOutcome.FAILED,
+    AttemptEnd.STOPPED: AttemptOutcome.STOPPED,
+    AttemptEnd.FAILED: AttemptOutcome.FAILED,
+    AttemptEnd.TIMED_OUT: AttemptOutcome.TIMED_OUT,
 }
 """What the history of attempts calls the ends that it records."""
 
 
 @dataclass(slots=True)
-class Ended:
+class EndedAttempt:
     """An attempt that has ended.
 
     Attributes:
@@ -61,7 +61,7 @@ class Ended:
     """
 
     job: Claimed
-    end: End
+    end: AttemptEnd
     result: str | None = None
     error: str | None = None
     at: datetime | None = None
@@ -86,7 +86,7 @@ class FinishReport:
     failed: int = 0
 
 
-def finish(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
+def finish(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:
     """Writes the outcomes of attempts in one transaction. Jobs whose claims were lost are left out.
 
     Raises:
@@ -140,10 +140,10 @@ def update_dependents(
     notifications.notify(database, report.released)
 
 
-def _complete(database: Database, ended: Sequence[Ended], now: datetime, report: FinishReport) -> list[str]:
-    by_claim: dict[Claim, list[Ended]] = defaultdict(list)
+def _complete(database: Database, ended: Sequence[EndedAttempt], now: datetime, report: FinishReport) -> list[str]:
+    by_claim: dict[Claim, list[EndedAttempt]] = defaultdict(list)
     for attempt in ended:
-        if attempt.end == End.COMPLETED and attempt.at is None:
+        if attempt.end == AttemptEnd.COMPLETED and attempt.at is None:
             by_claim[attempt.job.claim].append(attempt)
     completed: list[str] = []
     for token, together in by_claim.items():
@@ -159,7 +159,7 @@ def _complete(database: Database, ended: Sequence[Ended], now: datetime, report:
 
 
 def _completed(
-    database: Database, token: Claim, ended: Sequence[Ended], now: datetime, report: FinishReport
+    database: Database, token: Claim, ended: Sequence[EndedAttempt], now: datetime, report: FinishReport
 ) -> Sequence[str]:
     """Completes jobs of one claim; returns those that are completed, also by an earlier try of this change."""
     ids = [attempt.job.id for attempt in ended]
@@ -170,7 +170,7 @@ def _completed(
     return [job for job in ids if job in mine]
 
 
-def set_completed(database: Database, claim: Claim, ended: Sequence[Ended], now: datetime) -> int:
+def set_completed(database: Database, claim: Claim, ended: Sequence[EndedAttempt], now: datetime) -> int:
     """Completes jobs of one claim; returns for how many it was still valid."""
     ids = database.ids([attempt.job.id for attempt in ended])
     guard = _guard(claim)
@@ -181,7 +181,7 @@ def set_completed(database: Database, claim: Claim, ended: Sequence[Ended], now:
     return database.run("worker.finish.complete", ids=ids, start=_run_start(ended[0], now), **guard, now=now)
 
 
-def _run_start(attempt: Ended, now: datetime) -> datetime:
+def _run_start(attempt: EndedAttempt, now: datetime) -> datetime:
     """When the handler began to run, as if its end was ``now``: so that the time between is that for which it ran."""
     if attempt.took is None:
         return attempt.job.claim.started_at
@@ -192,7 +192,7 @@ def _guard(claim: Claim) -> dict[str, Any]:
     return {"token": claim.token, "started": claim.started_at}
 
 
-def store_results(database: Database, token: Claim, ended: Sequence[Ended], now: datetime) -> None:
+def store_results(database: Database, token: Claim, ended: Sequence[EndedAttempt], now: datetime) -> None:
     """Writes the results of jobs that this transaction completed."""
     results = [
         database.json({"id": attempt.job.id, "result": attempt.result, "expires": _expiry(database, attempt.job, now)})
@@ -214,11 +214,11 @@ def _expiry(database: Database, job: Claimed, now: datetime) -> str | None:
         return None
 
 
-def _write_others(database: Database, ended: Sequence[Ended], now: datetime, report: FinishReport) -> list[str]:
+def _write_others(database: Database, ended: Sequence[EndedAttempt], now: datetime, report: FinishReport) -> list[str]:
     dead: list[str] = []
     incomplete: list[PastAttempt] = []
     for attempt in ended:
-        if attempt.end == End.COMPLETED and attempt.at is None:
+        if attempt.end == AttemptEnd.COMPLETED and attempt.at is None:
             continue
         if write(database, attempt, now):
             # An earlier try of this transaction that was committed has recorded it.
@@ -227,26 +227,26 @@ def _write_others(database: Database, ended: Sequence[Ended], now: datetime, rep
         elif not was_written(database, attempt, now):
             report.lost.add(attempt.job.id)
             continue
-        if attempt.end == End.STOPPED:
+        if attempt.end == AttemptEnd.STOPPED:
             report.released[attempt.job.queue_name] = report.released.get(attempt.job.queue_name, 0) + 1
-        elif attempt.end in (End.FAILED, End.TIMED_OUT) and attempt.at is None:
+        elif attempt.end in (AttemptEnd.FAILED, AttemptEnd.TIMED_OUT) and attempt.at is None:
             dead.append(attempt.job.id)
     attempts.record(database, incomplete)
     return dead
 
 
-def _past(attempt: Ended, now: datetime) -> PastAttempt:
+def _past(attempt: EndedAttempt, now: datetime) -> PastAttempt:
     job = attempt.job
     outcome = AttemptOutcome.TIMED_OUT if attempt.timed_out else OUTCOMES[attempt.end]
     worker = job.claim.worker
     return PastAttempt(job.id, job.claim.started_at, now, job.attempts, outcome, worker, attempt.error)
 
 
-def write(database: Database, attempt: Ended, now: datetime) -> bool:
+def write(database: Database, attempt: EndedAttempt, now: datetime) -> bool:
     """Writes the outcome of one attempt that did not simply complete; returns whether the claim was still valid."""
     guard = _guard(attempt.job.claim)
     status, at = _outcome(attempt, now)
-    if attempt.end == End.RETRY:
+    if attempt.end == AttemptEnd.RETRY:
         done = database.run(
             "worker.finish.retry",
             id=attempt.job.id,
@@ -255,9 +255,9 @@ def write(database: Database, attempt: Ended, now: datetime) -> bool:
             error=database.message(attempt.error),
             **guard,
         )
-    elif attempt.end == End.SNOOZED:
+    elif attempt.end == AttemptEnd.SNOOZED:
         done = database.run("worker.finish.snooze", id=attempt.job.id, at=at, **guard)
-    elif attempt.end == End.STOPPED:
+    elif attempt.end == AttemptEnd.STOPPED:
         done = database.run("worker.finish.give_back_running", id=attempt.job.id, **guard)
     elif attempt.at is not None:
         done = database.run(
@@ -280,16 +280,16 @@ def write(database: Database, attempt: Ended, now: datetime) -> bool:
     return done == 1
 
 
-def _outcome(attempt: Ended, now: datetime) -> tuple[JobStatus, datetime]:
+def _outcome(attempt: EndedAttempt, now: datetime) -> tuple[JobStatus, datetime]:
     """Returns the status that an attempt leads to, and the time to write with it: the next due time, or the end."""
     if attempt.at is not None:
         return JobStatus.PENDING, attempt.at
-    if attempt.end == End.COMPLETED:
+    if attempt.end == AttemptEnd.COMPLETED:
         return JobStatus.COMPLETED, now
-    return JobStatus.TIMED_OUT if attempt.end == End.TIMED_OUT else JobStatus.DEAD, now
+    return JobStatus.TIMED_OUT if attempt.end == AttemptEnd.TIMED_OUT else JobStatus.DEAD, now
 
 
-def _done_before(database: Database, ended: Sequence[Ended], now: datetime) -> set[str]:
+def _done_before(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> set[str]:
     """Returns the jobs that an earlier try of the same change, with the same ``now``, has written.
 
     Such a job carries the token, the status and the time of the change. The token alone proves nothing: it stays on the
@@ -308,7 +308,7 @@ def _done_before(database: Database, ended: Sequence[Ended], now: datetime) -> s
     return mine
 
 
-def was_written(database: Database, attempt: Ended, now: datetime) -> bool:
+def was_written(database: Database, attempt: EndedAttempt, now: datetime) -> bool:
     """Whether an earlier try of the same change, with the same ``now``, has written the outcome."""
     return bool(_done_before(database, [attempt], now))
 

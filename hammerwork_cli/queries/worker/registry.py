@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, MissingTablesError, NotFoundError
-from hammerwork_cli.models import RunningJob, Timestamp, Worker, timestamp
+from hammerwork_cli.models import RegisteredWorker, RunningJob, Timestamp, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import ids_from
 from hammerwork_cli.models.queue_counts import WorkerCounts, read_counts
@@ -85,7 +85,7 @@ class HeartbeatReport:
     queue_counts: str | None = None
 
 
-class Answer(NamedTuple):
+class HeartbeatAnswer(NamedTuple):
     """The database's answer to a heartbeat.
 
     Attributes:
@@ -173,7 +173,7 @@ def forget_ended(database: Database) -> None:
 
 def record_heartbeat(
     database: Database, worker: str, report: HeartbeatReport, attempts: Sequence[Claimed] = ()
-) -> Answer:
+) -> HeartbeatAnswer:
     """Records a heartbeat. It revives a worker that other workers took for lost.
 
     Args:
@@ -195,7 +195,7 @@ def record_heartbeat(
         tokens=sorted({job.claim.token for job in named}),
     )[0]
     still_owned = sum(owned, len(attempts) - len(named))
-    return Answer(request, was_lost, timestamp(now) or datetime.now(UTC), still_owned, grace, int(migrations))
+    return HeartbeatAnswer(request, was_lost, timestamp(now) or datetime.now(UTC), still_owned, grace, int(migrations))
 
 
 def renew_leases(database: Database, worker: str, lease: int) -> None:
@@ -293,7 +293,7 @@ def listed(
     now: datetime | None = None,
     worker: str | None = None,
     name: str | None = None,
-) -> list[Worker]:
+) -> list[RegisteredWorker]:
     """Reads workers, the newest first; none without migration 017.
 
     Args:
@@ -309,7 +309,7 @@ def listed(
     heard_since = min(since, now - SHOWN_SILENT) if since and now else None
     wanted = {"alive": alive, "since": since, "heard_since": heard_since, "id": worker, "name": name}
     rows = database.rows("worker.registry.list", **wanted)
-    return [Worker._make((*row[:-1], float(row[-1] or 0))) for row in rows]
+    return [RegisteredWorker._make((*row[:-1], float(row[-1] or 0))) for row in rows]
 
 
 def stalled(database: Database) -> int:
@@ -325,7 +325,7 @@ def queue_counts(database: Database, *, since: datetime) -> list[WorkerCounts]:
     return [WorkerCounts(str(worker), name, read_counts(stored)) for worker, name, stored in rows]
 
 
-def resolve(database: Database, text: str) -> Worker:
+def resolve(database: Database, text: str) -> RegisteredWorker:
     """Finds the worker that has the name ``text``, or whose id begins with it.
 
     Several workers may have had the name: one that has not ended wins, else the last one.
@@ -356,7 +356,9 @@ def running_jobs(database: Database, worker: str, limit: int = 50) -> list[Runni
     return [RunningJob._make(row) for row in database.rows("worker.registry.running_jobs", worker=worker, limit=limit)]
 
 
-def with_jobs(database: Database, worker: Worker, limit: int = 50) -> tuple[Worker, list[RunningJob]]:
+def with_jobs(
+    database: Database, worker: RegisteredWorker, limit: int = 50
+) -> tuple[RegisteredWorker, list[RunningJob]]:
     """Returns a worker and its claimed jobs, which are more recent than the worker's last heartbeat.
 
     The worker runs more jobs than it has claimed if an operator forced a job away from it whose handler still runs.
@@ -378,12 +380,12 @@ def leased_jobs(
     return [LeasedJob(str(row[0]), *row[1:]) for row in database.rows("worker.registry.leased_jobs", **values)]
 
 
-def unfinished(database: Database, worker: Worker) -> int:
+def unfinished(database: Database, worker: RegisteredWorker) -> int:
     """Number of jobs that a worker runs now, and finishes before it stops: what it has claimed, in its slots."""
     return len(running_jobs(database, worker.id, worker.concurrency))
 
 
-def ask(database: Database, worker: Worker, request: str, by: str, grace: float | None = None) -> None:
+def ask(database: Database, worker: RegisteredWorker, request: str, by: str, grace: float | None = None) -> None:
     """Asks a worker to ``stop`` or ``restart``, which it does at its next heartbeat.
 
     Args:
@@ -407,7 +409,7 @@ def ask(database: Database, worker: Worker, request: str, by: str, grace: float 
         raise ConflictError(f"The worker {worker.name} has stopped.", hint=LIST_WORKERS)
 
 
-class EndWatch:
+class WorkerEndWatch:
     """Watches workers until all have ended.
 
     Args:
@@ -419,8 +421,8 @@ class EndWatch:
             ``successors``, a worker after its end means that no other has taken its place.
     """
 
-    def __init__(self, database: Database, asked: Sequence[Worker], *, successors: bool) -> None:
-        self.done: dict[str, Worker] = {}
+    def __init__(self, database: Database, asked: Sequence[RegisteredWorker], *, successors: bool) -> None:
+        self.done: dict[str, RegisteredWorker] = {}
         self._asked, self._successors = asked, successors
         self._ended: dict[str, float] = {}
         self.connected(database)
@@ -441,7 +443,7 @@ class EndWatch:
                 self.done[worker.id] = found
         return len(self.done) == len(self._asked)
 
-    def _may_be_replaced(self, worker: Worker, ended: Worker) -> bool:
+    def _may_be_replaced(self, worker: RegisteredWorker, ended: RegisteredWorker) -> bool:
         """Whether the worker was seen to run a moment ago, and has not ended without a successor as far as it knows."""
         if ended.request == "stop" or ended.state in {"silent", "lost"}:
             return False
@@ -454,7 +456,7 @@ class _Heartbeats:
     def __init__(self) -> None:
         self._seen: dict[str, tuple[Timestamp, float]] = {}
 
-    def is_alive(self, worker: Worker) -> bool:
+    def is_alive(self, worker: RegisteredWorker) -> bool:
         """Whether the last heartbeat has been seen for no longer than the lease."""
         now = time.monotonic()
         last, since = self._seen.get(worker.id, (None, now))
@@ -462,14 +464,16 @@ class _Heartbeats:
         return now - self._seen[worker.id][1] <= worker.lease
 
 
-def _ended(worker: Worker, everybody: Sequence[Worker], heartbeats: _Heartbeats) -> Worker | None:
+def _ended(
+    worker: RegisteredWorker, everybody: Sequence[RegisteredWorker], heartbeats: _Heartbeats
+) -> RegisteredWorker | None:
     current = next((other for other in everybody if other.id == worker.id), worker)
     if current.ended_at is not None:
         return current
     return None if heartbeats.is_alive(current) else current._replace(stored_state="silent")
 
 
-def _successor(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:
+def _successor(worker: RegisteredWorker, everybody: Sequence[RegisteredWorker]) -> RegisteredWorker | None:
     """Returns the worker that started after ``worker`` in the same process: a restart keeps the process."""
     before, place = timestamp(worker.started_at), (worker.host, worker.pid, worker.name)
     for other in everybody:

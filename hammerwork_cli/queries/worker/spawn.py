@@ -25,7 +25,7 @@ from hammerwork_cli.queries.job.stored import IDENTITY, compare, stored
 from hammerwork_cli.queries.worker import ancestry, finish
 from hammerwork_cli.queries.worker.ancestry import Spawner
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import Ended, FinishReport
+from hammerwork_cli.queries.worker.finish import EndedAttempt, FinishReport
 
 MOST_SPAWNS = 100
 """Spawns of a recurring parent whose records are kept."""
@@ -64,7 +64,7 @@ class SpawnedBeforeError(ConflictError):
 
 def complete(
     database: Database,
-    attempt: Ended,
+    attempt: EndedAttempt,
     operation: Operation,
     batches: Batches,
     *,
@@ -105,7 +105,7 @@ def complete(
     return naming_duplicates(database, batches, work)
 
 
-def _complete_parent(database: Database, attempt: Ended, now: datetime) -> bool:
+def _complete_parent(database: Database, attempt: EndedAttempt, now: datetime) -> bool:
     """Completes the parent if its claim is valid; returns whether it did."""
     claim = attempt.job.claim
     if attempt.at is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Policy, PolicyAction
 from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.formats.table import Column
@@ -46,7 +46,7 @@ COLUMNS: Sequence[Column[Policy]] = (
 
 def policy_text(policy: Policy) -> Iterator[str]:
     """Yields what a policy does, and what became of it last."""
-    what = "deleted" if policy.action == Action.DELETE else "archived"
+    what = "deleted" if policy.action == PolicyAction.DELETE else "archived"
     yield f"{'Trees' if policy.by_tree else 'Jobs'} of {words(policy.queue)} are {what}:"
     for word, age in (
         ("Completed", policy.ages.completed),
@@ -55,7 +55,7 @@ def policy_text(policy: Policy) -> Iterator[str]:
         ("TimedOut", policy.ages.timed_out),
     ):
         yield f"  {word:<11}{'never' if age is None else f'{short_duration(age)} after the end'}"
-    if policy.action == Action.ARCHIVE or policy.purge_after is not None:
+    if policy.action == PolicyAction.ARCHIVE or policy.purge_after is not None:
         after = "never" if policy.purge_after is None else f"{short_duration(policy.purge_after)} after that"
         yield f"  {'purged':<11}{after}"
     note = visible(_note(policy))
@@ -74,7 +74,7 @@ def _note(policy: Policy) -> str:
         return f"failed: {first_line(policy.last_error).rstrip('.')}"
     if policy.last_run_at is None:
         return "not run yet"
-    did = "deleted" if policy.action == Action.DELETE else "archived"
+    did = "deleted" if policy.action == PolicyAction.DELETE else "archived"
     return f"{plural(policy.last_jobs or 0, 'job')} {did} at {instant(policy.last_run_at)} UTC"
 
 

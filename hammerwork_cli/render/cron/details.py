@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from hammerwork_cli.models.cron.schedule import ListedSchedule, Outcome, RunTotals, Schedule, ScheduleRun
+from hammerwork_cli.models.cron.schedule import ListedSchedule, RunOutcome, RunTotals, Schedule, ScheduleRun
 from hammerwork_cli.models.cron.words import notes_on
 from hammerwork_cli.render.cron.runs import RUN, result_text
 from hammerwork_cli.render.cron.schedules import SCHEDULE, facts, local_text, payload_of, words
@@ -74,6 +74,6 @@ def details_text(
 
 
 def _without_jobs(totals: RunTotals) -> Iterator[str]:
-    for number, word in ((totals.skipped, Outcome.SKIPPED), (totals.missed, Outcome.MISSED)):
+    for number, word in ((totals.skipped, RunOutcome.SKIPPED), (totals.missed, RunOutcome.MISSED)):
         if number:
             yield f"{count(number)} {word}"

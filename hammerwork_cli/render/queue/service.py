@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hammerwork_cli.models import Worker
+from hammerwork_cli.models import RegisteredWorker
 from hammerwork_cli.models.queue import QueuePause, Service
 from hammerwork_cli.render.formats.text import count, instant, plural, visible
 from hammerwork_cli.render.worker import held_text, silence_text, stalled_text
@@ -23,7 +23,7 @@ def paused_text(pause: QueuePause) -> str:
     return f"paused {pause_text(pause)}"
 
 
-def obstacle_text(worker: Worker) -> str:
+def obstacle_text(worker: RegisteredWorker) -> str:
     """Why a worker that has not ended claims no jobs."""
     if not worker.is_alive:
         return silence_text(worker)
@@ -47,7 +47,7 @@ def service_facts(service: Service) -> Iterator[str]:
         yield from (held_text(worker.held or 0, visible(worker.name)) for worker in service.held[:_NAMED])
 
 
-def others_text(others: tuple[Worker, ...]) -> str:
+def others_text(others: tuple[RegisteredWorker, ...]) -> str:
     """How many workers of a queue claim no jobs, by their states: "1 stopping, 2 silent"."""
     states = [worker.state for worker in others]
     return ", ".join(f"{count(states.count(state))} {state}" for state in dict.fromkeys(states))

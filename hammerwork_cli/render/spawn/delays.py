@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from shlex import quote
 
-from hammerwork_cli.models import AttemptOutcome, Worker, timestamp
+from hammerwork_cli.models import AttemptOutcome, RegisteredWorker, timestamp
 from hammerwork_cli.models.queue import Service
 from hammerwork_cli.models.why import Delay, DelayReason, Diagnosis, NeverSpawned
 from hammerwork_cli.render.attempts import OUTCOMES
@@ -277,13 +277,13 @@ class DelayLines:
         return on + [obstacle_text(worker) for worker in _stalled(delay)]
 
 
-def _stalled(delay: Delay) -> list[Worker]:
+def _stalled(delay: Delay) -> list[RegisteredWorker]:
     """Workers that stand still and may have these running jobs."""
     known = delay.first.worker if delay.jobs == 1 else None
     return [worker for worker in delay.service.stalled if known in {None, worker.name}]
 
 
-def _without(delay: Delay, now: datetime) -> list[Worker]:
+def _without(delay: Delay, now: datetime) -> list[RegisteredWorker]:
     """The worker that has had this job for two leases, and runs none: it cannot write how the job ended."""
     first, started = delay.first, timestamp(delay.first.at)
     if delay.jobs > 1 or started is None:

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from hammerwork_cli.models import NewJob
-from hammerwork_cli.models.spawning.rehearsal import Level, Limit, Rehearsal, RehearsedFailure, SpawnShape
+from hammerwork_cli.models.spawning.rehearsal import Limit, Rehearsal, RehearsedFailure, RehearsedLevel, SpawnShape
 from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.shape import Shape
@@ -20,7 +20,7 @@ _WIDTH = 80
 
 class _NumberedLevel(NamedTuple):
     number: int
-    level: Level
+    level: RehearsedLevel
 
 
 class _Child(NamedTuple):

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.callbacks import Event, new_callback
+from hammerwork_cli.models.callbacks import CallbackEvent, new_callback
 from hammerwork_cli.models.new_job import NewCallback
 from hammerwork_cli.runtime.api.encoding import json_text
 
@@ -21,7 +21,7 @@ def callbacks_of(on_complete: Any, on_success: Any, on_failure: Any) -> tuple[Ne
     Raises:
         UsageError: one of them is no job, has no queue, or has something that a callback cannot have.
     """
-    given = {Event.COMPLETE: on_complete, Event.SUCCESS: on_success, Event.FAILURE: on_failure}
+    given = {CallbackEvent.COMPLETE: on_complete, CallbackEvent.SUCCESS: on_success, CallbackEvent.FAILURE: on_failure}
     return tuple(new_callback(event, _options(job)) for event, job in given.items() if job is not None)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import SpawnRequest
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import Ended
+from hammerwork_cli.queries.worker.finish import EndedAttempt
 from hammerwork_cli.runtime.outcomes.failures import message_of
 
 
@@ -23,11 +23,11 @@ class ClaimedRequest(NamedTuple):
 Work = Claimed | ClaimedRequest
 
 
-class GoesOn:
+class StillRunning:
     """In place of an outcome: the attempt goes on as a coroutine, without a thread."""
 
 
-GOES_ON = GoesOn()
+STILL_RUNNING = StillRunning()
 
 
 class Attempt:
@@ -83,7 +83,7 @@ class Attempt:
         self.awaits: Any = None
         self.deadline: float | None = None
         self.blocks = True
-        self.rest: Callable[[], Ended | None] | None = None
+        self.rest: Callable[[], EndedAttempt | None] | None = None
         self.over = self.writes = self.holds_slot = False
         self.refusal: tuple[float, str] | None = None
         self.keys: dict[str, tuple[str, int]] = {}
@@ -109,7 +109,7 @@ class Attempt:
         began = self.refusal[0] if self.refusal else time.monotonic()
         self.refusal = None if error is None else (began, message_of(error))
 
-    def take_rest(self) -> Callable[[], Ended | None] | None:
+    def take_rest(self) -> Callable[[], EndedAttempt | None] | None:
         """What is left to do after its coroutine, for the present thread to do; ``None`` at its beginning."""
         rest, self.rest = self.rest, None
         if rest is not None:

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 log = logging.getLogger("hammerwork")
 
 
-def apart(job: Claimed, function: Callable[[], Result]) -> Result:
+def in_own_context(job: Claimed, function: Callable[[], Result]) -> Result:
     """Calls a function of a job's handler. No other call sees the context variables that it sets."""
     return copy_context().run(_call, job, function)
 

@@ -15,7 +15,7 @@ from hammerwork_cli.models import SpawnConfig, new_id
 from hammerwork_cli.queries.job import results
 from hammerwork_cli.queries.worker import finish, requests, spawn
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import End, Ended, FinishReport
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt, FinishReport
 from hammerwork_cli.queries.worker.spawn import LostClaimError, Operation, SpawnedBeforeError
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
@@ -32,13 +32,13 @@ from hammerwork_cli.runtime.api.spawn import (
 )
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.execution.attempts import GOES_ON, Attempt, ClaimedRequest, GoesOn
-from hammerwork_cli.runtime.execution.calls import apart, log_start, own_config
+from hammerwork_cli.runtime.execution.attempts import STILL_RUNNING, Attempt, ClaimedRequest, StillRunning
+from hammerwork_cli.runtime.execution.calls import in_own_context, log_start, own_config
 from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from hammerwork_cli.runtime.execution.isolation import Isolation
 from hammerwork_cli.runtime.execution.parents import Parent, named_limits
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.execution.verdicts import Verdicts
+from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
 from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError, described, for_log, message_of, wanted_by
@@ -80,10 +80,10 @@ class Executor:
         connections: Connections,
         queue: "Queue",
         clock: ServerClock,
-        verdicts: Verdicts,
+        verdicts: OutcomePolicy,
         isolation: Isolation,
         *,
-        counted: Callable[[Sequence[Ended]], None],
+        counted: Callable[[Sequence[EndedAttempt]], None],
         spawned: Callable[[], None],
         slots: Slots,
     ) -> None:
@@ -98,12 +98,12 @@ class Executor:
         handlers = ((queue, self._handlers.job_handler(queue)) for queue in self._handlers.queues)
         return frozenset(queue for queue, handler in handlers if handler and _makes_coroutines(handler.function))
 
-    def execute(self, attempt: Attempt) -> Ended | GoesOn | None:
+    def execute(self, attempt: Attempt) -> EndedAttempt | StillRunning | None:
         """Runs a job or fulfils a request, or does the rest after a coroutine. Raises nothing.
 
         Returns:
-            The outcome; ``None`` when that is written already; ``GOES_ON`` while a coroutine runs, at whose end the
-            slots hear of the attempt again.
+            The outcome; ``None`` when that is written already; ``STILL_RUNNING`` while a coroutine runs, at whose end
+            the slots hear of the attempt again.
         """
         try:
             return self._work_on(attempt)
@@ -121,7 +121,7 @@ class Executor:
         attempt.holds_slot = True
         return "Its thread cannot be killed: it holds its slot until the handler returns."
 
-    def _end_after(self, attempt: Attempt, error: BaseException) -> Ended | None:
+    def _end_after(self, attempt: Attempt, error: BaseException) -> EndedAttempt | None:
         # After an error in the worker itself, or in a handler of its log.
         try:
             said = "An attempt at the job ended with an error in the worker itself."
@@ -131,10 +131,10 @@ class Executor:
             return (
                 None
                 if isinstance(attempt.work, ClaimedRequest)
-                else Ended(attempt.work, End.FAILED, error=described(error))
+                else EndedAttempt(attempt.work, AttemptEnd.FAILED, error=described(error))
             )
 
-    def _work_on(self, attempt: Attempt) -> Ended | GoesOn | None:
+    def _work_on(self, attempt: Attempt) -> EndedAttempt | StillRunning | None:
         if isinstance(attempt.work, ClaimedRequest):
             self._fulfil(attempt, attempt.work)
             return None
@@ -142,7 +142,7 @@ class Executor:
             return rest()
         return self._execute(attempt, attempt.work)
 
-    def _execute(self, attempt: Attempt, claimed: Claimed) -> Ended | GoesOn | None:
+    def _execute(self, attempt: Attempt, claimed: Claimed) -> EndedAttempt | StillRunning | None:
         try:
             self._isolation.ready(attempt)
             attempt.began = time.monotonic()
@@ -156,17 +156,19 @@ class Executor:
                 raise JobError(self._unhandled(claimed.queue_name))
             attempt.deadline = _deadline(attempt, handler)
             log_start(claimed)
-            called = apart(claimed, lambda: self._call(attempt, job, handler, config, spawner)) if handler else None
+            called = (
+                in_own_context(claimed, lambda: self._call(attempt, job, handler, config, spawner)) if handler else None
+            )
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self._failed(attempt, claimed, error)
-        return called if isinstance(called, GoesOn) else self._returned(attempt, claimed, called, spawner, config)
+        return called if isinstance(called, StillRunning) else self._returned(attempt, claimed, called, spawner, config)
 
     def _decrypted(self, claimed: Claimed) -> Claimed:
         with app_path.without():
             from hammerwork_cli.runtime.api.decryption import decrypted
         return decrypted(claimed, self._queue.url.keys)
 
-    def _failed(self, attempt: Attempt, claimed: Claimed, error: BaseException) -> Ended | None:
+    def _failed(self, attempt: Attempt, claimed: Claimed, error: BaseException) -> EndedAttempt | None:
         return None if attempt.over else self._verdicts.failed_by(claimed, error)
 
     def _returned(
@@ -176,7 +178,7 @@ class Executor:
         result: str | None,
         spawner: FoundHandler | None,
         config: SpawnConfig | None,
-    ) -> Ended | None:
+    ) -> EndedAttempt | None:
         completed = self._verdicts.completed(claimed, result)
         return completed if spawner is None else self._spawn(attempt, completed, spawner, config or SpawnConfig())
 
@@ -191,7 +193,7 @@ class Executor:
         handler: JobHandler,
         config: SpawnConfig | None,
         spawner: FoundHandler | None,
-    ) -> str | GoesOn | None:
+    ) -> str | StillRunning | None:
         """Calls a job's handler; its result, unless a coroutine goes on."""
         arguments: tuple[Any, ...] = (job,)
         if handler.takes_context:
@@ -208,13 +210,13 @@ class Executor:
         awaitable: Awaitable[Any],
         config: SpawnConfig | None,
         spawner: FoundHandler | None,
-    ) -> GoesOn:
+    ) -> StillRunning:
         def done(result: str | None, error: BaseException | None) -> None:
             # In the loop's thread or that of deadlines, which run no code of handlers and ask no database.
             if attempt.over:
                 self._slots.end(attempt, None)
             elif error is None and spawner is None and not claimed.recurring:
-                self._slots.end(attempt, Ended(claimed, End.COMPLETED, result))
+                self._slots.end(attempt, EndedAttempt(claimed, AttemptEnd.COMPLETED, result))
             elif error is None:
                 attempt.rest = lambda: self._returned(attempt, claimed, result, spawner, config)
                 self._slots.resume(attempt, blocks=spawner is not None)
@@ -224,7 +226,7 @@ class Executor:
 
         attempt.awaits = _encoded(awaitable, claimed.result_max_size_bytes)
         self.loop.start(attempt.awaits, attempt.deadline, done, attempt, awaitable)
-        return GOES_ON
+        return STILL_RUNNING
 
     def _result_of(self, value: Any, attempt: Attempt | None = None) -> Any:
         """The result of an awaitable, which ends with its attempt; any other value itself."""
@@ -242,7 +244,9 @@ class Executor:
     def _parent(self, attempt: Attempt, config: SpawnConfig) -> Parent:
         return Parent(self._connections, self._clock, attempt, config)
 
-    def _spawn(self, attempt: Attempt, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
+    def _spawn(
+        self, attempt: Attempt, completed: EndedAttempt, found: FoundHandler, config: SpawnConfig
+    ) -> EndedAttempt | None:
         claimed, began = completed.job, self._clock.now()
         if claimed.has_spawned:
             return self._spawned_before(completed)
@@ -266,7 +270,7 @@ class Executor:
                     return None
         return None
 
-    def _accepts(self, ended: Ended) -> bool:
+    def _accepts(self, ended: EndedAttempt) -> bool:
         """Whether the database accepts an outcome: it is written, and undone."""
 
         def unit(database: Database) -> None:
@@ -285,7 +289,7 @@ class Executor:
         return True
 
     @staticmethod
-    def _spawned_before(completed: Ended) -> Ended:
+    def _spawned_before(completed: EndedAttempt) -> EndedAttempt:
         job = completed.job
         log.info("The job has spawned before, and does not spawn again.", extra=handled(job))
         return completed
@@ -297,9 +301,9 @@ class Executor:
         parent = self._parent(attempt, config)
         parent.check_depth()
         root = parent.place.root
-        apart(attempt.job, lambda: self._validate(attempt, found, config))
+        in_own_context(attempt.job, lambda: self._validate(attempt, found, config))
         context = self._context(attempt, Job.of(attempt.job), config, result)
-        children = apart(attempt.job, lambda: self._drained(attempt, found, context, began, root))
+        children = in_own_context(attempt.job, lambda: self._drained(attempt, found, context, began, root))
         return Operation(new_id(), parent.spawner, found.name, config, began, len(children)), children
 
     def _drained(
@@ -324,7 +328,7 @@ class Executor:
         except BaseException as error:
             raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {message_of(error)}") from error
 
-    def _commit(self, attempt: Attempt, completed: Ended, operation: Operation, children: Children) -> None:
+    def _commit(self, attempt: Attempt, completed: EndedAttempt, operation: Operation, children: Children) -> None:
         completed.took = time.monotonic() - attempt.began
 
         def unit(database: Database) -> FinishReport:
@@ -348,12 +352,12 @@ class Executor:
     def _not_spawned(
         self,
         attempt: Attempt,
-        completed: Ended,
+        completed: EndedAttempt,
         found: FoundHandler,
         config: SpawnConfig,
         error: BaseException,
         began: datetime,
-    ) -> Ended | None:
+    ) -> EndedAttempt | None:
         if isinstance(error, LostClaimError):
             log.warning(LOST, extra=handled(completed.job))
             return None
@@ -386,7 +390,7 @@ class Executor:
         name = operation.config.operation_id or operation.id
         result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self._clock.now())
         try:
-            apart(claimed, lambda: self._result_of(found.handler.on_spawn_complete(result)))
+            in_own_context(claimed, lambda: self._result_of(found.handler.on_spawn_complete(result)))
         except BaseException as error:
             log.exception(
                 "on_spawn_complete of %s failed; the children of the job stay.", found.name, extra=handled(claimed)

@@ -14,12 +14,12 @@ from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.worker import finish
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.render.formats.text import duration, instant
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import LONGEST_PAUSE, Connections
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.execution.verdicts import Verdicts
+from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.faults import Fault, Progress, is_of_the_database
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.host.secrets import masked
@@ -29,14 +29,14 @@ WRITE_SECONDS = 0.005
 """How long an outcome waits for others, to be written with them."""
 FIRST_PAUSE, SHORTEST_PAUSE = 0.1, 1.0
 """Before the next try at a postponed outcome: at first, and at least while many of them fail for long."""
-NO_FAILURES = (End.COMPLETED, End.SNOOZED, End.STOPPED)
+NO_FAILURES = (AttemptEnd.COMPLETED, AttemptEnd.SNOOZED, AttemptEnd.STOPPED)
 AGAIN_SECONDS = 0.1
 """How long one call goes on with postponed outcomes while other work waits."""
 log = logging.getLogger("hammerwork")
 
 
 @dataclass(slots=True, eq=False)
-class Batch:
+class OutcomeBatch:
     """Outcomes that are written in one transaction.
 
     Attributes:
@@ -45,7 +45,7 @@ class Batch:
         tries: how often that one failed.
     """
 
-    outcomes: list[Ended]
+    outcomes: list[EndedAttempt]
     now: datetime | None = None
     fault: Fault | None = None
     tries: int = 0
@@ -71,15 +71,15 @@ class Finisher:
         slots: Slots,
         clock: ServerClock,
         progress: Progress,
-        verdicts: Verdicts,
+        verdicts: OutcomePolicy,
         writing: AbstractContextManager[Any] = nullcontext(),
     ) -> None:
         self._writing = writing
         self._connections, self._slots, self._clock = connections, slots, clock
         self._progress, self._verdicts = progress, verdicts
-        self._parts: deque[Batch] = deque()
+        self._parts: deque[OutcomeBatch] = deque()
         """Parts of batches that could not be written as a whole."""
-        self._alone: deque[Batch] = deque()
+        self._alone: deque[OutcomeBatch] = deque()
         """Single outcomes that cannot be written at present."""
         self._again_at = 0.0
         self._delays = 0  # in a row
@@ -111,7 +111,7 @@ class Finisher:
         return wrote
 
     def write_last(self, seconds: float) -> int:
-        """Tries for so many seconds to write all outcomes, each once more; how many are left.
+        """Retries each unwritten outcome once, for at most `seconds`. Returns how many are still unwritten.
 
         Raises:
             DatabaseError: no server answers.
@@ -127,21 +127,21 @@ class Finisher:
     def _write_ended(self) -> bool:
         try:
             ended = self._slots.pop_ended()
-            return bool(ended) and self._write(Batch(ended))
+            return bool(ended) and self._write(OutcomeBatch(ended))
         finally:
             self._slots.clear_writing()
 
-    def _next(self) -> Batch | None:
+    def _next(self) -> OutcomeBatch | None:
         if self._parts:
             return self._parts.popleft()
         return self._alone.popleft() if self._alone and time.monotonic() >= self._again_at else None
 
-    def _write(self, batch: Batch) -> bool:
+    def _write(self, batch: OutcomeBatch) -> bool:
         """Whether the batch was written; if not, it is kept, or another outcome is written instead."""
         with self._writing:
             return self._write_alone(batch)
 
-    def _write_alone(self, batch: Batch) -> bool:
+    def _write_alone(self, batch: OutcomeBatch) -> bool:
         try:
             self._finish(batch)
         except Exception as error:
@@ -156,7 +156,7 @@ class Finisher:
             self._again_at, self._delays = 0.0, 0
         return True
 
-    def _not_written(self, batch: Batch, error: Exception) -> bool:
+    def _not_written(self, batch: OutcomeBatch, error: Exception) -> bool:
         """Keeps the outcomes, or writes another one instead; whether it wrote one."""
         self._note(error)
         # Halves it until the culprit is alone: so its neighbours are written.
@@ -164,7 +164,7 @@ class Finisher:
         if half:
             self._slots.postpone(batch.outcomes)
             halves = (batch.outcomes[:half], batch.outcomes[half:])
-            self._parts.extend(Batch(outcomes, batch.now) for outcomes in halves)
+            self._parts.extend(OutcomeBatch(outcomes, batch.now) for outcomes in halves)
             return False
         is_new, batch.fault = batch.fault is None, batch.fault or Fault(self._progress.lease)
         if batch.fault.is_the_jobs(error):
@@ -178,7 +178,7 @@ class Finisher:
             self._try_later(batch, error)
         return False
 
-    def _try_later(self, batch: Batch, error: Exception) -> None:
+    def _try_later(self, batch: OutcomeBatch, error: Exception) -> None:
         self._slots.postpone(batch.outcomes)
         self._alone.append(batch)
         batch.tries += 1
@@ -190,7 +190,7 @@ class Finisher:
         self._delays += 1
         self._again_at = time.monotonic() + Backoff(FIRST_PAUSE, longest, least=1.0).pause(self._delays)
 
-    def _write_another(self, batch: Batch, error: Exception) -> bool:
+    def _write_another(self, batch: OutcomeBatch, error: Exception) -> bool:
         """Ends a job with an outcome that every database can hold; whether it wrote one.
 
         The next attempt would have the same result. A database that does not accept this outcome either has a fault of
@@ -200,7 +200,7 @@ class Finisher:
         wrote = False
         for other in self._other_outcomes(outcome, error):
             try:
-                self._finish(Batch([other]))
+                self._finish(OutcomeBatch([other]))
             except Exception as failure:
                 if is_away(failure):
                     self._slots.clear_postponed([outcome])
@@ -218,21 +218,23 @@ class Finisher:
         self._slots.clear_postponed([outcome])
         return wrote
 
-    def _other_outcomes(self, outcome: Ended, error: Exception) -> Iterator[Ended]:
+    def _other_outcomes(self, outcome: EndedAttempt, error: Exception) -> Iterator[EndedAttempt]:
         """Replacements for an outcome that cannot be written, the most faithful first."""
-        if outcome.end == End.COMPLETED:
+        if outcome.end == AttemptEnd.COMPLETED:
             held = "refuses the outcome of the job" if is_of_the_database(error) else None
             text = in_ascii(f"The database {held or 'cannot hold the result of the job'}. {_said(error)}")
             yield self._verdicts.failed(outcome.job, Failed(text, retryable=False))
-            yield Ended(outcome.job, End.FAILED, error=text)
+            yield EndedAttempt(outcome.job, AttemptEnd.FAILED, error=text)
             return
         # The same, with the text of its error in characters that every database has.
         text = in_ascii(outcome.error or "")
         yield replace(outcome, error=text)
         # A recurring job comes back, unless the database cannot hold its next due time.
-        yield Ended(outcome.job, End.FAILED if outcome.end == End.RETRY else outcome.end, error=text)
+        yield EndedAttempt(
+            outcome.job, AttemptEnd.FAILED if outcome.end == AttemptEnd.RETRY else outcome.end, error=text
+        )
 
-    def _finish(self, batch: Batch) -> None:
+    def _finish(self, batch: OutcomeBatch) -> None:
         outcomes, is_new = batch.outcomes, batch.now is None
         now = batch.now = batch.now or self._now(outcomes)
         # One that was tried before waits for a server alone: the others are to be written meanwhile.
@@ -257,7 +259,7 @@ class Finisher:
     def _note(self, error: Exception) -> None:
         self._slots.refuse(_said(error))
 
-    def _now(self, outcomes: list[Ended]) -> datetime:
+    def _now(self, outcomes: list[EndedAttempt]) -> datetime:
         # A job does not end before it starts, even when the server's clock was put back.
         return max(self._clock.now(), *(outcome.job.claim.started_at for outcome in outcomes))
 
@@ -268,20 +270,20 @@ def _log_lost(jobs: Iterable[Claimed], fates: Mapping[str, tuple[str, str]]) -> 
         log.warning(said, taken(fates.get(job.id)), extra=handled(job))
 
 
-def _log_others(outcomes: Iterable[Ended]) -> None:
+def _log_others(outcomes: Iterable[EndedAttempt]) -> None:
     for outcome in outcomes:
-        job, until = outcome.job, f" until {instant(outcome.at)}" if outcome.end == End.SNOOZED else ""
+        job, until = outcome.job, f" until {instant(outcome.at)}" if outcome.end == AttemptEnd.SNOOZED else ""
         log.debug("The job %s in attempt %d%s.", outcome.end, job.attempts, until, extra=handled(job))
 
 
-def _log_failed(outcome: Ended) -> None:
+def _log_failed(outcome: EndedAttempt) -> None:
     job, level = outcome.job, logging.WARNING
     if outcome.pause is not None:
         follows = f"and will be tried again in {duration(outcome.pause)}"
     elif outcome.at is not None:
         follows = f"and recurs at {instant(outcome.at)}"
     else:
-        follows = f"and is {JobStatus.TIMED_OUT if outcome.end == End.TIMED_OUT else JobStatus.DEAD} now"
+        follows = f"and is {JobStatus.TIMED_OUT if outcome.end == AttemptEnd.TIMED_OUT else JobStatus.DEAD} now"
         level = logging.ERROR  # nothing follows by itself
     log.log(
         level,

@@ -19,7 +19,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, JobNotFoundError, LastingConflictError
 from hammerwork_cli.models import Ancestry, JobStatus, NewJob, SpawnConfig
-from hammerwork_cli.models.spawning.rehearsal import SHOWN, Level, Limit, Rehearsal, SpawnShape, chain_length
+from hammerwork_cli.models.spawning.rehearsal import SHOWN, Limit, Rehearsal, RehearsedLevel, SpawnShape, chain_length
 from hammerwork_cli.queries.graph import release
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import enqueue, limits
@@ -37,7 +37,7 @@ from hammerwork_cli.runtime.api.spawn import (
     SpawnRefusedError,
     config_of,
 )
-from hammerwork_cli.runtime.execution.calls import apart, own_config, result_of
+from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, result_of
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
 from hammerwork_cli.runtime.execution.parents import check_spawn, named_limits, payload_hash
 from hammerwork_cli.runtime.host.loading import place_of
@@ -88,10 +88,10 @@ class Rehearser:
     def _generation(
         self, found: Rehearsal, number: int, parents: list[tuple[Claimed, Ancestry]], result: str | None
     ) -> list[tuple[Claimed, Ancestry]]:
-        level = Level()
+        level = RehearsedLevel()
         below: list[tuple[Claimed, Ancestry]] = []
         for job, place in parents:
-            step = Step(self._handlers, self._queue, self._now, job, place, result)
+            step = SpawnStep(self._handlers, self._queue, self._now, job, place, result)
             late = self._late_children(found, number, step)
             if step.handler is None:
                 continue
@@ -118,7 +118,7 @@ class Rehearser:
     def _check_next(self, found: Rehearsal, number: int, parents: list[tuple[Claimed, Ancestry]]) -> None:
         """Says which jobs of the last generation could not spawn, because the tree is as deep as it may be."""
         for job, place in parents:
-            step = Step(self._handlers, self._queue, self._now, job, place, None)
+            step = SpawnStep(self._handlers, self._queue, self._now, job, place, None)
             try:
                 step.prepare()
             except SpawnLimitError as error:
@@ -126,7 +126,7 @@ class Rehearser:
             except HammerworkError:
                 pass  # this generation is not rehearsed
 
-    def _late_children(self, found: Rehearsal, number: int, step: "Step") -> list[NewJob]:
+    def _late_children(self, found: Rehearsal, number: int, step: "SpawnStep") -> list[NewJob]:
         """The children that a parent would spawn at its end; none if it would fail, which ``found`` records."""
         began = time.monotonic()
         queue = step.job.queue_name
@@ -153,7 +153,7 @@ class Rehearser:
             if step.handler is not None:
                 self._keep_tightest(found, step)
 
-    def _check(self, step: "Step", late: list[NewJob], external: Iterable[str]) -> None:
+    def _check(self, step: "SpawnStep", late: list[NewJob], external: Iterable[str]) -> None:
         """Refuses children that could not be written.
 
         Raises:
@@ -181,14 +181,14 @@ class Rehearser:
         except JobNotFoundError as error:
             raise enqueue.name_child(error, late) from None
 
-    def _descendants(self, step: "Step") -> int:
+    def _descendants(self, step: "SpawnStep") -> int:
         """Jobs below the root before this parent spawns."""
         if self._before is None:
             limited = step.place.max_descendants is not None and self._database is not None
             self._before = ancestry.descendants(self._database, step.place) if limited and self._database else 0
         return self._before + self._spawned
 
-    def _keep_tightest(self, found: Rehearsal, step: "Step") -> None:
+    def _keep_tightest(self, found: Rehearsal, step: "SpawnStep") -> None:
         """Keeps, of each limit, the one with the least room among all parents so far."""
         place, known = step.place, {limit.name: limit for limit in found.limits}
         deepest = ancestry.DEEPEST if place.max_depth is None else place.max_depth
@@ -203,7 +203,7 @@ class Rehearser:
         found.limits = tuple(known.values())
 
 
-class Step:
+class SpawnStep:
     """One job whose spawn handler runs.
 
     Attributes:
@@ -245,8 +245,8 @@ class Step:
         found = self.prepare()
         if found is None:
             return Children(self.job.id)
-        apart(self.job, lambda: self._validate(found))
-        children = apart(self.job, lambda: self._drained(found, most))
+        in_own_context(self.job, lambda: self._validate(found))
+        children = in_own_context(self.job, lambda: self._drained(found, most))
         allowed, total = self.config.max_spawn_count, len(self.early) + len(children)
         if allowed is not None and total > allowed:
             children.close()

@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from hammerwork_cli.models.queue_counts import Unwritten
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import Ended, Owned
+from hammerwork_cli.queries.worker.finish import EndedAttempt, Owned
 from hammerwork_cli.render.formats.text import duration
-from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest, GoesOn, Work
+from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest, StillRunning, Work
 from hammerwork_cli.runtime.host.logs import handled
 
 FULL = 100
@@ -27,7 +27,7 @@ MOST_WRITTEN_BYTES = 16 << 20
 REFUSED_SECONDS = 1.0
 """After so long, an outcome that could not be written is reported: less is the search for the one that is to blame."""
 
-Execute = Callable[[Attempt], Ended | GoesOn | None]
+Execute = Callable[[Attempt], EndedAttempt | StillRunning | None]
 log = logging.getLogger("hammerwork")
 
 
@@ -61,11 +61,11 @@ class Slots:
         self._waiting: deque[tuple[Work, float]] = deque()
         self._waiting_bytes = 0
         self._half = 0
-        self._ended: list[Ended] = []
-        self._writing: list[Ended] = []
+        self._ended: list[EndedAttempt] = []
+        self._writing: list[EndedAttempt] = []
         self._unwritten_bytes = 0  # of these two, and of the postponed ones
         self._first_ended = 0.0
-        self._postponed: dict[str, Ended] = {}
+        self._postponed: dict[str, EndedAttempt] = {}
         self._postponed_since = self._writing_since = 0.0
         self._refusal: str | None = None  # the last error, until all is written
         self._running: set[Attempt] = set()
@@ -88,7 +88,7 @@ class Slots:
 
         Args:
             execute: makes an attempt, or does what is left to do of it, and returns its outcome: ``None`` when it has
-                written that itself, ``GOES_ON`` when :meth:`end` or :meth:`resume` follows. Raises nothing.
+                written that itself, ``STILL_RUNNING`` when :meth:`end` or :meth:`resume` follows. Raises nothing.
             coroutines: the queues for whose jobs a thread never has to wait.
         """
         self._execute, self._coroutines = execute, coroutines
@@ -129,13 +129,13 @@ class Slots:
             self._half = len(self._waiting) // 2
             self._call_thread()
 
-    def end(self, attempt: Attempt, ended: Ended | None) -> None:
+    def end(self, attempt: Attempt, ended: EndedAttempt | None) -> None:
         """Books an attempt whose coroutine has ended, and starts the next one here if that is a coroutine too.
 
         So the event loop need not wake a thread for it. Any thread may call it; it does not wait.
         """
-        outcome: Ended | GoesOn | None = ended
-        while not isinstance(outcome, GoesOn):
+        outcome: EndedAttempt | StillRunning | None = ended
+        while not isinstance(outcome, StillRunning):
             with self._changed:
                 self._book(attempt, outcome)
                 here = not self._resumed and self._waiting and not self._blocks(self._waiting[0][0])
@@ -241,7 +241,7 @@ class Slots:
             known = [*self.seconds.values(), *(took for took in running if took >= patience)]
         return max(known, default=None)
 
-    def pop_ended(self) -> list[Ended]:
+    def pop_ended(self) -> list[EndedAttempt]:
         """Outcomes since the last call, as many as fit into a transaction.
 
         They count as unwritten until :meth:`clear_writing`.
@@ -260,20 +260,20 @@ class Slots:
             if not self._postponed:
                 self._refusal = None
 
-    def _forget(self, gone: Iterable[Ended]) -> None:
+    def _forget(self, gone: Iterable[EndedAttempt]) -> None:
         was_clogged = self.is_clogged
         self._unwritten_bytes -= _weight(gone)
         if was_clogged and not self.is_clogged:
             self._call_thread()
 
-    def put_back(self, ended: Iterable[Ended]) -> None:
+    def put_back(self, ended: Iterable[EndedAttempt]) -> None:
         """Returns outcomes that could not be written, for the next :meth:`pop_ended`."""
         with self._changed:
             self._ended[:0] = ended = list(ended)
             self._unwritten_bytes += _weight(ended)
             self._first_ended = time.monotonic()
 
-    def postpone(self, ended: Iterable[Ended]) -> None:
+    def postpone(self, ended: Iterable[EndedAttempt]) -> None:
         """Notes outcomes that the caller keeps to write them later: their jobs still belong to this worker."""
         with self._changed:
             if not self._postponed:
@@ -283,7 +283,7 @@ class Slots:
                     self._unwritten_bytes += _weight([one])
                     self._postponed[one.job.id] = one
 
-    def clear_postponed(self, ended: Iterable[Ended]) -> None:
+    def clear_postponed(self, ended: Iterable[EndedAttempt]) -> None:
         """Forgets notes by :meth:`postpone`, if there are any of these outcomes."""
         if self._postponed:
             with self._changed:
@@ -374,7 +374,7 @@ class Slots:
                 return []
             return [*self._postponed, *(attempt.job.id for attempt in running)]
 
-    def expire(self, timed_out: Callable[[Attempt], Ended]) -> float | None:
+    def expire(self, timed_out: Callable[[Attempt], EndedAttempt]) -> float | None:
         """Decides the attempts whose deadline has passed; the next deadline, by the monotonic clock."""
         if not any(attempt.deadline for attempt in tuple(self._running)):
             return None
@@ -386,12 +386,12 @@ class Slots:
             self._overdue += late
             return min((deadline for deadline, attempt in open_ones if not attempt.over), default=None)
 
-    def abandon(self, outcome: Callable[[Attempt], Ended]) -> None:
+    def abandon(self, outcome: Callable[[Attempt], EndedAttempt]) -> None:
         """Decides all running jobs, because the worker stops at once."""
         with self._changed:
             self._decide([one for one in self._running if not one.over and isinstance(one.work, Claimed)], outcome)
 
-    def _decide(self, attempts: list[Attempt], outcome: Callable[[Attempt], Ended]) -> None:
+    def _decide(self, attempts: list[Attempt], outcome: Callable[[Attempt], EndedAttempt]) -> None:
         now = time.monotonic()
         for attempt in attempts:
             attempt.over = True
@@ -399,7 +399,7 @@ class Slots:
             ended.took = now - attempt.began
             self._add(ended)
 
-    def _add(self, ended: Ended) -> None:
+    def _add(self, ended: EndedAttempt) -> None:
         if not self._ended:
             self._first_ended = time.monotonic()
         self._ended.append(ended)
@@ -422,17 +422,17 @@ class Slots:
 
     def _serve(self) -> None:
         attempt: Attempt | None = None
-        ended: Ended | GoesOn | None = None
+        ended: EndedAttempt | StillRunning | None = None
         blocked = False
         while (attempt := self._next(attempt, ended, blocked)) is not None:
             blocked = attempt.blocks  # resume() may change it
             ended = self._execute(attempt)
 
-    def _next(self, done: Attempt | None, ended: Ended | GoesOn | None, blocked: bool) -> Attempt | None:
+    def _next(self, done: Attempt | None, ended: EndedAttempt | StillRunning | None, blocked: bool) -> Attempt | None:
         # Books one attempt and starts the next under one lock, since most jobs are short.
         with self._changed:
             self._ready += blocked
-            if done is not None and not isinstance(ended, GoesOn):
+            if done is not None and not isinstance(ended, StillRunning):
                 self._book(done, ended)
             while (attempt := self._take()) is None:
                 if self._closed:
@@ -473,7 +473,7 @@ class Slots:
             if self._ended:  # they wait for no others
                 self._wake_finisher()
 
-    def _book(self, attempt: Attempt, ended: Ended | None) -> None:
+    def _book(self, attempt: Attempt, ended: EndedAttempt | None) -> None:
         self._running.discard(attempt)
         took = time.monotonic() - attempt.began
         queue = attempt.job.queue_name
@@ -498,11 +498,11 @@ def _size(waiting: Iterable[tuple[Work, float]]) -> int:
     return sum([len(work.payload or "") for work, _ in waiting if isinstance(work, Claimed)])
 
 
-def _weight(ended: Iterable[Ended]) -> int:
+def _weight(ended: Iterable[EndedAttempt]) -> int:
     return sum([len(one.job.payload or "") + len(one.result or "") + len(one.error or "") for one in ended])
 
 
-def _fitting(ended: Sequence[Ended]) -> int:
+def _fitting(ended: Sequence[EndedAttempt]) -> int:
     """How many outcomes go into a transaction."""
     weight = 0
     for number, one in enumerate(ended):

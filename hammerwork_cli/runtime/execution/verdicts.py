@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.queries.job.cron import next_due
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.clock import ServerClock
@@ -20,7 +20,7 @@ PAUSE = timedelta(seconds=10)
 log = logging.getLogger("hammerwork")
 
 
-class Verdicts:
+class OutcomePolicy:
     """Decides the outcome of attempts. It has no state; all threads share it.
 
     Args:
@@ -33,11 +33,11 @@ class Verdicts:
     def __init__(self, handlers: Handlers, retry: RetryStrategy, clock: ServerClock, given_up: threading.Event) -> None:
         self._handlers, self._retry, self._clock, self._given_up = handlers, retry, clock, given_up
 
-    def completed(self, claimed: Claimed, result: str | None) -> Ended:
+    def completed(self, claimed: Claimed, result: str | None) -> EndedAttempt:
         """The outcome of a job whose handler has returned."""
-        return Ended(claimed, End.COMPLETED, result, at=self._next_due(claimed))
+        return EndedAttempt(claimed, AttemptEnd.COMPLETED, result, at=self._next_due(claimed))
 
-    def failed_by(self, claimed: Claimed, error: BaseException) -> Ended:
+    def failed_by(self, claimed: Claimed, error: BaseException) -> EndedAttempt:
         """The outcome of an attempt that an error ended."""
         if self.has_given_up(error):
             return self.stopped(claimed)
@@ -47,30 +47,30 @@ class Verdicts:
         """Whether an error only says that this worker, which stops at once, no longer waits for the database."""
         return self._given_up.is_set() and is_of_the_database(error)
 
-    def stopped(self, claimed: Claimed) -> Ended:
+    def stopped(self, claimed: Claimed) -> EndedAttempt:
         """The outcome of a job that runs while its worker stops at once: it goes back with its attempt.
 
         A job that may be tried only once fails.
         """
         if claimed.max_attempts > 1:
-            return Ended(claimed, End.STOPPED, at=timestamp(claimed.scheduled_at) or self._clock.now())
+            return EndedAttempt(claimed, AttemptEnd.STOPPED, at=timestamp(claimed.scheduled_at) or self._clock.now())
         error = f"{STOPPED} To run it again: hammerwork job retry {claimed.id}"
-        return Ended(claimed, End.FAILED, error=error, at=self._next_due(claimed))
+        return EndedAttempt(claimed, AttemptEnd.FAILED, error=error, at=self._next_due(claimed))
 
-    def failed(self, claimed: Claimed, failure: Failed) -> Ended:
+    def failed(self, claimed: Claimed, failure: Failed) -> EndedAttempt:
         """The outcome of a failed attempt.
 
         A failure that each further attempt would repeat is final. So is a timeout, unless version 3 of hammerwork
         (Rust) uses the database. A snoozed job runs again in any case: its attempt does not count.
         """
-        timed_out = failure.end == End.TIMED_OUT
-        if failure.end == End.SNOOZED:
-            return Ended(claimed, End.SNOOZED, at=self._clock.now() + (failure.delay or timedelta(0)))
+        timed_out = failure.end == AttemptEnd.TIMED_OUT
+        if failure.end == AttemptEnd.SNOOZED:
+            return EndedAttempt(claimed, AttemptEnd.SNOOZED, at=self._clock.now() + (failure.delay or timedelta(0)))
         if not claimed.last_attempt and failure.retryable and (claimed.claim.rust_3 or not timed_out):
             pause = failure.delay
             at, pause = self._next_attempt(claimed) if pause is None else (self._clock.now() + pause, pause)
-            return Ended(claimed, End.RETRY, None, failure.error, at, pause, timed_out, failure.cause)
-        return Ended(claimed, failure.end, error=failure.error, at=self._next_due(claimed), cause=failure.cause)
+            return EndedAttempt(claimed, AttemptEnd.RETRY, None, failure.error, at, pause, timed_out, failure.cause)
+        return EndedAttempt(claimed, failure.end, error=failure.error, at=self._next_due(claimed), cause=failure.cause)
 
     def _next_due(self, claimed: Claimed) -> datetime | None:
         if not claimed.recurring:  # as most jobs

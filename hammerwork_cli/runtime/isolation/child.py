@@ -21,7 +21,7 @@ from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnError, SpawnFail
 from hammerwork_cli.runtime.host import logs, secrets, streams
 from hammerwork_cli.runtime.host.loading import reload_handlers
 from hammerwork_cli.runtime.isolation.pipe import Pipe
-from hammerwork_cli.runtime.isolation.protocol import BATCH, Answer, ContextRecord, Failure
+from hammerwork_cli.runtime.isolation.protocol import BATCH, ContextRecord, Failure, Reply
 from hammerwork_cli.runtime.outcomes.children import iterable
 from hammerwork_cli.runtime.outcomes.failures import is_retryable, message_of, told, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
@@ -53,12 +53,12 @@ def _begin(pipe: Pipe) -> None:
         # Handlers do not see the context variables that modules set while they are imported, as in threads.
         handlers = copy_context().run(reload_handlers, start.target, start.folders)
     except BaseException as error:  # noqa: BLE001  the worker gets it
-        pipe.send(number, Answer("error", failure(error)))
+        pipe.send(number, Reply("error", failure(error)))
         return
     # Modules may have read it while they were imported. Handlers have context.queue; their programs get no URL.
     os.environ.pop(URL_VARIABLE, None)
-    pipe.send(number, Answer("ready", os.getpid()))
-    _Server(pipe, handlers, url).run()
+    pipe.send(number, Reply("ready", os.getpid()))
+    _JobServer(pipe, handlers, url).run()
 
 
 def failure(error: BaseException, refusal: BaseException | None = None) -> Failure:
@@ -76,7 +76,7 @@ def failure(error: BaseException, refusal: BaseException | None = None) -> Failu
     return Failure(first, error.message, trace, is_spawn, error is refusal, is_retryable(error), wanted)
 
 
-class _Server:
+class _JobServer:
     """Serves one request after the other. A handler's threads may ask the worker, too."""
 
     def __init__(self, pipe: Pipe, handlers: Handlers, url: DatabaseUrl) -> None:
@@ -106,9 +106,9 @@ class _Server:
                 self._number = number
             try:
                 # Context variables last as long as the request.
-                answer = Answer("value", copy_context().run(self._verbs[verb], *arguments))
+                answer = Reply("value", copy_context().run(self._verbs[verb], *arguments))
             except BaseException as error:  # noqa: BLE001  the worker gets whatever a handler raises
-                answer = Answer("error", failure(error, self._refusal))
+                answer = Reply("error", failure(error, self._refusal))
             with self._asking:
                 self._number = 0
                 self._refusal = None
@@ -150,7 +150,7 @@ class _Server:
         """Sends children as they come, until they end or the worker wants no further ones."""
         try:
             while batch := list(islice(children, BATCH)):
-                if self._ask(Answer("jobs", batch), self._number) == "stop":
+                if self._ask(Reply("jobs", batch), self._number) == "stop":
                     return
         finally:
             if inspect.isgenerator(children):
@@ -194,7 +194,7 @@ class _Server:
         number = self._number
 
         def spawn(job: Job, *, key: str | None = None) -> Job:
-            answer: Job | HammerworkError = self._ask(Answer("write", (job, key)), number)
+            answer: Job | HammerworkError = self._ask(Reply("write", (job, key)), number)
             if isinstance(answer, HammerworkError):
                 self._refusal = answer
                 raise answer
@@ -203,12 +203,12 @@ class _Server:
             return answer
 
         def place() -> Ancestry:
-            depth, root = self._ask(Answer("place"), number)
+            depth, root = self._ask(Reply("place"), number)
             return Ancestry(root, depth=depth)
 
         return SpawnContext(Job.of(record.job), record.config, self._queue, spawn, record.result, place)
 
-    def _ask(self, question: Answer, number: int) -> Any:
+    def _ask(self, question: Reply, number: int) -> Any:
         """Asks the worker something during a request, and returns the answer."""
         with self._asking:
             if number != self._number:

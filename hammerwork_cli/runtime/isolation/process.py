@@ -12,7 +12,7 @@ from hammerwork_cli import app_path
 from hammerwork_cli.runtime.api.spawn import SpawnError
 from hammerwork_cli.runtime.host.loading import OWN_VARIABLES
 from hammerwork_cli.runtime.isolation.pipe import BadMessageError, Pipe
-from hammerwork_cli.runtime.isolation.protocol import Answer, Failure, Start
+from hammerwork_cli.runtime.isolation.protocol import Failure, Reply, Start
 from hammerwork_cli.runtime.outcomes.failures import JobError, RemoteError
 
 LAST_SECONDS = 5.0
@@ -101,7 +101,7 @@ class Process:
         except (EOFError, OSError) as error:
             raise self._died() from error
 
-    def hear(self) -> Answer:
+    def hear(self) -> Reply:
         """The next answer to the present request, however long it takes.
 
         Raises:
@@ -109,7 +109,7 @@ class Process:
         """
         try:
             number, answer = self._pipe.receive()
-            if number != self._number or not isinstance(answer, Answer):
+            if number != self._number or not isinstance(answer, Reply):
                 raise BadMessageError("it answered a question that was not asked")
         except BadMessageError as error:
             self.doom()

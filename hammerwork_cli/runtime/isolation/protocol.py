@@ -48,7 +48,7 @@ class ContextRecord(NamedTuple):
     result: str | None = None
 
 
-class Answer(NamedTuple):
+class Reply(NamedTuple):
     """A message to the worker.
 
     Attributes:

@@ -10,7 +10,7 @@ from typing import Self
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import JobStatus
-from hammerwork_cli.queries.worker.finish import End
+from hammerwork_cli.queries.worker.finish import AttemptEnd
 from hammerwork_cli.runtime.api.outcomes import Outcome, Wanted
 from hammerwork_cli.runtime.api.spawn import NOTHING_SPAWNED
 from hammerwork_cli.runtime.host.secrets import masked
@@ -62,14 +62,14 @@ class Failed:
 
     Attributes:
         error: text for the job's row: type and message, then a traceback.
-        end: :attr:`End.TIMED_OUT` for an attempt that took too long, :attr:`End.SNOOZED` for one that does not count.
+        end: ``TIMED_OUT`` for an attempt that took too long, ``SNOOZED`` for one that does not count.
         retryable: whether another attempt could succeed.
         delay: before the next attempt, if the handler wants another one than its retry strategy.
         cause: what was raised, for the log.
     """
 
     error: str
-    end: End = End.FAILED
+    end: AttemptEnd = AttemptEnd.FAILED
     retryable: bool = True
     delay: timedelta | None = None
     cause: BaseException | None = None
@@ -78,9 +78,9 @@ class Failed:
     def by(cls, error: BaseException) -> Self:
         """The failure of an attempt that ended with an error."""
         if wanted := wanted_by(error):
-            end = End.SNOOZED if wanted.end == "snoozed" else End.FAILED
+            end = AttemptEnd.SNOOZED if wanted.end == "snoozed" else AttemptEnd.FAILED
             return cls(cleaned(masked(wanted.reason)), end, wanted.delay is not None, wanted.delay, error)
-        end = End.TIMED_OUT if isinstance(error, OutOfTimeError) else End.FAILED
+        end = AttemptEnd.TIMED_OUT if isinstance(error, OutOfTimeError) else AttemptEnd.FAILED
         return cls(described(error), end, is_retryable(error), cause=error)
 
 

@@ -17,10 +17,10 @@ from hammerwork_cli.runtime.execution.executor import Executor
 from hammerwork_cli.runtime.execution.finisher import Finisher
 from hammerwork_cli.runtime.execution.isolation import Isolation
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.execution.verdicts import Verdicts
+from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.faults import Fault, Outage, Progress
 from hammerwork_cli.runtime.host.memory import memory
-from hammerwork_cli.runtime.outages import Outages, Trouble
+from hammerwork_cli.runtime.outages import OutageLog, Outages
 from hammerwork_cli.runtime.worker.claimer import Claimer
 from hammerwork_cli.runtime.worker.finisher_thread import FinisherThread
 from hammerwork_cli.runtime.worker.health_file import HealthFile
@@ -44,7 +44,7 @@ LOCK_SECONDS_OF_KEEPER, LOCK_SECONDS_OF_UPKEEP = 2.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class WorkerConnections:
     """The connections of a worker. They share what they say of an outage.
 
     Attributes:
@@ -118,7 +118,7 @@ class Lines:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class WorkerComponents:
     """The parts of a worker.
 
     Attributes:
@@ -129,10 +129,10 @@ class Parts:
         report: returns the state of the worker, for a heartbeat.
     """
 
-    lines: Lines
+    lines: WorkerConnections
     slots: Slots
     executor: Executor
-    verdicts: Verdicts
+    verdicts: OutcomePolicy
     claimer: Claimer
     request_claimer: RequestClaimer
     finisher: Finisher
@@ -141,7 +141,7 @@ class Parts:
     threads: tuple[TurnThread, ...]
     lease: Lease
     clock: ServerClock
-    trouble: Trouble
+    outage_log: OutageLog
     isolation: Isolation
     progress: Progress
     health_file: HealthFile
@@ -153,12 +153,12 @@ def assemble(
     registration: Registration,
     handlers: Handlers,
     options: Options,
-    lines: Lines,
+    lines: WorkerConnections,
     clock: ServerClock,
     stop: StopSwitch,
     progress: Progress,
     isolation: Isolation,
-) -> Parts:
+) -> WorkerComponents:
     """Builds the parts of a worker; none of them does anything yet.
 
     Args:
@@ -190,7 +190,7 @@ def assemble(
         weighted=options.weighted,
     )
     called = isolation.handlers(handlers)
-    verdicts = Verdicts(called, options.retry, clock, stop.at_once)
+    verdicts = OutcomePolicy(called, options.retry, clock, stop.at_once)
     executor = Executor(
         called,
         lines.slots,
@@ -199,22 +199,22 @@ def assemble(
         verdicts,
         isolation,
         counted=progress.count,
-        spawned=claimer.hear,
+        spawned=claimer.notify,
         slots=slots,
     )
     request_claimer = RequestClaimer(registration, slots, clock, lambda: not stop.is_set)
     finisher = Finisher(lines.finisher if on_postgres else lines.main, slots, clock, progress, verdicts, writing)
     finishing = None
     if on_postgres:
-        trouble = Trouble(lines.outages)
-        finishing = FinisherThread(finisher, has_ended, stop.at_once, trouble, claimer.hear_written)
+        outage_log = OutageLog(lines.outages)
+        finishing = FinisherThread(finisher, has_ended, stop.at_once, outage_log, claimer.outcomes_written)
     keeper = Keeper(
         lines.keeper,
         registration,
         lease,
         clock,
         claim_requests=request_claimer.claim,
-        wake=claimer.hear,
+        wake=claimer.notify,
         sweep=options.sweep,
         rescue_older_than=options.rescue_older_than,
     )
@@ -266,8 +266,8 @@ def assemble(
     if options.retention and not options.drain:
         threads = (Retention(lines.retention, registration.id, clock), *threads)
     if on_postgres:
-        threads = (Listener(lines.listener, registration.queues, claimer.hear, options.lease), *threads)
-    return Parts(
+        threads = (Listener(lines.listener, registration.queues, claimer.notify, options.lease), *threads)
+    return WorkerComponents(
         lines=lines,
         slots=slots,
         executor=executor,
@@ -280,7 +280,7 @@ def assemble(
         threads=threads,
         lease=lease,
         clock=clock,
-        trouble=Trouble(lines.outages),
+        outage_log=OutageLog(lines.outages),
         isolation=isolation,
         progress=progress,
         health_file=health_file,

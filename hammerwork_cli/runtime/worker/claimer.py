@@ -13,7 +13,7 @@ from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.models.worker import job_lease
 from hammerwork_cli.queries.worker import claim, finish
-from hammerwork_cli.queries.worker.claim import Batch, Claimed
+from hammerwork_cli.queries.worker.claim import Claimed, ClaimedBatch
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock, elapsed
@@ -54,7 +54,7 @@ log = logging.getLogger("hammerwork")
 class Claimer:
     """Keeps a worker's slots busy: claims jobs by the hundred, and gives back those that it cannot start soon.
 
-    The main thread alone uses it, but for :meth:`hear`, :meth:`hear_written` and :meth:`hear_taken`.
+    The main thread alone uses it, but for :meth:`notify`, :meth:`outcomes_written` and :meth:`hear_taken`.
 
     Args:
         worker: who claims, from which queues, and how many jobs run at once.
@@ -109,7 +109,7 @@ class Claimer:
         self._suspects = False  # the heartbeat's thread sets it, the main thread clears it
         self._has_written = False  # the finisher's thread sets it, the main thread clears it
 
-    def hear(self, queue: str | None = None) -> None:
+    def notify(self, queue: str | None = None) -> None:
         """Notes that there may be new jobs, in one queue or in any. Any thread may call it."""
         with self._news:
             self._has_heard = True
@@ -123,12 +123,12 @@ class Claimer:
         self._suspects = True
         self._wake()
 
-    def hear_written(self) -> None:
+    def outcomes_written(self) -> None:
         """Makes the next :meth:`fetch` look at once, since outcomes are written. Any thread may call it."""
         self._has_written = True
         self._wake()
 
-    def look_now(self) -> None:
+    def poll_now(self) -> None:
         """Makes the next :meth:`fetch` look at once: slots are free, or jobs were released."""
         self._look_at = 0.0
 
@@ -146,7 +146,7 @@ class Claimer:
         """Claims jobs if there is room for them; false when it claimed none, and when it may claim no more."""
         if self._has_written:
             self._has_written = False
-            self.look_now()
+            self.poll_now()
         wanted = self._wanted() if self._lease.is_held(elapsed()) else 0
         self.full = wanted <= 0
         if self.full:
@@ -278,10 +278,10 @@ class Claimer:
 
     def _claim_from(
         self, queue: str, priority: int | None, limit: int, claimed: int, room: int
-    ) -> Callable[[Database], Batch]:
+    ) -> Callable[[Database], ClaimedBatch]:
         free, tries = self._free(claimed), 0
 
-        def unit(database: Database) -> Batch:
+        def unit(database: Database) -> ClaimedBatch:
             nonlocal tries
             tries += 1
             if tries > 1:
@@ -330,7 +330,7 @@ class Claimer:
                 "Gave back %s that the database had assigned to this worker and that it did not know.",
                 plural(compared.returned, "job"),
             )
-            self.look_now()
+            self.poll_now()
         if dropped := self._slots.drop(compared.lost):
             self._claimed -= dropped
             log.warning("Other workers rescued %s that had not started here.", plural(dropped, "job"))

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from hammerwork_cli.runtime.execution.finisher import Finisher
-from hammerwork_cli.runtime.outages import Trouble
+from hammerwork_cli.runtime.outages import OutageLog
 from hammerwork_cli.runtime.worker.rounds import Rounds
 
 IDLE_SECONDS = 1.0
@@ -17,7 +17,7 @@ class FinisherThread(threading.Thread):
         finisher: used by this thread alone until it ends.
         woken: set when there are outcomes.
         given_up: set once the worker stops at once.
-        trouble: of this thread.
+        outage_log: of this thread.
         written: called after each transaction.
 
     Attributes:
@@ -29,12 +29,12 @@ class FinisherThread(threading.Thread):
         finisher: Finisher,
         woken: threading.Event,
         given_up: threading.Event,
-        trouble: Trouble,
+        outage_log: OutageLog,
         written: Callable[[], None],
     ) -> None:
         super().__init__(name="hammerwork-finisher", daemon=True)
         self._finisher, self._woken, self._given_up = finisher, woken, given_up
-        self._trouble, self._written = trouble, written
+        self._outage_log, self._written = outage_log, written
         self.rounds = Rounds()
         self._stopped = False  # the main thread sets it
 
@@ -52,10 +52,10 @@ class FinisherThread(threading.Thread):
             try:
                 if self._finisher.write():
                     self._written()
-                self._trouble.over()
+                self._outage_log.recovered()
                 self.rounds.end()
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
-                self._given_up.wait(self._trouble.survived(error))
+                self._given_up.wait(self._outage_log.caught(error))
             pause = self._finisher.pause
             self._woken.wait(IDLE_SECONDS if pause is None else pause)
             self._woken.clear()

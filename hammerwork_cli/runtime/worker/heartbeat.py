@@ -128,7 +128,7 @@ class HeartbeatThread(TurnThread):
             )
         self._said_behind = self.clock.is_behind
 
-    def _record(self, database: Database, jobs: Sequence[Claimed]) -> registry.Answer:
+    def _record(self, database: Database, jobs: Sequence[Claimed]) -> registry.HeartbeatAnswer:
         try:
             return registry.record_heartbeat(database, self.worker.id, self.report(), jobs)
         except NotFoundError:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.worker import claim, finish
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import instant, named, plural
 from hammerwork_cli.runtime.clock import elapsed
@@ -17,7 +17,7 @@ from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.outcomes.stacks import stack_of
-from hammerwork_cli.runtime.worker.assembly import Parts
+from hammerwork_cli.runtime.worker.assembly import WorkerComponents
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 
@@ -48,7 +48,7 @@ class MainLoop:
         stop: says when to stop.
     """
 
-    def __init__(self, worker: Registration, options: Options, parts: Parts, stop: StopSwitch) -> None:
+    def __init__(self, worker: Registration, options: Options, parts: WorkerComponents, stop: StopSwitch) -> None:
         self._worker, self._options, self._parts, self._stop = worker, options, parts, stop
         self._slots, self._claimer, self._finisher = parts.slots, parts.claimer, parts.finisher
         self._finishing = parts.finishing
@@ -77,11 +77,11 @@ class MainLoop:
             try:
                 if self._turn():
                     return True
-                self._parts.trouble.went_on()
+                self._parts.outage_log.succeeded()
                 if self._lease.is_held(elapsed()):
-                    self._parts.trouble.over()
+                    self._parts.outage_log.recovered()
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
-                self._stop.at_once.wait(self._parts.trouble.survived(error))
+                self._stop.at_once.wait(self._parts.outage_log.caught(error))
         return False
 
     def _turn(self) -> bool:
@@ -89,7 +89,7 @@ class MainLoop:
         self._slots.expire(self._timed_out)  # also while the rest of every turn fails
         self._tell_overdue()
         if self._finishing is None and self._finisher.write():
-            self._claimer.look_now()
+            self._claimer.poll_now()
         self._claimer.compare()
         if self._stop.is_set:
             self._claimer.give_back(self._slots.withdraw())
@@ -202,13 +202,15 @@ class MainLoop:
         self._parts.request_claimer.close()
         return self._slots.empty
 
-    def _timed_out(self, attempt: Attempt) -> Ended:
+    def _timed_out(self, attempt: Attempt) -> EndedAttempt:
         self._parts.isolation.kill(attempt.thread, attempt)
         said = f"It did not end within {(attempt.deadline or 0) - attempt.began:g} s."
         in_thread = not self._parts.isolation.can_kill
         attempt.holds_slot = in_thread and attempt.awaits is None
         stack = in_thread and stack_of(attempt.thread, attempt.awaits, self._parts.executor.loop.thread)
-        return self._parts.verdicts.failed(attempt.job, Failed(f"{said}\n\n{stack}" if stack else said, End.TIMED_OUT))
+        return self._parts.verdicts.failed(
+            attempt.job, Failed(f"{said}\n\n{stack}" if stack else said, AttemptEnd.TIMED_OUT)
+        )
 
     def _tell_overdue(self) -> None:
         for attempt in self._slots.pop_overdue():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE, PolicyAction
 from hammerwork_cli.queries.archive import expiry, policies, retention
 from hammerwork_cli.queries.archive.retention import CarriedOut
 from hammerwork_cli.queries.worker import duties
@@ -67,7 +67,7 @@ class Retention(TurnThread):
         if not duties.take_due(database, retention.DUTY, self.worker, times, now=now, length=LEASE, longest=REST):
             return
         self._end, self._is_mine = time.monotonic() + WORK_SECONDS, True
-        for done in retention.carry_out(database, wanted, now, lambda: self._is_over(database)):
+        for done in retention.run_policies(database, wanted, now, lambda: self._is_over(database)):
             _log(done)
         if has_expired and not self._is_over(database):
             expired = expiry.purge(database, now, lambda: self._is_over(database))
@@ -88,7 +88,7 @@ class Retention(TurnThread):
 
 def _log(done: CarriedOut) -> None:
     queue = "all other queues" if done.policy.queue == EVERY_QUEUE else done.policy.queue
-    went = "Deleted" if done.policy.action == Action.DELETE else "Archived"
+    went = "Deleted" if done.policy.action == PolicyAction.DELETE else "Archived"
     if done.jobs:
         log.info("%s %s by the policy of %s.", went, plural(done.jobs, "job"), queue)
     if done.purged:

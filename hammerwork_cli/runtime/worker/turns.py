@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from hammerwork_cli.errors import HammerworkError, RetryableError
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.outages import Trouble
+from hammerwork_cli.runtime.outages import OutageLog
 
 log = logging.getLogger("hammerwork")
 
@@ -48,7 +48,7 @@ class TurnThread(threading.Thread):
         self.stopped = threading.Event()
         self.failures = 0
         self._has_told = False  # in this turn; this thread alone uses it, as the next one
-        self._trouble = Trouble(connections.outages)
+        self._outage_log = OutageLog(connections.outages)
 
     def tasks(self) -> Mapping[str, Task]:
         """The name of a task in the log -> the task, in the order in which a turn performs them."""
@@ -86,7 +86,7 @@ class TurnThread(threading.Thread):
             return Turn.FAILED
         if Turn.WAITED in ends:
             return Turn.WAITED
-        self._trouble.over()
+        self._outage_log.recovered()
         return Turn.DONE
 
     def _do(self, name: str, task: Task) -> Turn:
@@ -108,5 +108,5 @@ class TurnThread(threading.Thread):
             log.error("%s failed and will be retried.", name, exc_info=error)
         elif not self._has_told:  # of an outage, every task would say the same
             self._has_told = True
-            self._trouble.failed(f"{name} failed and will be retried: {error.message}")
+            self._outage_log.failed(f"{name} failed and will be retried: {error.message}")
         return Turn.FAILED

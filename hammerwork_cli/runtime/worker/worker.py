@@ -15,7 +15,7 @@ from hammerwork_cli.errors import HammerworkError, LimitReachedError, MissingTab
 from hammerwork_cli.models import UNREADABLE_STRATEGY, MigrationState, new_id
 from hammerwork_cli.models.input import fields
 from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.models.input.near import meant
+from hammerwork_cli.models.input.near import did_you_mean
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import claim, registry
@@ -35,7 +35,7 @@ from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.host import secrets
 from hammerwork_cli.runtime.host.loading import load_handlers
 from hammerwork_cli.runtime.host.signals import listening
-from hammerwork_cli.runtime.worker.assembly import Lines, Parts, assemble
+from hammerwork_cli.runtime.worker.assembly import WorkerComponents, WorkerConnections, assemble
 from hammerwork_cli.runtime.worker.loop import LAST_SECONDS, MainLoop
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY, Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
@@ -285,7 +285,7 @@ class Worker(Translated):
 
     def _work(self, isolation: Isolation) -> WorkerReport:
         registration = self._registration()
-        lines = Lines.to(self.url, self.options, self._stop, self._progress)
+        lines = WorkerConnections.to(self.url, self.options, self._stop, self._progress)
         try:
             parts = self._start(registration, lines, isolation)
         except BaseException:
@@ -318,13 +318,13 @@ class Worker(Translated):
     def _check_handlers(self) -> None:
         without = set(self.handlers.queues) - set(self.handlers.handler_names)
         for name in sorted(set(self.handlers.handler_names) - set(self.handlers.queues)):
-            if close := meant(name, without, cutoff=0.8):
+            if close := did_you_mean(name, without, cutoff=0.8):
                 log.warning("The spawn handler %r has the name of no queue with a handler. %s", name, close)
         known = sorted({*self.handlers.queues, *self.handlers.handler_names})
         for queue in self.queues:
             if queue in known:
                 continue
-            mistake = meant(queue, known, cutoff=0.8)
+            mistake = did_you_mean(queue, known, cutoff=0.8)
             if not mistake and self.handlers.handler_names:
                 log.warning(
                     "No handler is registered for the queue %r: only jobs that name a spawn handler run; others fail.",
@@ -334,7 +334,7 @@ class Worker(Translated):
             raise UsageError(
                 f"No handler is registered for the queue {queue!r:.100}: its jobs would fail."
                 f" There are handlers for: {', '.join(known) or 'none'}.",
-                hint=mistake or meant(queue, known) or "Register one, or leave the queue to other workers.",
+                hint=mistake or did_you_mean(queue, known) or "Register one, or leave the queue to other workers.",
             )
 
     def _isolation(self) -> Isolation:
@@ -367,7 +367,7 @@ class Worker(Translated):
             lease=self.options.lease,
         )
 
-    def _start(self, registration: Registration, lines: Lines, isolation: Isolation) -> Parts:
+    def _start(self, registration: Registration, lines: WorkerConnections, isolation: Isolation) -> WorkerComponents:
         clock = ServerClock()
 
         def check(database: Database) -> None:
@@ -412,7 +412,7 @@ class Worker(Translated):
         """Stops the worker: after its running jobs, or at once. Any thread may call it, and a signal handler."""
         self._stop.stop(now=now)
 
-    def _end(self, parts: Parts) -> None:
+    def _end(self, parts: WorkerComponents) -> None:
         self._stop.signals.over()
         for thread in parts.threads:
             thread.stopped.set()

@@ -13,7 +13,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import LimitReachedError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import FIRST_RUN_DELAY, Action, Policy
+from hammerwork_cli.models.archive.policies import FIRST_RUN_DELAY, Policy, PolicyAction
 from hammerwork_cli.models.archive.rows import Archival
 from hammerwork_cli.queries.archive import policies
 from hammerwork_cli.queries.archive import retention as queries
@@ -36,12 +36,14 @@ def database(migrated_url: str) -> Iterator[Database]:
         yield opened
 
 
-def put(database: Database, queue: str, action: Action = Action.ARCHIVE, ages: Ages = EVERY, **more: Any) -> None:
+def put(
+    database: Database, queue: str, action: PolicyAction = PolicyAction.ARCHIVE, ages: Ages = EVERY, **more: Any
+) -> None:
     policies.put(database, Policy(queue, action, ages, **more), by="ada", now=NOW - 2 * FIRST_RUN_DELAY)
 
 
 def carried_out(database: Database, is_over: Callable[[], bool] = lambda: False) -> list[tuple[str, int, int]]:
-    done = queries.carry_out(database, policies.all_policies(database), NOW, is_over)
+    done = queries.run_policies(database, policies.all_policies(database), NOW, is_over)
     return [(one.policy.queue, one.jobs, one.purged) for one in done]
 
 
@@ -85,7 +87,7 @@ def test_each_queue_has_its_policy_and_the_others_share_one(run: Run, migrated_u
     )
     put(database, "mail", ages=Ages(30 * DAY, dead=40 * DAY), purge_after=70 * DAY)
     put(database, "keep", enabled=False)
-    put(database, "*", Action.DELETE)
+    put(database, "*", PolicyAction.DELETE)
     plan = ("archive", "set-policy", "--all", "--older-than", "30d", "--action", "delete", "--dry-run")
     assert [one["changed"] for one in asked(run, migrated_url, *plan)] == [2]
     assert carried_out(database) == [("*", 2, 0), ("mail", 3, 1)]
@@ -106,9 +108,9 @@ def test_a_tree_below_roots_of_two_queues_goes_by_no_policy_of_one_of_them(
     rows = Rows(database)
     tmp, audit = ended(rows, queue="tmp"), ended(rows, queue="audit")
     tree = {tmp, audit, ended(rows, tmp, audit, queue="tmp")}
-    put(database, "tmp", Action.DELETE)
+    put(database, "tmp", PolicyAction.DELETE)
     put(database, "audit", ages=Ages(completed=3650 * DAY))
-    put(database, "*", Action.DELETE)
+    put(database, "*", PolicyAction.DELETE)
     assert carried_out(database) == [("*", 0, 0), ("audit", 0, 0), ("tmp", 0, 0)]
     assert asked(run, migrated_url, "maintenance", "cleanup", "--queue", "tmp", "--yes")["changed"] == 0
     assert ids(migrated_url) == tree
@@ -124,7 +126,7 @@ def test_a_new_policy_waits_for_second_thoughts_and_a_run_ends_when_its_time_is_
     for _ in range(5):
         root = ended(rows)
         trees.append({root, ended(rows, root)})
-    policies.put(database, Policy("*", Action.ARCHIVE, EVERY), by="ada", now=NOW)
+    policies.put(database, Policy("*", PolicyAction.ARCHIVE, EVERY), by="ada", now=NOW)
     assert carried_out(database) == []
     put(database, "*")
     over = iter([False, False, True])
@@ -156,7 +158,7 @@ def test_a_row_that_nobody_foresaw_stops_its_own_policy_alone(
         raise UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates")
 
     put(database, "a")
-    put(database, "b", Action.DELETE)
+    put(database, "b", PolicyAction.DELETE)
     monkeypatch.setattr(queries, "change", fail)
     assert [queue for queue, *_ in carried_out(database)] == ["a", "b"]
     assert {one.last_error for one in policies.all_policies(database)} == {
@@ -258,7 +260,7 @@ def test_a_worker_carries_policies_out_unless_an_option_forbids_it(
         now = database.now()
         then = now - 40 * DAY
         old = Rows(database).job(created_at=then, completed_at=then)
-        policies.put(database, Policy("*", Action.DELETE, EVERY), by="ada", now=now - 2 * FIRST_RUN_DELAY)
+        policies.put(database, Policy("*", PolicyAction.DELETE, EVERY), by="ada", now=now - 2 * FIRST_RUN_DELAY)
     Worker(sqlite_url, app, drain=True).run()
     assert ids(sqlite_url) == {old}
     worker = Worker(sqlite_url, app)

@@ -11,7 +11,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.queries.worker import claim, finish, registry
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.render.formats.text import TIMES
 from tests.conftest import all_databases
 from tests.rows import START, Rows
@@ -92,7 +92,7 @@ def test_jobs_whose_worker_was_stopped_have_not_failed(run: Run, migrated_url: s
     error = {"error_message": "HTTP 503"} if before else {}
     root, _ = four(rows, status="Pending", attempts=before, **error)
     then = NOW - timedelta(hours=1)
-    stopped = [Ended(job, End.STOPPED, at=timestamp(job.scheduled_at)) for job in claimed(rows, then)]
+    stopped = [EndedAttempt(job, AttemptEnd.STOPPED, at=timestamp(job.scheduled_at)) for job in claimed(rows, then)]
     finish.finish(rows.database, stopped, then)
     end_worker(rows)
     text, delay = why(run, migrated_url, root)
@@ -102,7 +102,7 @@ def test_jobs_whose_worker_was_stopped_have_not_failed(run: Run, migrated_url: s
     # Jobs that have completed since, and run again, have not been stopped.
     then += timedelta(minutes=1)
     again = claim.claim(rows.database, "encode", worker=WORKER, now=then, limit=9, slots=9)
-    finish.finish(rows.database, [Ended(job, End.COMPLETED) for job in again], then)
+    finish.finish(rows.database, [EndedAttempt(job, AttemptEnd.COMPLETED) for job in again], then)
     again_now = {"HAMMERWORK_NOW": "2026-11-24T19:59:00Z"}
     words = ("job", "retry", "--queue", "encode", "--status", "completed", "--force", "--yes")
     assert run(*words, url=migrated_url, env=again_now).exit_code == 0
@@ -117,7 +117,7 @@ def test_an_attempt_by_a_rust_worker_after_those_in_the_history_is_not_mistaken_
 ) -> None:
     root, _ = four(rows, status="Pending")
     then = NOW - timedelta(hours=1)
-    stopped = [Ended(job, End.STOPPED, at=timestamp(job.scheduled_at)) for job in claimed(rows, then)]
+    stopped = [EndedAttempt(job, AttemptEnd.STOPPED, at=timestamp(job.scheduled_at)) for job in claimed(rows, then)]
     finish.finish(rows.database, stopped, then)
     end_worker(rows)
     # It counts the attempt, and stores no error of it.

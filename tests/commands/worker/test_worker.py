@@ -509,9 +509,9 @@ def test_waiting_for_workers_judges_them_by_its_own_clock(migrated_url: str) -> 
     with contextlib.closing(connect(migrated_url)) as database:
         asked = {worker.id: worker for worker in registry.listed(database)}
         assert {worker.state for worker in asked.values()} == {"silent"}  # as the server's clock has it
-        living = registry.EndWatch(database, [asked[long_ago]], successors=False)
+        living = registry.WorkerEndWatch(database, [asked[long_ago]], successors=False)
         assert (living.refresh(), living.done) == (False, {})
-        watch = registry.EndWatch(database, [asked[silent]], successors=False)
+        watch = registry.WorkerEndWatch(database, [asked[silent]], successors=False)
         eventually(watch.refresh)
     assert watch.done[silent].state == "silent"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SENTENCES, SQLITE, Meaning, by_prefix, error_for
+from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SENTENCES, SQLITE, ErrorMeaning, by_prefix, error_for
 from hammerwork_cli.errors import HammerworkError, UnreachableError
 from hammerwork_cli.runtime.faults import Fault
 from tests.conftest import unavailable
@@ -20,28 +20,28 @@ from tests.servers import KINDS, ServerMissingError
 
 VALUE, SESSION, SERVER, UNKNOWN = "the value", "the session", "the server", "nobody knows"
 CONCERNS = {
-    Meaning.REFUSED: VALUE,
-    Meaning.DUPLICATE: VALUE,
-    Meaning.LOST: SESSION,
-    Meaning.CONFLICT: SESSION,
-    Meaning.LOCKED: SESSION,
-    Meaning.READ_ONLY: SERVER,
-    Meaning.NOT_LOGGED: SERVER,
-    Meaning.FULL: SERVER,
-    Meaning.LIMIT: SERVER,
-    Meaning.NO_ROOM: SERVER,
-    Meaning.DENIED: SERVER,
-    Meaning.UNPRIVILEGED: SERVER,
-    Meaning.MISSING: SERVER,
-    Meaning.NO_DATABASE: SERVER,
-    Meaning.UNKNOWN: UNKNOWN,
+    ErrorMeaning.REFUSED: VALUE,
+    ErrorMeaning.DUPLICATE: VALUE,
+    ErrorMeaning.LOST: SESSION,
+    ErrorMeaning.CONFLICT: SESSION,
+    ErrorMeaning.LOCKED: SESSION,
+    ErrorMeaning.READ_ONLY: SERVER,
+    ErrorMeaning.NOT_LOGGED: SERVER,
+    ErrorMeaning.FULL: SERVER,
+    ErrorMeaning.LIMIT: SERVER,
+    ErrorMeaning.NO_ROOM: SERVER,
+    ErrorMeaning.DENIED: SERVER,
+    ErrorMeaning.UNPRIVILEGED: SERVER,
+    ErrorMeaning.MISSING: SERVER,
+    ErrorMeaning.NO_DATABASE: SERVER,
+    ErrorMeaning.UNKNOWN: UNKNOWN,
 }
 
 
 @pytest.mark.sqlite
 def test_only_what_concerns_the_value_is_a_job_s_own_and_what_nobody_knows_after_a_lease(sqlite_url: str) -> None:
     with contextlib.closing(connect(sqlite_url)) as database:
-        for meaning in Meaning:
+        for meaning in ErrorMeaning:
             error, concerns = error_for(meaning, database, "text"), CONCERNS[meaning]
             assert Fault(30).is_the_jobs(error) == (concerns == VALUE), meaning
             patient = Fault(0.001)

@@ -14,7 +14,7 @@ import pytest
 from chaos.servers import HALT, START, CrashingServer
 from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database, Timeouts, connect
-from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SQLITE, Meaning, by_prefix
+from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SQLITE, ErrorMeaning, by_prefix
 from hammerwork_cli.errors import (
     AccessDeniedError,
     ConnectionLostError,
@@ -383,37 +383,37 @@ def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
 @pytest.mark.parametrize(
     ("found", "meaning"),
     [
-        (by_prefix(POSTGRES, "53100"), Meaning.NO_ROOM),
-        (by_prefix(POSTGRES, "53200"), Meaning.LIMIT),
-        (by_prefix(POSTGRES, "53300"), Meaning.FULL),
-        (by_prefix(POSTGRES, "58030"), Meaning.LIMIT),
-        (by_prefix(POSTGRES, "25P03"), Meaning.LOST),
-        (by_prefix(POSTGRES, "40001"), Meaning.CONFLICT),
-        (by_prefix(POSTGRES, "40P01"), Meaning.CONFLICT),
-        (by_prefix(POSTGRES, "40003"), Meaning.LOST),
-        (by_prefix(POSTGRES, "57P03"), Meaning.LOST),
-        (by_prefix(POSTGRES, "08P01"), Meaning.LOST),
-        (by_prefix(POSTGRES, "42601"), Meaning.UNKNOWN),
-        (by_prefix(POSTGRES, "55006"), Meaning.LOCKED),
-        (by_prefix(POSTGRES, "XX000"), Meaning.UNKNOWN),
-        (by_prefix(POSTGRES, None), Meaning.UNKNOWN),
-        *((MYSQL[number], Meaning.LIMIT) for number in (1, 3, 5, 23, 200, 202)),
-        (MYSQL[20], Meaning.NO_ROOM),
-        (MYSQL[1021], Meaning.NO_ROOM),
-        (MYSQL[1030], Meaning.LIMIT),
-        (MYSQL[1105], Meaning.UNKNOWN),
-        (MYSQL[1197], Meaning.REFUSED),
-        (MYSQL[1412], Meaning.CONFLICT),
-        (MYSQL[1878], Meaning.LIMIT),
-        (MYSQL[3032], Meaning.FULL),
-        (MYSQL[1053], Meaning.LOST),
-        (MYSQL[1836], Meaning.READ_ONLY),
-        (by_prefix(SQLITE, "SQLITE_IOERR_WRITE"), Meaning.LOST),
-        (by_prefix(SQLITE, "SQLITE_READONLY_DBMOVED"), Meaning.LOST),
-        (by_prefix(SQLITE, "SQLITE_READONLY_DIRECTORY"), Meaning.DENIED),
-        (by_prefix(SQLITE, "SQLITE_CORRUPT"), Meaning.UNKNOWN),
+        (by_prefix(POSTGRES, "53100"), ErrorMeaning.NO_ROOM),
+        (by_prefix(POSTGRES, "53200"), ErrorMeaning.LIMIT),
+        (by_prefix(POSTGRES, "53300"), ErrorMeaning.FULL),
+        (by_prefix(POSTGRES, "58030"), ErrorMeaning.LIMIT),
+        (by_prefix(POSTGRES, "25P03"), ErrorMeaning.LOST),
+        (by_prefix(POSTGRES, "40001"), ErrorMeaning.CONFLICT),
+        (by_prefix(POSTGRES, "40P01"), ErrorMeaning.CONFLICT),
+        (by_prefix(POSTGRES, "40003"), ErrorMeaning.LOST),
+        (by_prefix(POSTGRES, "57P03"), ErrorMeaning.LOST),
+        (by_prefix(POSTGRES, "08P01"), ErrorMeaning.LOST),
+        (by_prefix(POSTGRES, "42601"), ErrorMeaning.UNKNOWN),
+        (by_prefix(POSTGRES, "55006"), ErrorMeaning.LOCKED),
+        (by_prefix(POSTGRES, "XX000"), ErrorMeaning.UNKNOWN),
+        (by_prefix(POSTGRES, None), ErrorMeaning.UNKNOWN),
+        *((MYSQL[number], ErrorMeaning.LIMIT) for number in (1, 3, 5, 23, 200, 202)),
+        (MYSQL[20], ErrorMeaning.NO_ROOM),
+        (MYSQL[1021], ErrorMeaning.NO_ROOM),
+        (MYSQL[1030], ErrorMeaning.LIMIT),
+        (MYSQL[1105], ErrorMeaning.UNKNOWN),
+        (MYSQL[1197], ErrorMeaning.REFUSED),
+        (MYSQL[1412], ErrorMeaning.CONFLICT),
+        (MYSQL[1878], ErrorMeaning.LIMIT),
+        (MYSQL[3032], ErrorMeaning.FULL),
+        (MYSQL[1053], ErrorMeaning.LOST),
+        (MYSQL[1836], ErrorMeaning.READ_ONLY),
+        (by_prefix(SQLITE, "SQLITE_IOERR_WRITE"), ErrorMeaning.LOST),
+        (by_prefix(SQLITE, "SQLITE_READONLY_DBMOVED"), ErrorMeaning.LOST),
+        (by_prefix(SQLITE, "SQLITE_READONLY_DIRECTORY"), ErrorMeaning.DENIED),
+        (by_prefix(SQLITE, "SQLITE_CORRUPT"), ErrorMeaning.UNKNOWN),
     ],
 )
-def test_the_longest_entry_that_fits_counts(found: Meaning, meaning: Meaning) -> None:
+def test_the_longest_entry_that_fits_counts(found: ErrorMeaning, meaning: ErrorMeaning) -> None:
     """Full disks (3, 20, 1021, 1030) among them: the disk of a server cannot be filled simply."""
     assert found == meaning

@@ -20,7 +20,7 @@ ME = Author("me@here")
 
 def apply(database: Database, source: str, tables: dict[str, Any], **options: bool) -> list[DeclarationStep]:
     steps = declaring.plan(database, Declared(source, read_schedules(tables)), START, **options)
-    declaring.carry_out(database, steps, Author(source), START)
+    declaring.apply(database, steps, Author(source), START)
     return steps
 
 
@@ -107,7 +107,7 @@ def test_a_schedule_that_changed_after_the_plan_is_not_pruned(database: Database
     steps = declaring.plan(database, Declared("file:a", ()), START, prune=True)
     update(database, "one", every="2m")
     with pytest.raises(ConflictError):
-        declaring.carry_out(database, steps, ME, START)
+        declaring.apply(database, steps, ME, START)
     assert schedules.find(database, "one").text == "@every 120s"
 
 
@@ -130,7 +130,7 @@ def test_a_plan_is_carried_out_whole_or_not_at_all(database: Database) -> None:
     steps = declaring.plan(database, later, START)
     update(database, "one", every="3m")
     with pytest.raises(ConflictError):
-        declaring.carry_out(database, steps, ME, START)
+        declaring.apply(database, steps, ME, START)
     assert [(one.name, one.text) for one in schedules.all_schedules(database)] == [("one", "@every 180s")]
     wrong = {"one": {"every": "1m"}, "bad": {"every": "1m", "catch_up": "all"}}
     with pytest.raises(UsageError, match="'bad'"):

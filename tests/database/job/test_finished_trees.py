@@ -8,10 +8,10 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FINISHED, JobFilter, JobStatus, Reason, SpawnConfig, new_id
-from hammerwork_cli.models.callbacks import Event, Subject, new_callback
+from hammerwork_cli.models.callbacks import CallbackEvent, Subject, new_callback
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import changes, enqueue, finished_trees, spawn_requests
-from hammerwork_cli.queries.job.finished_trees import FinishedTrees, Purge
+from hammerwork_cli.queries.job.finished_trees import FinishedTrees, PurgeJobs
 from hammerwork_cli.queries.job.selections import ByFilter
 from hammerwork_cli.queries.worker import ancestry, requests, spawn
 from tests.rows import START, Rows
@@ -30,7 +30,7 @@ def rows(database: Database) -> Rows:
 def purged(database: Database, *statuses: JobStatus, **wanted: Any) -> set[str]:
     """What a purge deletes, and its plan has counted."""
     selection = FinishedTrees(JobFilter(statuses=statuses or tuple(FINISHED), ended_before=BEFORE, **wanted))
-    change = Purge(NOW, whole=True)
+    change = PurgeJobs(NOW, whole=True)
     before = {row[0] for row in database.query("SELECT id FROM hammerwork_jobs")}
     plan = changes.plan(database, selection, change)
     outcome = changes.run(database, selection, change)
@@ -123,7 +123,7 @@ def test_a_job_that_is_still_to_spawn_stays_with_its_tree(database: Database, ro
     for _ in ("pending", "running"):
         child = ended(rows, asked)
         assert purged(database) == set()
-        outcome = changes.run(database, ByFilter(ENDED), Purge(NOW, whole=True))
+        outcome = changes.run(database, ByFilter(ENDED), PurgeJobs(NOW, whole=True))
         assert (outcome.changed, outcome.refused) == (1, 0)
         assert outcome.left.by_status == {Reason.SPAWN_REQUESTED: 1, Reason.HAS_CHILDREN: 1}
         assert database.query(f"SELECT 1 FROM hammerwork_jobs WHERE id = '{child}'") == []
@@ -146,11 +146,13 @@ def test_a_job_that_is_still_to_be_counted_for_a_callback_stays_with_its_tree(
     top = ended(rows, root, **columns)
     counted = of if columns else top
     database.transaction(
-        lambda: enqueue.add_callbacks(database, subject, counted, [new_callback(Event.SUCCESS, {"queue": "done"})], NOW)
+        lambda: enqueue.add_callbacks(
+            database, subject, counted, [new_callback(CallbackEvent.SUCCESS, {"queue": "done"})], NOW
+        )
     )
     ended(rows, top)
     assert purged(database) == set()
-    outcome = changes.run(database, ByFilter(ENDED), Purge(NOW, whole=True))
+    outcome = changes.run(database, ByFilter(ENDED), PurgeJobs(NOW, whole=True))
     assert (outcome.changed, outcome.left.by_status) == (1, {Reason.AWAITED: 1, Reason.HAS_CHILDREN: 1})
     rows.run(f"UPDATE hammerwork_watches SET ended_at = '{NOW:%Y-%m-%d %H:%M:%S}'")
     assert purged(database) == {root, top}
@@ -162,14 +164,14 @@ def test_a_job_below_an_uncounted_tree_stays_even_when_jobs_go_one_by_one(databa
     low, free = ended(rows, middle), ended(rows)
     database.transaction(
         lambda: enqueue.add_callbacks(
-            database, Subject.TREE, root, [new_callback(Event.SUCCESS, {"queue": "done"})], NOW
+            database, Subject.TREE, root, [new_callback(CallbackEvent.SUCCESS, {"queue": "done"})], NOW
         )
     )
     rows.run(f"UPDATE hammerwork_jobs SET queue_name = 'apart' WHERE id IN ('{low}', '{free}')")
-    outcome = changes.run(database, ByFilter(ENDED._replace(queues=("apart",))), Purge(NOW))
+    outcome = changes.run(database, ByFilter(ENDED._replace(queues=("apart",))), PurgeJobs(NOW))
     assert (outcome.changed, outcome.left.by_status) == (1, {Reason.AWAITED: 1})
     rows.run(f"UPDATE hammerwork_watches SET ended_at = '{NOW:%Y-%m-%d %H:%M:%S}'")
-    assert changes.run(database, ByFilter(ENDED), Purge(NOW)).changed == 3
+    assert changes.run(database, ByFilter(ENDED), PurgeJobs(NOW)).changed == 3
 
 
 def test_a_tree_whose_root_is_only_in_the_archive_is_counted_and_read_once(

@@ -19,7 +19,7 @@ from hammerwork_cli.queries.job import spawn_requests
 from hammerwork_cli.queries.worker import ancestry, claim
 from hammerwork_cli.queries.worker import spawn as spawn_queries
 from hammerwork_cli.queries.worker.ancestry import Spawner
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.queries.worker.spawn import LostClaimError, Operation
 from tests.runtime.conftest import PATIENCE, Stage
 
@@ -510,7 +510,9 @@ def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: S
     job, operation, now = _claimed(stage)
     batches = _batches(job.id, now)
     for expected in ({"noop": 2}, {}):
-        report = spawn_queries.complete(stage.database, Ended(job, End.COMPLETED), operation, batches, now=now)
+        report = spawn_queries.complete(
+            stage.database, EndedAttempt(job, AttemptEnd.COMPLETED), operation, batches, now=now
+        )
         assert not report.lost
         assert report.released == expected
     assert len(stage.children(job.id)) == 2
@@ -520,11 +522,11 @@ def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: S
 def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
     other, recorded, then = _claimed(stage)
     batches = _batches(other.id, then)
-    spawn_queries.complete(stage.database, Ended(other, End.COMPLETED), recorded, batches, now=then)
+    spawn_queries.complete(stage.database, EndedAttempt(other, AttemptEnd.COMPLETED), recorded, batches, now=then)
     job, operation, now = _claimed(stage)
     stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL, claim_token = NULL")
     report = spawn_queries.complete(
-        stage.database, Ended(job, End.COMPLETED), operation, _batches(job.id, now), now=now
+        stage.database, EndedAttempt(job, AttemptEnd.COMPLETED), operation, _batches(job.id, now), now=now
     )
     assert report.lost == {job.id}
     assert stage.children(job.id) == []
@@ -544,7 +546,7 @@ def test_an_error_in_the_middle_of_the_children_leaves_none_and_a_parent_that_ru
         raise RuntimeError("the process died here")
 
     with pytest.raises(RuntimeError):
-        spawn_queries.complete(stage.database, Ended(job, End.COMPLETED), operation, breaking, now=now)
+        spawn_queries.complete(stage.database, EndedAttempt(job, AttemptEnd.COMPLETED), operation, breaking, now=now)
     assert stage.children(job.id) == []
     assert stage.one(job.id) == "Running"
 

@@ -15,7 +15,7 @@ from hammerwork_cli.models.input.limits import LONGEST_ERROR
 from hammerwork_cli.queries.job import attempts
 from hammerwork_cli.queries.worker import claim, finish, registry
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from tests.runtime.conftest import Stage
 
 Run = Callable[..., Any]
@@ -63,32 +63,37 @@ def test_an_attempt_that_fails_is_remembered_and_one_that_completes_is_not(stage
 
 
 def test_every_way_to_end_an_attempt_but_completion_has_its_word(stage: Stage) -> None:
-    jobs = stage.enqueue(*(Job("noop", id=f"{number:08x}-0000-4000-8000-000000000000") for number in range(len(End))))
+    jobs = stage.enqueue(
+        *(Job("noop", id=f"{number:08x}-0000-4000-8000-000000000000") for number in range(len(AttemptEnd)))
+    )
     now = soon(stage)
     claimed = {job.id: job for job in taken(stage, now)}
-    ats = {End.RETRY: now, End.SNOOZED: now, End.STOPPED: stage.timestamp(jobs[0], "scheduled_at")}
+    ats = {AttemptEnd.RETRY: now, AttemptEnd.SNOOZED: now, AttemptEnd.STOPPED: stage.timestamp(jobs[0], "scheduled_at")}
     ended = [
-        Ended(claimed[job.id], end, error=f"as {end}", at=ats.get(end)) for job, end in zip(jobs, End, strict=True)
+        EndedAttempt(claimed[job.id], end, error=f"as {end}", at=ats.get(end))
+        for job, end in zip(jobs, AttemptEnd, strict=True)
     ]
     for _ in range(2):  # as after a commit that was not answered
         assert not finish.finish(stage.database, ended, now).lost
-    assert {end: told(stage, job) for job, end in zip(jobs, End, strict=True)} == {
-        End.COMPLETED: [],
-        End.RETRY: [(1, "failed", "as retry")],
-        End.SNOOZED: [],
-        End.STOPPED: [(1, "stopped", "as stopped")],
-        End.FAILED: [(1, "failed", "as failed")],
-        End.TIMED_OUT: [(1, "timed_out", "as timed_out")],
+    assert {end: told(stage, job) for job, end in zip(jobs, AttemptEnd, strict=True)} == {
+        AttemptEnd.COMPLETED: [],
+        AttemptEnd.RETRY: [(1, "failed", "as retry")],
+        AttemptEnd.SNOOZED: [],
+        AttemptEnd.STOPPED: [(1, "stopped", "as stopped")],
+        AttemptEnd.FAILED: [(1, "failed", "as failed")],
+        AttemptEnd.TIMED_OUT: [(1, "timed_out", "as timed_out")],
     }
 
 
 def test_a_recurring_job_is_remembered_for_the_occurrences_that_failed(stage: Stage) -> None:
     stage.enqueue(Job("noop"))
     (job,) = stage.enqueue(Job("noop", id=WORKER))
-    for number, (end, error) in enumerate([(End.COMPLETED, None), (End.FAILED, "broken"), (End.COMPLETED, None)]):
+    for number, (end, error) in enumerate(
+        [(AttemptEnd.COMPLETED, None), (AttemptEnd.FAILED, "broken"), (AttemptEnd.COMPLETED, None)]
+    ):
         now = soon(stage) + timedelta(hours=number)
         mine = next(one for one in taken(stage, now) if one.id == job.id)
-        assert not finish.finish(stage.database, [Ended(mine, end, error=error, at=now)], now).lost
+        assert not finish.finish(stage.database, [EndedAttempt(mine, end, error=error, at=now)], now).lost
     assert told(stage, job) == [(1, "failed", "broken")]
 
 
@@ -97,8 +102,8 @@ def test_a_worker_that_lost_its_claim_leaves_that_alone_in_the_history(stage: St
     now = soon(stage)
     (mine,) = taken(stage, now)
     stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL")
-    for end in End:
-        assert finish.finish(stage.database, [Ended(mine, end, error="x", at=None)], now).lost == {job.id}
+    for end in AttemptEnd:
+        assert finish.finish(stage.database, [EndedAttempt(mine, end, error="x", at=None)], now).lost == {job.id}
     assert told(stage, job) == [(1, "lost", finish.TAKEN)]
 
 
@@ -127,7 +132,14 @@ def test_the_attempts_of_a_lost_worker_are_remembered_as_lost(stage: Stage) -> N
         (one,) = history(stage, job)
         assert (one.worker, one.worker_id, timestamp(one.started_at)) == ("w", WORKER, now)
     # The worker was not lost, and ends the attempts that others have rescued.
-    assert len(finish.finish(stage.database, [Ended(job, End.FAILED, error="late") for job in claimed], now).lost) == 3
+    assert (
+        len(
+            finish.finish(
+                stage.database, [EndedAttempt(job, AttemptEnd.FAILED, error="late") for job in claimed], now
+            ).lost
+        )
+        == 3
+    )
     assert told(stage, again) == [(1, "lost", error)]
 
 
@@ -179,7 +191,7 @@ def test_many_long_errors_are_written_in_statements_that_the_server_takes(stage:
     now = soon(stage)
     claimed = taken(stage, now, limit=60)
     stage.database.packet = 64 * 1024
-    ended = [Ended(job, End.FAILED, error="'" * 4000) for job in claimed]
+    ended = [EndedAttempt(job, AttemptEnd.FAILED, error="'" * 4000) for job in claimed]
     assert not finish.finish(stage.database, ended, now).lost
     assert {len(history(stage, job)) for job in jobs} == {1}
 

@@ -11,7 +11,7 @@ from hammerwork_cli import Handlers, Job
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError, RefusedValueError
 from hammerwork_cli.queries.worker import finish
-from hammerwork_cli.queries.worker.finish import End, Ended, FinishReport
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt, FinishReport
 from hammerwork_cli.runtime.execution import finisher
 from hammerwork_cli.runtime.worker import assembly, claimer
 from tests.runtime.conftest import Crew, Stage, until
@@ -32,9 +32,9 @@ def test_of_a_batch_that_the_database_refuses_only_the_run_with_the_refused_resu
     real, batches = finish.finish, []
 
     # SQLite takes every result that is JSON.
-    def refusing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
+    def refusing(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:
         batches.append(len(ended))
-        if any(run.end == End.COMPLETED and run.result == '"refused"' for run in ended):
+        if any(run.end == AttemptEnd.COMPLETED and run.result == '"refused"' for run in ended):
             raise RefusedValueError("It is too odd.")
         return real(database, ended, now)
 
@@ -57,7 +57,7 @@ def test_a_database_that_takes_nothing_amid_a_refused_batch_fails_no_job(
     jobs = stage.enqueue(*(Job("noop") for _ in range(4)))
     real, errors = finish.finish, [AccessDeniedError("Not now."), RefusedValueError("It is too odd.")]
 
-    def losing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
+    def losing(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:
         if len(errors) == 1 or (len(errors) == 2 and len(ended) > 1):
             raise errors.pop()
         return real(database, ended, now)
@@ -78,7 +78,7 @@ def test_an_error_of_the_server_that_nobody_knows_and_that_passes_costs_no_job_i
     jobs = stage.enqueue(*(Job("noop").with_max_attempts(1) for _ in range(3)))
     real, errors = finish.finish, [error, error]
 
-    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
+    def failing(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:
         if errors:
             raise errors.pop()
         return real(database, ended, now)
@@ -97,7 +97,7 @@ def test_an_error_that_all_meet_for_longer_than_a_lease_is_waited_out(
     jobs = stage.enqueue(*(Job("counted").with_max_attempts(1) for _ in range(5)))
     real, tried = finish.finish, []
 
-    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
+    def failing(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:
         tried.append(time.monotonic())
         if tried[-1] - tried[0] < 2:
             raise DatabaseError(UNKNOWN)
@@ -117,8 +117,8 @@ def test_a_job_that_alone_meets_an_error_for_longer_than_a_lease_ends_with_it_an
     odd, last = stage.enqueue(Job("counted").with_max_attempts(3), Job("counted"))
     real, tries = finish.finish, []
 
-    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
-        if any(run.job.id == odd.id and run.end == End.COMPLETED for run in ended):
+    def failing(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:
+        if any(run.job.id == odd.id and run.end == AttemptEnd.COMPLETED for run in ended):
             tries.append(len(ended))
             raise DatabaseError(UNKNOWN)
         return real(database, ended, now)
@@ -149,7 +149,7 @@ def test_a_worker_that_can_write_no_end_takes_no_more_jobs_after_a_while(
     stage.enqueue(*(Job("counted").with_max_attempts(1) for _ in range(200)))
     real, broken = finish.finish, [True]
 
-    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
+    def failing(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:
         if broken:
             raise DatabaseError(UNKNOWN)
         return real(database, ended, now)

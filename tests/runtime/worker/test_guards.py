@@ -20,15 +20,15 @@ from hammerwork_cli.queries.job.dependencies import Following
 from hammerwork_cli.queries.job.selections import ByIds
 from hammerwork_cli.queries.worker import claim, finish, registry, requests, rescue, spawn
 from hammerwork_cli.queries.worker.ancestry import LimitError
-from hammerwork_cli.queries.worker.finish import End, Ended, Owned
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt, Owned
 from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution import calls
 from hammerwork_cli.runtime.execution.attempts import Attempt
-from hammerwork_cli.runtime.execution.finisher import Batch, Finisher
+from hammerwork_cli.runtime.execution.finisher import Finisher, OutcomeBatch
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.execution.verdicts import Verdicts
+from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.host.logs import named
 from hammerwork_cli.runtime.outcomes.failures import Failed
@@ -165,7 +165,7 @@ def test_a_worker_whose_slots_have_enough_to_do_takes_nothing(stage: Stage) -> N
 def test_written_outcomes_wake_the_thread_that_claims(stage: Stage) -> None:
     woken: list[bool] = []
     claimer = claimer_of(stage, Slots(1, lambda: None), Lease(10.0, time.monotonic()), lambda: woken.append(True))
-    claimer.hear_written()
+    claimer.outcomes_written()
     assert woken == [True]
 
 
@@ -175,7 +175,7 @@ def test_a_worker_looks_for_jobs_at_once_after_outcomes_have_been_written(stage:
     assert not claimer.fetch()
     stage.enqueue(Job("noop"))
     assert not claimer.fetch(), "it looks again after the poll interval"
-    claimer.hear_written()
+    claimer.outcomes_written()
     assert claimer.fetch()
     assert slots.waiting == 1
 
@@ -238,7 +238,7 @@ def test_a_worker_whose_start_cannot_be_read_has_no_successor_and_is_none(
     registry.end(stage.database, first.id, "name", report, stage.database.now())
     asked = [registry.resolve(stage.database, first.id)]
     stage.execute("UPDATE hammerwork_workers SET started_at = 'yesterday'")
-    watch = registry.EndWatch(stage.database, asked, successors=True)
+    watch = registry.WorkerEndWatch(stage.database, asked, successors=True)
     eventually(watch.refresh)
     assert {worker.id for worker in watch.done.values()} == {first.id} != {second.id}
 
@@ -397,10 +397,10 @@ def test_outcomes_that_an_outage_held_up_wait_with_all_others(stage: Stage) -> N
     verdicts: Any = None
     finisher = Finisher(connections, slots, ServerClock(), Progress(30), verdicts)
     connections.run = away  # type: ignore[method-assign]
-    outcomes = [Ended(claimed("a"), End.COMPLETED), Ended(claimed("b"), End.COMPLETED)]
+    outcomes = [EndedAttempt(claimed("a"), AttemptEnd.COMPLETED), EndedAttempt(claimed("b"), AttemptEnd.COMPLETED)]
     slots.postpone(outcomes)  # as one of a batch that was halved
     with pytest.raises(UnreachableError):
-        finisher._write(Batch(outcomes, stage.database.now()))
+        finisher._write(OutcomeBatch(outcomes, stage.database.now()))
     assert (slots.postponed, slots.pop_ended()) == (0, outcomes)
 
 
@@ -417,9 +417,9 @@ def test_another_outcome_that_cannot_be_written_either_is_kept_for_later(stage: 
     now = stage.database.now() + timedelta(seconds=1)
     (job,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
     connections.run = refuse  # type: ignore[method-assign]
-    outcome = Ended(job, End.FAILED, error="It failed.")
+    outcome = EndedAttempt(job, AttemptEnd.FAILED, error="It failed.")
     slots.postpone([outcome])
-    finisher._write_another(Batch([outcome]), RefusedValueError("No."))
+    finisher._write_another(OutcomeBatch([outcome]), RefusedValueError("No."))
     assert list(slots._postponed.values()) == [outcome]
     assert (slots.postponed, finisher.write_last(0)) == (1, 1)
 
@@ -461,7 +461,7 @@ def test_a_worker_that_stops_at_once_tells_whose_queue_has_the_job_again(stage: 
     stage.enqueue(Job("noop"))
     now = stage.database.now() + timedelta(seconds=1)
     (job,) = claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
-    report = finish.finish(stage.database, [Ended(job, End.STOPPED, at=now)], now)
+    report = finish.finish(stage.database, [EndedAttempt(job, AttemptEnd.STOPPED, at=now)], now)
     assert report.released == {"noop": 1}
 
 
@@ -487,7 +487,7 @@ def test_a_recurring_job_that_another_worker_has_by_now_is_not_scheduled_anew(st
     now = stage.database.now() + timedelta(days=400)
     (lost,) = claim.claim(stage.database, "recurs", worker=new_id(), now=now, limit=1, slots=1)
     stage.execute(f"UPDATE hammerwork_jobs SET claim_token = 'another' WHERE id = '{job.id}'")
-    outcome = Ended(lost, End.COMPLETED, at=now + timedelta(days=365))
+    outcome = EndedAttempt(lost, AttemptEnd.COMPLETED, at=now + timedelta(days=365))
     assert finish.finish(stage.database, [outcome], now).lost == {job.id}
     assert stage.one(job) == "Running"
 
@@ -570,7 +570,7 @@ def test_a_job_without_a_strategy_of_its_own_or_its_handlers_is_retried_as_the_w
 ) -> None:
     (job,) = stage.enqueue(Job("fails"))
     app.register_job("fails", lambda _: 1 / 0)
-    verdicts = Verdicts(app, RetryStrategy.fixed(timedelta(hours=3)), ServerClock(), threading.Event())
+    verdicts = OutcomePolicy(app, RetryStrategy.fixed(timedelta(hours=3)), ServerClock(), threading.Event())
     now = stage.database.now() + timedelta(seconds=1)
     (found,) = claim.claim(stage.database, "fails", worker=new_id(), now=now, limit=1, slots=1)
     assert found.id == job.id
@@ -587,7 +587,7 @@ def test_a_job_whose_retry_strategy_fails_is_tried_again_later(
     stage.enqueue(Job("noop"))
     now = stage.database.now() + timedelta(seconds=1)
     (found,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
-    verdicts = Verdicts(Handlers(), RetryStrategy.fixed(timedelta()), ServerClock(), threading.Event())
+    verdicts = OutcomePolicy(Handlers(), RetryStrategy.fixed(timedelta()), ServerClock(), threading.Event())
     ended = verdicts.failed(found, Failed.by(ValueError()))
     assert ended.pause is not None
     assert ended.at is not None
@@ -852,14 +852,16 @@ def test_a_job_that_is_to_be_tried_again_tells_why_its_last_attempt_failed(stage
     for number in range(2):
         now = stage.database.now() + timedelta(seconds=1 + number)
         (taken,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
-        finish.finish(stage.database, [Ended(taken, End.RETRY, error=f"It failed {number}.", at=now)], now)
+        finish.finish(
+            stage.database, [EndedAttempt(taken, AttemptEnd.RETRY, error=f"It failed {number}.", at=now)], now
+        )
         assert stage.one(job, "status, attempts, error_message") == ("Pending", number + 1, f"It failed {number}.")
 
 
 def test_outcomes_are_written_by_one_thread_which_ends_with_the_process() -> None:
     wrote: list[str] = []
     claimer = SimpleNamespace(
-        look_now=lambda: wrote.append("looks"), compare=lambda: None, fetch=lambda: True, give_back=lambda _: None
+        poll_now=lambda: wrote.append("looks"), compare=lambda: None, fetch=lambda: True, give_back=lambda _: None
     )
     for finishing in (None, object()):
         loop = SimpleNamespace(
@@ -887,7 +889,7 @@ def test_of_jobs_completed_together_only_those_that_were_still_held_release_othe
     now = stage.database.now()
     claimed = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=2, slots=2)
     stage.execute(f"UPDATE hammerwork_jobs SET claim_token = 'another' WHERE id = '{lost.id}'")
-    ended = [Ended(job, End.COMPLETED, result='{"done": true}') for job in claimed]
+    ended = [EndedAttempt(job, AttemptEnd.COMPLETED, result='{"done": true}') for job in claimed]
     assert finish.finish(stage.database, ended, now).lost == {lost.id}
     assert [stage.one(job, "status, result_data IS NULL") for job in (held, lost)] == [("Completed", 0), ("Running", 1)]
     assert [stage.one(job, "dependency_status") for job in children] == ["satisfied", "waiting"]
@@ -897,10 +899,10 @@ def test_a_result_belongs_to_the_run_that_succeeded(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop"))
     now = stage.database.now()
     (claimed,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
-    finish.store_results(stage.database, claimed.claim, [Ended(claimed, End.COMPLETED, result="1")], now)
+    finish.store_results(stage.database, claimed.claim, [EndedAttempt(claimed, AttemptEnd.COMPLETED, result="1")], now)
     assert stage.one(job, "status, result_data") == ("Running", None)
     stage.execute("UPDATE hammerwork_jobs SET status = 'Completed', claim_token = 'another'")
-    finish.store_results(stage.database, claimed.claim, [Ended(claimed, End.COMPLETED, result="1")], now)
+    finish.store_results(stage.database, claimed.claim, [EndedAttempt(claimed, AttemptEnd.COMPLETED, result="1")], now)
     assert stage.one(job, "result_data") is None
 
 
@@ -908,7 +910,7 @@ def test_a_recurring_job_without_a_result_keeps_none(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("recurs").with_cron("@yearly"))
     now = stage.database.now() + timedelta(days=400)
     (claimed,) = claim.claim(stage.database, "recurs", worker=new_id(), now=now, limit=1, slots=1)
-    finish.finish(stage.database, [Ended(claimed, End.COMPLETED, at=now + timedelta(days=365))], now)
+    finish.finish(stage.database, [EndedAttempt(claimed, AttemptEnd.COMPLETED, at=now + timedelta(days=365))], now)
     assert stage.one(job, "status, result_data, result_stored_at") == ("Pending", None, None)
 
 
@@ -928,7 +930,7 @@ def test_workers_hear_of_jobs_that_may_run_although_their_dependency_failed(stag
     stage.enqueue(parent, Job("waits").with_workflow(workflow).depends_on(parent))
     now = stage.database.now() + timedelta(seconds=1)
     (claimed,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
-    report = finish.finish(stage.database, [Ended(claimed, End.FAILED, error="It failed.")], now)
+    report = finish.finish(stage.database, [EndedAttempt(claimed, AttemptEnd.FAILED, error="It failed.")], now)
     assert (report.failed, report.released) == (0, {"waits": 1})
 
 

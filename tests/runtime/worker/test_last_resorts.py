@@ -22,18 +22,18 @@ from hammerwork_cli.errors import (
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.job import enqueue, spawn_requests
 from hammerwork_cli.queries.worker import registry, requests
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.queries.worker.spawn import LostClaimError
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution import executor
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
 from hammerwork_cli.runtime.execution.executor import Executor
-from hammerwork_cli.runtime.execution.finisher import FIRST_PAUSE, Batch, Finisher
+from hammerwork_cli.runtime.execution.finisher import FIRST_PAUSE, Finisher, OutcomeBatch
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.execution.verdicts import Verdicts
+from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.faults import Progress
-from hammerwork_cli.runtime.outages import SURVIVED, Outages, Trouble
+from hammerwork_cli.runtime.outages import SURVIVED, OutageLog, Outages
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker import loop
 from hammerwork_cli.runtime.worker.finisher_thread import IDLE_SECONDS, FinisherThread
@@ -155,18 +155,18 @@ def test_the_error_of_a_validation_is_reported_once(stage: Stage, app: Handlers,
 def test_an_error_of_the_database_ends_no_attempt_of_a_worker_that_stops_at_once() -> None:
     given_up = threading.Event()
     retry: Any = None
-    verdicts = Verdicts(Handlers(), retry, ServerClock(), given_up)
+    verdicts = OutcomePolicy(Handlers(), retry, ServerClock(), given_up)
     job = claimed("a")._replace(max_attempts=2)
     given_up.set()
-    assert verdicts.failed_by(job, UnreachableError("The server is away.")).end == End.STOPPED
+    assert verdicts.failed_by(job, UnreachableError("The server is away.")).end == AttemptEnd.STOPPED
 
 
 def test_a_job_that_is_stopped_is_due_again_when_it_was_due(stage: Stage) -> None:
     retry: Any = None
-    verdicts = Verdicts(Handlers(), retry, ServerClock(), threading.Event())
+    verdicts = OutcomePolicy(Handlers(), retry, ServerClock(), threading.Event())
     due = stage.database.now() - timedelta(hours=1)
     job = claimed("a")._replace(max_attempts=2, scheduled_at=due)
-    assert verdicts.stopped(job) == Ended(job, End.STOPPED, at=due)
+    assert verdicts.stopped(job) == EndedAttempt(job, AttemptEnd.STOPPED, at=due)
 
 
 COMPLETES = SpawnConfig(on_error="complete")
@@ -202,11 +202,11 @@ def test_a_job_that_completes_although_it_could_not_spawn_is_left_to_who_has_it_
     (parent,) = stage.enqueue(Job("parent"))
     retry: Any = None
     made = Executor.__new__(Executor)
-    made._verdicts = Verdicts(app, retry, ServerClock(), threading.Event())
+    made._verdicts = OutcomePolicy(app, retry, ServerClock(), threading.Event())
     made._connections, made._queue, made._clock = stage.connections, stage.queue, ServerClock()
     job = claimed(parent.id)
     found: Any = app.spawn_handler(parent, None)
-    completed = Ended(job, End.COMPLETED)
+    completed = EndedAttempt(job, AttemptEnd.COMPLETED)
     now = stage.database.now()
     assert made._not_spawned(Attempt(job, threading.Lock()), completed, found, COMPLETES, ValueError(), now) is None
 
@@ -224,16 +224,16 @@ def test_an_outage_while_another_outcome_is_written_leaves_the_first_to_be_writt
     def away(*_: Any) -> Any:
         raise UnreachableError("The server is away.")
 
-    outcome = Ended(claimed("a"), End.TIMED_OUT, error="late")
+    outcome = EndedAttempt(claimed("a"), AttemptEnd.TIMED_OUT, error="late")
     finisher._slots.postpone([outcome])
     finisher._finish = away  # type: ignore[method-assign]
     with pytest.raises(UnreachableError):
-        finisher._write_another(Batch([outcome]), RefusedValueError("No."))
+        finisher._write_another(OutcomeBatch([outcome]), RefusedValueError("No."))
     assert (finisher._slots.postponed, finisher._slots.pop_ended()) == (0, [outcome])
 
 
 def test_writing_another_outcome_in_place_of_one_that_is_refused_counts_as_writing(finisher: Finisher) -> None:
-    asked: list[End] = []
+    asked: list[AttemptEnd] = []
 
     def refuse(batch: Any) -> None:
         asked.append(batch.outcomes[0].end)
@@ -241,28 +241,30 @@ def test_writing_another_outcome_in_place_of_one_that_is_refused_counts_as_writi
             raise RefusedValueError("No.")
 
     finisher._finish = refuse  # type: ignore[method-assign]
-    finisher._slots.put_back([Ended(claimed("a"), End.TIMED_OUT, error="é")])
+    finisher._slots.put_back([EndedAttempt(claimed("a"), AttemptEnd.TIMED_OUT, error="é")])
     wrote = [finisher.write() for _ in range(3) if finisher.pause is not None]
     assert len(asked) == 3
     assert any(wrote)
 
 
 def test_an_outcome_that_is_tried_once_more_still_belongs_to_the_worker(finisher: Finisher) -> None:
-    outcome = Ended(claimed("a"), End.COMPLETED)
-    assert finisher._not_written(Batch([outcome]), KeyError("A defect.")) is False
+    outcome = EndedAttempt(claimed("a"), AttemptEnd.COMPLETED)
+    assert finisher._not_written(OutcomeBatch([outcome]), KeyError("A defect.")) is False
     assert finisher._slots.ids() == {"a"}
     assert finisher.pause == 0
 
 
 def test_a_batch_that_cannot_be_written_is_halved_and_still_belongs_to_the_worker(finisher: Finisher) -> None:
-    outcomes = [Ended(claimed(name), End.COMPLETED) for name in "abc"]
-    assert finisher._not_written(Batch(outcomes), KeyError("A defect.")) is False
+    outcomes = [EndedAttempt(claimed(name), AttemptEnd.COMPLETED) for name in "abc"]
+    assert finisher._not_written(OutcomeBatch(outcomes), KeyError("A defect.")) is False
     assert finisher._slots.ids() == {"a", "b", "c"}
     assert [[ended.job.id for ended in part.outcomes] for part in finisher._parts] == [["a"], ["b", "c"]]
 
 
 def test_a_finisher_waits_before_it_tries_again_what_cannot_be_written(finisher: Finisher) -> None:
-    finisher._not_written(Batch([Ended(claimed("a"), End.COMPLETED)]), DatabaseError("The table is locked."))
+    finisher._not_written(
+        OutcomeBatch([EndedAttempt(claimed("a"), AttemptEnd.COMPLETED)]), DatabaseError("The table is locked.")
+    )
     assert finisher.pause is not None
     assert 0 < finisher.pause <= FIRST_PAUSE
 
@@ -272,15 +274,18 @@ def test_of_an_outcome_that_cannot_be_written_what_replaces_it_says_the_same_as_
 ) -> None:
     job = claimed("a")
 
-    def others(end: End, **values: Any) -> list[Any]:
-        return list(finisher._other_outcomes(Ended(job, end, **values), RefusedValueError("No.")))
+    def others(end: AttemptEnd, **values: Any) -> list[Any]:
+        return list(finisher._other_outcomes(EndedAttempt(job, end, **values), RefusedValueError("No.")))
 
-    assert others(End.RETRY, error="é") == [Ended(job, End.RETRY, error="\\xe9"), Ended(job, End.FAILED, error="\\xe9")]
-    assert [other.end for other in others(End.TIMED_OUT)] == [End.TIMED_OUT, End.TIMED_OUT]
-    first, second = others(End.COMPLETED)
+    assert others(AttemptEnd.RETRY, error="é") == [
+        EndedAttempt(job, AttemptEnd.RETRY, error="\\xe9"),
+        EndedAttempt(job, AttemptEnd.FAILED, error="\\xe9"),
+    ]
+    assert [other.end for other in others(AttemptEnd.TIMED_OUT)] == [AttemptEnd.TIMED_OUT, AttemptEnd.TIMED_OUT]
+    first, second = others(AttemptEnd.COMPLETED)
     text = "The database cannot hold the result of the job. No."
     assert first == (job, Failed(text, retryable=False))
-    assert second == Ended(job, End.FAILED, error=text)
+    assert second == EndedAttempt(job, AttemptEnd.FAILED, error=text)
 
 
 def test_a_finisher_survives_its_errors_with_ever_longer_pauses_and_tells_what_it_wrote() -> None:
@@ -298,7 +303,7 @@ def test_a_finisher_survives_its_errors_with_ever_longer_pauses_and_tells_what_i
         return bool(answer)
 
     given_up: Any = SimpleNamespace(is_set=lambda: False, wait=waited.append)
-    trouble = Trouble(Outages())
+    trouble = OutageLog(Outages())
     writing: Any = SimpleNamespace(write=write, pause=0.0)
     thread = FinisherThread(writing, threading.Event(), given_up, trouble, lambda: told.append(None))
     thread.run()
@@ -313,7 +318,7 @@ def test_the_thread_that_writes_rests_between_its_turns_and_ends_when_the_worker
     given_up = threading.Event()
     woken = threading.Event()
     writing: Any = SimpleNamespace(write=lambda: turns.append(None), pause=None)
-    thread = FinisherThread(writing, woken, given_up, Trouble(Outages()), lambda: None)
+    thread = FinisherThread(writing, woken, given_up, OutageLog(Outages()), lambda: None)
     thread.start()
     until(lambda: turns)
     woken.set()

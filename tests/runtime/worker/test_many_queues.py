@@ -69,11 +69,11 @@ def test_a_queue_of_which_it_heard_is_asked_at_once_and_alone(stage: Stage) -> N
     claimer = claimer_of(stage)
     claimer.fetch()
     stage.enqueue(Job("q5"), Job("q6"))
-    claimer.hear("q6")
+    claimer.notify("q6")
     assert sent(stage, claimer.fetch) == 2
     assert waiting(claimer) == ["q6"]
     claimer._poll_not_before = 0.0
-    claimer.hear()  # of no queue by its name
+    claimer.notify()  # of no queue by its name
     claimer.fetch()
     assert waiting(claimer) == ["q5"]
 
@@ -101,7 +101,7 @@ def test_a_claim_that_ran_out_of_time_goes_on_at_once_also_if_it_found_nothing_y
     claimer.fetch()
     stage.enqueue(Job("q1"))
     claimer._due.update(dict.fromkeys(("q3", "q2", "q1")))
-    claimer.look_now()
+    claimer.poll_now()
     asked = [claimer.fetch() for _ in range(3) if claimer.pause == 0]
     assert asked == [False, False, True]
 
@@ -179,7 +179,7 @@ def test_a_queue_whose_jobs_need_a_free_slot_gets_one_beside_a_queue_that_never_
     claimer.fetch()
     stage.enqueue(Job("q1"), Job("q2", max_attempts=1), Job("q3", {"text": "x" * 100_000}))
     for queue in ("q1", "q2", "q3"):
-        claimer.hear(queue)
+        claimer.notify(queue)
     while slots.waiting or claimer.pause == 0:  # one call may run out of time
         if slots.waiting:
             started += [job.queue_name for job, _ in (slots._waiting.popleft(),) if isinstance(job, claim.Claimed)]

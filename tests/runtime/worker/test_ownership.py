@@ -15,7 +15,7 @@ from hammerwork_cli.errors import AccessDeniedError, RefusedValueError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.worker import claim as claim_queries
 from hammerwork_cli.queries.worker import finish, registry
-from hammerwork_cli.queries.worker.finish import Ended, FinishReport
+from hammerwork_cli.queries.worker.finish import EndedAttempt, FinishReport
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution import finisher
 from hammerwork_cli.runtime.host.logs import named
@@ -221,7 +221,7 @@ def test_of_a_hundred_results_the_one_that_cannot_be_stored_costs_its_own_job_al
     jobs = stage.enqueue(*(Job("echo", number) for number in range(100)))
     real, batches = finish.finish, []
 
-    def refusing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
+    def refusing(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:
         batches.append(len(ended))
         if any(run.result == "50" for run in ended):
             raise RefusedValueError("It is too odd.")
@@ -244,7 +244,7 @@ def test_an_error_that_is_nobodys_fault_loses_nothing(
     jobs = stage.enqueue(*(Job("echo", number).with_max_attempts(1) for number in range(20)))
     real, tries = finish.finish, []
 
-    def denied(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
+    def denied(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:
         tries.append(len(ended))
         if len(tries) < 4:
             raise AccessDeniedError("Nobody may write now.")

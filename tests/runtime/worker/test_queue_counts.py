@@ -12,7 +12,7 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext
 from hammerwork_cli.models.queue_counts import MOST_QUEUES, QueueCounts, read_counts, written_counts
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.monitor.metrics import figures
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.render.monitor.metrics import exposition, families
 from hammerwork_cli.runtime.faults import Progress
 from tests.runtime.conftest import Stage
@@ -68,7 +68,7 @@ def test_counts_of_many_queues_stay_small() -> None:
     progress = Progress(30.0)
     for number in range(MOST_QUEUES + 50):
         job: Any = SimpleNamespace(queue_name=f"queue {number}")
-        progress.count([Ended(job, End.COMPLETED, took=0.5)])
+        progress.count([EndedAttempt(job, AttemptEnd.COMPLETED, took=0.5)])
     read = read_counts(progress.queue_counts())
     assert len(read) == MOST_QUEUES + 1
     assert read["other"] == QueueCounts(completed=50, timed=50, seconds=25.0)

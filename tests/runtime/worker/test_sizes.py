@@ -67,12 +67,12 @@ def bounds(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         put(self, work)
         note("waiting", sum(len(job.payload) for job, _ in self._waiting))
 
-    def note_add(self: slots.Slots, ended: finish.Ended) -> None:
+    def note_add(self: slots.Slots, ended: finish.EndedAttempt) -> None:
         add(self, ended)
         held = [*self._ended, *self._writing, *self._postponed.values()]
         note("unwritten", sum(len(one.job.payload) + len(one.result or "") for one in held))
 
-    def note_pop(self: slots.Slots) -> list[finish.Ended]:
+    def note_pop(self: slots.Slots) -> list[finish.EndedAttempt]:
         popped = pop(self)
         note("written", sum(len(one.job.payload) + len(one.result or "") for one in popped))
         return popped

@@ -10,7 +10,7 @@ from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import RetryJobs
 from hammerwork_cli.queries.job.selections import ByIds
 from hammerwork_cli.queries.worker import claim, finish, registry
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from tests.runtime.conftest import Crew, Stage, until
 
 ONCE = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
@@ -60,7 +60,7 @@ def test_a_stop_that_is_written_twice_costs_no_attempt_more(stage: Stage) -> Non
     worker = "11111111-1111-4111-8111-111111111111"
     (taken,) = claim.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1)
     for _ in range(2):
-        stopped = Ended(taken, End.STOPPED, at=stage.timestamp(job, "scheduled_at"))
+        stopped = EndedAttempt(taken, AttemptEnd.STOPPED, at=stage.timestamp(job, "scheduled_at"))
         report = finish.finish(stage.database, [stopped], now)
         assert not report.lost
         assert stage.one(job, "status, attempts, started_at, claimed_by") == ("Pending", 1, None, None)

@@ -17,7 +17,7 @@ import pytest
 from chaos.clocks import Clock
 from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.models import new_id, timestamp
-from hammerwork_cli.models.callbacks import Event, new_callback
+from hammerwork_cli.models.callbacks import CallbackEvent, new_callback
 from hammerwork_cli.models.cron.declared import Declared
 from hammerwork_cli.models.options.schedules import read_schedule
 from hammerwork_cli.queries.batch import callbacks
@@ -97,7 +97,10 @@ def test_a_worker_whose_clock_was_ahead_by_ten_years_for_a_moment_stops_nothing(
     )  # a cron expression would be asked for all due times of ten years
     (parent,) = lite.enqueue(Job("held"))
     callbacks.add(
-        lite.database, parent.id, [new_callback(Event.COMPLETE, {"queue": "told", "payload": {}})], lite.database.now()
+        lite.database,
+        parent.id,
+        [new_callback(CallbackEvent.COMPLETE, {"queue": "told", "payload": {}})],
+        lite.database.now(),
     )
     clock.put(timedelta(days=3650).total_seconds())
     wrong = keeper(lite.url, clock)

@@ -16,7 +16,7 @@ from hammerwork_cli.errors import MissingTablesError, UsageError
 from hammerwork_cli.queries import migrations, queues
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import claim, finish, registry
-from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.worker.claimer import priorities
 from tests.jobs import IGNORING
 from tests.rows import Rows
@@ -369,19 +369,19 @@ def test_a_worker_that_lost_its_claim_writes_nothing(stage: Stage) -> None:
     (first,) = claim.claim(stage.database, "noop", worker=WORKER, **options)
     stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL")
     (second,) = claim.claim(stage.database, "noop", worker=OTHER, **{**options, "now": now + timedelta(seconds=1)})
-    for end in End:
-        report = finish.finish(stage.database, [Ended(first, end, result="1", error="x", at=_at(end, now))], now)
+    for end in AttemptEnd:
+        report = finish.finish(stage.database, [EndedAttempt(first, end, result="1", error="x", at=_at(end, now))], now)
         assert report.lost == {job.id}
     assert stage.one(job, "status, attempts, result_data") == ("Running", 2, None)
-    assert not finish.finish(stage.database, [Ended(second, End.COMPLETED)], now).lost
+    assert not finish.finish(stage.database, [EndedAttempt(second, AttemptEnd.COMPLETED)], now).lost
     assert stage.one(job) == "Completed"
 
 
 WORKER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 
 
-def _at(end: End, now: datetime) -> datetime | None:
-    return now if end == End.RETRY else None
+def _at(end: AttemptEnd, now: datetime) -> datetime | None:
+    return now if end == AttemptEnd.RETRY else None
 
 
 def test_a_worker_does_not_own_a_job_that_a_rust_worker_took_over_though_its_token_is_on_it(stage: Stage) -> None:
@@ -391,7 +391,7 @@ def test_a_worker_does_not_own_a_job_that_a_rust_worker_took_over_though_its_tok
     # The original resets the job, takes it, and knows nothing of tokens.
     later = stage.database.json_timestamp(now + timedelta(seconds=5))
     stage.execute(f"UPDATE hammerwork_jobs SET started_at = '{later}'")
-    assert finish.finish(stage.database, [Ended(mine, End.COMPLETED)], now).lost == {job.id}
+    assert finish.finish(stage.database, [EndedAttempt(mine, AttemptEnd.COMPLETED)], now).lost == {job.id}
     assert stage.one(job) == "Running"
 
 
@@ -400,7 +400,9 @@ def test_a_completion_that_is_written_twice_is_one(stage: Stage) -> None:
     now = stage.database.now() + timedelta(seconds=1)
     taken = claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=2, slots=2)
     for _ in range(2):
-        report = finish.finish(stage.database, [Ended(job, End.COMPLETED, result="7") for job in taken], now)
+        report = finish.finish(
+            stage.database, [EndedAttempt(job, AttemptEnd.COMPLETED, result="7") for job in taken], now
+        )
         assert not report.lost
 
 
@@ -582,7 +584,7 @@ def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
     stage.enqueue(*(job for pair in pairs for job in pair), *joins)
     now = stage.database.now() + timedelta(seconds=1)
     taken = claim.claim(stage.database, "side", worker=WORKER, now=now, limit=99, slots=99)
-    by_id = {job.id: Ended(job, End.COMPLETED) for job in taken}
+    by_id = {job.id: EndedAttempt(job, AttemptEnd.COMPLETED) for job in taken}
     barrier = threading.Barrier(2)
     released: list[int] = []
 

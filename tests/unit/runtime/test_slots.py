@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.queries.worker.claim import Claim, Claimed
-from hammerwork_cli.queries.worker.finish import End, Ended, Owned
-from hammerwork_cli.runtime.execution.attempts import GOES_ON, Attempt, ClaimedRequest, GoesOn
+from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt, Owned
+from hammerwork_cli.runtime.execution.attempts import STILL_RUNNING, Attempt, ClaimedRequest, StillRunning
 from hammerwork_cli.runtime.execution.slots import FULL, Slots
 
 PATIENCE = 20.0
@@ -28,12 +28,12 @@ def requested(name: str) -> ClaimedRequest:
     return ClaimedRequest(request, claimed(name))
 
 
-def completed(attempt: Attempt) -> Ended:
-    return Ended(attempt.job, End.COMPLETED)
+def completed(attempt: Attempt) -> EndedAttempt:
+    return EndedAttempt(attempt.job, AttemptEnd.COMPLETED)
 
 
-def timed_out(attempt: Attempt) -> Ended:
-    return Ended(attempt.job, End.TIMED_OUT)
+def timed_out(attempt: Attempt) -> EndedAttempt:
+    return EndedAttempt(attempt.job, AttemptEnd.TIMED_OUT)
 
 
 class Stopping:
@@ -44,7 +44,7 @@ class Stopping:
         self.go = threading.Event()
         self.runs: list[Attempt] = []
 
-    def __call__(self, attempt: Attempt) -> Ended:
+    def __call__(self, attempt: Attempt) -> EndedAttempt:
         self.runs.append(attempt)
         self.begun.release()
         self.go.wait(PATIENCE)
@@ -56,7 +56,7 @@ def slots() -> Iterator[Callable[..., Slots]]:
     """``slots(count, execute, wake, may_start)``: threads that run."""
     made: list[Slots] = []
 
-    def make(count: int, execute: Callable[[Attempt], Ended | None], *others: Any) -> Slots:
+    def make(count: int, execute: Callable[[Attempt], EndedAttempt | None], *others: Any) -> Slots:
         made.append(Slots(count, *others or [lambda: None]))
         made[-1].start(execute)
         return made[-1]
@@ -74,14 +74,14 @@ def until(holds: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
-def names(ended: list[Ended]) -> list[tuple[str, End]]:
+def names(ended: list[EndedAttempt]) -> list[tuple[str, AttemptEnd]]:
     return sorted((attempt.job.id, attempt.end) for attempt in ended)
 
 
 def test_the_worker_is_woken_when_a_run_ends_although_others_wait(slots: Callable[..., Slots]) -> None:
     woken, second, go = threading.Event(), threading.Event(), threading.Event()
 
-    def execute(attempt: Attempt) -> Ended:
+    def execute(attempt: Attempt) -> EndedAttempt:
         if attempt.job.id == "second":
             second.set()
             go.wait(PATIENCE)
@@ -107,7 +107,7 @@ def test_as_many_run_as_there_are_slots_and_the_others_wait_in_their_order(slots
     until(lambda: two.running + two.waiting == 0)
     assert {attempt.job.id for attempt in execute.runs[:2]} == {"a", "b"}
     assert (two.has_ended, two.empty, two.ids()) == (True, False, set("abcd"))
-    assert names(two.pop_ended()) == [(name, End.COMPLETED) for name in "abcd"]
+    assert names(two.pop_ended()) == [(name, AttemptEnd.COMPLETED) for name in "abcd"]
     # Until somebody says that they are written, they are this worker's.
     assert (two.has_ended, two.unwritten, two.empty, two.ids()) == (False, 4, False, set("abcd"))
     two.clear_writing()
@@ -173,7 +173,7 @@ def test_the_finisher_is_woken_by_the_first_outcome_and_by_a_full_batch(slots: C
     three.put([claimed("a"), claimed("b"), claimed("c")])
     for _ in range(3):
         assert execute.begun.acquire(timeout=PATIENCE)
-    three.put_back(Ended(claimed(str(number)), End.COMPLETED) for number in range(FULL - 2))
+    three.put_back(EndedAttempt(claimed(str(number)), AttemptEnd.COMPLETED) for number in range(FULL - 2))
     woken.clear()
     three.abandon(timed_out)
     assert len(woken) == 1  # by the second of three
@@ -186,13 +186,13 @@ def test_outcomes_are_written_at_once_when_there_are_many_or_nothing_waits(slots
     one = slots(1, execute)
     assert one.worth_writing(LATER) == LATER
     one.put([claimed("a")])
-    one.put_back([Ended(claimed("b"), End.COMPLETED)])
+    one.put_back([EndedAttempt(claimed("b"), AttemptEnd.COMPLETED)])
     assert execute.begun.acquire(timeout=PATIENCE)
     assert one.worth_writing(LATER) == 0
     one.put([claimed("c")])
     assert 0 < one.worth_writing(LATER) <= LATER
     assert one.worth_writing(0) == 0
-    one.put_back([Ended(claimed(str(number)), End.COMPLETED) for number in range(FULL - 1)])
+    one.put_back([EndedAttempt(claimed(str(number)), AttemptEnd.COMPLETED) for number in range(FULL - 1)])
     assert one.worth_writing(LATER) == 0
     assert [attempt.job.id for attempt in one.pop_ended()] == [*map(str, range(FULL - 1)), "b"]
     execute.go.set()
@@ -201,7 +201,7 @@ def test_outcomes_are_written_at_once_when_there_are_many_or_nothing_waits(slots
 def test_an_outcome_waits_for_others_from_its_end_on(slots: Callable[..., Slots]) -> None:
     go, begun = threading.Event(), threading.Event()
 
-    def execute(attempt: Attempt) -> Ended:
+    def execute(attempt: Attempt) -> EndedAttempt:
         if attempt.job.id == "b":
             begun.set()
             go.wait(PATIENCE)
@@ -226,7 +226,7 @@ def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(
     attempts["a"].deadline, attempts["b"].deadline = now, now + LATER
     assert three.expire(timed_out) == now + LATER
     assert (three.ids(), three.running) == ({"a", "b", "c"}, 3)
-    assert names(three.pop_ended()) == [("a", End.TIMED_OUT)]
+    assert names(three.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
     three.clear_writing()
     assert three.ids() == {"b", "c"}
     assert three.expire(timed_out) == now + LATER
@@ -236,7 +236,7 @@ def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(
     assert not three.empty
     execute.go.set()
     until(lambda: not three.running)
-    assert names(three.pop_ended()) == [("b", End.COMPLETED), ("c", End.COMPLETED)]
+    assert names(three.pop_ended()) == [("b", AttemptEnd.COMPLETED), ("c", AttemptEnd.COMPLETED)]
 
 
 def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots: Callable[..., Slots]) -> None:
@@ -246,7 +246,7 @@ def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots
     for _ in range(2):
         assert execute.begun.acquire(timeout=PATIENCE)
     two.abandon(timed_out)
-    assert names(two.pop_ended()) == [("a", End.TIMED_OUT)]
+    assert names(two.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
     two.clear_writing()
     assert two.ids() == {"b"}
     two.abandon(timed_out)
@@ -294,12 +294,12 @@ def test_attempts_that_go_on_without_a_thread_keep_their_places_and_the_next_sta
     begun: list[tuple[str, str]] = []
     attempts: dict[str, Attempt] = {}
 
-    def execute(attempt: Attempt) -> Ended | GoesOn:
+    def execute(attempt: Attempt) -> EndedAttempt | StillRunning:
         if attempt.rest is not None:
             return completed(attempt)
         attempts[attempt.job.id] = attempt
         begun.append((attempt.job.id, threading.current_thread().name))
-        return GOES_ON
+        return STILL_RUNNING
 
     woken = threading.Event()
     two = Slots(2, woken.set)
@@ -314,14 +314,18 @@ def test_attempts_that_go_on_without_a_thread_keep_their_places_and_the_next_sta
     two.resume(attempts["b"], blocks=True)
     until(lambda: len(begun) == 4)
     assert begun[3][1].startswith("hammerwork-slot-")
-    assert (two.running, two.waiting, names(two.pop_ended())) == (2, 0, [("a", End.COMPLETED), ("b", End.COMPLETED)])
+    assert (two.running, two.waiting, names(two.pop_ended())) == (
+        2,
+        0,
+        [("a", AttemptEnd.COMPLETED), ("b", AttemptEnd.COMPLETED)],
+    )
     two.clear_writing()
     woken.clear()
     attempts["c"].over = True  # its outcome is decided already
     for name in "cd":
         two.end(attempts[name], completed(attempts[name]))
     assert woken.is_set()
-    assert names(two.pop_ended()) == [("d", End.COMPLETED)]
+    assert names(two.pop_ended()) == [("d", AttemptEnd.COMPLETED)]
     two.clear_writing()
     assert two.empty
     two.close()

@@ -19,17 +19,17 @@ from hammerwork_cli.models.worker import heartbeat_interval
 from hammerwork_cli.queries.job.notifications import CHANNEL
 from hammerwork_cli.queries.spawn.doctor import FixedJobs
 from hammerwork_cli.queries.worker import claim, finish
-from hammerwork_cli.queries.worker.registry import Answer, Heartbeat, Registration
+from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatAnswer, Registration
 from hammerwork_cli.render.formats.text import NAMED
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.faults import Progress
-from hammerwork_cli.runtime.outages import Outages, Trouble
+from hammerwork_cli.runtime.outages import OutageLog, Outages
 from hammerwork_cli.runtime.worker import heartbeat as heartbeats
 from hammerwork_cli.runtime.worker import keeper
-from hammerwork_cli.runtime.worker.assembly import Lines
+from hammerwork_cli.runtime.worker.assembly import WorkerConnections
 from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claimer
 from hammerwork_cli.runtime.worker.finisher_thread import IDLE_SECONDS, FinisherThread
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread
@@ -74,7 +74,7 @@ class Waits:
 
 def test_no_two_parts_of_a_worker_share_connections() -> None:
     url = DatabaseUrl.parse("sqlite:///jobs.db")
-    lines = Lines.to(url, Options(), StopSwitch(None), Progress(30.0))
+    lines = WorkerConnections.to(url, Options(), StopSwitch(None), Progress(30.0))
     of_parts = [getattr(lines, field.name) for field in fields(lines)]
     assert len({id(one) for one in of_parts}) == len(of_parts) == 11
     pools = [one._pool for one in of_parts if isinstance(one, Connections)]
@@ -102,8 +102,8 @@ def heartbeat(
     return beating
 
 
-def answered(request: str | None = None) -> Answer:
-    return Answer(request, False, datetime.now(UTC))
+def answered(request: str | None = None) -> HeartbeatAnswer:
+    return HeartbeatAnswer(request, False, datetime.now(UTC))
 
 
 def test_a_worker_beats_six_times_a_lease_and_every_three_seconds_at_least() -> None:
@@ -148,12 +148,12 @@ def test_a_lease_counts_from_when_its_heartbeat_was_sent() -> None:
     lease = SimpleNamespace(
         renew=lambda sent, answered, was_lost: renewed.append((sent, answered - sent > 0, was_lost))
     )
-    heartbeat(lambda: Answer(None, True, datetime.now(UTC)), lease)._send(-1.0)
+    heartbeat(lambda: HeartbeatAnswer(None, True, datetime.now(UTC)), lease)._send(-1.0)
     assert renewed == [(-1.0, True, True)]
 
 
 def test_the_first_failed_heartbeat_of_an_outage_is_logged_and_each_tenth(caplog: pytest.LogCaptureFixture) -> None:
-    answers = iter([*[away] * 21, lambda: Answer(None, False, datetime.now(UTC))] * 2)
+    answers = iter([*[away] * 21, lambda: HeartbeatAnswer(None, False, datetime.now(UTC))] * 2)
     beating = heartbeat(lambda: next(answers)(), Lease(60.0, 0.0))
     stopped: Any = Waits(44)
     beating.stopped = stopped
@@ -186,17 +186,17 @@ def test_leases_of_jobs_are_looked_at_six_times_a_lease_at_once_after_an_outage_
 
 def test_of_several_threads_that_meet_an_outage_one_says_that_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
     outages = Outages()
-    threads = [Trouble(outages, shared=True) for _ in range(4)]
+    threads = [OutageLog(outages, shared=True) for _ in range(4)]
     for _ in range(12):
         for thread in threads:
             thread.failed("The server is away. Trying again.")
     for thread in threads:
-        thread.over()
+        thread.recovered()
     assert caplog.messages == ["The server is away. Trying again.", "The database answers again, after 0.0 s."]
     caplog.clear()
     threads[0].failed("The server is away. Trying again.")
-    threads[0].over()
-    threads[0].over()
+    threads[0].recovered()
+    threads[0].recovered()
     assert len(caplog.messages) == 2, "and of the next outage again"
 
 
@@ -438,7 +438,7 @@ def test_of_a_lost_worker_the_log_says_what_becomes_of_its_jobs(
 
 @pytest.mark.parametrize("waiting", [True, False])
 def test_news_wakes_a_worker_unless_jobs_wait_in_it_already(waiting: bool) -> None:
-    line: Any = Line(claim.Batch)
+    line: Any = Line(claim.ClaimedBatch)
     slots, woken = Slots(1, lambda: None), threading.Event()
     slots.put([claimed("a")] if waiting else [])
     Claimer(
@@ -447,12 +447,12 @@ def test_news_wakes_a_worker_unless_jobs_wait_in_it_already(waiting: bool) -> No
         poll_interval=60,
         max_jobs=None,
         weighted=False,
-    ).hear()
+    ).notify()
     assert woken.is_set() != waiting
 
 
 def test_a_worker_whose_slots_are_half_empty_claims_again() -> None:
-    line: Any = Line(claim.Batch)
+    line: Any = Line(claim.ClaimedBatch)
     slots = Slots(2, lambda: None)
     slots.put([claimed("a")])
     claimer = Claimer(
@@ -493,14 +493,14 @@ def test_a_comparison_does_not_wait_for_an_outcome_that_a_server_keeps_and_is_ma
 
 def test_news_is_looked_at_once() -> None:
     looks: list[None] = []
-    line: Any = Line(lambda: looks.append(None) or claim.Batch())  # type: ignore[func-returns-value]
+    line: Any = Line(lambda: looks.append(None) or claim.ClaimedBatch())  # type: ignore[func-returns-value]
     claimer = Claimer(
         *(WORKER, line, Slots(1, lambda: None), Lease(60.0, 1e12), ServerClock()),
         poll_interval=60,
         max_jobs=None,
         weighted=False,
     )
-    claimer.hear()
+    claimer.notify()
     claimer._eager.clear()
     for _ in range(3):
         claimer.fetch()
@@ -508,7 +508,7 @@ def test_news_is_looked_at_once() -> None:
 
 
 def test_a_slot_that_runs_a_job_is_not_free_for_one_of_an_unknown_queue() -> None:
-    line: Any = Line(claim.Batch)
+    line: Any = Line(claim.ClaimedBatch)
     slots = Slots(2, lambda: None)
     claimer = Claimer(
         *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
@@ -541,14 +541,14 @@ def test_a_worker_that_gave_jobs_back_claims_none_ahead_for_a_poll_interval() ->
 
 
 def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
-    line: Any = Line(claim.Batch)
+    line: Any = Line(claim.ClaimedBatch)
     slots = Slots(1, lambda: None)
     claimer = Claimer(
         *(WORKER, line, slots, Lease(60.0, 1e12), ServerClock()), poll_interval=60, max_jobs=None, weighted=False
     )
     claimer.fetch()
     assert claimer.pause > EAGER_PAUSE
-    claimer.hear()
+    claimer.notify()
     before = time.monotonic()
     claimer.fetch()
     assert 0 <= claimer.pause <= EAGER_PAUSE
@@ -556,7 +556,7 @@ def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
 
 
 def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_of_the_queue() -> None:
-    line: Any = Line(lambda: claim.Batch([claimed("a")]))
+    line: Any = Line(lambda: claim.ClaimedBatch([claimed("a")]))
     slots = Slots(2, lambda: None)
     claimer = Claimer(
         *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
@@ -573,7 +573,7 @@ def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_
 
 @pytest.mark.parametrize(("taken", "at_once"), [(2, True), (1, False)])
 def test_a_worker_asks_again_at_once_where_it_got_as_many_jobs_as_it_wanted(taken: int, at_once: bool) -> None:
-    line: Any = Line(lambda: claim.Batch(claimed(str(number)) for number in range(taken)))
+    line: Any = Line(lambda: claim.ClaimedBatch(claimed(str(number)) for number in range(taken)))
     slots = Slots(2, lambda: None)
     slots.seconds[claimed("a").queue_name] = slots.seconds["work"] = 60.0  # so slow that it claims none ahead
     claimer = Claimer(
@@ -604,7 +604,7 @@ def test_a_finisher_that_waits_for_outcomes_ends_when_it_is_stopped() -> None:
             idle.set()
             return super().wait(PATIENCE)  # as if nothing else would wake it
 
-    finishing = FinisherThread(finisher, Woken(), threading.Event(), Trouble(Outages()), lambda: None)
+    finishing = FinisherThread(finisher, Woken(), threading.Event(), OutageLog(Outages()), lambda: None)
     finishing.start()
     idle.wait()
     assert finishing.stop(PATIENCE / 2)

@@ -10,7 +10,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.callbacks import Callback, Event
+from hammerwork_cli.models.callbacks import Callback, CallbackEvent
 from hammerwork_cli.models.clock import is_due
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.worker import duties
@@ -83,7 +83,9 @@ class Endings(UpkeepThread):
                 if problem is not None:
                     self._put_callbacks_aside([one], problem)
                 else:
-                    why = "A job of the %s %s has failed" if one.event == Event.FAILURE else "The %s %s has ended"
+                    why = (
+                        "A job of the %s %s has failed" if one.event == CallbackEvent.FAILURE else "The %s %s has ended"
+                    )
                     log.info(f"{why}: enqueued %s (%s).", *subject, one.id, one.event)
         except Exception as error:
             if is_away(error):
@@ -100,7 +102,10 @@ class Endings(UpkeepThread):
             log.error("A callback of the %s %s failed: %s", found[0].subject, found[0].subject_id, error)
 
     def _end_workflows(self, database: Database) -> None:
-        """Takes the duty to bring workflows up to date, and does it. The more that costs, the rarer."""
+        """Updates workflow statuses if this worker gets the duty.
+
+        The longer a run takes, the longer the pause after it.
+        """
         began = time.monotonic()
         if began < self._next_workflows or not {"upkeep", "workers"} <= database.tags:
             return

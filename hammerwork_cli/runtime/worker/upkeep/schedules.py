@@ -10,8 +10,8 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import Backoff, is_away
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import rfc3339
-from hammerwork_cli.models.cron.declared import Action, Declared
-from hammerwork_cli.models.cron.schedule import Outcome, Schedule
+from hammerwork_cli.models.cron.declared import DeclarationAction, Declared
+from hammerwork_cli.models.cron.schedule import RunOutcome, Schedule
 from hammerwork_cli.queries.cron import ahead, declaring, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.job import ahead as jobs_ahead
@@ -98,7 +98,7 @@ class Scheduler(UpkeepThread):
             steps = declaring.plan(database, declared, now)
             others = [step.before for step in steps if step.taken_from is not None]
             steps = [step for step in steps if step.taken_from is None]
-            declaring.carry_out(database, steps, Author(declared.source), now)
+            declaring.apply(database, steps, Author(declared.source), now)
             _log_undeclared(database, declared)
         except Exception as error:
             if is_away(error):
@@ -112,7 +112,7 @@ class Scheduler(UpkeepThread):
             return
         self._declared = None
         for step in steps:
-            if step.action is not Action.KEEP:
+            if step.action is not DeclarationAction.KEEP:
                 log.info("The schedule %s was %sd as %s declares it.", step.name, step.action, declared.source)
             if step.by_hand:
                 options = ", ".join(difference.option for difference in step.by_hand)
@@ -138,7 +138,7 @@ class Scheduler(UpkeepThread):
         for job in done.jobs:
             log.info("Schedule %s enqueued job %s.", schedule.name, job)
         for due in done.without_job[-1:]:
-            level = logging.WARNING if due.outcome is Outcome.MISSED else logging.INFO
+            level = logging.WARNING if due.outcome is RunOutcome.MISSED else logging.INFO
             earlier = len(done.without_job) - 1 + sum(one.missed or 0 for one in done.without_job)
             more = f", and {earlier:,} earlier ones" if earlier else ""
             at = rfc3339(due.at)
