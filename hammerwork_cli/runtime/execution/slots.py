@@ -403,7 +403,9 @@ class Slots:
         if not self._ended:
             self._first_ended = time.monotonic()
         self._ended.append(ended)
-        self._unwritten_bytes += len(ended.job.payload or "") + len(ended.result or "") + len(ended.error or "")
+        self._unwritten_bytes += len(ended.job.payload or "")
+        if ended.result or ended.error:
+            self._unwritten_bytes += len(ended.result or "") + len(ended.error or "")
         if len(self._ended) in (1, FULL):
             self._wake_finisher()
 
@@ -451,7 +453,8 @@ class Slots:
         """The next attempt; ``None`` while none may start."""
         if self._resumed:
             return self._resumed.popleft()
-        if not self._waiting or len(self._running) >= self.count or self.is_clogged or not self._may_start():
+        is_full = len(self._running) >= self.count or self._unwritten_bytes >= MOST_UNWRITTEN_BYTES  # as is_clogged
+        if not self._waiting or is_full or not self._may_start():
             return None
         work = self._waiting.popleft()[0]
         if isinstance(work, Claimed):
