@@ -364,8 +364,9 @@ def with_jobs(
     The worker runs more jobs than it has claimed if an operator forced a job away from it whose handler still runs.
     """
     jobs = running_jobs(database, worker.id, limit)
-    # The claimed jobs include those that wait in the worker for a free slot.
-    return worker._replace(running=max(worker.running, min(len(jobs), worker.concurrency))), jobs
+    # The claimed jobs include those that wait in the worker for a free slot, and those whose outcomes it cannot write.
+    claimed = len(jobs) - (worker.unwritten.outcomes if worker.unwritten else 0)
+    return worker._replace(running=max(worker.running, min(claimed, worker.concurrency))), jobs
 
 
 def leased_jobs(

@@ -104,6 +104,8 @@ def test_a_server_that_refuses_everything_for_longer_than_a_lease_fails_no_job_a
     found = check()
     assert (found["status"], found["value"], found["about"]) == ("critical", 2, ["worker 0"])
     assert re.search(r"^2 outcomes of worker 0 cannot be written, for [^:]+: .*error 28", found["message"])
+    # The job that spawns keeps its slot, and the other one has none.
+    assert [one["running"] for one in run("worker", "status", "--format", "json", url=stage.url).json] == [1]
     accept(stage)
     until(lambda: not stage.rows(where="status <> 'Completed'"))
     until(lambda: check()["status"] == "healthy")
