@@ -13,7 +13,7 @@ from hammerwork_cli.config import KEYS, Setting, blaming, elsewhere, known, writ
 from hammerwork_cli.config.keys import PROFILE_KEYS, PROFILE_NAME
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import AnswerIsNoError, ConflictError
-from hammerwork_cli.render.config import SETTING, SETTINGS, ShownSetting
+from hammerwork_cli.render.config import CONFIG_PATH, SETTING, SETTINGS, ShownSetting
 from hammerwork_cli.render.formats.text import visible
 
 app = group(
@@ -156,7 +156,7 @@ def path(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     """
     context: Context = ctx.obj
     where = context.settings.path
-    context.answer({"path": str(where), "exists": where.exists()}, form, lambda: [str(where)])
+    context.answer(CONFIG_PATH.record(where), form, lambda: [str(where)])
 
 
 @app.command("init", cls=Verb)

@@ -33,7 +33,7 @@ def schema(
     """
     from hammerwork_cli.render.formats import json
     from hammerwork_cli.render.formats.table import Column
-    from hammerwork_cli.render.schemas import SCHEMAS
+    from hammerwork_cli.render.schemas import ABOUT, LISTED, SCHEMAS
 
     context: Context = ctx.obj
     if name:
@@ -43,10 +43,10 @@ def schema(
         context.lines([json.document(found, pretty=True)])
         return
     context.show(
-        [{"name": key, "description": known["description"]} for key, known in SCHEMAS.items()],
+        ABOUT.items(),
         form,
-        columns=[Column("name", lambda row: row["name"]), Column("what", lambda row: row["description"], wraps=True)],
-        record=lambda row: row,
-        keys=("name", "description"),
+        columns=[Column("name", lambda row: row[0]), Column("what", lambda row: row[1], wraps=True)],
+        record=LISTED.record,
+        keys=LISTED.columns,
         empty="",
     )

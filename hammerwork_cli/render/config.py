@@ -1,6 +1,7 @@
 """Renders the answers of ``config``."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from hammerwork_cli.render.formats import key
@@ -45,3 +46,4 @@ SETTING = Shape[ShownSetting](
         "description": key.text().of("purpose"),
     }
 )
+CONFIG_PATH = Shape[Path]({"path": key.text().of(str), "exists": key.flag().of(lambda path: path.exists())})

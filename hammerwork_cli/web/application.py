@@ -27,8 +27,8 @@ from hammerwork_cli.models import TreeNode
 from hammerwork_cli.models.input.documents import json_of
 from hammerwork_cli.queries import ping
 from hammerwork_cli.queries.worker import registry
-from hammerwork_cli.render.formats import json
-from hammerwork_cli.render.schemas.words import count, record, text
+from hammerwork_cli.render.formats import json, key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.web import events, metrics, redaction
 from hammerwork_cli.web.connections import WebConnections
@@ -70,7 +70,9 @@ HEALTH = Endpoint(
     "/health",
     None,
     "Whether this server and its database answer, and how many workers do not go on with their work.",
-    record({"status": text("", "ok"), "stalled_workers": count("Running ones of which a thread stands still")}),
+    Shape[Any](
+        {"status": key.text("", "ok"), "stalled_workers": key.count("Running ones of which a thread stands still")}
+    ).schema,
 )
 METRICS = Endpoint("GET", "/metrics", None, "Metrics for Prometheus.", None, other_types=(metrics.MEDIA_TYPE,))
 FIGURES_SECONDS = 5.0

@@ -17,25 +17,28 @@ from hammerwork_cli.models import TreeNode
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.revisions import ChangeWatch, RevisionChanges
-from hammerwork_cli.render.formats import json
-from hammerwork_cli.render.schemas.words import flag, list_of, record, text
+from hammerwork_cli.render.formats import json, key
+from hammerwork_cli.render.formats.shape import Shape, described
 from hammerwork_cli.render.tree.json import NODE
 from hammerwork_cli.web.sending import PIECE
 
 Found = TypeVar("Found")
 
 MEDIA_TYPE = "text/event-stream"
-_REACHABLE = record({"reachable": flag("Whether the database answers")})
-DATA = record(
+_REACHABLE = Shape[Any]({"reachable": key.flag("Whether the database answers")})
+_JOBS = Shape[Any]({"jobs": key.list_of(NODE)})
+_QUEUES = Shape[Any]({"reason": key.text("", "pauses")})
+_RESET = Shape[Any]({"reason": key.text("", "too_many", "too_large", "too_slow")})
+_DATA = Shape[Any](
     {
-        "ready": {**_REACHABLE, "description": "The first event: read now"},
-        "jobs": record({"jobs": list_of(NODE.schema)}, "Jobs that are new or have changed"),
-        "queues": record({"reason": text("", "pauses")}, "A queue was paused or resumed"),
-        "reset": record({"reason": text("", "too_many", "too_large", "too_slow")}, "Read again: changes were left out"),
-        "database": {**_REACHABLE, "description": "The database went away or came back"},
-    },
-    "The data of an event, by the event's name",
+        "ready": _REACHABLE.key("The first event: read now"),
+        "jobs": _JOBS.key("Jobs that are new or have changed"),
+        "queues": _QUEUES.key("A queue was paused or resumed"),
+        "reset": _RESET.key("Read again: changes were left out"),
+        "database": _REACHABLE.key("The database went away or came back"),
+    }
 )
+DATA = described(_DATA.schema, "The data of an event, by the event's name")
 
 MOST_WATCHERS = 500
 MOST_TREES = 50

@@ -1,5 +1,7 @@
 """Errors as ``application/problem+json`` (RFC 9457), and their HTTP statuses."""
 
+from typing import Any
+
 from starlette.responses import Response
 
 from hammerwork_cli.database import redact
@@ -19,8 +21,8 @@ from hammerwork_cli.errors import (
     UnreachableError,
     UsageError,
 )
-from hammerwork_cli.render.formats import json
-from hammerwork_cli.render.schemas.words import Schema, count, record, text
+from hammerwork_cli.render.formats import json, key
+from hammerwork_cli.render.formats.shape import Shape, described
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -65,16 +67,17 @@ TITLES = {
     504: "Gateway Timeout",
 }
 
-SCHEMA: Schema = record(
-    {
-        "title": text("Name of the status"),
-        "status": count("HTTP status"),
-        "detail": text("The problem in a sentence"),
-        "code": text("A stable word, as in the errors of the command line"),
-        "hint": text("The next step"),
-    },
+SCHEMA = described(
+    Shape[Any](
+        {
+            "title": key.text("Name of the status"),
+            "status": key.count("HTTP status"),
+            "detail": key.text("The problem in a sentence"),
+            "code": key.text("A stable word, as in the errors of the command line"),
+            "hint": key.text("The next step").optional,
+        }
+    ).schema,
     "An error (RFC 9457) with further facts",
-    optional=frozenset({"hint"}),
 )
 
 

@@ -89,7 +89,7 @@ def counts(about: str, *, in_order: bool = False) -> Key:
 def null_or(one: Key | Shape[Any]) -> Key:
     """That, or null."""
     key = one.key() if isinstance(one, Shape) else one
-    return key._replace(schema=_nullable(key.schema))
+    return key._replace(schema=nullable(key.schema))
 
 
 # Words of jobs.
@@ -120,7 +120,8 @@ def dependency_status() -> Key:
 # How they are made.
 
 
-def _nullable(schema: Schema) -> Schema:
+def nullable(schema: Schema) -> Schema:
+    """The schema of that, or null."""
     kind = schema.get("type")
     if kind is None or "enum" in schema:
         bare = {key: value for key, value in schema.items() if key != "description"}

@@ -9,8 +9,8 @@ from hammerwork_cli.queries.job import details
 from hammerwork_cli.queries.job import listing as listing_of_jobs
 from hammerwork_cli.render.archive.lists import ARCHIVED, ARCHIVED_SUM
 from hammerwork_cli.render.archive.policies import POLICY
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.job.details import JOB_DETAILS, DetailedJob
-from hammerwork_cli.render.schemas.words import text
 from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, answer_change, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import (
@@ -100,7 +100,7 @@ ENDPOINTS = (
         body=body(
             {
                 "tree": CHANGE_OPTIONS["tree"],
-                "as": text(
+                "as": key.text(
                     "run_again (Pending with 0 attempts) or as_was; required for a tree or a job that did not fail", *AS
                 ),
                 "dry_run": CHANGE_OPTIONS["dry_run"],

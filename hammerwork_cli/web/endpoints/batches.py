@@ -8,7 +8,7 @@ from hammerwork_cli.queries.graph import cursors
 from hammerwork_cli.queries.job.changes import Cancel, Change, RetryJobs
 from hammerwork_cli.queries.job.selections import ByFilter
 from hammerwork_cli.render import batch as shown
-from hammerwork_cli.render.schemas.words import flag
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, answer_change, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, limit, start_of, within
@@ -76,7 +76,7 @@ ENDPOINTS = (
         "Retries the Failed, Dead and TimedOut jobs of a batch.",
         "batch-retry",
         (BATCH,),
-        body=body({"cancelled": flag("Include Cancelled jobs"), "dry_run": CHANGE_OPTIONS["dry_run"]}),
+        body=body({"cancelled": key.flag("Include Cancelled jobs"), "dry_run": CHANGE_OPTIONS["dry_run"]}),
         changes=True,
         refusals=(404, 409),
     ),

@@ -1,5 +1,6 @@
 """The endpoints that change something, each by the queries of its command."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
@@ -18,11 +19,11 @@ from hammerwork_cli.queries.job import changes, listing, spawn_requests
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job.changes import Cancel, Change, RetryJobs
 from hammerwork_cli.queries.job.selections import ByIds, Selection, Subtrees
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Key, Schema
 from hammerwork_cli.render.job.changes import OUTCOME, ChangeAnswer, raise_refusal
 from hammerwork_cli.render.job.enqueue import ENQUEUED
 from hammerwork_cli.render.queue.changes import PAUSE_CHANGE, Switching
-from hammerwork_cli.render.schemas.jobs import PRIORITY
-from hammerwork_cli.render.schemas.words import Schema, anything, flag, job_id, null_or, text
 from hammerwork_cli.render.spawn.again import SPAWN_REQUEST
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE_NAME, line
@@ -30,9 +31,10 @@ from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE_NAME, line
 LONGEST_REASON = 1000
 
 
-def body(members: dict[str, Schema], *required: str) -> Schema:
+def body(members: Mapping[str, Key | Schema], *required: str) -> Schema:
     """An object with these fields and no others."""
-    schema: Schema = {"type": "object", "properties": members, "additionalProperties": False}
+    fields = {name: one.schema if isinstance(one, Key) else one for name, one in members.items()}
+    schema: Schema = {"type": "object", "properties": fields, "additionalProperties": False}
     return {**schema, "required": list(required)} if required else schema
 
 
@@ -47,27 +49,30 @@ SPAWN_CONFIG: Schema = {
     "type": "object",
     "description": "Lets the job spawn: these values, then those of the payload, then the defaults",
     "properties": {
-        "handler": null_or(line(1, LONGEST_NAME)),
-        "operation_id": null_or(line(1, LONGEST_NAME)),
+        "handler": key.nullable(line(1, LONGEST_NAME)),
+        "operation_id": key.nullable(line(1, LONGEST_NAME)),
         **{
-            name: null_or(whole(0, ""))
+            name: key.nullable(whole(0, ""))
             for name in ("max_spawn_count", "max_depth", "max_descendants", "spawn_delay_ms")
         },
-        "batch_size": null_or(whole(1, "")),
-        **{f"inherit_{what}": flag() for what in ("priority", "queue", "retry_strategy", "timeout", "trace_context")},
-        "on_error": null_or(text("", *ON_ERROR)),
-        "metadata": anything("For the handler"),
+        "batch_size": key.nullable(whole(1, "")),
+        **{
+            f"inherit_{what}": key.flag().schema
+            for what in ("priority", "queue", "retry_strategy", "timeout", "trace_context")
+        },
+        "on_error": key.null_or(key.text("", *ON_ERROR)).schema,
+        "metadata": key.anything("For the handler").schema,
     },
     "additionalProperties": False,
 }
 NEW_JOB = body(
     {
         "queue": line(1, LONGEST_NAME, "Its queue"),
-        "payload": anything("Any JSON"),
-        "priority": PRIORITY,
+        "payload": key.anything("Any JSON"),
+        "priority": key.priority(),
         "scheduled_at": {**line(20, 40, "Earliest start; RFC 3339"), "format": "date-time"},
         "max_attempts": whole(1, "Attempts until it is Dead; 3 by default"),
-        "timeout_seconds": null_or(whole(1, "Time limit of an attempt")),
+        "timeout_seconds": key.nullable(whole(1, "Time limit of an attempt")),
         "depends_on": {
             "type": "array",
             "items": {"type": "string", "pattern": JOB.schema["pattern"]},
@@ -75,14 +80,14 @@ NEW_JOB = body(
             "description": "Jobs that must complete first; ids or their first digits",
         },
         "id": {
-            **job_id("Its id; a second request with the same id changes nothing"),
+            **key.job_id("Its id; a second request with the same id changes nothing").schema,
             "pattern": f"^{UUID_PATTERN}$",
             "maxLength": 36,
         },
-        "trace_id": null_or(line(0, LONGEST_TRACE)),
-        "correlation_id": null_or(line(0, LONGEST_TRACE)),
+        "trace_id": key.nullable(line(0, LONGEST_TRACE)),
+        "correlation_id": key.nullable(line(0, LONGEST_TRACE)),
         "spawn_config": SPAWN_CONFIG,
-        "encrypt": flag(
+        "encrypt": key.flag(
             "True encrypts the payload, if the server has a key; false means plaintext, beside encrypted jobs too"
         ),
     },
@@ -140,10 +145,10 @@ def _with_whole_numbers(given: dict[str, Any], *, but: str) -> dict[str, Any]:
     return given | {key: int(value) for key, value in given.items() if isinstance(value, float) and key != but}
 
 
-CHANGE_OPTIONS: dict[str, Schema] = {
-    "tree": flag("Include everything below the job"),
-    "force": flag("Include jobs that are refused otherwise: see the command's --force"),
-    "dry_run": flag("Show the plan and change nothing"),
+CHANGE_OPTIONS: dict[str, Key | Schema] = {
+    "tree": key.flag("Include everything below the job"),
+    "force": key.flag("Include jobs that are refused otherwise: see the command's --force"),
+    "dry_run": key.flag("Show the plan and change nothing"),
 }
 
 
@@ -219,7 +224,7 @@ def resume(call: Call) -> Answer:
     return Answer(PAUSE_CHANGE.record(Switching(change, paused=False)))
 
 
-REASON = {"reason": null_or(line(0, LONGEST_REASON, "Reason to show to others"))}
+REASON = {"reason": key.nullable(line(0, LONGEST_REASON, "Reason to show to others"))}
 
 ENDPOINTS = (
     Endpoint(
@@ -244,8 +249,10 @@ ENDPOINTS = (
         body=body(
             CHANGE_OPTIONS
             | {
-                "respawn": flag("Let jobs that have spawned spawn again"),
-                "cancelled": flag("With tree, include Cancelled jobs; without it, a Cancelled job is always retried"),
+                "respawn": key.flag("Let jobs that have spawned spawn again"),
+                "cancelled": key.flag(
+                    "With tree, include Cancelled jobs; without it, a Cancelled job is always retried"
+                ),
             }
         ),
         changes=True,
@@ -269,7 +276,12 @@ ENDPOINTS = (
         "Asks a worker to spawn again for a completed job; the job shows the outcome.",
         "spawn-again",
         (JOB,),
-        body=body({"handler": null_or(line(1, LONGEST_NAME, "Instead of the job's")), "config": null_or(SPAWN_CONFIG)}),
+        body=body(
+            {
+                "handler": key.nullable(line(1, LONGEST_NAME, "Instead of the job's")),
+                "config": key.nullable(SPAWN_CONFIG),
+            }
+        ),
         changes=True,
         status=202,
         refusals=(404, 409),

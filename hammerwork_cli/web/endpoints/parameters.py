@@ -19,7 +19,7 @@ from hammerwork_cli.models.input import names
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import DURATION_PATTERN, TIME_PATTERN, UUID_PATTERN, since_of
 from hammerwork_cli.queries.job import listing
-from hammerwork_cli.render.schemas.words import Schema
+from hammerwork_cli.render.formats.shape import Schema
 
 SHOWN = 80
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

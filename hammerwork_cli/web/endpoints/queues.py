@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from hammerwork_cli.models.monitor.health import USUAL_LIMITS
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.monitor import health as checks
 from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.render.formats import key
+from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.monitor.health import HEALTH_REPORT
 from hammerwork_cli.render.queue.listing import QUEUE as QUEUE_SHAPE
 from hammerwork_cli.render.queue.stats import QUEUE_STATS
-from hammerwork_cli.render.schemas.words import flag, record, text
 from hammerwork_cli.render.worker import WORKER
 from hammerwork_cli.version import __version__
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
@@ -99,13 +101,13 @@ ENDPOINTS = (
         "/api/about",
         about,
         "The version and the options of this server.",
-        record(
+        Shape[Any](
             {
-                "version": text("Version of the server"),
-                "database": text("Product and version of the database"),
-                "read_only": flag("Whether the server refuses changes"),
-                "redacted": flag("Whether payloads, results, errors and the like are hidden"),
+                "version": key.text("Version of the server"),
+                "database": key.text("Product and version of the database"),
+                "read_only": key.flag("Whether the server refuses changes"),
+                "redacted": key.flag("Whether payloads, results, errors and the like are hidden"),
             }
-        ),
+        ).schema,
     ),
 )

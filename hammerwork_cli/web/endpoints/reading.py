@@ -3,18 +3,17 @@
 from dataclasses import replace
 
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.models import JobFilter, JobGroup, JobStatus, SpawnTree, TreeNode
 from hammerwork_cli.queries.graph import children
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.job import details, listing
 from hammerwork_cli.queries.spawn import delays, whole_trees
 from hammerwork_cli.queries.spawn import timeline as timeline_queries
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.shape import Shape
 from hammerwork_cli.render.job.details import JOB_DETAILS, DetailedJob
 from hammerwork_cli.render.job.hold import hold_of
 from hammerwork_cli.render.job.listing import JOB as LISTED_JOB
-from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
-from hammerwork_cli.render.schemas.words import count, list_of, record, text
 from hammerwork_cli.render.spawn import records
 from hammerwork_cli.render.spawn.timeline_records import TIMELINE
 from hammerwork_cli.render.tree import lineage
@@ -106,10 +105,13 @@ def _start(nodes: list[TreeNode], cursor: str | None) -> int:
     return place + 1
 
 
+GROUP = Shape[JobGroup]({"queue": key.text(), "status": key.status(), "jobs": key.count()})
+
+
 def child_groups(call: Call) -> Answer:
     """Answers with counts of the jobs that depend on a job."""
     found = children.groups(call.database, call.values["id"])
-    return Answer([{"queue": group.queue, "status": group.status, "jobs": group.jobs} for group in found])
+    return Answer(GROUP.records(found))
 
 
 def parent_list(call: Call) -> Answer:
@@ -189,7 +191,7 @@ ENDPOINTS = (
         "/api/jobs/{id}/children",
         child_list,
         "Jobs that depend on a job: failures first, then running ones, then the oldest; with a depth, nearest first.",
-        list_of(CHILD.schema),
+        key.list_of(CHILD).schema,
         (
             JOB,
             limit(50),
@@ -205,7 +207,7 @@ ENDPOINTS = (
         "/api/jobs/{id}/child-groups",
         child_groups,
         "Jobs that depend on a job, counted by queue and status, failures first.",
-        list_of(record({"queue": text(), "status": STATUS_WORD, "jobs": count()})),
+        key.list_of(GROUP).schema,
         (JOB,),
         refusals=(404, 409),
     ),
@@ -223,7 +225,7 @@ ENDPOINTS = (
         "/api/jobs/{id}/parent",
         parent_list,
         "Jobs that a job depends on, the farthest first.",
-        list_of(lineage.ANCESTOR.schema),
+        key.list_of(lineage.ANCESTOR).schema,
         (JOB, Parameter("depth", _DEPTH, "Levels above the job.", default=1)),
         refusals=(404, 409),
     ),

@@ -12,7 +12,7 @@ from hammerwork_cli.queries.cron.schedules import coming
 from hammerwork_cli.render.cron import schedules as views
 from hammerwork_cli.render.cron.details import SCHEDULE_DETAILS, ScheduleDetails
 from hammerwork_cli.render.cron.runs import RUN
-from hammerwork_cli.render.schemas.words import anything
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.web.endpoints.changing import REASON, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import QUEUE, QUEUE_TEXT, Parameter, limit, line, start_of, within
@@ -117,7 +117,7 @@ ENDPOINTS = (
         (NAME,),
         body=body(
             {
-                "payload": {**anything("Keys to replace in the payload"), "type": "object"},
+                "payload": {**key.anything("Keys to replace in the payload").schema, "type": "object"},
                 "at": {**line(20, 40, "Earliest start; RFC 3339"), "format": "date-time"},
                 "encrypt": {"const": False, "description": "Plaintext is meant, beside encrypted jobs too"},
             }

@@ -11,8 +11,8 @@ from hammerwork_cli.queries.job.selections import ByFilter
 from hammerwork_cli.queries.workflow import endings, listing
 from hammerwork_cli.queries.workflow.endings import CancelWorkflow
 from hammerwork_cli.render import workflow as shown
+from hammerwork_cli.render.formats import key
 from hammerwork_cli.render.formats.json import Record
-from hammerwork_cli.render.schemas.words import flag
 from hammerwork_cli.web.endpoints.changing import CHANGE_OPTIONS, REASON, answer_change, body
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, STATUS, Parameter, limit, line, start_of, within
@@ -132,7 +132,7 @@ ENDPOINTS = (
         "Retries the Failed, Dead and TimedOut jobs of a workflow, which runs again.",
         "workflow-retry",
         (WORKFLOW,),
-        body=body({"cancelled": flag("Include Cancelled jobs"), "dry_run": CHANGE_OPTIONS["dry_run"]}),
+        body=body({"cancelled": key.flag("Include Cancelled jobs"), "dry_run": CHANGE_OPTIONS["dry_run"]}),
         changes=True,
         refusals=(404, 409),
     ),
