@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.database.stalls import SlowStatementWatch
     from hammerwork_cli.models.encryption import Keys
     from hammerwork_cli.render.formats.json import Record
+    from hammerwork_cli.render.formats.shape import Shape
 
 Model = TypeVar("Model")
 
@@ -307,9 +308,8 @@ class Context:
         rows: Iterable[Model],
         form: str,
         *,
+        shape: "Shape[Model]",
         columns: Sequence[Any] | Callable[[], Sequence[Any]],
-        record: "Callable[[Model], Record]",
-        keys: Sequence[str],
         empty: str,
         fields: Sequence[str] | None = None,
     ) -> None:
@@ -320,21 +320,22 @@ class Context:
         Args:
             rows: the models to show. All formats but ``table`` take them one by one.
             form: ``table``, ``json``, ``jsonl``, ``csv`` or ``tsv``.
+            shape: that of a model, for programs.
             columns: ``render.table.Column`` of the table, or a function that returns them.
-            record: a function that turns a model into a JSON object.
-            keys: keys of the record in the order of the columns of csv and tsv.
             empty: note on stderr instead of a table without rows.
             fields: ``--fields``: the keys to show in place of all.
         """
         if fields is not None:
             from hammerwork_cli.render.formats import fields as picking
 
-            names = picking.chosen(fields, keys)
-            picked = (picking.only(record(row), names) for row in rows)
-            self.show(picked, form, columns=picking.columns(names), record=dict, keys=names, empty=empty)
-            return
-        if form != "table":
-            self.data((record(row) for row in rows), form, keys)
+            names = picking.chosen(fields, shape.columns)
+            records = (picking.only(shape.record(row), names) for row in rows)
+            if form != "table":
+                self.data(records, form, names)
+                return
+            rows, columns = records, picking.columns(names)  # type: ignore[assignment]  # rows of other columns
+        elif form != "table":
+            self.data(map(shape.record, rows), form, shape.columns)
             return
         if listed := list(rows):
             self.show_table(listed, columns() if callable(columns) else columns)

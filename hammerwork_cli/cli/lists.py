@@ -23,6 +23,7 @@ from hammerwork_cli.errors import HammerworkError, UsageError
 if TYPE_CHECKING:
     from hammerwork_cli.database import Database
     from hammerwork_cli.render.formats.json import Record
+    from hammerwork_cli.render.formats.shape import Shape
 
 Model = TypeVar("Model")
 
@@ -90,20 +91,19 @@ class Listing(NamedTuple, Generic[Model]):
     name: str  # of the verb, for the first line on a terminal
     read: "Callable[[Database, Order | None], Iterable[Model]]"  # reads it, sorted by an order if `sorts`
     columns: Callable[[], Sequence[Any]]  # returns the columns of the table
-    record: "Callable[[Model], Record]"  # a function that turns a model into a JSON object
-    keys: Sequence[str]  # keys of the record in the order of the columns of csv and tsv
+    shape: "Shape[Model]"  # that of a model, for programs
     empty: str  # note on stderr instead of a table without rows
     sorts: Sequence[str] | None = None  # what `read` sorts by itself; of other lists, every key
 
     def rows(self, database: "Database", order: Order | None) -> Iterable[Model]:
         """Reads the list in an order."""
         rows = self.read(database, order)
-        return rows if order is None or self.sorts is not None else order.sorted(rows, self.record)
+        return rows if order is None or self.sorts is not None else order.sorted(rows, self.shape.record)
 
 
 def show_list(context: Context, listing: Listing[Any], options: ListOptions) -> None:
     """Shows a list once, or again and again with ``--watch``."""
-    order = Order.of(options.sort, listing.sorts or listing.keys)
+    order = Order.of(options.sort, listing.sorts or listing.shape.columns)
     if options.watch:
         _watch(context, listing, options, order)
         return
@@ -112,8 +112,7 @@ def show_list(context: Context, listing: Listing[Any], options: ListOptions) -> 
         listing.rows(context.database(), order),
         options.form,
         columns=listing.columns,
-        record=listing.record,
-        keys=listing.keys,
+        shape=listing.shape,
         empty=listing.empty,
         fields=options.fields,
     )
@@ -203,7 +202,7 @@ def _watch(context: Context, listing: Listing[Any], options: ListOptions, order:
     if options.form not in FORMATS:
         raise UsageError(f"--watch has no format {options.form}.", hint="Take table, json or jsonl.")
     pace = Pace(seconds_between(options.interval or INTERVAL), None, options.count)
-    names = picking.chosen(options.fields, listing.keys) if options.fields is not None else None
+    names = picking.chosen(options.fields, listing.shape.columns) if options.fields is not None else None
     drawing = _Drawing(context, listing, names, pace.interval)
     watch = _Reread(context, context.database(), listing, order)
     if options.form == Format.TABLE and can_redraw(context):
@@ -227,7 +226,7 @@ class _Drawing:
         """The records, of the chosen fields."""
         from hammerwork_cli.render.formats.fields import only
 
-        records = [self._listing.record(row) for row in seen.rows]
+        records = self._listing.shape.records(seen.rows)
         return records if self._names is None else [only(record, self._names) for record in records]
 
     def table(self, seen: _Seen, width: int | None) -> list[str]:

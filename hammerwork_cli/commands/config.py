@@ -43,8 +43,7 @@ def show(ctx: typer.Context, show_secrets: SecretsOption = False, form: FormatOp
         [_shown(setting, secrets=show_secrets) for setting in found],
         form,
         columns=SETTINGS,
-        record=SETTING.record,
-        keys=SETTING.columns,
+        shape=SETTING,
         empty="",
     )
 

@@ -143,8 +143,7 @@ def _show(context: Context, states: list[MigrationState], form: Format) -> None:
         states,
         form,
         columns=shown.STATES,
-        record=shown.MIGRATION_STATE.record,
-        keys=shown.MIGRATION_STATE.columns,
+        shape=shown.MIGRATION_STATE,
         empty="Nothing to do: every migration is applied.",
     )
 
@@ -168,8 +167,7 @@ def _look(context: Context, database: Database, form: Format, *, drop: bool, rus
         migrations.contents(database),
         form,
         columns=shown.TABLES,
-        record=shown.TABLE.record,
-        keys=shown.TABLE.columns,
+        shape=shown.TABLE,
         empty="There is nothing to remove.",
     )
 

@@ -68,8 +68,7 @@ def list_(ctx: typer.Context, options: ListOptions) -> None:
         name="queue list",
         read=lambda database, _: queues.states(database, now=context.now()),
         columns=lambda: listing.STATES,
-        record=listing.QUEUE.record,
-        keys=listing.QUEUE.columns,
+        shape=listing.QUEUE,
         empty="There are no jobs, and no queue is paused.",
     )
     show_list(context, shown, options)
@@ -163,8 +162,7 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
         queues.all_paused(context.database()),
         form,
         columns=listing.PAUSES,
-        record=listing.PAUSE.record,
-        keys=listing.PAUSE.columns,
+        shape=listing.PAUSE,
         empty="No queue is paused.",
     )
 

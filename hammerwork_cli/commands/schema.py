@@ -46,7 +46,6 @@ def schema(
         ABOUT.items(),
         form,
         columns=[Column("name", lambda row: row[0]), Column("what", lambda row: row[1], wraps=True)],
-        record=LISTED.record,
-        keys=LISTED.columns,
+        shape=LISTED,
         empty="",
     )

@@ -169,8 +169,7 @@ def policies_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
         policies.all_policies(context.database()),
         form,
         columns=shown.COLUMNS,
-        record=shown.POLICY.record,
-        keys=shown.POLICY.columns,
+        shape=shown.POLICY,
         empty="No queue has a policy: all jobs are kept.",
     )
 

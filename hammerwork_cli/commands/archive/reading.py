@@ -63,8 +63,7 @@ def list_(
         listing.find(context.database(), wanted, limit=limit, cursor=cursor, offset=offset),
         form,
         columns=shown.COLUMNS,
-        record=shown.ARCHIVED.record,
-        keys=shown.ARCHIVED.columns,
+        shape=shown.ARCHIVED,
         empty="No archived job matches.",
         fields=fields,
     )
@@ -110,7 +109,6 @@ def stats(ctx: typer.Context, queue: QueueOption = None, form: FormatOption = Fo
         listing.sums(context.database(), queue or ()),
         form,
         columns=shown.SUM_COLUMNS,
-        record=shown.ARCHIVED_SUM.record,
-        keys=shown.ARCHIVED_SUM.columns,
+        shape=shown.ARCHIVED_SUM,
         empty="The archive is empty." if not queue else "No archived job matches.",
     )

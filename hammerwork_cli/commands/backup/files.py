@@ -58,8 +58,7 @@ def list_(
         sorted(_files(path), key=lambda one: str(one.created_at), reverse=True),
         form,
         columns=shown.FILE_COLUMNS,
-        record=shown.BACKUP_FILE.record,
-        keys=shown.BACKUP_FILE.columns,
+        shape=shown.BACKUP_FILE,
         empty=f"No backup file in {path}.",
     )
 

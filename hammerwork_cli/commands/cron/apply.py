@@ -104,8 +104,7 @@ def _apply(
         steps,
         form,
         columns=views.STEPS,
-        record=views.STEP.record,
-        keys=views.STEP.columns,
+        shape=views.STEP,
         empty="There is no schedule to create, change or delete.",
     )
     if dry_run:

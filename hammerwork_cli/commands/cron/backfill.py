@@ -77,7 +77,6 @@ def _show(context: Context, found: list[Gap], form: Format) -> None:
         found,
         form,
         columns=views.GAPS,
-        record=views.GAP.record,
-        keys=views.GAP.columns,
+        shape=views.GAP,
         empty="No due time in that span lacks a job.",
     )

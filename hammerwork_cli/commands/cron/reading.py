@@ -77,8 +77,7 @@ def list_(
         name="cron list",
         read=read,
         columns=lambda: views.columns(context.now(), upkeep=upkeep),
-        record=views.SCHEDULE.record,
-        keys=views.SCHEDULE.columns,
+        shape=views.SCHEDULE,
         empty="No schedule matches." if queue or active_only or disabled or kind or failed else f"{NONE} {CREATE}",
     )
     if detailed:
@@ -169,8 +168,7 @@ def history(
         chosen,
         form,
         columns=run_views.RUNS,
-        record=run_views.RUN.record,
-        keys=run_views.RUN.columns,
+        shape=run_views.RUN,
         empty="No run matches.",
     )
 
@@ -210,8 +208,7 @@ def next_(
         rows,
         form,
         columns=views.DUE_TIMES,
-        record=views.DUE.record,
-        keys=views.DUE.columns,
+        shape=views.DUE,
         empty="No schedule is due." if found or listed or queue else f"There are no schedules. {CREATE}",
     )
 

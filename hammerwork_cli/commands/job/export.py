@@ -12,6 +12,7 @@ from hammerwork_cli.commands.job.filters import Filters
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import WholeJob
 from hammerwork_cli.queries.job import export as exporting
+from hammerwork_cli.render.formats.shape import EditedShape
 from hammerwork_cli.render.job import export as shown
 
 RedactOption = Annotated[
@@ -91,8 +92,7 @@ def write(
         jobs,
         form,
         columns=(),
-        record=lambda job: shown.redacted(shown.EXPORTED.record(job), hidden),
-        keys=shown.EXPORTED.columns,
+        shape=EditedShape(shown.EXPORTED, lambda record: shown.redacted(record, hidden)),
         empty="",
         fields=fields,
     )

@@ -73,8 +73,7 @@ def list_(
         name="job list",
         read=read,
         columns=lambda: listed.columns(context.now(), ages=context.is_terminal),
-        record=listed.JOB.record,
-        keys=listed.JOB.columns,
+        shape=listed.JOB,
         empty="No job matches.",
         sorts=tuple(listing.SORTS),
     )

@@ -120,8 +120,7 @@ def sizes(
         found,
         form,
         columns=(),
-        record=shown.SIZE.record,
-        keys=shown.SIZE.columns,
+        shape=shown.SIZE,
         empty="There are no tables.",
         fields=fields,
     )

@@ -57,7 +57,6 @@ def on_end(
         callbacks_of(database, Subject.TREE, top),
         form,
         columns=shown.COLUMNS,
-        record=shown.CALLBACK.record,
-        keys=shown.CALLBACK.columns,
+        shape=shown.CALLBACK,
         empty="The job has no callbacks.",
     )

@@ -121,8 +121,7 @@ def list_(
         found,
         form,
         columns=lambda: _columns(failed=False, detailed=detailed),
-        record=records.OPERATION.record,
-        keys=records.OPERATION.columns,
+        shape=records.OPERATION,
         empty=f"{_nobody(wanted)} Jobs that will spawn: hammerwork spawn pending",
     )
     childless = sum(not one.children.total for one in found)
@@ -151,8 +150,7 @@ def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: An
         found.operations,
         form,
         columns=lambda: _columns(failed=True, detailed=detailed),
-        record=records.OPERATION.record,
-        keys=records.FAILED_COLUMNS,
+        shape=records.FAILED_OPERATION,
         empty="No matching operation has failed or has a failure below it.",
     )
     _note_following(context, found.cursor)

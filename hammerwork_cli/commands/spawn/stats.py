@@ -85,8 +85,7 @@ def pending(
         found,
         form,
         columns=lambda: _pending_columns(show_config=show_config),
-        record=records.PENDING.record,
-        keys=records.PENDING.columns,
+        shape=records.PENDING,
         empty="No job is about to spawn, and none waits.",
     )
     if form == Format.TABLE and any(row.reason == "stuck" for row in found):

@@ -150,8 +150,7 @@ def list_(
         name="worker list",
         read=read,
         columns=lambda: views.WORKERS,
-        record=views.WORKER.record,
-        keys=views.WORKER.columns,
+        shape=views.WORKER,
         empty=f"No worker is running, and none stopped recently. {RUST} {START}",
         sorts=views.WORKER.columns,
     )
@@ -212,8 +211,7 @@ def _show_leases(
         [LeasedNow(one, now) for one in found[:MOST_JOBS]],
         form,
         columns=views.LEASED,
-        record=views.LEASED_JOB.record,
-        keys=views.LEASED_JOB.columns,
+        shape=views.LEASED_JOB,
         empty="No job is Running.",
     )
     if len(found) > MOST_JOBS:

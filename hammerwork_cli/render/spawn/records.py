@@ -128,8 +128,8 @@ OPERATION = Shape[SpawnOperation](
 )
 TOPMOST_OPERATION = Shape[SpawnOperation]({**OPERATION.parts, "tree": OPERATION.parts["tree"].of("tree")})
 """The same with the counts of its whole tree."""
-FAILED_COLUMNS = (*OPERATION.columns, *_FAILED_BELOW)
-"""The columns of operations with their failures."""
+FAILED_OPERATION = Shape[SpawnOperation](OPERATION.parts, columns=(*OPERATION.columns, *_FAILED_BELOW))
+"""The same with the columns of failures."""
 GROUP = Shape[SpawnGroup](
     {
         "name": key.text("Name of the queue or handler"),
