@@ -40,7 +40,7 @@ ONE_OF_EACH = (
     "wrong-clocks",
 )
 FAULTS = tuple(word for name in (*ONE_OF_EACH, "full-notify") for word in (f"--{name}", "1"))
-SHORT = ("--kills", str(KILLS), *FAULTS, "--stream", "300", "--seed", "5")
+SHORT = ("--kills", str(KILLS), *FAULTS, "--stream", "120", "--seed", "5")
 
 
 def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:

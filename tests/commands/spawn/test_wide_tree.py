@@ -51,13 +51,6 @@ def wide_url(migrated_url: str) -> str:
 @all_databases
 def test_a_hundred_thousand_children_are_drawn(hammerwork: Run, wide_url: str) -> None:
     ids = [identity(number) for number in range(WIDTH + 2)]
-    drawn = hammerwork("spawn", "tree", ids[-1], url=wide_url)
-    assert drawn.exit_code == 0, drawn.stderr
-    assert len(drawn.stdout.splitlines()) < 10
-    folded = re.findall(r"(?:segment \N{MULTIPLICATION SIGN}|\.\.\. )([\d,]+)", drawn.stdout)
-    assert sum(int(number.replace(",", "")) for number in folded) == WIDTH - 1
-    assert "moov atom not found" in drawn.stdout
-    assert f"{ids[-1][:8]} ◀ this job" in drawn.stdout
     assert_bounded(hammerwork, wide_url, ids[0])
     found = hammerwork("spawn", "tree", ids[-1], "--full", "--format", "json", url=wide_url).json
     assert [node["id"] for node in found["nodes"]] == ids
@@ -67,6 +60,13 @@ def test_a_hundred_thousand_children_are_drawn(hammerwork: Run, wide_url: str) -
     above = hammerwork("spawn", "lineage", ids[-1], "--ancestors", "--format", "json", url=wide_url).json
     assert [node["id"] for node in above["ancestors"]] == [ids[0], ids[DEAD]]
     if wide_url.startswith("sqlite"):  # text is drawn from the same nodes everywhere
+        drawn = hammerwork("spawn", "tree", ids[-1], url=wide_url)
+        assert drawn.exit_code == 0, drawn.stderr
+        assert len(drawn.stdout.splitlines()) < 10
+        folded = re.findall(r"(?:segment \N{MULTIPLICATION SIGN}|\.\.\. )([\d,]+)", drawn.stdout)
+        assert sum(int(number.replace(",", "")) for number in folded) == WIDTH - 1
+        assert "moov atom not found" in drawn.stdout
+        assert f"{ids[-1][:8]} ◀ this job" in drawn.stdout
         whole = hammerwork("spawn", "tree", ids[0], "--full", url=wide_url)
         assert "100,002 jobs: 100,001 completed, 1 dead" in whole.stdout
         assert [line.partition("segment ")[2][:8] for line in whole.stdout.splitlines()[1:4]] == [

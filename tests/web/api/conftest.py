@@ -29,7 +29,17 @@ def empty_url(new_database: Callable[..., str]) -> str:
     return new_database("sqlite", migrated=True)
 
 
-@pytest.fixture(scope="module", params=EACH_DIALECT)
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.sqlite)])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """``sqlite``; with ``@all_databases`` each in turn, as in ``tests/commands``."""
+    return str(request.param)
+
+
+everywhere = pytest.mark.parametrize("full", EACH_DIALECT, indirect=True)
+"""For a test of a question whose statements no command sends."""
+
+
+@pytest.fixture(scope="module", params=[pytest.param("sqlite", marks=pytest.mark.sqlite)])
 def full(request: pytest.FixtureRequest, makers: Any) -> Iterator[Asked]:
     """A database full of what healthy and unhealthy programs write; nobody changes it."""
     maker = makers[request.param]

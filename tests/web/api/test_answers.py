@@ -12,6 +12,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.render.schemas import SCHEMAS
 from tests.commands.test_contract import ENVIRONMENT, HOSTILE, Asked, validate
 from tests.rows import Rows
+from tests.web.api.conftest import everywhere
 from tests.web.api.servers import Server
 
 Run = Callable[..., Any]
@@ -58,6 +59,7 @@ SAME = {
 
 
 @pytest.mark.parametrize("path", SAME)
+@everywhere
 def test_an_answer_is_what_the_command_prints(served: Server, full: Asked, run: Run, path: str) -> None:
     command, schema = SAME[path]
     answer = served.get(path.format(**full.names))
@@ -119,6 +121,7 @@ def test_a_job_with_several_parents_holds_its_children_once_when_nested(served: 
     assert cycle["roots"][0]["children"][0]["repeated"] is True
 
 
+@everywhere
 def test_the_number_of_failed_trees_is_exact_however_few_are_listed(served: Server, full: Asked) -> None:
     every = served.get("/api/spawn/operations?failed=true&limit=500")
     tops = served.get("/api/spawn/operations?failed=true&topmost=true&limit=1")
@@ -134,6 +137,7 @@ def test_the_number_of_failed_trees_is_exact_however_few_are_listed(served: Serv
 
 
 @pytest.mark.parametrize("more", [{}, {"failed": "true"}, {"topmost": "true"}], ids=str)
+@everywhere
 def test_operations_can_be_those_of_roots_and_of_parents_before_a_time(
     served: Server, full: Asked, more: dict[str, str]
 ) -> None:
@@ -158,6 +162,7 @@ def test_operations_can_be_those_of_roots_and_of_parents_before_a_time(
         assert served.get("/api/spawn/operations", params={"until": wrong}).status_code == 400
 
 
+@everywhere
 def test_the_jobs_below_one_are_counted(served: Server, full: Asked) -> None:
     tree = served.json(f"/api/jobs/{full.names['root']}/spawn-tree", children_only="true")
     counts = served.json(f"/api/jobs/{full.names['root']}/tree-counts")
@@ -213,6 +218,7 @@ def pages(server: Server, path: str, **parameters: Any) -> list[Any]:
         ("/api/jobs/{root}/children?depth=5", "id"),
     ],
 )
+@everywhere
 def test_pages_hold_everything_once_and_in_order(served: Server, full: Asked, path: str, key: str) -> None:
     path, _, depth = path.format(**full.names).partition("?")
     parameters = dict([depth.split("=")]) if depth else {}
@@ -223,6 +229,7 @@ def test_pages_hold_everything_once_and_in_order(served: Server, full: Asked, pa
     assert len(set(whole)) == len(whole)
 
 
+@everywhere
 def test_children_come_failures_first_then_what_runs_then_the_oldest(served: Server, full: Asked) -> None:
     tree = served.json(f"/api/jobs/{full.names['root']}/spawn-tree")
     parents = [edge["from"] for edge in tree["edges"]]
@@ -239,6 +246,7 @@ def _urgency(status: str) -> int:
     return 0 if status in {"Failed", "Dead", "TimedOut"} else 1 if status == "Running" else 2
 
 
+@everywhere
 def test_children_are_filtered_and_counted(served: Server, full: Asked) -> None:
     path = f"/api/jobs/{full.names['segment']}"
     parent = served.json(path)["parents"][0]["id"]
@@ -284,6 +292,7 @@ def _without_ages(worker: dict[str, Any]) -> dict[str, Any]:
 # Operations, ids.
 
 
+@everywhere
 def test_an_operation_is_found_by_its_job_a_prefix_and_its_own_id(served: Server, full: Asked) -> None:
     listed = served.json("/api/spawn/operations", limit=500)
     named = [operation for operation in listed if operation["operation_id"]]

@@ -20,8 +20,10 @@ from tests.conftest import EACH_DIALECT
 from tests.rows import START, Rows
 from tests.web.api.servers import Server, serving
 
+everywhere = pytest.mark.parametrize("changed", EACH_DIALECT, indirect=True)
 
-@pytest.fixture(scope="module", params=EACH_DIALECT)
+
+@pytest.fixture(scope="module", params=[pytest.param("sqlite", marks=pytest.mark.sqlite)])
 def changed(
     request: pytest.FixtureRequest, makers: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Server, Database]]:
@@ -67,6 +69,7 @@ def test_a_payload_is_encrypted_with_the_key_of_the_server_and_plaintext_beside_
     assert key not in server.get("/api/jobs").text
 
 
+@everywhere
 def test_a_job_is_enqueued_and_can_be_read(server: Server) -> None:
     answer = server.post("/api/jobs", {"queue": "mail", "payload": {"to": "ada@example.org"}})
     assert answer.status_code == 201
@@ -77,6 +80,7 @@ def test_a_job_is_enqueued_and_can_be_read(server: Server) -> None:
     assert job["payload"] == {"to": "ada@example.org"}
 
 
+@everywhere
 def test_everything_about_a_new_job_can_be_said(server: Server, rows: Rows) -> None:
     parent = rows.job(status="Running")
     wanted = {
@@ -108,6 +112,7 @@ def test_everything_about_a_new_job_can_be_said(server: Server, rows: Rows) -> N
     assert {"max_spawn_count", "inherit_priority", "inherit_timeout"} <= job["spawn_config"].keys()
 
 
+@everywhere
 def test_a_second_request_with_the_same_id_changes_nothing(server: Server) -> None:
     wanted = {"id": str(uuid4()), "queue": "mail", "payload": [1]}
     first = server.post("/api/jobs", wanted)
@@ -121,6 +126,7 @@ def test_a_second_request_with_the_same_id_changes_nothing(server: Server) -> No
     assert server.json(f"/api/jobs/{wanted['id']}")["payload"] == [1]
 
 
+@everywhere
 def test_one_of_many_requests_with_the_same_id_creates_the_job(server: Server) -> None:
     wanted = {"id": str(uuid4()), "queue": "mail", "payload": {}}
     with ThreadPoolExecutor(8) as pool:
@@ -188,6 +194,7 @@ def test_a_body_that_is_not_json_is_refused(server: Server, text: bytes) -> None
     assert (answer.status_code, answer.json()["code"]) == (400, "usage")
 
 
+@everywhere
 def test_a_value_that_the_database_cannot_hold_is_refused(server: Server) -> None:
     deep: Any = 0
     for _ in range(200):
@@ -246,6 +253,7 @@ def test_force_takes_a_running_job_too(server: Server, rows: Rows) -> None:
     assert server.json(f"/api/jobs/{job}")["status"] == "Cancelled"
 
 
+@everywhere
 def test_failed_jobs_below_a_job_are_retried_with_tree(server: Server, rows: Rows) -> None:
     root = rows.job(status="Completed", spawns=True)
     middle = rows.job(root, status="Completed")
@@ -269,6 +277,7 @@ def test_a_change_to_what_is_not_there_is_not_found(server: Server) -> None:
 # Spawning again.
 
 
+@everywhere
 def test_a_completed_job_is_asked_to_spawn_again(server: Server, rows: Rows) -> None:
     job = rows.job(queue="ingest", spawns={"handler": "frames", "max_spawn_count": 3})
     answer = server.post(f"/api/jobs/{job[:18]}/spawn", {"handler": "scenes", "config": {"max_spawn_count": 7.0}})
@@ -299,6 +308,7 @@ def test_only_a_completed_job_that_is_there_spawns_again(server: Server, rows: R
 # Queues.
 
 
+@everywhere
 def test_a_queue_is_paused_and_resumed(server: Server, rows: Rows) -> None:
     name = f"paused/{uuid4()}"
     rows.job(queue=name, status="Pending")

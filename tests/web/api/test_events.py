@@ -17,6 +17,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import NewJob
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.web.events import LARGEST_EVENT, MOST_TREES
+from tests.conftest import all_databases
 from tests.web.api.relay import relay
 from tests.web.api.servers import LIMITS, Events, Server, serving
 
@@ -48,6 +49,7 @@ def execute(database: Database, sql: str, *values: Any) -> None:
 # What is told.
 
 
+@all_databases
 def test_the_life_of_a_job_is_a_stream_of_events(serve: Serve, migrated_url: str, behind: Database) -> None:
     server = serve(migrated_url)
     with server.events() as events:
@@ -246,6 +248,7 @@ def test_equal_questions_at_the_same_time_are_asked_once(serve: Serve, empty_url
 # Breaking off.
 
 
+@all_databases
 def test_who_watches_hears_that_the_database_is_gone_and_back(
     new_database: Callable[..., str], dialect: str, tmp_path: Path
 ) -> None:

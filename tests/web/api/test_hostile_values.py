@@ -11,6 +11,7 @@ import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.web.application import ENDPOINTS
+from tests.conftest import all_databases
 from tests.rows import Rows
 from tests.web.api.servers import Server, serving
 
@@ -68,6 +69,7 @@ def write(url: str) -> list[str]:
     return written
 
 
+@all_databases
 def test_json_of_any_depth_and_size_is_printed(
     new_database: Callable[..., str], dialect: str, run: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -112,6 +114,7 @@ def test_numbers_that_are_too_large_and_deep_bodies_are_refused_in_words(
         assert answer.status_code in {201, 400, 422}, (depth, answer.text)
 
 
+@all_databases
 def test_a_payload_with_nul_is_stored_or_refused_in_words(
     serve: Callable[..., Server], new_database: Callable[..., str], dialect: str
 ) -> None:
@@ -125,6 +128,7 @@ def test_a_payload_with_nul_is_stored_or_refused_in_words(
         assert server.json(f"/api/jobs/{answer.json()['id']}")["payload"] == {"text": "a\0b"}
 
 
+@all_databases
 def test_nul_in_a_parameter_is_refused_and_any_length_of_time_is_taken(
     serve: Callable[..., Server], new_database: Callable[..., str], dialect: str
 ) -> None:

@@ -18,6 +18,7 @@ from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.render.formats.text import visible
 from tests.commands.test_contract import HOSTILE, Asked
 from tests.rows import Rows
+from tests.web.api.conftest import everywhere
 from tests.web.api.servers import Server
 
 
@@ -41,6 +42,7 @@ def values(found: list[Sample], name: str) -> dict[tuple[str, ...], float]:
     }
 
 
+@everywhere
 def test_queues_are_measured(served: Server, full: Asked) -> None:
     found = samples(served)
     jobs, oldest = values(found, "hammerwork_jobs"), values(found, "hammerwork_oldest_pending_seconds")
@@ -59,6 +61,7 @@ def test_queues_are_measured(served: Server, full: Asked) -> None:
     }
 
 
+@everywhere
 def test_schedules_are_measured(served: Server, serve: Callable[..., Server], empty_url: str) -> None:
     late, last = "hammerwork_schedule_late_seconds", "hammerwork_schedule_last_run_seconds"
     found = samples(served)  # an hour after the start; two more schedules are disabled
@@ -90,6 +93,7 @@ def test_queues_whose_labels_are_the_same_are_counted_together(serve: Callable[.
     }
 
 
+@everywhere
 def test_spawned_jobs_are_measured(served: Server) -> None:
     found, stats = samples(served), served.json("/api/spawn/stats", hours=1)
     assert values(found, "hammerwork_spawn_operations") == {(): stats["operations"]}

@@ -16,7 +16,7 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.web.serving import listen
 from tests import surroundings
-from tests.conftest import ROOT
+from tests.conftest import ROOT, all_databases
 from tests.databases import migrate
 from tests.rows import Rows
 from tests.web.api.relay import relay
@@ -92,6 +92,7 @@ def test_starting_other_commands_loads_no_web_library(clean_environment: dict[st
 # The database.
 
 
+@all_databases
 def test_a_server_outlives_its_database(new_database: Callable[..., str], dialect: str, tmp_path: Path) -> None:
     if dialect == "sqlite":
         pytest.skip("a file does not go away")
@@ -115,6 +116,7 @@ def test_a_server_outlives_its_database(new_database: Callable[..., str], dialec
         assert server.post(f"/api/jobs/{job}/retry").json()["changed"] == 1
 
 
+@all_databases
 def test_a_connection_that_broke_while_nobody_used_it_is_replaced_unnoticed(
     new_database: Callable[..., str], dialect: str, tmp_path: Path
 ) -> None:
@@ -137,6 +139,7 @@ def ask_at_once(server: Server, count: int) -> set[int]:
         return set(pool.map(lambda number: server.get(f"/api/jobs?limit={number + 1}").status_code, range(count)))
 
 
+@all_databases
 def test_tables_that_are_made_later_are_found(serve: Serve, new_database: Callable[..., str], dialect: str) -> None:
     from hammerwork_cli.queries import migrations
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, all_databases
 from tests.web.api.servers import Server
 
 APPLICATION = "examples.configuration:app"
@@ -30,6 +30,7 @@ def working(url: str, environment: dict[str, str]) -> Iterator[None]:
             worker.wait(20)
 
 
+@all_databases
 def test_a_job_that_was_posted_spawns_is_watched_and_spawns_again_when_asked(
     serve: Callable[..., Server], migrated_url: str, clean_environment: dict[str, str]
 ) -> None:
