@@ -18,7 +18,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.batch.batches import NewBatch
-from hammerwork_cli.models.callbacks import PLACED, Callback, Subject
+from hammerwork_cli.models.callbacks import ENDED_KEY, Callback, Subject
 from hammerwork_cli.queries.batch import callbacks
 from hammerwork_cli.queries.batch import enqueue as batches
 from hammerwork_cli.queries.callbacks import callbacks_of
@@ -254,7 +254,7 @@ def test_workers_that_are_killed_again_and_again_tell_each_end_once(stage: Stage
     assert sorted(made) == sorted(callback.id for callback in fired)
     # A callback that fired early would have counted fewer: clocks of processes differ by what an answer takes.
     for top, jobs in zip(tops, (1, 7, 31), strict=True):
-        ending = json.loads(stage.one(told(stage, "tree", top.id)["complete"].id, "payload"))[PLACED]
+        ending = json.loads(stage.one(told(stage, "tree", top.id)["complete"].id, "payload"))[ENDED_KEY]
         assert (ending["jobs"], ending["completed"]) == (jobs, jobs)
 
 
