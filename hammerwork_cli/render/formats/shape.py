@@ -93,10 +93,14 @@ class Shape(Generic[Model]):
         """What the output says about each of some models."""
         return [self.record(model) for model in models]
 
+    def reader(self, name: str) -> Callable[[Model], Any]:
+        """Reads the value of a key from a model, before it is converted."""
+        get = self.parts[name].get or name
+        return attrgetter(get) if isinstance(get, str) else get
+
     @cached
     def _reading(self) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any] | None]]:
-        read = [(name, key.get or name, key.convert) for name, key in self.parts.items()]
-        return [(name, attrgetter(get) if isinstance(get, str) else get, convert) for name, get, convert in read]
+        return [(name, self.reader(name), key.convert) for name, key in self.parts.items()]
 
 
 class EditedShape(Shape[Model]):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from operator import attrgetter
 from typing import NamedTuple
 
 from hammerwork_cli.models import TreeNode, rfc3339
@@ -31,9 +30,8 @@ class _OpenQueue(NamedTuple):
 
 def _counted(name: str) -> Key:
     """Counts of children, where all of them were counted."""
-    key_ = CHILD_COUNTS.within("operation.children")[name]
-    get = attrgetter(key_.get) if isinstance(key_.get, str) else key_.get
-    return key.null_or(key_).of(lambda one: get(one) if one.counted and get else None)
+    read = CHILD_COUNTS.reader(name)
+    return key.null_or(CHILD_COUNTS.parts[name]).of(lambda one: read(one.operation.children) if one.counted else None)
 
 
 _CHILDREN = Shape[RunningOperation](
@@ -43,7 +41,7 @@ _CHILDREN = Shape[RunningOperation](
         "failed": _counted("failed"),
         "running": CHILD_COUNTS.within("operation.children")["running"],
         "pending": _counted("pending"),
-        "retrying": key.null_or(key.count()).of(_counted("retrying").get or ""),
+        "retrying": _counted("retrying"),
         "cancelled": _counted("cancelled"),
     }
 )
