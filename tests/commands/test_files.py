@@ -279,14 +279,14 @@ def test_dev_stdout_is_stdout_even_where_that_is_a_file(
 HALF = """
 import sys, time
 from hammerwork_cli.app import main
-from hammerwork_cli.queries.backup.files import Writer
+from hammerwork_cli.queries.backup.files import BackupWriter
 
 def end(self):
     self._stream.flush()
     print("half", flush=True)
     time.sleep(60)
 
-Writer.end = end
+BackupWriter.end = end
 main(sys.argv[1:])
 """
 

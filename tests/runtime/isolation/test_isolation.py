@@ -65,9 +65,9 @@ def pipe():
 
 @app.job("forges")
 def forges(job):
-    from hammerwork_cli.runtime.isolation.protocol import Answer
+    from hammerwork_cli.runtime.isolation.protocol import Reply
     from hammerwork_cli.runtime.isolation.pipe import _HEADER
-    data = pickle.dumps(Answer("value", '"forged"'))
+    data = pickle.dumps(Reply("value", '"forged"'))
     forged = {"late": _HEADER.pack(b"hmwk", 77, len(data)) + data, "noise": b"Hello, world" * 10, "half": b"hmwk"}
     os.write(pipe(), forged[job.payload])
     if job.payload == "half":
