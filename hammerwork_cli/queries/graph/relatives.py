@@ -182,7 +182,7 @@ class Relatives:
             yield from self._nodes("graph.relatives.jobs", ids=keys)
 
     def states(self, ids: Iterable[str]) -> Iterator[tuple[Any, ...]]:
-        """Reads rows of :class:`hammerwork_cli.queries.spawn.wait.State` for the jobs with these ids."""
+        """Reads rows of :class:`hammerwork_cli.queries.spawn.wait.JobState` for the jobs with these ids."""
         wanted = dict.fromkeys(ids)
         for part in self._parts(list(wanted), self.database.read_chunk):
             for row in self.database.rows("graph.relatives.states", ids=part):
