@@ -97,7 +97,6 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
 
     Args:
         arguments: the words after the program's name; those of the process by default.
-        context: for tests.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     context = context or Context()

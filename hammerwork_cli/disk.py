@@ -129,9 +129,7 @@ def written(path: str | Path, mode: int = 0o600, *, durable: bool = True) -> Ite
     A symbolic link stays one. A pipe and a device such as ``/dev/null`` get the bytes as they are written.
 
     Args:
-        path: where.
         mode: of a new file, before the umask.
-        durable: whether to wait for the disk.
     """
     path = Path(path)
     stream = _through(path)

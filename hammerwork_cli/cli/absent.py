@@ -14,7 +14,6 @@ def instead(path: str, message: str) -> tuple[str, str] | None:
 
     Args:
         path: of the command, such as ``hammerwork worker start``.
-        message: the error of the parser.
     """
     path = path.removeprefix("hammerwork").strip()
     found = _COMMAND.search(message) or _OPTION.search(message)

@@ -145,10 +145,8 @@ class Context:
         """Opens the configured database until the command ends.
 
         Args:
-            create: whether to create an SQLite file that does not exist.
-            changes: whether the command changes rows: then a note explains a statement that takes long, and a
-                protected profile asks for its name.
-            keys: decrypt and encrypt payloads.
+            changes: whether the command changes rows: then a note explains a statement that takes long, and a protected
+                profile asks for its name.
             plaintext_meant: whether jobs may be written in plaintext to queues that hold encrypted ones.
         """
         url = replace(self.url(changes=changes), keys=keys, refuse_plaintext=not plaintext_meant)
@@ -319,11 +317,9 @@ class Context:
 
         Args:
             rows: the models to show. All formats but ``table`` take them one by one.
-            form: ``table``, ``json``, ``jsonl``, ``csv`` or ``tsv``.
             shape: that of a model, for programs.
             columns: ``render.table.Column`` of the table, or a function that returns them.
             empty: note on stderr instead of a table without rows.
-            fields: ``--fields``: the keys to show in place of all.
         """
         if fields is not None:
             from hammerwork_cli.render.formats import fields as picking
@@ -396,9 +392,6 @@ class Context:
         The answer is y, or for a protected profile its name.
 
         Args:
-            question: a question for y or n.
-            yes: whether ``--yes`` was given.
-            form: the format of the answer.
             details: facts about the change, for the error with ``--format json``.
         """
         self.found_rows = True

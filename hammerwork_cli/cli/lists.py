@@ -57,7 +57,6 @@ class Order(NamedTuple):
 
         Args:
             text: a key, with a hyphen before it for the largest first; ``None`` for the order of the verb.
-            keys: what the list can be sorted by.
         """
         if text is None:
             return None

@@ -76,9 +76,6 @@ class Follower(Generic[State]):
     """Looks, shows, waits, and over again; a server that is away is waited for.
 
     Args:
-        connect: opens a connection.
-        watch: what is looked at.
-        surface: what it is shown on.
         verdict: whether a look ends it, and why.
         pace: how often, and for how long.
     """
@@ -154,7 +151,6 @@ class OnScreen(Generic[State]):
     """Draws over a terminal.
 
     Args:
-        screen: the terminal.
         draw: (state, columns, lines, note for the first line) -> lines.
         leave: (state, columns, lines) -> lines that stay behind above the prompt.
     """
@@ -205,7 +201,6 @@ class InLines(Generic[State]):
     """Writes lines as they come.
 
     Args:
-        context: the command's.
         speak: state -> lines; none when there is nothing new.
     """
 

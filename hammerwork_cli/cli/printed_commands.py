@@ -24,7 +24,6 @@ def with_database_option(text: str, database: str) -> str:
     A command that has ``-u`` stays, and so do lines of JSON, because they are data.
 
     Args:
-        text: one line, or several.
         database: a URL, whose password is hidden, or ``@`` and a profile.
     """
     if "hammerwork " not in text:  # as in nearly all lines of a large tree

@@ -18,12 +18,7 @@ class Asker(Protocol):
 
 
 class Protection:
-    """The protection of the profile that a command uses. Every change of the database passes through :meth:`confirm`.
-
-    Args:
-        context: the context of the command.
-        profile: the name of the profile.
-    """
+    """The protection of the profile that a command uses. Every change of its database passes :meth:`confirm`."""
 
     def __init__(self, context: Asker, profile: str) -> None:
         self._context = context
@@ -31,11 +26,7 @@ class Protection:
         self.is_confirmed = context.options.get("confirm_profile") == profile
 
     def confirm(self, question: str | None = None) -> None:
-        """Lets changes pass once the name has been typed, or named by ``--confirm-profile``.
-
-        Args:
-            question: the change, as a question; by default a sentence about the profile.
-        """
+        """Lets changes pass once the name has been typed, or named by ``--confirm-profile``."""
         if self.is_confirmed:
             return
         if not self._context.can_ask:

@@ -152,12 +152,7 @@ class Settings:
         return None
 
     def get(self, name: str, option: str | None = None) -> Setting:
-        """Returns a setting.
-
-        Args:
-            name: name of a key.
-            option: value on the command line.
-        """
+        """Returns a setting."""
         key = known(name)
         if key.name not in KEYS:
             return self.of_profile(*key.path[1:])

@@ -17,7 +17,6 @@ def connect(url: str | DatabaseUrl, timeouts: Timeouts = PATIENT) -> Database:
     Raises UnreachableError or AccessDeniedError if the server does not answer, or refuses the user.
 
     Args:
-        url: the URL of the database.
         timeouts: timeouts of the connection. Those for locks and statements have no effect behind PgBouncer, which
             gives each transaction any of its server's sessions.
     """

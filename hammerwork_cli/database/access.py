@@ -309,8 +309,6 @@ class Database:
         """Cuts items into parts that each fit into a statement.
 
         Args:
-            items: the items to send.
-            most: most items in a part.
             weigh: returns the most bytes that an item can have in a statement. An item that exceeds the server's limit
                 by itself gets its own part.
         """
@@ -356,8 +354,6 @@ class Database:
         :attr:`give_up`, or at one of its limits. Raises ConnectionLostError if the outcome of the commit is unknown.
 
         Args:
-            work: sends the statements.
-            tries: how often it may run.
             ordered: its statements read the first rows in the order of an index. With statistics of another time,
                 PostgreSQL may expect so few rows that it would rather read and sort all of them; here it may not.
         """

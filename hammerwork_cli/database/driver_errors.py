@@ -315,9 +315,6 @@ def error_for(meaning: ErrorMeaning, database: Connection, text: str, **details:
     """Makes the error to raise.
 
     Args:
-        meaning: meaning of the driver's error.
-        database: the connection on which it happened.
-        text: message of the driver or the server.
         details: codes for a bug report.
     """
     if meaning == ErrorMeaning.LOCKED and database.timeouts.lock:

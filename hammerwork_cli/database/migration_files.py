@@ -105,8 +105,6 @@ def steps(migration: str, dialect: str, collation: str = "", version: int | None
     """Returns the steps of a migration in order.
 
     Args:
-        migration: its id.
-        dialect: the database.
         collation: replaces ``{collation}``.
         version: the major version of the server; ``None`` for a recent one.
     """

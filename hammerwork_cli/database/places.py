@@ -33,9 +33,6 @@ def same_database(
     A proxy, a tunnel or a name server of another network can hide that they do.
 
     Args:
-        one: a URL.
-        other: a URL.
-        environ: has the defaults of libpq.
         resolve: whether to ask for the addresses of names.
     """
     if one.dialect != other.dialect:

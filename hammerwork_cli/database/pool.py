@@ -49,8 +49,6 @@ class Pool:
     inherited alone, and opens its own.
 
     Args:
-        url: of the database.
-        timeouts: of each connection.
         spoiling: errors after which neither the connection is used again, nor the free ones, which lead to the same
             server.
         invalidation: of all pools that lead to the same server.
@@ -94,7 +92,6 @@ class Pool:
 
         Args:
             work: may leave the connection broken, but not in a transaction.
-            give_up: see :attr:`Database.give_up`.
             timeouts: of this work alone, which then has a new connection that nobody uses afterwards.
         """
         began = time.monotonic()

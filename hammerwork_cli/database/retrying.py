@@ -78,8 +78,6 @@ def retry(
 
     Args:
         work: one transaction, one statement, or a reading.
-        backoff: the pauses.
-        passes: whether an error passes.
         tries: after so many failures, the last error is raised.
         ended: whether nobody wants another try; asked after each failure.
         failed: is told of each error that will be retried, and of the number of failures.
@@ -127,8 +125,6 @@ def read_through_outages(
         reconnect: replaces the connection that ``work`` uses.
         listener: is told once that the server is away, and once that it is back.
         patience: seconds after the first failure in which it goes on trying.
-        ended: whether nobody wants another try.
-        wait: see :func:`retry`.
     """
     lost_at: float | None = None
 

@@ -208,9 +208,7 @@ def unknown_option(name: str, database: str, known: Collection[str], *, otherwis
     """The error for an option of a URL that a database does not know.
 
     Args:
-        name: the option.
         database: its product.
-        known: the options that it knows, of which the closest is named.
         otherwise: the hint if none is close.
     """
     from hammerwork_cli.models.input.near import did_you_mean

@@ -15,9 +15,6 @@ class Wait:
     """One wait, which begins now.
 
     Args:
-        connect: opens a connection.
-        listener: is told of outages.
-        interval: seconds between two looks.
         timeout: seconds after which to give up; ``None`` to wait without limit.
     """
 

@@ -21,7 +21,6 @@ def is_behind(now: datetime, past: datetime | None) -> bool:
     """Whether a clock shows a time that is over.
 
     Args:
-        now: what it shows.
         past: when something happened that is done, such as a migration; ``None`` if nothing is known.
     """
     return latest(now) < max(EPOCH, past or EPOCH)

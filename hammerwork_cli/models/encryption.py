@@ -88,11 +88,7 @@ class Sealed(NamedTuple):
 
 
 class EncryptedText:
-    """In place of the payload of a claimed job until it is decrypted: nothing takes it for the payload.
-
-    Args:
-        sealed: what the row holds.
-    """
+    """In place of the payload of a claimed job until it is decrypted: nothing takes it for the payload."""
 
     __slots__ = ("sealed",)
 
@@ -231,11 +227,6 @@ class Keys:
         """Decrypts the payload of a job.
 
         Returns JSON text.
-
-        Args:
-            sealed: what its row holds.
-            job: its id.
-            queue: its queue.
         """
         metadata = _metadata(sealed)
         key_id = str(metadata.get("key_id") or sealed.key_id or "")
@@ -284,10 +275,6 @@ class Keys:
 
         Args:
             payload: JSON text.
-            job: its id.
-            queue: its queue.
-            how: the algorithm, the key and the fields.
-            now: the time of its enqueue.
         """
         key_id = how.key_id or self.ids[0]
         key = self.by_id.get(key_id)

@@ -68,11 +68,7 @@ class ChangePlan(NamedTuple):
         """Adds up a plan.
 
         Args:
-            action: of the change.
-            groups: the selected jobs.
             further: reason -> jobs that the change skips besides.
-            cautious: see :class:`ChangePlan`.
-            job: see :class:`ChangePlan`.
         """
         left = Counts()
         for group in groups:

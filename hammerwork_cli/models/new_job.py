@@ -117,13 +117,7 @@ class NewJob:
         Raises UsageError if the schedule is never due.
 
         Args:
-            queue: name of its queue.
             payload: JSON text.
-            now: the present, by the server's clock where possible.
-            id: a UUID; a new one by default.
-            priority: normal by default.
-            max_attempts: how many attempts it has before it is Dead.
-            depends_on: ids of the jobs that must complete first.
             rare: see :class:`OptionalFields`; ``None`` is a default too.
         """
         new = cls(queue, payload, now, now, id or new_id())

@@ -33,7 +33,6 @@ def with_spawn_config(payload: Any, *layers: Any) -> Any:
 
     Args:
         payload: a JSON value, which may have a ``_spawn_config`` already.
-        layers: JSON objects.
     """
     own = payload.get("_spawn_config") if isinstance(payload, dict) else None
     if not layers and own is None:
@@ -67,7 +66,6 @@ def unpacked(stored: Any, limit: int = UNPACKED_LIMIT) -> str | None:
     """Returns the JSON text of an archived payload, which may be gzipped; ``None`` if it is unreadable.
 
     Args:
-        stored: bytes or text.
         limit: most bytes to unpack; longer text is cut, so that a small row cannot fill the memory.
     """
     packed = stored.encode() if isinstance(stored, str) else bytes(stored)

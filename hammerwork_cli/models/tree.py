@@ -151,11 +151,7 @@ oldest_first = itemgetter(TreeNode._fields.index("created_at"), 0)
 
 
 def linked(nodes: Mapping[str, TreeNode]) -> SpawnTree:
-    """The trees that some jobs form among themselves, without a target; other jobs are left out.
-
-    Args:
-        nodes: id -> job.
-    """
+    """The trees that some jobs form among themselves, without a target; other jobs are left out."""
     children: dict[str, list[str]] = {}
     for node in sorted(nodes.values(), key=oldest_first):
         for parent in dict.fromkeys(node.depends_on):
@@ -212,7 +208,6 @@ def parents_first(jobs: Collection[str], children: Mapping[str, list[str]]) -> l
     """Some jobs, each after all its parents if it is not in a cycle.
 
     Args:
-        jobs: ids.
         children: id -> ids of children among them.
     """
     waits = dict.fromkeys(jobs, 0)

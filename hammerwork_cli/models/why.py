@@ -215,15 +215,7 @@ class ErrorGroup:
         return self.statuses.of(*FAILURES) > 0
 
     def add(self, job: str, queue: str, status: str, at: datetime | None, error: str) -> None:
-        """Counts a job.
-
-        Args:
-            job: its id.
-            queue: its queue.
-            status: its status.
-            at: when its last attempt failed, as far as it is known.
-            error: its headline.
-        """
+        """Counts a job."""
         self.differs = self.differs or (self.total > 0 and (error or None) != self.error)
         self.statuses.add(status)
         self.queues.add(queue)

@@ -111,7 +111,6 @@ def health(
     Args:
         rows: most rows of the table of jobs; ``None`` switches a check off.
         dead: largest share of dead rows of a table, unless it has few of them (:data:`FEW_ROWS`).
-        transaction: longest age of an open transaction.
     """
     stored = sizes(database)
     jobs = next(one for one in stored if one.name == "hammerwork_jobs")

@@ -197,11 +197,7 @@ def rust_fit(database: Database) -> RustFit:
 
 
 def harms_rust(database: Database, states: Sequence[MigrationState]) -> bool:
-    """Whether version 3 of hammerwork (Rust) has migrated the database, and cannot read its retry strategies.
-
-    Args:
-        states: those that are known.
-    """
+    """Whether version 3 of hammerwork (Rust) has migrated the database, and cannot read its retry strategies."""
     return _is_used_by_rust_3(states) and _is_unreadable(database)
 
 

@@ -77,7 +77,6 @@ def states(
     """Reads every queue that has jobs or is paused, by name, with the workers that serve it.
 
     Args:
-        queues: only these; without any, all.
         window: also count the jobs that ended in this time before ``now``.
     """
     found = _states(_rows(database, now=now, queues=queues), now)
@@ -93,9 +92,6 @@ def open_states(
     """Reads every queue that has open jobs or is paused, as :func:`states` does, without the jobs that have ended.
 
     The cost grows with the open jobs and with those that ended in the window, not with the table.
-
-    Args:
-        limit: most open jobs to count.
     """
     rows = database.rows("queues.open", now=now, queues=queues, open=_OPEN, limit=limit, ages=False, priorities=False)
     found = _states([_Row(*row) for row in rows], now)

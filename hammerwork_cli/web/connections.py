@@ -36,7 +36,6 @@ class WebConnections:
     """Threads that each use one connection at a time.
 
     Args:
-        url: of the database.
         size: the most threads; each starts when it is first needed.
     """
 

@@ -110,11 +110,8 @@ class Hub:
     All of it runs in the event loop; only the queries run in threads.
 
     Args:
-        ask: queries the database.
-        most: most watchers.
         on_change: called before a change is sent.
         record: turns a job into its JSON record.
-        report: prints the traceback of a bug.
     """
 
     def __init__(

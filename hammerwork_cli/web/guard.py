@@ -40,12 +40,7 @@ _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:@/?#\[\]]+)(:[0-9]{1,5})?")
 
 
 class RequestGuard:
-    """Checks Host, Origin and token of each request, and adds headers to each answer.
-
-    Args:
-        app: the application that answers the requests that pass.
-        settings: the options of the server.
-    """
+    """Checks Host, Origin and token of each request, and adds headers to each answer."""
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app

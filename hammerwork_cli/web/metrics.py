@@ -22,12 +22,7 @@ def text(database: Database, now: datetime) -> bytes:
 
 
 class Metrics:
-    """Metrics of this server.
-
-    Args:
-        statements: returns the number of statements sent to the database.
-        watchers: returns the number of clients that follow the events.
-    """
+    """Metrics of this server."""
 
     def __init__(self, statements: Callable[[], int], watchers: Callable[[], int]) -> None:
         # These would add a series with the start time for each counter.
@@ -47,9 +42,6 @@ class Metrics:
 
         Args:
             path: path with placeholders for ids, because each label costs memory.
-            method: HTTP method.
-            status: HTTP status.
-            lasted: seconds.
         """
         self._requests.labels(path, method, str(status)).inc()
         self._durations.labels(path).observe(lasted)

@@ -85,10 +85,6 @@ class RequestError(HammerworkError):
     """The server refuses a request before it queries the database.
 
     Args:
-        status: HTTP status.
-        code: a stable word.
-        message: the problem in a sentence.
-        hint: the next step.
         headers: headers of the answer, with underscores for hyphens.
     """
 

@@ -14,7 +14,6 @@ class Reports:
     """Prints each error at most once per minute, and at most ten different ones.
 
     Args:
-        write: prints a text.
         clock: returns seconds.
     """
 

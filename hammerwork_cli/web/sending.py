@@ -31,7 +31,6 @@ class Transit:
     """All bodies and answers in transit, whose size is limited. A single larger one may pass when it is alone.
 
     Args:
-        room: most bytes.
         clock: returns seconds.
     """
 

@@ -55,11 +55,7 @@ def serve(
     """Serves until SIGTERM or Ctrl-C. Then it closes the streams of events and finishes running requests.
 
     Args:
-        url: URL of the database.
-        settings: options of the server.
-        listening: its socket.
         now: returns the present, by the database's clock if it is given one.
-        operator: ``user@host``, which changes record as their author.
         report: prints an error, which contains no secrets.
     """
     reports = Reports(report)

@@ -23,8 +23,6 @@ class Shared(Generic[Answer]):
         fresh_for: seconds from the question until the answer is stale.
         clock: returns seconds.
         rest: an answer stays fresh for so many times as long as it took to find, besides.
-        size: returns the bytes that an answer takes.
-        room: most bytes of all kept answers.
     """
 
     def __init__(

@@ -197,8 +197,6 @@ def bind(
     Raises KeyError if the statement names a value that was not given.
 
     Args:
-        statement: what :func:`load` returned.
-        values: value by name.
         placeholder: what the driver wants for a value (``%s`` or ``?``).
         percent: how the driver wants a literal percent sign beside values.
     """

@@ -132,9 +132,7 @@ def restored(row: Record, others: OtherColumns, without: Collection[str] = ()) -
     Returns ``None`` if its payload cannot be read.
 
     Args:
-        row: the row.
         others: the columns of the job table that this version does not know.
-        without: columns of which the values are left out.
     """
     payload = _unpacked(row["payload"])
     if payload is None:

@@ -519,10 +519,6 @@ def values(word: str, record: Mapping[str, Any], others: OtherColumns = NO_OTHER
     """The values of a record by column, as :func:`read` makes them.
 
     Columns that the record lacks have a default, or are ``None``.
-
-    Args:
-        word: of its table.
-        others: the columns that this version does not know.
     """
     table = TABLES[word]
     json_texts = {f"{name}{TEXT_OF}" for name, kind in table.columns.items() if kind is ColumnKind.JSON}

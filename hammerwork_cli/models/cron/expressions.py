@@ -27,7 +27,6 @@ class Expression(NamedTuple):
 
         Args:
             text: ``30 2 * * *``, ``0 30 2 * * *``, ``@daily`` or ``@every 45m``.
-            timezone: an IANA name; UTC by default.
         """
         found, zone = " ".join(text.split()), "UTC" if timezone is None else timezone
         rust.zone_of(zone)

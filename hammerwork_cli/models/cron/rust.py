@@ -81,7 +81,6 @@ def next_run(schedule: str, timezone: str | None, after: datetime) -> datetime |
 
     Args:
         schedule: for example ``0 30 2 * * Mon-Fri``, or ``@daily``.
-        timezone: an IANA name; UTC by default.
         after: an aware instant.
     """
     parsed, zone = parse(schedule, timezone)

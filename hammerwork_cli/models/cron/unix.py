@@ -135,8 +135,6 @@ def next_run(text: str, zone: tzinfo, after: datetime) -> datetime | None:
     """Returns the first due time after ``after``, in UTC; ``None`` if there is none before the year 2101.
 
     Args:
-        text: a schedule that :func:`parse` accepts.
-        zone: the time zone of the clock on the wall.
         after: an aware instant.
     """
     return next(instants(text, zone, after), None)

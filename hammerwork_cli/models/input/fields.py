@@ -79,8 +79,6 @@ def an(given: object, kind: type[Kind], wanted: str) -> Kind:
     """A value of a class.
 
     Args:
-        given: the value.
-        kind: the class.
         wanted: the beginning of the error's sentence, such as ``retry must be a RetryStrategy``.
     """
     if not isinstance(given, kind):
@@ -96,14 +94,7 @@ def names(given: object, name: str) -> tuple[str, ...]:
 
 
 def seconds(given: object, name: str, *, zero: bool = False, most: float = inf) -> float:
-    """A number of seconds.
-
-    Args:
-        given: the value.
-        name: of the argument.
-        zero: whether it may be 0.
-        most: the largest number.
-    """
+    """A number of seconds."""
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if not number or not (given >= 0 if zero else given > 0):  # type: ignore[operator]
         raise UsageError(
@@ -118,9 +109,6 @@ def duration(given: object, name: str, most: timedelta = LONGEST, *, positive: b
     """A duration.
 
     Args:
-        given: the value.
-        name: of the argument.
-        most: the longest one.
         positive: whether it must not be 0.
     """
     if not isinstance(given, timedelta) or given < timedelta(0) or (positive and not given):

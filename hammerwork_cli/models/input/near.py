@@ -7,8 +7,6 @@ def did_you_mean(given: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """``Did you mean mail?`` for a name that resembles a known one; else an empty text.
 
     Args:
-        given: the unknown name.
-        known: the names that exist.
         cutoff: the least resemblance, from 0 to 1.
     """
     from difflib import get_close_matches

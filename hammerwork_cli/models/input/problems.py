@@ -42,7 +42,6 @@ class Problems:
     """The problems of a file that is being checked.
 
     Args:
-        error: what they become.
         patient: collects any number of them.
     """
 

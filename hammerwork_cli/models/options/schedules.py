@@ -32,7 +32,6 @@ def read_schedule(
 
     Args:
         given: option -> value: those of :data:`OPTIONS`. Durations are text, or numbers of seconds.
-        base: the schedule to change.
         payload: the payload as it was written, to be stored unchanged unless it gets a spawn configuration.
     """
     unknown = sorted(given.keys() - OPTIONS.keys())

@@ -35,10 +35,7 @@ class NewWorkflow(NamedTuple):
         """Checks what a workflow is made of; without an id, makes a new one.
 
         Args:
-            name: text.
-            failure_policy: one of :class:`FailurePolicy`; ``fail_fast`` by default.
             metadata: an object that JSON can hold.
-            id: a whole UUID.
         """
         name = fields.text(name, "The workflow's name")
         if not name:

@@ -49,7 +49,6 @@ def purge(database: Database, now: datetime, is_over: Callable[[], bool] = lambd
     """Deletes them for good, those first whose time passed first. Jobs stay that others wait for.
 
     Args:
-        now: the present, by the server's clock.
         is_over: called between two transactions; returns whether the rest waits for the next run.
     """
     return Expired(*(changes.run(database, *one) for one in _changes(now, is_over)))

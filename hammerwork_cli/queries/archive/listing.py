@@ -38,10 +38,7 @@ def find(
     Raises UsageError if the cursor is not valid.
 
     Args:
-        wanted: the filter.
-        limit: the most jobs.
         cursor: ``ARCHIVED_AT/ID`` of the last job of the page before.
-        offset: jobs to pass over first.
     """
     if "archive" not in database.tags:
         return

@@ -45,11 +45,7 @@ def runs_again(database: Database, named: NamedArchived, how: str | None, *, tre
 
 
 class Archive(PurgeJobs):
-    """Moves finished jobs to the archive, with what workers recorded of them.
-
-    Args:
-        whole: see :class:`PurgeJobs`.
-    """
+    """Moves finished jobs to the archive, with what workers recorded of them."""
 
     action = "archive"
 
@@ -139,7 +135,6 @@ class RestoreArchived(Change):
 
     Args:
         again: whether the jobs run again; otherwise they keep the status in which they were archived.
-        without: see :class:`Rows`.
     """
 
     action = "restore"

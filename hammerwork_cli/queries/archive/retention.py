@@ -126,7 +126,6 @@ def selection(
 
     Args:
         others: queues that it leaves out.
-        is_over: see :func:`run_policies`.
     """
     wanted = JobFilter(
         queues=_queues(policy),

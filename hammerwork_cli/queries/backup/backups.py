@@ -39,7 +39,6 @@ def create(
 
     Args:
         extent: what to write.
-        without: see :class:`Rows`.
     """
     wanted = extent.jobs
     filters = {

@@ -26,10 +26,8 @@ def compare(source: Database, copy: Database, *, merged: bool = False, without: 
     """Compares all records of a database with those of its copy.
 
     Args:
-        source: the database.
         copy: its copy, perhaps in a database of another kind.
         merged: the copy may have more records.
-        without: see :class:`Rows`.
     """
     found = CopyComparison()
     with source.snapshot(), copy.snapshot():

@@ -58,9 +58,7 @@ class Copy:
     """A copy, which is read and checked against the limits of the target when this is entered.
 
     Args:
-        source: what to copy.
         merge: whether the target may have records.
-        without: see :class:`Rows`.
     """
 
     def __init__(

@@ -80,7 +80,6 @@ def created(path: str, stdout: IO[bytes]) -> Iterator[IO[bytes]]:
 
     Args:
         path: where; ``-`` is stdout.
-        stdout: bytes for stdout.
     """
     if disk.is_stdout(path):
         yield stdout

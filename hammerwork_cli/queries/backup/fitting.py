@@ -18,11 +18,7 @@ _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32
 
 
 class ColumnLimits:
-    """Tells whether rows fit into a table.
-
-    Args:
-        rows: the table.
-    """
+    """Tells whether rows fit into a table."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows

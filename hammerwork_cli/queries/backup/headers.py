@@ -13,9 +13,7 @@ def header(database: Database, now: datetime, kind: str, tables: Iterable[Rows],
     """What a file says about itself.
 
     Args:
-        database: where its records come from.
         kind: ``tree`` or ``backup``.
-        tables: what may be in the file.
         filters: what was asked for; ``None`` for what was not.
     """
     migrations = database.rows("backup.migrations") if "hammerwork_migrations" in database.schema else []

@@ -36,9 +36,7 @@ class TreeImport:
     Raises RecordsError if the database cannot store a record.
 
     Args:
-        database: where to import.
         file: a file that can be read several times.
-        now: the present, by the server's clock.
     """
 
     def __init__(self, database: Database, file: IO[bytes], options: ImportOptions, now: datetime) -> None:

@@ -43,7 +43,6 @@ class BackupRestore:
     Raises RefusedValueError if the database lacks a column that this version does not know.
 
     Args:
-        database: where to restore.
         file: a file that can be read several times.
     """
 
@@ -142,7 +141,6 @@ class BackupRestore:
         """Writes the records, some thousands a transaction. If it stops half-way, ``existing='skip'`` goes on.
 
         Args:
-            by: who restores.
             report: called with the number of records so far.
         """
         if self._options.paused:
@@ -196,11 +194,7 @@ class BackupRestore:
 
 
 def refuse_workers(database: Database, more: str) -> None:
-    """Refuses to write beside workers, which would run jobs before all of their tree is there.
-
-    Args:
-        more: ends the hint.
-    """
+    """Refuses to write beside workers, which would run jobs before all of their tree is there."""
     alive = [worker.name for worker in registry.listed(database, alive=True) if worker.is_alive]
     if alive:
         raise ConflictError(

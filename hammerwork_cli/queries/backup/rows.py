@@ -42,7 +42,6 @@ class Rows:
     Its columns are read when this is made, because another program may have added one since the connection was opened.
 
     Args:
-        word: of the table, in files.
         without: columns to leave out, of those that this version does not know.
     """
 
@@ -77,7 +76,6 @@ class Rows:
         """The tables that a database has, by their words.
 
         Args:
-            without: see the class.
             arriving: the columns of a file that this version does not know, by the words of their tables.
         """
         found = {word: cls(database, word, without) for word in cls.words(database)}

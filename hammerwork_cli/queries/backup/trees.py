@@ -47,10 +47,8 @@ def export(
     All of it is read in one snapshot. Raises JobNotFoundError if there is no such job.
 
     Args:
-        job: a full id.
         redact: words of :data:`HIDDEN_COLUMNS`; with any, the names of people are hidden too, and columns that this
             version does not know are left out.
-        without: see :class:`Rows`.
     """
     hidden = frozenset(column for word in redact for column in (*HIDDEN_COLUMNS[word], *PERSONAL))
     with database.snapshot():

@@ -99,7 +99,6 @@ def look(
 
     Args:
         callbacks: all of the same subject.
-        clock: returns the server's time.
     """
     taken = [one for one in callbacks if _take(database, one, clock())]
     if not taken:

@@ -40,7 +40,6 @@ def enqueue(
     Args:
         batch: its id and its name.
         jobs: they may depend on each other.
-        callbacks: what to do at the end of the batch.
     """
     if not 1 <= len(jobs) <= MOST_JOBS:
         raise UsageError(f"A batch has 1 to {MOST_JOBS:,} jobs, not {len(jobs):,}.")

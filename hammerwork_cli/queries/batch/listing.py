@@ -24,8 +24,6 @@ def find(
     exist.
 
     Args:
-        since: takes batches created then or later.
-        limit: the most batches.
         cursor: ``CREATED_AT/ID`` of the last batch of the page before, or its id.
     """
     return _READER.find(database, limit=limit, cursor=cursor, since=since)
@@ -43,10 +41,6 @@ def details(database: Database, batch: str, *, limit: int) -> BatchDetails:
     """Everything about a batch, in one snapshot.
 
     Raises NotFoundError if it does not exist.
-
-    Args:
-        batch: a full id.
-        limit: the most errors.
     """
     with database.snapshot():
         found, metadata = _READER.with_metadata(database, batch)

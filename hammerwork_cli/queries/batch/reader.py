@@ -49,7 +49,6 @@ class RowReader(NamedTuple, Generic[Of]):
         Raises UsageError if the cursor is not valid.
 
         Args:
-            limit: the most of them.
             cursor: ``CREATED_AT/ID`` of the last one of the page before, or its id.
             accepts: whether to take one, by its counts; without it, all are taken.
             filters: the other values of the statement.

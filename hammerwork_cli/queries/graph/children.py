@@ -57,13 +57,6 @@ def page(
 
     A child whose status changes between two pages may be missing or come twice. Raises JobNotFoundError if there is no
     such job.
-
-    Args:
-        job: a full id.
-        limit: most children on the page.
-        queues: only children in these queues; without any, in all.
-        statuses: only children in one of these statuses.
-        cursor: the cursor of the previous page.
     """
     after = _read(cursor) if cursor else SiblingPlace(0, None, "")
     values = {

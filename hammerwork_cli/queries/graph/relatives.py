@@ -137,7 +137,6 @@ class Relatives:
         """Reads the jobs that depend on one of ``parents``; a job may come twice.
 
         Args:
-            parents: ids.
             limit: most jobs that the caller has room for. Each chunk then returns its failed jobs first.
         """
         bounds = {"limit": limit, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}

@@ -30,11 +30,9 @@ def tree(
     Raises JobNotFoundError if there is no such job.
 
     Args:
-        job: a full id.
         whole: read from the topmost ancestors down; otherwise from the job down.
         depth: levels to read below the roots.
         max_jobs: stop after about this number of jobs; failed jobs are then read first.
-        dated: read the dates of the jobs, too.
     """
     dates: dict[str, JobDate] = {}
     with database.snapshot(), no_collector():
@@ -70,11 +68,7 @@ def lineage(
 
 
 def among(database: Database, jobs: Iterable[str]) -> SpawnTree:
-    """The trees that some jobs form among themselves: it has no target, and other jobs are left out.
-
-    Args:
-        jobs: full ids.
-    """
+    """The trees that some jobs form among themselves: it has no target, and other jobs are left out."""
     with database.snapshot(), no_collector():
         relatives = Relatives(database)
         nodes = {node.id: node for node in relatives.jobs(jobs)}

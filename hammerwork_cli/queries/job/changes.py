@@ -206,13 +206,7 @@ class RetryJobs(Change):
 
 
 class Cancel(Change):
-    """Marks jobs Failed, with an error that names the operator. Jobs that wait for them fail too.
-
-    Args:
-        by: the operator.
-        reason: the operator's reason.
-        force: also cancel Running jobs.
-    """
+    """Marks jobs Failed, with an error that names the operator. Jobs that wait for them fail too."""
 
     action = "cancel"
     accepted = WAITING
@@ -303,8 +297,6 @@ def run(
     The transaction of a job also changes its dependents; many dependents take further transactions.
 
     Args:
-        selection: the jobs.
-        change: the change.
         on_progress: called with the number of jobs so far.
     """
     progress = _Progress(database, change, selection.wanted)

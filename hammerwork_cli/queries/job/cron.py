@@ -23,11 +23,7 @@ def next_due(
 
     Args:
         job: its id, for the log.
-        recurring: whether it recurs.
-        cron_schedule: its schedule.
-        timezone: of the schedule.
         last: due time of the last occurrence. The next one is later, even if the server's clock has gone back.
-        now: the server's clock.
         catches_up: whether one run at once makes up for the occurrences that have passed since the last one, as in
             version 3 of hammerwork (Rust). Otherwise they are left out.
     """

@@ -108,9 +108,7 @@ def dependents(
     """Returns (parent, dependent) for dependents of ``parents`` whose ``dependency_status`` is one of ``states``.
 
     Args:
-        parents: ids.
         states: such as ``waiting`` and ``failed``.
-        statuses: spellings of the statuses that the dependents may have.
         failing: leave out jobs of workflows whose policy is ``manual`` or ``ignore_failures``.
     """
     size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
@@ -182,9 +180,6 @@ def fail_next(
 
     Args:
         database: an open transaction.
-        following: the progress so far.
-        now: the time of the failure.
-        error: the error of the dependents.
         but: a workflow that is being cancelled as a whole, whatever its policy is.
     """
     ends = groups.Groups.locked(database, following.parents)
@@ -224,7 +219,6 @@ def spawned_early(database: Database, parents: Sequence[str], request: str | Non
     """Returns (parent, early child) for children that have not started and whose parents failed.
 
     Args:
-        parents: ids.
         request: instead, the children of this spawn request, whether the parents failed or not.
     """
     if "workers" not in database.tags:

@@ -39,7 +39,6 @@ def details(database: Database, job: str, *, archived: bool = False) -> JobDetai
     Raises NotFoundError if the job does not exist.
 
     Args:
-        job: a full id.
         archived: read it from the archive in any case.
     """
     facts = stored_facts(database)

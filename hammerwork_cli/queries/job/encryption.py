@@ -83,7 +83,6 @@ def refuse_plaintext(database: Database, jobs: Iterable[NewJob]) -> None:
 
     Args:
         database: one of an application asks only if the application wants that: its code says which jobs it encrypts.
-        jobs: before they are written.
     """
     if not database.url.refuse_plaintext or "encryption" not in database.tags:
         return

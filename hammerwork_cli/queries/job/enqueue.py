@@ -120,7 +120,6 @@ def check_parents(parents: Collection[str], statuses: Mapping[str, str]) -> None
     """Checks whether jobs may depend on others.
 
     Args:
-        parents: ids of these others.
         statuses: their statuses by id; recurring ones have :data:`RECURRING`, and missing ones none.
     """
     _refuse_recurring(parent for parent in parents if statuses.get(parent) == RECURRING)
@@ -140,7 +139,6 @@ def name_child(error: JobNotFoundError, children: Iterable[NewJob]) -> JobNotFou
 
     Args:
         error: by :func:`check_parents`.
-        children: all of them, in order.
     """
     for number, child in enumerate(children, 1):
         if error.job in child.depends_on:
@@ -265,9 +263,7 @@ def add_callbacks(
 
     Args:
         database: an open transaction.
-        subject: whose end they wait for.
         subject_id: the id of the batch or the workflow, or of the top of the tree.
-        callbacks: the events, and what to enqueue then.
     """
     if not callbacks:
         return

@@ -35,7 +35,6 @@ def run(
     Args:
         file: a binary file that can be read twice.
         defaults: options of jobs whose lines do not have them.
-        now: the present, by the server's clock.
         after: lines to skip.
     """
     first = _checked(database, file, defaults, now, after)
@@ -68,8 +67,6 @@ def valid(
 
     Args:
         database: whose limits the jobs keep.
-        file: a binary file.
-        defaults: options of jobs whose lines do not have them.
         problems: gets the lines that are not valid.
         after: number of lines to skip.
     """

@@ -114,8 +114,6 @@ class FinishedTrees:
     count it for a callback.
 
     Args:
-        wanted: the filter.
-        batch: most jobs in a transaction; :data:`BATCH` if it is not given.
         is_over: called before each level of the trees is read; returns whether to stop.
     """
 

@@ -48,7 +48,6 @@ class Groups(NamedTuple):
 
         Args:
             database: an open transaction, in which a job of each workflow has failed.
-            now: the time of the failure.
             but: a workflow that is being cancelled as a whole.
         """
         failed: list[str] = []
@@ -63,7 +62,6 @@ class Groups(NamedTuple):
 
         Args:
             database: an open transaction, in which a job of each batch has failed.
-            now: the time of the failure.
         """
         failed: list[str] = []
         for batch, _ in _locked_batches(database, self.batches):

@@ -64,10 +64,8 @@ def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun:
     """The full id that starts with a text.
 
     Args:
-        text: see :func:`resolve`.
         statements: list the ids between two; a later one is asked if those before found none.
         noun: of what has the id.
-        hint: how to list them all.
     """
     between = ids_from(text)
     if between is None:
@@ -160,11 +158,6 @@ def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | Non
 
     Raises UsageError if the cursor is not valid. Raises NotFoundError if the cursor is the id of a job that no longer
     exists.
-
-    Args:
-        wanted: the filter.
-        limit: the most jobs.
-        cursor: of the last job of the page before (``queries.graph.cursors``).
     """
     at, job = cursors.read(database, cursor) if cursor else (None, None)
     rows = database.rows("job.listing.list", **chosen(wanted), limit=limit + 1, cursor_at=at, cursor_id=job)
@@ -190,10 +183,8 @@ def sorted_by(database: Database, wanted: JobFilter, field: str, *, descending: 
     """The first jobs that fit a filter, in another order than that of their creation.
 
     Args:
-        wanted: the filter.
         field: one of :data:`SORTS`.
         descending: whether the largest come first. Jobs without a value come last in any case.
-        limit: the most jobs.
     """
     orders = {f"{name}_{way}": False for name in SORTS for way in ("up", "down")}
     orders[f"{field}_{'down' if descending else 'up'}"] = True

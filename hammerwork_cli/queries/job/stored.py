@@ -83,9 +83,6 @@ def compare(database: Database, job: NewJob, row: ExistingJob, *, only: Set[str]
     """Compares a new job with the stored one of the same id. How either is to spawn or encrypted does not count.
 
     Raises ConflictError if they differ; or the stored payload is encrypted, and no key here fits.
-
-    Args:
-        only: compares these fields alone.
     """
     if row.is_encrypted:
         row = row._replace(payload=opened(database, job.id, row.queue, archived=row.in_archive))

@@ -67,14 +67,7 @@ def health(
     now: Callable[[Database], datetime],
     only: Collection[str] = tuple(CheckName),
 ) -> HealthReport:
-    """Makes checks. A database that does not answer is an outcome, not an error.
-
-    Args:
-        connect: opens the connection.
-        limits: what is healthy.
-        now: returns the server's time.
-        only: names of the checks to make.
-    """
+    """Makes checks. A database that does not answer is an outcome, not an error."""
     at = datetime.now(UTC)
     try:
         database = connect()

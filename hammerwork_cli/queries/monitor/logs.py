@@ -36,7 +36,6 @@ def latest(database: Database, *, lines: int, queues: Sequence[str] = ()) -> lis
     """Returns the newest events of all jobs, or of those of some queues, the oldest first.
 
     Args:
-        lines: the most events.
         queues: only jobs of these queues, among the newest :data:`LOOKED_AT`.
     """
     window = lines if not queues else max(lines, LOOKED_AT)
@@ -149,15 +148,7 @@ def _length(started: datetime | None, ended: datetime) -> float | None:
 
 
 class Log:
-    """Reads the events that are new since the last refresh.
-
-    Args:
-        lines: most events of the first look.
-        since: only events of this time or later.
-        queues: only jobs of these queues; without any, of all.
-        jobs: only these jobs.
-        tree: only this job and everything below it.
-    """
+    """Reads the events that are new since the last refresh."""
 
     def __init__(
         self,

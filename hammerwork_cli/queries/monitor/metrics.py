@@ -32,7 +32,6 @@ def figures(
     Args:
         window: how far back ended jobs and spawning are looked at.
         only: only these queues, the workers that serve them, and the parents in them; without any, all.
-        ended: whether to count the jobs that ended in the window.
         health: whether to make the checks of ``monitor health``, which are about all queues.
     """
     since = now - window

@@ -40,7 +40,6 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Services, *, n
 
     Args:
         nodes: jobs that run, or wait for no other job.
-        queues: who serves their queues.
     """
     found: dict[tuple[Any, ...], Delay] = {}
     details = _details(database, [node.id for node in nodes])

@@ -105,10 +105,8 @@ class Doctor:
     the damaged state in its condition, so that it leaves a job alone that another program has changed in the meantime.
 
     Args:
-        queues: only jobs of these queues; without any, of all.
         lost_before: jobs that have been Running since before then count as lost, unless their worker keeps a lease;
             with ``None``, only those do whose lease is over.
-        examples: most jobs to name for each kind.
         only_lost: whether to look for lost jobs alone, and no other damage.
     """
 
@@ -319,9 +317,6 @@ class Doctor:
         """Releases or fails the jobs on one page of those whose dependencies have ended.
 
         Returns the last id of this page, or ``None`` on the last page; and the fixed jobs.
-
-        Args:
-            after: the last id of the previous page; ``None`` for the first page.
         """
         page = self._waiting_page(after)
         done = self.database.transaction(partial(self._fix_page, page, to_the_end=True)) if page else {}

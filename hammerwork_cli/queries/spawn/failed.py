@@ -56,14 +56,8 @@ def operations(
     Raises UsageError if the cursor is not valid.
 
     Args:
-        limit: most operations.
-        queues: only parents in these queues; without any, in all.
-        statuses: only parents in one of these statuses.
-        since: only parents that were created then or later.
-        until: only parents that were created before then.
         operations: operation ids in the parent's configuration or in a worker's record, or ids of the record.
         roots: only parents that depend on no other job.
-        cursor: cursor of the previous page.
         topmost: only operations that no other operation stands above.
     """
     after = cursors.split(cursor) if cursor else None
@@ -115,13 +109,7 @@ def _newest_failed(
 def latest(
     database: Database, *, limit: int, queues: Sequence[str] = (), since: datetime | None = None
 ) -> list[StoredJob]:
-    """Returns the jobs that failed last, the newest failure first.
-
-    Args:
-        limit: most jobs.
-        queues: only jobs in these queues; without any, in all.
-        since: only jobs that failed then or later.
-    """
+    """Returns the jobs that failed last, the newest failure first."""
     with database.snapshot():
         ids = list(_newest_failed(database, since, queues=queues, limit=limit))
         jobs = map(listing.listed, database.rows("job.listing.by_ids", ids=database.ids(ids)) if ids else ())

@@ -39,15 +39,7 @@ def failures(
     batch: str | None = None,
     workflow: str | None = None,
 ) -> Failures:
-    """Returns the jobs whose last attempt failed, by error, in one snapshot.
-
-    Args:
-        limit: most errors to return.
-        queues: only jobs in these queues; without any, in all.
-        since: only jobs whose last attempt failed then or later.
-        batch: only jobs of the batch with this id.
-        workflow: only jobs of the workflow with this id.
-    """
+    """Returns the jobs whose last attempt failed, by error, in one snapshot."""
     with database.snapshot():
         found = _Grouping()
         within = {"queues": queues, "since": since, "batch": batch, "workflow": workflow}

@@ -69,14 +69,8 @@ def parents(
     exist.
 
     Args:
-        limit: most operations.
-        queues: only parents in these queues; without any, in all.
-        statuses: only parents in one of these statuses.
-        since: only parents that were created then or later.
-        until: only parents that were created before then.
         operations: operation ids in the parent's configuration or in a worker's record, or ids of the record.
         roots: only parents that depend on no other job.
-        cursor: cursor of the last parent of the previous page: see :mod:`hammerwork_cli.queries.graph.cursors`.
     """
     at, job = cursors.read(database, cursor) if cursor else (None, None)
     wanted = {
@@ -116,11 +110,7 @@ def _newest(nodes: Iterable[TreeNode]) -> list[TreeNode]:
 
 
 def operation(database: Database, parent: str) -> SpawnOperation:
-    """Reads one operation with the counts of its children.
-
-    Args:
-        parent: a full id.
-    """
+    """Reads one operation with the counts of its children."""
     with database.snapshot():
         relatives = Relatives(database)
         found = relatives.jobs([parent])
@@ -183,9 +173,7 @@ def stats(
     """Calculates figures of the operations whose parents were created since ``since``.
 
     Args:
-        since: start of the window.
         recent: operations created then or later count as recent.
-        queues: only parents in these queues; without any, in all.
         detailed: also by queue and by handler, and the slowest operations.
     """
     any_unconfigured = (

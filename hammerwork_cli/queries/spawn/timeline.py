@@ -39,10 +39,8 @@ def timeline(
     Raises JobNotFoundError if there is no such job.
 
     Args:
-        job: a full id.
         now: the present, which is the end of jobs that have not ended.
         siblings: whether to sum up groups of siblings.
-        max_jobs: most jobs of a tree.
     """
     with database.snapshot(), no_collector():
         tree = tree_queries.tree(database, job, max_jobs=max_jobs, dated=True)
@@ -71,7 +69,6 @@ def timeline_of(
     """Computes the timeline of a tree that was read in full.
 
     Args:
-        tree: the tree, with its dates.
         firsts: job -> start of its first attempt in microseconds since 1970, for jobs with several, if it is known.
         siblings: whether to sum up groups of siblings.
     """

@@ -23,10 +23,8 @@ class TreePictures:
     """Reads the part of the tree that is drawn anew at each refresh, and checks the whole tree like ``spawn wait``.
 
     Args:
-        job: a full id.
         whole: watch the whole tree of the job; otherwise the job and its descendants.
         depth: levels to read below the roots.
-        max_jobs: most jobs to read.
     """
 
     def __init__(

@@ -210,9 +210,6 @@ class Waiter:
     """Waits for one tree, also across a restart of the server.
 
     Args:
-        connect: opens a connection.
-        listener: receives the events.
-        interval: seconds between two refreshes.
         timeout: seconds after which to give up; ``None`` to wait without limit.
         fail_stuck: stop when all open jobs are stuck.
     """
@@ -239,7 +236,6 @@ class Waiter:
         not come back.
 
         Args:
-            job: a full id.
             whole: wait for the whole tree of the job; otherwise for the job and its descendants.
         """
         roots = tree.tree(database, job, whole=True, depth=0).roots if whole else (job,)

@@ -26,11 +26,6 @@ def page(
     """Returns a page of the operations that no other operation stands above, and the cursor of the next page.
 
     Raises UsageError or NotFoundError if the cursor is not valid.
-
-    Args:
-        limit: most operations.
-        cursor: cursor of the previous page.
-        wanted: filters of :func:`hammerwork_cli.queries.spawn.operations.parents`.
     """
     found: list[TreeNode] = []
     with database.snapshot():
@@ -68,11 +63,7 @@ def with_counts(database: Database, operations: Sequence[SpawnOperation]) -> lis
 
 
 def counts(database: Database, job: str) -> TreeCounts:
-    """Counts all jobs below a job, each once, archived ones too.
-
-    Args:
-        job: a full id.
-    """
+    """Counts all jobs below a job, each once, archived ones too."""
     relatives, found, seen, level = Relatives(database), Counts(), {job}, [job]
     with database.snapshot():
         while level:

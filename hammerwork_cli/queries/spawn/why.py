@@ -24,10 +24,6 @@ def diagnose(database: Database, job: str, *, limit: int, now: datetime) -> Diag
     """Returns the reasons why a job and its descendants failed or have not ended.
 
     Raises NotFoundError if there is no such job.
-
-    Args:
-        job: a full id.
-        limit: most jobs to name for each error.
     """
     found = tree_queries.lineage(database, job, ancestors=True, descendants=True, depth=LEVELS)
     assert found.descendants is not None

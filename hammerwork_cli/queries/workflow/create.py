@@ -41,7 +41,6 @@ def create(
     Args:
         workflow: its id, name, policy and metadata.
         jobs: as :meth:`NewWorkflow.linked` returns them; they may depend on other jobs too.
-        callbacks: what to do at the end of the workflow.
     """
     if callbacks and any(job.recurring for job in jobs):
         raise UsageError("A recurring job never ends, so its workflow cannot have callbacks.")

@@ -222,9 +222,6 @@ def reopen_without_failures(database: Database, workflow: str) -> bool:
     """Reopens a cancelled workflow that has no job to retry; returns whether it did.
 
     Raises NotFoundError if it does not exist.
-
-    Args:
-        workflow: its full id.
     """
     found = listing.one(database, workflow)
     if found.counts.unsuccessful or found.stored_status != WorkflowStatus.CANCELLED:
@@ -234,12 +231,7 @@ def reopen_without_failures(database: Database, workflow: str) -> bool:
 
 
 class CancelWorkflow(Cancel):
-    """Cancels the jobs of a workflow, and marks it with the first of them: workers do the rest if this breaks off.
-
-    Args:
-        workflow: its full id.
-        now: see :class:`Cancel`, as for the others.
-    """
+    """Cancels the jobs of a workflow, and marks it with the first of them: workers do the rest if this breaks off."""
 
     def __init__(
         self, workflow: str, now: datetime, *, by: str, reason: str | None = None, force: bool = False

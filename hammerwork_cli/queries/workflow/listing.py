@@ -40,8 +40,6 @@ def find(
     Args:
         statuses: takes workflows in one of these statuses, which are counted; empty for all.
         name: takes workflows with this text in their name, in any letter case; ``*`` in it stands for any text.
-        since: takes workflows created then or later.
-        limit: the most workflows.
         cursor: ``CREATED_AT/ID`` of the last workflow of the page before, or its id.
     """
     pattern = None if name is None else containing(name)
@@ -82,10 +80,6 @@ def details(database: Database, workflow: str, *, limit: int) -> WorkflowDetails
     """Everything about a workflow but its graph, in one snapshot.
 
     Raises NotFoundError if it does not exist.
-
-    Args:
-        workflow: a full id.
-        limit: the most errors.
     """
     with database.snapshot():
         found, metadata = _READER.with_metadata(database, workflow)
@@ -99,11 +93,7 @@ def details(database: Database, workflow: str, *, limit: int) -> WorkflowDetails
 
 
 def graph(database: Database, workflow: str) -> SpawnTree:
-    """The jobs of a workflow, at most :data:`MOST_JOBS`, as the trees that they form among themselves.
-
-    Args:
-        workflow: a full id.
-    """
+    """The jobs of a workflow, at most :data:`MOST_JOBS`, as the trees that they form among themselves."""
     with database.snapshot():
         values = {"id": workflow, "failed": FAILED_SPELLINGS, "limit": MOST_JOBS}
         statements = ("workflow.listing.jobs", *(("workflow.listing.archived_jobs",) if _archives(database) else ()))
