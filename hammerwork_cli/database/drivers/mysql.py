@@ -2,7 +2,9 @@
 
 import math
 import re
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +31,7 @@ OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
 """The oldest versions with JSON_TABLE and SKIP LOCKED."""
 NO_ANSWER = {2002, 2003}
 NO_HOST = 2005
+SILENT = 2013
 SSL_ERROR = 2026
 WITHOUT_TLS = {2061}
 NO_NUMBER = -1
@@ -77,7 +80,8 @@ class MySQLDatabase(Database):
             raise unknown_option(unknown[0], "MySQL", OPTIONS, otherwise=known)
         tls = Tls.of(options)
         network = timeouts.network and math.ceil(timeouts.network)
-        connection = mysql.connector.connect(
+        connection = _opened(
+            2 * math.ceil(timeouts.connect),
             host=host.name or "127.0.0.1",
             port=host.port or 3306,
             unix_socket=options.get("unix_socket"),
@@ -301,6 +305,31 @@ class MySQLDatabase(Database):
     def now(self) -> datetime:
         instant: datetime = self.query("SELECT UTC_TIMESTAMP(6)")[0][0]
         return instant.replace(tzinfo=UTC)
+
+
+def _opened(seconds: float, **arguments: Any) -> Any:
+    """Connects within some seconds. The driver waits without limit for a server that is silent in a TLS handshake."""
+    opened: Future[Any] = Future()
+
+    def connect() -> None:
+        try:
+            connection = mysql.connector.connect(**arguments)
+        except Exception as error:  # noqa: BLE001  whoever waits gets it
+            if opened.set_running_or_notify_cancel():
+                opened.set_exception(error)
+        else:
+            if opened.set_running_or_notify_cancel():
+                opened.set_result(connection)
+            else:
+                connection.close()
+
+    threading.Thread(target=connect, name="hammerwork-connect", daemon=True).start()
+    try:
+        return opened.result(seconds)
+    except TimeoutError:
+        raise mysql.connector.OperationalError("The server fell silent while connecting", errno=SILENT) from None
+    finally:
+        opened.cancel()  # has no effect once it has ended
 
 
 def _weigh(row: Row) -> int:

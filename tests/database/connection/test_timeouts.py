@@ -97,3 +97,25 @@ def test_a_lock_that_another_one_holds_is_waited_for_as_long_as_the_timeout_says
             assert time.monotonic() - began < LONG / 2
 
         holder.transaction(hold)
+
+
+def test_a_server_that_falls_silent_in_a_tls_handshake_is_given_up() -> None:
+    """The library of MySQL would wait for it without limit."""
+    offers_tls, other_abilities = 0x800, 0x88209
+    abilities = (offers_tls | other_abilities).to_bytes(4, "little")
+    greeting = b"\x0a8.4.0\0" + bytes(4) + b"x" * 8 + b"\0" + abilities[:2] + b"\xff\x02\0" + abilities[2:]
+    greeting += b"\x15" + bytes(10) + b"x" * 12 + b"\0caching_sha2_password\0"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            end, _ = server.accept()
+            with end:
+                end.sendall(len(greeting).to_bytes(3, "little") + b"\0" + greeting)
+                while end.recv(65536):
+                    pass
+
+        Thread(target=greet, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(UnreachableError, match="No MySQL server answers"):
+            connect(f"mysql://user@127.0.0.1:{server.getsockname()[1]}/jobs", QUICK)
+        assert time.monotonic() - began < LONG
