@@ -107,7 +107,7 @@ class ScheduleRules:
         watched_since = min((worker.steady_since for worker in self.workers.values() if worker.acts), default=None)
         if watched_since is None or self.world.seconds - max(self.world.stepped_at, watched_since) < PUT_OFF:
             return
-        if not self.world.stepped_at or self.world.seconds % CARE:
+        if not self.world.has_stepped or self.world.seconds % CARE:
             return
         now = self.world.now()
         assert not ahead.found(self.database, now), "a schedule or a recurring job waits for a time of a wrong clock"

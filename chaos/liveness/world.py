@@ -68,6 +68,7 @@ class World:
         self.is_away = False
         self.book = Book()
         self._offset = self.stepped_at = self.wrong_by = 0.0
+        self.has_stepped = False
         self.later: list[tuple[float, str]] = []
         self.again_until = START
         self._instants = 0
@@ -98,7 +99,7 @@ class World:
         if seconds < 0 and not self.wrong_by:
             self.again_until = max(self.again_until, self.now())
         self._offset += seconds
-        self.stepped_at = self.seconds
+        self.has_stepped, self.stepped_at = True, self.seconds
         self._tell_the_server()
 
     def pass_second(self) -> None:
@@ -134,11 +135,6 @@ class World:
         """The outcomes that the history has of the attempt at a job that started then."""
         rows = self.database.query(f"SELECT started_at, outcome FROM hammerwork_attempts WHERE job_id = '{job}'")
         return [outcome for at, outcome in rows if timestamp(at) == started_at]
-
-    def later_recorded(self, job: str, started_at: datetime) -> int:
-        """How many attempts at the job the history has that started later."""
-        rows = self.database.query(f"SELECT started_at FROM hammerwork_attempts WHERE job_id = '{job}'")
-        return sum(1 for (at,) in rows if (start := timestamp(at)) is not None and start > started_at)
 
     def recorded_as_lost(self) -> int:
         """How many attempts the history has that were lost with their worker."""
