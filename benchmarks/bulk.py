@@ -15,8 +15,8 @@ from typing import Any
 from benchmarks.measuring import Result, compare
 from benchmarks.workload import NOW, Workload
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models.new_job import new_id
-from hammerwork_cli.queries.job import enqueue_lines
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import enqueue_lines
 
 COMMANDS = {
     "job list, jsonl": ("job", "list", "--limit", "1000000", "--format", "jsonl"),

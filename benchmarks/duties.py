@@ -9,18 +9,19 @@ from datetime import timedelta
 from benchmarks.loading import tidy
 from benchmarks.measuring import Result, compare, goal_at, ratio_of
 from benchmarks.workload import NOW
+from hammerwork_cli.core.cron.expressions import Expression
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import JobStatus, NewJob, new_id
-from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Policy, PolicyAction
-from hammerwork_cli.models.cron.expressions import Expression
-from hammerwork_cli.models.cron.schedule import NewSchedule, Overlap
-from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.archive import retention
-from hammerwork_cli.queries.batch import listing
-from hammerwork_cli.queries.cron import changes, ticks
-from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
+from hammerwork_cli.features.archive.queries import retention
+from hammerwork_cli.features.batch.queries import listing
+from hammerwork_cli.features.cron.models.schedule import NewSchedule, Overlap
+from hammerwork_cli.features.cron.queries import changes, ticks
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.migration import queries as migrations
 from tests.databases import Databases
 
 SCHEDULES = 100

@@ -8,9 +8,9 @@ from typing import Any
 from benchmarks.measuring import Result, compare
 from benchmarks.workload import DAYS, NOW, Workload
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models.queue import HealthLimits
-from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.spawn import failures, operations
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.queue.models.queue import HealthLimits
+from hammerwork_cli.features.spawn.queries import failures, operations
 
 AGAINST = "its statements, sent bare"
 GOAL = 1.3

@@ -9,13 +9,14 @@ from uuid import uuid4
 from benchmarks.lists import NO_GROWTH, bare
 from benchmarks.measuring import Result, compare
 from benchmarks.workload import ERROR, Workload
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import JobStatus, NewJob
-from hammerwork_cli.models.monitor.health import CheckName, MonitorLimits
-from hammerwork_cli.models.queue import HealthLimits
-from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.queries.monitor import health
-from hammerwork_cli.queries.spawn.monitor import MonitorWatch
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.monitor.models.health import CheckName, MonitorLimits
+from hammerwork_cli.features.monitor.queries import health
+from hammerwork_cli.features.queue.models.queue import HealthLimits
+from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
 
 MEASURE = "a look of spawn monitor"
 AGAINST = "its statements, sent without a snapshot"

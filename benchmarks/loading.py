@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.workload import BenchmarkJob, Workload
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.queries import migrations
+from hammerwork_cli.features.migration import queries as migrations
 from tests.databases import Databases, MysqlDatabases, PostgresDatabases, SqliteDatabases
 from tests.servers import server_url
 

@@ -8,13 +8,13 @@ from typing import Any
 from benchmarks.measuring import Result, ratio_of
 from hammerwork_cli import SpawnConfig
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import NewJob, new_id
-from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.queries.worker import ancestry
-from hammerwork_cli.queries.worker import claim as claim_queries
-from hammerwork_cli.queries.worker import spawn as spawn_queries
-from hammerwork_cli.queries.worker.ancestry import Spawner
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.worker.queries import ancestry
+from hammerwork_cli.features.worker.queries import claim as claim_queries
+from hammerwork_cli.features.worker.queries import spawn as spawn_queries
+from hammerwork_cli.features.worker.queries.ancestry import Spawner
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 
 WORKER = "11111111-1111-4111-8111-111111111111"
 

@@ -13,7 +13,7 @@ from benchmarks.measuring import Result, compare
 from benchmarks.startup import call, environment, program
 from benchmarks.workload import Workload
 from hammerwork_cli.database import Database, connect, statements
-from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.features.tree.queries import tree as tree_queries
 from tests.databases import without_password
 
 KEYS_A_STATEMENT = 1000
@@ -56,7 +56,7 @@ def _reading(database: Database, workload: Workload, ids: list[str], runs: int) 
 def key_fetch(database: Database, ids: list[str]) -> Callable[[], None]:
     """Fetches the columns of a tree's node by primary key, through the same connection, and keeps the rows."""
     chunks = [ids[start : start + KEYS_A_STATEMENT] for start in range(0, len(ids), KEYS_A_STATEMENT)]
-    lines = statements.load("graph.relatives.jobs", database.tags)
+    lines = statements.load("tree.relatives.jobs", database.tags)
     prepared = [
         statements.bind(lines, {"ids": database.ids(chunk), "dated": False}, database.placeholder, database.percent)
         for chunk in chunks
@@ -85,7 +85,7 @@ def _psql(url: str, database: Database, ids: list[str]) -> Iterator[Callable[[],
         PGPASSWORD=unquote(urlsplit(url).password or ""),
         PGOPTIONS="-c enable_hashjoin=off -c enable_mergejoin=off -c jit=off",
     )
-    lines = statements.load("graph.relatives.jobs", database.tags)
+    lines = statements.load("tree.relatives.jobs", database.tags)
     sql, _ = statements.bind(lines, {"ids": "", "dated": False}, "\0")
     joined = sql.partition("WHERE")[0] + "JOIN benchmark_ids b ON b.id = j.id"
     database.script("CREATE TABLE benchmark_ids (id uuid)")
@@ -135,7 +135,7 @@ def _memory(url: str, workload: Workload) -> Result:
         "import sys\n"
         "from benchmarks.measuring import peak_kib\n"
         "from hammerwork_cli.database import connect\n"
-        "from hammerwork_cli.queries.graph import tree as trees\n"
+        "from hammerwork_cli.features.tree.queries import tree as trees\n"
         "database = connect(sys.argv[1])\n"
         "trees.tree(database, sys.argv[2], depth=0)\n"
         "before = peak_kib()\n"

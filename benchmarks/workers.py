@@ -18,10 +18,10 @@ from benchmarks import spawning
 from benchmarks.measuring import FULL_SIZE, Result, goal_at, peak_kib, ratio_of
 from hammerwork_cli import Handlers, Job, Queue, SpawnConfig, Worker
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import NewJob, new_id
-from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.queries.worker.claim import LARGE
+from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.worker.queries.claim import LARGE
 from tests.databases import Databases
 
 PEERS = Path(__file__).parent / "peers"

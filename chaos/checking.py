@@ -17,12 +17,12 @@ from chaos import duties, plan
 from chaos.plan import Planned, Watched
 from chaos.rust import QUEUE
 from hammerwork_cli.cached import cached
+from hammerwork_cli.core.payloads import unpacked
+from hammerwork_cli.core.values import id_list
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.url import DatabaseUrl
-from hammerwork_cli.models import id_list
-from hammerwork_cli.models.payloads import unpacked
-from hammerwork_cli.queries.worker.finish import TAKEN
-from hammerwork_cli.queries.worker.spawn import MOST_SPAWNS
+from hammerwork_cli.features.worker.queries.finish import TAKEN
+from hammerwork_cli.features.worker.queries.spawn import MOST_SPAWNS
 from tests.rust3.runs import REAPED
 
 HOUR = timedelta(hours=1)

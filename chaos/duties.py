@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 from chaos.handlers import SURVIVES
 from chaos.plan import PASSING, SCHEDULES, Planned
+from hammerwork_cli.core.cron.expressions import Expression
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Policy, PolicyAction
-from hammerwork_cli.models.cron.expressions import Expression
-from hammerwork_cli.models.cron.schedule import NewSchedule
-from hammerwork_cli.queries.archive import policies, retention
-from hammerwork_cli.queries.cron import changes
-from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
+from hammerwork_cli.features.archive.queries import policies, retention
+from hammerwork_cli.features.cron.models.schedule import NewSchedule
+from hammerwork_cli.features.cron.queries import changes
+from hammerwork_cli.features.cron.queries.changes import Author
 
 SECOND = timedelta(seconds=1)
 AGE = 2 * SECOND

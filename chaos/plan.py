@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from chaos.poisons import ASYNC_POISONS, CRASHES, POISONS
-from hammerwork_cli.models import rfc3339
-from hammerwork_cli.models.cron.schedule import CatchUp, Overlap
-from hammerwork_cli.models.payloads import due_time
+from hammerwork_cli.core.payloads import due_time
+from hammerwork_cli.core.values import rfc3339
+from hammerwork_cli.features.cron.models.schedule import CatchUp, Overlap
 
 PASSING = "passing"
 """The kind of the roots whose trees are deleted some seconds after their end."""

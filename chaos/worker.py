@@ -24,13 +24,13 @@ from chaos.plan import KINDS
 from hammerwork_cli import RetryStrategy, Worker
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
-from hammerwork_cli.models import worker as worker_models
-from hammerwork_cli.queries.archive import retention
-from hammerwork_cli.queries.batch import callbacks
-from hammerwork_cli.queries.cron import schedules, ticks
-from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.queries.worker import claim, finish, registry, spawn
-from hammerwork_cli.queries.workflow import endings
+from hammerwork_cli.features.archive.queries import retention
+from hammerwork_cli.features.batch.queries import callbacks
+from hammerwork_cli.features.cron.queries import schedules, ticks
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.worker import model as worker_models
+from hammerwork_cli.features.worker.queries import claim, finish, registry, spawn
+from hammerwork_cli.features.workflow.queries import endings
 from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.execution.executor import Executor
 from hammerwork_cli.runtime.worker import retention as retention_thread

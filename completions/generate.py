@@ -22,9 +22,9 @@ from typer.main import get_command
 
 from hammerwork_cli.app import app
 from hammerwork_cli.config import KEYS
-from hammerwork_cli.models import JobPriority, JobStatus
-from hammerwork_cli.models.monitor.health import CheckName
-from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.core.values import JobPriority, JobStatus
+from hammerwork_cli.features.monitor.models.health import CheckName
+from hammerwork_cli.features.schema.views import SCHEMAS
 
 FOLDER = Path(__file__).parent
 MARK = "# <commands>\n"

@@ -7,23 +7,30 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import hammerwork_cli
-from hammerwork_cli.render.attempts import ATTEMPT
-from hammerwork_cli.render.callbacks import CALLBACK
-from hammerwork_cli.render.formats import key
-from hammerwork_cli.render.formats.shape import Key, Schema, Shape
-from hammerwork_cli.render.job.changes import OUTCOME
-from hammerwork_cli.render.job.details import FACTS, JOB_DETAILS
-from hammerwork_cli.render.job.listing import JOB
-from hammerwork_cli.render.monitor.health import CHECK_OUTCOME, HEALTH_REPORT, LEVEL
-from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
-from hammerwork_cli.render.queue.listing import QUEUE
-from hammerwork_cli.render.queue.stats import QUEUE_STATS
-from hammerwork_cli.render.spawn.again import SPAWN_REQUEST
-from hammerwork_cli.render.spawn.records import CHILD_COUNTS, GROUP, OPERATION, RECORDED_SPAWN, SPAWN_STATS, TREE_COUNTS
-from hammerwork_cli.render.tree.json import IN_TREE, NODE, RELATIVE, TREE
-from hammerwork_cli.render.worker import WORKER
-from hammerwork_cli.render.workflow import WORKFLOW, WORKFLOW_GRAPH
-from hammerwork_cli.web.endpoints.reading import CHILD
+from hammerwork_cli.features.callbacks.views import CALLBACK
+from hammerwork_cli.features.job.endpoints.reading import CHILD
+from hammerwork_cli.features.job.views.attempts import ATTEMPT
+from hammerwork_cli.features.job.views.changes import OUTCOME
+from hammerwork_cli.features.job.views.details import FACTS, JOB_DETAILS
+from hammerwork_cli.features.job.views.listing import JOB
+from hammerwork_cli.features.monitor.views.health import CHECK_OUTCOME, HEALTH_REPORT, LEVEL
+from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE
+from hammerwork_cli.features.queue.views.listing import QUEUE
+from hammerwork_cli.features.queue.views.stats import QUEUE_STATS
+from hammerwork_cli.features.spawn.views.again import SPAWN_REQUEST
+from hammerwork_cli.features.spawn.views.records import (
+    CHILD_COUNTS,
+    GROUP,
+    OPERATION,
+    RECORDED_SPAWN,
+    SPAWN_STATS,
+    TREE_COUNTS,
+)
+from hammerwork_cli.features.tree.views.json import IN_TREE, NODE, RELATIVE, TREE
+from hammerwork_cli.features.worker.views import WORKER
+from hammerwork_cli.features.workflow.views import WORKFLOW, WORKFLOW_GRAPH
+from hammerwork_cli.view import key
+from hammerwork_cli.view.shape import Key, Schema, Shape
 
 FILE = Path(hammerwork_cli.__file__).parent / "web" / "static" / "client.d.ts"
 BEGIN = "// From here, `make reference` writes the shapes of the program.\n"

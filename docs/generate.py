@@ -16,7 +16,7 @@ from hammerwork_cli.app import app
 from hammerwork_cli.cli.verb import shared_options
 from hammerwork_cli.config import KEYS
 from hammerwork_cli.config.keys import PROFILE_KEYS
-from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.features.schema.views import SCHEMAS
 from hammerwork_cli.web.application import ENDPOINTS, EVENTS, HEALTH, METRICS
 from hammerwork_cli.web.endpoints.endpoint import Endpoint
 

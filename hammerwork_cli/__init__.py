@@ -27,6 +27,8 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names.spli
 
 TYPE_CHECKING = False  # importing typing would take longer than this module
 if TYPE_CHECKING:
+    from hammerwork_cli.core.input.spawn_config import SpawnConfig
+    from hammerwork_cli.core.values import JobPriority, JobStatus
     from hammerwork_cli.errors import (
         AccessDeniedError,
         ConfigError,
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
         UnreachableError,
         UsageError,
     )
-    from hammerwork_cli.models import JobPriority, JobStatus, SpawnConfig
     from hammerwork_cli.runtime.api.encryption import EncryptionKeys
     from hammerwork_cli.runtime.api.handlers import Handlers
     from hammerwork_cli.runtime.api.job import Job

@@ -154,7 +154,7 @@ def _wants_json(words: Sequence[str]) -> bool:
 
 @app_path.without()
 def _failure(error: HammerworkError, context: Context) -> int:
-    from hammerwork_cli.render.formats.text import visible, visible_lines
+    from hammerwork_cli.view.text import visible, visible_lines
 
     message, hint = visible(redact(error.message)), error.hint and visible(redact(error.hint))
     if context.json_output:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hammerwork_cli.models import JobPriority, SpawnConfig
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.retry import RetryStrategy

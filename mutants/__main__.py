@@ -28,10 +28,10 @@ from mutants.tests import NAME_OF_FAILURE, Tests
 from tests.servers import KINDS, VARIABLES, ServerMissingError, server_url
 
 CORE = (
-    *(f"hammerwork_cli/queries/graph/{name}.py" for name in ("release", "tree")),
-    *(f"hammerwork_cli/queries/job/{name}.py" for name in ("changes", "dependencies", "enqueue")),
+    *(f"hammerwork_cli/features/tree/queries/{name}.py" for name in ("release", "tree")),
+    *(f"hammerwork_cli/features/job/queries/{name}.py" for name in ("changes", "dependencies", "enqueue")),
     *(
-        f"hammerwork_cli/queries/worker/{name}.py"
+        f"hammerwork_cli/features/worker/queries/{name}.py"
         for name in ("ancestry", "claim", "finish", "registry", "requests", "rescue", "spawn")
     ),
     *(

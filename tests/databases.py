@@ -381,7 +381,7 @@ class MysqlDatabases(ServerDatabases):
 def migrate(url: str) -> None:
     """Makes the tables, as ``hammerwork migration run`` does."""
     from hammerwork_cli.database import connect
-    from hammerwork_cli.queries import migrations
+    from hammerwork_cli.features.migration import queries as migrations
 
     with contextlib.closing(connect(url)) as database:
         migrations.run(database)

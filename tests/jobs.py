@@ -4,9 +4,10 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus, NewJob
-from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 IGNORING = '{"_failure_policy": "ignore_failures"}'

@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from hammerwork_cli.models import JobPriority, JobStatus, NewJob, SpawnConfig
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.core.values import JobPriority, JobStatus
+from hammerwork_cli.features.job.models.new_job import NewJob
 
 TITLES = ("Nordlichter über Tromsø", "東京の夜", 'The "best" of 2026')
 QUALITIES = ("1080p", "720p", "480p", "audio")

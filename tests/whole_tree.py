@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models.backup.tables import TABLES
-from hammerwork_cli.queries.backup.rows import Rows as Stored
+from hammerwork_cli.features.backup.models.tables import TABLES
+from hammerwork_cli.features.backup.queries.rows import Rows as Stored
 from tests.rows import START, Rows
 
 ROOT, CHILD, JOIN, PACKED = (f"{digit * 8}-0000-4000-8000-00000000{digit * 4}" for digit in "abcd")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chaos.liveness.machine import check
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries import migrations
+from hammerwork_cli.features.migration import queries as migrations
 
 
 def main() -> int:

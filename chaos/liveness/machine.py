@@ -12,14 +12,16 @@ from chaos.liveness.schedules import SOON, ScheduleRules
 from chaos.liveness.version_3 import Version3Rules
 from chaos.liveness.worker import DUTY, LEASE, QUEUE, HangsError, SimulatedWorker
 from chaos.liveness.world import World
+from hammerwork_cli.core import cron
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UnreachableError
-from hammerwork_cli.models import NewJob, cron, timestamp
-from hammerwork_cli.queries.cron import ticks
-from hammerwork_cli.queries.job import changes, enqueue
-from hammerwork_cli.queries.job.selections import ByIds
-from hammerwork_cli.queries.worker import duties
-from hammerwork_cli.queries.worker.registry import HeartbeatReport
+from hammerwork_cli.features.cron.queries import ticks
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import changes, enqueue
+from hammerwork_cli.features.job.queries.selections import ByIds
+from hammerwork_cli.features.worker.queries import duties
+from hammerwork_cli.features.worker.queries.registry import HeartbeatReport
 from tests.rust_worker import TAKE, RustWorker
 
 MOST_WORKERS = 4

@@ -8,13 +8,13 @@ from hypothesis.stateful import invariant, rule
 
 from chaos.liveness.worker import CARE, LEASE, STEADY, SimulatedWorker
 from chaos.liveness.world import World
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.cron.schedule import RunOutcome, Schedule, ScheduleRun
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import ahead, changes, schedules, ticks
-from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.queries.job import ahead as jobs_ahead
+from hammerwork_cli.features.cron.models.schedule import RunOutcome, Schedule, ScheduleRun
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import ahead, changes, schedules, ticks
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.job.queries import ahead as jobs_ahead
 
 SOON = 2 * LEASE + 2
 """Seconds within which a worker must care for a job or a due time that nobody cares for, while one could."""

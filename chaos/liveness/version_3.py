@@ -11,8 +11,8 @@ from hypothesis.stateful import invariant, rule
 from chaos.liveness.schedules import PUT_OFF, SOON
 from chaos.liveness.worker import JOB_LEASE, QUEUE, SimulatedWorker
 from chaos.liveness.world import World
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import timestamp
 from tests.rust3.runs import Run, Version3
 
 LEASE_OF_VERSION_3 = 9.0

@@ -7,19 +7,20 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from chaos.liveness.world import World
+from hammerwork_cli.core.clock import SLACK, is_behind
+from hammerwork_cli.core.values import JobStatus, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, NotFoundError, UnreachableError
-from hammerwork_cli.models import JobStatus, new_id, timestamp
-from hammerwork_cli.models.clock import SLACK, is_behind
-from hammerwork_cli.queries.cron import ahead, ticks
-from hammerwork_cli.queries.job import ahead as jobs_ahead
-from hammerwork_cli.queries.job.cron import next_due
-from hammerwork_cli.queries.spawn.doctor import Doctor
-from hammerwork_cli.queries.worker import claim as claim_queries
-from hammerwork_cli.queries.worker import duties, finish, registry
-from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt, Owned
-from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
+from hammerwork_cli.features.cron.queries import ahead, ticks
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import ahead as jobs_ahead
+from hammerwork_cli.features.job.queries.cron import next_due
+from hammerwork_cli.features.spawn.queries.doctor import Doctor
+from hammerwork_cli.features.worker.queries import claim as claim_queries
+from hammerwork_cli.features.worker.queries import duties, finish, registry
+from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, Owned
+from hammerwork_cli.features.worker.queries.registry import Heartbeat, HeartbeatReport, Registration
 from hammerwork_cli.runtime.worker.heartbeat import RENEWALS
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UnreachableError
-from hammerwork_cli.models import timestamp
 
 START = datetime(2026, 11, 25, 12, tzinfo=UTC)
 TABLES = (

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from hammerwork_cli import config, disk
 from hammerwork_cli.cached import cached
 from hammerwork_cli.cli import files
+from hammerwork_cli.core.input.reading import instant_of
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, DeclinedError, UsageError
-from hammerwork_cli.models.input.reading import instant_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.cli.protection import Protection
+    from hammerwork_cli.core.encryption import Keys
     from hammerwork_cli.database.stalls import SlowStatementWatch
-    from hammerwork_cli.models.encryption import Keys
-    from hammerwork_cli.render.formats.json import Record
-    from hammerwork_cli.render.formats.shape import Shape
+    from hammerwork_cli.view.json import Record
+    from hammerwork_cli.view.shape import Shape
 
 Model = TypeVar("Model")
 
@@ -259,7 +259,7 @@ class Context:
             self.print_above_bar(text)
             return
         if self.stderr.isatty():
-            from hammerwork_cli.render.formats.text import fitted
+            from hammerwork_cli.view.text import fitted
 
             text = fitted(text, self._columns(self.stderr))
         self.print_raw(text)
@@ -288,7 +288,7 @@ class Context:
 
     def text(self, lines: Iterable[str]) -> None:
         """Writes lines for people to stdout, wrapped to the width of a terminal."""
-        from hammerwork_cli.render.formats.text import fitted
+        from hammerwork_cli.view.text import fitted
 
         self.lines(fitted(self.with_database_option(line), self.width) for line in lines)
 
@@ -322,7 +322,7 @@ class Context:
             empty: note on stderr instead of a table without rows.
         """
         if fields is not None:
-            from hammerwork_cli.render.formats import fields as picking
+            from hammerwork_cli.view import fields as picking
 
             names = picking.chosen(fields, shape.columns)
             records = (picking.only(shape.record(row), names) for row in rows)
@@ -340,7 +340,7 @@ class Context:
 
     def show_table(self, rows: Sequence[Model], columns: Sequence[Any]) -> None:
         """Shows a list as a table, which is plain text in a pipe."""
-        from hammerwork_cli.render.formats.table import table_text
+        from hammerwork_cli.view.table import table_text
 
         self.found_rows = True
         self.lines([table_text(rows, columns, terminal=self.is_terminal, width=self.width, colour=self.colour)])
@@ -350,7 +350,7 @@ class Context:
         if form == "table":
             self.text(text())
         elif form == "json":
-            from hammerwork_cli.render.formats import json
+            from hammerwork_cli.view import json
 
             self.lines([json.document(record, pretty=self.is_terminal)])
         else:
@@ -359,18 +359,18 @@ class Context:
     def data(self, records: "Iterable[Record]", form: str, keys: Sequence[str]) -> None:
         """Writes records for programs one by one: ``json``, ``jsonl``, ``csv`` or ``tsv``."""
         if form == "json":
-            from hammerwork_cli.render.formats import json
+            from hammerwork_cli.view import json
 
             if self.is_terminal:
                 self.lines([json.document(list(records), pretty=True)])
             else:
                 self.write(json.array(records))
         elif form == "jsonl":
-            from hammerwork_cli.render.formats import json
+            from hammerwork_cli.view import json
 
             self.lines(json.lines(records))
         else:
-            from hammerwork_cli.render.formats.delimited import delimited
+            from hammerwork_cli.view.delimited import delimited
 
             self.write(delimited(records, form, keys))
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.models.input.problems import MOST_PROBLEMS, LineError, Problem
-from hammerwork_cli.render.formats.text import count, visible
+from hammerwork_cli.core.input.problems import MOST_PROBLEMS, LineError, Problem
+from hammerwork_cli.view.text import count, visible
 
 
 @contextmanager

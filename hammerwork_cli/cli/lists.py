@@ -22,8 +22,8 @@ from hammerwork_cli.errors import HammerworkError, UsageError
 
 if TYPE_CHECKING:
     from hammerwork_cli.database import Database
-    from hammerwork_cli.render.formats.json import Record
-    from hammerwork_cli.render.formats.shape import Shape
+    from hammerwork_cli.view.json import Record
+    from hammerwork_cli.view.shape import Shape
 
 Model = TypeVar("Model")
 
@@ -69,7 +69,7 @@ class Order(NamedTuple):
 
     def sorted(self, rows: Iterable[Model], record: "Callable[[Model], Record]") -> list[Model]:
         """Sorts models by a value of their records."""
-        from hammerwork_cli.render.formats.fields import member
+        from hammerwork_cli.view.fields import member
 
         valued = [(member(record(row), self.field), row) for row in rows]
         known = [pair for pair in valued if pair[0] is not None]
@@ -119,7 +119,7 @@ def show_list(context: Context, listing: Listing[Any], options: ListOptions) -> 
 
 def note_lost_jobs(context: Context) -> None:
     """Prints a note if jobs have been running for long, and no registered worker has them."""
-    from hammerwork_cli.queries.monitor.health import has_lost_jobs
+    from hammerwork_cli.features.monitor.queries.health import has_lost_jobs
 
     if not context.is_quiet and has_lost_jobs(context.database(), now=context.now()):
         context.note(
@@ -130,8 +130,8 @@ def note_lost_jobs(context: Context) -> None:
 
 def note_left_encrypted(context: Context) -> None:
     """Prints a note if no worker takes the encrypted jobs of a queue."""
-    from hammerwork_cli.queries.monitor.health import left_encrypted
-    from hammerwork_cli.render.formats.text import visible
+    from hammerwork_cli.features.monitor.queries.health import left_encrypted
+    from hammerwork_cli.view.text import visible
 
     found = [] if context.is_quiet else left_encrypted(context.database(), now=context.now())
     if found:
@@ -146,8 +146,8 @@ def warn_unknown_queues(context: Context, named: Sequence[str]) -> None:
     """
     if (context.found_rows and len(named) == 1) or context.is_quiet or not context.databases:
         return
-    from hammerwork_cli.queries import queues
-    from hammerwork_cli.render.queue.changes import unknown_queue_text
+    from hammerwork_cli.features.queue import queries as queues
+    from hammerwork_cli.features.queue.views.changes import unknown_queue_text
 
     database = context.databases[-1]
     with suppress(HammerworkError):  # the verb itself has done its work
@@ -160,8 +160,8 @@ def note_new_queue(context: Context, database: "Database", queue: str) -> None:
     """Prints a note if a queue that a command names for what is to come has no jobs, and a name like another's."""
     if context.is_quiet:
         return
-    from hammerwork_cli.queries import queues
-    from hammerwork_cli.render.formats.text import visible
+    from hammerwork_cli.features.queue import queries as queues
+    from hammerwork_cli.view.text import visible
 
     close = None if queues.has_jobs(database, queue) else queues.similar(database, queue)
     if close is not None:
@@ -196,7 +196,7 @@ class _Reread:
 def _watch(context: Context, listing: Listing[Any], options: ListOptions, order: Order | None) -> None:
     from hammerwork_cli.cli.live import Pace, follow_in_lines, follow_on_screen
     from hammerwork_cli.cli.screen import can_redraw
-    from hammerwork_cli.render.formats import fields as picking
+    from hammerwork_cli.view import fields as picking
 
     if options.form not in FORMATS:
         raise UsageError(f"--watch has no format {options.form}.", hint="Take table, json or jsonl.")
@@ -223,15 +223,15 @@ class _Drawing:
 
     def records(self, seen: _Seen) -> "list[Record]":
         """The records, of the chosen fields."""
-        from hammerwork_cli.render.formats.fields import only
+        from hammerwork_cli.view.fields import only
 
         records = self._listing.shape.records(seen.rows)
         return records if self._names is None else [only(record, self._names) for record in records]
 
     def table(self, seen: _Seen, width: int | None) -> list[str]:
         """The lines of the table, for a terminal of that width or for a pipe."""
-        from hammerwork_cli.render.formats import fields as picking
-        from hammerwork_cli.render.formats.table import table_text
+        from hammerwork_cli.view import fields as picking
+        from hammerwork_cli.view.table import table_text
 
         if not seen.rows:
             return [self._listing.empty]
@@ -250,7 +250,7 @@ class _Drawing:
         return self._picture(seen, width, height, None, keys=False)
 
     def _picture(self, seen: _Seen, width: int, height: int, note: str | None, *, keys: bool) -> list[str]:
-        from hammerwork_cli.render.formats.live import fitted_lines, headline
+        from hammerwork_cli.view.live import fitted_lines, headline
 
         context, clock = self._context, f"{seen.at:%H:%M:%S} UTC"
         parts = ["hammerwork", self._listing.name, clock, f"every {self._interval:g} s"]
@@ -269,7 +269,7 @@ class _Changes:
 
     def lines(self, seen: _Seen) -> Iterator[str]:
         """Yields lines: the table, one document, or the records that are new or have changed."""
-        from hammerwork_cli.render.formats import json
+        from hammerwork_cli.view import json
 
         records = self._drawing.records(seen)
         before, self._told = self._told, [json.document(_without_ages(record)) for record in records]

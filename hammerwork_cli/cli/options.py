@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.verb import ONLY_QUEUES
+from hammerwork_cli.core.input import names
+from hammerwork_cli.core.input.reading import duration_of
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.models.input import names
-from hammerwork_cli.models.input.reading import duration_of
 
 MOST_DAYS = 100_000
 """The largest age in days, well within the calendar."""

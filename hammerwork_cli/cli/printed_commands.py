@@ -7,7 +7,7 @@ from shlex import quote
 
 from hammerwork_cli.database.url import redact
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.render.formats.text import visible
+from hammerwork_cli.view.text import visible
 
 GROUPS = (
     *("spawn", "job", "queue", "cron", "batch", "workflow", "worker"),

@@ -12,7 +12,7 @@ from typing import Any, Self, TextIO
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database.interrupts import before_exit, terminate
-from hammerwork_cli.render.formats.text import cut, painted_cells
+from hammerwork_cli.view.text import cut, painted_cells
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 """Turns the alternate screen on, the cursor off and line wrapping off."""

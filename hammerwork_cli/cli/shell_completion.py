@@ -96,7 +96,7 @@ def _rows(kind: str, prefix: str, environ: Mapping[str, str]) -> Sequence[Row]:
 
 
 def _lists(prefix: str, environ: Mapping[str, str]) -> Sequence[Row]:
-    """The queues that the last name may be, behind those before it: see :mod:`hammerwork_cli.models.input.names`."""
+    """The queues that the last name may be, behind those before it: see :mod:`hammerwork_cli.core.input.names`."""
     start = len(prefix)
     while start and not (prefix[start - 1] == "," and prefix[start - 2 : start - 1] != "\\"):
         start -= 1

@@ -6,8 +6,8 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.outages import OutageNotes
+from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.input.reading import duration_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.database.waiting import Wait

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.database import DatabaseUrl, redact
 from hammerwork_cli.errors import ConfigError, UsageError
-from hammerwork_cli.models.input.limits import LONGEST_NAME
 
 LARGEST_LIMIT = 2**32 - 1
 LARGEST_POOL = 100
@@ -208,7 +208,7 @@ def known(name: str) -> SettingKey:
     key = KEYS.get(name.strip().lower().replace("-", "_"))
     if key is None:
         from hammerwork_cli.config import elsewhere
-        from hammerwork_cli.models.input.near import did_you_mean
+        from hammerwork_cli.core.input.near import did_you_mean
 
         if other := elsewhere.KEYS.get(name.strip().lower()):
             raise UsageError(f"{name.strip()} is a setting of hammerwork (Rust) alone.", hint=f"Use: {other}")

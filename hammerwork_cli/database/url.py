@@ -13,7 +13,7 @@ from hammerwork_cli.database.guards import ChangeGuard
 from hammerwork_cli.errors import ConfigError, UnreachableError
 
 if TYPE_CHECKING:
-    from hammerwork_cli.models.encryption import Keys
+    from hammerwork_cli.core.encryption import Keys
 
 SCHEMES = {
     "postgres": "postgresql",
@@ -211,7 +211,7 @@ def unknown_option(name: str, database: str, known: Collection[str], *, otherwis
         database: its product.
         otherwise: the hint if none is close.
     """
-    from hammerwork_cli.models.input.near import did_you_mean
+    from hammerwork_cli.core.input.near import did_you_mean
 
     other = OTHER_NAMES.get(name.replace("-", "_").lower())
     hint = f"Did you mean {other}?" if other in known else did_you_mean(name, known) or otherwise

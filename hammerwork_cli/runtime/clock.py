@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from hammerwork_cli.models.clock import SLACK, is_behind
+from hammerwork_cli.core.clock import SLACK, is_behind
 
 _BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 STEP = timedelta(seconds=1)

@@ -21,18 +21,24 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hammerwork_cli.core.input.documents import json_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, UsageError
-from hammerwork_cli.models import TreeNode
-from hammerwork_cli.models.input.documents import json_of
-from hammerwork_cli.queries import ping
-from hammerwork_cli.queries.worker import registry
-from hammerwork_cli.render.formats import json, key
-from hammerwork_cli.render.formats.shape import Shape
-from hammerwork_cli.render.tree import json as json_views
+from hammerwork_cli.features.archive import endpoints as archive
+from hammerwork_cli.features.batch import endpoints as batches
+from hammerwork_cli.features.cron import endpoints as schedules
+from hammerwork_cli.features.job.endpoints import changing, reading
+from hammerwork_cli.features.monitor.queries import ping
+from hammerwork_cli.features.queue import endpoints as queues
+from hammerwork_cli.features.spawn import endpoints as spawning
+from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.views import json as json_views
+from hammerwork_cli.features.worker.queries import registry
+from hammerwork_cli.features.workflow import endpoints as workflows
+from hammerwork_cli.view import json, key
+from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.web import events, metrics, redaction
 from hammerwork_cli.web.connections import WebConnections
-from hammerwork_cli.web.endpoints import archive, batches, changing, queues, reading, schedules, spawning, workflows
 from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.openapi import openapi
 from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE, Parameter, check, read_path, read_query

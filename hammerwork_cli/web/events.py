@@ -13,13 +13,13 @@ from starlette.types import Receive, Scope, Send
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, RetryableError
-from hammerwork_cli.models import TreeNode
-from hammerwork_cli.queries.graph import tree as tree_queries
-from hammerwork_cli.queries.job import listing
-from hammerwork_cli.queries.revisions import ChangeWatch, RevisionChanges
-from hammerwork_cli.render.formats import json, key
-from hammerwork_cli.render.formats.shape import Shape, described
-from hammerwork_cli.render.tree.json import NODE
+from hammerwork_cli.features.job.queries import listing
+from hammerwork_cli.features.spawn.queries.revisions import ChangeWatch, RevisionChanges
+from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.features.tree.queries import tree as tree_queries
+from hammerwork_cli.features.tree.views.json import NODE
+from hammerwork_cli.view import json, key
+from hammerwork_cli.view.shape import Shape, described
 from hammerwork_cli.web.sending import PIECE
 
 Found = TypeVar("Found")

@@ -9,8 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.queries.monitor.metrics import figures
-from hammerwork_cli.render.monitor.metrics import exposition, families
+from hammerwork_cli.features.monitor.queries.metrics import figures
+from hammerwork_cli.features.monitor.views.metrics import exposition, families
 from hammerwork_cli.version import __version__
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -21,8 +21,8 @@ from hammerwork_cli.errors import (
     UnreachableError,
     UsageError,
 )
-from hammerwork_cli.render.formats import json, key
-from hammerwork_cli.render.formats.shape import Shape, described
+from hammerwork_cli.view import json, key
+from hammerwork_cli.view.shape import Shape, described
 
 MEDIA_TYPE = "application/problem+json"
 

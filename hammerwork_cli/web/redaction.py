@@ -5,13 +5,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hammerwork_cli.models import ON_ERROR, Counts, JobStatus, Reason, SpawnTree, TreeNode
-from hammerwork_cli.models.batch.batches import BatchStatus
-from hammerwork_cli.models.cron.schedule import CatchUp, Overlap, RunKind, ScheduleKind
-from hammerwork_cli.models.monitor.health import Level
-from hammerwork_cli.models.values import HIDDEN
-from hammerwork_cli.models.workflow.workflows import FailurePolicy, WorkflowStatus
-from hammerwork_cli.render.formats.json import UNKNOWN
+from hammerwork_cli.core.input.spawn_config import ON_ERROR
+from hammerwork_cli.core.values import HIDDEN, Counts, JobStatus
+from hammerwork_cli.features.batch.model import BatchStatus
+from hammerwork_cli.features.cron.models.schedule import CatchUp, Overlap, RunKind, ScheduleKind
+from hammerwork_cli.features.job.models.plan import Reason
+from hammerwork_cli.features.monitor.models.health import Level
+from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.workflow.models.workflows import FailurePolicy, WorkflowStatus
+from hammerwork_cli.view.json import UNKNOWN
 
 _SHOWN = """
 action archived archived_at attempt attempt_history attempts average backlog_seconds batch_id blocked by by_handler

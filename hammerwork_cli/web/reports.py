@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from hammerwork_cli.render.formats.text import visible_lines
+from hammerwork_cli.view.text import visible_lines
 
 MINUTE = 60.0
 MOST_A_MINUTE = 10

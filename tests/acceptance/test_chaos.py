@@ -22,7 +22,7 @@ from chaos.run import QUIET_SECONDS, Run, Size
 from chaos.watching import Watch
 from chaos.worker import NAMED
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries.batch import callbacks
+from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.runtime.worker import keeper
 from hammerwork_cli.runtime.worker.upkeep import thread
 from tests.conftest import ROOT, unavailable

@@ -15,13 +15,14 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.cli import shell_completion
-from hammerwork_cli.commands.completion import SCRIPTS
-from hammerwork_cli.commands.completion import Shell as Shells
 from hammerwork_cli.config import Settings, embedded_path
+from hammerwork_cli.core.input.names import joined
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import JobStatus, NewJob
-from hammerwork_cli.models.input.names import joined
-from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.features.completion.commands import SCRIPTS
+from hammerwork_cli.features.completion.commands import Shell as Shells
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue
 from tests.conftest import ROOT, Outcome, unavailable
 from tests.rows import START, Rows
 from tests.shells import SHELLS, Shell, missing

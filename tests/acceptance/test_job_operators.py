@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
-from hammerwork_cli.models import JobStatus
+from hammerwork_cli.core.values import JobStatus
 from tests.conftest import Outcome
 from tests.jobs import identity, job, rows, write
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.core.values import JobStatus, timestamp
 from hammerwork_cli.database import connect
 from hammerwork_cli.database.drivers.sqlite import SqliteDatabase
-from hammerwork_cli.models import JobStatus, timestamp
-from hammerwork_cli.queries import queues
+from hammerwork_cli.features.job.endpoints import changing
+from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.web.application import Server
 from hammerwork_cli.web.connections import WebConnections
-from hammerwork_cli.web.endpoints import changing
 from hammerwork_cli.web.endpoints.endpoint import Endpoint
 from hammerwork_cli.web.settings import ServerSettings
 from tests.conftest import Outcome

@@ -1,6 +1,6 @@
 """What scripts rely on, for every command there is: formats that parse, keys that are documented, help with examples.
 
-A new command needs an entry in ``CONTRACT``, and, when it has ``--format``, a line in ``render/schemas.py``.
+A new command needs an entry in ``CONTRACT``, and, when it has ``--format``, a line in ``features/schema/views.py``.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ from jsonschema import Draft202012Validator
 from typer.main import get_command
 
 from hammerwork_cli.app import app
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.render.schemas import INPUTS, SCHEMAS, Schema, line_schema
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.schema.views import INPUTS, SCHEMAS, Schema, line_schema
 from tests import night as nights
 from tests.conftest import EACH_DIALECT
 from tests.mermaid_parser import MermaidParser
@@ -245,7 +245,7 @@ def test_every_command_has_an_entry_in_the_contract() -> None:
 
 def test_every_command_with_formats_has_a_schema() -> None:
     named = {path.replace(" ", "-") for path in LEAVES if {"json", "jsonl"} & {*formats(path)}}
-    assert not named - SCHEMAS.keys(), f"add to render/schemas.py: {sorted(named - SCHEMAS.keys())}"
+    assert not named - SCHEMAS.keys(), f"add to features/schema/views.py: {sorted(named - SCHEMAS.keys())}"
     others = {name for says in CONTRACT.values() for name in (*says.schemas.values(), says.schema) if name}
     stale = {name.removesuffix("-line") for name in SCHEMAS} - named - others - {"error"} - INPUTS
     assert not stale, f"no command prints this: {sorted(stale)}"

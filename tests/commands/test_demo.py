@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.commands.demo import typed_program
 from hammerwork_cli.database import connect
+from hammerwork_cli.features.demo.commands import typed_program
 from tests.terminal import Terminal
 
 Run = Callable[..., Any]

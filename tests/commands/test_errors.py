@@ -16,8 +16,8 @@ import pytest
 
 from hammerwork_cli.cli.options import Format
 from hammerwork_cli.database import DatabaseUrl, connect
-from hammerwork_cli.render.formats.text import visible
-from hammerwork_cli.render.tree.picture import TreeFormat
+from hammerwork_cli.features.tree.views.picture import TreeFormat
+from hammerwork_cli.view.text import visible
 from tests.conftest import ROOT, all_databases
 from tests.rows import Rows
 

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import disk
+from hammerwork_cli.core.input.documents import MOST_VALUES, json_of, toml_of
 from hammerwork_cli.database import connect
-from hammerwork_cli.models.input.documents import MOST_VALUES, json_of, toml_of
 from tests.commands.test_contract import NIGHTLY, leaves
 
 Run = Callable[..., Any]
@@ -279,7 +279,7 @@ def test_dev_stdout_is_stdout_even_where_that_is_a_file(
 HALF = """
 import sys, time
 from hammerwork_cli.app import main
-from hammerwork_cli.queries.backup.files import BackupWriter
+from hammerwork_cli.features.backup.queries.files import BackupWriter
 
 def end(self):
     self._stream.flush()
@@ -442,14 +442,14 @@ DOORS = (
     "cli",
     "config",
     "models/options",
-    "models/workflow/files.py",
-    "queries/backup/files.py",
-    "queries/job/enqueue_lines.py",
+    "features/workflow/models/files.py",
+    "features/backup/queries/files.py",
+    "features/job/queries/enqueue_lines.py",
 )
 """Where text of users comes in. Elsewhere, the program reads what it or a database has stored."""
 OF_SETTINGS = {"config/__init__.py", "config/writing.py", "cli/shell_completion.py"}
 """They read the file of settings, of a megabyte at most. TOML knows no key twice."""
-OF_STORED_PAYLOADS = {"models/options/schedules.py"}
+OF_STORED_PAYLOADS = {"features/cron/options.py"}
 PARSERS = {"loads", "load", "JSONDecoder", "raw_decode"}
 
 
@@ -468,7 +468,7 @@ def test_where_text_comes_in_one_module_reads_json_and_toml() -> None:
 OF_OTHER_FILES = {
     "app.py": "a terminal that is closed",
     "cli/shell_completion.py": "the file of settings, of a megabyte at most, as fast as possible",
-    "commands/completion.py": "scripts of this package",
+    "features/completion/commands.py": "scripts of this package",
     "database/migration_files.py": "statements of this package",
     "database/statements/__init__.py": "statements of this package",
     "database/statements/__main__.py": "statements of this package",

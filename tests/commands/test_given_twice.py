@@ -13,9 +13,9 @@ from typer.main import get_command
 
 from hammerwork_cli.app import app
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.core.input import names
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.input import names
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]

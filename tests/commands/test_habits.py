@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.features.worker.queries import registry
 from tests.commands.test_contract import LEAVES
 from tests.commands.test_rust_options import calls
 from tests.conftest import all_databases

@@ -70,7 +70,7 @@ def test_the_help_of_the_program_and_of_a_group_says_how_each_help_begins_and_im
                 assert f"{name} {command.get_short_help_str(1000)}" in shown
                 assert not command.hidden
     assert _loaded("--help") == set()
-    assert _loaded("spawn", "--help") == {"hammerwork_cli.commands.spawn"}
+    assert _loaded("spawn", "--help") == {"hammerwork_cli.features.spawn.commands"}
 
 
 @pytest.mark.parametrize("path", ["worker stop", "spawn tree", "job import", "schema"])

@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.queries.job import listing
-from hammerwork_cli.render.formats.text import age, brief_age
+from hammerwork_cli.features.job.queries import listing
+from hammerwork_cli.view.text import age, brief_age
 from tests.conftest import all_databases
 from tests.rows import START, Rows
 from tests.terminal import PATIENCE, Terminal
@@ -93,7 +93,7 @@ def test_jobs_are_sorted_by_the_database_and_those_without_a_value_come_last(
 
 
 def test_every_order_that_the_help_names_is_there() -> None:
-    from hammerwork_cli.commands.job.reading import list_
+    from hammerwork_cli.features.job.commands.reading import list_
 
     for name in listing.SORTS:
         assert name in (list_.__doc__ or "")

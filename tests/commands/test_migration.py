@@ -17,8 +17,8 @@ import pytest
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.migrations import MIGRATIONS, RUST_3
+from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.migration.queries import MIGRATIONS, RUST_3
 from tests.conftest import all_databases
 from tests.rust3.migrations import Migrator
 from tests.terminal import everything
@@ -225,7 +225,7 @@ def test_a_run_says_that_it_waits_for_another_one(url: str, run: Run, monkeypatc
     other, notes = connect(url), []
     if other.dialect == "postgresql":
         other.script("BEGIN")
-    assert other.plain_rows("migrations.lock")[0][0]
+    assert other.plain_rows("migration.lock")[0][0]
 
     def note(_context: Context, text: str) -> None:
         notes.append(text)

@@ -7,7 +7,7 @@ import pytest
 
 from hammerwork_cli.app import main
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.render.formats.text import cells
+from hammerwork_cli.view.text import cells
 
 LISTS = (
     "queue list",

@@ -501,8 +501,8 @@ PROTECTION = Protection(Context({}), "production")
 @pytest.mark.parametrize(
     "attempt",
     [
-        lambda database: database.run("queues.resume", queues=["x"]),
-        lambda database: database.plain_run("migrations.tracking_table"),
+        lambda database: database.run("queue.resume", queues=["x"]),
+        lambda database: database.plain_run("migration.tracking_table"),
         lambda database: database.script("CREATE TABLE hammerwork_x (y INTEGER)"),
         lambda database: database.query("DELETE FROM hammerwork_jobs"),
         lambda database: database.query("WITH x AS (SELECT 1) DELETE FROM hammerwork_jobs"),

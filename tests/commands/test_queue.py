@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus, new_id
-from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.worker import claim, registry
-from hammerwork_cli.render.formats.table import table_text
-from hammerwork_cli.render.queue.listing import STATES
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.queue.views.listing import STATES
+from hammerwork_cli.features.worker.queries import claim, registry
+from hammerwork_cli.view.table import table_text
 from tests.commands.test_contract import LEAVES
 from tests.conftest import all_databases
 from tests.jobs import identity, job, write

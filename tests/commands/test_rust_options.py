@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from hammerwork_cli import Handlers
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.queries import migrations
+from hammerwork_cli.features.migration import queries as migrations
 from tests.conftest import ROOT
 from tests.jobs import identity, job, move_to_archive, write
 from tests.rows import Rows

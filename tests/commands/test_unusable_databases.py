@@ -11,7 +11,7 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.queries import migrations
+from hammerwork_cli.features.migration import queries as migrations
 
 Run = Callable[..., Any]
 SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]

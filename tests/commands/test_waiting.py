@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus
 from tests.commands.worker.test_worker import register
 from tests.jobs import execute, identity, job, write
 

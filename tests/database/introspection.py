@@ -14,8 +14,8 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.migration_files import steps
-from hammerwork_cli.models import Migration
-from hammerwork_cli.queries.migrations import MIGRATIONS
+from hammerwork_cli.features.migration.model import Migration
+from hammerwork_cli.features.migration.queries import MIGRATIONS
 
 Schema = dict[str, dict[str, list[dict[str, Any]]]]
 

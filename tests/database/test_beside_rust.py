@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.graph import tree as tree_queries
-from hammerwork_cli.queries.spawn import operations
+from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.tree.queries import tree as tree_queries
 from tests.jobs import identity
 from tests.rows import START
 from tests.rust_worker import ENQUEUED_ON_MYSQL, RustWorker

@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import DERIVED, FAILURES, STORED, UNSUCCESSFUL, JobStatus, derived_words, spellings
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import FAILURES, UNSUCCESSFUL, JobFilter, JobStatus
-from hammerwork_cli.models.queue import HealthLimits
-from hammerwork_cli.models.values import DERIVED, STORED, derived_words, spellings
-from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.graph import children, tree
-from hammerwork_cli.queries.graph.relatives import Relatives
-from hammerwork_cli.queries.job import changes, listing
-from hammerwork_cli.queries.job.changes import Cancel, RetryJobs
-from hammerwork_cli.queries.job.selections import ByFilter, ByIds, Subtrees
-from hammerwork_cli.queries.spawn import failed as failed_queries
-from hammerwork_cli.queries.spawn import operations, wait
-from hammerwork_cli.queries.spawn.doctor import Doctor
-from hammerwork_cli.queries.spawn.why import diagnose
+from hammerwork_cli.features.job.models.job import JobFilter
+from hammerwork_cli.features.job.queries import changes, listing
+from hammerwork_cli.features.job.queries.changes import Cancel, RetryJobs
+from hammerwork_cli.features.job.queries.selections import ByFilter, ByIds, Subtrees
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.queue.models.queue import HealthLimits
+from hammerwork_cli.features.spawn.queries import failed as failed_queries
+from hammerwork_cli.features.spawn.queries import operations, wait
+from hammerwork_cli.features.spawn.queries.doctor import Doctor
+from hammerwork_cli.features.spawn.queries.why import diagnose
+from hammerwork_cli.features.tree.queries import children, tree
+from hammerwork_cli.features.tree.queries.relatives import Relatives
 from tests.rows import START, Rows
 
 NOW = START + timedelta(hours=1)

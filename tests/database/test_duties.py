@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import new_id
-from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.worker.queries import duties
 from tests.rows import START
 
 WORKERS = 4

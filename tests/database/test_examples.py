@@ -14,8 +14,8 @@ import pytest
 
 from examples import data_processor, workflow
 from hammerwork_cli import Queue, Worker
+from hammerwork_cli.core.values import id_list
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import id_list
 from tests.conftest import ROOT
 
 FINISHED: dict[str, dict[str, int]] = {

@@ -6,7 +6,7 @@ import pytest
 
 from chaos.liveness.machine import Histories, check
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries.spawn.doctor import Doctor
+from hammerwork_cli.features.spawn.queries.doctor import Doctor
 
 STEPS, SEED = 5_000, 21107
 """The same histories each time; ``make liveness`` looks for others."""

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.migration_files import steps
 from hammerwork_cli.errors import AccessDeniedError, DatabaseError, UnreachableError
-from hammerwork_cli.models import NewJob, timestamp
-from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.migration import queries as migrations
 from tests.database.introspection import TRACKING, Schema, expected_schema, read_schema, without_ours
 from tests.rows import START
 
@@ -141,7 +142,7 @@ def test_every_migration_is_recorded_one_by_one_with_its_time(empty_database: Da
 
 def test_an_id_that_is_recorded_and_not_known_is_shown(database: Database) -> None:
     database.plain_run(
-        "migrations.record", migration_id="016_of_tomorrow", executed_at=database.now(), execution_time_ms=3
+        "migration.record", migration_id="016_of_tomorrow", executed_at=database.now(), execution_time_ms=3
     )
     last = migrations.status(database)[-1]
     assert (last.migration.id, last.migration.owner, last.state) == ("016_of_tomorrow", "other", "applied")
@@ -403,7 +404,7 @@ def test_an_index_that_a_later_version_of_hammerwork_rust_replaced_is_not_missed
     database.script(f"DROP INDEX {index}" + (f" ON {table}" if database.dialect == "mysql" else ""))
     assert list(incomplete(database).values()) == [(f"index {index}",)]
     database.plain_run(
-        "migrations.record", migration_id="016_of_theirs", executed_at=database.now(), execution_time_ms=3
+        "migration.record", migration_id="016_of_theirs", executed_at=database.now(), execution_time_ms=3
     )
     assert incomplete(database) == {}
 
@@ -451,7 +452,7 @@ import os, signal, sys
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import NewJob, timestamp
 from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.features.job.queries import enqueue
 database = connect(sys.argv[1])
 send = database.script
 def script(sql):
@@ -514,7 +515,7 @@ def test_a_run_goes_on_when_hammerwork_rust_which_takes_no_lock_was_faster(
                 theirs.script(step.statement(present) or "SELECT 1")
                 present = step.after(present)
         else:
-            theirs.plain_run("migrations.tracking_table")
+            theirs.plain_run("migration.tracking_table")
         with ThreadPoolExecutor(1) as pool:
             run = pool.submit(migrations.run, ours)
             blocked = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND cardinality("
@@ -584,7 +585,7 @@ def test_a_drop_that_dies_half_way_is_not_taken_for_complete(database: Database)
 
         def plain_run(statement: str, /, **values: Any) -> int:
             changed = run(statement, **values)
-            if statement.startswith("migrations.drop") and next(sent) == number:
+            if statement.startswith("migration.drop") and next(sent) == number:
                 database.close()
                 raise Crash
             return changed
@@ -623,7 +624,7 @@ def test_a_run_where_nothing_can_be_written_says_so(empty_database: Database, ma
         migrations.run(empty_database)
         empty_database.script("DELETE FROM hammerwork_migrations WHERE migration_id = '018_claims'")
     elif made == "the record alone":
-        empty_database.plain_run("migrations.tracking_table")
+        empty_database.plain_run("migration.tracking_table")
     empty_database.script(READ_ONLY[empty_database.dialect])
     with pytest.raises((UnreachableError, AccessDeniedError)):
         migrations.run(empty_database)

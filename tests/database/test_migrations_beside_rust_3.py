@@ -15,8 +15,8 @@ import pytest
 from hammerwork_cli import Handlers, Job, Queue, RetryStrategy, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, DatabaseError, UsageError
-from hammerwork_cli.models import RustVersion, TableRewrite
-from hammerwork_cli.queries import migrations
+from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.migration.model import RustVersion, TableRewrite
 from tests.conftest import unavailable
 from tests.database.introspection import (
     Schema,

@@ -10,18 +10,18 @@ from uuid import uuid4
 
 import pytest
 
+from hammerwork_cli.core.values import COMPLETED_SPELLINGS, ENDED_SPELLINGS, FAILED_SPELLINGS, JobStatus
 from hammerwork_cli.database import Database, connect, statements
 from hammerwork_cli.database.migration_files import steps
-from hammerwork_cli.models import JobFilter, JobStatus, PastAttempt
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.models.values import COMPLETED_SPELLINGS, ENDED_SPELLINGS, FAILED_SPELLINGS
-from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.cron import changes
-from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.queries.graph import records
-from hammerwork_cli.queries.graph import tree as tree_queries
-from hammerwork_cli.queries.job import attempts, listing
-from hammerwork_cli.queries.spawn import operations
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import changes
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.job.models.job import JobFilter, PastAttempt
+from hammerwork_cli.features.job.queries import attempts, listing
+from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.tree.queries import records
+from hammerwork_cli.features.tree.queries import tree as tree_queries
 from tests.rows import START, Rows
 
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN ", "mysql": "EXPLAIN FORMAT=JSON "}
@@ -113,7 +113,7 @@ def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None
     database, parent = spawned
     assert len(tree_queries.tree(database, parent).nodes) == 2
     bounds = {"dated": False, "limit": None, "failed": FAILED_SPELLINGS, "running": ()}
-    told = plan(database, "graph.relatives.children", ids=database.ids([parent]), **bounds)
+    told = plan(database, "tree.relatives.children", ids=database.ids([parent]), **bounds)
     assert "idx_hammerwork_jobs_first_parent" in told
 
 
@@ -135,8 +135,8 @@ def test_the_children_of_hundreds_of_parents_are_estimated_and_read_from_our_ind
     with contextlib.closing(connect(postgres_url)) as database:
         migrations.run(database)
         for table, statement, payload in (
-            ("hammerwork_jobs", "graph.relatives.children", json.dumps({"text": "x" * 1000})),
-            ("hammerwork_jobs_archive", "graph.relatives.archived_children", "x" * 1000),
+            ("hammerwork_jobs", "tree.relatives.children", json.dumps({"text": "x" * 1000})),
+            ("hammerwork_jobs_archive", "tree.relatives.archived_children", "x" * 1000),
         ):
             database.script(ONE_CHILD_EACH.format(table=table, payload=payload, many=MANY))
             database.script(f"ANALYZE {table}")
@@ -182,7 +182,7 @@ def test_the_ids_of_the_children_of_many_come_out_of_the_index_alone(spawned: tu
     database, parent = spawned
     if database.dialect != "mysql":
         pytest.skip("only InnoDB keeps rows in the order of their ids")
-    told = json.dumps(json.loads(plan(database, "graph.relatives.child_ids", parents=json.dumps([parent]))))
+    told = json.dumps(json.loads(plan(database, "tree.relatives.child_ids", parents=json.dumps([parent]))))
     # MariaDB's words and those of MySQL 8; MySQL 9.7 tells plans in version 2 of its format, with others.
     key, alone = ("index_name", "covering") if VERSION_2 in told else ("key", "using_index")
     assert f'"{key}": "idx_hammerwork_jobs_first_parent"' in told
@@ -224,7 +224,7 @@ def test_a_level_of_many_parents_is_read_as_one_of_few(
     rows.job(parents[3].upper())
     few = tree_queries.tree(readable, root)
     for name, size in (("FEW_PARENTS", 0), ("LISTED_PARENTS", 5)):
-        monkeypatch.setattr(f"hammerwork_cli.queries.graph.relatives.{name}", size)
+        monkeypatch.setattr(f"hammerwork_cli.features.tree.queries.relatives.{name}", size)
     monkeypatch.setattr(readable, "read_chunk", 4)
     many = tree_queries.tree(readable, root)
     assert len(many.nodes) == 27
@@ -282,7 +282,7 @@ def test_the_newest_jobs_are_read_from_our_index(spawned: tuple[Database, str]) 
 def test_a_look_for_changes_is_read_from_indexes(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     later = START + timedelta(days=2)
-    told = plan(database, "revisions.jobs", since=later, until=later + timedelta(seconds=6), most=2000)
+    told = plan(database, "spawn.revisions.jobs", since=later, until=later + timedelta(seconds=6), most=2000)
     assert "idx_hammerwork_jobs_created" in told
     assert "idx_hammerwork_jobs_archival_candidates" in told
     assert "failed_at" in told
@@ -303,7 +303,7 @@ def test_names_that_are_compared_to_the_letter_are_looked_up_in_an_index(spawned
     assert "idx_hammerwork_jobs_claimable" in told
     assert not re.search(r"filesort|Sort|TEMP B-TREE", told), told
     if database.dialect == "mysql":  # where the other databases have only indexes of some jobs
-        assert not WHOLE_TABLE.search(plan(database, "queues.any_job", queue="elsewhere"))
+        assert not WHOLE_TABLE.search(plan(database, "queue.any_job", queue="elsewhere"))
 
 
 HEALTH = {
@@ -315,8 +315,8 @@ HEALTH = {
     "monitor.health.running": {"now": START + timedelta(days=2)},
     "monitor.health.retrying": {"most_pending": 100, "queues": ()},
     "monitor.health.overdue": {"before": START, "pending": ("Pending",)},
-    "queues.completed": {"queues": (), "since": START + timedelta(days=1), "oddly_completed": ("completed",)},
-    "queues.failed": {
+    "queue.completed": {"queues": (), "since": START + timedelta(days=1), "oddly_completed": ("completed",)},
+    "queue.failed": {
         "queues": (),
         "failed": FAILED_SPELLINGS,
         "since": START,

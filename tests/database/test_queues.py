@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import WAITING, JobStatus
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import MissingTablesError, NotFoundError, RefusedValueError
-from hammerwork_cli.models import WAITING, JobFilter, JobStatus
-from hammerwork_cli.models.queue import HealthLimits, QueueState
-from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.job import changes as changes_queries
-from hammerwork_cli.queries.job import selections
-from hammerwork_cli.queries.job.changes import Delete
-from hammerwork_cli.queries.job.selections import ByFilter
+from hammerwork_cli.features.job.models.job import JobFilter
+from hammerwork_cli.features.job.queries import changes as changes_queries
+from hammerwork_cli.features.job.queries import selections
+from hammerwork_cli.features.job.queries.changes import Delete
+from hammerwork_cli.features.job.queries.selections import ByFilter
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.queue.models.queue import HealthLimits, QueueState
 from tests.rows import START, Rows
 
 NOW = START + timedelta(hours=10)

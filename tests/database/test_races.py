@@ -10,15 +10,15 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, DuplicateError
-from hammerwork_cli.models import NewJob
-from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import Policy, PolicyAction
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.archive import policies
-from hammerwork_cli.queries.cron import changes
-from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
+from hammerwork_cli.features.archive.queries import policies
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import changes
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.queue import queries as queues
 from tests.rows import START
 
 AGES = Ages(*[timedelta(days=1)] * 4)

@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import NewJob, SpawnConfig, new_id
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import changes, schedules, ticks
-from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.queries.graph import tree
-from hammerwork_cli.queries.graph.relatives import GIN_LIST, GIN_LISTS
-from hammerwork_cli.queries.spawn import operations
-from hammerwork_cli.queries.worker import ancestry, claim, finish, spawn
-from hammerwork_cli.queries.worker.ancestry import Spawner
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import changes, schedules, ticks
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.tree.queries import tree
+from hammerwork_cli.features.tree.queries.relatives import GIN_LIST, GIN_LISTS
+from hammerwork_cli.features.worker.queries import ancestry, claim, finish, spawn
+from hammerwork_cli.features.worker.queries.ancestry import Spawner
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from tests.rows import START, Rows
 
 ASCENT = 3
@@ -69,8 +70,8 @@ def test_lists_longer_than_a_statement_holds_are_sent_in_parts(
 ) -> None:
     for name in ("read_chunk", "scan_chunk"):
         monkeypatch.setattr(readable, name, 10)
-    monkeypatch.setattr("hammerwork_cli.queries.graph.relatives.GIN_LIST", 5)
-    monkeypatch.setattr("hammerwork_cli.queries.graph.relatives.GIN_LISTS", 2)
+    monkeypatch.setattr("hammerwork_cli.features.tree.queries.relatives.GIN_LIST", 5)
+    monkeypatch.setattr("hammerwork_cli.features.tree.queries.relatives.GIN_LISTS", 2)
     with rows.at_once():
         root = rows.job(spawns=True)
         for middle in [rows.job(root) for _ in range(25)]:

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from hammerwork_cli.core.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, WAITING_SPELLINGS
 from hammerwork_cli.database import Database, statements
-from hammerwork_cli.models import JobFilter
-from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, WAITING_SPELLINGS
-from hammerwork_cli.queries.job import listing
-from hammerwork_cli.queries.spawn import operations
-from hammerwork_cli.queries.worker import claim
+from hammerwork_cli.features.job.models.job import JobFilter
+from hammerwork_cli.features.job.queries import listing
+from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.worker.queries import claim
 from tests.database.test_plans import analyze
 from tests.rows import START, Rows
 
@@ -146,17 +146,17 @@ HOT: dict[str, Callable[[Scene], Asked]] = {
     "worker.finish.outcomes": lambda at: Asked({"ids": at.ids(0)}),
     "worker.rescue.lock_jobs": lambda _: Asked({"worker": WORKER, "limit": ASKED}),
     "worker.rescue.retry": lambda at: Asked({"ids": at.ids(0), "worker": WORKER, "error": "lost"}),
-    "graph.release.waiting_for": lambda at: Asked({"ids": at.ids(0)}),
-    "graph.release.lock_waiting": lambda at: Asked({"ids": at.ids(QUARTER)}),
-    "graph.release.touch_waiting": lambda at: Asked({"ids": at.ids(QUARTER)}),
-    "graph.release.release": lambda at: Asked({"ids": at.ids(QUARTER)}),
-    "graph.release.statuses": lambda at: Asked({"ids": at.ids(0)}),
-    "graph.relatives.level": lambda at: Asked({"ids": at.ids(0), "dated": False}),
-    "graph.relatives.children": lambda at: Asked({"ids": at.ids(0), **BOUNDS}),
-    "graph.relatives.joined_children": lambda at: Asked({"ids": at.ids(0), **BOUNDS}),
-    "graph.relatives.child_states": lambda at: Asked({"ids": at.ids(0)}),
-    "graph.relatives.child_totals": lambda at: Asked({"ids": at.ids(0)}),
-    "graph.relatives.child_ids": lambda at: Asked({"parents": json.dumps(at.jobs[:ASKED])}),
+    "tree.release.waiting_for": lambda at: Asked({"ids": at.ids(0)}),
+    "tree.release.lock_waiting": lambda at: Asked({"ids": at.ids(QUARTER)}),
+    "tree.release.touch_waiting": lambda at: Asked({"ids": at.ids(QUARTER)}),
+    "tree.release.release": lambda at: Asked({"ids": at.ids(QUARTER)}),
+    "tree.release.statuses": lambda at: Asked({"ids": at.ids(0)}),
+    "tree.relatives.level": lambda at: Asked({"ids": at.ids(0), "dated": False}),
+    "tree.relatives.children": lambda at: Asked({"ids": at.ids(0), **BOUNDS}),
+    "tree.relatives.joined_children": lambda at: Asked({"ids": at.ids(0), **BOUNDS}),
+    "tree.relatives.child_states": lambda at: Asked({"ids": at.ids(0)}),
+    "tree.relatives.child_totals": lambda at: Asked({"ids": at.ids(0)}),
+    "tree.relatives.child_ids": lambda at: Asked({"parents": json.dumps(at.jobs[:ASKED])}),
     "job.dependencies.dependents": lambda at: Asked(
         {
             "ids": at.ids(0),
@@ -180,8 +180,8 @@ HOT: dict[str, Callable[[Scene], Asked]] = {
 
 ORDERED = {"worker.claim.ready", "worker.claim.with_jobs"}
 """Statements that the code sends in an ordered transaction."""
-OF_NEVER = ("graph.relatives.children", "graph.relatives.child_states", "graph.relatives.child_totals")
-OF_JOINS = ("graph.release.waiting_for", "graph.relatives.joined_children", "job.dependencies.dependents")
+OF_NEVER = ("tree.relatives.children", "tree.relatives.child_states", "tree.relatives.child_totals")
+OF_JOINS = ("tree.release.waiting_for", "tree.relatives.joined_children", "job.dependencies.dependents")
 KNOWN = {
     "postgresql": {(statement, "never") for statement in OF_NEVER},
     "mysql": {(statement, "two parents") for statement in OF_JOINS},
@@ -189,7 +189,7 @@ KNOWN = {
 """What reads the table once, not once for each id. PostgreSQL analyses a table within a minute. MariaDB has no index of
 all members of a list.
 """
-ONLY = {"graph.relatives.level": "postgresql", "graph.relatives.child_ids": "mysql"}
+ONLY = {"tree.relatives.level": "postgresql", "tree.relatives.child_ids": "mysql"}
 
 
 def reads(database: Database, statement: str, values: dict[str, Any]) -> float:

@@ -10,21 +10,22 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Worker
+from hammerwork_cli.core.clock import SLACK
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import NewJob, new_id, timestamp
-from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import Policy, PolicyAction
-from hammerwork_cli.models.clock import SLACK
-from hammerwork_cli.models.cron.schedule import Schedule
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.archive import policies
-from hammerwork_cli.queries.batch import callbacks
-from hammerwork_cli.queries.cron import ahead, changes, manual, recurring, schedules, ticks
-from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.queries.job import ahead as jobs_ahead
-from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.queries.worker import duties, registry
-from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
+from hammerwork_cli.features.archive.queries import policies
+from hammerwork_cli.features.batch.queries import callbacks
+from hammerwork_cli.features.cron.models.schedule import Schedule
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import ahead, changes, manual, recurring, schedules, ticks
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.queries import ahead as jobs_ahead
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.worker.queries import duties, registry
+from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.clock import STEADY_SECONDS, ServerClock
 from tests.conftest import Outcome, eventually
 from tests.rows import Rows

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, Queue, Worker
+from hammerwork_cli.core.values import id_list, timestamp
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import id_list, timestamp
-from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.runtime.connections import Connections
 from tests.rust3 import outcomes
 

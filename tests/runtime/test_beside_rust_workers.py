@@ -13,8 +13,8 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import RetryableError
-from hammerwork_cli.queries.spawn.doctor import PAGE, Doctor, FixedJobs
-from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.features.spawn.queries.doctor import PAGE, Doctor, FixedJobs
+from hammerwork_cli.features.worker.queries import registry
 from tests.runtime.conftest import Stage
 from tests.rust_worker import RustWorker
 

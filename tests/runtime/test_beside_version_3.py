@@ -13,7 +13,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.queries.worker import finish, registry
+from hammerwork_cli.features.worker.queries import finish, registry
 from hammerwork_cli.runtime.worker import heartbeat
 from tests.runtime.conftest import PATIENCE, Crew, Stage, until
 from tests.rust3.outcomes import use

@@ -31,7 +31,7 @@ from hammerwork_cli import (
     Workflow,
 )
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries.worker import claim
+from hammerwork_cli.features.worker.queries import claim
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
 from tests.rust3.decoding import undecodable
@@ -508,7 +508,7 @@ def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.Monke
 def test_the_package_is_loaded_for_keys_alone() -> None:
     """It takes longer to load than many a command runs."""
     code = (
-        "import sys, hammerwork_cli.app, hammerwork_cli.models.encryption, hammerwork_cli.runtime.worker.worker;"
+        "import sys, hammerwork_cli.app, hammerwork_cli.core.encryption, hammerwork_cli.runtime.worker.worker;"
         " assert 'cryptography' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,9 +15,9 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, Worker
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import new_id
-from hammerwork_cli.queries.worker import claim, finish, rescue
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.worker.queries import claim, finish, rescue
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.host.logs import named
 from tests.runtime.conftest import PATIENCE, Stage, until
 from tests.rust3 import outcomes

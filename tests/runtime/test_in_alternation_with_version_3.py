@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, Worker, Workflow
+from hammerwork_cli.core.values import id_list, rfc3339
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import id_list, new_id, rfc3339
-from hammerwork_cli.queries.job import changes
-from hammerwork_cli.queries.job.changes import Cancel
-from hammerwork_cli.queries.job.selections import ByIds
-from hammerwork_cli.queries.worker import claim, finish, rescue
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import changes
+from hammerwork_cli.features.job.queries.changes import Cancel
+from hammerwork_cli.features.job.queries.selections import ByIds
+from hammerwork_cli.features.worker.queries import claim, finish, rescue
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.outcomes.failures import Failed

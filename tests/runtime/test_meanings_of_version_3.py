@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, Workflow
-from hammerwork_cli.models import JobFilter, new_id, timestamp
-from hammerwork_cli.queries.job import changes, selections
-from hammerwork_cli.queries.spawn.doctor import Doctor
-from hammerwork_cli.queries.worker import claim, finish
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
-from hammerwork_cli.queries.workflow.endings import CancelWorkflow
+from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.features.job.models.job import JobFilter
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import changes, selections
+from hammerwork_cli.features.spawn.queries.doctor import Doctor
+from hammerwork_cli.features.worker.queries import claim, finish
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.workflow.queries.endings import CancelWorkflow
 from hammerwork_cli.runtime.outcomes.failures import taken
 from tests.runtime.conftest import Crew, Stage, until
 from tests.rust3 import outcomes

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, Workflow
-from hammerwork_cli.queries.batch import callbacks
+from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.runtime.api.retry import Jitter
 from tests.conftest import Outcome
 from tests.runtime.conftest import Stage

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from hammerwork_cli.core import cron
+from hammerwork_cli.core.values import id_list, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import cron, id_list, timestamp
 
 SMALL, LARGE, UNSIGNED = 1 << 31, 1 << 63, 1 << 64
 STATUSES = ("Pending", "Running", "Completed", "Failed", "Dead", "TimedOut", "Retrying", "Archived")

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from hammerwork_cli.core import cron
+from hammerwork_cli.core.values import id_list, timestamp
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import cron, id_list, timestamp
 from tests.rows import Rows
 from tests.rust3.migrations import MIGRATIONS, Migrator
 from tests.rust3.runs import CLAIM, CLOSE, LEASE, REAPED, STALE, STORE, UNLEASED, Run, Version3

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from hammerwork_cli.core import cron
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import cron, timestamp
 from tests.rows import Rows
 
 LEASE = timedelta(seconds=300)

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from cronsim import CronSim, CronSimError
 
+from hammerwork_cli.core.cron import unix
+from hammerwork_cli.core.cron.expressions import Expression
+from hammerwork_cli.core.cron.words import notes_on, words_of
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.cron import unix
-from hammerwork_cli.models.cron.expressions import Expression
-from hammerwork_cli.models.cron.words import notes_on, words_of
 
 ZONES = ("UTC", "Europe/Oslo", "America/New_York", "Australia/Sydney", "America/St_Johns")
 EXPRESSIONS, DATES = 2_000, 4

@@ -14,7 +14,7 @@ Printed = Callable[..., str]
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
-    """``printed("ping.check", "--tags", "mysql")``: what is printed."""
+    """``printed("monitor.ping.check", "--tags", "mysql")``: what is printed."""
 
     def run(*arguments: str) -> str:
         main(arguments)
@@ -75,7 +75,7 @@ def test_without_tags_each_database_is_printed_as_after_all_migrations(printed: 
 
 
 def test_a_statement_that_is_the_same_everywhere_is_printed_once(printed: Printed) -> None:
-    assert printed("ping.check") == "SELECT 1 FROM hammerwork_jobs WHERE 1 = 0\n"
+    assert printed("monitor.ping.check") == "SELECT 1 FROM hammerwork_jobs WHERE 1 = 0\n"
 
 
 def test_a_statement_of_some_databases_is_printed_for_those(printed: Printed) -> None:
@@ -96,8 +96,8 @@ def test_without_a_name_all_statements_are_listed_with_what_they_do(printed: Pri
     [
         (["worker.claim.readies"], "No statement 'worker.claim.readies'. Did you mean worker.claim.ready"),
         (["nothing.of.the.kind"], "No statement 'nothing.of.the.kind'."),
-        (["ping.check", "--tags", "oracle"], "No tag 'oracle'. Choose from: archive, "),
-        (["ping.check", "--given", "queue"], "No condition 'queue'. Choose from: none."),
+        (["monitor.ping.check", "--tags", "oracle"], "No tag 'oracle'. Choose from: archive, "),
+        (["monitor.ping.check", "--given", "queue"], "No condition 'queue'. Choose from: none."),
         (["job.notifications.notify", "--tags", "mysql"], "has no variant for mysql. It has: postgresql."),
     ],
 )
@@ -106,6 +106,6 @@ def test_an_unknown_name_is_refused_with_the_known_ones(refused: Printed, argume
 
 
 def test_python_runs_it_without_a_warning() -> None:
-    command = [sys.executable, "-W", "error", "-m", "hammerwork_cli.database.statements", "ping.check"]
+    command = [sys.executable, "-W", "error", "-m", "hammerwork_cli.database.statements", "monitor.ping.check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout[:8], done.stderr) == (0, "SELECT 1", "")

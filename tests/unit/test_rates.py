@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from hammerwork_cli.models import RegisteredWorker
-from hammerwork_cli.queries.spawn.rates import LEAST, SPAN, Rates, RecentRate, SharedRate
+from hammerwork_cli.features.spawn.queries.rates import LEAST, SPAN, Rates, RecentRate, SharedRate
+from hammerwork_cli.features.worker.model import RegisteredWorker
 from tests.rows import START
 
 

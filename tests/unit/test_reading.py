@@ -5,10 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobPriority
-from hammerwork_cli.models.input.fields import priority
-from hammerwork_cli.models.input.reading import (
+from hammerwork_cli.core.input.fields import priority
+from hammerwork_cli.core.input.reading import (
     DURATION_PATTERN,
     duration_of,
     ids_from,
@@ -17,7 +15,9 @@ from hammerwork_cli.models.input.reading import (
     timeout_of,
     uuid_of,
 )
-from hammerwork_cli.models.new_job import NewJob
+from hammerwork_cli.core.values import JobPriority
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.web.endpoints.parameters import EPOCH, SINCE, start_of
 from tests.jobs import NOW
 

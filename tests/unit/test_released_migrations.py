@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from hammerwork_cli.database.migration_files import section
-from hammerwork_cli.queries.migrations import MIGRATIONS, RUST_3
+from hammerwork_cli.features.migration.queries import MIGRATIONS, RUST_3
 
 LIST = Path(__file__).parents[1] / "data" / "released_migrations.txt"
 RELEASED = [line.split() for line in LIST.read_text("utf-8").splitlines() if not line.startswith("#")]

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
+from hammerwork_cli.core.cron import next_run, parse
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.cron import next_run, parse
 
 TUESDAY = datetime(2026, 11, 24, 14, 18, 25, 393217, tzinfo=UTC)
 

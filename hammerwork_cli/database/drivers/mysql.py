@@ -368,7 +368,7 @@ def _see_other_nodes_writes(cursor: Any) -> None:
 
 
 def _collation_to_be(cursor: Any) -> str:
-    """Returns the collation that the migrations will give the tables, by the same rule as ``migrations.collation``."""
+    """Returns the collation that the migrations will give the tables, by the same rule as ``migration.collation``."""
     cursor.execute("SELECT @@collation_database")
     default = _text(cursor) or ""
     return default if default.startswith(WIDE) else f"{WIDE}_general_ci"

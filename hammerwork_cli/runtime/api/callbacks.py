@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.callbacks import CallbackEvent, new_callback
-from hammerwork_cli.models.new_job import NewCallback
+from hammerwork_cli.features.callbacks.model import CallbackEvent, new_callback
+from hammerwork_cli.features.job.models.new_job import NewCallback
 from hammerwork_cli.runtime.api.encoding import json_text
 
 _KEPT = ("queue", "payload", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")

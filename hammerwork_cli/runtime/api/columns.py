@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from hammerwork_cli.models import JobPriority, id_list, status_of, timestamp
+from hammerwork_cli.core.values import JobPriority, id_list, status_of, timestamp
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 
 if TYPE_CHECKING:
-    from hammerwork_cli.queries.worker.claim import Claimed
+    from hammerwork_cli.features.worker.queries.claim import Claimed
 
 
 def _seconds(stored: int | None) -> timedelta | None:

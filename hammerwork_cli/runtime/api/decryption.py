@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from hammerwork_cli.models.encryption import EncryptedText, Keys, UndecryptableError
+from hammerwork_cli.core.encryption import EncryptedText, Keys, UndecryptableError
 
 if TYPE_CHECKING:
-    from hammerwork_cli.queries.worker.claim import Claimed
+    from hammerwork_cli.features.worker.queries.claim import Claimed
 
 
 def decrypted(job: "Claimed", keys: Keys | None) -> "Claimed":

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from hammerwork_cli import disk
+from hammerwork_cli.core.encryption import DEFAULT_KEY_ID, MAKE, Keys, key_of
 from hammerwork_cli.errors import ConfigError, UsageError
-from hammerwork_cli.models.encryption import DEFAULT_KEY_ID, MAKE, Keys, key_of
 
 _FORMS = "Write env:NAME or @FILE, with an id in front of it: payments=env:NAME."
 _KMS = ("aws://", "gcp://", "vault://", "azure://")

@@ -8,10 +8,10 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from hammerwork_cli.core.input import fields
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import SpawnConfig
-from hammerwork_cli.models.input import fields
-from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
@@ -19,7 +19,7 @@ from hammerwork_cli.runtime.api.signatures import check_call, is_typed, refusal,
 from hammerwork_cli.runtime.api.spawn import FoundHandler, SpawnContext, SpawnManager
 
 if TYPE_CHECKING:
-    from hammerwork_cli.models.cron.schedule import NewSchedule
+    from hammerwork_cli.features.cron.models.schedule import NewSchedule
     from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])

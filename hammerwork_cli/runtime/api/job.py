@@ -13,20 +13,15 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from uuid import UUID
 
+from hammerwork_cli.core import cron
+from hammerwork_cli.core.input import fields
+from hammerwork_cli.core.input.fields import full_id
+from hammerwork_cli.core.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.core.payloads import check_names
+from hammerwork_cli.core.values import JobPriority, JobStatus
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import (
-    JobPriority,
-    JobStatus,
-    NewJob,
-    SpawnConfig,
-    cron,
-    new_id,
-)
-from hammerwork_cli.models.input import fields
-from hammerwork_cli.models.input.fields import full_id
-from hammerwork_cli.models.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
-from hammerwork_cli.models.new_job import NewCallback
-from hammerwork_cli.models.payloads import check_names
+from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob, new_id
 from hammerwork_cli.runtime.api.absent import no_attribute
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.columns import READERS
@@ -35,12 +30,12 @@ from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
 
 if TYPE_CHECKING:
-    from hammerwork_cli.models.encryption import Encryption
-    from hammerwork_cli.queries.worker.claim import Claimed
+    from hammerwork_cli.core.encryption import Encryption
+    from hammerwork_cli.features.worker.queries.claim import Claimed
 
 
 def _encryption(given: object) -> "Encryption":
-    from hammerwork_cli.models.encryption import Encryption
+    from hammerwork_cli.core.encryption import Encryption
 
     return fields.an(given, Encryption, "encryption must be made by with_encryption or with_pii_fields")
 
@@ -387,13 +382,13 @@ class Job(_Rowed):
         Raises:
             UsageError: it is none of these.
         """
-        from hammerwork_cli.models.encryption import retention_of
+        from hammerwork_cli.core.encryption import retention_of
 
         kind, keep = retention_of(policy)
         return self._encrypted(policy=kind, keep=keep)
 
     def _encrypted(self, **changes: Any) -> Self:
-        from hammerwork_cli.models.encryption import Encryption
+        from hammerwork_cli.core.encryption import Encryption
 
         return replace(self, encryption=replace(self.encryption or Encryption(), **changes))
 

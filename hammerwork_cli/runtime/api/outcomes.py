@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.models.input import fields
+from hammerwork_cli.core.input import fields
 
 LONGEST = timedelta(days=366)
 """The longest delay, well within the times that every database stores."""

@@ -11,17 +11,19 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
+from hammerwork_cli.core.input import fields
+from hammerwork_cli.core.input.fields import full_id
+from hammerwork_cli.core.input.limits import LARGEST_INTEGER
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, DatabaseUrl, Timeouts
-from hammerwork_cli.models import EnqueuedJob, NewJob, timestamp
-from hammerwork_cli.models.batch.batches import NewBatch
-from hammerwork_cli.models.input import fields
-from hammerwork_cli.models.input.fields import full_id
-from hammerwork_cli.models.input.limits import LARGEST_INTEGER
-from hammerwork_cli.models.workflow.new import NewWorkflow
-from hammerwork_cli.queries.batch import enqueue as batches
-from hammerwork_cli.queries.job import enqueue, notifications, results
-from hammerwork_cli.queries.workflow import create as creating
-from hammerwork_cli.queries.workflow.create import Created
+from hammerwork_cli.features.batch.model import NewBatch
+from hammerwork_cli.features.batch.queries import enqueue as batches
+from hammerwork_cli.features.job.models.job import EnqueuedJob
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue, notifications, results
+from hammerwork_cli.features.workflow.models.new import NewWorkflow
+from hammerwork_cli.features.workflow.queries import create as creating
+from hammerwork_cli.features.workflow.queries.create import Created
 from hammerwork_cli.runtime.api import importing
 from hammerwork_cli.runtime.api.absent import Translated
 from hammerwork_cli.runtime.api.callbacks import callbacks_of

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
+from hammerwork_cli.core.input.fields import duration
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.input.fields import duration
 
 SHORTEST = timedelta(milliseconds=1)
 LONGEST = timedelta(days=365)

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Literal, TypedDict
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.cron.schedule import NewSchedule
-from hammerwork_cli.models.options.schedules import read_schedule
+from hammerwork_cli.features.cron.models.schedule import NewSchedule
+from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.job import Job
 

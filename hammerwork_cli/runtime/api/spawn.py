@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from hammerwork_cli.cached import cached
+from hammerwork_cli.core.input import fields
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.input.spawn_config import STORED_KEYS, SpawnConfig, storable_name
+from hammerwork_cli.core.payloads import due_time
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.errors import HammerworkError, UsageError
-from hammerwork_cli.models import STORED_KEYS, Ancestry, SpawnConfig, storable_name, timestamp
-from hammerwork_cli.models.input import fields
-from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.models.payloads import due_time
+from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.signatures import check_call, refusal, signature
 

@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from hammerwork_cli.core.encryption import EncryptedText, UndecryptableError
+from hammerwork_cli.core.payloads import unpacked
+from hammerwork_cli.core.values import JobPriority, priority_word, status_of, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import JobPriority, priority_word, status_of, timestamp
-from hammerwork_cli.models.encryption import EncryptedText, UndecryptableError
-from hammerwork_cli.models.payloads import unpacked
-from hammerwork_cli.queries.job import results
-from hammerwork_cli.queries.worker.claim import Claim, Claimed, claimed_row
+from hammerwork_cli.features.job.queries import results
+from hammerwork_cli.features.worker.queries.claim import Claim, Claimed, claimed_row
 from hammerwork_cli.runtime.api.decryption import decrypted
 from hammerwork_cli.runtime.api.job import Job
 

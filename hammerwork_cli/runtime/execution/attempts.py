@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.models import SpawnRequest
-from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import EndedAttempt
+from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
+from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.features.worker.queries.finish import EndedAttempt
 from hammerwork_cli.runtime.outcomes.failures import message_of
 
 

@@ -9,8 +9,8 @@ from copy import deepcopy
 from typing import Any, TypeVar
 
 from hammerwork_cli import app_path
-from hammerwork_cli.models import SpawnConfig
-from hammerwork_cli.queries.worker.claim import Claimed
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.runtime.host.logs import HANDLED, handled
 
 Result = TypeVar("Result")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hammerwork_cli import app_path
 from hammerwork_cli.database import Database, DatabaseUrl
-from hammerwork_cli.models.batch.batches import NewBatch
+from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.queue import PATIENCE, Batch, Queue
 from hammerwork_cli.runtime.api.spawn import SpawnFailedError

@@ -9,15 +9,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hammerwork_cli import app_path
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import DatabaseError, HammerworkError
-from hammerwork_cli.models import SpawnConfig, new_id
-from hammerwork_cli.queries.job import results
-from hammerwork_cli.queries.worker import finish, requests, spawn
-from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt, FinishReport
-from hammerwork_cli.queries.worker.spawn import LostClaimError, Operation, SpawnedBeforeError
-from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import results
+from hammerwork_cli.features.worker.queries import finish, requests, spawn
+from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, FinishReport
+from hammerwork_cli.features.worker.queries.spawn import LostClaimError, Operation, SpawnedBeforeError
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import (
@@ -43,6 +43,7 @@ from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
 from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError, described, for_log, message_of, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
+from hammerwork_cli.view.text import plural
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.queue import Queue

@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database.retrying import Backoff, is_away
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.queries.worker import finish
-from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
-from hammerwork_cli.render.formats.text import duration, instant
+from hammerwork_cli.features.worker.queries import finish
+from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import LONGEST_PAUSE, Connections
 from hammerwork_cli.runtime.execution.slots import Slots
@@ -24,6 +23,7 @@ from hammerwork_cli.runtime.faults import Fault, Progress, is_of_the_database
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.host.secrets import masked
 from hammerwork_cli.runtime.outcomes.failures import Failed, for_log, in_ascii, taken
+from hammerwork_cli.view.text import duration, instant
 
 WRITE_SECONDS = 0.005
 """How long an outcome waits for others, to be written with them."""

@@ -8,14 +8,16 @@ from datetime import datetime
 from typing import TypeVar
 
 from hammerwork_cli.cached import cached
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, UsageError
-from hammerwork_cli.models import Ancestry, NewJob, SpawnConfig
-from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.queries.worker import ancestry
-from hammerwork_cli.queries.worker import spawn as spawn_queries
-from hammerwork_cli.queries.worker.ancestry import LimitError, Spawner
-from hammerwork_cli.queries.worker.claim import Claimed
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.worker.queries import ancestry
+from hammerwork_cli.features.worker.queries import spawn as spawn_queries
+from hammerwork_cli.features.worker.queries.ancestry import LimitError, Spawner
+from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.spawn import SpawnError, SpawnLimitError
 from hammerwork_cli.runtime.api.stored_jobs import stored_job

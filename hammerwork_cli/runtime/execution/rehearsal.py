@@ -16,16 +16,26 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, JobNotFoundError, LastingConflictError
-from hammerwork_cli.models import Ancestry, JobStatus, NewJob, SpawnConfig
-from hammerwork_cli.models.spawning.rehearsal import SHOWN, Limit, Rehearsal, RehearsedLevel, SpawnShape, chain_length
-from hammerwork_cli.queries.graph import release
-from hammerwork_cli.queries.graph.release import RECURRING
-from hammerwork_cli.queries.job import enqueue, limits
-from hammerwork_cli.queries.worker import ancestry
-from hammerwork_cli.queries.worker.ancestry import Spawner
-from hammerwork_cli.queries.worker.claim import Claim, Claimed
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue, limits
+from hammerwork_cli.features.spawn.models.rehearsal import (
+    SHOWN,
+    Limit,
+    Rehearsal,
+    RehearsedLevel,
+    SpawnShape,
+    chain_length,
+)
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.queries import release
+from hammerwork_cli.features.tree.queries.release import RECURRING
+from hammerwork_cli.features.worker.queries import ancestry
+from hammerwork_cli.features.worker.queries.ancestry import Spawner
+from hammerwork_cli.features.worker.queries.claim import Claim, Claimed
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import (

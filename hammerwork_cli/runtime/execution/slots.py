@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from hammerwork_cli.models.queue_counts import Unwritten
-from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import EndedAttempt, Owned
-from hammerwork_cli.render.formats.text import duration
+from hammerwork_cli.features.queue.models.counts import Unwritten
+from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.features.worker.queries.finish import EndedAttempt, Owned
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest, StillRunning, Work
 from hammerwork_cli.runtime.host.logs import handled
+from hammerwork_cli.view.text import duration
 
 FULL = 100
 """Outcomes that are worth a transaction."""

@@ -4,10 +4,10 @@ import logging
 import threading
 from datetime import datetime, timedelta
 
-from hammerwork_cli.models import timestamp
-from hammerwork_cli.queries.job.cron import next_due
-from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.features.job.queries.cron import next_due
+from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.clock import ServerClock

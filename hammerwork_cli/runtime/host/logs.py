@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from hammerwork_cli.models import rfc3339
-from hammerwork_cli.render.formats.text import short_id, visible
+from hammerwork_cli.core.values import rfc3339
 from hammerwork_cli.runtime.host.secrets import masked
+from hammerwork_cli.view.text import short_id, visible
 
 if TYPE_CHECKING:
-    from hammerwork_cli.queries.worker.claim import Claimed
+    from hammerwork_cli.features.worker.queries.claim import Claimed
 
 TRACE = logging.DEBUG - 5
 LEVELS = {

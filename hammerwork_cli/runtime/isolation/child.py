@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hammerwork_cli import app_path
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.models import Ancestry
+from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnError, SpawnFailedError, SpawnResult

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, ClassVar
 
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.models import SpawnConfig
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import (

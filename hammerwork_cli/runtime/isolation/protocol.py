@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hammerwork_cli.models import SpawnConfig
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.runtime.api.outcomes import Wanted
 
 if TYPE_CHECKING:
-    from hammerwork_cli.models.encryption import Keys
-    from hammerwork_cli.queries.worker.claim import Claimed
+    from hammerwork_cli.core.encryption import Keys
+    from hammerwork_cli.features.worker.queries.claim import Claimed
 
 
 BATCH = 200

@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import IO, Any, Self
 
+from hammerwork_cli.core.input.fields import whole_seconds
+from hammerwork_cli.core.input.limits import MOST_PARENTS
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import NewJob, SpawnConfig
-from hammerwork_cli.models.input.fields import whole_seconds
-from hammerwork_cli.models.input.limits import MOST_PARENTS
-from hammerwork_cli.queries.job.enqueue import in_circle
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries.enqueue import in_circle
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import (
     FIRST_CHILDREN,

@@ -7,10 +7,10 @@ from datetime import timedelta
 from types import FrameType, TracebackType
 from typing import Self
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.queries.worker.finish import AttemptEnd
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd
 from hammerwork_cli.runtime.api.outcomes import Outcome, Wanted
 from hammerwork_cli.runtime.api.spawn import NOTHING_SPAWNED
 from hammerwork_cli.runtime.host.secrets import masked

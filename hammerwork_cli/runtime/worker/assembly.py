@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from hammerwork_cli.database import PATIENT, DatabaseUrl, Timeouts
-from hammerwork_cli.models.cron.declared import Declared
-from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
+from hammerwork_cli.features.cron.models.declared import Declared
+from hammerwork_cli.features.worker.queries.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.queue import Queue
 from hammerwork_cli.runtime.clock import ServerClock, elapsed

@@ -8,14 +8,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.models import JobPriority
-from hammerwork_cli.models.worker import job_lease
-from hammerwork_cli.queries.worker import claim, finish
-from hammerwork_cli.queries.worker.claim import Claimed, ClaimedBatch
-from hammerwork_cli.queries.worker.registry import Registration
-from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.features.worker.model import job_lease
+from hammerwork_cli.features.worker.queries import claim, finish
+from hammerwork_cli.features.worker.queries.claim import Claimed, ClaimedBatch
+from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.clock import ServerClock, elapsed
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import Attempt
@@ -23,6 +22,7 @@ from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.failures import taken
 from hammerwork_cli.runtime.worker.lease import Lease
+from hammerwork_cli.view.text import plural
 
 MOST_PREFETCHED = 500
 PREFETCH_SECONDS = 0.2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hammerwork_cli import disk
 from hammerwork_cli.errors import OutputError
-from hammerwork_cli.render.formats.text import visible
+from hammerwork_cli.view.text import visible
 
 log = logging.getLogger("hammerwork")
 

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models.worker import heartbeat_interval, job_lease
-from hammerwork_cli.queries.worker import registry
-from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
-from hammerwork_cli.render.formats.text import instant
+from hammerwork_cli.features.worker.model import heartbeat_interval, job_lease
+from hammerwork_cli.features.worker.queries import registry
+from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.features.worker.queries.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock, elapsed
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
+from hammerwork_cli.view.text import instant
 
 RENEWALS = 6
 """Looks for leases to renew, in the time of one."""

@@ -8,15 +8,15 @@ from functools import partial
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import RetryableError
-from hammerwork_cli.models.worker import heartbeat_interval
-from hammerwork_cli.queries.spawn.doctor import Doctor, FixedJobs
-from hammerwork_cli.queries.worker import duties, registry, rescue
-from hammerwork_cli.queries.worker.registry import Registration
-from hammerwork_cli.render.formats.text import named, plural
+from hammerwork_cli.features.spawn.queries.doctor import Doctor, FixedJobs
+from hammerwork_cli.features.worker.model import heartbeat_interval
+from hammerwork_cli.features.worker.queries import duties, registry, rescue
+from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.clock import ServerClock, elapsed
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
+from hammerwork_cli.view.text import named, plural
 
 IDLE_SWEEP = 0.1
 """Seconds after which a sweep pauses while it finds nothing. One that finds jobs goes on for a heartbeat's interval."""

@@ -6,7 +6,7 @@ are seconds of this process's clock that pass while the machine is suspended too
 
 from collections.abc import Iterable
 
-from hammerwork_cli.queries.worker.registry import Heartbeat
+from hammerwork_cli.features.worker.queries.registry import Heartbeat
 
 
 class Lease:

@@ -7,7 +7,7 @@ from functools import partial
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import Backoff
-from hammerwork_cli.queries.job.notifications import CHANNEL
+from hammerwork_cli.features.job.queries.notifications import CHANNEL
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 

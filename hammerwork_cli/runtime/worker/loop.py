@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.queries.worker import claim, finish
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
-from hammerwork_cli.queries.worker.registry import Registration
-from hammerwork_cli.render.formats.text import instant, named, plural
+from hammerwork_cli.features.worker.queries import claim, finish
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.clock import elapsed
 from hammerwork_cli.runtime.connections import LONGEST_PAUSE
 from hammerwork_cli.runtime.execution.attempts import Attempt
@@ -20,6 +19,7 @@ from hammerwork_cli.runtime.outcomes.stacks import stack_of
 from hammerwork_cli.runtime.worker.assembly import WorkerComponents
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
+from hammerwork_cli.view.text import instant, named, plural
 
 STALE_SECONDS = 1.0
 """After so long, jobs that have not started go back to the others."""

@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hammerwork_cli.core.input import fields
+from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.input import fields
-from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
 

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.queries.worker import requests
-from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.features.worker.queries import requests
+from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.attempts import ClaimedRequest
 from hammerwork_cli.runtime.execution.slots import Slots

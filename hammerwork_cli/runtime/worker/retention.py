@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models.archive.policies import EVERY_QUEUE, PolicyAction
-from hammerwork_cli.queries.archive import expiry, policies, retention
-from hammerwork_cli.queries.archive.retention import CarriedOut
-from hammerwork_cli.queries.worker import duties
-from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, PolicyAction
+from hammerwork_cli.features.archive.queries import expiry, policies, retention
+from hammerwork_cli.features.archive.queries.retention import CarriedOut
+from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
+from hammerwork_cli.view.text import plural
 
 CHECK_SECONDS = 60.0
 """Seconds between two checks for due policies."""

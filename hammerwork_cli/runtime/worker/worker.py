@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from hammerwork_cli.core.input import fields
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.input.near import did_you_mean
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, LimitReachedError, MissingTablesError, UsageError
-from hammerwork_cli.models import UNREADABLE_STRATEGY, MigrationState, new_id
-from hammerwork_cli.models.input import fields
-from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.models.input.near import did_you_mean
-from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.job import limits
-from hammerwork_cli.queries.worker import claim, registry
-from hammerwork_cli.queries.worker.registry import Registration
-from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import limits
+from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.migration.model import UNREADABLE_STRATEGY, MigrationState
+from hammerwork_cli.features.worker.queries import claim, registry
+from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.api import importing
 from hammerwork_cli.runtime.api.absent import Translated
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
@@ -40,6 +40,7 @@ from hammerwork_cli.runtime.worker.loop import LAST_SECONDS, MainLoop
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY, Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.version import __version__
+from hammerwork_cli.view.text import plural
 
 UNUSED = ("hammerwork_encryption_keys", "hammerwork_key_audit_log", "hammerwork_kms_data_keys")
 """Tables of hammerwork (Rust) that no statement of a worker names."""

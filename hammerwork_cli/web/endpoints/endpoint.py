@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.render.formats.shape import Schema
+from hammerwork_cli.view.shape import Schema
 from hammerwork_cli.web.endpoints.parameters import Parameter
 from hammerwork_cli.web.settings import ServerSettings
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hammerwork_cli.render.formats.shape import Schema
-from hammerwork_cli.render.schemas import DRAFT, SCHEMAS
+from hammerwork_cli.features.schema.views import DRAFT, SCHEMAS
 from hammerwork_cli.version import __version__
+from hammerwork_cli.view.shape import Schema
 from hammerwork_cli.web import events, problems
 from hammerwork_cli.web.endpoints.endpoint import JSON, Endpoint
 from hammerwork_cli.web.endpoints.parameters import Parameter

@@ -12,14 +12,14 @@ from urllib.parse import unquote
 from jsonschema import Draft202012Validator, ValidationError
 from starlette.datastructures import QueryParams
 
+from hammerwork_cli.core.input import names
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.input.reading import DURATION_PATTERN, TIME_PATTERN, UUID_PATTERN, since_of
+from hammerwork_cli.core.values import JobStatus, status_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
-from hammerwork_cli.models import JobStatus, status_of
-from hammerwork_cli.models.input import names
-from hammerwork_cli.models.input.limits import LONGEST_NAME
-from hammerwork_cli.models.input.reading import DURATION_PATTERN, TIME_PATTERN, UUID_PATTERN, since_of
-from hammerwork_cli.queries.job import listing
-from hammerwork_cli.render.formats.shape import Schema
+from hammerwork_cli.features.job.queries import listing
+from hammerwork_cli.view.shape import Schema
 
 SHOWN = 80
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

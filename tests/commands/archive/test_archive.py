@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.queries.job import changes
+from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.job.queries import changes
 from tests.conftest import Outcome, all_databases
 from tests.database.test_beside_rust import RustProgram
 from tests.jobs import execute, identity
@@ -157,7 +157,7 @@ def components(parents: dict[str, tuple[str, ...]]) -> list[set[str]]:
 KILLED = """
 import os, sys
 from hammerwork_cli import app
-from hammerwork_cli.queries.job.changes import _Progress
+from hammerwork_cli.features.job.queries.changes import _Progress
 steps, step = [], _Progress.step
 def dying(self, batch):
     step(self, batch)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.models.maintenance import Stored
-from hammerwork_cli.queries import maintenance
-from hammerwork_cli.queries.migrations import TABLES
+from hammerwork_cli.features.maintenance import queries as maintenance
+from hammerwork_cli.features.maintenance.model import Stored
+from hammerwork_cli.features.migration.queries import TABLES
 from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, rows, write
 from tests.rows import START, Rows

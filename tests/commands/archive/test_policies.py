@@ -11,13 +11,13 @@ import pytest
 from hammerwork_cli import Handlers, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import LimitReachedError
-from hammerwork_cli.models import new_id
-from hammerwork_cli.models.archive.ages import Ages
-from hammerwork_cli.models.archive.policies import FIRST_RUN_DELAY, Policy, PolicyAction
-from hammerwork_cli.models.archive.rows import Archival
-from hammerwork_cli.queries.archive import policies
-from hammerwork_cli.queries.archive import retention as queries
-from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.archive.models.policies import FIRST_RUN_DELAY, Policy, PolicyAction
+from hammerwork_cli.features.archive.models.rows import Archival
+from hammerwork_cli.features.archive.queries import policies
+from hammerwork_cli.features.archive.queries import retention as queries
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker import retention

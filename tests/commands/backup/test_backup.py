@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.models.backup import tables
-from hammerwork_cli.models.backup.tables import GENERATED, LEASES, NOT_IN_FILES, TABLES, ColumnKind
-from hammerwork_cli.queries.backup import restoring, rows
+from hammerwork_cli.features.backup.models import tables
+from hammerwork_cli.features.backup.models.tables import GENERATED, LEASES, NOT_IN_FILES, TABLES, ColumnKind
+from hammerwork_cli.features.backup.queries import restoring, rows
 from tests.conftest import DIALECTS, Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, statuses, write
 from tests.rows import START, Rows

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus
 from tests.commands.backup.test_backup import marked, worker
 from tests.conftest import Outcome, all_databases
 from tests.jobs import execute, identity, job, statuses, write

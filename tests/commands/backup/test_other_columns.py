@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import JobFilter, JobStatus
-from hammerwork_cli.models.archive.rows import Archival, ArchivalReason
-from hammerwork_cli.models.backup.tables import LEASES, TABLES
-from hammerwork_cli.queries.archive.moving import Archive
+from hammerwork_cli.features.archive.models.rows import Archival, ArchivalReason
+from hammerwork_cli.features.archive.queries.moving import Archive
+from hammerwork_cli.features.backup.models.tables import LEASES, TABLES
+from hammerwork_cli.features.job.models.job import JobFilter
 from tests.commands.test_profiles import CHANGES
 from tests.conftest import DIALECTS, Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, write

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import ConflictError, Job, Queue, UsageError
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.queries.batch import enqueue as enqueueing
+from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.features.batch.queries import enqueue as enqueueing
 from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, job, rows, statuses, write
 

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import JobFilter, JobStatus, NewJob
-from hammerwork_cli.queries.job import dependencies, selections
-from hammerwork_cli.queries.job.changes import RetryJobs
-from hammerwork_cli.queries.job.selections import ByFilter, ChangeBatch, Subtrees
+from hammerwork_cli.features.job.models.job import JobFilter
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import dependencies, selections
+from hammerwork_cli.features.job.queries.changes import RetryJobs
+from hammerwork_cli.features.job.queries.selections import ByFilter, ChangeBatch, Subtrees
 from tests.commands.test_contract import LEAVES
 from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, IGNORING, execute, identity, job, move_to_archive, rows, statuses, write

@@ -14,7 +14,7 @@ import pytest
 
 from hammerwork_cli import EncryptionKeys, Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.queries.archive import expiry
+from hammerwork_cli.features.archive.queries import expiry
 from hammerwork_cli.runtime.worker import retention
 from tests.conftest import Outcome, all_databases
 from tests.rows import Rows

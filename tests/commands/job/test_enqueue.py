@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus, id_list
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus, id_list
-from hammerwork_cli.queries.job.limits import nesting
+from hammerwork_cli.features.job.queries.limits import nesting
 from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, rows, write
 

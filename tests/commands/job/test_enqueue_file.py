@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from hammerwork_cli.models import JobStatus, id_list
-from hammerwork_cli.models.options import lines
-from hammerwork_cli.models.options.jobs import OPTIONS
-from hammerwork_cli.queries.job import enqueue_lines
-from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.core.values import JobStatus, id_list
+from hammerwork_cli.features.job import lines
+from hammerwork_cli.features.job.options import OPTIONS
+from hammerwork_cli.features.job.queries import enqueue_lines
+from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, identity, job, rows, write
 

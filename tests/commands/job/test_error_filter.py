@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from hammerwork_cli.models import JobStatus, NewJob
+from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.features.job.models.new_job import NewJob
 from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, NOW, execute, identity, job, statuses, write
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.models import JobPriority, JobStatus
-from hammerwork_cli.models.backup.tables import LEASES
-from hammerwork_cli.queries.job import export
-from hammerwork_cli.render.job.export import EXPORTED
-from hammerwork_cli.render.job.listing import JOB
+from hammerwork_cli.core.values import JobPriority, JobStatus
+from hammerwork_cli.features.backup.models.tables import LEASES
+from hammerwork_cli.features.job.queries import export
+from hammerwork_cli.features.job.views.export import EXPORTED
+from hammerwork_cli.features.job.views.listing import JOB
 from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, write
 

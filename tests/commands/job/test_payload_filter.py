@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.commands.job import options
-from hammerwork_cli.models import JobStatus
+from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.features.job.commands import options
 from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, identity, job, statuses, write
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import JobPriority, JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobPriority, JobStatus
-from hammerwork_cli.queries.job import listing
-from hammerwork_cli.render.job.listing import JOB
+from hammerwork_cli.features.job.queries import listing
+from hammerwork_cli.features.job.views.listing import JOB
 from tests.commands.monitor.test_health import worker
 from tests.conftest import Outcome, all_databases
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, write

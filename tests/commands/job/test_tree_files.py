@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import PERSONAL
 from hammerwork_cli.database import connect
-from hammerwork_cli.models.backup.tables import TABLES
-from hammerwork_cli.models.values import PERSONAL
-from hammerwork_cli.queries.backup import files, importing
-from hammerwork_cli.queries.backup.rows import Rows as Stored
-from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.features.backup.models.tables import TABLES
+from hammerwork_cli.features.backup.queries import files, importing
+from hammerwork_cli.features.backup.queries.rows import Rows as Stored
+from hammerwork_cli.features.job.queries import enqueue
 from tests import night as nights
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, NOW, execute, identity, rows

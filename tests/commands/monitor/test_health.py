@@ -18,8 +18,8 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models.monitor.health import USUAL_LIMITS, CheckName
-from hammerwork_cli.queries.monitor import health
+from hammerwork_cli.features.monitor.models.health import USUAL_LIMITS, CheckName
+from hammerwork_cli.features.monitor.queries import health
 from tests.conftest import ROOT, all_databases, eventually, unavailable
 from tests.rows import Rows
 from tests.servers import KINDS, PASSWORD, PrivateServer, ServerMissingError
@@ -469,7 +469,7 @@ def test_every_view_has_the_failures_of_a_queue_beside_thousands_of_jobs_of_anot
 
 
 def test_a_rate_of_less_than_the_hour_says_since_when(run: Run, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hammerwork_cli.queries.monitor.health.MOST_ENDED", 10)
+    monkeypatch.setattr("hammerwork_cli.features.monitor.queries.health.MOST_ENDED", 10)
     worker(rows)
     ends = [ago(minutes=number + 1) for number in range(20)]
     for end in ends:
@@ -623,9 +623,9 @@ def test_a_hostile_name_is_shown_escaped_and_never_in_a_command(run: Run, rows: 
 
 
 def test_it_reads_a_bounded_number_of_statements(rows: Rows) -> None:
-    from hammerwork_cli.models.monitor.health import MonitorLimits
-    from hammerwork_cli.models.queue import HealthLimits
-    from hammerwork_cli.queries.monitor import health
+    from hammerwork_cli.features.monitor.models.health import MonitorLimits
+    from hammerwork_cli.features.monitor.queries import health
+    from hammerwork_cli.features.queue.models.queue import HealthLimits
 
     worker(rows)
     for number in range(50):

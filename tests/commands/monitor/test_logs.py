@@ -13,8 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.queries.monitor.logs import Log
-from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.features.monitor.queries.logs import Log
+from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.conftest import all_databases
 from tests.rows import START, Rows
 from tests.terminal import PATIENCE

@@ -12,11 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import changes
-from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.render.formats.text import visible
-from hammerwork_cli.render.monitor import metrics as render
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import changes
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.monitor.views import metrics as render
+from hammerwork_cli.view.text import visible
 from hammerwork_cli.web import metrics as web
 from tests.conftest import all_databases
 from tests.rows import START, Rows

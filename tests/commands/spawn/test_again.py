@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.conftest import all_databases, eventually
 from tests.jobs import execute, identity, job, rows, statuses, write
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, Queue, Worker
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus
 from tests.conftest import all_databases
 from tests.jobs import NOW, execute, identity, job, move_to_archive, write
 from tests.rows import Rows

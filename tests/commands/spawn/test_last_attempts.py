@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import timestamp
-from hammerwork_cli.queries.worker import claim, finish, registry
-from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
-from hammerwork_cli.render.formats.text import TIMES
+from hammerwork_cli.features.worker.queries import claim, finish, registry
+from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.view.text import TIMES
 from tests.conftest import all_databases
 from tests.rows import START, Rows
 

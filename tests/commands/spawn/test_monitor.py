@@ -16,7 +16,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.conftest import unavailable
 from tests.rows import Rows
 from tests.servers import KINDS, PrivateServer, ServerMissingError
@@ -443,7 +443,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[PrivateServer]:
 @pytest.fixture
 def served(server: PrivateServer) -> str:
     """The URL of a database with tables on that server."""
-    from hammerwork_cli.queries import migrations
+    from hammerwork_cli.features.migration import queries as migrations
 
     url = server.url.replace("/mysql", "/test_restart")
     with contextlib.closing(connect(server.url)) as database:

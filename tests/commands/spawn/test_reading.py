@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.models import JobStatus
+from hammerwork_cli.core.values import JobStatus
 from tests.conftest import all_databases
 from tests.jobs import CLOCK, identity, job, write
 

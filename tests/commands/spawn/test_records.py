@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import JobStatus
 from tests.conftest import all_databases
 from tests.jobs import CLOCK, NOW, execute, identity, job, write
 from tests.rows import START, Rows
@@ -60,7 +60,7 @@ def test_edges_below_a_parent_whose_spawning_was_recorded_are_spawns(migrated_ur
 
 
 def test_a_tree_asks_once_for_what_was_recorded(database: Database) -> None:
-    from hammerwork_cli.queries.graph import tree as tree_queries
+    from hammerwork_cli.features.tree.queries import tree as tree_queries
 
     rows = Rows(database)
     root = rows.job()
@@ -201,7 +201,7 @@ def test_who_spawned_nothing_by_a_record_is_not_called_a_parent_that_never_spawn
 
 
 def test_lists_and_figures_take_two_statements_more_for_what_was_recorded(database: Database) -> None:
-    from hammerwork_cli.queries.spawn import operations
+    from hammerwork_cli.features.spawn.queries import operations
 
     rows = Rows(database)
 

@@ -11,7 +11,7 @@ import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import ConflictError
-from hammerwork_cli.queries.spawn import timeline as timeline_queries
+from hammerwork_cli.features.spawn.queries import timeline as timeline_queries
 from tests.conftest import all_databases
 from tests.mermaid_parser import MermaidParser
 from tests.rows import START, Rows

@@ -19,11 +19,11 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries.spawn import why as why_queries
-from hammerwork_cli.queries.worker import registry
-from hammerwork_cli.render.formats.text import fitted
-from hammerwork_cli.render.spawn.why import diagnosis_text
+from hammerwork_cli.features.spawn.queries import why as why_queries
+from hammerwork_cli.features.spawn.views.why import diagnosis_text
+from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.runtime.api.spawn import SpawnLimitError
+from hammerwork_cli.view.text import fitted
 from tests.rows import START, Rows
 from tests.terminal import everything
 

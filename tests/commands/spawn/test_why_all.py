@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.render.spawn.failures import error_filter
+from hammerwork_cli.features.spawn.views.failures import error_filter
 from tests.conftest import all_databases
 from tests.rows import START, Rows
 

@@ -21,8 +21,8 @@ from jsonschema import Draft202012Validator
 
 from hammerwork_cli import Handlers, Worker, WorkerReport
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries.worker import registry
-from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.features.schema.views import SCHEMAS
+from hammerwork_cli.features.worker.queries import registry
 from tests.conftest import all_databases, eventually
 from tests.jobs import execute, identity, job, rows, statuses, write
 from tests.rows import START, Rows

@@ -10,7 +10,7 @@ import pytest
 
 from hammerwork_cli import ConflictError, Handlers, Job, Queue, UsageError, Worker, Workflow
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries.job import notifications
+from hammerwork_cli.features.job.queries import notifications
 from tests.conftest import ROOT, Outcome, all_databases
 from tests.jobs import execute
 

@@ -19,9 +19,9 @@ from hammerwork_cli.errors import (
     RefusedValueError,
     UnreachableError,
 )
-from hammerwork_cli.models import NewJob
-from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.runtime.connections import Connections
 from tests.conftest import unavailable
 from tests.rows import Rows
@@ -297,10 +297,10 @@ def test_rows_come_in_parts_and_the_next_statement_follows_them(
             pytest.skip("only libpq differs")
         monkeypatch.setattr("psycopg.capabilities.has_stream_chunked", lambda: False)
     ids = [Rows(database).job() for _ in range(5)]
-    parts = list(database.row_parts("graph.relatives.states", 2, ids=database.ids(ids)))
+    parts = list(database.row_parts("tree.relatives.states", 2, ids=database.ids(ids)))
     assert [len(part) for part in parts] == [2, 2, 1]
     assert {row[0] for part in parts for row in part} == set(ids)
-    assert len(database.rows("graph.relatives.states", ids=database.ids(ids))) == 5
+    assert len(database.rows("tree.relatives.states", ids=database.ids(ids))) == 5
 
 
 @pytest.mark.postgres
@@ -314,9 +314,9 @@ def test_an_error_between_two_parts_is_translated_and_the_connection_stays(
         with monkeypatch.context() as patch:
             patch.setattr(database, "_bound", lambda *_: (broken, []))
             with pytest.raises((DatabaseError, RefusedValueError)) as caught:
-                list(database.row_parts("graph.relatives.states", 1000))
+                list(database.row_parts("tree.relatives.states", 1000))
             assert "division by zero" in str(caught.value)
-            left = database.row_parts("graph.relatives.states", 10)
+            left = database.row_parts("tree.relatives.states", 10)
             assert len(next(left)) == 10
             left.close()  # type: ignore[attr-defined]  a generator has it
         assert database.query("SELECT 1") == [(1,)]

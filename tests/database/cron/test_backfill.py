@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import pytest
 
+from hammerwork_cli.core.values import rfc3339, timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import NotFoundError, UsageError
-from hammerwork_cli.models import rfc3339, timestamp
-from hammerwork_cli.models.cron.schedule import Gap
-from hammerwork_cli.queries.cron import backfill, changes, schedules
+from hammerwork_cli.features.cron.models.schedule import Gap
+from hammerwork_cli.features.cron.queries import backfill, changes, schedules
 from tests.conftest import Outcome
 from tests.database.cron.test_schedules import MINUTE, add, again, check_once, jobs, runs, tick
 from tests.database.test_queues import at_once

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, MissingTablesError, RefusedValueError, UsageError
-from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.cron.declared import DeclarationStep, Declared
-from hammerwork_cli.models.options.schedules import read_schedule, read_schedules
-from hammerwork_cli.queries.cron import changes, declaring, manual, schedules
-from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.features.cron.models.declared import DeclarationStep, Declared
+from hammerwork_cli.features.cron.options import read_schedule, read_schedules
+from hammerwork_cli.features.cron.queries import changes, declaring, manual, schedules
+from hammerwork_cli.features.cron.queries.changes import Author
 from tests.database.cron.test_schedules import HOSTILE, MINUTE
 from tests.rows import START
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import rfc3339, timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError, UsageError
-from hammerwork_cli.models import rfc3339, timestamp
-from hammerwork_cli.models.cron.schedule import Schedule, ScheduleRun
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import ahead, backfill, changes, manual, recurring, schedules, ticks
-from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.queries.job import changes as job_changes
-from hammerwork_cli.queries.job import spawn_requests
-from hammerwork_cli.queries.job.selections import ByIds
+from hammerwork_cli.features.cron.models.schedule import Schedule, ScheduleRun
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import ahead, backfill, changes, manual, recurring, schedules, ticks
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.job.queries import changes as job_changes
+from hammerwork_cli.features.job.queries import spawn_requests
+from hammerwork_cli.features.job.queries.selections import ByIds
 from tests.conftest import Outcome
 from tests.jobs import execute
 from tests.rows import START, Rows

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.queries import migrations
+from hammerwork_cli.features.migration import queries as migrations
 from tests.database.introspection import expected_schema, read_schema, without_ours
 
 PARENT = "178ebfc3-6b7e-4d38-9d3c-5a1c0b0f6d11"

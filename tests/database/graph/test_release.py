@@ -1,10 +1,10 @@
 """What waits for others runs after them, in every state of a database that workers meet."""
 
 from hammerwork_cli import Handlers, Job, Queue, Worker
+from hammerwork_cli.core.values import WAITING_SPELLINGS
 from hammerwork_cli.database import Database
-from hammerwork_cli.models.values import WAITING_SPELLINGS
-from hammerwork_cli.queries.graph import release
-from hammerwork_cli.queries.job import dependencies
+from hammerwork_cli.features.job.queries import dependencies
+from hammerwork_cli.features.tree.queries import release
 from tests.rows import Rows
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models.doctor import Damage
-from hammerwork_cli.models.why import Annotations
-from hammerwork_cli.queries.graph import tree as tree_queries
-from hammerwork_cli.queries.spawn import operations
-from hammerwork_cli.queries.spawn.annotations import annotations
-from hammerwork_cli.queries.spawn.doctor import Doctor
+from hammerwork_cli.features.spawn.models.doctor import Damage
+from hammerwork_cli.features.spawn.models.why import Annotations
+from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.spawn.queries.annotations import annotations
+from hammerwork_cli.features.spawn.queries.doctor import Doctor
+from hammerwork_cli.features.tree.queries import tree as tree_queries
 from tests.rows import START, Rows
 
 
@@ -395,7 +395,7 @@ def test_a_tree_in_which_very_much_waits_is_not_asked_about_again(
         rows.job(root, status="Pending", scheduled_at=START + timedelta(days=1))
     tree = tree_queries.tree(readable, root)
     for most, statements in ((3, 1), (2, 0)):
-        monkeypatch.setattr("hammerwork_cli.queries.spawn.annotations.ANNOTATED", most)
+        monkeypatch.setattr("hammerwork_cli.features.spawn.queries.annotations.ANNOTATED", most)
         before = readable.executed
         assert len(annotations(readable, tree, START).due) == 3 * statements
         assert readable.executed - before == statements

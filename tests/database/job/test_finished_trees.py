@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.core.values import FINISHED, JobStatus
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import FINISHED, JobFilter, JobStatus, Reason, SpawnConfig, new_id
-from hammerwork_cli.models.callbacks import CallbackEvent, Subject, new_callback
-from hammerwork_cli.queries.graph.relatives import Relatives
-from hammerwork_cli.queries.job import changes, enqueue, finished_trees, spawn_requests
-from hammerwork_cli.queries.job.finished_trees import FinishedTrees, PurgeJobs
-from hammerwork_cli.queries.job.selections import ByFilter
-from hammerwork_cli.queries.worker import ancestry, requests, spawn
+from hammerwork_cli.features.callbacks.model import CallbackEvent, Subject, new_callback
+from hammerwork_cli.features.job.models.job import JobFilter
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.models.plan import Reason
+from hammerwork_cli.features.job.queries import changes, enqueue, finished_trees, spawn_requests
+from hammerwork_cli.features.job.queries.finished_trees import FinishedTrees, PurgeJobs
+from hammerwork_cli.features.job.queries.selections import ByFilter
+from hammerwork_cli.features.tree.queries.relatives import Relatives
+from hammerwork_cli.features.worker.queries import ancestry, requests, spawn
 from tests.rows import START, Rows
 
 ENDED = JobFilter(statuses=tuple(FINISHED), ended_before=START + timedelta(days=1))

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
+from hammerwork_cli.core.values import FAILED_SPELLINGS, JobStatus, timestamp
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import JobFilter, JobStatus, NewJob, Reason, Refusal, timestamp
-from hammerwork_cli.models.values import FAILED_SPELLINGS
-from hammerwork_cli.queries.job import changes, dependencies, enqueue, listing
-from hammerwork_cli.queries.job import details as details_queries
-from hammerwork_cli.queries.job.changes import Cancel, Clear, Delete, RetryJobs
-from hammerwork_cli.queries.job.dependencies import WAITING_SPELLINGS
-from hammerwork_cli.queries.job.finished_trees import PurgeJobs
-from hammerwork_cli.queries.job.selections import ByFilter, ByIds, Subtrees
+from hammerwork_cli.features.job.models.job import JobFilter
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.models.plan import Reason, Refusal
+from hammerwork_cli.features.job.queries import changes, dependencies, enqueue, listing
+from hammerwork_cli.features.job.queries import details as details_queries
+from hammerwork_cli.features.job.queries.changes import Cancel, Clear, Delete, RetryJobs
+from hammerwork_cli.features.job.queries.dependencies import WAITING_SPELLINGS
+from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
+from hammerwork_cli.features.job.queries.selections import ByFilter, ByIds, Subtrees
 from tests.jobs import NOW, identity, job
 
 P, D = JobStatus.PENDING, JobStatus.DEAD

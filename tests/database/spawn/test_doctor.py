@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.doctor import Damage, Finding, in_cycles
-from hammerwork_cli.queries.job import attempts
-from hammerwork_cli.queries.spawn.doctor import Doctor
+from hammerwork_cli.features.job.queries import attempts
+from hammerwork_cli.features.spawn.models.doctor import Damage, Finding, in_cycles
+from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from tests.rows import START, Rows
 
 NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
@@ -500,7 +500,7 @@ def test_looking_takes_the_same_few_statements_however_many_jobs_there_are(datab
 
 
 def test_several_pages_are_fixed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hammerwork_cli.queries.spawn.doctor.PAGE", 7)
+    monkeypatch.setattr("hammerwork_cli.features.spawn.queries.doctor.PAGE", 7)
     rows = Rows(database)
     done, dead = rows.job(), rows.job(status="Dead")
     for _ in range(20):

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus, rfc3339
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import JobStatus, rfc3339
-from hammerwork_cli.queries.spawn import failed as failed_queries
-from hammerwork_cli.queries.spawn import operations as operations_queries
+from hammerwork_cli.features.spawn.queries import failed as failed_queries
+from hammerwork_cli.features.spawn.queries import operations as operations_queries
 from tests.database.spawn.test_monitor import change
 from tests.rows import CONFIG, START, Rows
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import Ancestry
-from hammerwork_cli.models.why import Failures
-from hammerwork_cli.queries.spawn import failures as failures_queries
-from hammerwork_cli.queries.spawn.failures import failures
+from hammerwork_cli.features.spawn.models.why import Failures
+from hammerwork_cli.features.spawn.queries import failures as failures_queries
+from hammerwork_cli.features.spawn.queries.failures import failures
+from hammerwork_cli.features.tree.ancestry import Ancestry
 from tests.database.graph.test_tree import archive
 from tests.rows import START, Rows
 

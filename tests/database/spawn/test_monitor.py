@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.queries.spawn import monitor
-from hammerwork_cli.queries.spawn.monitor import MonitorWatch
+from hammerwork_cli.features.spawn.queries import monitor
+from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
 from tests.rows import Rows
 
 WINDOW = timedelta(seconds=60)

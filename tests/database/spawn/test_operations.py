@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.queries.spawn import operations
+from hammerwork_cli.features.spawn.queries import operations
 from tests.rows import START, Rows
 
 EVER = START - timedelta(days=1)

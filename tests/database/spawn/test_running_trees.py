@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.queries.spawn import monitor, running_trees
-from hammerwork_cli.queries.spawn.monitor import MonitorWatch
+from hammerwork_cli.features.spawn.queries import monitor, running_trees
+from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
 from tests.database.spawn.test_monitor import ago, change
 from tests.rows import Rows
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import Counts
 from hammerwork_cli.database import Database, connect, waiting
 from hammerwork_cli.errors import ConnectionLostError, NotFoundError, UnreachableError
-from hammerwork_cli.models import Counts
-from hammerwork_cli.models.wait import Blocker, BlockerReason, WaitOutcome, WaitResult
-from hammerwork_cli.queries.job import spawn_requests
-from hammerwork_cli.queries.spawn import wait
-from hammerwork_cli.queries.spawn.wait import TreeWatch, Waiter
+from hammerwork_cli.features.job.queries import spawn_requests
+from hammerwork_cli.features.spawn.queries import wait
+from hammerwork_cli.features.spawn.queries.wait import TreeWatch, Waiter
+from hammerwork_cli.features.tree.wait import Blocker, BlockerReason, WaitOutcome, WaitResult
 from tests.rows import START, Rows
 
 NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)

@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.queries.spawn import failed, whole_trees
-from hammerwork_cli.queries.spawn import operations as operations_queries
+from hammerwork_cli.features.spawn.queries import failed, whole_trees
+from hammerwork_cli.features.spawn.queries import operations as operations_queries
 from tests.rows import START, Rows
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models.wait import BlockerReason
-from hammerwork_cli.models.why import DelayReason, Diagnosis
-from hammerwork_cli.queries.spawn.error_texts import pattern
-from hammerwork_cli.queries.spawn.why import diagnose
+from hammerwork_cli.features.spawn.models.why import DelayReason, Diagnosis
+from hammerwork_cli.features.spawn.queries.error_texts import pattern
+from hammerwork_cli.features.spawn.queries.why import diagnose
+from hammerwork_cli.features.tree.wait import BlockerReason
 from tests.rows import START, Rows
 
 LATER = START + timedelta(days=1)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
-from hammerwork_cli.queries.job import spawn_requests
+from hammerwork_cli.features.job.queries import spawn_requests
 from tests.runtime.conftest import Stage
 
 LARGE: list[Any] = ["x" * 70_000, "Ж" * 11_000, [{"name": "half \\"}] * 5_000]

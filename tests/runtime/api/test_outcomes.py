@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Discard, Job, Retry, RetryStrategy, Snooze, UsageError, Worker
-from hammerwork_cli.models import timestamp
-from hammerwork_cli.queries.job import attempts
+from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.features.job.queries import attempts
 from tests.runtime.conftest import Stage
 
 HANDLERS = """

@@ -16,8 +16,8 @@ import pytest
 from hammerwork_cli import HammerworkError, Handlers, Job, JobPriority, Queue, RetryStrategy, SpawnContext, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UnreachableError, UsageError
-from hammerwork_cli.models import new_id
-from hammerwork_cli.queries import migrations
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.migration import queries as migrations
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
 

@@ -14,7 +14,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext, SpawnError, Worker
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import new_id
+from hammerwork_cli.features.job.models.new_job import new_id
 from tests.rows import START, Rows
 from tests.runtime.conftest import Stage
 
@@ -167,7 +167,7 @@ def test_handlers_read_results_and_see_the_payload_as_it_is_stored(stage: Stage,
 
 
 def test_a_request_to_spawn_again_has_the_result_of_the_job(stage: Stage, app: Handlers) -> None:
-    from hammerwork_cli.queries.job import spawn_requests
+    from hammerwork_cli.features.job.queries import spawn_requests
 
     results = []
     app.register_job("parent", lambda job: {"of": job.payload})

@@ -11,9 +11,9 @@ import pytest
 import hammerwork_cli
 from hammerwork_cli import Handlers, Job, RetryStrategy, Worker
 from hammerwork_cli.database import DatabaseUrl
-from hammerwork_cli.queries.job import changes
-from hammerwork_cli.queries.job.changes import Cancel
-from hammerwork_cli.queries.job.selections import ByIds
+from hammerwork_cli.features.job.queries import changes
+from hammerwork_cli.features.job.queries.changes import Cancel
+from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.host import secrets
 from hammerwork_cli.runtime.host.logs import JsonLines, TextLines, named
 from tests.runtime.conftest import Stage

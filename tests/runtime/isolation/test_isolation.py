@@ -18,8 +18,8 @@ import pytest
 from hammerwork_cli import Handlers, Job, JobStatus, RetryStrategy, SpawnConfig, Worker
 from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, HammerworkError, UsageError
-from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.job import spawn_requests
+from hammerwork_cli.features.job.queries import spawn_requests
+from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.runtime.api.spawn import SpawnResult
 from hammerwork_cli.runtime.host.loading import load_handlers
 from hammerwork_cli.runtime.isolation.parent import processes

@@ -10,8 +10,8 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError, MissingTablesError
-from hammerwork_cli.queries.job import spawn_requests
-from hammerwork_cli.queries.worker import requests, spawn
+from hammerwork_cli.features.job.queries import spawn_requests
+from hammerwork_cli.features.worker.queries import requests, spawn
 from tests.databases import database_of, migrate, with_database
 from tests.runtime.conftest import Crew, Stage, until
 

@@ -12,7 +12,7 @@ import pytest
 from hammerwork_cli import Job, Queue
 from hammerwork_cli.database import Database, DatabaseUrl, Timeouts, connect
 from hammerwork_cli.errors import SilentConnectionError
-from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.runtime.connections import Connections
 from tests.database.introspection import is_mysql_proper
 from tests.proxies import Proxy

@@ -15,10 +15,10 @@ import pytest
 from hammerwork_cli import Handlers, Job, SpawnContext, SpawnHandler, SpawnResult
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError
-from hammerwork_cli.models import new_id
-from hammerwork_cli.queries.job import enqueue, spawn_requests
-from hammerwork_cli.queries.worker import claim, finish, registry, requests, spawn
-from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import enqueue, spawn_requests
+from hammerwork_cli.features.worker.queries import claim, finish, registry, requests, spawn
+from hammerwork_cli.features.worker.queries.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.api import queue
 from hammerwork_cli.runtime.connections import Connections
 from tests.runtime.conftest import Stage

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import Ancestry
-from hammerwork_cli.queries.graph import release
-from hammerwork_cli.queries.worker import ancestry, claim
-from hammerwork_cli.queries.worker.claim import Claimed
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.queries import release
+from hammerwork_cli.features.worker.queries import ancestry, claim
+from hammerwork_cli.features.worker.queries.claim import Claimed
 from tests.rows import START, Rows
 
 pytestmark = pytest.mark.sqlite

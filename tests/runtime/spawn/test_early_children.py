@@ -10,14 +10,14 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import ConflictError, UsageError
-from hammerwork_cli.models import new_id
-from hammerwork_cli.queries.job import changes, spawn_requests
-from hammerwork_cli.queries.job.changes import Cancel, RetryJobs
-from hammerwork_cli.queries.job.selections import ByIds
-from hammerwork_cli.queries.spawn import failed, operations
-from hammerwork_cli.queries.spawn.monitor import MonitorWatch
-from hammerwork_cli.queries.worker import requests
-from hammerwork_cli.queries.worker import spawn as spawn_queries
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import changes, spawn_requests
+from hammerwork_cli.features.job.queries.changes import Cancel, RetryJobs
+from hammerwork_cli.features.job.queries.selections import ByIds
+from hammerwork_cli.features.spawn.queries import failed, operations
+from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
+from hammerwork_cli.features.worker.queries import requests
+from hammerwork_cli.features.worker.queries import spawn as spawn_queries
 from tests.jobs import IGNORING
 from tests.runtime.conftest import Stage
 
@@ -253,7 +253,7 @@ def test_a_request_whose_commit_was_not_answered_is_done(stage: Stage, app: Hand
     request = spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=now)
     job = requests.claim_request(stage.database, request, new_id(), now)
     assert job is not None
-    from hammerwork_cli.queries.worker import ancestry
+    from hammerwork_cli.features.worker.queries import ancestry
 
     spawner = ancestry.Spawner.of(job, ancestry.of(stage.database, job), SpawnConfig(), request.id)
     operation = spawn_queries.Operation(new_id(), spawner, "parent", SpawnConfig(), now, 1)

@@ -7,8 +7,8 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import ConflictError
-from hammerwork_cli.queries.job.cron import occurrence_of
-from hammerwork_cli.queries.worker import spawn as spawn_queries
+from hammerwork_cli.features.job.queries.cron import occurrence_of
+from hammerwork_cli.features.worker.queries import spawn as spawn_queries
 from tests.runtime.conftest import Stage
 from tests.runtime.spawn.test_early_children import SOON, cancel, retry
 

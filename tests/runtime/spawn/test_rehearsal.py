@@ -13,7 +13,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnHandler
 from hammerwork_cli.database import Database, DatabaseUrl, connect
-from hammerwork_cli.models.spawning.rehearsal import Rehearsal
+from hammerwork_cli.features.spawn.models.rehearsal import Rehearsal
 from hammerwork_cli.runtime.api.stored_jobs import stored_row
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
 from hammerwork_cli.runtime.execution.rehearsal import Rehearser, claimed

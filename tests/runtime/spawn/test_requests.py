@@ -6,12 +6,12 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import DatabaseError, RefusedValueError
-from hammerwork_cli.models import new_id
-from hammerwork_cli.queries.job import spawn_requests
-from hammerwork_cli.queries.worker import ancestry, registry, requests, spawn
-from hammerwork_cli.queries.worker.ancestry import Spawner
-from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
-from hammerwork_cli.queries.worker.spawn import LostClaimError
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import spawn_requests
+from hammerwork_cli.features.worker.queries import ancestry, registry, requests, spawn
+from hammerwork_cli.features.worker.queries.ancestry import Spawner
+from hammerwork_cli.features.worker.queries.registry import HeartbeatReport, Registration
+from hammerwork_cli.features.worker.queries.spawn import LostClaimError
 from tests.runtime.conftest import Crew, Stage, until
 
 

@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
+from hammerwork_cli.core.values import id_list
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import id_list, new_id
-from hammerwork_cli.queries.graph import records
-from hammerwork_cli.queries.graph import tree as tree_queries
-from hammerwork_cli.queries.job import spawn_requests
-from hammerwork_cli.queries.worker import ancestry, claim
-from hammerwork_cli.queries.worker import spawn as spawn_queries
-from hammerwork_cli.queries.worker.ancestry import Spawner
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
-from hammerwork_cli.queries.worker.spawn import LostClaimError, Operation
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import spawn_requests
+from hammerwork_cli.features.tree.queries import records
+from hammerwork_cli.features.tree.queries import tree as tree_queries
+from hammerwork_cli.features.worker.queries import ancestry, claim
+from hammerwork_cli.features.worker.queries import spawn as spawn_queries
+from hammerwork_cli.features.worker.queries.ancestry import Spawner
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.worker.queries.spawn import LostClaimError, Operation
 from tests.runtime.conftest import PATIENCE, Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))

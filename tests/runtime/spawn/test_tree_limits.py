@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnLimitError
-from hammerwork_cli.models import Ancestry
-from hammerwork_cli.queries.graph import tree
-from hammerwork_cli.queries.job import spawn_requests
-from hammerwork_cli.queries.worker import ancestry
+from hammerwork_cli.features.job.queries import spawn_requests
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.queries import tree
+from hammerwork_cli.features.worker.queries import ancestry
 from tests.runtime.conftest import Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy
+from hammerwork_cli.core.input.limits import LONGEST_ERROR
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import AttemptOutcome, PastAttempt, timestamp
-from hammerwork_cli.models.input.limits import LONGEST_ERROR
-from hammerwork_cli.queries.job import attempts
-from hammerwork_cli.queries.worker import claim, finish, registry
-from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.job.models.job import AttemptOutcome, PastAttempt
+from hammerwork_cli.features.job.queries import attempts
+from hammerwork_cli.features.worker.queries import claim, finish, registry
+from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from tests.runtime.conftest import Stage
 
 Run = Callable[..., Any]

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, MissingTablesError, Queue, UsageError, Worker
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import RetryableError
-from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.batch.batches import NewBatch
-from hammerwork_cli.models.callbacks import ENDED_KEY, Callback, Subject
-from hammerwork_cli.queries.batch import callbacks
-from hammerwork_cli.queries.batch import enqueue as batches
-from hammerwork_cli.queries.callbacks import callbacks_of
-from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.features.batch.model import NewBatch
+from hammerwork_cli.features.batch.queries import callbacks
+from hammerwork_cli.features.batch.queries import enqueue as batches
+from hammerwork_cli.features.callbacks.model import ENDED_KEY, Callback, Subject
+from hammerwork_cli.features.callbacks.queries import callbacks_of
+from hammerwork_cli.features.job.queries import enqueue
 from tests.conftest import Outcome
 from tests.runtime.conftest import Crew, Stage, until
 from tests.runtime.worker.test_upkeep import keeper

@@ -10,8 +10,8 @@ import pytest
 from hammerwork_cli import Handlers, Job
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError, RefusedValueError
-from hammerwork_cli.queries.worker import finish
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt, FinishReport
+from hammerwork_cli.features.worker.queries import finish
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, FinishReport
 from hammerwork_cli.runtime.execution import finisher
 from hammerwork_cli.runtime.worker import assembly, claimer
 from tests.runtime.conftest import Crew, Stage, until

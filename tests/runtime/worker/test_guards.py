@@ -10,18 +10,20 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import DatabaseError, RefusedValueError, RetryableError, UnreachableError
-from hammerwork_cli.models import Ancestry, NewJob, new_id, timestamp
-from hammerwork_cli.queries.graph import release
-from hammerwork_cli.queries.job import attempts, changes, dependencies, enqueue, spawn_requests
-from hammerwork_cli.queries.job.changes import RetryJobs
-from hammerwork_cli.queries.job.dependencies import Following
-from hammerwork_cli.queries.job.selections import ByIds
-from hammerwork_cli.queries.worker import claim, finish, registry, requests, rescue, spawn
-from hammerwork_cli.queries.worker.ancestry import LimitError
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt, Owned
-from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
+from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.queries import attempts, changes, dependencies, enqueue, spawn_requests
+from hammerwork_cli.features.job.queries.changes import RetryJobs
+from hammerwork_cli.features.job.queries.dependencies import Following
+from hammerwork_cli.features.job.queries.selections import ByIds
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.queries import release
+from hammerwork_cli.features.worker.queries import claim, finish, registry, requests, rescue, spawn
+from hammerwork_cli.features.worker.queries.ancestry import LimitError
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, Owned
+from hammerwork_cli.features.worker.queries.registry import Heartbeat, HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution import calls

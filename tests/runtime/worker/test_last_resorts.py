@@ -19,12 +19,12 @@ from hammerwork_cli.errors import (
     RefusedValueError,
     UnreachableError,
 )
-from hammerwork_cli.models import new_id
-from hammerwork_cli.queries.job import enqueue, spawn_requests
-from hammerwork_cli.queries.worker import registry, requests
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
-from hammerwork_cli.queries.worker.registry import Registration
-from hammerwork_cli.queries.worker.spawn import LostClaimError
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import enqueue, spawn_requests
+from hammerwork_cli.features.worker.queries import registry, requests
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.worker.queries.registry import Registration
+from hammerwork_cli.features.worker.queries.spawn import LostClaimError
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution import executor
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest

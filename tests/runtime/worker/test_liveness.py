@@ -17,10 +17,10 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, JobPriority, SpawnContext
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import new_id
-from hammerwork_cli.queries.job import enqueue
-from hammerwork_cli.queries.worker import claim, finish, registry
-from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.worker.queries import claim, finish, registry
+from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.listener import Listener
 from tests.conftest import ROOT

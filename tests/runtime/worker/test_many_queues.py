@@ -11,10 +11,10 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Worker
 from hammerwork_cli.errors import MissingTablesError
-from hammerwork_cli.models import new_id
-from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.worker import claim, registry
-from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.worker.queries import claim, registry
+from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.worker import claimer as claimer_module

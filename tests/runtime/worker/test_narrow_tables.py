@@ -10,11 +10,12 @@ from hammerwork_cli import Handlers, Job, SpawnConfig, Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.database.migration_files import steps
 from hammerwork_cli.errors import RefusedValueError
-from hammerwork_cli.models import JobFilter
-from hammerwork_cli.queries import migrations, queues
-from hammerwork_cli.queries.graph import tree as tree_queries
-from hammerwork_cli.queries.job import listing
-from hammerwork_cli.queries.spawn.doctor import Doctor
+from hammerwork_cli.features.job.models.job import JobFilter
+from hammerwork_cli.features.job.queries import listing
+from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.spawn.queries.doctor import Doctor
+from hammerwork_cli.features.tree.queries import tree as tree_queries
 from tests.conftest import Makers
 from tests.database.test_plans import VERSION_2, plan
 from tests.rows import Rows
@@ -114,7 +115,7 @@ def test_ids_out_of_lists_are_looked_up_in_the_indexes(narrow: Stage) -> None:
     narrow.database.query("ANALYZE TABLE hammerwork_jobs")
     ids = narrow.database.ids([parent])
     stored = json.dumps([{"id": parent, "result": "1", "expires": None}])
-    children = plan(narrow.database, "graph.relatives.child_ids", parents=json.dumps([parent]))
+    children = plan(narrow.database, "tree.relatives.child_ids", parents=json.dumps([parent]))
     results = plan(
         narrow.database, "worker.finish.store_results", results=stored, token=parent, now=narrow.database.now()
     )
@@ -124,7 +125,7 @@ def test_ids_out_of_lists_are_looked_up_in_the_indexes(narrow: Stage) -> None:
         found, one = '"key": "idx_hammerwork_jobs_first_parent"', '"table_name": "j", "access_type": "eq_ref"'
     assert found in " ".join(children.split()), children
     assert one in " ".join(results.split()), results
-    assert "idx_hammerwork_jobs_first_parent" in plan(narrow.database, "graph.release.waiting_for", ids=ids)
+    assert "idx_hammerwork_jobs_first_parent" in plan(narrow.database, "tree.release.waiting_for", ids=ids)
 
 
 def test_a_name_that_the_tables_cannot_hold_is_refused_in_a_sentence(narrow: Stage, app: Handlers) -> None:

@@ -12,10 +12,10 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, SpawnHandler
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import AccessDeniedError, RefusedValueError
-from hammerwork_cli.models import new_id
-from hammerwork_cli.queries.worker import claim as claim_queries
-from hammerwork_cli.queries.worker import finish, registry
-from hammerwork_cli.queries.worker.finish import EndedAttempt, FinishReport
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.worker.queries import claim as claim_queries
+from hammerwork_cli.features.worker.queries import finish, registry
+from hammerwork_cli.features.worker.queries.finish import EndedAttempt, FinishReport
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution import finisher
 from hammerwork_cli.runtime.host.logs import named

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext
-from hammerwork_cli.models.queue_counts import MOST_QUEUES, QueueCounts, read_counts, written_counts
-from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.monitor.metrics import figures
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
-from hammerwork_cli.render.monitor.metrics import exposition, families
+from hammerwork_cli.features.monitor.queries.metrics import figures
+from hammerwork_cli.features.monitor.views.metrics import exposition, families
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.queue.models.counts import MOST_QUEUES, QueueCounts, read_counts, written_counts
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.faults import Progress
 from tests.runtime.conftest import Stage
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
-from hammerwork_cli.models import Timestamp, timestamp
+from hammerwork_cli.core.values import Timestamp, timestamp
 from tests.runtime.conftest import Stage
 
 JOBS, SECONDS, LONG = 80, 0.005, (20, 40, 60)

@@ -9,8 +9,8 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import RefusedValueError
-from hammerwork_cli.models import new_id
-from hammerwork_cli.queries.worker import finish
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.worker.queries import finish
 from hammerwork_cli.runtime.execution import finisher, slots
 from hammerwork_cli.runtime.worker import claimer
 from tests.runtime.conftest import Stage

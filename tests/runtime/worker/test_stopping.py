@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker, WorkerReport
-from hammerwork_cli.queries.job import changes
-from hammerwork_cli.queries.job.changes import RetryJobs
-from hammerwork_cli.queries.job.selections import ByIds
-from hammerwork_cli.queries.worker import claim, finish, registry
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.job.queries import changes
+from hammerwork_cli.features.job.queries.changes import RetryJobs
+from hammerwork_cli.features.job.queries.selections import ByIds
+from hammerwork_cli.features.worker.queries import claim, finish, registry
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from tests.runtime.conftest import Crew, Stage, until
 
 ONCE = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext, Worker
-from hammerwork_cli.queries.job import changes
-from hammerwork_cli.queries.job.changes import Cancel, Delete, RetryJobs
-from hammerwork_cli.queries.job.selections import ByIds
+from hammerwork_cli.features.job.queries import changes
+from hammerwork_cli.features.job.queries.changes import Cancel, Delete, RetryJobs
+from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.host.logs import named
 from tests.runtime.conftest import PATIENCE, Stage, until
 

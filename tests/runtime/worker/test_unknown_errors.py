@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext, Worker
-from hammerwork_cli.queries.worker import spawn
+from hammerwork_cli.features.worker.queries import spawn
 from hammerwork_cli.runtime.worker import loop
 from tests.runtime.conftest import Crew, Stage, until
 

@@ -16,14 +16,15 @@ import pytest
 
 from chaos.clocks import Clock
 from hammerwork_cli import Handlers, Job, SpawnContext
-from hammerwork_cli.models import new_id, timestamp
-from hammerwork_cli.models.callbacks import CallbackEvent, new_callback
-from hammerwork_cli.models.cron.declared import Declared
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.batch import callbacks
-from hammerwork_cli.queries.cron import changes, schedules, ticks
-from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.features.batch.queries import callbacks
+from hammerwork_cli.features.callbacks.model import CallbackEvent, new_callback
+from hammerwork_cli.features.cron.models.declared import Declared
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import changes, schedules, ticks
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.worker.turns import Turn
 from hammerwork_cli.runtime.worker.upkeep.endings import Endings

@@ -13,10 +13,11 @@ import pytest
 from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, SpawnContext, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import MissingTablesError, UsageError
-from hammerwork_cli.queries import migrations, queues
-from hammerwork_cli.queries.job import limits
-from hammerwork_cli.queries.worker import claim, finish, registry
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt
+from hammerwork_cli.features.job.queries import limits
+from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.worker.queries import claim, finish, registry
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.worker.claimer import priorities
 from tests.jobs import IGNORING
 from tests.rows import Rows

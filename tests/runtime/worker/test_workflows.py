@@ -12,11 +12,11 @@ import pytest
 from hammerwork_cli import Handlers, Job, Worker, Workflow
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import HammerworkError, UsageError
-from hammerwork_cli.models.callbacks import Subject
-from hammerwork_cli.queries.batch import callbacks
-from hammerwork_cli.queries.callbacks import callbacks_of
-from hammerwork_cli.queries.job import changes, enqueue, groups, selections, spawn_requests
-from hammerwork_cli.queries.workflow import endings, listing
+from hammerwork_cli.features.batch.queries import callbacks
+from hammerwork_cli.features.callbacks.model import Subject
+from hammerwork_cli.features.callbacks.queries import callbacks_of
+from hammerwork_cli.features.job.queries import changes, enqueue, groups, selections, spawn_requests
+from hammerwork_cli.features.workflow.queries import endings, listing
 from tests.conftest import Outcome
 from tests.runtime.conftest import Stage, until
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from datetime import timedelta
 
 from hammerwork_cli import Job, JobPriority, JobStatus, Queue, RetryStrategy, SpawnConfig, Worker, WorkerReport
-from hammerwork_cli.render.formats.json import WORKER_STATES
+from hammerwork_cli.view.json import WORKER_STATES
 from tests.conftest import ROOT
 
 CONFIGURATION = (ROOT / "docs" / "handlers" / "configure.md").read_text(encoding="utf-8")

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from hammerwork_cli.models import Counts, SpawnTree
-from hammerwork_cli.render.tree.dot import dot
+from hammerwork_cli.core.values import Counts
+from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.views.dot import dot
 from tests.unit.render import trees
 from tests.unit.render.trees import Growing
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hammerwork_cli.models.monitor.health import Check, CheckName, HealthReport, Level
-from hammerwork_cli.render.formats.text import cells
-from hammerwork_cli.render.monitor.health import hint, message, report_text
+from hammerwork_cli.features.monitor.models.health import Check, CheckName, HealthReport, Level
+from hammerwork_cli.features.monitor.views.health import hint, message, report_text
+from hammerwork_cli.view.text import cells
 from tests.rows import START
 
 LONG = "a_name_that_is_longer_than_what_is_left_of_a_line_of_a_terminal"

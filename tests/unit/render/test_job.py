@@ -5,18 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from hammerwork_cli.models import (
-    ChangeOutcome,
-    ChangePlan,
-    Counts,
-    JobDetails,
-    JobGroup,
-    JobStatus,
-    StoredJob,
-    TreeNode,
-)
-from hammerwork_cli.render.job import changes, listing
-from hammerwork_cli.render.job.details import details_text, parsed
+from hammerwork_cli.core.values import Counts, JobStatus
+from hammerwork_cli.features.job.models.job import JobDetails, StoredJob
+from hammerwork_cli.features.job.models.plan import ChangeOutcome, ChangePlan, JobGroup
+from hammerwork_cli.features.job.views import changes, listing
+from hammerwork_cli.features.job.views.details import details_text, parsed
+from hammerwork_cli.features.tree.model import TreeNode
 from tests.jobs import NOW, identity
 
 

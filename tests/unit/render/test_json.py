@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hammerwork_cli.models import Counts, Lineage, SpawnGroup, SpawnOperation, SpawnStats, SpawnTree
-from hammerwork_cli.render.formats import json as render
-from hammerwork_cli.render.formats.delimited import delimited
-from hammerwork_cli.render.spawn import records
-from hammerwork_cli.render.tree import json as json_views
-from hammerwork_cli.render.tree import lineage as lineage_views
-from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
+from hammerwork_cli.core.values import Counts
+from hammerwork_cli.features.spawn.models.spawn import SpawnGroup, SpawnOperation, SpawnStats
+from hammerwork_cli.features.spawn.views import records
+from hammerwork_cli.features.tree.model import Lineage, SpawnTree
+from hammerwork_cli.features.tree.views import json as json_views
+from hammerwork_cli.features.tree.views import lineage as lineage_views
+from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
+from hammerwork_cli.view import json as render
+from hammerwork_cli.view.delimited import delimited
 from tests.unit.render import trees
 from tests.unit.render.trees import START, Growing, stored, uuid
 

@@ -3,11 +3,12 @@ from collections.abc import Callable
 
 import pytest
 
-from hammerwork_cli.models import FAILURES, Counts, SpawnTree
-from hammerwork_cli.render.formats.text import TIMES, visible
-from hammerwork_cli.render.tree.dot import dot
-from hammerwork_cli.render.tree.mermaid import MAX_CHARACTERS, MAX_EDGES, mermaid
-from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
+from hammerwork_cli.core.values import FAILURES, Counts
+from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.views.dot import dot
+from hammerwork_cli.features.tree.views.mermaid import MAX_CHARACTERS, MAX_EDGES, mermaid
+from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
+from hammerwork_cli.view.text import TIMES, visible
 from tests.mermaid_parser import MermaidParser
 from tests.unit.render import trees
 from tests.unit.render.trees import HOSTILE, Growing

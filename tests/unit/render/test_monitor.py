@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from hammerwork_cli.models import Counts, JobStatus, SpawnOperation, TreeNode
-from hammerwork_cli.models.monitor import BusyWorker, Flow, MonitorSnapshot, RunningOperation
-from hammerwork_cli.models.queue import QueuePause, QueueState
-from hammerwork_cli.render.formats.text import painted_cells
-from hammerwork_cli.render.spawn.monitor import Frame, picture
-from hammerwork_cli.render.spawn.monitor_lines import Changes, plain_lines, record_lines
+from hammerwork_cli.core.values import Counts, JobStatus
+from hammerwork_cli.features.monitor.models import BusyWorker, Flow, MonitorSnapshot, RunningOperation
+from hammerwork_cli.features.queue.models.queue import QueuePause, QueueState
+from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
+from hammerwork_cli.features.spawn.views.monitor import Frame, picture
+from hammerwork_cli.features.spawn.views.monitor_lines import Changes, plain_lines, record_lines
+from hammerwork_cli.features.tree.model import TreeNode
+from hammerwork_cli.view.text import painted_cells
 from tests.rows import START
 
 ERROR = "Processing error: Codec error: moov atom not found in segment, the input may have been cut"

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from jsonschema import Draft202012Validator
 
-from hammerwork_cli.models import Counts
-from hammerwork_cli.render.formats import key
-from hammerwork_cli.render.formats.shape import MISSING, Shape
+from hammerwork_cli.core.values import Counts
+from hammerwork_cli.view import key
+from hammerwork_cli.view.shape import MISSING, Shape
 
 
 class Part(NamedTuple):

@@ -6,13 +6,21 @@ from datetime import timedelta
 
 import pytest
 
-from hammerwork_cli.models import Counts, Lineage, PendingSpawn, RecordedSpawn, SpawnGroup, SpawnOperation, SpawnStats
-from hammerwork_cli.render.formats.delimited import delimited
-from hammerwork_cli.render.formats.table import Column, table_text
-from hammerwork_cli.render.formats.text import cells
-from hammerwork_cli.render.spawn import operations as operations_views
-from hammerwork_cli.render.spawn.records import OPERATION
-from hammerwork_cli.render.tree import lineage as lineage_views
+from hammerwork_cli.core.values import Counts
+from hammerwork_cli.features.spawn.models.spawn import (
+    PendingSpawn,
+    RecordedSpawn,
+    SpawnGroup,
+    SpawnOperation,
+    SpawnStats,
+)
+from hammerwork_cli.features.spawn.views import operations as operations_views
+from hammerwork_cli.features.spawn.views.records import OPERATION
+from hammerwork_cli.features.tree.model import Lineage
+from hammerwork_cli.features.tree.views import lineage as lineage_views
+from hammerwork_cli.view.delimited import delimited
+from hammerwork_cli.view.table import Column, table_text
+from hammerwork_cli.view.text import cells
 from tests.unit.render import trees
 from tests.unit.render.trees import HOSTILE, START, Growing, stored
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from hammerwork_cli.models import Counts
-from hammerwork_cli.render.formats import text
+from hammerwork_cli.core.values import Counts
+from hammerwork_cli.view import text
 from tests.unit.render.trees import HOSTILE
 
 

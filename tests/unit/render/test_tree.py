@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from hammerwork_cli.models import FAILURES, Counts, SpawnTree
-from hammerwork_cli.models.why import Annotations
-from hammerwork_cli.render.formats.text import TIMES, painted_cells
-from hammerwork_cli.render.tree.outline import Below
-from hammerwork_cli.render.tree.picture import Limits, TreeFormat
-from hammerwork_cli.render.tree.screen import Headline, Style, tree_screen
-from hammerwork_cli.render.tree.text import tree_text
+from hammerwork_cli.core.values import FAILURES, Counts
+from hammerwork_cli.features.spawn.models.why import Annotations
+from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.views.outline import Below
+from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat
+from hammerwork_cli.features.tree.views.screen import Headline, Style, tree_screen
+from hammerwork_cli.features.tree.views.text import tree_text
+from hammerwork_cli.view.text import TIMES, painted_cells
 from tests.unit.render import trees
 from tests.unit.render.trees import START, Growing, uuid
 

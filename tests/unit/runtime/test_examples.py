@@ -4,7 +4,7 @@ import pytest
 
 from examples import configuration, data_processor, fan_out, image_pipeline, safe_spawner, workflow
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnFailedError
-from hammerwork_cli.models import NewJob
+from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.runtime.api.spawn import config_of
 from hammerwork_cli.runtime.outcomes.children import drain
 from tests.unit.runtime.test_children import NOW

@@ -14,7 +14,7 @@ import pytest
 
 from hammerwork_cli import Job, JobPriority, JobStatus, RetryStrategy, SpawnConfig
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import new_id
+from hammerwork_cli.features.job.models.new_job import new_id
 
 NOW = datetime(2026, 11, 24, 14, 18, 25, 393217, tzinfo=UTC)
 PARENT = "0a8f5a9e-3c1c-4a3a-9a77-6f9d5a0f3a11"

@@ -1,6 +1,6 @@
 """What a worker may believe of itself and of others, by its own clock (docs/explain/liveness.md)."""
 
-from hammerwork_cli.queries.worker.registry import Heartbeat
+from hammerwork_cli.features.worker.queries.registry import Heartbeat
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 
 

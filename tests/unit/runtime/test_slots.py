@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.queries.worker.claim import Claim, Claimed
-from hammerwork_cli.queries.worker.finish import AttemptEnd, EndedAttempt, Owned
+from hammerwork_cli.features.worker.queries.claim import Claim, Claimed
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, Owned
 from hammerwork_cli.runtime.execution.attempts import STILL_RUNNING, Attempt, ClaimedRequest, StillRunning
 from hammerwork_cli.runtime.execution.slots import FULL, Slots
 

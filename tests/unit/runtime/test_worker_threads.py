@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import RetryableError, UnreachableError
-from hammerwork_cli.models import JobPriority
-from hammerwork_cli.models.worker import heartbeat_interval
-from hammerwork_cli.queries.job.notifications import CHANNEL
-from hammerwork_cli.queries.spawn.doctor import FixedJobs
-from hammerwork_cli.queries.worker import claim, finish
-from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatAnswer, Registration
-from hammerwork_cli.render.formats.text import NAMED
+from hammerwork_cli.features.job.queries.notifications import CHANNEL
+from hammerwork_cli.features.spawn.queries.doctor import FixedJobs
+from hammerwork_cli.features.worker.model import heartbeat_interval
+from hammerwork_cli.features.worker.queries import claim, finish
+from hammerwork_cli.features.worker.queries.registry import Heartbeat, HeartbeatAnswer, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import Attempt
@@ -39,6 +38,7 @@ from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
+from hammerwork_cli.view.text import NAMED
 from tests.unit.runtime.test_slots import PATIENCE, claimed
 
 WORKER = Registration("id", "name", "host", 1, "0", ("work",), (), 1, 60.0)

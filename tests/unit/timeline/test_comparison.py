@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from hammerwork_cli.models.spawning.comparison import Comparison
-from hammerwork_cli.models.spawning.timeline import Timeline
-from hammerwork_cli.render.formats.json import document
-from hammerwork_cli.render.formats.text import PAINT, cells, visible
-from hammerwork_cli.render.schemas import SCHEMAS
-from hammerwork_cli.render.spawn.comparison import COMPARISON, JudgedComparison, comparison_text
+from hammerwork_cli.features.schema.views import SCHEMAS
+from hammerwork_cli.features.spawn.models.comparison import Comparison
+from hammerwork_cli.features.spawn.models.timeline import Timeline
+from hammerwork_cli.features.spawn.views.comparison import COMPARISON, JudgedComparison, comparison_text
+from hammerwork_cli.view.json import document
+from hammerwork_cli.view.text import PAINT, cells, visible
 from tests.unit.render.trees import HOSTILE, Growing
 from tests.unit.timeline.test_times import add, read
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from hammerwork_cli.models.spawning.timeline import Timeline
-from hammerwork_cli.render.formats.json import document
-from hammerwork_cli.render.formats.text import PAINT, cells, shorten, visible
-from hammerwork_cli.render.schemas import SCHEMAS
-from hammerwork_cli.render.spawn.gantt import gantt
-from hammerwork_cli.render.spawn.timeline import GROUPS, STEPS, TimelineStyle, timeline_text
-from hammerwork_cli.render.spawn.timeline_records import TIMELINE
-from hammerwork_cli.render.tree.mermaid import MAX_CHARACTERS
+from hammerwork_cli.features.schema.views import SCHEMAS
+from hammerwork_cli.features.spawn.models.timeline import Timeline
+from hammerwork_cli.features.spawn.views.gantt import gantt
+from hammerwork_cli.features.spawn.views.timeline import GROUPS, STEPS, TimelineStyle, timeline_text
+from hammerwork_cli.features.spawn.views.timeline_records import TIMELINE
+from hammerwork_cli.features.tree.views.mermaid import MAX_CHARACTERS
+from hammerwork_cli.view.json import document
+from hammerwork_cli.view.text import PAINT, cells, shorten, visible
 from tests.mermaid_parser import MermaidParser
 from tests.unit.render.trees import HOSTILE, Growing
 from tests.unit.timeline.test_times import add, read

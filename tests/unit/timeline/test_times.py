@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hammerwork_cli.models import JobDate, SpawnTree
-from hammerwork_cli.models.spawning.timeline import Timeline
-from hammerwork_cli.queries.spawn.timeline import timeline_of
+from hammerwork_cli.features.spawn.models.timeline import Timeline
+from hammerwork_cli.features.spawn.queries.timeline import timeline_of
+from hammerwork_cli.features.tree.model import JobDate, SpawnTree
 from tests.unit.render.trees import START, Growing, stored
 
 NOW = 100

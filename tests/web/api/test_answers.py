@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.commands.test_contract import ENVIRONMENT, HOSTILE, Asked, validate
 from tests.rows import Rows
 from tests.web.api.conftest import everywhere

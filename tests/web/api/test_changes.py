@@ -10,11 +10,11 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import changes as schedules
-from hammerwork_cli.render.job.changes import OUTCOME
-from hammerwork_cli.render.queue.changes import PAUSE_CHANGE
-from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import changes as schedules
+from hammerwork_cli.features.job.views.changes import OUTCOME
+from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE
+from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.commands.test_contract import HOSTILE, validate
 from tests.conftest import EACH_DIALECT
 from tests.rows import START, Rows

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import NewJob
-from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.web.events import LARGEST_EVENT, MOST_TREES
 from tests.conftest import all_databases
 from tests.web.api.relay import relay

@@ -10,12 +10,12 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import changes
-from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.render.formats.text import visible
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import changes
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.view.text import visible
 from tests.commands.test_contract import HOSTILE, Asked
 from tests.rows import Rows
 from tests.web.api.conftest import everywhere

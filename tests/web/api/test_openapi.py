@@ -11,9 +11,9 @@ from urllib.parse import quote
 import pytest
 from jsonschema import Draft202012Validator
 
+from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import JobStatus
-from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.commands.test_contract import fill
 from tests.rows import Rows
 from tests.web.api.servers import Server

@@ -5,9 +5,9 @@ from contextlib import closing
 from typing import Any
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.models.options.schedules import read_schedule
-from hammerwork_cli.queries.cron import changes
-from hammerwork_cli.queries.cron.changes import Author
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import changes
+from hammerwork_cli.features.cron.queries.changes import Author
 from tests.web.api.servers import Server
 
 NAME = "a/b 'ü\"%"

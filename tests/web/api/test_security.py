@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+from hammerwork_cli.core.values import PERSONAL
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import ConflictError, LimitReachedError
-from hammerwork_cli.models.values import PERSONAL
-from hammerwork_cli.queries import queues
-from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.schema.views import SCHEMAS
 from hammerwork_cli.web import redaction
 from hammerwork_cli.web.application import ENDPOINTS
 from hammerwork_cli.web.problems import problem

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.render.monitor import metrics
+from hammerwork_cli.features.monitor.views import metrics
 from hammerwork_cli.web.guard import LARGEST_BODY
 from hammerwork_cli.web.protocol import CLIENT_SECONDS
 from hammerwork_cli.web.sending import ROOM

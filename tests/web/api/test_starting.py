@@ -141,7 +141,7 @@ def ask_at_once(server: Server, count: int) -> set[int]:
 
 @all_databases
 def test_tables_that_are_made_later_are_found(serve: Serve, new_database: Callable[..., str], dialect: str) -> None:
-    from hammerwork_cli.queries import migrations
+    from hammerwork_cli.features.migration import queries as migrations
 
     url = new_database(dialect)
     with closing(connect(url)) as database:

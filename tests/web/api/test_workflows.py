@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from hammerwork_cli import Job, Queue, Workflow
-from hammerwork_cli.models import JobStatus
+from hammerwork_cli.core.values import JobStatus
 from tests.conftest import Outcome
 from tests.jobs import execute, identity, job, rows, write
 from tests.web.api.servers import Server

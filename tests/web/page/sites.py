@@ -12,10 +12,11 @@ from typing import Any
 
 import httpx
 
+from hammerwork_cli.core.values import rfc3339
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import NewJob, rfc3339
-from hammerwork_cli.queries import migrations
-from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.migration import queries as migrations
 from tests import night as nights
 from tests import surroundings
 from tests.conftest import ROOT

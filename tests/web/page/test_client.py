@@ -16,8 +16,8 @@ import pytest
 
 from docs import client_types
 from hammerwork_cli import Job, Queue, Workflow
+from hammerwork_cli.core.values import rfc3339
 from hammerwork_cli.database import DatabaseUrl
-from hammerwork_cli.models import rfc3339
 from tests.conftest import Outcome, unavailable
 from tests.web.page.sites import Night, Site, serving
 

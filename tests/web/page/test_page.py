@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from hammerwork_cli.models import JobStatus, NewJob, rfc3339
+from hammerwork_cli.core.values import JobStatus, rfc3339
+from hammerwork_cli.features.job.models.new_job import NewJob
 from tests.conftest import unavailable
 from tests.web.page.conftest import PATIENCE_MS, Visit
 from tests.web.page.sites import MANY, Night, Site, fill, plant_large_tree, serving, working

@@ -6,15 +6,15 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 
+from hammerwork_cli.core.clock import is_due
+from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.errors import RetryableError
-from hammerwork_cli.models import timestamp
-from hammerwork_cli.models.callbacks import Callback, CallbackEvent
-from hammerwork_cli.models.clock import is_due
-from hammerwork_cli.queries.batch import callbacks
-from hammerwork_cli.queries.worker import duties
-from hammerwork_cli.queries.workflow import endings
+from hammerwork_cli.features.batch.queries import callbacks
+from hammerwork_cli.features.callbacks.model import Callback, CallbackEvent
+from hammerwork_cli.features.worker.queries import duties
+from hammerwork_cli.features.workflow.queries import endings
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.turns import Task, Turn

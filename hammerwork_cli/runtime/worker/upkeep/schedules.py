@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 
+from hammerwork_cli.core.values import rfc3339
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import Backoff, is_away
 from hammerwork_cli.errors import RetryableError
-from hammerwork_cli.models import rfc3339
-from hammerwork_cli.models.cron.declared import DeclarationAction, Declared
-from hammerwork_cli.models.cron.schedule import RunOutcome, Schedule
-from hammerwork_cli.queries.cron import ahead, declaring, recurring, schedules, ticks
-from hammerwork_cli.queries.cron.changes import Author
-from hammerwork_cli.queries.job import ahead as jobs_ahead
-from hammerwork_cli.render.formats.text import instant, plural
+from hammerwork_cli.features.cron.models.declared import DeclarationAction, Declared
+from hammerwork_cli.features.cron.models.schedule import RunOutcome, Schedule
+from hammerwork_cli.features.cron.queries import ahead, declaring, recurring, schedules, ticks
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.job.queries import ahead as jobs_ahead
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.turns import Task, Turn
 from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, KEPT, LONGEST_PAUSE, UpkeepThread
+from hammerwork_cli.view.text import instant, plural
 
 BUSY = Backoff(1.0, AGAIN, least=1.0)
 """Pauses after a check or a tick that lost to another transaction."""

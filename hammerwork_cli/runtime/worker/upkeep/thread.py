@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker.turns import TurnThread

@@ -1,9 +1,0 @@
-"""Options of the verbs of ``spawn``."""
-
-from typing import Annotated
-
-import typer
-
-from hammerwork_cli.render.tree.picture import Charset
-
-CharsetOption = Annotated[Charset | None, typer.Option("--charset", help="Characters to draw with.")]

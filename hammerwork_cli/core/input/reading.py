@@ -1,0 +1,131 @@
+"""Reads durations, times and ids from text: the one way for the command line, the web, Python and cursors."""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+
+from hammerwork_cli.core.input.limits import LARGEST_INTEGER
+from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.errors import UsageError
+
+UUID_PATTERN = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+DURATION_PATTERN = "([0-9]{1,10}(?:[.][0-9]{1,3})?) *([mM][sS]|[smhdwSMHDW])?"
+TIME_PATTERN = "[0-9]{4}-[-0-9TtZz:.+ ]{1,40}"
+"""Patterns for Python and for JSON Schema. The last one tells a time from a duration, and does not check it."""
+TIME_HINT = "Write 2026-12-24T18:00:00Z."
+WINDOW_HINT = "Write 15m, 2h, 7d (ago), 14:00, yesterday 14:00, 2026-12-24 (UTC) or 2026-12-24T18:00+01:00."
+
+_UUID = re.compile(UUID_PATTERN)
+_BEGINNING = re.compile("[0-9a-f]{4,32}")
+_DURATION = re.compile(DURATION_PATTERN)
+_DATE = re.compile("[0-9]{4}-")
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}|20[0-9]{6}")
+"""A date, or the digits of one: as seconds, they would be some 230 days."""
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_CLOCK = re.compile(
+    "(?:(today|yesterday)(?: +|$))?(?:([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?(?: UTC|Z)?)?", re.IGNORECASE
+)
+"""A time of today or of yesterday."""
+_UTC = re.compile(" UTC$")
+_ZONE = re.compile(r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
+
+
+def uuid_of(text: str) -> str | None:
+    """Reads a whole UUID with hyphens, in the spelling of the tables; ``None`` for any other text."""
+    found = _UUID.fullmatch(text.strip())
+    return found and found.group().lower()
+
+
+def ids_from(text: str) -> tuple[str, str] | None:
+    """The lowest and the highest UUID that begin with a text: 4 to 32 hex digits, with hyphens, in braces or as a URN.
+
+    ``None`` for any other text.
+    """
+    digits = text.strip().lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
+    if not _BEGINNING.fullmatch(digits):
+        return None
+    low, high = (digits.ljust(32, filler) for filler in "0f")
+    return _hyphenated(low), _hyphenated(high)
+
+
+def _hyphenated(digits: str) -> str:
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def duration_of(text: str) -> timedelta:
+    """Reads a duration such as ``500ms``, ``90`` (seconds), ``90s``, ``15m``, ``2h``, ``7d``."""
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        raise UsageError(f"{text[:40]!r} is not a duration.", hint="Write 90 (seconds), 15m, 2h or 7d.")
+    try:
+        return timedelta(seconds=float(found[1]) * _UNITS[(found[2] or "s").lower()])
+    except OverflowError as error:
+        raise UsageError(f"The duration {text[:40]!r} is too long.") from error
+
+
+def timeout_of(text: str) -> timedelta:
+    """Reads the timeout of a job."""
+    length = duration_of(text)
+    if length.microseconds or not 1 <= length.total_seconds() <= LARGEST_INTEGER:
+        raise UsageError(
+            f"A timeout must be 1 to {LARGEST_INTEGER:,} whole seconds, not {text[:40]!r}.", hint="Write 2s, 15m or 2h."
+        )
+    return length
+
+
+def instant_of(text: str) -> datetime:
+    """Reads an RFC 3339 time with its zone, which may also be ``UTC`` after a space; returns it in UTC."""
+    spelled = _UTC.sub("Z", text.strip())
+    instant = timestamp(spelled)
+    if instant is None or not _ZONE.search(spelled):
+        raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=TIME_HINT)
+    return instant
+
+
+def before(now: datetime, length: timedelta) -> datetime:
+    """The time that long ago."""
+    try:
+        return now - length
+    except OverflowError as error:
+        raise UsageError("That is before the year 1.") from error
+
+
+def since_of(text: str, now: datetime) -> datetime:
+    """The start of a window of time: a time or a date (also 20261224), or a duration before now.
+
+    ``14:00`` is the last time that it was 14:00; ``yesterday`` is a date. A time without a zone is in UTC, as lists
+    print it. :func:`instant_of` refuses it, because it reads times at which
+    something is to happen.
+    """
+    text = text.strip()
+    if (day := _day_of(text)) is not None:
+        return day
+    if (at := _clock_of(text, now)) is not None:
+        return at
+    if _DATE.match(text):
+        instant = timestamp(_UTC.sub("Z", text))
+        if instant is None:
+            raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=WINDOW_HINT)
+        return instant
+    if not _DURATION.fullmatch(text):
+        raise UsageError(f"{text[:40]!r} is not a duration or a time.", hint=WINDOW_HINT)
+    return before(now, duration_of(text))
+
+
+def _clock_of(text: str, now: datetime) -> datetime | None:
+    """A time of today or of yesterday, in UTC; ``None`` for any other text."""
+    found = _CLOCK.fullmatch(text)
+    if not text or found is None:
+        return None
+    word, *clock = found.groups()
+    midnight = datetime.combine(now.astimezone(UTC).date(), time.min, UTC)
+    hour, minute, second = (int(part or 0) for part in clock)
+    at = midnight + timedelta(hours=hour, minutes=minute, seconds=second)
+    return at - timedelta(days=1) if (word or "").lower() == "yesterday" or (not word and at > now) else at
+
+
+def _day_of(text: str) -> datetime | None:
+    """The beginning of a date in UTC; ``None`` for any other text."""
+    try:
+        return datetime.combine(date.fromisoformat(text), time.min, UTC) if _DAY.fullmatch(text) else None
+    except ValueError:
+        return None

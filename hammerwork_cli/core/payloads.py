@@ -1,0 +1,86 @@
+"""Payloads: their spawn configuration, and their packed form in the archive."""
+
+import json
+import zlib
+from datetime import datetime
+from typing import Any
+
+from hammerwork_cli.core.input.near import did_you_mean
+from hammerwork_cli.core.input.spawn_config import STORED_KEYS, SpawnConfig
+from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.errors import UsageError
+
+UNPACKED_LIMIT = 1 << 26
+SCHEDULE_KEY = "_schedule"
+"""The key of a payload that says which due time of a schedule its job is for."""
+
+
+def due_time(payload: Any) -> datetime | None:
+    """The due time of a schedule that a payload names; ``None`` without one."""
+    named = payload.get(SCHEDULE_KEY) if isinstance(payload, dict) else None
+    text = named.get("due_at") if isinstance(named, dict) else None
+    try:
+        return timestamp(datetime.fromisoformat(text)) if isinstance(text, str) else None
+    except ValueError:
+        return None  # somebody else has written it
+
+
+def with_spawn_config(payload: Any, *layers: Any) -> Any:
+    """Merges layers of spawn configuration into the payload's ``_spawn_config``; later layers win.
+
+    The defaults complete the configuration, because Rust workers ignore one that lacks a key. Returns the same payload
+    if there is no spawn configuration at all.
+
+    Args:
+        payload: a JSON value, which may have a ``_spawn_config`` already.
+    """
+    own = payload.get("_spawn_config") if isinstance(payload, dict) else None
+    if not layers and own is None:
+        return payload
+    if not isinstance(payload, dict):
+        raise UsageError("Only a job whose payload is a JSON object can carry a spawn configuration.")
+    wanted: dict[str, Any] = {}
+    for layer in (own, *layers):
+        if layer is not None and not isinstance(layer, dict):
+            raise UsageError("A spawn configuration must be a JSON object.")
+        if layer is not own:
+            check_names(layer)
+        wanted |= layer or {}
+    return payload | {"_spawn_config": _complete(wanted)}
+
+
+def check_names(config: Any) -> None:
+    """Refuses a misspelt setting, without which a job could spawn more than it should. Others may know other ones."""
+    if not isinstance(config, dict | None):
+        raise UsageError(f"_spawn_config must be a JSON object, not {config!r:.60}.")
+    for key in config if isinstance(config, dict) else ():
+        if key in STORED_KEYS or not isinstance(key, str):
+            continue
+        longer = [known for known in STORED_KEYS if known.startswith(key)]
+        near = f"Did you mean {longer[0]}?" if len(longer) == 1 else did_you_mean(key, STORED_KEYS, cutoff=0.8)
+        if near:
+            raise UsageError(f"A spawn configuration has no {key!r:.60}. {near}")
+
+
+def unpacked(stored: Any, limit: int = UNPACKED_LIMIT) -> str | None:
+    """Returns the JSON text of an archived payload, which may be gzipped; ``None`` if it is unreadable.
+
+    Args:
+        limit: most bytes to unpack; longer text is cut, so that a small row cannot fill the memory.
+    """
+    packed = stored.encode() if isinstance(stored, str) else bytes(stored)
+    try:
+        if packed[:2] == b"\x1f\x8b":
+            packed = zlib.decompressobj(wbits=31).decompress(packed, limit)
+        return packed.decode()
+    except (ValueError, zlib.error):
+        return None
+
+
+def _complete(wanted: dict[str, Any]) -> dict[str, Any]:
+    read = SpawnConfig.parse(SpawnConfig().stored() | wanted)
+    assert read is not None
+    for key, value in wanted.items():
+        if key in STORED_KEYS and getattr(read, key) != value:
+            raise UsageError(f"The spawn configuration's {key} cannot be {json.dumps(value)[:40]}.")
+    return read.stored()

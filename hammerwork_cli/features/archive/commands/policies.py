@@ -1,0 +1,225 @@
+"""``hammerwork archive set-policy``, ``get-policy``, ``policies`` and ``remove-policy``."""
+
+from datetime import timedelta
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import note_new_queue
+from hammerwork_cli.cli.option_sets import expand_option_groups
+from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, YesOption, age, one_name
+from hammerwork_cli.core.input.reading import before
+from hammerwork_cli.errors import NotFoundError, UsageError
+from hammerwork_cli.features.archive.commands.ages import By, days
+from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
+from hammerwork_cli.features.archive.queries import moving, policies, retention
+from hammerwork_cli.features.archive.views import policies as shown
+from hammerwork_cli.features.job.commands.execute import Confirmation
+from hammerwork_cli.features.job.models.plan import ChangePlan
+from hammerwork_cli.features.job.views import changes as job_changes
+
+PolicyQueueOption = Annotated[
+    str | None,
+    typer.Option("-q", "--queue", metavar="QUEUE", callback=one_name, help="The policy of this queue."),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="The policy for queues without one.")]
+NEVER = "never"
+
+
+class Enabled(StrEnum):
+    """Whether workers apply a policy."""
+
+    TRUE = "true"
+    FALSE = "false"
+
+
+def _after(which: str) -> Any:
+    return typer.Option(metavar="DURATION", help=f"{which} go this long after they end: 30d, or never.")
+
+
+def _days() -> Any:
+    return typer.Option(min=0, max=MOST_DAYS, hidden=True)
+
+
+@expand_option_groups
+def set_policy(
+    ctx: typer.Context,
+    queue: PolicyQueueOption = None,
+    all_: AllOption = False,
+    older_than: Annotated[str | None, _after("All jobs")] = None,
+    completed_after: Annotated[str | None, _after("Completed jobs")] = None,
+    failed_after: Annotated[str | None, _after("Failed and Cancelled jobs")] = None,
+    dead_after: Annotated[str | None, _after("Dead jobs")] = None,
+    timed_out_after: Annotated[str | None, _after("TimedOut jobs")] = None,
+    completed_after_days: Annotated[float | None, _days()] = None,
+    failed_after_days: Annotated[float | None, _days()] = None,
+    dead_after_days: Annotated[float | None, _days()] = None,
+    timed_out_after_days: Annotated[float | None, _days()] = None,
+    action: Annotated[
+        PolicyAction | None, typer.Option("--action", help="Archive or delete. [default: archive]")
+    ] = None,
+    purge_after: Annotated[
+        str | None,
+        typer.Option(
+            "--purge-after",
+            metavar="DURATION",
+            help="Delete jobs after this time in the archive: 365d. [default: never]",
+        ),
+    ] = None,
+    by: Annotated[
+        By | None, typer.Option("--by", help="Take whole trees, or each job by itself. [default: tree]")
+    ] = None,
+    compress: Annotated[
+        bool | None, typer.Option("--compress/--no-compress", help="Compress payloads with gzip. [default: compress]")
+    ] = None,
+    enabled: Annotated[
+        Enabled | None, typer.Option("--enabled", help="Whether workers apply it. [default: true]")
+    ] = None,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """
+    QUEUE is the queue of a tree's root; each job of the tree must be old enough for its status. Options that you omit
+    do not change; a new policy keeps jobs of a status without an age. Workers start to apply it ten minutes later, and
+    keep jobs that they have yet to count for a callback. A policy that deletes jobs asks for confirmation.
+    --dry-run shows what the policy would do now, and does not set it.
+
+    \b
+    Examples:
+      hammerwork archive set-policy --queue mail --older-than 30d --dry-run
+      hammerwork archive set-policy --queue mail --completed-after 7d --dead-after 90d --purge-after 365d
+      hammerwork archive set-policy --all --older-than 90d --action delete --yes
+    """
+    context: Context = ctx.obj
+    name = _queue(queue, all_=all_)
+    given = {
+        "completed": _age(completed_after, completed_after_days, older_than),
+        "failed": _age(failed_after, failed_after_days, older_than),
+        "dead": _age(dead_after, dead_after_days, older_than),
+        "timed_out": _age(timed_out_after, timed_out_after_days, older_than),
+    }
+    ages = {status: text for status, text in given.items() if text is not None}
+    purge = _age(purge_after)
+    database = context.database(changes=True)
+    moving.require(database)
+    now = context.now(database)
+    if name != EVERY_QUEUE:
+        note_new_queue(context, database, name)
+    old = next(iter(policies.all_policies(database, [name])), Policy(name, PolicyAction.ARCHIVE, Ages()))
+    wanted = old._replace(
+        ages=old.ages._replace(**{status: _length(text) for status, text in ages.items()}),
+        action=action or old.action,
+        purge_after=old.purge_after if purge is None else _length(purge),
+        by_tree=old.by_tree if by is None else by is By.TREE,
+        level=old.level if compress is None else (6 if compress else None),
+        enabled=old.enabled if enabled is None else enabled is Enabled.TRUE,
+    )
+    if not wanted.ages.by_status and wanted.purge_after is None:
+        raise UsageError("The policy would keep all jobs.", hint="Add --older-than 30d, for example.")
+    for length in (*wanted.ages.by_status.values(), wanted.purge_after or timedelta()):
+        before(now, length)  # refuse an age before the year 1 now, and not in a worker
+    if confirmation.dry_run:
+        _show_plans(context, retention.plans(database, wanted, now), confirmation.form)
+        return
+    if wanted.enabled and (wanted.action == PolicyAction.DELETE or wanted.purge_after is not None):
+        for line in shown.policy_text(wanted):
+            context.note(line)
+        context.confirm("Delete jobs from now on?", yes=confirmation.yes, form=confirmation.form)
+    context.confirm_profile()
+    policies.put(database, wanted, by=context.operator, now=now)
+    _show(context, policies.policy(database, name), confirmation.form)
+
+
+def _show_plans(context: Context, plans: list[ChangePlan], form: Format) -> None:
+    if form is Format.TABLE:
+        text = partial(job_changes.plan_text, terminal=context.is_terminal, width=context.width, colour=context.colour)
+        context.text(line for plan in plans for line in text(plan))
+    else:
+        answers = [job_changes.ChangeAnswer(plan.foreseen, plan, dry_run=True) for plan in plans]
+        context.data(map(job_changes.OUTCOME.record, answers), form, job_changes.OUTCOME.columns)
+
+
+def get_policy(
+    ctx: typer.Context, queue: PolicyQueueOption = None, all_: AllOption = False, form: FormatOption = Format.TABLE
+) -> None:
+    """
+    \b
+    Examples:
+      hammerwork archive get-policy --queue mail
+      hammerwork archive get-policy --all --format json
+    """
+    context: Context = ctx.obj
+    name = _queue(queue, all_=all_)
+    _show(context, policies.policy(context.database(), name), form)
+
+
+def policies_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """
+    \b
+    Examples:
+      hammerwork archive policies
+      hammerwork archive policies --format json | jq '.[] | select(.last_error)'
+    """
+    context: Context = ctx.obj
+    context.show(
+        policies.all_policies(context.database()),
+        form,
+        columns=shown.COLUMNS,
+        shape=shown.POLICY,
+        empty="No queue has a policy: all jobs are kept.",
+    )
+
+
+def remove_policy(
+    ctx: typer.Context,
+    queue: PolicyQueueOption = None,
+    all_: AllOption = False,
+    yes: YesOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    \b
+    Examples:
+      hammerwork archive remove-policy --queue mail
+      hammerwork archive remove-policy --all --yes
+    """
+    context: Context = ctx.obj
+    name = _queue(queue, all_=all_)
+    database = context.database(changes=True)
+    old = policies.policy(database, name)
+    if name != EVERY_QUEUE and any(one.queue == EVERY_QUEUE for one in policies.all_policies(database)):
+        context.note("The policy of --all then applies to its jobs at once.")
+    context.confirm(f"Remove the policy of {shown.words(name)}?", yes=yes, form=form)
+    context.confirm_profile()
+    if not policies.remove(database, name):
+        raise NotFoundError("Somebody else removed the policy.")
+    context.answer(shown.POLICY.record(old), form, lambda: [f"Removed the policy of {shown.words(name)}."])
+
+
+def _show(context: Context, policy: Policy, form: Format) -> None:
+    context.answer(shown.POLICY.record(policy), form, lambda: shown.policy_text(policy))
+
+
+def _queue(queue: str | None, *, all_: bool) -> str:
+    if (queue is None) != all_:
+        raise UsageError("Give --queue QUEUE, or --all.", hint="List all policies: hammerwork archive policies")
+    if queue is not None and not queue.strip():
+        raise UsageError("--queue needs a name.", hint="For queues without a policy: --all.")
+    if queue == EVERY_QUEUE:
+        raise UsageError("* is not the name of a queue.", hint="For all other queues: --all.")
+    return queue or EVERY_QUEUE
+
+
+def _age(text: str | None, number: float | None = None, otherwise: str | None = None) -> str | None:
+    """The first of these that was given, as text."""
+    if text is not None:
+        return text
+    return otherwise if number is None else f"{days(number) / timedelta(seconds=1):.0f}s"
+
+
+def _length(text: str) -> timedelta | None:
+    return None if text.strip().lower() == NEVER else age(text)

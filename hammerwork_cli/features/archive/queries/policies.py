@@ -1,0 +1,94 @@
+"""Reads and writes retention policies."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.values import timestamp
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.driver_errors import MIGRATE
+from hammerwork_cli.errors import MissingTablesError, NotFoundError
+from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.archive.models.policies import Policy
+
+
+def all_policies(database: Database, queues: Sequence[str] = ()) -> list[Policy]:
+    """The policies by queue, or those of some queues; none in a database without their table."""
+    if "retention" not in database.tags:
+        return []
+    return [_policy(*row) for row in database.rows("archive.policies.list", queues=queues)]
+
+
+def policy(database: Database, queue: str) -> Policy:
+    """The policy of a queue."""
+    found = all_policies(database, [queue])
+    if not found:
+        raise NotFoundError(
+            f"The queue {queue[:60]!r} has no policy.", hint="To list them: hammerwork archive policies"
+        )
+    return found[0]
+
+
+def put(database: Database, wanted: Policy, *, by: str, now: datetime) -> None:
+    """Writes a policy in the place of the one that the queue had."""
+    if "retention" not in database.tags:
+        raise MissingTablesError("This database has no table of policies yet (migration 023).", hint=MIGRATE)
+    ages = wanted.ages
+    values = {
+        "queue": wanted.queue,
+        "action": wanted.action,
+        "completed": _seconds(ages.completed),
+        "failed": _seconds(ages.failed),
+        "dead": _seconds(ages.dead),
+        "timed_out": _seconds(ages.timed_out),
+        "archive": _seconds(wanted.purge_after),
+        "by_tree": wanted.by_tree,
+        "level": wanted.level,
+        "enabled": wanted.enabled,
+        "now": now,
+        "by": by[:LONGEST_NAME],
+    }
+
+    def write() -> None:
+        database.run("archive.policies.remove", queue=wanted.queue)
+        database.run("archive.policies.add", **values)
+
+    database.transaction(write)
+
+
+def remove(database: Database, queue: str) -> bool:
+    """Removes the policy of a queue; returns whether it had one."""
+    return bool(database.transaction(lambda: database.run("archive.policies.remove", queue=queue)))
+
+
+def note(database: Database, queue: str, *, now: datetime, jobs: int, error: str | None) -> None:
+    """Notes a run of a policy."""
+    error = database.message(error and error[:4000])
+    database.transaction(lambda: database.run("archive.policies.note", queue=queue, now=now, jobs=jobs, error=error))
+
+
+def _seconds(age: timedelta | None) -> int | None:
+    return None if age is None else round(age.total_seconds())
+
+
+def _age(seconds: Any) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=int(seconds))
+
+
+def _policy(queue: str, action: str, *row: Any) -> Policy:
+    *ages, archive, by_tree, level, enabled, updated_at, updated_by, last_run_at, last_jobs, last_error = row
+    return Policy(
+        queue=queue,
+        action=action,
+        ages=Ages(*map(_age, ages)),
+        purge_after=_age(archive),
+        by_tree=bool(by_tree),
+        level=level,
+        enabled=bool(enabled),
+        updated_at=timestamp(updated_at),
+        updated_by=updated_by,
+        last_run_at=timestamp(last_run_at),
+        last_jobs=last_jobs,
+        last_error=last_error,
+    )

@@ -1,0 +1,82 @@
+"""Retention policies: their shape, lines and columns for people."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
+from hammerwork_cli.view import key
+from hammerwork_cli.view.shape import Shape
+from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.text import first_line, instant, plural, short_duration, visible
+
+_AGE = key.null_or(
+    key.seconds("Seconds since the end of a job; null: never")._replace(convert=lambda age: round(age.total_seconds()))
+)
+POLICY = Shape[Policy](
+    {
+        "queue": key.text("Queue of the root; * stands for queues without a policy"),
+        "action": key.text("archive or delete; a later version may write more"),
+        "completed_seconds": _AGE.of("ages.completed"),
+        "failed_seconds": _AGE.of("ages.failed"),
+        "dead_seconds": _AGE.of("ages.dead"),
+        "timed_out_seconds": _AGE.of("ages.timed_out"),
+        "purge_seconds": _AGE.of("purge_after").about("Seconds in the archive; null: never"),
+        "by": key.text("", "tree", "job").of(lambda policy: "tree" if policy.by_tree else "job"),
+        "compression_level": key.null_or(key.count("Null: payloads are not compressed")).of("level"),
+        "enabled": key.flag(),
+        "updated_at": key.null_or(key.instant()),
+        "updated_by": key.null_or(key.text()),
+        "last_run_at": key.null_or(key.instant("Null before the first run")),
+        "last_jobs": key.null_or(key.count("Jobs that the last run archived or deleted")),
+        "last_error": key.null_or(key.text("Why the last run failed")),
+    }
+)
+COLUMNS: Sequence[Column[Policy]] = (
+    Column("queue", lambda one: one.queue, cuts=True),
+    Column("action", lambda one: one.action),
+    Column("completed", lambda one: _after(one.ages.completed), "right"),
+    Column("failed", lambda one: _after(one.ages.failed), "right"),
+    Column("dead", lambda one: _after(one.ages.dead), "right"),
+    Column("timed out", lambda one: _after(one.ages.timed_out), "right"),
+    Column("purged", lambda one: _after(one.purge_after), "right", leaves=2),
+    Column("last run (UTC)", lambda one: instant(one.last_run_at) if one.last_run_at else None, leaves=3),
+    Column("note", lambda one: _note(one), cuts=True),
+)
+
+
+def policy_text(policy: Policy) -> Iterator[str]:
+    """Yields what a policy does, and what became of it last."""
+    what = "deleted" if policy.action == PolicyAction.DELETE else "archived"
+    yield f"{'Trees' if policy.by_tree else 'Jobs'} of {words(policy.queue)} are {what}:"
+    for word, age in (
+        ("Completed", policy.ages.completed),
+        ("Failed", policy.ages.failed),
+        ("Dead", policy.ages.dead),
+        ("TimedOut", policy.ages.timed_out),
+    ):
+        yield f"  {word:<11}{'never' if age is None else f'{short_duration(age)} after the end'}"
+    if policy.action == PolicyAction.ARCHIVE or policy.purge_after is not None:
+        after = "never" if policy.purge_after is None else f"{short_duration(policy.purge_after)} after that"
+        yield f"  {'purged':<11}{after}"
+    note = visible(_note(policy))
+    yield f"{note[0].upper()}{note[1:]}."
+
+
+def words(queue: str) -> str:
+    """The queue of a policy in a sentence."""
+    return "all other queues" if queue == EVERY_QUEUE else visible(queue)
+
+
+def _note(policy: Policy) -> str:
+    if not policy.enabled:
+        return "disabled"
+    if policy.last_error is not None:
+        return f"failed: {first_line(policy.last_error).rstrip('.')}"
+    if policy.last_run_at is None:
+        return "not run yet"
+    did = "deleted" if policy.action == PolicyAction.DELETE else "archived"
+    return f"{plural(policy.last_jobs or 0, 'job')} {did} at {instant(policy.last_run_at)} UTC"
+
+
+def _after(age: timedelta | None) -> str:
+    return "never" if age is None else short_duration(age)

@@ -1,0 +1,85 @@
+"""``hammerwork batch list`` and ``show``."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
+from hammerwork_cli.cli.option_sets import expand_option_groups
+from hammerwork_cli.cli.options import CursorOption, ErrorLimitOption, Format, FormatOption, LimitOption
+from hammerwork_cli.core.input.reading import since_of
+from hammerwork_cli.database import Database
+from hammerwork_cli.features.batch import views as shown
+from hammerwork_cli.features.batch.commands.arguments import BatchArgument
+from hammerwork_cli.features.batch.model import StoredBatch
+from hammerwork_cli.features.batch.queries import listing
+
+
+@expand_option_groups
+def list_(
+    ctx: typer.Context,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only batches created since this: 7d (ago) or 2026-12-24T18:00Z.",
+        ),
+    ] = None,
+    limit: LimitOption = 50,
+    cursor: CursorOption = None,
+    *,
+    options: ListOptions,
+) -> None:
+    """
+    Archived jobs count too, and jobs that hammerwork (Rust) has enqueued or run. The next page starts at --cursor with
+    the id of the last batch, or with its CREATED_AT/ID. --sort sorts the batches of the page.
+
+    \b
+    Examples:
+      hammerwork batch list
+      hammerwork batch list --since 7d --sort -failed
+      hammerwork batch list --format json | jq -r '.[] | select(.status == "Processing") | .id'
+    """
+    context: Context = ctx.obj
+    start = None if since is None else since_of(since, context.now())
+
+    def read(database: Database, order: Order | None) -> Iterator[StoredBatch]:
+        del order
+        return listing.find(database, since=start, limit=limit, cursor=cursor)
+
+    show_list(
+        context,
+        Listing(
+            name="batch list",
+            read=read,
+            columns=lambda: shown.COLUMNS,
+            shape=shown.BATCH,
+            empty="No batch matches.",
+        ),
+        options,
+    )
+
+
+def show(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    limit: ErrorLimitOption = 10,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    \b
+    Examples:
+      hammerwork batch show 178ebfc3
+      hammerwork batch show 178ebfc3 --format json | jq .by_status
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    found = listing.details(database, listing.resolve(database, batch), limit=limit)
+    context.answer(
+        shown.BATCH_DETAILS.record(found),
+        form,
+        lambda: shown.details_text(found, colour=context.colour),
+    )

@@ -1,0 +1,271 @@
+"""Looks at callbacks, and enqueues their jobs when what they wait for has happened.
+
+A worker counts the jobs in one snapshot. In another transaction it closes the callback under a guard, and inserts the
+job under the id of the callback: so the job is enqueued once, or not yet. What has ended stays so until somebody
+retries a job, since children are born while their parent runs, or in the transaction that completes it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from hammerwork_cli.core.clock import latest
+from hammerwork_cli.core.values import FINISHED, Counts, status_of, timestamp
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.retrying import is_away
+from hammerwork_cli.errors import HammerworkError, LastingConflictError, NotFoundError, RetryableError
+from hammerwork_cli.features.batch.queries import listing
+from hammerwork_cli.features.callbacks.model import Callback, CallbackEvent, CallbackState, Subject
+from hammerwork_cli.features.callbacks.queries import callbacks_of, read_callback
+from hammerwork_cli.features.job.models.new_job import NewCallback
+from hammerwork_cli.features.job.options import wanted_job
+from hammerwork_cli.features.job.queries import enqueue, groups, notifications
+from hammerwork_cli.features.job.queries.dependencies import parent_statuses
+from hammerwork_cli.features.spawn.models.spawn import QUIET_TIME
+from hammerwork_cli.features.spawn.queries.wait import TreeWatch
+from hammerwork_cli.features.tree.queries.relatives import Relatives
+from hammerwork_cli.features.tree.queries.release import RECURRING
+
+LEASE = timedelta(minutes=1)
+"""Time after which another worker goes on for one that died while it counted."""
+COST = 20
+"""The pause until the next count, as a multiple of the time that the last one took."""
+PATIENCE = 60
+"""The age of a callback divided by this is the pause until the next count."""
+SHORTEST, LONGEST = timedelta(seconds=1), timedelta(minutes=1)
+RARELY = timedelta(hours=1)
+KEPT = timedelta(days=7)
+"""How long a callback waits for a success after a failure."""
+
+
+class Seen(NamedTuple):
+    """The jobs of a batch, a tree or a workflow, as a worker read them in one snapshot."""
+
+    counts: Counts  # its jobs by status; Retrying ones may be Pending, and Cancelled ones Failed
+    has_ended: bool  # whether all jobs have ended, and no worker may still insert others
+
+
+def upcoming(database: Database, until: datetime, limit: int) -> list[Callback]:
+    """The open callbacks that are due first until a time, and those that a wrong clock put off. Needs migration 025."""
+    rows = database.rows("batch.callbacks.upcoming", until=until, latest=latest(until, RARELY), limit=limit)
+    return [read_callback(row) for row in rows]
+
+
+def count_uncounted(database: Database) -> int:
+    """Counts the callbacks whose jobs a worker has yet to count."""
+    return int(database.rows("batch.callbacks.count_uncounted")[0][0]) if "watches" in database.tags else 0
+
+
+def count_ahead(database: Database, now: datetime) -> int:
+    """Counts the open callbacks that a clock that was ahead has put off. Needs migration 025."""
+    return int(database.value("batch.callbacks.count_ahead", latest=latest(now, RARELY)))
+
+
+def add(database: Database, top: str, new: Sequence[NewCallback], now: datetime) -> None:
+    """Adds callbacks to a job and everything below it, except those that it has already and that are not over.
+
+    Raises JobNotFoundError if the job does not exist. Raises ConflictError if it recurs, so that its tree has no end.
+    Raises MissingTablesError or RefusedValueError: see :func:`hammerwork_cli.features.job.queries.enqueue.add_callbacks`.
+    """
+
+    def work() -> None:
+        Relatives(database).job(top)
+        if parent_statuses(database, [top]).get(top) == RECURRING:
+            raise LastingConflictError(f"The job {top} recurs, so it never ends.")
+        known = callbacks_of(database, Subject.TREE, top)
+        has = {(one.event, one.stored_job) for one in known if one.state != CallbackState.OVER}
+        enqueue.add_callbacks(database, Subject.TREE, top, [one for one in new if (one.event, one.job) not in has], now)
+
+    database.transaction(work)
+
+
+def clear(database: Database, top: str) -> int:
+    """Deletes the open callbacks of a job and everything below it, and returns how many there were."""
+    if "watches" not in database.tags:
+        return 0
+    values = {"id": top, "subject": str(Subject.TREE), "state": str(CallbackState.OPEN)}
+    return database.transaction(lambda: database.run("batch.callbacks.delete", **values))
+
+
+def look(
+    database: Database, callbacks: list[Callback], clock: Callable[[], datetime]
+) -> Iterator[tuple[Callback, Exception | None]]:
+    """Looks at what callbacks of one subject wait for; yields those that have fired, and those that failed.
+
+    Returns a callback, and why it failed: one that cannot be read does not stop the others. Raises ConnectionLostError
+    or UnreachableError if no server answers. Raises RetryableError if their jobs could not be counted.
+
+    Args:
+        callbacks: all of the same subject.
+    """
+    taken = [one for one in callbacks if _take(database, one, clock())]
+    if not taken:
+        return
+    began = time.monotonic()
+    try:
+        seen = see(database, taken, clock())
+    except RetryableError:
+        for callback in taken:
+            _soon(database, callback, clock())
+        raise
+    cost = timedelta(seconds=COST * (time.monotonic() - began))
+    for callback in taken:
+        try:
+            has_fired = _act_on(database, callback, seen, cost, clock())
+        except Exception as error:
+            if is_away(error):
+                raise
+            if isinstance(error, RetryableError):
+                _soon(database, callback, clock())
+            yield callback, error
+        else:
+            if has_fired:
+                yield callback, None
+
+
+def _act_on(database: Database, callback: Callback, seen: Seen | None, cost: timedelta, now: datetime) -> bool:
+    """Fires, ends or postpones one callback; returns whether it has fired."""
+    state = None if seen is None else decide(callback, seen, now)
+    if seen is None or state is CallbackState.OVER:
+        _close(database, callback, CallbackState.OVER, now)
+    elif state is CallbackState.FIRED:
+        return fire(database, callback, seen.counts, now)
+    else:
+        _later(database, callback, seen, cost, now)
+    return False
+
+
+def see(database: Database, callbacks: Sequence[Callback], now: datetime) -> Seen | None:
+    """Counts the jobs of the subject of callbacks; ``None`` if none is left."""
+    subject_id = callbacks[0].subject_id
+    try:
+        if callbacks[0].subject == Subject.BATCH:
+            return _batch(database, subject_id)
+        if callbacks[0].subject == Subject.WORKFLOW:
+            return _workflow(database, subject_id, now)
+        return _tree(
+            database, subject_id, now, early=any(callback.event == CallbackEvent.FAILURE for callback in callbacks)
+        )
+    except NotFoundError:
+        return None
+
+
+def _batch(database: Database, batch: str) -> Seen | None:
+    with database.snapshot():
+        found = listing.one(database, batch)
+    return Seen(found.counts, found.open == 0) if found.counts.total else None
+
+
+def _workflow(database: Database, workflow: str, now: datetime) -> Seen | None:
+    """Counts a workflow; ``None`` if it is gone, or all of its jobs are."""
+    with database.snapshot():
+        row = database.row("batch.callbacks.workflow", id=workflow)
+        counts = groups.counted(database, workflow=workflow)
+        if row is None or (row[0] and not counts.total):
+            return None
+        is_open = counts.of(*FINISHED) < counts.total or not counts.total
+        return Seen(counts, not is_open and not may_spawn(database, workflow, now))
+
+
+def may_spawn(database: Database, workflow: str, now: datetime) -> bool:
+    """Whether a job of a workflow that has ended may still have further children: see the statements."""
+    if database.row("batch.callbacks.workflow_may_spawn", id=workflow, since=now - QUIET_TIME, latest=latest(now)):
+        return True
+    return "workers" in database.tags and database.row("batch.callbacks.workflow_requested", id=workflow) is not None
+
+
+def _tree(database: Database, job: str, now: datetime, *, early: bool) -> Seen:
+    """Reads a tree; before its top has ended only if ``early``, since a child may fail before."""
+    tree = TreeWatch(database, [job], now)
+    top = [status_of(status) for _, status, *_ in tree.relatives.states([job])]
+    if top and top[0] not in FINISHED and not early:
+        return Seen(Counts({top[0]: 1}), has_ended=False)  # nothing else needs to be read
+    tree.read()
+    has_ended = tree.refresh() and not tree.stuck
+    return Seen(tree.counts, has_ended)
+
+
+def decide(callback: Callback, seen: Seen, now: datetime) -> CallbackState | None:
+    """Whether a callback fires, or is over; ``None`` if it goes on."""
+    has_failed = seen.counts.unsuccessful > 0
+    if callback.event == CallbackEvent.FAILURE:
+        return CallbackState.FIRED if has_failed else CallbackState.OVER if seen.has_ended else None
+    if not seen.has_ended:
+        return None
+    if callback.event == CallbackEvent.COMPLETE or not has_failed:
+        return CallbackState.FIRED
+    ended = timestamp(callback.ended_at)
+    return CallbackState.OVER if ended is not None and now - ended > KEPT else None
+
+
+def fire(database: Database, callback: Callback, counts: Counts, now: datetime) -> bool:
+    """Enqueues the job of a callback, unless another worker has; returns whether it did.
+
+    Raises RefusedValueError if the database refuses the job.
+    """
+    job = wanted_job(callback.options(counts)).made(now)
+    job.id, job.plaintext_meant = callback.id, True
+
+    def work() -> bool:
+        if not _closed(database, callback, CallbackState.FIRED, now):
+            return False
+        enqueue.insert(database, [job])
+        notifications.notify(database, [job.queue])
+        return True
+
+    return database.transaction(work)
+
+
+def _take(database: Database, callback: Callback, now: datetime) -> bool:
+    # Text of SQLite is compared as it is: other programs may write times in another form.
+    seen = callback.check_at if isinstance(callback.check_at, str) else timestamp(callback.check_at)
+    values = {"id": callback.id, "seen": seen, "until": now + LEASE}
+    return bool(database.transaction(lambda: database.run("batch.callbacks.take", **values)))
+
+
+def _later(database: Database, callback: Callback, seen: Seen, cost: timedelta, now: datetime) -> None:
+    ended = (timestamp(callback.ended_at) or now) if seen.has_ended else None
+    if ended is not None:  # only somebody who retries a job can change anything
+        pause = min(max(now - ended, LONGEST), RARELY)
+    else:
+        pause = min(max(cost, (now - (timestamp(callback.created_at) or now)) / PATIENCE, SHORTEST), LONGEST)
+    _put_off(database, callback, now + pause, ended)
+
+
+def _soon(database: Database, callback: Callback, now: datetime) -> None:
+    """Postpones a callback that lost to another transaction by a second only, in place of its lease."""
+    with suppress(HammerworkError):  # the lease ends by itself
+        _put_off(database, callback, now + SHORTEST, timestamp(callback.ended_at))
+
+
+def _put_off(database: Database, callback: Callback, until: datetime, ended: datetime | None) -> None:
+    values = {"id": callback.id, "until": until, "ended": ended}
+    database.transaction(lambda: database.run("batch.callbacks.later", **values))
+
+
+def _close(database: Database, callback: Callback, state: CallbackState, now: datetime) -> None:
+    database.transaction(lambda: _closed(database, callback, state, now))
+
+
+def _closed(database: Database, callback: Callback, state: CallbackState, now: datetime) -> bool:
+    return bool(database.run("batch.callbacks.close", id=callback.id, state=str(state), now=now))
+
+
+def forget(database: Database, before: datetime) -> None:
+    """Deletes the callbacks that fired, or were over, before a time."""
+    if "watches" in database.tags:
+        database.transaction(lambda: database.run("batch.callbacks.forget", before=before))
+
+
+def delete_with_callbacks(database: Database, statement: str, subject: Subject, subject_id: str) -> bool:
+    """Deletes a batch or a workflow by a statement, and then its callbacks; returns whether it deleted the row."""
+
+    def work() -> bool:
+        deleted = bool(database.run(statement, id=subject_id))
+        if deleted and "watches" in database.tags:
+            database.run("batch.callbacks.delete", id=subject_id, subject=str(subject), state=None)
+        return deleted
+
+    return database.transaction(work)

@@ -1,0 +1,62 @@
+"""The options for callbacks: --on-complete, --on-success and --on-failure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.callbacks.model import CallbackEvent, new_callback
+from hammerwork_cli.features.job.models.new_job import NewCallback
+from hammerwork_cli.features.job.options import json_value
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """Jobs to enqueue at the end: a queue, or a JSON object with the options of a job."""
+
+    on_complete: Annotated[
+        str | None,
+        typer.Option("--on-complete", metavar="QUEUE|JSON", help="Enqueue this job once all jobs have ended."),
+    ] = None
+    on_success: Annotated[
+        str | None,
+        typer.Option("--on-success", metavar="QUEUE|JSON", help="Enqueue this job once all jobs have completed."),
+    ] = None
+    on_failure: Annotated[
+        str | None,
+        typer.Option("--on-failure", metavar="QUEUE|JSON", help="Enqueue this job once the first job has failed."),
+    ] = None
+
+    def new(self) -> tuple[NewCallback, ...]:
+        """The options as callbacks to insert.
+
+        Raises:
+            UsageError: one is not the name of a queue, or not the options of a job.
+        """
+        given = {
+            CallbackEvent.COMPLETE: self.on_complete,
+            CallbackEvent.SUCCESS: self.on_success,
+            CallbackEvent.FAILURE: self.on_failure,
+        }
+        return tuple(new_callback(event, _options(text)) for event, text in given.items() if text is not None)
+
+
+def _options(text: str) -> dict[str, object]:
+    if not text.lstrip().startswith(("{", "[", '"')):
+        return {"queue": text}
+    value = json_value(text, "The callback")
+    if not isinstance(value, dict):
+        raise UsageError("A callback is the name of a queue, or a JSON object.")
+    return value
+
+
+def note_upkeep(context: Context, database: Database, now: datetime, what: str = "callbacks") -> None:
+    """Notes that no running worker enqueues callbacks or other jobs, if that is so."""
+    from hammerwork_cli.features.cron.queries.schedules import upkeep_is_running
+
+    if not upkeep_is_running(database, now):
+        context.note(f"No running worker enqueues {what}. Start one with: hammerwork worker start --upkeep-only")

@@ -1,0 +1,111 @@
+"""Callbacks: jobs that workers enqueue at the end of a batch, a tree or a workflow."""
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from hammerwork_cli.core.values import Counts, JobStatus, Timestamp
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.job.models.new_job import NewCallback, new_id
+from hammerwork_cli.features.job.options import wanted_job
+
+ENDED_KEY = "_ended"
+"""The key of a payload that says what has ended."""
+CALLBACK_OPTIONS = ("queue", "payload", "priority", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
+"""Options that a job of a callback may have."""
+
+
+class Subject(StrEnum):
+    """What a callback belongs to."""
+
+    BATCH = "batch"
+    TREE = "tree"
+    """A job and everything below it."""
+    WORKFLOW = "workflow"
+
+
+class CallbackEvent(StrEnum):
+    """What a callback waits for."""
+
+    COMPLETE = "complete"
+    """All jobs have ended."""
+    SUCCESS = "success"
+    """All jobs have completed, also after a retry."""
+    FAILURE = "failure"
+    """The first job has failed for good, or was cancelled."""
+
+
+class CallbackState(StrEnum):
+    """The states of a callback."""
+
+    OPEN = "open"
+    FIRED = "fired"
+    OVER = "over"
+    """Its event can no longer happen."""
+
+
+def new_callback(event: CallbackEvent, options: Mapping[str, Any]) -> NewCallback:
+    """Makes a callback for a job with some of the options of a line of ``job enqueue --file``."""
+    given = {"payload": {}, **options}
+    plaintext_meant = given.get("encrypt") is False  # it cannot be encrypted
+    if plaintext_meant:
+        del given["encrypt"]
+    other = sorted(given.keys() - set(CALLBACK_OPTIONS))
+    if other:
+        raise UsageError(
+            f"{other[0][:40]!r} is not an option of a callback.", hint=f"One of: {', '.join(CALLBACK_OPTIONS)}."
+        )
+    wanted_job(given)
+    return NewCallback(event, json.dumps(given, ensure_ascii=False), new_id(), plaintext_meant)
+
+
+class Callback(NamedTuple):
+    """A callback, in the order of the statement's columns."""
+
+    id: str  # of the callback, and of its job
+    subject: str
+    subject_id: str
+    event: str
+    stored_job: str  # JSON text of the options of the job
+    state: str
+    check_at: Timestamp  # when a worker looks next
+    ended_at: Timestamp  # when a worker first saw that all jobs had ended; only of one that goes on watching then
+    created_at: Timestamp
+    changed_at: Timestamp
+
+    @property
+    def queue(self) -> str:
+        """The queue of its job; empty if nothing can be read."""
+        try:
+            return str(json.loads(self.stored_job)["queue"])
+        except (ValueError, RecursionError, KeyError, TypeError):
+            return ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state == CallbackState.OPEN
+
+    @property
+    def job_id(self) -> str | None:
+        """The id of its job, once that is enqueued."""
+        return self.id if self.state == CallbackState.FIRED else None
+
+    @property
+    def fired_at(self) -> Timestamp:
+        return self.changed_at if self.state == CallbackState.FIRED else None
+
+    def options(self, counts: Counts) -> dict[str, Any]:
+        """The options of its job, with what has ended in the payload if that is an object."""
+        options: dict[str, Any] = json.loads(self.stored_job)
+        if isinstance(options["payload"], dict):
+            ended = {
+                "subject": self.subject,
+                "id": self.subject_id,
+                "event": self.event,
+                "jobs": counts.total,
+                "completed": counts.of(JobStatus.COMPLETED),
+                "failed": counts.unsuccessful,
+            }
+            options["payload"] = {**options["payload"], ENDED_KEY: ended}
+        return options

@@ -1,0 +1,210 @@
+"""``hammerwork cron create`` and ``update``."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import note_new_queue
+from hammerwork_cli.cli.option_sets import expand_option_groups
+from hammerwork_cli.cli.options import Format, FormatOption, NoEncryptOption, PayloadOption, TimeLimitOption, one_name
+from hammerwork_cli.core.input.limits import LARGEST_INTEGER
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.cron.commands.arguments import SHOWN_DATES, ScheduleArgument, ShowOnlyOption, note_meaning
+from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.queries import changes, recurring, schedules
+from hammerwork_cli.features.cron.queries.changes import Author
+from hammerwork_cli.features.cron.views import schedules as views
+from hammerwork_cli.features.job.commands import options as read
+from hammerwork_cli.features.job.options import json_value
+from hammerwork_cli.view.text import visible
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleOptionSet:
+    """The options of a schedule."""
+
+    queue: Annotated[
+        str | None, typer.Option("-q", "--queue", metavar="QUEUE", callback=one_name, help="Queue of its jobs.")
+    ] = None
+    payload: PayloadOption = None
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            "-s", "--schedule", metavar="CRON", help='Due times: "30 2 * * Mon-Fri", @daily; see `cron check`.'
+        ),
+    ] = None
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="DURATION", help="Interval instead of a cron expression: 45m, 6h.")
+    ] = None
+    timezone: Annotated[
+        str | None,
+        typer.Option("-z", "--timezone", metavar="ZONE", help="Time zone, such as Europe/Oslo."),
+    ] = None
+    priority: Annotated[
+        str | None,
+        typer.Option("-r", "--priority", metavar="PRIORITY", help="Priority of its jobs."),
+    ] = None
+    description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="Description to show.")] = (
+        None
+    )
+    max_attempts: Annotated[
+        int | None,
+        typer.Option("--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts until a job is Dead."),
+    ] = None
+    timeout: TimeLimitOption = None
+    overlap: Annotated[
+        str | None,
+        typer.Option("--overlap", metavar="HOW", help="While a job is open: skip, skip-tree, allow."),
+    ] = None
+    catch_up: Annotated[
+        str | None,
+        typer.Option("--catch-up", metavar="HOW", help="After an outage, run: last, none, all."),
+    ] = None
+    grace: Annotated[
+        str | None,
+        typer.Option("--grace", metavar="DURATION", help="With --catch-up none: maximum lateness."),
+    ] = None
+    jitter: Annotated[
+        str | None,
+        typer.Option("--jitter", metavar="DURATION", help="Delay all of its jobs by the same part of this time."),
+    ] = None
+    starts: Annotated[
+        str | None, typer.Option("--starts", metavar="TIME", help="First due time, or none: 2026-12-24T18:00:00Z.")
+    ] = None
+    ends: Annotated[str | None, typer.Option("--ends", metavar="TIME", help="Last due time, or none.")] = None
+    spawn_handler: Annotated[
+        str | None, typer.Option("--spawn-handler", metavar="NAME", help="Let its jobs spawn with this handler.")
+    ] = None
+    spawn_config: Annotated[
+        str | None,
+        typer.Option("--spawn-config", metavar="JSON", help="Let its jobs spawn: JSON, @FILE, or - for stdin."),
+    ] = None
+    max_spawn_count: Annotated[
+        int | None,
+        typer.Option("--max-spawn-count", metavar="N", min=0, help="Maximum number of children of a job."),
+    ] = None
+
+    def given(self) -> tuple[dict[str, Any], str | None]:
+        """The options by name, with the payload as a value, and its text."""
+        if self.schedule is not None and self.every is not None:
+            raise UsageError("--schedule cannot be combined with --every.", hint="Give one of them.")
+        options = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        text = read.text_from(self.payload) if self.payload is not None else None
+        options["payload"] = None if text is None else json_value(text, "The payload")
+        if self.spawn_config is not None:
+            options["spawn_config"] = json_value(read.text_from(self.spawn_config), "--spawn-config")
+        return options, text
+
+
+@expand_option_groups
+def create(
+    ctx: typer.Context,
+    options: ScheduleOptionSet,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Its name. [default: that of the queue]")
+    ] = None,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Create it disabled.")] = False,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Enqueue a recurring job, as hammerwork (Rust) does.")
+    ] = False,
+    no_encrypt: NoEncryptOption = False,
+    dry_run: ShowOnlyOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    CRON has the five fields of Unix cron: minute, hour, day of the month, month, day of the week (0 or 7 is Sunday);
+    when both days are given, either one is enough. Six or seven fields follow hammerwork (Rust): seconds come first,
+    and 1 is Sunday. @hourly, @daily, @weekly, @monthly and @yearly work too. --every counts from --starts, or from now.
+    `cron check` explains an expression in words. Without --name, it is a conflict (exit code 6) if a schedule enqueues
+    the same job at the same times already.
+
+    Defaults: --timezone UTC, --priority normal, --max-attempts 3, --overlap skip, --catch-up last, --grace 60s.
+
+    Every `worker start` enqueues the jobs, unless it drains; one with --upkeep-only does nothing else. If the payload
+    is an object, each job also gets the key _schedule with name, due_at and kind.
+
+    --overlap says what happens at a due time while a job of the schedule is open: skip enqueues no job, skip-tree also
+    enqueues none while any job below one is open, and allow enqueues one anyway. --catch-up says what happens to due
+    times that passed while no worker was running: last runs the newest one, none runs those that are at most --grace
+    late, and all runs the newest 100. `cron history` lists the skipped and missed ones.
+
+    --in-place enqueues a recurring job instead: one row that comes back after each occurrence, and that Rust workers
+    run too. It has no name and no history, and does not take --overlap, --catch-up, --grace or --jitter.
+
+    \b
+    Examples:
+      hammerwork cron create --queue report --payload '{}' --schedule '30 2 * * Mon-Fri' --timezone Europe/Oslo
+      hammerwork cron create --queue ping --payload '{}' --every 45m --name heartbeat
+      hammerwork cron create --queue ingest --payload '{}' --schedule @hourly --spawn-handler frames --overlap skip-tree
+    """
+    context: Context = ctx.obj
+    given, text = options.given()
+    given["queue"] = context.queue(options.queue)
+    new = read_schedule({**given, "name": name, "enabled": not disabled}, payload=text)
+    database = context.database(changes=True, plaintext_meant=no_encrypt)
+    now = context.now(database)
+    note_new_queue(context, database, new.queue)
+    if in_place:
+        if name is not None or dry_run:
+            raise UsageError(
+                "--in-place cannot be combined with --name or --dry-run.",
+                hint="To see due times: hammerwork cron check CRON",
+            )
+        job = recurring.create(database, new, now)
+        context.note(views.meaning_text(job, schedules.coming(job, SHOWN_DATES, now)))
+        context.answer(views.changed_record(job), form, lambda: [job.id])
+        return
+    if name is None:
+        new = replace(new, name=changes.free_name(database, new))
+    if dry_run:
+        changes.check(database, new, now)
+        schedule = changes.preview(new, now)
+    else:
+        schedule = changes.add(database, new, Author(context.operator), now)
+    if name is None and new.name != new.queue:
+        context.note(
+            f"There is a schedule {visible(new.queue)} already, and this is another one, {visible(new.name)}."
+            " To change a schedule instead: hammerwork cron update"
+        )
+    note_meaning(context, database, schedule, now)
+    context.answer(views.changed_record(schedule), form, lambda: [visible(schedule.name)])
+    if dry_run:
+        context.note(f"Would create the schedule {visible(schedule.name)}.")
+
+
+@expand_option_groups
+def update(
+    ctx: typer.Context,
+    name: ScheduleArgument,
+    options: ScheduleOptionSet,
+    no_encrypt: NoEncryptOption = False,
+    dry_run: ShowOnlyOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    Options that you omit do not change.
+
+    \b
+    Examples:
+      hammerwork cron update report --schedule '0 4 * * *'
+      hammerwork cron update report --timezone Europe/Oslo --overlap skip-tree
+      hammerwork cron update report --ends none
+    """
+    context: Context = ctx.obj
+    given, text = options.given()
+    if all(value is None for value in given.values()):
+        raise UsageError("No change was given.", hint="See: hammerwork cron update --help")
+    database = context.database(changes=True, plaintext_meant=no_encrypt)
+    now, before = context.now(database), schedules.find(database, name)
+    after = changes.change(
+        database,
+        before,
+        lambda known: read_schedule(given, known, payload=text),
+        Author(context.operator),
+        now,
+        dry_run=dry_run,
+    )
+    note_meaning(context, database, after, now)
+    context.answer(views.changed_record(after), form, lambda: views.changes_text(before, after))

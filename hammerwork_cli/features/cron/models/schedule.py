@@ -1,0 +1,256 @@
+"""Schedules: each of their runs is a separate job."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import NamedTuple
+
+from hammerwork_cli.core.cron import counting, rust
+from hammerwork_cli.core.cron.expressions import INTERVAL, RUST, Expression
+from hammerwork_cli.core.values import Counts, JobPriority, Timestamp, timestamp
+from hammerwork_cli.errors import UsageError
+
+GRACE_SECONDS = 60
+"""How late a run may be unless its schedule says otherwise."""
+
+
+class ScheduleKind(StrEnum):
+    """How the runs of a schedule are kept."""
+
+    SCHEDULE = "schedule"
+    """Each is a separate job."""
+    IN_PLACE = "in_place"
+    """All are the same row of a recurring job, as in hammerwork (Rust)."""
+
+
+class Overlap(StrEnum):
+    """What a schedule does while its last job is open."""
+
+    SKIP = "skip"
+    SKIP_TREE = "skip-tree"
+    ALLOW = "allow"
+
+
+class CatchUp(StrEnum):
+    """What a schedule does about due times that no worker was there for."""
+
+    LAST = "last"
+    NONE = "none"
+    ALL = "all"
+
+
+class RunKind(StrEnum):
+    """Why there is a run."""
+
+    SCHEDULED = "scheduled"
+    TRIGGERED = "triggered"
+    BACKFILL = "backfill"
+
+
+class RunOutcome(StrEnum):
+    """What became of a due time."""
+
+    ENQUEUED = "enqueued"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+
+
+@dataclass(slots=True)
+class NewSchedule:
+    """What a person or an application says of a schedule."""
+
+    name: str
+    queue: str
+    payload: str  # JSON text
+    expression: Expression
+    priority: JobPriority = JobPriority.NORMAL
+    max_attempts: int = 3
+    timeout_seconds: int | None = None
+    starts_at: datetime | None = None  # the first due time is not earlier; an interval counts from it
+    ends_at: datetime | None = None
+    overlap: Overlap = Overlap.SKIP
+    catch_up: CatchUp = CatchUp.LAST
+    grace_seconds: int = GRACE_SECONDS  # how late a run may be with `catch_up` `none`
+    jitter_seconds: int = 0  # the longest delay of its jobs, which is always the same one
+    enabled: bool = True
+    description: str | None = None
+    # Who keeps it: `cli`, `file:NAME` or `code:MODULE:ATTRIBUTE`; `job:ID` of a recurring job that became a schedule.
+    source: str = "cli"
+
+
+class Gap(NamedTuple):
+    """A due time that had no job."""
+
+    due_at: datetime
+    outcome: str | None  # what had become of it: a `RunOutcome`, or `None` without a run
+    job: str | None = None  # the one that it has now
+
+
+@dataclass(slots=True)
+class Schedule:
+    """A row of ``hammerwork_schedules``, as it is stored, perhaps by a version that knows further words.
+
+    A recurring job is one, too.
+    """
+
+    id: str
+    name: str
+    queue: str
+    payload: str
+    priority: int
+    max_attempts: int
+    timeout_seconds: int | None
+    text: str
+    timezone: str
+    starts_at: Timestamp
+    ends_at: Timestamp
+    overlap: str
+    catch_up: str
+    grace_seconds: int
+    jitter_seconds: int
+    enabled: bool
+    changed_by: str | None
+    reason: str | None
+    next_run_at: Timestamp
+    last_error: str | None
+    source: str
+    revision: int
+    description: str | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    kind: str = "schedule"
+    state: str | None = None  # the status of a recurring job
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether it is a recurring job."""
+        return self.kind == ScheduleKind.IN_PLACE
+
+    @property
+    def expression(self) -> Expression:
+        """The checked schedule. Raises UsageError if another program has stored what this one cannot read."""
+        if not self.is_in_place:
+            return Expression.of(self.text, self.timezone)
+        rust.parse(self.text, self.timezone)
+        return Expression(self.text, RUST, self.timezone)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether this version can read its schedule."""
+        try:
+            return bool(self.expression)
+        except UsageError:
+            return False
+
+    @property
+    def due(self) -> datetime | None:
+        """The next due time."""
+        return timestamp(self.next_run_at)
+
+    @property
+    def anchor(self) -> datetime:
+        """The time from which an interval counts."""
+        found = timestamp(self.starts_at) or timestamp(self.created_at)
+        assert found is not None  # a column that is never NULL
+        return found
+
+    @property
+    def delay(self) -> timedelta:
+        """The delay of its jobs: a part of the jitter that follows from the id."""
+        if not self.jitter_seconds:
+            return timedelta(0)
+        part = int.from_bytes(sha256(self.id.encode()).digest()[:6]) / 2**48
+        return timedelta(seconds=round(part * self.jitter_seconds, 3))
+
+    def next_after(self, after: datetime) -> datetime | None:
+        """The first due time after ``after`` that lies between its start and its end; ``None`` without one."""
+        starts, ends = timestamp(self.starts_at), timestamp(self.ends_at)
+        if starts is not None and after < starts:
+            after = starts - timedelta(microseconds=1)
+        elif starts is None and self.expression.syntax == INTERVAL:
+            after = max(after, self.anchor)  # it counts from its creation, at which it is not due
+        due = self.expression.next_after(after, self.anchor)
+        return None if due is None or (ends is not None and due > ends) else due
+
+    def count(self, after: datetime, until: datetime) -> int:
+        """The number of due times after ``after`` and up to ``until``, as :meth:`next_after` has them."""
+        starts, ends = timestamp(self.starts_at), timestamp(self.ends_at)
+        if starts is not None and after < starts:
+            after = starts - timedelta(microseconds=1)
+        elif starts is None and self.expression.syntax == INTERVAL:
+            after = max(after, self.anchor)
+        return counting.count(self.expression, after, until if ends is None else min(until, ends), self.anchor)
+
+    def passed(self, first: datetime, until: datetime, most: int) -> tuple[list[datetime], int]:
+        """The due times from ``first``, one of them, up to ``until``: the newest, and the number of those before."""
+        if first > until:
+            return [], 0
+        found = [first]
+        while len(found) <= most and (due := self.next_after(found[-1])) is not None and due <= until:
+            found.append(due)
+        if len(found) <= most:
+            return found, 0
+        total, back = 1 + self.count(first, until), timedelta(seconds=1)
+        while self.count(max(first, until - back), until) < most and until - back > first:
+            back *= 2
+        found = []
+        due = self.next_after(max(first, until - back))
+        while due is not None and due <= until:
+            found.append(due)
+            due = self.next_after(due)
+        found = found[-most:]
+        return found, total - len(found)
+
+
+@dataclass(slots=True)
+class ScheduleRun:
+    """What became of a due time, and of its job."""
+
+    due_at: Timestamp
+    kind: str
+    outcome: str
+    reason: str | None  # why there is no job
+    job_id: str | None
+    created_at: Timestamp
+    status: str | None = None  # of the job; `None` without one, or if it has been deleted
+    scheduled_at: Timestamp = None
+    started_at: Timestamp = None
+    ended_at: Timestamp = None
+    error: str | None = None
+    missed: int | None = None  # how many earlier due times without a run the row stands for
+    missed_from: Timestamp = None  # the first of them
+
+    @property
+    def waited(self) -> timedelta | None:
+        """From when its job was due, or from its enqueue, to the start of its last attempt."""
+        due, began = timestamp(self.scheduled_at), timestamp(self.started_at)
+        return max(began - due, timedelta()) if due and began else None
+
+    @property
+    def ran(self) -> timedelta | None:
+        """How long the last attempt of its job took."""
+        began, ended = timestamp(self.started_at), timestamp(self.ended_at)
+        return max(ended - began, timedelta()) if began and ended else None
+
+
+class ListedSchedule(NamedTuple):
+    """A schedule and its last run."""
+
+    schedule: Schedule
+    last_run: ScheduleRun | None
+
+
+class RunTotals(NamedTuple):
+    """How many runs of a schedule are remembered: jobs by status, and due times without a job."""
+
+    jobs: Counts
+    skipped: int
+    missed: int
+
+
+class Switched(NamedTuple):
+    """A schedule before and after it was enabled or disabled."""
+
+    before: Schedule
+    after: Schedule

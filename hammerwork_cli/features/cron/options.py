@@ -1,0 +1,161 @@
+"""The options of a schedule, as the command line, files, the web and applications have them."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from hammerwork_cli.core.cron.expressions import EVERY, Expression
+from hammerwork_cli.core.input import fields
+from hammerwork_cli.core.input.limits import LARGEST_INTEGER
+from hammerwork_cli.core.input.reading import duration_of, instant_of
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.cron.models.schedule import CatchUp, NewSchedule, Overlap
+from hammerwork_cli.features.job.options import wanted_job
+
+NOT_GIVEN = "none"
+"""The word that takes a start or an end away."""
+_OF_JOBS = (
+    *("queue", "payload", "priority", "max_attempts", "timeout"),
+    *("spawn_handler", "spawn_config", "max_spawn_count"),
+)
+_LONGEST = timedelta(days=366)
+_FORM = 'Write [report] and below it schedule = "30 2 * * *" and payload = {kind = "nightly"}.'
+
+
+def read_schedule(
+    given: Mapping[str, Any], base: NewSchedule | None = None, *, payload: str | None = None
+) -> NewSchedule:
+    """Reads the options of a schedule; ``None`` leaves what ``base`` or the default says.
+
+    Args:
+        given: option -> value: those of :data:`OPTIONS`. Durations are text, or numbers of seconds.
+        payload: the payload as it was written, to be stored unchanged unless it gets a spawn configuration.
+    """
+    unknown = sorted(given.keys() - OPTIONS.keys())
+    if unknown:
+        raise UsageError(f"{unknown[0][:40]!r} is not an option of a schedule.", hint=f"One of: {', '.join(OPTIONS)}.")
+    options = {name: value for name, value in given.items() if value is not None}
+    known = {} if base is None else _known(base)
+    if "payload" not in options and not options.keys() & {"spawn_handler", "spawn_config", "max_spawn_count"}:
+        payload = None if base is None else base.payload
+    job = wanted_job({**known, **{name: options[name] for name in _OF_JOBS if name in options}}, payload=payload)
+    new = base or NewSchedule(name=job.queue, queue=job.queue, payload="", expression=_NEVER)
+    timeout = job.rest.get("timeout")
+    new = replace(
+        new,
+        queue=job.queue,
+        payload=job.payload,
+        expression=_expression(options, base),
+        priority=job.rest.get("priority", new.priority),
+        max_attempts=job.rest.get("max_attempts", new.max_attempts),
+        timeout_seconds=None if timeout is None else fields.whole_seconds(timeout),
+    )
+    for name, (field, read) in _READERS.items():
+        if name in options:
+            new = replace(new, **{field: read(options[name], name)})
+    return new
+
+
+def read_schedules(tables: Any) -> list[NewSchedule]:
+    """Reads the schedules of a file: name -> options, as :func:`read_schedule` has them. The queue may be left out."""
+    if not isinstance(tables, dict):
+        raise UsageError("A file of schedules is a table: a name and its options for each.", hint=_FORM)
+    found = []
+    for name, options in tables.items():
+        if not isinstance(options, dict):
+            raise UsageError(f"{name!r:.80} has no options of a schedule.", hint=_FORM)
+        if "name" in options:
+            raise UsageError(f"{name!r:.80}: a schedule is named like its table, so leave out name.", hint=_FORM)
+        given = {"queue": name, "payload": {}, **options, "name": name}
+        try:
+            found.append(
+                read_schedule(given, payload=json.dumps(given["payload"], ensure_ascii=False, allow_nan=False))
+            )
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UsageError(f"{name!r:.80}: JSON cannot hold the payload: {error}.") from error
+        except UsageError as error:
+            raise UsageError(f"{name!r:.80}: {error.message}", hint=error.hint) from error
+    return found
+
+
+def _known(base: NewSchedule) -> dict[str, Any]:
+    """The options of a schedule's jobs."""
+    return {
+        "queue": base.queue,
+        "payload": json.loads(base.payload),
+        "priority": base.priority.word,
+        "max_attempts": base.max_attempts,
+        "timeout": base.timeout_seconds,
+    }
+
+
+_NEVER = Expression("0 0 1 1 *", "unix")
+
+
+def _expression(options: Mapping[str, Any], base: NewSchedule | None) -> Expression:
+    if "schedule" in options and "every" in options:
+        raise UsageError("Give schedule or every, not both.")
+    text = None if base is None else base.expression.text
+    if "schedule" in options:
+        text = fields.text(options["schedule"], "schedule")
+    elif "every" in options:
+        text = f"{EVERY}{options['every']}"
+    if text is None:
+        raise UsageError(
+            "No cron expression or interval was given.", hint='Add --schedule "30 2 * * *" or --every 45m.'
+        )
+    zone = options.get("timezone", None if base is None else base.expression.timezone)
+    return Expression.of(text, None if zone is None else fields.text(zone, "timezone"))
+
+
+def _name(given: Any, name: str) -> str:
+    found = fields.text(given, name)
+    if not found.strip():
+        raise UsageError("The name of a schedule is empty.")
+    return found
+
+
+def _word(kind: type[StrEnum]) -> Callable[[Any, str], StrEnum]:
+    def read(given: Any, name: str) -> StrEnum:
+        word = str(given).strip().lower().replace("_", "-")
+        if word not in [*kind]:
+            raise UsageError(f"{str(given)[:40]!r} is not a value of {name}.", hint=f"One of: {', '.join(kind)}.")
+        return kind(word)
+
+    return read
+
+
+def _seconds(given: Any, name: str) -> int:
+    length = fields.duration(duration_of(str(given)), name, _LONGEST)
+    return fields.whole_number(round(length.total_seconds()), name, 0, LARGEST_INTEGER)
+
+
+def _at(given: Any, name: str) -> datetime | None:
+    if isinstance(given, datetime):  # a time of TOML
+        return fields.instant(given, name)
+    text = fields.text(given, name)
+    return None if text.strip().lower() == NOT_GIVEN else instant_of(text)
+
+
+def _flag(given: Any, name: str) -> bool:
+    if not isinstance(given, bool):
+        raise UsageError(f"{name} must be true or false, not {given!r:.60}.")
+    return given
+
+
+_READERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "name": ("name", _name),
+    "description": ("description", fields.text),
+    "overlap": ("overlap", _word(Overlap)),
+    "catch_up": ("catch_up", _word(CatchUp)),
+    "grace": ("grace_seconds", _seconds),
+    "jitter": ("jitter_seconds", _seconds),
+    "starts": ("starts_at", _at),
+    "ends": ("ends_at", _at),
+    "enabled": ("enabled", _flag),
+}
+OPTIONS = dict.fromkeys(("name", "queue", "payload", "schedule", "every", "timezone", *_OF_JOBS, *_READERS))
+"""Names of the options, in order."""

@@ -1,0 +1,247 @@
+"""Recurring jobs, which hammerwork (Rust) knows too: one row that comes back after each occurrence.
+
+hammerwork (Rust) disables such a job by ``recurring = FALSE`` alone. Its workers before version 3 run it once more all
+the same, and a job that runs meanwhile stays Running for ever. Here a disabled job is parked as well: it is due in
+2038, the last whole year of MySQL's timestamps, so that no worker of either program takes it.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from hammerwork_cli.core.cron.rust import next_run
+from hammerwork_cli.core.cron.translation import to_rust
+from hammerwork_cli.core.values import JobStatus, length_of, status_of, timestamp
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError, UsageError
+from hammerwork_cli.features.cron.models.schedule import (
+    GRACE_SECONDS,
+    CatchUp,
+    NewSchedule,
+    Overlap,
+    Schedule,
+    ScheduleKind,
+)
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.queries import enqueue
+
+log = logging.getLogger("hammerwork")
+PARKED = datetime(2038, 1, 1, 0, 0, 0, 2038, tzinfo=UTC)
+"""Not a whole second, in which a schedule may be due."""
+
+
+def recurring_jobs(database: Database, *, queues: Sequence[str] = ()) -> list[Schedule]:
+    """Recurring jobs as schedules, by queue. They never overlap, and run once after an outage."""
+    found = [_schedule(row) for row in database.rows("cron.recurring.list", queues=queues)]
+    in_queue = Counter(job.queue for job in found)  # of several in a queue, the names have the beginnings of their ids
+    return [replace(job, name=f"{job.queue}-{job.id[:8]}") if in_queue[job.queue] > 1 else job for job in found]
+
+
+def find(database: Database, job: str) -> Schedule | None:
+    """A recurring job by its whole id; ``None`` for any other job."""
+    row = database.row("cron.recurring.one", id=job)
+    return _schedule(row) if row else None
+
+
+def _schedule(row: Sequence[Any]) -> Schedule:
+    job, queue, payload, priority, attempts, timeout, text, zone, recurring, status, due, error, created = row
+    enabled = bool(recurring) and timestamp(due) != PARKED
+    return Schedule(
+        id=str(job),
+        name=queue,
+        queue=queue,
+        payload=payload if isinstance(payload, str) else _text(payload),
+        priority=priority,
+        max_attempts=attempts,
+        timeout_seconds=timeout,
+        text=text,
+        timezone=zone or "UTC",
+        starts_at=None,
+        ends_at=None,
+        overlap=str(Overlap.SKIP),
+        catch_up=str(CatchUp.LAST),
+        grace_seconds=0,
+        jitter_seconds=0,
+        enabled=enabled,
+        changed_by=None,
+        reason=None,
+        next_run_at=due if enabled else None,
+        last_error=error,
+        source="job",
+        revision=0,
+        description=None,
+        created_at=created,
+        updated_at=created,
+        kind=str(ScheduleKind.IN_PLACE),
+        state=status_of(status),
+    )
+
+
+def _text(payload: Any) -> str:
+    import json
+
+    return payload.decode() if isinstance(payload, (bytes, bytearray)) else json.dumps(payload, ensure_ascii=False)
+
+
+def create(database: Database, new: NewSchedule, now: datetime) -> Schedule:
+    """Enqueues a recurring job.
+
+    Raises:
+        UsageError: the schedule cannot be said in six fields, or a policy is not that of recurring jobs.
+        RefusedValueError: the database cannot store the job.
+    """
+    policies = (new.overlap, new.catch_up, new.grace_seconds, new.jitter_seconds)
+    if policies != (Overlap.SKIP, CatchUp.LAST, GRACE_SECONDS, 0):
+        raise UsageError(
+            "A recurring job never overlaps and runs once after an outage.",
+            hint="Leave out --overlap, --catch-up, --grace and --jitter.",
+        )
+    if new.starts_at or new.ends_at or new.description or not new.enabled:
+        raise UsageError("A recurring job takes no start, end or description, and cannot be created disabled.")
+    text = to_rust(new.expression)
+    job = NewJob.of(
+        new.queue,
+        new.payload,
+        now,
+        priority=new.priority,
+        max_attempts=new.max_attempts,
+        timeout=length_of(new.timeout_seconds),
+        cron_schedule=text,
+        timezone=new.expression.timezone,
+    )
+    enqueue.once(database, job)
+    found = find(database, job.id)
+    assert found is not None  # it has just been written
+    return found
+
+
+def switch(database: Database, job: Schedule, now: datetime, *, enabled: bool) -> Schedule:
+    """Parks a recurring job, or lets it recur again.
+
+    Raises:
+        ConflictError: it runs now, or has changed meanwhile.
+        UsageError: its schedule is never due again.
+    """
+    if enabled:
+        due = _next(job, now)
+        done = database.run("cron.recurring.unpark", id=job.id, parked=PARKED, next=due)
+    else:
+        _check_waits(job)
+        done = database.run("cron.recurring.park", id=job.id, parked=PARKED)
+    return _after(database, job, done)
+
+
+def change(
+    database: Database, job: Schedule, new: NewSchedule, old: NewSchedule, now: datetime, *, dry_run: bool = False
+) -> Schedule:
+    """Changes the schedule, the time zone or the priority of a recurring job.
+
+    Args:
+        job: as it was read; a row in another state stays unchanged.
+        new: what is wanted.
+        old: what was said of it.
+        dry_run: whether to return what it would become, and write nothing.
+
+    Raises:
+        ConflictError: it runs now, or has changed meanwhile.
+        UsageError: something else is to change, or the schedule cannot be said in six fields, or is never due.
+    """
+    if replace(new, expression=old.expression, priority=old.priority) != old:
+        raise UsageError(
+            "Only the cron expression, the time zone and the priority of a recurring job can be changed.",
+            hint="To turn it into a schedule: hammerwork cron convert JOB --name NAME",
+        )
+    _check_waits(job)
+    moves = new.expression != old.expression
+    text = to_rust(new.expression) if moves else job.text
+    due = next_run(text, new.expression.timezone, now)
+    if due is None:
+        raise UsageError(f"The cron expression {text!r:.120} is never due.")
+    starts = due if job.enabled and moves else None
+    wanted = replace(
+        job,
+        text=text,
+        timezone=new.expression.timezone,
+        priority=int(new.priority),
+        next_run_at=starts or job.next_run_at,
+    )
+    if dry_run:
+        return wanted
+
+    def work() -> Schedule:
+        done = database.run(
+            "cron.recurring.change",
+            id=job.id,
+            seen=job.text,
+            enabled=job.enabled,
+            disabled=not job.enabled,
+            expression=wanted.text,
+            timezone=wanted.timezone,
+            priority=wanted.priority,
+            next=starts,
+        )
+        return _after(database, job, done)
+
+    return database.transaction(work)
+
+
+def trigger(database: Database, job: Schedule, now: datetime) -> None:
+    """Makes a recurring job due now, in place of its next due time.
+
+    Raises:
+        ConflictError: it runs now, is disabled, or has changed meanwhile.
+    """
+    _check_waits(job)
+    _after(database, job, database.run("cron.recurring.trigger", id=job.id, now=now))
+
+
+def waiting(database: Database, until: datetime) -> list[Schedule]:
+    """Recurring jobs that a worker made due after a time, or that were created after it. Needs migration 017."""
+    return [_schedule(row) for row in database.rows("cron.recurring.later", until=until, parked=PARKED)]
+
+
+def put_back(database: Database, job: Schedule, due: datetime, now: datetime) -> bool:
+    """Makes a waiting job due at another time; returns whether it still waited for the same one."""
+    return bool(database.run("cron.recurring.put_back", id=job.id, due=job.next_run_at, next=due, now=now))
+
+
+def unpark_enabled(database: Database, now: datetime) -> int:
+    """Lets the parked jobs recur that hammerwork (Rust) has enabled, which leaves them parked; returns their number."""
+    done = 0
+    for row in database.rows("cron.recurring.stranded", parked=PARKED):
+        job = _schedule(row)
+        try:
+            due = next_run(job.text, job.timezone, now)
+        except UsageError as error:
+            log.warning("The recurring job %s stays disabled: %s", job.id, error.message)
+            continue
+        if due is not None:
+            done += database.run("cron.recurring.unpark", id=job.id, parked=PARKED, next=due)
+    return done
+
+
+def _next(job: Schedule, now: datetime) -> datetime:
+    due = next_run(job.text, job.timezone, now)
+    if due is None:
+        raise UsageError(f"The cron expression {job.text!r:.120} is never due again.")
+    return due
+
+
+def _check_waits(job: Schedule) -> None:
+    if job.state == JobStatus.RUNNING:
+        raise ConflictError(
+            f"The recurring job {job.id} is Running, and its worker would overwrite the change.",
+            hint="Try again after it has ended.",
+        )
+    if job.state != JobStatus.PENDING:
+        raise ConflictError(f"The recurring job {job.id} is {job.state}.", hint=f"See: hammerwork job show {job.id}")
+
+
+def _after(database: Database, job: Schedule, done: int) -> Schedule:
+    found = find(database, job.id)
+    if not done or found is None:
+        raise ConflictError(f"The recurring job {job.id} changed meanwhile.", hint="Try again.")
+    return found

@@ -1,0 +1,216 @@
+"""``hammerwork job enqueue``."""
+
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import note_new_queue
+from hammerwork_cli.cli.option_sets import expand_option_groups
+from hammerwork_cli.cli.options import (
+    EncryptionKeyOption,
+    Format,
+    FormatOption,
+    NewIdOption,
+    PayloadOption,
+    SpawnDelayOption,
+    TimeLimitOption,
+    one_name,
+    several_names,
+)
+from hammerwork_cli.core.input import names
+from hammerwork_cli.core.input.limits import LARGEST_INTEGER
+from hammerwork_cli.core.values import JobPriority
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.callbacks.commands import Callbacks, note_upkeep
+from hammerwork_cli.features.job.commands import options as read
+from hammerwork_cli.features.job.options import json_value, wanted_job
+from hammerwork_cli.features.job.queries import enqueue as enqueueing
+from hammerwork_cli.features.job.queries import listing
+from hammerwork_cli.features.job.views.enqueue import ENQUEUED
+
+
+@expand_option_groups
+def enqueue(
+    ctx: typer.Context,
+    payload: PayloadOption = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(
+            "-q",
+            "--queue",
+            metavar="QUEUE",
+            callback=one_name,
+            help="Queue of the job. [default: setting default_queue]",
+        ),
+    ] = None,
+    priority: Annotated[
+        str,
+        typer.Option(
+            "-r", "--priority", metavar="PRIORITY", help="Priority: background, low, normal, high or critical."
+        ),
+    ] = JobPriority.NORMAL.word,
+    delay: Annotated[
+        str | None,
+        typer.Option("--delay", metavar="DURATION", help="Delay before it may start: 90 (seconds), 15m, 2h."),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="Earliest start: 2026-12-24T18:00:00Z.")
+    ] = None,
+    max_attempts: Annotated[
+        int, typer.Option("--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts until it is Dead.")
+    ] = 3,
+    timeout: TimeLimitOption = None,
+    depends_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--depends-on", metavar="JOB", callback=several_names, help="Run after these jobs: ids (repeatable)."
+        ),
+    ] = None,
+    job_id: NewIdOption = None,
+    trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="Id of its trace.")] = None,
+    correlation_id: Annotated[
+        str | None, typer.Option("--correlation-id", metavar="ID", help="Id that jobs of one request share.")
+    ] = None,
+    workflow: Annotated[
+        str | None, typer.Option("--workflow", metavar="WORKFLOW", help="Workflow that it joins.")
+    ] = None,
+    spawn_handler: Annotated[
+        str | None, typer.Option("--spawn-handler", metavar="NAME", help="Let it spawn with this handler.")
+    ] = None,
+    spawn_config: Annotated[
+        str | None, typer.Option("--spawn-config", metavar="JSON", help="Let it spawn: JSON, @FILE, or - for stdin.")
+    ] = None,
+    max_spawn_count: Annotated[
+        int | None,
+        typer.Option("--max-spawn-count", metavar="N", min=0, help="Maximum number of children. [default: 100]"),
+    ] = None,
+    operation_id: Annotated[
+        str | None, typer.Option("--operation-id", metavar="ID", help="Name of its operation.")
+    ] = None,
+    spawn_delay: SpawnDelayOption = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children per batch.")
+    ] = None,
+    inherit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--inherit",
+            metavar="WORDS",
+            help="Inherited by children: priority,queue,retry,timeout,trace or none. [default: priority,retry,trace]",
+        ),
+    ] = None,
+    encrypt: Annotated[
+        bool | None,
+        typer.Option("--encrypt/--no-encrypt", help="Encrypt its payload; needs --encryption-key."),
+    ] = None,
+    pii_field: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pii-field",
+            metavar="PATH",
+            callback=several_names,
+            help="Encrypt only these fields: ssn,customer.email (repeatable).",
+        ),
+    ] = None,
+    encryption_key: EncryptionKeyOption = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", metavar="FILE", help="Enqueue a job for each JSON line of FILE or stdin (-)."),
+    ] = None,
+    after_line: Annotated[
+        int, typer.Option("--after-line", metavar="N", min=0, help="With --file: skip the first N lines.")
+    ] = 0,
+    *,
+    callbacks: Callbacks,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    With --id you can repeat the command: a job with the same id stays as it is. If it differs in more than --delay
+    and --at, that is a conflict. With --depends-on the job waits until those jobs have completed; it cannot depend
+    on a failed job. With --workflow it joins a workflow, which runs again if it had ended. An option about spawning
+    adds _spawn_config to the payload, in a form that Rust workers understand.
+
+    With --encrypt, only programs with the key read the payload, such as workers of hammerwork (Rust); --pii-field
+    leaves the rest of it readable. A job in plaintext is refused (exit code 6) in a queue that holds encrypted ones,
+    unless you say --no-encrypt.
+
+    --on-complete, --on-success and --on-failure enqueue a job at the end of the job and all jobs below it, once: the
+    name of a queue, or a JSON object as in a line of --file. `spawn on-end` does so later.
+
+    With --file, each line is a JSON object whose keys are these options with underscores, such as max_attempts, except
+    --workflow and the callbacks. The options of the command line are the defaults. `hammerwork schema
+    job-enqueue-file` has the schema. All lines are checked first: if one is not valid, nothing is enqueued. Up to
+    10,000 jobs are enqueued all or none, more in parts of 10,000. If a part fails, the error names the line to continue
+    after; lines with an id can be repeated safely. The ids are printed in the order of the lines.
+
+    \b
+    Examples:
+      hammerwork job enqueue --queue mail --payload '{"to": "ada@example.org"}'
+      hammerwork job enqueue --queue report --payload @report.json --priority high --delay 15m
+      hammerwork job enqueue --queue ingest --payload '{}' --spawn-handler frames --max-spawn-count 500
+      id=$(hammerwork job enqueue --queue a --payload '{}') && \\
+        hammerwork job enqueue --queue b --payload '{}' --depends-on "$id"
+      hammerwork job enqueue --queue ingest --payload '{}' --spawn-handler frames --on-success publish
+      hammerwork job enqueue --queue payments --payload @card.json --encrypt --encryption-key env:PAYMENTS_KEY
+      hammerwork job enqueue --file jobs.jsonl --queue mail --max-attempts 5
+    """
+    context: Context = ctx.obj
+    given: dict[str, Any] = {
+        "priority": priority,
+        "delay": delay,
+        "at": at,
+        "max_attempts": max_attempts,
+        "timeout": timeout,
+        "trace_id": trace_id,
+        "correlation_id": correlation_id,
+        "spawn_handler": spawn_handler,
+        "spawn_config": json_value(read.text_from(spawn_config), "--spawn-config") if spawn_config else None,
+        "max_spawn_count": max_spawn_count,
+        "operation_id": operation_id,
+        "spawn_delay": spawn_delay,
+        "batch_size": batch_size,
+        "inherit": names.split(inherit) if inherit else None,
+        "encrypt": encrypt,
+        "pii_fields": pii_field,
+    }
+    keys = context.encryption_keys(encryption_key)
+    text = read.text_from(payload) if payload is not None else None
+    given |= {"payload": json_value(text, "The payload")} if text is not None else {}
+    if file is not None:
+        from hammerwork_cli.features.job.commands import enqueue_file
+
+        if job_id is not None:
+            raise UsageError("--id is for a single job.", hint="Give each line its own id.")
+        if workflow is not None:
+            raise UsageError("--workflow is for a single job.", hint="For a whole file: hammerwork workflow create")
+        if callbacks != Callbacks():
+            raise UsageError("A callback is for a single job.", hint="For a whole file: hammerwork batch enqueue")
+        enqueue_file.run(
+            context, file, {"depends_on": depends_on, **given}, queue, keys=keys, after=after_line, form=form
+        )
+        return
+    if after_line:
+        raise UsageError("--after-line needs --file.")
+    if text is None:
+        raise UsageError("No payload was given.", hint="A job without data has an empty object: --payload '{}'")
+    new_callbacks = callbacks.new()
+    wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
+    database = context.database(changes=True, keys=keys, plaintext_meant=encrypt is False)
+    now = context.now(database)
+    parents = dict.fromkeys(listing.resolve(database, word) for word in depends_on or ())
+    rest: dict[str, Any] = {**wanted.rest, "depends_on": tuple(parents), "callbacks": new_callbacks}
+    if workflow is not None:
+        from hammerwork_cli.features.workflow.queries.listing import joinable  # other jobs start faster without it
+
+        joined = joinable(database, workflow)
+        rest |= {"workflow_id": joined.id, "workflow_name": joined.name}
+    job = wanted._replace(rest=rest).made(now)
+    note_new_queue(context, database, job.queue)
+    placed = enqueueing.once(database, job)
+    if not placed.created:
+        and_callbacks = ", without a new callback" if new_callbacks else ""
+        context.note(f"Already exists; left unchanged{and_callbacks}: hammerwork job show {placed.id}")
+    elif new_callbacks:
+        note_upkeep(context, database, now)
+    context.answer(ENQUEUED.record(placed), form, lambda: [placed.id])

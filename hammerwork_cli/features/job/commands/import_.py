@@ -1,0 +1,78 @@
+"""``hammerwork job import``."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli import disk
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.line_problems import printing_problems
+from hammerwork_cli.cli.options import DryRunOption, EncryptionKeyOption, Format, FormatOption, WithoutColumnOption
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.backup.queries.arriving import ImportOptions
+from hammerwork_cli.features.backup.queries.importing import TreeImport
+from hammerwork_cli.features.backup.views import importing as shown
+
+
+class ImportState(StrEnum):
+    """The states in which jobs arrive."""
+
+    AS_WAS = "as-was"
+    PENDING = "pending"
+
+
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="File of `job export JOB --tree`, compressed or not; - for stdin.")
+]
+
+
+def import_(
+    ctx: typer.Context,
+    file: FileArgument,
+    state: Annotated[
+        ImportState,
+        typer.Option("--as", help="Keep statuses as they were, or set all jobs to Pending."),
+    ] = ImportState.AS_WAS,
+    new_ids: Annotated[bool, typer.Option("--new-ids", help="Give every job a new id.")] = False,
+    queue_prefix: Annotated[
+        str, typer.Option("--queue-prefix", metavar="TEXT", help="Prefix for the names of queues: dev-.")
+    ] = "",
+    without_column: WithoutColumnOption = None,
+    encryption_key: EncryptionKeyOption = None,
+    dry_run: DryRunOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    The whole file is checked first, and all of it is imported or nothing: one that was cut or changed, or that this
+    database cannot store, is refused. Without --new-ids, jobs that exist already are a conflict (exit code 6). Jobs
+    that name each other get the new ids, but ids inside payloads do not change; a note counts them.
+
+    By default, the tree looks as it did, and workers run those of its jobs that are due. With --as pending every job
+    runs again, after the jobs of the file that it depends on, and a parent does not spawn again the children that came
+    with it. Recurring jobs lose their schedule. Spawn handlers are found by the name of the queue, which --queue-prefix
+    changes. An encrypted payload belongs to the id and the queue of its job: with --new-ids or --queue-prefix it is
+    encrypted anew, which needs its key.
+
+    \b
+    Examples:
+      hammerwork job import tree.jsonl.gz --dry-run
+      hammerwork job import tree.jsonl.gz --new-ids --queue-prefix dev-
+      hammerwork job import tree.jsonl.gz --as pending
+    """
+    context: Context = ctx.obj
+    if len(queue_prefix) >= LONGEST_NAME:
+        raise UsageError(f"A queue's name has at most {LONGEST_NAME} characters.")
+    database = context.database(changes=True, keys=context.encryption_keys(encryption_key))
+    options = ImportOptions(
+        pending=state is ImportState.PENDING, new_ids=new_ids, prefix=queue_prefix, without=tuple(without_column or ())
+    )
+    with disk.opened(file) as stream:
+        with printing_problems(context):
+            importing = TreeImport(database, stream, options, context.now(database))
+        plan = importing.plan if dry_run else importing.run()
+    for note in shown.notes(plan, dry_run=dry_run, new_ids=new_ids, pending=options.pending):
+        context.note(note)
+    top = None if dry_run else plan.top  # new ids are chosen at each run
+    context.answer(shown.IMPORT.record(shown.ImportOutcome(plan, dry_run)), form, lambda: [top] if top else [])

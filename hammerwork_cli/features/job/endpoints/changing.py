@@ -1,0 +1,306 @@
+"""The endpoints that change something, each by the queries of its command."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hammerwork_cli.core.input.limits import LARGEST_INTEGER, LONGEST_NAME, LONGEST_TRACE, MOST_PARENTS
+from hammerwork_cli.core.input.reading import UUID_PATTERN
+from hammerwork_cli.core.input.spawn_config import ON_ERROR, SpawnConfig
+from hammerwork_cli.core.payloads import with_spawn_config
+from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
+from hammerwork_cli.features.job.models.job import EnqueuedJob
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.job.options import wanted_job
+from hammerwork_cli.features.job.queries import changes, listing, spawn_requests
+from hammerwork_cli.features.job.queries import enqueue as enqueueing
+from hammerwork_cli.features.job.queries.changes import Cancel, Change, RetryJobs
+from hammerwork_cli.features.job.queries.selections import ByIds, Selection, Subtrees
+from hammerwork_cli.features.job.views.changes import OUTCOME, ChangeAnswer, raise_refusal
+from hammerwork_cli.features.job.views.enqueue import ENQUEUED
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE, Switching
+from hammerwork_cli.features.spawn.views.again import SPAWN_REQUEST
+from hammerwork_cli.view import key
+from hammerwork_cli.view.shape import Key, Schema
+from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
+from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE_NAME, line
+
+LONGEST_REASON = 1000
+
+
+def body(members: Mapping[str, Key | Schema], *required: str) -> Schema:
+    """An object with these fields and no others."""
+    fields = {name: one.schema if isinstance(one, Key) else one for name, one in members.items()}
+    schema: Schema = {"type": "object", "properties": fields, "additionalProperties": False}
+    return {**schema, "required": list(required)} if required else schema
+
+
+def whole(least: int, about: str) -> Schema:
+    """A whole number that a column can hold."""
+    return {"type": "integer", "minimum": least, "maximum": LARGEST_INTEGER, "description": about}
+
+
+# Jobs.
+
+SPAWN_CONFIG: Schema = {
+    "type": "object",
+    "description": "Lets the job spawn: these values, then those of the payload, then the defaults",
+    "properties": {
+        "handler": key.nullable(line(1, LONGEST_NAME)),
+        "operation_id": key.nullable(line(1, LONGEST_NAME)),
+        **{
+            name: key.nullable(whole(0, ""))
+            for name in ("max_spawn_count", "max_depth", "max_descendants", "spawn_delay_ms")
+        },
+        "batch_size": key.nullable(whole(1, "")),
+        **{
+            f"inherit_{what}": key.flag().schema
+            for what in ("priority", "queue", "retry_strategy", "timeout", "trace_context")
+        },
+        "on_error": key.null_or(key.text("", *ON_ERROR)).schema,
+        "metadata": key.anything("For the handler").schema,
+    },
+    "additionalProperties": False,
+}
+NEW_JOB = body(
+    {
+        "queue": line(1, LONGEST_NAME, "Its queue"),
+        "payload": key.anything("Any JSON"),
+        "priority": key.priority(),
+        "scheduled_at": {**line(20, 40, "Earliest start; RFC 3339"), "format": "date-time"},
+        "max_attempts": whole(1, "Attempts until it is Dead; 3 by default"),
+        "timeout_seconds": key.nullable(whole(1, "Time limit of an attempt")),
+        "depends_on": {
+            "type": "array",
+            "items": {"type": "string", "pattern": JOB.schema["pattern"]},
+            "maxItems": MOST_PARENTS,
+            "description": "Jobs that must complete first; ids or their first digits",
+        },
+        "id": {
+            **key.job_id("Its id; a second request with the same id changes nothing").schema,
+            "pattern": f"^{UUID_PATTERN}$",
+            "maxLength": 36,
+        },
+        "trace_id": key.nullable(line(0, LONGEST_TRACE)),
+        "correlation_id": key.nullable(line(0, LONGEST_TRACE)),
+        "spawn_config": SPAWN_CONFIG,
+        "encrypt": key.flag(
+            "True encrypts the payload, if the server has a key; false means plaintext, beside encrypted jobs too"
+        ),
+    },
+    "queue",
+    "payload",
+) | {"dependentSchemas": {"spawn_config": {"properties": {"payload": {"type": "object"}}}}}
+
+
+_OPTIONS = {"timeout_seconds": "timeout", "scheduled_at": "at"}
+"""Fields of the body that are options of a job by another name."""
+
+
+def enqueue(call: Call) -> Answer:
+    """As ``job enqueue``."""
+    given = _with_whole_numbers(call.body, but="payload")
+    if "spawn_config" in given:
+        given["spawn_config"] = _with_whole_numbers(given["spawn_config"], but="metadata")
+    if "depends_on" in given:
+        given["depends_on"] = [listing.resolve(call.database, word) for word in given["depends_on"]]
+    wanted = wanted_job({_OPTIONS.get(name, name): value for name, value in given.items()})
+    if wanted.encrypt and call.database.url.keys is None:
+        raise ConflictError(
+            "This server has no encryption key: nothing was written.", hint="Start it with --encryption-key."
+        )
+    job = wanted.made(call.now)
+    placed = _placed(call, job)
+    location = {"location": f"/api/jobs/{placed.id}"}
+    return Answer(ENQUEUED.record(placed), status=201 if placed.created else 200, headers=location)
+
+
+def _placed(call: Call, job: NewJob) -> EnqueuedJob:
+    """Enqueues the job, or finds it. With ``--redact``, the answer does not tell whether the payloads are the same."""
+    taken = ConflictError("A job with this id exists.", hint=f"See: /api/jobs/{job.id}")
+    try:
+        placed = enqueueing.once(call.database, job)
+    except ConflictError:
+        if call.settings.redact and _is_there(call, job.id):
+            raise taken from None
+        raise
+    if call.settings.redact and not placed.created:
+        raise taken
+    return placed
+
+
+def _is_there(call: Call, job: str) -> bool:
+    try:
+        listing.resolve(call.database, job)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _with_whole_numbers(given: dict[str, Any], *, but: str) -> dict[str, Any]:
+    """The same fields, with 3 for JSON's 3.0 in those whose schema allows no other numbers: all ``but`` one."""
+    return given | {key: int(value) for key, value in given.items() if isinstance(value, float) and key != but}
+
+
+CHANGE_OPTIONS: dict[str, Key | Schema] = {
+    "tree": key.flag("Include everything below the job"),
+    "force": key.flag("Include jobs that are refused otherwise: see the command's --force"),
+    "dry_run": key.flag("Show the plan and change nothing"),
+}
+
+
+def retry(call: Call) -> Answer:
+    """As ``job retry JOB``."""
+    force, respawn = call.body.get("force", False), call.body.get("respawn", False)
+    cancelled = call.body.get("cancelled", False) or not call.body.get("tree", False)
+    return _change(call, RetryJobs(call.now, force=force, respawn=respawn, cancelled=cancelled))
+
+
+def cancel(call: Call) -> Answer:
+    """As ``job cancel JOB``."""
+    reason, force = call.body.get("reason"), call.body.get("force", False)
+    return _change(call, Cancel(call.now, by=call.operator, reason=reason, force=force))
+
+
+def _change(call: Call, change: Change) -> Answer:
+    job = listing.resolve(call.database, call.values["id"])
+    return answer_change(
+        call, Subtrees([job], change.in_trees) if call.body.get("tree", False) else ByIds([job]), change
+    )
+
+
+def answer_change(call: Call, selection: Selection, change: Change) -> Answer:
+    """Carries a change out, or only plans it with ``dry_run``.
+
+    Raises:
+        ConflictError, NotFoundError: only one job was named, and it cannot change.
+    """
+    database = call.database
+    plan = changes.plan(database, selection, change)
+    if call.body.get("dry_run", False):
+        return Answer(OUTCOME.record(ChangeAnswer(plan.foreseen, plan, dry_run=True)))
+    raise_refusal(changes.refused(database, change, plan))
+    outcome = changes.run(database, selection, change)
+    raise_refusal(changes.refused(database, change, outcome))
+    return Answer(OUTCOME.record(ChangeAnswer(outcome, plan if outcome.job is None else None)))
+
+
+def spawn(call: Call) -> Answer:
+    """As ``spawn again JOB --handler H``."""
+    given, job = call.body, listing.resolve(call.database, call.values["id"])
+    own = spawn_requests.stored_config(call.database, job)
+    config = None
+    if given.get("config") is not None:
+        asked = _with_whole_numbers(given["config"], but="metadata")
+        with_spawn_config({}, asked)
+        try:
+            config = SpawnConfig.parse(
+                with_spawn_config({} if own is None else {"_spawn_config": own}, asked)["_spawn_config"]
+            )
+        except UsageError as error:  # what was asked for is valid: what the job has is not
+            raise ConflictError(f"The job {job} cannot spawn. {error.message}") from error
+    made = spawn_requests.request(
+        call.database, job, handler=given.get("handler"), config=config, by=call.operator[:LONGEST_NAME], now=call.now
+    )
+    return Answer(SPAWN_REQUEST.record(made), headers={"location": f"/api/jobs/{job}"})
+
+
+# Queues.
+
+
+def pause(call: Call) -> Answer:
+    """As ``queue pause QUEUE``."""
+    reason = call.body.get("reason")
+    change = queues.pause(call.database, call.values["name"], by=call.operator, now=call.now, reason=reason)
+    return Answer(PAUSE_CHANGE.record(Switching(change, paused=True)))
+
+
+def resume(call: Call) -> Answer:
+    """As ``queue resume QUEUE``."""
+    change = queues.resume(call.database, call.values["name"])
+    return Answer(PAUSE_CHANGE.record(Switching(change, paused=False)))
+
+
+REASON = {"reason": key.nullable(line(0, LONGEST_REASON, "Reason to show to others"))}
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/api/jobs",
+        enqueue,
+        "Enqueues a job: 201, or 200 when the same job exists; with --redact 409 when its id exists.",
+        "job-enqueue",
+        body=NEW_JOB,
+        changes=True,
+        status=201,
+        also=200,
+        refusals=(404, 409, 422),
+    ),
+    Endpoint(
+        "POST",
+        "/api/jobs/{id}/retry",
+        retry,
+        "Retries a Failed, Dead, TimedOut or Cancelled job; with tree, also those below it.",
+        OUTCOME.schema,
+        (JOB,),
+        body=body(
+            CHANGE_OPTIONS
+            | {
+                "respawn": key.flag("Let jobs that have spawned spawn again"),
+                "cancelled": key.flag(
+                    "With tree, include Cancelled jobs; without it, a Cancelled job is always retried"
+                ),
+            }
+        ),
+        changes=True,
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/jobs/{id}/cancel",
+        cancel,
+        "Cancels a job that has not started; with tree, also those below it.",
+        OUTCOME.schema,
+        (JOB,),
+        body=body(CHANGE_OPTIONS | REASON),
+        changes=True,
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/jobs/{id}/spawn",
+        spawn,
+        "Asks a worker to spawn again for a completed job; the job shows the outcome.",
+        "spawn-again",
+        (JOB,),
+        body=body(
+            {
+                "handler": key.nullable(line(1, LONGEST_NAME, "Instead of the job's")),
+                "config": key.nullable(SPAWN_CONFIG),
+            }
+        ),
+        changes=True,
+        status=202,
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/queues/{name}/pause",
+        pause,
+        "Stops workers from claiming jobs of a queue.",
+        PAUSE_CHANGE.schema,
+        (QUEUE_NAME,),
+        body=body(REASON),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/api/queues/{name}/resume",
+        resume,
+        "Resumes a paused queue.",
+        PAUSE_CHANGE.schema,
+        (QUEUE_NAME,),
+        body=body({}),
+        changes=True,
+    ),
+)

@@ -1,0 +1,374 @@
+"""Inserts new jobs, in a form that Rust workers can read."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from hammerwork_cli.core.input.limits import MOST_PARENTS
+from hammerwork_cli.core.values import FAILURES, JobStatus
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.driver_errors import MIGRATE
+from hammerwork_cli.errors import (
+    ConflictError,
+    JobNotFoundError,
+    LastingConflictError,
+    MissingTablesError,
+    RefusedValueError,
+    RetryableError,
+)
+from hammerwork_cli.features.callbacks.model import CallbackState, Subject
+from hammerwork_cli.features.job.models.job import EnqueuedJob
+from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
+from hammerwork_cli.features.job.options import wanted_job
+from hammerwork_cli.features.job.queries import limits
+from hammerwork_cli.features.job.queries.dependencies import parent_statuses, reopen, state_of
+from hammerwork_cli.features.job.queries.encryption import refuse_plaintext, sealed_columns
+from hammerwork_cli.features.job.queries.stored import IDENTITY, ExistingJob, compare, stored
+from hammerwork_cli.features.tree.queries.release import RECURRING
+
+ROWS_PER_STATEMENT = 500
+
+
+def insert(database: Database, jobs: Sequence[NewJob]) -> int:
+    """Inserts jobs, all or none, with many rows per statement. Returns their number."""
+
+    def work() -> int:
+        refuse_plaintext(database, jobs)  # before its own encrypted ones are there
+        written = 0
+        for start in range(0, len(jobs), ROWS_PER_STATEMENT):
+            written += _insert(database, "job.enqueue.insert", jobs[start : start + ROWS_PER_STATEMENT])
+        _add_callbacks(database, jobs)
+        reopen(database, (job.workflow_id for job in jobs))
+        return written
+
+    return database.transaction(work)
+
+
+def many(database: Database, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
+    """Inserts jobs that may depend on each other, all or none. Those whose ids exist stay unchanged.
+
+    Returns id -> the job as it is now.
+    """
+    by_id: dict[str, NewJob] = {}
+    for job in jobs:
+        limits.check(database, job)
+        if by_id.setdefault(job.id, job) != job:
+            raise LastingConflictError(f"Two different jobs have the id {job.id}.")
+    stuck = in_circle({job.id: {*job.depends_on} & by_id.keys() for job in by_id.values()})
+    if stuck:
+        raise LastingConflictError(f"Jobs wait for each other, among them {stuck}: none of them could run.")
+
+    def work() -> dict[str, EnqueuedJob]:
+        known = stored(database, list(by_id))
+        for job, row in known.items():
+            compare(database, by_id[job], row)
+        new = [job for job in by_id.values() if job.id not in known]
+        written = {job.id for job in new}
+        resolve_dependencies(database, new, {parent for job in new for parent in job.depends_on} - written)
+        insert(database, new)
+        return {job.id: _found(job, known[job.id]) if job.id in known else _written(job) for job in by_id.values()}
+
+    return database.transaction(work)
+
+
+def in_circle(waits: Mapping[str, Collection[str]]) -> str | None:
+    """Returns the first job that waits for itself, directly or through others.
+
+    Args:
+        waits: id -> ids of the jobs that it waits for.
+    """
+    left = {job: set(others) for job, others in waits.items()}
+    dependents: dict[str, list[str]] = {}
+    for job, others in left.items():
+        for other in others:
+            dependents.setdefault(other, []).append(job)
+    free = [job for job in {*dependents, *left} if not left.get(job)]
+    while free:
+        done = free.pop()
+        for job in dependents.get(done, ()):
+            left[job].discard(done)
+            if not left[job]:
+                free.append(job)
+    return min((job for job, others in left.items() if others), default=None)
+
+
+def resolve_dependencies(database: Database, jobs: Sequence[NewJob], external: Collection[str]) -> None:
+    """Sets the ``dependency_status`` of jobs that are about to be inserted together.
+
+    Args:
+        database: an open transaction, which locks the parents.
+        jobs: changed in place; they may depend on each other.
+        external: ids of their other parents.
+    """
+    statuses = living_parents(database, external)
+    siblings = {job.id: RECURRING if job.recurring else JobStatus.PENDING for job in jobs}
+    for job in jobs:
+        if job.depends_on:
+            _refuse_recurring(parent for parent in job.depends_on if siblings.get(parent) == RECURRING)
+            job.dependency_status = state_of(job.depends_on, statuses | siblings)
+
+
+def living_parents(database: Database, parents: Collection[str]) -> dict[str, str]:
+    """Locks the jobs that others are about to depend on; returns their statuses by id."""
+    statuses = parent_statuses(database, parents) if parents else {}
+    check_parents(parents, statuses)
+    return statuses
+
+
+def check_parents(parents: Collection[str], statuses: Mapping[str, str]) -> None:
+    """Checks whether jobs may depend on others.
+
+    Args:
+        statuses: their statuses by id; recurring ones have :data:`RECURRING`, and missing ones none.
+    """
+    _refuse_recurring(parent for parent in parents if statuses.get(parent) == RECURRING)
+    for parent in parents:
+        status = statuses.get(parent)
+        if status is None:
+            raise JobNotFoundError(parent, "to depend on")
+        if status in FAILURES:
+            raise ConflictError(
+                f"The job {parent} is {status}: a job that depends on it could not run.",
+                hint=f"Retry it first: hammerwork job retry {parent}",
+            )
+
+
+def name_child(error: JobNotFoundError, children: Iterable[NewJob]) -> JobNotFoundError:
+    """The same error about one of several children, with the child that depends on the missing job.
+
+    Args:
+        error: by :func:`check_parents`.
+    """
+    for number, child in enumerate(children, 1):
+        if error.job in child.depends_on:
+            purpose = f"to depend on, as child {number} ({child.queue}) does: it is not among the children, either"
+            return JobNotFoundError(error.job, purpose)
+    return error
+
+
+def _refuse_recurring(parents: Iterable[str]) -> None:
+    for parent in parents:
+        raise LastingConflictError(
+            f"The job {parent} recurs and never completes: a job that depends on it could not run.",
+            hint="Let each occurrence spawn the job instead.",
+        )
+
+
+def once(database: Database, job: NewJob) -> EnqueuedJob:
+    """Inserts a job unless its id exists; an existing job stays unchanged.
+
+    The transaction locks the parents, so that none can complete between the read of its status and the insert: the job
+    is ``waiting`` only if one of them is still open.
+    """
+    limits.check(database, job)
+    return database.transaction(lambda: _once(database, job))
+
+
+def _once(database: Database, job: NewJob) -> EnqueuedJob:
+    row = stored(database, [job.id]).get(job.id)
+    if row is None:
+        job = _resolved(database, job)
+        row = _insert_or_find(database, job)
+        if row is None:
+            return _written(job)
+    compare(database, job, row)
+    return _found(job, row)
+
+
+def insert_new(database: Database, job: NewJob) -> bool:
+    """Inserts a job unless its id exists; an existing job must have the same queue and payload.
+
+    Returns whether it was inserted. Raises ConflictError if another job has its id.
+    """
+    row = _insert_or_find(database, job)
+    if row is not None:
+        compare(database, job, row, only=IDENTITY)
+    return row is None
+
+
+def _insert_or_find(database: Database, job: NewJob) -> ExistingJob | None:
+    """Inserts a job; if its id exists, returns that job instead."""
+    refuse_plaintext(database, [job])
+    if _insert(database, "job.enqueue.insert_once", [job]):
+        _add_callbacks(database, [job])
+        reopen(database, [job.workflow_id])
+        return None
+    row = stored(database, [job.id]).get(job.id)
+    if row is None:
+        raise RetryableError(f"The job {job.id} was deleted while it was enqueued again.", hint="Try again.")
+    return row
+
+
+def _written(job: NewJob) -> EnqueuedJob:
+    return EnqueuedJob(
+        job.id,
+        job.queue,
+        created=True,
+        status=job.status,
+        priority=job.priority.word,
+        scheduled_at=job.scheduled_at,
+        depends_on=job.depends_on,
+        dependency_status=job.dependency_status,
+    )
+
+
+def _found(job: NewJob, row: ExistingJob) -> EnqueuedJob:
+    return EnqueuedJob(
+        job.id,
+        row.queue,
+        created=False,
+        status=row.status,
+        priority=row.priority,
+        scheduled_at=row.scheduled_at,
+        depends_on=row.depends_on,
+        dependency_status=row.dependency_status,
+    )
+
+
+def _resolved(database: Database, job: NewJob) -> NewJob:
+    """Returns the job with the ``dependency_status`` that follows from its parents."""
+    if not job.depends_on:
+        return job
+    return replace(job, dependency_status=state_of(job.depends_on, living_parents(database, job.depends_on)))
+
+
+def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
+    rare = any(_is_rare(job) for job in jobs)
+    strategies = any(job.retry_strategy is not None for job in jobs)
+    if strategies:
+        _check_strategies(database)
+    columns = {"rare": rare, "strategies": strategies, "ancestries": any(job.ancestry for job in jobs)}
+    columns["batches"] = any(job.batch_id for job in jobs)
+    columns["encrypted"] = any(job.encryption for job in jobs)
+    nobody = stored_ids(database, ())
+    rows = [_row(database, job, nobody, **columns) for job in jobs]
+    if len(rows) > 1:
+        return database.insert(statement, rows, **columns)
+    return database.run(statement, rows=rows, **columns)
+
+
+def _add_callbacks(database: Database, jobs: Sequence[NewJob]) -> None:
+    for job in jobs:
+        if job.callbacks:
+            add_callbacks(database, Subject.TREE, job.id, job.callbacks, job.created_at)
+
+
+def add_callbacks(
+    database: Database, subject: Subject, subject_id: str, callbacks: Sequence[NewCallback], now: datetime
+) -> None:
+    """Adds callbacks in the transaction of the caller, which inserts their subject or has read it.
+
+    Raises RefusedValueError if the database cannot store one of the jobs.
+
+    Args:
+        database: an open transaction.
+        subject_id: the id of the batch or the workflow, or of the top of the tree.
+    """
+    if not callbacks:
+        return
+    if "watches" not in database.tags:
+        database.forget_schema()  # someone may have migrated since the schema was read
+        if "watches" not in database.tags:
+            raise MissingTablesError("This database has no table of callbacks yet (migration 025).", hint=MIGRATE)
+    check_callbacks(database, callbacks, now)
+    rows = [
+        (one.id, str(subject), subject_id, str(one.event), one.job, str(CallbackState.OPEN), now, now, now)
+        for one in callbacks
+    ]
+    database.insert("job.enqueue.add_callbacks", rows)
+
+
+def check_callbacks(database: Database, callbacks: Sequence[NewCallback], now: datetime) -> None:
+    """Checks the jobs of new callbacks.
+
+    Raises ConflictError: see :func:`refuse_plaintext`. Raises RefusedValueError if the database cannot store one.
+    """
+    for one in callbacks:
+        job = wanted_job(json.loads(one.job)).made(now)
+        job.plaintext_meant = one.plaintext_meant
+        limits.check(database, job)
+        refuse_plaintext(database, [job])
+
+
+def _check_strategies(database: Database) -> None:
+    if "workers" in database.tags:
+        return
+    database.forget_schema()  # someone may have migrated since the schema was read
+    if "workers" not in database.tags:
+        raise RefusedValueError(
+            "This database cannot store the retry strategy of a job yet (017).",
+            hint=f"{MIGRATE}, or leave it to the worker.",
+        )
+
+
+def _is_rare(job: NewJob) -> bool:
+    """Whether a job fills columns that few jobs fill. Rows without these are written faster."""
+    return job.recurring or job.result_storage != "none" or (job.started_at or job.failed_at) is not None
+
+
+def _row(
+    database: Database,
+    job: NewJob,
+    nobody: str,
+    *,
+    rare: bool,
+    strategies: bool,
+    ancestries: bool,
+    batches: bool,
+    encrypted: bool,
+) -> tuple[Any, ...]:
+    if len(job.depends_on) > MOST_PARENTS:
+        raise RefusedValueError(f"A job can depend on at most {MOST_PARENTS:,} jobs, not on {len(job.depends_on):,}.")
+    payload, sealed = sealed_columns(database, job) if encrypted else (job.payload, ())
+    row: tuple[Any, ...] = (
+        job.id,
+        job.queue,
+        payload,
+        str(job.status),
+        int(job.priority),
+        job.attempts,
+        job.max_attempts,
+        job.timeout_seconds,
+        job.created_at,
+        job.scheduled_at,
+        stored_ids(database, job.depends_on),
+        nobody,
+        job.dependency_status,
+        job.workflow_id,
+        job.workflow_name,
+        job.trace_id,
+        job.correlation_id,
+        job.parent_span_id,
+        job.span_context,
+    )
+    if rare:
+        row += (
+            job.started_at,
+            job.completed_at,
+            job.failed_at,
+            job.error_message,
+            job.cron_schedule,
+            job.timezone,
+            job.recurring,
+            job.next_run_at,
+            job.result_storage,
+            job.result_ttl_seconds,
+            job.result_max_size_bytes,
+        )
+    if strategies:
+        row += (job.retry_strategy,)
+    if batches:
+        row += (job.batch_id,)
+    if ancestries:
+        row += (job.ancestry,)
+    return row + sealed
+
+
+def stored_ids(database: Database, ids: Sequence[str]) -> str:
+    """A list of ids as ``depends_on`` stores it: ``uuid[]`` or a JSON array."""
+    if database.dialect == "postgresql" and "jsonb" not in database.tags:
+        return "{" + ",".join(ids) + "}"
+    # Ids have no characters that JSON escapes.
+    return '["' + '","'.join(ids) + '"]' if ids else "[]"

@@ -1,0 +1,140 @@
+"""The workflows and batches of jobs that end, where version 3 of hammerwork (Rust) uses the database.
+
+Version 3 acts on a failure policy, and writes counters and statuses, in the transaction that ends a job; so does this
+module. It locks in the same order: jobs, their workflows, their dependents, their batches. Elsewhere it does nothing:
+workers look after workflows (:mod:`hammerwork_cli.features.workflow.queries.endings`), and batches are counted by who looks.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple, Self
+
+from hammerwork_cli.core.values import RUNNING_SPELLINGS, WAITING_SPELLINGS, Counts, JobStatus, status_of
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.batch.model import BatchStatus, StoredBatch
+from hammerwork_cli.features.workflow.models.workflows import FailurePolicy, StoredWorkflow, WorkflowStatus
+
+FAILED = "another job of its workflow failed, and the failure policy is fail_fast"
+"""The error of jobs that fail because of another one of their workflow."""
+OPEN_SPELLINGS = (*WAITING_SPELLINGS, *RUNNING_SPELLINGS)
+BATCH_FAILED = "another job of its batch failed, and the failure mode is FailFast"
+
+
+class Groups(NamedTuple):
+    """Workflows, which are locked, and ids of batches."""
+
+    workflows: Sequence[StoredWorkflow] = ()
+    batches: Sequence[str] = ()
+
+    @classmethod
+    def locked(cls, database: Database, jobs: Collection[str]) -> Self:
+        """The workflows and batches of some jobs; none unless version 3 uses the database. Needs a transaction."""
+        if "rust_3" not in database.tags or not jobs:
+            return cls()
+        rows = [
+            row
+            for part in chunks(sorted(jobs), database.key_chunk)
+            for row in database.rows("job.groups.of", ids=database.ids(part))
+        ]
+        workflows = {str(workflow) for workflow, _ in rows if workflow is not None}
+        batches = {str(batch) for _, batch in rows if batch is not None}
+        return cls(list(_locked_workflows(database, workflows)), sorted(batches))
+
+    def fail_rest(self, database: Database, now: datetime, *, but: str | None = None) -> list[str]:
+        """Fails the jobs of workflows with the policy ``fail_fast`` that have not started; returns their ids.
+
+        Args:
+            database: an open transaction, in which a job of each workflow has failed.
+            but: a workflow that is being cancelled as a whole.
+        """
+        failed: list[str] = []
+        for workflow in self.workflows:
+            is_over = workflow.id == but or workflow.stored_status == WorkflowStatus.CANCELLED
+            if workflow.failure_policy == FailurePolicy.FAIL_FAST and not is_over:
+                failed += _fail_waiting(database, now, FAILED, workflow=workflow.id)
+        return failed
+
+    def fail_batches(self, database: Database, now: datetime) -> list[str]:
+        """Fails the jobs of batches with the mode ``FailFast`` that have not started; returns their ids.
+
+        Args:
+            database: an open transaction, in which a job of each batch has failed.
+        """
+        failed: list[str] = []
+        for batch, _ in _locked_batches(database, self.batches):
+            if batch.failure_mode == "FailFast":
+                failed += _fail_waiting(database, now, BATCH_FAILED, batch=batch.id)
+        return failed
+
+    def settle(self, database: Database, now: datetime) -> None:
+        """Writes the counters and statuses of the workflows, and the statuses of the batches."""
+        for workflow in self.workflows:
+            if workflow.stored_status != WorkflowStatus.CANCELLED:
+                _settle_workflow(database, workflow, now)
+        for batch, stored_status in _locked_batches(database, self.batches):
+            _settle_batch(database, batch, stored_status, now)
+
+
+def fail(database: Database, jobs: Sequence[str], now: datetime, error: str) -> None:
+    """Fails jobs that have not started, because of others."""
+    for part in chunks(jobs, database.key_chunk):
+        database.run("job.dependencies.fail", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
+
+
+def _fail_waiting(database: Database, now: datetime, error: str, **of: str) -> list[str]:
+    values = {"workflow": None, "batch": None, "statuses": WAITING_SPELLINGS, **of}
+    waiting = [str(job) for (job,) in database.rows("job.groups.lock_waiting", **values)]
+    fail(database, waiting, now, error)
+    return waiting
+
+
+def _locked_workflows(database: Database, ids: Iterable[str]) -> Iterator[StoredWorkflow]:
+    for part in chunks(sorted(ids), database.key_chunk):
+        for workflow, status, policy in database.rows("job.groups.lock_workflows", ids=part):
+            yield StoredWorkflow(str(workflow), "", status, policy, 0, None)
+
+
+def _locked_batches(database: Database, ids: Sequence[str]) -> Iterator[tuple[StoredBatch, str]]:
+    for part in chunks(ids, database.key_chunk):
+        for batch, status, mode in database.rows("job.groups.lock_batches", ids=part):
+            yield StoredBatch(str(batch), "", 0, mode.strip('"'), None), status.strip('"')
+
+
+def _settle_workflow(database: Database, workflow: StoredWorkflow, now: datetime) -> None:
+    counts = counted(database, workflow=workflow.id)
+    status = replace(workflow, counts=counts).status
+    database.run(
+        "job.groups.write_workflow",
+        id=workflow.id,
+        status=str(status),
+        completed=counts.of(JobStatus.COMPLETED),
+        failed=counts.unsuccessful,
+        completed_at=now if status == WorkflowStatus.COMPLETED else None,
+        failed_at=now if status == WorkflowStatus.FAILED else None,
+    )
+
+
+def _settle_batch(database: Database, batch: StoredBatch, stored_status: str, now: datetime) -> None:
+    if database.row("job.groups.has_open", batch=batch.id, statuses=OPEN_SPELLINGS):
+        if stored_status == BatchStatus.PENDING:
+            database.run("job.groups.begin_batch", id=batch.id)
+        return
+    counts = counted(database, batch=batch.id)
+    found = replace(batch, counts=counts)
+    if not found.open:
+        completed, failed = counts.of(JobStatus.COMPLETED), counts.unsuccessful
+        values = {"id": batch.id, "status": str(found.status), "completed": completed, "failed": failed, "now": now}
+        database.run("job.groups.end_batch", **values)
+
+
+def counted(database: Database, *, workflow: str | None = None, batch: str | None = None) -> Counts:
+    """Counts the jobs of a workflow or of a batch by the status that the rows hold, those in the archive too."""
+    counts = Counts()
+    # Archived jobs tell their workflow since migration 023.
+    archived = "archive" in database.tags and (workflow is None or "retention" in database.tags)
+    for statement in ("job.groups.counts", *(("job.groups.archived_counts",) if archived else ())):
+        for status, jobs in database.rows(statement, workflow=workflow, batch=batch):
+            counts.add(status_of(status), jobs)
+    return counts

@@ -1,0 +1,76 @@
+"""Spawn requests: making and reading them. Workers fulfil or refuse them."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.core.values import JobStatus, status_phrase
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError
+from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries.dependencies import look_again, parent_statuses
+from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
+from hammerwork_cli.features.tree.queries.relatives import Relatives
+from hammerwork_cli.features.tree.queries.release import RECURRING
+
+
+def of_job(database: Database, job: str) -> list[SpawnRequest]:
+    """All requests for a job, the newest first; none if migration 017 is missing."""
+    return requests(database, job) if "workers" in database.tags else []
+
+
+def stored_config(database: Database, job: str) -> dict[str, Any] | None:
+    """The spawn configuration of a job. Raises JobNotFoundError if the job does not exist."""
+    if "workers" not in database.tags:
+        raise MissingTablesError(
+            "The tables for spawn requests (017) are missing.", hint="Run: hammerwork migration run"
+        )
+    return Relatives(database).job(job).spawn_config
+
+
+def request(
+    database: Database, job: str, *, handler: str | None, config: SpawnConfig | None, by: str, now: datetime
+) -> SpawnRequest:
+    """Asks the workers to spawn again for a completed job."""
+
+    def work() -> str:
+        statuses = parent_statuses(database, [job])
+        row = database.row("job.spawn_requests.job", id=job)
+        if job not in statuses or row is None:
+            raise NotFoundError(f"There is no job {job} to spawn again.")
+        if statuses[job] != JobStatus.COMPLETED:
+            raise ConflictError(
+                f"The job {job} is {_said(statuses[job])}: only a completed job spawns again.",
+                hint=f"It spawns when it completes: hammerwork job show {job}",
+            )
+        if database.row("job.spawn_requests.open", job=job):
+            raise ConflictError(
+                f"The job {job} has a spawn request that no worker has fulfilled yet.",
+                hint=f"To see its state: hammerwork job show {job}",
+            )
+        is_encrypted, _, queue, payload, *_ = row
+        if is_encrypted and config is not None and "_spawn_config" not in payload:
+            raise ConflictError(
+                f"The spawn configuration of the job {job} is encrypted: it cannot be changed for a request.",
+                hint="Leave out the options: the worker has the key, and takes the configuration as it is.",
+            )
+        made = new_id()
+        stored = None if config is None else json.dumps(config.stored())
+        database.run(
+            "job.spawn_requests.add", id=made, job=job, queue=queue, handler=handler, config=stored, now=now, by=by
+        )
+        look_again(database, [job])
+        return made
+
+    made = database.transaction(work)
+    return SpawnRequest._make(database.rows("job.spawn_requests.by_id", id=made)[0])
+
+
+def requests(database: Database, job: str) -> list[SpawnRequest]:
+    """All requests for a job, the newest first."""
+    return [SpawnRequest._make(row) for row in database.rows("job.spawn_requests.of_job", job=job)]
+
+
+def _said(status: str) -> str:
+    return status if status == RECURRING else status_phrase(status)

@@ -1,0 +1,64 @@
+"""``hammerwork maintenance cleanup``."""
+
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import expand_option_groups
+from hammerwork_cli.cli.options import QueueOption
+from hammerwork_cli.features.archive.commands.ages import (
+    BatchOption,
+    By,
+    ByOption,
+    days,
+    days_option,
+    note_uncounted,
+    selection,
+)
+from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.job.commands.execute import Confirmation, execute
+from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
+from hammerwork_cli.features.job.queries.selections import BATCH
+
+
+def _days(status: str, default: str) -> Any:
+    return days_option(f"Keep {status} jobs for DAYS days. [default: {default}]")
+
+
+@expand_option_groups
+def cleanup(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    keep_completed_days: Annotated[float | None, _days("Completed", "30")] = None,
+    keep_failed_days: Annotated[float | None, _days("Failed", "30")] = None,
+    keep_dead_days: Annotated[float | None, _days("Dead", "as Failed")] = None,
+    keep_timed_out_days: Annotated[float | None, _days("TimedOut", "as Failed")] = None,
+    by: ByOption = By.TREE,
+    batch_size: BatchOption = BATCH,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """
+    Deletes whole trees once all of their jobs have ended and are old enough. Keeps recurring jobs, jobs that others
+    wait for, jobs with a retention_delete_at in the future, and copies in the archive. To archive jobs instead:
+    `archive run`, which by default takes Completed ones after 7 days, because `archive restore` brings them back.
+
+    \b
+    Examples:
+      hammerwork maintenance cleanup --dry-run
+      hammerwork maintenance cleanup --queue mail --keep-completed-days 7 --keep-failed-days 90 --yes
+    """
+    context: Context = ctx.obj
+    ages = Ages(
+        completed=days(keep_completed_days, 30),
+        failed=days(keep_failed_days, 30),
+        dead=days(keep_dead_days, keep_failed_days, 30),
+        timed_out=days(keep_timed_out_days, keep_failed_days, 30),
+    )
+    database = context.database(changes=True)
+    now = context.now(database)
+    chosen = selection(database, now, ages, queues=queue or (), by=by, batch=batch_size)
+    change = PurgeJobs(now, whole=by is By.TREE)
+    execute(context, database, chosen, change, confirmation, always_ask=True)
+    note_uncounted(context, database)

@@ -1,0 +1,184 @@
+"""``hammerwork migration``: the tables."""
+
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption, YesOption
+from hammerwork_cli.cli.progress import progress_bar
+from hammerwork_cli.cli.verb import Verb, group
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ShownAnswerError
+from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.migration import views as shown
+from hammerwork_cli.features.migration.model import Migration, MigrationState, RustVersion
+from hammerwork_cli.view.text import count, plural, visible
+
+app = group(
+    "migration status",
+    "migration plan",
+    "migration run",
+)
+
+RustOption = Annotated[
+    RustVersion | None,
+    typer.Option("--rust", help="Include the migrations of this version of the Rust program."),
+]
+
+
+@app.command("run", cls=Verb)
+def run(
+    ctx: typer.Context,
+    drop: Annotated[
+        bool, typer.Option("-d", "--drop", help="First drop all tables of the migrations, with all jobs.")
+    ] = False,
+    yes: YesOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, or what --drop would remove; change nothing.")
+    ] = False,
+    rust: RustOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Apply missing migrations, finish interrupted ones, and make what is missing of the others.
+
+    Shares its records with hammerwork (Rust): either program sees which migrations the other applied, and Rust
+    workers continue to work on the tables. --rust 3 also applies those of version 3, so that nobody needs its own
+    program for that. You can run it twice, even at the same time; runs of either program wait for each other.
+
+    \b
+    Examples:
+      hammerwork migration run
+      hammerwork migration run -u postgresql://app@db.example.org/jobs
+      hammerwork migration run --rust 3 --dry-run
+      hammerwork migration run --drop --dry-run
+    """
+    context: Context = ctx.obj
+    database = context.database(create=not dry_run, changes=not dry_run)
+    if dry_run:
+        _look(context, database, form, drop=drop, rust=rust)
+        return
+    if drop:
+        _drop(context, database, form, yes=yes)
+    warnings: dict[str, list[str]] = {}
+
+    def warn(migration: Migration, text: str) -> None:
+        warnings.setdefault(migration.id, []).append(text)
+        context.note(visible(text))
+
+    with progress_bar(context) as report:
+        applied = migrations.run(
+            database,
+            lambda migration, done, total: report(migration.id, done, total),
+            lambda who: _note_wait(context, who),
+            warn,
+            rust,
+        )
+    states = [state for state in migrations.status(database) if state.migration in applied]
+    warned = [state._replace(warnings=tuple(warnings.get(state.migration.id, ()))) for state in states]
+    _show(context, warned, form)
+    for warning in shown.fit_warnings(migrations.rust_fit(database), rust):
+        context.note(warning)
+
+
+@app.command("status", cls=Verb)
+def status(
+    ctx: typer.Context,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every migration is applied.")] = False,
+    rust: RustOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Show every migration: applied, incomplete, pending, or partial (interrupted, or applied without a record).
+
+    An incomplete one is recorded as applied, and tables, columns or indexes that it makes are missing. `migration run`
+    makes them, applies pending migrations and finishes partial ones. A note says which version of the Rust program the
+    tables suit. --rust 3 also shows the migrations that version 3 lacks.
+
+    \b
+    Examples:
+      hammerwork migration status
+      hammerwork migration status --check --quiet || hammerwork migration run
+      hammerwork migration status --rust 3 --check
+      hammerwork migration status --format json | jq -e 'all(.applied)'
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    states = migrations.status(database, rust)
+    _show(context, states, form)
+    if form is Format.TABLE and not all(state.applied for state in states):
+        context.note(shown.unapplied_text(states, rust))
+    _note_fit(context, database, rust)
+    unapplied = sum(not state.applied for state in states)
+    if check and unapplied:
+        raise ShownAnswerError(f"{unapplied} of {plural(len(states), 'migration')} are not applied.")
+
+
+@app.command("plan", cls=Verb)
+def plan(ctx: typer.Context, rust: RustOption = None, form: FormatOption = Format.TABLE) -> None:
+    """Show the statements that `migration run` would send, below a summary. Changes nothing.
+
+    \b
+    Examples:
+      hammerwork migration plan
+      hammerwork migration plan --format json | jq -r '.[].id'
+    """
+    context: Context = ctx.obj
+    _plan(context, context.database(), form, rust)
+
+
+def _note_wait(context: Context, who: str) -> None:
+    context.note(f"{who} is in progress. Waiting for it to end, for ten minutes at most.")
+
+
+def _note_fit(context: Context, database: Database, rust: RustVersion | None) -> None:
+    fit = migrations.rust_fit(database)
+    if text := shown.fit_text(fit):
+        context.note(text)
+    for warning in shown.fit_warnings(fit, rust):
+        context.note(warning)
+
+
+def _show(context: Context, states: list[MigrationState], form: Format) -> None:
+    context.show(
+        states,
+        form,
+        columns=shown.STATES,
+        shape=shown.MIGRATION_STATE,
+        empty="Nothing to do: every migration is applied.",
+    )
+
+
+def _plan(context: Context, database: Database, form: Format, rust: RustVersion | None) -> None:
+    planned = migrations.plan(database, rust)
+    if form is not Format.TABLE:
+        context.data(map(shown.MIGRATION_PLAN.record, planned), form, shown.MIGRATION_PLAN.columns)
+    elif planned:
+        context.lines(map(context.with_database_option, shown.plan_text(planned, rust)))
+    else:
+        context.note("Nothing to do: every migration is applied.")
+    _note_fit(context, database, rust)
+
+
+def _look(context: Context, database: Database, form: Format, *, drop: bool, rust: RustVersion | None) -> None:
+    if not drop:
+        _plan(context, database, form, rust)
+        return
+    context.show(
+        migrations.contents(database),
+        form,
+        columns=shown.TABLES,
+        shape=shown.TABLE,
+        empty="There is nothing to remove.",
+    )
+
+
+def _drop(context: Context, database: Database, form: Format, *, yes: bool) -> None:
+    found = migrations.contents(database)
+    if not found:
+        return
+    for row in found:
+        context.note(f"  {row.table}: {plural(row.rows, 'row')}")
+    jobs = sum(row.rows for row in found if row.table == "hammerwork_jobs")
+    question = f"Remove these {count(len(found))} tables and {plural(jobs, 'job')} for good?"
+    context.confirm(question, yes=yes, form=form, plan=shown.TABLE.records(found))
+    migrations.drop(database, lambda who: _note_wait(context, who))

@@ -1,0 +1,23 @@
+"""``hammerwork monitor dashboard``: ``spawn monitor`` by the name that hammerwork (Rust) has for it."""
+
+from inspect import signature
+from typing import Any
+
+import typer
+
+from hammerwork_cli.features.spawn.commands.monitor import monitor
+
+
+def dashboard(ctx: typer.Context, **given: Any) -> None:
+    """
+    \b
+    Examples:
+      hammerwork monitor dashboard
+      hammerwork monitor dashboard --queue video_ingest --interval 1
+    """
+    monitor(ctx, **given)
+
+
+# Typer reads the parameters from here.
+dashboard.__dict__["__signature__"] = signature(monitor)
+dashboard.__annotations__ = monitor.__annotations__

@@ -1,0 +1,63 @@
+"""Reads the figures of ``monitor metrics`` and of the web server's ``/metrics``."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.features.cron.queries import schedules
+from hammerwork_cli.features.monitor.models.health import USUAL_LIMITS
+from hammerwork_cli.features.monitor.models.metrics import Figures
+from hammerwork_cli.features.monitor.queries import health as checks
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.queue.models.counts import WorkerCounts
+from hammerwork_cli.features.spawn.queries import operations
+from hammerwork_cli.features.worker.queries import registry
+
+WINDOW = timedelta(hours=1)
+WORKER_STATES = ("running", "stopping", "stalled", "silent", "lost")
+
+
+def figures(
+    database: Database,
+    *,
+    now: datetime,
+    window: timedelta = WINDOW,
+    only: Sequence[str] = (),
+    ended: bool = False,
+    health: bool = False,
+) -> Figures:
+    """Reads the figures.
+
+    Args:
+        window: how far back ended jobs and spawning are looked at.
+        only: only these queues, the workers that serve them, and the parents in them; without any, all.
+        health: whether to make the checks of ``monitor health``, which are about all queues.
+    """
+    since = now - window
+    return Figures(
+        now,
+        window,
+        tuple(only),
+        queues.states(database, now=now, queues=only, window=window if ended else None),
+        _workers(database, now, only),
+        [row for row in schedules.with_last_runs(database, queues=only, now=now) if row.schedule.enabled],
+        operations.stats(database, since=since, recent=since, queues=only),
+        _counts(database, now, only),
+        checks.report(database, USUAL_LIMITS, now=now) if health else None,
+    )
+
+
+def _counts(database: Database, now: datetime, only: Sequence[str]) -> list[WorkerCounts]:
+    found = registry.queue_counts(database, since=now - WINDOW)
+    if not only:
+        return found
+    return [one._replace(queues={name: one.queues[name] for name in only if name in one.queues}) for one in found]
+
+
+def _workers(database: Database, now: datetime, only: Sequence[str]) -> Mapping[str, int] | None:
+    if "workers" not in database.tags:
+        return None
+    known = registry.listed(database, since=now - WINDOW, now=now)
+    counted = Counter(worker.state for worker in known if worker.serves(only))
+    return {state: counted[state] for state in WORKER_STATES}

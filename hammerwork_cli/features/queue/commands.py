@@ -1,0 +1,339 @@
+"""``hammerwork queue``: list, check, pause and clear queues."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import Listing, ListOptions, note_left_encrypted, note_lost_jobs, show_list
+from hammerwork_cli.cli.option_sets import expand_option_groups
+from hammerwork_cli.cli.options import (
+    DryRunOption,
+    Format,
+    FormatOption,
+    ReasonOption,
+    YesOption,
+    one_name,
+    several_names,
+)
+from hammerwork_cli.cli.verb import ONLY_QUEUES, Verb, group
+from hammerwork_cli.core.values import WAITING
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ShownAnswerError, UsageError
+from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE
+from hammerwork_cli.features.job.commands.execute import Confirmation, execute
+from hammerwork_cli.features.job.models.job import JobFilter
+from hammerwork_cli.features.job.queries.changes import Clear
+from hammerwork_cli.features.job.queries.selections import ByFilter
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.queue.limits import LimitOptions
+from hammerwork_cli.features.queue.models.queue import PauseChange
+from hammerwork_cli.features.queue.views import changes as changes_views
+from hammerwork_cli.features.queue.views import health as health_views
+from hammerwork_cli.features.queue.views import listing
+from hammerwork_cli.features.queue.views import stats as stats_views
+from hammerwork_cli.view.text import plural, visible
+
+app = group(
+    "queue list",
+    "queue stats video_ingest --detailed",
+    "queue pause video_ingest --reason 'disk full'",
+)
+
+QueueArgument = Annotated[str | None, typer.Argument(metavar="QUEUE", help="The queue's name.")]
+QueuesArgument = Annotated[list[str] | None, typer.Argument(metavar="QUEUE...", help="Names of queues.")]
+NamedOption = Annotated[str | None, typer.Option("-q", "--queue", callback=one_name, hidden=True)]
+AllNamedOption = Annotated[list[str] | None, typer.Option("-q", "--queue", callback=several_names, hidden=True)]
+AllOption = Annotated[bool, typer.Option("--all", help="All queues; asks for confirmation.")]
+
+
+@app.command("list", cls=Verb)
+@expand_option_groups
+def list_(ctx: typer.Context, options: ListOptions) -> None:
+    """List queues that have jobs or are paused, with counts of their jobs and of the workers that serve them.
+
+    The oldest pending job is the one that has been due for longest; jobs that wait for other jobs do not count.
+    Archived jobs count by their status while they have a row here. In a pipe, --watch writes the list again whenever
+    it changes; jsonl only the queues that changed.
+
+    \b
+    Examples:
+      hammerwork queue list
+      hammerwork queue list --watch --sort -ready
+      hammerwork queue list --format json | jq -r '.[] | select(.paused) | .queue'
+    """
+    context: Context = ctx.obj
+    shown = Listing(
+        name="queue list",
+        read=lambda database, _: queues.states(database, now=context.now()),
+        columns=lambda: listing.STATES,
+        shape=listing.QUEUE,
+        empty="There are no jobs, and no queue is paused.",
+    )
+    show_list(context, shown, options)
+    if options.form == Format.TABLE and not options.watch:
+        note_lost_jobs(context)
+        note_left_encrypted(context)
+
+
+@app.command("stats", cls=Verb)
+def stats(
+    ctx: typer.Context,
+    queue: QueueArgument = None,
+    detailed: Annotated[
+        bool, typer.Option("--detailed", help="Also by priority, with throughput, failure rate and run times.")
+    ] = False,
+    hours: Annotated[
+        float,
+        typer.Option("--hours", metavar="HOURS", min=0.01, max=100_000, help="With --detailed: hours to look back."),
+    ] = 1,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Count the jobs of one queue, or of all, by status. Archived jobs count while they have a row here.
+
+    \b
+    Examples:
+      hammerwork queue stats
+      hammerwork queue stats video_ingest --detailed --hours 24
+      hammerwork queue stats video_ingest --format json | jq .by_status.Pending
+    """
+    context: Context = ctx.obj
+    window = timedelta(hours=hours) if detailed else None
+    found = queues.stats(context.database(), now=context.now(), queue=_one(queue, named), window=window)
+    context.answer(
+        stats_views.QUEUE_STATS.record(found),
+        form,
+        lambda: stats_views.stats_text(found, terminal=context.is_terminal, width=context.width, colour=context.colour),
+    )
+
+
+@app.command("health", cls=Verb)
+@expand_option_groups
+def health(
+    ctx: typer.Context,
+    queue: QueueArgument = None,
+    *,
+    named: NamedOption = None,
+    limits: LimitOptions,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Check queues against limits: exit code 0, or 1 when one exceeds a limit. 'off' disables a check.
+
+    A job that has been Running for long may have lost its worker.
+
+    \b
+    Examples:
+      hammerwork queue health
+      hammerwork queue health mail --max-pending 500 --max-pending-age 5m --max-failure-rate off
+      hammerwork queue health --format json | jq '.queues[].checks[] | select(.status == "exceeded")'
+    """
+    context: Context = ctx.obj
+    one, now = _one(queue, named), context.now()
+    found = queues.health(context.database(), limits.limits(), now=now, queue=one)
+    if form in {Format.TABLE, Format.JSON}:
+        context.answer(
+            health_views.QUEUE_HEALTH.record(health_views.Checked(found, now)),
+            form,
+            lambda: health_views.health_text(
+                found, one=one is not None, terminal=context.is_terminal, width=context.width, colour=context.colour
+            ),
+        )
+    else:
+        records = [health_views.CHECK.record(check) for row in found for check in row.checks]
+        context.data(records, form, health_views.CHECK.columns)
+    unhealthy = sum(not row.healthy for row in found)
+    if unhealthy:
+        raise ShownAnswerError(f"{unhealthy:,} of {plural(len(found), 'queue')} exceeded a limit.")
+
+
+@app.command("paused", cls=Verb)
+def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """List paused queues: since when, by whom and why.
+
+    \b
+    Examples:
+      hammerwork queue paused
+      hammerwork queue paused --format json | jq -r '.[].queue'
+    """
+    context: Context = ctx.obj
+    context.show(
+        queues.all_paused(context.database()),
+        form,
+        columns=listing.PAUSES,
+        shape=listing.PAUSE,
+        empty="No queue is paused.",
+    )
+
+
+@app.command("pause", cls=Verb)
+def pause(
+    ctx: typer.Context,
+    names: QueuesArgument = None,
+    reason: ReasonOption = None,
+    every: AllOption = False,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    named: AllNamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Stop workers from claiming jobs of a queue. Running jobs continue, and you can add jobs.
+
+    Jobs that a worker has claimed still start: workers claim short ones ahead, up to 200 ms of work, and these
+    count as Running. Once `queue stats` shows none Running, the queue stands still.
+
+    Pausing again changes only the reason, if you give one. You may pause a queue before it has jobs; a note then asks
+    you to check the spelling.
+
+    --all pauses for maintenance: queues to come are paused too, and a queue that is paused keeps its reason and stays
+    paused after `queue resume --all`. A Rust worker honours it for the queues that there are now.
+
+    \b
+    Examples:
+      hammerwork queue pause mail --reason "the provider is down"
+      hammerwork queue pause transcode thumbnail
+      hammerwork queue pause --all --yes
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    now = context.now(database)
+    wanted = _several(names, named, every)
+    if every:
+        changes = queues.foresee_all(database, now=now, paused=True)
+        if not dry_run:
+            _agree(context, "Pause", changes, yes=yes, form=form)
+            changes = queues.pause_all(database, by=context.operator, now=now, reason=reason)
+    elif dry_run:
+        changes = queues.foresee(database, wanted, paused=True)
+    else:
+        changes = [queues.pause(database, name, by=context.operator, now=now, reason=reason) for name in wanted]
+    _show_changes(context, database, changes, form, paused=True, dry_run=dry_run)
+
+
+@app.command("resume", cls=Verb)
+def resume(
+    ctx: typer.Context,
+    names: QueuesArgument = None,
+    every: AllOption = False,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    named: AllNamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Resume a paused queue.
+
+    A queue that is not paused stays unchanged; a note says so when it has no jobs either. --all ends a pause of all
+    queues; those that were paused by themselves stay paused. Without such a pause, it resumes each paused queue.
+
+    \b
+    Examples:
+      hammerwork queue resume mail
+      hammerwork queue resume --all --yes
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    wanted = _several(names, named, every)
+    if every:
+        now = context.now(database)
+        changes = queues.foresee_all(database, now=now, paused=False)
+        if not dry_run:
+            _agree(context, "Resume", changes, yes=yes, form=form)
+            changes = queues.resume_all(database, now=now)
+    elif dry_run:
+        changes = queues.foresee(database, wanted, paused=False)
+    else:
+        changes = [queues.resume(database, name) for name in wanted]
+    _show_changes(context, database, changes, form, paused=False, dry_run=dry_run)
+
+
+@app.command("clear", cls=Verb)
+@expand_option_groups
+def clear(
+    ctx: typer.Context,
+    queue: QueueArgument = None,
+    pending_only: Annotated[
+        bool, typer.Option("--pending-only", help="Only jobs that have not started: Pending and Retrying.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Include Running jobs, and jobs that others wait for.")
+    ] = False,
+    *,
+    named: NamedOption = None,
+    confirmation: Confirmation,
+) -> None:
+    """Delete the jobs of a queue for good, except Running ones. A pause stays.
+
+    Keeps jobs that a remaining job waits for, here or in another queue, and exits with 1 then. If interrupted, run it
+    again. A note asks you to check the spelling when there is neither a job nor a pause.
+
+    \b
+    Examples:
+      hammerwork queue clear mail --dry-run
+      hammerwork queue clear mail --pending-only
+      hammerwork queue clear mail --yes
+    """
+    context: Context = ctx.obj
+    name, database = _required(_one(queue, named)), context.database(changes=True)
+    chosen = JobFilter(queues=(name,), statuses=tuple(sorted(WAITING)) if pending_only else ())
+    ctx.meta[ONLY_QUEUES] = [name]
+    execute(context, database, ByFilter(chosen), Clear(context.now(database), force=force), confirmation)
+
+
+def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool, form: Format) -> None:
+    affected = [change.queue for change in changes if change.changed]
+    if not affected:
+        return
+    named = [visible(name) for name in affected if name != EVERY_QUEUE]
+    if EVERY_QUEUE in affected:
+        named.insert(0, listing.ALL_QUEUES)
+        question = f"{what} all queues?"
+    else:
+        question = f"{what} {plural(len(affected), 'queue')}?"
+    context.note(f"{what}: {', '.join(named)}")
+    context.confirm(question, yes=yes, form=form, plan=affected)
+
+
+def _show_changes(
+    context: Context, database: Database, changes: list[PauseChange], form: Format, *, paused: bool, dry_run: bool
+) -> None:
+    if form is Format.TABLE:
+        context.text(changes_views.change_text(change, paused=paused, dry_run=dry_run) for change in changes)
+    else:
+        switchings = [changes_views.Switching(change, paused, dry_run) for change in changes]
+        shape = changes_views.PAUSE_CHANGE
+        context.data(map(shape.record, switchings), form, shape.columns)
+    if paused and not dry_run and any(change.changed and change.has_jobs for change in changes):
+        context.note(changes_views.CLAIMED_TEXT)
+    # The name of a queue that was paused, or that a worker serves, is not a typing error.
+    strange = [change.queue for change in changes if not change.has_jobs and change.changed == paused]
+    served = (queues.serving_workers(database) if strange else None) or Counter[str]()
+    for queue in strange:
+        if not served.get(queue):
+            context.note(changes_views.unknown_queue_text(queue, queues.similar(database, queue)))
+
+
+# Reading arguments.
+
+
+def _one(queue: str | None, named: str | None) -> str | None:
+    """The queue by its argument, or by the option that hammerwork (Rust) has."""
+    if queue is not None and named is not None and queue != named:
+        raise UsageError("Two queues were given.", hint="Give one.")
+    return named if queue is None else queue
+
+
+def _required(queue: str | None) -> str:
+    if not queue:
+        raise UsageError("No queue was given.", hint="To list them: hammerwork queue list")
+    return queue
+
+
+def _several(names: list[str] | None, named: list[str] | None, every: bool) -> list[str]:
+    wanted = [*(names or ()), *(named or ())]
+    if every and wanted:
+        raise UsageError("Give names of queues or --all, not both.")
+    if every:
+        return []
+    return [_required(name) for name in dict.fromkeys(wanted or [""])]

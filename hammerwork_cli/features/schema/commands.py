@@ -1,0 +1,51 @@
+"""``hammerwork schema``: what the JSON of each verb looks like."""
+
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.cli.verb import Verb
+from hammerwork_cli.errors import NotFoundError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command("schema", cls=Verb)
+def schema(
+    ctx: typer.Context,
+    name: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SCHEMA]", help="A name such as spawn-tree; leave it out to list all."),
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    A line of --format jsonl is an item of the list, or an object of NAME-line where there is one. Keys may be
+    added; none is renamed or removed. A schema is JSON in every format.
+
+    \b
+    Examples:
+      hammerwork schema
+      hammerwork schema spawn-tree
+      hammerwork schema job list
+    """
+    from hammerwork_cli.features.schema.views import ABOUT, LISTED, SCHEMAS
+    from hammerwork_cli.view import json
+    from hammerwork_cli.view.table import Column
+
+    context: Context = ctx.obj
+    if name:
+        found = SCHEMAS.get("-".join(name))
+        if found is None:
+            raise NotFoundError(f"There is no schema {' '.join(name)[:60]!r}.", hint="See: hammerwork schema")
+        context.lines([json.document(found, pretty=True)])
+        return
+    context.show(
+        ABOUT.items(),
+        form,
+        columns=[Column("name", lambda row: row[0]), Column("what", lambda row: row[1], wraps=True)],
+        shape=LISTED,
+        empty="",
+    )

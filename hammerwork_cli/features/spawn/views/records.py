@@ -1,0 +1,170 @@
+"""The shapes of spawn operations."""
+
+from collections.abc import Callable
+from operator import attrgetter
+
+from hammerwork_cli.core.values import WAITING, Counts, JobStatus
+from hammerwork_cli.features.spawn.models.spawn import (
+    PendingSpawn,
+    RecordedSpawn,
+    SpawnGroup,
+    SpawnOperation,
+    SpawnStats,
+    TreeCounts,
+)
+from hammerwork_cli.features.tree.views.json import NODE
+from hammerwork_cli.view import key, names
+from hammerwork_cli.view.shape import MISSING, Shape
+
+SPAWN_OUTCOMES = ("spawned", "failed", "repeated")
+
+
+REQUEST_STATES = ("pending", "running", "done", "failed")
+
+
+CHILD_COUNTS = Shape[Counts](
+    {
+        "total": key.count("All, including Archived jobs and unknown statuses, which no other count has"),
+        "completed": key.count().of(lambda counts: counts.of(JobStatus.COMPLETED)),
+        "failed": key.count("Failed, Dead and TimedOut"),
+        "running": key.count().of(lambda counts: counts.of(JobStatus.RUNNING)),
+        "pending": key.count("Pending and Retrying").of(lambda counts: counts.of(*WAITING)),
+        "retrying": key.count("The part of pending that waits for another attempt after one failed"),
+        "cancelled": key.count(),
+    }
+)
+TREE_COUNTS = Shape[TreeCounts](
+    {**CHILD_COUNTS.within("counts"), "more": key.flag("Whether there are more than were counted")}
+)
+"""All jobs below one."""
+
+
+RECORDED_SPAWN = Shape[RecordedSpawn](
+    {
+        "id": key.uuid(),
+        "operation_id": key.null_or(key.text("Operation id, where the configuration names one")),
+        "handler": key.null_or(key.text()),
+        "outcome": key.word(
+            "failed: the parent completed without children; repeated: it was allowed to spawn again", *SPAWN_OUTCOMES
+        ),
+        "children": key.count(),
+        "error": key.null_or(key.text("Why nothing was spawned")),
+        "hook_error": key.null_or(key.text("The error of on_spawn_complete")),
+        "worker_id": key.null_or(key.uuid()),
+        "request_id": key.null_or(key.uuid("Id of the request that it fulfilled")),
+        "started_at": key.null_or(key.instant()),
+        "ended_at": key.null_or(key.instant()),
+    }
+)
+
+
+def _below(name: str) -> Callable[[SpawnOperation], object]:
+    get = attrgetter(name)
+    return lambda operation: get(operation.below) if operation.below else MISSING
+
+
+_FAILED_BELOW = {
+    "failed_below": key.count("Failed jobs on all levels below (--failed)").of(_below("jobs")),
+    "more_failed_below": key.flag(
+        "Whether there may be more failed jobs, because only the newest are read (--failed)"
+    ).of(_below("more")),
+    "newest_failure_at": key.null_or(key.instant("When the parent or a job below failed last (--failed)")).of(
+        _below("newest_at")
+    ),
+    "newest_error": key.null_or(key.text("Error of that job (--failed)")).of(_below("newest_error")),
+}
+OPERATION = Shape[SpawnOperation](
+    {
+        "parent_id": key.job_id().of("parent.id"),
+        "queue": key.text().of("parent.queue"),
+        "status": key.status().of("parent.status"),
+        "priority": key.priority().of("parent.priority"),
+        "children": CHILD_COUNTS,
+        "success_rate": key.null_or(key.rate("Completed among the ended children")),
+        "spawned_at": key.null_or(key.instant("The first child")),
+        "finished_at": key.null_or(key.instant("Null until all have ended")),
+        "wall_time_seconds": key.null_or(key.measure()).of("wall_time"),
+        "operation_id": key.null_or(key.text()),
+        "handler": key.null_or(key.text()),
+        "recorded": key.null_or(RECORDED_SPAWN.key("Its last spawn as a worker recorded it")),
+        "spawn_config": key.spawn_config().of("parent.spawn_config"),
+        "workflow_id": key.null_or(key.uuid()).of("parent.workflow_id"),
+        "workflow_name": key.null_or(key.text()).of("parent.workflow_name"),
+        "created_at": key.null_or(key.instant("When the parent was created")).of("parent.created_at"),
+        "completed_at": key.null_or(key.instant("When the parent completed")).of("parent.completed_at"),
+        **{name: one.optional for name, one in _FAILED_BELOW.items()},
+        "tree": key.null_or(TREE_COUNTS.key("All jobs below it")).of(lambda _: MISSING).optional,
+    },
+    columns=(
+        "parent_id",
+        "queue",
+        "status",
+        "priority",
+        "children.total",
+        "children.completed",
+        "children.failed",
+        "children.running",
+        "children.pending",
+        "success_rate",
+        "spawned_at",
+        "finished_at",
+        "wall_time_seconds",
+        "operation_id",
+        "handler",
+        "recorded.id",
+        "recorded.outcome",
+        "recorded.error",
+        "recorded.hook_error",
+        "spawn_config",
+        "workflow_id",
+        "workflow_name",
+        "created_at",
+        "completed_at",
+        "children.retrying",
+        "children.cancelled",
+    ),
+)
+TOPMOST_OPERATION = Shape[SpawnOperation]({**OPERATION.parts, "tree": OPERATION.parts["tree"].of("tree")})
+"""The same with the counts of its whole tree."""
+FAILED_OPERATION = Shape[SpawnOperation](OPERATION.parts, columns=(*OPERATION.columns, *_FAILED_BELOW))
+"""The same with the columns of failures."""
+GROUP = Shape[SpawnGroup](
+    {
+        "name": key.text("Name of the queue or handler"),
+        "operations": key.count(),
+        "children": key.count(),
+        "average": key.null_or(key.number("Children per operation")),
+        "largest": key.count("Children of the largest operation"),
+        "completed": key.count(),
+        "ended": key.count(),
+        "success_rate": key.null_or(key.rate()),
+        "failed": key.count("Failed, Dead and TimedOut"),
+        "cancelled": key.count(),
+        "retrying": key.count("Children that wait for another attempt after one failed"),
+    }
+)
+SPAWN_STATS = Shape[SpawnStats](
+    {
+        "since": key.null_or(key.instant()),
+        **names.OF_QUEUES,
+        **GROUP.within("overall", *GROUP.without("name")),
+        "empty": key.count("Completed parents without a child"),
+        "recent": key.count("Operations of the last hour"),
+        "depth": key.count("Levels below the topmost parent"),
+        "p50_seconds": key.null_or(
+            key.seconds("Run time of completed children; of more than 2,000, that of a sample")
+        ).of("p50"),
+        "p95_seconds": key.null_or(key.seconds()).of("p95"),
+        "timed": key.count("Children that p50_seconds and p95_seconds are of"),
+        "by_queue": key.null_or(key.list_of(GROUP, "Figures of each queue (--detailed)")),
+        "by_handler": key.null_or(key.list_of(GROUP, "Figures of each handler (--detailed)")),
+        "slowest": key.null_or(key.list_of(OPERATION, "The slowest operations (--detailed)")),
+    }
+)
+PENDING = Shape[PendingSpawn](
+    {
+        "reason": key.text("", "asked_again", "will_spawn", "never_spawned", "waiting", "stuck"),
+        "waits_for": key.counts("The jobs it depends on, by status", in_order=True),
+        **NODE.within("job"),
+    }
+)

@@ -1,0 +1,84 @@
+"""The place of a job in its tree, and the limits of that tree."""
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
+
+
+class Ancestry(NamedTuple):
+    """The place of a job in its tree, which workers write into the rows of the children that they spawn."""
+
+    root: str  # id of the root of the tree
+    occurrence: str = ""  # the occurrence of a recurring root that the job belongs to
+    depth: int = 0  # generations above the job: 0 for a root
+    max_depth: int | None = None  # the lowest `max_depth` that an ancestor has set
+    max_descendants: int | None = None  # the lowest `max_descendants` that an ancestor has set
+    spawner: str | None = None  # id of the parent of an early child. Such a child may run before its parent has ended.
+    shared: bool = False  # whether other parents have spawned it too, so that it does not fail with its parent
+
+    @classmethod
+    def parse(cls, stored: str | None) -> Self | None:
+        """Reads the column; ``None`` when it is empty or unreadable."""
+        try:
+            values = json.loads(stored or "null")
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(values, dict) or not isinstance(values.get("root"), str):
+            return None
+        known = {name: values[name] for name in _READ if name in values and _READ[name](values[name])}
+        return cls(**known)
+
+    def stored(self) -> str:
+        """The value of the column."""
+        values = {name: value for name in _READ if (value := getattr(self, name)) not in (None, "", False)}
+        return json.dumps(values, separators=(",", ":"))
+
+    def limited_by(self, config: SpawnConfig) -> Self:
+        """Applies the limits of a configuration that are lower than the present ones."""
+        return self._replace(
+            max_depth=_tightest(self.max_depth, config.max_depth),
+            max_descendants=_tightest(self.max_descendants, config.max_descendants),
+        )
+
+    def below(self, other: "Ancestry", generations: int) -> Self:
+        """Moves this place to ``generations`` below another job, under the lower limits of both."""
+        return self._replace(
+            root=other.root,
+            occurrence=other.occurrence,
+            depth=other.depth + generations,
+            max_depth=_tightest(self.max_depth, other.max_depth),
+            max_descendants=_tightest(self.max_descendants, other.max_descendants),
+        )
+
+    def child(self, spawner: str | None = None) -> Self:
+        """The place of a child; ``spawner`` is the id of its parent if it is an early child."""
+        return self._replace(depth=self.depth + 1, spawner=spawner, shared=False)
+
+
+def _tightest(one: int | None, other: int | None) -> int | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_true(value: Any) -> bool:
+    return value is True
+
+
+_READ: dict[str, Callable[[Any], bool]] = {
+    "root": _is_text,
+    "occurrence": _is_text,
+    "depth": _is_number,
+    "max_depth": _is_number,
+    "max_descendants": _is_number,
+    "spawner": _is_text,
+    "shared": _is_true,
+}

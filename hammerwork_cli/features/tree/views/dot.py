@@ -1,0 +1,69 @@
+"""A spawn tree as a Graphviz graph with all of its jobs."""
+
+from collections.abc import Iterator
+
+from hammerwork_cli.core.values import WITH_ERROR, Counts, JobStatus
+from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
+from hammerwork_cli.features.tree.views.outline import unread_children
+from hammerwork_cli.view.text import first_line, plural, short_id, shorten, statuses, visible
+
+_ERROR_CELLS = 60
+_COLOURS = {
+    JobStatus.COMPLETED: "#d3f2d9",
+    JobStatus.RUNNING: "#d6ebff",
+    JobStatus.PENDING: "#fff4cc",
+    JobStatus.RETRYING: "#ffe8cc",
+    JobStatus.FAILED: "#ffd9d6",
+    JobStatus.DEAD: "#f2b8b5",
+    JobStatus.TIMED_OUT: "#ffdfe8",
+    JobStatus.ARCHIVED: "#e6e6e6",
+    JobStatus.CANCELLED: "#ece3f0",
+}
+
+
+def dot(tree: SpawnTree) -> Iterator[str]:
+    """Yields a ``digraph`` in lines with line ends: every job that was read, and every edge.
+
+    Nodes have full ids as names. Edges to spawned children are solid, other dependencies are dashed.
+    """
+    fills = {str(status): colour for status, colour in _COLOURS.items()}
+    yield "digraph spawn {\n"
+    yield "  rankdir=LR;\n"
+    yield '  node [shape=box, style="filled,rounded", fontname="sans-serif"];\n'
+    for job, node in tree.nodes.items():
+        fill = fills.get(node.status, "#f5f5f5")
+        target = ", penwidth=4" if job == tree.target else ""
+        yield f'  {_quoted(job)} [label={_label(node)}, tooltip={_quoted(job)}, fillcolor="{fill}"{target}];\n'
+    for parent, children in tree.children.items():
+        style = "" if tree.spawns(parent) else " [style=dashed]"
+        for child in children:
+            yield f"  {_quoted(parent)} -> {_quoted(child)}{style};\n"
+    for number, parent in enumerate(tree.child_counts):
+        unread = unread_children(tree, parent)
+        if unread.total:
+            text = f"{plural(unread.total, 'more child', 'more children')}, not read: {statuses(unread)}"
+            every = Counts()
+            every.merge(unread)
+            if below := tree.below_omitted.get(parent):
+                text += f" · below: {statuses(below)}"
+                every.merge(below)
+            fill = fills.get(every.worst or "", "#f5f5f5")
+            yield f'  "unread {number}" [label={_quoted(text)}, fillcolor="{fill}"];\n'
+            yield f'  {_quoted(parent)} -> "unread {number}" [style=dotted];\n'
+    yield "}\n"
+
+
+def _label(node: TreeNode) -> str:
+    lines = [f"{visible(node.queue)} {short_id(node.id)}", visible(node.status)]
+    if node.status in WITH_ERROR and node.error:
+        lines.append(shorten(first_line(node.error), _ERROR_CELLS))
+    return '"' + "\\n".join(map(_escaped, lines)) + '"'
+
+
+def _quoted(text: str) -> str:
+    return f'"{_escaped(visible(text))}"'
+
+
+def _escaped(text: str) -> str:
+    """Escapes a text for quotes: backslashes, HTML entities and the quotes themselves."""
+    return text.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')

@@ -1,1 +1,0 @@
-"""Values of batches, and of what is enqueued at an end."""

@@ -1,1 +1,0 @@
-"""The options of new jobs and schedules, as text and as JSON."""
