@@ -8,7 +8,8 @@ _HOMES = {
         "AccessDeniedError ConfigError ConflictError ConnectionLostError DatabaseError HammerworkError "
         "JobNotFoundError MissingTablesError NotFoundError RefusedValueError RetryableError UnreachableError UsageError"
     ),
-    "models": "JobPriority JobStatus SpawnConfig",
+    "core.input.spawn_config": "SpawnConfig",
+    "core.values": "JobPriority JobStatus",
     "runtime.api.encryption": "EncryptionKeys",
     "runtime.api.handlers": "Handlers",
     "runtime.api.job": "Job",

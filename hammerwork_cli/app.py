@@ -49,11 +49,11 @@ GROUPS = {
         "Enqueue one job in an embedded database, run a worker for a few seconds, and draw the tree that it spawned."
     ),
 }
-"""Groups in the order of the help: each is a module of ``hammerwork_cli.commands``, whose help begins so."""
+"""Groups in the order of the help: each is a folder of ``hammerwork_cli.features``."""
 
 
 class Root(LateGroup):
-    package = "hammerwork_cli.commands"
+    package = "hammerwork_cli.features"
     groups = GROUPS
 
 

@@ -148,7 +148,8 @@ def _ask_sqlite(path: str, statement: str, values: Mapping[str, object]) -> Sequ
 
 
 def _statement(name: str) -> str:
-    place = os.path.join(os.path.dirname(os.path.dirname(__file__)), "sql", "completion.sql")  # noqa: PTH118, PTH120
+    package = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120
+    place = os.path.join(package, "features", "completion", "sql", "completion.sql")  # noqa: PTH118
     with open(place, encoding="utf-8") as file:  # noqa: PTH123
         head = f"-- name: {name.removeprefix('completion.')} [sqlite]\n"
         return file.read().partition(head)[2].partition("-- name:")[0]

@@ -282,7 +282,7 @@ def _load_verb(group: LateVerbs, name: str) -> Any:
 
 @cache
 def _load_group(root: LateGroup, name: str) -> Any:
-    app = import_module(f"{root.package}.{name}").app
+    app = import_module(f"{root.package}.{name}.commands").app
     # get_command() would turn a group with one verb into a command, and refuse one without verbs, as late ones look.
     kind = app.info.cls
     late = isinstance(kind, type) and issubclass(kind, LateVerbs)

@@ -86,7 +86,7 @@ STORED = tuple(status for status in JobStatus if status is not JobStatus.CANCELL
 """Statuses that a row may hold."""
 DERIVED = {JobStatus.RETRYING: JobStatus.PENDING, JobStatus.CANCELLED: JobStatus.FAILED}
 """Statuses that statements derive from other columns -> the status that the row holds. ``{status j}`` in
-``sql/shared.sql`` has the conditions.
+``features/shared.sql`` has the conditions.
 """
 
 

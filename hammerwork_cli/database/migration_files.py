@@ -10,11 +10,10 @@ and index on its own line; what is missing of an existing table is added. ``{col
 import re
 from collections.abc import Collection, Iterator
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
-from hammerwork_cli.database import statements
-
-FOLDER = statements.FOLDER / "migrations"
+FOLDER = Path(__file__).parents[1] / "sql" / "migrations"
 
 _ALTER = re.compile(r"(?P<head>ALTER TABLE (?P<table>\w+))\n\s+(?P<clauses>ADD .*)", re.DOTALL)
 _SECTION = re.compile(r"^-- \[([a-z ]+)\]\n", re.MULTILINE)

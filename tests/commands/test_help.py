@@ -126,7 +126,7 @@ def _loaded(*words: str) -> set[str]:
     code = f"import sys; from hammerwork_cli.app import main; main({[*words]}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, encoding="utf-8", check=True)
     loaded = done.stdout.splitlines()[-1].split()
-    return {name for name in loaded if name.startswith(("hammerwork_cli.commands.", "hammerwork_cli.queries"))}
+    return {name for name in loaded if re.match(r"hammerwork_cli\.features\.\w+\.(commands|queries)", name)}
 
 
 def test_the_help_of_an_option_is_one_short_sentence() -> None:

@@ -25,6 +25,7 @@ from hammerwork_cli.cli.protection import ChangingGuard, Protection, ReadingGuar
 from hammerwork_cli.database import Database, DatabaseUrl, connect, places, statements
 from hammerwork_cli.database.guards import is_change
 from hammerwork_cli.database.places import same_database
+from hammerwork_cli.database.statements.__main__ import subjects
 from hammerwork_cli.errors import ConflictError, HammerworkError, UsageError
 from tests.commands.test_contract import CONTRACT, ENVIRONMENT, LEAVES, Asked, fill
 from tests.conftest import all_databases
@@ -525,10 +526,8 @@ def test_a_guarded_connection_asks_before_a_transaction_locks_anything(guarded: 
 
 def test_every_statement_of_the_program_is_known_as_a_change_or_as_reading() -> None:
     found: dict[bool, set[str]] = {True: set(), False: set()}
-    for path in statements.FOLDER.rglob("*.sql"):
-        if "migrations" in path.parent.parts:
-            continue
-        for variants in statements.blocks(".".join(path.relative_to(statements.FOLDER).with_suffix("").parts)).values():
+    for subject in subjects():
+        for variants in statements.blocks(subject).values():
             for _, text in variants:
                 word = text.split(maxsplit=1)[0] if text.strip() else ""
                 if word in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "CREATE"}:

@@ -450,9 +450,7 @@ def test_a_run_that_dies_after_any_statement_is_completed_by_the_next(
 KILLED = """
 import os, signal, sys
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import NewJob, timestamp
-from hammerwork_cli.queries import migrations
-from hammerwork_cli.features.job.queries import enqueue
+from hammerwork_cli.features.migration import queries as migrations
 database = connect(sys.argv[1])
 send = database.script
 def script(sql):

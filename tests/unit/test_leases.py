@@ -4,13 +4,9 @@ import re
 
 import pytest
 
-from hammerwork_cli.database.statements import FOLDER, blocks
+from hammerwork_cli.database.statements import blocks
+from hammerwork_cli.database.statements.__main__ import subjects
 
-SUBJECTS = sorted(
-    ".".join(file.relative_to(FOLDER).with_suffix("").parts)
-    for file in FOLDER.rglob("*.sql")
-    if "migrations" not in file.parts
-)
 CHANGES = re.compile(r"^UPDATE\b.*?\bhammerwork_jobs\b.*?\bSET\b(?P<set>.*?)(?:\bWHERE\b|\Z)", re.DOTALL)
 STATUS = re.compile(r"(?<![\w.])status = ('(?P<word>\w+)'|:\w+)")
 STAYS = {"spawn.doctor.fix_misspelt_status"}
@@ -21,7 +17,7 @@ def status_changes() -> list[tuple[str, str, str]]:
     """(statement, the status that it writes, what it sets) of all shipped statements, in all variants."""
     return [
         (f"{subject}.{name}", found["word"] or "", change["set"])
-        for subject in SUBJECTS
+        for subject in subjects()
         for name, variants in blocks(subject).items()
         for _, sql in variants
         if (change := CHANGES.match(sql)) and (found := STATUS.search(change["set"]))

@@ -9,14 +9,10 @@ from pathlib import Path
 
 from hammerwork_cli.database import statements
 from hammerwork_cli.database.statements import load
-from hammerwork_cli.database.statements.__main__ import fragments
+from hammerwork_cli.database.statements.__main__ import fragments, subjects
 
 DATA = Path(__file__).parents[1] / "data"
-SHIPPED = {
-    ".".join(path.relative_to(statements.FOLDER).with_suffix("").parts): path.read_text("utf-8")
-    for path in sorted(statements.FOLDER.rglob("*.sql"))
-    if "migrations" not in path.relative_to(statements.FOLDER).parts[:-1]
-}
+SHIPPED = {subject: statements.file_of(subject).read_text("utf-8") for subject in subjects()}
 
 WAYS = {
     "postgresql": ("by_first_parent", "by_gin", "by_scan"),
@@ -177,7 +173,7 @@ TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text("utf-8")) for path 
 BLOCKS = {f"{subject}.{head['name']}" for subject, text in SHIPPED.items() for head in statements.NAME.finditer(text)}
 FRAGMENTS = fragments()
 OF_A_SUBJECT = re.compile(rf"(?:{'|'.join(map(re.escape, SHIPPED))})\.")
-GROUPS = ("graph", "job", "worker", "queues", "spawn", "batch", "cron", "monitor", "backup", "maintenance", "archive")
+GROUPS = ("tree", "job", "worker", "queue", "spawn", "batch", "cron", "monitor", "backup", "maintenance", "archive")
 
 
 def named_in(tree: ast.AST) -> set[str]:
@@ -189,7 +185,7 @@ def named_in(tree: ast.AST) -> set[str]:
 def test_every_statement_that_the_code_names_is_shipped():
     named = {name for tree in TREES.values() for name in named_in(tree)}
     assert "shared.schema" in named
-    assert named - BLOCKS - {"migrations.rows_in_"} == set()
+    assert named - BLOCKS - {"migration.rows_in_"} == set()
 
 
 def test_the_code_names_each_statement_in_full_so_that_a_search_finds_it_and_no_fragment():

@@ -20,8 +20,8 @@ def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
 
     def write(**subjects: str) -> None:
         for subject, text in {"shared": "", **subjects}.items():
-            file = tmp_path / f"{subject.replace('_', '/')}.sql"
-            file.parent.mkdir(exist_ok=True)
+            file = statements.file_of(subject.replace("_", "."))
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
 
     clear()

@@ -1,12 +1,13 @@
-"""Loads the named statements of ``sql/`` and writes them as a driver wants them.
+"""Loads the named statements of the features and writes them as a driver wants them.
 
-A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what it does.
+``worker.claim.ready`` is the statement ``ready`` in ``features/worker/sql/claim.sql``; ``queue.list`` is in the file
+``queue.sql`` of its feature. A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what it does.
 
 - Of several variants the loader takes the one with the most tags, all of which apply.
 - ``:name`` is a value. A list becomes as many values, for ``IN (:ids)``; a list of tuples becomes as many rows, for
   ``VALUES :rows``. :class:`Names` become these names.
-- ``{name}`` is a fragment: a named block of the same file, else of the ``shared.sql`` in its folder, else of the
-  ``shared.sql`` above. ``{name one two}`` puts ``one`` and ``two`` in the places of its ``$1`` and ``$2``. A fragment
+- ``{name}`` is a fragment: a named block of the same file, else of the ``shared.sql`` of its feature, else of that of
+  all features. ``{name one two}`` puts ``one`` and ``two`` in the places of its ``$1`` and ``$2``. A fragment
   may name fragments, which name none.
 - ``/* if :name */`` at the start of a line leaves the line out when that value is ``None``, ``False`` or an empty list.
 - Other comments have lines to themselves and are not sent.
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 # Not importlib.resources, which takes as long to import as the rest of this package.
-FOLDER = Path(__file__).parents[2] / "sql"
+FOLDER = Path(__file__).parents[2] / "features"
 TABLE_TAGS = {
     "hammerwork_jobs_archive": "archive",
     "hammerwork_queue_pause": "pause",
@@ -80,9 +81,15 @@ class StatementLine(NamedTuple):
     parts: tuple[Part, ...]  # the line, cut at its values
 
 
+def file_of(subject: str) -> Path:
+    """The file of a subject: ``worker.claim``, ``queue`` or ``shared``."""
+    feature, _, name = subject.partition(".")
+    return FOLDER / "shared.sql" if subject == "shared" else FOLDER / feature / "sql" / f"{name or feature}.sql"
+
+
 @cache
 def _bodies(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
-    file = FOLDER.joinpath(*subject.split(".")).with_suffix(".sql")
+    file = file_of(subject)
     if not file.exists():
         return {}
     text = file.read_text(encoding="utf-8")

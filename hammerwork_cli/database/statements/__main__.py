@@ -14,6 +14,7 @@ from hammerwork_cli.database.statements import (
     TOKEN,
     StatementLine,
     blocks,
+    file_of,
     load,
     subject_of,
 )
@@ -46,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def subjects() -> list[str]:
     """The subjects of all files, as the names of statements begin."""
-    files = sorted(file.relative_to(FOLDER) for file in FOLDER.rglob("*.sql"))
-    return [".".join(file.with_suffix("").parts) for file in files if file.parts[0] != "migrations"]
+    files = [(file.parts[-3], file.stem) for file in FOLDER.glob("*/sql/*.sql")]
+    return ["shared", *sorted(name if name == feature else f"{feature}.{name}" for feature, name in files)]
 
 
 def fragments() -> set[str]:
@@ -73,7 +74,7 @@ def _listed(start: str) -> Iterator[str]:
 
 def _sentences(subject: str) -> dict[str, str]:
     """Name -> the first sentence of the comment of its first variant."""
-    text = FOLDER.joinpath(*subject.split(".")).with_suffix(".sql").read_text(encoding="utf-8")
+    text = file_of(subject).read_text(encoding="utf-8")
     found: dict[str, str] = {}
     for head in NAME.finditer(text):
         comment = re.match(r"(?:\n--.*)*", text[head.end() :])

@@ -11,7 +11,7 @@ from hammerwork_cli.cli.verb import Verb
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_PACKAGE = Path(__file__).parent.parent
+_PACKAGE = Path(__file__).parents[2]
 FOLDERS = (_PACKAGE / "completions", _PACKAGE.parent / "completions")
 """Where the scripts are: in an installed package, and beside the package in a checkout."""
 

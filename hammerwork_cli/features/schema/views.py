@@ -143,10 +143,10 @@ _DEFINED: dict[str, tuple[str, str]] = {
     "config-show": ("Settings and their sources", "[config.SETTING]"),
     "config-get": ("A setting", "config.SETTING"),
     "config-path": ("The path of the configuration file", "config.CONFIG_PATH"),
-    "schema": ("Schemas", "[schemas.LISTED]"),
-    "error": ("An error on stderr, with --format json or jsonl", "schemas.ERROR"),
+    "schema": ("Schemas", "[schema.LISTED]"),
+    "error": ("An error on stderr, with --format json or jsonl", "schema.ERROR"),
 }
-"""Name -> what it is, and the place of its shape below ``render``; in brackets, of which it is a list."""
+"""Name -> what it is, and where its shape is: feature, module of its views, name. In brackets: a list of these."""
 
 INPUTS = frozenset({"job-enqueue-file"})
 """The schemas of files that commands read."""
@@ -160,7 +160,8 @@ class _Schemas(Mapping[str, Schema]):
     def __getitem__(self, name: str) -> Schema:
         about, place = _DEFINED[name]
         module, _, shape = place.strip("[]").rpartition(".")
-        found = getattr(import_module(f"hammerwork_cli.render.{module}"), shape)
+        feature, *inner = module.split(".")
+        found = getattr(import_module(".".join(("hammerwork_cli.features", feature, "views", *inner))), shape)
         schema = found.schema if isinstance(found, Shape) else found
         listed = {"type": "array", "items": schema} if place.startswith("[") else schema
         return {"$schema": DRAFT, "title": name, "description": about, **listed}

@@ -212,14 +212,14 @@ def test_every_verb_that_moves_rows_is_tried_here() -> None:
     package = Path(__file__).parents[3] / "hammerwork_cli"
     writers = {
         path.stem
-        for path in (package / "queries").rglob("*.py")
-        if "backup.rows import" in (text := path.read_text()) and re.search(r"\.insert\(", text)
+        for path in (package / "features").rglob("queries/*.py")
+        if "backup.queries.rows import" in (text := path.read_text()) and re.search(r"\.insert\(", text)
     }
     assert writers == {"restoring", "importing", "moving"}, "let VERBS or WITHIN have the new verb, too"
-    for path in (package / "sql").rglob("*.sql"):
-        for statement in () if "migrations" in path.parts else path.read_text().split("-- name: "):
+    for path in (package / "features").rglob("*.sql"):
+        for statement in path.read_text().split("-- name: "):
             copies = re.search(r"INSERT INTO hammerwork_(jobs|batches|workflows)\w*[\s\S]*\bSELECT\b", statement)
-            assert not copies, f"{path.name} copies rows by the names of columns: let queries.backup.rows do it"
+            assert not copies, f"{path.name} copies rows by the names of columns: let backup/queries/rows.py do it"
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -3,13 +3,20 @@
 import ast
 import re
 from functools import cache
-from pathlib import Path
 
 from tests.pages import ROOT, Page
 
 PACKAGE = ROOT / "hammerwork_cli"
 ARCHITECTURE = Page(ROOT / "docs" / "explain" / "architecture.md")
-BELOW = (ROOT, PACKAGE, PACKAGE / "runtime", ROOT / "chaos", ROOT / "mutants", PACKAGE / "web" / "static")
+BELOW = (
+    ROOT,
+    PACKAGE,
+    *(PACKAGE / "features").glob("*/"),
+    PACKAGE / "runtime",
+    ROOT / "chaos",
+    ROOT / "mutants",
+    PACKAGE / "web" / "static",
+)
 """Where a path may begin."""
 PATH = re.compile(r"[\w.*-]*/[\w./*-]*|[\w*-]+\.(?:py|sql|toml|js)")
 AVOIDED = {"utils.py", "helpers.py", "common.py"}
@@ -31,25 +38,30 @@ def is_there(path: str) -> bool:
 
 
 def test_every_module_that_a_sequence_goes_through_is_there() -> None:
-    folders = {
-        folder for block in ARCHITECTURE.blocks for folder in re.findall(r"participant \w+ as (\w+/[\w/]+)", block.text)
+    named = {
+        name for block in ARCHITECTURE.blocks for name in re.findall(r"participant \w+ as (\w+/[\w/]+)", block.text)
     }
-    assert folders
-    assert [
-        folder for folder in folders if not (PACKAGE / folder).exists() and not (PACKAGE / f"{folder}.py").exists()
-    ] == []
+    assert named
+    assert [name for name in named if not is_there(f"features/{name}") and not is_there(f"features/{name}.py")] == []
 
 
 def test_every_arrow_of_the_picture_is_an_import() -> None:
     picture = next(block.text for block in ARCHITECTURE.blocks if block.text.startswith("flowchart"))
     folders = dict(re.findall(r"(\w+)\[\(?\"<b>([\w/]+)</b>", picture))
-    for start, end in re.findall(r"(\w+) --> (\w+)", picture):
-        target = f"hammerwork_cli.{folders[end].replace('/', '.')}"
-        assert target in {found[: len(target)] for found in imports(PACKAGE / folders[start])}, f"{start} --> {end}"
+    arrows = re.findall(r"(\w+) --> (\w+)", picture)
+    assert arrows
+    for start, end in arrows:
+        wanted = re.compile(
+            rf"hammerwork_cli\.(features\.\w+\.)?{folders[end]}\b|hammerwork_cli\.features\.\w+\.{folders[end][:-1]}\."
+        )
+        assert [found for found in imports(folders[start]) if wanted.match(found)], f"{start} --> {end}"
 
 
 @cache
-def imports(folder: Path) -> set[str]:
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")]
+def imports(part: str) -> set[str]:
+    """What the modules of a folder, or of this part of each feature, import."""
+    places = [PACKAGE / part, *PACKAGE.glob(f"features/*/{part}"), *PACKAGE.glob(f"features/*/{part}.py")]
+    modules = [path for place in places for path in ([place] if place.is_file() else place.rglob("*.py"))]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in modules]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     return {f"{node.module}.{name.name}" for node in nodes if isinstance(node, ast.ImportFrom) for name in node.names}

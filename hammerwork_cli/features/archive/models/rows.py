@@ -66,7 +66,7 @@ class Archival(NamedTuple):
     level: int | None = 6  # of gzip, 1 to 9; `None` stores payloads as they are
 
     def archived(self, job: Record, others: Record, longest_strategy: int | None) -> Record:
-        """The values of the archive's row for a job that :func:`hammerwork_cli.features.backup.models.tables.values` has read.
+        """The values of the archive's row for a job that :func:`tables.values` has read.
 
         A job that hammerwork (Rust) has copied to the archive keeps the time and the reason of that.
 

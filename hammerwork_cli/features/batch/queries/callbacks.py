@@ -67,7 +67,7 @@ def add(database: Database, top: str, new: Sequence[NewCallback], now: datetime)
     """Adds callbacks to a job and everything below it, except those that it has already and that are not over.
 
     Raises JobNotFoundError if the job does not exist. Raises ConflictError if it recurs, so that its tree has no end.
-    Raises MissingTablesError or RefusedValueError: see :func:`hammerwork_cli.features.job.queries.enqueue.add_callbacks`.
+    Raises MissingTablesError or RefusedValueError: see :func:`enqueue.add_callbacks`.
     """
 
     def work() -> None:

@@ -33,7 +33,7 @@ def enqueue(
     """Inserts a batch with its jobs, all or none. A batch with the same id that exists stays unchanged.
 
     Returns id of a job -> the job as it is now; empty if the batch existed. Raises NotFoundError if a job depends on
-    one that does not exist. Raises ConflictError: see :func:`hammerwork_cli.features.job.queries.enqueue.many`; or a job already
+    one that does not exist. Raises ConflictError: see :func:`many` of job/queries/enqueue; or a job already
     exists, or another batch has the id. Raises RefusedValueError if the database cannot store a job. Raises
     MissingTablesError if there are callbacks, and migration 025 is missing.
 

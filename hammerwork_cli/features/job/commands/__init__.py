@@ -23,7 +23,7 @@ app = group(
             "Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.",
         ),
         "requeue-stale": LateVerb(
-            "..maintenance.doctor:requeue_stale",
+            "...maintenance.commands.doctor:requeue_stale",
             ("Rescue Running jobs whose workers are gone, as `spawn doctor --older-than` does. Asks for confirmation."),
         ),
         "cancel": LateVerb(

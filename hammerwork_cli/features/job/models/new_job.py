@@ -23,7 +23,7 @@ def new_id() -> str:
 
 
 class NewCallback(NamedTuple):
-    """A callback that is about to be inserted; :func:`hammerwork_cli.features.callbacks.model.new_callback` makes one."""
+    """A callback that is about to be inserted; :func:`callbacks.model.new_callback` makes one."""
 
     event: str  # what it waits for
     job: str  # JSON text of the options of the job

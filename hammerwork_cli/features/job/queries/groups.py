@@ -2,7 +2,7 @@
 
 Version 3 acts on a failure policy, and writes counters and statuses, in the transaction that ends a job; so does this
 module. It locks in the same order: jobs, their workflows, their dependents, their batches. Elsewhere it does nothing:
-workers look after workflows (:mod:`hammerwork_cli.features.workflow.queries.endings`), and batches are counted by who looks.
+workers look after workflows (``workflow/queries/endings.py``), and batches are counted by who looks.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence

@@ -46,7 +46,7 @@ def pattern(error: str) -> str:
     """The headline of an error with ``*`` for what may differ between occurrences of the same error.
 
     Names in code and codes stay, since they say which error it is: ``KeyError: 'email'``, ``HTTP 503``. The filter of
-    jobs by error understands the pattern: :class:`hammerwork_cli.models.JobFilter`.
+    jobs by error understands the pattern: :class:`JobFilter`.
     """
     return _VARYING.sub(_star, headline(error))
 

@@ -35,7 +35,7 @@ def create(
     """Inserts a workflow with its jobs, all or none. The same one that exists stays unchanged.
 
     Raises NotFoundError if a job depends on one that does not exist. Raises ConflictError: see
-    :func:`hammerwork_cli.features.job.queries.enqueue.many`; or another workflow has the id. Raises RefusedValueError if the
+    :func:`many` of job/queries/enqueue; or another workflow has the id. Raises RefusedValueError if the
     database cannot store a job, the name or the metadata.
 
     Args:
