@@ -92,7 +92,8 @@ def _bare(database: Database, jobs: int, size: int = HUNDRED) -> float:
         now, token = database.now(), new_id()
 
         def claim(now: Any = now, token: str = token) -> Sequence[str]:
-            rows = database.rows("worker.claim.ready", queue="noop", now=now, priority=None, limit=size, large=LARGE)
+            wanted = {"queue": "noop", "now": now, "priority": None, "limit": size, "large": LARGE, "spawning": False}
+            rows = database.rows("worker.claim.ready", **wanted)
             ids = [row[0] for row in rows]
             database.run("worker.claim.claim", ids=database.ids(ids), token=token, worker=WORKER, now=now, lease=300)
             return ids

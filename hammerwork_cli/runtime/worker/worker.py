@@ -294,14 +294,14 @@ class Worker(Translated):
             raise
         try:
             with listening(self._stop.hear_signal):
-                parts.slots.start(parts.executor.execute, parts.executor.coroutines)
-                for thread in parts.threads:
-                    thread.start()
                 # Whoever reads this may send a signal.
                 does = f"serves {', '.join(self.queues)}, {self.options.concurrency} at once"
                 if self.options.upkeep_only:
                     does = "runs no jobs: it enqueues those of schedules and callbacks"
                 log.info("Worker %s (%s) %s.", self.name, self.id, does)
+                parts.slots.start(parts.executor.execute, parts.executor.coroutines)
+                for thread in parts.threads:
+                    thread.start()
                 MainLoop(registration, self.options, parts, self._stop).run()
         finally:
             self._end(parts)

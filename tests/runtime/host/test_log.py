@@ -157,8 +157,9 @@ def test_no_message_of_a_worker_about_one_job_is_made_with_its_id() -> None:
 
 
 def test_an_exception_that_holds_the_password_of_the_worker_or_cannot_be_written_is_left_out_of_the_record(
-    lite: Stage, app: Handlers, caplog: pytest.LogCaptureFixture
+    lite: Stage, app: Handlers, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(secrets, "_forms", set())  # passwords of other tests may stand in paths
     secrets.keep(DatabaseUrl.parse("postgresql://user:s3cr3t-of-worker@host/jobs"))
 
     @app.job("fails")
