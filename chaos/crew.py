@@ -190,6 +190,9 @@ class Crew:
             self._rust.join(LAST_SECONDS)
             if self._rust.exitcode != 0:
                 self.problems.append(f"the program that works like Rust's ended with {self._rust.exitcode}")
+                self.problems += self._stacks(
+                    [self._rust.pid] if self._rust.exitcode is None and self._rust.pid else []
+                )
 
     def _start(self, isolated: bool) -> _Working:
         fate = self.fates.pop() if self.fates else None

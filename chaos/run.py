@@ -360,8 +360,8 @@ class Run:
             if self.server is not None and self.server.has_clock:
                 self.server.order(f"{CLOCK} {wrong}")
             self._put_clock(wrong)
-            if wrong:
-                self._go_on(self.drawn.uniform(3, 6))
+            # Another one right after it would be no moment any more to whoever starts meanwhile.
+            self._go_on(self.drawn.uniform(3, 6) if wrong else self.lease)
 
     def _put_clock(self, seconds: float) -> None:
         if self.clock is not None:
