@@ -384,6 +384,24 @@ def test_a_run_that_version_3_took_over_ends_without_effect(
     assert version3.complete(run)
 
 
+def test_a_recurring_job_that_version_3_has_made_due_when_its_worker_would_is_said_to_be_taken(
+    stage: Stage, crew: Crew, version3: Version3, caplog: pytest.LogCaptureFixture
+) -> None:
+    crew.handlers.register_job("yearly", crew.hold)
+    (job,) = stage.enqueue(Job("yearly").with_cron("0 0 3 1 1 *").with_max_attempts(1))
+    stage.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at, next_run_at = created_at")
+    crew.begin(lease=600.0, concurrency=1, poll_interval=60)
+    until(lambda: crew.runs[job.id])
+    _passed(stage, job.id, "started_at", 0.5)
+    stage.execute(f"UPDATE hammerwork_jobs SET last_heartbeat_at = NULL WHERE id = '{job.id}'")
+    assert version3.reap() == {job.id: "Pending"}
+    before = stage.rows("id, status, attempts, scheduled_at, error_message")
+    crew.go_on.set()
+    until(lambda: "was taken from this worker" in caplog.text)
+    assert stage.rows("id, status, attempts, scheduled_at, error_message") == before
+    assert [outcome for outcome, *_ in _history(stage)] == ["lost"]
+
+
 def test_a_run_of_version_3_that_was_taken_over_ends_without_effect(
     stage: Stage, crew: Crew, version3: Version3
 ) -> None:

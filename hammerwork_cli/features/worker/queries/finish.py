@@ -294,17 +294,20 @@ def _done_before(database: Database, ended: Sequence[EndedAttempt], now: datetim
     """Returns the jobs that an earlier try of the same change, with the same ``now``, has written.
 
     Such a job carries the token, the status and the time of the change. The token alone proves nothing: it stays on the
-    row when another program cancels, retries or completes the job.
+    row when another program cancels, retries or completes the job. A reaper of hammerwork 3 (Rust) may even make a
+    recurring job due at the same time, but leaves it with its worker.
     """
     by_id = {attempt.job.id: attempt for attempt in ended}
     mine = set()
-    for job, status, token, scheduled_at, ended_at in database.rows(
+    for job, status, token, owner, scheduled_at, ended_at in database.rows(
         "worker.finish.outcomes", ids=database.ids(sorted(by_id))
     ):
         attempt = by_id[str(job)]
         leads_to, at = _outcome(attempt, now)
-        written = timestamp(scheduled_at if leads_to == JobStatus.PENDING else ended_at)
-        if token == attempt.job.claim.token and status == leads_to and written == at:
+        is_back = leads_to == JobStatus.PENDING
+        written = timestamp(scheduled_at if is_back else ended_at)
+        ours = token == attempt.job.claim.token and status == leads_to and not (is_back and owner)
+        if ours and written == at:
             mine.add(str(job))
     return mine
 

@@ -106,7 +106,7 @@ WHERE id {among} AND {of_this_worker}
 
 -- name: outcomes
 -- Reads the present states of jobs that a guarded change did not find.
-SELECT id, status, claim_token, scheduled_at, COALESCE(completed_at, failed_at, timed_out_at)
+SELECT id, status, claim_token, claimed_by, scheduled_at, COALESCE(completed_at, failed_at, timed_out_at)
 FROM hammerwork_jobs WHERE id {among}
 
 -- name: taken
