@@ -53,10 +53,10 @@ CORE = (
         )
     ),
     "hammerwork_cli/runtime/outcomes/children.py",
-    "hammerwork_cli/sql/graph/release.sql",
-    *(f"hammerwork_cli/sql/job/{name}.sql" for name in ("dependencies", "spawn_requests")),
+    "hammerwork_cli/features/tree/sql/release.sql",
+    *(f"hammerwork_cli/features/job/sql/{name}.sql" for name in ("dependencies", "spawn_requests")),
     *(
-        f"hammerwork_cli/sql/worker/{name}.sql"
+        f"hammerwork_cli/features/worker/sql/{name}.sql"
         for name in ("ancestry", "claim", "finish", "registry", "requests", "rescue", "shared", "spawn")
     ),
 )

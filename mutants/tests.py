@@ -108,7 +108,8 @@ def _runs(seen: dict[str, Any], change: Change) -> bool:
         return any(first <= line <= last for line in seen["lines"].get(change.path, ()))
     name, _, tags = change.where.partition(" [")
     # Other databases than SQLite have statements of their own with the same name.
-    subject = ".".join(Path(change.path).relative_to("hammerwork_cli/sql").with_suffix("").parts)
+    path = Path(change.path)
+    subject = f"{path.parts[-3]}.{path.stem}"
     own = block_name(subject, name, tags.rstrip("]").split())
     if tags and "sqlite" not in tags:
         return own in seen["blocks"] or any(block.startswith(f"{subject}.{name} [") for block in seen["blocks"])
