@@ -98,7 +98,10 @@ class Version3Rules:
             self.version_3_claims()
         if self.version3_has:
             job = sorted(self.version3_has)[number % len(self.version3_has)]
-            self.abandoned[job] = self.version3_has.pop(job)
+            self.abandoned[job] = held = self.version3_has.pop(job)
+            held.beat = max(
+                held.beat, self.world.seconds - LEASE_OF_VERSION_3 / 3
+            )  # a server that forgot may know more
 
     @rule()
     def version_3_reaps(self) -> None:
