@@ -101,7 +101,7 @@ class Version3Rules:
             self.abandoned[job] = held = self.version3_has.pop(job)
             held.beat = max(
                 held.beat, self.world.seconds - LEASE_OF_VERSION_3 / 3
-            )  # a server that forgot may know more
+            )  # unknown after a server forgot
 
     @rule()
     def version_3_reaps(self) -> None:
