@@ -99,9 +99,7 @@ class Version3Rules:
         if self.version3_has:
             job = sorted(self.version3_has)[number % len(self.version3_has)]
             self.abandoned[job] = held = self.version3_has.pop(job)
-            held.beat = max(
-                held.beat, self.world.seconds - LEASE_OF_VERSION_3 / 3
-            )  # unknown after a server forgot
+            held.beat = max(held.beat, self.world.seconds - LEASE_OF_VERSION_3 / 3)  # unknown after a server forgot
 
     @rule()
     def version_3_reaps(self) -> None:
