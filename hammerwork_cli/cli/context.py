@@ -318,7 +318,7 @@ class Context:
         Args:
             rows: the models to show. All formats but ``table`` take them one by one.
             shape: that of a model, for programs.
-            columns: ``render.table.Column`` of the table, or a function that returns them.
+            columns: ``view.table.Column`` of the table, or a function that returns them.
             empty: note on stderr instead of a table without rows.
         """
         if fields is not None:

@@ -46,8 +46,8 @@ OTHER_BYTES = 16384
 class Database:
     """A connection. A subclass for each driver connects, sends statements and translates errors.
 
-    Statements are named after their files: ``worker.claim.ready`` is in ``sql/worker/claim.sql``. Each statement
-    commits by itself outside :meth:`transaction`.
+    Statements are named after their files: ``worker.claim.ready`` is in ``features/worker/sql/claim.sql``. Each
+    statement commits by itself outside :meth:`transaction`.
     """
 
     dialect: ClassVar[str]

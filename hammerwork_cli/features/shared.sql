@@ -173,7 +173,7 @@ OR $1.error_message LIKE 'a job that it depends on was cancelled by % through ha
 OR $1.error_message = 'Workflow cancelled') THEN 'Cancelled' ELSE $1.status END
 
 -- name: node
--- The columns of models.TreeNode, in order, of hammerwork_jobs j.
+-- The columns of tree.model.TreeNode, in order, of hammerwork_jobs j.
 j.id, j.queue_name, {status j}, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {config},
 j.workflow_id, j.workflow_name, {archived_at}, {run_start j}
@@ -217,7 +217,7 @@ FOR UPDATE
 -- A write transaction of SQLite is the only one from its start.
 
 -- name: claimed_columns
--- The columns of queries.worker.claim.Claimed that follow id, queue and payload, in order.
+-- The columns of worker.queries.claim.Claimed that follow id, queue and payload, in order.
 j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
 j.depends_on, j.workflow_id, j.workflow_name, j.batch_id, j.trace_id, j.correlation_id, j.parent_span_id,
 j.span_context, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
@@ -246,7 +246,7 @@ j.encryption_key_id, j.encryption_algorithm, j.encrypted_payload, j.encryption_n
 j.encryption_metadata, j.payload_hash, j.pii_fields, j.retention_policy, j.retention_delete_at
 
 -- name: ancestry
--- The place of job j in its tree: models.Ancestry.
+-- The place of job j in its tree: tree.ancestry.Ancestry.
 NULL
 
 -- name: ancestry [claim_times]

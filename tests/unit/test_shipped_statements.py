@@ -4,6 +4,8 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import groupby, product
 from pathlib import Path
 
@@ -275,3 +277,21 @@ def test_names_are_compared_to_the_letter_in_every_statement():
                     compared.add(found[1])
                     assert WITHOUT_LETTERS_THAT_DIFFER.search(found[1]), f"{subject}: {found[0]!r} in {body}"
     assert {"j.id", "j.status"} <= compared
+
+
+def test_every_class_and_module_that_a_comment_names_is_there():
+    place = re.compile(r"\b(?:\w+\.)(?:models?|queries|ancestry)(?:\.\w+)+")
+    named = {
+        name
+        for text in SHIPPED.values()
+        for line in text.splitlines()
+        if line.startswith("--")
+        for name in place.findall(line)
+    }
+    assert named
+    missing = []
+    for name in named:
+        module, _, last = f"hammerwork_cli.features.{name}".rpartition(".")
+        if not hasattr(import_module(module), last) and find_spec(f"{module}.{last}") is None:
+            missing.append(name)
+    assert missing == []

@@ -65,7 +65,7 @@ class Endpoint:
     Attributes:
         handler: runs in a thread with a connection; ``None`` if the application answers without a handler.
         about: description in a sentence.
-        schema: schema of the answer: a name in ``render.schemas``, or a schema if no command prints such a record;
+        schema: schema of the answer: a name in ``schema.views``, or a schema if no command prints such a record;
             ``None`` if the answer is not JSON.
         other_types: media types of the answer besides JSON.
         body: schema of the request's body.

@@ -31,7 +31,7 @@ class Parameter:
 
     Attributes:
         schema: a string, an integer, a number, a boolean, or an array of strings, which is written with commas or as
-            several parameters (``models.input.names``). The members of its enum are accepted in any letter case.
+            several parameters (``core.input.names``). The members of its enum are accepted in any letter case.
         default: its value when it is not given.
         is_a: the noun in "'x' is not a duration.", as on the command line.
         resolve: finds the full id of a text, so that all spellings of an id are the same request.

@@ -1,7 +1,7 @@
 -- Lists of archived jobs.
 
 -- name: filtered
--- Whether the archived job j fits a models.archive.lists.ArchiveFilter.
+-- Whether the archived job j fits a archive.models.lists.ArchiveFilter.
 TRUE
 /* if :queues */ AND {one_of j.queue_name :queues}
 /* if :statuses */ AND j.status IN (:statuses)

@@ -1,7 +1,7 @@
 -- Batches and the counts of their jobs.
 
 -- name: batch
--- The columns of models.batch.batches.Batch, in order.
+-- The columns of batch.model.StoredBatch, in order.
 b.id, b.batch_name, b.total_jobs, b.failure_mode, b.created_at
 
 -- name: list

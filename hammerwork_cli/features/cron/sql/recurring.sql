@@ -1,7 +1,7 @@
 -- Recurring jobs: the rows that come back by their schedules, as hammerwork (Rust) has them.
 
 -- name: columns
--- The columns of queries.cron.recurring, in order.
+-- The columns of cron.queries.recurring, in order.
 j.id, j.queue_name, j.payload, j.priority, j.max_attempts, j.timeout_seconds, j.cron_schedule, j.timezone, j.recurring,
 j.status, j.scheduled_at, substr(j.error_message, 1, 500), j.created_at
 

@@ -1,7 +1,7 @@
 -- Fragments that the statements of job/ share.
 
 -- name: filtered
--- Whether job j fits a models.JobFilter. Statuses come in every spelling, so partial indexes on one spelling do not
+-- Whether job j fits a JobFilter. Statuses come in every spelling, so partial indexes on one spelling do not
 -- help.
 TRUE
 /* if :queues */ AND {one_of j.queue_name :queues}

@@ -1,7 +1,7 @@
 -- Failures by error.
 
 -- name: failure
--- The columns of queries.spawn.failures, in order. Of a traceback the end is read too, where it names the error.
+-- The columns of spawn.queries.failures, in order. Of a traceback the end is read too, where it names the error.
 j.id, j.queue_name, {status j}, {failure_time}, j.depends_on, {ancestry}, j.dependency_status,
 substr(j.error_message, 1, 300), {error_ending}
 

@@ -1,7 +1,7 @@
 -- The records that workers keep of their spawns.
 
 -- name: columns
--- The columns of models.RecordedSpawn, in order.
+-- The columns of spawn.models.spawn.RecordedSpawn, in order.
 o.id, o.parent_id, o.operation_id, o.handler, o.outcome, o.children, o.error_message, o.hook_error, o.worker_id,
 o.request_id, o.started_at, o.ended_at
 

@@ -28,7 +28,7 @@ SELECT {later_parent} FROM {joined_edges} AS c WHERE c.parent IS NOT NULL LIMIT 
 SELECT 1 FROM hammerwork_jobs_archive LIMIT 1
 
 -- name: date
--- The columns of models.JobDate, in order, of job j.
+-- The columns of tree.model.JobDate, in order, of job j.
 j.scheduled_at, j.dependency_status = 'waiting'
 
 -- name: jobs
@@ -99,7 +99,7 @@ WHERE {is_archived_child}
 /* if :limit */ LIMIT :limit
 
 -- name: state
--- The columns of queries.spawn.wait.State, in order.
+-- The columns of spawn.queries.wait.JobState, in order.
 j.id, {status j}, j.dependency_status, COALESCE(j.completed_at, j.failed_at, j.timed_out_at)
 
 -- name: states

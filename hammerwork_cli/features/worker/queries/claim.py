@@ -49,7 +49,7 @@ class Claimed(NamedTuple):
         depends_on: as the database returns it.
         retry_strategy: JSON text, or nothing.
         claim_losses: number of workers that were lost while they had the job.
-        ancestry: JSON text of models.Ancestry, if a worker spawned the job.
+        ancestry: JSON text of Ancestry, if a worker spawned the job.
         has_spawned: this occurrence of the job has spawned: it had completed, and then an operator retried it.
         encryption: how the payload was encrypted, once it is decrypted.
     """
