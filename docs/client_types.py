@@ -1,4 +1,4 @@
-"""Writes the types of answers in ``client.d.ts``, which follow from the shapes of the program: ``make reference``."""
+"""Writes the types of ``client.d.ts`` that follow from the shapes of the program: ``make reference``."""
 
 import json
 import textwrap
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import hammerwork_cli
 from hammerwork_cli.features.callbacks.views import CALLBACK
+from hammerwork_cli.features.job.endpoints.changing import NEW_JOB
 from hammerwork_cli.features.job.endpoints.reading import CHILD
 from hammerwork_cli.features.job.views.attempts import ATTEMPT
 from hammerwork_cli.features.job.views.changes import OUTCOME
@@ -36,7 +37,7 @@ FILE = Path(hammerwork_cli.__file__).parent / "web" / "static" / "client.d.ts"
 BEGIN = "// From here, `make reference` writes the shapes of the program.\n"
 END = "// To here.\n"
 WIDTH = 120
-COMMENTED = {"Status", "SpawnConfig"}
+COMMENTED = {"Status"}
 """Types that say by themselves what a key of them is."""
 
 
@@ -78,6 +79,7 @@ INTERFACES = (
     Interface("HealthReport", HEALTH_REPORT),
     Interface("Workflow", WORKFLOW),
     Interface("WorkflowGraph", WORKFLOW_GRAPH, "The jobs of a workflow, parents first, and what they wait for."),
+    Interface("NewJob", NEW_JOB, "A job to enqueue."),
 )
 ALIASES = {
     "Priority": (key.priority(), ""),

@@ -1,27 +1,42 @@
-"""Options that several verbs share, as one parameter: a dataclass whose fields are the options."""
+"""Options that several verbs share, as one parameter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class OptionGroup(NamedTuple):
+    """The options in place of one parameter, whose type is ``Annotated`` with this, or a dataclass."""
+
+    options: Sequence[Parameter]
+    value: Callable[..., Any]
+    """Makes the parameter's value of theirs."""
 
 
 def expand_option_groups(verb: Callable[..., None]) -> Callable[..., None]:
-    """Wraps a verb so that Typer sees the fields of a dataclass instead of the parameter that has it as its type."""
+    """Wraps a verb so that Typer sees the options of a group instead of the parameter that it stands for."""
     parts = signature(verb).parameters
-    sets: dict[str, Any] = {name: part.annotation for name, part in parts.items() if is_dataclass(part.annotation)}
-    fields = {name: list(signature(kind).parameters.values()) for name, kind in sets.items()}
+    groups = {name: group for name, part in parts.items() if (group := _group(part.annotation))}
     parameters = [
-        one.replace(kind=Parameter.KEYWORD_ONLY) for name, part in parts.items() for one in fields.get(name, [part])
+        one.replace(kind=Parameter.KEYWORD_ONLY)
+        for name, part in parts.items()
+        for one in (groups[name].options if name in groups else [part])
     ]
 
     @wraps(verb)
     def call(**given: Any) -> None:
-        for name, kind in sets.items():
-            given[name] = kind(**{field.name: given.pop(field.name) for field in fields[name]})
+        for name, group in groups.items():
+            given[name] = group.value(**{option.name: given.pop(option.name) for option in group.options})
         verb(**given)
 
     call.__dict__["__signature__"] = Signature(parameters)
     call.__annotations__ = {one.name: one.annotation for one in parameters}
     return call
+
+
+def _group(annotation: Any) -> OptionGroup | None:
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        return OptionGroup([*signature(annotation).parameters.values()], annotation)
+    return next((one for one in getattr(annotation, "__metadata__", ()) if isinstance(one, OptionGroup)), None)

@@ -151,9 +151,6 @@ NewIdOption = Annotated[
     str | None,
     typer.Option("--id", metavar="UUID", help="Id to assign; repeating the command with it changes nothing."),
 ]
-TimeLimitOption = Annotated[
-    str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of an attempt: 90 (seconds), 15m.")
-]
 EncryptionKeyOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -164,9 +161,6 @@ EncryptionKeyOption = Annotated[
 ]
 NoEncryptOption = Annotated[
     bool, typer.Option("--no-encrypt", help="Write plaintext also to queues that hold encrypted jobs.")
-]
-SpawnDelayOption = Annotated[
-    str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Delay between batches of children.")
 ]
 GiveUpOption = Annotated[
     str | None,

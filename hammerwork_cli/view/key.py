@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.values import Counts, JobPriority, JobStatus, rfc3339
 from hammerwork_cli.view.json import UNKNOWN, known, parsed
 from hammerwork_cli.view.shape import Key, Schema, Shape, described
@@ -18,6 +19,13 @@ def word(about: str, *words: str) -> Key:
     return text(about, *words, UNKNOWN)._replace(convert=lambda stored: known(stored, words))
 
 
+def line(shortest: int, longest: int, about: str = "") -> Key:
+    """Text without NUL, which not every database can hold."""
+    return Key(
+        described({"type": "string", "minLength": shortest, "maxLength": longest, "pattern": "^[^\\u0000]*$"}, about)
+    )
+
+
 def number(about: str = "", digits: int | None = None) -> Key:
     """Any number."""
     return Key(described({"type": "number"}, about), _rounding(digits))
@@ -26,6 +34,12 @@ def number(about: str = "", digits: int | None = None) -> Key:
 def count(about: str = "") -> Key:
     """How many."""
     return Key(described({"type": "integer", "minimum": 0}, about))
+
+
+def whole(least: int, about: str = "", most: int | None = LARGEST_INTEGER) -> Key:
+    """A whole number, by default one that a column can hold."""
+    limits = {"minimum": least} if most is None else {"minimum": least, "maximum": most}
+    return Key(described({"type": "integer", **limits}, about))
 
 
 def seconds(about: str = "", digits: int | None = None) -> Key:

@@ -8,6 +8,7 @@ from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.errors import UsageError
 
 UUID_PATTERN = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+BEGINNING_PATTERN = "([0-9A-Fa-f]-?){4,32}"
 DURATION_PATTERN = "([0-9]{1,10}(?:[.][0-9]{1,3})?) *([mM][sS]|[smhdwSMHDW])?"
 TIME_PATTERN = "[0-9]{4}-[-0-9TtZz:.+ ]{1,40}"
 """Patterns for Python and for JSON Schema. The last one tells a time from a duration, and does not check it."""

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.values import Counts, JobStatus, Timestamp
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewCallback, new_id
-from hammerwork_cli.features.job.options import wanted_job
+from hammerwork_cli.features.job.options import JOB_OPTIONS, wanted_job
 
 ENDED_KEY = "_ended"
 """The key of a payload that says what has ended."""
-CALLBACK_OPTIONS = ("queue", "payload", "priority", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
+CALLBACK_OPTIONS = [option.name for option in JOB_OPTIONS if option.callbacks]
 """Options that a job of a callback may have."""
 
 

@@ -13,9 +13,10 @@ from hammerwork_cli.features.cron.views import schedules as views
 from hammerwork_cli.features.cron.views.details import SCHEDULE_DETAILS, ScheduleDetails
 from hammerwork_cli.features.cron.views.runs import RUN
 from hammerwork_cli.features.job.endpoints.changing import REASON, body
+from hammerwork_cli.features.job.options import START
 from hammerwork_cli.view import key
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import QUEUE, QUEUE_TEXT, Parameter, limit, line, start_of, within
+from hammerwork_cli.web.endpoints.parameters import QUEUE, QUEUE_TEXT, Parameter, limit, start_of, within
 
 NAME = Parameter("name", QUEUE_TEXT, "A schedule's name, or at least the first 4 hex digits of its id.", in_path=True)
 SHOWN_RUNS, SHOWN_DATES = 10, 3
@@ -118,7 +119,7 @@ ENDPOINTS = (
         body=body(
             {
                 "payload": {**key.anything("Keys to replace in the payload").schema, "type": "object"},
-                "at": {**line(20, 40, "Earliest start; RFC 3339"), "format": "date-time"},
+                "at": START,
                 "encrypt": {"const": False, "description": "Plaintext is meant, beside encrypted jobs too"},
             }
         ),

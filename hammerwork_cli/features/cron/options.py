@@ -13,14 +13,11 @@ from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.input.reading import duration_of, instant_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.models.schedule import CatchUp, NewSchedule, Overlap
-from hammerwork_cli.features.job.options import wanted_job
+from hammerwork_cli.features.job.options import JOB_OPTIONS, SCHEDULE, wanted_job
 
 NOT_GIVEN = "none"
 """The word that takes a start or an end away."""
-_OF_JOBS = (
-    *("queue", "payload", "priority", "max_attempts", "timeout"),
-    *("spawn_handler", "spawn_config", "max_spawn_count"),
-)
+_OF_JOBS = ("payload", *(option.name for option in JOB_OPTIONS if SCHEDULE in option.help))
 _LONGEST = timedelta(days=366)
 _FORM = 'Write [report] and below it schedule = "30 2 * * *" and payload = {kind = "nightly"}.'
 

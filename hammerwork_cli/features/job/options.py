@@ -1,17 +1,33 @@
-"""The options of a new job, as the command line and the lines of ``job enqueue --file`` have them."""
+"""The options of a new job: the table :data:`JOB_OPTIONS`, and the reader of what somebody gives of them.
+
+The command line, the lines of ``job enqueue --file``, workflows and schedules in files, the REST API and callbacks
+take their options from this table.
+"""
 
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.documents import json_of
-from hammerwork_cli.core.input.limits import LARGEST_INTEGER
-from hammerwork_cli.core.input.reading import duration_of, instant_of, timeout_of, uuid_of
+from hammerwork_cli.core.input.limits import LARGEST_INTEGER, LONGEST_NAME, LONGEST_TRACE, MOST_PARENTS
+from hammerwork_cli.core.input.reading import (
+    BEGINNING_PATTERN,
+    UUID_PATTERN,
+    duration_of,
+    instant_of,
+    timeout_of,
+    uuid_of,
+)
+from hammerwork_cli.core.input.spawn_config import ON_ERROR
 from hammerwork_cli.core.payloads import check_names, with_spawn_config
+from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.view import key
+from hammerwork_cli.view.shape import Key
 
 if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Encryption
@@ -56,7 +72,7 @@ def wanted_job(given: Mapping[str, Any], *, payload: str | None = None) -> Wante
         raise UsageError("No payload was given.")
     if "delay" in options and "at" in options:
         raise UsageError("Give a delay or a time (at), not both.")
-    rest = {_ARGUMENTS.get(name, name): read(options[name], name) for name, read in _READERS.items() if name in options}
+    rest = {argument: read(options[name], name) for name, argument, read in _READ if name in options}
     if encryption := encryption_of(options):
         rest["encryption"] = encryption
     encrypt = True if encryption else options.get("encrypt")
@@ -80,11 +96,11 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 def spawning(options: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a spawn configuration that options name."""
-    named = {"spawn_handler": "handler", **{name: name for name in ("max_spawn_count", "operation_id", "batch_size")}}
-    chosen = {field: options[name] for name, field in named.items() if options.get(name) is not None}
-    if options.get("spawn_delay") is not None:
-        chosen["spawn_delay_ms"] = round(_duration(options["spawn_delay"], "spawn_delay").total_seconds() * 1000)
-    return chosen | _inheritance(options.get("inherit"))
+    chosen: dict[str, Any] = {}
+    for name, spawns in _SPAWNING:
+        if options.get(name) is not None:
+            chosen |= spawns(options[name], name)
+    return chosen
 
 
 def with_options(payload: Any, options: Mapping[str, Any]) -> Any:
@@ -121,10 +137,8 @@ def encryption_of(options: Mapping[str, Any]) -> "Encryption | None":
     return Encryption(pii_fields=tuple(_texts(paths or [], "pii_fields")))
 
 
-def _inheritance(inherit: Any) -> dict[str, bool]:
-    if inherit is None:
-        return {}
-    words = {word.strip().lower() for word in _texts(inherit, "inherit")} - {"", "none"}
+def _inheritance(inherit: Any, name: str) -> dict[str, Any]:
+    words = {word.strip().lower() for word in _texts(inherit, name)} - {"", "none"}
     unknown = sorted(words - INHERITED.keys())
     if unknown:
         raise UsageError(f"{unknown[0][:40]!r} cannot be inherited.", hint=f"One of: {', '.join(INHERITED)}, or none.")
@@ -180,28 +194,272 @@ def _priority(given: Any, name: str) -> Any:
     return fields.priority(given)
 
 
-_READERS: dict[str, Callable[[Any, str], Any]] = {
-    "id": _id,
-    "priority": _priority,
-    "delay": _duration,
-    "at": _at,
-    "max_attempts": _attempts,
-    "timeout": _timeout,
-    "depends_on": _ids,
-    "trace_id": fields.text,
-    "correlation_id": fields.text,
-}
-_ARGUMENTS = {"at": "scheduled_at"}
-"""Options that :meth:`NewJob.of` calls otherwise."""
-_SPAWNING = (
-    "spawn_handler",
-    "spawn_config",
-    "max_spawn_count",
-    "operation_id",
-    "spawn_delay",
-    "batch_size",
-    "inherit",
+# The table.
+
+ENQUEUE, BATCH, SCHEDULE, AGAIN = "job enqueue", "batch enqueue", "cron create", "spawn again"
+"""The verbs that take options of jobs. ``cron update`` takes those of ``cron create``."""
+
+
+class Spelling(StrEnum):
+    """How the command line spells a value."""
+
+    TEXT = "text"
+    NUMBER = "number"  # with the limits of its schema
+    SWITCH = "switch"  # --option or --no-option
+    NAME = "name"
+    NAMES = "names"  # with commas between them, or repeated
+    WORDS = "words"  # the same, where an empty text is no word
+    JSON = "json"  # or @FILE, or - for stdin
+
+
+class Kind(NamedTuple):
+    """What the value of an option looks like."""
+
+    line: Key | None  # in a line of a file; `None` if only the command line has the option
+    metavar: str | None = None
+    spelling: Spelling = Spelling.TEXT
+
+
+class Option(NamedTuple):
+    """An option of a job, as each door has it."""
+
+    name: str
+    kind: Kind
+    help: Mapping[str, str] = {}  # verb that has it -> its help there
+    read: Callable[[Any, str], Any] | None = None  # makes an argument of `NewJob.of` of the value
+    spawns: Callable[[Any, str], dict[str, Any]] | None = None  # makes fields of the spawn configuration of the value
+    argument: str = ""  # of `NewJob.of`, if it has another name
+    flags: tuple[str, ...] = ()  # by default, the name with two hyphens
+    default: Any = None  # of the verbs that enqueue
+    rest: Key | None = None  # its value in the REST API
+    field: str = ""  # there, if it has another name
+    callbacks: bool = False  # whether the job of a callback may have it
+
+
+def _field(name: str) -> Callable[[Any, str], dict[str, Any]]:
+    return lambda given, _: {name: given}
+
+
+def _delay_of_batches(given: Any, name: str) -> dict[str, Any]:
+    return {"spawn_delay_ms": round(_duration(given, name).total_seconds() * 1000)}
+
+
+def _text(metavar: str) -> Kind:
+    return Kind(key.null_or(key.text()), metavar)
+
+
+def _number(schema: Key) -> Kind:
+    return Kind(key.null_or(schema), "N", Spelling.NUMBER)
+
+
+def _list(metavar: str, about: str, spelling: Spelling = Spelling.NAMES) -> Kind:
+    return Kind(Key({"type": ["string", "array", "null"], "items": {"type": "string"}}).about(about), metavar, spelling)
+
+
+_DURATION = Kind(
+    Key({"type": ["string", "number", "null"], "description": "15m, 2h, or a number of seconds"}), "DURATION"
 )
-_ENCRYPTING = ("encrypt", "pii_fields")
-OPTIONS = dict.fromkeys(("queue", "payload", *_READERS, *_SPAWNING, *_ENCRYPTING))
-"""Names of the options, in order."""
+_TRACE = key.null_or(key.line(0, LONGEST_TRACE))
+_PARENTS = Key(
+    {"type": "array", "items": {"type": "string", "pattern": f"^{BEGINNING_PATTERN}$"}, "maxItems": MOST_PARENTS},
+    inner=key.job_id(),
+)
+_NEW_ID = Key(
+    key.job_id("Its id; a second request with the same id changes nothing").schema
+    | {"pattern": f"^{UUID_PATTERN}$", "maxLength": 36},
+    typescript="JobId",
+)
+_INHERITED = "Inherited by children: priority,queue,retry,timeout,trace or none."
+START = Key(key.line(20, 40, "Earliest start; RFC 3339").schema | {"format": "date-time"})
+"""A start in the REST API."""
+SPAWN_CONFIG = Key(
+    {
+        "type": "object",
+        "description": "Lets the job spawn: these values, then those of the payload, then the defaults",
+        "properties": {
+            name: one.schema
+            for name, one in {
+                **dict.fromkeys(("handler", "operation_id"), key.null_or(key.line(1, LONGEST_NAME))),
+                **dict.fromkeys(
+                    ("max_spawn_count", "max_depth", "max_descendants", "spawn_delay_ms"), key.null_or(key.whole(0))
+                ),
+                "batch_size": key.null_or(key.whole(1)),
+                **dict.fromkeys(INHERITED.values(), key.flag()),
+                "on_error": key.null_or(key.text("", *ON_ERROR)),
+                "metadata": key.anything("For the handler"),
+            }.items()
+        },
+        "additionalProperties": False,
+    },
+    typescript="SpawnConfig",
+)
+"""A spawn configuration in the REST API."""
+
+JOB_OPTIONS = (
+    Option(
+        "queue",
+        Kind(key.null_or(key.text("Default: that of the command line, or default_queue")), "QUEUE", Spelling.NAME),
+        {
+            ENQUEUE: "Queue of the job. [default: setting default_queue]",
+            BATCH: "Queue of lines without one. [default: setting default_queue]",
+            SCHEDULE: "Queue of its jobs.",
+        },
+        flags=("-q", "--queue"),
+        rest=key.line(1, LONGEST_NAME, "Its queue"),
+        callbacks=True,
+    ),
+    Option(
+        "payload",
+        Kind(key.anything("Any JSON; needed unless --payload gives a default")),
+        rest=key.anything("Any JSON"),
+        callbacks=True,
+    ),
+    Option(
+        "priority",
+        Kind(Key({"type": ["string", "integer", "null"], "description": "A word, or 0 to 4"}), "PRIORITY"),
+        {
+            ENQUEUE: "Priority: background, low, normal, high or critical.",
+            BATCH: "Priority of lines without one.",
+            SCHEDULE: "Priority of its jobs.",
+        },
+        _priority,
+        flags=("-r", "--priority"),
+        default=JobPriority.NORMAL.word,
+        rest=key.priority(),
+        callbacks=True,
+    ),
+    Option(
+        "delay", _DURATION, {ENQUEUE: "Delay before it may start: 90 (seconds), 15m, 2h."}, _duration, callbacks=True
+    ),
+    Option(
+        "at",
+        Kind(key.null_or(key.instant("Earliest start")), "TIME"),
+        {ENQUEUE: "Earliest start: 2026-12-24T18:00:00Z."},
+        _at,
+        argument="scheduled_at",
+        rest=START,
+        field="scheduled_at",
+    ),
+    Option(
+        "max_attempts",
+        _number(key.whole(1)),
+        {
+            ENQUEUE: "Attempts until it is Dead.",
+            BATCH: "Attempts of lines without a number.",
+            SCHEDULE: "Attempts until a job is Dead.",
+        },
+        _attempts,
+        default=3,
+        rest=key.whole(1, "Attempts until it is Dead; 3 by default"),
+        callbacks=True,
+    ),
+    Option(
+        "timeout",
+        _DURATION,
+        {
+            ENQUEUE: "Time limit of an attempt: 90 (seconds), 15m.",
+            BATCH: "Time limit of lines without one.",
+            SCHEDULE: "Time limit of an attempt: 90 (seconds), 15m.",
+        },
+        _timeout,
+        rest=key.null_or(key.whole(1, "Time limit of an attempt")),
+        field="timeout_seconds",
+        callbacks=True,
+    ),
+    Option(
+        "depends_on",
+        _list("JOB", "Whole ids, in a list or with commas between them"),
+        {ENQUEUE: "Run after these jobs: ids (repeatable)."},
+        _ids,
+        rest=_PARENTS.about("Jobs that must complete first; ids or their first digits"),
+    ),
+    Option(
+        "id",
+        Kind(key.null_or(key.job_id("A job that exists stays unchanged")), "UUID"),
+        {ENQUEUE: "Id to assign; repeating the command with it changes nothing."},
+        _id,
+        rest=_NEW_ID,
+    ),
+    Option("trace_id", _text("ID"), {ENQUEUE: "Id of its trace."}, fields.text, rest=_TRACE, callbacks=True),
+    Option(
+        "correlation_id",
+        _text("ID"),
+        {ENQUEUE: "Id that jobs of one request share."},
+        fields.text,
+        rest=_TRACE,
+        callbacks=True,
+    ),
+    Option("workflow", Kind(None, "WORKFLOW"), {ENQUEUE: "Workflow that it joins."}),
+    Option(
+        "spawn_handler",
+        _text("NAME"),
+        {ENQUEUE: "Let it spawn with this handler.", SCHEDULE: "Let its jobs spawn with this handler."},
+        spawns=_field("handler"),
+    ),
+    Option(
+        "spawn_config",
+        Kind(key.spawn_config(), "JSON", Spelling.JSON),
+        {
+            ENQUEUE: "Let it spawn: JSON, @FILE, or - for stdin.",
+            SCHEDULE: "Let its jobs spawn: JSON, @FILE, or - for stdin.",
+            AGAIN: "Override the job's configuration: JSON, @FILE or -.",
+        },
+        rest=SPAWN_CONFIG,
+    ),
+    Option(
+        "max_spawn_count",
+        _number(key.count()),
+        {
+            ENQUEUE: "Maximum number of children. [default: 100]",
+            SCHEDULE: "Maximum number of children of a job.",
+            AGAIN: "Maximum number of children.",
+        },
+        spawns=_field("max_spawn_count"),
+    ),
+    Option(
+        "operation_id",
+        _text("ID"),
+        {ENQUEUE: "Name of its operation.", AGAIN: "Name of the operation."},
+        spawns=_field("operation_id"),
+    ),
+    Option(
+        "spawn_delay",
+        _DURATION,
+        dict.fromkeys((ENQUEUE, AGAIN), "Delay between batches of children."),
+        spawns=_delay_of_batches,
+    ),
+    Option(
+        "batch_size",
+        _number(key.whole(1, most=None)),
+        dict.fromkeys((ENQUEUE, AGAIN), "Children per batch."),
+        spawns=_field("batch_size"),
+    ),
+    Option(
+        "inherit",
+        _list("WORDS", "priority, queue, retry, timeout, trace or none", Spelling.WORDS),
+        {ENQUEUE: f"{_INHERITED} [default: priority,retry,trace]", AGAIN: _INHERITED},
+        spawns=_inheritance,
+    ),
+    Option(
+        "encrypt",
+        Kind(key.null_or(key.flag("Whether its payload is encrypted")), spelling=Spelling.SWITCH),
+        {ENQUEUE: "Encrypt its payload; needs --encryption-key."},
+        flags=("--encrypt/--no-encrypt",),
+        rest=key.flag(
+            "True encrypts the payload, if the server has a key; false means plaintext, beside encrypted jobs too"
+        ),
+    ),
+    Option(
+        "pii_fields",
+        _list("PATH", "Paths of the only fields to encrypt"),
+        {ENQUEUE: "Encrypt only these fields: ssn,customer.email (repeatable)."},
+        flags=("--pii-field",),
+    ),
+)
+"""The options of a job, in the order of the command line."""
+
+OPTION = {option.name: option for option in JOB_OPTIONS}
+OPTIONS = dict.fromkeys(("queue", "payload", "id", *(option.name for option in JOB_OPTIONS if option.kind.line)))
+"""Names of the options that :func:`wanted_job` reads, in order."""
+_READ = [(option.name, option.argument or option.name, option.read) for option in JOB_OPTIONS if option.read]
+_SPAWNING = [(option.name, option.spawns) for option in JOB_OPTIONS if option.spawns]

@@ -31,7 +31,6 @@ from hammerwork_cli.web.endpoints.parameters import (
     STATUS,
     Parameter,
     limit,
-    line,
     start_of,
     statuses,
     within,
@@ -162,7 +161,7 @@ ENDPOINTS = (
         operation,
         f"One spawning parent, by its job's id or its operation id, with the first {FIRST_CHILDREN} of its children.",
         DETAILED_OPERATION.schema,
-        (Parameter("id", line(1, LONGEST_NAME), "A job or operation id.", in_path=True, resolve=_parent),),
+        (Parameter("id", key.line(1, LONGEST_NAME).schema, "A job or operation id.", in_path=True, resolve=_parent),),
         refusals=(404, 409),
     ),
     Endpoint(

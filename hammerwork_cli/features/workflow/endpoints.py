@@ -15,13 +15,13 @@ from hammerwork_cli.features.workflow.queries.endings import CancelWorkflow
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, STATUS, Parameter, limit, line, start_of, within
+from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, STATUS, Parameter, limit, start_of, within
 
 WORKFLOW = replace(
     JOB, about="A workflow's id, or at least its first 4 hex digits.", is_a="a workflow id", resolve=listing.resolve
 )
 WORDS = [status.value for status in WorkflowStatus]
-NAME = Parameter("name", line(1, 255), "Only with this text in the name; * is any text.")
+NAME = Parameter("name", key.line(1, 255).schema, "Only with this text in the name; * is any text.")
 SHOWN_ERRORS = 10
 
 

@@ -1,18 +1,19 @@
 """Callbacks: jobs that are enqueued at the end of a batch, or of a job and everything below it."""
 
 import json
+from collections.abc import Collection
+from dataclasses import MISSING, fields
+from datetime import timedelta
 from typing import Any
 
+from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.callbacks.model import CallbackEvent, new_callback
+from hammerwork_cli.features.callbacks.model import CALLBACK_OPTIONS, CallbackEvent, new_callback
 from hammerwork_cli.features.job.models.new_job import NewCallback
 from hammerwork_cli.runtime.api.encoding import json_text
 
-_KEPT = ("queue", "payload", "delay", "max_attempts", "timeout", "trace_id", "correlation_id")
-_ELSE = (
-    *("dependencies", "scheduled_at", "cron_schedule", "timezone", "retry_strategy", "workflow_id", "workflow_name"),
-    *("parent_span_id", "span_context", "result_ttl", "result_max_size", "encryption", "callbacks"),
-)
+_OF_A_ROW = {"id", "status", "attempts", "created_at", "started_at", "error", "created", "result"}
+"""Fields of a job that a callback does not take over."""
 
 
 def callbacks_of(on_complete: Any, on_success: Any, on_failure: Any) -> tuple[NewCallback, ...]:
@@ -25,15 +26,29 @@ def callbacks_of(on_complete: Any, on_success: Any, on_failure: Any) -> tuple[Ne
     return tuple(new_callback(event, _options(job)) for event, job in given.items() if job is not None)
 
 
+def refuse_fields(job: Any, subject: str, *, but: Collection[str]) -> None:
+    """Refuses a job with a field that a callback or a schedule would drop.
+
+    Args:
+        subject: of the error's sentence.
+        but: the fields that it may have.
+    """
+    for field in fields(job):
+        default = None if field.default is MISSING else field.default
+        if field.name not in but and getattr(job, field.name) != default:
+            raise UsageError(f"{subject} cannot have {field.name}.")
+
+
 def _options(job: Any) -> dict[str, Any]:
-    if not all(hasattr(job, name) for name in (*_KEPT, *_ELSE)):
+    if not all(hasattr(job, name) for name in CALLBACK_OPTIONS):
         raise UsageError(f"A callback is a Job, not {job!r:.60}.")
-    for name in _ELSE:
-        if getattr(job, name) not in (None, ()):
-            raise UsageError(f"The job of a callback cannot have {name}.")
-    options = {name: getattr(job, name) for name in _KEPT}
-    for name in ("delay", "timeout"):
-        options[name] = None if options[name] is None else options[name].total_seconds()
-    options["priority"] = None if job.priority is None else job.priority.word
+    refuse_fields(job, "The job of a callback", but={*CALLBACK_OPTIONS, *_OF_A_ROW})
+    options = {name: _plain(getattr(job, name)) for name in CALLBACK_OPTIONS}
     options["payload"] = {} if job.payload is None else json.loads(json_text(job.payload))
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value.word if isinstance(value, JobPriority) else value

@@ -1,13 +1,12 @@
 """Schedules that an application declares."""
 
 import json
-from dataclasses import MISSING, fields
 from datetime import datetime, timedelta
 from typing import Literal, TypedDict
 
-from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.models.schedule import NewSchedule
 from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.runtime.api.callbacks import refuse_fields
 from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.job import Job
 
@@ -52,10 +51,7 @@ def new_schedule(name: str, schedule: str | timedelta, job: Job, options: Schedu
     Raises:
         UsageError: something is not valid, or the job has what the jobs of a schedule cannot have.
     """
-    for field in fields(Job):
-        default = None if field.default is MISSING else field.default
-        if field.name not in _KEPT and getattr(job, field.name) != default:
-            raise UsageError(f"The jobs of the schedule {name!r:.80} cannot have {field.name}.")
+    refuse_fields(job, f"The jobs of the schedule {name!r:.80}", but=_KEPT)
     given = {option: _plain(value) for option, value in options.items()}
     given |= {("every" if isinstance(schedule, timedelta) else "schedule"): _plain(schedule)}
     given |= {"name": name, "queue": job.queue, "priority": job.priority, "max_attempts": job.max_attempts}

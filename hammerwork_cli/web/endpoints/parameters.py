@@ -14,11 +14,12 @@ from starlette.datastructures import QueryParams
 
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.limits import LONGEST_NAME
-from hammerwork_cli.core.input.reading import DURATION_PATTERN, TIME_PATTERN, UUID_PATTERN, since_of
+from hammerwork_cli.core.input.reading import BEGINNING_PATTERN, DURATION_PATTERN, TIME_PATTERN, UUID_PATTERN, since_of
 from hammerwork_cli.core.values import JobStatus, status_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.features.job.queries import listing
+from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Schema
 
 SHOWN = 80
@@ -44,12 +45,6 @@ class Parameter:
     in_path: bool = False
     is_a: str = ""
     resolve: Callable[[Database, str], str] | None = None
-
-
-def line(shortest: int, longest: int, about: str = "") -> Schema:
-    """Text without NUL, which not every database can hold."""
-    schema = {"type": "string", "minLength": shortest, "maxLength": longest, "pattern": "^[^\\u0000]*$"}
-    return {**schema, "description": about} if about else schema
 
 
 def read_query(parameters: Sequence[Parameter], given: QueryParams, fields: Sequence[str] = ()) -> dict[str, Any]:
@@ -163,13 +158,11 @@ MOST_HOURS = 1_000_000
 MOST_QUEUES = 16
 """Of a filter."""
 
-_ID_PATTERN = "^([0-9A-Fa-f]-?){4,32}$"
-
-QUEUE_TEXT = line(1, LONGEST_NAME)
+QUEUE_TEXT = key.line(1, LONGEST_NAME).schema
 
 JOB = Parameter(
     "id",
-    {"type": "string", "pattern": _ID_PATTERN},
+    {"type": "string", "pattern": f"^{BEGINNING_PATTERN}$"},
     "A job's id, or at least its first 4 hex digits.",
     in_path=True,
     is_a="a job id",

@@ -63,6 +63,7 @@ export interface JobNode {
   /** Ids of its parents. */
   depends_on: string[];
   has_spawn_config: boolean;
+  /** The stored _spawn_config. */
   spawn_config: SpawnConfig | null;
   /** Operation id of its spawn configuration. */
   operation_id: string | null;
@@ -282,6 +283,7 @@ export interface SpawnOperation {
   handler: string | null;
   /** Its last spawn as a worker recorded it. */
   recorded: RecordedSpawn | null;
+  /** The stored _spawn_config. */
   spawn_config: SpawnConfig | null;
   workflow_id: string | null;
   workflow_name: string | null;
@@ -367,6 +369,7 @@ export interface SpawnRequest {
   queue: string;
   /** Null for the job's own. */
   handler: string | null;
+  /** The stored _spawn_config. */
   spawn_config: SpawnConfig | null;
   state: "pending" | "running" | "done" | "failed" | "unknown";
   requested_at: Instant | null;
@@ -665,30 +668,37 @@ export interface WorkflowGraph {
   truncated: boolean;
 }
 
+/** A job to enqueue. */
+export interface NewJob {
+  /** Its queue. */
+  queue: string;
+  /** Any JSON. */
+  payload: unknown;
+  priority?: Priority;
+  /** Earliest start; RFC 3339. */
+  scheduled_at?: Instant;
+  /** Attempts until it is Dead; 3 by default. */
+  max_attempts?: number;
+  /** Time limit of an attempt. */
+  timeout_seconds?: number | null;
+  /** Jobs that must complete first; ids or their first digits. */
+  depends_on?: JobId[];
+  /** Its id; a second request with the same id changes nothing. */
+  id?: JobId;
+  trace_id?: string | null;
+  correlation_id?: string | null;
+  /** Lets the job spawn: these values, then those of the payload, then the defaults. */
+  spawn_config?: SpawnConfig;
+  /** True encrypts the payload, if the server has a key; false means plaintext, beside encrypted jobs too. */
+  encrypt?: boolean;
+}
+
 // To here.
 
 export interface SpawnErrorFacts {
   status?: number;
   problem?: Record<string, unknown>;
   cause?: unknown;
-}
-
-export interface NewJob {
-  queue: string;
-  payload: unknown;
-  priority?: Priority;
-  scheduled_at?: Instant;
-  max_attempts?: number;
-  timeout_seconds?: number | null;
-  depends_on?: JobId[];
-  /** A repeated request with the same ID changes nothing. */
-  id?: JobId;
-  trace_id?: string | null;
-  correlation_id?: string | null;
-  /** Makes the job spawn; missing fields take their defaults. */
-  spawn_config?: SpawnConfig;
-  /** True encrypts the payload, if the server has a key; false means plaintext, beside encrypted jobs too. */
-  encrypt?: boolean;
 }
 
 /** The version and settings of a server. */

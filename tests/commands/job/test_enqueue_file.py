@@ -12,8 +12,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hammerwork_cli.core.values import JobStatus, id_list
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job import lines
-from hammerwork_cli.features.job.options import OPTIONS
+from hammerwork_cli.features.job.options import JOB_OPTIONS, OPTIONS, Spelling, wanted_job
 from hammerwork_cli.features.job.queries import enqueue_lines
 from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.conftest import Outcome, all_databases
@@ -76,6 +77,19 @@ def test_a_line_has_the_options_of_the_command(enqueue: Any, run: Run, migrated_
     assert again.exit_code == 0, again.stderr
     assert "Already exists" in again.stderr
     assert json.loads(payload)["_spawn_config"]["inherit_queue"] is True
+
+
+def test_the_schema_of_a_line_allows_the_numbers_that_are_read() -> None:
+    def is_read(given: dict[str, Any]) -> bool:
+        try:
+            wanted_job({"queue": "video", "payload": {}, **given})
+        except UsageError:
+            return False
+        return True
+
+    numbers = [option.name for option in JOB_OPTIONS if option.kind.spelling is Spelling.NUMBER]
+    given = [{name: number} for name in numbers for number in (-1, 0, 1, 2**31 - 1, 2**31, 1.5, True, "1")]
+    assert [SCHEMA.is_valid(one) for one in given] == [is_read(one) for one in given]
 
 
 def test_options_of_the_command_line_are_the_defaults_of_lines(enqueue: Any, migrated_url: str) -> None:

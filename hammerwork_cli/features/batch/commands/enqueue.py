@@ -14,11 +14,8 @@ from hammerwork_cli.cli.options import (
     FormatOption,
     NewIdOption,
     NoEncryptOption,
-    one_name,
 )
-from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.input.problems import MOST_PROBLEMS, LineError, Problems
-from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.disk import opened
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
 from hammerwork_cli.features.batch import views as shown
@@ -26,6 +23,8 @@ from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.features.batch.queries import enqueue as enqueueing
 from hammerwork_cli.features.batch.queries import listing
 from hammerwork_cli.features.callbacks.commands import Callbacks, note_upkeep
+from hammerwork_cli.features.job.commands.options import job_options
+from hammerwork_cli.features.job.options import BATCH
 from hammerwork_cli.view.text import plural
 
 
@@ -37,29 +36,8 @@ def enqueue(
     ] = "-",
     name: Annotated[str, typer.Option("--name", metavar="TEXT", help="Name of the batch.")] = "batch",
     batch_id: NewIdOption = None,
-    queue: Annotated[
-        str | None,
-        typer.Option(
-            "-q",
-            "--queue",
-            metavar="QUEUE",
-            callback=one_name,
-            help="Queue of lines without one. [default: setting default_queue]",
-        ),
-    ] = None,
-    priority: Annotated[
-        str, typer.Option("-r", "--priority", metavar="PRIORITY", help="Priority of lines without one.")
-    ] = JobPriority.NORMAL.word,
-    max_attempts: Annotated[
-        int,
-        typer.Option(
-            "--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts of lines without a number."
-        ),
-    ] = 3,
-    timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of lines without one.")
-    ] = None,
     *,
+    defaults: Annotated[dict[str, Any], job_options(BATCH)],
     continue_on_error: Annotated[
         bool, typer.Option("--continue-on-error", help="Leave out lines that are not valid.")
     ] = False,
@@ -88,8 +66,7 @@ def enqueue(
       id=$(hammerwork batch enqueue -f letters.jsonl -q mail) && hammerwork batch show "$id"
     """
     context: Context = ctx.obj
-    defaults: dict[str, Any] = {"priority": priority, "max_attempts": max_attempts, "timeout": timeout}
-    defaults["queue"] = queue or context.settings.get("default_queue").value
+    defaults["queue"] = defaults["queue"] or context.settings.get("default_queue").value
     given = {option: value for option, value in defaults.items() if value is not None}
     batch, new_callbacks = NewBatch.of(name, batch_id), callbacks.new()
     problems = Problems(LineError, patient=continue_on_error)

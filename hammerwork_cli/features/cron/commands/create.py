@@ -8,8 +8,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import expand_option_groups
-from hammerwork_cli.cli.options import Format, FormatOption, NoEncryptOption, PayloadOption, TimeLimitOption, one_name
-from hammerwork_cli.core.input.limits import LARGEST_INTEGER
+from hammerwork_cli.cli.options import Format, FormatOption, NoEncryptOption, PayloadOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.commands.arguments import SHOWN_DATES, ScheduleArgument, ShowOnlyOption, note_meaning
 from hammerwork_cli.features.cron.options import read_schedule
@@ -17,7 +16,7 @@ from hammerwork_cli.features.cron.queries import changes, recurring, schedules
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.cron.views import schedules as views
 from hammerwork_cli.features.job.commands import options as read
-from hammerwork_cli.features.job.options import json_value
+from hammerwork_cli.features.job.options import SCHEDULE, json_value
 from hammerwork_cli.view.text import visible
 
 
@@ -25,9 +24,7 @@ from hammerwork_cli.view.text import visible
 class ScheduleOptionSet:
     """The options of a schedule."""
 
-    queue: Annotated[
-        str | None, typer.Option("-q", "--queue", metavar="QUEUE", callback=one_name, help="Queue of its jobs.")
-    ] = None
+    queue: Annotated[str | None, read.job_option("queue", SCHEDULE)] = None
     payload: PayloadOption = None
     schedule: Annotated[
         str | None,
@@ -42,18 +39,12 @@ class ScheduleOptionSet:
         str | None,
         typer.Option("-z", "--timezone", metavar="ZONE", help="Time zone, such as Europe/Oslo."),
     ] = None
-    priority: Annotated[
-        str | None,
-        typer.Option("-r", "--priority", metavar="PRIORITY", help="Priority of its jobs."),
-    ] = None
+    priority: Annotated[str | None, read.job_option("priority", SCHEDULE)] = None
     description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="Description to show.")] = (
         None
     )
-    max_attempts: Annotated[
-        int | None,
-        typer.Option("--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts until a job is Dead."),
-    ] = None
-    timeout: TimeLimitOption = None
+    max_attempts: Annotated[int | None, read.job_option("max_attempts", SCHEDULE)] = None
+    timeout: Annotated[str | None, read.job_option("timeout", SCHEDULE)] = None
     overlap: Annotated[
         str | None,
         typer.Option("--overlap", metavar="HOW", help="While a job is open: skip, skip-tree, allow."),
@@ -74,17 +65,9 @@ class ScheduleOptionSet:
         str | None, typer.Option("--starts", metavar="TIME", help="First due time, or none: 2026-12-24T18:00:00Z.")
     ] = None
     ends: Annotated[str | None, typer.Option("--ends", metavar="TIME", help="Last due time, or none.")] = None
-    spawn_handler: Annotated[
-        str | None, typer.Option("--spawn-handler", metavar="NAME", help="Let its jobs spawn with this handler.")
-    ] = None
-    spawn_config: Annotated[
-        str | None,
-        typer.Option("--spawn-config", metavar="JSON", help="Let its jobs spawn: JSON, @FILE, or - for stdin."),
-    ] = None
-    max_spawn_count: Annotated[
-        int | None,
-        typer.Option("--max-spawn-count", metavar="N", min=0, help="Maximum number of children of a job."),
-    ] = None
+    spawn_handler: Annotated[str | None, read.job_option("spawn_handler", SCHEDULE)] = None
+    spawn_config: Annotated[str | None, read.job_option("spawn_config", SCHEDULE)] = None
+    max_spawn_count: Annotated[int | None, read.job_option("max_spawn_count", SCHEDULE)] = None
 
     def given(self) -> tuple[dict[str, Any], str | None]:
         """The options by name, with the payload as a value, and its text."""
@@ -93,8 +76,7 @@ class ScheduleOptionSet:
         options = {name: getattr(self, name) for name in self.__dataclass_fields__}
         text = read.text_from(self.payload) if self.payload is not None else None
         options["payload"] = None if text is None else json_value(text, "The payload")
-        if self.spawn_config is not None:
-            options["spawn_config"] = json_value(read.text_from(self.spawn_config), "--spawn-config")
+        options["spawn_config"] = read.value_of("spawn_config", self.spawn_config)
         return options, text
 
 

@@ -11,20 +11,12 @@ from hammerwork_cli.cli.options import (
     EncryptionKeyOption,
     Format,
     FormatOption,
-    NewIdOption,
     PayloadOption,
-    SpawnDelayOption,
-    TimeLimitOption,
-    one_name,
-    several_names,
 )
-from hammerwork_cli.core.input import names
-from hammerwork_cli.core.input.limits import LARGEST_INTEGER
-from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.callbacks.commands import Callbacks, note_upkeep
 from hammerwork_cli.features.job.commands import options as read
-from hammerwork_cli.features.job.options import json_value, wanted_job
+from hammerwork_cli.features.job.options import ENQUEUE, json_value, wanted_job
 from hammerwork_cli.features.job.queries import enqueue as enqueueing
 from hammerwork_cli.features.job.queries import listing
 from hammerwork_cli.features.job.views.enqueue import ENQUEUED
@@ -34,85 +26,8 @@ from hammerwork_cli.features.job.views.enqueue import ENQUEUED
 def enqueue(
     ctx: typer.Context,
     payload: PayloadOption = None,
-    queue: Annotated[
-        str | None,
-        typer.Option(
-            "-q",
-            "--queue",
-            metavar="QUEUE",
-            callback=one_name,
-            help="Queue of the job. [default: setting default_queue]",
-        ),
-    ] = None,
-    priority: Annotated[
-        str,
-        typer.Option(
-            "-r", "--priority", metavar="PRIORITY", help="Priority: background, low, normal, high or critical."
-        ),
-    ] = JobPriority.NORMAL.word,
-    delay: Annotated[
-        str | None,
-        typer.Option("--delay", metavar="DURATION", help="Delay before it may start: 90 (seconds), 15m, 2h."),
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="TIME", help="Earliest start: 2026-12-24T18:00:00Z.")
-    ] = None,
-    max_attempts: Annotated[
-        int, typer.Option("--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts until it is Dead.")
-    ] = 3,
-    timeout: TimeLimitOption = None,
-    depends_on: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--depends-on", metavar="JOB", callback=several_names, help="Run after these jobs: ids (repeatable)."
-        ),
-    ] = None,
-    job_id: NewIdOption = None,
-    trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="Id of its trace.")] = None,
-    correlation_id: Annotated[
-        str | None, typer.Option("--correlation-id", metavar="ID", help="Id that jobs of one request share.")
-    ] = None,
-    workflow: Annotated[
-        str | None, typer.Option("--workflow", metavar="WORKFLOW", help="Workflow that it joins.")
-    ] = None,
-    spawn_handler: Annotated[
-        str | None, typer.Option("--spawn-handler", metavar="NAME", help="Let it spawn with this handler.")
-    ] = None,
-    spawn_config: Annotated[
-        str | None, typer.Option("--spawn-config", metavar="JSON", help="Let it spawn: JSON, @FILE, or - for stdin.")
-    ] = None,
-    max_spawn_count: Annotated[
-        int | None,
-        typer.Option("--max-spawn-count", metavar="N", min=0, help="Maximum number of children. [default: 100]"),
-    ] = None,
-    operation_id: Annotated[
-        str | None, typer.Option("--operation-id", metavar="ID", help="Name of its operation.")
-    ] = None,
-    spawn_delay: SpawnDelayOption = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children per batch.")
-    ] = None,
-    inherit: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--inherit",
-            metavar="WORDS",
-            help="Inherited by children: priority,queue,retry,timeout,trace or none. [default: priority,retry,trace]",
-        ),
-    ] = None,
-    encrypt: Annotated[
-        bool | None,
-        typer.Option("--encrypt/--no-encrypt", help="Encrypt its payload; needs --encryption-key."),
-    ] = None,
-    pii_field: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--pii-field",
-            metavar="PATH",
-            callback=several_names,
-            help="Encrypt only these fields: ssn,customer.email (repeatable).",
-        ),
-    ] = None,
+    *,
+    options: Annotated[dict[str, Any], read.job_options(ENQUEUE)],
     encryption_key: EncryptionKeyOption = None,
     file: Annotated[
         str | None,
@@ -121,7 +36,6 @@ def enqueue(
     after_line: Annotated[
         int, typer.Option("--after-line", metavar="N", min=0, help="With --file: skip the first N lines.")
     ] = 0,
-    *,
     callbacks: Callbacks,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -156,27 +70,10 @@ def enqueue(
       hammerwork job enqueue --file jobs.jsonl --queue mail --max-attempts 5
     """
     context: Context = ctx.obj
-    given: dict[str, Any] = {
-        "priority": priority,
-        "delay": delay,
-        "at": at,
-        "max_attempts": max_attempts,
-        "timeout": timeout,
-        "trace_id": trace_id,
-        "correlation_id": correlation_id,
-        "spawn_handler": spawn_handler,
-        "spawn_config": json_value(read.text_from(spawn_config), "--spawn-config") if spawn_config else None,
-        "max_spawn_count": max_spawn_count,
-        "operation_id": operation_id,
-        "spawn_delay": spawn_delay,
-        "batch_size": batch_size,
-        "inherit": names.split(inherit) if inherit else None,
-        "encrypt": encrypt,
-        "pii_fields": pii_field,
-    }
+    queue, job_id, workflow, depends_on = (options.pop(name) for name in ("queue", "id", "workflow", "depends_on"))
     keys = context.encryption_keys(encryption_key)
     text = read.text_from(payload) if payload is not None else None
-    given |= {"payload": json_value(text, "The payload")} if text is not None else {}
+    given = options | ({"payload": json_value(text, "The payload")} if text is not None else {})
     if file is not None:
         from hammerwork_cli.features.job.commands import enqueue_file
 
@@ -196,7 +93,7 @@ def enqueue(
         raise UsageError("No payload was given.", hint="A job without data has an empty object: --payload '{}'")
     new_callbacks = callbacks.new()
     wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
-    database = context.database(changes=True, keys=keys, plaintext_meant=encrypt is False)
+    database = context.database(changes=True, keys=keys, plaintext_meant=given["encrypt"] is False)
     now = context.now(database)
     parents = dict.fromkeys(listing.resolve(database, word) for word in depends_on or ())
     rest: dict[str, Any] = {**wanted.rest, "depends_on": tuple(parents), "callbacks": new_callbacks}

@@ -1,17 +1,20 @@
-"""The options of ``job``, and readers of their values."""
+"""The options of ``job``, and readers of their values; those of new jobs follow from their table."""
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
-from typing import Annotated
+from inspect import Parameter
+from typing import Annotated, Any
 
 import typer
 
 from hammerwork_cli import disk
-from hammerwork_cli.cli.options import several_names
+from hammerwork_cli.cli.option_sets import OptionGroup
+from hammerwork_cli.cli.options import one_name, several_names
 from hammerwork_cli.core.input import fields, names
 from hammerwork_cli.core.input.reading import before, since_of, uuid_of
 from hammerwork_cli.core.values import FAILURES, JobPriority, JobStatus
 from hammerwork_cli.errors import HammerworkError, UsageError
+from hammerwork_cli.features.job.options import JOB_OPTIONS, OPTION, Option, Spelling, json_value
 
 JobsArgument = Annotated[
     list[str] | None,
@@ -180,3 +183,56 @@ def text_from(value: str) -> str:
         UsageError: the file or stdin cannot be read as UTF-8 text, or is too large.
     """
     return disk.text(value if value == "-" else value[1:]) if value == "-" or value.startswith("@") else value
+
+
+# Options of new jobs.
+
+_TYPES: dict[Spelling, Any] = {
+    Spelling.NUMBER: int | None,
+    Spelling.SWITCH: bool | None,
+    Spelling.NAMES: list[str] | None,
+    Spelling.WORDS: list[str] | None,
+}
+_CALLBACKS: dict[Spelling, Any] = {Spelling.NAME: one_name, Spelling.NAMES: several_names}
+
+
+def job_option(name: str, verb: str) -> Any:
+    """What Typer knows of an option of :data:`JOB_OPTIONS`, as a verb has it."""
+    option = OPTION[name]
+    line, metavar, spelling = option.kind
+    limits = line.schema if line and spelling is Spelling.NUMBER else {}
+    return typer.Option(
+        *(option.flags or [_flag(name)]),
+        metavar=metavar,
+        callback=_CALLBACKS.get(spelling),
+        min=limits.get("minimum"),
+        max=limits.get("maximum"),
+        help=option.help[verb],
+    )
+
+
+def job_options(verb: str) -> OptionGroup:
+    """The options of jobs that a verb has, as one parameter: option -> value, for :func:`wanted_job`."""
+    return OptionGroup([_parameter(option, verb) for option in JOB_OPTIONS if verb in option.help], _values)
+
+
+def _parameter(option: Option, verb: str) -> Parameter:
+    kind: Any = _TYPES.get(option.kind.spelling, str | None)
+    annotation = Annotated[kind, job_option(option.name, verb)]
+    return Parameter(option.name, Parameter.KEYWORD_ONLY, default=option.default, annotation=annotation)
+
+
+def _values(**given: Any) -> dict[str, Any]:
+    return {name: value_of(name, value) for name, value in given.items()}
+
+
+def value_of(name: str, given: Any) -> Any:
+    """The value of an option of :data:`JOB_OPTIONS` as files have it."""
+    spelling = OPTION[name].kind.spelling
+    if spelling is Spelling.JSON and given:
+        return json_value(text_from(given), _flag(name))
+    return names.split(given) if spelling is Spelling.WORDS and given else given
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

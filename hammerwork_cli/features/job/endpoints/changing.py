@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hammerwork_cli.core.input.limits import LARGEST_INTEGER, LONGEST_NAME, LONGEST_TRACE, MOST_PARENTS
-from hammerwork_cli.core.input.reading import UUID_PATTERN
-from hammerwork_cli.core.input.spawn_config import ON_ERROR, SpawnConfig
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.core.payloads import with_spawn_config
 from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
 from hammerwork_cli.features.job.models.job import EnqueuedJob
 from hammerwork_cli.features.job.models.new_job import NewJob
-from hammerwork_cli.features.job.options import wanted_job
+from hammerwork_cli.features.job.options import JOB_OPTIONS, SPAWN_CONFIG, wanted_job
 from hammerwork_cli.features.job.queries import changes, listing, spawn_requests
 from hammerwork_cli.features.job.queries import enqueue as enqueueing
 from hammerwork_cli.features.job.queries.changes import Cancel, Change, RetryJobs
@@ -21,9 +20,9 @@ from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE, Switching
 from hammerwork_cli.features.spawn.views.again import SPAWN_REQUEST
 from hammerwork_cli.view import key
-from hammerwork_cli.view.shape import Key, Schema
+from hammerwork_cli.view.shape import Key, Schema, Shape
 from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE_NAME, line
+from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE_NAME
 
 LONGEST_REASON = 1000
 
@@ -35,66 +34,15 @@ def body(members: Mapping[str, Key | Schema], *required: str) -> Schema:
     return {**schema, "required": list(required)} if required else schema
 
 
-def whole(least: int, about: str) -> Schema:
-    """A whole number that a column can hold."""
-    return {"type": "integer", "minimum": least, "maximum": LARGEST_INTEGER, "description": about}
-
-
 # Jobs.
 
-SPAWN_CONFIG: Schema = {
-    "type": "object",
-    "description": "Lets the job spawn: these values, then those of the payload, then the defaults",
-    "properties": {
-        "handler": key.nullable(line(1, LONGEST_NAME)),
-        "operation_id": key.nullable(line(1, LONGEST_NAME)),
-        **{
-            name: key.nullable(whole(0, ""))
-            for name in ("max_spawn_count", "max_depth", "max_descendants", "spawn_delay_ms")
-        },
-        "batch_size": key.nullable(whole(1, "")),
-        **{
-            f"inherit_{what}": key.flag().schema
-            for what in ("priority", "queue", "retry_strategy", "timeout", "trace_context")
-        },
-        "on_error": key.null_or(key.text("", *ON_ERROR)).schema,
-        "metadata": key.anything("For the handler").schema,
-    },
-    "additionalProperties": False,
+_FIELDS = [(option.field or option.name, option.rest, option.name) for option in JOB_OPTIONS if option.rest]
+NEW_JOB = Shape[Any]({field: one if field in {"queue", "payload"} else one.optional for field, one, _ in _FIELDS})
+_NEW_JOB = body(NEW_JOB.parts, "queue", "payload") | {
+    "dependentSchemas": {"spawn_config": {"properties": {"payload": {"type": "object"}}}}
 }
-NEW_JOB = body(
-    {
-        "queue": line(1, LONGEST_NAME, "Its queue"),
-        "payload": key.anything("Any JSON"),
-        "priority": key.priority(),
-        "scheduled_at": {**line(20, 40, "Earliest start; RFC 3339"), "format": "date-time"},
-        "max_attempts": whole(1, "Attempts until it is Dead; 3 by default"),
-        "timeout_seconds": key.nullable(whole(1, "Time limit of an attempt")),
-        "depends_on": {
-            "type": "array",
-            "items": {"type": "string", "pattern": JOB.schema["pattern"]},
-            "maxItems": MOST_PARENTS,
-            "description": "Jobs that must complete first; ids or their first digits",
-        },
-        "id": {
-            **key.job_id("Its id; a second request with the same id changes nothing").schema,
-            "pattern": f"^{UUID_PATTERN}$",
-            "maxLength": 36,
-        },
-        "trace_id": key.nullable(line(0, LONGEST_TRACE)),
-        "correlation_id": key.nullable(line(0, LONGEST_TRACE)),
-        "spawn_config": SPAWN_CONFIG,
-        "encrypt": key.flag(
-            "True encrypts the payload, if the server has a key; false means plaintext, beside encrypted jobs too"
-        ),
-    },
-    "queue",
-    "payload",
-) | {"dependentSchemas": {"spawn_config": {"properties": {"payload": {"type": "object"}}}}}
-
-
-_OPTIONS = {"timeout_seconds": "timeout", "scheduled_at": "at"}
-"""Fields of the body that are options of a job by another name."""
+_OPTIONS = {field: name for field, _, name in _FIELDS}
+"""Field of the body -> option of a job."""
 
 
 def enqueue(call: Call) -> Answer:
@@ -104,7 +52,7 @@ def enqueue(call: Call) -> Answer:
         given["spawn_config"] = _with_whole_numbers(given["spawn_config"], but="metadata")
     if "depends_on" in given:
         given["depends_on"] = [listing.resolve(call.database, word) for word in given["depends_on"]]
-    wanted = wanted_job({_OPTIONS.get(name, name): value for name, value in given.items()})
+    wanted = wanted_job({_OPTIONS[name]: value for name, value in given.items()})
     if wanted.encrypt and call.database.url.keys is None:
         raise ConflictError(
             "This server has no encryption key: nothing was written.", hint="Start it with --encryption-key."
@@ -221,7 +169,7 @@ def resume(call: Call) -> Answer:
     return Answer(PAUSE_CHANGE.record(Switching(change, paused=False)))
 
 
-REASON = {"reason": key.nullable(line(0, LONGEST_REASON, "Reason to show to others"))}
+REASON = {"reason": key.null_or(key.line(0, LONGEST_REASON, "Reason to show to others"))}
 
 ENDPOINTS = (
     Endpoint(
@@ -230,7 +178,7 @@ ENDPOINTS = (
         enqueue,
         "Enqueues a job: 201, or 200 when the same job exists; with --redact 409 when its id exists.",
         "job-enqueue",
-        body=NEW_JOB,
+        body=_NEW_JOB,
         changes=True,
         status=201,
         also=200,
@@ -275,8 +223,8 @@ ENDPOINTS = (
         (JOB,),
         body=body(
             {
-                "handler": key.nullable(line(1, LONGEST_NAME, "Instead of the job's")),
-                "config": key.nullable(SPAWN_CONFIG),
+                "handler": key.null_or(key.line(1, LONGEST_NAME, "Instead of the job's")),
+                "config": key.null_or(SPAWN_CONFIG),
             }
         ),
         changes=True,

@@ -5,51 +5,33 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
     GiveUpOption,
     JobArgument,
-    SpawnDelayOption,
     duration_as_given,
 )
 from hammerwork_cli.cli.outages import OutageNotes
-from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.features.job.commands import options as read
-from hammerwork_cli.features.job.options import json_value, with_options
+from hammerwork_cli.features.job.options import AGAIN, with_options
 from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
 
 
+@expand_option_groups
 def again(
     ctx: typer.Context,
     job: JobArgument,
     handler: Annotated[
         str | None, typer.Option("--handler", metavar="NAME", help="Spawn handler to use instead of the job's.")
     ] = None,
-    spawn_config: Annotated[
-        str | None,
-        typer.Option("--spawn-config", metavar="JSON", help="Override the job's configuration: JSON, @FILE or -."),
-    ] = None,
-    max_spawn_count: Annotated[
-        int | None, typer.Option("--max-spawn-count", metavar="N", min=0, help="Maximum number of children.")
-    ] = None,
-    operation_id: Annotated[
-        str | None, typer.Option("--operation-id", metavar="ID", help="Name of the operation.")
-    ] = None,
-    spawn_delay: SpawnDelayOption = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children per batch.")
-    ] = None,
-    inherit: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--inherit", metavar="WORDS", help="Inherited by children: priority,queue,retry,timeout,trace or none."
-        ),
-    ] = None,
+    *,
+    config: Annotated[dict[str, Any], read.job_options(AGAIN)],
     wait: Annotated[bool, typer.Option("--wait", help="Wait until a worker has spawned.")] = False,
     timeout: GiveUpOption = None,
     form: FormatOption = Format.TABLE,
@@ -74,20 +56,12 @@ def again(
     if timeout and not wait:
         raise UsageError("--timeout needs --wait.")
     limit = duration_of(timeout).total_seconds() if timeout is not None else None
-    given = {
-        "spawn_config": json_value(read.text_from(spawn_config), "--spawn-config") if spawn_config else None,
-        "max_spawn_count": max_spawn_count,
-        "operation_id": operation_id,
-        "spawn_delay": spawn_delay,
-        "batch_size": batch_size,
-        "inherit": names.split(inherit) if inherit else None,
-    }
     database = context.database(changes=True)
     parent = listing.resolve(database, job)
-    config = _config(spawn_requests.stored_config(database, parent), given)
+    changed = _config(spawn_requests.stored_config(database, parent), config)
     named = _name(handler)
     made = spawn_requests.request(
-        database, parent, handler=named, config=config, by=context.operator[:LONGEST_NAME], now=context.now(database)
+        database, parent, handler=named, config=changed, by=context.operator[:LONGEST_NAME], now=context.now(database)
     )
     if not requests.has_worker(database, made):
         context.note("No running worker can take it; it waits until one starts.")
