@@ -62,6 +62,21 @@ def check_names(config: Any) -> None:
             raise UsageError(f"A spawn configuration has no {key!r:.60}. {near}")
 
 
+def same_json(one: str | None, other: str, *, but: str | None = None) -> bool:
+    """Whether two JSON texts have the same value, but for a key if it is an object."""
+    if one is None:
+        return False
+    try:
+        same: bool = _without(but, json.loads(one)) == _without(but, json.loads(other))
+    except (ValueError, RecursionError):
+        return one == other
+    return same
+
+
+def _without(key: str | None, value: object) -> object:
+    return {name: one for name, one in value.items() if name != key} if isinstance(value, dict) else value
+
+
 def unpacked(stored: Any, limit: int = UNPACKED_LIMIT) -> str | None:
     """Returns the JSON text of an archived payload, which may be gzipped; ``None`` if it is unreadable.
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from hammerwork_cli.core.payloads import same_json
 from hammerwork_cli.core.values import Counts, JobStatus, Timestamp
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewCallback, new_id
@@ -81,6 +82,10 @@ class Callback(NamedTuple):
             return str(json.loads(self.stored_job)["queue"])
         except (ValueError, RecursionError, KeyError, TypeError):
             return ""
+
+    def is_same(self, new: NewCallback) -> bool:
+        """Whether a new callback of the same subject enqueues the same job at the same event."""
+        return self.event == new.event and same_json(self.stored_job, new.job)
 
     @property
     def is_open(self) -> bool:

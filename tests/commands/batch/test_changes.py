@@ -49,8 +49,8 @@ def test_a_file_becomes_one_batch_once(batch: Any, migrated_url: str, tmp_path: 
 
 def test_a_batch_that_exists_is_not_said_to_have_a_callback_that_it_lacks(batch: Any, tmp_path: Path) -> None:
     words = ("enqueue", "-f", file(tmp_path, {"payload": 1}), "-q", "mail", "--id", BATCH)
-    for _ in range(2):
-        assert batch(*words, "--on-complete", "report").exit_code == 0
+    for report in ('{"queue": "report", "delay": "1m"}', '{"delay": "1m", "queue": "report"}'):
+        assert batch(*words, "--on-complete", report).exit_code == 0
     refused = batch(*words, "--on-success", "report")
     assert (refused.exit_code, refused.stdout) == (6, "")
     assert "already exists, without this callback on success" in refused.stderr

@@ -271,7 +271,8 @@ def test_the_command_line_says_what_is_enqueued_at_an_end_and_a_worker_does_it(
     callback = '{"queue": "alert", "payload": [1], "priority": "high", "max_attempts": 7, "timeout": "2m", "delay": 3}'
     added = run(*words, "--on-complete", callback, "--on-failure", "alert", "--format", "json", url=lite.url)
     assert {(row["event"], row["state"]) for row in added.json} == {("complete", "open"), ("failure", "open")}
-    again = run(*words, "--on-complete", callback, "--on-success", "never", "--format", "json", url=lite.url)
+    same = '{"delay": 3, "timeout": "2m", "max_attempts": 7, "priority": "high", "payload": [1], "queue": "alert"}'
+    again = run(*words, "--on-complete", same, "--on-success", "never", "--format", "json", url=lite.url)
     assert sorted(row["event"] for row in again.json) == ["complete", "failure", "success"]
     assert {row["job_id"] for row in again.json} == {None}
     cleared = run(*words, "--clear", url=lite.url)

@@ -74,9 +74,9 @@ def add(database: Database, top: str, new: Sequence[NewCallback], now: datetime)
         Relatives(database).job(top)
         if parent_statuses(database, [top]).get(top) == RECURRING:
             raise LastingConflictError(f"The job {top} recurs, so it never ends.")
-        known = callbacks_of(database, Subject.TREE, top)
-        has = {(one.event, one.stored_job) for one in known if one.state != CallbackState.OVER}
-        enqueue.add_callbacks(database, Subject.TREE, top, [one for one in new if (one.event, one.job) not in has], now)
+        has = [one for one in callbacks_of(database, Subject.TREE, top) if one.state != CallbackState.OVER]
+        missing = [one for one in new if not any(known.is_same(one) for known in has)]
+        enqueue.add_callbacks(database, Subject.TREE, top, missing, now)
 
     database.transaction(work)
 

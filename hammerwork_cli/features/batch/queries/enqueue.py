@@ -124,9 +124,9 @@ def compare_callbacks(database: Database, subject: Subject, subject_id: str, cal
 
     Raises ConflictError if one is missing.
     """
-    has = {(one.event, one.stored_job) for one in callbacks_of(database, subject, subject_id)}
+    has = callbacks_of(database, subject, subject_id)
     for callback in callbacks:
-        if (callback.event, callback.job) not in has:
+        if not any(one.is_same(callback) for one in has):
             raise LastingConflictError(
                 f"The {subject} {subject_id} already exists, without this callback on {callback.event}.",
                 hint=f"See: hammerwork {subject} show {subject_id}",

@@ -1,10 +1,9 @@
 """Reads stored jobs, and compares them with new ones of the same id."""
 
-import json
 from collections.abc import Sequence, Set
 from typing import NamedTuple
 
-from hammerwork_cli.core.payloads import unpacked
+from hammerwork_cli.core.payloads import same_json, unpacked
 from hammerwork_cli.core.values import Timestamp, id_list, priority_word, status_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
@@ -55,7 +54,7 @@ class ExistingJob(NamedTuple):
             "cron_schedule": (self.cron_schedule or None) == (job.cron_schedule or None),
             "timezone": _timezone(self.cron_schedule, self.timezone) == _timezone(job.cron_schedule, job.timezone),
             "priority": self.priority == job.priority.word,
-            "payload": _same_json(self.payload, job.payload),
+            "payload": same_json(self.payload, job.payload, but=CONFIG_KEY),
             "depends_on": {*self.depends_on} == {*job.depends_on},
         }
         return [name for name, is_same in same.items() if not is_same]
@@ -97,19 +96,3 @@ def compare(database: Database, job: NewJob, row: ExistingJob, *, only: Set[str]
 
 def _timezone(cron_schedule: str | None, timezone: str | None) -> str | None:
     return (timezone or "UTC") if cron_schedule else None
-
-
-def _same_json(one: str | None, other: str) -> bool:
-    if one is None:
-        return False
-    try:
-        same: bool = _without_config(json.loads(one)) == _without_config(json.loads(other))
-    except (ValueError, RecursionError):
-        return one == other
-    return same
-
-
-def _without_config(payload: object) -> object:
-    if not isinstance(payload, dict):
-        return payload
-    return {key: value for key, value in payload.items() if key != CONFIG_KEY}
