@@ -7,8 +7,7 @@ take their options from this table.
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.documents import json_of
@@ -200,16 +199,9 @@ ENQUEUE, BATCH, SCHEDULE, AGAIN = "job enqueue", "batch enqueue", "cron create",
 """The verbs that take options of jobs. ``cron update`` takes those of ``cron create``."""
 
 
-class Spelling(StrEnum):
-    """How the command line spells a value."""
-
-    TEXT = "text"
-    NUMBER = "number"  # with the limits of its schema
-    SWITCH = "switch"  # --option or --no-option
-    NAME = "name"
-    NAMES = "names"  # with commas between them, or repeated
-    WORDS = "words"  # the same, where an empty text is no word
-    JSON = "json"  # or @FILE, or - for stdin
+Spelling = Literal["text", "number", "switch", "name", "names", "words", "json"]
+"""How the command line spells a value. ``names`` have commas between them, or the option is repeated; so do ``words``,
+where an empty text means none of them. ``json`` may also be ``@FILE``, or ``-`` for stdin."""
 
 
 class Kind(NamedTuple):
@@ -217,7 +209,7 @@ class Kind(NamedTuple):
 
     line: Key | None  # in a line of a file; `None` if only the command line has the option
     metavar: str | None = None
-    spelling: Spelling = Spelling.TEXT
+    spelling: Spelling = "text"
 
 
 class Option(NamedTuple):
@@ -249,10 +241,10 @@ def _text(metavar: str) -> Kind:
 
 
 def _number(schema: Key) -> Kind:
-    return Kind(key.null_or(schema), "N", Spelling.NUMBER)
+    return Kind(key.null_or(schema), "N", "number")
 
 
-def _list(metavar: str, about: str, spelling: Spelling = Spelling.NAMES) -> Kind:
+def _list(metavar: str, about: str, spelling: Spelling = "names") -> Kind:
     return Kind(Key({"type": ["string", "array", "null"], "items": {"type": "string"}}).about(about), metavar, spelling)
 
 
@@ -298,7 +290,7 @@ SPAWN_CONFIG = Key(
 JOB_OPTIONS = (
     Option(
         "queue",
-        Kind(key.null_or(key.text("Default: that of the command line, or default_queue")), "QUEUE", Spelling.NAME),
+        Kind(key.null_or(key.text("Default: that of the command line, or default_queue")), "QUEUE", "name"),
         {
             ENQUEUE: "Queue of the job. [default: setting default_queue]",
             BATCH: "Queue of lines without one. [default: setting default_queue]",
@@ -398,7 +390,7 @@ JOB_OPTIONS = (
     ),
     Option(
         "spawn_config",
-        Kind(key.spawn_config(), "JSON", Spelling.JSON),
+        Kind(key.spawn_config(), "JSON", "json"),
         {
             ENQUEUE: "Let it spawn: JSON, @FILE, or - for stdin.",
             SCHEDULE: "Let its jobs spawn: JSON, @FILE, or - for stdin.",
@@ -436,13 +428,13 @@ JOB_OPTIONS = (
     ),
     Option(
         "inherit",
-        _list("WORDS", "priority, queue, retry, timeout, trace or none", Spelling.WORDS),
+        _list("WORDS", "priority, queue, retry, timeout, trace or none", "words"),
         {ENQUEUE: f"{_INHERITED} [default: priority,retry,trace]", AGAIN: _INHERITED},
         spawns=_inheritance,
     ),
     Option(
         "encrypt",
-        Kind(key.null_or(key.flag("Whether its payload is encrypted")), spelling=Spelling.SWITCH),
+        Kind(key.null_or(key.flag("Whether its payload is encrypted")), spelling="switch"),
         {ENQUEUE: "Encrypt its payload; needs --encryption-key."},
         flags=("--encrypt/--no-encrypt",),
         rest=key.flag(

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from hammerwork_cli.core.values import JobStatus, id_list
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job import lines
-from hammerwork_cli.features.job.options import JOB_OPTIONS, OPTIONS, Spelling, wanted_job
+from hammerwork_cli.features.job.options import JOB_OPTIONS, OPTIONS, wanted_job
 from hammerwork_cli.features.job.queries import enqueue_lines
 from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.conftest import Outcome, all_databases
@@ -87,7 +87,7 @@ def test_the_schema_of_a_line_allows_the_numbers_that_are_read() -> None:
             return False
         return True
 
-    numbers = [option.name for option in JOB_OPTIONS if option.kind.spelling is Spelling.NUMBER]
+    numbers = [option.name for option in JOB_OPTIONS if option.kind.spelling == "number"]
     given = [{name: number} for name in numbers for number in (-1, 0, 1, 2**31 - 1, 2**31, 1.5, True, "1")]
     assert [SCHEMA.is_valid(one) for one in given] == [is_read(one) for one in given]
 

@@ -188,19 +188,19 @@ def text_from(value: str) -> str:
 # Options of new jobs.
 
 _TYPES: dict[Spelling, Any] = {
-    Spelling.NUMBER: int | None,
-    Spelling.SWITCH: bool | None,
-    Spelling.NAMES: list[str] | None,
-    Spelling.WORDS: list[str] | None,
+    "number": int | None,
+    "switch": bool | None,
+    "names": list[str] | None,
+    "words": list[str] | None,
 }
-_CALLBACKS: dict[Spelling, Any] = {Spelling.NAME: one_name, Spelling.NAMES: several_names}
+_CALLBACKS: dict[Spelling, Any] = {"name": one_name, "names": several_names}
 
 
 def job_option(name: str, verb: str) -> Any:
     """What Typer knows of an option of :data:`JOB_OPTIONS`, as a verb has it."""
     option = OPTION[name]
     line, metavar, spelling = option.kind
-    limits = line.schema if line and spelling is Spelling.NUMBER else {}
+    limits = line.schema if line and spelling == "number" else {}
     return typer.Option(
         *(option.flags or [_flag(name)]),
         metavar=metavar,
@@ -229,9 +229,9 @@ def _values(**given: Any) -> dict[str, Any]:
 def value_of(name: str, given: Any) -> Any:
     """The value of an option of :data:`JOB_OPTIONS` as files have it."""
     spelling = OPTION[name].kind.spelling
-    if spelling is Spelling.JSON and given:
+    if spelling == "json" and given:
         return json_value(text_from(given), _flag(name))
-    return names.split(given) if spelling is Spelling.WORDS and given else given
+    return names.split(given) if spelling == "words" and given else given
 
 
 def _flag(name: str) -> str:
