@@ -211,6 +211,15 @@ class Counts:
         return sum(self.by_status.get(status, 0) for status in statuses)
 
     @property
+    def ended(self) -> int:
+        return self.of(*FINISHED)
+
+    @property
+    def open(self) -> int:
+        """Number of jobs that have not ended."""
+        return self.total - self.ended
+
+    @property
     def failed(self) -> int:
         """Number of Failed, Dead and TimedOut jobs."""
         return self.of(*FAILURES)

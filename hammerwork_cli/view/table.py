@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from hammerwork_cli.core.values import Timestamp
 from hammerwork_cli.view.colour import paint, paint_status
-from hammerwork_cli.view.text import NOTHING, shorten, visible
+from hammerwork_cli.view.text import NOTHING, brief_instant, instant, shorten, visible
 from hammerwork_cli.view.text import cells as cell_count
 
 Row = TypeVar("Row")
@@ -48,6 +49,17 @@ class Column(NamedTuple, Generic[Row]):
     def narrowed(self) -> "Column[Row]":
         """The column on a narrow terminal."""
         return self._replace(value=self.narrow or self.value, header=self.narrow_header or self.header)
+
+
+def time_column(what: str, time: Callable[[Row], Timestamp], *, leaves: int = 0) -> Column[Row]:
+    """When something was ``what``, such as ``created``: to the minute on a narrow terminal."""
+    return Column(
+        f"{what} at (UTC)",
+        lambda row: instant(time(row)),
+        narrow=lambda row: brief_instant(time(row)),
+        narrow_header=f"{what} UTC",
+        leaves=leaves,
+    )
 
 
 class _Filled(NamedTuple):

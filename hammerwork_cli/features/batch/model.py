@@ -8,7 +8,7 @@ from uuid import UUID
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.reading import uuid_of
-from hammerwork_cli.core.values import FINISHED, Counts, JobStatus, Timestamp
+from hammerwork_cli.core.values import Counts, JobStatus, Timestamp
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.models.plan import JobGroup
@@ -47,11 +47,6 @@ class StoredBatch:
     counts: Counts = field(default_factory=Counts)
 
     @property
-    def open(self) -> int:
-        """Jobs that have not ended."""
-        return self.counts.total - self.counts.of(*FINISHED)
-
-    @property
     def gone(self) -> int:
         """Jobs that somebody has deleted."""
         return max(0, self.total - self.counts.total)
@@ -61,8 +56,8 @@ class StoredBatch:
         completed = self.counts.of(JobStatus.COMPLETED)
         if self.gone and not self.counts.total:
             return BatchStatus.GONE
-        if self.open:
-            started = self.open < self.counts.total or self.counts.of(JobStatus.RUNNING)
+        if self.counts.open:
+            started = self.counts.open < self.counts.total or self.counts.of(JobStatus.RUNNING)
             return BatchStatus.PROCESSING if started else BatchStatus.PENDING
         if completed == self.counts.total:
             return BatchStatus.COMPLETED

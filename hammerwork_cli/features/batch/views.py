@@ -11,8 +11,8 @@ from hammerwork_cli.features.spawn.views.failures import NO_ERROR
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column
-from hammerwork_cli.view.text import brief_instant, count, instant, plural, short_id, statuses, visible
+from hammerwork_cli.view.table import Column, time_column
+from hammerwork_cli.view.text import count, instant, plural, short_id, statuses, visible
 
 COUNTS = Shape[Counts](
     {
@@ -72,13 +72,7 @@ COLUMNS: Sequence[Column[StoredBatch]] = (
     Column("running", lambda row: count(row.counts.of(JobStatus.RUNNING)), "right", is_count=True, leaves=2),
     Column("pending", lambda row: count(row.counts.of(*WAITING)), "right", is_count=True, leaves=1),
     Column("gone", lambda row: count(row.gone), "right", optional=True, is_count=True, leaves=3),
-    Column(
-        "created at (UTC)",
-        lambda row: instant(row.created_at),
-        narrow=lambda row: brief_instant(row.created_at),
-        narrow_header="created UTC",
-        leaves=4,
-    ),
+    time_column("created", lambda row: row.created_at, leaves=4),
 )
 
 

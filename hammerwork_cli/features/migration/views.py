@@ -16,8 +16,8 @@ from hammerwork_cli.features.migration.model import (
 )
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column
-from hammerwork_cli.view.text import brief_instant, count, instant, plural
+from hammerwork_cli.view.table import Column, time_column
+from hammerwork_cli.view.text import count, plural
 
 _CREATED = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
 _ALTERED = re.compile(r"^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)[^()]*? ON) (\w+)", re.MULTILINE)
@@ -37,12 +37,7 @@ STATES: Sequence[Column[MigrationState]] = (
         leaves=2,
         narrow=lambda row: {"upstream": "Rust", "ours": "cli"}.get(row.migration.owner, row.migration.owner),
     ),
-    Column(
-        "executed at (UTC)",
-        lambda row: instant(row.executed_at) if row.executed_at else None,
-        narrow=lambda row: brief_instant(row.executed_at) if row.executed_at else None,
-        narrow_header="executed UTC",
-    ),
+    time_column("executed", lambda row: row.executed_at),
     Column(
         "ms", lambda row: None if row.execution_time_ms is None else count(row.execution_time_ms), "right", leaves=1
     ),

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hammerwork_cli.cached import cached
-from hammerwork_cli.core.values import FINISHED, Counts, Timestamp, id_list, priority_word, status_of, timestamp
+from hammerwork_cli.core.values import Counts, Timestamp, id_list, priority_word, status_of, timestamp
 
 
 class JobDate(NamedTuple):
@@ -132,7 +132,7 @@ class SpawnTree:
         """Time from the creation of the first job to the end of the last; ``None`` while a job is open or not read."""
         ends = [timestamp(node.completed_at or node.failed_at) for node in self.nodes.values()]
         starts = [start for node in self.nodes.values() if (start := timestamp(node.created_at))]
-        if self.truncated or self.counts.total > self.counts.of(*FINISHED) or not starts:
+        if self.truncated or self.counts.open or not starts:
             return None
         known = [end for end in ends if end is not None]
         return max(max(known) - min(starts), timedelta()) if len(known) == len(ends) else None

@@ -62,8 +62,3 @@ class WaitResult(NamedTuple):
     failed: tuple[TreeNode, ...]  # some of the failed jobs
     stuck: tuple[Blocker, ...]  # jobs that can never run
     waited: timedelta  # length of the wait
-
-    @property
-    def open(self) -> int:
-        """Number of jobs that have not ended."""
-        return self.counts.total - self.counts.of(*FINISHED)

@@ -18,8 +18,8 @@ from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column
-from hammerwork_cli.view.text import brief_instant, count, duration, instant, short_id, statuses, visible
+from hammerwork_cli.view.table import Column, time_column
+from hammerwork_cli.view.text import count, duration, instant, short_id, statuses, visible
 
 
 class GraphFormat(StrEnum):
@@ -78,13 +78,7 @@ COLUMNS: Sequence[Column[StoredWorkflow]] = (
     Column("running", lambda row: count(row.counts.of(JobStatus.RUNNING)), "right", is_count=True, leaves=3),
     Column("pending", lambda row: count(row.counts.of(*WAITING)), "right", is_count=True, leaves=2),
     Column("took", lambda row: None if row.took is None else duration(row.took), "right", optional=True, leaves=1),
-    Column(
-        "created at (UTC)",
-        lambda row: instant(row.created_at),
-        narrow=lambda row: brief_instant(row.created_at),
-        narrow_header="created UTC",
-        leaves=4,
-    ),
+    time_column("created", lambda row: row.created_at, leaves=4),
 )
 
 

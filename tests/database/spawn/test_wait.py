@@ -348,7 +348,7 @@ def test_a_timeout_ends_the_wait_with_the_counts_of_that_moment(migrated_url: st
     start = time.monotonic()
     result = Waiting(migrated_url, root, timeout=0.2, interval=60).end()
     assert 0.2 <= time.monotonic() - start < 10
-    assert (result.outcome, result.open, result.counts.total) == (WaitOutcome.TIMEOUT, 1, 2)
+    assert (result.outcome, result.counts.open, result.counts.total) == (WaitOutcome.TIMEOUT, 1, 2)
 
 
 def cut_off(database: Database, other: Database) -> None:
@@ -410,4 +410,4 @@ def test_a_timeout_while_the_server_is_away_is_a_timeout(database: Database) -> 
 
     waiter = Waiter(refuse, Away(), interval=0.01, timeout=0.2, fail_stuck=False)
     result = waiter.wait(database, root, whole=True, now=NOW)
-    assert (result.outcome, result.open) == (WaitOutcome.TIMEOUT, 1)
+    assert (result.outcome, result.counts.open) == (WaitOutcome.TIMEOUT, 1)

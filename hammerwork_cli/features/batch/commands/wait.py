@@ -37,7 +37,7 @@ def wait(
     context.answer(shown.BATCH.record(found), form, lambda: [shown.outcome_text(found)])
     if not in_time:
         raise TimedOutError(
-            f"The batch has not ended within {duration_as_given(timeout)}: {plural(found.open, 'job')} left.",
+            f"The batch has not ended within {duration_as_given(timeout)}: {plural(found.counts.open, 'job')} left.",
             hint=f"See: hammerwork batch show {found.id}",
         )
     if found.status != BatchStatus.COMPLETED or found.gone:

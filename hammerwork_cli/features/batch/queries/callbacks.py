@@ -155,7 +155,7 @@ def see(database: Database, callbacks: Sequence[Callback], now: datetime) -> See
 def _batch(database: Database, batch: str) -> Seen | None:
     with database.snapshot():
         found = listing.one(database, batch)
-    return Seen(found.counts, found.open == 0) if found.counts.total else None
+    return Seen(found.counts, not found.counts.open) if found.counts.total else None
 
 
 def _workflow(database: Database, workflow: str, now: datetime) -> Seen | None:
@@ -165,7 +165,7 @@ def _workflow(database: Database, workflow: str, now: datetime) -> Seen | None:
         counts = groups.counted(database, workflow=workflow)
         if row is None or (row[0] and not counts.total):
             return None
-        is_open = counts.of(*FINISHED) < counts.total or not counts.total
+        is_open = counts.open or not counts.total
         return Seen(counts, not is_open and not may_spawn(database, workflow, now))
 
 

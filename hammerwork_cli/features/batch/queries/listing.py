@@ -35,7 +35,7 @@ def watch(database: Database, text: str) -> EndWatch[StoredBatch]:
 
     Raises UsageError, NotFoundError or AmbiguousIdError: see :func:`resolve`.
     """
-    return EndWatch(database, _READER, text, lambda found: not found.open)
+    return EndWatch(database, _READER, text, lambda found: not found.counts.open)
 
 
 def details(database: Database, batch: str, *, limit: int) -> BatchDetails:

@@ -123,7 +123,7 @@ def _settle_batch(database: Database, batch: StoredBatch, stored_status: str, no
         return
     counts = counted(database, batch=batch.id)
     found = replace(batch, counts=counts)
-    if not found.open:
+    if not found.counts.open:
         completed, failed = counts.of(JobStatus.COMPLETED), counts.unsuccessful
         values = {"id": batch.id, "status": str(found.status), "completed": completed, "failed": failed, "now": now}
         database.run("job.groups.end_batch", **values)

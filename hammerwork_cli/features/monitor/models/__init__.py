@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.core.values import FINISHED, Counts, Timestamp
+from hammerwork_cli.core.values import Counts, Timestamp
 from hammerwork_cli.features.queue.models.queue import QueueState
 from hammerwork_cli.features.spawn.models.spawn import SpawnOperation
 from hammerwork_cli.features.tree.model import TreeNode
@@ -39,7 +39,7 @@ class RunningOperation(NamedTuple):
         """Time until the tree has ended at the present rate; ``None`` if that is unknown."""
         if self.below is None or not self.per_second:
             return None
-        return timedelta(seconds=(self.below.total - self.below.of(*FINISHED)) / self.per_second)
+        return timedelta(seconds=self.below.open / self.per_second)
 
     @property
     def parent(self) -> TreeNode:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
-from hammerwork_cli.core.values import FINISHED, Counts, JobStatus, Timestamp, timestamp
+from hammerwork_cli.core.values import Counts, JobStatus, Timestamp, timestamp
 from hammerwork_cli.features.tree.model import TreeNode
 
 QUIET_TIME = timedelta(seconds=10)
@@ -48,7 +48,7 @@ class SpawnOperation(NamedTuple):
     @property
     def success_rate(self) -> float | None:
         """Share of completed children among those that have ended, 0 to 1; ``None`` before the first end."""
-        ended = self.children.of(*FINISHED)
+        ended = self.children.ended
         return self.children.of(JobStatus.COMPLETED) / ended if ended else None
 
     @property

@@ -270,7 +270,7 @@ class MonitorWatch:
         # Show a tree once more after its end, so that its last figures are seen.
         shown = [found[top] for top in found if top in open_now or top in self._operations]
         self._progress.add(
-            time.monotonic(), ((one.parent.id, one.below.of(*FINISHED)) for one in shown if one.below is not None)
+            time.monotonic(), ((one.parent.id, one.below.ended) for one in shown if one.below is not None)
         )
         shown = [one._replace(per_second=self._progress.of(one.parent.id)) for one in shown]
         self._operations = {top: parents[top] for top in open_now}
@@ -300,7 +300,7 @@ class MonitorWatch:
         """Returns those trees, among the ones too large to count, in which a known parent has open children."""
         inner = [job for job, top in tops.items() if top in large and job != top]
         totals = self._trees.children(inner)
-        return {tops[job] for job, total in totals.items() if _open(total.counts)}
+        return {tops[job] for job, total in totals.items() if total.counts.open}
 
     def _remember_ended(
         self, parents: dict[str, TreeNode], found: dict[str, RunningOperation], open_now: set[str], now: datetime
@@ -343,7 +343,7 @@ def _uncounted(beside: Sequence[_Beside]) -> tuple[RunningOperation, ...]:
 
 
 def _operation(parent: TreeNode, children: ChildTotals, below: ChildTotals | None, running: int) -> RunningOperation:
-    finished = None if _open(children.counts) else children.last_ended
+    finished = None if children.counts.open else children.last_ended
     operation = SpawnOperation(parent, children.counts, children.first_created, finished)
     whole = below.counts if below else None
     running = whole.of(JobStatus.RUNNING) if whole is not None else max(running, children.counts.of(JobStatus.RUNNING))
@@ -352,13 +352,9 @@ def _operation(parent: TreeNode, children: ChildTotals, below: ChildTotals | Non
     )
 
 
-def _open(counts: Counts) -> int:
-    return counts.total - counts.of(*FINISHED)
-
-
 def _open_jobs(one: RunningOperation) -> int:
     """Number of jobs in its tree that are known to be open."""
-    return _open(one.below) if one.below is not None else _open(one.operation.children) + one.running
+    return one.below.open if one.below is not None else one.operation.children.open + one.running
 
 
 def _busiest(one: RunningOperation) -> tuple[bool, datetime, str]:

@@ -128,9 +128,8 @@ def operation(database: Database, parent: str) -> SpawnOperation:
 
 
 def _operation(parent: TreeNode, total: ChildTotals, recorded: Sequence[RecordedSpawn] | None = None) -> SpawnOperation:
-    ended = total.counts.of(*FINISHED) == total.counts.total
-    last = recorded[-1] if recorded else None
-    return SpawnOperation(parent, total.counts, total.first_created, total.last_ended if ended else None, last)
+    end, last = None if total.counts.open else total.last_ended, recorded[-1] if recorded else None
+    return SpawnOperation(parent, total.counts, total.first_created, end, last)
 
 
 class _Parents(NamedTuple):
@@ -163,7 +162,7 @@ class _Parents(NamedTuple):
             children=children,
             largest=children,
             completed=self.completed + counts.of(JobStatus.COMPLETED),
-            ended=self.ended + counts.of(*FINISHED),
+            ended=self.ended + counts.ended,
             failed=self.failed + counts.failed,
             cancelled=self.cancelled + counts.cancelled,
             retrying=self.retrying + counts.retrying,

@@ -243,7 +243,7 @@ class Waiter:
         watch = TreeWatch(database, roots, now)
         watch.read()
         watch.find_stuck()
-        if watch.counts.of(*FINISHED) < len(watch.states):
+        if watch.counts.ended < len(watch.states):
             self._listener.reading(watch.counts)
         outcome = self._watch(watch)
         return self._result(job, watch, outcome)

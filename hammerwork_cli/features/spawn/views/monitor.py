@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.core.values import FINISHED, JobStatus, timestamp
+from hammerwork_cli.core.values import JobStatus, timestamp
 from hammerwork_cli.features.monitor.models import BusyWorker, MonitorSnapshot, RunningOperation
 from hammerwork_cli.features.queue.models.queue import QueueState
 from hammerwork_cli.features.tree.model import TreeNode
@@ -218,7 +218,7 @@ class _MonitorDrawing:
         if not one.counted:
             return [self._paint(running, "cyan")]
         counts = one.operation.children if one.below is None else one.below
-        ended, total = counts.of(*FINISHED), counts.total
+        ended, total = counts.ended, counts.total
         parts, failed = f"{count(ended)}/{count(total)}", ""
         if counts.failed:
             failed = self._paint(f"{count(counts.failed)} failed", "red")
@@ -250,7 +250,7 @@ class _MonitorDrawing:
         full, rest = ("█", "░") if self.frame.charset == "utf8" else ("#", ".")
         bad = min(max(width * failed // total, 1), width) if failed else 0
         # The bar is only full when all jobs have ended.
-        most = width - bad - (one.below.of(*FINISHED) < total)
+        most = width - bad - (one.below.open > 0)
         good = max(min(width * one.below.of(JobStatus.COMPLETED) // total, most), 0)
         parts = (self._paint(full * good, "green"), self._paint(full * bad, "red"), rest * (width - good - bad))
         return f"{''.join(parts)} "

@@ -12,7 +12,7 @@ from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.view import names
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.json import document
-from hammerwork_cli.view.table import Column, table_text
+from hammerwork_cli.view.table import Column, table_text, time_column
 from hammerwork_cli.view.text import (
     NOTHING,
     brief_instant,
@@ -60,13 +60,7 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
     Column("failed", lambda row: count(row.children.failed), "right", is_count=True),
     Column("failed below", lambda row: _failed_deeper(row), "right", optional=True),
     *_UNFINISHED,
-    Column(
-        "spawned at (UTC)",
-        lambda row: instant(row.spawned_at),
-        narrow=lambda row: brief_instant(row.spawned_at),
-        narrow_header="spawned UTC",
-        leaves=4,
-    ),
+    time_column("spawned", lambda row: row.spawned_at, leaves=4),
     *_ORIGIN,
 )
 
@@ -108,13 +102,7 @@ PENDING: Sequence[Column[PendingSpawn]] = (
     Column("queue", lambda row: row.job.queue, cuts=True),
     Column("status", lambda row: row.job.status, is_status=True),
     Column("priority", lambda row: row.job.priority, leaves=1),
-    Column(
-        "created at (UTC)",
-        lambda row: instant(row.job.created_at),
-        narrow=lambda row: brief_instant(row.job.created_at),
-        narrow_header="created UTC",
-        leaves=2,
-    ),
+    time_column("created", lambda row: row.job.created_at, leaves=2),
     Column("why", lambda row: reason(row), cuts=True),
 )
 

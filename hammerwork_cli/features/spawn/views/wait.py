@@ -37,7 +37,7 @@ WAIT = Shape[WaitResult](
         "outcome": key.text("", "completed", "failed", "stuck", "timeout").of("outcome.value"),
         "jobs": key.count().of("counts.total"),
         "counts": key.counts("Jobs by status", in_order=True),
-        "open": key.count("Unfinished jobs"),
+        "open": key.count("Unfinished jobs").of("counts.open"),
         "failed": key.list_of(RELATIVE, "The first of them"),
         "stuck": key.count("Jobs that can never run").of(lambda result: len(result.stuck)),
         "holds": key.list_of(_HOLD, "The first of these").of(lambda result: result.stuck[:SHOWN]),
@@ -74,9 +74,9 @@ def wait_text(result: WaitResult, *, width: int | None = None, colour: bool = Fa
 
 def open_text(result: WaitResult) -> str:
     """The open jobs, in words that fit into a sentence."""
-    if not result.open:
+    if not result.counts.open:
         return "jobs may still be spawned"
-    return f"{plural(result.open, 'job')} {'is' if result.open == 1 else 'are'} open"
+    return f"{plural(result.counts.open, 'job')} {'is' if result.counts.open == 1 else 'are'} open"
 
 
 def failed_text(result: WaitResult) -> str:

@@ -36,7 +36,7 @@ def wait(
     found = watch.found
     context.answer(shown.WORKFLOW.record(found), form, lambda: [shown.outcome_text(found)])
     if not in_time:
-        left = f"{plural(found.open, 'job')} left" if found.counts.total else "it has no jobs"
+        left = f"{plural(found.counts.open, 'job')} left" if found.counts.total else "it has no jobs"
         raise TimedOutError(
             f"The workflow has not ended within {duration_as_given(timeout)}: {left}.",
             hint=f"See: hammerwork workflow show {found.id}",

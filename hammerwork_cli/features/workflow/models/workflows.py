@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from hammerwork_cli.core.values import FINISHED, Counts, Timestamp, timestamp
+from hammerwork_cli.core.values import Counts, Timestamp, timestamp
 from hammerwork_cli.features.batch.model import Contents
 
 
@@ -52,15 +52,10 @@ class StoredWorkflow:
     last_failure: Timestamp = None  # when the last job failed by itself, and not because of others
 
     @property
-    def open(self) -> int:
-        """Jobs that have not ended."""
-        return self.counts.total - self.counts.of(*FINISHED)
-
-    @property
     def status(self) -> str:
         if self.stored_status == WorkflowStatus.CANCELLED:
             return WorkflowStatus.CANCELLED
-        if self.open:
+        if self.counts.open:
             return WorkflowStatus.RUNNING
         if not self.counts.total:  # nothing else tells any more
             was_filled = self.stored_status == WorkflowStatus.RUNNING and self.total
@@ -76,7 +71,7 @@ class StoredWorkflow:
     @property
     def ended_at(self) -> Timestamp:
         """When the last job ended; ``None`` while one is open."""
-        return None if self.open else self.last_end
+        return None if self.counts.open else self.last_end
 
     @property
     def took(self) -> timedelta | None:

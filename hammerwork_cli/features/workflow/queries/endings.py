@@ -121,7 +121,7 @@ def _bring_up_to_date(database: Database, workflow: StoredWorkflow, seen: _SeenW
     if seen.status == WorkflowStatus.CANCELLED and workflow.counts.of(*WAITING):
         cancelled = _run(database, _CancelRest(workflow, now))
         return f"cancelled {cancelled:,} more of its jobs" if cancelled else None
-    if not workflow.open:
+    if not workflow.counts.open:
         return _close(database, workflow, now) if workflow.counts.total else None
     acts = workflow.failure_policy in {FailurePolicy.FAIL_FAST, FailurePolicy.CONTINUE}
     if not acts or workflow.counts.unsuccessful == seen.dealt_with:
@@ -184,7 +184,7 @@ def _close(database: Database, workflow: StoredWorkflow, now: datetime) -> str |
     def work() -> str | None:
         locked = _read(database, "workflow.endings.lock", workflow)
         found = listing.counted(database, [workflow])[0]
-        if locked is None or locked.status != workflow.stored_status or found.open or not found.counts.total:
+        if locked is None or locked.status != workflow.stored_status or found.counts.open or not found.counts.total:
             return None
         if may_spawn(database, workflow.id, now):
             return None
@@ -211,7 +211,7 @@ def cancellable(database: Database, workflow: str) -> StoredWorkflow:
     Raises NotFoundError if it does not exist. Raises ConflictError if it has ended in another way.
     """
     found = listing.one(database, workflow)
-    if found.counts.total and not found.open and found.status != WorkflowStatus.CANCELLED:
+    if found.counts.total and not found.counts.open and found.status != WorkflowStatus.CANCELLED:
         raise LastingConflictError(
             f"The workflow {found.id} has ended: {found.status}.", hint=f"See: hammerwork workflow show {found.id}"
         )

@@ -71,8 +71,8 @@ def watch(database: Database, text: str) -> EndWatch[StoredWorkflow]:
 
 def _has_ended(found: StoredWorkflow) -> bool:
     if found.status == WorkflowStatus.CANCELLED:
-        return not found.open
-    only_waiting = found.open == found.waiting
+        return not found.counts.open
+    only_waiting = found.counts.open == found.waiting
     return found.status != WorkflowStatus.RUNNING or (found.needs_decision and only_waiting)
 
 
