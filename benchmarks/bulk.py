@@ -35,7 +35,7 @@ COLUMNS = (
 def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
     """Long lists of a database with our migrations, and then a file of new jobs, which stay."""
     with closing(connect(url)) as database:
-        if "indexed" not in database.tags:
+        if not database.is_current:
             return
         server = database.server
         for name, words in COMMANDS.items():

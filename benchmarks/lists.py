@@ -48,7 +48,7 @@ NEWEST = "newest 20 operations (spawn list)"
 def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
     """Every list on one database."""
     with closing(connect(url)) as database:
-        suffix = "" if "indexed" in database.tags else ", without 015"
+        suffix = "" if database.is_current else ", without 015"
         for name, ask in _questions(database).items():
             yield compare(
                 ask,
@@ -60,7 +60,7 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
                 goal=workload.goal(GOAL),
                 against=AGAINST,
             )
-        if "indexed" in database.tags:
+        if database.is_current:
             yield _everything(database, workload, runs)
 
 
@@ -82,7 +82,7 @@ def _everything(database: Database, workload: Workload, runs: int) -> Result:
 def measure_failures(url: str, workload: Workload, runs: int) -> Result:
     """All errors with their trees, against one statement that groups the same rows by error and knows no trees."""
     with closing(connect(url)) as database:
-        suffix = "" if "indexed" in database.tags else ", without 015"
+        suffix = "" if database.is_current else ", without 015"
         return compare(
             lambda: failures.failures(database, limit=20),
             lambda: database.query(GROUPING),

@@ -43,7 +43,7 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
                 look,
                 bare(database, look),
                 runs,
-                measure=f"{MEASURE}{name}{'' if 'indexed' in database.tags else ', without 015'}",
+                measure=f"{MEASURE}{name}{'' if database.is_current else ', without 015'}",
                 database=database.server,
                 jobs=workload.size,
                 goal=workload.goal(GOAL),
@@ -54,7 +54,7 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
 
 def _health(database: Database, workload: Workload, runs: int) -> Iterator[Result]:
     """All checks of monitor health, beside their statements and alone."""
-    suffix = "" if "indexed" in database.tags else ", without 015"
+    suffix = "" if database.is_current else ", without 015"
     limits = MonitorLimits(
         HealthLimits(10_000, timedelta(hours=1), timedelta(hours=1), timedelta(days=1), 100, 10, 0.15),
         timedelta(minutes=10),

@@ -44,7 +44,7 @@ def _reading(database: Database, workload: Workload, ids: list[str], runs: int) 
         lambda: tree_queries.tree(database, workload.root),
         fetch,
         runs,
-        measure="read the tree" + ("" if "indexed" in database.tags else ", without 015"),
+        measure="read the tree" + ("" if database.is_current else ", without 015"),
         database=database.server,
         jobs=workload.size,
         goal=workload.goal(GOALS[database.dialect] if has_way else None),

@@ -83,7 +83,7 @@ INTERFACES = (
 )
 ALIASES = {
     "Priority": (key.priority(), ""),
-    "HealthLevel": (LEVEL, "`unknown`: the database does not record what the check is about."),
+    "HealthLevel": (LEVEL, "`unknown`: a migration is missing, without which nobody knows."),
 }
 """Types of words."""
 _NAMES = {id(shape): one.name for one in INTERFACES for shape in (one.shape, *one.as_well)}

@@ -45,6 +45,7 @@ class Context:
         self.print_above_bar: Callable[[str], None] | None = None
         self.databases: list[Database] = []  # those that the command has opened
         self._stalls: list[SlowStatementWatch] = []
+        self._noted: set[str] = set()
 
     # Settings.
 
@@ -127,7 +128,7 @@ class Context:
 
         A protected profile is confirmed now if the program changes it.
         """
-        url = self.database(changes=changes).url
+        url = self._opened(changes=changes).url
         self.close()
         if not changes or self.protection is None:
             return url
@@ -144,11 +145,27 @@ class Context:
     ) -> Database:
         """Opens the configured database until the command ends.
 
+        Raises MissingTablesError if the command changes a database that is not current.
+
         Args:
+            create: whether the command makes the tables.
             changes: whether the command changes rows: then a note explains a statement that takes long, and a protected
                 profile asks for its name.
             plaintext_meant: whether jobs may be written in plaintext to queues that hold encrypted ones.
         """
+        database = self._opened(create=create, changes=changes, keys=keys, plaintext_meant=plaintext_meant)
+        if changes and not create:
+            database.check_current()
+        return database
+
+    def _opened(
+        self,
+        *,
+        create: bool = False,
+        changes: bool = False,
+        keys: "Keys | None" = None,
+        plaintext_meant: bool = False,
+    ) -> Database:
         url = replace(self.url(changes=changes), keys=keys, refuse_plaintext=not plaintext_meant)
         if not create:
             url.check_file()
@@ -158,6 +175,7 @@ class Context:
             self.note(f"Options of the URL that only hammerwork (Rust) uses have no effect: {', '.join(url.ignored)}.")
         patience = float(self.settings.get("connect_timeout_secs").value)
         database = connect(url, PATIENT._replace(connect=patience))
+        database.tell = self._note_once
         self.databases.append(database)
         if changes and not self.is_quiet:
             from hammerwork_cli.database.stalls import SlowStatementWatch
@@ -246,6 +264,11 @@ class Context:
         """Prints a note for people to stderr, wrapped, unless the command is quiet."""
         if not self.is_quiet:
             self.print_wrapped(text)
+
+    def _note_once(self, text: str) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            self.note(text)
 
     @property
     def is_quiet(self) -> bool:

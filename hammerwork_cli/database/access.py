@@ -15,7 +15,7 @@ from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.database.guards import is_change
 from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.database.retrying import Backoff, lost_to_another, retry
-from hammerwork_cli.database.statements import COLUMN_TAGS, TABLE_TAGS
+from hammerwork_cli.database.statements import GROWN, Statement
 from hammerwork_cli.database.texts import written_out
 from hammerwork_cli.database.timeouts import PATIENT, Timeouts
 from hammerwork_cli.database.url import DatabaseUrl
@@ -36,7 +36,29 @@ CONTENTION = Backoff(0.02, 5.0)  # before a transaction that lost to another one
 log = logging.getLogger("hammerwork")
 MOST_TOGETHER = 100
 """Values for which one statement asks by :meth:`Database.rows_for_each`."""
-OUR_INDEXES = "015_spawn_indexes"
+OURS = frozenset(
+    [
+        "015_spawn_indexes",
+        "016_recent_jobs_index",
+        "017_workers",
+        "018_claims",
+        "019_attempts",
+        "020_tree_statistics",
+        "021_upkeep",
+        "022_schedules",
+        "023_retention",
+        "024_declarations",
+        "025_watches",
+        "hw_026_worker_progress",
+        "hw_028_missed_runs",
+        "hw_029_queue_counts",
+        "hw_031_run_starts",
+        "hw_032_leases",
+        "hw_033_retry_strategy_json",
+        "hw_035_archived_columns",
+    ]
+)
+"""The migrations of hammerwork-cli: a database with all of them is current."""
 RUST_3 = frozenset({"015_add_job_leases", "018_add_job_retry_strategy"})
 """Migrations of which each tells that version 3 of hammerwork (Rust) uses a database."""
 OTHER_BYTES = 16384
@@ -85,6 +107,7 @@ class Database:
         self.is_committing = False
         self._in_transaction = False
         self._notices: set[str] = set()
+        self.tell: Callable[[str], None] = log.warning  # what users should know of the database
         with self._translated():
             self._connection: Any = self._connect()
 
@@ -203,41 +226,73 @@ class Database:
     def tags(self) -> frozenset[str]:
         """The tags that choose between the variants of a statement.
 
-        ``postgresql``, ``mysql`` or ``sqlite``; ``indexed``: the indexes of hammerwork-cli exist; ``jsonb``: PostgreSQL
-        stores ``depends_on`` as JSON (before migration 012); those of :data:`TABLE_TAGS` and :data:`COLUMN_TAGS`;
-        ``unarchivable``: ``hammerwork_jobs`` has no ``archived_at``; ``workers``: there are the columns and tables for
-        workers (017); ``keys``: encrypted payloads can be decrypted here; ``rust_3``: version 3 of hammerwork (Rust)
-        uses the database, and its meanings apply; ``narrow``: ids of MySQL are in another character set than utf8mb4;
-        and ``by_first_parent``, ``by_gin`` or ``by_scan``: the way to the children of a job.
+        Of every database: ``postgresql``, ``mysql`` or ``sqlite``; ``rust_3``: version 3 of hammerwork (Rust) uses it,
+        and its meanings apply; ``keys``: encrypted payloads can be decrypted here; ``narrow``: ids of MySQL are in
+        another character set than utf8mb4; and one of these two:
+
+        - ``current``: all migrations of hammerwork-cli have been applied.
+        - ``original``: they have not. Then only what hammerwork (Rust) stores is read, and nothing is changed. The way
+          to the children of a job is ``by_gin`` or ``by_scan`` there. ``jsonb``: PostgreSQL stores ``depends_on`` as
+          JSON (before 012).
+
+        ``statements.GROWN`` has the tags of what the tables of hammerwork (Rust) have gained; a current one has all.
         """
         jobs = self.jobs_columns()
-        tags = {self.dialect, *(tag for table, tag in TABLE_TAGS.items() if table in self.schema)}
-        tags |= {tag for tag, (table, column) in COLUMN_TAGS.items() if column in self.schema.get(table, ())}
+        tags = {self.dialect, *(tag for tag, (table, column) in GROWN.items() if column in self.schema.get(table, ()))}
+        if not self._applied.isdisjoint(RUST_3):
+            tags.add("rust_3")
+        if self.url.keys is not None:
+            tags.add("keys")
+        if self._applied >= OURS:
+            return frozenset(tags | {"current"}) | self.extra_tags
+        if self._is_between:
+            self.tell(f"{self._lacking} Only what hammerwork (Rust) stores is read. {MIGRATE}")
         if self.dialect == "postgresql" and jobs["depends_on"] == "jsonb":
             tags.add("jsonb")
-        if "archived_at" not in jobs:
-            tags.add("unarchivable")
-        if "claim_token" in jobs and "hammerwork_spawn_roots" in self.schema:
-            tags.add("workers")
-        applied = self._telling_migrations()
-        if "jsonb" not in tags and OUR_INDEXES in applied:
-            tags.add("indexed")
-        if not applied.isdisjoint(RUST_3):
-            tags.add("rust_3")
-        if "encryption" in tags and self.url.keys is not None:
-            tags.add("keys")
-        tags.add(self._way(tags))
-        return frozenset(tags) | self.extra_tags
+        way = "by_gin" if self.dialect == "postgresql" and "jsonb" not in tags else "by_scan"
+        return frozenset(tags | {"original", way}) | self.extra_tags
 
-    def _telling_migrations(self) -> set[str]:
+    @property
+    def is_current(self) -> bool:
+        """Whether all migrations of hammerwork-cli have been applied: its own tables are read, and jobs changed."""
+        return "current" in self.tags
+
+    def check_current(self) -> None:
+        """Raises MissingTablesError unless the database is current: no other one is changed."""
+        self.jobs_columns()
+        if not self._applied >= OURS:
+            self.forget_schema()  # somebody may have migrated since it was read
+        if not self._applied >= OURS:
+            raise MissingTablesError(self._lacking, hint=MIGRATE)
+
+    def has_own_tables(self) -> bool:
+        """Whether to read a table of hammerwork-cli; for lists of its rows alone, which are empty without it.
+
+        Raises MissingTablesError if the database is between two versions: what it holds must not pass for nothing.
+        """
+        if self._is_between:
+            self.check_current()
+        return self.is_current
+
+    @property
+    def _is_between(self) -> bool:
+        return not self._applied.isdisjoint(OURS) and not self._applied >= OURS
+
+    @property
+    def _lacking(self) -> str:
+        if not self._is_between:
+            return "The tables are those of hammerwork (Rust) alone, which hammerwork-cli reads and never changes."
+        missing = sorted(OURS - self._applied)
+        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        return f"The tables are of an older hammerwork-cli, and lack {missing[0]}{others}."
+
+    @cached
+    def _applied(self) -> frozenset[str]:
+        """The migrations that are recorded as applied."""
         if "hammerwork_migrations" not in self.schema:
-            return set()
-        return {str(applied) for (applied,) in self._rows("shared.telling_migrations", frozenset({self.dialect}), {})}
-
-    def _way(self, tags: set[str]) -> str:
-        if "indexed" in tags:
-            return "by_first_parent"
-        return "by_gin" if self.dialect == "postgresql" and "jsonb" not in tags else "by_scan"
+            return frozenset()
+        rows = self._rows("shared.applied_migrations", frozenset({self.dialect}), {})
+        return frozenset(name if isinstance(name, str) else _text(name) for (name,) in rows)
 
     def jobs_columns(self) -> dict[str, str]:
         """Returns column -> type of ``hammerwork_jobs``."""
@@ -250,8 +305,8 @@ class Database:
 
     def forget_schema(self) -> None:
         """Lets the schema be read again after a migration."""
-        self.__dict__.pop("schema", None)
-        self.__dict__.pop("tags", None)
+        for cache in ("schema", "_applied", "tags"):
+            self.__dict__.pop(cache, None)
 
     def rows(self, statement: str, /, **values: Any) -> list[Row]:
         """Returns all rows of a statement."""
@@ -458,9 +513,16 @@ class Database:
 
     def _bound(self, statement: str, tags: frozenset[str], values: Mapping[str, Any]) -> tuple[str, list[Any]]:
         """The text of a statement, and its values, as the driver wants them."""
-        sql, bound = statements.bind(statements.load(statement, tags), values, self.placeholder, self.percent)
+        sql, bound = statements.bind(self._loaded(statement, tags), values, self.placeholder, self.percent)
         self._admit(sql)
         return sql, [self._adapt(value) if isinstance(value, datetime) else value for value in bound]
+
+    def _loaded(self, statement: str, tags: frozenset[str]) -> Statement:
+        loaded = statements.load(statement, tags)
+        if "original" in tags and is_change(loaded.text):
+            self.check_current()
+            return statements.load(statement, self.tags)
+        return loaded
 
     def _admit(self, sql: str) -> None:
         if self.url.guard is not None and is_change(sql):

@@ -17,11 +17,9 @@ SELECT t.name, c.name, c.type
 FROM sqlite_schema t JOIN pragma_table_xinfo(t.name) c
 WHERE t.type = 'table' AND t.name LIKE 'hammerwork\_%' ESCAPE '\'
 
--- name: telling_migrations
--- Lists those applied migrations that say what the tables do not: whether our indexes exist, and whether a version of
--- hammerwork (Rust) with leases (2, 3) uses the database.
+-- name: applied_migrations
+-- Lists the applied migrations, which say what the tables do not.
 SELECT migration_id FROM hammerwork_migrations
-WHERE migration_id IN ('015_spawn_indexes', '015_add_job_leases', '018_add_job_retry_strategy')
 
 -- name: same
 -- {same column value}: whether two names are the same to the letter.
@@ -59,8 +57,6 @@ CASE WHEN $1 < 2147483647 THEN $1 + 1 WHEN $1 IS NULL THEN 1 ELSE 2147483647 END
 
 -- name: unleased
 -- Ends the lease of a running job, in every statement that changes a status: tests/unit/test_leases.py finds one that forgets it.
-
--- name: unleased [leases]
 , last_heartbeat_at = NULL, lease_expires_at = NULL
 
 -- name: next_release
@@ -109,22 +105,22 @@ ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :most_pe
 -- Jobs j, to be read by their status.
 hammerwork_jobs j
 
--- name: by_state [mysql indexed]
+-- name: by_state [mysql current]
 -- Without the hint MariaDB would intersect two other indexes and sort every running job.
 hammerwork_jobs j USE INDEX (idx_hammerwork_jobs_archival_candidates)
 
--- name: archived_at
+-- name: archived_at [archive]
 -- When job j was archived.
 j.archived_at
 
--- name: archived_at [unarchivable]
+-- name: archived_at
 NULL
 
--- name: unarchived
+-- name: unarchived [archive]
 -- Pending and new jobs are never archived, but the partial indexes of 010 are used only if the statement says so.
 j.archived_at IS NULL
 
--- name: unarchived [unarchivable]
+-- name: unarchived
 TRUE
 
 -- name: failure_time
@@ -146,10 +142,10 @@ JSON_EXTRACT(j.payload, '$._spawn_config')
 -- Whether job j has spawn configuration.
 (j.payload ? '_spawn_config' AND j.payload -> '_spawn_config' IS NOT NULL)
 
--- name: has_config [mysql]
+-- name: has_config [mysql original]
 JSON_CONTAINS_PATH(j.payload, 'one', '$._spawn_config')
 
--- name: has_config [mysql indexed]
+-- name: has_config [mysql]
 j.has_spawn_config = 1
 
 -- name: has_config [sqlite]
@@ -182,12 +178,12 @@ j.workflow_id, j.workflow_name, {archived_at}, {run_start j}
 -- The same columns of hammerwork_jobs_archive j, with the packed payload in place of the spawn configuration.
 j.id, j.queue_name, {status j}, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
-CASE WHEN length(j.payload) <= 65536 THEN j.payload END, NULL, NULL, j.archived_at, j.started_at
+CASE WHEN length(j.payload) <= 65536 THEN j.payload END, j.workflow_id, j.workflow_name, j.archived_at, {archived_run_start}
 
--- name: archived_node [retention]
+-- name: archived_node [original]
 j.id, j.queue_name, {status j}, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
-CASE WHEN length(j.payload) <= 65536 THEN j.payload END, j.workflow_id, j.workflow_name, j.archived_at, {archived_run_start}
+CASE WHEN length(j.payload) <= 65536 THEN j.payload END, NULL, NULL, j.archived_at, j.started_at
 
 -- name: among
 -- A long list of ids, as Database.ids makes it.
@@ -247,26 +243,23 @@ j.encryption_metadata, j.payload_hash, j.pii_fields, j.retention_policy, j.reten
 
 -- name: ancestry
 -- The place of job j in its tree: tree.ancestry.Ancestry.
-NULL
-
--- name: ancestry [claim_times]
 j.ancestry
+
+-- name: ancestry [original]
+NULL
 
 -- name: still_claimed
 -- Whether the worker in claimed_by still has the running job j.
-TRUE
-
--- name: still_claimed [claim_times]
 -- A Rust worker that claims a job overwrites started_at and leaves our columns. Our workers before 018 wrote no
 -- claimed_at.
 (j.claimed_at IS NULL OR j.claimed_at = j.started_at)
 
 -- name: by_rust
 -- 1 if a Rust worker ran or runs job j, else 0.
-1
-
--- name: by_rust [workers]
 CASE WHEN j.claimed_by IS NULL OR NOT {still_claimed} THEN 1 ELSE 0 END
+
+-- name: by_rust [original]
+1
 
 -- name: enabled
 -- Whether job j may run as far as its schedule says. Version 3 of hammerwork (Rust) disables a recurring job by its flag
@@ -284,27 +277,19 @@ j.id NOT IN (SELECT s.id FROM hammerwork_jobs s WHERE s.cron_schedule IS NOT NUL
 -- name: leased_by_rust
 -- Whether a worker of hammerwork (Rust) that keeps leases, as version 3 does, has the running job j, alive or not. A lease
 -- from before the start is that of an earlier run. Of our own jobs heartbeats decide.
-FALSE
-
--- name: leased_by_rust [leases]
-(j.last_heartbeat_at >= j.started_at AND j.lease_expires_at IS NOT NULL)
-
--- name: leased_by_rust [leases workers]
 ((j.claimed_by IS NULL OR NOT {still_claimed})
 AND j.last_heartbeat_at >= j.started_at AND j.lease_expires_at IS NOT NULL)
 
+-- name: leased_by_rust [original]
+FALSE
+
+-- name: leased_by_rust [leases original]
+(j.last_heartbeat_at >= j.started_at AND j.lease_expires_at IS NOT NULL)
+
 -- name: progress
--- What worker w reported of its threads and slots, and of outcomes that it cannot write.
-NULL, NULL, NULL, NULL
-
--- name: progress [worker_progress]
-w.main_stalled_seconds, w.finisher_stalled_seconds, w.held_slots, {unwritten}
-
--- name: unwritten
--- The counts of worker w, which name no queue first while it cannot write outcomes.
-NULL
-
--- name: unwritten [queue_counts]
+-- What worker w reported of its threads and slots, and its counts while it cannot write outcomes: then they name no queue
+-- first.
+w.main_stalled_seconds, w.finisher_stalled_seconds, w.held_slots,
 CASE WHEN SUBSTR(w.queue_counts, 3, 1) = '"' THEN w.queue_counts END
 
 -- name: silent_for [postgresql]
@@ -457,12 +442,12 @@ JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8
 -- name: archived_edges [sqlite]
 (SELECT lower(e.value) AS parent, c.id FROM hammerwork_jobs_archive c JOIN json_each(c.depends_on) AS e)
 
--- name: has_children [by_first_parent]
+-- name: has_children [current]
 -- Whether any job depends on job j. Not EXISTS: MariaDB would first collect the parents of the whole table.
 ((SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child} LIMIT 1) IS NOT NULL
 OR j.id IN (SELECT c.parent FROM {joined_edges} AS c WHERE c.parent IS NOT NULL))
 
--- name: has_children [postgresql by_first_parent]
+-- name: has_children [postgresql current]
 (EXISTS (SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child})
 OR (SELECT COUNT(*) FROM hammerwork_jobs c WHERE c.depends_on @> ARRAY[j.id] AND cardinality(c.depends_on) > 1) > 0)
 
@@ -479,7 +464,7 @@ j.id IN (SELECT c.parent FROM {edges} AS c WHERE c.parent IS NOT NULL)
 -- name: or_archived_children [archive]
 OR j.id IN (SELECT c.parent FROM {archived_edges} AS c WHERE c.parent IS NOT NULL)
 
--- name: or_archived_children [archive by_first_parent]
+-- name: or_archived_children [archive current]
 OR (SELECT 1 FROM hammerwork_jobs_archive c WHERE {is_first_child} LIMIT 1) IS NOT NULL
 
 -- name: parents [postgresql]
@@ -551,27 +536,24 @@ e.key
 -- name: run_start
 -- {run_start j}: when the handler of job j began to run in its last attempt. Everything that says how long a job ran goes
 -- by it.
-$1.started_at
-
--- name: run_start [run_starts]
 -- The claim is earlier: a worker claims short jobs ahead. Hammerwork (Rust) writes claims alone, and what a job has of an
 -- earlier attempt is before the claim.
 CASE WHEN $1.run_started_at >= $1.started_at THEN $1.run_started_at ELSE $1.started_at END
 
+-- name: run_start [original]
+$1.started_at
+
 -- name: archived_run_start
 -- The same of job j of the archive, whose other times are whole seconds on MySQL.
-j.started_at
-
--- name: archived_run_start [run_starts]
 CASE WHEN j.run_started_at <= COALESCE(j.completed_at, j.failed_at, j.timed_out_at) THEN {run_start j}
 ELSE j.started_at END
 
 -- name: starts
 -- The columns of job c that {run_start c} needs.
-c.started_at
-
--- name: starts [run_starts]
 c.started_at, c.run_started_at
+
+-- name: starts [original]
+c.started_at
 
 -- name: run_seconds [postgresql]
 -- How long job c ran, in seconds; NULL where a time is missing or infinite.
@@ -586,10 +568,10 @@ TIMESTAMPDIFF(MICROSECOND, {run_start c}, c.completed_at) / 1e6
 
 -- name: never_recorded
 -- Whether no worker recorded a spawn of job j, successful or not.
-TRUE
-
--- name: never_recorded [workers]
 (SELECT 1 FROM hammerwork_spawn_operations o WHERE o.parent_id = j.id AND o.outcome <> 'repeated' LIMIT 1) IS NULL
+
+-- name: never_recorded [original]
+TRUE
 
 -- name: spawned_early
 -- Whether job j has spawned children before its end. Not EXISTS, which would become a join.

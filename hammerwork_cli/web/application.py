@@ -237,6 +237,8 @@ class Server:
         """Calls the handler and writes the JSON, in a thread, because a large answer takes long."""
         assert endpoint.handler is not None
         # A change uses the database's clock. A read does not need it and saves the statement.
+        if endpoint.changes:
+            database.check_current()
         now = self.now(database if endpoint.changes else None)
         answer = endpoint.handler(Call(database, values, body, now, self.settings, self.operator))
         if answer.chunks is not None:

@@ -89,7 +89,7 @@ def test_nothing_is_lost_doubled_or_stuck_when_workers_servers_and_clocks_go_wro
 
 
 def test_a_run_waits_for_longer_than_any_worker_pauses() -> None:
-    pauses = (callbacks.LONGEST, keeper.BETWEEN_LOOKS, timedelta(seconds=max(thread.AGAIN, thread.MIGRATION_PAUSE)))
+    pauses = (callbacks.LONGEST, keeper.BETWEEN_LOOKS, timedelta(seconds=thread.AGAIN))
     assert timedelta(seconds=QUIET_SECONDS) >= 1.5 * max(pauses)
 
 

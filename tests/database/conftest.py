@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,19 +43,27 @@ def _before_012(url: str) -> None:
 
 
 WAYS = {
-    "sqlite": ("sqlite", "by_first_parent", None),
+    "sqlite": ("sqlite", "current", None),
     "sqlite-without-015": ("sqlite", "by_scan", _without_015),
-    "postgres": ("postgres", "by_first_parent", None),
+    "postgres": ("postgres", "current", None),
     "postgres-without-015": ("postgres", "by_gin", _without_015),
     "postgres-before-012": ("postgres", "by_scan", _before_012),
-    "mysql": ("mysql", "by_first_parent", None),
+    "mysql": ("mysql", "current", None),
     "mysql-without-015": ("mysql", "by_scan", _without_015),
 }
 
 
-@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, way[0])) for name, way in WAYS.items()])
+def params(*ways: str) -> list[Any]:
+    return [pytest.param(name, marks=getattr(pytest.mark, WAYS[name][0])) for name in ways]
+
+
+current_only = pytest.mark.parametrize("readable", params("sqlite", "postgres", "mysql"), indirect=True)
+"""The mark of a test of changes: only current databases are changed."""
+
+
+@pytest.fixture(params=params(*WAYS))
 def readable(request: pytest.FixtureRequest, new_database: Callable[..., str]) -> Iterator[Database]:
-    """A migrated database, with our own indexes and without, and as PostgreSQL was before 012."""
+    """A migrated database, current and with the tables of hammerwork (Rust) alone, and as PostgreSQL was before 012."""
     dialect, way, change = WAYS[request.param]
     with contextlib.closing(connect(new_database(dialect, migrated=True, change=change))) as database:
         assert way in database.tags

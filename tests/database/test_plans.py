@@ -207,7 +207,7 @@ def test_forgetting_what_was_recorded_of_jobs_locks_nothing_that_was_recorded_of
     if database.dialect != "mysql":
         pytest.skip("only InnoDB locks, and waits for, the rows that it merely looks at")
     gone = [str(uuid4()) for _ in range(database.key_chunk)]
-    for statement in records.forgetting(database):
+    for statement in records.FORGETTING:
         told = plan(database, statement, ids=gone, listed=json.dumps(gone))
         looked_up = r'"index_access_type": "index_lookup"' if VERSION_2 in told else r'"access_type": "(eq_)?ref"'
         assert re.search(looked_up, told), told
@@ -246,7 +246,7 @@ def test_a_tree_costs_statements_by_its_levels_and_not_by_its_jobs(readable: Dat
     tree = tree_queries.tree(readable, root)
     assert len(tree.nodes) == 331
     levels = (1, 30, 300)
-    by_level = readable.dialect == "postgresql" and "by_first_parent" in readable.tags
+    by_level = readable.dialect == "postgresql" and readable.is_current
     chunks = len(levels) if by_level else sum(-(-width // 200) for width in levels)
     assert readable.executed - before <= chunks + 5
     assert json.dumps(tree.counts.by_status) == '{"Completed": 331}'

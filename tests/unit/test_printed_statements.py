@@ -39,7 +39,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Printed:
 
 
 def test_a_statement_is_printed_with_its_conditions_and_the_names_of_its_values(printed: Printed) -> None:
-    text = printed("spawn.operations.list", "--tags", "postgresql", "indexed")
+    text = printed("spawn.operations.list", "--tags", "postgresql", "current")
     assert text.startswith("SELECT j.id, j.queue_name, ")
     assert "\n/* if :queues */ AND j.queue_name IN (:queues)\n" in text
     assert "c.depends_on[1] = j.id" in text
@@ -48,7 +48,7 @@ def test_a_statement_is_printed_with_its_conditions_and_the_names_of_its_values(
 
 
 def test_with_the_values_that_are_given_it_is_what_a_database_gets(printed: Printed) -> None:
-    tags = frozenset({"sqlite", "indexed", "by_first_parent"})
+    tags = frozenset({"sqlite", "current", "archive"})
     values = {
         "since": None,
         "queues": ["q"],
@@ -61,7 +61,7 @@ def test_with_the_values_that_are_given_it_is_what_a_database_gets(printed: Prin
         "cursor_id": None,
     }
     sent, _ = bind(load("spawn.operations.list", tags), {**values, "ended": "e", "limit": 5}, "?")
-    text = printed("spawn.operations.list", "--tags", "sqlite", "indexed", "--given", "queues")
+    text = printed("spawn.operations.list", "--tags", "sqlite", "current", "--given", "queues")
     written = text.replace(":queues", "?").replace(":ended", "?").replace(":limit", "?")
     assert written.splitlines() == [line.strip() for line in sent.splitlines() if line.strip()]
     assert "/*" not in printed("spawn.operations.list", "--tags", "sqlite", "--given")

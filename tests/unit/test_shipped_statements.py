@@ -16,31 +16,19 @@ from hammerwork_cli.database.statements.__main__ import fragments, subjects
 DATA = Path(__file__).parents[1] / "data"
 SHIPPED = {subject: statements.file_of(subject).read_text("utf-8") for subject in subjects()}
 
-WAYS = {
-    "postgresql": ("by_first_parent", "by_gin", "by_scan"),
-    "mysql": ("by_first_parent", "by_scan"),
-    "sqlite": ("by_first_parent", "by_scan"),
+# What the tables of hammerwork (Rust) have gained, in order.
+GAINED = [set(list(statements.GROWN)[:number]) for number in range(len(statements.GROWN) + 1)]
+STATES = {
+    "postgresql": [{"original", "by_gin"}, {"original", "by_scan", "jsonb"}],
+    "mysql": [{"original", "by_scan"}],
+    "sqlite": [{"original", "by_scan"}],
 }
 TAG_SETS = [
-    frozenset({dialect, way, *more})
-    for dialect, ways in WAYS.items()
-    for way in ways
-    for more in (
-        [],
-        ["archive"],
-        ["unarchivable"],
-        ["archive", "indexed"],
-        ["archive", "claim_times", "indexed", "pause", "workers"],
-        ["archive", "claim_times", "indexed", "narrow", "pause", "workers"],
-        ["archive", "attempts", "claim_times", "indexed", "pause", "retention", "schedules", "upkeep", "workers"],
-        ["archive", "attempts", "claim_times", "indexed", "narrow", "pause", "retention", "upkeep", "workers"],
-        ["jsonb"],
-        ["archive", "jsonb"],
-        ["archive", "narrow"],
-    )
-    if ("jsonb" in more) <= (dialect == "postgresql" and way == "by_scan")
-    if ("indexed" in more) <= (way == "by_first_parent")
-    if ("narrow" in more) <= (dialect == "mysql")
+    frozenset({dialect, *state, *more})
+    for dialect, originals in STATES.items()
+    for state, gained in [({"current"}, GAINED[-1:]), *((original, GAINED) for original in originals)]
+    for found in gained
+    for more in (found, found | {"keys", "rust_3"}, *([found | {"narrow"}] if dialect == "mysql" else []))
 ]
 
 

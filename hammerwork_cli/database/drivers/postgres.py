@@ -237,7 +237,7 @@ class PostgresDatabase(Database):
         Only the table and columns of the statement are used; nothing may follow its VALUES.
         """
         named = {"rows": [], **values}
-        sql, _ = statements.bind(statements.load(statement, self.tags), named, self.placeholder, self.percent)
+        sql, _ = statements.bind(self._loaded(statement, self.tags), named, self.placeholder, self.percent)
         columns = sql.partition("INSERT INTO ")[2].partition("VALUES")[0]
         backend = self._connection.info.backend_pid
         try:

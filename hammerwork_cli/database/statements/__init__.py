@@ -24,27 +24,13 @@ from typing import Any, NamedTuple
 
 # Not importlib.resources, which takes as long to import as the rest of this package.
 FOLDER = Path(__file__).parents[2] / "features"
-TABLE_TAGS = {
-    "hammerwork_jobs_archive": "archive",
-    "hammerwork_queue_pause": "pause",
-    "hammerwork_migrations": "recorded",
-    "hammerwork_attempts": "attempts",
-    "hammerwork_duties": "upkeep",
-    "hammerwork_schedules": "schedules",
-    "hammerwork_retention": "retention",
-    "hammerwork_watches": "watches",
-}
-"""Tables -> the tags of databases that have them."""
-COLUMN_TAGS = {
-    "claim_times": ("hammerwork_jobs", "claimed_at"),
+GROWN = {
+    "archive": ("hammerwork_jobs", "archived_at"),
     "encryption": ("hammerwork_jobs", "is_encrypted"),
-    "run_starts": ("hammerwork_jobs", "run_started_at"),
+    "pause": ("hammerwork_queue_pause", "paused_at"),
     "leases": ("hammerwork_jobs", "lease_expires_at"),
-    "worker_progress": ("hammerwork_workers", "held_slots"),
-    "queue_counts": ("hammerwork_workers", "queue_counts"),
-    "missed_runs": ("hammerwork_schedule_runs", "missed"),
 }
-"""Tags -> the table and the column of databases to which they apply."""
+"""Tags of what the tables of hammerwork (Rust) have gained -> the table and the column that tell."""
 LEVELS = 3
 """How deep fragments may be nested, so that a reader soon sees the whole of a statement."""
 
@@ -169,6 +155,11 @@ class Statement(tuple[StatementLine, ...]):
         del lines
         self.conditions = tuple([line.condition for line in self if line.condition is not None])
         self.texts: dict[tuple[object, ...], tuple[str, tuple[str, ...]]] = {}
+
+    @property
+    def text(self) -> str:
+        """All its lines, without their values."""
+        return "".join(text for line in self for text, _ in line.parts)
 
 
 @cache

@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 
 from hammerwork_cli.database.statements import (
-    COLUMN_TAGS,
     FOLDER,
+    GROWN,
     NAME,
-    TABLE_TAGS,
     TOKEN,
     StatementLine,
     blocks,
@@ -20,14 +19,12 @@ from hammerwork_cli.database.statements import (
 )
 
 DIALECTS = ("postgresql", "mysql", "sqlite")
-WAYS = frozenset({"by_first_parent", "by_gin", "by_scan"})
-MIGRATED = frozenset({*TABLE_TAGS.values(), *COLUMN_TAGS, "indexed", "workers", "by_first_parent"})
-"""The tags of a database after all migrations, beside its dialect."""
+WAYS = frozenset({"by_gin", "by_scan"})
 _DESCRIPTION = """\
 Prints a statement as a database gets it, with the names of its values. Without NAME, prints the names of all
 statements; with the name of a file or folder, of those in it.
 """
-_TAGS = "variant to print, such as postgresql indexed; default: each database after all migrations"
+_TAGS = "variant to print, such as postgresql original; default: each database after all migrations"
 _GIVEN = "leave out the lines for which these values are not enough; default: print all, with their conditions"
 
 
@@ -90,7 +87,7 @@ def _printed(name: str, tags: Sequence[str] | None, given: Collection[str] | Non
     texts: dict[str, list[str]] = {}
     conditions: set[str] = set()
     for dialect in [dialect for dialect in DIALECTS if dialect in (tags or DIALECTS)] or DIALECTS:
-        chosen = _complete({dialect, *(MIGRATED if tags is None else set(tags) - set(DIALECTS))})
+        chosen = _complete({dialect, *(("current",) if tags is None else set(tags) - set(DIALECTS))})
         if any(wanted <= chosen for wanted in variants):
             lines = load(name, chosen)
             conditions |= {line.condition for line in lines if line.condition}
@@ -118,7 +115,7 @@ def _known_tags() -> set[str]:
     found = {
         tag for subject in subjects() for variants in blocks(subject).values() for tags, _ in variants for tag in tags
     }
-    return {*DIALECTS, *WAYS, *MIGRATED, "rust_3", *found}
+    return {*DIALECTS, *WAYS, *GROWN, "current", "original", "rust_3", *found}
 
 
 def _check(words: Collection[str], known: Collection[str], kind: str) -> None:
@@ -128,12 +125,11 @@ def _check(words: Collection[str], known: Collection[str], kind: str) -> None:
 
 
 def _complete(tags: set[str]) -> frozenset[str]:
-    """The tags with the way to children that they lead to, as ``Database.tags`` has it."""
-    if tags & WAYS:
-        return frozenset(tags)
-    if "indexed" in tags:
-        return frozenset(tags | {"by_first_parent"})
-    return frozenset(tags | {"by_gin" if "postgresql" in tags and "jsonb" not in tags else "by_scan"})
+    """The tags with those that they lead to, as ``Database.tags`` has them."""
+    if "current" in tags:
+        return frozenset(tags | GROWN.keys())
+    way = {"by_gin" if "postgresql" in tags and "jsonb" not in tags else "by_scan"}
+    return frozenset(tags | {"original"} | (tags & WAYS or way))
 
 
 def _written(lines: Sequence[StatementLine], given: Collection[str] | None) -> str:

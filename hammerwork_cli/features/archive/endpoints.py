@@ -60,7 +60,6 @@ def retention(call: Call) -> Answer:
 
 def restore(call: Call) -> Answer:
     """As ``archive restore JOB``."""
-    moving.require(call.database)
     top, tree, how = call.values["id"], call.body.get("tree", False), call.body.get("as")
     named = NamedArchived([listing_of_jobs.resolve(call.database, top, hint=LIST_ARCHIVED)])
     again = moving.runs_again(call.database, named, how, tree=tree, hint='Send "as": "run_again" or "as_was".')

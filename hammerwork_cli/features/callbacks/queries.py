@@ -8,8 +8,8 @@ from hammerwork_cli.features.callbacks.model import Callback, Subject
 
 
 def callbacks_of(database: Database, subject: Subject, subject_id: str) -> list[Callback]:
-    """The callbacks of a tree, a batch or a workflow; none without migration 025."""
-    if "watches" not in database.tags:
+    """The callbacks of a tree, a batch or a workflow."""
+    if not database.is_current:
         return []
     return [read_callback(row) for row in database.rows("callbacks.of_subject", subject=str(subject), id=subject_id)]
 

@@ -22,8 +22,7 @@ from hammerwork_cli.core.values import (
 )
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError, RefusedValueError
+from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE
 from hammerwork_cli.features.queue.models.queue import (
     EndedJobs,
@@ -148,7 +147,7 @@ def _count_ended(database: Database, found: Sequence[QueueState], since: datetim
 
 def serving_workers(database: Database) -> Counter[str] | None:
     """Queue -> workers that claim its jobs; ``None`` if the database does not record workers."""
-    if "workers" not in database.tags:
+    if not database.is_current:
         return None
     serving = [worker for worker in listed(database, alive=True) if worker.is_serving]
     return Counter(queue for worker in serving for queue in worker.queue_names)
@@ -159,7 +158,7 @@ class Services:
 
     def __init__(self, database: Database) -> None:
         self._pauses = pauses(database)
-        self._workers = listed(database, alive=True) if "workers" in database.tags else None
+        self._workers = listed(database, alive=True) if database.is_current else None
 
     def of(self, queue: str) -> Service:
         pause = self._pauses.of(queue)
@@ -171,7 +170,7 @@ class Services:
 
 
 def _count_workers(database: Database, found: Sequence[QueueState]) -> None:
-    if "workers" not in database.tags:
+    if not database.is_current:
         return
     workers = listed(database, alive=True)
     serving = Counter(queue for worker in workers if worker.is_serving for queue in worker.queue_names)
@@ -351,7 +350,7 @@ def pause(
     Args:
         keep: whether a paused queue keeps its reason.
     """
-    _check(database, queue)
+    _check(queue)
 
     def work() -> PauseChange:
         known = pauses(database)
@@ -384,7 +383,7 @@ def pause_all(database: Database, *, by: str, now: datetime, reason: str | None 
 
     Each queue that there is gets a row of its own, which workers of hammerwork (Rust) honour.
     """
-    _check(database, EVERY_QUEUE, is_of_all=True)
+    _check(EVERY_QUEUE, is_of_all=True)
 
     def work() -> list[PauseChange]:
         planned = foresee_all(database, now=now, paused=True)
@@ -419,9 +418,7 @@ def _paused(change: PauseChange, pause: QueuePause | None) -> PauseChange:
 
 def resume(database: Database, queue: str) -> PauseChange:
     """Resumes a queue; does nothing if it is not paused."""
-    if "pause" not in database.tags:
-        return PauseChange(queue, None, False, has_jobs(database, queue))
-    _check(database, queue)
+    _check(queue)
 
     def work() -> PauseChange:
         known = pauses(database)
@@ -440,8 +437,6 @@ def resume_all(database: Database, *, now: datetime) -> list[PauseChange]:
 
     Without a pause of all queues, it resumes each paused queue.
     """
-    if "pause" not in database.tags:
-        return []
 
     def work() -> list[PauseChange]:
         planned = foresee_all(database, now=now, paused=False)
@@ -480,7 +475,7 @@ def _apart(now: datetime, by: str, others: Iterable[QueuePause]) -> datetime:
     return now
 
 
-def _check(database: Database, queue: str, *, is_of_all: bool = False) -> None:
+def _check(queue: str, *, is_of_all: bool = False) -> None:
     if not 0 < len(queue) <= LONGEST_NAME:
         raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters.")
     if queue == EVERY_QUEUE and not is_of_all:
@@ -488,5 +483,3 @@ def _check(database: Database, queue: str, *, is_of_all: bool = False) -> None:
             "A queue named * cannot be paused alone: in the table of pauses, * stands for all queues.",
             hint="To pause all: hammerwork queue pause --all. To keep workers from it: start none with --queue '*'.",
         )
-    if "pause" not in database.tags:
-        raise MissingTablesError("This database has no table of paused queues yet (migration 014).", hint=MIGRATE)

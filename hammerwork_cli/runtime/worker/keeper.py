@@ -119,15 +119,14 @@ class Keeper(TurnThread):
         """
         if time.monotonic() < self._next_look or not self.clock.is_trusted:
             return
-        if self._longest is None and not {"leases", "rust_3"} <= database.tags:
+        if self._longest is None and "rust_3" not in database.tags:
             return
         self._next_look = time.monotonic() + BETWEEN_LOOKS.total_seconds()
         now = self.clock.now()
-        if "upkeep" in database.tags:
-            due = duties.times(database)
-            duty = LEASES_DUTY if self._longest is None else RESCUE_DUTY
-            if not duties.take_due(database, duty, self.worker.id, due, now=now, length=BETWEEN_LOOKS):
-                return
+        due = duties.times(database)
+        duty = LEASES_DUTY if self._longest is None else RESCUE_DUTY
+        if not duties.take_due(database, duty, self.worker.id, due, now=now, length=BETWEEN_LOOKS):
+            return
         if self._longest is None and not rescue.some_abandoned(database, now):
             return
         lost_before = None if self._longest is None else now - self._longest

@@ -55,8 +55,6 @@ class Retention(TurnThread):
         return CHECK_SECONDS
 
     def _check(self, database: Database) -> None:
-        if not {"upkeep", "retention"} <= database.tags:
-            return
         if not self.clock.is_proven:  # by a clock that is ahead, all jobs are old enough
             return
         wanted, now = policies.all_policies(database), self.clock.now()

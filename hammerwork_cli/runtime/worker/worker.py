@@ -250,8 +250,7 @@ class Worker(Translated):
                 it while it is imported for its handlers.
             UnreachableError, AccessDeniedError: the database does not answer at the start.
             OutputError: the health file cannot be written.
-            MissingTablesError: the migrations of workers (017, 018) are missing, or a table or column of a migration
-                that is recorded as applied.
+            MissingTablesError: a migration is missing, or a table or column of one that is recorded as applied.
         """
         importing.check(importing.START)
         if self._process != os.getpid():
@@ -372,10 +371,7 @@ class Worker(Translated):
         clock = ServerClock()
 
         def check(database: Database) -> None:
-            if not {"workers", "claim_times"} <= database.tags:
-                raise MissingTablesError(
-                    "The tables of workers (017, 018) are missing.", hint="Run: hammerwork migration run"
-                )
+            database.check_current()
             states = migrations.known(database)
             _check_tables(states)
             if migrations.harms_rust(database, states):

@@ -51,7 +51,7 @@ export interface Job {
 
 export type Priority = "background" | "low" | "normal" | "high" | "critical";
 
-/** `unknown`: the database does not record what the check is about. */
+/** `unknown`: a migration is missing, without which nobody knows. */
 export type HealthLevel = "healthy" | "unknown" | "warning" | "critical";
 
 /** A job in trees and lists. */

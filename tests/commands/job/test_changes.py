@@ -143,13 +143,6 @@ def test_a_job_that_failed_because_of_another_is_not_retried_alone(run: Run, mig
     assert states(migrated_url)[2] == ("Pending", "satisfied")
 
 
-def test_a_parent_that_is_gone_has_failed_also_where_there_is_no_archive(run: Run, migrated_url: str) -> None:
-    write(migrated_url, child(2, 1, F, "failed"))
-    execute(migrated_url, "DROP TABLE hammerwork_jobs_archive")
-    error = changed(run, migrated_url, "retry", identity(2), code=6)
-    assert error["reason"] == "parent_failed"
-
-
 def test_a_job_whose_parents_have_completed_since_is_ready_to_run(run: Run, migrated_url: str) -> None:
     write(
         migrated_url, job(1, C), child(2, 1, F, "failed"), child(3, 1, F, "waiting"), job(4), child(5, 4, F, "waiting")
@@ -794,8 +787,13 @@ def test_a_terminal_breaks_sentences_between_words(
 
 
 @pytest.mark.mysql
-def test_jobs_of_a_database_that_is_stuck_can_be_changed(run: Run, restored: Callable[[str], str]) -> None:
+def test_jobs_of_a_database_that_is_stuck_can_be_changed_once_it_is_migrated(
+    run: Run, restored: Callable[[str], str]
+) -> None:
     url = restored("stuck-at-010.mariadb")
+    refused = run("job", "cancel", "--all", "--yes", url=url)
+    assert (refused.exit_code, "hammerwork migration run" in refused.stderr) == (4, True)
+    assert run("migration", "run", url=url).exit_code == 0
     # Two had been cancelled before, with their workflow.
     for words, jobs in ((("cancel",), 71), (("retry", "--cancelled"), 73)):
         record = changed(run, url, *words, "--all", "--yes")
@@ -806,6 +804,7 @@ def test_jobs_of_a_database_that_is_stuck_can_be_changed(run: Run, restored: Cal
 @pytest.mark.mysql
 def test_jobs_that_hammerwork_rust_left_running_run_again_by_force(run: Run, restored: Callable[[str], str]) -> None:
     url = restored("damaged.mariadb")
+    assert run("migration", "run", url=url).exit_code == 0
     before = len(rows(url, where="queue_name = 'segment' AND status = 'Running'"))
     record = changed(run, url, "retry", "--queue", "segment", "--status", "running", "--force", "--yes")
     assert record["changed"] == before > 0

@@ -13,7 +13,7 @@ from hammerwork_cli.core.values import JobStatus, id_list
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.queries.limits import nesting
 from tests.conftest import Outcome, all_databases
-from tests.jobs import CLOCK, execute, identity, job, move_to_archive, rows, write
+from tests.jobs import CLOCK, identity, job, move_to_archive, rows, write
 
 Run = Callable[..., Outcome]
 ID = "11111111-1111-4111-8111-111111111111"
@@ -42,12 +42,6 @@ def test_a_rust_worker_can_read_an_enqueued_job(run: Run, migrated_url: str) -> 
     assert dependents is not None
     assert id_list(depends_on) == id_list(dependents) == ()
     assert payload_of(migrated_url, new) == {"to": "ada"}
-
-
-def test_jobs_are_enqueued_also_where_there_is_no_archive(run: Run, migrated_url: str) -> None:
-    execute(migrated_url, "DROP TABLE hammerwork_jobs_archive")
-    new = enqueued(run, migrated_url, "-q", "mail", "-j", "1")
-    assert [str(job) for job, _ in rows(migrated_url)] == [new]
 
 
 def test_the_names_of_hammerwork_rust_are_accepted(run: Run, migrated_url: str) -> None:
@@ -368,14 +362,6 @@ def test_callbacks_are_enqueued_with_a_job_and_shown_with_it(run: Run, migrated_
     ):
         refused = run("job", "enqueue", "-q", "video", *bad, url=migrated_url)
         assert (refused.exit_code, refused.stdout, len(rows(migrated_url))) == (2, "", 1)
-
-
-def test_a_database_that_is_stuck_takes_jobs(run: Run, restored: Callable[[str], str]) -> None:
-    url = restored("stuck-at-010.mariadb")
-    parent = enqueued(run, url, "-q", "a", "-j", "{}")
-    child = enqueued(run, url, "-q", "b", "-j", "{}", "--depends-on", parent, "--id", ID)
-    assert enqueued(run, url, "-q", "b", "-j", "{}", "--depends-on", parent, "--id", ID) == child
-    assert rows(url, "dependency_status", f"id = '{child}'") == [("waiting",)]
 
 
 @pytest.mark.parametrize(("text", "depth"), [("1", 0), ("{}", 1), ('["[[["]', 1), (r'["\"[", {"a": [1]}]', 3)])

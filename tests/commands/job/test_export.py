@@ -138,7 +138,6 @@ def test_a_database_that_is_stuck_is_exported_with_the_columns_that_it_has(
     run: Run, restored: Callable[[str], str]
 ) -> None:
     url = restored("stuck-at-010.mariadb")
-    new = run("job", "enqueue", "-q", "a", "-j", '{"a": [1]}', url=url).stdout.strip()
-    [record] = [record for record in exported(run, url) if record["id"] == new]
-    assert record["payload"] == {"a": [1]}
-    assert "is_encrypted" not in record
+    records = exported(run, url)
+    assert len(records) == 73
+    assert all("payload" in record and "is_encrypted" not in record for record in records)

@@ -106,12 +106,6 @@ def test_a_job_that_is_archived_as_well_keeps_what_was_recorded_of_it(migrated_u
     assert recorded(migrated_url) == everywhere([1])
 
 
-def test_without_our_tables_jobs_are_deleted_as_before(migrated_url: str, run: Run) -> None:
-    write(migrated_url, job(1, JobStatus.COMPLETED))
-    execute(migrated_url, "DROP TABLE hammerwork_spawn_roots")
-    assert run("job", "delete", identity(1), "--yes", url=migrated_url).exit_code == 0
-
-
 def test_records_of_jobs_that_another_program_deleted_are_a_note_and_can_be_removed(
     migrated_url: str, run: Run
 ) -> None:

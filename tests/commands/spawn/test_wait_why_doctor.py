@@ -590,6 +590,7 @@ def test_after_doctor_has_fixed_the_damage_of_rust_workers_none_is_left(
     url = restored(name)
     look = ("spawn", "doctor", "--older-than", "2h")
     assert run(*look, url=url, env=NOW).exit_code == 1
+    assert run("migration", "run", url=url).exit_code == 0
     fixed = run(*look, "--fix", "--yes", url=url, env=NOW)
     assert fixed.exit_code == 0, fixed
     assert "Note: 5 jobs that never spawned" in fixed.stdout

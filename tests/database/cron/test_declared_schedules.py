@@ -1,13 +1,12 @@
 """Schedules that files and applications declare: what they change, and what somebody changed by hand."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError, MissingTablesError, RefusedValueError, UsageError
+from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
 from hammerwork_cli.features.cron.models.declared import DeclarationStep, Declared
 from hammerwork_cli.features.cron.options import read_schedule, read_schedules
 from hammerwork_cli.features.cron.queries import changes, declaring, manual, schedules
@@ -137,20 +136,6 @@ def test_a_plan_is_carried_out_whole_or_not_at_all(database: Database) -> None:
         apply(database, "file:a", wrong)
     with pytest.raises(RefusedValueError):
         apply(database, "file:a", {"q" * 300: {"every": "1m"}})
-
-
-def test_a_database_before_migration_024_is_refused(new_database: Any) -> None:
-    from contextlib import closing
-
-    from hammerwork_cli.database import connect
-
-    with closing(connect(new_database("sqlite", migrated=True))) as database:
-        database.script("ALTER TABLE hammerwork_schedules DROP COLUMN declared")
-        database.forget_schema()
-        changes.add(database, read_schedule({"queue": "q", "payload": 1, "every": "1m"}), ME, START)
-        assert schedules.find(database, "q").next_after(START) == START + timedelta(minutes=1)
-        with pytest.raises(MissingTablesError, match="024"):
-            apply(database, "file:a", {})
 
 
 @pytest.mark.parametrize(

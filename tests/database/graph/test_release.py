@@ -5,9 +5,11 @@ from hammerwork_cli.core.values import WAITING_SPELLINGS
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.job.queries import dependencies
 from hammerwork_cli.features.tree.queries import release
+from tests.database.conftest import current_only
 from tests.rows import Rows
 
 
+@current_only
 def test_a_waiting_job_runs_once_all_of_its_dependencies_have_completed(readable: Database) -> None:
     order: list[str] = []
     app = Handlers()
@@ -30,6 +32,7 @@ def test_a_waiting_job_runs_once_all_of_its_dependencies_have_completed(readable
     assert {str(job) for (job,) in touched} == {job.id for job in (second, join, chain, *halves)}
 
 
+@current_only
 def test_the_dependents_of_some_jobs_are_found_with_the_jobs_that_they_wait_for(readable: Database, rows: Rows) -> None:
     one, other = rows.job(), rows.job()
     waits = {"status": "Pending", "dependency_status": "waiting"}
@@ -40,6 +43,7 @@ def test_the_dependents_of_some_jobs_are_found_with_the_jobs_that_they_wait_for(
     assert sorted(found) == sorted([(one, alone), (one, join)])
 
 
+@current_only
 def test_a_dependency_is_found_however_another_program_spells_its_id(readable: Database, rows: Rows) -> None:
     parents = [rows.job(), rows.job()]
     first, second = (

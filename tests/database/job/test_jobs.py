@@ -17,6 +17,7 @@ from hammerwork_cli.features.job.queries.changes import Cancel, Clear, Delete, R
 from hammerwork_cli.features.job.queries.dependencies import WAITING_SPELLINGS
 from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter, ByIds, Subtrees
+from tests.database.conftest import current_only
 from tests.jobs import NOW, identity, job
 
 P, D = JobStatus.PENDING, JobStatus.DEAD
@@ -34,6 +35,7 @@ def states(database: Database) -> list[tuple[int, str, str]]:
     return [(int(str(row[0])[:8], 16), row[1], row[2]) for row in found]
 
 
+@current_only
 def test_dependents_are_found_under_each_of_their_parents(readable: Database) -> None:
     enqueue.insert(readable, [job(1), job(2), below(3, 1), below(4, 2, 1), below(5, 1, state="none"), below(6, 9, 2)])
     pairs = dependencies.dependents(readable, [identity(1), identity(2)], ("waiting",), WAITING_SPELLINGS)
@@ -42,6 +44,7 @@ def test_dependents_are_found_under_each_of_their_parents(readable: Database) ->
     assert dependencies.dependents(readable, [identity(1)], "failed", FAILED_SPELLINGS) == []
 
 
+@current_only
 def test_cancel_and_retry_take_what_waits_along_and_back(readable: Database) -> None:
     enqueue.insert(readable, [job(1), below(2, 1), below(3, 9, 2), below(4, 3)])
     before = states(readable)
@@ -54,6 +57,7 @@ def test_cancel_and_retry_take_what_waits_along_and_back(readable: Database) -> 
     assert states(readable)[:2] == before[:2]
 
 
+@current_only
 def test_a_plan_counts_the_jobs_that_a_change_would_make_and_skip(readable: Database) -> None:
     enqueue.insert(readable, [job(1, D), job(2, D, queue="other"), job(3, JobStatus.RUNNING), below(4, 9, status=D)])
     every = ByFilter(JobFilter())
@@ -70,6 +74,7 @@ def test_a_plan_counts_the_jobs_that_a_change_would_make_and_skip(readable: Data
     assert {status for _, status, _ in states(readable)} == {"Dead", "Running"}
 
 
+@current_only
 def test_the_only_job_that_was_named_is_refused_with_a_reason(readable: Database) -> None:
     enqueue.insert(readable, [job(1, JobStatus.COMPLETED), below(2, 1, status=D), below(3, 2, status=D)])
     first, last, missing = (ByIds([identity(number)]) for number in (1, 3, 9))
@@ -84,6 +89,7 @@ def test_the_only_job_that_was_named_is_refused_with_a_reason(readable: Database
     assert gone == Refusal("cancel", identity(9), Reason.GONE)
 
 
+@current_only
 def test_jobs_that_a_filter_chose_are_refused_only_for_reasons_of_the_change(readable: Database) -> None:
     enqueue.insert(readable, [job(1, D), below(2, 1), job(3, JobStatus.RUNNING)])
     skipped = {Delete: 2, PurgeJobs: 1, Clear: 1}
@@ -92,6 +98,7 @@ def test_jobs_that_a_filter_chose_are_refused_only_for_reasons_of_the_change(rea
         assert (outcome.left.by_status, outcome.refused) == ({"Running": 1, "waited_for": 1}, refused), kind
 
 
+@current_only
 def test_trees_are_changed_to_the_bottom(readable: Database) -> None:
     enqueue.insert(
         readable, [job(1, D), below(2, 1, state="none"), below(3, 2, state="none"), below(4, 1, 3, state="none")]
@@ -102,6 +109,7 @@ def test_trees_are_changed_to_the_bottom(readable: Database) -> None:
     assert changes.run(readable, all_of_them, RetryJobs(NOW, cancelled=True)).changed == 4
 
 
+@current_only
 def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:
     enqueue.insert(readable, [job(1, JobStatus.COMPLETED)])
     new = job(2, depends_on=(identity(1),))

@@ -11,6 +11,7 @@ from hammerwork_cli.core.values import JobStatus, rfc3339
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.spawn.queries import failed as failed_queries
 from hammerwork_cli.features.spawn.queries import operations as operations_queries
+from tests.database.conftest import current_only
 from tests.database.spawn.test_monitor import change
 from tests.rows import CONFIG, START, Rows
 
@@ -140,6 +141,7 @@ def test_ancestors_that_are_only_in_the_archive_are_listed(readable: Database, r
     assert listed(readable) == [(top, 1), (middle, 1)]
 
 
+@current_only
 def test_a_parent_without_configuration_is_known_by_the_record_of_its_spawning(readable: Database, rows: Rows) -> None:
     parent = rows.job()
     failed(rows, parent)

@@ -10,6 +10,7 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.spawn.queries import monitor
 from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
+from tests.database.conftest import current_only
 from tests.rows import Rows
 
 WINDOW = timedelta(seconds=60)
@@ -32,7 +33,7 @@ def ago(now: datetime, **length: float) -> datetime:
 
 
 def is_counted(database: Database) -> bool:
-    return "by_first_parent" in database.tags
+    return database.is_current
 
 
 def change(rows: Rows, job: str, **columns: Any) -> None:
@@ -271,6 +272,7 @@ def test_pending_jobs_are_counted_by_queue_now_and_then_and_more_is_said_where_n
     assert watching().refresh().more_pending
 
 
+@current_only
 def test_workers_are_shown_and_of_one_that_fell_silent_it_is_said(
     watching: Callable[..., MonitorWatch], rows: Rows, now: datetime
 ) -> None:
@@ -326,16 +328,10 @@ def test_with_upstreams_tables_alone_a_look_is_one_statement(
     rows: Rows, readable: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "SHARE", 100_000)
-    if "workers" in readable.tags:
-        rows.run("DROP TABLE hammerwork_workers")
-        rows.run("DROP TABLE hammerwork_spawn_roots")
-        readable.forget_schema()
-    if is_counted(readable):
-        rows.run("DELETE FROM hammerwork_migrations WHERE migration_id > '015'")
-        readable.forget_schema()
+    rows.run("DELETE FROM hammerwork_migrations WHERE migration_id > '015'")
+    readable.forget_schema()
     busy(rows, now)
     watch = MonitorWatch(readable, window=WINDOW)
-    assert not is_counted(readable)
     seen = watch.refresh()
     before = readable.executed
     watch.refresh()  # does not count by queue so soon

@@ -1,6 +1,5 @@
 """The history of attempts: each that did not complete leaves a row, whatever ended it, and none that completed."""
 
-import contextlib
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,7 +10,6 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy
 from hammerwork_cli.core.input.limits import LONGEST_ERROR
 from hammerwork_cli.core.values import timestamp
-from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.models.job import AttemptOutcome, PastAttempt
 from hammerwork_cli.features.job.queries import attempts
 from hammerwork_cli.features.worker.queries import claim, finish, registry
@@ -195,29 +193,6 @@ def test_many_long_errors_are_written_in_statements_that_the_server_takes(stage:
     ended = [EndedAttempt(job, AttemptEnd.FAILED, error="'" * 4000) for job in claimed]
     assert not finish.finish(stage.database, ended, now).lost
     assert {len(history(stage, job)) for job in jobs} == {1}
-
-
-def test_without_the_table_jobs_end_as_before_and_have_no_history(stage: Stage, app: Handlers, run: Run) -> None:
-    @app.job("bad", retry=SOON)
-    def bad(job: Job) -> None:
-        del job
-        raise ValueError("no good")
-
-    stage.execute("DROP TABLE hammerwork_attempts")
-    stage.execute("DELETE FROM hammerwork_migrations WHERE migration_id = '019_attempts'")
-    dead, lost = stage.enqueue(Job("bad", max_attempts=2), Job("noop", max_attempts=1))
-    with contextlib.closing(connect(stage.url)) as database:
-        claim.claim(database, "noop", worker=WORKER, now=soon(stage), limit=1, slots=1)
-    for heartbeat in registry.ended_with_jobs(stage.database):
-        stage.database.forget_schema()
-        registry.rescue(stage.database, heartbeat, stage.database.now())
-    assert stage.work(app).failed == 2
-    assert stage.status(dead, lost) == ["Dead", "Dead"]
-    for words in (("job", "show"), ("spawn", "why")):
-        assert run(*words, dead.id, url=stage.url).exit_code == (0 if words[0] == "job" else 1)
-    assert run("job", "show", dead.id, "--format", "json", url=stage.url).json["attempt_history"] == []
-    assert run("spawn", "doctor", "--strict", url=stage.url).exit_code == 0
-    assert run("job", "delete", dead.id, "--yes", url=stage.url).exit_code == 0
 
 
 def test_show_and_why_tell_the_history_of_a_job(stage: Stage, app: Handlers, run: Run) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, MissingTablesError, Queue, UsageError, Worker
+from hammerwork_cli import Handlers, Job, UsageError, Worker
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import RetryableError
@@ -459,13 +459,3 @@ def test_a_callback_of_a_batch_that_another_program_deleted_is_over(stage: Stage
     assert list(callbacks.look(stage.database, found, lambda: later)) == []
     assert stage.database.query("SELECT state FROM hammerwork_watches") == [("over",)] * 2
     assert callbacks.count_uncounted(stage.database) == 0
-
-
-def test_a_database_without_migration_025_takes_no_callback(new_database: Callable[..., str]) -> None:
-    url = new_database("sqlite", migrated=True)
-    with closing(connect(url)) as database, Queue(url) as queue:
-        database.script("DROP TABLE hammerwork_watches")
-        with pytest.raises(MissingTablesError, match="025") as refused:
-            queue.enqueue(Job("a").with_callbacks(on_complete=Job("b")))
-        assert refused.value.hint
-        assert database.query("SELECT * FROM hammerwork_jobs") == []

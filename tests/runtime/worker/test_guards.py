@@ -533,17 +533,6 @@ def test_all_jobs_of_a_lost_worker_come_back_however_few_fit_into_a_transaction(
     assert registry.rescue(stage.database, heartbeat(stage, worker), now) == (5, 0)
 
 
-def test_without_the_tables_of_workers_jobs_that_wait_are_left_to_rust_workers(stage: Stage) -> None:
-    parent = Job("noop")
-    child = Job("noop").depends_on(parent)
-    stage.enqueue(parent, child)
-    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{parent.id}'")
-    database = stage.database
-    database.__dict__["tags"] = database.tags - {"workers"}
-    assert database.transaction(lambda: release.release(database, [parent.id])) == {}
-    assert stage.one(child, "dependency_status") == "waiting"
-
-
 def test_of_what_depends_on_a_job_only_jobs_in_a_given_status_are_found(stage: Stage) -> None:
     parent = Job("noop")
     waiting, ended = (Job("noop").depends_on(parent) for _ in range(2))

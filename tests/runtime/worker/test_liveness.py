@@ -309,21 +309,6 @@ def test_a_worker_that_stood_still_for_longer_than_its_lease_begins_no_job_that_
     assert set(crew.runs.values()) == {1}
 
 
-def test_a_worker_works_without_the_columns_of_its_progress(stage: Stage, crew: Crew) -> None:
-    """The migration that adds them may come later: on a large crew somebody upgrades the program first."""
-    for column in ("main_stalled_seconds", "finisher_stalled_seconds", "held_slots", "request_grace_seconds"):
-        stage.execute(f"ALTER TABLE hammerwork_workers DROP COLUMN {column}")
-    stage.execute("DELETE FROM hammerwork_migrations WHERE migration_id = 'hw_026_worker_progress'")
-    stage.database.forget_schema()
-    worker = crew.begin()
-    beats = crew.heartbeats()[worker.id]
-    (job,) = stage.enqueue(Job("counted"))
-    until(lambda: stage.one(job) == "Completed" and crew.heartbeats()[worker.id] > beats)
-    assert [(one.name, one.state, one.held) for one in registry.listed(stage.database)] == [
-        ("worker 0", "running", None)
-    ]
-
-
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="here the monotonic clock goes on")
 def test_a_worker_whose_machine_was_suspended_begins_nothing_before_a_heartbeat_has_succeeded(
     lite: Stage, monkeypatch: pytest.MonkeyPatch

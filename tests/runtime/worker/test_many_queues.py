@@ -1,6 +1,5 @@
 """A worker with thousands of queues asks those that have jobs, or of which it heard."""
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -10,10 +9,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker
-from hammerwork_cli.errors import MissingTablesError
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.queue import queries as queues
-from hammerwork_cli.features.worker.queries import claim, registry
+from hammerwork_cli.features.worker.queries import claim
 from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.slots import Slots
@@ -150,20 +148,6 @@ def test_jobs_that_are_due_later_are_counted_in_the_queues_that_have_some(stage:
     assert claim.with_jobs(stage.database, QUEUES, before=now) == ["q7"]
     assert claim.with_jobs(stage.database, QUEUES, after=now) == ["q8", "q9"]
     assert claim.with_jobs(stage.database, (), before=now) == []
-
-
-@pytest.mark.mysql
-def test_a_table_that_cannot_hold_the_names_refuses_the_worker_in_a_sentence(
-    new_database: Callable[..., str],
-) -> None:
-    with contextlib.closing(Stage(new_database("mysql", migrated=True))) as stage:
-        stage.execute("ALTER TABLE hammerwork_workers MODIFY COLUMN queues TEXT NOT NULL")
-        stage.database.forget_schema()
-        many = Registration(new_id(), "name", "host", 1, "0", tuple(f"queue-{n}" for n in range(10_000)), (), 1, 10.0)
-        with pytest.raises(MissingTablesError, match="cannot hold the names of 10,000 queues") as refused:
-            registry.register(stage.database, many)
-        assert refused.value.hint == "Run: hammerwork migration run"
-        registry.register(stage.database, many._replace(queues=QUEUES))
 
 
 @pytest.mark.parametrize(("weighted", "seconds"), [(False, 0.1), (True, 0.1), (True, -1.0)])

@@ -708,9 +708,9 @@ def test_a_worker_names_a_table_that_is_gone_although_its_migration_is_recorded(
     database.script("DROP TABLE hammerwork_key_audit_log")  # nothing of a worker needs it
     Worker(database.url, app, drain=True).run()
     assert "table hammerwork_key_audit_log" in caplog.text
-    database.script("DELETE FROM hammerwork_migrations WHERE migration_id = '025_watches'")
+    database.script("DELETE FROM hammerwork_migrations WHERE migration_id = '014_add_queue_pause'")
     Worker(database.url, app, drain=True).run()
-    assert "Migration 025_watches was interrupted" in caplog.text
+    assert "Migration 014_add_queue_pause was interrupted" in caplog.text
     database.script("DROP TABLE hammerwork_duties")
     database.script("ALTER TABLE hammerwork_schedules DROP COLUMN declared")
     with pytest.raises(MissingTablesError) as refused:

@@ -47,7 +47,6 @@ def restore(
     if run_again and as_was:
         raise UsageError("Give --run-again or --as-was, not both.")
     database = context.database(changes=True)
-    moving.require(database)
     top = listing.resolve(database, job, hint=LIST_ARCHIVED)
     named = NamedArchived([top])
     how = "run_again" if run_again else "as_was" if as_was else None
@@ -84,7 +83,6 @@ def purge(
     if not lengths:
         raise UsageError("No age was given.", hint="Add --older-than 365d.")
     database = context.database(changes=True)
-    moving.require(database)
     now = context.now(database)
     start = before(now, max(lengths))
     wanted = ArchiveFilter(queues=tuple(queue or ()), before=start, kept_until=now)

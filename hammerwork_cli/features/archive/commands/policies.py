@@ -16,7 +16,7 @@ from hammerwork_cli.errors import NotFoundError, UsageError
 from hammerwork_cli.features.archive.commands.ages import By, days
 from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
-from hammerwork_cli.features.archive.queries import moving, policies, retention
+from hammerwork_cli.features.archive.queries import policies, retention
 from hammerwork_cli.features.archive.views import policies as shown
 from hammerwork_cli.features.job.commands.execute import Confirmation
 from hammerwork_cli.features.job.models.plan import ChangePlan
@@ -105,7 +105,6 @@ def set_policy(
     ages = {status: text for status, text in given.items() if text is not None}
     purge = _age(purge_after)
     database = context.database(changes=True)
-    moving.require(database)
     now = context.now(database)
     if name != EVERY_QUEUE:
         note_new_queue(context, database, name)

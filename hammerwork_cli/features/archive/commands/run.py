@@ -91,7 +91,6 @@ def run(
     )
     wanted = statuses(status)
     database = context.database(changes=True)
-    moving.require(database)
     now = context.now(database)
     how = Archival(
         now, ArchivalReason[reason.name], archived_by or context.operator, compression_level if compress else None

@@ -30,8 +30,7 @@ class Expired(NamedTuple):
 def exist(database: Database, now: datetime) -> bool:
     """Whether there are any."""
     return any(
-        database.rows(statement, **values, at=None, after=None, limit=1)
-        for statement, values in _statements(database, now)
+        database.rows(statement, **values, at=None, after=None, limit=1) for statement, values in _statements(now)
     )
 
 
@@ -55,11 +54,9 @@ def purge(database: Database, now: datetime, is_over: Callable[[], bool] = lambd
     return Expired(*(changes.run(database, *one) for one in _changes(now, is_over)))
 
 
-def _statements(database: Database, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
-    if "encryption" in database.tags:
-        yield "archive.policies.expired", {"now": now, "statuses": spellings(ENDED)}
-        if "archive" in database.tags:
-            yield "archive.policies.expired_in_archive", {"now": now}
+def _statements(now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "archive.policies.expired", {"now": now, "statuses": spellings(ENDED)}
+    yield "archive.policies.expired_in_archive", {"now": now}
 
 
 def _changes(now: datetime, is_over: Callable[[], bool]) -> Iterator[tuple[Selection, PurgeJobs | PurgeArchive]]:

@@ -6,8 +6,7 @@ from datetime import datetime
 from hammerwork_cli.core.values import WAITING_SPELLINGS, JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import MissingTablesError, UsageError
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.archive.models.rows import Archival, restored, to_run_again
 from hammerwork_cli.features.archive.queries.listing import NamedArchived
 from hammerwork_cli.features.backup.models.tables import TABLES, Record
@@ -20,12 +19,6 @@ from hammerwork_cli.features.job.queries.dependencies import LockedJob, lock_job
 from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
 from hammerwork_cli.features.job.queries.selections import Selection, Snapshot
 from hammerwork_cli.features.tree.queries import records
-
-
-def require(database: Database) -> None:
-    """Refuses a database in which the archive lacks columns."""
-    if not {"archive", "retention"} <= database.tags or "unarchivable" in database.tags:
-        raise MissingTablesError("The archive of this database lacks the columns of migration 023.", hint=MIGRATE)
 
 
 def runs_again(database: Database, named: NamedArchived, how: str | None, *, tree: bool, hint: str) -> bool:
@@ -68,11 +61,6 @@ class Archive(PurgeJobs):
     def _archived(self, jobs: Rows, archive: Rows, record: Record) -> Record:
         elsewhere = _of_other_types(jobs, archive)
         others = {name: record.get(name) for name in sorted(elsewhere)}
-        filled = [name for name, value in others.items() if value is not None]
-        if filled and "other_columns" not in archive.kinds:
-            raise MissingTablesError(
-                f"The archive has no room for the column {filled[0]} yet (migration hw_035).", hint=MIGRATE
-            )
         job = {name: value for name, value in jobs.values(record).items() if name not in elsewhere}
         return self._how.archived(job, others, archive.longest("retry_strategy"))
 

@@ -7,15 +7,14 @@ from typing import Any
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import MissingTablesError, NotFoundError
+from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy
 
 
 def all_policies(database: Database, queues: Sequence[str] = ()) -> list[Policy]:
-    """The policies by queue, or those of some queues; none in a database without their table."""
-    if "retention" not in database.tags:
+    """The policies by queue, or those of some queues."""
+    if not database.has_own_tables():
         return []
     return [_policy(*row) for row in database.rows("archive.policies.list", queues=queues)]
 
@@ -32,8 +31,6 @@ def policy(database: Database, queue: str) -> Policy:
 
 def put(database: Database, wanted: Policy, *, by: str, now: datetime) -> None:
     """Writes a policy in the place of the one that the queue had."""
-    if "retention" not in database.tags:
-        raise MissingTablesError("This database has no table of policies yet (migration 023).", hint=MIGRATE)
     ages = wanted.ages
     values = {
         "queue": wanted.queue,

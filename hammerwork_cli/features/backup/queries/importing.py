@@ -40,8 +40,7 @@ class TreeImport:
     """
 
     def __init__(self, database: Database, file: IO[bytes], options: ImportOptions, now: datetime) -> None:
-        if not {"workers", "claim_times"} <= database.tags:
-            raise MissingTablesError("This database lacks the tables of workers (017, 018).", hint=MIGRATE)
+        database.check_current()
         self._database = database
         self._options = options
         self._now = now

@@ -46,8 +46,7 @@ class BackupRestore:
     """
 
     def __init__(self, database: Database, file: IO[bytes], options: RestoreOptions) -> None:
-        if not {"workers", "claim_times", "archive", "pause"} <= database.tags:
-            raise MissingTablesError("This database lacks tables, for example those of workers (017).", hint=MIGRATE)
+        database.check_current()
         self._database = database
         self._options = options
         self._reader = BackupReader(file)

@@ -48,18 +48,18 @@ class Seen(NamedTuple):
 
 
 def upcoming(database: Database, until: datetime, limit: int) -> list[Callback]:
-    """The open callbacks that are due first until a time, and those that a wrong clock put off. Needs migration 025."""
+    """The open callbacks that are due first until a time, and those that a wrong clock put off."""
     rows = database.rows("batch.callbacks.upcoming", until=until, latest=latest(until, RARELY), limit=limit)
     return [read_callback(row) for row in rows]
 
 
 def count_uncounted(database: Database) -> int:
     """Counts the callbacks whose jobs a worker has yet to count."""
-    return int(database.rows("batch.callbacks.count_uncounted")[0][0]) if "watches" in database.tags else 0
+    return int(database.rows("batch.callbacks.count_uncounted")[0][0])
 
 
 def count_ahead(database: Database, now: datetime) -> int:
-    """Counts the open callbacks that a clock that was ahead has put off. Needs migration 025."""
+    """Counts the open callbacks that a clock that was ahead has put off."""
     return int(database.value("batch.callbacks.count_ahead", latest=latest(now, RARELY)))
 
 
@@ -83,8 +83,6 @@ def add(database: Database, top: str, new: Sequence[NewCallback], now: datetime)
 
 def clear(database: Database, top: str) -> int:
     """Deletes the open callbacks of a job and everything below it, and returns how many there were."""
-    if "watches" not in database.tags:
-        return 0
     values = {"id": top, "subject": str(Subject.TREE), "state": str(CallbackState.OPEN)}
     return database.transaction(lambda: database.run("batch.callbacks.delete", **values))
 
@@ -173,7 +171,7 @@ def may_spawn(database: Database, workflow: str, now: datetime) -> bool:
     """Whether a job of a workflow that has ended may still have further children: see the statements."""
     if database.row("batch.callbacks.workflow_may_spawn", id=workflow, since=now - QUIET_TIME, latest=latest(now)):
         return True
-    return "workers" in database.tags and database.row("batch.callbacks.workflow_requested", id=workflow) is not None
+    return database.row("batch.callbacks.workflow_requested", id=workflow) is not None
 
 
 def _tree(database: Database, job: str, now: datetime, *, early: bool) -> Seen:
@@ -255,8 +253,7 @@ def _closed(database: Database, callback: Callback, state: CallbackState, now: d
 
 def forget(database: Database, before: datetime) -> None:
     """Deletes the callbacks that fired, or were over, before a time."""
-    if "watches" in database.tags:
-        database.transaction(lambda: database.run("batch.callbacks.forget", before=before))
+    database.transaction(lambda: database.run("batch.callbacks.forget", before=before))
 
 
 def delete_with_callbacks(database: Database, statement: str, subject: Subject, subject_id: str) -> bool:
@@ -264,7 +261,7 @@ def delete_with_callbacks(database: Database, statement: str, subject: Subject, 
 
     def work() -> bool:
         deleted = bool(database.run(statement, id=subject_id))
-        if deleted and "watches" in database.tags:
+        if deleted:
             database.run("batch.callbacks.delete", id=subject_id, subject=str(subject), state=None)
         return deleted
 

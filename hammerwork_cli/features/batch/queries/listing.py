@@ -12,6 +12,7 @@ from hammerwork_cli.features.batch.queries.reader import EndWatch, RowReader
 from hammerwork_cli.features.callbacks.model import Subject
 from hammerwork_cli.features.callbacks.queries import callbacks_of
 from hammerwork_cli.features.job.models.plan import JobGroup
+from hammerwork_cli.features.job.queries.groups import archives_groups
 from hammerwork_cli.features.job.queries.selections import groups_of
 from hammerwork_cli.features.spawn.queries.failures import failures
 
@@ -57,8 +58,8 @@ def details(database: Database, batch: str, *, limit: int) -> BatchDetails:
 def groups(database: Database, *, batch: str | None = None, workflow: str | None = None) -> list[JobGroup]:
     """The jobs of a batch or a workflow by queue and status, archived ones too."""
     queues: dict[str, Counts] = {}
-    archived = "archive" in database.tags and (workflow is None or "retention" in database.tags)
-    for statement in ("batch.listing.groups", *(("batch.listing.archived_groups",) if archived else ())):
+    archived = ("batch.listing.archived_groups",) if archives_groups(database, workflow) else ()
+    for statement in ("batch.listing.groups", *archived):
         for queue, status, jobs in database.rows(statement, batch=batch, workflow=workflow):
             queues.setdefault(queue, Counts()).add(status_of(status), jobs)
     return groups_of(queues)

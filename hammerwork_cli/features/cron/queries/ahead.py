@@ -39,12 +39,11 @@ class PutOffSchedule(NamedTuple):
 
 
 def found(database: Database, now: datetime) -> list[PutOffSchedule]:
-    """The schedules and the recurring jobs that a wrong clock has put off; of the former none without migration 022."""
-    late: list[Schedule] = []
-    if "schedules" in database.tags:
-        late = [schedules.read(row) for row in database.rows("cron.schedules.later", until=latest(now))]
-    if "workers" in database.tags:
-        late += recurring.waiting(database, latest(now))
+    """The schedules and the recurring jobs that a wrong clock has put off."""
+    if not database.is_current:
+        return []
+    late = [schedules.read(row) for row in database.rows("cron.schedules.later", until=latest(now))]
+    late += recurring.waiting(database, latest(now))
     return [PutOffSchedule(schedule, due) for schedule in late if (due := _due(schedule, now))]
 
 

@@ -19,7 +19,6 @@ def gaps(database: Database, schedule: Schedule, start: datetime, end: datetime,
     """The due times from ``start`` until before ``end`` that have no job, the earliest first.
 
     Args:
-        database: with migration 022.
         schedule: also a disabled one.
         start: also before the schedule was created.
         end: not later than now.
@@ -59,7 +58,6 @@ def fill(
     """Enqueues a job for each gap that still is one, in one transaction; returns them with their jobs.
 
     Args:
-        database: with migration 022.
         schedule: the one that was asked for gaps.
         wanted: what :func:`gaps` returned.
         now: the server's time.

@@ -12,7 +12,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
 from hammerwork_cli.features.cron.models.schedule import CatchUp, NewSchedule, Overlap, RunKind, RunOutcome, Schedule
 from hammerwork_cli.features.cron.queries import ahead, recurring, ticks
-from hammerwork_cli.features.cron.queries.schedules import all_schedules, check_tables, known_runs, wanted
+from hammerwork_cli.features.cron.queries.schedules import all_schedules, known_runs, wanted
 from hammerwork_cli.features.job.models.new_job import NewJob, new_id
 from hammerwork_cli.features.job.queries import limits
 from hammerwork_cli.features.job.queries.encryption import refuse_plaintext
@@ -114,7 +114,6 @@ def add(
         ConflictError: the name is taken, or see :func:`check`.
         UsageError, RefusedValueError: see :func:`check` and :func:`preview`.
     """
-    check_tables(database)
     check(database, new, now, plaintext_meant=plaintext_meant)
     schedule = preview(new, now)
 

@@ -11,8 +11,7 @@ from datetime import datetime
 
 from hammerwork_cli.core.values import Timestamp, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import HammerworkError, MissingTablesError
+from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.cron.models.declared import (
     OPTIONS,
     DeclarationAction,
@@ -38,11 +37,8 @@ def plan(
         overwrite: whether changes by hand are undone.
 
     Raises:
-        MissingTablesError: migration 024 is missing.
         UsageError, RefusedValueError: a schedule cannot be stored; the message names it.
     """
-    if "declared" not in database.schema.get("hammerwork_schedules", {}):
-        raise MissingTablesError("This database has no place for declared schedules yet (024).", hint=MIGRATE)
     present = {schedule.name: schedule for schedule in all_schedules(database)}
     said = {str(schedule): text for schedule, text in database.rows("cron.schedules.declarations")}
     steps = []

@@ -39,7 +39,6 @@ def trigger(
     """Enqueues a job of a schedule out of turn, and returns its id. A recurring job becomes due itself.
 
     Args:
-        database: with migration 022.
         schedule: also a disabled one.
         now: the server's time, which identifies the run.
         at: the earliest start of the job.

@@ -199,7 +199,7 @@ def trigger(database: Database, job: Schedule, now: datetime) -> None:
 
 
 def waiting(database: Database, until: datetime) -> list[Schedule]:
-    """Recurring jobs that a worker made due after a time, or that were created after it. Needs migration 017."""
+    """Recurring jobs that a worker made due after a time, or that were created after it."""
     return [_schedule(row) for row in database.rows("cron.recurring.later", until=until, parked=PARKED)]
 
 

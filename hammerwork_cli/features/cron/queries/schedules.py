@@ -11,10 +11,8 @@ from hammerwork_cli.core.input.reading import ids_from
 from hammerwork_cli.core.values import Counts, JobPriority, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
-from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import (
     AmbiguousIdError,
-    MissingTablesError,
     NotFoundError,
     UsageError,
 )
@@ -118,33 +116,23 @@ class KnownRuns:
         return known.job if known else None
 
 
-def check_tables(database: Database) -> None:
-    """Checks that there are tables of schedules.
-
-    Raises:
-        MissingTablesError: migration 022 is missing.
-    """
-    if "schedules" not in database.tags:
-        raise MissingTablesError("This database has no table of schedules yet (migration 022).", hint=MIGRATE)
-
-
 def all_schedules(database: Database, *, queues: Sequence[str] = (), source: str | None = None) -> list[Schedule]:
-    """Lists schedules by name; none without migration 022."""
-    if "schedules" not in database.tags:
+    """Lists schedules by name."""
+    if not database.has_own_tables():
         return []
     return [read(row) for row in database.rows("cron.schedules.list", queues=queues, source=source)]
 
 
 def listed(database: Database, *, queues: Sequence[str] = (), now: datetime | None = None) -> list[ListedSchedule]:
-    """Lists schedules by name with their last runs until now, and recurring jobs; of the former none without 022."""
-    jobs = recurring.recurring_jobs(database, queues=queues)
-    return [*with_last_runs(database, queues=queues, now=now), *(ListedSchedule(job, None) for job in jobs)]
+    """Lists schedules by name with their last runs until now, and recurring jobs."""
+    found = with_last_runs(database, queues=queues, now=now)
+    return [*found, *(ListedSchedule(job, None) for job in recurring.recurring_jobs(database, queues=queues))]
 
 
 def with_last_runs(
     database: Database, *, queues: Sequence[str] = (), now: datetime | None = None
 ) -> list[ListedSchedule]:
-    """Lists schedules by name with their last runs; none without migration 022.
+    """Lists schedules by name with their last runs.
 
     Args:
         now: without later runs, which a clock that was ahead has recorded.
@@ -164,7 +152,7 @@ def find(database: Database, text: str) -> Schedule:
     """
     rows: list[Row] = []
     between = ids_from(text)
-    if "schedules" in database.tags:
+    if database.has_own_tables():
         rows = database.rows("cron.schedules.named", name=text)
         if not rows and between:
             low, high = between
@@ -293,7 +281,7 @@ def forget_runs(database: Database, schedule: Schedule, before: datetime) -> Non
 
 def upkeep_is_running(database: Database, now: datetime) -> bool:
     """Whether a worker enqueues the jobs of schedules now."""
-    if "upkeep" not in database.tags:
+    if not database.is_current:
         return False
     until = duties.times(database).get(DUTY)
     length = timedelta(seconds=DUTY_SECONDS)

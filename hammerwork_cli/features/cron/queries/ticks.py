@@ -173,8 +173,6 @@ def why_open(database: Database, schedule: Schedule, now: datetime) -> str | Non
         why = _why_trees_are_open(database, [str(job) for job, _ in rows])
         if why is not None:
             return why
-        if "missed_runs" not in database.tags:  # nothing remembers that these have ended
-            break
         database.run("cron.schedules.end_trees", id=schedule.id, first=rows[-1][1], last=rows[0][1])
     return None
 
@@ -188,10 +186,9 @@ def _why_trees_are_open(database: Database, jobs: list[str]) -> str | None:
                 return f"the job {child} below an earlier run is open"
         level = list(dict.fromkeys(str(child) for child, *_ in rows if str(child) not in seen))
         seen.update(level)
-    if "workers" in database.tags:
-        for (job,) in database.rows("spawn.wait.requested"):
-            if str(job) in seen:
-                return f"the job {job} of an earlier run is to spawn again"
+    for (job,) in database.rows("spawn.wait.requested"):
+        if str(job) in seen:
+            return f"the job {job} of an earlier run is to spawn again"
     return None
 
 
@@ -281,11 +278,9 @@ def add_runs(
     now: datetime,
 ) -> None:
     """Records what becomes of due times, and their jobs."""
-    # Before hw_028 a run says nothing of those before it.
-    counts = [(due.missed, due.missed_from) if "missed_runs" in database.tags else () for due in found]
     rows = [
-        (schedule.id, due.at, str(kind), str(due.outcome), due.reason, jobs.get(due.at), now, *more)
-        for due, more in zip(found, counts, strict=True)
+        (schedule.id, at, str(kind), str(outcome), reason, jobs.get(at), now, missed, missed_from)
+        for at, outcome, reason, missed, missed_from in found
     ]
     if rows:
         database.insert("cron.schedules.add_runs", rows)

@@ -13,17 +13,10 @@ s.id, {name}, s.queue_name, s.payload, s.priority, s.max_attempts, s.timeout_sec
 s.starts_at, s.ends_at, s.overlap, s.catch_up, s.grace_seconds, s.jitter_seconds, s.enabled, s.changed_by, s.reason,
 s.next_run_at, s.last_error, s.source, s.revision, s.description, s.created_at, s.updated_at
 
--- name: missed
--- How many earlier due times run r stands for, and the first of them.
-NULL, NULL
-
--- name: missed [missed_runs]
-r.missed, r.missed_from
-
 -- name: run
 -- The columns of cron.models.schedule.ScheduleRun, in order, of run r and its job j.
 r.due_at, r.kind, r.outcome, r.reason, r.job_id, r.created_at, {status j}, j.scheduled_at, {run_start j},
-COALESCE(j.completed_at, j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {missed}
+COALESCE(j.completed_at, j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), r.missed, r.missed_from
 
 -- name: list
 -- Lists schedules by name.
@@ -64,15 +57,9 @@ ORDER BY r.due_at DESC LIMIT :limit
 
 -- name: totals
 -- Counts the runs of a schedule by outcome, and the earlier due times that they stand for.
-SELECT r.outcome, {status j}, COUNT(*), {sum_missed} FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
+SELECT r.outcome, {status j}, COUNT(*), COALESCE(SUM(r.missed), 0)
+FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
 WHERE r.schedule_id = :id GROUP BY r.outcome, {status j}
-
--- name: sum_missed
--- The earlier due times that runs r stand for.
-0
-
--- name: sum_missed [missed_runs]
-COALESCE(SUM(r.missed), 0)
 
 -- name: add
 -- Adds a schedule.
@@ -127,18 +114,11 @@ UPDATE hammerwork_schedules SET last_error = :error WHERE id = :id AND revision 
 
 -- name: known_runs
 -- Lists the due times of a schedule in a span that have a run, with its outcome and its job.
-SELECT r.due_at, r.kind, r.outcome, r.job_id, {missed} FROM hammerwork_schedule_runs r
-WHERE r.schedule_id = :id AND r.due_at BETWEEN :first AND :last
-
--- name: known_runs [missed_runs]
-SELECT r.due_at, r.kind, r.outcome, r.job_id, {missed} FROM hammerwork_schedule_runs r
+SELECT r.due_at, r.kind, r.outcome, r.job_id, r.missed, r.missed_from FROM hammerwork_schedule_runs r
 WHERE r.schedule_id = :id AND r.due_at >= :first AND (r.due_at <= :last OR r.missed_from <= :last)
 
 -- name: existing
 -- Lists those of some jobs that exist, also in the archive.
-SELECT j.id FROM hammerwork_jobs j WHERE j.id {among}
-
--- name: existing [archive]
 SELECT j.id FROM hammerwork_jobs j WHERE j.id {among}
 UNION ALL SELECT j.id FROM hammerwork_jobs_archive j WHERE j.id {among}
 
@@ -154,9 +134,6 @@ created_at = :now WHERE schedule_id = :id AND due_at = :due AND job_id IS NULL
 
 -- name: add_runs
 -- Records the outcomes of due times.
-INSERT INTO hammerwork_schedule_runs (schedule_id, due_at, kind, outcome, reason, job_id, created_at) VALUES :rows
-
--- name: add_runs [missed_runs]
 INSERT INTO hammerwork_schedule_runs (schedule_id, due_at, kind, outcome, reason, job_id, created_at, missed,
 missed_from) VALUES :rows
 
@@ -187,11 +164,6 @@ LIMIT 1
 -- Lists the jobs of a schedule below which others may be open, the last ones first. Where it is noted that these trees
 -- have ended, whoever retries a job of one waits until then, and takes it back.
 SELECT r.job_id, r.due_at FROM hammerwork_schedule_runs r
-WHERE r.schedule_id = :id AND r.job_id IS NOT NULL
-ORDER BY r.due_at DESC LIMIT :limit
-
--- name: open_trees [missed_runs]
-SELECT r.job_id, r.due_at FROM hammerwork_schedule_runs r
 WHERE r.schedule_id = :id AND r.job_id IS NOT NULL AND r.tree_ended IS NULL
 ORDER BY r.due_at DESC LIMIT :limit
 {lock_clause}
@@ -213,10 +185,6 @@ SELECT {columns} FROM hammerwork_schedules s WHERE s.enabled = TRUE AND s.next_r
 
 -- name: first_ahead
 -- Reads the first due time of a schedule that a clock recorded which was ahead, and that got no job.
-SELECT MIN(r.due_at) FROM hammerwork_schedule_runs r
-WHERE r.schedule_id = :id AND r.due_at > :since AND r.created_at > :latest AND r.job_id IS NULL
-
--- name: first_ahead [missed_runs]
 SELECT MIN(COALESCE(r.missed_from, r.due_at)) FROM hammerwork_schedule_runs r
 WHERE r.schedule_id = :id AND r.due_at > :since AND r.created_at > :latest AND r.job_id IS NULL
 

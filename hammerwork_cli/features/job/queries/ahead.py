@@ -34,8 +34,8 @@ class PutOffJob(NamedTuple):
 
 
 def found(database: Database, now: datetime, *, queues: Sequence[str] = (), limit: int = PAGE) -> list[PutOffJob]:
-    """The jobs that a wrong clock has put off, at most ``limit``. Needs migration 019."""
-    if not {"workers", "attempts"} <= database.tags:
+    """The jobs that a wrong clock has put off, at most ``limit``."""
+    if not database.is_current:
         return []
     values = {"latest": latest(now), "queues": queues, "limit": limit}
     rows = [*database.rows("job.ahead.created", **values), *database.rows("job.ahead.retried", **values)]

@@ -1,4 +1,4 @@
-"""The history of attempts: those that did not complete. A database without migration 019 has none."""
+"""The history of attempts: those that did not complete."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ def record(database: Database, ended: Sequence[PastAttempt]) -> None:
     Call it only for jobs that this transaction has changed, under the guard of their claims. An attempt that an earlier
     try of the same change has ended was recorded by it.
     """
-    if not ended or "attempts" not in database.tags:
+    if not ended:
         return
     rows = [_row(database, attempt) for attempt in ended]
     # A statement may escape every character of an error.
@@ -62,7 +62,7 @@ def _forget_surplus(database: Database, jobs: Sequence[str]) -> None:
 def of_jobs(database: Database, jobs: Iterable[str]) -> dict[str, list[PastAttempt]]:
     """Job -> its attempts that did not complete, the oldest first."""
     found: dict[str, list[PastAttempt]] = {}
-    wanted = list(jobs) if "attempts" in database.tags else []
+    wanted = list(jobs) if database.is_current else []
     for part in chunks(wanted, database.read_chunk):
         for job, *values in database.rows("job.attempts.of_jobs", ids=database.ids(part)):
             found.setdefault(str(job), []).append(PastAttempt(str(job), *values))
@@ -71,7 +71,7 @@ def of_jobs(database: Database, jobs: Iterable[str]) -> dict[str, list[PastAttem
 
 def last_of(database: Database, jobs: Iterable[str]) -> dict[str, PastAttempt]:
     """Job -> the last of its attempts that did not complete, without the error."""
-    wanted = list(jobs) if "attempts" in database.tags else []
+    wanted = list(jobs) if database.is_current else []
     return {
         str(job): PastAttempt(str(job), *values)
         for part in chunks(wanted, database.read_chunk)

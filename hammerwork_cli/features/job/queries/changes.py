@@ -182,7 +182,7 @@ class RetryJobs(Change):
             step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state)
         dependencies.rerun(database, (job.workflow for job in jobs))
         dependencies.look_again(database, [job.id for job in jobs])
-        if self.respawn and "workers" in database.tags:
+        if self.respawn:
             records.allow_again(database, [job.id for job in jobs])
 
     def _changes_dependents(self, job: LockedJob) -> bool:

@@ -86,7 +86,7 @@ def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str
     wanted = set(parents)
     found = {job.id: job.awaited_status for job in lock_jobs(database, wanted)}
     rest = sorted(wanted - found.keys())
-    if rest and "archive" in database.tags:
+    if rest:
         for part in chunks(rest, database.key_chunk):
             found |= {
                 job: status_of(status) for job, status in database.rows("tree.release.archived_statuses", ids=part)
@@ -230,8 +230,6 @@ def spawned_early(database: Database, parents: Sequence[str], request: str | Non
     Args:
         request: instead, the children of this spawn request, whether the parents failed or not.
     """
-    if "workers" not in database.tags:
-        return []
     found = []
     for part in chunks(parents, database.key_chunk):
         rows = database.rows("job.dependencies.spawned_early", ids=database.ids(part), statuses=WAITING_SPELLINGS)
@@ -282,7 +280,7 @@ def look_again(database: Database, jobs: Iterable[str]) -> None:
 
     A schedule remembers of which of its runs the trees have ended.
     """
-    if "missed_runs" not in database.tags or database.row("job.dependencies.any_skipping_trees") is None:
+    if database.row("job.dependencies.any_skipping_trees") is None:
         return
     relatives, level = Relatives(database), set(jobs)
     seen = set(level)

@@ -153,7 +153,7 @@ def _details(database: Database, row: tuple[Any, ...], facts: StoredFacts, *, in
 
 
 def _worker(database: Database, job: str) -> JobWorker | None:
-    row = database.row("job.details.worker", id=job) if "workers" in database.tags else None
+    row = database.row("job.details.worker", id=job) if database.is_current else None
     if row is None:
         return None
     worker, name, stored, silent_for, lease, ended_at, main_stalled, finisher_stalled, *_ = row
@@ -164,7 +164,7 @@ def _worker(database: Database, job: str) -> JobWorker | None:
 
 
 def _spawning(database: Database, job: str) -> dict[str, Any]:
-    if "workers" not in database.tags:
+    if not database.is_current:
         return {}
     return {
         "spawns": tuple(records.of_jobs(database, [job]).get(job, ())),

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import LastingConflictError, MissingTablesError, RetryableError, UsageError
+from hammerwork_cli.errors import LastingConflictError, RetryableError, UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob
 
 if TYPE_CHECKING:
@@ -65,10 +64,6 @@ def sealed_columns(database: Database, job: NewJob) -> tuple[str, tuple[Any, ...
             f"The job {job.id} is to be encrypted, and there is no key here: nothing was written.",
             hint="Give one: --encryption-key env:NAME, or Queue(url, encryption=EncryptionKeys.read('env:NAME')).",
         )
-    if "encryption" not in database.tags:
-        database.forget_schema()  # someone may have migrated since the schema was read
-        if "encryption" not in database.tags:
-            raise MissingTablesError("This database has no columns of encrypted payloads yet (011).", hint=MIGRATE)
     payload, columns = database.url.keys.sealed(job.payload, job.id, job.queue, job.encryption, job.created_at)
     fields = list(columns.pii_fields)
     stored = fields if database.dialect == "postgresql" else json.dumps(fields)
@@ -84,7 +79,7 @@ def refuse_plaintext(database: Database, jobs: Iterable[NewJob]) -> None:
     Args:
         database: one of an application asks only if the application wants that: its code says which jobs it encrypts.
     """
-    if not database.url.refuse_plaintext or "encryption" not in database.tags:
+    if not database.url.refuse_plaintext:
         return
     for queue in dict.fromkeys(job.queue for job in jobs if job.encryption is None and not job.plaintext_meant):
         if database.row("job.encryption.is_used", queue=queue) is not None:

@@ -9,12 +9,10 @@ from typing import Any
 from hammerwork_cli.core.input.limits import MOST_PARENTS
 from hammerwork_cli.core.values import FAILURES, JobStatus
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import (
     ConflictError,
     JobNotFoundError,
     LastingConflictError,
-    MissingTablesError,
     RefusedValueError,
     RetryableError,
 )
@@ -237,8 +235,6 @@ def _resolved(database: Database, job: NewJob) -> NewJob:
 def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
     rare = any(_is_rare(job) for job in jobs)
     strategies = any(job.retry_strategy is not None for job in jobs)
-    if strategies:
-        _check_strategies(database)
     columns = {"rare": rare, "strategies": strategies, "ancestries": any(job.ancestry for job in jobs)}
     columns["batches"] = any(job.batch_id for job in jobs)
     columns["encrypted"] = any(job.encryption for job in jobs)
@@ -268,10 +264,6 @@ def add_callbacks(
     """
     if not callbacks:
         return
-    if "watches" not in database.tags:
-        database.forget_schema()  # someone may have migrated since the schema was read
-        if "watches" not in database.tags:
-            raise MissingTablesError("This database has no table of callbacks yet (migration 025).", hint=MIGRATE)
     check_callbacks(database, callbacks, now)
     rows = [
         (one.id, str(subject), subject_id, str(one.event), one.job, str(CallbackState.OPEN), now, now, now)
@@ -290,17 +282,6 @@ def check_callbacks(database: Database, callbacks: Sequence[NewCallback], now: d
         job.plaintext_meant = one.plaintext_meant
         limits.check(database, job)
         refuse_plaintext(database, [job])
-
-
-def _check_strategies(database: Database) -> None:
-    if "workers" in database.tags:
-        return
-    database.forget_schema()  # someone may have migrated since the schema was read
-    if "workers" not in database.tags:
-        raise RefusedValueError(
-            "This database cannot store the retry strategy of a job yet (017).",
-            hint=f"{MIGRATE}, or leave it to the worker.",
-        )
 
 
 def _is_rare(job: NewJob) -> bool:
@@ -368,7 +349,7 @@ def _row(
 
 def stored_ids(database: Database, ids: Sequence[str]) -> str:
     """A list of ids as ``depends_on`` stores it: ``uuid[]`` or a JSON array."""
-    if database.dialect == "postgresql" and "jsonb" not in database.tags:
+    if database.dialect == "postgresql":
         return "{" + ",".join(ids) + "}"
     # Ids have no characters that JSON escapes.
     return '["' + '","'.join(ids) + '"]' if ids else "[]"

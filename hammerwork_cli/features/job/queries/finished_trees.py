@@ -65,7 +65,7 @@ class PurgeJobs(Delete):
 
 def _below_uncounted(database: Database, jobs: Sequence[LockedJob]) -> set[str]:
     """The jobs below one whose tree a worker has yet to count for a callback."""
-    if "watches" not in database.tags or database.row("job.selections.any_uncounted") is None:
+    if database.row("job.selections.any_uncounted") is None:
         return set()
     relatives = Relatives(database)
     above = {job.id: job.depends_on for job in jobs}

@@ -129,12 +129,16 @@ def _settle_batch(database: Database, batch: StoredBatch, stored_status: str, no
         database.run("job.groups.end_batch", **values)
 
 
+def archives_groups(database: Database, workflow: str | None) -> bool:
+    """Whether archived jobs tell their group: not their workflow where hammerwork (Rust) alone has archived them."""
+    return "archive" in database.tags if workflow is None else database.is_current
+
+
 def counted(database: Database, *, workflow: str | None = None, batch: str | None = None) -> Counts:
     """Counts the jobs of a workflow or of a batch by the status that the rows hold, those in the archive too."""
     counts = Counts()
-    # Archived jobs tell their workflow since migration 023.
-    archived = "archive" in database.tags and (workflow is None or "retention" in database.tags)
-    for statement in ("job.groups.counts", *(("job.groups.archived_counts",) if archived else ())):
+    archived = ("job.groups.archived_counts",) if archives_groups(database, workflow) else ()
+    for statement in ("job.groups.counts", *archived):
         for status, jobs in database.rows(statement, workflow=workflow, batch=batch):
             counts.add(status_of(status), jobs)
     return counts

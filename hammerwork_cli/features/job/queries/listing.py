@@ -173,7 +173,7 @@ def pages(database: Database, wanted: JobFilter, *, limit: int, cursor: str | No
     while left:
         page = find(database, wanted, limit=min(left, most), cursor=cursor)
         yield page
-        most = MOST_IN_A_PAGE if "indexed" in database.tags else MOST_WITHOUT_INDEX
+        most = MOST_IN_A_PAGE if database.is_current else MOST_WITHOUT_INDEX
         left -= len(page.jobs)
         cursor = page.cursor
         if cursor is None:

@@ -7,7 +7,7 @@ from typing import Any
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.core.values import JobStatus, status_phrase
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError
+from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries.dependencies import look_again, parent_statuses
 from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
@@ -16,16 +16,12 @@ from hammerwork_cli.features.tree.queries.release import RECURRING
 
 
 def of_job(database: Database, job: str) -> list[SpawnRequest]:
-    """All requests for a job, the newest first; none if migration 017 is missing."""
-    return requests(database, job) if "workers" in database.tags else []
+    """All requests for a job, the newest first."""
+    return requests(database, job) if database.is_current else []
 
 
 def stored_config(database: Database, job: str) -> dict[str, Any] | None:
     """The spawn configuration of a job. Raises JobNotFoundError if the job does not exist."""
-    if "workers" not in database.tags:
-        raise MissingTablesError(
-            "The tables for spawn requests (017) are missing.", hint="Run: hammerwork migration run"
-        )
     return Relatives(database).job(job).spawn_config
 
 

@@ -67,7 +67,7 @@ def stored(database: Database, jobs: Sequence[str]) -> dict[str, ExistingJob]:
         rows = database.rows("job.enqueue.stored", ids=database.ids(part))
         found |= {str(job): ExistingJob(*row) for job, *row in rows}
         missing = [job for job in part if job not in found]
-        if missing and "archive" in database.tags:
+        if missing:
             for job, *row in database.rows("job.enqueue.archived_stored", ids=missing):
                 archived = ExistingJob(*row)
                 found[str(job)] = archived._replace(payload=unpacked(archived.payload), in_archive=True)

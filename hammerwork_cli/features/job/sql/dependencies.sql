@@ -11,17 +11,12 @@
 -- Whether job j is in one of the given states of dependency.
 j.dependency_status IN (:states)
 
--- name: in_state [postgresql indexed]
+-- name: in_state [postgresql]
 -- In words that fit no index: nearly all jobs may be in such a state.
 j.dependency_status || '' IN (:states)
 
 -- name: dependents [postgresql]
 -- Lists (parent, dependent) for some parents and their dependents in a given state.
-SELECT e.parent, j.id FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on) AS e (parent)
-WHERE {affected}
-AND j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among}
-
--- name: dependents [postgresql indexed]
 SELECT e.parent, j.id FROM {first_children}
 WHERE {affected}
 UNION ALL
@@ -29,19 +24,7 @@ SELECT e.parent, j.id FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends
 WHERE {affected}
 AND {is_joined_child} AND e.parent {among}
 
--- name: dependents [postgresql jsonb]
-SELECT e.parent, j.id FROM hammerwork_jobs j CROSS JOIN LATERAL jsonb_array_elements_text(
-CASE jsonb_typeof(j.depends_on) WHEN 'array' THEN j.depends_on ELSE '[]' END) AS e (parent)
-WHERE {affected}
-AND lower(e.parent) = ANY(CAST(:ids AS text[]))
-
 -- name: dependents [mysql]
-SELECT {as_id e.parent}, j.id FROM hammerwork_jobs j
-JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
-WHERE {affected}
-AND {as_id e.parent} IN (:ids)
-
--- name: dependents [mysql indexed]
 SELECT j.first_parent, j.id FROM hammerwork_jobs j
 WHERE {affected}
 AND j.first_parent IN (:ids)
@@ -111,8 +94,5 @@ UPDATE hammerwork_schedule_runs SET tree_ended = NULL WHERE job_id {among}
 
 -- name: failed_in_archive
 -- The number of failed jobs of a workflow that are only in the archive.
-0
-
--- name: failed_in_archive [retention]
 (SELECT COUNT(*) FROM hammerwork_jobs_archive j WHERE j.workflow_id = hammerwork_workflows.id
 AND j.status IN (:failed) AND {only_in_archive})

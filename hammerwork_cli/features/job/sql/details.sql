@@ -32,10 +32,10 @@ j.result_stored_at, j.result_expires_at, j.trace_id, j.correlation_id, j.parent_
 
 -- name: archived_result_time
 -- When the result of an archived job j was stored.
-NULL
-
--- name: archived_result_time [retention]
 j.result_stored_at
+
+-- name: archived_result_time [original]
+NULL
 
 -- name: archived
 -- Reads everything about an archived job that is not binary.
@@ -58,7 +58,7 @@ CASE WHEN {status j} = 'Cancelled' THEN 'Cancelled' ELSE j.status END
 SELECT {stored_status}, j.error_message, j.started_at, {is_encrypted},
 j.id, j.queue_name, j.payload, {claimed_columns} FROM hammerwork_jobs j WHERE j.id = :id
 
--- name: archived_stored [retention]
+-- name: archived_stored
 -- Reads an archived job for the program that enqueued it. The archive has no limits of results, and packs the payload.
 SELECT {stored_status}, j.error_message, j.started_at, {is_encrypted},
 j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
@@ -67,7 +67,7 @@ j.cron_schedule, j.timezone, j.recurring, j.next_run_at, NULL, NULL,
 COALESCE(j.own_retry_strategy, j.retry_strategy), j.claim_losses, j.ancestry
 FROM hammerwork_jobs_archive j WHERE j.id = :id
 
--- name: archived_stored
+-- name: archived_stored [original]
 SELECT {stored_status}, j.error_message, j.started_at, {is_encrypted},
 j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
 j.depends_on, NULL, NULL, j.batch_id, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,

@@ -64,16 +64,10 @@ AND (j.started_at IS NULL OR (j.started_at < $1 AND j.scheduled_at < $1)))
 
 -- name: has_open_request
 -- Whether a worker has yet to spawn for job j.
-FALSE
-
--- name: has_open_request [workers]
 EXISTS (SELECT 1 FROM hammerwork_spawn_requests r WHERE r.job_id = j.id AND r.state IN ('pending', 'running'))
 
 -- name: is_uncounted
 -- Whether a worker has yet to count job j for a callback of its tree, its batch or its workflow.
-FALSE
-
--- name: is_uncounted [watches]
 (EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.id AND {uncounted})
 OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.batch_id AND {uncounted})
 OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.workflow_id AND {uncounted}))

@@ -127,7 +127,7 @@ def sizes(
 
 
 def _refuse_workers(database: Database, *, force: bool) -> None:
-    if database.dialect != "sqlite" or force or "workers" not in database.tags:
+    if database.dialect != "sqlite" or force:
         return
     alive = [worker for worker in registry.listed(database, alive=True) if worker.is_alive]
     if alive:

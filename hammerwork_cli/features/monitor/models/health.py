@@ -45,7 +45,7 @@ class Level(StrEnum):
 
     HEALTHY = "healthy"
     UNKNOWN = "unknown"
-    """The database does not record what the check is about: workers, for example."""
+    """A migration is missing, without which the tables do not tell: of workers, for example."""
     WARNING = "warning"
     CRITICAL = "critical"
 

@@ -58,6 +58,21 @@ MOST_ENDED = 1_000_000
 MOST_OVERDUE = 100
 MOST_LACKING = 5
 """Objects that recorded migrations lack, and that are named."""
+OF_WORKERS = frozenset(
+    {
+        CheckName.WORKERS,
+        CheckName.LOST_WORKERS,
+        CheckName.STALLED_WORKERS,
+        CheckName.STOPPING_WORKERS,
+        CheckName.HELD_SLOTS,
+        CheckName.UNWRITTEN_OUTCOMES,
+        CheckName.UPKEEP,
+        CheckName.UNSERVED_QUEUES,
+        CheckName.OVERDUE_SCHEDULES,
+        CheckName.RETENTION,
+    }
+)
+"""Checks of what workers of hammerwork-cli write: of the tables of hammerwork (Rust) alone they say nothing."""
 
 Amount = TypeVar("Amount", int, float, timedelta)
 
@@ -98,7 +113,19 @@ def _made(reading: "_HealthReading", only: Collection[str]) -> Iterator[Check]:
         yield Check(CheckName.DATABASE, _over(took, SLOW_ANSWER, Level.WARNING), took, SLOW_ANSWER)
     for name, check in _CHECKS.items():
         if name in only:
-            yield check(reading)
+            is_known = name not in OF_WORKERS or database.is_current
+            yield _outcome(name, check, reading, only) if is_known else Check(name, Level.UNKNOWN)
+
+
+def _outcome(
+    name: CheckName, check: Callable[["_HealthReading"], Check], reading: "_HealthReading", only: Collection[str]
+) -> Check:
+    try:
+        return check(reading)
+    except MissingTablesError:
+        if CheckName.MIGRATIONS not in only:  # which names the table that somebody dropped
+            raise
+        return Check(name, Level.UNKNOWN)
 
 
 def has_lost_jobs(database: Database, *, now: datetime, limit: timedelta = WINDOW) -> bool:
@@ -277,7 +304,7 @@ def _writes(reading: _HealthReading) -> Check:
 
 
 def _migrations(reading: _HealthReading) -> Check:
-    """Migrations of hammerwork (Rust) are necessary; without ours, reading is slower and no worker of ours runs."""
+    """Migrations of hammerwork (Rust) are necessary; without ours, its tables are read and nothing is changed."""
     unapplied = [state for state in reading.migrations if not state.applied]
     needed = any(state.migration.owner == "upstream" or state.missing for state in unapplied)
     status = Level.CRITICAL if needed else Level.WARNING if unapplied else Level.HEALTHY
@@ -287,8 +314,6 @@ def _migrations(reading: _HealthReading) -> Check:
 
 
 def _workers(reading: _HealthReading) -> Check:
-    if "workers" not in reading.database.tags:
-        return Check(CheckName.WORKERS, Level.UNKNOWN)
     alive = reading.alive
     status = Level.HEALTHY if alive else Level.WARNING
     if not alive and reading.are_workers_known and _unserved(reading):
@@ -297,8 +322,6 @@ def _workers(reading: _HealthReading) -> Check:
 
 
 def _lost_workers(reading: _HealthReading) -> Check:
-    if "workers" not in reading.database.tags:
-        return Check(CheckName.LOST_WORKERS, Level.UNKNOWN)
     gone = [worker for worker in reading.workers if worker.state in {"silent", "lost"}]
     status = Level.WARNING if gone else Level.HEALTHY
     return Check(CheckName.LOST_WORKERS, status, len(gone), 0, tuple(dict.fromkeys(worker.name for worker in gone)))
@@ -314,8 +337,6 @@ def _level_of_stalled(worker: RegisteredWorker) -> Level:
 
 
 def _stalled_workers(reading: _HealthReading) -> Check:
-    if "worker_progress" not in reading.database.tags:
-        return Check(CheckName.STALLED_WORKERS, Level.UNKNOWN)
     stalled = sorted((worker for worker in reading.workers if worker.state == "stalled"), key=_stood, reverse=True)
     status = _level_of_stalled(stalled[0]) if stalled else Level.HEALTHY
     return Check(CheckName.STALLED_WORKERS, status, len(stalled), 0, tuple(worker.name for worker in stalled))
@@ -323,8 +344,6 @@ def _stalled_workers(reading: _HealthReading) -> Check:
 
 def _stopping_workers(reading: _HealthReading) -> Check:
     """Workers that stop and do not end: they claimed no job for long, and still have some."""
-    if "workers" not in reading.database.tags:
-        return Check(CheckName.STOPPING_WORKERS, Level.UNKNOWN)
     stopping = {worker.id: worker for worker in reading.alive if worker.stored_state == "stopping"}
     since: dict[str, timedelta | None] = {}
     if stopping:
@@ -339,8 +358,6 @@ def _stopping_workers(reading: _HealthReading) -> Check:
 
 def _held_slots(reading: _HealthReading) -> Check:
     """Slots whose handlers have not returned although their attempts are over."""
-    if "worker_progress" not in reading.database.tags:
-        return Check(CheckName.HELD_SLOTS, Level.UNKNOWN)
     holding = [worker for worker in reading.alive if worker.held]
     status = Level.WARNING if holding else Level.HEALTHY
     if any((worker.held or 0) >= worker.concurrency for worker in holding):
@@ -358,8 +375,6 @@ def _level_of_unwritten(worker: RegisteredWorker) -> Level:
 
 def _unwritten_outcomes(reading: _HealthReading) -> Check:
     """Outcomes that workers hold because they cannot write them."""
-    if "queue_counts" not in reading.database.tags:
-        return Check(CheckName.UNWRITTEN_OUTCOMES, Level.UNKNOWN)
     found = [(worker, worker.unwritten) for worker in reading.alive if worker.unwritten]
     found.sort(key=lambda one: -one[1].seconds)
     together = Unwritten(sum(one.outcomes for _, one in found), *found[0][1][1:]) if found else None
@@ -372,13 +387,11 @@ def _unwritten_outcomes(reading: _HealthReading) -> Check:
 def _upkeep(reading: _HealthReading) -> Check:
     """Whether a worker enqueues the jobs of schedules and callbacks, where there are any."""
     database = reading.database
-    if "upkeep" not in database.tags:
-        return Check(CheckName.UPKEEP, Level.UNKNOWN)
     if reading.has_upkeep:
         return Check(CheckName.UPKEEP, Level.HEALTHY)
     needs = {
-        "schedules": "schedules" in database.tags and database.row("monitor.health.enabled_schedules"),
-        "callbacks": "watches" in database.tags and database.row("monitor.health.open_callbacks"),
+        "schedules": database.row("monitor.health.enabled_schedules"),
+        "callbacks": database.row("monitor.health.open_callbacks"),
     }
     waiting = tuple(name for name, row in needs.items() if row)
     return Check(CheckName.UPKEEP, Level.WARNING if waiting else Level.HEALTHY, about=waiting)
@@ -393,8 +406,6 @@ def _unserved(reading: _HealthReading) -> list[ReadyJobs]:
 
 
 def _unserved_queues(reading: _HealthReading) -> Check:
-    if "workers" not in reading.database.tags:
-        return Check(CheckName.UNSERVED_QUEUES, Level.UNKNOWN)
     unserved = _unserved(reading)
     for_long = any((reading.age(jobs.since) or timedelta()) > UNSERVED_FOR for jobs in unserved)
     status = Level.HEALTHY
@@ -468,7 +479,7 @@ def _waiting_age(reading: _HealthReading) -> Check:
 
 def _lost_jobs(reading: _HealthReading) -> Check:
     """Jobs of workers that are gone: another worker rescues them, unless none runs."""
-    if {"workers", "leases"}.isdisjoint(reading.database.tags):
+    if "leases" not in reading.database.tags:
         return Check(CheckName.LOST_JOBS, Level.UNKNOWN)
     lost = {jobs.queue: jobs for jobs in reading.running if jobs.lost}
     limit = reading.limits.queues.running_age
@@ -482,7 +493,7 @@ def _lost_jobs(reading: _HealthReading) -> Check:
 
 def _unclaimed_jobs(reading: _HealthReading) -> Check:
     """Jobs of Rust workers that keep no lease: nobody gives a job back whose worker was stopped or killed."""
-    if {"workers", "leases"}.isdisjoint(reading.database.tags):
+    if "leases" not in reading.database.tags:
         return Check(CheckName.UNCLAIMED_JOBS, Level.UNKNOWN)
     ages = {jobs.queue: reading.age(jobs.first_unclaimed) for jobs in reading.running if jobs.first_unclaimed}
     return _worst(CheckName.UNCLAIMED_JOBS, ages, reading.limits.queues.running_age, Level.WARNING)
@@ -501,8 +512,6 @@ def _overdue_jobs(reading: _HealthReading) -> Check:
 def _overdue_schedules(reading: _HealthReading) -> Check:
     """Schedules whose jobs no worker enqueues, or the database refuses."""
     limit = reading.limits.overdue
-    if "schedules" not in reading.database.tags:
-        return Check(CheckName.OVERDUE_SCHEDULES, Level.UNKNOWN)
     if limit is None:
         return Check(CheckName.OVERDUE_SCHEDULES, Level.HEALTHY)
     found = ticks.upcoming(reading.database, reading.now - limit, MOST_OVERDUE)
@@ -534,8 +543,6 @@ def _failure_rate(reading: _HealthReading) -> Check:
 
 def _retention(reading: _HealthReading) -> Check:
     """Policies that failed, and those that no worker carries out."""
-    if "retention" not in reading.database.tags:
-        return Check(CheckName.RETENTION, Level.UNKNOWN)
     before = reading.now - RETENTION_FOR
     failing = tuple(queue for (queue,) in reading.database.rows("monitor.health.retention", before=before))
     return Check(CheckName.RETENTION, Level.WARNING if failing else Level.HEALTHY, len(failing), 0, failing)

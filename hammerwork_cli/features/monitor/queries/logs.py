@@ -45,7 +45,7 @@ def latest(database: Database, *, lines: int, queues: Sequence[str] = ()) -> lis
         "monitor.logs.newest", queues=queues, window=window, most_running=MOST_RUNNING, most_pending=MOST_PENDING
     )
     found = _of_jobs(database, [TreeNode._make(row) for row in rows])
-    if "workers" in database.tags:
+    if database.is_current:
         for *operation, of_queue in database.rows("monitor.logs.last_operations", queues=queues, window=window):
             found += _spawned(of_queue, *operation)
     return _newest(found, lines)
@@ -68,7 +68,7 @@ def of_tree(database: Database, job: str, *, lines: int) -> list[JobEvent]:
 
 def _of_some(database: Database, nodes: Sequence[TreeNode], lines: int) -> list[JobEvent]:
     found = _of_jobs(database, nodes)
-    if "workers" in database.tags:
+    if database.is_current:
         queues = {node.id: node.queue for node in nodes}
         for part in chunks(list(queues), database.read_chunk):
             for operation in database.rows("monitor.logs.operations_of", ids=database.ids(part)):

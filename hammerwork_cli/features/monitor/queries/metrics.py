@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.features.cron.models.schedule import ListedSchedule
 from hammerwork_cli.features.cron.queries import schedules
 from hammerwork_cli.features.monitor.models.health import USUAL_LIMITS
 from hammerwork_cli.features.monitor.models.metrics import Figures
@@ -41,11 +42,16 @@ def figures(
         tuple(only),
         queues.states(database, now=now, queues=only, window=window if ended else None),
         _workers(database, now, only),
-        [row for row in schedules.with_last_runs(database, queues=only, now=now) if row.schedule.enabled],
+        _schedules(database, now, only),
         operations.stats(database, since=since, recent=since, queues=only),
         _counts(database, now, only),
         checks.report(database, USUAL_LIMITS, now=now) if health else None,
     )
+
+
+def _schedules(database: Database, now: datetime, only: Sequence[str]) -> list[ListedSchedule]:
+    found = schedules.with_last_runs(database, queues=only, now=now) if database.is_current else []
+    return [row for row in found if row.schedule.enabled]
 
 
 def _counts(database: Database, now: datetime, only: Sequence[str]) -> list[WorkerCounts]:
@@ -56,7 +62,7 @@ def _counts(database: Database, now: datetime, only: Sequence[str]) -> list[Work
 
 
 def _workers(database: Database, now: datetime, only: Sequence[str]) -> Mapping[str, int] | None:
-    if "workers" not in database.tags:
+    if not database.is_current:
         return None
     known = registry.listed(database, since=now - WINDOW, now=now)
     counted = Counter(worker.state for worker in known if worker.serves(only))

@@ -17,10 +17,10 @@ def in_the_future(database: Database, now: datetime) -> Iterator[str]:
     for put_off in ahead.found(database, now):
         kind = "recurring job" if put_off.schedule.is_in_place else "schedule"
         yield f"{kind} {put_off.schedule.name}"
-    if "watches" in database.tags and callbacks.count_ahead(database, now):
+    if not database.is_current:
+        return
+    if callbacks.count_ahead(database, now):
         yield "callbacks"
-    if "upkeep" in database.tags:
-        yield from (f"duty {name}" for name, at in duties.times(database).items() if at > latest(now, duties.LONGEST))
-    if "retention" in database.tags:
-        rows = database.rows("monitor.health.policies_ahead", latest=latest(now))
-        yield from (f"policy {queue}" for (queue,) in rows)
+    yield from (f"duty {name}" for name, at in duties.times(database).items() if at > latest(now, duties.LONGEST))
+    rows = database.rows("monitor.health.policies_ahead", latest=latest(now))
+    yield from (f"policy {queue}" for (queue,) in rows)

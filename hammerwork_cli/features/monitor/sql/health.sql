@@ -73,20 +73,16 @@ FROM (SELECT DISTINCT j.queue_name FROM hammerwork_jobs j LIMIT :limit) AS n
 
 -- name: has_lost_worker
 -- 1 if a worker of ours claimed the running job j that is not alive any more, else 0. Rust workers do not register.
-0
-
--- name: has_lost_worker [workers]
-CASE WHEN j.claimed_by IS NOT NULL AND {still_claimed} AND (SELECT 1 FROM hammerwork_workers w
-WHERE w.id = j.claimed_by AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL THEN 1 ELSE 0 END
-
--- name: has_lost_worker [leases]
-CASE WHEN {leased_by_rust} AND j.lease_expires_at < :now THEN 1 ELSE 0 END
-
--- name: has_lost_worker [leases workers]
 -- A worker of hammerwork (Rust) that keeps leases is alive until its lease is over.
 CASE WHEN {leased_by_rust} THEN CASE WHEN j.lease_expires_at < :now THEN 1 ELSE 0 END
 WHEN j.claimed_by IS NOT NULL AND {still_claimed} AND (SELECT 1 FROM hammerwork_workers w
 WHERE w.id = j.claimed_by AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL THEN 1 ELSE 0 END
+
+-- name: has_lost_worker [original]
+0
+
+-- name: has_lost_worker [leases original]
+CASE WHEN {leased_by_rust} AND j.lease_expires_at < :now THEN 1 ELSE 0 END
 
 -- name: unclaimed
 -- 1 if nobody can tell whether the worker of the running job j is alive: a Rust worker without leases.

@@ -58,15 +58,6 @@ UNITS: Mapping[str, str] = {
 COLOURS = {Level.HEALTHY: "green", Level.UNKNOWN: "dim", Level.WARNING: "yellow", Level.CRITICAL: "red"}
 _NAMED = 5
 _LINES = 20
-_RECORDS: Mapping[str, str] = {
-    CheckName.STALLED_WORKERS: "stalled workers",
-    CheckName.HELD_SLOTS: "held slots",
-    CheckName.UNWRITTEN_OUTCOMES: "unwritten outcomes",
-    CheckName.UPKEEP: "upkeep",
-    CheckName.OVERDUE_SCHEDULES: "schedules",
-    CheckName.RETENTION: "policies",
-}
-"""What a database without migrations of hammerwork-cli does not record; of the other checks, workers."""
 
 
 LEVEL = key.text("", *Level)._replace(typescript="HealthLevel")
@@ -139,7 +130,7 @@ def message(check: Check) -> str:
     if check.error is not None:
         return check.error.rstrip(".")
     if check.status is Level.UNKNOWN:
-        return f"this database does not record {_RECORDS.get(check.name, 'workers')}"
+        return "not known without all migrations of hammerwork-cli"
     return _MESSAGES[check.name](check)
 
 

@@ -59,7 +59,7 @@ GROUP BY
 -- Jobs j, to be read by the time at which they completed.
 hammerwork_jobs j
 
--- name: by_completion [mysql indexed]
+-- name: by_completion [mysql current]
 -- Without the hint MariaDB would rather read the whole table than the rows of an hour, out of order.
 hammerwork_jobs j FORCE INDEX (idx_hammerwork_jobs_archival_completed)
 

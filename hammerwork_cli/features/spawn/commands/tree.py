@@ -113,7 +113,7 @@ def tree(
 
 def _note_callbacks(context: Context, database: "Database", tree: "SpawnTree") -> None:
     """Notes the open callbacks of the first root, and of the job that was asked for."""
-    if "watches" not in database.tags:
+    if not database.is_current:
         return
     from hammerwork_cli.features.callbacks.model import Subject
     from hammerwork_cli.features.callbacks.queries import callbacks_of

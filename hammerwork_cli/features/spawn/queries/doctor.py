@@ -155,7 +155,7 @@ class Doctor:
             kinds.append(Damage.NULL_LISTS)
         if self.lost_before or "leases" in self.database.tags:
             kinds += [Damage.LOST, Damage.LOST_LAST_ATTEMPT]
-        if not self.queues and "workers" in self.database.tags:
+        if not self.queues and self.database.is_current:
             kinds.append(Damage.GONE_BUT_RECORDED)
         if COMPLETE - self.database.jobs_columns().keys() or "hammerwork_queue_pause" not in self.database.schema:
             kinds.append(Damage.UNFINISHED_TABLES)

@@ -119,7 +119,7 @@ class MonitorWatch:
     @property
     def counts_children(self) -> bool:
         """Whether the indexes allow counting the children of an operation at the cost of reading them."""
-        return "by_first_parent" in self._database.tags
+        return self._database.is_current
 
     def _now(self) -> datetime:
         """The server's time, from this machine's clock and the difference that was measured once per connection."""
@@ -128,7 +128,7 @@ class MonitorWatch:
     def refresh(self) -> MonitorSnapshot:
         """Reads the figures in one snapshot.
 
-        It takes one statement, with migration 015 one or two more for each level of the running trees, and now and
+        It takes one statement, in a current database one or two more for each level of the running trees, and now and
         then some that count the open jobs of each queue.
         """
         now = self._now()
@@ -229,7 +229,7 @@ class MonitorWatch:
 
     def _workers(self) -> tuple[BusyWorker, ...] | None:
         """Returns the workers that have not ended; with queues, only those that serve one."""
-        if "hammerwork_workers" not in self._database.schema:
+        if not self._database.is_current:
             return None
         alive = registry.listed(self._database, alive=True)
         serving = [worker for worker in alive if worker.serves(self._queues)]

@@ -182,7 +182,7 @@ def stats(
         detailed: also by queue and by handler, and the slowest operations.
     """
     any_unconfigured = (
-        "workers" in database.tags and database.rows("spawn.operations.count_unconfigured", since=since)[0][0] > 0
+        database.is_current and database.rows("spawn.operations.count_unconfigured", since=since)[0][0] > 0
     )
     windows = [
         {"since": since, "queues": queues, "configured": not unconfigured, "unconfigured": unconfigured}
@@ -227,7 +227,7 @@ def stats(
 
 def _further_children(database: Database) -> Iterator[str]:
     """Yields the statements for children that ``spawn.operations.window`` does not count: joins and archived ones."""
-    if "by_first_parent" in database.tags and database.row("tree.relatives.any_joins"):
+    if database.is_current and database.row("tree.relatives.any_joins"):
         yield "spawn.operations.window_joined_totals"
     if Relatives(database).has_archive:
         yield "spawn.operations.window_archived_totals"
@@ -340,7 +340,7 @@ def pending(database: Database, *, limit: int, queues: Sequence[str] = ()) -> li
 
 
 def _asked_again(database: Database, *, limit: int, queues: Sequence[str]) -> list[TreeNode]:
-    if "workers" not in database.tags:
+    if not database.is_current:
         return []
     rows = database.rows("spawn.operations.requested", limit=limit, queues=queues)
     return Relatives(database).jobs(dict.fromkeys(str(job) for job, *_ in rows))

@@ -73,7 +73,7 @@ class RunningTrees:
 
     def _recorded(self, jobs: Sequence[str]) -> set[str]:
         """Returns the jobs that have spawned, with a spawn configuration or without."""
-        if not jobs or "workers" not in self.database.tags:
+        if not jobs or not self.database.is_current:
             return set()
         return {
             str(one) for part in chunks(jobs, 1000) for (one,) in self.database.rows("spawn.monitor.recorded", ids=part)

@@ -42,7 +42,7 @@ def timeline(
 
 def _first_attempts(database: Database, tree: SpawnTree) -> dict[str, int]:
     """Job -> recorded start of its first attempt, for the jobs with several."""
-    if "attempts" not in database.tags:
+    if not database.is_current:
         return {}
     several = [job for job, node in tree.nodes.items() if node.attempts > 1 or job in tree.dates]
     firsts: dict[str, int] = {}

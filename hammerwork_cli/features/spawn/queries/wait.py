@@ -196,7 +196,7 @@ class TreeWatch:
     def _has_request(self, jobs: Container[str]) -> bool:
         """Whether one of these jobs has an open spawn request, so that it will have further children."""
         database = self.relatives.database
-        return "workers" in database.tags and any(str(job) in jobs for (job,) in database.rows("spawn.wait.requested"))
+        return database.is_current and any(str(job) in jobs for (job,) in database.rows("spawn.wait.requested"))
 
     def _may_be_spawning(self) -> bool:
         """Whether the parent of a job that ended lately, however long ago it ended itself, may insert others."""

@@ -46,11 +46,11 @@ def page(
 def with_counts(database: Database, operations: Sequence[SpawnOperation]) -> list[SpawnOperation]:
     """Adds the counts of their whole trees to operations that do not stand below each other.
 
-    Only where the indexes of migration 015 allow to count them.
+    Only where our indexes allow to count them.
 
     A job belongs to the tree of its first parent. In a tree that is too large, only the children are counted.
     """
-    if "by_first_parent" not in database.tags or not operations:
+    if not database.is_current or not operations:
         return list(operations)
     trees = RunningTrees(database, most=MOST_COUNTED)
     with database.snapshot():

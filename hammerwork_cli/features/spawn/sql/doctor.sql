@@ -54,10 +54,6 @@ AND (j.depends_on IS NULL OR j.dependents IS NULL)
 UPDATE hammerwork_jobs SET depends_on = COALESCE(depends_on, '{}'), dependents = COALESCE(dependents, '{}')
 WHERE id IN (:ids) AND (depends_on IS NULL OR dependents IS NULL)
 
--- name: fix_null_lists [postgresql jsonb]
-UPDATE hammerwork_jobs SET depends_on = COALESCE(depends_on, '[]'), dependents = COALESCE(dependents, '[]')
-WHERE id IN (:ids) AND (depends_on IS NULL OR dependents IS NULL)
-
 -- name: is_barred
 -- Whether job j is pending in a dependency status that no worker accepts.
 j.status IN (:pending) AND (j.dependency_status IS NULL OR j.dependency_status = 'failed')
@@ -76,20 +72,20 @@ WHERE j.id IN (:ids) AND {is_barred}
 
 -- name: has_no_worker
 -- Whether none of our workers with a recent heartbeat has the running job j. It serves the report only.
-TRUE
-
--- name: has_no_worker [workers]
 (SELECT 1 FROM hammerwork_workers w
 WHERE w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL
+
+-- name: has_no_worker [original]
+TRUE
 
 -- name: is_abandoned
 -- Whether none of our workers that have not ended has the running job j. A silent worker, as after an outage or a
 -- change of the server's clock, may still run it; the job of a lost worker is rescued by another.
-TRUE
-
--- name: is_abandoned [workers]
 (SELECT 1 FROM hammerwork_workers w
 WHERE w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL LIMIT 1) IS NULL
+
+-- name: is_abandoned [original]
+TRUE
 
 -- name: is_lost
 -- Whether job j has run for so long that its worker must be gone.
@@ -102,11 +98,11 @@ AND CASE WHEN {leased_by_rust} THEN j.lease_expires_at < :now ELSE COALESCE(j.st
 
 -- name: of_lost_worker
 -- 1 for a job that one of our workers has and the next one rescues, else 0.
-0
-
--- name: of_lost_worker [workers]
 CASE WHEN EXISTS (SELECT 1 FROM hammerwork_workers w
 WHERE w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL) THEN 1 ELSE 0 END
+
+-- name: of_lost_worker [original]
+0
 
 -- name: running
 -- Counts the running jobs that no live worker of ours has and that have no lease, with the first start, and those of
@@ -125,10 +121,10 @@ AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_attempts
 
 -- name: last_worker
 -- Which of our workers has the running job j.
-NULL
-
--- name: last_worker [workers]
 CASE WHEN {still_claimed} THEN j.claimed_by END
+
+-- name: last_worker [original]
+NULL
 
 -- name: lost_among
 -- Locks those of some jobs that are lost, and reads their attempts, their schedules and when they were due.
@@ -293,37 +289,18 @@ AND NOT ({has_children} {or_archived_children})
 AND {never_recorded}
 {first}
 
--- name: limited_trees
--- The table that counts the descendants of roots.
-hammerwork_spawn_roots
-
--- name: limited_trees [claim_times]
-hammerwork_spawn_trees
-
 -- name: recorded
 -- The jobs of which anything is recorded.
 (SELECT o.parent_id AS id FROM hammerwork_spawn_operations o
 UNION SELECT c.parent_id FROM hammerwork_spawned_children c
 UNION SELECT r.job_id FROM hammerwork_spawn_requests r
-UNION SELECT t.root_id FROM {limited_trees} t
-{recorded_attempts})
-
--- name: recorded_attempts
--- The jobs with a history of attempts.
-
--- name: recorded_attempts [attempts]
-UNION SELECT h.job_id FROM hammerwork_attempts h
-
--- name: unarchived_record
--- Whether the job of a record is not in the archive.
-TRUE
-
--- name: unarchived_record [archive]
-NOT EXISTS (SELECT 1 FROM hammerwork_jobs_archive a WHERE a.id = g.id)
+UNION SELECT t.root_id FROM hammerwork_spawn_trees t
+UNION SELECT h.job_id FROM hammerwork_attempts h)
 
 -- name: gone_but_recorded
 -- Finds the records of jobs that another program has deleted.
 SELECT g.id, NULL, 'gone', COUNT(*) OVER (), NULL FROM {recorded} AS g
-WHERE NOT EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.id = g.id) AND {unarchived_record}
+WHERE NOT EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.id = g.id)
+AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs_archive a WHERE a.id = g.id)
 ORDER BY g.id
 LIMIT :limit

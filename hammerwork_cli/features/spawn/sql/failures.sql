@@ -51,7 +51,7 @@ WHERE j.status IN ('Pending', 'Retrying') AND {status j} = 'Retrying' AND {unarc
 /* if :workflow */ AND j.workflow_id = :workflow
 /* if :since */ AND {failure_time} >= :since
 
--- name: archived
+-- name: archived [archive]
 -- Counts the failed jobs that were archived and are still in the table of jobs.
 SELECT COUNT(*) FROM hammerwork_jobs j
 WHERE {usually_failed} AND j.archived_at IS NOT NULL AND {status j} <> 'Cancelled'
@@ -61,7 +61,7 @@ AND (j.dependency_status IS NULL OR j.dependency_status <> 'failed')
 /* if :workflow */ AND j.workflow_id = :workflow
 /* if :since */ AND {failure_time} >= :since
 
--- name: archived [unarchivable]
+-- name: archived
 SELECT 0
 
 -- name: parents

@@ -11,16 +11,13 @@ j.depends_on[1]
 -- name: first_parent_id [postgresql jsonb]
 CASE WHEN j.depends_on ->> 0 ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN (j.depends_on ->> 0)::uuid END
 
--- name: first_parent_id [mysql]
+-- name: first_parent_id [mysql original]
 CAST(JSON_UNQUOTE(JSON_EXTRACT(j.depends_on, '$[0]')) AS CHAR(36))
 
--- name: first_parent_id [mysql narrow]
+-- name: first_parent_id [mysql narrow original]
 CONVERT(JSON_UNQUOTE(JSON_EXTRACT(j.depends_on, '$[0]')) USING ascii)
 
--- name: first_parent_id [mysql indexed]
-j.first_parent
-
--- name: first_parent_id [mysql indexed narrow]
+-- name: first_parent_id [mysql]
 j.first_parent
 
 -- name: newest_first
@@ -152,20 +149,19 @@ WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AN
 ORDER BY {newest_first} LIMIT :most_running) AS j WHERE {spawned_early}
 
 -- name: spawners
--- Reads the newest jobs with spawn configuration, or those of them that are in a queue. The order of the joins is
--- fixed.
-SELECT {node} FROM (
-SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
-) AS w CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
-/* if :queues */ AND {one_of j.queue_name :queues}
-ORDER BY j.created_at DESC, j.id LIMIT :limit
-
--- name: spawners [workers]
--- Also the parents that spawned last, at their ends or before.
+-- Reads the newest jobs with spawn configuration, or those of them that are in a queue, and the parents that spawned last,
+-- at their ends or before. The order of the joins is fixed.
 SELECT {node} FROM (SELECT x.id FROM (
 SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
 ) AS x UNION SELECT y.id FROM ({newest_recorded}) AS y UNION SELECT z.id FROM ({early_parents}) AS z) AS w
 CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
+/* if :queues */ AND {one_of j.queue_name :queues}
+ORDER BY j.created_at DESC, j.id LIMIT :limit
+
+-- name: spawners [original]
+SELECT {node} FROM (
+SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
+) AS w CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 /* if :queues */ AND {one_of j.queue_name :queues}
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 

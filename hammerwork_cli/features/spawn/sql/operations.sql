@@ -89,21 +89,21 @@ JSON_UNQUOTE(JSON_EXTRACT(j.payload, '$._spawn_config.handler'))
 -- name: handler [sqlite]
 json_extract(j.payload, '$._spawn_config.handler')
 
--- name: child_join [by_first_parent]
+-- name: child_join [current]
 -- Parent j and child c.
 hammerwork_jobs j JOIN hammerwork_jobs c ON {is_first_child}
 
 -- name: child_join
 hammerwork_jobs j JOIN {edges} AS c ON c.parent = j.id
 
--- name: with_children [by_first_parent]
+-- name: with_children [current]
 -- Parent j, with child c if it has children.
 hammerwork_jobs j LEFT JOIN hammerwork_jobs c ON {is_first_child}
 
 -- name: with_children
 hammerwork_jobs j LEFT JOIN {edges} AS c ON c.parent = j.id
 
--- name: archived_child_join [by_first_parent]
+-- name: archived_child_join [current]
 -- Parent j and archived child c.
 hammerwork_jobs j JOIN hammerwork_jobs_archive c ON {is_first_child}
 
@@ -203,7 +203,7 @@ GROUP BY {by_parent}) AS f
 GROUP BY f.alone) AS g
 LEFT JOIN hammerwork_jobs j ON j.id = g.alone
 
--- name: window [postgresql by_first_parent]
+-- name: window [postgresql current]
 -- PostgreSQL before 16 hashes all children in a left join. So the first part reads the parents, with their dependencies,
 -- and the second one reads children by an inner join that needs only an index of the parents. That index also has lists
 -- that hold the name of the configuration; HAVING drops these, since the first part does not have them.

@@ -1,6 +1,6 @@
 """Records that workers write of jobs when they spawn, and deleting all records of a job.
 
-A database without migration 017 has none.
+The tables of hammerwork (Rust) have none.
 """
 
 import json
@@ -16,14 +16,15 @@ FORGETTING = (
     "tree.records.forget_keys",
     "tree.records.forget_operations",
     "tree.records.forget_trees",
+    "tree.records.forget_attempts",
 )
-"""The statements that delete the records of the spawns of jobs."""
+"""The statements that delete the records of jobs."""
 
 
 def of_jobs(database: Database, ids: Iterable[str]) -> dict[str, list[RecordedSpawn]]:
     """Parent -> its recorded spawns, the oldest first."""
     found: dict[str, list[RecordedSpawn]] = {}
-    wanted = list(ids) if "workers" in database.tags else []
+    wanted = list(ids) if database.is_current else []
     for part in chunks(wanted, database.read_chunk):
         for row in database.rows("tree.records.of_jobs", ids=database.ids(part)):
             record = RecordedSpawn._make(row)
@@ -45,12 +46,7 @@ def parents(database: Database, ids: Iterable[str]) -> frozenset[str]:
 
 def are_there(database: Database, since: datetime | None = None) -> bool:
     """Whether a worker has recorded a spawn, at all or since ``since``, or ever an early child."""
-    return "workers" in database.tags and database.row("tree.records.any", since=since) is not None
-
-
-def forgetting(database: Database) -> tuple[str, ...]:
-    """The statements that delete the records of jobs."""
-    return (*FORGETTING, "tree.records.forget_attempts") if "attempts" in database.tags else FORGETTING
+    return database.is_current and database.row("tree.records.any", since=since) is not None
 
 
 def forget(database: Database, jobs: Sequence[str]) -> list[str]:
@@ -59,13 +55,11 @@ def forget(database: Database, jobs: Sequence[str]) -> list[str]:
     Workers that spawn lock the job first, then the request, and write the records last. This function uses the same
     order, so that the two cannot deadlock. Returns ids of the jobs that no longer exist.
     """
-    if "workers" not in database.tags:
-        return []
     gone: list[str] = []
     for part in chunks(sorted(set(jobs)), database.key_chunk):
         existing = {str(one) for (one,) in database.rows("tree.records.existing", ids=database.ids(part))}
         nowhere = [job for job in part if job not in existing]
-        for statement in forgetting(database) if nowhere else ():
+        for statement in FORGETTING if nowhere else ():
             database.run(statement, ids=database.ids(nowhere), listed=json.dumps(nowhere))
         gone += nowhere
     return gone

@@ -100,8 +100,8 @@ class Relatives:
     ) -> Iterator[tuple[str, Sequence[str] | str]]:
         """Like :meth:`lookups`, for the archive only; nothing if the archive is empty."""
         if self.has_archive:
-            indexed = "by_first_parent" in self.database.tags
-            for part in self._parts(parents, self.database.read_chunk if indexed else self.database.scan_chunk):
+            most = self.database.read_chunk if self.database.is_current else self.database.scan_chunk
+            for part in self._parts(parents, most):
                 yield statements.archived, part
 
     def _joinable(self, parents: Sequence[str]) -> Sequence[str]:
@@ -140,14 +140,13 @@ class Relatives:
             limit: most jobs that the caller has room for. Each chunk then returns its failed jobs first.
         """
         bounds = {"limit": limit, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}
-        tags = self.database.tags
-        if limit is None and "by_gin" in tags:
+        if limit is None and "by_gin" in self.database.tags:
             # Sorted, so that a statement reads neighbouring pages of the index.
             lists = [(ids,) for ids in self._parts(sorted(parents), GIN_LIST)]
             for start in range(0, len(lists), GIN_LISTS):
                 yield from self._nodes("tree.relatives.all_children", lists=lists[start : start + GIN_LISTS])
         else:
-            level = self._level(parents) if limit is None and "by_first_parent" in tags else None
+            level = self._level(parents) if limit is None and self.database.is_current else None
             yield from level or ()
             for statement, part in self.lookups(CHILDREN, parents):
                 if statement == CHILDREN.joined or level is None:

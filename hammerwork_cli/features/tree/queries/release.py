@@ -60,11 +60,8 @@ def release(database: Database, ended: Sequence[str]) -> dict[str, int]:
 
     Each waiting job is updated, in the order of ids, before its parents are counted. The update makes transactions on
     one server wait for each other, and conflict on two nodes of a cluster: if two parents end at once, the later
-    transaction sees that the other parent has ended. Without migration 017, jobs are left to the Rust workers. Returns
-    queue -> number of released jobs.
+    transaction sees that the other parent has ended. Returns queue -> number of released jobs.
     """
-    if "workers" not in database.tags:
-        return {}
     waiting: dict[str, _Waiting] = {}
     size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
     for part in chunks(ended, size):

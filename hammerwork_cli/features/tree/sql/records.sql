@@ -20,17 +20,10 @@ SELECT 1 FROM (SELECT 1 AS one) AS x WHERE EXISTS (SELECT 1 FROM hammerwork_spaw
 SELECT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id {among}
 UNION SELECT c.parent_id FROM hammerwork_spawned_children c WHERE c.parent_id {among}
 
--- name: exists
--- Those of some jobs that exist, live or archived.
-(SELECT j.id FROM hammerwork_jobs j WHERE j.id {among})
-
--- name: exists [archive]
-(SELECT j.id FROM hammerwork_jobs j WHERE j.id {among}
-UNION ALL SELECT a.id FROM hammerwork_jobs_archive a WHERE a.id {among})
-
 -- name: existing
 -- Lists those of some jobs that exist, live or archived.
-SELECT e.id FROM {exists} AS e
+SELECT e.id FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.id {among}
+UNION ALL SELECT a.id FROM hammerwork_jobs_archive a WHERE a.id {among}) AS e
 
 -- name: gone [mysql]
 -- Deleted jobs, from a JSON list, so that each is looked up by its key. For a list of values InnoDB would read a small
@@ -61,15 +54,9 @@ ON o.parent_id = {as_id e.parent}
 
 -- name: forget_trees
 -- Deletes the counters of descendants of deleted jobs.
-DELETE FROM hammerwork_spawn_roots WHERE root_id {among}
-
--- name: forget_trees [mysql]
-DELETE t FROM {gone} hammerwork_spawn_roots t FORCE INDEX (PRIMARY) ON t.root_id = {as_id e.parent}
-
--- name: forget_trees [claim_times]
 DELETE FROM hammerwork_spawn_trees WHERE root_id {among}
 
--- name: forget_trees [mysql claim_times]
+-- name: forget_trees [mysql]
 DELETE t FROM {gone} hammerwork_spawn_trees t FORCE INDEX (PRIMARY) ON t.root_id = {as_id e.parent}
 
 -- name: forget_attempts

@@ -1,10 +1,10 @@
 -- Children and parents of many jobs.
 --
 -- A child is a job whose depends_on holds its parent. The tags name three ways to find children:
---   by_first_parent  our index on the first member of depends_on; joined children, whose first parent is another job,
---                    have statements of their own
---   by_gin           PostgreSQL without our indexes: the GIN index on depends_on, 300 ids at a time
---   by_scan          MySQL and SQLite without our indexes, PostgreSQL before 012: one pass over the table
+--   current   our index on the first member of depends_on; joined children, whose first parent is another job, have
+--             statements of their own
+--   by_gin    PostgreSQL without our indexes: the GIN index on depends_on, 300 ids at a time
+--   by_scan   MySQL and SQLite without our indexes, PostgreSQL before 012: one pass over the table
 -- j is the selected job, c a child.
 
 -- name: any_joins
@@ -58,13 +58,13 @@ SELECT
 /* if :dated */ {date},
 {node} FROM (VALUES :lists) AS part (ids) JOIN hammerwork_jobs j ON j.depends_on && CAST(part.ids AS uuid[])
 
--- name: level [postgresql by_first_parent]
+-- name: level [postgresql current]
 -- Reads all children of many first parents.
 SELECT
 /* if :dated */ {date},
 {node} FROM {first_children}
 
--- name: child_ids [mysql by_first_parent]
+-- name: child_ids [mysql current]
 -- Lists the ids of the children of a JSON list of first parents, out of the index alone. They are joined one by one: a
 -- list of values would be looked up twice, once to estimate the number of rows.
 SELECT j.id FROM JSON_TABLE(:parents, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
@@ -122,7 +122,7 @@ WHERE {is_joined_child}
 -- name: joined_child_states
 SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among})
 
--- name: archived_child_states [by_first_parent]
+-- name: archived_child_states [current]
 -- Reads the states of the archived children of some jobs.
 SELECT {state} FROM hammerwork_jobs_archive j WHERE {first_parent} {among}
 
@@ -137,7 +137,7 @@ SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id IN (SELECT c.id FROM {a
 -- The same of children c.
 {status c}, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 
--- name: child_totals [by_first_parent]
+-- name: child_totals [current]
 -- Counts the children of some jobs by parent and status.
 SELECT {first_parent}, {totals} FROM hammerwork_jobs j WHERE {first_parent} {among} GROUP BY {first_parent}, {status j}
 
@@ -156,7 +156,7 @@ WHERE {is_joined_child} AND e.parent {among} GROUP BY e.parent, {status j}
 -- name: joined_child_totals
 SELECT c.parent, {edge_totals} FROM {joined_edges} AS c WHERE c.parent {among} GROUP BY c.parent, {status c}
 
--- name: archived_child_totals [by_first_parent]
+-- name: archived_child_totals [current]
 -- Counts the children of some jobs that are only in the archive, by parent and status.
 SELECT {first_parent}, {totals} FROM hammerwork_jobs_archive j
 WHERE {first_parent} {among} AND {is_only_archived} GROUP BY {first_parent}, {status j}

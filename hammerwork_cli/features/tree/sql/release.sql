@@ -1,20 +1,7 @@
 -- Jobs that wait for others, and their release when these have ended.
 
--- name: waiting_for [postgresql]
--- Lists the jobs that wait for one of :ids.
-SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
-WHERE j.dependency_status = 'waiting' AND j.depends_on && CAST(:ids AS uuid[])
-
--- name: waiting_for [postgresql jsonb]
-SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
-WHERE j.dependency_status = 'waiting' AND j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent {among})
-
 -- name: waiting_for [mysql]
-SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
-JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
-WHERE j.dependency_status = 'waiting' AND {as_id e.parent} IN (:ids)
-
--- name: waiting_for [mysql indexed]
+-- Lists the jobs that wait for one of :ids.
 SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 WHERE j.dependency_status = 'waiting' AND j.first_parent IN (:ids)
 UNION
@@ -23,17 +10,13 @@ JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(
 WHERE j.dependency_status = 'waiting' AND j.parent_count > 1 AND e.place > 1 AND {as_id e.parent} IN (:ids)
 
 -- name: waiting_for [sqlite]
-SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
-WHERE j.dependency_status = 'waiting' AND lower(e.value) {among}
-
--- name: waiting_for [sqlite indexed]
 SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 WHERE +j.dependency_status = 'waiting' AND {first_parent} {among}
 UNION
 SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
 WHERE +j.dependency_status = 'waiting' AND json_array_length(j.depends_on) > 1 AND lower(e.value) {among}
 
--- name: waiting_for [postgresql indexed]
+-- name: waiting_for [postgresql]
 -- Looks each id up in the index of first parents. The comparison of the state fits no index.
 SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM {first_children}
 WHERE j.dependency_status = 'waiting'

@@ -8,7 +8,7 @@ CASE WHEN j.status IN (:failed) THEN 0 WHEN j.status IN (:running) THEN 1 ELSE 2
 -- The order of children where there is not room for all: failed, running, then the oldest.
 {urgency}, j.created_at, j.id
 
--- name: is_child [by_first_parent]
+-- name: is_child [current]
 -- Whether job j is a child of one of :ids. The few whose first parent is another job are joined children.
 {first_parent} {among}
 
@@ -24,7 +24,7 @@ j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent {among})
 (SELECT COUNT(*) FROM JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE {as_id e.parent} {among}) > 0
 
--- name: is_archived_child [by_first_parent]
+-- name: is_archived_child [current]
 -- Whether the archived job j is a child of one of :ids.
 {first_parent} {among}
 

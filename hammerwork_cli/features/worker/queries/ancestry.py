@@ -160,7 +160,7 @@ def count(
 
 def descendants(database: Database, ancestry: Ancestry) -> int:
     """Counts the jobs that were spawned below a root; 0 if the database keeps no records of spawns."""
-    if "claim_times" not in database.tags:
+    if not database.is_current:
         return 0
     counted = database.value("worker.ancestry.descendants", root=ancestry.root, occurrence=ancestry.occurrence)
     return _recorded(database, ancestry) if counted is None else int(counted)

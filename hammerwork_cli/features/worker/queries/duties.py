@@ -15,7 +15,7 @@ LONGEST = timedelta(hours=1)
 
 
 def times(database: Database) -> dict[str, datetime]:
-    """Duty -> when it is due. A duty that no worker has done yet is not there. Needs migration 021."""
+    """Duty -> when it is due. A duty that no worker has done yet is not there."""
     return {str(name): at for name, stored in database.rows("worker.duties.times") if (at := timestamp(stored))}
 
 
@@ -23,7 +23,6 @@ def take(database: Database, name: str, worker: str, *, seen: datetime | None, u
     """Takes a duty, and returns whether nobody else was faster.
 
     Args:
-        database: with migration 021.
         name: of the duty.
         worker: the id of the worker that takes it.
         seen: when the duty was due according to :func:`times`; ``None`` if it was not there.
@@ -47,7 +46,6 @@ def take_due(
     """Takes a duty if it is due; returns whether it was, and nobody else was faster.
 
     Args:
-        database: with migration 021.
         name: of the duty.
         worker: the id of the worker that takes it.
         due: what :func:`times` said.

@@ -176,7 +176,7 @@ def set_completed(database: Database, claim: Claim, ended: Sequence[EndedAttempt
     ids = database.ids([attempt.job.id for attempt in ended])
     guard = _guard(claim)
     took = [attempt.took or 0.0 for attempt in ended]
-    if "run_starts" in database.tags and max(took) - min(took) > CLOSE_SECONDS:
+    if max(took) - min(took) > CLOSE_SECONDS:
         starts = database.times([_run_start(attempt, now) for attempt in ended])
         return database.run("worker.finish.complete_each", ids=ids, starts=starts, **guard, now=now)
     return database.run("worker.finish.complete", ids=ids, start=_run_start(ended[0], now), **guard, now=now)
@@ -275,7 +275,7 @@ def write(database: Database, attempt: EndedAttempt, now: datetime) -> bool:
             failed_at=None if timed_out else now,
             timed_out_at=now if timed_out else None,
             error=database.message(attempt.error),
-            run_start=_run_start(attempt, now) if "run_starts" in database.tags else None,
+            run_start=_run_start(attempt, now),
             **guard,
         )
     return done == 1

@@ -11,8 +11,7 @@ from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.reading import ids_from
 from hammerwork_cli.core.values import RUNNING_SPELLINGS, Timestamp, timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import AmbiguousIdError, ConflictError, MissingTablesError, NotFoundError
+from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
 from hammerwork_cli.features.queue.models.counts import WorkerCounts, read_counts
 from hammerwork_cli.features.worker.model import LeasedJob, RegisteredWorker, RunningJob
 from hammerwork_cli.features.worker.queries import finish
@@ -26,8 +25,6 @@ WITNESS_EARLIEST, WITNESS_LATEST = timedelta(minutes=1), timedelta(days=1)
 """How long ago a worker must have started to show that the clock was not put ahead since."""
 SHOWN_SILENT = timedelta(days=1)
 """Time for which a silent worker is listed among the running ones."""
-TEXT = 65_535
-"""Most bytes in a TEXT of MySQL."""
 MOST_FORGOTTEN = 1000
 """Rows of ended workers that are deleted at once."""
 SHOWN_IDS = 5
@@ -122,19 +119,8 @@ class Heartbeat(NamedTuple):
 
 
 def register(database: Database, worker: Registration) -> None:
-    """Registers a worker. It may run again after a lost connection.
-
-    Raises:
-        MissingTablesError: the table cannot hold the names of so many queues or handlers.
-    """
+    """Registers a worker. It may run again after a lost connection."""
     queues, handlers = json.dumps(worker.queues), json.dumps(worker.handlers)
-    for column, text, names in (("queues", queues, worker.queues), ("handlers", handlers, worker.handlers)):
-        kind = database.schema["hammerwork_workers"][column]
-        if len(text) > TEXT and database.dialect == "mysql" and kind.lower() == "text":
-            raise MissingTablesError(
-                f"The table of workers cannot hold the names of {len(names):,} {column} (hw_026).",
-                hint="Run: hammerwork migration run",
-            )
 
     def work() -> None:
         if database.row("worker.registry.asked", id=worker.id, ids=None) is None:
@@ -205,8 +191,6 @@ def renew_leases(database: Database, worker: str, lease: int) -> None:
     Args:
         lease: seconds.
     """
-    if "leases" not in database.tags:
-        return
     due = [str(job) for (job,) in database.rows("worker.registry.renewable", worker=worker, lease=2 * lease // 3)]
 
     def work() -> None:
@@ -293,7 +277,7 @@ def listed(
     worker: str | None = None,
     name: str | None = None,
 ) -> list[RegisteredWorker]:
-    """Reads workers, the newest first; none without migration 017.
+    """Reads workers, the newest first.
 
     Args:
         alive: only workers that have not ended.
@@ -303,7 +287,7 @@ def listed(
         worker: only the worker with this id.
         name: only workers with this name, one after another.
     """
-    if "workers" not in database.tags:
+    if not database.has_own_tables():
         return []
     heard_since = min(since, now - SHOWN_SILENT) if since and now else None
     wanted = {"alive": alive, "since": since, "heard_since": heard_since, "id": worker, "name": name}
@@ -313,12 +297,12 @@ def listed(
 
 def stalled(database: Database) -> int:
     """Number of workers whose heartbeats say that one of their threads stands still."""
-    return int(database.value("worker.registry.stalled") or 0)
+    return int(database.value("worker.registry.stalled") or 0) if database.is_current else 0
 
 
 def queue_counts(database: Database, *, since: datetime) -> list[WorkerCounts]:
     """Reads what workers have counted of their queues: of those that were heard of since a time."""
-    if "queue_counts" not in database.tags:
+    if not database.is_current:
         return []
     rows = database.rows("worker.registry.queue_counts", since=since)
     return [WorkerCounts(str(worker), name, read_counts(stored)) for worker, name, stored in rows]
@@ -392,7 +376,6 @@ def ask(database: Database, worker: RegisteredWorker, request: str, by: str, gra
         grace: seconds that its running jobs have to finish; by default as the worker was started.
 
     Raises:
-        MissingTablesError: there is a grace, and migration hw_026 is missing.
         ConflictError: the worker has ended, is lost, or has been silent for longer than its lease.
     """
     if worker.ended_at is None and not worker.is_alive:
@@ -403,8 +386,6 @@ def ask(database: Database, worker: RegisteredWorker, request: str, by: str, gra
         )
     if worker.state == "lost":
         raise ConflictError(f"The worker {worker.name} is lost and cannot see the request.")
-    if grace is not None and "worker_progress" not in database.tags:
-        raise MissingTablesError("This database has no room for the grace of a stop (hw_026).", hint=MIGRATE)
     if not database.run("worker.registry.ask", id=worker.id, request=request, by=by[:LONGEST_NAME], grace=grace):
         raise ConflictError(f"The worker {worker.name} has stopped.", hint=LIST_WORKERS)
 

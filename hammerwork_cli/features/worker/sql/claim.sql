@@ -2,12 +2,9 @@
 
 -- name: unpaused
 -- {unpaused queue}: whether a queue is not paused, neither by itself nor with all queues, whose pause has the name *.
-TRUE
-
--- name: unpaused [pause]
 NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE p.queue_name IN ($1, '*'))
 
--- name: unpaused [pause mysql]
+-- name: unpaused [mysql]
 NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE {same p.queue_name $1})
 AND NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause a WHERE a.queue_name = '*')
 
@@ -78,8 +75,6 @@ SELECT j.id, j.payload, j.is_encrypted, {sealed} FROM hammerwork_jobs j WHERE j.
 
 -- name: leased
 -- Takes the lease of a job that is claimed.
-
--- name: leased [leases]
 -- The same start, since hammerwork (Rust) trusts no lease that is older than the start of its run.
 , last_heartbeat_at = :now, lease_expires_at = {lease_end}
 

@@ -2,10 +2,6 @@
 
 -- name: complete
 -- Completes jobs that a worker has claimed.
-UPDATE hammerwork_jobs {by_id} SET status = 'Completed', completed_at = :now, error_message = NULL {unleased}
-WHERE id {among} AND {claimed}
-
--- name: complete [run_starts]
 UPDATE hammerwork_jobs {by_id} SET status = 'Completed', completed_at = :now, error_message = NULL,
 run_started_at = :start {unleased}
 WHERE id {among} AND {claimed}

@@ -10,18 +10,8 @@ VALUES (:id, :name, :host, :pid, :version, :queues, :handlers, :concurrency, :le
 -- name: figures
 -- The columns that a worker reports with each heartbeat.
 heartbeat_at = {server_now}, beats = beats + 1, state = :state, running = :running, completed = :completed,
-failed = :failed, memory_bytes = :memory
-
--- name: figures [worker_progress]
-heartbeat_at = {server_now}, beats = beats + 1, state = :state, running = :running, completed = :completed,
 failed = :failed, memory_bytes = :memory, main_stalled_seconds = :main_stalled,
-finisher_stalled_seconds = :finisher_stalled, held_slots = :held {counted}
-
--- name: counted
--- What a worker has counted of its queues.
-
--- name: counted [queue_counts]
-, queue_counts = :queue_counts
+finisher_stalled_seconds = :finisher_stalled, held_slots = :held, queue_counts = :queue_counts
 
 -- name: heartbeat
 -- Records a heartbeat with the figures of a worker.
@@ -32,18 +22,12 @@ UPDATE hammerwork_workers SET {figures} WHERE id = :id AND ended_at IS NULL
 UPDATE hammerwork_workers SET {figures}, ended_at = NULL WHERE id = :id
 
 -- name: asked
--- Reads the request to a worker, the server's clock, the number of migrations, and how many of some attempts are still the
--- worker's.
-SELECT w.request, {request_grace}, {server_now}, {migrations}
+-- Reads the request to a worker, with the grace of it, the server's clock, the number of applied migrations, and how many
+-- of some attempts are still the worker's. When that number changes, a worker that runs has to read anew what the tables
+-- are.
+SELECT w.request, w.request_grace_seconds, {server_now}, (SELECT COUNT(*) FROM hammerwork_migrations)
 /* if :ids */ , {owned_attempts}
 FROM hammerwork_workers w WHERE w.id = :id
-
--- name: migrations
--- The number of applied migrations: when it changes, a worker that runs has to read anew what the tables are.
-0
-
--- name: migrations [recorded]
-(SELECT COUNT(*) FROM hammerwork_migrations)
 
 -- name: owned_attempts
 -- The number of attempts that the worker still has.
@@ -60,27 +44,16 @@ UPDATE hammerwork_jobs {by_id} SET lease_expires_at = {lease_end},
 last_heartbeat_at = CASE WHEN started_at > {server_now} THEN started_at ELSE {server_now} END
 WHERE id {among} AND {of_this_worker}
 
--- name: request_grace
--- Seconds that running jobs of worker w have to finish, if whoever asked it to stop has said so.
-NULL
-
--- name: request_grace [worker_progress]
-w.request_grace_seconds
-
 -- name: ask
 -- Leaves a request to a worker that has not stopped.
-UPDATE hammerwork_workers SET request = :request, requested_by = :by
-WHERE id = :id AND ended_at IS NULL
-
--- name: ask [worker_progress]
 UPDATE hammerwork_workers SET request = :request, requested_by = :by, request_grace_seconds = :grace
 WHERE id = :id AND ended_at IS NULL
 
 -- name: end
 -- Records that a worker has stopped. A request to restart that it does not follow becomes one to stop.
 UPDATE hammerwork_workers SET state = :state, heartbeat_at = {server_now}, ended_at = {server_now}, running = 0,
-completed = :completed, failed = :failed, request = CASE WHEN request IS NULL THEN NULL ELSE :request END
-{counted}
+completed = :completed, failed = :failed, request = CASE WHEN request IS NULL THEN NULL ELSE :request END,
+queue_counts = :queue_counts
 WHERE id = :id
 
 -- name: heartbeats
@@ -112,17 +85,14 @@ ORDER BY w.ended_at LIMIT :limit
 -- Deletes workers that stopped before a given time, unless they are back.
 DELETE FROM hammerwork_workers WHERE id {among} AND ended_at < :before
 
--- name: duties
+-- name: duties [postgresql]
 -- The names of the duties that worker w was the last to take.
-NULL
-
--- name: duties [postgresql upkeep]
 (SELECT string_agg(d.name, ',') FROM hammerwork_duties d WHERE d.claimed_by = w.id)
 
--- name: duties [mysql upkeep]
+-- name: duties [mysql]
 (SELECT GROUP_CONCAT(d.name) FROM hammerwork_duties d WHERE d.claimed_by = w.id)
 
--- name: duties [sqlite upkeep]
+-- name: duties [sqlite]
 (SELECT group_concat(d.name) FROM hammerwork_duties d WHERE d.claimed_by = w.id)
 
 -- name: list
@@ -141,9 +111,6 @@ ORDER BY w.started_at DESC, w.id
 
 -- name: stalled
 -- Counts the workers whose heartbeats say that one of their threads stands still.
-SELECT 0
-
--- name: stalled [worker_progress]
 SELECT COUNT(*) FROM hammerwork_workers w WHERE w.ended_at IS NULL AND {silent_for} <= w.lease_seconds
 AND COALESCE(w.main_stalled_seconds, w.finisher_stalled_seconds) IS NOT NULL
 
@@ -169,23 +136,23 @@ ORDER BY j.started_at, j.id LIMIT :limit
 
 -- name: among_workers
 -- Whether worker w, which has job j, is one of some.
-FALSE
-
--- name: among_workers [workers]
 w.id IN (:workers)
+
+-- name: among_workers [original]
+FALSE
 
 -- name: holder
 -- The worker that has job j.
-NULL, NULL, NULL
-
--- name: holder [workers]
 w.name, {silent_for}, w.lease_seconds
+
+-- name: holder [original]
+NULL, NULL, NULL
 
 -- name: its_worker
 -- Joins the worker w that has job j.
-
--- name: its_worker [workers]
 LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by AND {still_claimed}
+
+-- name: its_worker [original]
 
 -- name: lease
 -- The last heartbeat of job j and the end of its lease.

@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import LastingConflictError, MissingTablesError, UsageError
+from hammerwork_cli.errors import LastingConflictError, UsageError
 from hammerwork_cli.features.batch.queries.callbacks import delete_with_callbacks
 from hammerwork_cli.features.batch.queries.enqueue import compare_callbacks, compare_rows
 from hammerwork_cli.features.callbacks.model import Subject
@@ -44,8 +43,6 @@ def create(
     """
     if callbacks and any(job.recurring for job in jobs):
         raise UsageError("A recurring job never ends, so its workflow cannot have callbacks.")
-    if "hammerwork_workflows" not in database.schema:
-        raise MissingTablesError("This database has no table of workflows yet (migration 007).", hint=MIGRATE)
     limits.check_name(database, workflow.name)
     limits.check_json(database, workflow.metadata, "the metadata")
 

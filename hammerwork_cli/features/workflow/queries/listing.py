@@ -96,7 +96,7 @@ def graph(database: Database, workflow: str) -> SpawnTree:
     """The jobs of a workflow, at most :data:`MOST_JOBS`, as the trees that they form among themselves."""
     with database.snapshot():
         values = {"id": workflow, "failed": FAILED_SPELLINGS, "limit": MOST_JOBS}
-        statements = ("workflow.listing.jobs", *(("workflow.listing.archived_jobs",) if _archives(database) else ()))
+        statements = ("workflow.listing.jobs", *(("workflow.listing.archived_jobs",) if database.is_current else ()))
         jobs = [str(job) for statement in statements for (job,) in database.rows(statement, **values)]
         return tree.among(database, jobs[:MOST_JOBS])
 
@@ -107,7 +107,7 @@ def counted(database: Database, workflows: Sequence[StoredWorkflow]) -> list[Sto
     waiting: dict[str, int] = {}
     ends: dict[str, list[Timestamp]] = {}
     failed: dict[str, list[Timestamp]] = {}
-    archived = ("workflow.listing.archived_counts",) if _archives(database) else ()
+    archived = ("workflow.listing.archived_counts",) if database.is_current else ()
     for statement in ("workflow.listing.counts", *archived) if counts else ():
         for workflow, stored, state, jobs, end in database.rows(statement, ids=list(counts)):
             of, status = str(workflow), status_of(stored)
@@ -134,11 +134,6 @@ def read(row: Sequence[Any]) -> StoredWorkflow:
     """The workflow in a row, whose jobs are not counted yet."""
     workflow, *columns = row
     return StoredWorkflow(str(workflow), *columns)
-
-
-def _archives(database: Database) -> bool:
-    """Whether archived jobs tell their workflow: since migration 023."""
-    return {"archive", "retention"} <= database.tags
 
 
 def _last(ends: Sequence[Timestamp]) -> datetime | None:

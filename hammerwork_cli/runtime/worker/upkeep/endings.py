@@ -60,8 +60,6 @@ class Endings(UpkeepThread):
 
     def _look(self, database: Database) -> float:
         """Looks at the callbacks of one batch, tree or workflow, and returns the seconds until the next one is due."""
-        if "watches" not in database.tags:
-            return self._wait_for_tables(database)
         until = self.clock.now() + timedelta(seconds=LONGEST_PAUSE)
         found = callbacks.upcoming(database, until, MOST_CALLBACKS + self._count_aside())
         wanted = [one for one in found if one.id not in self._aside]
@@ -107,7 +105,7 @@ class Endings(UpkeepThread):
         The longer a run takes, the longer the pause after it.
         """
         began = time.monotonic()
-        if began < self._next_workflows or not {"upkeep", "workers"} <= database.tags:
+        if began < self._next_workflows:
             return
         self._next_workflows = began + LONGEST_PAUSE
         if not self._takes(database, WORKFLOWS_DUTY, LONGEST_PAUSE, AGAIN):
@@ -127,5 +125,5 @@ class Endings(UpkeepThread):
 
     def _tidy(self, database: Database) -> None:
         """Forgets old callbacks."""
-        if {"upkeep", "watches"} <= database.tags and self._takes_history(database, HISTORY_DUTY):
+        if self._takes_history(database, HISTORY_DUTY):
             callbacks.forget(database, self.clock.now() - KEPT)

@@ -67,11 +67,6 @@ class Scheduler(UpkeepThread):
 
     def _check(self, database: Database) -> float:
         """Enqueues due jobs, and returns the seconds until the next check."""
-        if not {"upkeep", "schedules"} <= database.tags:
-            if self._declared is not None and not self._next_schema:
-                source = self._declared.source
-                log.warning("The schedules of %s wait for migration 022: hammerwork migration run", source)
-            return self._wait_for_tables(database)
         if self.clock.is_behind:
             return LONGEST_PAUSE
         if self._declared is not None and time.monotonic() >= self._next_declaring:
@@ -108,7 +103,6 @@ class Scheduler(UpkeepThread):
             self._next_declaring = time.monotonic() + (BUSY.pause(self._tries) if busy else AGAIN)
             level = logging.DEBUG if busy else logging.ERROR
             log.log(level, "The schedules of %s could not be written: %s", declared.source, error)
-            database.forget_schema()  # somebody may migrate while the worker runs
             return
         self._declared = None
         for step in steps:
@@ -159,7 +153,7 @@ class Scheduler(UpkeepThread):
 
     def _tidy(self, database: Database) -> None:
         """Takes the duty that shows that some worker enqueues jobs of schedules, and forgets old runs every hour."""
-        if time.monotonic() < self._next_tidy or not {"upkeep", "schedules"} <= database.tags:
+        if time.monotonic() < self._next_tidy:
             return
         began = time.monotonic()
         self._next_tidy = began + schedules.DUTY_SECONDS

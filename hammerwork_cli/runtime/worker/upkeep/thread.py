@@ -11,8 +11,6 @@ from hammerwork_cli.runtime.worker.turns import TurnThread
 
 LONGEST_PAUSE = 5.0
 """Seconds between two turns, unless a row is due earlier."""
-MIGRATION_PAUSE = 60.0
-"""Seconds between two looks for tables that are missing."""
 AGAIN = 60.0
 """Seconds after which a row is tried again whose job the database has refused."""
 HISTORY_SECONDS = 3600.0
@@ -36,19 +34,12 @@ class UpkeepThread(TurnThread):
         self.worker, self.clock = worker, clock
         # This thread alone uses the rest. By the monotonic clock:
         self._aside: dict[str, float] = {}  # id of a row -> when to try it again
-        self._next_schema = self._next_history = 0.0
+        self._next_history = 0.0
 
     def _count_aside(self) -> int:
         """Takes back the rows whose time aside is over; returns the number of the others."""
         self._aside = {row: at for row, at in self._aside.items() if at > time.monotonic()}
         return len(self._aside)
-
-    def _wait_for_tables(self, database: Database) -> float:
-        """Lets the schema be read again once in a while; returns the seconds until the next turn."""
-        if time.monotonic() >= self._next_schema:
-            self._next_schema = time.monotonic() + MIGRATION_PAUSE
-            database.forget_schema()  # somebody may migrate while the worker runs
-        return LONGEST_PAUSE
 
     def _takes(self, database: Database, duty: str, seconds: float, longest: float | None = None) -> bool:
         """Takes a duty for so many seconds if it is due; returns whether it was, and nobody else was faster."""

@@ -1,0 +1,97 @@
+"""A database is current, or has only the tables of hammerwork (Rust), which are read and never changed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, Queue, Worker
+from hammerwork_cli.database import Database, statements
+from hammerwork_cli.database.access import OURS
+from hammerwork_cli.database.guards import is_change
+from hammerwork_cli.database.statements.__main__ import fragments, subjects
+from hammerwork_cli.errors import MissingTablesError
+from hammerwork_cli.features.cron.queries import schedules
+from hammerwork_cli.features.job.models.job import JobFilter
+from hammerwork_cli.features.job.queries import listing
+from hammerwork_cli.features.migration.queries import MIGRATIONS
+from hammerwork_cli.features.queue import queries as queues
+from hammerwork_cli.features.worker.queries import registry
+from tests.database.introspection import read_schema
+from tests.rows import START, Rows
+
+NEWEST = MIGRATIONS[-1].id
+
+
+@pytest.fixture(params=["original", "between"])
+def state(request: pytest.FixtureRequest, database: Database) -> str:
+    """Takes records of migrations away: those of all of ours, or that of the newest."""
+    rows = Rows(database)
+    rows.job(queue="mail", status="Pending")
+    first = {"original": "015_spawn_indexes", "between": NEWEST}[request.param]
+    for name in sorted(one for one in OURS if one >= first):
+        rows.run(f"DELETE FROM hammerwork_migrations WHERE migration_id = '{name}'")
+    database.forget_schema()
+    return str(request.param)
+
+
+def everything(database: Database) -> dict[str, Any]:
+    return {table: database.query(f"SELECT * FROM {table} ORDER BY 1") for table in sorted(database.schema)}
+
+
+def test_our_migrations_are_those_that_make_a_database_current() -> None:
+    assert {one.id for one in MIGRATIONS if one.owner == "ours"} == OURS
+
+
+def test_a_database_that_is_not_current_is_read_and_says_so_where_our_tables_are_left_out(
+    database: Database, state: str
+) -> None:
+    told: list[str] = []
+    database.tell = told.append
+    assert [job.node.queue for job in listing.find(database, JobFilter(), limit=9).jobs] == ["mail"]
+    assert [one.workers for one in queues.states(database, now=START)] == [None]
+    assert not database.is_current
+    lists: list[Callable[[], object]] = [
+        lambda: registry.listed(database),
+        lambda: schedules.all_schedules(database),
+    ]
+    if state == "original":
+        assert (told, [read() for read in lists]) == ([], [[], []])
+        return
+    [note] = told
+    assert NEWEST in note
+    assert note.endswith("Run: hammerwork migration run")
+    for read in lists:
+        with pytest.raises(MissingTablesError, match=NEWEST):
+            read()
+
+
+def test_no_statement_changes_a_database_that_is_not_current(database: Database, state: str) -> None:
+    before, names = everything(database), fragments()
+    refused = 0
+    for subject in subjects():
+        for name, variants in statements.blocks(subject).items():
+            text = next((text for wanted, text in variants if wanted <= database.tags), "")
+            if f"{subject}.{name}" in names or not text or not is_change(text):
+                continue
+            with pytest.raises(MissingTablesError, match="hammerwork-cli"):
+                database.run(f"{subject}.{name}")
+            refused += 1
+    assert refused > 100
+    with Queue(database.url) as queue, pytest.raises(MissingTablesError):
+        queue.enqueue_many([Job("mail"), Job("mail")])
+    app = Handlers()
+    app.register_job("mail", lambda job: job.id)
+    with pytest.raises(MissingTablesError):
+        Worker(database.url, app).run()
+    assert everything(database) == before
+
+
+def test_a_connection_changes_what_was_migrated_since_it_read_the_tables(database: Database, state: str) -> None:
+    assert not database.is_current
+    rows, schema = Rows(database), read_schema(database)
+    for name in sorted(OURS):
+        rows.run(f"DELETE FROM hammerwork_migrations WHERE migration_id = '{name}'")
+        rows.run(f"INSERT INTO hammerwork_migrations VALUES ('{name}', CURRENT_TIMESTAMP, 1)")
+    assert queues.pause(database, "mail", by="me", now=START).changed
+    assert (database.is_current, read_schema(database)) == (True, schema)
