@@ -280,6 +280,7 @@ def test_a_short_configuration_in_the_payload_is_completed(run: Run, migrated_ur
         ["-j", '{"_spawn_config": 1}'],
         ["-j", "{}", "--spawn-config", '{"max_spawn_count": "ten"}'],
         ["-j", "{}", "--spawn-config", "[]"],
+        ["-j", "{}", "--spawn-config", ""],
         ["-j", "{}", "--spawn-config", '{"max_spawn_cuont": 1}'],
         ["-j", "{}", "--inherit", "eyes"],
         ["-j", "{}", "--priority", "urgent"],

@@ -229,7 +229,7 @@ def _values(**given: Any) -> dict[str, Any]:
 def value_of(name: str, given: Any) -> Any:
     """The value of an option of :data:`JOB_OPTIONS` as files have it."""
     spelling = OPTION[name].kind.spelling
-    if spelling == "json" and given:
+    if spelling == "json" and given is not None:
         return json_value(text_from(given), _flag(name))
     return names.split(given) if spelling == "words" and given else given
 
