@@ -18,6 +18,7 @@ from hammerwork_cli.app import GROUPS, app
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.verb import shared_options
 from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.features.job.options import AGAIN, BATCH, ENQUEUE, JOB_OPTIONS, SCHEDULE
 from tests.pages import Page, documentation
 
 
@@ -138,6 +139,17 @@ def test_the_help_of_an_option_is_one_short_sentence() -> None:
         assert re.fullmatch(r"[^a-z].*[^.]\.", text), text
         assert not re.search(r"\. [A-Z]", text), text
         assert param.metavar or "Range" not in type(param.type).__name__, text  # it would be called <int range>
+
+
+def test_a_verb_has_the_options_of_jobs_that_the_table_names() -> None:
+    root: Any = get_command(app)
+    has = {
+        verb: {param.name: param.help for param in root.commands[group].commands[name].params if hasattr(param, "help")}
+        for verb in (ENQUEUE, BATCH, SCHEDULE, AGAIN)
+        for group, name in [verb.split()]
+    }
+    named = [(verb, option.name, text) for option in JOB_OPTIONS for verb, text in option.help.items()]
+    assert [one for one in named if has[one[0]].get(one[1]) != one[2]] == []
 
 
 def test_a_page_names_commands_and_options_that_there_are() -> None:
