@@ -6,8 +6,9 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from itertools import pairwise
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -131,13 +132,19 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
 
 def _invoke(words: Sequence[str], context: Context) -> None:
     # Click's main() would turn a closed pipe and Ctrl-C into its own exit codes.
-    command = get_command(app)
+    command = _command()
     with command.make_context("hammerwork", [*words], obj=context) as invocation:
         command.invoke(invocation)
         if queues := invocation.meta.get(ONLY_QUEUES):
             from hammerwork_cli.cli.lists import warn_unknown_queues
 
             warn_unknown_queues(context, queues)
+
+
+@cache
+def _command() -> Any:
+    """The root command. It keeps its groups and their verbs for the next command line of this process."""
+    return get_command(app)
 
 
 def _check_encoding(words: Sequence[str]) -> None:

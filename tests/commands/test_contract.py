@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -690,10 +691,10 @@ def assert_pasted_commands_open_the_same_database(text: str) -> None:
 def check(text: str, form: str | None, name: str) -> None:
     """Parses an answer, and compares it with the schema."""
     if form == "json":
-        validate(json.loads(text), SCHEMAS[name])
+        validator(name).validate(json.loads(text))
     elif form == "jsonl":
         for line in text.splitlines():
-            validate(json.loads(line), line_schema(name))
+            validator(name, of_line=True).validate(json.loads(line))
     elif form in {"csv", "tsv"}:
         check_delimited(text, form, line_schema(name))
     elif form == "dot":
@@ -708,6 +709,12 @@ def check(text: str, form: str | None, name: str) -> None:
 def validate(value: object, schema: Schema) -> None:
     """The value fits, and nothing in it is undocumented."""
     Draft202012Validator(closed(schema)).validate(value)
+
+
+@cache
+def validator(name: str, *, of_line: bool = False) -> Draft202012Validator:
+    """What :func:`validate` does, for the many values of one schema."""
+    return Draft202012Validator(closed(line_schema(name) if of_line else SCHEMAS[name]))
 
 
 def closed(schema: Any) -> Any:
