@@ -48,6 +48,8 @@ DIALECTS = ("sqlite", "postgres", "mysql")
 EACH_DIALECT = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in DIALECTS]
 all_databases = pytest.mark.parametrize("dialect", EACH_DIALECT)
 """Where one database is the rule, as in ``tests/commands``: for a test of what differs from database to database."""
+on_servers = pytest.mark.parametrize("dialect", EACH_DIALECT[1:])
+"""For a test of what a file cannot do, such as going away."""
 _SHARED = pytest.StashKey[dict[str, str]]()
 
 

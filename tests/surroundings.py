@@ -1,10 +1,13 @@
 """What surrounds every test: the same environment and umask, whoever runs the tests and wherever."""
 
+import compileall
 import contextlib
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 KEPT = {"PATH", "TMPDIR", "CI", "SIEGE_SECONDS", "LD_LIBRARY_PATH", "LD_PRELOAD", "VIRTUAL_ENV"}
 KEPT_BEGINNINGS = ("HAMMERWORK_TEST_", "PYTEST_", "PYTHON", "COV", "FAKETIME")
@@ -13,6 +16,8 @@ UMASK = 0o022
 MEMORY = "/dev/shm"  # noqa: S108  tempfile makes files and folders private
 MEMORY_NEEDED = 8 << 30
 """Bytes that must be free there for temporary files to be kept in memory."""
+COMPILED = ("hammerwork_cli", "chaos", "benchmarks")
+"""Packages whose modules the processes that tests start import."""
 
 
 def prepare(add_cleanup: Callable[[Callable[[], None]], object]) -> None:
@@ -34,6 +39,15 @@ def prepare(add_cleanup: Callable[[Callable[[], None]], object]) -> None:
     os.environ.update(FIXED, HOME=home.name)
     time.tzset()
     os.umask(UMASK)
+    _compile()
+
+
+def _compile() -> None:
+    """Compiles the packages once: without it, each process that may not write bytecode compiles what it imports."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    for name in COMPILED:
+        compileall.compile_dir(Path(__file__).parent.parent / name, quiet=2)
 
 
 def _temporary_folder() -> str:

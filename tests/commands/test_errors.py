@@ -18,7 +18,7 @@ from hammerwork_cli.cli.options import Format
 from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.features.tree.views.picture import TreeFormat
 from hammerwork_cli.view.text import visible
-from tests.conftest import ROOT, all_databases
+from tests.conftest import ROOT, all_databases, on_servers
 from tests.rows import Rows
 
 Run = Callable[..., Any]
@@ -110,12 +110,10 @@ def test_a_driver_that_is_missing_is_to_be_installed(
     assert error["hint"].endswith(f"-m pip install {package}")
 
 
-@all_databases
+@on_servers
 def test_a_wrong_password_is_named_and_not_shown(
     hammerwork: Run, new_database: Callable[[str], str], dialect: str
 ) -> None:
-    if dialect == "sqlite":
-        pytest.skip("SQLite has no passwords")
     parts = urlsplit(new_database(dialect))
     if not parts.password:
         pytest.skip("this server takes everybody without a password")

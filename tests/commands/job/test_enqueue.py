@@ -12,7 +12,7 @@ import pytest
 from hammerwork_cli.core.values import JobStatus, id_list
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.queries.limits import nesting
-from tests.conftest import Outcome, all_databases
+from tests.conftest import Outcome, all_databases, on_servers
 from tests.jobs import CLOCK, identity, job, move_to_archive, rows, write
 
 Run = Callable[..., Outcome]
@@ -205,13 +205,11 @@ def test_a_missing_parent_is_not_found(run: Run, migrated_url: str) -> None:
     assert rows(migrated_url) == []
 
 
-@all_databases
+@on_servers
 def test_a_parent_that_completes_in_the_same_moment_leaves_no_job_waiting(
     run: Run, migrated_url: str, dialect: str
 ) -> None:
     """A worker completes the parent, and releases what waits, in one transaction; the enqueue comes in between."""
-    if dialect == "sqlite":
-        pytest.skip("there writers come one after the other")
     write(migrated_url, job(5, JobStatus.RUNNING))
     outcomes: list[Outcome] = []
     arguments = ("job", "enqueue", "-q", "next", "-j", "{}", "--depends-on", identity(5))

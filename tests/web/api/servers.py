@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import httpx
 
 from tests import surroundings
 from tests.conftest import ROOT
+from tests.forks import Fork
 
 ENDS_WITHIN = 20
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
@@ -38,7 +39,7 @@ class Server:
     """
 
     url: str
-    process: "subprocess.Popen[str]"
+    process: "Fork | subprocess.Popen[str]"
     client: httpx.Client
     errors: list[str] = field(default_factory=list)
 
@@ -117,6 +118,17 @@ class Events:
         return found
 
 
+def _started(
+    words: Sequence[str], environment: dict[str, str], home: Path, files: int | None, patience: float | None
+) -> "Fork | subprocess.Popen[str]":
+    if files is None and patience is None and not any(name.startswith("COVERAGE_") for name in environment):
+        return Fork(words, environment, home)
+    program = ["-P", "-m", "hammerwork_cli"] if patience is None else ["-P", "-c", PATIENT.format(patience)]
+    limit = [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    return subprocess.Popen([*limit, sys.executable, *program, *words], env=environment, cwd=home, **pipes)
+
+
 @contextlib.contextmanager
 def serving(
     url: str,
@@ -135,23 +147,17 @@ def serving(
     """
     environment = {**surroundings.passed_on(), "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
     secret = {"HAMMERWORK_WEB_TOKEN": token} if token else {}
-    program = ["-P", "-m", "hammerwork_cli"] if patience is None else ["-P", "-c", PATIENT.format(patience)]
-    limit = [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
-    process = subprocess.Popen(
-        [*limit, sys.executable, *program, "web", "serve", "--port", "0", *options],
-        env={**environment, "HAMMERWORK_DATABASE_URL": url, **secret, **(env or {})},
-        cwd=home,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
+    environment |= {"HAMMERWORK_DATABASE_URL": url, **secret, **(env or {})}
+    process = _started(("web", "serve", "--port", "0", *options), environment, home, files, patience)
     assert process.stdout is not None
     assert process.stderr is not None
     address = process.stdout.readline().strip()
     if not address:
-        raise AssertionError(process.communicate()[1])
+        raise AssertionError(process.stderr.read())
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    with process, httpx.Client(base_url=address, headers=headers, timeout=30, limits=LIMITS) as client:
+    # Without TLS: reading the certificates of authorities takes as long as fifty answers.
+    client_settings: dict[str, Any] = {"headers": headers, "timeout": 30, "limits": LIMITS, "verify": False}
+    with process, httpx.Client(base_url=address, **client_settings) as client:
         server = Server(address, process, client)
         reader = threading.Thread(target=server.errors.extend, args=(process.stderr,))
         reader.start()

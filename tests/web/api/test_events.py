@@ -17,7 +17,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.web.events import LARGEST_EVENT, MOST_TREES
-from tests.conftest import all_databases
+from tests.conftest import all_databases, on_servers
 from tests.web.api.relay import relay
 from tests.web.api.servers import LIMITS, Events, Server, serving
 
@@ -248,12 +248,10 @@ def test_equal_questions_at_the_same_time_are_asked_once(serve: Serve, empty_url
 # Breaking off.
 
 
-@all_databases
+@on_servers
 def test_who_watches_hears_that_the_database_is_gone_and_back(
     new_database: Callable[..., str], dialect: str, tmp_path: Path
 ) -> None:
-    if dialect == "sqlite":
-        pytest.skip("a file does not go away")
     url = new_database(dialect, migrated=True)
     with (
         relay(url) as line,

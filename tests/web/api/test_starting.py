@@ -16,7 +16,7 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.web.serving import listen
 from tests import surroundings
-from tests.conftest import ROOT, all_databases
+from tests.conftest import ROOT, all_databases, on_servers
 from tests.databases import migrate
 from tests.rows import Rows
 from tests.web.api.relay import relay
@@ -92,10 +92,8 @@ def test_starting_other_commands_loads_no_web_library(clean_environment: dict[st
 # The database.
 
 
-@all_databases
+@on_servers
 def test_a_server_outlives_its_database(new_database: Callable[..., str], dialect: str, tmp_path: Path) -> None:
-    if dialect == "sqlite":
-        pytest.skip("a file does not go away")
     url = new_database(dialect, migrated=True)
     with closing(connect(url)) as database:
         job = Rows(database).job(status="Dead")
@@ -116,12 +114,10 @@ def test_a_server_outlives_its_database(new_database: Callable[..., str], dialec
         assert server.post(f"/api/jobs/{job}/retry").json()["changed"] == 1
 
 
-@all_databases
+@on_servers
 def test_a_connection_that_broke_while_nobody_used_it_is_replaced_unnoticed(
     new_database: Callable[..., str], dialect: str, tmp_path: Path
 ) -> None:
-    if dialect == "sqlite":
-        pytest.skip("a file does not break off")
     url = new_database(dialect, migrated=True)
     with closing(connect(url)) as database:
         job = Rows(database).job(status="Dead")
