@@ -41,7 +41,7 @@ class _Shift:
                     time.sleep(PAUSE)
                 else:
                     ran(f"{run.job} {run.attempts}\n")
-                    self._run(run)
+                    self._run(run, ended)
         finally:
             self.database.close()
 
@@ -51,11 +51,11 @@ class _Shift:
             if taken := self.version3.reap(self.version3.lease):
                 logging.info("took %s", taken)
 
-    def _run(self, run: Run) -> None:
+    def _run(self, run: Run, ended: list[int]) -> None:
         lease = self.version3.lease.total_seconds()
         long = 1.5 * lease if random.random() < SOMETIMES_LONG else random.uniform(0, 0.05)
         until, beats_at = time.monotonic() + long, time.monotonic() + lease / 3
-        while (left := until - time.monotonic()) > 0:
+        while not ended and (left := until - time.monotonic()) > 0:  # a long run may outlast the wait for its end
             time.sleep(min(left, PAUSE))
             self._reap()
             if time.monotonic() >= beats_at:

@@ -128,17 +128,6 @@ def note_lost_jobs(context: Context) -> None:
         )
 
 
-def note_left_encrypted(context: Context) -> None:
-    """Prints a note if no worker takes the encrypted jobs of a queue."""
-    from hammerwork_cli.features.monitor.queries.health import left_encrypted
-    from hammerwork_cli.view.text import visible
-
-    found = [] if context.is_quiet else left_encrypted(context.database(), now=context.now())
-    if found:
-        named = ", ".join(map(visible, found[:3])) + (" and others" if len(found) > 3 else "")
-        context.note(f"No worker takes the encrypted jobs of {named}. See: hammerwork monitor health")
-
-
 def warn_unknown_queues(context: Context, named: Sequence[str]) -> None:
     """Prints a note for each queue that a verb is limited to, if no job is in it and it is not paused.
 

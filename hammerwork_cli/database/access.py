@@ -227,8 +227,8 @@ class Database:
         """The tags that choose between the variants of a statement.
 
         Of every database: ``postgresql``, ``mysql`` or ``sqlite``; ``rust_3``: version 3 of hammerwork (Rust) uses it,
-        and its meanings apply; ``keys``: encrypted payloads can be decrypted here; ``narrow``: ids of MySQL are in
-        another character set than utf8mb4; and one of these two:
+        and its meanings apply; ``narrow``: ids of MySQL are in another character set than utf8mb4; and one of these
+        two:
 
         - ``current``: all migrations of hammerwork-cli have been applied.
         - ``original``: they have not. Then only what hammerwork (Rust) stores is read, and nothing is changed. The way
@@ -241,8 +241,6 @@ class Database:
         tags = {self.dialect, *(tag for tag, (table, column) in GROWN.items() if column in self.schema.get(table, ()))}
         if not self._applied.isdisjoint(RUST_3):
             tags.add("rust_3")
-        if self.url.keys is not None:
-            tags.add("keys")
         if self._applied >= OURS:
             return frozenset(tags | {"current"}) | self.extra_tags
         if self._is_between:

@@ -231,8 +231,6 @@ def test_jobs_that_version_3_abandoned_are_found_before_our_migrations_have_run(
     version3, rows = Version3(theirs), Rows(theirs)
     for _ in range(2):
         rows.job(queue="mail", status="Pending")
-    sealed = dict.fromkeys(("encrypted_payload", "encryption_nonce", "encryption_tag"), b"1")
-    rows.job(queue="sealed", status="Pending", is_encrypted=True, encryption_key_id="one", **sealed)
     alive, gone = version3.claim("mail"), version3.claim("mail")
     assert alive is not None
     assert gone is not None
@@ -241,8 +239,6 @@ def test_jobs_that_version_3_abandoned_are_found_before_our_migrations_have_run(
     found = {check["check"]: check for check in checks}
     assert (found["lost_jobs"]["value"], found["unclaimed_jobs"]["status"]) == (1, "healthy")
     assert {one["kind"]: one["jobs"] for one in run("spawn", "doctor", "--format", "json", url=url).json} == {"lost": 1}
-    (waiting,) = run("job", "list", "--queue", "sealed", "--format", "json", url=url).json
-    assert run("job", "show", waiting["id"], "--format", "json", url=url).json["hold"] == "encrypted"
 
 
 def test_drop_removes_the_table_of_version_3_too(database: Database) -> None:

@@ -63,27 +63,6 @@ def test_a_worker_with_the_option_gives_back_what_a_rust_worker_left_running(sta
     assert {str(job): status for job, status in found.items()} == {again: "Completed", last: "Dead", fresh: "Running"}
 
 
-def test_an_encrypted_job_is_left_to_a_rust_worker_with_the_key(stage: Stage, run: Run) -> None:
-    """Its payload is a placeholder, with which a handler would do the wrong thing in silence."""
-    ran: list[object] = []
-    app = Handlers()
-    app.register_job("mail", lambda job: ran.append(job.payload))
-    secret, plain = stage.enqueue(Job("mail", {"encrypted": True}), Job("mail", {"to": "ada"}))
-    some = "CAST('x' AS BLOB)" if stage.database.dialect == "sqlite" else "'x'"
-    stage.execute(
-        "UPDATE hammerwork_jobs SET is_encrypted = TRUE, encryption_key_id = 'k1', encryption_algorithm = 'AES256GCM',"
-        f" encrypted_payload = {some}, encryption_nonce = {some}, encryption_tag = {some} WHERE id = '{secret.id}'"
-    )
-    stage.work(app)  # it drains the queue
-    assert ran == [{"to": "ada"}]
-    assert stage.status(secret, plain) == ["Pending", "Completed"]
-    assert stage.one(secret, "attempts") == 0
-    told = run("spawn", "why", secret.id, url=stage.url).stdout
-    assert "encrypted, so only a worker that has the key runs it" in " ".join(told.split())
-    with contextlib.closing(connect(stage.url)) as database:
-        assert RustWorker(database).take("mail") == secret.id
-
-
 class _Ours:
     """Our worker, which has attempted every job of the queue ``shared`` and still runs one of them."""
 

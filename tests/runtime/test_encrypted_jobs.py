@@ -25,6 +25,7 @@ from hammerwork_cli import (
     Job,
     Queue,
     RefusedValueError,
+    RetryStrategy,
     SpawnContext,
     UsageError,
     Worker,
@@ -136,17 +137,18 @@ def test_the_spawn_configuration_is_that_of_the_plaintext(theirs: Theirs) -> Non
     assert sorted(json.loads(payload)["part"] for (payload,) in children) == [1, 2]
 
 
-def test_a_worker_without_any_key_leaves_them_and_says_so(theirs: Theirs, caplog: pytest.LogCaptureFixture) -> None:
-    """A worker with the key, in Rust perhaps, loses no attempt by it."""
-    job = theirs.enqueue()
+def test_a_worker_without_any_key_warns_and_fails_the_attempt(theirs: Theirs, caplog: pytest.LogCaptureFixture) -> None:
+    """Its handler never sees the placeholder; jobs in plaintext run."""
+    job, large = theirs.enqueue(columns={"max_attempts": 2}), theirs.enqueue({"letters": "é" * 100_000})
+    theirs.stage.enqueue(Job("pay", {"plain": 1}))
     app, got = collecting()
-    theirs.stage.work(app)
-    assert (got, theirs.stage.one(job, "status, attempts")) == ([], ("Pending", 0))
-    assert "The queue 'pay' has encrypted jobs. This worker has no key, and leaves them to others" in caplog.text
-    theirs.enqueue()
-    caplog.clear()
-    theirs.stage.work(app)
-    assert "2 encrypted jobs of the queue 'pay': this worker has no key, and leaves them to others" in caplog.text
+    theirs.stage.work(app, retry=RetryStrategy.fixed(timedelta(0)))
+    assert got == [{"plain": 1}]
+    assert "The queue 'pay' has encrypted jobs. Without a key, each attempt fails: --encryption-key" in caplog.text
+    for one, attempts in ((job, 2), (large, 1)):
+        status, tried, error = theirs.stage.one(one, "status, attempts, error_message")
+        assert (status, tried) == ("Dead", attempts)
+        assert "The payload is encrypted (key 'default', AES256GCM), and no key that fits was given." in error
 
 
 SPOILT: dict[str, dict[str, Any]] = {

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import Listing, ListOptions, note_left_encrypted, note_lost_jobs, show_list
+from hammerwork_cli.cli.lists import Listing, ListOptions, note_lost_jobs, show_list
 from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     DryRunOption,
@@ -75,7 +75,6 @@ def list_(ctx: typer.Context, options: ListOptions) -> None:
     show_list(context, shown, options)
     if options.form == Format.TABLE and not options.watch:
         note_lost_jobs(context)
-        note_left_encrypted(context)
 
 
 @app.command("stats", cls=Verb)

@@ -172,12 +172,6 @@ class MainLoop:
         return True
 
     def _log_left(self, database: Database) -> None:
-        for queue, number in claim.left_encrypted(database, self._worker.queues, MOST_LATER).items():
-            most = "at least " if number >= MOST_LATER else ""
-            log.warning(
-                "%s%s of the queue %r: this worker has no key, and leaves %s to others: --encryption-key",
-                *(most, plural(number, "encrypted job"), queue, "it" if number == 1 else "them"),
-            )
         if number := claim.later(database, self._worker.queues, self._clock.now(), MOST_LATER):
             most = "at least " if number >= MOST_LATER else ""
             are = "is" if number == 1 else "are"

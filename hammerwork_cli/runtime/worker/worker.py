@@ -16,10 +16,11 @@ from hammerwork_cli.core.input.near import did_you_mean
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, LimitReachedError, MissingTablesError, UsageError
 from hammerwork_cli.features.job.models.new_job import new_id
+from hammerwork_cli.features.job.queries import encryption as encryption_queries
 from hammerwork_cli.features.job.queries import limits
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.migration.model import UNREADABLE_STRATEGY, MigrationState
-from hammerwork_cli.features.worker.queries import claim, registry
+from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.api import importing
 from hammerwork_cli.runtime.api.absent import Translated
@@ -104,8 +105,7 @@ class Worker(Translated):
             is up, and its death fails one attempt. The processes find the handlers by name. Else ``thread``.
         grace: seconds that running jobs have to finish once the worker is told to stop; then they go back.
         health_file: a file that gets a line with each heartbeat, for probes, and that goes when the worker stops.
-        encryption: keys that decrypt payloads; by default those of ``queue``. A worker without any leaves encrypted
-            jobs to others; with keys of which none fits, an attempt fails.
+        encryption: keys that decrypt payloads; by default those of ``queue``. Where none fits, the attempt fails.
 
     Raises:
         UsageError: an argument is out of range, or there is no queue.
@@ -463,12 +463,10 @@ def _check_tables(states: Sequence[MigrationState]) -> None:
 
 
 def _look_for_encrypted(database: Database, queues: Sequence[str]) -> None:
-    """Warns of jobs that this worker leaves to others, perhaps for ever."""
-    for queue in claim.left_encrypted(database, queues, 1):
-        log.warning(
-            "The queue %r has encrypted jobs. This worker has no key, and leaves them to others: --encryption-key",
-            queue,
-        )
+    """Warns of jobs whose attempts would fail."""
+    if database.url.keys is None:
+        for queue in encryption_queries.queues_that_hold(database, queues):
+            log.warning("The queue %r has encrypted jobs. Without a key, each attempt fails: --encryption-key", queue)
 
 
 def _log_unreturned(number: int) -> None:

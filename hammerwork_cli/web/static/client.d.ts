@@ -158,7 +158,6 @@ export interface Job extends ListedJob, JobFacts {
     | "scheduled"
     | "misspelt_status"
     | "barred"
-    | "encrypted"
     | "disabled"
     | null;
   /** The same in a sentence for people; its words may change. */
@@ -570,7 +569,6 @@ export interface HealthCheck {
     | "held_slots"
     | "unwritten_outcomes"
     | "unserved_queues"
-    | "encrypted_jobs"
     | "paused_queues"
     | "pending"
     | "pending_age"

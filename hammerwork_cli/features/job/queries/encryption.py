@@ -1,7 +1,7 @@
 """Reads and writes encrypted payloads, and tells which queues have them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli.database import Database
@@ -81,12 +81,18 @@ def refuse_plaintext(database: Database, jobs: Iterable[NewJob]) -> None:
     """
     if not database.url.refuse_plaintext:
         return
-    for queue in dict.fromkeys(job.queue for job in jobs if job.encryption is None and not job.plaintext_meant):
-        if database.row("job.encryption.is_used", queue=queue) is not None:
-            raise LastingConflictError(
-                f"The queue {queue!r:.100} holds encrypted jobs, and a new one would be written in plaintext.",
-                hint='Encrypt it, or say that plaintext is meant: --no-encrypt, or "encrypt": false in JSON.',
-            )
+    plain = dict.fromkeys(job.queue for job in jobs if job.encryption is None and not job.plaintext_meant)
+    for queue in queues_that_hold(database, plain):
+        raise LastingConflictError(
+            f"The queue {queue!r:.100} holds encrypted jobs, and a new one would be written in plaintext.",
+            hint='Encrypt it, or say that plaintext is meant: --no-encrypt, or "encrypt": false in JSON.',
+        )
+
+
+def queues_that_hold(database: Database, queues: Iterable[str]) -> Iterator[str]:
+    """Those of some queues that hold encrypted jobs."""
+    if "encryption" in database.tags:
+        yield from (queue for queue in queues if database.row("job.encryption.is_used", queue=queue) is not None)
 
 
 def is_encrypted(database: Database, job: str) -> bool:

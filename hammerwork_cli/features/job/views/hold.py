@@ -30,7 +30,6 @@ HOLDS = (
     "scheduled",
     "misspelt_status",
     "barred",
-    "encrypted",
     "disabled",
 )
 

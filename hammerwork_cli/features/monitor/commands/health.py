@@ -39,7 +39,7 @@ def health(
     """
     Limits apply to each queue that is not paused; 'off' disables a limit. Checks: database, writes, migrations,
     workers, lost_workers, stalled_workers, stopping_workers, held_slots, unwritten_outcomes, upkeep, unserved_queues,
-    encrypted_jobs, paused_queues, pending, pending_age, running_age, waiting_age, lost_jobs, unclaimed_jobs,
+    paused_queues, pending, pending_age, running_age, waiting_age, lost_jobs, unclaimed_jobs,
     overdue_jobs, overdue_schedules, retrying, failed, failure_rate, retention, times_in_the_future. A database that
     does not answer is critical; a check is unknown where the migrations of hammerwork-cli are missing. --worker checks
     only that worker: exit code 1 when its lease is over, it stands still, cannot write outcomes for two leases, is lost

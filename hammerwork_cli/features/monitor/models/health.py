@@ -23,7 +23,6 @@ class CheckName(StrEnum):
     UNWRITTEN_OUTCOMES = "unwritten_outcomes"
     UPKEEP = "upkeep"
     UNSERVED_QUEUES = "unserved_queues"
-    ENCRYPTED_JOBS = "encrypted_jobs"
     PAUSED_QUEUES = "paused_queues"
     PENDING = "pending"
     PENDING_AGE = "pending_age"

@@ -33,10 +33,6 @@ WINDOW = queues.HEALTH_WINDOW
 """How far back failures and lost workers are looked at."""
 UNSERVED_FOR = timedelta(minutes=1)
 """For less than this, a queue without a worker is a warning: a worker may be restarting."""
-LEFT_FOR = timedelta(minutes=5)
-"""For longer than this, no encrypted job waits behind others while the slots of all workers are taken."""
-OLDEST = 100
-"""Jobs that have been due for longest among which encrypted ones are looked for: those that nobody takes are there."""
 RUST_FOR = timedelta(minutes=5)
 """A queue of which a Rust worker started or completed a job within this time is served."""
 STOPPING_FOR = timedelta(minutes=5)
@@ -133,14 +129,6 @@ def has_lost_jobs(database: Database, *, now: datetime, limit: timedelta = WINDO
     running = _HealthReading(database, MonitorLimits(HealthLimits()), now).running
     starts = (start for jobs in running for start in (jobs.lost_since, jobs.last_unclaimed))
     return any(start is not None and now - start > limit for start in starts)
-
-
-def left_encrypted(database: Database, *, now: datetime) -> list[str]:
-    """The queues whose encrypted jobs no worker takes, the worst first."""
-    if not _any_encrypted(database):
-        return []
-    check = _encrypted_jobs(_HealthReading(database, MonitorLimits(HealthLimits()), now))
-    return list(check.about) if check.status is Level.WARNING else []
 
 
 def worker_health(database: Database, name: str, *, now: datetime) -> HealthReport:
@@ -414,41 +402,6 @@ def _unserved_queues(reading: _HealthReading) -> Check:
     return Check(CheckName.UNSERVED_QUEUES, status, len(unserved), 0, tuple(jobs.queue for jobs in unserved))
 
 
-def _any_encrypted(database: Database) -> bool:
-    return "encryption" in database.tags and database.row("monitor.health.any_encrypted") is not None
-
-
-def _encrypted_jobs(reading: _HealthReading) -> Check:
-    """Encrypted jobs that workers leave to others, perhaps for ever: which worker has a key is not recorded."""
-    left = _left(reading) if _any_encrypted(reading.database) else {}
-    running = {queue for queue, _ in reading.database.rows_for_each("monitor.health.runs_encrypted", "queue", [*left])}
-    ages = {queue: age for queue, age in left.items() if queue not in running}
-    return _worst(CheckName.ENCRYPTED_JOBS, ages, UNSERVED_FOR, Level.WARNING)
-
-
-def _left(reading: _HealthReading) -> dict[str, timedelta]:
-    """For how long the workers of queues have left the first encrypted job.
-
-    Of a queue without workers, another check tells.
-    """
-    names = [queue for queue in reading.with_ready if queue not in reading.paused]
-    found = reading.database.rows_for_each("monitor.health.encrypted", "queue", names, now=reading.now, limit=OLDEST)
-    ages = {queue: age for queue, (since,) in found if (age := reading.age(timestamp(since)))}
-    workers: dict[str, list[RegisteredWorker]] = {queue: [] for queue in ages}
-    for worker in reading.serving:
-        for queue in ages.keys() & set(worker.queue_names):
-            workers[queue].append(worker)
-
-    def patience(queue: str) -> timedelta:
-        return LEFT_FOR if all(worker.is_full for worker in workers[queue]) else UNSERVED_FOR
-
-    return {
-        queue: age
-        for queue, age in ages.items()
-        if age > patience(queue) and (workers[queue] or queue in reading.served_by_rust)
-    }
-
-
 def _paused_queues(reading: _HealthReading) -> Check:
     held = sorted(jobs.queue for jobs in reading.all_ready if jobs.queue in reading.paused) if reading.paused else []
     return Check(CheckName.PAUSED_QUEUES, Level.WARNING if held else Level.HEALTHY, len(held), 0, tuple(held))
@@ -570,7 +523,6 @@ _CHECKS: Mapping[CheckName, Callable[[_HealthReading], Check]] = {
     CheckName.UNWRITTEN_OUTCOMES: _unwritten_outcomes,
     CheckName.UPKEEP: _upkeep,
     CheckName.UNSERVED_QUEUES: _unserved_queues,
-    CheckName.ENCRYPTED_JOBS: _encrypted_jobs,
     CheckName.PAUSED_QUEUES: _paused_queues,
     CheckName.PENDING: _pending,
     CheckName.PENDING_AGE: _pending_age,

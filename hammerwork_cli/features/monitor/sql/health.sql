@@ -37,27 +37,6 @@ SELECT b.scheduled_at FROM (SELECT j.scheduled_at FROM hammerwork_jobs j
 WHERE {same j.queue_name :queue} AND {is_ready} AND j.dependency_status = 'satisfied' AND j.scheduled_at <= :now
 ORDER BY j.scheduled_at LIMIT :limit) AS b) AS x
 
--- name: any_encrypted
--- Tells whether there are encrypted jobs.
-SELECT 1 FROM hammerwork_jobs j WHERE {only_encrypted} LIMIT 1
-
--- name: encrypted
--- Tells since when the first encrypted job of a queue has been due, among the jobs that have been due for longest.
-SELECT MIN(x.scheduled_at) FROM (
-SELECT a.scheduled_at, a.is_encrypted FROM (SELECT j.scheduled_at, j.is_encrypted FROM hammerwork_jobs j
-WHERE {same j.queue_name :queue} AND {is_ready} AND j.dependency_status = 'none' AND j.scheduled_at <= :now
-ORDER BY j.scheduled_at LIMIT :limit) AS a
-UNION ALL
-SELECT b.scheduled_at, b.is_encrypted FROM (SELECT j.scheduled_at, j.is_encrypted FROM hammerwork_jobs j
-WHERE {same j.queue_name :queue} AND {is_ready} AND j.dependency_status = 'satisfied' AND j.scheduled_at <= :now
-ORDER BY j.scheduled_at LIMIT :limit) AS b) AS x
-WHERE x.is_encrypted
-
--- name: runs_encrypted
--- Tells whether an encrypted job of a queue runs.
-SELECT 1 FROM hammerwork_jobs j
-WHERE {same j.queue_name :queue} AND j.status = 'Running' AND j.is_encrypted LIMIT 1
-
 -- name: waiting
 -- Lists the queues of the jobs that wait for others although they have been due for long, with the first due time.
 -- Beside many ready jobs that have been due for longer, it finds none.

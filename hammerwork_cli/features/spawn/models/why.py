@@ -24,7 +24,6 @@ class DelayReason(StrEnum):
     """No worker claims a job whose status has this spelling, or only a worker of hammerwork-cli finishes it."""
     BARRED = "barred"
     """No worker claims a job with this dependency status."""
-    ENCRYPTED = "encrypted"
     """The job is due, and only a worker that has the key can read the payload."""
     DISABLED = "disabled"
     """The job recurs, and its schedule is disabled."""
@@ -88,7 +87,7 @@ class Delay:
     @property
     def is_taken_later(self) -> bool:
         """Whether the jobs wait for a worker, or will do so when they are due."""
-        return self.is_waiting or self.reason in {DelayReason.SCHEDULED, DelayReason.ENCRYPTED}
+        return self.is_waiting or self.reason == DelayReason.SCHEDULED
 
     @property
     def has_no_worker(self) -> bool:

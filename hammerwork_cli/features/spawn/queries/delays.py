@@ -43,7 +43,7 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Services, *, n
         row = details[node.id]
         last = _last_attempt(node, errors.get(node.id), row, recorded.get(node.id))
         reason, job = _delay(node, row, last, now=now)
-        error = errors.get(node.id) if reason in {DelayReason.RETRYING, DelayReason.ENCRYPTED} else None
+        error = errors.get(node.id) if reason == DelayReason.RETRYING else None
         is_due = reason in WAITING_FOR_A_WORKER and _is_due(job, now)
         key = (reason, node.queue, is_due, last.outcome, pattern(error) if error else None)
         delay = found.get(key)
@@ -83,7 +83,6 @@ class _OpenJob(NamedTuple):
     worker: str | None
     silent_for: float | None
     lease: float | None
-    is_encrypted: bool | None
     heard_at: Timestamp
     leased_until: Timestamp
     is_enabled: bool
@@ -140,8 +139,6 @@ def _delay(node: TreeNode, row: _OpenJob, last: LastAttempt, *, now: datetime) -
         return DelayReason.BARRED, job
     if not row.is_enabled:
         return DelayReason.DISABLED, job
-    if row.is_encrypted and _is_due(job, now):
-        return DelayReason.ENCRYPTED, job
     # Of an attempt that was given back, the error is that of the one before.
     if node.status == JobStatus.RETRYING and last.outcome != AttemptOutcome.STOPPED:
         return DelayReason.RETRYING, job

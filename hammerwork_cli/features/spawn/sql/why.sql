@@ -14,7 +14,7 @@ CASE WHEN {leased_by_rust} THEN j.last_heartbeat_at END, CASE WHEN {leased_by_ru
 -- name: open_jobs
 -- Reads when some open jobs may run, and which of our workers has each and for how long it has been silent.
 SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, w.name,
-{silent_for}, w.lease_seconds, j.is_encrypted, {lease}, {enabled}
+{silent_for}, w.lease_seconds, {lease}, {enabled}
 FROM hammerwork_jobs j LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL
 WHERE j.id {among}
 

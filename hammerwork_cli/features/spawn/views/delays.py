@@ -45,7 +45,6 @@ _HEADINGS = {
         " that claims {it} leaves {it} Running"
     ),
     DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
-    DelayReason.ENCRYPTED: "encrypted, so only a worker that has the key runs {it}",
     DelayReason.DISABLED: "recurring, and {its} schedule is disabled",
     DelayReason.RETRYING: "waiting for the next attempt after a failure",
     DelayReason.SCHEDULED: "not due yet",
@@ -76,7 +75,6 @@ _REASONS = (
     "silent_worker",
     "misspelt_status",
     "barred",
-    "encrypted",
     "disabled",
     "retrying",
     "ready",
@@ -129,10 +127,6 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     commands += [f"hammerwork queue resume {which}" for which in list(dict.fromkeys(resumed))[:3]]
     for worker in _stuck_workers(diagnosis, now)[:3]:
         commands.append(f"hammerwork worker status {quote(visible(worker))}")
-    encrypted = list(dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.reason is DelayReason.ENCRYPTED))
-    if encrypted and names.can_be_typed(encrypted[:3]):
-        queues = names.option("--queue", encrypted[:3])
-        commands.append(f"hammerwork worker start{queues} --handlers my_app:app --encryption-key env:NAME")
     unserved = list(dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.has_no_worker))[:3]
     if unserved and names.can_be_typed(unserved):
         commands.append(f"hammerwork worker start{names.option('--queue', unserved)} --handlers my_app:app")
@@ -299,11 +293,7 @@ def _without(delay: Delay, now: datetime) -> list[RegisteredWorker]:
 
 def _service(delay: Delay) -> Iterator[str]:
     """What keeps jobs from running when they are due; of jobs that are due later, only the pause."""
-    is_encrypted = delay.reason is DelayReason.ENCRYPTED
-    service = delay.service if delay.is_waiting or is_encrypted else Service(delay.service.pause)
-    yield from service_facts(service)
-    if is_encrypted and service.workers and not service.is_busy and not service.pause:
-        yield "a worker of the queue has a free slot, so it takes the job soon or has no key"
+    yield from service_facts(delay.service if delay.is_waiting else Service(delay.service.pause))
 
 
 def hold(delay: Delay) -> str:
@@ -322,8 +312,6 @@ def hold_text(delay: Delay, now: datetime) -> str:
     heading = _HEADINGS.get(delay.reason, "").format(it="it", its="its")
     if delay.reason in _HELD:
         return heading
-    if delay.reason == DelayReason.ENCRYPTED:
-        return "; ".join([heading, *_service(delay)])
     if delay.reason == DelayReason.RETRYING:
         return f"waits for another attempt: {', '.join(facts)}"
     waits = ["waits for a worker"] if delay.is_due and len(facts) == len(lines.when(delay)) else []

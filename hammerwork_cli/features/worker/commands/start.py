@@ -160,9 +160,8 @@ def start(
     one. The first Ctrl-C, SIGTERM or SIGHUP finishes running jobs, for --grace at most, and gives the rest back. A
     second one, or SIGQUIT, gives all jobs back with their attempts (a job that may run only once becomes Dead) and
     exits at once with 130, or 128 plus the signal's number. `worker restart` starts it again in the same process
-    with the same arguments and new code. Jobs whose payload is encrypted are left to others unless there is a key; an
-    attempt fails if no key fits. With --format json, stdout has the report alone; the log and the output of
-    handlers go to stderr.
+    with the same arguments and new code. The attempt at a job whose payload is encrypted fails if no key fits. With
+    --format json, stdout has the report alone; the log and the output of handlers go to stderr.
 
     \b
     Examples:

@@ -222,7 +222,7 @@ def _of_large(database: Database, statement: str, rows: Iterable[tuple[Any, ...]
     return {str(job): _read(*row) for job, *row in database.rows(statement, ids=database.ids(ids))} if ids else {}
 
 
-def _read(value: Any, is_encrypted: bool = False, *sealed: Any) -> Any:
+def _read(value: Any, is_encrypted: object = False, *sealed: Any) -> Any:
     return encrypted_text(value, sealed) if is_encrypted else value
 
 
@@ -291,16 +291,6 @@ def later(database: Database, queues: Sequence[str], now: datetime, limit: int) 
         if count >= limit:
             break
     return count
-
-
-def left_encrypted(database: Database, queues: Sequence[str], limit: int) -> dict[str, int]:
-    """Counts the encrypted jobs of these queues that a worker without a key leaves to others, up to ``limit``."""
-    if "keys" in database.tags or not queues:
-        return {}
-    return {
-        str(queue): int(jobs)
-        for queue, jobs in database.rows("worker.claim.left_encrypted", queues=queues, limit=limit)
-    }
 
 
 def have_claimed(database: Database, queues: Sequence[str], workers: Sequence[str]) -> bool:

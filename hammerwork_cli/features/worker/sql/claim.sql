@@ -11,11 +11,11 @@ AND NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause a WHERE a.queue_name = '*')
 -- name: claimable
 -- Whether job j waits for a worker.
 j.status = 'Pending' AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
-AND {readable} AND {enabled}
+AND {enabled}
 
 -- name: claimable [mysql]
 -- The column makes an index possible in which jobs that wait for others are not in the way.
-j.claimable = 1 AND {readable} AND {enabled}
+j.claimable = 1 AND {enabled}
 
 -- name: by_order
 -- How a statement finds the claimable jobs of a queue.
@@ -23,14 +23,6 @@ j.claimable = 1 AND {readable} AND {enabled}
 -- name: by_order [mysql]
 -- Without statistics, MySQL would read, lock and sort all due jobs of the queue.
 FORCE INDEX (idx_hammerwork_jobs_claimable)
-
--- name: readable
--- Whether this worker can read the payload of job j. Without any key it leaves encrypted ones to workers with the key:
--- their payload is a placeholder.
-j.is_encrypted IS NOT TRUE
-
--- name: readable [keys]
-TRUE
 
 -- name: size
 -- Bytes of the payload of job j.
@@ -41,10 +33,7 @@ length(j.payload)
 CASE WHEN pg_column_size(j.payload) > 2000 THEN octet_length(j.payload::text) ELSE 0 END
 
 -- name: is_small
--- Whether the payload of job j is read at once.
-{size} <= :large
-
--- name: is_small [keys]
+-- Whether the payload of job j is read at once. That of an encrypted one is a placeholder.
 {size} <= :large AND NOT j.is_encrypted
 
 -- name: ready
@@ -61,28 +50,16 @@ ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 
 -- name: sizes
 -- Reads the sizes of payloads.
-SELECT j.id, {size} FROM hammerwork_jobs j WHERE j.id {among}
-
--- name: sizes [keys]
 SELECT j.id, {size} + COALESCE(length(j.encrypted_payload), 0) FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: payloads
 -- Reads the payloads of jobs.
-SELECT j.id, j.payload FROM hammerwork_jobs j WHERE j.id {among}
-
--- name: payloads [keys]
 SELECT j.id, j.payload, j.is_encrypted, {sealed} FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: leased
 -- Takes the lease of a job that is claimed.
 -- The same start, since hammerwork (Rust) trusts no lease that is older than the start of its run.
 , last_heartbeat_at = :now, lease_expires_at = {lease_end}
-
--- name: left_encrypted
--- Counts the encrypted jobs of some queues that wait, by queue, up to a limit.
-SELECT x.queue_name, COUNT(*) FROM (SELECT j.queue_name FROM hammerwork_jobs j
-WHERE {only_encrypted} AND j.status = 'Pending' AND {one_of j.queue_name :queues} LIMIT :limit) AS x
-GROUP BY {by_name x.queue_name}
 
 -- name: claim
 -- Claims locked jobs for a worker. The token stays on the row after the job has ended.
