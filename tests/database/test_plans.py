@@ -309,8 +309,6 @@ def test_names_that_are_compared_to_the_letter_are_looked_up_in_an_index(spawned
 HEALTH = {
     "monitor.health.queues_with_ready_jobs": {},
     "monitor.health.ready": {"queue": "work", "now": START + timedelta(days=2)},
-    "monitor.health.encrypted": {"queue": "work", "now": START + timedelta(days=2)},
-    "monitor.health.runs_encrypted": {"queue": "work"},
     "monitor.health.waiting": {},
     "monitor.health.running": {"now": START + timedelta(days=2)},
     "monitor.health.retrying": {"most_pending": 100, "queues": ()},
