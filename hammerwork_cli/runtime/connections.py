@@ -45,7 +45,6 @@ def timeouts_of(patience: float, hosts: int) -> Timeouts:
     """Timeouts of connections for a caller who is patient for so many seconds.
 
     Args:
-        patience: in seconds.
         hosts: number of hosts in the database's URL, which are tried one after the other.
     """
     if patience > ENDLESS:
@@ -75,14 +74,11 @@ def timeouts_within(lease: float, lock: float, hosts: int = 1) -> Timeouts:
 
 
 class _Patience:
-    """For how long a call goes on trying.
-
-    Attributes:
-        until: by the monotonic clock; ``None`` without limit.
-    """
+    """For how long a call goes on trying."""
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds, self._has_begun_again = seconds, False
+        # By the monotonic clock; `None` without limit.
         self.until = None if seconds is None else time.monotonic() + seconds
 
     @property

@@ -73,11 +73,7 @@ class Progress:
 
 
 class Fault:
-    """Judges the errors that one job, or one batch, meets when it is written again and again. One thread uses it.
-
-    Args:
-        lease: of the worker.
-    """
+    """Judges the errors that one job, or one batch, meets when it is written again and again. One thread uses it."""
 
     def __init__(self, lease: float) -> None:
         self._lease = lease

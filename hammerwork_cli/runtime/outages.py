@@ -19,14 +19,10 @@ log = logging.getLogger("hammerwork")
 
 
 class Outages:
-    """Outages that the threads of one worker, or the callers of one queue, meet together.
-
-    Attributes:
-        invalidation: of their connections.
-    """
+    """Outages that the threads of one worker, or the callers of one queue, meet together."""
 
     def __init__(self) -> None:
-        self.invalidation = Invalidation()
+        self.invalidation = Invalidation()  # of their connections
         self._lock = threading.Lock()
         # Any thread writes these, under the lock.
         self._over_at = -math.inf

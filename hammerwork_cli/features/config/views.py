@@ -10,15 +10,11 @@ from hammerwork_cli.view.table import Column
 
 
 class ShownSetting(NamedTuple):
-    """A setting with its value, as far as it may be shown.
-
-    Attributes:
-        source: ``option``, the name of a variable, ``file`` or ``default``.
-    """
+    """A setting with its value, as far as it may be shown."""
 
     name: str
     value: Any
-    source: str
+    source: str  # `option`, the name of a variable, `file` or `default`
     default: Any
     variables: tuple[str, ...]
     purpose: str

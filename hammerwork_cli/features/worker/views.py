@@ -253,21 +253,14 @@ LEASED_JOB = Shape[LeasedNow](
 
 
 class AskedWorker(NamedTuple):
-    """A worker that was asked to stop or restart, or would be.
-
-    Attributes:
-        request: ``stop`` or ``restart``.
-        running: jobs that it runs, when it was asked.
-        grace: seconds that these have to finish; ``None`` for what the worker was started with.
-        now: the worker after its end, or its successor; ``None`` until the wait is over.
-    """
+    """A worker that was asked to stop or restart, or would be."""
 
     worker: RegisteredWorker
-    request: str
-    running: int
-    grace: float | None = None
+    request: str  # `stop` or `restart`
+    running: int  # jobs that it runs, when it was asked
+    grace: float | None = None  # seconds that these have to finish; `None` for what the worker was started with
     dry_run: bool = False
-    now: RegisteredWorker | None = None
+    now: RegisteredWorker | None = None  # the worker after its end, or its successor; `None` until the wait is over
 
     @property
     def successor(self) -> RegisteredWorker | None:

@@ -20,16 +20,12 @@ REFUSED = "A rehearsal writes nothing: use context.queue.enqueue, which it colle
 
 
 class CollectingQueue(Queue):
-    """The queue of a handler that is rehearsed: it reads the database, and collects what would be enqueued.
-
-    Attributes:
-        collected: the jobs.
-    """
+    """The queue of a handler that is rehearsed: it reads the database, and collects what would be enqueued."""
 
     def __init__(self, url: Callable[[], DatabaseUrl], now: datetime) -> None:
         self._find_url, self._now_is = url, now
         self._reading: Connections | None = None
-        self.collected: list[Job] = []
+        self.collected: list[Job] = []  # the jobs
 
     @property
     def url(self) -> DatabaseUrl:

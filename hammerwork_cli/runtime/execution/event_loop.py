@@ -76,7 +76,6 @@ class EventLoop:
         """Starts a coroutine in a copy of the caller's context variables; cancels it at its deadline.
 
         Args:
-            awaitable: the coroutine, or another awaitable.
             deadline: by the monotonic clock; ``None`` to let it run without limit.
             done: called once with its result or its error, in a thread that must not wait. The error is an
                 OutOfTimeError when it was cancelled at its deadline, and a JobError when another coroutine blocked the
@@ -150,11 +149,7 @@ class _Run:
 
 
 class _Loop(threading.Thread):
-    """The thread of one event loop.
-
-    Attributes:
-        over: why it accepts no further coroutine. Any thread writes it, under the lock.
-    """
+    """The thread of one event loop."""
 
     def __init__(self) -> None:
         with app_path.without():
@@ -166,6 +161,7 @@ class _Loop(threading.Thread):
         # Any thread writes these, under the lock of this condition.
         self._runs: set[_Run] = set()
         self._finishing = False
+        # Why it accepts no further coroutine. Any thread writes it, under the lock.
         self.over: str | None = None
         self._deadlines: threading.Thread | None = None
         self._next_deadline = inf

@@ -64,12 +64,8 @@ class Executor:
     changes after construction.
 
     Args:
-        handlers: run jobs and produce children.
         connections: for what attempts write themselves.
-        queue: handed to handlers.
-        clock: the server's.
         verdicts: decide the outcome of an attempt.
-        isolation: where the handlers run.
         counted: is called with the outcomes that were written here.
         spawned: is called when there are new jobs.
         slots: where attempts go on, and end, after their coroutines.

@@ -37,18 +37,13 @@ log = logging.getLogger("hammerwork")
 
 @dataclass(slots=True, eq=False)
 class OutcomeBatch:
-    """Outcomes that are written in one transaction.
-
-    Attributes:
-        now: when they ended. Each try has the same timestamp, by which an earlier one is recognised.
-        fault: judges its errors once one outcome is left.
-        tries: how often that one failed.
-    """
+    """Outcomes that are written in one transaction."""
 
     outcomes: list[EndedAttempt]
+    # When they ended. Each try has the same timestamp, by which an earlier one is recognised.
     now: datetime | None = None
-    fault: Fault | None = None
-    tries: int = 0
+    fault: Fault | None = None  # judges its errors once one outcome is left
+    tries: int = 0  # how often that one failed
 
 
 class Finisher:
@@ -57,9 +52,7 @@ class Finisher:
     One thread uses it at a time.
 
     Args:
-        connections: of that thread.
         slots: where attempts end.
-        clock: the server's.
         progress: counts what was written.
         verdicts: decide the outcome of a job whose own one cannot be written.
         writing: held while a transaction writes outcomes.

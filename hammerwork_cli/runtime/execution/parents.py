@@ -36,9 +36,7 @@ class Parent:
 
     Args:
         connections: write its children, and read its place in the tree.
-        clock: the server's.
         attempt: at the job or its spawn request. Once its outcome is decided, nothing is retried.
-        config: the job's spawn configuration.
     """
 
     def __init__(

@@ -59,7 +59,6 @@ class Rehearser:
     """Rehearses jobs in this thread.
 
     Args:
-        handlers: the application's.
         queue: the queue that handlers get.
         now: when the children would be written.
         database: an open connection for checks that need one; ``None`` leaves them out.
@@ -77,10 +76,8 @@ class Rehearser:
         """Runs the spawn handler of a job, and those of the jobs that it would spawn.
 
         Args:
-            job: the job.
             stored: whether it is in the database; otherwise it is the root of a new tree.
             result: JSON text of its result.
-            levels: generations to spawn.
         """
         found = Rehearsal(job.id if stored else None, job.queue_name)
         place = ancestry.of(self._database, job) if stored and self._database is not None else Ancestry(job.id)

@@ -39,10 +39,6 @@ class Slots:
         wake: called when there may be room for jobs.
         may_start: whether the waiting jobs still belong to this worker; asked before each of them starts.
         wake_finisher: called when there are outcomes to write; ``wake`` by default.
-
-    Attributes:
-        seconds: queue -> recent duration of an attempt at one of its jobs. The threads of the slots and of the event
-            loop write it under the lock; the main thread reads it.
     """
 
     def __init__(
@@ -75,6 +71,8 @@ class Slots:
         self._ready = 0
         """Threads that are idle, or will ask for work without having to wait."""
         self._closed = False
+        # Queue -> recent duration of an attempt at one of its jobs. The threads of the slots and of the event loop
+        # write it under the lock; the main thread reads it.
         self.seconds: dict[str, float] = {}
         self._threads: list[threading.Thread] = []
         self._most_threads = 0  # until they are started

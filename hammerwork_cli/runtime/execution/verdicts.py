@@ -25,8 +25,6 @@ class OutcomePolicy:
 
     Args:
         handlers: have retry strategies of their own.
-        retry: the strategy for jobs and handlers without one.
-        clock: the server's.
         given_up: set once the worker stops at once.
     """
 

@@ -21,8 +21,6 @@ def end_process_after(seconds: float, status: int, words: str | None = None) -> 
     """Ends the process after so many seconds unless the timer is cancelled, whatever its threads wait for.
 
     Args:
-        seconds: from now on.
-        status: the exit status.
         words: what to log before, if anything.
     """
 
@@ -52,10 +50,6 @@ class Signals:
 
     Args:
         stop: stops the worker; with ``now=True`` at once.
-
-    Attributes:
-        last: the signal that stopped it at once; ``None`` before, and when it stopped otherwise. The thread that hears
-            of signals writes it, and the grace's timer.
     """
 
     def __init__(self, stop: Callable[..., None]) -> None:
@@ -64,6 +58,8 @@ class Signals:
         # The thread that stops the worker writes these.
         self._timer: threading.Timer | None = None
         self._exit: threading.Timer | None = None
+        # The signal that stopped it at once; `None` before, and when it stopped otherwise. The thread that hears of
+        # signals writes it, and the grace's timer.
         self.last: int | None = None
 
     def hear(self, number: int) -> None:

@@ -65,7 +65,6 @@ def failure(error: BaseException, refusal: BaseException | None = None) -> Failu
     """An error as it is sent.
 
     Args:
-        error: the error of a handler.
         refusal: the last error that the worker answered to ``context.spawn``.
     """
     first, trace = told(error)

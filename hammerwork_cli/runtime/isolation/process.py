@@ -33,11 +33,7 @@ class ProcessDiedError(SpawnError):
 
 
 class Process:
-    """One process. The thread of its slot uses it; the main thread may kill it.
-
-    Attributes:
-        pid: of the process that runs handlers, not of its guard. Its thread writes it once.
-    """
+    """One process. The thread of its slot uses it; the main thread may kill it."""
 
     def __init__(self, start: Start) -> None:
         ours, theirs = socket.socketpair()
@@ -65,6 +61,7 @@ class Process:
         self._doomed = False  # both threads may set it; nothing clears it
         self._number = 0  # the slot's thread alone
         self._start = start
+        # Of the process that runs handlers, not of its guard. Its thread writes it once.
         self.pid: int | None = None
 
     def wait_until_ready(self) -> None:

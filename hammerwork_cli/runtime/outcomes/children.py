@@ -40,21 +40,15 @@ _values = attrgetter(*(field.name for field in fields(NewJob)))
 
 
 class Children:
-    """The children of one job, ready to be written. One thread at a time uses them.
-
-    Attributes:
-        count: number of children.
-        queues: the queues of the children.
-        external: ids of jobs that some depend on and that are neither the parent nor children themselves.
-        first_ids: ids of the first 1,000.
-    """
+    """The children of one job, ready to be written. One thread at a time uses them."""
 
     def __init__(self, parent: str) -> None:
         self.parent = parent
-        self.count = 0
-        self.queues: set[str] = set()
+        self.count = 0  # number of children
+        self.queues: set[str] = set()  # the queues of the children
+        # Ids of jobs that some depend on and that are neither the parent nor children themselves.
         self.external: frozenset[str] = frozenset()
-        self.first_ids: list[str] = []
+        self.first_ids: list[str] = []  # ids of the first 1,000
         self._siblings: frozenset[str] = frozenset()
         self._referenced: set[str] = set()
         self._recurring: set[str] = set()
@@ -285,8 +279,6 @@ def drain(parent: Job, config: SpawnConfig, produced: object, now: datetime, roo
     """Reads all children that a sync handler produced.
 
     Args:
-        parent: the job that spawns.
-        config: its spawn configuration.
         produced: the value of ``spawn_jobs``: an iterable of jobs.
         now: when they are written.
         root: id of the root of the tree, for errors.
@@ -307,8 +299,6 @@ async def drain_async(
     """Reads all children that an async handler produces: see :func:`drain`.
 
     Args:
-        parent: the job that spawns.
-        config: its spawn configuration.
         produced: the value of ``spawn_jobs``: awaitable, an async iterable, or an iterable.
         now: when they are written.
         root: id of the root of the tree, for errors.

@@ -58,21 +58,14 @@ class RemoteError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """How an attempt failed.
+    """How an attempt failed."""
 
-    Attributes:
-        error: text for the job's row: type and message, then a traceback.
-        end: ``TIMED_OUT`` for an attempt that took too long, ``SNOOZED`` for one that does not count.
-        retryable: whether another attempt could succeed.
-        delay: before the next attempt, if the handler wants another one than its retry strategy.
-        cause: what was raised, for the log.
-    """
-
-    error: str
+    error: str  # text for the job's row: type and message, then a traceback
+    # `TIMED_OUT` for an attempt that took too long, `SNOOZED` for one that does not count.
     end: AttemptEnd = AttemptEnd.FAILED
-    retryable: bool = True
-    delay: timedelta | None = None
-    cause: BaseException | None = None
+    retryable: bool = True  # whether another attempt could succeed
+    delay: timedelta | None = None  # before the next attempt, if the handler wants another one than its retry strategy
+    cause: BaseException | None = None  # what was raised, for the log
 
     @classmethod
     def by(cls, error: BaseException) -> Self:

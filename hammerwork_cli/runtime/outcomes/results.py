@@ -17,7 +17,6 @@ def result_text(value: Any, most: int | None = None) -> str | None:
     """A result as JSON text.
 
     Args:
-        value: the value that a handler returned.
         most: bytes that the text may have.
 
     Raises:

@@ -45,27 +45,20 @@ LOCK_SECONDS_OF_KEEPER, LOCK_SECONDS_OF_UPKEEP = 2.0, 5.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerConnections:
-    """The connections of a worker. They share what they say of an outage.
-
-    Attributes:
-        main: the main thread's.
-        finisher: of the thread that writes outcomes.
-        slots: for what attempts write themselves.
-        heartbeat, keeper, scheduler, endings, retention, listener: one for each of these threads.
-        queue: what handlers have.
-    """
+    """The connections of a worker. They share what they say of an outage."""
 
     outages: Outages
-    main: Connections
-    finisher: Connections
-    slots: Connections
+    main: Connections  # the main thread's
+    finisher: Connections  # of the thread that writes outcomes
+    slots: Connections  # for what attempts write themselves
+    # One for each of these threads.
     heartbeat: Connections
     keeper: Connections
     scheduler: Connections
     endings: Connections
     retention: Connections
     listener: Connections
-    queue: Queue
+    queue: Queue  # what handlers have
 
     @classmethod
     def to(cls, url: DatabaseUrl, options: Options, stop: StopSwitch, progress: Progress) -> Self:
@@ -119,15 +112,7 @@ class WorkerConnections:
 
 @dataclass(frozen=True, slots=True)
 class WorkerComponents:
-    """The parts of a worker.
-
-    Attributes:
-        finishing: the thread that writes outcomes, where the database lets it work beside the main thread.
-        threads: the others beside the slots, in the order in which they start and stop: the heartbeat goes on while the
-            others work.
-        rounds: whether the main loop goes round.
-        report: returns the state of the worker, for a heartbeat.
-    """
+    """The parts of a worker."""
 
     lines: WorkerConnections
     slots: Slots
@@ -136,8 +121,11 @@ class WorkerComponents:
     claimer: Claimer
     request_claimer: RequestClaimer
     finisher: Finisher
+    # The thread that writes outcomes, where the database lets it work beside the main thread.
     finishing: FinisherThread | None
     keeper: Keeper
+    # The others beside the slots, in the order in which they start and stop: the heartbeat goes on while the others
+    # work.
     threads: tuple[TurnThread, ...]
     lease: Lease
     clock: ServerClock
@@ -145,8 +133,8 @@ class WorkerComponents:
     isolation: Isolation
     progress: Progress
     health_file: HealthFile
-    rounds: Rounds
-    report: Callable[[], HeartbeatReport]
+    rounds: Rounds  # whether the main loop goes round
+    report: Callable[[], HeartbeatReport]  # returns the state of the worker, for a heartbeat
 
 
 def assemble(
@@ -159,18 +147,7 @@ def assemble(
     progress: Progress,
     isolation: Isolation,
 ) -> WorkerComponents:
-    """Builds the parts of a worker; none of them does anything yet.
-
-    Args:
-        registration: how the worker introduces itself to the database.
-        handlers: as the application registered them.
-        options: of the worker.
-        lines: its connections.
-        clock: the server's.
-        stop: says when it is to stop.
-        progress: counts what it writes.
-        isolation: where handlers run.
-    """
+    """Builds the parts of a worker; none of them does anything yet."""
     lease = Lease(options.lease, elapsed())
     on_postgres = lines.main.url.dialect == "postgresql"
     # SQLite has one lock for all writers. On MySQL, claims and completions would wait for each other's gaps.

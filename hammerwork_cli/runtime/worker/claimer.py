@@ -59,14 +59,10 @@ class Claimer:
     Args:
         worker: who claims, from which queues, and how many jobs run at once.
         connections: the main thread's.
-        slots: run the jobs.
         lease: of the worker, which claims nothing without it.
-        clock: the server's.
-        wake: wakes the main thread.
         writing: held while another thread writes outcomes.
         end_handler: ends the handler of an attempt, if that is possible, and says what becomes of it.
         poll_interval: seconds between claims from empty queues.
-        max_jobs: claims this many jobs at most.
         weighted: draws the next priority by weight.
 
     Attributes:

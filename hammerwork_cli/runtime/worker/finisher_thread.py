@@ -19,9 +19,6 @@ class FinisherThread(threading.Thread):
         given_up: set once the worker stops at once.
         outage_log: of this thread.
         written: called after each transaction.
-
-    Attributes:
-        rounds: whether it goes round.
     """
 
     def __init__(
@@ -35,7 +32,7 @@ class FinisherThread(threading.Thread):
         super().__init__(name="hammerwork-finisher", daemon=True)
         self._finisher, self._woken, self._given_up = finisher, woken, given_up
         self._outage_log, self._written = outage_log, written
-        self.rounds = Rounds()
+        self.rounds = Rounds()  # whether it goes round
         self._stopped = False  # the main thread sets it
 
     def stop(self, seconds: float) -> bool:

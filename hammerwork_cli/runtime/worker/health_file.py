@@ -20,7 +20,6 @@ class HealthFile:
 
     Args:
         path: where; ``None`` for no file.
-        name: the worker's.
     """
 
     def __init__(self, path: Path | None, name: str) -> None:

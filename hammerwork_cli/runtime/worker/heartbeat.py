@@ -40,13 +40,10 @@ class HeartbeatThread(TurnThread):
 
     Args:
         connections: used by this thread alone.
-        worker: whose heartbeat it is.
         lease: renewed by each heartbeat.
         clock: set by each heartbeat.
-        report: returns the state of the worker.
         on_request: called with ``stop`` or ``restart``, and a grace in seconds, when an operator requests it.
         on_renewed: called after each heartbeat.
-        under_way: returns the attempts that run.
         on_taken: called when an attempt that runs is no longer the worker's.
     """
 

@@ -34,20 +34,11 @@ class Keeper(TurnThread):
 
     Args:
         connections: used by this thread alone.
-        worker: whose thread it is.
-        lease: of this worker.
-        clock: the server's.
         claim_requests: claims open spawn requests.
         sweep: whether to release or fail jobs of all queues that still wait although their dependencies have ended.
         rescue_older_than: seconds after which Running jobs go back that no worker of ours has, and for which no other
             one keeps a lease; ``None`` for never.
         wake: called when there may be new jobs.
-
-    Attributes:
-        undecided: ids of workers of which it does not know whether they live; ``None`` before it first looked. This
-            thread writes it, one reference at a time; the main thread reads it.
-        releasing: whether its sweep has not looked yet, or found jobs and has not reached the end. This thread writes
-            it; the main thread reads it.
     """
 
     def __init__(
@@ -67,7 +58,11 @@ class Keeper(TurnThread):
         self._claim_requests, self.wake, self._sweeps = claim_requests, wake, sweep
         self._longest = None if rescue_older_than is None else timedelta(seconds=rescue_older_than)
         self.interval = heartbeat_interval(worker.lease)
+        # Ids of workers of which it does not know whether they live; `None` before it first looked. This thread
+        # writes it, one reference at a time; the main thread reads it.
         self.undecided: frozenset[str] | None = None
+        # Whether its sweep has not looked yet, or found jobs and has not reached the end. This thread writes it; the
+        # main thread reads it.
         self.releasing = sweep
         # This thread alone uses the rest.
         self._observer = Observer(worker.id, lease)

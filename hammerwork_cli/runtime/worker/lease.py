@@ -69,7 +69,6 @@ class Observer:
 
     Args:
         worker: id of the observer, which does not judge itself.
-        lease: its own.
     """
 
     def __init__(self, worker: str, lease: Lease) -> None:

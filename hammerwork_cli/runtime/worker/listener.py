@@ -23,7 +23,6 @@ class Listener(TurnThread):
 
     Args:
         connections: used by this thread alone.
-        queues: names.
         wake: called with a queue that may have new jobs, or without one.
         lease: of the worker, in seconds. It asks the server something twice a lease: for what a dead connection does
             not deliver it would wait for ever.

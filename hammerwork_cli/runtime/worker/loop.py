@@ -39,14 +39,7 @@ log = logging.getLogger("hammerwork")
 
 
 class MainLoop:
-    """What the main thread does from the worker's start to its end.
-
-    Args:
-        worker: how it introduced itself to the database.
-        options: of the worker.
-        parts: of the worker.
-        stop: says when to stop.
-    """
+    """What the main thread does from the worker's start to its end."""
 
     def __init__(self, worker: Registration, options: Options, parts: WorkerComponents, stop: StopSwitch) -> None:
         self._worker, self._options, self._parts, self._stop = worker, options, parts, stop

@@ -18,9 +18,6 @@ class RequestClaimer:
     """Claims the spawn requests that a worker can fulfil. The keeper's thread and the main thread use it.
 
     Args:
-        worker: which worker claims.
-        slots: fulfil them.
-        clock: the server's.
         may_claim: whether the worker still claims work.
     """
 

@@ -33,8 +33,6 @@ class Retention(TurnThread):
 
     Args:
         connections: used by this thread alone.
-        worker: the id of the worker whose thread it is.
-        clock: the server's.
     """
 
     def __init__(self, connections: Connections, worker: str, clock: ServerClock) -> None:

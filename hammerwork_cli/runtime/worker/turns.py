@@ -31,10 +31,6 @@ class TurnThread(threading.Thread):
     Args:
         name: of the thread, after ``hammerwork-``.
         connections: used by this thread alone.
-
-    Attributes:
-        stopped: the main thread sets it.
-        failures: turns in a row that failed. This thread alone uses it.
     """
 
     harmless: ClassVar[tuple[type[HammerworkError], ...]] = (RetryableError,)
@@ -45,7 +41,8 @@ class TurnThread(threading.Thread):
     def __init__(self, name: str, connections: Connections) -> None:
         super().__init__(name=f"hammerwork-{name}", daemon=True)
         self.connections = connections
-        self.stopped = threading.Event()
+        self.stopped = threading.Event()  # the main thread sets it
+        # Turns in a row that failed. This thread alone uses it.
         self.failures = 0
         self._has_told = False  # in this turn; this thread alone uses it, as the next one
         self._outage_log = OutageLog(connections.outages)

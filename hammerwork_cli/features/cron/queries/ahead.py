@@ -28,14 +28,10 @@ class _ChangedError(Exception):
 
 
 class PutOffSchedule(NamedTuple):
-    """A schedule or a recurring job that a wrong clock has put off.
-
-    Attributes:
-        due: when it should be due.
-    """
+    """A schedule or a recurring job that a wrong clock has put off."""
 
     schedule: Schedule
-    due: datetime
+    due: datetime  # when it should be due
 
 
 def found(database: Database, now: datetime) -> list[PutOffSchedule]:

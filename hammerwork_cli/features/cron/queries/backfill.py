@@ -22,7 +22,6 @@ def gaps(database: Database, schedule: Schedule, start: datetime, end: datetime,
         schedule: also a disabled one.
         start: also before the schedule was created.
         end: not later than now.
-        most: of them.
 
     Raises:
         UsageError: it is a recurring job, or there are more.
@@ -60,7 +59,6 @@ def fill(
     Args:
         schedule: the one that was asked for gaps.
         wanted: what :func:`gaps` returned.
-        now: the server's time.
         one_at_a_time: each job waits for the one before.
 
     Raises:

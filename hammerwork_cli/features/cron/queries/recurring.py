@@ -141,7 +141,6 @@ def change(
 
     Args:
         job: as it was read; a row in another state stays unchanged.
-        new: what is wanted.
         old: what was said of it.
         dry_run: whether to return what it would become, and write nothing.
 

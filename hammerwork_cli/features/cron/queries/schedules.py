@@ -39,24 +39,17 @@ _INSTANT = timedelta(microseconds=1)
 
 
 class Known(NamedTuple):
-    """What has become of a due time.
+    """What has become of a due time."""
 
-    Attributes:
-        outcome: an :class:`RunOutcome`.
-        job: its id; ``None`` without one.
-        stands_for_it: the due time of the run that stands for it; ``None`` if it has its own.
-    """
-
-    outcome: str
-    job: str | None = None
-    stands_for_it: datetime | None = None
+    outcome: str  # an RunOutcome
+    job: str | None = None  # its id; `None` without one
+    stands_for_it: datetime | None = None  # the due time of the run that stands for it; `None` if it has its own
 
 
 class KnownRuns:
     """What has become of the due times of a span.
 
     Args:
-        schedule: whose due times they are.
         rows: of the statement ``cron.schedules.known_runs``.
     """
 

@@ -42,18 +42,13 @@ _INSTANT = timedelta(microseconds=1)
 
 
 class Due(NamedTuple):
-    """A due time, and what is to become of it; without a reason, a job.
-
-    Attributes:
-        missed: the number of earlier ones that it stands for.
-        missed_from: the first of them.
-    """
+    """A due time, and what is to become of it; without a reason, a job."""
 
     at: datetime
     outcome: RunOutcome
     reason: str | None = None
-    missed: int | None = None
-    missed_from: datetime | None = None
+    missed: int | None = None  # the number of earlier ones that it stands for
+    missed_from: datetime | None = None  # the first of them
 
 
 class Tick(NamedTuple):
@@ -216,7 +211,6 @@ def job_of(
     """A job of a schedule for a due time.
 
     Args:
-        schedule: whose job it is.
         due: the due time, which its payload names.
         kind: why there is a run.
         payload: in place of that of the schedule.

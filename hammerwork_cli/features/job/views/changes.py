@@ -26,25 +26,15 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The words for a change.
+    """The words for a change."""
 
-    Attributes:
-        past: ``Retried``.
-        running: the consequence for a Running job, without a full stop.
-        otherwise: the hint for a job in a status that the change does not accept.
-        followed: the end of "Retried 1 job ..." about ``{jobs}`` that changed with ``{them}``.
-        reasons: reason -> words that differ between changes.
-        caveat: the jobs of a plan that may still be skipped.
-        unfinished: dependents that a second run after Ctrl-C leaves out, and the command for them.
-    """
-
-    past: str
-    running: str
-    otherwise: str = ""
-    followed: str = ""
-    reasons: Mapping[str, Words] = field(default_factory=dict)
-    caveat: str = ""
-    unfinished: str = ""
+    past: str  # `Retried`
+    running: str  # the consequence for a Running job, without a full stop
+    otherwise: str = ""  # the hint for a job in a status that the change does not accept
+    followed: str = ""  # the end of "Retried 1 job ..." about `{jobs}` that changed with `{them}`
+    reasons: Mapping[str, Words] = field(default_factory=dict)  # reason -> words that differ between changes
+    caveat: str = ""  # the jobs of a plan that may still be skipped
+    unfinished: str = ""  # dependents that a second run after Ctrl-C leaves out, and the command for them
 
 
 _REASONS: Mapping[str, Words] = {

@@ -167,10 +167,8 @@ def details_text(
     """Draws the facts, payload and result of a job, its parents and the jobs that depend on it.
 
     Args:
-        details: the job.
         hold: the reason why it waits, if it does.
         width: columns of the terminal; ``None`` for a pipe, which gets the whole payload.
-        colour: whether to use colours.
         full: whether a terminal gets the whole payload and result too.
     """
     node = details.job.node

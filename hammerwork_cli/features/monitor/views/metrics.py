@@ -31,18 +31,12 @@ _STATUSES = frozenset(JobStatus)
 
 
 class Family(NamedTuple):
-    """The samples of one metric.
-
-    Attributes:
-        about: what it measures, in one sentence.
-        samples: labels and value of each.
-        kind: ``gauge`` or ``counter``, whose name ends with ``_total``.
-    """
+    """The samples of one metric."""
 
     name: str
     about: str
-    samples: Sequence[tuple[Mapping[str, str], float]]
-    kind: str = "gauge"
+    samples: Sequence[tuple[Mapping[str, str], float]]  # labels and value of each
+    kind: str = "gauge"  # `gauge` or `counter`, whose name ends with `_total`
 
 
 def exposition(families: Iterable[Family]) -> Iterator[str]:

@@ -56,23 +56,17 @@ def doctor(
 
 
 class Asked(NamedTuple):
-    """What a command wants of the doctor.
-
-    Attributes:
-        lost_after: time after which a Running job counts as lost.
-        remedy: the command that fixes what is only shown.
-        only_lost: whether to look for lost jobs alone.
-    """
+    """What a command wants of the doctor."""
 
     fix: bool
     yes: bool
-    lost_after: timedelta | None
+    lost_after: timedelta | None  # time after which a Running job counts as lost
     strict: bool
     queues: tuple[str, ...]
     examples: int
     form: Format
-    remedy: str
-    only_lost: bool = False
+    remedy: str  # the command that fixes what is only shown
+    only_lost: bool = False  # whether to look for lost jobs alone
 
 
 def examine(context: Context, asked: Asked, *, changes: bool) -> None:

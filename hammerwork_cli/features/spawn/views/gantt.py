@@ -17,7 +17,6 @@ def gantt(found: Timeline, style: TimelineStyle) -> tuple[str, list[str]]:
     Each job of the path is a section with a task for each of its parts; the tasks in which it waits are ``done``.
 
     Args:
-        found: the timeline.
         style: its ``least`` folds shorter jobs.
     """
     notes: list[str] = []

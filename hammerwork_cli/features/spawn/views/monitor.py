@@ -36,21 +36,15 @@ MIGRATE = "Only running children are known: hammerwork migration run adds the in
 
 
 class Frame(NamedTuple):
-    """The size of the screen, and the notes on it.
-
-    Attributes:
-        note: replaces the first line, after a lost connection.
-        keys: whether the program reads keys.
-        profile: the name of the database's profile.
-    """
+    """The size of the screen, and the notes on it."""
 
     width: int
     height: int
     colour: bool
     charset: str
     interval: float
-    note: str | None = None
-    keys: bool = True
+    note: str | None = None  # replaces the first line, after a lost connection
+    keys: bool = True  # whether the program reads keys
     profile: str | None = None
 
 

@@ -38,19 +38,12 @@ _UNKNOWN_SIGN = "?"
 
 
 class TimelineStyle(NamedTuple):
-    """How text is drawn.
+    """How text is drawn."""
 
-    Attributes:
-        width: columns.
-        charset: ``utf8`` or ``ascii``.
-        colour: ANSI colours.
-        least: microseconds; shorter jobs and groups share a line.
-    """
-
-    width: int | None = None
-    charset: str = "utf8"
+    width: int | None = None  # columns
+    charset: str = "utf8"  # `utf8` or `ascii`
     colour: bool = False
-    least: int | None = None
+    least: int | None = None  # microseconds; shorter jobs and groups share a line
 
     @property
     def columns(self) -> int:
@@ -66,17 +59,11 @@ class TimelineStyle(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a chart.
+    """A line of a chart."""
 
-    Attributes:
-        label: a safe text.
-        status: a status to show after the label.
-        spans: (part, from, to) in microseconds.
-    """
-
-    label: str
-    spans: tuple[tuple[str, int, int], ...]
-    status: str | None = None
+    label: str  # a safe text
+    spans: tuple[tuple[str, int, int], ...]  # (part, from, to) in microseconds
+    status: str | None = None  # a status to show after the label
 
     @property
     def running(self) -> int:

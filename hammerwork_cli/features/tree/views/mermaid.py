@@ -52,7 +52,6 @@ def mermaid(
     ancestors and the target keep nodes of their own as long as there is room.
 
     Args:
-        tree: the tree.
         max_edges: most edges that Mermaid draws.
         max_characters: longest text that Mermaid reads, in UTF-16 units.
     """
@@ -101,21 +100,14 @@ def _head(styles: dict[str, str]) -> list[str]:
 
 @dataclass(slots=True)
 class _Unit:
-    """A node of the chart: one job, siblings of a kind, a row of only children, or a count of descendants.
-
-    Attributes:
-        jobs: ids; empty for a node that only counts.
-        extra: counts of jobs without a node, such as children that were not read.
-        below: counts of the jobs below those.
-        in_a_row: whether each of the jobs is the only child of the one before.
-    """
+    """A node of the chart: one job, siblings of a kind, a row of only children, or a count of descendants."""
 
     name: str
-    jobs: list[str]
+    jobs: list[str]  # ids; empty for a node that only counts
     level: int
-    extra: Counts = field(default_factory=Counts)
-    below: Counts = field(default_factory=Counts)
-    in_a_row: bool = False
+    extra: Counts = field(default_factory=Counts)  # counts of jobs without a node, such as children that were not read
+    below: Counts = field(default_factory=Counts)  # counts of the jobs below those
+    in_a_row: bool = False  # whether each of the jobs is the only child of the one before
 
     @property
     def ends(self) -> list[str]:
@@ -246,7 +238,6 @@ class _Chart:
 
         Args:
             jobs: ids.
-            level: their depth in the chart.
             names: number of failed jobs that may have a name.
             lump: put all jobs without a name, and all of their descendants, into one counted unit at the end.
         """

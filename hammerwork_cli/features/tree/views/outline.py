@@ -28,19 +28,13 @@ FEW_NODES = 6
 
 
 class Below:
-    """Counts of descendants, each counted under the parent that leads to it first.
-
-    Attributes:
-        parent: job -> the parent that it counts under; roots are left out.
-        incomplete: jobs with descendants that were not read.
-        shared: jobs that also lead to jobs counted elsewhere, by joins or cycles.
-    """
+    """Counts of descendants, each counted under the parent that leads to it first."""
 
     def __init__(self, tree: SpawnTree) -> None:
         self.tree = tree
-        self.parent: dict[str, str] = {}
-        self.incomplete: set[str] = set()
-        self.shared: set[str] = set()
+        self.parent: dict[str, str] = {}  # job -> the parent that it counts under; roots are left out
+        self.incomplete: set[str] = set()  # jobs with descendants that were not read
+        self.shared: set[str] = set()  # jobs that also lead to jobs counted elsewhere, by joins or cycles
         self._counts: dict[str, Counts] = {}
         self._budget = _WALK_BUDGET
         order = self._spread()
@@ -148,26 +142,18 @@ def unread_children(tree: SpawnTree, job: str) -> Counts:
 
 @dataclass(slots=True)
 class Siblings:
-    """The children of one job as they are drawn.
-
-    Attributes:
-        shown: the entries in their order.
-        rest: the children that are left out, by status.
-        rest_below: the known descendants of those.
-        rest_whole: whether all descendants of those are known.
-    """
+    """The children of one job as they are drawn."""
 
     shown: list[Entry]
-    rest: Counts = field(default_factory=Counts)
-    rest_below: Counts = field(default_factory=Counts)
-    rest_whole: bool = True
+    rest: Counts = field(default_factory=Counts)  # the children that are left out, by status
+    rest_below: Counts = field(default_factory=Counts)  # the known descendants of those
+    rest_whole: bool = True  # whether all descendants of those are known
 
 
 class Outline:
     """Chooses the parts of a tree to draw.
 
     Args:
-        tree: the tree.
         max_depth: levels below the roots; ``None`` for all.
         max_children: lines for the children of one job; ``None`` for all.
         max_nodes: lines in total; ``None`` for all.

@@ -32,15 +32,9 @@ class Charset(StrEnum):
 
 
 class Limits(NamedTuple):
-    """Limits of drawing, which also limit reading.
+    """Limits of drawing, which also limit reading."""
 
-    Attributes:
-        depth: levels below the roots.
-        children: children drawn for each parent.
-        nodes: jobs drawn.
-    """
-
-    depth: int | None = None
+    depth: int | None = None  # levels below the roots
     children: int | None = None
     nodes: int | None = None
 
@@ -89,13 +83,9 @@ def picture(
     """Draws a tree; imports only the module of its format.
 
     Args:
-        tree: the tree as it was read.
-        form: the format.
-        limits: the limits of drawing.
         statuses: only jobs in one of these statuses, and the paths to them.
         charset: ``utf8`` or ``ascii``, for text.
         width: columns of the terminal, for text.
-        colour: ANSI colours, for text.
         now: the present, so that text can say how long jobs have been running.
         annotations: reasons why jobs do not start, for text.
     """

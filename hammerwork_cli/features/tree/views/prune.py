@@ -18,7 +18,6 @@ def prune(
     """Keeps the jobs that a filter or a limit allows, always connected to the roots.
 
     Args:
-        tree: the tree as it was read.
         statuses: keep jobs in one of these statuses, their ancestors, the roots and the target.
         children: keep this number of children of each job, those that failed or lead to failures first.
         nodes: keep this number of jobs: the path to the target in any case, then failures and the paths to them.
@@ -92,7 +91,6 @@ def with_below_omitted(pruned: SpawnTree, tree: SpawnTree) -> SpawnTree:
 
     Args:
         pruned: the tree without them.
-        tree: the tree as it was read.
     """
     if len(pruned.nodes) == len(tree.nodes):
         return pruned

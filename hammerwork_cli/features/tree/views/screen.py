@@ -24,17 +24,11 @@ class Style(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """The facts in the first line of a screen.
-
-    Attributes:
-        counts: all jobs of the tree.
-        stuck: number of jobs that can never run.
-        note: a note about a lost connection, else ``None``.
-    """
+    """The facts in the first line of a screen."""
 
     at: datetime
-    counts: Counts
-    stuck: int
+    counts: Counts  # all jobs of the tree
+    stuck: int  # number of jobs that can never run
     note: str | None
 
 
@@ -118,8 +112,6 @@ class TreeChanges:
     """Shows only changes: a whole document at each change, or a line for each changed job.
 
     Args:
-        form: format of the documents.
-        style: style of text.
         width: columns of text; ``None`` for a pipe.
         note: receives the notes on a document.
     """

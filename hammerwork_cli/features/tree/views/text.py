@@ -40,14 +40,12 @@ def tree_text(
     """Draws the lines of a tree, without line ends.
 
     Args:
-        tree: the tree.
         max_depth: levels below the roots; ``None`` for all. The target is drawn in any case.
         max_children: lines for the children of one job; omitted ones are counted.
         max_nodes: lines for jobs in total.
         charset: ``utf8``, or ``ascii``, which also escapes data outside ASCII.
         status: only jobs in these statuses, and the paths to them.
         width: columns to which lines are cut, errors first; ``None`` does not cut.
-        colour: whether statuses are coloured.
         fold: whether quiet siblings become one line; by default, if anything is limited.
         now: the present, so that lines can say how long jobs have been running.
         annotations: reasons why jobs do not start that the tree itself does not show.

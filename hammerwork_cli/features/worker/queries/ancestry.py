@@ -31,18 +31,12 @@ class LimitError(ConflictError):
 
 
 class Spawner(NamedTuple):
-    """A job that spawns, in an attempt or because of a spawn request.
-
-    Attributes:
-        ancestry: the job's place, under its own limits.
-        max_spawn_count: most children of this attempt, early and late ones together.
-        request: id of the spawn request, if there is one.
-    """
+    """A job that spawns, in an attempt or because of a spawn request."""
 
     job: Claimed
-    ancestry: Ancestry
-    max_spawn_count: int | None = None
-    request: str | None = None
+    ancestry: Ancestry  # the job's place, under its own limits
+    max_spawn_count: int | None = None  # most children of this attempt, early and late ones together
+    request: str | None = None  # id of the spawn request, if there is one
 
     @classmethod
     def of(cls, job: Claimed, ancestry: Ancestry, config: SpawnConfig, request: str | None = None) -> "Spawner":
@@ -135,8 +129,6 @@ def count(
 
     Args:
         database: an open transaction.
-        spawner: the parent of the children.
-        children: number of new children.
         late: number of new children without a key.
         counted: the counters, if the previous statement has returned them; they are read otherwise.
 

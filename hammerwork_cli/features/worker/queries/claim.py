@@ -27,43 +27,28 @@ NO_LIMIT = 1 << 62
 
 
 class Claim(NamedTuple):
-    """One claim of a worker on several jobs.
+    """One claim of a worker on several jobs."""
 
-    Attributes:
-        token: a new id for each claim.
-        started_at: the start that the claim wrote into each of the jobs.
-        rust_3: whether version 3 of hammerwork (Rust) uses the database, so that attempts end as it ends them.
-    """
-
-    token: str
+    token: str  # a new id for each claim
     worker: str
-    started_at: datetime
+    started_at: datetime  # the start that the claim wrote into each of the jobs
+    # Whether version 3 of hammerwork (Rust) uses the database, so that attempts end as it ends them.
     rust_3: bool = False
 
 
 class Claimed(NamedTuple):
-    """A claimed job as its worker gets it; :attr:`attempts` counts the coming attempt.
-
-    Attributes:
-        payload: JSON text; :class:`EncryptedText` of an encrypted one, until its slot decrypts it.
-        depends_on: as the database returns it.
-        retry_strategy: JSON text, or nothing.
-        claim_losses: number of workers that were lost while they had the job.
-        ancestry: JSON text of Ancestry, if a worker spawned the job.
-        has_spawned: this occurrence of the job has spawned: it had completed, and then an operator retried it.
-        encryption: how the payload was encrypted, once it is decrypted.
-    """
+    """A claimed job as its worker gets it; :attr:`attempts` counts the coming attempt."""
 
     id: str
     queue_name: str
-    payload: Any
+    payload: Any  # JSON text; EncryptedText of an encrypted one, until its slot decrypts it
     priority: int
     attempts: int
     max_attempts: int
     timeout_seconds: int | None
     created_at: Timestamp
     scheduled_at: Timestamp
-    depends_on: Any
+    depends_on: Any  # as the database returns it
     workflow_id: str | None
     workflow_name: str | None
     batch_id: str | None
@@ -77,12 +62,12 @@ class Claimed(NamedTuple):
     next_run_at: Timestamp
     result_ttl_seconds: int | None
     result_max_size_bytes: int | None
-    retry_strategy: str | None
-    claim_losses: int | None
-    ancestry: str | None
+    retry_strategy: str | None  # JSON text, or nothing
+    claim_losses: int | None  # number of workers that were lost while they had the job
+    ancestry: str | None  # JSON text of Ancestry, if a worker spawned the job
     claim: Claim
-    has_spawned: bool
-    encryption: "Encryption | None"
+    has_spawned: bool  # this occurrence of the job has spawned: it had completed, and then an operator retried it
+    encryption: "Encryption | None"  # how the payload was encrypted, once it is decrypted
 
     @property
     def status(self) -> str:
@@ -135,12 +120,8 @@ def claim(
     last attempt of a job that it has not started.
 
     Args:
-        queue: only jobs of this queue.
-        worker: the worker's id.
-        limit: most jobs.
         slots: attempts that can start at once.
         room: most bytes of the payloads of further jobs, which have to wait.
-        priority: only jobs of this priority.
         spawning: whether the worker has handlers that spawn; without them it does not look whether a job has spawned.
         lease: seconds for which hammerwork 3 (Rust) leaves the jobs alone.
     """
@@ -240,8 +221,6 @@ def claimed_row(database: Database, row: Sequence[Any], token: Claim, *, archive
 
     Args:
         row: whether its payload is encrypted, its id, queue, payload, and ``{claimed_columns}``.
-        token: what claims it.
-        archived: whether it is in the archive.
     """
     is_encrypted, *columns = row
     job = Claimed._make((*columns, token, False, None))
@@ -259,7 +238,6 @@ def with_jobs(
     """Returns those of some queues that have a job to claim, in their order; one statement, whatever their number.
 
     Args:
-        queues: names.
         before: only jobs that are due then; paused queues are left out.
         after: only jobs that are due later.
         once: no recurring jobs, except for repeated attempts.

@@ -23,8 +23,6 @@ def take(database: Database, name: str, worker: str, *, seen: datetime | None, u
     """Takes a duty, and returns whether nobody else was faster.
 
     Args:
-        name: of the duty.
-        worker: the id of the worker that takes it.
         seen: when the duty was due according to :func:`times`; ``None`` if it was not there.
         until: when others may take it.
     """
@@ -46,8 +44,6 @@ def take_due(
     """Takes a duty if it is due; returns whether it was, and nobody else was faster.
 
     Args:
-        name: of the duty.
-        worker: the id of the worker that takes it.
         due: what :func:`times` said.
         length: time after which others may take it.
         longest: the longest time for which anybody takes or keeps it, if that is not ``length``.

@@ -48,43 +48,29 @@ OUTCOMES = {
 
 @dataclass(slots=True)
 class EndedAttempt:
-    """An attempt that has ended.
-
-    Attributes:
-        result: the handler's result as JSON text.
-        error: the reason for the failure.
-        at: due time of the next attempt, also of a snoozed job, or of the next occurrence of a recurring job; for a
-            job that is given back, its old due time.
-        pause: before the next attempt, as the retry strategy has it.
-        timed_out: the attempt took too long, and another one follows.
-        cause: what the handler raised, for the log.
-        took: seconds for which the handler ran, if it has started.
-    """
+    """An attempt that has ended."""
 
     job: Claimed
     end: AttemptEnd
-    result: str | None = None
+    result: str | None = None  # the handler's result as JSON text
     error: str | None = None
+    # Due time of the next attempt, also of a snoozed job, or of the next occurrence of a recurring job; for a job that
+    # is given back, its old due time.
     at: datetime | None = None
-    pause: timedelta | None = None
-    timed_out: bool = False
-    cause: BaseException | None = None
-    took: float | None = None
+    pause: timedelta | None = None  # before the next attempt, as the retry strategy has it
+    timed_out: bool = False  # the attempt took too long, and another one follows
+    cause: BaseException | None = None  # what the handler raised, for the log
+    took: float | None = None  # seconds for which the handler ran, if it has started
 
 
 @dataclass(slots=True)
 class FinishReport:
-    """The effects of finishing attempts.
+    """The effects of finishing attempts."""
 
-    Attributes:
-        lost: ids of jobs whose claims this worker had lost: nothing was written for them.
-        released: queue -> number of jobs that may run because of it.
-        failed: number of dependents that failed because these jobs did.
-    """
-
+    # Ids of jobs whose claims this worker had lost: nothing was written for them.
     lost: set[str] = field(default_factory=set)
-    released: dict[str, int] = field(default_factory=dict)
-    failed: int = 0
+    released: dict[str, int] = field(default_factory=dict)  # queue -> number of jobs that may run because of it
+    failed: int = 0  # number of dependents that failed because these jobs did
 
 
 def finish(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:
@@ -354,17 +340,11 @@ class Owned(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """Differences between the jobs that a worker knows and those that it has claimed by the database.
+    """Differences between the jobs that a worker knows and those that it has claimed by the database."""
 
-    Attributes:
-        returned: number of jobs that it did not know and gave back.
-        left: number of jobs that it does not know and whose rows another transaction has locked.
-        lost: jobs that it knows, with the tokens of claims that it has lost.
-    """
-
-    returned: int
-    left: int
-    lost: frozenset[Owned]
+    returned: int  # number of jobs that it did not know and gave back
+    left: int  # number of jobs that it does not know and whose rows another transaction has locked
+    lost: frozenset[Owned]  # jobs that it knows, with the tokens of claims that it has lost
 
 
 def compare(database: Database, worker: str, known: Collection[Owned]) -> Compared:
@@ -374,7 +354,6 @@ def compare(database: Database, worker: str, known: Collection[Owned]) -> Compar
     fail-over that the job had ended. While this function runs, no other thread may claim or finish jobs for the worker.
 
     Args:
-        worker: the worker's id.
         known: the worker's jobs that wait, run, or have an outcome to write.
     """
 

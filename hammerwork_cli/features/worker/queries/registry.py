@@ -35,12 +35,7 @@ POLL_SECONDS = 0.2
 
 
 class Registration(NamedTuple):
-    """A worker's entry in the registry.
-
-    Attributes:
-        lease: seconds without a heartbeat after which other workers rescue its jobs.
-        handlers: names of its spawn handlers.
-    """
+    """A worker's entry in the registry."""
 
     id: str
     name: str
@@ -48,74 +43,48 @@ class Registration(NamedTuple):
     pid: int
     version: str
     queues: tuple[str, ...]
-    handlers: tuple[str, ...]
+    handlers: tuple[str, ...]  # names of its spawn handlers
     concurrency: int
-    lease: float
+    lease: float  # seconds without a heartbeat after which other workers rescue its jobs
 
 
 @dataclass(slots=True)
 class HeartbeatReport:
-    """A worker's figures, which it writes with each heartbeat.
+    """A worker's figures, which it writes with each heartbeat."""
 
-    Attributes:
-        state: ``running`` or ``stopping``.
-        running: number of jobs that run now.
-        completed: attempts that completed since the start.
-        failed: attempts that failed since the start.
-        queue_counts: what it has counted of its queues, as :meth:`QueueCounts.stored` has it.
-        memory: bytes of the process and of its handlers' processes, if the system reports them.
-        held: slots whose handlers have not returned although their attempts have timed out or were cancelled.
-        main_stalled: seconds for which the main loop has not gone round; ``None`` while it does.
-        finisher_stalled: seconds for which the thread that writes outcomes has not gone round; ``None`` while it does,
-            and where the main loop writes them.
-    """
-
-    state: str = "running"
+    state: str = "running"  # `running` or `stopping`
     running: int = 0
-    completed: int = 0
-    failed: int = 0
-    memory: int | None = None
-    held: int = 0
-    main_stalled: float | None = None
+    completed: int = 0  # attempts that completed since the start
+    failed: int = 0  # attempts that failed since the start
+    memory: int | None = None  # bytes of the process and of its handlers' processes, if the system reports them
+    held: int = 0  # slots whose handlers have not returned although their attempts have timed out or were cancelled
+    main_stalled: float | None = None  # seconds for which the main loop has not gone round; `None` while it does
+    # Seconds for which the thread that writes outcomes has not gone round; `None` while it does, and where the main
+    # loop writes them.
     finisher_stalled: float | None = None
-    queue_counts: str | None = None
+    queue_counts: str | None = None  # what it has counted of its queues, as QueueCounts.stored has it
 
 
 class HeartbeatAnswer(NamedTuple):
-    """The database's answer to a heartbeat.
+    """The database's answer to a heartbeat."""
 
-    Attributes:
-        request: ``stop``, ``restart`` or ``None``.
-        was_lost: other workers had rescued this worker's jobs.
-        owned: how many of the attempts that the heartbeat named are still the worker's.
-        grace: seconds that running jobs have to finish, if whoever made the request has said so; 0 to stop at once.
-        migrations: how many are applied.
-    """
-
-    request: str | None
-    was_lost: bool
+    request: str | None  # `stop`, `restart` or `None`
+    was_lost: bool  # other workers had rescued this worker's jobs
     now: datetime
-    owned: int = 0
+    owned: int = 0  # how many of the attempts that the heartbeat named are still the worker's
+    # Seconds that running jobs have to finish, if whoever made the request has said so; 0 to stop at once.
     grace: float | None = None
-    migrations: int = 0
+    migrations: int = 0  # how many are applied
 
 
 class Heartbeat(NamedTuple):
-    """The last heartbeat of a worker, as an observer sees it.
-
-    Attributes:
-        id: the worker's id.
-        name: the worker's name; its id if its row is gone.
-        beats: number of heartbeats; ``None`` if its row is gone.
-        at: time of the last heartbeat by the server's clock.
-        lease: seconds; ``None`` if its row is gone.
-    """
+    """The last heartbeat of a worker, as an observer sees it."""
 
     id: str
-    name: str
-    beats: int | None
-    at: Timestamp
-    lease: float | None
+    name: str  # the worker's name; its id if its row is gone
+    beats: int | None  # number of heartbeats; `None` if its row is gone
+    at: Timestamp  # time of the last heartbeat by the server's clock
+    lease: float | None  # seconds; `None` if its row is gone
 
 
 def register(database: Database, worker: Registration) -> None:
@@ -284,7 +253,6 @@ def listed(
         since: only workers that have not ended, or ended since. Those that have not ended must have recorded a
             heartbeat since, or within :data:`SHOWN_SILENT`.
         now: the server's time, if ``since`` is given.
-        worker: only the worker with this id.
         name: only workers with this name, one after another.
     """
     if not database.has_own_tables():
@@ -394,15 +362,12 @@ class WorkerEndWatch:
     """Watches workers until all have ended.
 
     Args:
-        asked: the workers.
         successors: also watch until another worker has taken the place of each, or none can be expected any more.
-
-    Attributes:
-        done: id -> the worker after its end, or its successor. Workers that still run are left out. With
-            ``successors``, a worker after its end means that no other has taken its place.
     """
 
     def __init__(self, database: Database, asked: Sequence[RegisteredWorker], *, successors: bool) -> None:
+        # Id -> the worker after its end, or its successor. Workers that still run are left out. With `successors`, a
+        # worker after its end means that no other has taken its place.
         self.done: dict[str, RegisteredWorker] = {}
         self._asked, self._successors = asked, successors
         self._ended: dict[str, float] = {}

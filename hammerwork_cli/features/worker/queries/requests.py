@@ -119,14 +119,10 @@ def has_worker(database: Database, request: SpawnRequest) -> bool:
 
 
 class RequestWatch:
-    """Watches a request until a worker has fulfilled or refused it.
-
-    Attributes:
-        request: as it was last read.
-    """
+    """Watches a request until a worker has fulfilled or refused it."""
 
     def __init__(self, database: Database, request: SpawnRequest) -> None:
-        self.request = request
+        self.request = request  # as it was last read
         self.connected(database)
 
     def connected(self, database: Database) -> None:

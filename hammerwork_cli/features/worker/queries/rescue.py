@@ -20,12 +20,7 @@ WAS_LOST = "was lost while it ran this job."
 
 
 class Lost(NamedTuple):
-    """A running job whose worker was lost.
-
-    Attributes:
-        started_at: the start of the attempt.
-        worker: id of the worker; ``None`` for a Rust worker.
-    """
+    """A running job whose worker was lost."""
 
     id: str
     attempts: int
@@ -35,7 +30,7 @@ class Lost(NamedTuple):
     timezone: str | None
     next_run_at: Timestamp = None
     started_at: Timestamp = None
-    worker: str | None = None
+    worker: str | None = None  # id of the worker; `None` for a Rust worker
 
 
 def return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:

@@ -37,12 +37,7 @@ Batches = Callable[[], Iterable[Sequence[NewJob]]]
 
 
 class Operation(NamedTuple):
-    """The record of a spawn.
-
-    Attributes:
-        id: id of the record.
-        error: the reason why a parent that completes spawned nothing.
-    """
+    """The record of a spawn."""
 
     id: str
     spawner: Spawner
@@ -50,7 +45,7 @@ class Operation(NamedTuple):
     config: SpawnConfig
     started_at: datetime
     children: int
-    error: str | None = None
+    error: str | None = None  # the reason why a parent that completes spawned nothing
 
 
 class LostClaimError(ConflictError):
@@ -81,7 +76,6 @@ def complete(
 
     Args:
         attempt: the parent's attempt, which has completed.
-        operation: the record of the spawn.
         batches: the children, with their parents and their ``dependency_status``.
         external: ids that children depend on, other than the parent and each other.
 

@@ -30,11 +30,7 @@ log = logging.getLogger("hammerwork")
 
 
 class Endings(UpkeepThread):
-    """Enqueues callbacks, and ends workflows. It counts many jobs, so a turn may take long.
-
-    Args:
-        connections, worker, clock: see :class:`UpkeepThread`.
-    """
+    """Enqueues callbacks, and ends workflows. It counts many jobs, so a turn may take long."""
 
     def __init__(self, connections: Connections, worker: str, clock: ServerClock) -> None:
         super().__init__("endings", connections, worker, clock)

@@ -34,12 +34,7 @@ log = logging.getLogger("hammerwork")
 
 
 class Scheduler(UpkeepThread):
-    """Enqueues the jobs of schedules, and does nothing that may delay them.
-
-    Args:
-        connections, worker, clock: see :class:`UpkeepThread`.
-        declared: the schedules of the application.
-    """
+    """Enqueues the jobs of schedules, and does nothing that may delay them."""
 
     def __init__(self, connections: Connections, worker: str, clock: ServerClock, declared: Declared) -> None:
         super().__init__("scheduler", connections, worker, clock)

@@ -25,8 +25,6 @@ class UpkeepThread(TurnThread):
     Args:
         name: of the thread, after ``hammerwork-``.
         connections: used by this thread alone.
-        worker: the id of the worker whose thread it is.
-        clock: the server's.
     """
 
     def __init__(self, name: str, connections: Connections, worker: str, clock: ServerClock) -> None:
