@@ -181,5 +181,6 @@ class Version3Rules:
             return
         for job, held in self.abandoned.items():
             left = self.world.seconds - max(held.beat + LEASE_OF_VERSION_3, watched_since, self.world.stepped_at)
-            patience = PUT_OFF if self.world.has_stepped else SOON
+            # By a clock that was set back, the lease begins anew once somebody has looked.
+            patience = PUT_OFF + LEASE_OF_VERSION_3 if self.world.has_stepped else SOON
             assert left <= patience, f"job {job} is Running for {left} s, and version 3 has abandoned it"

@@ -17,7 +17,7 @@ from hammerwork_cli.features.job.queries import ahead as jobs_ahead
 from hammerwork_cli.features.job.queries.cron import next_due
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.worker.queries import claim as claim_queries
-from hammerwork_cli.features.worker.queries import duties, finish, registry
+from hammerwork_cli.features.worker.queries import duties, finish, registry, rescue
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, Owned
 from hammerwork_cli.features.worker.queries.registry import Heartbeat, HeartbeatReport, Registration
@@ -260,6 +260,7 @@ class SimulatedWorker:
 
             if self.world.seconds >= self._rescue_at and self._trusts_clock:
                 self._rescue_at = self.world.seconds + CARE
+                rescue.put_leases_back(database, self.world.now())
                 Doctor(database, now=self.world.now()).rescue()
 
     def _check(self, lost: Heartbeat, worker: "SimulatedWorker | None") -> None:

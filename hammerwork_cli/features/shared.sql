@@ -274,17 +274,28 @@ CASE WHEN j.claimed_by IS NULL OR NOT {still_claimed} THEN 1 ELSE 0 END
 -- These read an index alone, which has the id of each job. Few jobs have a schedule, and they are looked up once.
 j.id NOT IN (SELECT s.id FROM hammerwork_jobs s WHERE s.cron_schedule IS NOT NULL AND NOT s.recurring)
 
+-- name: server_now [postgresql]
+-- The server's clock.
+clock_timestamp()
+
+-- name: server_now [mysql]
+UTC_TIMESTAMP(6)
+
+-- name: server_now [sqlite]
+strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+
 -- name: leased_by_rust
 -- Whether a worker of hammerwork (Rust) that keeps leases, as version 3 does, has the running job j, alive or not. A lease
--- from before the start is that of an earlier run. Of our own jobs heartbeats decide.
-((j.claimed_by IS NULL OR NOT {still_claimed})
-AND j.last_heartbeat_at >= j.started_at AND j.lease_expires_at IS NOT NULL)
+-- from before the start is that of an earlier run, unless the server's clock has been set back since the start. Of our
+-- own jobs heartbeats decide.
+((j.claimed_by IS NULL OR NOT {still_claimed}) AND j.lease_expires_at IS NOT NULL
+AND (j.last_heartbeat_at >= j.started_at OR j.started_at > {server_now}))
 
 -- name: leased_by_rust [original]
 FALSE
 
 -- name: leased_by_rust [leases original]
-(j.last_heartbeat_at >= j.started_at AND j.lease_expires_at IS NOT NULL)
+(j.lease_expires_at IS NOT NULL AND (j.last_heartbeat_at >= j.started_at OR j.started_at > {server_now}))
 
 -- name: progress
 -- What worker w reported of its threads and slots, and its counts while it cannot write outcomes: then they name no queue

@@ -8,12 +8,15 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.cron.queries import ahead
 from hammerwork_cli.features.job.queries import ahead as jobs_ahead
-from hammerwork_cli.features.worker.queries import duties
+from hammerwork_cli.features.worker.queries import duties, rescue
 
 
 def in_the_future(database: Database, now: datetime) -> Iterator[str]:
     """Yields what has such a time, jobs first: ``jobs of mail``, ``schedule report``, ``duty workflows``."""
-    yield from sorted({f"jobs of {job.queue}" for job in jobs_ahead.found(database, now)})
+    jobs = {job.queue for job in jobs_ahead.found(database, now)}
+    if database.is_current:
+        jobs |= {lease.queue for lease in rescue.leases_ahead(database, now)}
+    yield from (f"jobs of {queue}" for queue in sorted(jobs))
     for put_off in ahead.found(database, now):
         kind = "recurring job" if put_off.schedule.is_in_place else "schedule"
         yield f"{kind} {put_off.schedule.name}"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from hammerwork_cli.core.clock import latest
 from hammerwork_cli.core.values import Timestamp, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.job.models.job import AttemptOutcome, PastAttempt
@@ -31,6 +32,15 @@ class Lost(NamedTuple):
     next_run_at: Timestamp = None
     started_at: Timestamp = None
     worker: str | None = None  # id of the worker; `None` for a Rust worker
+
+
+class LeaseAhead(NamedTuple):
+    """A lease whose last renewal lies in the future."""
+
+    id: str
+    queue: str
+    renewed_at: Timestamp
+    ends_at: Timestamp
 
 
 def return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
@@ -69,6 +79,23 @@ def _return_lost(database: Database, worker: str, name: str, now: datetime) -> t
         database.run("worker.rescue.discard", ids=database.ids(dead), worker=worker, error=error, now=now)
         finish.update_dependents(database, (), dead, now, FinishReport())
     return len(jobs) - len(dead), len(dead)
+
+
+def leases_ahead(database: Database, now: datetime) -> list[LeaseAhead]:
+    """Leases of hammerwork (Rust) that a clock that was ahead has stored: they end long after they are over."""
+    rows = database.rows("worker.rescue.leases_ahead", latest=latest(now), limit=BATCH)
+    return [LeaseAhead(str(job), *rest) for job, *rest in rows]
+
+
+def put_leases_back(database: Database, now: datetime) -> int:
+    """Lets such leases begin now; returns their number. A worker that lives renews its own as before."""
+    total = 0
+    for job, _, seen, until in leases_ahead(database, now):
+        begun, end = timestamp(seen), timestamp(until)
+        if begun and end:
+            ends = now + (end - begun)
+            total += database.run("worker.rescue.put_lease_back", id=job, seen=seen, now=now, until=ends)
+    return total
 
 
 def some_abandoned(database: Database, now: datetime) -> bool:

@@ -12,6 +12,19 @@ ORDER BY id LIMIT :limit
 -- Finds a job whose lease is over that a worker of hammerwork (Rust) kept.
 SELECT 1 FROM hammerwork_jobs j WHERE j.status = 'Running' AND j.lease_expires_at < :now AND {leased_by_rust} LIMIT 1
 
+-- name: leases_ahead
+-- Lists jobs of workers of hammerwork (Rust) whose last heartbeat lies in the future, and their leases beyond that.
+SELECT j.id, j.queue_name, j.last_heartbeat_at, j.lease_expires_at FROM hammerwork_jobs j
+WHERE j.status = 'Running' AND j.last_heartbeat_at > :latest AND j.lease_expires_at > j.last_heartbeat_at
+AND {leased_by_rust} ORDER BY j.id LIMIT :limit
+
+-- name: put_lease_back
+-- Lets a lease end as late as one does that begins now, unless it has been renewed. That program trusts no lease from
+-- before the start.
+UPDATE hammerwork_jobs SET lease_expires_at = :until,
+last_heartbeat_at = CASE WHEN started_at > :now THEN started_at ELSE :now END
+WHERE id = :id AND status = 'Running' AND last_heartbeat_at = :seen
+
 -- name: retry
 -- Gives jobs with attempts left to the next worker.
 UPDATE hammerwork_jobs {by_id} SET status = 'Pending', started_at = NULL, claim_token = NULL, claimed_by = NULL,

@@ -7,16 +7,6 @@ FOR UPDATE SKIP LOCKED
 -- name: skip_locked [sqlite]
 -- A write transaction of SQLite is the only one from its start.
 
--- name: server_now [postgresql]
--- The server's clock.
-clock_timestamp()
-
--- name: server_now [mysql]
-UTC_TIMESTAMP(6)
-
--- name: server_now [sqlite]
-strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
-
 -- name: lease_end [postgresql]
 -- When a lease of :lease seconds ends that begins now, by the server's clock.
 clock_timestamp() + make_interval(secs => :lease)
