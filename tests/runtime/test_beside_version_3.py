@@ -290,6 +290,29 @@ def test_a_job_that_version_3_abandoned_is_rescued_without_an_option_and_runs_he
     assert (crew.runs, stage.one(job, "attempts")) == ({job.id: 1}, 2)
 
 
+def test_a_lease_from_before_the_clock_was_set_back_by_hours_begins_anew_unless_it_is_renewed(
+    stage: Stage, crew: Crew, version3: Version3, command: Command
+) -> None:
+    use(stage.database)
+    stage.enqueue(*(Job("counted", max_attempts=3) for _ in range(2)))
+    gone, alive = _claimed(version3, "counted"), _claimed(version3, "counted")
+    for run in (gone, alive):
+        for column, hours in (("started_at", 2.0), ("last_heartbeat_at", 2.0), ("lease_expires_at", 2.0005)):
+            _passed(stage, run.job, column, -hours)
+    alive = alive._replace(started_at=stage.timestamp(alive.job, "started_at"))
+    assert version3.heartbeat(alive)
+    checks = {one["check"]: one for one in _health(stage, command)}
+    assert checks["times_in_the_future"]["about"] == ["jobs of counted"]
+    assert checks["lost_jobs"]["value"] == 0
+    crew.begin(lease=1.0)  # it looks at once, and again after a minute
+    until(lambda: stage.timestamp(gone.job, "lease_expires_at") <= stage.database.now())
+    stage.execute("DELETE FROM hammerwork_duties WHERE name = 'leases'")
+    crew.begin()
+    until(lambda: stage.one(gone.job) == "Completed")
+    assert (stage.one(alive.job), version3.heartbeat(alive)) == ("Running", True)
+    assert version3.complete(alive)
+
+
 def test_a_job_of_our_own_worker_goes_by_heartbeats_whatever_its_lease_says(
     stage: Stage, crew: Crew, command: Command
 ) -> None:
