@@ -108,6 +108,7 @@ class Database:
         self._in_transaction = False
         self._notices: set[str] = set()
         self.tell: Callable[[str], None] = log.warning  # what users should know of the database
+        self._has_told = False
         with self._translated():
             self._connection: Any = self._connect()
 
@@ -243,7 +244,8 @@ class Database:
             tags.add("rust_3")
         if self._applied >= OURS:
             return frozenset(tags | {"current"}) | self.extra_tags
-        if self._is_between:
+        if self._is_between and not self._has_told:
+            self._has_told = True
             self.tell(f"{self._lacking} Only what hammerwork (Rust) stores is read. {MIGRATE}")
         if self.dialect == "postgresql" and jobs["depends_on"] == "jsonb":
             tags.add("jsonb")
@@ -305,6 +307,11 @@ class Database:
         """Lets the schema be read again after a migration."""
         for cache in ("schema", "_applied", "tags"):
             self.__dict__.pop(cache, None)
+
+    def look_again(self) -> None:
+        """Lets the schema be read again if the database was not current: somebody may migrate it meanwhile."""
+        if "current" not in self.__dict__.get("tags", ("current",)):
+            self.forget_schema()
 
     def rows(self, statement: str, /, **values: Any) -> list[Row]:
         """Returns all rows of a statement."""

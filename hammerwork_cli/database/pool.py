@@ -144,6 +144,7 @@ class Pool:
         return database
 
     def _return(self, database: Database) -> None:
+        database.look_again()
         with self._lock:
             self._free.append((database, time.monotonic()))
 

@@ -13,6 +13,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import changes as schedules
 from hammerwork_cli.features.job.views.changes import OUTCOME
+from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.queue.views.changes import PAUSE_CHANGE
 from hammerwork_cli.features.schema.views import SCHEMAS
 from tests.commands.test_contract import HOSTILE, validate
@@ -357,3 +358,14 @@ def test_a_database_without_tables_is_answered_with_what_to_do(
         assert answer.status_code == 503
         assert answer.json()["code"] == "tables_missing"
         assert "migration run" in answer.json()["hint"]
+    with closing(connect(url)) as database:
+        migrations.run(database)
+        # A server of this version on tables of an older one, until somebody migrates.
+        database.script("DELETE FROM hammerwork_migrations WHERE migration_id = 'hw_035_archived_columns'")
+        assert server.get("/api/jobs").status_code == 200
+        for answer in (server.get("/api/workers"), server.post("/api/queues/x/pause")):
+            assert (answer.status_code, answer.json()["code"]) == (503, "tables_missing")
+            assert "hw_035_archived_columns" in answer.json()["detail"]
+        migrations.run(database)
+    assert server.get("/api/workers").status_code == 200
+    assert server.post("/api/queues/x/pause").status_code == 200
