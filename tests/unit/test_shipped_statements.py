@@ -31,6 +31,11 @@ TAG_SETS = [
     for more in (found, found | {"keys", "rust_3"}, *([found | {"narrow"}] if dialect == "mysql" else []))
 ]
 
+STATE_SETS = [
+    tags for tags in TAG_SETS if not tags & {"keys", "narrow"} and len(tags & statements.GROWN.keys()) in {0, 4}
+]
+"""The newest and the oldest tables of each state."""
+
 
 def names_in(subject: str) -> set[str]:
     return {head["name"] for head in statements.NAME.finditer(SHIPPED[subject])}
@@ -42,6 +47,35 @@ def headers(text: str) -> list[str]:
 
 def repeated(names: Iterable[Hashable]) -> list[Hashable]:
     return [name for name, number in Counter(names).items() if number > 1]
+
+
+def selected(name: str, tags: frozenset[str]) -> int | None:
+    """How many columns a statement returns; ``None`` if it begins with another word."""
+    text = load(name, tags).text.strip()
+    if not text.upper().startswith("SELECT "):
+        return None
+    columns, depth = 1, 0
+    for token in re.findall(r"'(?:[^']|'')*'|[(),]|\w+", text):
+        depth += (token == "(") - (token == ")")
+        if depth == 0 and token == "FROM":
+            break
+        columns += depth == 0 and token == ","
+    return columns
+
+
+def test_a_statement_returns_as_many_columns_in_every_state_of_a_database():
+    compared, different, parts = 0, {}, fragments()
+    for name, dialect in product((f"{subject}.{one}" for subject in SHIPPED for one in names_in(subject)), STATES):
+        subject, _, block = name.rpartition(".")
+        variants = [wanted for wanted, _ in statements.blocks(subject)[block]]
+        fitting = [tags for tags in STATE_SETS if dialect in tags and any(wanted <= tags for wanted in variants)]
+        if name not in parts and fitting:
+            found = {selected(name, tags) for tags in fitting}
+            compared += found != {None}
+            if len(found) > 1:
+                different[name, dialect] = found
+    assert compared > 500
+    assert different == {}
 
 
 def test_every_header_is_one_that_the_loader_reads():

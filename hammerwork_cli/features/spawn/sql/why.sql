@@ -19,7 +19,7 @@ FROM hammerwork_jobs j LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by AND
 WHERE j.id {among}
 
 -- name: open_jobs [original]
-SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL, NULL, {is_encrypted}, {lease}, {enabled}
+SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL, NULL, {lease}, {enabled}
 FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: late_jobs
