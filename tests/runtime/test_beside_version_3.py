@@ -13,7 +13,8 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.features.worker.queries import finish, registry
+from hammerwork_cli.features.monitor.queries import times
+from hammerwork_cli.features.worker.queries import finish, registry, rescue
 from hammerwork_cli.runtime.worker import heartbeat
 from tests.runtime.conftest import PATIENCE, Crew, Stage, until
 from tests.rust3.outcomes import use
@@ -311,6 +312,21 @@ def test_a_lease_from_before_the_clock_was_set_back_by_hours_begins_anew_unless_
     until(lambda: stage.one(gone.job) == "Completed")
     assert (stage.one(alive.job), version3.heartbeat(alive)) == ("Running", True)
     assert version3.complete(alive)
+
+
+def test_a_lease_that_outlasts_a_wrong_clock_begins_anew_once(stage: Stage, version3: Version3) -> None:
+    """Each time, it would lose as much as the start is ahead: it would be over before its worker renews it."""
+    use(stage.database)
+    stage.enqueue(Job("counted"))
+    job = _claimed(version3, "counted").job
+    now = stage.database.now()
+    for column, hours in (("started_at", 1), ("lease_expires_at", 4)):
+        _passed(stage, job, column, -hours)
+    stage.execute("UPDATE hammerwork_jobs SET last_heartbeat_at = started_at")
+    looks = [rescue.put_leases_back(stage.database, now + timedelta(minutes=minutes)) for minutes in range(5)]
+    end = stage.timestamp(job, "lease_expires_at")
+    assert (looks, abs(end - now - timedelta(hours=3)) < timedelta(minutes=1)) == ([1, 0, 0, 0, 0], True)
+    assert list(times.in_the_future(stage.database, now)) == []
 
 
 def test_a_job_of_our_own_worker_goes_by_heartbeats_whatever_its_lease_says(

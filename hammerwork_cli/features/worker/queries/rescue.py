@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.clock import latest
@@ -16,6 +16,8 @@ from hammerwork_cli.features.worker.queries.finish import FinishReport
 
 BATCH = 500
 """Jobs in one transaction."""
+BARELY = timedelta(microseconds=1)
+"""By so much a lease that was put back begins after a start in the future; that of a claim begins with the start."""
 WAS_LOST = "was lost while it ran this job."
 """How the first sentence of the error of a rescued job ends."""
 
@@ -39,8 +41,15 @@ class LeaseAhead(NamedTuple):
 
     id: str
     queue: str
+    started_at: Timestamp
     renewed_at: Timestamp
     ends_at: Timestamp
+
+    @property
+    def was_put_back(self) -> bool:
+        """Whether :func:`put_leases_back` wrote it, for a start that lies in the future as well."""
+        started = timestamp(self.started_at)
+        return started is not None and timestamp(self.renewed_at) == started + BARELY
 
 
 def return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
@@ -84,17 +93,22 @@ def _return_lost(database: Database, worker: str, name: str, now: datetime) -> t
 def leases_ahead(database: Database, now: datetime) -> list[LeaseAhead]:
     """Leases of hammerwork (Rust) that a clock that was ahead has stored: they end long after they are over."""
     rows = database.rows("worker.rescue.leases_ahead", latest=latest(now), limit=BATCH)
-    return [LeaseAhead(str(job), *rest) for job, *rest in rows]
+    found = (LeaseAhead(str(job), *rest) for job, *rest in rows)
+    return [lease for lease in found if not lease.was_put_back]
 
 
 def put_leases_back(database: Database, now: datetime) -> int:
-    """Lets such leases begin now; returns their number. A worker that lives renews its own as before."""
+    """Lets such leases begin now; returns their number. A worker that lives renews its own as before.
+
+    That program trusts no lease from before the start, which may lie in the future, too. Such a lease is put back once:
+    its length can no longer be told from its row.
+    """
     total = 0
-    for job, _, seen, until in leases_ahead(database, now):
-        begun, end = timestamp(seen), timestamp(until)
-        if begun and end:
-            ends = now + (end - begun)
-            total += database.run("worker.rescue.put_lease_back", id=job, seen=seen, now=now, until=ends)
+    for lease in leases_ahead(database, now):
+        started, begun, end = map(timestamp, (lease.started_at, lease.renewed_at, lease.ends_at))
+        if started and begun and end:
+            values = {"renewed": now if started <= now else started + BARELY, "until": now + (end - begun)}
+            total += database.run("worker.rescue.put_lease_back", id=lease.id, seen=lease.renewed_at, **values)
     return total
 
 

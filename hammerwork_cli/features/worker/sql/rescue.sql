@@ -14,15 +14,13 @@ SELECT 1 FROM hammerwork_jobs j WHERE j.status = 'Running' AND j.lease_expires_a
 
 -- name: leases_ahead
 -- Lists jobs of workers of hammerwork (Rust) whose last heartbeat lies in the future, and their leases beyond that.
-SELECT j.id, j.queue_name, j.last_heartbeat_at, j.lease_expires_at FROM hammerwork_jobs j
+SELECT j.id, j.queue_name, j.started_at, j.last_heartbeat_at, j.lease_expires_at FROM hammerwork_jobs j
 WHERE j.status = 'Running' AND j.last_heartbeat_at > :latest AND j.lease_expires_at > j.last_heartbeat_at
 AND {leased_by_rust} ORDER BY j.id LIMIT :limit
 
 -- name: put_lease_back
--- Lets a lease end as late as one does that begins now, unless it has been renewed. That program trusts no lease from
--- before the start.
-UPDATE hammerwork_jobs SET lease_expires_at = :until,
-last_heartbeat_at = CASE WHEN started_at > :now THEN started_at ELSE :now END
+-- Lets a lease end as late as one does that begins now, unless it has been renewed.
+UPDATE hammerwork_jobs SET lease_expires_at = :until, last_heartbeat_at = :renewed
 WHERE id = :id AND status = 'Running' AND last_heartbeat_at = :seen
 
 -- name: retry
