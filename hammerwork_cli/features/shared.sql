@@ -217,7 +217,17 @@ FOR UPDATE
 j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
 j.depends_on, j.workflow_id, j.workflow_name, j.batch_id, j.trace_id, j.correlation_id, j.parent_span_id,
 j.span_context, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
-j.retry_strategy, j.claim_losses, {ancestry}
+{more_claimed_columns}
+
+-- name: more_claimed_columns
+-- Those of them that version 1.15.5 of hammerwork (Rust) does not store.
+j.retry_strategy, j.claim_losses, j.ancestry
+
+-- name: more_claimed_columns [original]
+NULL, NULL, NULL
+
+-- name: more_claimed_columns [strategies original]
+j.retry_strategy, NULL, NULL
 
 -- name: is_encrypted
 -- Whether the payload of job j is a placeholder for the encrypted one.

@@ -28,11 +28,13 @@ TAG_SETS = [
     for dialect, originals in STATES.items()
     for state, gained in [({"current"}, GAINED[-1:]), *((original, GAINED) for original in originals)]
     for found in gained
-    for more in (found, found | {"keys", "rust_3"}, *([found | {"narrow"}] if dialect == "mysql" else []))
+    for more in (found, found | {"rust_3"}, *([found | {"narrow"}] if dialect == "mysql" else []))
 ]
 
 STATE_SETS = [
-    tags for tags in TAG_SETS if not tags & {"keys", "narrow"} and len(tags & statements.GROWN.keys()) in {0, 4}
+    tags
+    for tags in TAG_SETS
+    if "narrow" not in tags and len(tags & statements.GROWN.keys()) in {0, len(statements.GROWN)}
 ]
 """The newest and the oldest tables of each state."""
 

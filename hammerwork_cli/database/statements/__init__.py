@@ -29,6 +29,7 @@ GROWN = {
     "encryption": ("hammerwork_jobs", "is_encrypted"),
     "pause": ("hammerwork_queue_pause", "paused_at"),
     "leases": ("hammerwork_jobs", "lease_expires_at"),
+    "strategies": ("hammerwork_jobs", "retry_strategy"),
 }
 """Tags of what the tables of hammerwork (Rust) have gained -> the table and the column that tell."""
 LEVELS = 3
