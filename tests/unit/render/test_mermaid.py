@@ -55,7 +55,7 @@ def deep_branches() -> SpawnTree:
 
 LARGE: dict[str, Callable[[], SpawnTree]] = {
     "fan out": lambda: trees.fan_out(1200, lambda number: "Dead" if number % 3 == 0 else "Completed"),
-    "100,000 wide": lambda: trees.fan_out(100_000),
+    "10,000 wide": lambda: trees.fan_out(10_000),
     "1,000 deep": lambda: trees.chain(1000, "Dead"),
     "110,101 jobs": trees.large,
     "names": lambda: many_names(3000),

@@ -146,10 +146,10 @@ def test_a_chain_of_1_000_is_drawn_whole_and_stays_on_the_screen() -> None:
     assert lines[-1].lstrip().startswith("[1000] crawl")
 
 
-def test_100_000_siblings_are_one_line_or_100_000() -> None:
-    tree = trees.fan_out(100_000)
-    assert draw(tree).splitlines()[1:] == [f"└── chunk {TIMES}100,000 · Completed"]
-    assert sum(1 for _ in tree_text(tree, **EVERYTHING)) == 100_001  # type: ignore[arg-type]
+def test_10_000_siblings_are_one_line_or_10_000() -> None:
+    tree = trees.fan_out(10_000)
+    assert draw(tree).splitlines()[1:] == [f"└── chunk {TIMES}10,000 · Completed"]
+    assert sum(1 for _ in tree_text(tree, **EVERYTHING)) == 10_001  # type: ignore[arg-type]
 
 
 def test_lines_come_before_the_rest_is_drawn() -> None:
