@@ -127,13 +127,14 @@ def encryption_of(options: Mapping[str, Any]) -> "Encryption | None":
     encrypt, paths = options.get("encrypt"), options.get("pii_fields")
     if not isinstance(encrypt, bool | None):
         raise UsageError(f"encrypt must be true or false, not {encrypt!r:.60}.")
+    paths = [] if paths is None else _texts(paths, "pii_fields")
     if not encrypt and not paths:
         return None
     if encrypt is False:
         raise UsageError("Fields to encrypt were given for a job that is not to be encrypted.")
     from hammerwork_cli.core.encryption import Encryption  # few jobs need it
 
-    return Encryption(pii_fields=tuple(_texts(paths or [], "pii_fields")))
+    return Encryption(pii_fields=tuple(paths))
 
 
 def _inheritance(inherit: Any, name: str) -> dict[str, Any]:

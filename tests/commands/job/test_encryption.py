@@ -128,6 +128,10 @@ def test_lines_of_a_file_say_which_are_encrypted(run: Run, new_database: Callabl
     refused = run("job", "enqueue", "--file", str(lines), "-q", "pay", *PLACE, url=url, env=ENV)
     assert (refused.exit_code, len(rows(url))) == (2, 3)
     assert "Line 2: The payload has no field 'crad' to encrypt" in " ".join(refused.stderr.split())
+    for names in ("", 0, False, {}, [""]):  # what a template makes of a variable that is not set
+        lines.write_text(json.dumps({"payload": CARD, "pii_fields": names}) + "\n")
+        refused = run("job", "enqueue", "--file", str(lines), "-q", "mail", *PLACE, url=url, env=ENV)
+        assert (refused.exit_code, len(rows(url))) == (2, 3), names
     assert [decrypted(row, KEY) for row in rows(url) if row["is_encrypted"]] == [CARD, CARD]
 
 
