@@ -32,6 +32,7 @@ from hammerwork_cli import (
     Workflow,
 )
 from hammerwork_cli.database import connect
+from hammerwork_cli.features.job.queries import encryption
 from hammerwork_cli.features.worker.queries import claim
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
@@ -149,6 +150,17 @@ def test_a_worker_without_any_key_warns_and_fails_the_attempt(theirs: Theirs, ca
         status, tried, error = theirs.stage.one(one, "status, attempts, error_message")
         assert (status, tried) == ("Dead", attempts)
         assert "The payload is encrypted (key 'default', AES256GCM), and no key that fits was given." in error
+
+
+def test_one_statement_finds_the_encrypted_jobs_of_all_queues_of_a_worker(theirs: Theirs) -> None:
+    database = theirs.stage.database
+    for queue in ("q7", "q7", "q8", "Q9"):
+        theirs.enqueue(queue=queue)
+    theirs.stage.execute("UPDATE hammerwork_jobs SET status = 'Completed' WHERE queue_name = 'q8'")
+    assert database.is_current
+    before = database.executed
+    assert encryption.with_open_jobs(database, [f"q{number}" for number in range(2_000)]) == ["q7"]
+    assert (database.executed - before, encryption.with_open_jobs(database, [])) == (1, [])
 
 
 SPOILT: dict[str, dict[str, Any]] = {

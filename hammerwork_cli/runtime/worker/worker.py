@@ -465,7 +465,7 @@ def _check_tables(states: Sequence[MigrationState]) -> None:
 def _look_for_encrypted(database: Database, queues: Sequence[str]) -> None:
     """Warns of jobs whose attempts would fail."""
     if database.url.keys is None:
-        for queue in encryption_queries.queues_that_hold(database, queues):
+        for queue in encryption_queries.with_open_jobs(database, queues):
             log.warning("The queue %r has encrypted jobs. Without a key, each attempt fails: --encryption-key", queue)
 
 

@@ -1,7 +1,7 @@
 """Reads and writes encrypted payloads, and tells which queues have them."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli.database import Database
@@ -10,6 +10,9 @@ from hammerwork_cli.features.job.models.new_job import NewJob
 
 if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import EncryptedText
+
+FIRST = 1_000
+"""Encrypted jobs that a worker without a key looks at when it starts."""
 
 
 def encrypted_text(payload: Any, sealed: Sequence[Any]) -> "EncryptedText":
@@ -82,17 +85,18 @@ def refuse_plaintext(database: Database, jobs: Iterable[NewJob]) -> None:
     if not database.url.refuse_plaintext:
         return
     plain = dict.fromkeys(job.queue for job in jobs if job.encryption is None and not job.plaintext_meant)
-    for queue in queues_that_hold(database, plain):
-        raise LastingConflictError(
-            f"The queue {queue!r:.100} holds encrypted jobs, and a new one would be written in plaintext.",
-            hint='Encrypt it, or say that plaintext is meant: --no-encrypt, or "encrypt": false in JSON.',
-        )
+    for queue in plain:
+        if database.row("job.encryption.is_used", queue=queue) is not None:
+            raise LastingConflictError(
+                f"The queue {queue!r:.100} holds encrypted jobs, and a new one would be written in plaintext.",
+                hint='Encrypt it, or say that plaintext is meant: --no-encrypt, or "encrypt": false in JSON.',
+            )
 
 
-def queues_that_hold(database: Database, queues: Iterable[str]) -> Iterator[str]:
-    """Those of some queues that hold encrypted jobs."""
-    if "encryption" in database.tags:
-        yield from (queue for queue in queues if database.row("job.encryption.is_used", queue=queue) is not None)
+def with_open_jobs(database: Database, queues: Sequence[str]) -> list[str]:
+    """Those of some queues that have encrypted jobs to run, as far as the first of these tell."""
+    rows = database.rows("job.encryption.with_open_jobs", queues=queues, limit=FIRST)
+    return sorted(queue for queue, *_ in rows)
 
 
 def is_encrypted(database: Database, job: str) -> bool:
