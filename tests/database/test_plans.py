@@ -23,6 +23,7 @@ from hammerwork_cli.features.spawn.queries import operations
 from hammerwork_cli.features.tree.queries import records
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from tests.rows import START, Rows
+from tests.rust3.outcomes import use
 
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN ", "mysql": "EXPLAIN FORMAT=JSON "}
 VERSION_2 = '"json_schema_version": "2'
@@ -384,6 +385,17 @@ def test_encrypted_jobs_are_found_by_their_index_where_there_are_none(
     database, _ = spawned
     told = plan(database, statement, **values)
     assert re.search("idx_hammerwork_jobs_(encrypted|retention_cleanup)", told), told
+
+
+def test_leases_ahead_are_found_by_the_index_of_version_3_whatever_was_analysed(spawned: tuple[Database, str]) -> None:
+    database, _ = spawned
+    use(database)
+    database.script("UPDATE hammerwork_jobs SET status = 'Running'")
+    analyze(database, "hammerwork_jobs")
+    database.script("UPDATE hammerwork_jobs SET status = 'Completed'")
+    told = plan(database, "worker.rescue.leases_ahead", latest=START, limit=5)
+    if database.dialect != "sqlite":  # version 3 does not know it
+        assert re.search("idx_hammerwork_jobs_(running|status)_lease", told), told
 
 
 def test_retention_reads_only_an_index_when_nothing_is_old(spawned: tuple[Database, str]) -> None:

@@ -122,7 +122,8 @@ class Keeper(TurnThread):
         duty = LEASES_DUTY if self._longest is None else RESCUE_DUTY
         if not duties.take_due(database, duty, self.worker.id, due, now=now, length=BETWEEN_LOOKS):
             return
-        rescue.put_leases_back(database, now)
+        if "rust_3" in database.tags:
+            rescue.put_leases_back(database, now)
         if self._longest is None and not rescue.some_abandoned(database, now):
             return
         lost_before = None if self._longest is None else now - self._longest

@@ -13,10 +13,11 @@ ORDER BY id LIMIT :limit
 SELECT 1 FROM hammerwork_jobs j WHERE j.status = 'Running' AND j.lease_expires_at < :now AND {leased_by_rust} LIMIT 1
 
 -- name: leases_ahead
--- Lists jobs of workers of hammerwork (Rust) whose last heartbeat lies in the future, and their leases beyond that.
+-- Lists jobs of workers of hammerwork (Rust) whose last heartbeat lies in the future, and their leases beyond that,
+-- of which that program's own index tells.
 SELECT j.id, j.queue_name, j.started_at, j.last_heartbeat_at, j.lease_expires_at FROM hammerwork_jobs j
-WHERE j.status = 'Running' AND j.last_heartbeat_at > :latest AND j.lease_expires_at > j.last_heartbeat_at
-AND {leased_by_rust} ORDER BY j.id LIMIT :limit
+WHERE j.status = 'Running' AND j.lease_expires_at > :latest AND j.last_heartbeat_at > :latest
+AND j.lease_expires_at > j.last_heartbeat_at AND {leased_by_rust} LIMIT :limit
 
 -- name: put_lease_back
 -- Lets a lease end as late as one does that begins now, unless it has been renewed.
