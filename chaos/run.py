@@ -171,7 +171,7 @@ class Run:
             self.crew.begin()
             for left in self._unfinished():
                 self.crew.look_after()
-                if self.crew.fates and left < FEW:
+                if not self.crew.none_doomed and left < FEW:  # who is to die needs work in which it can
                     self._enqueue()
                 if self._fault_is_due:
                     self._meet(self._faults.pop())
