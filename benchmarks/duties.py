@@ -16,7 +16,7 @@ from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import retention
 from hammerwork_cli.features.batch.queries import listing
-from hammerwork_cli.features.cron.models.schedule import NewSchedule, Overlap
+from hammerwork_cli.features.cron.model import NewSchedule, Overlap
 from hammerwork_cli.features.cron.queries import changes, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.models.new_job import NewJob, new_id

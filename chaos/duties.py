@@ -15,7 +15,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies, retention
-from hammerwork_cli.features.cron.models.schedule import NewSchedule
+from hammerwork_cli.features.cron.model import NewSchedule
 from hammerwork_cli.features.cron.queries import changes
 from hammerwork_cli.features.cron.queries.changes import Author
 

@@ -9,7 +9,7 @@ from zlib import crc32
 from chaos.poisons import ASYNC_POISONS, CRASHES, POISONS
 from hammerwork_cli.core.payloads import due_time
 from hammerwork_cli.core.values import rfc3339
-from hammerwork_cli.features.cron.models.schedule import CatchUp, Overlap
+from hammerwork_cli.features.cron.model import CatchUp, Overlap
 
 PASSING = "passing"
 """The kind of the roots whose trees are deleted some seconds after their end."""

@@ -10,7 +10,7 @@ from chaos.liveness.worker import CARE, LEASE, STEADY, SimulatedWorker
 from chaos.liveness.world import World
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
-from hammerwork_cli.features.cron.models.schedule import RunOutcome, Schedule, ScheduleRun
+from hammerwork_cli.features.cron.model import RunOutcome, Schedule, ScheduleRun
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import ahead, changes, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author

@@ -8,11 +8,11 @@ from typing import Any
 from hammerwork_cli.core.input.spawn_config import ON_ERROR
 from hammerwork_cli.core.values import HIDDEN, Counts, JobStatus
 from hammerwork_cli.features.batch.model import BatchStatus
-from hammerwork_cli.features.cron.models.schedule import CatchUp, Overlap, RunKind, ScheduleKind
+from hammerwork_cli.features.cron.model import CatchUp, Overlap, RunKind, ScheduleKind
 from hammerwork_cli.features.job.models.plan import Reason
 from hammerwork_cli.features.monitor.models.health import Level
 from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
-from hammerwork_cli.features.workflow.models.workflows import FailurePolicy, WorkflowStatus
+from hammerwork_cli.features.workflow.model import FailurePolicy, WorkflowStatus
 from hammerwork_cli.view.json import UNKNOWN
 
 _SHOWN = """

@@ -441,7 +441,7 @@ DOORS = (
     "features/*/endpoints*",
     "features/*/options.py",
     "features/job/lines.py",
-    "features/workflow/models/files.py",
+    "features/workflow/model.py",
     "features/backup/queries/files.py",
     "features/job/queries/enqueue_lines.py",
     "web",

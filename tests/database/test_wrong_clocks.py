@@ -17,7 +17,7 @@ from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies
 from hammerwork_cli.features.batch.queries import callbacks
-from hammerwork_cli.features.cron.models.schedule import Schedule
+from hammerwork_cli.features.cron.model import Schedule
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import ahead, changes, manual, recurring, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author

@@ -4,8 +4,7 @@ from hammerwork_cli.errors import LIST_ARCHIVED
 from hammerwork_cli.features.archive.models.lists import ArchiveFilter
 from hammerwork_cli.features.archive.queries import listing, moving, policies
 from hammerwork_cli.features.archive.queries.listing import ArchivedTree, NamedArchived
-from hammerwork_cli.features.archive.views.lists import ARCHIVED, ARCHIVED_SUM
-from hammerwork_cli.features.archive.views.policies import POLICY
+from hammerwork_cli.features.archive.views import ARCHIVED, ARCHIVED_SUM, POLICY
 from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, answer_change, body
 from hammerwork_cli.features.job.queries import details
 from hammerwork_cli.features.job.queries import listing as listing_of_jobs

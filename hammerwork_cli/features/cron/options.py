@@ -12,7 +12,7 @@ from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.input.reading import duration_of, instant_of
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.cron.models.schedule import CatchUp, NewSchedule, Overlap
+from hammerwork_cli.features.cron.model import CatchUp, NewSchedule, Overlap
 from hammerwork_cli.features.job.options import JOB_OPTIONS, SCHEDULE, wanted_job
 
 NOT_GIVEN = "none"

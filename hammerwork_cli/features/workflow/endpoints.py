@@ -9,7 +9,7 @@ from hammerwork_cli.features.job.queries.changes import Change, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.tree.queries import cursors
 from hammerwork_cli.features.workflow import views as shown
-from hammerwork_cli.features.workflow.models.workflows import WorkflowStatus
+from hammerwork_cli.features.workflow.model import WorkflowStatus
 from hammerwork_cli.features.workflow.queries import endings, listing
 from hammerwork_cli.features.workflow.queries.endings import CancelWorkflow
 from hammerwork_cli.view import key

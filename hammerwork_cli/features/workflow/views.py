@@ -8,7 +8,7 @@ from hammerwork_cli.core.values import WAITING, JobStatus
 from hammerwork_cli.features.batch.views import CONTENTS, COUNTS, contents_text
 from hammerwork_cli.features.tree.model import SpawnTree
 from hammerwork_cli.features.tree.views.json import TREE, tree_record
-from hammerwork_cli.features.workflow.models.workflows import (
+from hammerwork_cli.features.workflow.model import (
     FailurePolicy,
     StoredWorkflow,
     WorkflowDetails,

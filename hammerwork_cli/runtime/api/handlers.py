@@ -19,7 +19,7 @@ from hammerwork_cli.runtime.api.signatures import check_call, is_typed, refusal,
 from hammerwork_cli.runtime.api.spawn import FoundHandler, SpawnContext, SpawnManager
 
 if TYPE_CHECKING:
-    from hammerwork_cli.features.cron.models.schedule import NewSchedule
+    from hammerwork_cli.features.cron.model import NewSchedule
     from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -21,7 +21,7 @@ from hammerwork_cli.features.batch.queries import enqueue as batches
 from hammerwork_cli.features.job.models.job import EnqueuedJob
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue, notifications, results
-from hammerwork_cli.features.workflow.models.new import NewWorkflow
+from hammerwork_cli.features.workflow.model import NewWorkflow
 from hammerwork_cli.features.workflow.queries import create as creating
 from hammerwork_cli.features.workflow.queries.create import Created
 from hammerwork_cli.runtime.api import importing

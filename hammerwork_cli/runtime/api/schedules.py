@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Literal, TypedDict
 
-from hammerwork_cli.features.cron.models.schedule import NewSchedule
+from hammerwork_cli.features.cron.model import NewSchedule
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.runtime.api.callbacks import refuse_fields
 from hammerwork_cli.runtime.api.encoding import json_text

@@ -8,7 +8,7 @@ from uuid import UUID
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob
-from hammerwork_cli.features.workflow.models.new import NewWorkflow
+from hammerwork_cli.features.workflow.model import NewWorkflow
 from hammerwork_cli.runtime.api.absent import Translated
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.job import Job, checked

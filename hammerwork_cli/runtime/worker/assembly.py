@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from hammerwork_cli.database import PATIENT, DatabaseUrl, Timeouts
-from hammerwork_cli.features.cron.models.declared import Declared
+from hammerwork_cli.features.cron.model import Declared
 from hammerwork_cli.features.worker.queries.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.queue import Queue

@@ -10,7 +10,7 @@ import pytest
 from hammerwork_cli.core.values import rfc3339, timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import NotFoundError, UsageError
-from hammerwork_cli.features.cron.models.schedule import Gap
+from hammerwork_cli.features.cron.model import Gap
 from hammerwork_cli.features.cron.queries import backfill, changes, schedules
 from tests.conftest import Outcome
 from tests.database.cron.test_schedules import MINUTE, add, again, check_once, jobs, runs, tick

@@ -7,7 +7,7 @@ import pytest
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
-from hammerwork_cli.features.cron.models.declared import DeclarationStep, Declared
+from hammerwork_cli.features.cron.model import DeclarationStep, Declared
 from hammerwork_cli.features.cron.options import read_schedule, read_schedules
 from hammerwork_cli.features.cron.queries import changes, declaring, manual, schedules
 from hammerwork_cli.features.cron.queries.changes import Author

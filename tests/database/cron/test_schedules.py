@@ -14,7 +14,7 @@ import pytest
 from hammerwork_cli.core.values import rfc3339, timestamp
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError, UsageError
-from hammerwork_cli.features.cron.models.schedule import Schedule, ScheduleRun
+from hammerwork_cli.features.cron.model import Schedule, ScheduleRun
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import ahead, backfill, changes, manual, recurring, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author

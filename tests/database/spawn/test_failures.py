@@ -10,7 +10,7 @@ from hammerwork_cli.features.spawn.models.why import Failures
 from hammerwork_cli.features.spawn.queries import failures as failures_queries
 from hammerwork_cli.features.spawn.queries.failures import failures
 from hammerwork_cli.features.tree.ancestry import Ancestry
-from tests.database.graph.test_tree import archive
+from tests.database.tree.test_tree import archive
 from tests.rows import START, Rows
 
 

@@ -19,7 +19,7 @@ from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.callbacks.model import CallbackEvent, new_callback
-from hammerwork_cli.features.cron.models.declared import Declared
+from hammerwork_cli.features.cron.model import Declared
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import changes, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author

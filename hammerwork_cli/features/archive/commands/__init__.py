@@ -7,7 +7,7 @@ app = group(
     package=__package__,
     verbs={
         "run": LateVerb(
-            ".run:run",
+            ".moving:run",
             "Archive finished jobs that are old enough. Asks for confirmation.",
         ),
         "list": LateVerb(

@@ -1,6 +1,7 @@
 """``hammerwork archive set-policy``, ``get-policy``, ``policies`` and ``remove-policy``."""
 
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
@@ -12,15 +13,90 @@ from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, YesOption, age, one_name
 from hammerwork_cli.core.input.reading import before
+from hammerwork_cli.core.values import UNSUCCESSFUL, JobStatus
+from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
-from hammerwork_cli.features.archive.commands.ages import By, days
+from hammerwork_cli.features.archive import views as shown
 from hammerwork_cli.features.archive.models.ages import Ages
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
 from hammerwork_cli.features.archive.queries import policies, retention
-from hammerwork_cli.features.archive.views import policies as shown
 from hammerwork_cli.features.job.commands.execute import Confirmation
+from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.models.plan import ChangePlan
+from hammerwork_cli.features.job.queries.finished_trees import FinishedTrees
+from hammerwork_cli.features.job.queries.selections import BATCH, ByFilter, Selection
 from hammerwork_cli.features.job.views import changes as job_changes
+from hammerwork_cli.view.text import plural
+
+
+def days_option(text: str) -> Any:
+    """An option of a number of days, with its help."""
+    return typer.Option(metavar="DAYS", min=0, max=MOST_DAYS, help=text)
+
+
+class By(StrEnum):
+    """What goes together."""
+
+    TREE = "tree"
+    JOB = "job"
+
+
+ByOption = Annotated[
+    By, typer.Option("--by", help="Take whole trees (QUEUE is that of the root), or each job by itself.")
+]
+BatchOption = Annotated[
+    int, typer.Option("--batch-size", metavar="N", min=1, max=10_000, help="Maximum number of jobs per transaction.")
+]
+
+
+def days(*numbers: float | None) -> timedelta:
+    """The first number of days that was given, as a duration."""
+    return timedelta(days=next(number for number in numbers if number is not None))
+
+
+def selection(
+    database: Database,
+    now: datetime,
+    ages: Ages,
+    *,
+    queues: Sequence[str] = (),
+    wanted: Collection[JobStatus] | None = None,
+    by: By = By.TREE,
+    batch: int = BATCH,
+) -> Selection:
+    """The jobs that are old enough.
+
+    Args:
+        ages: how old.
+        queues: only these; without any, all.
+        wanted: only these statuses.
+        by: what goes together.
+        batch: most jobs in a transaction.
+
+    Raises:
+        UsageError: an age is before the year 1, or a status is not that of an ended job.
+    """
+    asked = set(wanted or ())
+    open_ = sorted(asked - UNSUCCESSFUL - {JobStatus.COMPLETED})
+    if open_:
+        raise UsageError(f"{open_[0]} jobs have not ended.", hint="Give completed, failed, dead or timedout.")
+    chosen = JobFilter(
+        queues=tuple(queues),
+        statuses=tuple(sorted(asked)),
+        ended=tuple((status, before(now, age)) for status, age in ages.by_status.items()),
+        kept_until=now if "retention_delete_at" in database.jobs_columns() else None,
+    )
+    return FinishedTrees(chosen, batch=batch) if by is By.TREE else ByFilter(chosen, batch=batch)
+
+
+def note_uncounted(context: Context, database: Database) -> None:
+    """Notes how many open callbacks keep jobs."""
+    from hammerwork_cli.features.batch.queries.callbacks import count_uncounted
+
+    callbacks = count_uncounted(database)
+    if callbacks:
+        context.note(f"The jobs of {plural(callbacks, 'open callback')} stay until a worker has counted them.")
+
 
 PolicyQueueOption = Annotated[
     str | None,
@@ -167,7 +243,7 @@ def policies_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     context.show(
         policies.all_policies(context.database()),
         form,
-        columns=shown.COLUMNS,
+        columns=shown.POLICY_COLUMNS,
         shape=shown.POLICY,
         empty="No queue has a policy: all jobs are kept.",
     )

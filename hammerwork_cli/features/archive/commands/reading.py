@@ -18,9 +18,9 @@ from hammerwork_cli.cli.options import (
 )
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.errors import LIST_ARCHIVED
+from hammerwork_cli.features.archive import views as shown
 from hammerwork_cli.features.archive.models.lists import ArchiveFilter
 from hammerwork_cli.features.archive.queries import listing
-from hammerwork_cli.features.archive.views import lists as shown
 from hammerwork_cli.features.job.queries.listing import resolve
 
 

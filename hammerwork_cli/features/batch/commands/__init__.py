@@ -12,7 +12,7 @@ app = group(
         ),
         "list": LateVerb(".reading:list_", "List batches, newest first, with their jobs counted."),
         "show": LateVerb(".reading:show", "Show everything about a batch: its jobs by queue, and their errors."),
-        "wait": LateVerb(".wait:wait", "Wait until all jobs of a batch have ended."),
+        "wait": LateVerb(".reading:wait", "Wait until all jobs of a batch have ended."),
         "retry": LateVerb(
             ".changes:retry",
             "Retry the Failed, Dead and TimedOut jobs of a batch, as `job retry` does.",

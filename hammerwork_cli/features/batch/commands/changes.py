@@ -13,7 +13,7 @@ from hammerwork_cli.core.input.reading import before
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError, UsageError
-from hammerwork_cli.features.batch.commands.arguments import BatchArgument, OptionalBatchArgument
+from hammerwork_cli.features.batch.commands.reading import BatchArgument, OptionalBatchArgument
 from hammerwork_cli.features.batch.queries import enqueue, listing
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.commands.changes import acceptable

@@ -4,7 +4,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import DataFormat, DataFormatOption, FieldsOption, QueueOption, StatusOption, statuses
-from hammerwork_cli.features.batch.commands.arguments import BatchArgument
+from hammerwork_cli.features.batch.commands.reading import BatchArgument
 from hammerwork_cli.features.batch.queries import listing
 from hammerwork_cli.features.job.commands.export import RedactOption, write
 from hammerwork_cli.features.job.models.job import JobFilter

@@ -1,4 +1,4 @@
-"""``hammerwork batch list`` and ``show``."""
+"""``hammerwork batch list``, ``show`` and ``wait``."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -8,13 +8,29 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import expand_option_groups
-from hammerwork_cli.cli.options import CursorOption, ErrorLimitOption, Format, FormatOption, LimitOption
+from hammerwork_cli.cli.options import (
+    CursorOption,
+    ErrorLimitOption,
+    Format,
+    FormatOption,
+    LimitOption,
+    duration_as_given,
+)
+from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_of
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ShownAnswerError, TimedOutError
 from hammerwork_cli.features.batch import views as shown
-from hammerwork_cli.features.batch.commands.arguments import BatchArgument
-from hammerwork_cli.features.batch.model import StoredBatch
+from hammerwork_cli.features.batch.model import BatchStatus, StoredBatch
 from hammerwork_cli.features.batch.queries import listing
+from hammerwork_cli.view.text import plural
+
+OptionalBatchArgument = Annotated[
+    str | None, typer.Argument(metavar="[BATCH]", help="A batch's id, or at least its first 4 hex digits.")
+]
+BatchArgument = Annotated[
+    str, typer.Argument(metavar="BATCH", help="A batch's id, or at least its first 4 hex digits.")
+]
 
 
 @expand_option_groups
@@ -83,3 +99,34 @@ def show(
         form,
         lambda: shown.details_text(found, colour=context.colour),
     )
+
+
+def wait(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    timeout: GiveUpOption = None,
+    interval: IntervalOption = "1s",
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    Jobs that they spawn do not belong to it. Exit code 0 when all completed, 1 when one failed, was cancelled or was
+    deleted, and 124 when --timeout passes. Survives database restarts.
+
+    \b
+    Examples:
+      hammerwork batch wait 178ebfc3
+      hammerwork batch wait 178ebfc3 --timeout 15m && ./publish.sh
+    """
+    context: Context = ctx.obj
+    waits = wait_of(context, interval, timeout)
+    watch = listing.watch(context.database(), batch)
+    in_time = waits.until(watch.look, watch.connected)
+    found = watch.found
+    context.answer(shown.BATCH.record(found), form, lambda: [shown.outcome_text(found)])
+    if not in_time:
+        raise TimedOutError(
+            f"The batch has not ended within {duration_as_given(timeout)}: {plural(found.counts.open, 'job')} left.",
+            hint=f"See: hammerwork batch show {found.id}",
+        )
+    if found.status != BatchStatus.COMPLETED or found.gone:
+        raise ShownAnswerError(f"The batch is {shown.status_text(found)}: hammerwork batch show {found.id}")

@@ -12,7 +12,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import AppDirOption, DryRunOption, Format, FormatOption, NoEncryptOption, YesOption
 from hammerwork_cli.core.input.documents import json_of, toml_of
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.cron.models.declared import DeclarationAction, Declared
+from hammerwork_cli.features.cron.model import DeclarationAction, Declared
 from hammerwork_cli.features.cron.options import read_schedules
 from hammerwork_cli.features.cron.queries import declaring
 from hammerwork_cli.features.cron.queries.changes import Author

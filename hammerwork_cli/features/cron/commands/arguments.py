@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.core.cron.words import notes_on
 from hammerwork_cli.database import Database
-from hammerwork_cli.features.cron.models.schedule import Schedule
+from hammerwork_cli.features.cron.model import Schedule
 from hammerwork_cli.features.cron.queries import schedules
 from hammerwork_cli.features.cron.views import schedules as views
 

@@ -10,7 +10,7 @@ from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOp
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.commands.arguments import ScheduleArgument
-from hammerwork_cli.features.cron.models.schedule import Gap
+from hammerwork_cli.features.cron.model import Gap
 from hammerwork_cli.features.cron.queries import backfill as filling
 from hammerwork_cli.features.cron.queries import schedules
 from hammerwork_cli.features.cron.views import runs as views

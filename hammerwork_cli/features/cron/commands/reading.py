@@ -16,7 +16,7 @@ from hammerwork_cli.core.input.reading import duration_of, instant_of, since_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, ShownAnswerError, UsageError
 from hammerwork_cli.features.cron.commands.arguments import SHOWN_DATES, ScheduleArgument
-from hammerwork_cli.features.cron.models.schedule import ListedSchedule, RunTotals, Schedule, ScheduleKind, ScheduleRun
+from hammerwork_cli.features.cron.model import ListedSchedule, RunTotals, Schedule, ScheduleKind, ScheduleRun
 from hammerwork_cli.features.cron.queries import schedules
 from hammerwork_cli.features.cron.views import runs as run_views
 from hammerwork_cli.features.cron.views import schedules as views

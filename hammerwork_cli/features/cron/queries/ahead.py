@@ -12,7 +12,7 @@ from hammerwork_cli.core.cron.expressions import INTERVAL
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.cron.models.schedule import Schedule
+from hammerwork_cli.features.cron.model import Schedule
 from hammerwork_cli.features.cron.queries import recurring, schedules
 
 LATE = timedelta(days=1)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
-from hammerwork_cli.features.cron.models.schedule import Gap, RunKind, RunOutcome, Schedule
+from hammerwork_cli.features.cron.model import Gap, RunKind, RunOutcome, Schedule
 from hammerwork_cli.features.cron.queries import schedules, ticks
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import limits

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
-from hammerwork_cli.features.cron.models.schedule import CatchUp, NewSchedule, Overlap, RunKind, RunOutcome, Schedule
+from hammerwork_cli.features.cron.model import CatchUp, NewSchedule, Overlap, RunKind, RunOutcome, Schedule
 from hammerwork_cli.features.cron.queries import ahead, recurring, ticks
 from hammerwork_cli.features.cron.queries.schedules import all_schedules, known_runs, wanted
 from hammerwork_cli.features.job.models.new_job import NewJob, new_id

@@ -12,15 +12,16 @@ from datetime import datetime
 from hammerwork_cli.core.values import Timestamp, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.features.cron.models.declared import (
+from hammerwork_cli.features.cron.model import (
     OPTIONS,
     DeclarationAction,
     DeclarationStep,
     Declared,
     Difference,
+    NewSchedule,
+    Schedule,
     options_of,
 )
-from hammerwork_cli.features.cron.models.schedule import NewSchedule, Schedule
 from hammerwork_cli.features.cron.queries import changes
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.cron.queries.schedules import all_schedules, wanted

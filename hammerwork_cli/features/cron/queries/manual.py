@@ -7,7 +7,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
-from hammerwork_cli.features.cron.models.schedule import GRACE_SECONDS, RunKind, RunOutcome, Schedule, Switched
+from hammerwork_cli.features.cron.model import GRACE_SECONDS, RunKind, RunOutcome, Schedule, Switched
 from hammerwork_cli.features.cron.queries import changes, recurring, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.queries import encryption, limits

@@ -17,7 +17,7 @@ from hammerwork_cli.core.cron.translation import to_rust
 from hammerwork_cli.core.values import JobStatus, length_of, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
-from hammerwork_cli.features.cron.models.schedule import (
+from hammerwork_cli.features.cron.model import (
     GRACE_SECONDS,
     CatchUp,
     NewSchedule,

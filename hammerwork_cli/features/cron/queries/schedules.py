@@ -16,7 +16,7 @@ from hammerwork_cli.errors import (
     NotFoundError,
     UsageError,
 )
-from hammerwork_cli.features.cron.models.schedule import (
+from hammerwork_cli.features.cron.model import (
     CatchUp,
     ListedSchedule,
     NewSchedule,

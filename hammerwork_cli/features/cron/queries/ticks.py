@@ -24,7 +24,7 @@ from hammerwork_cli.core.values import (
 )
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.texts import cut
-from hammerwork_cli.features.cron.models.schedule import CatchUp, Overlap, RunKind, RunOutcome, Schedule
+from hammerwork_cli.features.cron.model import CatchUp, Overlap, RunKind, RunOutcome, Schedule
 from hammerwork_cli.features.cron.queries import schedules
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import enqueue, notifications

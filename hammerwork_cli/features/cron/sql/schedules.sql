@@ -8,13 +8,13 @@ s.name
 CONVERT(s.name USING utf8mb4)
 
 -- name: columns
--- The columns of cron.models.schedule.Schedule, in order.
+-- The columns of cron.model.Schedule, in order.
 s.id, {name}, s.queue_name, s.payload, s.priority, s.max_attempts, s.timeout_seconds, s.expression, s.timezone,
 s.starts_at, s.ends_at, s.overlap, s.catch_up, s.grace_seconds, s.jitter_seconds, s.enabled, s.changed_by, s.reason,
 s.next_run_at, s.last_error, s.source, s.revision, s.description, s.created_at, s.updated_at
 
 -- name: run
--- The columns of cron.models.schedule.ScheduleRun, in order, of run r and its job j.
+-- The columns of cron.model.ScheduleRun, in order, of run r and its job j.
 r.due_at, r.kind, r.outcome, r.reason, r.job_id, r.created_at, {status j}, j.scheduled_at, {run_start j},
 COALESCE(j.completed_at, j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), r.missed, r.missed_from
 

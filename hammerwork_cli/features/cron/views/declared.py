@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from hammerwork_cli.core.values import priority_word
-from hammerwork_cli.features.cron.models.declared import DeclarationStep, Difference
+from hammerwork_cli.features.cron.model import DeclarationStep, Difference
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column

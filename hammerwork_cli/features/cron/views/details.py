@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.core.cron.words import notes_on
-from hammerwork_cli.features.cron.models.schedule import ListedSchedule, RunOutcome, RunTotals, Schedule, ScheduleRun
+from hammerwork_cli.features.cron.model import ListedSchedule, RunOutcome, RunTotals, Schedule, ScheduleRun
 from hammerwork_cli.features.cron.views.runs import RUN, result_text
 from hammerwork_cli.features.cron.views.schedules import SCHEDULE, facts, local_text, payload_of, words
 from hammerwork_cli.view import key

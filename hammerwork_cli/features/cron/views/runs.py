@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from hammerwork_cli.features.cron.models.schedule import Gap, ScheduleRun
+from hammerwork_cli.features.cron.model import Gap, ScheduleRun
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.table import Column

@@ -10,7 +10,7 @@ from hammerwork_cli.core.cron.rust import zone_of
 from hammerwork_cli.core.cron.words import notes_on, words_of
 from hammerwork_cli.core.values import UNSUCCESSFUL, JobStatus, priority_word
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.cron.models.schedule import ListedSchedule, Schedule, ScheduleRun, Switched
+from hammerwork_cli.features.cron.model import ListedSchedule, Schedule, ScheduleRun, Switched
 from hammerwork_cli.features.cron.views import runs
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record

@@ -14,7 +14,7 @@ from hammerwork_cli.core.values import RUNNING_SPELLINGS, WAITING_SPELLINGS, Cou
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.batch.model import BatchStatus, StoredBatch
-from hammerwork_cli.features.workflow.models.workflows import FailurePolicy, StoredWorkflow, WorkflowStatus
+from hammerwork_cli.features.workflow.model import FailurePolicy, StoredWorkflow, WorkflowStatus
 
 FAILED = "another job of its workflow failed, and the failure policy is fail_fast"
 """The error of jobs that fail because of another one of their workflow."""

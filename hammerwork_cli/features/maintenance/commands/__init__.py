@@ -10,7 +10,7 @@ app = group(
             "Delete old finished jobs for good. Asks for confirmation.",
         ),
         "purge-encrypted": LateVerb(
-            ".purge_encrypted:purge_encrypted",
+            ".cleanup:purge_encrypted",
             (
                 "Delete encrypted jobs for good that their program keeps no longer (retention_delete_at). "
                 "Asks for confirmation."
@@ -29,7 +29,7 @@ app = group(
             ".tables:sizes",
             "List tables with their rows and the space that they and their indexes take, the largest first.",
         ),
-        "health": LateVerb(".health:health", "Check tables and indexes: exit code 1 when a limit is exceeded."),
+        "health": LateVerb(".tables:health", "Check tables and indexes: exit code 1 when a limit is exceeded."),
         "check": LateVerb(".doctor:check", "Find damaged jobs, and fix them with --fix. The same as `spawn doctor`."),
         "dead-jobs": LateVerb(
             ".doctor:dead_jobs",

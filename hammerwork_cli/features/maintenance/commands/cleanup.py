@@ -1,4 +1,4 @@
-"""``hammerwork maintenance cleanup``."""
+"""``hammerwork maintenance cleanup`` and ``purge-encrypted``."""
 
 from typing import Annotated, Any
 
@@ -6,8 +6,8 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import expand_option_groups
-from hammerwork_cli.cli.options import QueueOption
-from hammerwork_cli.features.archive.commands.ages import (
+from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, QueueOption, YesOption
+from hammerwork_cli.features.archive.commands.policies import (
     BatchOption,
     By,
     ByOption,
@@ -17,9 +17,11 @@ from hammerwork_cli.features.archive.commands.ages import (
     selection,
 )
 from hammerwork_cli.features.archive.models.ages import Ages
+from hammerwork_cli.features.archive.queries import expiry
 from hammerwork_cli.features.job.commands.execute import Confirmation, execute
 from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
 from hammerwork_cli.features.job.queries.selections import BATCH
+from hammerwork_cli.features.maintenance import views as shown
 
 
 def _days(status: str, default: str) -> Any:
@@ -62,3 +64,28 @@ def cleanup(
     change = PurgeJobs(now, whole=by is By.TREE)
     execute(context, database, chosen, change, confirmation, always_ask=True)
     note_uncounted(context, database)
+
+
+def purge_encrypted(
+    ctx: typer.Context, yes: YesOption = False, dry_run: DryRunOption = False, form: FormatOption = Format.TABLE
+) -> None:
+    """
+    Takes jobs that have ended, and archived ones. Keeps jobs that others wait for. It needs no key. A running worker
+    does the same every ten minutes; with `worker start --no-retention` it does not.
+
+    \b
+    Examples:
+      hammerwork maintenance purge-encrypted --dry-run
+      hammerwork maintenance purge-encrypted --yes
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    now = context.now(database)
+    plan = expiry.plan(database, now)
+    if not dry_run:
+        if plan.jobs.changed or plan.archived.changed:
+            context.confirm(shown.purge_question(plan.jobs.changed, plan.archived.changed), yes=yes, form=form)
+        plan = expiry.purge(database, now)
+    jobs, archived = plan.jobs.changed, plan.archived.changed
+    record = shown.PURGED.record(shown.Purge(jobs, archived, dry_run))
+    context.answer(record, form, lambda: [shown.purge_text(jobs, archived, dry_run=dry_run)])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.features.cron.models.schedule import ListedSchedule
+from hammerwork_cli.features.cron.model import ListedSchedule
 from hammerwork_cli.features.monitor.models.health import HealthReport
 from hammerwork_cli.features.queue.models.counts import WorkerCounts
 from hammerwork_cli.features.queue.models.queue import QueueState

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.features.cron.models.schedule import ListedSchedule
+from hammerwork_cli.features.cron.model import ListedSchedule
 from hammerwork_cli.features.cron.queries import schedules
 from hammerwork_cli.features.monitor.models.health import USUAL_LIMITS
 from hammerwork_cli.features.monitor.models.metrics import Figures

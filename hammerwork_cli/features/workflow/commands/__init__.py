@@ -8,7 +8,7 @@ app = group(
     package=__package__,
     verbs={
         "create": LateVerb(
-            ".create:create",
+            ".changes:create",
             "Create a workflow with the jobs of a file, and print its id.",
         ),
         "list": LateVerb(".reading:list_", "List workflows, newest first, with their jobs counted."),
@@ -16,8 +16,11 @@ app = group(
             ".reading:show",
             "Show everything about a workflow: its jobs, their errors and their graph.",
         ),
-        "graph": LateVerb(".graph:graph", "Draw the jobs of a workflow and what they wait for, failures first."),
-        "wait": LateVerb(".wait:wait", "Wait until all jobs of a workflow have ended, those that they spawn included."),
+        "graph": LateVerb(".reading:graph", "Draw the jobs of a workflow and what they wait for, failures first."),
+        "wait": LateVerb(
+            ".reading:wait",
+            "Wait until all jobs of a workflow have ended, those that they spawn included.",
+        ),
         "retry": LateVerb(
             ".changes:retry",
             "Retry the Failed, Dead and TimedOut jobs of a workflow, as `job retry` does.",
@@ -25,7 +28,7 @@ app = group(
         "cancel": LateVerb(".changes:cancel", "Cancel a workflow: its jobs that have not started."),
         "delete": LateVerb(".changes:delete", "Delete a workflow and its jobs for good. Asks for confirmation."),
         "dependencies": LateVerb(
-            ".dependencies:dependencies", "Show what a job waits for, and what waits for it, as `spawn lineage` does."
+            ".reading:dependencies", "Show what a job waits for, and what waits for it, as `spawn lineage` does."
         ),
     },
 )

@@ -1,21 +1,133 @@
-"""``hammerwork workflow retry | cancel | delete``: the changes of ``job`` to the jobs of a workflow."""
+"""``hammerwork workflow create``, and the changes of ``job`` to the jobs of a workflow."""
 
 from typing import Annotated
 
 import typer
 
+from hammerwork_cli import disk
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import expand_option_groups
-from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
+from hammerwork_cli.cli.options import (
+    DryRunOption,
+    EncryptionKeyOption,
+    Format,
+    FormatOption,
+    NewIdOption,
+    NoEncryptOption,
+    QueueOption,
+    StatusOption,
+    statuses,
+)
 from hammerwork_cli.features.batch.commands.changes import change_within, delete_whole
+from hammerwork_cli.features.callbacks.commands import Callbacks, note_upkeep
 from hammerwork_cli.features.job.commands.changes import acceptable
 from hammerwork_cli.features.job.commands.execute import Confirmation
 from hammerwork_cli.features.job.commands.options import CancelledOption, ForceOption
 from hammerwork_cli.features.job.models.job import JobFilter
+from hammerwork_cli.features.job.options import json_value
 from hammerwork_cli.features.job.queries.changes import RetryJobs
-from hammerwork_cli.features.workflow.commands.arguments import WorkflowArgument
-from hammerwork_cli.features.workflow.queries import create, endings, listing
+from hammerwork_cli.features.job.queries.encryption import refuse_plaintext
+from hammerwork_cli.features.job.queries.enqueue import check_callbacks
+from hammerwork_cli.features.workflow import views as shown
+from hammerwork_cli.features.workflow.commands.reading import WorkflowArgument, show_graph
+from hammerwork_cli.features.workflow.model import (
+    FailurePolicy,
+    NewWorkflow,
+    WantedWorkflow,
+    parsed,
+    planned,
+    read_workflow,
+)
+from hammerwork_cli.features.workflow.queries import create as creating
+from hammerwork_cli.features.workflow.queries import endings, listing
 from hammerwork_cli.features.workflow.queries.endings import CancelWorkflow
+from hammerwork_cli.features.workflow.views import GraphFormat
+from hammerwork_cli.view.text import plural
+
+
+@expand_option_groups
+def create(
+    ctx: typer.Context,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "-f", "--file", metavar="FILE", help="Jobs of the workflow, in TOML or JSON: a file, or - for stdin."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("-n", "--name", metavar="TEXT", help="Its name. [default: the name in the file]")
+    ] = None,
+    failure_policy: Annotated[
+        FailurePolicy | None,
+        typer.Option("--failure-policy", help="Effect of a failed job on the others. [default: fail_fast]"),
+    ] = None,
+    metadata: Annotated[
+        str | None, typer.Option("--metadata", metavar="JSON", help="An object to keep with it.")
+    ] = None,
+    workflow_id: NewIdOption = None,
+    *,
+    callbacks: Callbacks,
+    encryption_key: EncryptionKeyOption = None,
+    no_encrypt: NoEncryptOption = False,
+    dry_run: DryRunOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    The file has a name, and a table in jobs for each job: the options of `job enqueue` as keys, and after, a list of
+    the jobs that it waits for. The queue defaults to the key of the job, and the payload to an empty object.
+    failure_policy and metadata are optional; options of the command line come before what the file says.
+
+    The workflow and its jobs, at most 100,000, are written in one transaction. With --id you can repeat the command:
+    the same workflow stays as it is. --dry-run draws the jobs under their keys. Without a file the workflow is empty:
+    add jobs with `job enqueue --workflow`. --on-complete, --on-success and --on-failure are those of `batch enqueue`.
+
+    \b
+    Examples:
+      hammerwork workflow create --file nightly.toml --dry-run
+      id=$(hammerwork workflow create --file nightly.toml) && hammerwork workflow show "$id"
+      id=$(hammerwork workflow create --name repair --failure-policy manual) && \\
+        hammerwork job enqueue --queue extract --payload '{}' --workflow "$id"
+    """
+    context: Context = ctx.obj
+    wanted = WantedWorkflow({}, {}, {})
+    if file is not None:
+        wanted = read_workflow(parsed(disk.text(file), "stdin" if file == "-" else file))
+    options = wanted.options
+    new = NewWorkflow.of(
+        options.get("name", "") if name is None else name,
+        failure_policy or options.get("failure_policy"),
+        options.get("metadata") if metadata is None else json_value(metadata, "--metadata"),
+        workflow_id,
+    )
+    new_callbacks = callbacks.new()
+    keys = context.encryption_keys(encryption_key)
+    database = context.database(changes=not dry_run, keys=keys, plaintext_meant=no_encrypt)
+    now = context.now(database)
+    jobs = {key: job.made(now) for key, job in wanted.jobs.items()}
+    linked = new.linked(jobs, wanted.after)
+    if dry_run:
+        exists = creating.exists(database, new, linked, new_callbacks)
+        if not exists:
+            refuse_plaintext(database, linked)
+            check_callbacks(database, new_callbacks, now)
+        found, tree = planned(new, jobs)
+        if form == Format.TABLE:
+            show_graph(context, found, tree, GraphFormat.TEXT)
+        else:
+            context.answer(shown.WORKFLOW.record(found), form, list)
+        if exists:
+            context.note(f"Already exists; would be left unchanged: hammerwork workflow show {new.id}")
+        else:
+            context.note(f"Would create it with {plural(len(jobs), 'job')}.")
+        return
+    placed = creating.create(database, new, linked, now, new_callbacks)
+    context.answer(shown.WORKFLOW.record(listing.one(database, new.id)), form, lambda: [new.id])
+    if not placed.created:
+        context.note(f"Already exists; left unchanged: hammerwork workflow show {new.id}")
+    else:
+        context.note(f"Created it with {plural(len(jobs), 'job')}.")
+        if new_callbacks:
+            note_upkeep(context, database, now)
 
 
 @expand_option_groups
@@ -104,4 +216,4 @@ def delete(
     context: Context = ctx.obj
     database = context.database(changes=True)
     found = listing.resolve(database, workflow)
-    delete_whole(context, database, JobFilter(workflows=(found,)), confirmation, create.delete_empty, force=force)
+    delete_whole(context, database, JobFilter(workflows=(found,)), confirmation, creating.delete_empty, force=force)

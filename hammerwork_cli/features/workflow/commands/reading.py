@@ -1,4 +1,4 @@
-"""``hammerwork workflow list`` and ``show``."""
+"""``hammerwork workflow list``, ``show``, ``graph`` and ``wait``."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -8,15 +8,118 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import expand_option_groups
-from hammerwork_cli.cli.options import CursorOption, ErrorLimitOption, Format, LimitOption
+from hammerwork_cli.cli.options import (
+    CursorOption,
+    ErrorLimitOption,
+    Format,
+    FormatOption,
+    JobArgument,
+    LimitOption,
+    duration_as_given,
+)
+from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_of
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ShownAnswerError, TimedOutError
+from hammerwork_cli.features.spawn.commands.tree import lineage
+from hammerwork_cli.features.spawn.models.why import Annotations
+from hammerwork_cli.features.spawn.queries.annotations import annotations
+from hammerwork_cli.features.tree.model import SpawnTree
+from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
+from hammerwork_cli.features.tree.views.prune import prune
 from hammerwork_cli.features.workflow import views as shown
-from hammerwork_cli.features.workflow.commands.arguments import WorkflowArgument
-from hammerwork_cli.features.workflow.commands.graph import GraphFormatOption, draw
-from hammerwork_cli.features.workflow.models.workflows import StoredWorkflow, WorkflowStatus
+from hammerwork_cli.features.workflow.model import StoredWorkflow, WorkflowStatus
 from hammerwork_cli.features.workflow.queries import listing
 from hammerwork_cli.features.workflow.views import GraphFormat
+from hammerwork_cli.view.text import count, plural
+
+WorkflowArgument = Annotated[
+    str, typer.Argument(metavar="WORKFLOW", help="A workflow's id, or at least its first 4 hex digits.")
+]
+
+
+GraphFormatOption = Annotated[GraphFormat, typer.Option("--format", help="Output format.")]
+
+
+def graph(
+    ctx: typer.Context,
+    workflow: WorkflowArgument,
+    max_nodes: Annotated[
+        int | None, typer.Option("--max-nodes", metavar="N", min=1, help="Jobs drawn (text: 500).")
+    ] = None,
+    form: GraphFormatOption = GraphFormat.TEXT,
+) -> None:
+    """
+    Draws only jobs of the workflow, including those that they spawned into it. A job with several parents is drawn
+    below the first of them, and is marked (*) below the others. json and dot are complete up to 100,000 jobs, mermaid
+    folds.
+
+    \b
+    Examples:
+      hammerwork workflow graph 178ebfc3
+      hammerwork workflow graph 178ebfc3 --format dot | dot -Tsvg > graph.svg
+      hammerwork workflow graph 178ebfc3 --format json | jq '.edges[] | [.from, .to]'
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    draw(context, database, listing.resolve(database, workflow), form, max_nodes)
+
+
+def draw(context: Context, database: Database, workflow: str, form: GraphFormat, max_nodes: int | None = None) -> None:
+    """Draws the graph of the workflow with this full id."""
+    with database.snapshot():
+        found, tree = listing.one(database, workflow), listing.graph(database, workflow)
+    late = annotations(database, tree, context.now()) if form == GraphFormat.TEXT else None
+    show_graph(context, found, tree, form, max_nodes, late)
+
+
+def show_graph(
+    context: Context,
+    found: StoredWorkflow,
+    tree: SpawnTree,
+    form: GraphFormat,
+    max_nodes: int | None = None,
+    late: Annotations | None = None,
+) -> None:
+    """Shows a workflow as a graph, with the reasons why jobs do not start."""
+    if form == GraphFormat.JSON:
+        graph = shown.Graph.of(found, prune(tree, nodes=max_nodes))
+        context.answer(shown.WORKFLOW_GRAPH.record(graph), Format.JSON, list)
+        return
+    if form == GraphFormat.TEXT and not tree.nodes:
+        context.note("The workflow has no jobs.")
+        return
+    drawn = picture(
+        tree,
+        TreeFormat(form),
+        Limits(None, 20, max_nodes or 500) if form == GraphFormat.TEXT else Limits(nodes=max_nodes),
+        charset=context.charset,
+        width=context.width,
+        colour=context.colour,
+        now=context.now(),
+        annotations=late,
+    )
+    context.write(drawn.parts)
+    for note in drawn.notes:
+        context.note(note)
+    if shown.is_cut(found, tree):
+        context.note(f"Only {count(len(tree.nodes))} of its {count(found.counts.total)} jobs were read.")
+
+
+def dependencies(
+    ctx: typer.Context,
+    job: JobArgument,
+    dependents: Annotated[bool, typer.Option("--dependents", help="Only jobs that wait for it.")] = False,
+    depth: Annotated[int, typer.Option("--depth", metavar="N", min=1, max=100_000, help="Levels up and down.")] = 10,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    \b
+    Examples:
+      hammerwork workflow dependencies 1c22a0f1
+      hammerwork workflow dependencies 1c22a0f1 --dependents --depth 100
+    """
+    lineage(ctx, job, descendants=dependents, depth=depth, form=form)
 
 
 @expand_option_groups
@@ -108,3 +211,35 @@ def show(
     if form == GraphFormat.TEXT and details.workflow.counts.total:
         context.lines(["", "Graph"])
         draw(context, database, found, form)
+
+
+def wait(
+    ctx: typer.Context,
+    workflow: WorkflowArgument,
+    timeout: GiveUpOption = None,
+    interval: IntervalOption = "1s",
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """
+    Exit code 0 when all completed, 1 when one failed or was cancelled, or only jobs are left that wait for a decision,
+    and 124 when --timeout passes. Survives database restarts.
+
+    \b
+    Examples:
+      hammerwork workflow wait 178ebfc3
+      hammerwork workflow wait 178ebfc3 --timeout 15m && ./publish.sh
+    """
+    context: Context = ctx.obj
+    waits = wait_of(context, interval, timeout)
+    watch = listing.watch(context.database(), workflow)
+    in_time = waits.until(watch.look, watch.connected)
+    found = watch.found
+    context.answer(shown.WORKFLOW.record(found), form, lambda: [shown.outcome_text(found)])
+    if not in_time:
+        left = f"{plural(found.counts.open, 'job')} left" if found.counts.total else "it has no jobs"
+        raise TimedOutError(
+            f"The workflow has not ended within {duration_as_given(timeout)}: {left}.",
+            hint=f"See: hammerwork workflow show {found.id}",
+        )
+    if found.status != WorkflowStatus.COMPLETED:
+        raise ShownAnswerError(f"The workflow is {shown.status_text(found)}: hammerwork workflow show {found.id}")

@@ -14,7 +14,7 @@ from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
 from hammerwork_cli.features.job.queries import enqueue as enqueueing
 from hammerwork_cli.features.job.queries import limits, notifications
 from hammerwork_cli.features.job.queries.stored import compare, stored
-from hammerwork_cli.features.workflow.models.new import NewWorkflow
+from hammerwork_cli.features.workflow.model import NewWorkflow
 
 
 class Created(NamedTuple):

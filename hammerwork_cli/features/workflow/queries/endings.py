@@ -24,7 +24,7 @@ from hammerwork_cli.features.job.queries import changes, dependencies, groups
 from hammerwork_cli.features.job.queries.changes import Cancel, ChangeStep
 from hammerwork_cli.features.job.queries.dependencies import Following, LockedJob
 from hammerwork_cli.features.job.queries.selections import ByFilter
-from hammerwork_cli.features.workflow.models.workflows import FailurePolicy, StoredWorkflow, WorkflowStatus
+from hammerwork_cli.features.workflow.model import FailurePolicy, StoredWorkflow, WorkflowStatus
 from hammerwork_cli.features.workflow.queries import listing
 
 DEPENDENCY_FAILED = "a job that it depends on failed"

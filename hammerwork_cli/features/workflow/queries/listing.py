@@ -16,8 +16,7 @@ from hammerwork_cli.features.job.queries.listing import containing
 from hammerwork_cli.features.spawn.queries.failures import failures
 from hammerwork_cli.features.tree.model import SpawnTree
 from hammerwork_cli.features.tree.queries import tree
-from hammerwork_cli.features.workflow.models.new import own_metadata
-from hammerwork_cli.features.workflow.models.workflows import StoredWorkflow, WorkflowDetails, WorkflowStatus
+from hammerwork_cli.features.workflow.model import StoredWorkflow, WorkflowDetails, WorkflowStatus, own_metadata
 
 MOST_JOBS = 100_000
 """Jobs of a workflow that are read in order to draw it."""

@@ -10,8 +10,7 @@ from hammerwork_cli.core.values import rfc3339
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import Backoff, is_away
 from hammerwork_cli.errors import RetryableError
-from hammerwork_cli.features.cron.models.declared import DeclarationAction, Declared
-from hammerwork_cli.features.cron.models.schedule import RunOutcome, Schedule
+from hammerwork_cli.features.cron.model import DeclarationAction, Declared, RunOutcome, Schedule
 from hammerwork_cli.features.cron.queries import ahead, declaring, recurring, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.queries import ahead as jobs_ahead

@@ -1,18 +1,104 @@
-"""Workflows that are about to be inserted."""
+"""Workflows: jobs that depend on each other, share an id, and fail as a policy says; new ones, and those in files."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
 from typing import Any, NamedTuple, Self
 from uuid import UUID, uuid5
 
 from hammerwork_cli.core.input import fields
+from hammerwork_cli.core.input.documents import json_of, toml_of
 from hammerwork_cli.core.input.limits import LONGEST_NAME, MOST_PARENTS
 from hammerwork_cli.core.input.reading import uuid_of
-from hammerwork_cli.core.values import Counts, JobStatus
+from hammerwork_cli.core.values import Counts, JobStatus, Timestamp, timestamp
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.batch.model import Contents
 from hammerwork_cli.features.job.models.new_job import NewJob, new_id
+from hammerwork_cli.features.job.options import OPTIONS, WantedJob, wanted_job
 from hammerwork_cli.features.tree.model import SpawnTree, TreeNode, linked
-from hammerwork_cli.features.workflow.models.workflows import FailurePolicy, StoredWorkflow, WorkflowStatus
+
+
+class WorkflowStatus(StrEnum):
+    """The statuses of workflows, in the words of hammerwork (Rust)."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    """All jobs have ended, and one has failed."""
+    CANCELLED = "cancelled"
+    """Somebody has cancelled it; jobs of it may still run."""
+    GONE = "gone"
+    """All jobs were deleted before they had ended. Rows do not hold this word."""
+
+
+class FailurePolicy(StrEnum):
+    """The effect of a failed job on the others of its workflow."""
+
+    FAIL_FAST = "fail_fast"
+    """All that have not started fail."""
+    CONTINUE = "continue_on_failure"
+    """Its dependents fail, and theirs; the others go on."""
+    IGNORE = "ignore_failures"
+    """Its dependents run once all of their dependencies have ended. hammerwork (Rust) does not know it."""
+    MANUAL = "manual"
+    """Its dependents stay Pending; the others go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWorkflow:
+    """A workflow whose jobs are counted: hammerwork (Rust) never changes the counters of its row."""
+
+    id: str
+    name: str
+    stored_status: str  # a `WorkflowStatus`; may be stale
+    failure_policy: str  # a `FailurePolicy`
+    total: int  # the number of jobs that the row holds
+    created_at: Timestamp
+    # Its jobs by the status that the rows hold, archived ones too: Cancelled ones are Failed there, and Retrying ones
+    # Pending.
+    counts: Counts = field(default_factory=Counts)
+    waiting: int = 0  # jobs that wait for other jobs
+    last_end: Timestamp = None  # when the last of the ended jobs ended
+    last_failure: Timestamp = None  # when the last job failed by itself, and not because of others
+
+    @property
+    def status(self) -> str:
+        if self.stored_status == WorkflowStatus.CANCELLED:
+            return WorkflowStatus.CANCELLED
+        if self.counts.open:
+            return WorkflowStatus.RUNNING
+        if not self.counts.total:  # nothing else tells any more
+            was_filled = self.stored_status == WorkflowStatus.RUNNING and self.total
+            return WorkflowStatus.GONE if was_filled else self.stored_status
+        return WorkflowStatus.FAILED if self.counts.unsuccessful else WorkflowStatus.COMPLETED
+
+    @property
+    def needs_decision(self) -> bool:
+        """Whether a job has failed, and the policy leaves the jobs that wait to people."""
+        is_running = self.status == WorkflowStatus.RUNNING
+        return is_running and self.failure_policy == FailurePolicy.MANUAL and self.counts.unsuccessful > 0
+
+    @property
+    def ended_at(self) -> Timestamp:
+        """When the last job ended; ``None`` while one is open."""
+        return None if self.counts.open else self.last_end
+
+    @property
+    def took(self) -> timedelta | None:
+        """Time from its creation to its end; ``None`` until it has ended."""
+        start, end = timestamp(self.created_at), timestamp(self.ended_at)
+        return max(end - start, timedelta()) if start and end else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowDetails(Contents):
+    """Everything about a workflow but the graph of its jobs."""
+
+    workflow: StoredWorkflow
+
 
 MOST_JOBS = 100_000
 """Jobs of a workflow, which are written in one transaction."""
@@ -162,3 +248,71 @@ def circle_in(after: Mapping[str, Iterable[str]]) -> list[str]:
                 other = next(reversed(path), None)
             key = other
     return []
+
+
+KEYS = ("name", "failure_policy", "metadata", "jobs")
+JOB_KEYS = ("after", *(name for name in OPTIONS if name != "id"))
+_JSON = re.compile(r"\s*(\{|\[\s*\{)")
+_FORM = 'Write name = "nightly", then [jobs.load] and below it queue = "load" and after = ["extract"].'
+
+
+class WantedWorkflow(NamedTuple):
+    """A workflow that was read from a file."""
+
+    options: dict[str, Any]  # `name`, `failure_policy` and `metadata`, as far as it has them
+    jobs: dict[str, WantedJob]  # key -> job
+    after: dict[str, tuple[str, ...]]  # key -> keys of the jobs that it waits for
+
+
+def parsed(text: str, file: str) -> Any:
+    """The value of a file: JSON if it begins as an object or a list of objects, else TOML."""
+    try:
+        return json_of(text) if _JSON.match(text) else toml_of(text)
+    except ValueError as error:
+        raise UsageError(f"{file} {error}.") from error
+
+
+def read_workflow(value: Any) -> WantedWorkflow:
+    """Reads the workflow of a file. A job has the options of ``job enqueue``, and ``after``.
+
+    The queue defaults to the key of the job, and the payload to an empty object.
+    """
+    if isinstance(value, list) or (isinstance(value, dict) and isinstance(value.get("jobs"), list)):
+        raise UsageError("The jobs of a workflow are a table with a key for each, not a list.", hint=_FORM)
+    if not isinstance(value, dict):
+        raise UsageError("The file of a workflow is a table.", hint=_FORM)
+    unknown = sorted(value.keys() - set(KEYS))
+    if unknown:
+        raise UsageError(f"{unknown[0][:80]!r} is not a key of a workflow.", hint=f"One of: {', '.join(KEYS)}.")
+    tables = value.get("jobs")
+    if not isinstance(tables, dict) or not tables:
+        raise UsageError("The workflow of the file has no jobs.", hint=_FORM)
+    wanted = WantedWorkflow({name: value[name] for name in KEYS[:-1] if name in value}, {}, {})
+    for key, options in tables.items():
+        try:
+            wanted.after[key] = _after(options)
+            wanted.jobs[key] = _job(key, options)
+        except UsageError as error:
+            raise UsageError(f"jobs.{key:.80}: {error.message}", hint=error.hint) from error
+    check_order(wanted.after)
+    return wanted
+
+
+def _after(options: Any) -> tuple[str, ...]:
+    if not isinstance(options, dict):
+        raise UsageError("It has no options of a job.", hint=_FORM)
+    keys = options.get("after", [])
+    if not isinstance(keys, list):
+        raise UsageError(f"after must be a list of keys of jobs, not {keys!r:.60}.")
+    return tuple(dict.fromkeys(fields.text(key, "a key in after") for key in keys))
+
+
+def _job(key: str, options: Mapping[str, Any]) -> WantedJob:
+    unknown = sorted(options.keys() - set(JOB_KEYS))
+    if unknown:
+        raise UsageError(f"{unknown[0][:80]!r} is not an option of a job.", hint=f"One of: {', '.join(JOB_KEYS)}.")
+    given = {"queue": key, "payload": {}, **{name: value for name, value in options.items() if name != "after"}}
+    try:
+        return wanted_job(given)
+    except TypeError as error:  # TOML has dates
+        raise UsageError(f"JSON cannot hold the payload: {error}.") from error
