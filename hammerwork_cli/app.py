@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     except HammerworkError as error:
         return _failure(error, context)
     except Exception as error:  # noqa: BLE001  a bug still ends with a message and an exit code
-        return _bug(error, context)
+        return _stopped(error) or _bug(error, context)
     finally:
         context.close()
     return 0
@@ -207,6 +207,13 @@ def _resembles(name: str, typed: str) -> bool:
     from difflib import SequenceMatcher
 
     return SequenceMatcher(None, name.strip("-"), typed.strip("-")).ratio() >= 0.7
+
+
+def _stopped(error: BaseException | None) -> int | None:
+    """The exit code if a signal is behind an error: Python 3.11 wraps what is raised while it makes a class."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return None if error is None else 143 if isinstance(error, Terminated) else 130
 
 
 def _bug(error: Exception, context: Context) -> int:

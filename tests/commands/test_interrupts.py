@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli import app
 from hammerwork_cli.database import Database, connect
+from hammerwork_cli.database.interrupts import Terminated
 from tests.conftest import ROOT, all_databases
 from tests.rows import Rows
 
@@ -108,8 +110,19 @@ def test_a_file_that_another_process_writes_is_not_waited_for(
             log = f"{holder.url.path}-wal"
             until(lambda: log in open_files(process.pid), process)
             process.send_signal(number)
-            assert process.wait(timeout=PROMPTLY) == exit_code
-            assert process.communicate() == ("", "")
+            assert (process.communicate(timeout=PROMPTLY), process.returncode) == (("", ""), exit_code)
+
+
+@pytest.mark.parametrize(("stop", "exit_code"), [(Terminated, 143), (KeyboardInterrupt, 130)])
+def test_a_signal_that_comes_while_a_module_makes_a_class_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, stop: type[BaseException], exit_code: int
+) -> None:
+    class Field:
+        def __set_name__(self, *_: object) -> None:
+            raise stop
+
+    monkeypatch.setattr(app, "_invoke", lambda *_: type("Made", (), {"field": Field()}))
+    assert app.main([]) == exit_code
 
 
 def open_files(process: int) -> set[str]:

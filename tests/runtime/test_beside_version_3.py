@@ -184,7 +184,7 @@ def test_a_renewal_waits_for_nobody_and_takes_one_statement_while_nothing_is_due
     stage: Stage, crew: Crew, new_connection: Callable[[], Database]
 ) -> None:
     jobs = stage.enqueue(*(Job("held") for _ in range(3)))
-    worker = crew.begin(concurrency=3, lease=60.0)
+    worker = crew.begin(concurrency=3, lease=600.0)  # its own renewals come later
     until(lambda: len(crew.runs) == len(jobs))
     other = new_connection()
 

@@ -237,6 +237,15 @@ def test_no_more_jobs_are_claimed_ahead_than_their_ciphertexts_leave_room_for(st
     assert [KEYS.opened(job.payload.sealed, job.id, "pay")[:13] for job in batch] == ['{"letters":"x'] * 3
 
 
+def test_jobs_are_claimed_ahead_whose_payloads_fill_the_room_to_the_byte(lite: Stage) -> None:
+    lite.enqueue(*(Job("pay", {"letters": "x" * 100}) for _ in range(5)))
+    (size,) = {len(payload) for (payload,) in lite.rows("payload")}
+    now = lite.database.now() + timedelta(seconds=1)
+    full = claim.claim(lite.database, "pay", worker=str(uuid4()), now=now, limit=5, slots=1, room=2 * size)
+    rest = claim.claim(lite.database, "pay", worker=str(uuid4()), now=now, limit=5, slots=1, room=size - 1)
+    assert (len(full), len(rest)) == (3, 1)
+
+
 # Ours, read by theirs.
 
 

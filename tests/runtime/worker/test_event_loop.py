@@ -71,6 +71,13 @@ def test_of_a_coroutine_that_nothing_ends_no_line_of_asyncio_reaches_the_termina
     assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
+def test_a_coroutine_that_an_abandoned_attempt_starts_after_the_end_of_the_worker_leaves_no_thread() -> None:
+    before, loop = loops(), EventLoop()
+    loop.close()
+    assert loop.result(asyncio.sleep(0, "done"), None) == "done"
+    until(lambda: loops() == before)
+
+
 def test_a_coroutine_that_another_one_cancels_before_its_first_step_has_an_end() -> None:
     ended: list[BaseException | None] = []
     loop = EventLoop()
