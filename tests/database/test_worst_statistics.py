@@ -23,7 +23,7 @@ from hammerwork_cli.features.worker.queries import claim
 from tests.database.test_plans import analyze
 from tests.rows import START, Rows
 
-JOBS, ASKED = 8_000, 100
+JOBS, ASKED = 12_000, 100
 MOST_PER_ROW, MOST_BESIDES = 10, 500
 """Rows and pages that a statement may read for each row that it is asked for, and besides. Reading the table, or an
 index of it, takes more.

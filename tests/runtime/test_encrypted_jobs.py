@@ -267,7 +267,8 @@ def test_version_3_decrypts_what_is_encrypted_here(theirs: Theirs, form: Callabl
         assert found.payload == CARD
     assert undecodable(theirs.stage.database) == []
     row = theirs.row(job)
-    assert "4111" not in str(row) or "name" in str(row["pii_fields"])
+    hidden = {name: value for name, value in row.items() if name != "id"}  # which may have these digits
+    assert "4111" not in str(hidden) or "name" in str(row["pii_fields"])
     assert row["retention_policy"] == "UseDefault"
     assert decrypted(row, OTHER_KEY if row["encryption_key_id"] == "second" else KEY) == CARD
     app, got = collecting()
