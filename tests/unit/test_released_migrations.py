@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from hammerwork_cli.database.access import OURS
 from hammerwork_cli.database.migration_files import section
 from hammerwork_cli.features.migration.queries import MIGRATIONS, RUST_3
 
@@ -22,6 +23,11 @@ def checksum(migration: str, dialect: str) -> str:
 def test_a_released_migration_sends_what_it_sent_when_it_was_released() -> None:
     changed = [one for *one, released in RELEASED if checksum(*one) != released]
     assert changed == [], "They were released: databases that have them recorded never run them again. Write a new one."
+
+
+def test_a_database_is_current_with_all_migrations_of_hammerwork_cli_and_no_other() -> None:
+    """The connection cannot ask the feature, which stands above it."""
+    assert {migration.id for migration in MIGRATIONS if migration.rust is None} == OURS
 
 
 def test_every_migration_is_in_the_list_once_for_each_database() -> None:

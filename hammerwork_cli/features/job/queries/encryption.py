@@ -94,7 +94,7 @@ def refuse_plaintext(database: Database, jobs: Iterable[NewJob]) -> None:
 
 
 def with_open_jobs(database: Database, queues: Sequence[str]) -> list[str]:
-    """Those of some queues that have encrypted jobs to run, as far as the first of these tell."""
+    """The queues among these that have an encrypted job to run. It looks at the first thousand such jobs."""
     rows = database.rows("job.encryption.with_open_jobs", queues=queues, limit=FIRST)
     return sorted(queue for queue, *_ in rows)
 
