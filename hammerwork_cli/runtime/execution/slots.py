@@ -24,6 +24,11 @@ MOST_UNWRITTEN_BYTES = 64 << 20
 MOST_WRITTEN_BYTES = 16 << 20
 """Bytes of payloads and results in one transaction, unless one outcome has more."""
 
+RECENT_SECONDS = 2.0
+"""After so long at the least, and twice as long at the most, it forgets how long the jobs of a queue took of which none
+ended since.
+"""
+
 REFUSED_SECONDS = 1.0
 """After so long, an outcome that could not be written is reported: less is the search for the one that is to blame."""
 
@@ -74,6 +79,8 @@ class Slots:
         # Queue -> recent duration of an attempt at one of its jobs. The threads of the slots and of the event loop
         # write it under the lock; the main thread reads it.
         self.seconds: dict[str, float] = {}
+        self._recent: set[str] = set()  # the queues in which attempts ended since the last look
+        self._forget_at = time.monotonic() + RECENT_SECONDS
         self._threads: list[threading.Thread] = []
         self._most_threads = 0  # until they are started
         self._has_warned = False
@@ -235,6 +242,10 @@ class Slots:
         """
         now = time.monotonic()
         with self._changed:
+            if now >= self._forget_at:
+                # A queue whose slow jobs have ended must not keep others from having jobs ahead.
+                self.seconds = {queue: took for queue, took in self.seconds.items() if queue in self._recent}
+                self._recent, self._forget_at = set(), now + RECENT_SECONDS
             running = [now - attempt.began for attempt in self._running if not attempt.over]
             known = [*self.seconds.values(), *(took for took in running if took >= patience)]
         return max(known, default=None)
@@ -451,8 +462,9 @@ class Slots:
         """The next attempt; ``None`` while none may start."""
         if self._resumed:
             return self._resumed.popleft()
-        is_full = len(self._running) >= self.count or self._unwritten_bytes >= MOST_UNWRITTEN_BYTES  # as is_clogged
-        if not self._waiting or is_full or not self._may_start():
+        if not self._waiting or len(self._running) >= self.count:
+            return None
+        if self._unwritten_bytes >= MOST_UNWRITTEN_BYTES or not self._may_start():  # as is_clogged
             return None
         work = self._waiting.popleft()[0]
         if isinstance(work, Claimed):
@@ -479,6 +491,7 @@ class Slots:
         took = time.monotonic() - attempt.began
         queue = attempt.job.queue_name
         self.seconds[queue] = 0.8 * self.seconds.get(queue, took) + 0.2 * took
+        self._recent.add(queue)
         if ended is not None and not attempt.over:
             ended.took = took
             self._add(ended)

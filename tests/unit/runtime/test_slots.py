@@ -10,6 +10,7 @@ import pytest
 
 from hammerwork_cli.features.worker.queries.claim import Claim, Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, Owned
+from hammerwork_cli.runtime.execution import slots as slots_module
 from hammerwork_cli.runtime.execution.attempts import STILL_RUNNING, Attempt, ClaimedRequest, StillRunning
 from hammerwork_cli.runtime.execution.slots import FULL, Slots
 
@@ -270,6 +271,18 @@ def test_how_long_runs_take_is_known_from_those_that_ended_and_those_that_run_lo
     until(lambda: not one.running and len(one.ids()) == 2)
     assert 40 <= one.seconds["queue"] < 40 + PATIENCE
     assert one.slowest(0) == one.seconds["queue"]
+
+
+def test_a_queue_in_which_no_job_ended_lately_no_longer_keeps_others_from_having_jobs_ahead(
+    slots: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots_module, "RECENT_SECONDS", 0.0)
+    one = slots(1, completed)
+    one.put([claimed("a")])
+    until(lambda: one.has_ended)
+    assert one.slowest(0) == one.seconds["queue"]
+    assert one.slowest(0) is None
+    assert "queue" not in one.seconds
 
 
 def test_the_threads_end_when_they_have_nothing_more_to_do() -> None:
