@@ -60,8 +60,8 @@ _hammerwork_look() {
             arguments=':jobs'
             ;;
         'spawn wait')
-            options='--timeout --interval --children-only --fail-stuck --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --timeout= --interval= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--batch --workflow --timeout --interval --children-only --fail-stuck --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --batch= --workflow= --timeout= --interval= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn on-end')
@@ -83,7 +83,7 @@ _hammerwork_look() {
             takes=' --interval= -q=:queue_lists --queue=:queue_lists --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job')
-            commands='list show enqueue export import retry requeue-stale cancel delete purge'
+            commands='list show enqueue export import retry cancel delete purge'
             options='--help'
             ;;
         'job list')
@@ -110,22 +110,18 @@ _hammerwork_look() {
             arguments=':files'
             ;;
         'job retry')
-            options='--queue --status --priority --since --until --last-hours --error --payload --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --status --priority --since --until --last-hours --error --payload --batch --workflow --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --batch= --workflow= --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
-        'job requeue-stale')
-            options='--older-than-secs --queue --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --older-than-secs= -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
         'job cancel')
-            options='--queue --status --priority --since --until --last-hours --error --payload --all --tree --only --reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --status --priority --since --until --last-hours --error --payload --batch --workflow --all --tree --only --reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --batch= --workflow= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job delete')
-            options='--queue --status --priority --since --until --last-hours --error --payload --all --failed --older-than --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --status --priority --since --until --last-hours --error --payload --batch --workflow --all --failed --older-than --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --batch= --workflow= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job purge')
@@ -133,26 +129,17 @@ _hammerwork_look() {
             takes=' -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --older-than= -q=:queue_lists --queue=:queue_lists --error= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'queue')
-            commands='list stats health paused pause resume clear'
+            commands='list stats pause resume'
             options='--help'
             ;;
         'queue list')
-            options='--fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--paused --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'queue stats')
             options='--detailed --hours --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --hours= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':queues'
-            ;;
-        'queue health')
-            options='--max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':queues'
-            ;;
-        'queue paused')
-            options='--format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'queue pause')
             options='--reason --all --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -164,13 +151,8 @@ _hammerwork_look() {
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':queues*'
             ;;
-        'queue clear')
-            options='--pending-only --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':queues'
-            ;;
         'cron')
-            commands='list show history next check create update apply enable disable trigger backfill convert delete'
+            commands='list show history check create update apply enable disable trigger backfill convert delete'
             options='--help'
             ;;
         'cron list')
@@ -185,11 +167,6 @@ _hammerwork_look() {
         'cron history')
             options='--since --status --limit --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --since= -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
-            ;;
-        'cron next')
-            options='--count --hours --queue --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -c= --count= --hours= -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'cron check')
@@ -242,7 +219,7 @@ _hammerwork_look() {
             arguments='-'
             ;;
         'batch')
-            commands='enqueue list show wait retry cancel export delete'
+            commands='enqueue list show'
             options='--help'
             ;;
         'batch enqueue')
@@ -258,33 +235,8 @@ _hammerwork_look() {
             takes=' -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
-        'batch wait')
-            options='--timeout --interval --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --timeout= --interval= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
-            ;;
-        'batch retry')
-            options='--queue --status --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
-            ;;
-        'batch cancel')
-            options='--queue --status --reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
-            ;;
-        'batch export')
-            options='--queue --status --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --fields= --redact=+payload,result,error --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
-            ;;
-        'batch delete')
-            options='--force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
-            ;;
         'workflow')
-            commands='create list show graph wait retry cancel delete dependencies'
+            commands='create list show graph'
             options='--help'
             ;;
         'workflow create')
@@ -304,31 +256,6 @@ _hammerwork_look() {
             options='--max-nodes --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --max-nodes= --format=text,json,mermaid,dot -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
-            ;;
-        'workflow wait')
-            options='--timeout --interval --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --timeout= --interval= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
-            ;;
-        'workflow retry')
-            options='--queue --status --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
-            ;;
-        'workflow cancel')
-            options='--reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
-            ;;
-        'workflow delete')
-            options='--force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='-'
-            ;;
-        'workflow dependencies')
-            options='--dependents --depth --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --depth= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':jobs'
             ;;
         'worker')
             commands='start list status stop restart'
@@ -358,16 +285,12 @@ _hammerwork_look() {
             arguments=':workers*'
             ;;
         'monitor')
-            commands='health dashboard metrics logs'
+            commands='health metrics logs'
             options='--help'
             ;;
         'monitor health')
-            options='--strict --only --skip --worker --max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --max-overdue --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --only=+database,writes,migrations,workers,lost_workers,stalled_workers,stopping_workers,held_slots,unwritten_outcomes,upkeep,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,lost_jobs,unclaimed_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention,times_in_the_future --skip=+database,writes,migrations,workers,lost_workers,stalled_workers,stopping_workers,held_slots,unwritten_outcomes,upkeep,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,lost_jobs,unclaimed_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention,times_in_the_future --worker=:workers --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'monitor dashboard')
-            options='--interval --queue --count --until --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --interval= -q=:queue_lists --queue=:queue_lists --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--strict --only --skip --queue --worker --tables --max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --max-overdue --max-rows --max-dead-rows --max-transaction --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --only=+database,writes,migrations,workers,lost_workers,stalled_workers,stopping_workers,held_slots,unwritten_outcomes,upkeep,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,lost_jobs,unclaimed_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention,times_in_the_future --skip=+database,writes,migrations,workers,lost_workers,stalled_workers,stopping_workers,held_slots,unwritten_outcomes,upkeep,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,lost_jobs,unclaimed_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention,times_in_the_future -q=:queue_lists --queue=:queue_lists --worker=:workers --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --max-rows= --max-dead-rows= --max-transaction= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'monitor metrics')
             options='--period --queue --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -378,7 +301,7 @@ _hammerwork_look() {
             takes=' -l= --lines= --since= -q=:queue_lists --queue=:queue_lists --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive')
-            commands='run list show restore stats purge set-policy get-policy policies remove-policy'
+            commands='run list restore stats purge set-policy policies remove-policy'
             options='--help'
             ;;
         'archive run')
@@ -388,11 +311,6 @@ _hammerwork_look() {
         'archive list')
             options='--queue --status --since --limit --cursor --fields --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --since= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'archive show')
-            options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':jobs'
             ;;
         'archive restore')
             options='--tree --run-again --as-was --without-column --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -411,25 +329,17 @@ _hammerwork_look() {
             options='--queue --all --older-than --completed-after --failed-after --dead-after --timed-out-after --action --purge-after --by --compress --no-compress --enabled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queue_lists --queue=:queue_lists --older-than= --completed-after= --failed-after= --dead-after= --timed-out-after= --action=archive,delete --purge-after= --by=tree,job --enabled=true,false --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
-        'archive get-policy')
-            options='--queue --all --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
         'archive policies')
-            options='--format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive remove-policy')
             options='--queue --all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'maintenance')
-            commands='cleanup purge-encrypted vacuum analyze reindex sizes health check dead-jobs'
+            commands='purge-encrypted vacuum analyze reindex sizes'
             options='--help'
-            ;;
-        'maintenance cleanup')
-            options='--queue --keep-completed-days --keep-failed-days --keep-dead-days --keep-timed-out-days --by --batch-size --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists --keep-completed-days= --keep-failed-days= --keep-dead-days= --keep-timed-out-days= --by=tree,job --batch-size= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'maintenance purge-encrypted')
             options='--yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -450,18 +360,6 @@ _hammerwork_look() {
         'maintenance sizes')
             options='--detailed --bytes --fields --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'maintenance health')
-            options='--max-rows --max-dead-rows --max-transaction --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --max-rows= --max-dead-rows= --max-transaction= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'maintenance check')
-            options='--fix --yes --dry-run --older-than --strict --queue --limit --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --older-than= -q=:queue_lists --queue=:queue_lists -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'maintenance dead-jobs')
-            options='--stale-hours --queue --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --stale-hours= -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'backup')
             commands='create restore verify list copy'
@@ -497,7 +395,7 @@ _hammerwork_look() {
             takes=' --host= --port= --token= --cors-origin= --allow-host= --encryption-key= -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'migration')
-            commands='run status plan'
+            commands='run status'
             options='--help'
             ;;
         'migration run')
@@ -508,12 +406,8 @@ _hammerwork_look() {
             options='--check --rust --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --rust=1.15.5,3 --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
-        'migration plan')
-            options='--rust --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --rust=1.15.5,3 --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
         'config')
-            commands='show get set unset reset path init'
+            commands='show get set unset path init'
             options='--help'
             ;;
         'config show')
@@ -534,10 +428,6 @@ _hammerwork_look() {
             options='--database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':keys,database_url,default_queue,default_limit,log_level,connection_pool_size,connect_timeout_secs,encryption_keys'
-            ;;
-        'config reset')
-            options='--yes --dry-run --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'config path')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'

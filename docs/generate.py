@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from docs import client_types
+from hammerwork_cli import compat
 from hammerwork_cli.app import app
 from hammerwork_cli.cli.verb import shared_options
 from hammerwork_cli.config import KEYS
@@ -83,6 +84,21 @@ A line of `--format jsonl` is an item of the list, or an object of the schema `N
 
 {schemas}
 """
+NAMES_PAGE = """\
+# Other names of commands and options
+
+Help and completions show one name of everything. These work as well, and say nothing about it: what
+[hammerwork (Rust)](../start/from-rust.md) calls them, or what an earlier version did. A command keeps its options and
+its output.
+
+## Commands
+
+{verbs}
+
+## Options
+
+{options}
+"""
 ENDPOINT_PAGE = """\
 # Endpoints of the REST API
 
@@ -102,6 +118,7 @@ def pages() -> dict[str, str]:
         "commands/index.md": _overview(root, groups),
         **{f"commands/{name}.md": _group(name, group) for name, group in groups.items()},
         "settings.md": _settings(),
+        "other-names.md": _other_names(),
         "schemas.md": _schemas(),
         "endpoints.md": _endpoints(),
     }
@@ -146,6 +163,31 @@ def _group(name: str, group: Any) -> str:
         parts.append(f"## {context.command_path}" if path[1:] else "")
         parts += [f"```text\n{usage}\n```", _described(command.help), _options(own, context)]
     return "\n\n".join(filter(None, parts))
+
+
+def _other_names() -> str:
+    names = {old: _linked(new) for old, new in compat.VERBS.items()}
+    names |= {old: _linked(new) for old, new in compat.REPLACED.items()}
+    rows = [(_code(old), new) for old, new in sorted(names.items())]
+    options = [
+        (_code(alias), place and _code(f"{place} ..." if " " not in place else place), _code(option))
+        for place, aliases in compat.OPTIONS.items()
+        for alias, option in sorted(aliases.items())
+    ]
+    options += [(_code(old), "", _code(new)) for old, new in sorted(compat.REPLACED_OPTIONS.items())]
+    options += [
+        (_code(flag), _code(verb), "nothing: it has no effect")
+        for verb, flags in compat.IGNORED.items()
+        for flag in flags
+    ]
+    return NAMES_PAGE.format(
+        verbs=_table(("other name", "command"), rows), options=_table(("other name", "of", "option"), options)
+    )
+
+
+def _linked(line: str) -> str:
+    group, verb, *_ = line.split()
+    return f"[{_code(line)}](commands/{group}.md#hammerwork-{group}-{verb})"
 
 
 def _described(text: str) -> str:

@@ -32,14 +32,14 @@ from hammerwork_cli.version import __version__
 GROUPS = {
     "spawn": "Inspect jobs that spawn other jobs: trees, failures, progress.",
     "job": "List, show, enqueue, export, import, retry, cancel, delete and purge jobs.",
-    "queue": "List, check, pause, resume and clear queues.",
+    "queue": "List, count, pause and resume queues.",
     "cron": "Schedule jobs: each run is its own job, with its own tree.",
-    "batch": "Enqueue, follow, retry, cancel, export and delete batches: jobs that belong together.",
-    "workflow": "Create, follow, retry, cancel and delete workflows: jobs that depend on each other.",
+    "batch": "Enqueue, list and show batches: jobs that belong together.",
+    "workflow": "Create, list, show and draw workflows: jobs that depend on each other.",
     "worker": "Run a worker; list, stop and restart all of them.",
     "monitor": "See what is wrong, and what is happening.",
     "archive": "Archive finished jobs, restore them, and set how long jobs are kept.",
-    "maintenance": "Delete old jobs, and maintain tables and indexes.",
+    "maintenance": "Maintain tables and indexes.",
     "backup": "Back up jobs, restore them, and copy them to a database of another kind.",
     "web": "Serve the REST API and the live page.",
     "migration": "Create, upgrade and inspect the tables.",
@@ -194,9 +194,11 @@ def _usage(error: TyperException, context: Context) -> int:
     if other := instead(path, message):
         return _failure(UsageError(other[0], hint=other[1]), context)
     message = _NUMBER.sub(lambda found: "is not a number" if found[1] else "is not a whole number", message)
-    meant = [f"hammerwork {verb}" for verb in getattr(error, "elsewhere", ())]
-    there = f"There is: {', '.join(meant)}. " if meant else ""
-    return _failure(UsageError(message, hint=f"{there}See: {path} --help"), context)
+    asked, lines = getattr(error, "elsewhere", ("", ()))
+    if lines:
+        use = ", or ".join(f"hammerwork {line}" for line in lines)
+        return _failure(UsageError(f"There is no `{asked[:60]}`.", hint=f"Use: {use}"), context)
+    return _failure(UsageError(message, hint=f"See: {path} --help"), context)
 
 
 _NUMBER = re.compile(r"is not a valid (?:int(?:eger)?|(float))(?: range)?\b")

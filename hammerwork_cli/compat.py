@@ -1,7 +1,7 @@
-"""The names that hammerwork (Rust) and its manual have for our verbs and options, so that its scripts run here.
+"""Names of verbs and options that help does not show, for scripts for hammerwork (Rust) or for an earlier version.
 
-Help and completions show none of them. An option that does something of its own, such as ``job purge
---older-than-days``, is a hidden option of its verb instead.
+Help and completions show none of them; ``docs/reference/other-names.md`` lists them all. An option that does something
+of its own, such as ``job purge --older-than-days``, is a hidden option of its verb.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,8 +11,37 @@ VERBS: Mapping[str, str] = {
     "batch status": "batch show",
     "cron add": "cron create",
     "cron remove": "cron delete",
+    "worker show": "worker status",
     "workflow status": "workflow show",
 }
+"""Another name of a verb -> the verb, in the same group."""
+REPLACED: Mapping[str, str] = {
+    "archive get-policy": "archive policies",
+    "archive show": "job show JOB",
+    "batch cancel": "job cancel --batch BATCH",
+    "batch delete": "job delete --batch BATCH",
+    "batch export": "job export --batch BATCH",
+    "batch retry": "job retry --batch BATCH",
+    "batch wait": "spawn wait --batch BATCH",
+    "config reset": "config init --force",
+    "cron next": "cron show NAME",
+    "job requeue-stale": "spawn doctor --older-than DURATION --fix",
+    "maintenance check": "spawn doctor",
+    "maintenance cleanup": "job purge --all --tree --older-than 30d",
+    "maintenance dead-jobs": "spawn doctor --older-than 24h --fix",
+    "maintenance health": "monitor health --tables",
+    "migration plan": "migration run --dry-run",
+    "monitor dashboard": "spawn monitor",
+    "queue clear": "job delete --queue QUEUE",
+    "queue health": "monitor health --queue QUEUE",
+    "queue paused": "queue list --paused",
+    "workflow cancel": "job cancel --workflow WORKFLOW",
+    "workflow delete": "job delete --workflow WORKFLOW",
+    "workflow dependencies": "spawn lineage JOB",
+    "workflow retry": "job retry --workflow WORKFLOW",
+    "workflow wait": "spawn wait --workflow WORKFLOW",
+}
+"""Verb that works as ever, with its own options and output, and is not shown -> what to write instead."""
 OPTIONS: Mapping[str, Mapping[str, str]] = {
     "": {"-n": "--queue", "-Q": "--queue", "--queue-name": "--queue", "--confirm": "--yes"},
     "queue": {"-d": "--database-url"},
@@ -24,6 +53,24 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
     "workflow create": {"--jobs-file": "--file"},
 }
 """Verb, group, or nothing for all verbs -> alias -> option; for verbs that have the option, and none by that name."""
+REPLACED_OPTIONS: Mapping[str, str] = {
+    "--completed-after-days": "--completed-after 7d",
+    "--confirm": "--yes",
+    "--dead-after-days": "--dead-after 30d",
+    "--failed-after-days": "--failed-after 30d",
+    "--failed-since-hours": "--failed-since 2h",
+    "--job-id": "JOB",
+    "--keep-completed-days": "job purge --completed --older-than 30d",
+    "--keep-failed-days": "job purge --failed --older-than 30d",
+    "--max-attempts-reached": "--status dead",
+    "--offset": "--cursor CURSOR",
+    "--older-than-days": "--older-than 30d",
+    "--older-than-hours": "--until 2h",
+    "--skip-existing": "--existing skip",
+    "--timed-out-after-days": "--timed-out-after 30d",
+    "--worker-id": "WORKER",
+}
+"""Hidden option that has a reader of its own -> what to write instead."""
 VALUED: Mapping[str, tuple[str, ...]] = {"archive run": ("--compress",), "archive set-policy": ("--compress",)}
 """Verb -> flags that ``true`` or ``false`` may follow."""
 IGNORED: Mapping[str, tuple[str, ...]] = {

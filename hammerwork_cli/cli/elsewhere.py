@@ -1,9 +1,9 @@
 """Where the verb is that somebody looks for in another group, or by another word."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from hammerwork_cli.compat import names
+from hammerwork_cli.compat import REPLACED, names
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "abort": ("cancel",),
@@ -30,7 +30,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 PLACES: Mapping[str, tuple[str, ...]] = {
     "drain": ("worker stop", "worker start", "queue pause"),
     "dump": ("backup create", "job export"),
-    "empty": ("queue clear",),
+    "empty": ("job delete",),
     "errors": ("spawn why",),
     "events": ("monitor logs",),
     "failures": ("spawn why", "job list"),
@@ -42,8 +42,13 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "migrate": ("migration run",),
     "progress": ("spawn tree", "spawn monitor"),
     "ps": ("worker status",),
+    "queue add": ("job enqueue",),
+    "queue create": ("job enqueue",),
+    "queue delete": ("job delete --queue QUEUE",),
+    "queue retry": ("job retry --queue QUEUE",),
+    "queue show": ("queue stats",),
     "repair": ("spawn doctor",),
-    "rescue": ("spawn doctor", "maintenance dead-jobs"),
+    "rescue": ("spawn doctor",),
     "run": ("worker start",),
     "schedule": ("cron create",),
     "serve": ("web serve", "worker start"),
@@ -54,25 +59,45 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "watch": ("spawn monitor", "spawn tree"),
     "work": ("worker start",),
 }
-"""Word -> where such a verb is."""
+"""Word, or a group with one -> where such a verb is."""
 MOST = 4
 """Verbs that an error names."""
 
 
 def elsewhere(root: Any, group: str, word: str) -> list[str]:
-    """Returns the verbs that a word may mean which is no verb of a group, the likeliest first."""
+    """Returns the verbs that a word may mean which is no verb of a group, the likeliest first, with their arguments."""
     word = word.lower()
     known = dict(_verbs(root))
-    found = [f"{group} {verb}" for verb in SYNONYMS.get(word, ()) if f"{group} {verb}" in known]
-    found += [path for path, names in known.items() if word in names]
-    found += PLACES.get(word, ())
-    if not found:
-        found = [path for verb in SYNONYMS.get(word, ()) for path, names in known.items() if verb in names]
-    return list(dict.fromkeys(found))[:MOST]
+    if (place := f"{group} {word}") in PLACES:
+        found = [*PLACES[place]]
+    else:
+        found = _called(known, group, SYNONYMS.get(word, ()))
+        found += [path for path, names in known.items() if word in names]
+        found += PLACES.get(word, ())
+    found = found or [line for path, line in REPLACED.items() if word == path.split()[1]]
+    found = found or [path for verb in SYNONYMS.get(word, ()) for path, names in known.items() if verb in names]
+    return [_with_arguments(root, line) for line in list(dict.fromkeys(found))[:MOST]]
+
+
+def _called(known: Mapping[str, set[str]], group: str, verbs: Iterable[str]) -> list[str]:
+    """The verbs of a group by their names, or what replaces them."""
+    paths = [f"{group} {verb}" for verb in verbs]
+    return [REPLACED.get(path, path) for path in paths if path in known or path in REPLACED]
 
 
 def _verbs(root: Any) -> Iterator[tuple[str, set[str]]]:
-    """Yields each verb of the program, and its names."""
+    """Yields each verb that help shows, and its names."""
     for group, commands in root.commands.items():
         for name in getattr(commands, "commands", ()):
-            yield f"{group} {name}", {*names(f"{group} {name}")}
+            if f"{group} {name}" not in REPLACED:
+                yield f"{group} {name}", {*names(f"{group} {name}")}
+
+
+def _with_arguments(root: Any, line: str) -> str:
+    """A line with the arguments of its verb, unless it has its own."""
+    group, verb, *rest = line.split()
+    if rest:
+        return line
+    params = root.commands[group].commands[verb].params
+    arguments = [str(param.metavar).strip("[].") for param in params if param.param_type_name == "argument"]
+    return " ".join([line, *arguments])

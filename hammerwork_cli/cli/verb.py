@@ -159,8 +159,12 @@ class Group(TyperGroup):
             if args and not args[0].startswith("-"):
                 from hammerwork_cli.cli.elsewhere import elsewhere
 
-                error.elsewhere = elsewhere(ctx.find_root().command, str(self.name), args[0])  # type: ignore[attr-defined]
+                lines = elsewhere(ctx.find_root().command, str(self.name), args[0])
+                error.elsewhere = (" ".join([*filter(None, [self._group(ctx)]), args[0]]), lines)  # type: ignore[attr-defined]
             raise
+
+    def _group(self, ctx: Any) -> str:
+        return str(self.name) if ctx.parent else ""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
@@ -232,7 +236,8 @@ class LateVerbs(Group):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         del ctx
-        _write_commands(formatter, [(name, _first_sentence(verb.summary)) for name, verb in self.verbs.items()])
+        shown = ((name, verb) for name, verb in self.verbs.items() if f"{self.name} {name}" not in compat.REPLACED)
+        _write_commands(formatter, [(name, _first_sentence(verb.summary)) for name, verb in shown])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         path = f"{self.name} {cmd_name}"
@@ -277,7 +282,15 @@ class LateGroup(Group):
 
 @cache
 def _load_verb(group: LateVerbs, name: str) -> Any:
-    return group.verbs[name].command(name, group.package)
+    return _hidden_if_replaced(str(group.name), group.verbs[name].command(name, group.package))
+
+
+def _hidden_if_replaced(group: str, command: Any) -> Any:
+    if instead := compat.REPLACED.get(f"{group} {command.name}"):
+        command.hidden = True
+        about, mark, examples = command.help.partition("\b")
+        command.help = f"{about.rstrip()}\n\nIn new scripts, use `{instead}`.\n\n{mark}{examples}"
+    return command
 
 
 @cache
@@ -288,6 +301,9 @@ def _load_group(root: LateGroup, name: str) -> Any:
     late = isinstance(kind, type) and issubclass(kind, LateVerbs)
     command = get_group(app) if late else get_command(app)
     command.name, command.help = name, _joined(root.groups[name], command.help)
+    if not late:
+        for verb in getattr(command, "commands", {}).values():
+            _hidden_if_replaced(name, verb)
     return command
 
 

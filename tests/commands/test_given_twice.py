@@ -39,6 +39,8 @@ ONE = {
     "archive get-policy --queue": "a policy has one queue",
     "archive remove-policy --queue": "a policy has one queue",
     "monitor logs --tree": "one tree",
+    "spawn wait --batch": "one end to wait for",
+    "spawn wait --workflow": "one end to wait for",
 }
 """What names a thing and takes one."""
 ONE |= {
@@ -115,8 +117,8 @@ LINES: Mapping[str, str | Mapping[str, str]] = {
     "job list": "--format json --limit 1000",
     "job export": "--format json",
     "job retry": {"": DRY, "--only": f"{{root}} --tree {DRY}"},
-    "job cancel": {"": DRY, "--only": f"{{root}} --tree {DRY}"},
-    "job delete": DRY,
+    "job cancel": {"": DRY, "--only": f"{{root}} --tree {DRY}", "--workflow": f"--status pending {DRY}"},
+    "job delete": {"": DRY, **dict.fromkeys(("--batch", "--workflow"), f"--status dead {DRY}")},
     "job purge": {"": f"--all {DRY}", "--status": DRY},
     "cron list": {"": "--format json", "--fields": "--format json"},
     "cron next": "--format json",
@@ -138,6 +140,7 @@ LINES: Mapping[str, str | Mapping[str, str]] = {
     "archive run": f"--by job {DRY}",
     "archive list": "--format json",
     "archive stats": "--format json",
+    "archive policies": "--format json",
     "archive purge": f"--older-than 1m {DRY}",
     "maintenance cleanup": f"--by job {DRY}",
     "maintenance check": "--format json",
@@ -282,6 +285,8 @@ def beside(rows: Rows, queue: str, one: str) -> None:
     """What else belongs to a queue, all with the same id."""
     facts = {"id": one, "total_jobs": 9, "status": '"Pending"', "failure_mode": '"ContinueOnError"'}
     rows.insert("hammerwork_batches", {**facts, "created_at": START, "batch_name": queue})
+    facts = {"queue_name": queue, "action": "archive", "by_tree": True, "enabled": True, "completed_seconds": 60}
+    rows.insert("hammerwork_retention", {**facts, "updated_at": START, "updated_by": "ops"})
     facts = {"id": one, "status": "running", "failure_policy": "manual", "created_at": START, "total_jobs": 0}
     rows.insert("hammerwork_workflows", {**facts, "name": queue})
     facts = {"id": one, "name": queue, "queues": json.dumps([queue]), "handlers": "[]", "state": "running", "host": "h"}

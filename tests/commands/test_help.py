@@ -19,7 +19,25 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.verb import shared_options
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.job.options import AGAIN, BATCH, ENQUEUE, JOB_OPTIONS, SCHEDULE
+from tests.commands.test_contract import LEAVES
+from tests.conftest import ROOT
 from tests.pages import Page, documentation
+
+MOST_VERBS = 85
+PLACEHOLDER = re.compile(r"\b(JOB|BATCH|WORKFLOW|QUEUE|NAME)\b")
+TELLS_OLD_NAMES = {
+    "CHANGELOG.md",
+    "benchmarks/README.md",
+    "docs/explain/performance.md",
+    "docs/operate/maintenance.md",
+    "docs/operate/side-by-side.md",
+    "docs/reference/other-names.md",
+    "docs/start/from-rust.md",
+    "compat.py",
+    "doctor.py",
+    "tables.py",
+}
+"""Pages and modules that name a command which another one replaces."""
 
 
 def helps() -> Iterator[str]:
@@ -68,8 +86,8 @@ def test_the_help_of_the_program_and_of_a_group_says_how_each_help_begins_and_im
         if isinstance(within, TyperGroup):
             shown = " ".join(_help(*words).partition("\nCommands:\n")[2].split())
             for name, command in within.commands.items():
-                assert f"{name} {command.get_short_help_str(1000)}" in shown
-                assert not command.hidden
+                about = f"{name} {command.get_short_help_str(1000)}"
+                assert (about in shown) != command.hidden, about
     assert _loaded("--help") == set()
     assert _loaded("spawn", "--help") == {"hammerwork_cli.features.spawn.commands"}
 
@@ -91,6 +109,7 @@ def test_a_help_has_its_first_sentence_once(path: str) -> None:
         ("batch create", "batch enqueue"),
         ("batch status", "batch show"),
         ("workflow status", "workflow show"),
+        ("worker show", "worker status"),
     ],
 )
 def test_a_verb_also_has_its_name_from_the_manual_of_rust(name: str, verb: str) -> None:
@@ -104,13 +123,44 @@ def test_a_verb_also_has_its_name_from_the_manual_of_rust(name: str, verb: str) 
 def test_each_name_of_rust_leads_to_a_verb_or_an_option_and_hides_none() -> None:
     root: Any = get_command(app)
     known = {" ".join(path): command for name, group in root.commands.items() for path, command in verbs(name, group)}
-    assert set(compat.VERBS.values()) | set(compat.VALUED) | set(compat.IGNORED) <= known.keys()
+    assert set(compat.VERBS.values()) | set(compat.VALUED) <= known.keys()
+    assert compat.IGNORED.keys() <= LEAVES.keys()
     assert not compat.VERBS.keys() & known.keys()
     for place, aliases in compat.OPTIONS.items():
         for alias, option in aliases.items():
-            within = [one for path, one in known.items() if f"{path} ".startswith(f"{place} " if place else "")]
+            within = [one for path, one in LEAVES.items() if f"{path} ".startswith(f"{place} " if place else "")]
             taken = [{name for param in one.params for name in param.opts} for one in within]
             assert any(option in names and alias not in names for names in taken), (place, alias)
+
+
+def test_a_command_that_another_one_replaces_works_and_is_not_shown() -> None:
+    root: Any = get_command(app)
+    shown = {" ".join(path) for name, group in root.commands.items() for path, _ in verbs(name, group)}
+    assert len(shown) <= MOST_VERBS
+    assert compat.REPLACED.keys() == LEAVES.keys() - shown
+    for old, new in compat.REPLACED.items():
+        assert f"In new scripts, use `{new}`." in " ".join(LEAVES[old].help.split())
+        example = PLACEHOLDER.sub("178ebfc3", new).replace("30d --fix", "30d")
+        assert problem_of(example.split()) == "", new
+        assert " ".join(new.split()[:2]) in shown
+    hidden = {
+        name for verb in LEAVES.values() for one in verb.params if getattr(one, "hidden", False) for name in one.opts
+    }
+    assert {name for name in hidden if name[:2] == "--"} - {"--queue", "--dry-run"} == compat.REPLACED_OPTIONS.keys()
+
+
+def test_no_hint_and_no_page_names_a_command_that_another_one_replaces() -> None:
+    names = "|".join(compat.REPLACED)
+    old = re.compile(rf"(?:hammerwork (?:-u \S+ )?|`)(?:{names})\b")
+    texts = {path.name: _without_comments(path.read_text("utf-8")) for path in (ROOT / "hammerwork_cli").rglob("*.py")}
+    texts |= {page.name: page.text for page in map(Page, documentation()) if "reference/commands" not in page.name}
+    found = {name: old.findall(text) for name, text in texts.items() if name not in TELLS_OLD_NAMES}
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def _without_comments(text: str) -> str:
+    """A module without comments and docstrings: the help of a hidden command names it."""
+    return re.sub(r'""".*?"""|# [^"]*$', "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def _help(*words: str) -> str:
@@ -167,7 +217,7 @@ def is_known(root: Any, words: list[str]) -> bool:
     group = root.commands.get(words[0]) if words else None
     for verb in (verb for word in words[1:2] if isinstance(group, TyperGroup) for verb in word.split(",")):
         if verb not in group.commands:
-            return False
+            return f"{words[0]} {verb}" in compat.VERBS
         known = {name for param in (*group.commands[verb].params, *shared_options()) for name in param.opts}
         known |= {name for param in group.commands[verb].params for name in param.secondary_opts}
         if not {word for word in words[2:] if re.match(r"--?[a-z]", word)} <= known | {"--help"}:

@@ -547,8 +547,12 @@ def test_lists_point_to_the_doctor_when_jobs_run_for_long_with_no_live_worker(
 LIMITED = {
     **dict.fromkeys(("spawn list", "spawn stats", "spawn pending", "spawn why", "spawn doctor"), ""),
     **dict.fromkeys(("job list", "job export", "job retry", "cron list", "cron next"), ""),
-    **dict.fromkeys(("worker list", "monitor logs", "monitor metrics", "archive list", "archive stats"), ""),
-    **dict.fromkeys(("maintenance check", "maintenance dead-jobs", "job requeue-stale", "worker status"), ""),
+    **dict.fromkeys(
+        ("worker list", "monitor logs", "monitor metrics", "archive list", "archive stats", "archive policies"), ""
+    ),
+    **dict.fromkeys(
+        ("maintenance check", "maintenance dead-jobs", "job requeue-stale", "worker status", "monitor health"), ""
+    ),
     **dict.fromkeys(("job cancel", "job delete"), "--dry-run"),
     **dict.fromkeys(("archive run", "archive purge"), "--older-than 1d --dry-run"),
     "job purge": "--all --dry-run",

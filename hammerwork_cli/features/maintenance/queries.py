@@ -11,6 +11,7 @@ from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import AccessDeniedError
+from hammerwork_cli.features.maintenance.limits import AllowedTables
 from hammerwork_cli.features.maintenance.model import Done, Stored
 from hammerwork_cli.features.migration.queries import TABLES, count_rows
 from hammerwork_cli.features.monitor.models.health import Check, HealthReport, Level
@@ -103,24 +104,17 @@ def _timed(name: str, work: str, do: Callable[[], object]) -> Done:
 # Checks.
 
 
-def health(
-    database: Database, *, now: datetime, rows: int | None, dead: float | None, transaction: timedelta | None
-) -> HealthReport:
-    """Checks the tables.
-
-    Args:
-        rows: most rows of the table of jobs; ``None`` switches a check off.
-        dead: largest share of dead rows of a table, unless it has few of them (:data:`FEW_ROWS`).
-    """
+def health(database: Database, allowed: AllowedTables, *, now: datetime) -> HealthReport:
+    """Checks the tables; one with few dead rows (:data:`FEW_ROWS`) has none too many."""
     stored = sizes(database)
     jobs = next(one for one in stored if one.name == "hammerwork_jobs")
     return HealthReport(
         now,
         [
-            _check("rows", jobs.rows, rows, (jobs.name,)),
-            _dead_rows(stored, dead),
+            _check("rows", jobs.rows, allowed.rows, (jobs.name,)),
+            _dead_rows(stored, allowed.dead),
             _invalid_indexes(stored),
-            _check("open_transaction", _oldest_transaction(database, now), transaction),
+            _check("open_transaction", _oldest_transaction(database, now), allowed.transaction),
         ],
     )
 

@@ -17,7 +17,7 @@ from hammerwork_cli.view.text import count, plural, visible
 
 app = group(
     "migration status",
-    "migration plan",
+    "migration run --dry-run",
     "migration run",
 )
 

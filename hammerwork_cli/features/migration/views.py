@@ -89,7 +89,7 @@ def unapplied_text(states: Sequence[MigrationState], rust: RustVersion | None) -
     kinds = Counter(state.state for state in states if not state.applied)
     found = ", ".join(f"{count(number)} {kind}" for kind, number in sorted(kinds.items(), reverse=True))
     option = _option(rust)
-    run, plan = f"hammerwork migration run{option}", f"hammerwork migration plan{option}"
+    run, plan = f"hammerwork migration run{option}", f"hammerwork migration run --dry-run{option}"
     return "\n".join([*lost, f"{found}. Next: {run} (to see its statements: {plan})"])
 
 
@@ -100,7 +100,7 @@ def fit_text(fit: RustFit) -> str | None:
     suits = f"The tables suit hammerwork (Rust) {fit.version}"
     if not fit.lacking:
         return f"{suits}."
-    return f"{suits}. Version 3 lacks {', '.join(fit.lacking)}: see hammerwork migration plan --rust 3"
+    return f"{suits}. Version 3 lacks {', '.join(fit.lacking)}: see hammerwork migration run --dry-run --rust 3"
 
 
 def fit_warnings(fit: RustFit, rust: RustVersion | None) -> Iterator[str]:

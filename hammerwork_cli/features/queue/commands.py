@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import Listing, ListOptions, note_lost_jobs, show_list
+from hammerwork_cli.cli.lists import Listing, ListOptions, Order, note_lost_jobs, show_list
 from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     DryRunOption,
@@ -29,7 +29,7 @@ from hammerwork_cli.features.job.queries.changes import Clear
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.limits import LimitOptions
-from hammerwork_cli.features.queue.models.queue import PauseChange
+from hammerwork_cli.features.queue.models.queue import PauseChange, QueueState
 from hammerwork_cli.features.queue.views import changes as changes_views
 from hammerwork_cli.features.queue.views import health as health_views
 from hammerwork_cli.features.queue.views import listing
@@ -51,7 +51,12 @@ AllOption = Annotated[bool, typer.Option("--all", help="All queues; asks for con
 
 @app.command("list", cls=Verb)
 @expand_option_groups
-def list_(ctx: typer.Context, options: ListOptions) -> None:
+def list_(
+    ctx: typer.Context,
+    *,
+    paused: Annotated[bool, typer.Option("--paused", help="Only paused queues.")] = False,
+    options: ListOptions,
+) -> None:
     """List queues that have jobs or are paused, with counts of their jobs and of the workers that serve them.
 
     The oldest pending job is the one that has been due for longest; jobs that wait for other jobs do not count.
@@ -62,15 +67,20 @@ def list_(ctx: typer.Context, options: ListOptions) -> None:
     Examples:
       hammerwork queue list
       hammerwork queue list --watch --sort -ready
-      hammerwork queue list --format json | jq -r '.[] | select(.paused) | .queue'
+      hammerwork queue list --paused --format json | jq -r '.[].queue'
     """
     context: Context = ctx.obj
+
+    def read(database: Database, order: Order | None) -> list[QueueState]:
+        del order
+        return [row for row in queues.states(database, now=context.now()) if row.pause or not paused]
+
     shown = Listing(
         name="queue list",
-        read=lambda database, _: queues.states(database, now=context.now()),
-        columns=lambda: listing.STATES,
+        read=read,
+        columns=lambda: listing.PAUSED_STATES if paused else listing.STATES,
         shape=listing.QUEUE,
-        empty="There are no jobs, and no queue is paused.",
+        empty="No queue is paused." if paused else "There are no jobs, and no queue is paused.",
     )
     show_list(context, shown, options)
     if options.form == Format.TABLE and not options.watch:

@@ -10,6 +10,7 @@ import pytest
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.maintenance import queries as maintenance
+from hammerwork_cli.features.maintenance.limits import AllowedTables
 from hammerwork_cli.features.maintenance.model import Stored
 from hammerwork_cli.features.migration.queries import TABLES
 from tests.conftest import Outcome, all_databases
@@ -57,7 +58,11 @@ def test_health_names_what_is_over_its_limit_and_the_command_for_it(run: Run, mi
     answered(run, migrated_url, "analyze")
     report = answered(run, migrated_url, "health", "--max-rows", "1", code=1)
     [bad] = [check for check in report["checks"] if check["status"] != "healthy"]
-    assert (bad["check"], bad["limit"], bad["hint"]) == ("rows", 1, "hammerwork maintenance cleanup --dry-run")
+    assert (bad["check"], bad["limit"], bad["hint"]) == (
+        "rows",
+        1,
+        "hammerwork job purge --all --tree --older-than 30d --dry-run",
+    )
     assert run("maintenance", "health", "--max-rows", "off", url=migrated_url).exit_code == 0
 
 
@@ -76,9 +81,7 @@ def test_vacuum_refuses_the_words_with_which_rust_deletes_jobs(run: Run, migrate
         done = run("maintenance", "vacuum", word, url=migrated_url)
         assert (done.exit_code, done.stdout) == (2, "")
         assert "vacuum deletes old jobs; here it reclaims space" in " ".join(done.stderr.split())
-        assert "maintenance cleanup --keep-completed-days 30 --keep-failed-days 7 --yes" in " ".join(
-            done.stderr.split()
-        )
+        assert "job purge --all --tree --older-than 30d --yes" in " ".join(done.stderr.split())
         assert "maintenance vacuum --yes" in " ".join(done.stderr.split())
 
 
@@ -129,7 +132,7 @@ def test_dead_rows_count_from_a_number_on(monkeypatch: pytest.MonkeyPatch, new_d
         jobs = Stored("hammerwork_jobs", "hammerwork_jobs", 5, 1, 5, True, None)
         monkeypatch.setattr(maintenance, "sizes", lambda _: [*tables, jobs])
         with contextlib.closing(connect(new_database("sqlite"))) as database:
-            report = maintenance.health(database, now=START, rows=None, dead=0.2, transaction=None)
+            report = maintenance.health(database, AllowedTables(None, 0.2, None), now=START)
         check = next(check for check in report.checks if check.name == "dead_rows")
         return str(check.status), check.value, check.about
 

@@ -167,7 +167,7 @@ def test_a_workflow_without_jobs_can_be_cancelled_and_opened_again(run: Run, sql
         cancelled = run("workflow", "cancel", ID, "--yes", url=sqlite_url)
         assert (cancelled.exit_code, "no job can join it" in cancelled.stderr) == (0, True)
     refused = run(*job, url=sqlite_url)
-    assert (refused.exit_code, f"workflow retry {ID} --cancelled" in refused.stderr) == (6, True)
+    assert (refused.exit_code, f"job retry --workflow {ID} --cancelled" in refused.stderr) == (6, True)
     assert run("workflow", "retry", ID, "--cancelled", "--dry-run", url=sqlite_url).exit_code == 0
     assert run(*job, url=sqlite_url).exit_code == 6
     opened = run("workflow", "retry", ID, "--cancelled", url=sqlite_url)

@@ -11,7 +11,15 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
 from hammerwork_cli.cli.option_sets import expand_option_groups
-from hammerwork_cli.cli.options import MOST_DAYS, Format, FormatOption, YesOption, age, one_name
+from hammerwork_cli.cli.options import (
+    MOST_DAYS,
+    Format,
+    FormatOption,
+    QueueOption,
+    YesOption,
+    age,
+    one_name,
+)
 from hammerwork_cli.core.input.reading import before
 from hammerwork_cli.core.values import UNSUCCESSFUL, JobStatus
 from hammerwork_cli.database import Database
@@ -232,20 +240,21 @@ def get_policy(
     _show(context, policies.policy(context.database(), name), form)
 
 
-def policies_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+def policies_(ctx: typer.Context, queue: QueueOption = None, form: FormatOption = Format.TABLE) -> None:
     """
     \b
     Examples:
       hammerwork archive policies
+      hammerwork archive policies --queue mail
       hammerwork archive policies --format json | jq '.[] | select(.last_error)'
     """
     context: Context = ctx.obj
     context.show(
-        policies.all_policies(context.database()),
+        policies.all_policies(context.database(), queue or ()),
         form,
         columns=shown.POLICY_COLUMNS,
         shape=shown.POLICY,
-        empty="No queue has a policy: all jobs are kept.",
+        empty="These queues have no policy." if queue else "No queue has a policy: all jobs are kept.",
     )
 
 

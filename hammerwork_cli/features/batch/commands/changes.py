@@ -106,7 +106,11 @@ def delete(
       hammerwork batch delete 178ebfc3 --dry-run
       hammerwork batch delete 178ebfc3 --yes
     """
-    context: Context = ctx.obj
+    delete_batch(ctx.obj, batch, confirmation, force=force)
+
+
+def delete_batch(context: Context, batch: str, confirmation: Confirmation, *, force: bool) -> None:
+    """Deletes a batch and its jobs."""
     database = context.database(changes=True)
     found = listing.resolve(database, batch)
     delete_whole(context, database, JobFilter(batches=(found,)), confirmation, enqueue.delete_empty, force=force)

@@ -1,6 +1,6 @@
 """``hammerwork job retry | cancel | delete | purge``."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,6 +20,7 @@ from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.commands.execute import Confirmation, execute
 from hammerwork_cli.features.job.commands.options import (
     AllOption,
+    BatchOption,
     CancelledOption,
     ErrorOption,
     FailedOption,
@@ -34,6 +35,7 @@ from hammerwork_cli.features.job.commands.options import (
     SinceOption,
     TreeOption,
     UntilOption,
+    WorkflowOption,
 )
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries import listing
@@ -71,6 +73,8 @@ class Targets:
     last_hours: LastHoursOption = None
     error: ErrorOption = None
     payload: InPayloadOption = None
+    batch: BatchOption = None
+    workflow: WorkflowOption = None
     all_: AllOption = False
     job_id: JobIdOption = None
 
@@ -90,6 +94,8 @@ class Targets:
             until=read.end_of_window(change.now, self.until),
             error=read.error_text(self.error),
             payload=read.in_payload(self.payload),
+            batches=tuple(self.batch or ()),
+            workflows=tuple(self.workflow or ()),
         )
 
     def start(self, now: datetime) -> datetime | None:
@@ -104,6 +110,11 @@ class Targets:
     @property
     def is_filtered(self) -> bool:
         """Whether there is a filter."""
+        return self._is_narrowed or bool(self.batch or self.workflow)
+
+    @property
+    def _is_narrowed(self) -> bool:
+        """Whether there is a filter besides those by batch and workflow."""
         given = (
             self.queue,
             self.status,
@@ -115,6 +126,22 @@ class Targets:
             self.payload,
         )
         return any(option is not None and option != [] for option in given)
+
+    def whole(self, groups: Sequence[str] | None) -> str | None:
+        """The batch or the workflow that is meant as a whole, because nothing else says which jobs.
+
+        Args:
+            groups: one of the two filters.
+
+        Raises:
+            UsageError: there are several.
+        """
+        narrowed = self.is_named or self.all_ or self._is_narrowed or (self.batch and self.workflow)
+        if not groups or narrowed:
+            return None
+        if len(groups) > 1:
+            raise UsageError("Give one batch or workflow.", hint="For jobs of several, add --status.")
+        return groups[0]
 
     def selection(
         self,
@@ -148,7 +175,8 @@ class Targets:
             return ByIds(ids)
         if not filtered and not self.all_:
             raise UsageError("No jobs were selected.", hint="Give job ids or a filter, or add --all.")
-        return ByFilter(chosen._replace(since=self.start(now), until=read.end_of_window(now, self.until)))
+        chosen = chosen._replace(since=self.start(now), until=read.end_of_window(now, self.until))
+        return ByFilter(read.within(database, chosen, self.batch, self.workflow))
 
     @property
     def _words(self) -> list[str]:
@@ -226,6 +254,7 @@ def retry(
       hammerwork job retry --error "connection refused" --failed-since 2h
       hammerwork job retry --queue mail --failed --since 2h --dry-run
       hammerwork job retry --queue mail --cancelled --since 1h
+      hammerwork job retry --batch 178ebfc3 --status dead
       hammerwork job retry 178ebfc3 --force --respawn
       hammerwork job retry --all --yes
     """
@@ -240,7 +269,12 @@ def retry(
     def failing(now: datetime) -> datetime | None:
         return read.start_of_window(now, failed_since, failed_since_hours)
 
-    only_cancelled = cancelled and not (which.is_named or which.all_)
+    only_cancelled = cancelled and not (which.is_named or which.all_ or which.batch or which.workflow)
+    if cancelled and which.workflow and not confirmation.dry_run:
+        from hammerwork_cli.features.workflow.commands.changes import reopen
+
+        for workflow in which.workflow:
+            reopen(context, workflow)
     more = UNSUCCESSFUL if read.failures(failed, which.status) else {JobStatus.CANCELLED} if only_cancelled else ()
     _execute(context, change, confirmation, which, subtree, more=more, failing=failing)
 
@@ -261,8 +295,9 @@ def cancel(
     Cancels jobs that wait for them too. Nothing is deleted: `job retry` runs a cancelled job, `job delete` removes it.
     --tree includes everything below each JOB. --force also cancels a Running job: its worker cancels a coroutine or
     kills a process within a heartbeat, and a handler in a thread goes on, as in a Rust worker, which overwrites the
-    status at its end if it is of 1.15.5. A cancelled recurring job stays off its schedule until you retry it. Several
-    ids ask for confirmation.
+    status at its end if it is of 1.15.5. A cancelled recurring job stays off its schedule until you retry it. With no
+    other filter, --workflow also marks the workflow cancelled: no job can join it, and workers cancel what it still
+    spawns. Several ids ask for confirmation.
 
     \b
     Examples:
@@ -270,10 +305,16 @@ def cancel(
       hammerwork job cancel 178ebfc3 --tree --yes
       hammerwork job cancel --queue mail --dry-run
       hammerwork job cancel --queue mail --payload customer=acme
+      hammerwork job cancel --workflow 178ebfc3 --reason "wrong day"
       jq -r 'select(.payload.items > 100).id' jobs.jsonl | hammerwork job cancel - --yes
     """
     context: Context = ctx.obj
     operator = context.operator
+    if (workflow := which.whole(which.workflow)) and not subtree.tree:
+        from hammerwork_cli.features.workflow.commands.changes import cancel_whole
+
+        cancel_whole(context, workflow, confirmation, reason=reason, force=force)
+        return
 
     def change(now: datetime) -> Cancel:
         return Cancel(now, by=operator, reason=reason, force=force)
@@ -323,7 +364,8 @@ def delete(
 ) -> None:
     """
     Includes archived jobs that still have a row here. --force also deletes Running jobs and jobs that others wait
-    for. Children of a deleted job stay, and lose their place in its tree.
+    for. Children of a deleted job stay, and lose their place in its tree. With no other filter, --batch and --workflow
+    also delete the batch or the workflow, unless some of its jobs stay.
 
     \b
     Examples:
@@ -331,8 +373,11 @@ def delete(
       hammerwork job delete --queue test --all --yes
       hammerwork job delete --error "no such tenant" --dry-run
       hammerwork job delete --status dead --older-than 30d --dry-run
+      hammerwork job delete --batch 178ebfc3 --dry-run
     """
     context: Context = ctx.obj
+    if not failed and older_than is None and _delete_whole(context, which, confirmation, force=force):
+        return
     lengths = [age(older_than)] if older_than is not None else []
     more = read.failures(failed, which.status)
     chosen, database = which.filter(Delete(context.now(), force=force), more), context.database(changes=True)
@@ -342,6 +387,21 @@ def delete(
     if len(selection.named) == 1:
         _warn_of_children(context, database, selection.named[0])
     execute(context, database, selection, change, confirmation, always_ask=True)
+
+
+def _delete_whole(context: Context, which: Targets, confirmation: Confirmation, *, force: bool) -> bool:
+    """Deletes a batch or a workflow, if one is meant as a whole; returns whether it is."""
+    if batch := which.whole(which.batch):
+        from hammerwork_cli.features.batch.commands.changes import delete_batch
+
+        delete_batch(context, batch, confirmation, force=force)
+    elif workflow := which.whole(which.workflow):
+        from hammerwork_cli.features.workflow.commands.changes import delete_workflow
+
+        delete_workflow(context, workflow, confirmation, force=force)
+    else:
+        return False
+    return True
 
 
 @expand_option_groups

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from hammerwork_cli.cli.options import QueueOption, StatusOption, several_names, statuses
+from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
 from hammerwork_cli.core.values import FAILURES, JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.commands.options import (
+    BatchOption,
     ErrorOption,
     FailedOption,
     FailedSinceOption,
@@ -19,27 +20,10 @@ from hammerwork_cli.features.job.commands.options import (
     PriorityOption,
     SinceOption,
     UntilOption,
+    WorkflowOption,
 )
 from hammerwork_cli.features.job.models.job import JobFilter
 
-BatchOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--batch",
-        metavar="BATCH",
-        callback=several_names,
-        help="Only jobs of these batches: ids, or at least 4 hex digits of each.",
-    ),
-]
-WorkflowOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--workflow",
-        metavar="WORKFLOW",
-        callback=several_names,
-        help="Only jobs of these workflows: ids, or at least 4 hex digits of each.",
-    ),
-]
 CompletedOption = Annotated[bool, typer.Option("--completed", help="Only Completed jobs.")]
 
 
@@ -85,12 +69,4 @@ class Filters:
         Raises:
             UsageError, NotFoundError, AmbiguousIdError: one is not the id of any.
         """
-        if self.batch is not None:
-            from hammerwork_cli.features.batch.queries import listing as batches
-
-            chosen = chosen._replace(batches=tuple(batches.resolve(database, one) for one in self.batch))
-        if self.workflow is not None:
-            from hammerwork_cli.features.workflow.queries import listing as workflows
-
-            chosen = chosen._replace(workflows=tuple(workflows.resolve(database, one) for one in self.workflow))
-        return chosen
+        return read.within(database, chosen, self.batch, self.workflow)

@@ -1,6 +1,6 @@
 """The options of ``job``, and readers of their values; those of new jobs follow from their table."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from inspect import Parameter
 from typing import Annotated, Any
@@ -13,7 +13,9 @@ from hammerwork_cli.cli.options import one_name, several_names
 from hammerwork_cli.core.input import fields, names
 from hammerwork_cli.core.input.reading import before, since_of, uuid_of
 from hammerwork_cli.core.values import FAILURES, JobPriority, JobStatus
+from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, UsageError
+from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.options import JOB_OPTIONS, OPTION, Option, Spelling, json_value
 
 JobsArgument = Annotated[
@@ -54,6 +56,24 @@ InPayloadOption = Annotated[
     list[str] | None,
     typer.Option(
         "--payload", metavar="KEY=TEXT", help="Only jobs with TEXT at KEY of their payload: order.customer=acme."
+    ),
+]
+BatchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--batch",
+        metavar="BATCH",
+        callback=several_names,
+        help="Only jobs of these batches: ids, or at least 4 hex digits of each.",
+    ),
+]
+WorkflowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--workflow",
+        metavar="WORKFLOW",
+        callback=several_names,
+        help="Only jobs of these workflows: ids, or at least 4 hex digits of each.",
     ),
 ]
 FailedSinceOption = Annotated[
@@ -122,6 +142,25 @@ def end_of_window(now: datetime, until: str | None) -> datetime | None:
         UsageError: the text is neither a duration nor a time, or the time is before the year 1.
     """
     return None if until is None else since_of(until, now)
+
+
+def within(
+    database: Database, chosen: JobFilter, batches: Sequence[str] | None, workflows: Sequence[str] | None
+) -> JobFilter:
+    """Adds batches and workflows to the other filters.
+
+    Raises:
+        UsageError, NotFoundError, AmbiguousIdError: one is not the id of any.
+    """
+    if batches is not None:
+        from hammerwork_cli.features.batch.queries.listing import resolve
+
+        chosen = chosen._replace(batches=tuple(resolve(database, one) for one in batches))
+    if workflows is not None:
+        from hammerwork_cli.features.workflow.queries.listing import resolve
+
+        chosen = chosen._replace(workflows=tuple(resolve(database, one) for one in workflows))
+    return chosen
 
 
 def error_text(given: str | None) -> str | None:

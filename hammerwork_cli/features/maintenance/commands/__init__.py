@@ -1,8 +1,8 @@
 from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
-    "maintenance cleanup --dry-run",
-    "maintenance health",
+    "maintenance sizes",
+    "maintenance vacuum",
     package=__package__,
     verbs={
         "cleanup": LateVerb(

@@ -7,31 +7,24 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import MOST_DAYS, FieldsOption, Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, ShownAnswerError, UsageError
 from hammerwork_cli.features.maintenance import queries as maintenance
 from hammerwork_cli.features.maintenance import views as shown
+from hammerwork_cli.features.maintenance.limits import TableLimits
 from hammerwork_cli.features.maintenance.model import Done
 from hammerwork_cli.features.monitor.models.health import Level
 from hammerwork_cli.features.monitor.views import health as views
-from hammerwork_cli.features.queue.limits import limit_of, number, rate
 from hammerwork_cli.features.worker.queries import registry
 
 
+@expand_option_groups
 def health(
     ctx: typer.Context,
-    max_rows: Annotated[
-        str, typer.Option("--max-rows", metavar="N", help="Maximum number of rows in the jobs table.")
-    ] = "1000000",
-    max_dead_rows: Annotated[
-        str, typer.Option("--max-dead-rows", metavar="RATE", help="Maximum share of dead rows in a table.")
-    ] = "20%",
-    max_transaction: Annotated[
-        str, typer.Option("--max-transaction", metavar="DURATION", help="Maximum age of an open transaction.")
-    ] = "10m",
+    limits: TableLimits,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
@@ -46,11 +39,9 @@ def health(
       hammerwork maintenance health --max-rows 5000000 --max-dead-rows off
     """
     context: Context = ctx.obj
-    rows = limit_of("--max-rows", max_rows, number)
-    dead = limit_of("--max-dead-rows", max_dead_rows, rate)
-    transaction = limit_of("--max-transaction", max_transaction, duration_of)
+    allowed = limits.limits()
     database = context.database()
-    report = maintenance.health(database, now=context.now(database), rows=rows, dead=dead, transaction=transaction)
+    report = maintenance.health(database, allowed, now=context.now(database))
     if form in {Format.TABLE, Format.JSON}:
         record = views.HEALTH_REPORT.record(report)
         context.answer(record, form, partial(views.report_text, report, width=context.width, colour=context.colour))
@@ -77,8 +68,8 @@ def vacuum(
 ) -> None:
     """
     PostgreSQL works while others read and write. MySQL copies each table, and SQLite the whole file: the disk needs
-    room for the copy, and on SQLite everybody waits. On both, the command asks for confirmation. `maintenance cleanup`
-    deletes jobs.
+    room for the copy, and on SQLite everybody waits. On both, the command asks for confirmation. `job purge` deletes
+    jobs.
 
     \b
     Examples:
@@ -103,7 +94,7 @@ def vacuum(
         # A copied line of a crontab would go on without an error, and delete nothing any more.
         raise UsageError(
             "In hammerwork (Rust), vacuum deletes old jobs; here it reclaims space.",
-            hint="To delete jobs: hammerwork maintenance cleanup --keep-completed-days 30 --keep-failed-days 7 --yes. "
+            hint="To delete jobs: hammerwork job purge --all --tree --older-than 30d --yes. "
             "To reclaim space: hammerwork maintenance vacuum --yes.",
         )
     database = context.database(changes=True)

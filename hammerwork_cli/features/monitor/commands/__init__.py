@@ -2,7 +2,6 @@ from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "monitor health",
-    "monitor dashboard",
     "monitor metrics --format prometheus",
     "monitor logs --follow",
     package=__package__,

@@ -8,10 +8,11 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import expand_option_groups
-from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.cli.options import Format, FormatOption, QueueOption
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.errors import ShownAnswerError, UsageError
+from hammerwork_cli.features.maintenance.limits import TableLimits
 from hammerwork_cli.features.monitor.models.health import CheckName, HealthReport, Level, MonitorLimits
 from hammerwork_cli.features.monitor.queries import health as checks
 from hammerwork_cli.features.monitor.views import health as views
@@ -28,12 +29,15 @@ def health(
     skip: Annotated[
         list[str] | None, typer.Option("--skip", metavar="CHECK", help="Leave these checks out: migrations.")
     ] = None,
+    queue: QueueOption = None,
     worker: Annotated[str | None, typer.Option("--worker", metavar="WORKER", help="Check only this worker.")] = None,
+    tables: Annotated[bool, typer.Option("--tables", help="Check the tables and indexes instead.")] = False,
     *,
     limits: LimitOptions,
     max_overdue: Annotated[
         str, typer.Option("--max-overdue", metavar="DURATION", help="Maximum delay of a recurring job or a schedule.")
     ] = "10m",
+    table_limits: TableLimits,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
@@ -43,24 +47,36 @@ def health(
     overdue_jobs, overdue_schedules, retrying, failed, failure_rate, retention, times_in_the_future. A database that
     does not answer is critical; a check is unknown where the migrations of hammerwork-cli are missing. --worker checks
     only that worker: exit code 1 when its lease is over, it stands still, cannot write outcomes for two leases, is lost
-    or stopped.
+    or stopped. --queue makes the checks of queues alone. --tables makes others: rows, dead_rows, invalid_indexes and
+    open_transaction, because vacuum cannot remove dead rows that an open transaction might still see. Numbers of rows
+    are estimates of the server; on SQLite they are exact.
 
     \b
     Examples:
       hammerwork monitor health
       hammerwork monitor health --strict --skip migrations --max-pending-age 5m
+      hammerwork monitor health --queue mail --max-pending 500
       hammerwork monitor health --worker render-1 --quiet
+      hammerwork monitor health --tables --max-rows 5000000 --max-dead-rows off
       hammerwork monitor health --format json | jq -r '.checks[] | select(.status != "healthy") | .hint'
     """
     context: Context = ctx.obj
-    wanted = _checks(only, skip)
-    if worker is not None:
-        _refuse_with_worker(only, skip)
+    wanted = _checks(only, skip, queue)
+    _refuse_together(worker=worker, tables=tables or None, queue=queue)
+    if tables or worker is not None:
+        _refuse_together(**{"worker" if worker else "tables": True}, only=only, skip=skip)
+    if tables:
+        from hammerwork_cli.features.maintenance import queries as maintenance
+
+        allowed_tables = table_limits.limits()
+        database = context.database()
+        report = maintenance.health(database, allowed_tables, now=context.now(database))
+    elif worker is not None:
         database = context.database()
         report = checks.worker_health(database, worker, now=context.now(database))
     else:
         allowed = MonitorLimits(limits.limits(), limit_of("--max-overdue", max_overdue, duration_of))
-        report = checks.health(context.database, allowed, now=context.now, only=wanted)
+        report = checks.health(context.database, allowed, now=context.now, only=wanted, queue=queue or ())
     _show(context, report, form)
     worst = report.status
     if worst is Level.CRITICAL or (strict and worst is Level.WARNING):
@@ -75,14 +91,20 @@ def _show(context: Context, report: HealthReport, form: Format) -> None:
         context.data(map(views.CHECK_OUTCOME.record, report.checks), form, views.CHECK_OUTCOME.columns)
 
 
-def _checks(only: list[str] | None, skip: list[str] | None) -> Sequence[CheckName]:
+def _checks(only: list[str] | None, skip: list[str] | None, queue: list[str] | None) -> Sequence[CheckName]:
     """The checks to make.
 
     Raises:
         UsageError: a name is not that of a check, or none is left.
     """
     skipped = set(_named("--skip", skip))
-    left = [check for check in (_named("--only", only) if only is not None else CheckName) if check not in skipped]
+    asked = _named("--only", only) if only is not None else CheckName
+    left = [check for check in asked if check not in skipped and (queue is None or check in checks.OF_QUEUES)]
+    if not left and queue is not None:
+        raise UsageError(
+            "--queue, --only and --skip leave no check.",
+            hint=f"Checks of queues: {', '.join(sorted(checks.OF_QUEUES))}.",
+        )
     if not left:
         raise UsageError("--only and --skip leave no check.", hint=_names())
     return left
@@ -100,6 +122,7 @@ def _names() -> str:
     return f"Checks: {', '.join(CheckName)}."
 
 
-def _refuse_with_worker(only: list[str] | None, skip: list[str] | None) -> None:
-    if only or skip:
-        raise UsageError("--worker cannot be combined with --only or --skip.")
+def _refuse_together(**given: object) -> None:
+    names = [f"--{name}" for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise UsageError(f"{names[0]} cannot be combined with {' or '.join(names[1:])}.")

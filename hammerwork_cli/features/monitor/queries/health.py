@@ -1,7 +1,7 @@
 """Checks what is wrong now, at a cost that does not grow with the table."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -70,6 +70,23 @@ OF_WORKERS = frozenset(
 )
 """Checks of what workers of hammerwork-cli write: of the tables of hammerwork (Rust) alone they say nothing."""
 
+OF_QUEUES = frozenset(
+    {
+        CheckName.UNSERVED_QUEUES,
+        CheckName.PAUSED_QUEUES,
+        CheckName.PENDING,
+        CheckName.PENDING_AGE,
+        CheckName.RUNNING_AGE,
+        CheckName.WAITING_AGE,
+        CheckName.LOST_JOBS,
+        CheckName.UNCLAIMED_JOBS,
+        CheckName.RETRYING,
+        CheckName.FAILED,
+        CheckName.FAILURE_RATE,
+    }
+)
+"""Checks that say of which queues they are."""
+
 Amount = TypeVar("Amount", int, float, timedelta)
 
 
@@ -79,13 +96,14 @@ def health(
     *,
     now: Callable[[Database], datetime],
     only: Collection[str] = tuple(CheckName),
+    queue: Sequence[str] = (),
 ) -> HealthReport:
-    """Makes checks. A database that does not answer is an outcome, not an error."""
+    """Makes checks, of some queues or of all. A database that does not answer is an outcome, not an error."""
     at = datetime.now(UTC)
     try:
         database = connect()
         at = now(database)
-        return report(database, limits, now=at, only=only)
+        return report(database, limits, now=at, only=only, queue=queue)
     except MissingTablesError as error:
         return HealthReport(at, [_failed(CheckName.MIGRATIONS, error)])
     except DatabaseError as error:
@@ -93,10 +111,15 @@ def health(
 
 
 def report(
-    database: Database, limits: MonitorLimits, *, now: datetime, only: Collection[str] = tuple(CheckName)
+    database: Database,
+    limits: MonitorLimits,
+    *,
+    now: datetime,
+    only: Collection[str] = tuple(CheckName),
+    queue: Sequence[str] = (),
 ) -> HealthReport:
     """Makes checks with a connection; errors of the connection are raised."""
-    return HealthReport(now, list(_made(_HealthReading(database, limits, now), only)))
+    return HealthReport(now, list(_made(_HealthReading(database, limits, now, queue), only)))
 
 
 def _made(reading: "_HealthReading", only: Collection[str]) -> Iterator[Check]:
@@ -162,8 +185,12 @@ def _failed(name: CheckName, error: DatabaseError) -> Check:
 class _HealthReading:
     """What the checks look at; each part is read once, by the first check that needs it."""
 
-    def __init__(self, database: Database, limits: MonitorLimits, now: datetime) -> None:
+    def __init__(self, database: Database, limits: MonitorLimits, now: datetime, queue: Sequence[str] = ()) -> None:
         self.database, self.limits, self.now = database, limits, now
+        self.queues = queue  # only these; all if it is empty
+
+    def looks_at(self, queue: str) -> bool:
+        return not self.queues or queue in self.queues
 
     @cached
     def migrations(self) -> list[MigrationState]:
@@ -176,6 +203,8 @@ class _HealthReading:
     @cached
     def with_ready(self) -> list[str]:
         """Queues with ready jobs, due or not, and on MySQL any others."""
+        if self.queues:
+            return [*self.queues]
         return [
             str(queue) for (queue,) in self.database.rows("monitor.health.queues_with_ready_jobs", limit=MOST_QUEUES)
         ]
@@ -211,12 +240,13 @@ class _HealthReading:
                 timestamp(lost_since),
             )
             for queue, jobs, since, first, last, by_rust, lost, lost_since in rows
+            if self.looks_at(queue)
         ]
 
     @cached
     def ended(self) -> list[EndedJobs]:
         """Jobs that ended in the window, by queue."""
-        return list(queues.ended(self.database, since=self.now - WINDOW, limit=MOST_ENDED).values())
+        return list(queues.ended(self.database, since=self.now - WINDOW, queues=self.queues, limit=MOST_ENDED).values())
 
     @cached
     def workers(self) -> list[RegisteredWorker]:
@@ -426,7 +456,11 @@ def _running_age(reading: _HealthReading) -> Check:
 
 def _waiting_age(reading: _HealthReading) -> Check:
     rows = reading.database.rows("monitor.health.waiting", limit=MOST_WAITING)
-    ages = {queue: reading.now - since for queue, at in rows if (since := timestamp(at)) and since <= reading.now}
+    ages = {
+        queue: reading.now - since
+        for queue, at in rows
+        if reading.looks_at(queue) and (since := timestamp(at)) and since <= reading.now
+    }
     return _worst(CheckName.WAITING_AGE, ages, reading.limits.queues.waiting_age, Level.WARNING)
 
 
@@ -474,7 +508,7 @@ def _overdue_schedules(reading: _HealthReading) -> Check:
 
 
 def _retrying(reading: _HealthReading) -> Check:
-    rows = reading.database.rows("monitor.health.retrying", queues=(), most_pending=MOST_READY)
+    rows = reading.database.rows("monitor.health.retrying", queues=reading.queues, most_pending=MOST_READY)
     numbers = {queue: int(jobs) for queue, jobs in rows}
     return _worst(CheckName.RETRYING, numbers, reading.limits.queues.retrying, Level.WARNING, most=MOST_READY)
 

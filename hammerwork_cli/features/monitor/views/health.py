@@ -309,7 +309,7 @@ def _of_queue(command: str, otherwise: str) -> Callable[[str | None], str]:
 
 
 _HINTS: Mapping[str, Callable[[str | None], str]] = {
-    CheckName.DATABASE: lambda _: "maintenance health",
+    CheckName.DATABASE: lambda _: "monitor health --tables",
     CheckName.MIGRATIONS: lambda _: "migration run",
     CheckName.WORKERS: lambda _: "worker list --since 7d",
     CheckName.LOST_WORKERS: lambda _: "worker list",
@@ -319,7 +319,7 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.UNWRITTEN_OUTCOMES: _of_queue("worker status {}", "worker list"),
     CheckName.UPKEEP: lambda _: "worker start --upkeep-only",
     CheckName.UNSERVED_QUEUES: _of_queue("worker list --since 7d --queue {}", "worker list --since 7d"),
-    CheckName.PAUSED_QUEUES: lambda _: "queue paused",
+    CheckName.PAUSED_QUEUES: lambda _: "queue list --paused",
     CheckName.PENDING: _of_queue("queue stats {} --detailed", "queue stats --detailed"),
     CheckName.PENDING_AGE: _of_queue("queue stats {} --detailed", "queue stats --detailed"),
     CheckName.RUNNING_AGE: _of_queue("job list --queue {} --status running", "job list --status running"),
@@ -336,7 +336,7 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
         "spawn doctor --fix" if first and first.startswith("'jobs of ") else "worker start --upkeep-only"
     ),
     "worker": _of_queue("worker status {}", "worker status"),
-    "rows": lambda _: "maintenance cleanup --dry-run",
+    "rows": lambda _: "job purge --all --tree --older-than 30d --dry-run",
     "dead_rows": lambda _: "maintenance vacuum",
     "invalid_indexes": lambda _: "maintenance reindex",
     "open_transaction": lambda _: "maintenance sizes",

@@ -77,6 +77,13 @@ QUEUE_JOBS = Shape[QueueState](
         "oldest_pending_seconds": key.null_or(key.seconds()).of(lambda state: state.age(state.ready_since)),
     }
 )
+PAUSED_STATES: Sequence[Column[QueueState]] = (
+    Column("queue", lambda row: row.name, wraps=True),
+    Column("pending", lambda row: count(row.pending), "right", is_count=True),
+    Column("paused at (UTC)", lambda row: row.pause and instant(row.pause.paused_at), wraps=True),
+    Column("by", lambda row: row.pause and row.pause.paused_by, wraps=True),
+    Column("reason", lambda row: row.pause and row.pause.reason, wraps=True),
+)
 SERVING = key.null_or(
     key.count("Running workers that serve the queue, without Rust workers; null where workers are not recorded")
 )

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, duration_as_given
+from hammerwork_cli.cli.options import Format, FormatOption, duration_as_given
 from hammerwork_cli.cli.outages import OutageNotes
 from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, seconds_between, seconds_until
-from hammerwork_cli.errors import ShownAnswerError, TimedOutError
+from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 
 if TYPE_CHECKING:
     from hammerwork_cli.core.values import Counts
@@ -16,9 +16,20 @@ if TYPE_CHECKING:
     from hammerwork_cli.features.tree.wait import Blocker, WaitResult
 
 
+OptionalJobArgument = Annotated[
+    str | None, typer.Argument(metavar="[JOB]", help="A job's id, or at least its first 4 hex digits.")
+]
+
+
 def wait(
     ctx: typer.Context,
-    job: JobArgument,
+    job: OptionalJobArgument = None,
+    batch: Annotated[
+        str | None, typer.Option("--batch", metavar="BATCH", help="Wait for the jobs of this batch instead.")
+    ] = None,
+    workflow: Annotated[
+        str | None, typer.Option("--workflow", metavar="WORKFLOW", help="Wait for this workflow instead.")
+    ] = None,
     timeout: GiveUpOption = None,
     interval: IntervalOption = "1s",
     children_only: Annotated[
@@ -31,7 +42,9 @@ def wait(
 ) -> None:
     """
     Exit code 0 when all jobs completed, 1 when some failed (or are stuck, with --fail-stuck), 124 when --timeout
-    passes. Each check reads few jobs, however large the tree. Survives database restarts.
+    passes. Each check reads few jobs, however large the tree. Survives database restarts. A batch has the jobs that
+    were enqueued with it, a workflow also those that they spawn; one of its jobs that was cancelled counts as failed,
+    and a workflow of which only jobs are left that wait for a decision has failed.
 
     \b
     Examples:
@@ -39,7 +52,13 @@ def wait(
       hammerwork spawn wait 178ebfc3 --timeout 15m && ./publish.sh
       hammerwork spawn wait 178ebfc3 --timeout 0 --quiet || echo "not yet, or failed"
       hammerwork spawn wait 178ebfc3 --timeout 1h --format json | jq .counts
+      hammerwork spawn wait --batch 5fe1dcfd && ./publish.sh
     """
+    if batch is not None or workflow is not None:
+        _wait_for_group(ctx, job, batch, workflow, timeout, interval, form, children_only or fail_stuck)
+        return
+    if job is None:
+        raise UsageError("No job was given.", hint="Give JOB, --batch BATCH or --workflow WORKFLOW.")
     from hammerwork_cli.features.job.queries import listing
     from hammerwork_cli.features.spawn.views import wait as wait_views
 
@@ -53,6 +72,30 @@ def wait(
         lambda: wait_views.wait_text(result, width=context.width, colour=context.colour),
     )
     require_completed(result, timeout)
+
+
+def _wait_for_group(
+    ctx: typer.Context,
+    job: str | None,
+    batch: str | None,
+    workflow: str | None,
+    timeout: str | None,
+    interval: str,
+    form: Format,
+    of_trees: bool,
+) -> None:
+    if sum(one is not None for one in (job, batch, workflow)) > 1:
+        raise UsageError("Give JOB, --batch BATCH or --workflow WORKFLOW, and only one of them.")
+    if of_trees:
+        raise UsageError("--children-only and --fail-stuck need JOB.")
+    if batch is not None:
+        from hammerwork_cli.features.batch.commands.reading import wait as wait_for_batch
+
+        wait_for_batch(ctx, batch, timeout, interval, form)
+    elif workflow is not None:
+        from hammerwork_cli.features.workflow.commands.reading import wait as wait_for_workflow
+
+        wait_for_workflow(ctx, workflow, timeout, interval, form)
 
 
 def waiter_of(context: Context, timeout: str | None, interval: str = "1s", *, fail_stuck: bool = False) -> "Waiter":

@@ -153,11 +153,19 @@ def retry(
     database = context.database(changes=True)
     change = RetryJobs(context.now(database), cancelled=cancelled)
     wanted = acceptable(change, statuses(status))
+    if cancelled and not confirmation.dry_run:
+        reopen(context, workflow)
     full_id = listing.resolve(database, workflow)
-    if cancelled and not confirmation.dry_run and endings.reopen_without_failures(database, full_id):
-        context.note(f"The workflow {full_id} is no longer cancelled: jobs can join it.")
     chosen = JobFilter(queues=tuple(queue or ()), workflows=(full_id,))
     change_within(context, database, chosen, wanted, change, confirmation)
+
+
+def reopen(context: Context, workflow: str) -> None:
+    """Reopens a cancelled workflow that has no job to retry, and says so."""
+    database = context.database(changes=True)
+    full_id = listing.resolve(database, workflow)
+    if endings.reopen_without_failures(database, full_id):
+        context.note(f"The workflow {full_id} is no longer cancelled: jobs can join it.")
 
 
 @expand_option_groups
@@ -180,7 +188,13 @@ def cancel(
       hammerwork workflow cancel 178ebfc3 --reason "wrong day"
       hammerwork workflow cancel 178ebfc3 --dry-run
     """
-    context: Context = ctx.obj
+    cancel_whole(ctx.obj, workflow, confirmation, reason=reason, force=force)
+
+
+def cancel_whole(
+    context: Context, workflow: str, confirmation: Confirmation, *, reason: str | None, force: bool
+) -> None:
+    """Cancels the jobs of a workflow that have not started, and marks the workflow cancelled."""
     database = context.database(changes=True)
     found = endings.cancellable(database, listing.resolve(database, workflow))
     change = CancelWorkflow(found.id, context.now(database), by=context.operator, reason=reason, force=force)
@@ -213,7 +227,11 @@ def delete(
       hammerwork workflow delete 178ebfc3 --dry-run
       hammerwork workflow delete 178ebfc3 --yes
     """
-    context: Context = ctx.obj
+    delete_workflow(ctx.obj, workflow, confirmation, force=force)
+
+
+def delete_workflow(context: Context, workflow: str, confirmation: Confirmation, *, force: bool) -> None:
+    """Deletes a workflow and its jobs."""
     database = context.database(changes=True)
     found = listing.resolve(database, workflow)
     delete_whole(context, database, JobFilter(workflows=(found,)), confirmation, creating.delete_empty, force=force)

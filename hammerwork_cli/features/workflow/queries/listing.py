@@ -55,7 +55,7 @@ def joinable(database: Database, text: str) -> StoredWorkflow:
     if found.stored_status == WorkflowStatus.CANCELLED:
         raise LastingConflictError(
             f"The workflow {found.id} is cancelled, so no job can join it.",
-            hint=f"To let it run again: hammerwork workflow retry {found.id} --cancelled",
+            hint=f"To let it run again: hammerwork job retry --workflow {found.id} --cancelled",
         )
     return found
 

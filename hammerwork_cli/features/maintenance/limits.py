@@ -1,0 +1,45 @@
+"""The limits of the checks of tables, as options of ``monitor health --tables`` and ``maintenance health``."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, NamedTuple
+
+import typer
+
+from hammerwork_cli.core.input.reading import duration_of
+from hammerwork_cli.features.queue.limits import limit_of, number, rate
+
+
+class AllowedTables(NamedTuple):
+    """The limits; ``None`` switches a check off."""
+
+    rows: int | None  # most rows of the table of jobs
+    dead: float | None  # largest share of dead rows of a table
+    transaction: timedelta | None  # longest time that a transaction may be open
+
+
+@dataclass(frozen=True, slots=True)
+class TableLimits:
+    """Limits that healthy tables stay within; ``off`` disables a check."""
+
+    max_rows: Annotated[
+        str, typer.Option("--max-rows", metavar="N", help="Maximum number of rows in the jobs table.")
+    ] = "1000000"
+    max_dead_rows: Annotated[
+        str, typer.Option("--max-dead-rows", metavar="RATE", help="Maximum share of dead rows in a table.")
+    ] = "20%"
+    max_transaction: Annotated[
+        str, typer.Option("--max-transaction", metavar="DURATION", help="Maximum age of an open transaction.")
+    ] = "10m"
+
+    def limits(self) -> AllowedTables:
+        """Reads the values.
+
+        Raises:
+            UsageError: a limit is not a number, a rate or a duration.
+        """
+        return AllowedTables(
+            limit_of("--max-rows", self.max_rows, number),
+            limit_of("--max-dead-rows", self.max_dead_rows, rate),
+            limit_of("--max-transaction", self.max_transaction, duration_of),
+        )
