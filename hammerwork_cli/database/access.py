@@ -75,6 +75,11 @@ class Database:
     dialect: ClassVar[str]
     placeholder: ClassVar[str] = "%s"
     percent: ClassVar[str] = "%"
+    writes_beside_claims: ClassVar[bool] = False
+    """Whether a worker may write outcomes while it claims jobs. SQLite has one lock for all writers; on MySQL, claims
+    and outcomes would wait for each other's gaps."""
+    has_notifications: ClassVar[bool] = False
+    """Whether :meth:`listen` and :meth:`notifications` are there to be called."""
     key_chunk: ClassVar[int] = 1000
     """Most ids in a statement that changes or locks rows."""
     read_chunk: int = key_chunk
@@ -200,7 +205,7 @@ class Database:
         raise NotImplementedError
 
     def listen(self, channel: str) -> bool:
-        """Subscribes to a channel; false if the database, or a pooler before it, does not support that."""
+        """Subscribes to a channel; false behind a pooler, which cannot deliver notifications."""
         raise NotImplementedError
 
     def notifications(self, seconds: float) -> list[str]:

@@ -93,6 +93,7 @@ class PostgresDatabase(Database):
     """A connection that returns ids, timestamps and JSON as text, in UTC."""
 
     dialect = "postgresql"
+    writes_beside_claims = has_notifications = True
     read_chunk = 2000
     percent = "%%"
     _opening = ""
@@ -258,7 +259,6 @@ class PostgresDatabase(Database):
             other.query(f"{_END_COPY} AND pid = {backend}")
 
     def listen(self, channel: str) -> bool:
-        """Subscribes to a channel; false behind a pooler, which cannot deliver notifications."""
         with self._translated():
             if _is_pooled(self._connection):
                 return False

@@ -4,10 +4,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from hammerwork_cli.core.values import JobStatus
 from hammerwork_cli.database.retrying import Backoff, is_away
@@ -55,19 +54,11 @@ class Finisher:
         slots: where attempts end.
         progress: counts what was written.
         verdicts: decide the outcome of a job whose own one cannot be written.
-        writing: held while a transaction writes outcomes.
     """
 
     def __init__(
-        self,
-        connections: Connections,
-        slots: Slots,
-        clock: ServerClock,
-        progress: Progress,
-        verdicts: OutcomePolicy,
-        writing: AbstractContextManager[Any] = nullcontext(),
+        self, connections: Connections, slots: Slots, clock: ServerClock, progress: Progress, verdicts: OutcomePolicy
     ) -> None:
-        self._writing = writing
         self._connections, self._slots, self._clock = connections, slots, clock
         self._progress, self._verdicts = progress, verdicts
         self._parts: deque[OutcomeBatch] = deque()
@@ -131,7 +122,7 @@ class Finisher:
 
     def _write(self, batch: OutcomeBatch) -> bool:
         """Whether the batch was written; if not, it is kept, or another outcome is written instead."""
-        with self._writing:
+        with self._slots.writing:
             return self._write_alone(batch)
 
     def _write_alone(self, batch: OutcomeBatch) -> bool:

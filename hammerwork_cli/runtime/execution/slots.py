@@ -54,6 +54,7 @@ class Slots:
         wake_finisher: Callable[[], None] | None = None,
     ) -> None:
         self.count = count
+        self.writing = threading.Lock()  # held while a transaction writes outcomes
         self._wake, self._may_start, self._wake_finisher = wake, may_start, wake_finisher or wake
         # The lock of this condition guards all fields below. The main thread, the finisher's, the slots' and the event
         # loop's write them; the keeper adds requests. Properties that read one field do so without the lock: they may

@@ -14,14 +14,12 @@ from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.worker.model import job_lease
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.claim import Claimed, ClaimedBatch
-from hammerwork_cli.features.worker.queries.registry import Registration
-from hammerwork_cli.runtime.clock import ServerClock, elapsed
-from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.clock import elapsed
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.host.logs import handled
 from hammerwork_cli.runtime.outcomes.failures import taken
-from hammerwork_cli.runtime.worker.lease import Lease
+from hammerwork_cli.runtime.worker.context import WorkerContext
 from hammerwork_cli.view.text import plural
 
 MOST_PREFETCHED = 500
@@ -57,13 +55,7 @@ class Claimer:
     The main thread alone uses it, but for :meth:`notify`, :meth:`outcomes_written` and :meth:`hear_taken`.
 
     Args:
-        worker: who claims, from which queues, and how many jobs run at once.
-        connections: the main thread's.
-        lease: of the worker, which claims nothing without it.
-        writing: held while another thread writes outcomes.
         end_handler: ends the handler of an attempt, if that is possible, and says what becomes of it.
-        poll_interval: seconds between claims from empty queues.
-        weighted: draws the next priority by weight.
 
     Attributes:
         full: the last call of :meth:`fetch` found no room for another job.
@@ -71,24 +63,12 @@ class Claimer:
     """
 
     def __init__(
-        self,
-        worker: Registration,
-        connections: Connections,
-        slots: Slots,
-        lease: Lease,
-        clock: ServerClock,
-        *,
-        wake: Callable[[], None] = lambda: None,
-        writing: "threading.Lock | None" = None,
-        end_handler: Callable[[Attempt], str] = lambda _: "",
-        poll_interval: float,
-        max_jobs: int | None,
-        weighted: bool,
+        self, context: WorkerContext, slots: Slots, end_handler: Callable[[Attempt], str] = lambda _: ""
     ) -> None:
-        self.worker = worker
-        self._connections, self._slots, self._lease, self._clock = connections, slots, lease, clock
-        self._wake, self._writing, self._end_handler = wake, writing or threading.Lock(), end_handler
-        self.poll_interval, self.max_jobs, self.weighted = poll_interval, max_jobs, weighted
+        self.worker, options = context.registration, context.options
+        self.poll_interval, self.max_jobs, self.weighted = options.poll_interval, options.max_jobs, options.weighted
+        self._connections, self._lease, self._clock = context.connections.main, context.lease, context.clock
+        self._wake, self._slots, self._end_handler = context.stop.woken.set, slots, end_handler
         self.full = self.owes = False
         self._claimed = 0
         self._awaits_slot = False  # the first of several queues that may have jobs
@@ -97,7 +77,7 @@ class Claimer:
         self._due: OrderedDict[str, None] = OrderedDict()  # queues that may have jobs, the next one first
         self._poll_at = self._poll_not_before = 0.0  # looks for queues with jobs
         self._sizes: dict[str, float] = {}  # queue -> recent size of a payload
-        self._compare_at = time.monotonic() + worker.lease / 2
+        self._compare_at = time.monotonic() + self.worker.lease / 2
         # The lock guards these two, which any thread writes.
         self._news = threading.Lock()
         self._has_heard = False  # since the last look
@@ -310,14 +290,14 @@ class Claimer:
             return
         self._suspects = False
         self._compare_at = time.monotonic() + self.worker.lease / 2
-        if not self._writing.acquire(timeout=PATIENCE_SECONDS):
+        if not self._slots.writing.acquire(timeout=PATIENCE_SECONDS):
             self._compare_soon()
             return
         try:
             known = self._slots.jobs()
             compared = self._connections.run(lambda database: finish.compare(database, self.worker.id, known))
         finally:
-            self._writing.release()
+            self._slots.writing.release()
         self.owes = compared.left > 0
         if self.owes:
             self._compare_soon()

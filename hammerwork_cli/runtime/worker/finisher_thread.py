@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hammerwork_cli.runtime.execution.finisher import Finisher
 from hammerwork_cli.runtime.outages import OutageLog
+from hammerwork_cli.runtime.worker.context import WorkerContext
 from hammerwork_cli.runtime.worker.rounds import Rounds
 
 IDLE_SECONDS = 1.0
@@ -16,22 +17,15 @@ class FinisherThread(threading.Thread):
     Args:
         finisher: used by this thread alone until it ends.
         woken: set when there are outcomes.
-        given_up: set once the worker stops at once.
-        outage_log: of this thread.
         written: called after each transaction.
     """
 
     def __init__(
-        self,
-        finisher: Finisher,
-        woken: threading.Event,
-        given_up: threading.Event,
-        outage_log: OutageLog,
-        written: Callable[[], None],
+        self, context: WorkerContext, finisher: Finisher, woken: threading.Event, written: Callable[[], None]
     ) -> None:
         super().__init__(name="hammerwork-finisher", daemon=True)
-        self._finisher, self._woken, self._given_up = finisher, woken, given_up
-        self._outage_log, self._written = outage_log, written
+        self._finisher, self._woken, self._written = finisher, woken, written
+        self._given_up, self._outage_log = context.stop.at_once, OutageLog(context.connections.outages)
         self.rounds = Rounds()  # whether it goes round
         self._stopped = False  # the main thread sets it
 

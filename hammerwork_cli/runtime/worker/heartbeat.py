@@ -10,11 +10,10 @@ from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.worker.model import heartbeat_interval, job_lease
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.worker.queries.claim import Claimed
-from hammerwork_cli.features.worker.queries.registry import HeartbeatReport, Registration
-from hammerwork_cli.runtime.clock import ServerClock, elapsed
-from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.features.worker.queries.registry import HeartbeatReport
+from hammerwork_cli.runtime.clock import elapsed
 from hammerwork_cli.runtime.execution.attempts import Attempt
-from hammerwork_cli.runtime.worker.lease import Lease
+from hammerwork_cli.runtime.worker.context import WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from hammerwork_cli.view.text import instant
 
@@ -38,11 +37,11 @@ def heartbeat_timeouts(lease: float) -> Timeouts:
 class HeartbeatThread(TurnThread):
     """Keeps a worker's row alive. It does nothing else, so that nothing else can delay it.
 
+    Each heartbeat renews the lease, sets the clock, and hears what an operator requests.
+
     Args:
-        connections: used by this thread alone.
-        lease: renewed by each heartbeat.
-        clock: set by each heartbeat.
-        on_request: called with ``stop`` or ``restart``, and a grace in seconds, when an operator requests it.
+        report: the state of the worker.
+        under_way: the attempts whose handlers run.
         on_renewed: called after each heartbeat.
         on_taken: called when an attempt that runs is no longer the worker's.
     """
@@ -52,22 +51,18 @@ class HeartbeatThread(TurnThread):
 
     def __init__(
         self,
-        connections: Connections,
-        worker: Registration,
-        lease: Lease,
-        clock: ServerClock,
+        context: WorkerContext,
         *,
         report: Callable[[], HeartbeatReport],
-        on_request: Callable[[str, float | None], None],
         on_renewed: Callable[[], None],
         under_way: Callable[[], Sequence[Attempt]] = tuple,
         on_taken: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__("heartbeat", connections)
-        self.worker, self.lease, self.clock = worker, lease, clock
-        self.report, self.on_request, self.on_renewed = report, on_request, on_renewed
-        self.under_way, self.on_taken = under_way, on_taken
-        self.interval = heartbeat_interval(worker.lease)
+        super().__init__("heartbeat", context.connections.give(heartbeat_timeouts(context.lease.seconds)))
+        self.worker, self.lease = context.registration, context.lease
+        self.clock, self.stop = context.clock, context.stop
+        self.report, self.under_way, self.on_renewed, self.on_taken = report, under_way, on_renewed, on_taken
+        self.interval = heartbeat_interval(self.worker.lease)
         longest = min(self.interval, LONGEST_PAUSE)
         self._backoff = Backoff(longest, longest, least=0.1)
         self._said_behind = False
@@ -103,7 +98,7 @@ class HeartbeatThread(TurnThread):
         self.on_renewed()
         if answer.request and (answer.request, answer.grace) != self._heard:
             self._heard = answer.request, answer.grace
-            self.on_request(answer.request, answer.grace)
+            self.stop.hear_request(answer.request, answer.grace)
         # One that ended meanwhile may be written and counts no more.
         if answer.owned < sum(attempt.is_under_way for attempt in attempts):
             self.on_taken()

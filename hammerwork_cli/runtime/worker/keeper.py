@@ -11,10 +11,9 @@ from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.features.spawn.queries.doctor import Doctor, FixedJobs
 from hammerwork_cli.features.worker.model import heartbeat_interval
 from hammerwork_cli.features.worker.queries import duties, registry, rescue
-from hammerwork_cli.features.worker.queries.registry import Registration
-from hammerwork_cli.runtime.clock import ServerClock, elapsed
-from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.worker.lease import Lease, Observer
+from hammerwork_cli.runtime.clock import elapsed
+from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_KEEPER, WorkerContext
+from hammerwork_cli.runtime.worker.lease import Observer
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from hammerwork_cli.view.text import named, plural
 
@@ -33,39 +32,27 @@ class Keeper(TurnThread):
     """The thread for tasks that may wait for locks or read for long. The heartbeat has another thread.
 
     Args:
-        connections: used by this thread alone.
         claim_requests: claims open spawn requests.
-        sweep: whether to release or fail jobs of all queues that still wait although their dependencies have ended.
-        rescue_older_than: seconds after which Running jobs go back that no worker of ours has, and for which no other
-            one keeps a lease; ``None`` for never.
         wake: called when there may be new jobs.
     """
 
     def __init__(
-        self,
-        connections: Connections,
-        worker: Registration,
-        lease: Lease,
-        clock: ServerClock,
-        *,
-        claim_requests: Callable[[Database], None],
-        wake: Callable[[], None],
-        sweep: bool = True,
-        rescue_older_than: float | None = None,
+        self, context: WorkerContext, *, claim_requests: Callable[[Database], None], wake: Callable[[], None]
     ) -> None:
-        super().__init__("keeper", connections)
-        self.worker, self.clock = worker, clock
-        self._claim_requests, self.wake, self._sweeps = claim_requests, wake, sweep
-        self._longest = None if rescue_older_than is None else timedelta(seconds=rescue_older_than)
-        self.interval = heartbeat_interval(worker.lease)
+        super().__init__("keeper", context.connections.for_thread(LOCK_SECONDS_OF_KEEPER))
+        self.worker, self.clock = context.registration, context.clock
+        self._claim_requests, self.wake, self._sweeps = claim_requests, wake, context.options.sweep
+        longest = context.options.rescue_older_than
+        self._longest = None if longest is None else timedelta(seconds=longest)
+        self.interval = heartbeat_interval(self.worker.lease)
         # Ids of workers of which it does not know whether they live; `None` before it first looked. This thread
         # writes it, one reference at a time; the main thread reads it.
         self.undecided: frozenset[str] | None = None
         # Whether its sweep has not looked yet, or found jobs and has not reached the end. This thread writes it; the
         # main thread reads it.
-        self.releasing = sweep
+        self.releasing = self._sweeps
         # This thread alone uses the rest.
-        self._observer = Observer(worker.id, lease)
+        self._observer = Observer(self.worker.id, context.lease)
         self._sweep_after: str | None = None
         self._next_sweep = self._next_look = 0.0
         self._fixed = 0  # by the present sweep

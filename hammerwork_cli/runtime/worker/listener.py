@@ -8,7 +8,7 @@ from functools import partial
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.features.job.queries.notifications import CHANNEL
-from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.worker.context import LOCK_SECONDS, WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 
 LISTEN_SECONDS = 0.2
@@ -19,24 +19,21 @@ log = logging.getLogger("hammerwork")
 
 
 class Listener(TurnThread):
-    """Hears of new jobs in some queues. Without it a worker finds them at its next poll.
+    """Hears of new jobs in the queues of its worker, which would find them at its next poll.
 
     Args:
-        connections: used by this thread alone.
         wake: called with a queue that may have new jobs, or without one.
-        lease: of the worker, in seconds. It asks the server something twice a lease: for what a dead connection does
-            not deliver it would wait for ever.
     """
 
     harmless = ()
 
-    def __init__(
-        self, connections: Connections, queues: tuple[str, ...], wake: Callable[..., None], lease: float
-    ) -> None:
-        super().__init__("listener", connections)
+    def __init__(self, context: WorkerContext, wake: Callable[..., None]) -> None:
+        super().__init__("listener", context.connections.for_thread(LOCK_SECONDS))
         self.wake = wake
         # This thread alone uses the rest.
-        self._queues, self._ask_every = frozenset(queues), lease / 2
+        self._queues = frozenset(context.registration.queues)
+        # It would wait for ever for what a dead connection does not deliver.
+        self._ask_every = context.lease.seconds / 2
         self._asked = 0.0
         self._listening: Database | None = None
         self._hears = True

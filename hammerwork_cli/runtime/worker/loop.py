@@ -9,16 +9,14 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
-from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.clock import elapsed
 from hammerwork_cli.runtime.connections import LONGEST_PAUSE
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.host.logs import handled
+from hammerwork_cli.runtime.outages import OutageLog
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.outcomes.stacks import stack_of
 from hammerwork_cli.runtime.worker.assembly import WorkerComponents
-from hammerwork_cli.runtime.worker.options import Options
-from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.view.text import instant, named, plural
 
 STALE_SECONDS = 1.0
@@ -41,11 +39,14 @@ log = logging.getLogger("hammerwork")
 class MainLoop:
     """What the main thread does from the worker's start to its end."""
 
-    def __init__(self, worker: Registration, options: Options, parts: WorkerComponents, stop: StopSwitch) -> None:
-        self._worker, self._options, self._parts, self._stop = worker, options, parts, stop
-        self._slots, self._claimer, self._finisher = parts.slots, parts.claimer, parts.finisher
-        self._finishing = parts.finishing
-        self._connections, self._clock, self._lease = parts.lines.main, parts.clock, parts.lease
+    def __init__(self, parts: WorkerComponents) -> None:
+        context = parts.context
+        self._worker, self._options, self._stop = context.registration, context.options, context.stop
+        self._connections, self._clock, self._lease = context.connections.main, context.clock, context.lease
+        self._isolation, self._progress = context.isolation, context.progress
+        self._parts, self._slots, self._claimer = parts, parts.slots, parts.claimer
+        self._finisher, self._finishing = parts.finisher, parts.finishing
+        self._outage_log = OutageLog(context.connections.outages)
         self._said_why = False
         self._held_up_since: float | None = None
 
@@ -70,11 +71,11 @@ class MainLoop:
             try:
                 if self._turn():
                     return True
-                self._parts.outage_log.succeeded()
+                self._outage_log.succeeded()
                 if self._lease.is_held(elapsed()):
-                    self._parts.outage_log.recovered()
+                    self._outage_log.recovered()
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
-                self._stop.at_once.wait(self._parts.outage_log.caught(error))
+                self._stop.at_once.wait(self._outage_log.caught(error))
         return False
 
     def _turn(self) -> bool:
@@ -190,9 +191,9 @@ class MainLoop:
         return self._slots.empty
 
     def _timed_out(self, attempt: Attempt) -> EndedAttempt:
-        self._parts.isolation.kill(attempt.thread, attempt)
+        self._isolation.kill(attempt.thread, attempt)
         said = f"It did not end within {(attempt.deadline or 0) - attempt.began:g} s."
-        in_thread = not self._parts.isolation.can_kill
+        in_thread = not self._isolation.can_kill
         attempt.holds_slot = in_thread and attempt.awaits is None
         stack = in_thread and stack_of(attempt.thread, attempt.awaits, self._parts.executor.loop.thread)
         return self._parts.verdicts.failed(
@@ -215,14 +216,14 @@ class MainLoop:
         """
         back = self._slots.withdraw()
         self._slots.abandon(lambda attempt: self._parts.verdicts.stopped(attempt.job))
-        self._parts.isolation.close()  # before others claim the jobs that run there
+        self._isolation.close()  # before others claim the jobs that run there
         self._parts.executor.loop.cancel(CANCEL_SECONDS)
         try:
             if back:
                 self._connections.run(lambda database: finish.give_back(database, back), patience=LAST_SECONDS)
             unwritten = self._slots.unwritten + self._slots.postponed
             if left := self._finisher.write_last(LAST_SECONDS) if may_write else unwritten:
-                self._parts.progress.lost = left
+                self._progress.lost = left
                 log.error(
                     "The outcome of %s is not written: other workers will take over after %g s: %s.",
                     plural(left, "job"),
@@ -231,5 +232,5 @@ class MainLoop:
                 )
         except HammerworkError as error:
             lease = self._worker.lease
-            self._parts.progress.lost = self._slots.unwritten + self._slots.postponed
+            self._progress.lost = self._slots.unwritten + self._slots.postponed
             log.error("Jobs could not be given back; other workers will take over after %g s. %s", lease, error.message)

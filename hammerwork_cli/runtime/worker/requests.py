@@ -2,29 +2,21 @@
 
 import logging
 import threading
-from collections.abc import Callable
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.worker.queries import requests
-from hammerwork_cli.features.worker.queries.registry import Registration
-from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.attempts import ClaimedRequest
 from hammerwork_cli.runtime.execution.slots import Slots
+from hammerwork_cli.runtime.worker.context import WorkerContext
 
 log = logging.getLogger("hammerwork")
 
 
 class RequestClaimer:
-    """Claims the spawn requests that a worker can fulfil. The keeper's thread and the main thread use it.
+    """Claims the spawn requests that a worker can fulfil. The keeper's thread and the main thread use it."""
 
-    Args:
-        may_claim: whether the worker still claims work.
-    """
-
-    def __init__(
-        self, worker: Registration, slots: Slots, clock: ServerClock, may_claim: Callable[[], bool] = lambda: True
-    ) -> None:
-        self._worker, self._slots, self._clock, self._may_claim = worker, slots, clock, may_claim
+    def __init__(self, context: WorkerContext, slots: Slots) -> None:
+        self._worker, self._clock, self._stop, self._slots = context.registration, context.clock, context.stop, slots
         self._claiming = threading.Lock()
         self._closed = False  # the main thread writes it, under the lock
 
@@ -34,7 +26,7 @@ class RequestClaimer:
         It does not know a request when the answer to a commit was lost, when the server forgot the request's end, or
         when that end could not be written.
         """
-        if not self._may_claim():
+        if self._stop.is_set:
             return
         with self._claiming:
             if returned := requests.return_unknown_requests(database, self._worker.id, self._slots.request_ids()):

@@ -10,8 +10,7 @@ from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, PolicyA
 from hammerwork_cli.features.archive.queries import expiry, policies, retention
 from hammerwork_cli.features.archive.queries.retention import CarriedOut
 from hammerwork_cli.features.worker.queries import duties
-from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from hammerwork_cli.view.text import plural
 
@@ -29,15 +28,11 @@ log = logging.getLogger("hammerwork")
 
 
 class Retention(TurnThread):
-    """Applies retention policies, one worker at a time. It holds a connection only while it works.
+    """Applies retention policies, one worker at a time. It holds a connection only while it works."""
 
-    Args:
-        connections: used by this thread alone.
-    """
-
-    def __init__(self, connections: Connections, worker: str, clock: ServerClock) -> None:
-        super().__init__("retention", connections)
-        self.worker, self.clock = worker, clock
+    def __init__(self, context: WorkerContext) -> None:
+        super().__init__("retention", context.connections.for_thread(LOCK_SECONDS_OF_UPKEEP))
+        self.worker, self.clock = context.registration.id, context.clock
         # This thread alone uses the rest.
         self._end = 0.0
         self._is_mine = True

@@ -30,13 +30,15 @@ from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.queue import Queue, url_of, with_keys
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.spawn import SpawnManager
-from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.clock import ServerClock, elapsed
 from hammerwork_cli.runtime.execution.isolation import InThreads, Isolation, in_processes
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.host import secrets
 from hammerwork_cli.runtime.host.loading import load_handlers
 from hammerwork_cli.runtime.host.signals import listening
-from hammerwork_cli.runtime.worker.assembly import WorkerComponents, WorkerConnections, assemble
+from hammerwork_cli.runtime.worker.assembly import WorkerComponents, assemble
+from hammerwork_cli.runtime.worker.context import WorkerConnections, WorkerContext
+from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.loop import LAST_SECONDS, MainLoop
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY, Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
@@ -284,12 +286,11 @@ class Worker(Translated):
             _names.discard(self.name)
 
     def _work(self, isolation: Isolation) -> WorkerReport:
-        registration = self._registration()
-        lines = WorkerConnections.to(self.url, self.options, self._stop, self._progress)
+        connections = WorkerConnections(self.url, self.options, self._stop)
         try:
-            parts = self._start(registration, lines, isolation)
+            parts = self._start(connections, isolation)
         except BaseException:
-            lines.close()
+            connections.close()
             raise
         try:
             with listening(self._stop.hear_signal):
@@ -301,7 +302,7 @@ class Worker(Translated):
                 parts.slots.start(parts.executor.execute, parts.executor.coroutines)
                 for thread in parts.threads:
                     thread.start()
-                MainLoop(registration, self.options, parts, self._stop).run()
+                MainLoop(parts).run()
         finally:
             self._end(parts)
             self._stop.signals.ended()
@@ -367,8 +368,8 @@ class Worker(Translated):
             lease=self.options.lease,
         )
 
-    def _start(self, registration: Registration, lines: WorkerConnections, isolation: Isolation) -> WorkerComponents:
-        clock = ServerClock()
+    def _start(self, connections: WorkerConnections, isolation: Isolation) -> WorkerComponents:
+        registration, main, clock = self._registration(), connections.main, ServerClock()
 
         def check(database: Database) -> None:
             database.check_current()
@@ -382,19 +383,26 @@ class Worker(Translated):
             clock.set(database.now())
             clock.know(migrations.newest(states))
 
-        lines.main.run(check, patience=0)
-        parts = assemble(registration, self.handlers, self.options, lines, clock, self._stop, self._progress, isolation)
+        main.run(check, patience=0)
+        lease = Lease(self.options.lease, elapsed())
+        parts = assemble(
+            WorkerContext(
+                *(registration, self.options, self.handlers, isolation, connections, clock, lease),
+                stop=self._stop,
+                progress=self._progress,
+            )
+        )
         with suppress(LimitReachedError):  # others have locked them: the next worker that starts forgets them
-            lines.main.run(registry.forget_ended, patience=0)
+            main.run(registry.forget_ended, patience=0)
         parts.health_file.begin()
         # Last of all: from now on, others wait for its heartbeat.
         try:
-            lines.main.run(lambda database: registry.register(database, registration), patience=0)
+            main.run(lambda database: registry.register(database, registration), patience=0)
         except BaseException:
             parts.health_file.remove()
             raise
         with suppress(HammerworkError):
-            lines.main.run(self._look_for_namesakes, patience=0)
+            main.run(self._look_for_namesakes, patience=0)
         return parts
 
     def _look_for_namesakes(self, database: Database) -> None:
@@ -411,6 +419,7 @@ class Worker(Translated):
 
     def _end(self, parts: WorkerComponents) -> None:
         self._stop.signals.over()
+        context = parts.context
         for thread in parts.threads:
             thread.stopped.set()
         for thread in parts.threads:
@@ -418,24 +427,24 @@ class Worker(Translated):
                 thread.join(LAST_SECONDS)
         parts.slots.close()
         self._stop.at_once.set()
-        parts.isolation.close()
-        if parts.isolation.can_kill:
+        context.isolation.close()
+        if context.isolation.can_kill:
             parts.slots.join(LAST_SECONDS)
-            parts.isolation.forget()
+            context.isolation.forget()
         parts.executor.loop.close()
         with suppress(HammerworkError):
-            parts.lines.main.run(
+            context.connections.main.run(
                 lambda database: registry.end(
                     database,
                     self.id,
                     self.name,
                     parts.report(),
-                    parts.clock.now(),
+                    context.clock.now(),
                     restarts=self._stop.restarts and self.starts_again,
                 ),
                 patience=LAST_SECONDS,
             )
-        parts.lines.close()
+        context.connections.close()
         parts.health_file.remove()
         log.info("Worker %s stopped. Attempts: %d completed, %d failed.", self.name, self.completed, self.failed)
         if lost := self._progress.lost:

@@ -24,6 +24,7 @@ from hammerwork_cli.runtime.worker import retention
 from tests.commands.archive.test_archive import CLOCK, NOW, archived, asked, ended, ids
 from tests.conftest import Outcome, all_databases, eventually
 from tests.rows import Rows
+from tests.worker_context import WORKER, worker_context
 
 Run = Callable[..., Outcome]
 DAY = timedelta(days=1)
@@ -235,7 +236,12 @@ def test_of_two_workers_one_carries_policies_out(
     clock, given_up = ServerClock(), threading.Event()
     clock.set(NOW)
     monkeypatch.setattr("hammerwork_cli.runtime.clock.PROVEN_SECONDS", 0)
-    threads = [retention.Retention(Connections(migrated_url, 1, given_up), new_id(), clock) for _ in range(2)]
+    threads = [
+        retention.Retention(
+            worker_context(Connections(migrated_url, 1, given_up), WORKER._replace(id=new_id()), clock=clock)
+        )
+        for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     eventually(lambda: archived(migrated_url) == jobs)

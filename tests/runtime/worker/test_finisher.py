@@ -13,7 +13,7 @@ from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError,
 from hammerwork_cli.features.worker.queries import finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, FinishReport
 from hammerwork_cli.runtime.execution import finisher
-from hammerwork_cli.runtime.worker import assembly, claimer
+from hammerwork_cli.runtime.worker import claimer, context
 from tests.runtime.conftest import Crew, Stage, until
 
 SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.sqlite)])
@@ -171,7 +171,7 @@ def test_a_worker_that_can_write_no_end_takes_no_more_jobs_after_a_while(
 def test_a_worker_claims_and_runs_further_jobs_while_an_outcome_waits_for_a_lock(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assembly, "LOCK_SECONDS", 60)
+    monkeypatch.setattr(context, "LOCK_SECONDS", 60)
     (held,) = stage.enqueue(Job("held"))
     crew.begin()
     until(lambda: crew.runs[held.id] == 1)

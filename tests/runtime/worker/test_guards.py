@@ -40,10 +40,12 @@ from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_t
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.loop import MainLoop
+from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from tests.conftest import eventually
 from tests.jobs import IGNORING
 from tests.runtime.conftest import Stage, until
 from tests.unit.runtime.test_slots import claimed
+from tests.worker_context import worker_context
 
 pytestmark = pytest.mark.sqlite
 
@@ -142,21 +144,15 @@ def ignoring_workflow(stage: Stage) -> str:
     return workflow
 
 
-def claimer_of(stage: Stage, slots: Slots, lease: Lease, wake: Callable[[], None] = lambda: None) -> Claimer:
-    return Claimer(
-        *(registered(stage, "name"), stage.connections, slots, lease, ServerClock()),
-        wake=wake,
-        poll_interval=1,
-        max_jobs=None,
-        weighted=False,
-    )
+def claimer_of(stage: Stage, slots: Slots, lease: Lease | None = None, stop: StopSwitch | None = None) -> Claimer:
+    return Claimer(worker_context(stage.connections, registered(stage, "name"), lease=lease, stop=stop), slots)
 
 
 def test_a_worker_whose_slots_have_enough_to_do_takes_nothing(stage: Stage) -> None:
     stage.enqueue(Job("noop"))
     slots = Slots(1, lambda: None)
     slots.put([claimed("a"), claimed("b")])
-    claimer = claimer_of(stage, slots, Lease(10.0, time.monotonic()))
+    claimer = claimer_of(stage, slots)
     assert claimer.fetch()
     assert (claimer.full, slots.waiting) == (True, 2)
     slots.withdraw()
@@ -165,15 +161,14 @@ def test_a_worker_whose_slots_have_enough_to_do_takes_nothing(stage: Stage) -> N
 
 
 def test_written_outcomes_wake_the_thread_that_claims(stage: Stage) -> None:
-    woken: list[bool] = []
-    claimer = claimer_of(stage, Slots(1, lambda: None), Lease(10.0, time.monotonic()), lambda: woken.append(True))
-    claimer.outcomes_written()
-    assert woken == [True]
+    stop = StopSwitch(None)
+    claimer_of(stage, Slots(1, lambda: None), stop=stop).outcomes_written()
+    assert stop.woken.is_set()
 
 
 def test_a_worker_looks_for_jobs_at_once_after_outcomes_have_been_written(stage: Stage) -> None:
     slots = Slots(1, lambda: None)
-    claimer = claimer_of(stage, slots, Lease(10.0, time.monotonic()))
+    claimer = claimer_of(stage, slots)
     assert not claimer.fetch()
     stage.enqueue(Job("noop"))
     assert not claimer.fetch(), "it looks again after the poll interval"
@@ -216,19 +211,14 @@ def test_a_job_of_a_lost_worker_is_nobodys_until_it_is_claimed_again(stage: Stag
 
 def test_a_worker_whose_row_somebody_removed_registers_again_and_compares_before_it_goes_on(stage: Stage) -> None:
     worker = registered(stage, "name")
-    lease = Lease(worker.lease, time.monotonic())
-    connections = stage.connections
+    context = worker_context(stage.connections, worker)
     heartbeat = HeartbeatThread(
-        *(connections, worker, lease, ServerClock()),
-        report=lambda: HeartbeatReport("running", 7, 0, 0, None),
-        on_request=lambda *_: None,
-        on_renewed=lambda: None,
+        context, report=lambda: HeartbeatReport("running", 7, 0, 0, None), on_renewed=lambda: None
     )
     stage.execute("DELETE FROM hammerwork_workers")
     heartbeat._send(time.monotonic())
-    assert lease.is_doubted
+    assert context.lease.is_doubted
     assert registry.resolve(stage.database, "name").running == 7
-    connections.close()
 
 
 def test_a_worker_whose_start_cannot_be_read_has_no_successor_and_is_none(
@@ -293,18 +283,12 @@ def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:
     worker = registered(stage, "back")
     seen = heartbeat(stage, worker)
     registry.record_heartbeat(stage.database, worker.id, HeartbeatReport("running", 0, 0, 0, None))
-    connections = stage.connections
-    own = registered(stage, "own")
-    keeper = Keeper(
-        *(connections, own, Lease(10.0, time.monotonic()), ServerClock()),
-        claim_requests=lambda _: None,
-        wake=lambda: None,
-    )
+    context = worker_context(stage.connections, registered(stage, "own"))
+    keeper = Keeper(context, claim_requests=lambda _: None, wake=lambda: None)
     keeper._observer.look([seen], time.monotonic())
     keeper._rescue_from(stage.database, seen)
     assert keeper._observer.undecided == []
     assert registry.resolve(stage.database, "back").state == "running"
-    connections.close()
 
 
 def test_only_the_jobs_that_may_spawn_again_are_forgotten_to_have_spawned(stage: Stage, app: Handlers) -> None:
@@ -685,7 +669,7 @@ def test_a_job_that_is_deleted_while_it_is_enqueued_again_is_tried_again(
 
 
 def test_a_claim_that_is_tried_twice_may_have_taken_jobs_so_the_worker_compares(stage: Stage) -> None:
-    claimer = claimer_of(stage, Slots(1, lambda: None), Lease(10.0, time.monotonic()))
+    claimer = claimer_of(stage, Slots(1, lambda: None))
     claimer._compare_at = later = time.monotonic() + 1000
     unit = claimer._claim_from("noop", None, 1, 0, 0)
     unit(stage.database)
@@ -869,8 +853,8 @@ def test_outcomes_are_written_by_one_thread_which_ends_with_the_process() -> Non
         )
         assert not MainLoop._turn(loop)  # type: ignore[arg-type]
     assert wrote == ["main thread", "looks"], "the thread for outcomes writes them where there is one"
-    nobody: Any = None
-    assert FinisherThread(nobody, threading.Event(), threading.Event(), nobody, nobody).daemon
+    nobody: Any = SimpleNamespace(outages=None)
+    assert FinisherThread(worker_context(nobody), nobody, threading.Event(), nobody).daemon
 
 
 def test_of_jobs_completed_together_only_those_that_were_still_held_release_others(stage: Stage) -> None:

@@ -33,13 +33,14 @@ from hammerwork_cli.runtime.execution.finisher import FIRST_PAUSE, Finisher, Out
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.faults import Progress
-from hammerwork_cli.runtime.outages import SURVIVED, OutageLog, Outages
+from hammerwork_cli.runtime.outages import SURVIVED, Outages
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker import loop
 from hammerwork_cli.runtime.worker.finisher_thread import IDLE_SECONDS, FinisherThread
 from hammerwork_cli.runtime.worker.requests import RequestClaimer
 from tests.runtime.conftest import Stage, until
 from tests.unit.runtime.test_slots import claimed
+from tests.worker_context import worker_context
 
 pytestmark = pytest.mark.sqlite
 
@@ -288,6 +289,9 @@ def test_of_an_outcome_that_cannot_be_written_what_replaces_it_says_the_same_as_
     assert second == EndedAttempt(job, AttemptEnd.FAILED, error=text)
 
 
+NO_CONNECTIONS = SimpleNamespace(outages=Outages())
+
+
 def test_a_finisher_survives_its_errors_with_ever_longer_pauses_and_tells_what_it_wrote() -> None:
     answers: Any = iter([RuntimeError(), RuntimeError(), True, False, RuntimeError()])
     waited: list[float] = []
@@ -303,9 +307,9 @@ def test_a_finisher_survives_its_errors_with_ever_longer_pauses_and_tells_what_i
         return bool(answer)
 
     given_up: Any = SimpleNamespace(is_set=lambda: False, wait=waited.append)
-    trouble = OutageLog(Outages())
+    context = worker_context(NO_CONNECTIONS, stop=SimpleNamespace(at_once=given_up))
     writing: Any = SimpleNamespace(write=write, pause=0.0)
-    thread = FinisherThread(writing, threading.Event(), given_up, trouble, lambda: told.append(None))
+    thread = FinisherThread(context, writing, threading.Event(), lambda: told.append(None))
     thread.run()
     assert len(told) == 1
     # The pauses are drawn at random below a bound that doubles.
@@ -315,10 +319,11 @@ def test_a_finisher_survives_its_errors_with_ever_longer_pauses_and_tells_what_i
 
 def test_the_thread_that_writes_rests_between_its_turns_and_ends_when_the_worker_is_given_up() -> None:
     turns: list[None] = []
-    given_up = threading.Event()
+    context = worker_context(NO_CONNECTIONS)
+    given_up = context.stop.at_once
     woken = threading.Event()
     writing: Any = SimpleNamespace(write=lambda: turns.append(None), pause=None)
-    thread = FinisherThread(writing, woken, given_up, OutageLog(Outages()), lambda: None)
+    thread = FinisherThread(context, writing, woken, lambda: None)
     thread.start()
     until(lambda: turns)
     woken.set()
@@ -386,7 +391,7 @@ def test_a_request_that_another_worker_has_by_now_spawns_nothing(
 def test_no_request_is_claimed_once_a_worker_ends(stage: Stage, open_requests: list[Any]) -> None:
     worker = Registration(new_id(), "name", "host", 1, "0", ("noop",), (), 1, 10.0)
     slots = Slots(1, lambda: None)
-    claimer = RequestClaimer(worker, slots, ServerClock())
+    claimer = RequestClaimer(worker_context(stage.connections, worker), slots)
     claimer.close()
     claimer.claim(stage.database)
     assert (slots.waiting, len(open_requests)) == (0, 2)

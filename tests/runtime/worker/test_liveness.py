@@ -21,7 +21,9 @@ from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import enqueue
 from hammerwork_cli.features.worker.queries import claim, finish, registry
 from hammerwork_cli.features.worker.queries.registry import Registration
+from hammerwork_cli.runtime import clock
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.worker import assembly, claimer, heartbeat, keeper, loop, worker
 from hammerwork_cli.runtime.worker.listener import Listener
 from tests.conftest import ROOT
 from tests.runtime.conftest import Crew, Stage, until
@@ -314,8 +316,10 @@ def test_a_worker_whose_machine_was_suspended_begins_nothing_before_a_heartbeat_
     lite: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its monotonic clock stood still, and others have taken its jobs."""
-    crew, slept, real = Crew(lite), 0.0, time.clock_gettime
-    monkeypatch.setattr(time, "clock_gettime", lambda clock: real(clock) + slept)
+    crew, slept, elapsed = Crew(lite), 0.0, clock.elapsed
+    assert elapsed() == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=1), "the clock that goes on"
+    for module in (assembly, claimer, heartbeat, keeper, loop, worker):
+        monkeypatch.setattr(module, "elapsed", lambda: elapsed() + slept)
     begun, beats, record = threading.Event(), threading.Event(), registry.record_heartbeat
 
     def recording(*arguments: Any) -> Any:

@@ -18,8 +18,8 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.worker import claimer as claimer_module
 from hammerwork_cli.runtime.worker.claimer import Claimer
-from hammerwork_cli.runtime.worker.lease import Lease
 from tests.runtime.conftest import PATIENCE, Stage, until
+from tests.worker_context import worker_context
 
 MANY = 3000
 QUEUES = tuple(f"q{number}" for number in range(MANY))
@@ -30,9 +30,8 @@ def claimer_of(stage: Stage, concurrency: int = 2, *, poll_interval: float = 60,
     clock = ServerClock()
     clock.set(stage.database.now() + timedelta(seconds=1))  # what is enqueued now is due to it at once
     slots = Slots(concurrency, lambda: None)
-    lease = Lease(10.0, time.monotonic())
-    how = {"poll_interval": poll_interval, "max_jobs": None, "weighted": weighted}
-    return Claimer(registration, stage.connections, slots, lease, clock, **how)
+    how = {"poll_interval": poll_interval, "weighted": weighted}
+    return Claimer(worker_context(stage.connections, registration, clock=clock, **how), slots)
 
 
 def sent(stage: Stage, work: Callable[[], Any]) -> int:

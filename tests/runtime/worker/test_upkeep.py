@@ -19,11 +19,9 @@ from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.callbacks.model import CallbackEvent, new_callback
-from hammerwork_cli.features.cron.model import Declared
 from hammerwork_cli.features.cron.options import read_schedule
 from hammerwork_cli.features.cron.queries import changes, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
-from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.worker.turns import Turn
@@ -32,6 +30,7 @@ from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
 from tests.conftest import unavailable
 from tests.runtime.conftest import PATIENCE, Crew, Stage, until
 from tests.servers import ServerMissingError
+from tests.worker_context import worker_context
 
 KILLS = 6
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -152,7 +151,7 @@ def test_schedules_of_different_periods_do_not_wait_for_each_other(lite: Stage) 
             start,
         )
     clock = SimulatedClock(start)
-    scheduler = Scheduler(lite.connections, new_id(), clock, Declared("code:none", ()))
+    scheduler = Scheduler(worker_context(lite.connections, clock=clock))
     look = scheduler.tasks()["Looking for due schedules"]
     while clock.now() < start + timedelta(minutes=1):
         look()
@@ -174,8 +173,8 @@ def test_a_clock_that_is_put_forward_deletes_no_history(lite: Stage, monkeypatch
 
     def tidy() -> list[int]:
         for thread in (
-            Scheduler(lite.connections, new_id(), clock, Declared("code:none", ())),
-            Endings(lite.connections, new_id(), clock),
+            Scheduler(worker_context(lite.connections, clock=clock)),
+            Endings(worker_context(lite.connections, clock=clock)),
         ):
             next(task for name, task in thread.tasks().items() if name.startswith("Tidying up"))()
         tables = ("hammerwork_schedule_runs", "hammerwork_watches")
@@ -204,7 +203,7 @@ def test_a_callback_that_a_wrong_clock_put_off_waits_for_no_other(
             f"SELECT id, check_at FROM hammerwork_watches WHERE subject_id = '{batch.id}'"
         )
         assert stage.database.run("batch.callbacks.take", id=identity, seen=seen, until=at)
-    endings = Endings(stage.connections, new_id(), SimulatedClock(now))
+    endings = Endings(worker_context(stage.connections, clock=SimulatedClock(now)))
     endings.tasks()["Looking at callbacks"]()
     fired = stage.database.query("SELECT subject_id FROM hammerwork_watches WHERE state <> 'open'")
     assert [str(batch) for (batch,) in fired] == [put_off.id]

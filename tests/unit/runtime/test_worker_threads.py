@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -19,17 +19,15 @@ from hammerwork_cli.features.job.queries.notifications import CHANNEL
 from hammerwork_cli.features.spawn.queries.doctor import FixedJobs
 from hammerwork_cli.features.worker.model import heartbeat_interval
 from hammerwork_cli.features.worker.queries import claim, finish
-from hammerwork_cli.features.worker.queries.registry import Heartbeat, HeartbeatAnswer, Registration
-from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.features.worker.queries.registry import Heartbeat, HeartbeatAnswer
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
-from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.outages import OutageLog, Outages
 from hammerwork_cli.runtime.worker import heartbeat as heartbeats
 from hammerwork_cli.runtime.worker import keeper
-from hammerwork_cli.runtime.worker.assembly import WorkerConnections
+from hammerwork_cli.runtime.worker.assembly import assemble
 from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claimer
+from hammerwork_cli.runtime.worker.context import WorkerConnections
 from hammerwork_cli.runtime.worker.finisher_thread import IDLE_SECONDS, FinisherThread
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread
 from hammerwork_cli.runtime.worker.keeper import Keeper
@@ -40,8 +38,7 @@ from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
 from hammerwork_cli.view.text import NAMED
 from tests.unit.runtime.test_slots import PATIENCE, claimed
-
-WORKER = Registration("id", "name", "host", 1, "0", ("work",), (), 1, 60.0)
+from tests.worker_context import WORKER, worker_context
 
 
 class Line:
@@ -72,14 +69,19 @@ class Waits:
         self.seconds.append(seconds)
 
 
-def test_no_two_parts_of_a_worker_share_connections() -> None:
-    url = DatabaseUrl.parse("sqlite:///jobs.db")
-    lines = WorkerConnections.to(url, Options(), StopSwitch(None), Progress(30.0))
-    of_parts = [getattr(lines, field.name) for field in fields(lines)]
-    assert len({id(one) for one in of_parts}) == len(of_parts) == 11
-    pools = [one._pool for one in of_parts if isinstance(one, Connections)]
-    assert len({id(pool) for pool in pools}) == len(pools) == 9
-    lines.close()
+@pytest.mark.parametrize(
+    ("url", "count"), [("sqlite:///jobs.db", 8), ("mysql://u@h/jobs", 8), ("postgresql://u@h/jobs", 10)]
+)
+def test_no_two_parts_of_a_worker_share_connections_and_all_are_closed(url: str, count: int) -> None:
+    connections = WorkerConnections(DatabaseUrl.parse(url), Options(), StopSwitch(None))
+    parts = assemble(replace(worker_context(connections.main), connections=connections))
+    of_parts = [connections.main, parts.executor._connections, *(thread.connections for thread in parts.threads)]
+    if parts.finishing is not None:  # otherwise the main thread writes outcomes
+        of_parts.append(parts.finisher._connections)
+    assert sorted(map(id, connections._given)) == sorted(map(id, of_parts))
+    pools = {id(one._pool) for one in (*of_parts, connections.queue.connections)}
+    assert len(pools) == len(of_parts) + 1 == count
+    connections.close()
 
 
 def away() -> Any:
@@ -90,11 +92,9 @@ def heartbeat(
     answer: Callable[[], Any], lease: Any, on_request: Callable[..., None] = lambda *_: None
 ) -> HeartbeatThread:
     """One without jobs whose leases it would renew."""
-    line: Any = Line(answer)
     beating = HeartbeatThread(
-        *(line, WORKER, lease, ServerClock()),
+        worker_context(Line(answer), lease=lease, stop=SimpleNamespace(hear_request=on_request)),
         report=lambda: None,  # type: ignore[arg-type,return-value]
-        on_request=on_request,
         on_renewed=lambda: None,
     )
     made: Any = beating
@@ -146,7 +146,7 @@ def test_a_request_is_heard_once_however_long_it_stands() -> None:
 def test_a_lease_counts_from_when_its_heartbeat_was_sent() -> None:
     renewed = []
     lease = SimpleNamespace(
-        renew=lambda sent, answered, was_lost: renewed.append((sent, answered - sent > 0, was_lost))
+        seconds=60.0, renew=lambda sent, answered, was_lost: renewed.append((sent, answered - sent > 0, was_lost))
     )
     heartbeat(lambda: HeartbeatAnswer(None, True, datetime.now(UTC)), lease)._send(-1.0)
     assert renewed == [(-1.0, True, True)]
@@ -208,9 +208,7 @@ def test_a_keeper_says_once_an_outage_which_duty_fails(caplog: pytest.LogCapture
             raise found
 
     line: Any = Line(answer)
-    registration: Any = SimpleNamespace(id="w", lease=60.0)
-    lease: Any = Lease(60.0, 0.0)
-    keeper = Keeper(line, registration, lease, ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    keeper = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: None)
     stopped: Any = Waits(10)
     keeper.stopped = stopped
     keeper.run()
@@ -222,7 +220,7 @@ def test_a_keeper_says_once_an_outage_which_duty_fails(caplog: pytest.LogCapture
 
 def test_a_listener_without_a_connection_tries_again_after_ever_longer_pauses() -> None:
     line: Any = Line(away)
-    listener = Listener(line, ("work",), lambda: None, 30)
+    listener = Listener(worker_context(line), lambda: None)
     stopped: Any = Waits(8)
     listener.stopped = stopped
     listener.run()
@@ -233,7 +231,7 @@ def test_a_listener_without_a_connection_tries_again_after_ever_longer_pauses() 
 def test_a_listener_that_heard_something_pauses_as_briefly_as_at_first() -> None:
     answers = iter([away, away, lambda: None, away])
     line: Any = Line(lambda: next(answers)())
-    listener = Listener(line, ("work",), lambda: None, 30)
+    listener = Listener(worker_context(line), lambda: None)
     stopped: Any = Waits(3)
     listener.stopped = stopped
     listener.run()
@@ -244,7 +242,7 @@ def test_a_listener_that_hears_again_after_an_outage_says_so_once(caplog: pytest
     outage = [away] * 12
     answers = iter([*outage, lambda: None, lambda: None, *outage, lambda: None, away])
     line: Any = Line(lambda: next(answers)())
-    listener = Listener(line, ("work",), lambda: None, 30)
+    listener = Listener(worker_context(line), lambda: None)
     stopped: Any = Waits(len(outage) * 2 + 1)
     listener.stopped = stopped
     listener.run()
@@ -257,7 +255,8 @@ def test_a_listener_wakes_its_worker_for_jobs_of_its_queues_alone() -> None:
     heard = iter([[], ["other"], ["other", "work"]])
     database: Any = SimpleNamespace(listen=lambda _: True, notifications=lambda _: next(heard))
     woken: list[tuple[str, ...]] = []
-    listener = Listener(Line(away), ("work", "more"), lambda *queue: woken.append(queue), 30)  # type: ignore[arg-type]
+    context = worker_context(Line(away), WORKER._replace(queues=("work", "more"), lease=30.0))
+    listener = Listener(context, lambda *queue: woken.append(queue))
     counts = []
     for _ in range(4):
         listener._listen(database, 1)
@@ -271,7 +270,7 @@ def test_a_listener_that_nothing_tells_of_jobs_ends(caplog: pytest.LogCaptureFix
     database: Any = SimpleNamespace(listen=asked.append)  # false, as behind a pooler
     line: Any = SimpleNamespace(outages=Outages(), given_up=threading.Event(), run=lambda unit, **_: unit(database))
     woken: list[bool] = []
-    listener = Listener(line, ("work",), lambda: woken.append(True), 30)
+    listener = Listener(worker_context(line), lambda: woken.append(True))
     stopped: Any = Waits(1)
     listener.stopped = stopped
     listener.run()
@@ -294,7 +293,7 @@ def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch:
 
     monkeypatch.setattr(keeper, "Doctor", Doctor)
     line: Any = Line(away)
-    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    keeping = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: None)
     database: Any = None
     for _ in range(3):
         keeping._sweep(database)
@@ -320,7 +319,7 @@ def test_a_keeper_is_releasing_until_a_sweep_that_found_jobs_has_reached_the_end
     monkeypatch.setattr(keeper, "Doctor", Doctor)
     monkeypatch.setattr(keeper, "IDLE_SWEEP", -1.0)
     line: Any = Line(away)
-    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    keeping = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: None)
     database: Any = None
     seen = [keeping.releasing]
     for _ in range(3):
@@ -341,7 +340,7 @@ def test_a_sweep_goes_over_all_pages_at_once_where_they_take_no_time(monkeypatch
     monkeypatch.setattr(keeper, "Doctor", Doctor)
     monkeypatch.setattr(keeper, "IDLE_SWEEP", PATIENCE)
     line: Any = Line(away)
-    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    keeping = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: None)
     database: Any = None
     keeping._sweep(database)
     assert next(pages, "all") == "all"
@@ -364,7 +363,7 @@ def test_a_keeper_whose_sweep_is_broken_off_by_locks_is_releasing_for_some_more_
     looks = [*["error"] * (waits - 1), "page", *["error"] * waits]  # a page that succeeds forgets the errors before
     monkeypatch.setattr(keeper, "Doctor", Doctor)
     line: Any = Line(away)
-    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    keeping = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: None)
     database: Any = None
     while keeping.releasing:
         with pytest.raises(type(error)):
@@ -386,7 +385,7 @@ def test_a_sweep_logs_which_jobs_it_released_and_which_it_failed(
     caplog.set_level("INFO", "hammerwork")
     monkeypatch.setattr(keeper, "Doctor", Doctor)
     line: Any = Line(away)
-    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    keeping = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: None)
     database: Any = None
     keeping._sweep(database)
     names = ", ".join(released[:NAMED])
@@ -399,10 +398,7 @@ def test_a_sweep_logs_which_jobs_it_released_and_which_it_failed(
 @pytest.mark.parametrize("sweep", [True, False])
 def test_a_keeper_sweeps_unless_an_option_forbids_it(monkeypatch: pytest.MonkeyPatch, *, sweep: bool) -> None:
     line: Any = Line(lambda: None)
-    keeping = Keeper(
-        *(line, WORKER, Lease(60.0, 0.0), ServerClock()),
-        claim_requests=lambda _: None, wake=lambda: None, sweep=sweep,
-    )  # fmt: skip
+    keeping = Keeper(worker_context(line, sweep=sweep), claim_requests=lambda _: None, wake=lambda: None)
     done: list[str] = []
     monkeypatch.setattr(keeping, "_do", lambda name, _: done.append(name))
     stopped: Any = Waits(1)
@@ -415,7 +411,7 @@ def test_a_keeper_sweeps_unless_an_option_forbids_it(monkeypatch: pytest.MonkeyP
 
 def test_a_keeper_does_its_duties_once_a_heartbeat() -> None:
     line: Any = Line(lambda: None)
-    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    keeping = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: None)
     stopped: Any = Waits(3)
     keeping.stopped = stopped
     keeping.run()
@@ -431,7 +427,7 @@ def test_of_a_lost_worker_the_log_says_what_becomes_of_its_jobs(
 ) -> None:
     monkeypatch.setattr(keeper.registry, "rescue", lambda *_: counts)
     line: Any = Line(away)
-    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    keeping = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: None)
     database: Any = None
     keeping._rescue_from(database, Heartbeat("id", "far", 1, None, 30.0))
     assert caplog.messages == [f"Worker far is lost: {said}"]
@@ -440,28 +436,17 @@ def test_of_a_lost_worker_the_log_says_what_becomes_of_its_jobs(
 @pytest.mark.parametrize("waiting", [True, False])
 def test_news_wakes_a_worker_unless_jobs_wait_in_it_already(waiting: bool) -> None:
     line: Any = Line(claim.ClaimedBatch)
-    slots, woken = Slots(1, lambda: None), threading.Event()
+    slots, stop = Slots(1, lambda: None), StopSwitch(None)
     slots.put([claimed("a")] if waiting else [])
-    Claimer(
-        *(WORKER, line, slots, Lease(60.0, 1e12), ServerClock()),
-        wake=woken.set,
-        poll_interval=60,
-        max_jobs=None,
-        weighted=False,
-    ).notify()
-    assert woken.is_set() != waiting
+    Claimer(worker_context(line, stop=stop), slots).notify()
+    assert stop.woken.is_set() != waiting
 
 
 def test_a_worker_whose_slots_are_half_empty_claims_again() -> None:
     line: Any = Line(claim.ClaimedBatch)
     slots = Slots(2, lambda: None)
     slots.put([claimed("a")])
-    claimer = Claimer(
-        *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
-        poll_interval=60,
-        max_jobs=None,
-        weighted=False,
-    )
+    claimer = Claimer(worker_context(line, WORKER._replace(concurrency=2), poll_interval=60), slots)
     claimer._no_prefetch_until = float("inf")
     assert claimer._wanted() == 1
     slots.put([claimed("b")])
@@ -474,33 +459,22 @@ def test_a_comparison_does_not_wait_for_an_outcome_that_a_server_keeps_and_is_ma
     monkeypatch.setattr("hammerwork_cli.runtime.worker.claimer.PATIENCE_SECONDS", 0.01)
     compared: list[None] = []
     line: Any = Line(lambda: compared.append(None) or finish.Compared(0, 0, frozenset()))  # type: ignore[func-returns-value]
-    writing, lease = threading.Lock(), Lease(60.0, 1e12)
-    claimer = Claimer(
-        *(WORKER, line, Slots(1, lambda: None), lease, ServerClock()),
-        writing=writing,
-        poll_interval=0.01,
-        max_jobs=None,
-        weighted=False,
-    )
+    slots = Slots(1, lambda: None)
+    claimer = Claimer(worker_context(line, poll_interval=0.01), slots)
     claimer._compare_at = 0.0
-    with writing:
+    with slots.writing:
         claimer.compare()
     assert not compared
     while not compared:
         claimer.compare()
     assert claimer._compare_at > time.monotonic() + 10
-    assert writing.acquire(timeout=1)
+    assert slots.writing.acquire(timeout=1)
 
 
 def test_news_is_looked_at_once() -> None:
     looks: list[None] = []
     line: Any = Line(lambda: looks.append(None) or claim.ClaimedBatch())  # type: ignore[func-returns-value]
-    claimer = Claimer(
-        *(WORKER, line, Slots(1, lambda: None), Lease(60.0, 1e12), ServerClock()),
-        poll_interval=60,
-        max_jobs=None,
-        weighted=False,
-    )
+    claimer = Claimer(worker_context(line, poll_interval=60), Slots(1, lambda: None))
     claimer.notify()
     claimer._eager.clear()
     for _ in range(3):
@@ -511,12 +485,7 @@ def test_news_is_looked_at_once() -> None:
 def test_a_slot_that_runs_a_job_is_not_free_for_one_of_an_unknown_queue() -> None:
     line: Any = Line(claim.ClaimedBatch)
     slots = Slots(2, lambda: None)
-    claimer = Claimer(
-        *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
-        poll_interval=60,
-        max_jobs=None,
-        weighted=False,
-    )
+    claimer = Claimer(worker_context(line, WORKER._replace(concurrency=2), poll_interval=60), slots)
     assert claimer._free(0) == 2
     slots._running.add(Attempt(claimed("a"), threading.Lock()))
     assert (claimer._free(0), claimer._free(1)) == (1, 0)
@@ -526,12 +495,7 @@ def test_a_worker_that_gave_jobs_back_claims_none_ahead_for_a_poll_interval() ->
     line: Any = Line(lambda: 1)
     slots = Slots(2, lambda: None)
     slots.seconds["work"] = 0.001
-    claimer = Claimer(
-        *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
-        poll_interval=60,
-        max_jobs=None,
-        weighted=False,
-    )
+    claimer = Claimer(worker_context(line, WORKER._replace(concurrency=2), poll_interval=60), slots)
     assert claimer._wanted() > 2
     claimer.give_back([])
     assert claimer._wanted() > 2
@@ -544,9 +508,7 @@ def test_a_worker_that_gave_jobs_back_claims_none_ahead_for_a_poll_interval() ->
 def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
     line: Any = Line(claim.ClaimedBatch)
     slots = Slots(1, lambda: None)
-    claimer = Claimer(
-        *(WORKER, line, slots, Lease(60.0, 1e12), ServerClock()), poll_interval=60, max_jobs=None, weighted=False
-    )
+    claimer = Claimer(worker_context(line, poll_interval=60), slots)
     claimer.fetch()
     assert claimer.pause > EAGER_PAUSE
     claimer.notify()
@@ -559,12 +521,7 @@ def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
 def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_of_the_queue() -> None:
     line: Any = Line(lambda: claim.ClaimedBatch([claimed("a")]))
     slots = Slots(2, lambda: None)
-    claimer = Claimer(
-        *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
-        poll_interval=60,
-        max_jobs=None,
-        weighted=False,
-    )
+    claimer = Claimer(worker_context(line, WORKER._replace(concurrency=2), poll_interval=60), slots)
     claimer.fetch()
     assert claimer.pause == 0
     slots.seconds["work"] = 0.1
@@ -577,12 +534,7 @@ def test_a_worker_asks_again_at_once_where_it_got_as_many_jobs_as_it_wanted(take
     line: Any = Line(lambda: claim.ClaimedBatch(claimed(str(number)) for number in range(taken)))
     slots = Slots(2, lambda: None)
     slots.seconds[claimed("a").queue_name] = slots.seconds["work"] = 60.0  # so slow that it claims none ahead
-    claimer = Claimer(
-        *(WORKER._replace(concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
-        poll_interval=60,
-        max_jobs=None,
-        weighted=False,
-    )
+    claimer = Claimer(worker_context(line, WORKER._replace(concurrency=2), poll_interval=60), slots)
     claimer.fetch()
     assert (claimer.pause == 0) == at_once
 
@@ -605,7 +557,7 @@ def test_a_finisher_that_waits_for_outcomes_ends_when_it_is_stopped() -> None:
             idle.set()
             return super().wait(PATIENCE)  # as if nothing else would wake it
 
-    finishing = FinisherThread(finisher, Woken(), threading.Event(), OutageLog(Outages()), lambda: None)
+    finishing = FinisherThread(worker_context(Line(away)), finisher, Woken(), lambda: None)
     finishing.start()
     idle.wait()
     assert finishing.stop(PATIENCE / 2)

@@ -15,8 +15,7 @@ from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.features.callbacks.model import Callback, CallbackEvent
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.features.workflow.queries import endings
-from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.worker.context import WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn
 from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, KEPT, LONGEST_PAUSE, UpkeepThread
 
@@ -32,8 +31,8 @@ log = logging.getLogger("hammerwork")
 class Endings(UpkeepThread):
     """Enqueues callbacks, and ends workflows. It counts many jobs, so a turn may take long."""
 
-    def __init__(self, connections: Connections, worker: str, clock: ServerClock) -> None:
-        super().__init__("endings", connections, worker, clock)
+    def __init__(self, context: WorkerContext) -> None:
+        super().__init__("endings", context)
         # This thread alone uses the rest.
         self._look_in = 0.0
         self._next_workflows = 0.0  # by the monotonic clock

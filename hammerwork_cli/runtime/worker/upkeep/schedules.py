@@ -14,8 +14,7 @@ from hammerwork_cli.features.cron.model import DeclarationAction, Declared, RunO
 from hammerwork_cli.features.cron.queries import ahead, declaring, recurring, schedules, ticks
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.queries import ahead as jobs_ahead
-from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.worker.context import WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn
 from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, KEPT, LONGEST_PAUSE, UpkeepThread
 from hammerwork_cli.view.text import instant, plural
@@ -35,8 +34,9 @@ log = logging.getLogger("hammerwork")
 class Scheduler(UpkeepThread):
     """Enqueues the jobs of schedules, and does nothing that may delay them."""
 
-    def __init__(self, connections: Connections, worker: str, clock: ServerClock, declared: Declared) -> None:
-        super().__init__("scheduler", connections, worker, clock)
+    def __init__(self, context: WorkerContext) -> None:
+        super().__init__("scheduler", context)
+        declared = Declared(context.handlers.source, context.handlers.schedules)
         # This thread alone uses the rest.
         self._declared: Declared | None = declared if declared.schedules else None  # until they are written
         self._tries = 0  # to write them

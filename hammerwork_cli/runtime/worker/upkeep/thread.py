@@ -5,8 +5,7 @@ from datetime import timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.worker.queries import duties
-from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
 from hammerwork_cli.runtime.worker.turns import TurnThread
 
 LONGEST_PAUSE = 5.0
@@ -20,16 +19,11 @@ KEPT = timedelta(days=90)
 
 
 class UpkeepThread(TurnThread):
-    """A thread for rows that are due, of any queue. Rows that fail are put aside, so that they stop no others.
+    """A thread for rows that are due, of any queue. Rows that fail are put aside, so that they stop no others."""
 
-    Args:
-        name: of the thread, after ``hammerwork-``.
-        connections: used by this thread alone.
-    """
-
-    def __init__(self, name: str, connections: Connections, worker: str, clock: ServerClock) -> None:
-        super().__init__(name, connections)
-        self.worker, self.clock = worker, clock
+    def __init__(self, name: str, context: WorkerContext) -> None:
+        super().__init__(name, context.connections.for_thread(LOCK_SECONDS_OF_UPKEEP))
+        self.worker, self.clock = context.registration.id, context.clock
         # This thread alone uses the rest. By the monotonic clock:
         self._aside: dict[str, float] = {}  # id of a row -> when to try it again
         self._next_history = 0.0
