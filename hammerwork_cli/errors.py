@@ -79,6 +79,10 @@ class ConfigError(HammerworkError):
     code = "config"
 
 
+class BrokenInstallationError(ConfigError):
+    """A statement of hammerwork-cli is missing or does not fit its code: its files were replaced while it ran, say."""
+
+
 class DatabaseError(HammerworkError):
     """The database reported an error for which there is no narrower class."""
 

@@ -20,6 +20,7 @@ from hammerwork_cli.database.texts import written_out
 from hammerwork_cli.database.timeouts import PATIENT, Timeouts
 from hammerwork_cli.database.url import DatabaseUrl
 from hammerwork_cli.errors import (
+    BrokenInstallationError,
     ConnectionLostError,
     DuplicateError,
     HammerworkError,
@@ -523,7 +524,13 @@ class Database:
 
     def _bound(self, statement: str, tags: frozenset[str], values: Mapping[str, Any]) -> tuple[str, list[Any]]:
         """The text of a statement, and its values, as the driver wants them."""
-        sql, bound = statements.bind(self._loaded(statement, tags), values, self.placeholder, self.percent)
+        try:
+            sql, bound = statements.bind(self._loaded(statement, tags), values, self.placeholder, self.percent)
+        except (LookupError, ValueError) as error:
+            raise BrokenInstallationError(
+                f"The statement {statement} of hammerwork-cli cannot be used: {error}.",
+                hint="Was it upgraded meanwhile? Start this program again, or install hammerwork-cli anew.",
+            ) from error
         self._admit(sql)
         return sql, [self._adapt(value) if isinstance(value, datetime) else value for value in bound]
 

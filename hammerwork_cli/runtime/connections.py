@@ -9,7 +9,13 @@ from typing import TypeVar
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, Timeouts
 from hammerwork_cli.database.pool import Pool
 from hammerwork_cli.database.retrying import Backoff, is_an_outage, retry
-from hammerwork_cli.errors import ConnectionLostError, HammerworkError, RetryableError, SilentConnectionError
+from hammerwork_cli.errors import (
+    BrokenInstallationError,
+    ConnectionLostError,
+    HammerworkError,
+    RetryableError,
+    SilentConnectionError,
+)
 from hammerwork_cli.runtime.outages import OutageLog, Outages
 
 Result = TypeVar("Result")
@@ -37,7 +43,7 @@ def _never() -> bool:
     return False
 
 
-def _tell_nobody(error: HammerworkError) -> None:
+def _tell_nobody(_: HammerworkError) -> None:
     """Nobody wants to know."""
 
 
@@ -104,6 +110,7 @@ class Connections:
         timeouts: of each connection.
         passes: returns, for each unit that fails, a function that says which of its errors pass.
         outages: of the worker whose threads log an outage once.
+        broken: told of a statement that cannot be used, which no other try mends.
     """
 
     def __init__(
@@ -114,11 +121,12 @@ class Connections:
         timeouts: Timeouts = PATIENT,
         passes: Callable[[], Passes] = lambda: is_an_outage,
         outages: Outages | None = None,
+        broken: Callable[[BrokenInstallationError], None] = _tell_nobody,
     ) -> None:
         self.url = DatabaseUrl.parse(url) if isinstance(url, str) else url
         self.timeouts = timeouts
         self.outages = outages or Outages()
-        self._size, self._passes = size, passes
+        self._size, self._passes, self._broken = size, passes, broken
         self._pool = Pool(self.url, timeouts, invalidation=self.outages.invalidation)
         self._begin(given_up or threading.Event())
 
@@ -219,6 +227,9 @@ class Connections:
             )
         try:
             return self._pool.use(unit, give_up, timeouts)
+        except BrokenInstallationError as error:
+            self._broken(error)
+            raise
         finally:
             places.release()
 

@@ -61,7 +61,8 @@ def priority(given: object) -> JobPriority:
     """A priority by a member, its number or its word."""
     try:
         if isinstance(given, str):
-            return _PRIORITIES[given.strip().lower()]
+            word = given.strip().lower()
+            return JobPriority(int(word)) if word.isdecimal() else _PRIORITIES[word]
         return JobPriority(given if isinstance(given, int) and not isinstance(given, bool) else -1)
     except (KeyError, ValueError) as error:
         words = ", ".join(priority.word for priority in JobPriority)

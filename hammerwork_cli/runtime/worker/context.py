@@ -57,7 +57,8 @@ class WorkerConnections:
         self, timeouts: Timeouts, size: int = 1, passes: Callable[[], Passes] = lambda: is_an_outage
     ) -> Connections:
         """Gives connections that nobody else has."""
-        given = Connections(self.url, size, self._stop.at_once, timeouts, passes, self.outages)
+        stop = self._stop
+        given = Connections(self.url, size, stop.at_once, timeouts, passes, self.outages, stop.fail)
         self._given.append(given)
         return given
 

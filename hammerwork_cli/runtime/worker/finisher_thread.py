@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+from hammerwork_cli.errors import BrokenInstallationError
 from hammerwork_cli.runtime.execution.finisher import Finisher
 from hammerwork_cli.runtime.outages import OutageLog
 from hammerwork_cli.runtime.worker.context import WorkerContext
@@ -45,6 +46,8 @@ class FinisherThread(threading.Thread):
                     self._written()
                 self._outage_log.recovered()
                 self.rounds.end()
+            except BrokenInstallationError:  # which has stopped the worker
+                break
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
                 self._given_up.wait(self._outage_log.caught(error))
             pause = self._finisher.pause

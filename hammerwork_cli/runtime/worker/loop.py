@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.errors import BrokenInstallationError, HammerworkError
 from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.runtime.clock import elapsed
@@ -74,6 +74,8 @@ class MainLoop:
                 self._outage_log.succeeded()
                 if self._lease.is_held(elapsed()):
                     self._outage_log.recovered()
+            except BrokenInstallationError:  # which has stopped the worker
+                break
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
                 self._stop.at_once.wait(self._outage_log.caught(error))
         return False

@@ -3,6 +3,7 @@
 import logging
 import threading
 
+from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.runtime.host.signals import Signals
 
 log = logging.getLogger("hammerwork")
@@ -21,12 +22,14 @@ class StopSwitch:
         restarts: an operator asked for another worker in its place. The heartbeat's thread and the one that hears of
             signals write it.
         signals: the signals that it received.
+        error: why the worker cannot go on; the first thread that meets it writes it.
     """
 
     def __init__(self, grace: float | None) -> None:
         self.at_once, self.woken = threading.Event(), threading.Event()
         self.is_set = self.restarts = False
         self.signals = Signals(self.stop)
+        self.error: HammerworkError | None = None
         self._grace = grace
 
     def stop(self, *, now: bool = False) -> None:
@@ -37,6 +40,11 @@ class StopSwitch:
         self.woken.set()
         if is_first and not now and self._grace is not None:
             self.signals.begin_grace(self._grace)
+
+    def fail(self, error: HammerworkError) -> None:
+        """Stops the worker at once by an error that every further try would meet."""
+        self.error = self.error or error
+        self.stop(now=True)
 
     def hear_signal(self, number: int) -> None:
         """Stops the worker because of a signal, without another one in its place."""

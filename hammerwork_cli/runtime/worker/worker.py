@@ -253,6 +253,7 @@ class Worker(Translated):
             UnreachableError, AccessDeniedError: the database does not answer at the start.
             OutputError: the health file cannot be written.
             MissingTablesError: a migration is missing, or a table or column of one that is recorded as applied.
+            BrokenInstallationError: files of hammerwork-cli are missing, or were replaced while it ran.
         """
         importing.check(importing.START)
         if self._process != os.getpid():
@@ -307,6 +308,8 @@ class Worker(Translated):
             self._end(parts)
             self._stop.signals.ended()
         _log_unreturned(parts.slots.running)
+        if self._stop.error is not None:
+            raise self._stop.error
         return WorkerReport(
             self.completed,
             self.failed,

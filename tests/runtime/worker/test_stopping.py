@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker, WorkerReport
+from hammerwork_cli.database import statements
+from hammerwork_cli.errors import BrokenInstallationError
 from hammerwork_cli.features.job.queries import changes
 from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
@@ -104,3 +106,36 @@ def test_a_worker_warns_of_one_that_runs_with_its_name(
     thread.join(60)
     assert f"Worker dup ({first.id}) on" in caplog.text
     assert caplog.text.count("with the same name") == 1
+
+
+@pytest.mark.parametrize(
+    "missing", ["worker.claim.ready", "worker.spawn.record", "worker.finish.complete", "worker.registry.heartbeat"]
+)
+def test_a_worker_that_lacks_a_statement_of_its_own_ends_with_an_error_and_fails_no_job(
+    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """As after an upgrade while it ran: it is the installation that is broken, and not the job."""
+    crew.handlers.register_job("parent", crew.count)
+    crew.handlers.register_handler("parent", lambda _: [Job("counted")])
+    stage.enqueue(Job("parent"), Job("counted"))
+    load = statements.load
+
+    def loaded(name: str, tags: frozenset[str]) -> statements.Statement:
+        if name == missing:
+            raise LookupError(f"no statement {name}")
+        return load(name, tags)
+
+    monkeypatch.setattr(statements, "load", loaded)
+    worker, errors = Worker(stage.url, crew.handlers, poll_interval=0.05), []
+
+    def work() -> None:
+        try:
+            worker.run()
+        except BrokenInstallationError as error:
+            errors.append(error.message)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert errors == [f"The statement {missing} of hammerwork-cli cannot be used: no statement {missing}."]
+    assert {status for (status,) in stage.rows("status")} <= {"Pending", "Running", "Completed"}

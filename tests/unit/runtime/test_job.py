@@ -276,10 +276,14 @@ def test_where_a_payload_has_what_json_cannot_hold_is_said_and_what_to_do(value,
     assert caught.value.message == f"JSON cannot hold this value: {said}"
 
 
-def test_a_word_that_is_no_priority_is_answered_with_those_there_are():
-    with pytest.raises(UsageError) as caught:
-        Job("q").with_priority("urgent")
-    assert str(caught.value) == "'urgent' is not a priority. One of: background, low, normal, high, critical (0 to 4)."
+def test_a_priority_is_a_word_or_a_number_and_another_word_is_answered_with_those_there_are():
+    assert [Job("q").with_priority(given).priority for given in ("High", " 4 ", 0)] == [3, 4, 0]
+    for given in ("urgent", "5", "-1", "9" * 5000):
+        with pytest.raises(UsageError) as caught:
+            Job("q").with_priority(given)
+        assert str(caught.value).endswith(
+            " is not a priority. One of: background, low, normal, high, critical (0 to 4)."
+        )
 
 
 def test_a_value_whose_own_code_fails_is_refused():

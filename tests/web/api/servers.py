@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,9 +98,10 @@ class Events:
     lines: Iterator[str]
 
     def next(self, *names: str) -> tuple[str, Any]:
-        """The next event, of these names where some are given: its name and data."""
-        name, data = "message", ""
+        """The next event, of these names where some are given: its name and data. It must come within a minute."""
+        name, data, end = "message", "", time.monotonic() + 60
         for line in self.lines:
+            assert time.monotonic() < end, f"no event {' or '.join(names)}"  # a line keeps the stream alive
             if line.startswith("event: "):
                 name = line[7:]
             elif line.startswith("data: "):

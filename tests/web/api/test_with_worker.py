@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,14 +21,21 @@ def working(url: str, environment: dict[str, str]) -> Iterator[None]:
         [sys.executable, "-P", "-m", "hammerwork_cli", *words, "-u", url],
         env={**environment, "PYTHONPATH": str(ROOT)},
         cwd=ROOT,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    with worker:
-        try:
-            yield
-        finally:
-            worker.terminate()
-            worker.wait(20)
+    killer = threading.Timer(120, worker.kill)
+    killer.start()
+    try:
+        yield
+    except BaseException as error:
+        worker.terminate()
+        error.add_note(f"The worker said: {worker.communicate()[1]}")
+        raise
+    finally:
+        worker.terminate()
+        worker.communicate()
+        killer.cancel()
 
 
 @all_databases
