@@ -65,8 +65,10 @@ def load_mermaid(app: "Sphinx", _page: str, _template: str, context: dict[str, A
 def adapt(app: "Sphinx", page: str, text: list[str]) -> None:
     """Makes what a forge shows well into what Sphinx understands."""
     folder = Path(page).parent
+    if folder.name == "commands" and Path(page).name != "index":
+        text[0] = f"---\norphan: true\n---\n\n{text[0]}"  # its index is a table of all: the sidebar would repeat it
     text[0] = LINK.sub(lambda link: without_link(app.srcdir / folder, link), text[0])
-    if Path(page).name == "index":
+    if Path(page).name == "index" and folder.name != "commands":
         text[0] += contents(folder, text[0], app.env.found_docs)
 
 

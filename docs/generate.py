@@ -11,7 +11,7 @@ from typing import Any
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from docs import client_types
+from docs import client_types, python_names
 from hammerwork_cli import compat
 from hammerwork_cli.app import app
 from hammerwork_cli.cli.verb import shared_options
@@ -69,16 +69,16 @@ A [profile](../operate/connect.md#give-databases-names) is a table in the file:
 setting of the file.
 """
 SCHEMA_PAGE = """\
-# The JSON of each command
+# Schemas of JSON
 
 ```sh
 hammerwork schema spawn-tree
 hammerwork schema job list
 ```
 
-`hammerwork schema NAME` prints the JSON schema of the answer to `--format json`; the REST API answers with the same
-objects. Keys may be added; none is renamed or removed. Times are RFC 3339 in UTC, ids full UUIDs, durations seconds,
-rates 0 to 1.
+`hammerwork schema NAME` prints the JSON schema of the answer to `--format json`, with a description of each key; the
+REST API answers with the same objects. Keys may be added; none is renamed or removed. Times are RFC 3339 in UTC, ids
+full UUIDs, durations seconds, rates 0 to 1.
 
 A line of `--format jsonl` is an item of the list, or an object of the schema `NAME-line` where there is one.
 
@@ -121,6 +121,7 @@ def pages() -> dict[str, str]:
         "other-names.md": _other_names(),
         "schemas.md": _schemas(),
         "endpoints.md": _endpoints(),
+        "python.md": python_names.page(),
     }
     return {path: f"{GENERATED}{text.strip()}\n" for path, text in texts.items()}
 
@@ -261,43 +262,8 @@ def _settings() -> str:
 
 
 def _schemas() -> str:
-    parts = []
-    seen: dict[str, str] = {}
-    for name, schema in SCHEMAS.items():
-        parts += [f"## {name}", f"{schema['description']}."]
-        keys = _table(("key", "type", ""), list(_fields(schema)))
-        same = seen.setdefault(keys, name)
-        parts.append(keys if same == name else f"The keys are those of [{same}](#{same}).")
-    return SCHEMA_PAGE.format(schemas="\n\n".join(parts))
-
-
-def _fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str, str]]:
-    """Path, type and description of each key, outer ones first."""
-    schema = _without_null(schema)
-    if "items" in schema:
-        yield from _fields(schema["items"], f"{path}[]")
-    for name, field in schema.get("properties", {}).items():
-        below = f"{path}.{name}" if path else name
-        yield _code(below), _kind(field), _cell(field.get("description", ""))
-        yield from _fields(field, below)
-
-
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    found = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
-    return found[0] if found else schema
-
-
-def _kind(schema: dict[str, Any]) -> str:
-    bare = _without_null(schema)
-    kinds = bare.get("type", "any")
-    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
-    word = next(kind for kind in kinds if kind != "null")
-    word = {"date-time": "time", "uuid": "id"}.get(bare.get("format", ""), word)
-    if "items" in bare:
-        word = f"array of {_kind(bare['items'])}"
-    if "enum" in bare:
-        word = ", ".join(map(_code, bare["enum"]))
-    return f"{word} or null" if bare is not schema or "null" in kinds else word
+    rows = [(_code(name), _cell(schema["description"])) for name, schema in SCHEMAS.items()]
+    return SCHEMA_PAGE.format(schemas=_table(("name", ""), rows))
 
 
 # Endpoints.
@@ -308,7 +274,7 @@ def _endpoints() -> str:
     for endpoint in (*ENDPOINTS, EVENTS, HEALTH, METRICS):
         parts += [f"## {endpoint.method} {endpoint.path}", _prose(endpoint.about)]
         if isinstance(endpoint.schema, str):
-            parts.append(f"Answers with [{endpoint.schema}](schemas.md#{endpoint.schema}).")
+            parts.append(f"Answers with {_code(endpoint.schema)} ([schemas](schemas.md)).")
         parts.append(_table(("parameter", "default", ""), list(_parameters(endpoint))))
     return ENDPOINT_PAGE.format(endpoints="\n\n".join(filter(None, parts)))
 

@@ -154,6 +154,7 @@ class SpawnConfig:
     # Builders: each returns a changed copy and raises UsageError for a value that its field does not accept.
 
     def with_handler(self, name: str) -> Self:
+        """Names the spawn handler."""
         return self._with("handler", name)
 
     def with_max_spawn_count(self, most: int | None) -> Self:
@@ -189,6 +190,7 @@ class SpawnConfig:
         return self._with("batch_size", children)
 
     def with_operation_id(self, operation: str) -> Self:
+        """Names the operation, to search for it later."""
         return self._with("operation_id", operation)
 
     def with_metadata(self, metadata: Any) -> Self:

@@ -47,7 +47,7 @@ class EncryptionKeys(Keys):
             environ: the variables.
 
         Raises:
-            ConfigError: there is no such variable or file, or what it holds is no key; no message has a part of it.
+            ConfigError: there is no such variable or file, or what it holds is not a key; no message has a part of it.
         """
         found: dict[str, bytes] = {}
         for place in places:

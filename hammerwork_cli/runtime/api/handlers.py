@@ -92,7 +92,7 @@ class Handlers(SpawnManager):
         """Registers the handler of a queue's jobs; see :meth:`job`.
 
         Raises:
-            UsageError: the queue has a handler already or is no name, or the function cannot be called with a job.
+            UsageError: the queue has a handler already or a wrong name, or the function cannot be called with a job.
         """
         fields.queue(queue)
         if not callable(function):
@@ -127,7 +127,7 @@ class Handlers(SpawnManager):
         timeout: timedelta | None = None,
         **options: "Unpack[ScheduleOptions]",
     ) -> Callable[[Function], Function]:
-        """Decorates a handler that runs on a schedule, in a queue of its own.
+        """Decorates a handler that runs on a schedule, in a queue with the name of the function.
 
         Args:
             schedule: ``"30 2 * * Mon-Fri"``, ``"@daily"``, or an interval.
@@ -195,7 +195,7 @@ class Handlers(SpawnManager):
         """Adds the spawn handlers of a manager, and the handlers of jobs and the schedules if it is a Handlers.
 
         Raises:
-            UsageError: a name is taken, or it is no manager.
+            UsageError: a name is taken, or it is not a manager.
         """
         fields.an(manager, SpawnManager, "include takes a Handlers or a SpawnManager itself")
         for name in manager.handler_names:

@@ -123,12 +123,16 @@ class Job(_Rowed):
         delay: shortest time between the enqueue and its first attempt.
         scheduled_at: earliest time of its first attempt.
         dependencies: ids of the jobs that must complete first.
+        retry_strategy: time between attempts; by default that of the handler or the worker.
         cron_schedule: six or seven fields, seconds first; makes the job recur.
         timezone: of the schedule, an IANA name; UTC by default.
         encryption: how its payload is encrypted: see :meth:`with_encryption`; ``None`` for plaintext.
         result_ttl: how long its result is kept; ``None`` keeps it with the job.
         result_max_size: most bytes of JSON in its result.
         callbacks: what to enqueue at the end of it and everything below it: see :meth:`with_callbacks`.
+        trace_id, correlation_id, parent_span_id, span_context: for tracing; children inherit them.
+        workflow_id, workflow_name: the workflow to which it belongs.
+        status, created_at, started_at: as they are stored; workers and queues set them.
         attempts: number of attempts, the present one included.
         error: error of the last failed attempt.
         created: after :meth:`Queue.enqueue`, ``enqueue_many`` or ``context.spawn``, whether that inserted it;

@@ -47,6 +47,7 @@ class Batch:
 
     Attributes:
         id: a UUID.
+        name: for people.
         created: whether it was inserted; otherwise it existed before.
         jobs: its jobs as they are now; empty if it existed before.
     """

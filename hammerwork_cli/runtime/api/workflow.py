@@ -70,7 +70,7 @@ class Workflow(Translated):
             The workflow itself.
 
         Raises:
-            UsageError: the key is there already, or not text; or that is no job.
+            UsageError: the key is there already, or not text; or that is not a job.
         """
         fields.text(key, "The key")
         if key in self._jobs:

@@ -105,7 +105,7 @@ class Worker(Translated):
         name: for people; host and process by default.
         isolation: ``process`` runs handlers in processes, one for each job at once. A process is killed when its time
             is up, and its death fails one attempt. The processes find the handlers by name. Else ``thread``.
-        grace: seconds that running jobs have to finish once the worker is told to stop; then they go back.
+        grace: seconds that running jobs have to finish once the worker is asked to stop; then they go back.
         health_file: a file that gets a line with each heartbeat, for probes, and that goes when the worker stops.
         encryption: keys that decrypt payloads; by default those of ``queue``. Where none fits, the attempt fails.
 
@@ -245,7 +245,7 @@ class Worker(Translated):
         the rest back. A second one, SIGQUIT, or a grace that is over gives all jobs back with their attempts, stops the
         worker, and is in the report; a running job that may be tried only once is Dead.
 
-        A worker that has run may run again: it starts afresh, with another id and a report of its own.
+        A worker that has run may run again: it starts afresh, with another id and another report.
 
         Raises:
             UsageError: there is no queue to serve, or no job of a queue could run; it runs already; or a module starts

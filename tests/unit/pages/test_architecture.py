@@ -22,7 +22,7 @@ PATH = re.compile(r"[\w.*-]*/[\w./*-]*|[\w*-]+\.(?:py|sql|toml|js)")
 AVOIDED = {"utils.py", "helpers.py", "common.py"}
 EXPLAINING = [
     ARCHITECTURE,
-    *(Page(ROOT / "docs" / "develop" / f"{name}.md") for name in ("code", "add", "chaos", "mutants")),
+    *(Page(ROOT / "docs" / "develop" / f"{name}.md") for name in ("code", "add", "chaos")),
 ]
 
 

@@ -3,6 +3,7 @@
 import re
 from functools import cache
 
+from docs.generate import GENERATED
 from tests.pages import ROOT, Database, Page, documentation
 
 FILES = sorted({*documentation(), *ROOT.glob("*.md"), *(ROOT / ".github").rglob("*.md")})
@@ -29,6 +30,22 @@ def test_every_page_of_the_documentation_is_linked_from_the_index_of_its_folder(
         index = folder / "index.md"
         linked = {(folder / link.partition("#")[0]).resolve() for _, link in Page(index).links()}
         assert set(folder.glob("*.md")) - {index} <= linked, folder.name
+
+
+def test_no_section_of_the_sidebar_has_more_than_twelve_entries() -> None:
+    """The site takes its contents from the links of each index (docs/conf.py), but not from the table of commands."""
+    indexes = {path.parent.name: Page(path) for path in documentation() if path.name == "index.md"}
+    own = re.compile(r"[\w-]+(?:/index)?\.md")
+    entries = {name: {link for _, link in page.links() if own.fullmatch(link)} for name, page in indexes.items()}
+    assert len(entries["docs"]) > 8
+    assert {name for name, links in entries.items() if len(links) > 12} == {"commands"}
+
+
+def test_the_documentation_stays_short_enough_to_be_read() -> None:
+    """Words of sentences, tables and headings; those of code, comments and generated pages do not count."""
+    written = [page for page in map(Page, (ROOT / "docs").rglob("*.md")) if not page.text.startswith(GENERATED)]
+    assert len(written) > 50
+    assert sum(len(page.prose.split()) for page in written) <= 47_500
 
 
 def test_a_page_about_a_database_that_the_reader_lacks_says_so() -> None:

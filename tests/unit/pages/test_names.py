@@ -2,15 +2,15 @@
 
 import inspect
 import re
-from dataclasses import fields
-from datetime import timedelta
+from enum import Enum
 
-from hammerwork_cli import Job, JobPriority, JobStatus, Queue, RetryStrategy, SpawnConfig, Worker, WorkerReport
+import hammerwork_cli
+from docs import python_names
+from hammerwork_cli import JobStatus, SpawnConfig
 from hammerwork_cli.view.json import WORKER_STATES
 from tests.conftest import ROOT
 
 CONFIGURATION = (ROOT / "docs" / "handlers" / "configure.md").read_text(encoding="utf-8")
-NAMES = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
 
 
 def test_every_field_of_the_configuration_is_explained():
@@ -19,42 +19,34 @@ def test_every_field_of_the_configuration_is_explained():
     assert named == set(SpawnConfig.__dataclass_fields__) - {"extra"}
 
 
-def reference(first: str) -> list[list[str]]:
-    """The rows of a table of the reference, whose head begins like this."""
-    (table,) = re.findall(rf"\n\| {re.escape(first)}.*?\n\n", NAMES + "\n", re.DOTALL)
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.strip().splitlines()[2:]]
+def described(kind):
+    """The arguments and attributes of which a docstring says something; ``a, b: ...`` describes both."""
+    named = re.findall(r"^    ([a-z]\w*(?:, \w+)*): ", inspect.getdoc(kind), re.MULTILINE)
+    return {name for names in named for name in names.split(", ")}
 
 
-def names(cell: str) -> set[str]:
-    return set(re.findall(r"`(\w+)(?:\([^`]*\))?`", cell))
+def test_the_reference_has_every_public_name():
+    assert {*python_names.ORDER, *(one.__name__ for one in python_names.errors())} == {
+        name for name in hammerwork_cli.__all__ if name != "__version__"
+    }
+    assert len(python_names.ORDER) == len(set(python_names.ORDER))
 
 
-def test_the_reference_has_all_methods_of_a_queue():
-    found = {name for row in reference("`Queue(") for name in names(row[0])}
-    assert found == {name for name, value in vars(Queue).items() if inspect.isfunction(value) and name[0] != "_"}
-    given = inspect.signature(Queue).parameters
-    assert (given["pool_size"].default, given["patience"].default) == (4, 30)
-
-
-def test_the_reference_has_all_fields_and_methods_of_a_job():
-    rows = reference("`Job` ")
-    assert {name for row in rows for name in names(row[0])} == {*Job.__dataclass_fields__, "_spawn_config"}
-    builders = {name for name in vars(Job) if name.startswith(("with_", "as_", "depends_"))}
-    assert {name for row in rows for name in names(row[2])} - {"Queue"} == builders
-    assert [row[1] for row in rows if names(row[0]) == {"max_attempts"}] == [str(Job("q").max_attempts)]
-    (words,) = (row[3].partition("word:")[2] for row in rows if names(row[0]) == {"priority"})
-    assert names(words) == {priority.word for priority in JobPriority}
-
-
-def test_the_reference_has_all_arguments_of_a_worker_with_their_defaults_and_its_whole_report():
-    rows, given = reference("`Worker("), inspect.signature(Worker).parameters
-    assert {name for row in rows for name in names(row[0])} == set(given)
-    for name, default in ((names(row[0]).pop(), row[1]) for row in rows[1:] if row[1] != "exponential"):
-        assert default == f"`{given[name].default!r}`", name
-    retry = given["retry"].default
-    assert retry == RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
-    found = {name for row in reference("`WorkerReport`") for name in names(row[0])}
-    assert found == {field.name for field in fields(WorkerReport)}
+def test_the_reference_describes_every_method_and_every_argument_of_a_constructor():
+    missing = set()
+    for name in python_names.ORDER:
+        kind = getattr(hammerwork_cli, name)
+        members = dict(python_names.members(name, kind))
+        silent = {one for one, value in members.items() if not inspect.getdoc(python_names.value_of(value))}
+        is_made = name not in python_names.MADE and not issubclass(kind, Enum)
+        given = {*inspect.signature(kind.__init__).parameters} - {"self"} if is_made else set()
+        given -= {one.removeprefix("with_") for one in members} | {
+            one for one in given if python_names.HIDDEN.match(one)
+        }
+        missing |= {f"{name}.{one}" for one in (silent | given) - described(kind)}
+    assert missing == set()
+    hidden = python_names.INTERNAL.items()
+    assert [name for kind, names in hidden for name in names if not hasattr(getattr(hammerwork_cli, kind), name)] == []
 
 
 def test_the_page_about_states_has_every_status_of_jobs_dependencies_and_workers():

@@ -1,0 +1,187 @@
+"""The page about the public names of Python, from their signatures and docstrings."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+import hammerwork_cli
+from hammerwork_cli.cached import cached
+
+PAGE = """\
+# Python names
+
+```python
+from hammerwork_cli import Handlers, Job, Queue, Worker
+
+app = Handlers()
+app.register_job("mail", lambda job: f"sent to {{job.payload['to']}}")
+with Queue("sqlite:///jobs.db") as queue:
+    mail = queue.enqueue(Job("mail", {{"to": "ada@example.org"}}))
+    print(Worker(queue, app, drain=True).run().completed, queue.get(mail).result)
+```
+
+```text
+1 sent to ada@example.org
+```
+
+All public names are imported from `hammerwork_cli`, which is typed. [Write handlers](../handlers/index.md) explains how
+to use them.
+
+{names}
+"""
+ORDER = [
+    *("Queue", "Batch", "Workflow", "Job", "JobPriority", "JobStatus"),
+    *("Handlers", "SpawnManager", "SpawnHandler", "SpawnContext", "SpawnResult", "SpawnConfig"),
+    *("RetryStrategy", "Jitter", "Retry", "Snooze", "Discard", "Worker", "WorkerReport", "EncryptionKeys"),
+]
+INTERNAL = {
+    "EncryptionKeys": {"opened", "sealed", "including"},
+    "Handlers": {"named", "spawn_handler", "job_handler", "source"},
+    "Jitter": {"apply", "stored"},
+    "Job": {"of", "stored_config", "new_job"},
+    "JobStatus": {"spellings"},
+    "Queue": {"of_worker"},
+    "RetryStrategy": {"delay", "stored", "parse"},
+    "SpawnConfig": {"spawn_delay_ms", "parse", "stored", "bounded"},
+    "SpawnManager": {"named", "spawn_handler"},
+    "Worker": {"with_url"},
+    "Workflow": {"new_jobs"},
+}
+"""Methods that the program calls itself."""
+MADE = {"RetryStrategy", "SpawnHandler"}
+"""Classes that nobody makes by their constructor."""
+HIDDEN = re.compile(r"^_|^result_text$|^extra$")
+ROLE = re.compile(r":\w+:`~?([^`]+)`")
+SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields|Example|Examples):$", re.MULTILINE)
+
+
+def page() -> str:
+    """The page."""
+    parts = [part for name in ORDER for part in _described(name, getattr(hammerwork_cli, name))]
+    return PAGE.format(names="\n\n".join(filter(None, [*parts, "## Errors", _errors()])))
+
+
+def errors() -> list[type[Exception]]:
+    """The errors, each after those from which it is derived."""
+    named = {name: getattr(hammerwork_cli, name) for name in hammerwork_cli.__all__ if name not in ORDER}
+    found = [one for one in named.values() if inspect.isclass(one)]
+    return sorted(found, key=lambda one: [base.__name__ for base in reversed(one.__mro__)])
+
+
+def members(name: str, kind: type[Any]) -> Iterator[tuple[str, Any]]:
+    """The public methods and properties of a class, those that it inherits first."""
+    seen = INTERNAL.get(name, set()).copy()
+    for one in reversed([base for base in kind.__mro__ if base.__module__.startswith("hammerwork_cli.")]):
+        for member, value in vars(one).items():
+            is_shown = isinstance(value, (property, classmethod, staticmethod, cached)) or inspect.isfunction(value)
+            if is_shown and member not in seen and not HIDDEN.match(member):
+                seen.add(member)
+                yield member, value
+
+
+def _described(name: str, kind: type[Any]) -> Iterator[str]:
+    yield f"## {name}"
+    if issubclass(kind, Enum):
+        yield _text((inspect.getdoc(kind) or "").split("\n\n")[0])
+        yield _table([(f"`{one.name}`", f"`{one.value}`") for one in kind], "member", "value")
+        return
+    if name not in MADE:
+        yield _code(name, inspect.signature(kind.__init__))
+    attributes = set(re.findall(r"^    (\w+): ", inspect.getdoc(kind) or "", re.MULTILINE))
+    yield _text(inspect.getdoc(kind) or "")
+    for member, value in members(name, kind):
+        if isinstance(value, (property, cached)):
+            if member not in attributes:
+                yield f"**`{member}`** {_text(inspect.getdoc(value) or inspect.getdoc(value_of(value)) or '')}"
+        elif member not in attributes:
+            bound = getattr(kind, member)
+            yield f"### {name}.{member}"
+            yield _code(member, inspect.signature(bound))
+            yield _text(inspect.getdoc(bound) or "")
+
+
+def value_of(value: Any) -> Any:
+    """The function behind a property that is computed once."""
+    return getattr(value, "_compute", value)
+
+
+def _errors() -> str:
+    rows = [
+        (f"`{one.__name__}`", f"`{one.__mro__[1].__name__}`", _line((one.__doc__ or "").split("\n\n")[0]))
+        for one in errors()
+    ]
+    return _table(rows, "error", "is a", "")
+
+
+def _code(name: str, signature: inspect.Signature) -> str:
+    given = [one for one in signature.parameters.values() if one.name != "self" and not HIDDEN.match(one.name)]
+    shown = [_argument(one) for one in given]
+    for place, one in enumerate(given):
+        if one.kind is one.KEYWORD_ONLY and not any(other.kind is one.VAR_POSITIONAL for other in given[:place]):
+            shown.insert(place, "*")
+            break
+    line = f"{name}({', '.join(shown)})"
+    text = line if len(line) <= 100 else f"{name}(\n    " + ",\n    ".join(shown) + ",\n)"
+    return f"```text\n{text}\n```"
+
+
+def _argument(one: inspect.Parameter) -> str:
+    stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
+    if one.default is one.empty:
+        return stars + one.name
+    default = one.default.value if isinstance(one.default, Enum) else one.default
+    shown = repr(default)
+    return f"{one.name}={'...' if shown.startswith('<') or len(shown) > 40 else shown}"
+
+
+def _text(docstring: str) -> str:
+    """A docstring in Google's style as Markdown: its sections become tables or paragraphs."""
+    first, *rest = SECTION.split(docstring.strip())
+    parts = [_paragraphs(first)]
+    for title, body in zip(rest[::2], rest[1::2], strict=True):
+        entries = _entries(body)
+        if title in {"Args", "Attributes"}:
+            shown = [(_names(name), about) for name, about in entries if not HIDDEN.match(name)]
+            parts.append(_table(shown, {"Args": "argument", "Attributes": "attribute"}[title], ""))
+        elif title == "Raises":
+            parts.append(" ".join(f"Raises {_names(name)}: {_full(about)}" for name, about in entries))
+        else:
+            parts.append(f"{title}: {_line(body)}")
+    return "\n\n".join(filter(None, parts))
+
+
+def _names(text: str) -> str:
+    return ", ".join(f"`{one.strip()}`" for one in text.split(","))
+
+
+def _full(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _entries(body: str) -> list[tuple[str, str]]:
+    found = re.findall(r"^    (\S[^:\n]*): ((?:.*\n?)(?:^     +.*\n?|^\n)*)", body.rstrip() + "\n", re.MULTILINE)
+    return [(name, _line(about)) for name, about in found]
+
+
+def _paragraphs(text: str) -> str:
+    """Paragraphs; one whose lines are indented is code."""
+    blocks = re.split(r"\n\s*\n", text.strip())
+    return "\n\n".join(
+        f"```text\n{inspect.cleandoc(block)}\n```" if block.startswith("    ") else _line(block) for block in blocks
+    )
+
+
+def _line(text: str) -> str:
+    text = ROLE.sub(lambda found: f"`{found[1]}`", " ".join(text.split())).replace("``", "`")
+    parts = re.split(r"(`[^`]*`)", re.sub(r":$", ":", text))
+    parts[::2] = [part.replace("<", r"\<").replace("*", r"\*") for part in parts[::2]]
+    return "".join(parts).replace("::", ":")
+
+
+def _table(rows: list[tuple[str, ...]], *head: str) -> str:
+    if not rows:
+        return ""
+    lines = [head, ("---",) * len(head), *(tuple(cell.replace("|", r"\|") for cell in row) for row in rows)]
+    return "\n".join("".join(f"| {cell} " if cell else "| " for cell in line) + "|" for line in lines)
