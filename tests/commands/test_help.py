@@ -30,7 +30,7 @@ TELLS_OLD_NAMES = {
     "benchmarks/README.md",
     "docs/explain/performance.md",
     "docs/operate/maintenance.md",
-    "docs/operate/side-by-side.md",
+    "docs/production/side-by-side.md",
     "docs/reference/other-names.md",
     "docs/start/from-rust.md",
     "compat.py",
