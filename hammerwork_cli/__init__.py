@@ -6,7 +6,8 @@ A module is imported on the first use of a name of it, so importing the package 
 _HOMES = {
     "errors": (
         "AccessDeniedError ConfigError ConflictError ConnectionLostError DatabaseError HammerworkError "
-        "JobNotFoundError MissingTablesError NotFoundError RefusedValueError RetryableError UnreachableError UsageError"
+        "JobNotFoundError MissingTablesError NotFoundError RefusedValueError RetryableError TimedOutError "
+        "UnreachableError UsageError"
     ),
     "core.input.spawn_config": "SpawnConfig",
     "core.values": "JobPriority JobStatus",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         NotFoundError,
         RefusedValueError,
         RetryableError,
+        TimedOutError,
         UnreachableError,
         UsageError,
     )
@@ -112,6 +114,7 @@ __all__ = [
     "SpawnManager",
     "SpawnRefusedError",
     "SpawnResult",
+    "TimedOutError",
     "UnknownSpawnHandlerError",
     "UnreachableError",
     "UsageError",

@@ -213,14 +213,9 @@ class Context:
     @property
     def operator(self) -> str:
         """``user@host``, which changes record as their author."""
-        import getpass
-        import socket
+        from hammerwork_cli.core.operator import operator
 
-        try:
-            user = getpass.getuser()
-        except (OSError, KeyError, ImportError):
-            user = "unknown"
-        return f"{user}@{socket.gethostname()}"
+        return operator()
 
     # The terminal.
 

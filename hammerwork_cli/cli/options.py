@@ -11,7 +11,7 @@ import typer
 from hammerwork_cli.cli.verb import ONLY_QUEUES
 from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import duration_of
-from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.core.values import JobStatus, statuses_of
 from hammerwork_cli.errors import UsageError
 
 MOST_DAYS = 100_000
@@ -184,15 +184,7 @@ def statuses(given: list[str] | None) -> list[JobStatus] | None:
     """Statuses in any letter case, several in one value or in several values; ``None`` without a value."""
     if not given:
         return None
-    words = [word.strip() for word in names.split(given) if word.strip()]
-    known = {status.value.lower(): status for status in JobStatus}
-    found = []
-    for word in words or [""]:
-        status = known.get(word.lower().replace("_", "").replace("-", ""))
-        if status is None:
-            raise UsageError(f"{word[:40]!r} is not a status.", hint=f"One of: {', '.join(sorted(known))}.")
-        found.append(status)
-    return found
+    return statuses_of([word.strip() for word in names.split(given) if word.strip()] or [""])
 
 
 # Watching.

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from hammerwork_cli.errors import UsageError
+
 HIDDEN = "[redacted]"
 """Stands for a value that must not be shown."""
 
@@ -130,6 +132,22 @@ def status_of(stored: str | None) -> str:
     if known is None:
         known = _STATUS_WORDS.get(stored.strip().strip('"').lower())
     return known or stored
+
+
+def statuses_of(words: Iterable[str]) -> list[JobStatus]:
+    """The statuses that somebody has named, in any letter case.
+
+    Raises:
+        UsageError: one of them is no status.
+    """
+    known = {status.value.lower(): status for status in JobStatus}
+    found = []
+    for word in words:
+        status = known.get(word.lower().replace("_", "").replace("-", ""))
+        if status is None:
+            raise UsageError(f"{word[:40]!r} is not a status.", hint=f"One of: {', '.join(sorted(known))}.")
+        found.append(status)
+    return found
 
 
 def status_phrase(status: str) -> str:

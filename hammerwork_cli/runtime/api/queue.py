@@ -2,11 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing, suppress
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -14,13 +15,23 @@ from uuid import UUID
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.fields import full_id
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER
-from hammerwork_cli.core.values import timestamp
-from hammerwork_cli.database import Database, DatabaseUrl, Timeouts
+from hammerwork_cli.core.operator import operator
+from hammerwork_cli.core.values import WAITING, JobStatus, statuses_of, timestamp
+from hammerwork_cli.database import Database, DatabaseUrl, Timeouts, connect
+from hammerwork_cli.database.batches import batched
+from hammerwork_cli.errors import JobNotFoundError, TimedOutError
 from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.features.batch.queries import enqueue as batches
-from hammerwork_cli.features.job.models.job import EnqueuedJob
+from hammerwork_cli.features.job.models.job import EnqueuedJob, JobFilter
 from hammerwork_cli.features.job.models.new_job import NewJob
-from hammerwork_cli.features.job.queries import enqueue, notifications, results
+from hammerwork_cli.features.job.queries import changes, enqueue, listing, notifications, results
+from hammerwork_cli.features.job.queries.changes import Cancel, Change, RetryJobs
+from hammerwork_cli.features.job.queries.selections import ByIds, Subtrees
+from hammerwork_cli.features.job.views.changes import raise_refusal
+from hammerwork_cli.features.migration import queries as migrations
+from hammerwork_cli.features.queue import queries as pausing
+from hammerwork_cli.features.tree.queries import tree as trees
+from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.workflow.model import NewWorkflow
 from hammerwork_cli.features.workflow.queries import create as creating
 from hammerwork_cli.features.workflow.queries.create import Created
@@ -29,14 +40,19 @@ from hammerwork_cli.runtime.api.absent import Translated
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.job import Job, checked
-from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job
+from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job, stored_jobs
+from hammerwork_cli.runtime.api.waiting import JobWait
 from hammerwork_cli.runtime.api.workflow import Workflow
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections, timeouts_of
 from hammerwork_cli.runtime.outages import Outages
+from hammerwork_cli.view.text import duration
 
 Result = TypeVar("Result")
+JobId = Job | str | UUID
 PATIENCE = 30.0
+PAGE = 500
+"""Jobs that are read together."""
 CLOCK_SECONDS = 60.0
 """How long this process carries on the server's clock before it asks again."""
 
@@ -226,7 +242,9 @@ class Queue(Translated):
         made = zip(workflow.jobs.items(), tries[0][1], strict=True)
         return {key: _as_it_is(replace(job, id=new.id), placed[new.id], new) for (key, job), new in made if placed}
 
-    def get(self, job: Job | str | UUID) -> Job | None:
+    # Reading.
+
+    def find(self, job: JobId) -> Job | None:
         """The job with this id as it is now, with its result; ``None`` when there is none.
 
         A job from the archive has no workflow and no limits of its result, and ``None`` for an unreadable payload. To
@@ -238,7 +256,84 @@ class Queue(Translated):
         wanted = _id(job)
         return self._run(lambda database: stored_job(database, wanted))
 
-    def results(self, jobs: Iterable[Job | str | UUID]) -> dict[str, Any]:
+    def get(self, job: JobId) -> Job:
+        """The job with this id as it is now: see :meth:`find`.
+
+        Raises:
+            UsageError: that is not an id.
+            JobNotFoundError: there is no such job.
+        """
+        found = self.find(job)
+        if found is None:
+            raise JobNotFoundError(_id(job))
+        return found
+
+    def jobs(
+        self,
+        queue: str | None = None,
+        *,
+        status: JobStatus | str | Iterable[JobStatus | str] = (),
+        tree: JobId | None = None,
+    ) -> Iterator[Job]:
+        """Jobs as they are now, the newest first; those of a tree parents first. Reads them page by page.
+
+        Jobs that come or change meanwhile may be missing. Archived jobs are found only in a tree.
+
+        Args:
+            queue: only jobs of this queue.
+            status: only jobs with one of these statuses.
+            tree: only this job and everything below it.
+
+        Raises:
+            UsageError: that is not an id, or not a status.
+            JobNotFoundError: there is no job ``tree``.
+        """
+        given = (status,) if isinstance(status, str) else tuple(status)
+        wanted = JobFilter(queues=() if queue is None else (queue,), statuses=tuple(statuses_of(given)))
+        ids = self._listed(wanted) if tree is None else self._below(_id(tree), wanted)
+        return self._as_they_are(ids)
+
+    def children(self, job: JobId) -> Iterator[Job]:
+        """The jobs that were spawned by a job or depend on it, as they are now.
+
+        Raises:
+            UsageError: that is not an id.
+            JobNotFoundError: there is no such job.
+        """
+        wanted = _id(job)
+
+        def read(database: Database) -> list[str]:
+            relatives = Relatives(database)
+            relatives.job(wanted)
+            return list(dict.fromkeys(child.id for child in relatives.children([wanted])))
+
+        return self._as_they_are(self._run(read))
+
+    def wait(self, job: JobId, *, timeout: timedelta | None = None, tree: bool = False) -> Job:
+        """Waits until a job has ended. It reads little at a time, and goes on after a restart of the server.
+
+        Args:
+            timeout: how long to wait at most.
+            tree: waits for everything below the job too, or until what is left can never run.
+
+        Returns:
+            The job as it is then.
+
+        Raises:
+            UsageError: that is not an id, or the timeout is negative.
+            JobNotFoundError: there is no such job.
+            TimedOutError: it has not ended in time.
+        """
+        wanted, what = _id(job), "job and everything below it" if tree else "job"
+        limit = None if timeout is None else fields.duration(timeout, "timeout").total_seconds()
+        self.get(wanted)
+        with closing(JobWait(self.url, self.connections.timeouts, limit)) as wait:
+            ended = wait.tree(wanted, self._run(self._now)) if tree else wait.job(wanted)
+        if not ended:
+            raise TimedOutError(f"The {what} did not end within {duration(timeout)}: {wanted}.")
+        return self.get(wanted)
+
+    def results(self, jobs: Iterable[JobId]) -> dict[str, Any]:
         """The results of jobs by their ids, those of archived jobs included.
 
         A job that returned nothing, has not completed, or whose result has expired has ``None``; a job that does not
@@ -250,6 +345,136 @@ class Queue(Translated):
         ids = list(dict.fromkeys(map(_id, jobs)))
         texts = self._run(lambda database: results.texts(database, ids))
         return {job: parsed(texts[job]) for job in ids if job in texts}
+
+    # Changing.
+
+    def cancel(self, job: JobId, reason: str = "", *, tree: bool = False, force: bool = False) -> int:
+        """Cancels a job that has not started, and with it the jobs that wait for it.
+
+        Args:
+            reason: is added to the error of each.
+            tree: cancels everything below the job too, and leaves what runs or has ended.
+            force: cancels it although it runs: its worker interrupts a coroutine or a process, not a thread.
+
+        Returns:
+            How many jobs it cancelled, without those that only waited for them.
+
+        Raises:
+            UsageError: that is not an id.
+            NotFoundError: there is no such job.
+            ConflictError: it cannot be cancelled, since it has ended or runs.
+        """
+        by = operator()
+        return self._change(
+            job, lambda now: Cancel(now, by=by, reason=reason or None, force=force), {JobStatus.CANCELLED}, tree=tree
+        )
+
+    def retry(
+        self, job: JobId, *, tree: bool = False, cancelled: bool = False, respawn: bool = False, force: bool = False
+    ) -> int:
+        """Lets a job that has failed or was cancelled run again.
+
+        Args:
+            tree: retries what has failed below the job too.
+            cancelled: with ``tree``, also those that were cancelled.
+            respawn: lets a job that has spawned spawn again when it completes.
+            force: retries it although it runs, has completed, or depends on a job that failed.
+
+        Returns:
+            How many jobs it put back, without those that had failed with them.
+
+        Raises:
+            UsageError: that is not an id.
+            NotFoundError: there is no such job.
+            ConflictError: it cannot be retried.
+        """
+        return self._change(
+            job,
+            lambda now: RetryJobs(now, force=force, respawn=respawn, cancelled=cancelled or not tree),
+            {*WAITING, JobStatus.RUNNING},
+            tree=tree,
+        )
+
+    def pause(self, queue: str, reason: str = "") -> None:
+        """Pauses a queue: no worker starts its jobs until it is resumed. A paused queue gets the new reason.
+
+        Raises:
+            UsageError: no queue can have that name.
+        """
+        by = operator()
+        self._manage(lambda database: pausing.pause(database, queue, by=by, now=database.now(), reason=reason or None))
+
+    def resume(self, queue: str) -> None:
+        """Resumes a queue; does nothing if it is not paused.
+
+        Raises:
+            UsageError: no queue can have that name.
+            ConflictError: all queues are paused together.
+        """
+        self._manage(lambda database: pausing.resume(database, queue))
+
+    def migrate(self) -> list[str]:
+        """Makes the tables, or brings them up to date. Programs may do that at the same time.
+
+        Returns:
+            The names of the migrations that it applied.
+
+        Raises:
+            ConflictError: another program has not finished doing so within ten minutes.
+            DatabaseError: a statement failed. The finished steps stay, and the next call goes on.
+        """
+        importing.check(importing.ENQUEUE)
+        with closing(connect(self.url)) as database:  # a statement may take long
+            return [migration.id for migration in migrations.run(database)]
+
+    def _change(self, job: JobId, change: Callable[[datetime], Change], made: Collection[str], *, tree: bool) -> int:
+        """Changes a job, or what is below it too; how many.
+
+        Args:
+            made: the statuses of a job that was changed, perhaps by a try whose answer was lost.
+        """
+        wanted, tries = _id(job), 0
+
+        def unit(database: Database) -> int:
+            nonlocal tries
+            tries += 1
+            change_now = change(database.now())
+            selection = Subtrees([wanted], change_now.in_trees) if tree else ByIds([wanted])
+            outcome = changes.run(database, selection, change_now)
+            refusal = changes.refused(database, change_now, outcome)
+            if refusal is not None and tries > 1 and refusal.reason in made:
+                return 1
+            raise_refusal(refusal)
+            return outcome.changed
+
+        return self._manage(unit)
+
+    def _manage(self, unit: Callable[[Database], Result]) -> Result:
+        def checked_unit(database: Database) -> Result:
+            database.check_current()
+            return unit(database)
+
+        return self._write(checked_unit)
+
+    def _listed(self, wanted: JobFilter) -> Iterator[str]:
+        cursor: str | None = None
+        while True:
+            page = self._run(partial(listing.find, wanted=wanted, limit=PAGE, cursor=cursor))
+            yield from (job.node.id for job in page.jobs)
+            if (cursor := page.cursor) is None:
+                return
+
+    def _below(self, job: str, wanted: JobFilter) -> Iterator[str]:
+        found = self._run(lambda database: trees.tree(database, job, whole=False))
+        for node in found.nodes.values():
+            if (not wanted.queues or node.queue in wanted.queues) and (
+                not wanted.statuses or node.status in wanted.statuses
+            ):
+                yield node.id
+
+    def _as_they_are(self, ids: Iterable[str]) -> Iterator[Job]:
+        for part in batched(ids, PAGE):
+            yield from self._run(partial(stored_jobs, jobs=part)).values()
 
     def _write(self, unit: Callable[[Database], Result]) -> Result:
         importing.check(importing.ENQUEUE)
@@ -311,7 +536,7 @@ def with_keys(url: DatabaseUrl, keys: object) -> DatabaseUrl:
     return replace(url, keys=fields.an(keys, EncryptionKeys, "encryption must be EncryptionKeys"))
 
 
-def _id(job: Job | str | UUID) -> str:
+def _id(job: JobId) -> str:
     return job.id if isinstance(job, Job) else full_id(job)
 
 

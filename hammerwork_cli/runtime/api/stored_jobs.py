@@ -1,29 +1,48 @@
 """Stored jobs, for programs that enqueued or spawned them."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.core.encryption import EncryptedText, UndecryptableError
 from hammerwork_cli.core.payloads import unpacked
 from hammerwork_cli.core.values import JobPriority, priority_word, status_of, timestamp
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.job.queries import results
 from hammerwork_cli.features.worker.queries.claim import Claim, Claimed, claimed_row
 from hammerwork_cli.runtime.api.decryption import decrypted
 from hammerwork_cli.runtime.api.job import Job
 
 
-def stored_job(database: Database, job: str) -> Job | None:
-    """The job with this id as it is now, with its result, from the archive too; ``None`` when there is none."""
-    row = _stored(database, job)
-    if row is None:
-        return None
-    status, error, started_at, claimed = row
-    found = Job.of(_decrypted(database, claimed))
-    found.status, found.error, found.started_at = status_of(status), error, timestamp(started_at)
-    found.result = parsed(results.texts(database, [job]).get(job))
+class _Stored(NamedTuple):
+    """A job as its program gets it."""
+
+    status: Any
+    error: Any
+    started_at: Any
+    claimed: Claimed
+
+
+def stored_jobs(database: Database, jobs: Sequence[str]) -> dict[str, Job]:
+    """The jobs with these ids as they are now, with their results, in this order, from the archive too.
+
+    Jobs that do not exist are left out.
+    """
+    stored, outcomes = _stored(database, jobs), results.texts(database, jobs)
+    found: dict[str, Job] = {}
+    for job in jobs:
+        if row := stored.get(job):
+            found[job] = one = Job.of(_decrypted(database, row.claimed))
+            one.status, one.error, one.started_at = status_of(row.status), row.error, timestamp(row.started_at)
+            one.result = parsed(outcomes.get(job))
     return found
+
+
+def stored_job(database: Database, job: str) -> Job | None:
+    """The job with this id: see :func:`stored_jobs`; ``None`` when there is none."""
+    return stored_jobs(database, [job]).get(job)
 
 
 def stored_row(database: Database, job: str) -> Claimed | None:
@@ -32,8 +51,8 @@ def stored_row(database: Database, job: str) -> Claimed | None:
     Raises:
         UndecryptableError: its payload is encrypted, and no key here fits.
     """
-    row = _stored(database, job)
-    return row and decrypted(row[3], database.url.keys)
+    row = _stored(database, [job]).get(job)
+    return row and decrypted(row.claimed, database.url.keys)
 
 
 def _decrypted(database: Database, claimed: Claimed) -> Claimed:
@@ -44,25 +63,27 @@ def _decrypted(database: Database, claimed: Claimed) -> Claimed:
         return claimed
 
 
-def _stored(database: Database, job: str) -> tuple[Any, Any, Any, Claimed] | None:
-    row = database.row("job.details.stored", id=job)
-    if row is not None:
-        return *row[:3], claimed_row(database, row[3:], _nobody())
-    return _archived(database, job)
+def _stored(database: Database, jobs: Sequence[str]) -> dict[str, _Stored]:
+    """The jobs by their ids, those of the archive included."""
+    found: dict[str, _Stored] = {}
+    for part in chunks(jobs, database.key_chunk):
+        for row in database.rows("job.details.stored", ids=database.ids(part)):
+            claimed = claimed_row(database, row[3:], _nobody())
+            found[claimed.id.lower()] = _Stored(row[0], row[1], row[2], claimed)
+    if "archive" in database.tags:
+        for part in chunks([job for job in jobs if job not in found], database.key_chunk):
+            for row in database.rows("job.details.archived_stored", ids=database.ids(part)):
+                claimed = _unarchived(claimed_row(database, row[3:], _nobody(), archived=True))
+                found[claimed.id.lower()] = _Stored(row[0], row[1], row[2], claimed)
+    return found
 
 
-def _archived(database: Database, job: str) -> tuple[Any, Any, Any, Claimed] | None:
-    if "archive" not in database.tags:
-        return None
-    row = database.row("job.details.archived_stored", id=job)
-    if row is None:
-        return None
-    claimed = claimed_row(database, row[3:], _nobody(), archived=True)
+def _unarchived(claimed: Claimed) -> Claimed:
     priority = JobPriority[priority_word(claimed.priority).upper()]
     if isinstance(claimed.payload, EncryptedText):
-        return *row[:3], claimed._replace(priority=priority)
+        return claimed._replace(priority=priority)
     payload = unpacked(claimed.payload)
-    return *row[:3], claimed._replace(payload=None if parsed(payload) is None else payload, priority=priority)
+    return claimed._replace(payload=None if parsed(payload) is None else payload, priority=priority)
 
 
 def _nobody() -> Claim:

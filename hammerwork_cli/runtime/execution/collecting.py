@@ -63,6 +63,10 @@ class CollectingQueue(Queue):
         workflow.new_jobs(self._now_is)
         return {key: self.enqueue(job) for key, job in workflow.jobs.items()}
 
+    def _write(self, unit: Callable[[Database], Result]) -> Result:
+        del unit
+        raise SpawnFailedError(REFUSED)
+
     def _run(self, unit: Callable[[Database], Result]) -> Result:
         def read(database: Database) -> Result:
             with database.snapshot():

@@ -63,7 +63,7 @@ def test_payloads_results_and_trees_are_those_of_any_other_database(narrow: Stag
     report = narrow.work(app)
     assert (report.completed, report.failed) == (7, 0)
     assert [json.loads(data) for (data,) in narrow.rows("result_data")] == [TEXT] * 7
-    assert [narrow.queue.get(job).result for job in (root, other, joined, stranger)] == [TEXT] * 4  # type: ignore[union-attr]
+    assert [narrow.queue.get(job).result for job in (root, other, joined, stranger)] == [TEXT] * 4
     tree = tree_queries.tree(narrow.database, root.id)
     assert sorted(node.queue for node in tree.nodes.values()) == ["echo"] * 4 + ["join"]
     assert Doctor(narrow.database, now=narrow.database.now()).examine() == []
