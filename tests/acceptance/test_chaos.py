@@ -1,6 +1,6 @@
 """Workers that are killed at every step of a spawn, servers that crash, hang and forget, and clocks that step.
 
-A short run on each database; ``make chaos`` is the long one.
+A short run on each database; ``make smoke`` has a longer one, ``make chaos`` the long one.
 """
 
 import json
@@ -29,18 +29,19 @@ from tests.conftest import ROOT, unavailable
 from tests.servers import ServerMissingError
 
 KILLS = 8
-ONE_OF_EACH = (
-    "freezes",
-    "restarts",
-    "outages",
-    "forgets",
-    "swallows",
-    "frozen-backends",
-    "clock-steps",
-    "wrong-clocks",
-)
-FAULTS = tuple(word for name in (*ONE_OF_EACH, "full-notify") for word in (f"--{name}", "1"))
-SHORT = ("--kills", str(KILLS), *FAULTS, "--stream", "120", "--seed", "5")
+EVERYWHERE = {"freezes": 0, "restarts": 0, "outages": 0, "forgets": 1, "clock-steps": 0, "wrong-clocks": 0}
+SHORT = {
+    "sqlite": {**EVERYWHERE, "kills": 3},
+    "postgres": {
+        **EVERYWHERE,
+        "kills": KILLS,
+        **dict.fromkeys(("freezes", "restarts", "outages", "swallows", "frozen-backends", "full-notify"), 1),
+    },
+    "mysql": {**EVERYWHERE, "kills": 3, "frozen-backends": 1, "swallows": 0},
+}
+"""Each fault where it is worst: PostgreSQL has nearly all, an older copy of a file comes back, MariaDB stands still.
+Under libfaketime everything takes several times as long. So clocks step in ``make smoke`` only, which has all on each.
+"""
 
 
 def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
@@ -69,23 +70,16 @@ def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
     return figures
 
 
-def test_nothing_is_lost_doubled_or_stuck_when_workers_servers_and_clocks_go_wrong(
-    dialect: str, tmp_path: Path
-) -> None:
-    figures = figures_of(tmp_path, "--databases", dialect, *SHORT)
-    assert figures["kills"] >= KILLS
-    assert figures["jobs"] > 200
-    assert {
-        name: figures[name] for name in ("outages", "forgets", "clock_steps", "wrong_clocks", "server_crashes")
-    } == {
-        "outages": 1,
-        "forgets": 1,
-        "clock_steps": 1,
-        "wrong_clocks": 1,
-        "server_crashes": 0 if dialect == "sqlite" else 1,
-    }
+def test_nothing_is_lost_doubled_or_stuck_when_workers_and_servers_go_wrong(dialect: str, tmp_path: Path) -> None:
+    size = SHORT[dialect]
+    words = [word for name, number in size.items() for word in (f"--{name}", str(number))]
+    figures = figures_of(tmp_path, "--databases", dialect, *words, "--stream", "40", "--seed", "5")
+    assert figures["kills"] >= size["kills"]
+    assert figures["jobs"] > 100
+    assert (figures["outages"], figures["server_crashes"], figures["forgets"]) == (size["outages"], size["restarts"], 1)
     assert figures["forgotten"] > 0
-    assert figures["swallowed"] >= (0 if dialect == "sqlite" else WORKERS)
+    assert figures["frozen_backends"] == size.get("frozen-backends", 0)
+    assert figures["swallowed"] >= WORKERS * size.get("swallows", 0)
 
 
 def test_a_run_waits_for_longer_than_any_worker_pauses() -> None:
