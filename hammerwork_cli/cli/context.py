@@ -128,7 +128,7 @@ class Context:
 
         A protected profile is confirmed now if the program changes it.
         """
-        url = self._opened(changes=changes).url
+        url = self._opened(replace(self.url(changes=changes), refuse_plaintext=True), changes=changes).url
         self.close()
         if not changes or self.protection is None:
             return url
@@ -153,20 +153,13 @@ class Context:
                 profile asks for its name.
             plaintext_meant: whether jobs may be written in plaintext to queues that hold encrypted ones.
         """
-        database = self._opened(create=create, changes=changes, keys=keys, plaintext_meant=plaintext_meant)
+        url = replace(self.url(changes=changes), keys=keys, refuse_plaintext=not plaintext_meant)
+        database = self._opened(url, changes=changes, create=create)
         if changes and not create:
             database.check_current()
         return database
 
-    def _opened(
-        self,
-        *,
-        create: bool = False,
-        changes: bool = False,
-        keys: "Keys | None" = None,
-        plaintext_meant: bool = False,
-    ) -> Database:
-        url = replace(self.url(changes=changes), keys=keys, refuse_plaintext=not plaintext_meant)
+    def _opened(self, url: DatabaseUrl, *, changes: bool, create: bool = False) -> Database:
         if not create:
             url.check_file()
         elif url.path == config.embedded_path(self.environ):

@@ -30,7 +30,7 @@ class Column(NamedTuple, Generic[Row]):
         is_count: whether a narrow terminal may leave out zeros.
         narrow: the value on a narrow terminal, if it differs.
         narrow_header: the name on a narrow terminal, if it differs.
-        leaves: order in which a narrow terminal leaves columns out, the lowest first; 0 to keep the column.
+        drop_order: order in which a narrow terminal leaves columns out, the lowest first; 0 to keep the column.
     """
 
     header: str
@@ -43,7 +43,7 @@ class Column(NamedTuple, Generic[Row]):
     is_count: bool = False
     narrow: Callable[[Row], object] | None = None
     narrow_header: str = ""
-    leaves: int = 0
+    drop_order: int = 0
 
     @property
     def narrowed(self) -> "Column[Row]":
@@ -51,14 +51,14 @@ class Column(NamedTuple, Generic[Row]):
         return self._replace(value=self.narrow or self.value, header=self.narrow_header or self.header)
 
 
-def time_column(what: str, time: Callable[[Row], Timestamp], *, leaves: int = 0) -> Column[Row]:
+def time_column(what: str, time: Callable[[Row], Timestamp], *, drop_order: int = 0) -> Column[Row]:
     """When something was ``what``, such as ``created``: to the minute on a narrow terminal."""
     return Column(
         f"{what} at (UTC)",
         lambda row: instant(time(row)),
         narrow=lambda row: brief_instant(time(row)),
         narrow_header=f"{what} UTC",
-        leaves=leaves,
+        drop_order=drop_order,
     )
 
 
@@ -76,13 +76,13 @@ class _Filled(NamedTuple):
         return not {*self.cells} <= ({"0", NOTHING} if self.column.is_count else {NOTHING})
 
     @property
-    def says_nothing(self) -> bool:
+    def is_constant(self) -> bool:
         """Whether the column has the same value in all rows, or counts nothing in any."""
         if self.column.is_count:
             return not self.has_values
         values = {*self.cells}
         # A shortened time that is the same in all rows still tells something: keep the column.
-        return bool(self.column.leaves) and not self.column.narrow and len(values) == 1 < len(self.cells)
+        return bool(self.column.drop_order) and not self.column.narrow and len(values) == 1 < len(self.cells)
 
     def least(self, bound: int) -> int:
         """The width below which the column is unreadable."""
@@ -131,9 +131,9 @@ def _layouts(rows: list[Row], columns: Sequence[Column[Row]]) -> Iterator[tuple[
     yield filled, _AT_EASE
     filled = _fill(rows, [one.column.narrowed for one in filled])
     yield filled, _AT_EASE
-    filled = [filled[0], *(one for one in filled[1:] if not one.says_nothing)]
+    filled = [filled[0], *(one for one in filled[1:] if not one.is_constant)]
     yield filled, _TIGHT
-    for going in sorted((one for one in filled if one.column.leaves), key=lambda one: one.column.leaves):
+    for going in sorted((one for one in filled if one.column.drop_order), key=lambda one: one.column.drop_order):
         yield filled, _LEAST
         filled = [one for one in filled if one is not going]
     yield filled, _LEAST

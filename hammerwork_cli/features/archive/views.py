@@ -40,8 +40,8 @@ POLICY_COLUMNS: Sequence[Column[Policy]] = (
     Column("failed", lambda one: _after(one.ages.failed), "right"),
     Column("dead", lambda one: _after(one.ages.dead), "right"),
     Column("timed out", lambda one: _after(one.ages.timed_out), "right"),
-    Column("purged", lambda one: _after(one.purge_after), "right", leaves=2),
-    Column("last run (UTC)", lambda one: instant(one.last_run_at) if one.last_run_at else None, leaves=3),
+    Column("purged", lambda one: _after(one.purge_after), "right", drop_order=2),
+    Column("last run (UTC)", lambda one: instant(one.last_run_at) if one.last_run_at else None, drop_order=3),
     Column("note", lambda one: _note(one), cuts=True),
 )
 
@@ -107,11 +107,11 @@ COLUMNS: Sequence[Column[ArchivedJob]] = (
     Column("job", lambda job: short_id(job.id)),
     Column("queue", lambda job: job.queue, cuts=True),
     Column("status", lambda job: job.status, is_status=True),
-    Column("ended at (UTC)", lambda job: instant(job.ended_at), leaves=2),
+    Column("ended at (UTC)", lambda job: instant(job.ended_at), drop_order=2),
     Column("archived at (UTC)", lambda job: instant(job.archived_at)),
-    Column("reason", lambda job: job.reason, cuts=True, leaves=3),
-    Column("by", lambda job: job.by, cuts=True, leaves=1),
-    Column("bytes", lambda job: count(job.stored_bytes), "right", leaves=4),
+    Column("reason", lambda job: job.reason, cuts=True, drop_order=3),
+    Column("by", lambda job: job.by, cuts=True, drop_order=1),
+    Column("bytes", lambda job: count(job.stored_bytes), "right", drop_order=4),
 )
 
 
@@ -131,7 +131,7 @@ SUM_COLUMNS: Sequence[Column[ArchivedSum]] = (
     Column("reason", lambda row: row.reason, cuts=True),
     Column("jobs", lambda row: count(row.jobs), "right"),
     Column("bytes", lambda row: count(row.stored_bytes), "right"),
-    Column("uncompressed", lambda row: count(row.payload_bytes), "right", leaves=1),
-    Column("oldest (UTC)", lambda row: instant(row.oldest), leaves=2),
-    Column("newest (UTC)", lambda row: instant(row.newest), leaves=3),
+    Column("uncompressed", lambda row: count(row.payload_bytes), "right", drop_order=1),
+    Column("oldest (UTC)", lambda row: instant(row.oldest), drop_order=2),
+    Column("newest (UTC)", lambda row: instant(row.newest), drop_order=3),
 )

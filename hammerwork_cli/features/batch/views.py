@@ -69,10 +69,10 @@ COLUMNS: Sequence[Column[StoredBatch]] = (
     Column("jobs", lambda row: count(row.total), "right", is_count=True),
     Column("completed", lambda row: count(row.counts.of(JobStatus.COMPLETED)), "right", is_count=True),
     Column("failed", lambda row: count(row.counts.unsuccessful), "right", is_count=True),
-    Column("running", lambda row: count(row.counts.of(JobStatus.RUNNING)), "right", is_count=True, leaves=2),
-    Column("pending", lambda row: count(row.counts.of(*WAITING)), "right", is_count=True, leaves=1),
-    Column("gone", lambda row: count(row.gone), "right", optional=True, is_count=True, leaves=3),
-    time_column("created", lambda row: row.created_at, leaves=4),
+    Column("running", lambda row: count(row.counts.of(JobStatus.RUNNING)), "right", is_count=True, drop_order=2),
+    Column("pending", lambda row: count(row.counts.of(*WAITING)), "right", is_count=True, drop_order=1),
+    Column("gone", lambda row: count(row.gone), "right", optional=True, is_count=True, drop_order=3),
+    time_column("created", lambda row: row.created_at, drop_order=4),
 )
 
 

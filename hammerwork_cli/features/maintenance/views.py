@@ -82,19 +82,19 @@ def size_columns(*, whole: bool, in_bytes: bool) -> Sequence[Column[Any]]:
         Column("name", lambda one: f"  {table(one).name}" if table(one).is_index else table(one).name, cuts=True),
         Column("rows", lambda one: None if table(one).rows is None else count(table(one).rows or 0), "right"),
         Column("bytes" if in_bytes else "size", lambda one: size(one.bytes), "right"),
-        *((Column("indexes", lambda one: size(one.indexes), "right", leaves=3),) if whole else ()),
+        *((Column("indexes", lambda one: size(one.indexes), "right", drop_order=3),) if whole else ()),
         Column(
             "dead rows",
             lambda one: None if table(one).dead_rows is None else count(table(one).dead_rows or 0),
             "right",
-            leaves=2,
+            drop_order=2,
         ),
         Column(
             "vacuumed at (UTC)",
             lambda one: instant(table(one).vacuumed_at) if table(one).vacuumed_at else None,
-            leaves=1,
+            drop_order=1,
         ),
-        Column("note", lambda one: None if one.is_valid else "invalid", leaves=4),
+        Column("note", lambda one: None if one.is_valid else "invalid", drop_order=4),
     )
 
 

@@ -34,14 +34,14 @@ STATES: Sequence[Column[MigrationState]] = (
     Column(
         "defined by",
         lambda row: row.migration.owner_name,
-        leaves=2,
+        drop_order=2,
         narrow=lambda row: {"upstream": "Rust", "ours": "cli"}.get(row.migration.owner, row.migration.owner),
     ),
     time_column("executed", lambda row: row.executed_at),
     Column(
-        "ms", lambda row: None if row.execution_time_ms is None else count(row.execution_time_ms), "right", leaves=1
+        "ms", lambda row: None if row.execution_time_ms is None else count(row.execution_time_ms), "right", drop_order=1
     ),
-    Column("about", lambda row: row.migration.description, cuts=True, leaves=3),
+    Column("about", lambda row: row.migration.description, cuts=True, drop_order=3),
 )
 _MIGRATION = Shape[Migration](
     {

@@ -82,11 +82,11 @@ def _asked(worker: RegisteredWorker) -> str | None:
 
 WORKERS: Sequence[Column[RegisteredWorker]] = (
     Column("worker", lambda row: row.name, cuts=True),
-    Column("id", lambda row: short_id(row.id), leaves=4),
+    Column("id", lambda row: short_id(row.id), drop_order=4),
     Column("state", lambda row: row.state),
     Column("requested", _asked, optional=True, cuts=True),
-    Column("queues", lambda row: ", ".join(row.queue_names), cuts=True, leaves=6),
-    Column("duties", lambda row: ", ".join(row.duties) or None, optional=True, cuts=True, leaves=1),
+    Column("queues", lambda row: ", ".join(row.queue_names), cuts=True, drop_order=6),
+    Column("duties", lambda row: ", ".join(row.duties) or None, optional=True, cuts=True, drop_order=1),
     Column("running", _slots, "right"),
     Column(
         "unwritten",
@@ -96,9 +96,9 @@ WORKERS: Sequence[Column[RegisteredWorker]] = (
     ),
     Column("completed", lambda row: count(row.completed), "right", is_count=True, narrow_header="done"),
     Column("failed attempts", lambda row: count(row.failed), "right", is_count=True, narrow_header="failed"),
-    Column("rate", _rate, "right", leaves=3),
-    Column("memory", lambda row: _memory(row.memory), "right", leaves=2),
-    Column("up", lambda row: duration(row.up_time), "right", leaves=5),
+    Column("rate", _rate, "right", drop_order=3),
+    Column("memory", lambda row: _memory(row.memory), "right", drop_order=2),
+    Column("up", lambda row: duration(row.up_time), "right", drop_order=5),
     Column("last heartbeat", lambda row: f"{duration(timedelta(seconds=row.silent_for))} ago", "right"),
 )
 WORKER = Shape[RegisteredWorker](
@@ -215,12 +215,12 @@ class LeasedNow(NamedTuple):
 
 
 LEASED: Sequence[Column[LeasedNow]] = (
-    Column("job", lambda row: short_id(row.job.id), leaves=4),
+    Column("job", lambda row: short_id(row.job.id), drop_order=4),
     Column("queue", lambda row: row.job.queue, cuts=True),
     Column("worker", lambda row: row.job.worker or "not registered", cuts=True),
-    Column("attempt", lambda row: count(row.job.attempts), "right", leaves=2),
+    Column("attempt", lambda row: count(row.job.attempts), "right", drop_order=2),
     Column("running", lambda row: duration(row.job.runs_for(row.now)), "right"),
-    Column("heartbeat", lambda row: _heard(row), "right", optional=True, leaves=3),
+    Column("heartbeat", lambda row: _heard(row), "right", optional=True, drop_order=3),
     Column("lease", lambda row: row.job.lease(row.now).value),
 )
 

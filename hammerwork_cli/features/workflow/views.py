@@ -75,10 +75,10 @@ COLUMNS: Sequence[Column[StoredWorkflow]] = (
     Column("jobs", lambda row: count(row.counts.total), "right", is_count=True),
     Column("completed", lambda row: count(row.counts.of(JobStatus.COMPLETED)), "right", is_count=True),
     Column("failed", lambda row: count(row.counts.unsuccessful), "right", is_count=True),
-    Column("running", lambda row: count(row.counts.of(JobStatus.RUNNING)), "right", is_count=True, leaves=3),
-    Column("pending", lambda row: count(row.counts.of(*WAITING)), "right", is_count=True, leaves=2),
-    Column("took", lambda row: None if row.took is None else duration(row.took), "right", optional=True, leaves=1),
-    time_column("created", lambda row: row.created_at, leaves=4),
+    Column("running", lambda row: count(row.counts.of(JobStatus.RUNNING)), "right", is_count=True, drop_order=3),
+    Column("pending", lambda row: count(row.counts.of(*WAITING)), "right", is_count=True, drop_order=2),
+    Column("took", lambda row: None if row.took is None else duration(row.took), "right", optional=True, drop_order=1),
+    time_column("created", lambda row: row.created_at, drop_order=4),
 )
 
 

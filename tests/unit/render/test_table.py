@@ -113,8 +113,8 @@ def test_optional_columns_that_nothing_fills_are_left_out() -> None:
 SHORT: list[Column[tuple[str, int]]] = [
     Column("name", lambda row: row[0], cuts=True),
     Column("failed", lambda row: row[1], "right", is_count=True),
-    Column("kind", lambda _: "always the same", leaves=1),
-    Column("when", lambda row: f"{row[1]} o'clock sharp", narrow=lambda row: row[1], leaves=2),
+    Column("kind", lambda _: "always the same", drop_order=1),
+    Column("when", lambda row: f"{row[1]} o'clock sharp", narrow=lambda row: row[1], drop_order=2),
 ]
 
 

@@ -146,7 +146,7 @@ FILE_COLUMNS: Sequence[Column[ListedFile]] = (
     Column("bytes", lambda row: count(row.bytes), "right"),
     Column("has", lambda row: header(row.summary, "kind")),
     Column("created at (UTC)", lambda row: instant(row.created_at)),
-    Column("from", lambda row: header(row.summary, "server"), leaves=1),
+    Column("from", lambda row: header(row.summary, "server"), drop_order=1),
 )
 
 

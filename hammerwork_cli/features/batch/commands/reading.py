@@ -14,16 +14,14 @@ from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
     LimitOption,
-    duration_as_given,
 )
-from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_of
+from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_until_ended
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ShownAnswerError, TimedOutError
+from hammerwork_cli.errors import ShownAnswerError
 from hammerwork_cli.features.batch import views as shown
 from hammerwork_cli.features.batch.model import BatchStatus, StoredBatch
 from hammerwork_cli.features.batch.queries import listing
-from hammerwork_cli.view.text import plural
 
 OptionalBatchArgument = Annotated[
     str | None, typer.Argument(metavar="[BATCH]", help="A batch's id, or at least its first 4 hex digits.")
@@ -118,15 +116,13 @@ def wait(
       hammerwork batch wait 178ebfc3 --timeout 15m && ./publish.sh
     """
     context: Context = ctx.obj
-    waits = wait_of(context, interval, timeout)
-    watch = listing.watch(context.database(), batch)
-    in_time = waits.until(watch.look, watch.connected)
-    found = watch.found
-    context.answer(shown.BATCH.record(found), form, lambda: [shown.outcome_text(found)])
-    if not in_time:
-        raise TimedOutError(
-            f"The batch has not ended within {duration_as_given(timeout)}: {plural(found.counts.open, 'job')} left.",
-            hint=f"See: hammerwork batch show {found.id}",
-        )
+    found = wait_until_ended(
+        context,
+        "batch",
+        lambda database: listing.watch(database, batch),
+        lambda one: context.answer(shown.BATCH.record(one), form, lambda: [shown.outcome_text(one)]),
+        interval=interval,
+        timeout=timeout,
+    )
     if found.status != BatchStatus.COMPLETED or found.gone:
         raise ShownAnswerError(f"The batch is {shown.status_text(found)}: hammerwork batch show {found.id}")

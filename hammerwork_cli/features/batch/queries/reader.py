@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from hammerwork_cli.core.values import Timestamp
+from hammerwork_cli.core.values import Counts, Timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.features.job.queries.listing import by_prefix
@@ -19,6 +19,9 @@ class _CountedRow(Protocol):
 
     @property
     def created_at(self) -> Timestamp: ...
+
+    @property
+    def counts(self) -> Counts: ...
 
 
 Of = TypeVar("Of", bound=_CountedRow)

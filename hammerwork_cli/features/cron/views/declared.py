@@ -37,7 +37,7 @@ STEPS: Sequence[Column[DeclarationStep]] = (
     Column("action", lambda step: step.action),
     Column("changes", lambda step: _differences(step.changes), optional=True, cuts=True),
     Column("kept", lambda step: ", ".join(_option(one) for one in step.by_hand) or None, optional=True, cuts=True),
-    Column("taken from", lambda step: step.taken_from, optional=True, cuts=True, leaves=1),
+    Column("taken from", lambda step: step.taken_from, optional=True, cuts=True, drop_order=1),
 )
 _MOST_NAMED = 8
 

@@ -33,12 +33,12 @@ GAP = Shape[Gap](
 )
 RUNS: Sequence[Column[ScheduleRun]] = (
     Column("due (UTC)", lambda run: instant(run.due_at)),
-    Column("kind", lambda run: run.kind, leaves=2),
+    Column("kind", lambda run: run.kind, drop_order=2),
     Column("outcome", lambda run: run.outcome),
     Column("job", lambda run: run.job_id and short_id(run.job_id), optional=True),
     Column("status", lambda run: run.status, is_status=True, optional=True),
-    Column("waited", lambda run: run.waited and duration(run.waited), "right", optional=True, leaves=1),
-    Column("ran", lambda run: run.ran and duration(run.ran), "right", optional=True, leaves=3),
+    Column("waited", lambda run: run.waited and duration(run.waited), "right", optional=True, drop_order=1),
+    Column("ran", lambda run: run.ran and duration(run.ran), "right", optional=True, drop_order=3),
     Column("note", lambda run: note(run), optional=True, cuts=True),
 )
 

@@ -65,11 +65,11 @@ def columns(now: datetime, *, upkeep: bool) -> Sequence[Column[ListedSchedule]]:
     return (
         Column("schedule", lambda row: row.schedule.name, cuts=True),
         Column("recurring job", lambda row: row.schedule.id[:8] if row.schedule.is_in_place else None, optional=True),
-        Column("queue", lambda row: row.schedule.queue, cuts=True, leaves=2),
+        Column("queue", lambda row: row.schedule.queue, cuts=True, drop_order=2),
         Column("due", lambda row: words(row.schedule) or row.schedule.text, cuts=True),
-        Column("zone", lambda row: row.schedule.timezone, leaves=1),
+        Column("zone", lambda row: row.schedule.timezone, drop_order=1),
         Column("next (UTC)", lambda row: _next(row.schedule, now)),
-        Column("last (UTC)", lambda row: row.last_run and instant(row.last_run.due_at), optional=True, leaves=3),
+        Column("last (UTC)", lambda row: row.last_run and instant(row.last_run.due_at), optional=True, drop_order=3),
         Column("last run", lambda row: _last(row), optional=True, is_status=True),
         Column("note", lambda row: _note(row, now, upkeep=upkeep), optional=True, cuts=True),
     )
@@ -248,9 +248,11 @@ TRIGGERED = Shape[Triggered](
 
 DUE_TIMES: Sequence[Column[DueTime]] = (
     Column("due (UTC)", lambda row: instant(row.due)),
-    Column("local time", lambda row: f"{row.due.astimezone(zone_of(row.timezone)):%a %Y-%m-%d %H:%M:%S %Z}", leaves=1),
+    Column(
+        "local time", lambda row: f"{row.due.astimezone(zone_of(row.timezone)):%a %Y-%m-%d %H:%M:%S %Z}", drop_order=1
+    ),
     Column("schedule", lambda row: row.name, cuts=True),
-    Column("queue", lambda row: row.queue, cuts=True, leaves=2),
+    Column("queue", lambda row: row.queue, cuts=True, drop_order=2),
 )
 DUE = Shape[DueTime](
     {

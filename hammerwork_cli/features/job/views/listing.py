@@ -33,21 +33,21 @@ def columns(now: datetime, *, ages: bool = False) -> Sequence[Column[StoredJob]]
         Column("job", lambda row: short_id(row.node.id)),
         Column("queue", lambda row: row.node.queue, cuts=True),
         Column("status", lambda row: row.node.status, is_status=True),
-        Column("priority", lambda row: row.node.priority, leaves=2),
+        Column("priority", lambda row: row.node.priority, drop_order=2),
         Column(
             "attempts",
             lambda row: f"{row.node.attempts}/{row.max_attempts}",
             "right",
             narrow_header="tries",
-            leaves=1,
+            drop_order=1,
         ),
         _created(now) if ages else _CREATED,
-        Column("run time", lambda row: _ran(row.node, now), "right", optional=True, leaves=4),
+        Column("run time", lambda row: _ran(row.node, now), "right", optional=True, drop_order=4),
         Column("note", lambda row: note(row, now, ages=ages), cuts=True),
     )
 
 
-_CREATED: Column[StoredJob] = Column("created at (UTC)", lambda row: instant(row.node.created_at), leaves=3)
+_CREATED: Column[StoredJob] = Column("created at (UTC)", lambda row: instant(row.node.created_at), drop_order=3)
 
 
 def _created(now: datetime) -> Column[StoredJob]:
@@ -56,7 +56,7 @@ def _created(now: datetime) -> Column[StoredJob]:
         lambda row: age(row.node.created_at, now),
         "right",
         narrow=lambda row: brief_age(row.node.created_at, now),
-        leaves=3,
+        drop_order=3,
     )
 
 

@@ -276,17 +276,21 @@ def _columns(figures: Figures) -> Sequence[Column[QueueState]]:
         Column("queue", lambda row: row.name, cuts=True),
         Column("paused", lambda row: "yes" if row.pause else None, optional=True),
         Column("ready", lambda row: count(row.ready), "right", is_count=True),
-        Column("scheduled", lambda row: count(row.scheduled), "right", is_count=True, leaves=2),
-        Column("waiting", lambda row: count(row.waiting), "right", is_count=True, leaves=3),
+        Column("scheduled", lambda row: count(row.scheduled), "right", is_count=True, drop_order=2),
+        Column("waiting", lambda row: count(row.waiting), "right", is_count=True, drop_order=3),
         Column("running", lambda row: count(row.running), "right", is_count=True),
         Column("completed", lambda row: count(row.completed), "right", is_count=True, narrow_header="done"),
         Column("failed", lambda row: count(row.failed), "right", is_count=True),
-        Column("failure rate", lambda row: percent(row.failure_rate), "right", narrow_header="rate", leaves=4),
+        Column("failure rate", lambda row: percent(row.failure_rate), "right", narrow_header="rate", drop_order=4),
         Column(
-            "per minute", lambda row: f"{row.per_minute(figures.window):,.1f}", "right", narrow_header="/min", leaves=1
+            "per minute",
+            lambda row: f"{row.per_minute(figures.window):,.1f}",
+            "right",
+            narrow_header="/min",
+            drop_order=1,
         ),
-        Column("done in", lambda row: duration(row.backlog(figures.window)), "right", optional=True, leaves=6),
-        Column("oldest", lambda row: duration(row.age(row.ready_since)), "right", optional=True, leaves=5),
+        Column("done in", lambda row: duration(row.backlog(figures.window)), "right", optional=True, drop_order=6),
+        Column("oldest", lambda row: duration(row.age(row.ready_since)), "right", optional=True, drop_order=5),
     )
 
 

@@ -18,9 +18,9 @@ _BY_STATUS = tuple(f"by_status.{status.value}" for status in JobStatus)
 STATES: Sequence[Column[QueueState]] = (
     Column("queue", lambda row: row.name, cuts=True),
     Column("paused", lambda row: "yes" if row.pause else None, optional=True),
-    Column("total", lambda row: count(row.counts.total), "right", is_count=True, leaves=1),
+    Column("total", lambda row: count(row.counts.total), "right", is_count=True, drop_order=1),
     Column("pending", lambda row: count(row.pending), "right", is_count=True),
-    Column("retrying", lambda row: count(row.counts.retrying), "right", optional=True, is_count=True, leaves=5),
+    Column("retrying", lambda row: count(row.counts.retrying), "right", optional=True, is_count=True, drop_order=5),
     Column("running", lambda row: count(row.running), "right", is_count=True),
     Column(
         "completed",
@@ -28,7 +28,7 @@ STATES: Sequence[Column[QueueState]] = (
         "right",
         is_count=True,
         narrow_header="done",
-        leaves=4,
+        drop_order=4,
     ),
     Column("failed", lambda row: count(row.counts.of(JobStatus.FAILED)), "right", is_count=True),
     Column("dead", lambda row: count(row.counts.of(JobStatus.DEAD)), "right", is_count=True),
@@ -40,7 +40,7 @@ STATES: Sequence[Column[QueueState]] = (
         is_count=True,
         narrow_header="timeout",
     ),
-    Column("cancelled", lambda row: count(row.counts.cancelled), "right", optional=True, is_count=True, leaves=6),
+    Column("cancelled", lambda row: count(row.counts.cancelled), "right", optional=True, is_count=True, drop_order=6),
     Column("other", lambda row: count(row.counts.other), "right", optional=True, is_count=True),
     Column(
         "oldest pending",
@@ -48,14 +48,14 @@ STATES: Sequence[Column[QueueState]] = (
         "right",
         optional=True,
         narrow_header="oldest",
-        leaves=3,
+        drop_order=3,
     ),
     Column(
         "workers",
         lambda row: _workers(row),
         "right",
         optional=True,
-        leaves=2,
+        drop_order=2,
     ),
 )
 PAUSE = Shape[QueuePause](

@@ -158,7 +158,7 @@ def _figures(found: Comparison, width: int | None, colour: bool) -> str:
         Column("A", lambda row: row.shown(row.a), align="right"),
         Column("B", lambda row: row.shown(row.b), align="right"),
         Column("difference", _difference, align="right"),
-        Column("%", lambda row: _signed_percent(row.a, row.b), align="right", leaves=1),
+        Column("%", lambda row: _signed_percent(row.a, row.b), align="right", drop_order=1),
     ]
     return table_text(rows, columns, terminal=width is not None, width=width, colour=colour)
 
@@ -201,9 +201,11 @@ def _queue_table(queues: tuple[QueueChange, ...], width: int | None, colour: boo
         Column("queue", lambda change: shorten(visible(change.queue), _NAME_CELLS)),
         *([Column("state", _state)] if any(change.state != "both" for change in queues) else []),
         Column("jobs", both(lambda one: count(one.jobs)), align="right"),
-        Column("failed", both(lambda one: count(one.failed)), align="right", is_count=True, optional=True, leaves=1),
+        Column(
+            "failed", both(lambda one: count(one.failed)), align="right", is_count=True, optional=True, drop_order=1
+        ),
         Column("ran p50", both(lambda one: one.ran and length(one.ran[0])), align="right"),
-        Column("ran p95", both(lambda one: one.ran and length(one.ran[1])), align="right", leaves=2),
-        Column("queued p95", both(lambda one: one.queued and length(one.queued[1])), align="right", leaves=3),
+        Column("ran p95", both(lambda one: one.ran and length(one.ran[1])), align="right", drop_order=2),
+        Column("queued p95", both(lambda one: one.queued and length(one.queued[1])), align="right", drop_order=3),
     ]
     return table_text(queues, columns, terminal=width is not None, width=width, colour=colour)

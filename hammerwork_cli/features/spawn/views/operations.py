@@ -32,8 +32,8 @@ _PARENT: Sequence[Column[SpawnOperation]] = (
     Column("parent", lambda row: short_id(row.parent.id)),
     Column("queue", lambda row: row.parent.queue, cuts=True),
     Column("status", lambda row: row.parent.status, is_status=True),
-    Column("children", lambda row: count(row.children.total), "right", is_count=True, leaves=3),
-    Column("spawned", lambda row: _spawned(row), "right", optional=True, leaves=2),
+    Column("children", lambda row: count(row.children.total), "right", is_count=True, drop_order=3),
+    Column("spawned", lambda row: _spawned(row), "right", optional=True, drop_order=2),
     Column(
         "completed",
         lambda row: count(row.children.of(JobStatus.COMPLETED)),
@@ -45,13 +45,13 @@ _PARENT: Sequence[Column[SpawnOperation]] = (
 _UNFINISHED: Sequence[Column[SpawnOperation]] = (
     Column("running", lambda row: count(row.children.of(JobStatus.RUNNING)), "right", is_count=True),
     Column("pending", lambda row: count(row.children.of(*WAITING)), "right", is_count=True),
-    Column("retrying", lambda row: count(row.children.retrying), "right", optional=True, is_count=True, leaves=5),
-    Column("cancelled", lambda row: count(row.children.cancelled), "right", optional=True, is_count=True, leaves=6),
+    Column("retrying", lambda row: count(row.children.retrying), "right", optional=True, is_count=True, drop_order=5),
+    Column("cancelled", lambda row: count(row.children.cancelled), "right", optional=True, is_count=True, drop_order=6),
     Column("other", lambda row: count(row.children.other), "right", optional=True, is_count=True),
 )
 _ORIGIN: Sequence[Column[SpawnOperation]] = (
-    Column("operation", lambda row: row.operation_id, optional=True, cuts=True, leaves=2),
-    Column("workflow", lambda row: _workflow(row.parent), optional=True, cuts=True, leaves=1),
+    Column("operation", lambda row: row.operation_id, optional=True, cuts=True, drop_order=2),
+    Column("workflow", lambda row: _workflow(row.parent), optional=True, cuts=True, drop_order=1),
     Column("not spawned", lambda row: first_line(row.error) if row.error else None, optional=True, cuts=True),
 )
 
@@ -60,7 +60,7 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
     Column("failed", lambda row: count(row.children.failed), "right", is_count=True),
     Column("failed below", lambda row: _failed_deeper(row), "right", optional=True),
     *_UNFINISHED,
-    time_column("spawned", lambda row: row.spawned_at, leaves=4),
+    time_column("spawned", lambda row: row.spawned_at, drop_order=4),
     *_ORIGIN,
 )
 
@@ -80,7 +80,7 @@ FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
         lambda row: instant(row.below.newest_at) if row.below else NOTHING,
         narrow=lambda row: brief_instant(row.below.newest_at) if row.below else NOTHING,
         narrow_header="last failed",
-        leaves=4,
+        drop_order=4,
     ),
     *_ORIGIN,
     Column("newest error", lambda row: row.below and row.below.newest_error, cuts=True),
@@ -101,8 +101,8 @@ PENDING: Sequence[Column[PendingSpawn]] = (
     Column("job", lambda row: short_id(row.job.id)),
     Column("queue", lambda row: row.job.queue, cuts=True),
     Column("status", lambda row: row.job.status, is_status=True),
-    Column("priority", lambda row: row.job.priority, leaves=1),
-    time_column("created", lambda row: row.job.created_at, leaves=2),
+    Column("priority", lambda row: row.job.priority, drop_order=1),
+    time_column("created", lambda row: row.job.created_at, drop_order=2),
     Column("why", lambda row: reason(row), cuts=True),
 )
 

@@ -267,12 +267,12 @@ def _queue_table(queues: Sequence[QueueTimes], style: TimelineStyle) -> str:
             "queue", lambda one: shorten(style.safe(one.queue), max(style.columns // 3, _LEAST_BAR), style.ellipsis)
         ),
         Column("jobs", lambda one: count(one.jobs), align="right"),
-        Column("failed", lambda one: count(one.failed), align="right", is_count=True, optional=True, leaves=1),
+        Column("failed", lambda one: count(one.failed), align="right", is_count=True, optional=True, drop_order=1),
         Column("ran", lambda one: length(one.running), align="right"),
         Column("queued p50", lambda one: one.queued and length(one.queued[0]), align="right"),
-        Column("queued p95", lambda one: one.queued and length(one.queued[1]), align="right", leaves=2),
+        Column("queued p95", lambda one: one.queued and length(one.queued[1]), align="right", drop_order=2),
         Column("ran p50", lambda one: one.ran and length(one.ran[0]), align="right"),
-        Column("ran p95", lambda one: one.ran and length(one.ran[1]), align="right", leaves=3),
+        Column("ran p95", lambda one: one.ran and length(one.ran[1]), align="right", drop_order=3),
     ]
     text = table_text(queues, columns, terminal=style.width is not None, width=style.width, colour=style.colour)
     return text.replace("·", "-") if style.charset == "ascii" else text

@@ -15,12 +15,11 @@ from hammerwork_cli.cli.options import (
     FormatOption,
     JobArgument,
     LimitOption,
-    duration_as_given,
 )
-from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_of
+from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_until_ended
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ShownAnswerError, TimedOutError
+from hammerwork_cli.errors import ShownAnswerError
 from hammerwork_cli.features.spawn.commands.tree import lineage
 from hammerwork_cli.features.spawn.models.why import Annotations
 from hammerwork_cli.features.spawn.queries.annotations import annotations
@@ -31,7 +30,7 @@ from hammerwork_cli.features.workflow import views as shown
 from hammerwork_cli.features.workflow.model import StoredWorkflow, WorkflowStatus
 from hammerwork_cli.features.workflow.queries import listing
 from hammerwork_cli.features.workflow.views import GraphFormat
-from hammerwork_cli.view.text import count, plural
+from hammerwork_cli.view.text import count
 
 WorkflowArgument = Annotated[
     str, typer.Argument(metavar="WORKFLOW", help="A workflow's id, or at least its first 4 hex digits.")
@@ -230,16 +229,13 @@ def wait(
       hammerwork workflow wait 178ebfc3 --timeout 15m && ./publish.sh
     """
     context: Context = ctx.obj
-    waits = wait_of(context, interval, timeout)
-    watch = listing.watch(context.database(), workflow)
-    in_time = waits.until(watch.look, watch.connected)
-    found = watch.found
-    context.answer(shown.WORKFLOW.record(found), form, lambda: [shown.outcome_text(found)])
-    if not in_time:
-        left = f"{plural(found.counts.open, 'job')} left" if found.counts.total else "it has no jobs"
-        raise TimedOutError(
-            f"The workflow has not ended within {duration_as_given(timeout)}: {left}.",
-            hint=f"See: hammerwork workflow show {found.id}",
-        )
+    found = wait_until_ended(
+        context,
+        "workflow",
+        lambda database: listing.watch(database, workflow),
+        lambda one: context.answer(shown.WORKFLOW.record(one), form, lambda: [shown.outcome_text(one)]),
+        interval=interval,
+        timeout=timeout,
+    )
     if found.status != WorkflowStatus.COMPLETED:
         raise ShownAnswerError(f"The workflow is {shown.status_text(found)}: hammerwork workflow show {found.id}")
