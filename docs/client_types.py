@@ -10,6 +10,7 @@ import hammerwork_cli
 from hammerwork_cli.features.callbacks.views import CALLBACK
 from hammerwork_cli.features.job.endpoints.changing import NEW_JOB
 from hammerwork_cli.features.job.endpoints.reading import CHILD
+from hammerwork_cli.features.job.options import SPAWN_FIELDS
 from hammerwork_cli.features.job.views.attempts import ATTEMPT
 from hammerwork_cli.features.job.views.changes import OUTCOME
 from hammerwork_cli.features.job.views.details import FACTS, JOB_DETAILS
@@ -51,9 +52,12 @@ class Interface(NamedTuple):
     """Shapes whose keys it has as well."""
     as_well: tuple[Shape[Any], ...] = ()
     """Shapes that are of this type, too."""
+    is_open: bool = False
+    """Whether there may be other keys."""
 
 
 INTERFACES = (
+    Interface("SpawnConfig", SPAWN_FIELDS, "The `_spawn_config` of a payload, as stored.", is_open=True),
     Interface("JobNode", NODE, "A job in trees and lists."),
     Interface("ListedJob", JOB, "A job as `getJobs` lists it.", extends=(NODE,)),
     Interface("Relative", RELATIVE),
@@ -105,7 +109,10 @@ def _interface(one: Interface) -> str:
     below = {name for shape in one.extends for name in shape.parts}
     extends = f" extends {', '.join(_NAMES[id(shape)] for shape in one.extends)}" if one.extends else ""
     head = f"{_comment(one.about, '')}export interface {one.name}{extends} "
-    return f"\n{head}{_members(one.shape, '', frozenset(below))}\n"
+    members = _members(one.shape, "", frozenset(below))
+    if one.is_open:
+        members = f"{members[:-1]}  [key: string]: unknown;\n}}"
+    return f"\n{head}{members}\n"
 
 
 def _members(shape: Shape[Any], indent: str, known: frozenset[str] = frozenset()) -> str:

@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli import SpawnConfig
+from hammerwork_cli.core.input.spawn_config import STORED_KEYS
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.job.options import SPAWN_FIELDS
 
 
 def test_builders_and_keywords_say_the_same():
@@ -44,6 +46,7 @@ def test_builders_and_keywords_say_the_same():
         on_error="complete",
     )
     assert SpawnConfig.parse(built.stored()) == built
+    assert {*SPAWN_FIELDS.parts} == STORED_KEYS, "the REST API and its client know all of them"
 
 
 def test_a_builder_leaves_the_configuration_it_began_with():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.core.cron.expressions import EVERY, Expression
 from hammerwork_cli.core.input import fields
@@ -13,11 +13,10 @@ from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.input.reading import duration_of, instant_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.model import CatchUp, NewSchedule, Overlap
-from hammerwork_cli.features.job.options import JOB_OPTIONS, SCHEDULE, wanted_job
+from hammerwork_cli.features.job.options import wanted_job
 
 NOT_GIVEN = "none"
 """The word that takes a start or an end away."""
-_OF_JOBS = ("payload", *(option.name for option in JOB_OPTIONS if SCHEDULE in option.help))
 _LONGEST = timedelta(days=366)
 _FORM = 'Write [report] and below it schedule = "30 2 * * *" and payload = {kind = "nightly"}.'
 
@@ -50,7 +49,7 @@ def read_schedule(
         max_attempts=job.rest.get("max_attempts", new.max_attempts),
         timeout_seconds=None if timeout is None else fields.whole_seconds(timeout),
     )
-    for name, (field, read) in _READERS.items():
+    for name, field, read in _READ:
         if name in options:
             new = replace(new, **{field: read(options[name], name)})
     return new
@@ -143,16 +142,46 @@ def _flag(given: Any, name: str) -> bool:
     return given
 
 
-_READERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
-    "name": ("name", _name),
-    "description": ("description", fields.text),
-    "overlap": ("overlap", _word(Overlap)),
-    "catch_up": ("catch_up", _word(CatchUp)),
-    "grace": ("grace_seconds", _seconds),
-    "jitter": ("jitter_seconds", _seconds),
-    "starts": ("starts_at", _at),
-    "ends": ("ends_at", _at),
-    "enabled": ("enabled", _flag),
-}
-OPTIONS = dict.fromkeys(("name", "queue", "payload", "schedule", "every", "timezone", *_OF_JOBS, *_READERS))
-"""Names of the options, in order."""
+class ScheduleOption(NamedTuple):
+    """An option of a schedule, as each door has it."""
+
+    name: str
+    metavar: str = ""
+    help: str = ""
+    read: Callable[[Any, str], Any] | None = None  # makes a field of `NewSchedule` of the value
+    field: str = ""  # there, if it has another name
+    flags: tuple[str, ...] = ()  # by default, the name with two hyphens
+
+
+NAME = ScheduleOption("name", "NAME", "Its name. [default: that of the queue]", _name)
+ENABLED = ScheduleOption("enabled", read=_flag)
+SCHEDULE_OPTIONS: tuple[ScheduleOption | str, ...] = (
+    "queue",
+    "payload",
+    ScheduleOption(
+        "schedule", "CRON", 'Due times: "30 2 * * Mon-Fri", @daily; see `cron check`.', flags=("-s", "--schedule")
+    ),
+    ScheduleOption("every", "DURATION", "Interval instead of a cron expression: 45m, 6h."),
+    ScheduleOption("timezone", "ZONE", "Time zone, such as Europe/Oslo.", flags=("-z", "--timezone")),
+    "priority",
+    ScheduleOption("description", "TEXT", "Description to show.", fields.text),
+    "max_attempts",
+    "timeout",
+    ScheduleOption("overlap", "HOW", "While a job is open: skip, skip-tree, allow.", _word(Overlap)),
+    ScheduleOption("catch_up", "HOW", "After an outage, run: last, none, all.", _word(CatchUp)),
+    ScheduleOption("grace", "DURATION", "With --catch-up none: maximum lateness.", _seconds, "grace_seconds"),
+    ScheduleOption(
+        "jitter", "DURATION", "Delay all of its jobs by the same part of this time.", _seconds, "jitter_seconds"
+    ),
+    ScheduleOption("starts", "TIME", "First due time, or none: 2026-12-24T18:00:00Z.", _at, "starts_at"),
+    ScheduleOption("ends", "TIME", "Last due time, or none.", _at, "ends_at"),
+    "spawn_handler",
+    "spawn_config",
+    "max_spawn_count",
+)
+"""Those that ``cron create`` and ``cron update`` share, in order. A name stands for an option of its jobs."""
+_OF_JOBS = [option for option in SCHEDULE_OPTIONS if isinstance(option, str)]
+OWN_OPTIONS = [NAME, *(option for option in SCHEDULE_OPTIONS if not isinstance(option, str)), ENABLED]
+_READ = [(option.name, option.field or option.name, option.read) for option in OWN_OPTIONS if option.read]
+OPTIONS = dict.fromkeys((*_OF_JOBS, *(option.name for option in OWN_OPTIONS)))
+"""Names of all options."""

@@ -26,7 +26,7 @@ from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.view import key
-from hammerwork_cli.view.shape import Key
+from hammerwork_cli.view.shape import Key, Shape
 
 if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Encryption
@@ -265,23 +265,24 @@ _NEW_ID = Key(
 _INHERITED = "Inherited by children: priority,queue,retry,timeout,trace or none."
 START = Key(key.line(20, 40, "Earliest start; RFC 3339").schema | {"format": "date-time"})
 """A start in the REST API."""
+SPAWN_FIELDS = Shape[Any](
+    {
+        **dict.fromkeys(("handler", "operation_id"), key.null_or(key.line(1, LONGEST_NAME)).optional),
+        **dict.fromkeys(
+            ("max_spawn_count", "max_depth", "max_descendants", "spawn_delay_ms"), key.null_or(key.whole(0)).optional
+        ),
+        "batch_size": key.null_or(key.whole(1)).optional,
+        **dict.fromkeys(INHERITED.values(), key.flag().optional),
+        "on_error": key.null_or(key.text("", *ON_ERROR)).optional,
+        "metadata": key.anything("For the handler").optional,
+    }
+)
+"""The fields of a spawn configuration."""
 SPAWN_CONFIG = Key(
     {
         "type": "object",
         "description": "Lets the job spawn: these values, then those of the payload, then the defaults",
-        "properties": {
-            name: one.schema
-            for name, one in {
-                **dict.fromkeys(("handler", "operation_id"), key.null_or(key.line(1, LONGEST_NAME))),
-                **dict.fromkeys(
-                    ("max_spawn_count", "max_depth", "max_descendants", "spawn_delay_ms"), key.null_or(key.whole(0))
-                ),
-                "batch_size": key.null_or(key.whole(1)),
-                **dict.fromkeys(INHERITED.values(), key.flag()),
-                "on_error": key.null_or(key.text("", *ON_ERROR)),
-                "metadata": key.anything("For the handler"),
-            }.items()
-        },
+        "properties": SPAWN_FIELDS.schema["properties"],
         "additionalProperties": False,
     },
     typescript="SpawnConfig",

@@ -15,18 +15,6 @@ export type Status =
   /** A status that this version does not know. */
   | (string & {});
 
-/** The `_spawn_config` of a payload, as stored. */
-export interface SpawnConfig {
-  max_spawn_count?: number | null;
-  inherit_priority?: boolean;
-  inherit_retry_strategy?: boolean;
-  inherit_timeout?: boolean;
-  inherit_trace_context?: boolean;
-  operation_id?: string | null;
-  handler?: string | null;
-  [key: string]: unknown;
-}
-
 /**
  * An event of the stream.
  *
@@ -53,6 +41,26 @@ export type Priority = "background" | "low" | "normal" | "high" | "critical";
 
 /** `unknown`: a migration is missing, without which nobody knows. */
 export type HealthLevel = "healthy" | "unknown" | "warning" | "critical";
+
+/** The `_spawn_config` of a payload, as stored. */
+export interface SpawnConfig {
+  handler?: string | null;
+  operation_id?: string | null;
+  max_spawn_count?: number | null;
+  max_depth?: number | null;
+  max_descendants?: number | null;
+  spawn_delay_ms?: number | null;
+  batch_size?: number | null;
+  inherit_priority?: boolean;
+  inherit_queue?: boolean;
+  inherit_retry_strategy?: boolean;
+  inherit_timeout?: boolean;
+  inherit_trace_context?: boolean;
+  on_error?: "retry" | "complete" | null;
+  /** For the handler. */
+  metadata?: unknown;
+  [key: string]: unknown;
+}
 
 /** A job in trees and lists. */
 export interface JobNode {

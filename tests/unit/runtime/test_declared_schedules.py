@@ -8,6 +8,8 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.cron.options import OWN_OPTIONS
+from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 
 
 def nothing(job: Job) -> None:
@@ -15,6 +17,8 @@ def nothing(job: Job) -> None:
 
 
 def test_an_application_says_what_the_command_line_says() -> None:
+    of_others = {"name", "schedule", "every"}  # and of the job
+    assert {option.name for option in OWN_OPTIONS} - of_others == {*ScheduleOptions.__annotations__}
     app, other = Handlers(), Handlers()
     app.cron("30 2 * * Mon-Fri", timezone="Europe/Oslo", overlap="skip-tree", jitter=timedelta(minutes=2))(nothing)
     job = Job("report", {"kind": "weekly"}, priority="high", max_attempts=7, timeout=timedelta(minutes=5))

@@ -1,17 +1,18 @@
 """``hammerwork cron create`` and ``update``."""
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from dataclasses import replace
+from inspect import Parameter
+from typing import Annotated, Any, NamedTuple, Self
 
 import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import note_new_queue
-from hammerwork_cli.cli.option_sets import expand_option_groups
+from hammerwork_cli.cli.option_sets import OptionGroup, expand_option_groups
 from hammerwork_cli.cli.options import Format, FormatOption, NoEncryptOption, PayloadOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.commands.arguments import SHOWN_DATES, ScheduleArgument, ShowOnlyOption, note_meaning
-from hammerwork_cli.features.cron.options import read_schedule
+from hammerwork_cli.features.cron.options import NAME, SCHEDULE_OPTIONS, ScheduleOption, read_schedule
 from hammerwork_cli.features.cron.queries import changes, recurring, schedules
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.cron.views import schedules as views
@@ -20,73 +21,47 @@ from hammerwork_cli.features.job.options import SCHEDULE, json_value
 from hammerwork_cli.view.text import visible
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleOptionSet:
-    """The options of a schedule."""
+class GivenOptions(NamedTuple):
+    """What was given of the options of a schedule."""
 
-    queue: Annotated[str | None, read.job_option("queue", SCHEDULE)] = None
-    payload: PayloadOption = None
-    schedule: Annotated[
-        str | None,
-        typer.Option(
-            "-s", "--schedule", metavar="CRON", help='Due times: "30 2 * * Mon-Fri", @daily; see `cron check`.'
-        ),
-    ] = None
-    every: Annotated[
-        str | None, typer.Option("--every", metavar="DURATION", help="Interval instead of a cron expression: 45m, 6h.")
-    ] = None
-    timezone: Annotated[
-        str | None,
-        typer.Option("-z", "--timezone", metavar="ZONE", help="Time zone, such as Europe/Oslo."),
-    ] = None
-    priority: Annotated[str | None, read.job_option("priority", SCHEDULE)] = None
-    description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="Description to show.")] = (
-        None
-    )
-    max_attempts: Annotated[int | None, read.job_option("max_attempts", SCHEDULE)] = None
-    timeout: Annotated[str | None, read.job_option("timeout", SCHEDULE)] = None
-    overlap: Annotated[
-        str | None,
-        typer.Option("--overlap", metavar="HOW", help="While a job is open: skip, skip-tree, allow."),
-    ] = None
-    catch_up: Annotated[
-        str | None,
-        typer.Option("--catch-up", metavar="HOW", help="After an outage, run: last, none, all."),
-    ] = None
-    grace: Annotated[
-        str | None,
-        typer.Option("--grace", metavar="DURATION", help="With --catch-up none: maximum lateness."),
-    ] = None
-    jitter: Annotated[
-        str | None,
-        typer.Option("--jitter", metavar="DURATION", help="Delay all of its jobs by the same part of this time."),
-    ] = None
-    starts: Annotated[
-        str | None, typer.Option("--starts", metavar="TIME", help="First due time, or none: 2026-12-24T18:00:00Z.")
-    ] = None
-    ends: Annotated[str | None, typer.Option("--ends", metavar="TIME", help="Last due time, or none.")] = None
-    spawn_handler: Annotated[str | None, read.job_option("spawn_handler", SCHEDULE)] = None
-    spawn_config: Annotated[str | None, read.job_option("spawn_config", SCHEDULE)] = None
-    max_spawn_count: Annotated[int | None, read.job_option("max_spawn_count", SCHEDULE)] = None
+    options: dict[str, Any]  # by name, with the payload as a value
+    payload: str | None  # the text of the payload
 
-    def given(self) -> tuple[dict[str, Any], str | None]:
-        """The options by name, with the payload as a value, and its text."""
-        if self.schedule is not None and self.every is not None:
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        if given["schedule"] is not None and given["every"] is not None:
             raise UsageError("--schedule cannot be combined with --every.", hint="Give one of them.")
-        options = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        text = read.text_from(self.payload) if self.payload is not None else None
-        options["payload"] = None if text is None else json_value(text, "The payload")
-        options["spawn_config"] = read.value_of("spawn_config", self.spawn_config)
-        return options, text
+        text = None if given["payload"] is None else read.text_from(given["payload"])
+        payload = None if text is None else json_value(text, "The payload")
+        config = read.value_of("spawn_config", given["spawn_config"])
+        return cls({**given, "payload": payload, "spawn_config": config}, text)
+
+
+def _known(option: ScheduleOption) -> Any:
+    """What Typer knows of an option."""
+    flags = option.flags or [read.flag_of(option.name)]
+    return typer.Option(*flags, metavar=option.metavar, help=option.help)
+
+
+def _annotation(option: ScheduleOption | str) -> Any:
+    if isinstance(option, ScheduleOption):
+        return Annotated[str | None, _known(option)]
+    return PayloadOption if option == "payload" else read.job_annotation(option, SCHEDULE)
+
+
+def _parameter(option: ScheduleOption | str) -> Parameter:
+    name = option if isinstance(option, str) else option.name
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(option))
+
+
+ScheduleOptions = Annotated[GivenOptions, OptionGroup([_parameter(one) for one in SCHEDULE_OPTIONS], GivenOptions.of)]
 
 
 @expand_option_groups
 def create(
     ctx: typer.Context,
-    options: ScheduleOptionSet,
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Its name. [default: that of the queue]")
-    ] = None,
+    options: ScheduleOptions,
+    name: Annotated[str | None, _known(NAME)] = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Create it disabled.")] = False,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Enqueue a recurring job, as hammerwork (Rust) does.")
@@ -122,8 +97,8 @@ def create(
       hammerwork cron create --queue ingest --payload '{}' --schedule @hourly --spawn-handler frames --overlap skip-tree
     """
     context: Context = ctx.obj
-    given, text = options.given()
-    given["queue"] = context.queue(options.queue)
+    given, text = options
+    given["queue"] = context.queue(given["queue"])
     new = read_schedule({**given, "name": name, "enabled": not disabled}, payload=text)
     database = context.database(changes=True, plaintext_meant=no_encrypt)
     now = context.now(database)
@@ -160,7 +135,7 @@ def create(
 def update(
     ctx: typer.Context,
     name: ScheduleArgument,
-    options: ScheduleOptionSet,
+    options: ScheduleOptions,
     no_encrypt: NoEncryptOption = False,
     dry_run: ShowOnlyOption = False,
     form: FormatOption = Format.TABLE,
@@ -175,7 +150,7 @@ def update(
       hammerwork cron update report --ends none
     """
     context: Context = ctx.obj
-    given, text = options.given()
+    given, text = options
     if all(value is None for value in given.values()):
         raise UsageError("No change was given.", hint="See: hammerwork cron update --help")
     database = context.database(changes=True, plaintext_meant=no_encrypt)

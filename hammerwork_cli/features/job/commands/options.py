@@ -16,7 +16,7 @@ from hammerwork_cli.core.values import FAILURES, JobPriority, JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.options import JOB_OPTIONS, OPTION, Option, Spelling, json_value
+from hammerwork_cli.features.job.options import JOB_OPTIONS, OPTION, Spelling, json_value
 
 JobsArgument = Annotated[
     list[str] | None,
@@ -235,30 +235,31 @@ _TYPES: dict[Spelling, Any] = {
 _CALLBACKS: dict[Spelling, Any] = {"name": one_name, "names": several_names}
 
 
-def job_option(name: str, verb: str) -> Any:
-    """What Typer knows of an option of :data:`JOB_OPTIONS`, as a verb has it."""
+def job_annotation(name: str, verb: str) -> Any:
+    """The annotation of an option of :data:`JOB_OPTIONS`, as a verb has it."""
     option = OPTION[name]
     line, metavar, spelling = option.kind
     limits = line.schema if line and spelling == "number" else {}
-    return typer.Option(
-        *(option.flags or [_flag(name)]),
+    known = typer.Option(
+        *(option.flags or [flag_of(name)]),
         metavar=metavar,
         callback=_CALLBACKS.get(spelling),
         min=limits.get("minimum"),
         max=limits.get("maximum"),
         help=option.help[verb],
     )
+    kind: Any = _TYPES.get(spelling, str | None)
+    return Annotated[kind, known]
 
 
 def job_options(verb: str) -> OptionGroup:
     """The options of jobs that a verb has, as one parameter: option -> value, for :func:`wanted_job`."""
-    return OptionGroup([_parameter(option, verb) for option in JOB_OPTIONS if verb in option.help], _values)
-
-
-def _parameter(option: Option, verb: str) -> Parameter:
-    kind: Any = _TYPES.get(option.kind.spelling, str | None)
-    annotation = Annotated[kind, job_option(option.name, verb)]
-    return Parameter(option.name, Parameter.KEYWORD_ONLY, default=option.default, annotation=annotation)
+    parameters = [
+        Parameter(one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=job_annotation(one.name, verb))
+        for one in JOB_OPTIONS
+        if verb in one.help
+    ]
+    return OptionGroup(parameters, _values)
 
 
 def _values(**given: Any) -> dict[str, Any]:
@@ -269,9 +270,10 @@ def value_of(name: str, given: Any) -> Any:
     """The value of an option of :data:`JOB_OPTIONS` as files have it."""
     spelling = OPTION[name].kind.spelling
     if spelling == "json" and given is not None:
-        return json_value(text_from(given), _flag(name))
+        return json_value(text_from(given), flag_of(name))
     return names.split(given) if spelling == "words" and given else given
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """The flag of an option that names no other."""
     return f"--{name.replace('_', '-')}"
