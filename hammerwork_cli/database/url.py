@@ -147,6 +147,11 @@ class DatabaseUrl:
                 if file
                 else "Give sqlite:///relative/file.db, or sqlite:////absolute/file.db with four slashes.",
             )
+        if path[1:] == ":memory:":
+            raise ConfigError(
+                "A database in memory is only for a Queue in Python: nobody else could read it.",
+                hint="Give the name of a file: sqlite:///jobs.db",
+            )
         return cls(dialect="sqlite", raw=text, path=Path(path[1:]).expanduser())
 
 

@@ -1,6 +1,7 @@
 """Enqueues jobs from Python."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, suppress
@@ -8,10 +9,13 @@ from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
+from weakref import finalize
 
+from hammerwork_cli import app_path
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.fields import full_id
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER
@@ -50,6 +54,7 @@ from hammerwork_cli.view.text import duration
 
 Result = TypeVar("Result")
 JobId = Job | str | UUID
+IN_MEMORY = "sqlite:///:memory:"
 PATIENCE = 30.0
 PAGE = 500
 """Jobs that are read together."""
@@ -78,7 +83,8 @@ class Queue(Translated):
     """The queues of one database. Threads may share it, and processes that were forked.
 
     Args:
-        url: ``postgresql://``, ``mysql://``, ``mariadb://`` or ``sqlite:///path``.
+        url: ``postgresql://``, ``mysql://``, ``mariadb://`` or ``sqlite:///path``; ``sqlite:///:memory:`` is a database
+            for tests, which :meth:`migrate` makes and :meth:`close` removes.
         pool_size: most connections at once.
         patience: seconds to go on trying while no server answers, and to wait for locks and connections; 0 tries once.
             A single try ends within as many seconds, or a few if that is less.
@@ -91,6 +97,8 @@ class Queue(Translated):
         UsageError: an argument is out of range.
     """
 
+    _remove: "finalize[..., Any] | None" = None
+
     def __init__(
         self,
         url: str | DatabaseUrl,
@@ -102,8 +110,18 @@ class Queue(Translated):
     ) -> None:
         fields.whole_number(pool_size, "pool_size", 1, LARGEST_INTEGER)
         fields.seconds(patience, "patience", zero=True)
-        where = replace(with_keys(url_of(url), encryption), refuse_plaintext=refuse_plaintext)
+        known = self._temporary() if url == IN_MEMORY else url_of(url)
+        where = replace(with_keys(known, encryption), refuse_plaintext=refuse_plaintext)
         self._set_up(Connections(where, pool_size, timeouts=timeouts_of(patience, len(where.hosts))), patience)
+
+    def _temporary(self) -> DatabaseUrl:
+        """An empty file, since a worker's threads and processes have connections of their own."""
+        with app_path.without():
+            from tempfile import mkdtemp
+        folder = Path(mkdtemp(prefix="hammerwork-"))
+        (folder / "jobs.db").touch()
+        self._remove = finalize(self, _remove, folder, os.getpid())
+        return DatabaseUrl.of_file(folder / "jobs.db")
 
     def _set_up(self, connections: Connections, patience: float) -> None:
         self.connections, self.patience = connections, patience
@@ -492,8 +510,10 @@ class Queue(Translated):
         return self._clock.now()
 
     def close(self) -> None:
-        """Closes its connections."""
+        """Closes its connections, and removes a database in memory."""
         self.connections.close()
+        if self._remove is not None:
+            self._remove()
 
     def __enter__(self) -> Self:
         return self
@@ -511,6 +531,13 @@ def _as_it_is(job: Job, placed: EnqueuedJob, tried: NewJob | None) -> Job:
     now.status = placed.status
     now.created = placed.created or (tried is not None and timestamp(placed.scheduled_at) == tried.scheduled_at)
     return now
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # not in one that was forked
+        from shutil import rmtree
+
+        rmtree(folder, ignore_errors=True)
 
 
 def url_of(given: object) -> DatabaseUrl:

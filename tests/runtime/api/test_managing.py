@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from hammerwork_cli import ConflictError, Handlers, Job, JobNotFoundError, JobStatus, Queue, SpawnContext, UsageError
+from hammerwork_cli import (
+    ConfigError,
+    ConflictError,
+    Handlers,
+    Job,
+    JobNotFoundError,
+    JobStatus,
+    Queue,
+    SpawnContext,
+    UsageError,
+    Worker,
+)
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import NotFoundError, TimedOutError
 from hammerwork_cli.features.job.models.new_job import new_id
@@ -78,7 +89,7 @@ def test_jobs_are_found_by_queue_status_and_tree(stage: Stage, app: Handlers, mo
 
 def test_wait_returns_the_job_once_it_or_its_tree_has_ended(stage: Stage, app: Handlers) -> None:
     parent, done = stage.enqueue(Job("parent"), Job("noop"))
-    worker = threading.Thread(target=lambda: (time.sleep(0.5), stage.work(app)))
+    worker = threading.Timer(0.5, stage.work, [app])
     worker.start()
     try:
         assert stage.queue.wait(done, timeout=30 * SECOND).status == "Completed"
@@ -171,3 +182,22 @@ def test_a_database_that_is_not_current_is_read_and_not_changed(tmp_path: Path) 
         assert queue.get(job).status == "Pending"
         with pytest.raises(Exception, match="migration run"):
             queue.cancel(job)
+
+
+def test_a_database_in_memory_is_that_of_one_queue_and_gone_once_it_is_closed(app: Handlers) -> None:
+    with Queue("sqlite:///:memory:") as queue, Queue("sqlite:///:memory:") as other:
+        queue.migrate()
+        other.migrate()
+        parent = queue.enqueue(Job("parent"))
+        assert Worker(queue, app, drain=True).run().failed == 1
+        assert other.find(parent) is None
+        path = queue.url.path
+        assert path is not None
+        assert path.exists()
+    assert not path.parent.exists()
+
+
+def test_a_database_in_memory_is_no_database_of_a_command(lite: Stage) -> None:
+    del lite
+    with pytest.raises(ConfigError, match="only for a Queue in Python"):
+        Worker("sqlite:///:memory:", Handlers()).run()
