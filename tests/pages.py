@@ -93,6 +93,11 @@ class Page:
         """What stands in the text as code."""
         return [found.strip("`") for found in re.findall(r"(?<!`)`[^`\n]+`(?!`)", self._without_blocks())]
 
+    @cached
+    def words(self) -> list[str]:
+        """What stands between spaces outside of blocks of code and comments."""
+        return self._without_blocks().split()
+
     def _without_blocks(self) -> str:
         return _COMMENT.sub(_blank, _FENCED.sub(_blank, self.text))
 
