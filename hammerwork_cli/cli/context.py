@@ -111,9 +111,6 @@ class Context:
         """The keys of encrypted payloads: those of ``--encryption-key``, else of the setting, else of the variables.
 
         Raises ConfigError if one cannot be read, or is no key.
-
-        Args:
-            given: the values of ``--encryption-key``.
         """
         setting = None if given else self.settings.get("encryption_keys").value
         if not given and not setting and not any(name.startswith("HAMMERWORK_ENCRYPTION_") for name in self.environ):
@@ -328,7 +325,6 @@ class Context:
 
         Args:
             rows: the models to show. All formats but ``table`` take them one by one.
-            shape: that of a model, for programs.
             columns: ``view.table.Column`` of the table, or a function that returns them.
             empty: note on stderr instead of a table without rows.
         """

@@ -135,11 +135,7 @@ def status_of(stored: str | None) -> str:
 
 
 def statuses_of(words: Iterable[str]) -> list[JobStatus]:
-    """The statuses that somebody has named, in any letter case.
-
-    Raises:
-        UsageError: one of them is no status.
-    """
+    """The statuses that somebody has named, in any letter case."""
     known = {status.value.lower(): status for status in JobStatus}
     found = []
     for word in words:

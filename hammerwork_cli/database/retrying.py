@@ -77,7 +77,6 @@ def retry(
     HammerworkError if the last error.
 
     Args:
-        work: one transaction, one statement, or a reading.
         tries: after so many failures, the last error is raised.
         ended: whether nobody wants another try; asked after each failure.
         failed: is told of each error that will be retried, and of the number of failures.

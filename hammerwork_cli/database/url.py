@@ -213,7 +213,6 @@ def unknown_option(name: str, database: str, known: Collection[str], *, otherwis
     """The error for an option of a URL that a database does not know.
 
     Args:
-        database: its product.
         otherwise: the hint if none is close.
     """
     from hammerwork_cli.core.input.near import did_you_mean

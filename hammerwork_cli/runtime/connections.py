@@ -104,10 +104,7 @@ class Connections:
     it: only a fork changes its attributes.
 
     Args:
-        url: of the database.
-        size: the most connections at once.
         given_up: set when nobody wants to wait any longer; then waiting ends with the last error.
-        timeouts: of each connection.
         passes: returns, for each unit that fails, a function that says which of its errors pass.
         outages: of the worker whose threads log an outage once.
         broken: told of a statement that cannot be used, which no other try mends.

@@ -20,7 +20,6 @@ class Progress:
         counted: called after each count, by the thread that counts.
 
     Attributes:
-        completed: attempts that completed.
         failed: attempts that failed or timed out.
         lost: outcomes that were not written when the worker stopped at once; the main thread writes it.
     """

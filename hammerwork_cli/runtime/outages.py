@@ -53,7 +53,6 @@ class OutageLog:
     """Counts the failures of one thread until it succeeds. Only that thread uses it.
 
     Args:
-        outages: of all threads.
         shared: whether other threads may log the same lines.
     """
 

@@ -22,7 +22,6 @@ def delimited(records: Iterable[Mapping[str, object]], kind: str, keys: Sequence
     spreadsheet would run as a formula gets a leading apostrophe, also after a semicolon.
 
     Args:
-        records: records as :mod:`hammerwork_cli.view.json` makes them.
         kind: ``csv`` or ``tsv``.
         keys: the columns, so that an empty list has a header too; ``a.b`` is the key ``b`` of the object ``a``.
     """

@@ -14,10 +14,6 @@ def chosen(texts: Iterable[str], keys: Sequence[str]) -> tuple[str, ...]:
 
     Args:
         texts: names with commas between them; ``a.b`` is the key ``b`` of the object ``a``.
-        keys: those of the records.
-
-    Raises:
-        UsageError: a name is not a key, or there is none.
     """
     outer = dict.fromkeys(key.partition(".")[0] for key in keys)
     names = tuple(dict.fromkeys(name.strip() for name in split(texts) if name.strip()))

@@ -20,10 +20,7 @@ def headline(
 
     Args:
         parts: facts, safe for a terminal.
-        width: columns of the terminal.
-        clock: the time, which is one of the facts.
         charset: ``utf8`` or ``ascii``.
-        colour: whether to use colours.
         keys: whether the program reads keys.
         note: replaces all but the time, after a lost connection.
     """

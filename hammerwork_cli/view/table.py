@@ -20,7 +20,6 @@ class Column(NamedTuple, Generic[Row]):
     """One column of a table.
 
     Attributes:
-        header: the column's name.
         value: the column's value in a row; ``None`` and empty text become ``-``.
         align: ``right`` for numbers.
         is_status: whether the value is a status, which has a colour.
@@ -102,13 +101,6 @@ def table_text(
     """Draws a table without a line end: fitted to a terminal, or with full values for a pipe.
 
     Neither has optional columns that no row fills.
-
-    Args:
-        rows: the rows.
-        columns: the columns.
-        terminal: whether the output is a terminal.
-        width: columns of the terminal.
-        colour: whether to use colours.
     """
     listed = list(rows)
     if not terminal:

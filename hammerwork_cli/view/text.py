@@ -92,7 +92,6 @@ def shorten(text: str, width: int | None, ellipsis: str = "…") -> str:
     Args:
         text: a text without control characters.
         width: columns; ``None`` cuts nothing.
-        ellipsis: marks the cut.
     """
     if width is None or (len(text) * 2 <= width) or cells(text) <= width:
         return text
@@ -159,7 +158,6 @@ def wrapped(text: str, width: int | None, *, indent: str = "    ", most: int = 8
         width: columns; ``None`` breaks nothing.
         indent: of the lines after the first.
         most: lines, the last of which ends with the ellipsis if there are more.
-        ellipsis: marks the cut.
     """
     if width is None or cells(text) <= width:
         return [text]

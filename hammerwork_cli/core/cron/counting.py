@@ -43,7 +43,6 @@ def count(expression: Expression, after: datetime, until: datetime, anchor: date
     """The number of due times after ``after`` and up to ``until``.
 
     Args:
-        after: an aware instant, as ``until``.
         anchor: the time from which an interval counts.
     """
     if until <= after:

@@ -64,7 +64,6 @@ class Expression(NamedTuple):
         """Returns the first due time after ``after``, in UTC; ``None`` if there is none before the year 2101.
 
         Args:
-            after: an aware instant.
             anchor: the time from which an interval counts.
         """
         if after.year > unix.LAST_YEAR:

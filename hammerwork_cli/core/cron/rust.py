@@ -78,10 +78,6 @@ def next_run(schedule: str, timezone: str | None, after: datetime) -> datetime |
     A time in the hour that the clock skips in spring is left out on that day. A time in the hour that the clock repeats
     in autumn is due once, or twice if the schedule allows every hour of the day. Returns a time in UTC; ``None`` if the
     schedule is not due before the year 2101.
-
-    Args:
-        schedule: for example ``0 30 2 * * Mon-Fri``, or ``@daily``.
-        after: an aware instant.
     """
     parsed, zone = parse(schedule, timezone)
     local = after.astimezone(zone)

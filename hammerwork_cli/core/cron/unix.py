@@ -132,11 +132,7 @@ def _number(text: str, field: UnixField) -> int | None:
 
 
 def next_run(text: str, zone: tzinfo, after: datetime) -> datetime | None:
-    """Returns the first due time after ``after``, in UTC; ``None`` if there is none before the year 2101.
-
-    Args:
-        after: an aware instant.
-    """
+    """Returns the first due time after ``after``, in UTC; ``None`` if there is none before the year 2101."""
     return next(instants(text, zone, after), None)
 
 

@@ -32,11 +32,7 @@ class Callbacks:
     ] = None
 
     def new(self) -> tuple[NewCallback, ...]:
-        """The options as callbacks to insert.
-
-        Raises:
-            UsageError: one is not the name of a queue, or not the options of a job.
-        """
+        """The options as callbacks to insert."""
         given = {
             CallbackEvent.COMPLETE: self.on_complete,
             CallbackEvent.SUCCESS: self.on_success,

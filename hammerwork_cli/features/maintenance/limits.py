@@ -33,11 +33,7 @@ class TableLimits:
     ] = "10m"
 
     def limits(self) -> AllowedTables:
-        """Reads the values.
-
-        Raises:
-            UsageError: a limit is not a number, a rate or a duration.
-        """
+        """Reads the values."""
         return AllowedTables(
             limit_of("--max-rows", self.max_rows, number),
             limit_of("--max-dead-rows", self.max_dead_rows, rate),

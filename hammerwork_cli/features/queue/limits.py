@@ -51,11 +51,7 @@ class LimitOptions:
     ] = "15%"
 
     def limits(self) -> HealthLimits:
-        """Reads the values.
-
-        Raises:
-            UsageError: a value is not a number, duration or rate.
-        """
+        """Reads the values."""
         return HealthLimits(
             pending=limit_of("--max-pending", self.max_pending, number),
             pending_age=limit_of("--max-pending-age", self.max_pending_age, duration_of),
@@ -68,11 +64,7 @@ class LimitOptions:
 
 
 def limit_of(option: str, text: str, read: Callable[[str], Value]) -> Value | None:
-    """A limit as it was given; ``None`` if it is off.
-
-    Raises:
-        UsageError: the value cannot be read; the message names the option.
-    """
+    """A limit as it was given; ``None`` if it is off."""
     if text.strip().lower() in {"off", "none"}:
         return None
     try:
@@ -82,22 +74,14 @@ def limit_of(option: str, text: str, read: Callable[[str], Value]) -> Value | No
 
 
 def number(text: str) -> int:
-    """A limit that is a whole number.
-
-    Raises:
-        UsageError: it is none.
-    """
+    """A limit that is a whole number."""
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise UsageError(f"{text[:40]!r} is not a whole number.", hint="Write a whole number, or off.")
     return int(text)
 
 
 def rate(text: str) -> float:
-    """A limit that is a share, 0 to 1.
-
-    Raises:
-        UsageError: it is none.
-    """
+    """A limit that is a share, 0 to 1."""
     found = _RATE.fullmatch(text.strip())
     share = float(found["number"]) / (100 if found["percent"] else 1) if found else 2.0
     if share > 1:

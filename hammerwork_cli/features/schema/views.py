@@ -177,11 +177,7 @@ SCHEMAS = _Schemas()
 
 
 def line_schema(name: str) -> Schema:
-    """What one line of a verb's jsonl, csv or tsv holds: an item of a list, or the whole object.
-
-    Raises:
-        KeyError: there is no schema of that name.
-    """
+    """What one line of a verb's jsonl, csv or tsv holds: an item of a list, or the whole object."""
     schema = SCHEMAS.get(f"{name}-line") or SCHEMAS[name]
     items: Schema = schema.get("items", schema)
     return items

@@ -36,7 +36,6 @@ class Attempt:
     It begins in a thread. A coroutine goes on without it, and any thread of the slots does what is left to do after it.
 
     Args:
-        work: the job or request.
         lock: guards the decision about it; the lock of all slots.
 
     Attributes:

@@ -65,7 +65,6 @@ class Executor:
 
     Args:
         connections: for what attempts write themselves.
-        verdicts: decide the outcome of an attempt.
         counted: is called with the outcomes that were written here.
         spawned: is called when there are new jobs.
         slots: where attempts go on, and end, after their coroutines.

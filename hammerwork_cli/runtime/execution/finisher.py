@@ -51,8 +51,6 @@ class Finisher:
     One thread uses it at a time.
 
     Args:
-        slots: where attempts end.
-        progress: counts what was written.
         verdicts: decide the outcome of a job whose own one cannot be written.
     """
 

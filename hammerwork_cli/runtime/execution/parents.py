@@ -86,7 +86,6 @@ class Parent:
             The child as it is stored: the new one, or the one that got the key in an earlier attempt.
 
         Raises:
-            UsageError: the key cannot be one.
             LastingConflictError: another child of this attempt has the key.
             SpawnLimitError: the child is one too many.
             ConflictError, NotFoundError, RefusedValueError: it cannot be written; see :func:`spawning.spawn_now`.
@@ -187,11 +186,7 @@ def payload_hash(payload: str) -> int:
 
 
 def check_spawn(job: object, key: object) -> str:
-    """Checks the arguments of ``context.spawn``; the key.
-
-    Raises:
-        UsageError: that is no job, or the key is missing or cannot be one.
-    """
+    """Checks the arguments of ``context.spawn``; the key."""
     checked(job, "The child of context.spawn")
     if key is None:
         raise UsageError('context.spawn needs a key: context.spawn(job, key="name among its siblings").')

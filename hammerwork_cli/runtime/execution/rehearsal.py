@@ -59,7 +59,6 @@ class Rehearser:
     """Rehearses jobs in this thread.
 
     Args:
-        queue: the queue that handlers get.
         now: when the children would be written.
         database: an open connection for checks that need one; ``None`` leaves them out.
         most: children to read before a generator is stopped, on all levels together.
@@ -215,7 +214,6 @@ class SpawnStep:
 
     Attributes:
         job: the parent.
-        config: its spawn configuration.
         place: its place in the tree, under its own limits.
         handler: its spawn handler, once it is found.
         early: key -> child that was spawned before the end.

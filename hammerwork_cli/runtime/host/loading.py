@@ -23,11 +23,7 @@ _KINDS = "a Handlers, a Worker, or a function that returns one"
 
 
 def only(targets: Sequence[str] | None) -> str | None:
-    """The value of ``--handlers``.
-
-    Raises:
-        UsageError: it was given more than once.
-    """
+    """The value of ``--handlers``."""
     if targets and len(targets) > 1:
         raise UsageError(f"--handlers was given {len(targets)} times, and names one application.", hint=COMBINE)
     return targets[0] if targets else None

@@ -147,7 +147,6 @@ def is_of_the_worker(error: BaseException, *, any_class: bool = False) -> bool:
     """Whether the worker itself raised an error about a job: one of hammerwork's that came through no handler.
 
     Args:
-        error: it, with its traceback.
         any_class: an error of any class may be the worker's, because it is the cause of one that is.
     """
     if not (any_class or isinstance(error, HammerworkError)):

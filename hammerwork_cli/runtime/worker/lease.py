@@ -36,8 +36,6 @@ class Lease:
         """Counts the lease from when a heartbeat was sent.
 
         Args:
-            sent: when the heartbeat was sent.
-            answered: when its answer came.
             was_lost: others had taken the worker for lost.
         """
         if was_lost:

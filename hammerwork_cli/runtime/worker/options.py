@@ -27,11 +27,7 @@ def _ignore() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Options of a worker. :class:`Worker` describes them.
-
-    Raises:
-        UsageError: a value is out of range.
-    """
+    """Options of a worker. :class:`Worker` describes them."""
 
     concurrency: int = 4
     pool_size: int | None = None

@@ -21,7 +21,6 @@ class StopSwitch:
         is_set: the worker is to stop. Any thread sets it, none clears it.
         restarts: an operator asked for another worker in its place. The heartbeat's thread and the one that hears of
             signals write it.
-        signals: the signals that it received.
         error: why the worker cannot go on; the first thread that meets it writes it.
     """
 

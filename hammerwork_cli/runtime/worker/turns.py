@@ -56,7 +56,6 @@ class TurnThread(threading.Thread):
 
         Args:
             began: when the turn began, by the monotonic clock.
-            turn: how it ended.
         """
         raise NotImplementedError
 

@@ -37,7 +37,6 @@ class Answer:
     """The answer of a handler.
 
     Attributes:
-        record: JSON value.
         cursor: start of the next page of a list.
         chunks: text instead of the record, in pieces.
         text: JSON text of the record.
@@ -64,12 +63,9 @@ class Endpoint:
 
     Attributes:
         handler: runs in a thread with a connection; ``None`` if the application answers without a handler.
-        about: description in a sentence.
         schema: schema of the answer: a name in ``schema.views``, or a schema if no command prints such a record;
             ``None`` if the answer is not JSON.
         other_types: media types of the answer besides JSON.
-        body: schema of the request's body.
-        changes: whether it changes the database.
         is_kept: whether an answer is kept for some seconds whatever changes, because it may cost much to find.
         counts_all: whether it may tell the length of the whole list.
         status: HTTP status of success.

@@ -51,12 +51,7 @@ def read_query(parameters: Sequence[Parameter], given: QueryParams, fields: Sequ
     """Values by name, defaults included.
 
     Args:
-        parameters: the parameters of the endpoint.
-        given: the query.
         fields: names in the body, which a client may have put here.
-
-    Raises:
-        UsageError: a parameter is unknown, takes one value and is given twice, or does not fit its schema.
     """
     known = {parameter.name: parameter for parameter in parameters if not parameter.in_path}
     values = {name: parameter.default for name, parameter in known.items()}
@@ -79,11 +74,7 @@ def _unknown(name: str, known: Collection[str], fields: Collection[str]) -> Usag
 
 
 def read_path(parameters: Sequence[Parameter], given: Mapping[str, str]) -> dict[str, Any]:
-    """Values by name, of a path that is encoded yet: a queue's name may hold a slash.
-
-    Raises:
-        UsageError: one does not fit its schema.
-    """
+    """Values by name, of a path that is encoded yet: a queue's name may hold a slash."""
     return {
         parameter.name: _read(parameter, unquote(given[parameter.name]))
         for parameter in parameters
@@ -115,11 +106,7 @@ def _value(schema: Schema, text: str, *more: str) -> Any:
 
 
 def check(schema: Schema, value: Any, what: str) -> None:
-    """Compares a value with its schema.
-
-    Raises:
-        UsageError: it does not fit.
-    """
+    """Compares a value with its schema."""
     errors = _validator(_Key(schema)).iter_errors(value)
     first = next(iter(errors), None)
     if first is not None:
@@ -227,11 +214,7 @@ def statuses(words: Sequence[str] | None) -> list[JobStatus] | None:
 
 
 def start_of(now: datetime, since: str | None) -> datetime | None:
-    """The start of a window of time. It is never before 1970, when there were no jobs.
-
-    Raises:
-        UsageError: there is no such time.
-    """
+    """The start of a window of time. It is never before 1970, when there were no jobs."""
     if since is None:
         return None
     try:

@@ -72,18 +72,7 @@ def selection(
     by: By = By.TREE,
     batch: int = BATCH,
 ) -> Selection:
-    """The jobs that are old enough.
-
-    Args:
-        ages: how old.
-        queues: only these; without any, all.
-        wanted: only these statuses.
-        by: what goes together.
-        batch: most jobs in a transaction.
-
-    Raises:
-        UsageError: an age is before the year 1, or a status is not that of an ended job.
-    """
+    """The jobs that are old enough."""
     asked = set(wanted or ())
     open_ = sorted(asked - UNSUCCESSFUL - {JobStatus.COMPLETED})
     if open_:

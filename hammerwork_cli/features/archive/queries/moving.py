@@ -27,7 +27,6 @@ def runs_again(database: Database, named: NamedArchived, how: str | None, *, tre
     Args:
         named: the job, or the top of the tree.
         how: ``run_again`` or ``as_was``; ``None`` if nobody chose, which is enough for a single job that failed.
-        hint: how to choose.
     """
     if how is None and tree:
         raise UsageError("Restoring a tree needs a choice: run its jobs again, or keep their status.", hint=hint)
@@ -71,11 +70,7 @@ def _of_other_types(jobs: Rows, archive: Rows) -> set[str]:
 
 
 class PurgeArchive(Change):
-    """Deletes archived jobs for good, with what workers recorded of them.
-
-    Args:
-        before: the time before which they were archived.
-    """
+    """Deletes archived jobs for good, with what workers recorded of them."""
 
     action = "purge"
     accepted = in_trees = frozenset(JobStatus)

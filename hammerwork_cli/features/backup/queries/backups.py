@@ -36,9 +36,6 @@ def create(
     """Writes jobs and everything that belongs to them, read in one snapshot.
 
     Returns records by the word of their table.
-
-    Args:
-        extent: what to write.
     """
     wanted = extent.jobs
     filters = {

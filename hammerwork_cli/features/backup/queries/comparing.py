@@ -25,7 +25,6 @@ def compare(source: Database, copy: Database, *, merged: bool = False, without: 
     """Compares all records of a database with those of its copy.
 
     Args:
-        copy: its copy, perhaps in a database of another kind.
         merged: the copy may have more records.
     """
     found = CopyComparison()

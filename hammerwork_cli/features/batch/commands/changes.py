@@ -128,7 +128,6 @@ def delete_whole(
     """Deletes the jobs of a batch or a workflow, and then its row.
 
     Args:
-        chosen: names the batch or the workflow.
         delete_empty: deletes the row unless it still has jobs; returns whether it did.
 
     Raises:
@@ -156,11 +155,7 @@ def _execute(
     change: Change,
     confirmation: Confirmation,
 ) -> None:
-    """Makes a change to the jobs of a batch, or to those that fit the filter.
-
-    Raises:
-        UsageError: there is neither a batch nor a filter.
-    """
+    """Makes a change to the jobs of a batch, or to those that fit the filter."""
     wanted = acceptable(change, statuses(status))
     if batch is not None:
         chosen = chosen._replace(batches=(listing.resolve(database, batch),))
@@ -177,13 +172,6 @@ def change_within(
     change: Change,
     confirmation: Confirmation,
 ) -> None:
-    """Makes a change to the jobs of a batch or a workflow.
-
-    Args:
-        chosen: names the batch or the workflow.
-        wanted: as :func:`acceptable` returns them.
-        change: what to do.
-        confirmation: how.
-    """
+    """Makes a change to the jobs of a batch or a workflow."""
     selection = ByFilter(change.filter(chosen._replace(statuses=tuple(sorted(wanted)))))
     execute(context, database, selection, change, confirmation)

@@ -38,7 +38,6 @@ def enqueue(
     MissingTablesError if there are callbacks, and migration 025 is missing.
 
     Args:
-        batch: its id and its name.
         jobs: they may depend on each other.
     """
     if not 1 <= len(jobs) <= MOST_JOBS:

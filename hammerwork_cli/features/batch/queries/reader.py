@@ -54,7 +54,6 @@ class RowReader(NamedTuple, Generic[Of]):
         Args:
             cursor: ``CREATED_AT/ID`` of the last one of the page before, or its id.
             accepts: whether to take one, by its counts; without it, all are taken.
-            filters: the other values of the statement.
         """
         if self.table not in database.schema:
             return

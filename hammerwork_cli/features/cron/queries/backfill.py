@@ -57,13 +57,7 @@ def fill(
     """Enqueues a job for each gap that still is one, in one transaction; returns them with their jobs.
 
     Args:
-        schedule: the one that was asked for gaps.
-        wanted: what :func:`gaps` returned.
         one_at_a_time: each job waits for the one before.
-
-    Raises:
-        NotFoundError: the schedule has been deleted.
-        RefusedValueError: the database cannot store a job.
     """
 
     def work() -> list[Gap]:

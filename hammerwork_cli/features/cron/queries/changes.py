@@ -39,8 +39,6 @@ def check(
 
     Raises:
         ConflictError: see :func:`refuse_plaintext`.
-        UsageError: values contradict each other.
-        RefusedValueError: the database cannot store the jobs.
     """
     if not 0 < len(new.name) <= LONGEST_NAME:
         raise RefusedValueError(f"A schedule's name has 1 to {LONGEST_NAME} characters, not {len(new.name)}.")
@@ -60,11 +58,7 @@ def check(
 
 
 def preview(new: NewSchedule, now: datetime) -> Schedule:
-    """The schedule as it would be stored now, with the first due time after ``now``.
-
-    Raises:
-        UsageError: it is never due.
-    """
+    """The schedule as it would be stored now, with the first due time after ``now``."""
     values = _values(new)
     schedule = Schedule(
         id=new_id(),
@@ -112,7 +106,6 @@ def add(
 
     Raises:
         ConflictError: the name is taken, or see :func:`check`.
-        UsageError, RefusedValueError: see :func:`check` and :func:`preview`.
     """
     check(database, new, now, plaintext_meant=plaintext_meant)
     schedule = preview(new, now)
@@ -179,7 +172,6 @@ def change(
 
     Raises:
         ConflictError: somebody else has changed it meanwhile.
-        UsageError, RefusedValueError: see :func:`check`; or it is never due.
     """
     old = wanted(schedule)
     new = alter(old)
@@ -224,7 +216,6 @@ def switch(database: Database, schedule: Schedule, author: Author, now: datetime
 
     Raises:
         ConflictError: somebody else has changed it meanwhile.
-        UsageError: it is to be enabled, and is never due again or cannot be read.
     """
     changed = replace(schedule, enabled=enabled, changed_by=author.by, reason=author.reason, last_error=None)
     changed.updated_at, changed.next_run_at = now, None

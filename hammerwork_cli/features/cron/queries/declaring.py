@@ -36,9 +36,6 @@ def plan(
         declared: all schedules of a source. It takes those over that have another source.
         prune: whether schedules of the source go that it declares no longer.
         overwrite: whether changes by hand are undone.
-
-    Raises:
-        UsageError, RefusedValueError: a schedule cannot be stored; the message names it.
     """
     present = {schedule.name: schedule for schedule in all_schedules(database)}
     said = {str(schedule): text for schedule, text in database.rows("cron.schedules.declarations")}
@@ -129,7 +126,6 @@ def apply(database: Database, steps: Sequence[DeclarationStep], author: Author, 
 
     Raises:
         ConflictError: somebody has changed one of the schedules meanwhile.
-        UsageError, RefusedValueError: a schedule is never due, or cannot be stored.
     """
 
     def work() -> None:

@@ -18,7 +18,6 @@ def switch(database: Database, schedule: Schedule, author: Author, now: datetime
 
     Raises:
         ConflictError: somebody else has changed it meanwhile.
-        UsageError: it is never due again.
     """
     if schedule.enabled == enabled:
         return Switched(schedule, schedule)
@@ -41,15 +40,12 @@ def trigger(
     Args:
         schedule: also a disabled one.
         now: the server's time, which identifies the run.
-        at: the earliest start of the job.
         payload: an object whose keys replace those of the schedule's payload.
         plaintext_meant: somebody has said so of these keys.
 
     Raises:
-        UsageError: a payload is not an object, or is given for a recurring job.
         ConflictError: the recurring job runs now, or is disabled; or the queue holds encrypted jobs, and there are
             such keys.
-        RefusedValueError: the database cannot store the job.
     """
     if schedule.is_in_place:
         if at is not None or payload is not None:
@@ -74,7 +70,6 @@ def convert(database: Database, job: Schedule, name: str, author: Author, now: d
     Raises:
         ConflictError: the name is taken, the job has been converted, runs now, has changed meanwhile, or its payload
             is encrypted.
-        UsageError: it is not a recurring job, or its schedule cannot be read.
     """
     if not job.is_in_place:
         raise UsageError(f"{job.name!r:.80} is a schedule already.")

@@ -87,12 +87,7 @@ def _text(payload: Any) -> str:
 
 
 def create(database: Database, new: NewSchedule, now: datetime) -> Schedule:
-    """Enqueues a recurring job.
-
-    Raises:
-        UsageError: the schedule cannot be said in six fields, or a policy is not that of recurring jobs.
-        RefusedValueError: the database cannot store the job.
-    """
+    """Enqueues a recurring job."""
     policies = (new.overlap, new.catch_up, new.grace_seconds, new.jitter_seconds)
     if policies != (Overlap.SKIP, CatchUp.LAST, GRACE_SECONDS, 0):
         raise UsageError(
@@ -123,7 +118,6 @@ def switch(database: Database, job: Schedule, now: datetime, *, enabled: bool) -
 
     Raises:
         ConflictError: it runs now, or has changed meanwhile.
-        UsageError: its schedule is never due again.
     """
     if enabled:
         due = _next(job, now)
@@ -141,12 +135,10 @@ def change(
 
     Args:
         job: as it was read; a row in another state stays unchanged.
-        old: what was said of it.
         dry_run: whether to return what it would become, and write nothing.
 
     Raises:
         ConflictError: it runs now, or has changed meanwhile.
-        UsageError: something else is to change, or the schedule cannot be said in six fields, or is never due.
     """
     if replace(new, expression=old.expression, priority=old.priority) != old:
         raise UsageError(

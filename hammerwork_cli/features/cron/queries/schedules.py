@@ -181,11 +181,7 @@ def read(row: Row) -> Schedule:
 
 
 def wanted(schedule: Schedule) -> NewSchedule:
-    """What is said of a schedule, to change a part of it.
-
-    Raises:
-        UsageError: it has words that this version does not know.
-    """
+    """What is said of a schedule, to change a part of it."""
     try:
         return _wanted(schedule)
     except ValueError as error:

@@ -68,10 +68,6 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
 
     Returns:
         What it did; ``None`` if another worker was faster, or the schedule was changed or is not due.
-
-    Raises:
-        UsageError: the schedule has words that this version does not know.
-        RefusedValueError: the database refuses the job.
     """
     first = schedule.due
     if first is None or first > now:
@@ -211,7 +207,6 @@ def job_of(
     """A job of a schedule for a due time.
 
     Args:
-        due: the due time, which its payload names.
         kind: why there is a run.
         payload: in place of that of the schedule.
         start: the earliest start, in place of the due time.

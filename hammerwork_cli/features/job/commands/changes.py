@@ -83,7 +83,6 @@ class Targets:
 
         Args:
             change: must accept the statuses.
-            more: further statuses.
         """
         wanted = acceptable(change, statuses(self.status)) | set(more)
         return JobFilter(
@@ -128,14 +127,7 @@ class Targets:
         return any(option is not None and option != [] for option in given)
 
     def whole(self, groups: Sequence[str] | None) -> str | None:
-        """The batch or the workflow that is meant as a whole, because nothing else says which jobs.
-
-        Args:
-            groups: one of the two filters.
-
-        Raises:
-            UsageError: there are several.
-        """
+        """The batch or the workflow that is meant as a whole, because nothing else says which jobs."""
         narrowed = self.is_named or self.all_ or self._is_narrowed or (self.batch and self.workflow)
         if not groups or narrowed:
             return None
@@ -155,13 +147,8 @@ class Targets:
         """The jobs.
 
         Args:
-            chosen: the filter.
-            now: the database's clock.
             filtered: whether an option of the verb is a filter too.
             below: statuses of the jobs of trees, with ``--tree``.
-
-        Raises:
-            UsageError: the options do not say which jobs.
         """
         ids = self._ids(database)
         filtered |= self.is_filtered
@@ -206,11 +193,7 @@ class Subtree:
 
 
 def acceptable(change: Change, wanted: Collection[JobStatus] | None) -> set[JobStatus]:
-    """The statuses, provided that the change accepts them.
-
-    Raises:
-        UsageError: it does not accept one of them.
-    """
+    """The statuses, provided that the change accepts them."""
     if all(change.accepts(status) for status in wanted or ()):
         return set(wanted or ())
     forced = sorted(change.forced - change.accepted)
@@ -336,9 +319,6 @@ def _execute(
 
     Args:
         make: makes the change for a time.
-        options: how.
-        which: the jobs.
-        subtree: whether the jobs below them too.
         more: statuses that an option of the verb adds to the filter.
         failing: returns the start of the window in which the jobs failed, for a time.
     """

@@ -31,8 +31,6 @@ def run(
 
     Args:
         file: path of the file; ``-`` for stdin.
-        defaults: options of the command line.
-        queue: the queue of lines without one.
         keys: encrypt the payloads of lines that ask for it.
         after: lines to skip.
         form: ``table`` for the ids alone.

@@ -37,9 +37,6 @@ def execute(
     """Shows the plan, asks for confirmation where it is needed, changes the jobs, and shows the outcome.
 
     Args:
-        selection: which jobs.
-        change: what to do with them.
-        options: how.
         always_ask: also for one job by its id.
 
     Raises:

@@ -64,9 +64,5 @@ class Filters:
         )
 
     def within(self, database: Database, chosen: JobFilter) -> JobFilter:
-        """Adds the batch and the workflow to the other filters. Lists without them start faster.
-
-        Raises:
-            UsageError, NotFoundError, AmbiguousIdError: one is not the id of any.
-        """
+        """Adds the batch and the workflow to the other filters. Lists without them start faster."""
         return read.within(database, chosen, self.batch, self.workflow)

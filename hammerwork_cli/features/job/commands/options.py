@@ -113,11 +113,7 @@ def failures(failed: bool, status: list[str] | None) -> Collection[JobStatus]:
 
 
 def priorities(given: list[str] | None) -> tuple[JobPriority, ...]:
-    """Priorities in any letter case, several in one value or several values.
-
-    Raises:
-        UsageError: a word is not a priority, or there is none.
-    """
+    """Priorities in any letter case, several in one value or several values."""
     words = [word.strip() for word in names.split(given or ()) if word.strip()]
     return tuple(fields.priority(word) for word in words or (given and [""]) or ())
 
@@ -126,9 +122,6 @@ def start_of_window(now: datetime, since: str | None, last_hours: float | None =
     """The start of the window of ``--since`` or ``--last-hours``, the later one if both are given.
 
     ``--failed-since`` and ``--failed-since-hours`` are such a pair, too.
-
-    Raises:
-        UsageError: the text is neither a duration nor a time, or the window is too long for the calendar.
     """
     starts = [since_of(since, now)] if since is not None else []
     starts += [before(now, timedelta(hours=last_hours))] if last_hours is not None else []
@@ -136,22 +129,14 @@ def start_of_window(now: datetime, since: str | None, last_hours: float | None =
 
 
 def end_of_window(now: datetime, until: str | None) -> datetime | None:
-    """The end of the window of ``--until``.
-
-    Raises:
-        UsageError: the text is neither a duration nor a time, or the time is before the year 1.
-    """
+    """The end of the window of ``--until``."""
     return None if until is None else since_of(until, now)
 
 
 def within(
     database: Database, chosen: JobFilter, batches: Sequence[str] | None, workflows: Sequence[str] | None
 ) -> JobFilter:
-    """Adds batches and workflows to the other filters.
-
-    Raises:
-        UsageError, NotFoundError, AmbiguousIdError: one is not the id of any.
-    """
+    """Adds batches and workflows to the other filters."""
     if batches is not None:
         from hammerwork_cli.features.batch.queries.listing import resolve
 
@@ -179,11 +164,7 @@ def error_text(given: str | None) -> str | None:
 
 
 def in_payload(given: list[str] | None) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
-    """The paths of keys of ``--payload``, each with the texts of which a payload must have one there.
-
-    Raises:
-        UsageError: there is no key, or one has a character that not every database finds.
-    """
+    """The paths of keys of ``--payload``, each with the texts of which a payload must have one there."""
     found: dict[tuple[str, ...], list[str]] = {}
     for pair in given or ():
         path, equals, wanted = fields.text(pair, "--payload").partition("=")
@@ -201,9 +182,6 @@ def ids_of_stdin(resolve: Callable[[str], str]) -> Iterator[str]:
 
     Args:
         resolve: finds the full id of a shorter one.
-
-    Raises:
-        UsageError, NotFoundError, AmbiguousIdError: a line is no id of a job; or there are too many lines.
     """
     for number, line in enumerate(disk.lines(), 1):
         if number > MOST_IDS:
@@ -216,11 +194,7 @@ def ids_of_stdin(resolve: Callable[[str], str]) -> Iterator[str]:
 
 
 def text_from(value: str) -> str:
-    """The text itself, the content of ``@file``, or of stdin for ``-``.
-
-    Raises:
-        UsageError: the file or stdin cannot be read as UTF-8 text, or is too large.
-    """
+    """The text itself, the content of ``@file``, or of stdin for ``-``."""
     return disk.text(value if value == "-" else value[1:]) if value == "-" or value.startswith("@") else value
 
 

@@ -66,7 +66,6 @@ def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun:
 
     Args:
         statements: list the ids between two; a later one is asked if those before found none.
-        noun: of what has the id.
     """
     between = ids_from(text)
     if between is None:

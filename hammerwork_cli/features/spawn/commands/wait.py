@@ -99,11 +99,7 @@ def _wait_for_group(
 
 
 def waiter_of(context: Context, timeout: str | None, interval: str = "1s", *, fail_stuck: bool = False) -> "Waiter":
-    """Makes a waiter for trees that reports on stderr.
-
-    Raises:
-        UsageError: a duration is not valid.
-    """
+    """Makes a waiter for trees that reports on stderr."""
     from hammerwork_cli.features.spawn.queries.wait import Waiter
 
     between, most = seconds_between(interval), seconds_until(timeout)

@@ -237,7 +237,6 @@ class _Chart:
         """Makes units of jobs: single ones, or folded by kind except for jobs that deserve a name.
 
         Args:
-            jobs: ids.
             names: number of failed jobs that may have a name.
             lump: put all jobs without a name, and all of their descendants, into one counted unit at the end.
         """

@@ -67,11 +67,7 @@ class ControlOptions:
     form: FormatOption = Format.TABLE
 
     def workers(self, database: Database) -> list[RegisteredWorker]:
-        """Whom to ask.
-
-        Raises:
-            UsageError: nobody was named, or somebody besides --all.
-        """
+        """Whom to ask."""
         named = _named(database, self.worker, self.named)
         if self.every and named:
             raise UsageError("Give names of workers or --all, not both.")
@@ -83,11 +79,7 @@ class ControlOptions:
 
     @property
     def grace_seconds(self) -> float | None:
-        """Seconds that running jobs have to finish; ``None`` for what the workers were started with.
-
-        Raises:
-            UsageError: the options contradict each other, or the grace is none.
-        """
+        """Seconds that running jobs have to finish; ``None`` for what the workers were started with."""
         from hammerwork_cli.runtime.worker.options import LONGEST_SECONDS
 
         if self.grace is None:

@@ -106,7 +106,6 @@ def update_dependents(
 
     Args:
         database: an open transaction, which has ended the jobs.
-        completed: ids.
         failed: ids of jobs that failed for good.
         now: when they ended.
         report: gets the effects.

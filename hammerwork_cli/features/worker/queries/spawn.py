@@ -75,7 +75,6 @@ def complete(
     it finds its own changes.
 
     Args:
-        attempt: the parent's attempt, which has completed.
         batches: the children, with their parents and their ``dependency_status``.
         external: ids that children depend on, other than the parent and each other.
 
@@ -83,7 +82,6 @@ def complete(
         NotFoundError, ConflictError: a job in ``external`` does not exist, or failed.
         ConflictError: the id of a child belongs to another job.
         LimitError: there are too many children, or descendants of the root.
-        RefusedValueError: the database refuses a child or the result.
         SpawnedBeforeError: a spawn request has spawned for this run of the job since the worker claimed it.
     """
 
@@ -216,7 +214,6 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
     place of the old one and may run.
 
     Args:
-        spawner: the running job.
         key: identifies the child within this occurrence of the job, over all of its attempts.
         child: depends on the parent already.
 
@@ -228,7 +225,6 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
         LimitError: there are too many children, or descendants of the root.
         ConflictError: the child's id belongs to another job, or the child depends on a job that failed.
         NotFoundError: the child depends on a job that does not exist.
-        RefusedValueError: the database refuses the child.
     """
     limits.check(database, child)
     parent, place = spawner.job.id, spawner.ancestry

@@ -38,7 +38,6 @@ def create(
     database cannot store a job, the name or the metadata.
 
     Args:
-        workflow: its id, name, policy and metadata.
         jobs: as :meth:`NewWorkflow.linked` returns them; they may depend on other jobs too.
     """
     if callbacks and any(job.recurring for job in jobs):
