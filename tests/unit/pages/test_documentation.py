@@ -3,7 +3,6 @@
 import re
 from functools import cache
 
-from docs.generate import GENERATED
 from tests.pages import ROOT, Database, Page, documentation
 
 FILES = sorted({*documentation(), *ROOT.glob("*.md"), *(ROOT / ".github").rglob("*.md")})
@@ -41,13 +40,6 @@ def test_no_section_of_the_sidebar_has_more_than_twelve_entries() -> None:
     assert {name for name, links in entries.items() if len(links) > 12} == {"commands"}
 
 
-def test_the_documentation_stays_short_enough_to_be_read() -> None:
-    """Words of sentences, tables and headings: blocks of code, comments and generated pages do not count."""
-    written = [page for page in map(Page, (ROOT / "docs").rglob("*.md")) if not page.text.startswith(GENERATED)]
-    assert len(written) > 50
-    assert sum(bool(re.search(r"[^\W_]", word)) for page in written for word in page.words) <= 45_000
-
-
 def test_a_page_about_a_database_that_the_reader_lacks_says_so() -> None:
     dumps = {
         page: {step.kind for step in page.steps if isinstance(step, Database)} for page in map(Page, documentation())
@@ -66,6 +58,11 @@ def test_every_page_that_code_names_is_there() -> None:
     for path in [*own, ROOT / "Makefile", ROOT / "pyproject.toml", *ROOT.glob("*.md")]:
         for name in named.findall(path.read_text(encoding="utf-8")):
             assert (ROOT / name).exists(), f"{path.relative_to(ROOT)}: {name}"
+
+
+def test_a_workflow_runs_the_script_of_ci_and_nothing_else() -> None:
+    workflows = [path.read_text("utf-8") for path in (ROOT / ".github" / "workflows").iterdir()]
+    assert {run for text in workflows for run in re.findall(r"(?m)^ +(?:- )?run: *(.*)", text)} == {".ci/run"}
 
 
 def test_the_changelog_has_each_section_of_a_version_and_each_entry_once() -> None:
