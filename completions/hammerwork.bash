@@ -18,7 +18,7 @@ _hammerwork_look() {
             options='--help'
             ;;
         'spawn list')
-            options='--recent --since --until --limit --cursor --queue --status --operation --detailed --failed --roots --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--since --until --limit --cursor --queue --status --operation --detailed --failed --roots --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --since= --until= -l= --limit= --cursor= -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'spawn tree')
@@ -27,8 +27,8 @@ _hammerwork_look() {
             arguments=':jobs'
             ;;
         'spawn stats')
-            options='--hours --queue --detailed --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --hours= -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--since --queue --detailed --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'spawn lineage')
             options='--ancestors --descendants --depth --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -79,16 +79,16 @@ _hammerwork_look() {
             takes=' --older-than= -q=:queue_lists --queue=:queue_lists -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'spawn monitor')
-            options='--interval --queue --count --until --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --interval= -q=:queue_lists --queue=:queue_lists --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--interval --queue --count --exit-on --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --interval= -q=:queue_lists --queue=:queue_lists --count= --exit-on=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job')
             commands='list show enqueue export import retry cancel delete purge'
             options='--help'
             ;;
         'job list')
-            options='--queue --status --priority --failed --completed --since --until --last-hours --error --payload --failed-since --batch --workflow --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --failed-since= --batch= --workflow= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --status --priority --failed --completed --since --until --error --payload --failed-since --batch --workflow --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --error= --payload= --failed-since= --batch= --workflow= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job show')
             options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -100,8 +100,8 @@ _hammerwork_look() {
             takes=' -j=:json --payload=:json -q=:queue_lists --queue=:queue_lists -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --workflow= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=+priority,queue,retry,timeout,trace,none --pii-field= --encryption-key= --file=:files --after-line= --on-complete=:queues --on-success=:queues --on-failure=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job export')
-            options='--tree --output --queue --status --priority --failed --completed --since --until --last-hours --error --payload --failed-since --batch --workflow --fields --redact --without-column --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -o=:files --output=:files -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --failed-since= --batch= --workflow= --fields= --redact=+payload,result,error --without-column= --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--tree --output --queue --status --priority --failed --completed --since --until --error --payload --failed-since --batch --workflow --fields --redact --without-column --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -o=:files --output=:files -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --error= --payload= --failed-since= --batch= --workflow= --fields= --redact=+payload,result,error --without-column= --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs'
             ;;
         'job import')
@@ -110,18 +110,18 @@ _hammerwork_look() {
             arguments=':files'
             ;;
         'job retry')
-            options='--queue --status --priority --since --until --last-hours --error --payload --batch --workflow --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --batch= --workflow= --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --status --priority --since --until --error --payload --batch --workflow --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --error= --payload= --batch= --workflow= --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job cancel')
-            options='--queue --status --priority --since --until --last-hours --error --payload --batch --workflow --all --tree --only --reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --batch= --workflow= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --status --priority --since --until --error --payload --batch --workflow --all --tree --only --reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --error= --payload= --batch= --workflow= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job delete')
-            options='--queue --status --priority --since --until --last-hours --error --payload --batch --workflow --all --failed --older-than --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --last-hours= --error= --payload= --batch= --workflow= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --status --priority --since --until --error --payload --batch --workflow --all --failed --older-than --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --until= --error= --payload= --batch= --workflow= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job purge')
@@ -137,8 +137,8 @@ _hammerwork_look() {
             takes=' --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'queue stats')
-            options='--detailed --hours --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --hours= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--detailed --since --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':queues'
             ;;
         'queue pause')
@@ -170,8 +170,8 @@ _hammerwork_look() {
             arguments='-'
             ;;
         'cron check')
-            options='--timezone --count --after --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -z= --timezone= -c= --count= --after= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--timezone --limit --after --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -z= --timezone= -l= --limit= --after= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'cron create')
@@ -204,8 +204,8 @@ _hammerwork_look() {
             arguments='-'
             ;;
         'cron backfill')
-            options='--from --to --max --one-at-a-time --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --from= --to= --max= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--since --until --max --one-at-a-time --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= --until= --max= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'cron convert')
@@ -241,7 +241,7 @@ _hammerwork_look() {
             ;;
         'workflow create')
             options='--file --name --failure-policy --metadata --id --on-complete --on-success --on-failure --encryption-key --no-encrypt --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -f=:files --file=:files -n= --name= --failure-policy=fail_fast,continue_on_failure,ignore_failures,manual --metadata=:json --id= --on-complete=:queues --on-success=:queues --on-failure=:queues --encryption-key= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' -f=:files --file=:files --name= --failure-policy=fail_fast,continue_on_failure,ignore_failures,manual --metadata=:json --id= --on-complete=:queues --on-success=:queues --on-failure=:queues --encryption-key= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'workflow list')
             options='--running --completed --failed --cancelled --name --since --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -293,20 +293,20 @@ _hammerwork_look() {
             takes=' --only=+database,writes,migrations,workers,lost_workers,stalled_workers,stopping_workers,held_slots,unwritten_outcomes,upkeep,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,lost_jobs,unclaimed_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention,times_in_the_future --skip=+database,writes,migrations,workers,lost_workers,stalled_workers,stopping_workers,held_slots,unwritten_outcomes,upkeep,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,lost_jobs,unclaimed_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention,times_in_the_future -q=:queue_lists --queue=:queue_lists --worker=:workers --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --max-rows= --max-dead-rows= --max-transaction= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'monitor metrics')
-            options='--period --queue --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -t= --period= -q=:queue_lists --queue=:queue_lists --format=table,json,prometheus -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--since --queue --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= -q=:queue_lists --queue=:queue_lists --format=table,json,prometheus -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'monitor logs')
-            options='--lines --since --queue --job --tree --follow --interval --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -l= --lines= --since= -q=:queue_lists --queue=:queue_lists --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--limit --since --queue --job --tree --follow --interval --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -l= --limit= --since= -q=:queue_lists --queue=:queue_lists --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive')
             commands='run list restore stats purge set-policy policies remove-policy'
             options='--help'
             ;;
         'archive run')
-            options='--queue --status --older-than --completed-after-days --failed-after-days --dead-after-days --timed-out-after-days --by --compress --no-compress --compression-level --batch-size --reason --archived-by --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --older-than= --completed-after-days= --failed-after-days= --dead-after-days= --timed-out-after-days= --by=tree,job --compression-level= --batch-size= --reason=automatic,manual,compliance,maintenance --archived-by= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --status --older-than --tree --no-tree --compress --no-compress --compression-level --batch-size --reason --archived-by --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --older-than= --compression-level= --batch-size= --reason=automatic,manual,compliance,maintenance --archived-by= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive list')
             options='--queue --status --since --limit --cursor --fields --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -326,8 +326,8 @@ _hammerwork_look() {
             takes=' --older-than= -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive set-policy')
-            options='--queue --all --older-than --completed-after --failed-after --dead-after --timed-out-after --action --purge-after --by --compress --no-compress --enabled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists --older-than= --completed-after= --failed-after= --dead-after= --timed-out-after= --action=archive,delete --purge-after= --by=tree,job --enabled=true,false --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            options='--queue --all --older-than --action --purge-after --tree --no-tree --compress --no-compress --enabled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists --older-than= --action=archive,delete --purge-after= --enabled=true,false --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'archive policies')
             options='--queue --format --database-url --confirm-profile --color --quiet --debug --help'

@@ -1,16 +1,17 @@
 """Options and arguments of several verbs, and readers of their values."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hammerwork_cli.cli.verb import ONLY_QUEUES
 from hammerwork_cli.core.input import names
-from hammerwork_cli.core.input.reading import duration_of
+from hammerwork_cli.core.input.reading import duration_of, since_of
 from hammerwork_cli.core.values import JobStatus, statuses_of
 from hammerwork_cli.errors import UsageError
 
@@ -109,6 +110,33 @@ def _keep_queues(ctx: typer.Context, param: typer.CallbackParam, queues: list[st
     found = names_of(param, queues)
     ctx.meta[ONLY_QUEUES] = found
     return found
+
+
+def since_option(what: str) -> Any:
+    """``--since`` of a verb that looks back, for :func:`start_of`."""
+    return typer.Option("--since", metavar="TIME", help=f"{what} since this: 2h (ago), 14:00, 2026-12-24.")
+
+
+def until_option(what: str) -> Any:
+    """``--until`` of a verb that looks back."""
+    return typer.Option("--until", metavar="TIME", help=f"{what} before this: 2h (ago), 14:00, 2026-12-24.")
+
+
+HoursOption = Annotated[float | None, typer.Option("--hours", min=0.01, max=1_000_000, hidden=True)]
+
+
+def start_of(now: datetime, since: str, hours: float | None = None) -> datetime:
+    """The time at which a window of ``--since`` begins, or one of so many hours.
+
+    Raises:
+        UsageError: it is no time, or not in the past.
+    """
+    if hours is not None and not isfinite(hours):
+        raise UsageError("--hours must be a number.", hint="For example --hours 24.")
+    start = since_of(since, now) if hours is None else now - timedelta(hours=hours)
+    if now - start < timedelta(seconds=1):
+        raise UsageError("--since must be at least 1s ago.", hint="Write 15m, 1h, 24h or 7d.")
+    return start
 
 
 QueueOption = Annotated[

@@ -8,6 +8,7 @@ import pytest
 from hammerwork_cli.core.input.fields import priority
 from hammerwork_cli.core.input.reading import (
     DURATION_PATTERN,
+    WINDOW_HINT,
     duration_of,
     ids_from,
     instant_of,
@@ -103,13 +104,21 @@ def test_a_window_begins_with_a_duration_a_time_or_a_date_and_one_hint_names_the
     midnight = NOW.replace(hour=0, minute=0, second=0)
     assert (since_of("today", NOW), since_of("Yesterday", NOW)) == (midnight, midnight - timedelta(days=1))
     assert since_of("yesterday 9:05:07", NOW) == midnight - timedelta(days=1) + timedelta(hours=9, minutes=5, seconds=7)
+    # Oslo is an hour ahead in November, and two in summer.
+    assert since_of("2026-11-23 Europe/Oslo", NOW) == datetime(2026, 11, 22, 23, tzinfo=UTC)
+    assert since_of("2026-07-01 14:00 Europe/Oslo", NOW) == datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert since_of("yesterday 14:00 Europe/Oslo", NOW) == midnight - timedelta(hours=11)
+    assert since_of("00:00 Etc/GMT+12", NOW) in {midnight - timedelta(hours=12), midnight + timedelta(hours=12)}
+    for text in ("2h Europe/Oslo", "14:00 Europe/Olso", "2026-11-23T14:00Z Europe/Oslo", "14:00 UTC Europe/Oslo"):
+        with pytest.raises(UsageError):
+            since_of(text, NOW)
     assert since_of("20269999", NOW) == NOW - timedelta(seconds=20269999)
     hints = set()
     for text in ("tomorrow", "yesterday14:00", "25:00", "2026-02-30", "2026-11-23 25:00", "20 minutes"):
         with pytest.raises(UsageError) as raised:
             since_of(text, NOW)
         hints.add(raised.value.hint)
-    assert hints == {"Write 15m, 2h, 7d (ago), 14:00, yesterday 14:00, 2026-12-24 (UTC) or 2026-12-24T18:00+01:00."}
+    assert hints == {WINDOW_HINT}
 
 
 @pytest.mark.parametrize("text", ["2026-11-23 18:00", "2026-11-23T18:00:00", "2026-11-23 18:00:00 UTC"])

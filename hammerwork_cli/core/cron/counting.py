@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.core.cron import rust, unix
 from hammerwork_cli.core.cron.expressions import INTERVAL, UNIX, Expression
+from hammerwork_cli.core.input.zones import zone_of
 
 _DAY = timedelta(days=1)
 _INSTANT = timedelta(microseconds=1)
@@ -50,7 +51,7 @@ def count(expression: Expression, after: datetime, until: datetime, anchor: date
     if expression.syntax == INTERVAL:
         length = expression.interval
         return max((until - anchor) // length, -1) - max((after - anchor) // length, -1)
-    zone, times = rust.zone_of(expression.timezone), _times(expression)
+    zone, times = zone_of(expression.timezone), _times(expression)
     day, number, walked = after.astimezone(zone).date(), 0, after
     last = until.astimezone(zone).date()
     while day <= last:
@@ -70,7 +71,7 @@ def _walk(expression: Expression, after: datetime, until: datetime, anchor: date
         return 0
     dates = expression.dates(after, anchor)
     if expression.syntax == UNIX:  # on a day on which the clock changes, each of them is looked for anew
-        dates = unix.instants(expression.text, rust.zone_of(expression.timezone), after)
+        dates = unix.instants(expression.text, zone_of(expression.timezone), after)
     return sum(1 for _ in takewhile(lambda due: due <= until, dates))
 
 

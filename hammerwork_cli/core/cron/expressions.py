@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 from hammerwork_cli.core.cron import rust, unix
 from hammerwork_cli.core.input.reading import duration_of
+from hammerwork_cli.core.input.zones import zone_of
 from hammerwork_cli.errors import UsageError
 
 EVERY = "@every "
@@ -29,7 +30,7 @@ class Expression(NamedTuple):
             text: ``30 2 * * *``, ``0 30 2 * * *``, ``@daily`` or ``@every 45m``.
         """
         found, zone = " ".join(text.split()), "UTC" if timezone is None else timezone
-        rust.zone_of(zone)
+        zone_of(zone)
         if len(found) > LONGEST_TEXT:
             raise UsageError(f"A cron expression has at most {LONGEST_TEXT} characters.")
         if found.lower().startswith(EVERY):
@@ -73,7 +74,7 @@ class Expression(NamedTuple):
             due = anchor if after < anchor else after + (length - (after - anchor) % length)
             return due if due.year <= unix.LAST_YEAR else None
         if self.syntax == UNIX:
-            return unix.next_run(self.text, rust.zone_of(self.timezone), after)
+            return unix.next_run(self.text, zone_of(self.timezone), after)
         return rust.next_run(self.text, self.timezone, after)
 
     def dates(self, after: datetime, anchor: datetime, until: datetime | None = None) -> Iterator[datetime]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
-from hammerwork_cli import app_path
+from hammerwork_cli.core.input.zones import zone_of
 from hammerwork_cli.errors import UsageError
 
 _MONTHS = "january february march april may june july august september october november december"
@@ -35,8 +35,6 @@ _PART = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 """Both ends of a range are numbers, or both are names. A single name takes no step."""
-_FILES = frozenset({"localtime", "posixrules", "Factory"})
-"""Files that lie beside the time zones on many systems and that hammerwork (Rust) does not accept as names."""
 
 
 class RustField(NamedTuple):
@@ -148,24 +146,6 @@ def _named(text: str, field: RustField) -> int | None:
         if word in (name, name[:3]):
             return field.low + place
     return None
-
-
-@lru_cache(maxsize=256)
-def zone_of(name: str) -> tzinfo:
-    """Returns the time zone of a name."""
-    from zoneinfo import ZoneInfo, available_timezones
-
-    if name == "UTC":
-        return UTC
-    try:
-        if name in _FILES or name.startswith(("posix/", "right/")):
-            raise ValueError(name)
-        with app_path.without():  # zoneinfo imports from the package tzdata by a name that comes out of a job
-            return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        if not available_timezones():
-            raise UsageError("This system has no time zones but UTC.", hint="Run: pip install tzdata") from error
-        raise UsageError(f"{name!r:.60} is not a time zone.", hint="Give a name such as Europe/Oslo or UTC.") from error
 
 
 def _fixed(local: datetime) -> tzinfo:

@@ -1,7 +1,7 @@
 """Reads durations, times and ids from text: the one way for the command line, the web, Python and cursors."""
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.values import timestamp
@@ -13,7 +13,9 @@ DURATION_PATTERN = "([0-9]{1,10}(?:[.][0-9]{1,3})?) *([mM][sS]|[smhdwSMHDW])?"
 TIME_PATTERN = "[0-9]{4}-[-0-9TtZz:.+ ]{1,40}"
 """Patterns for Python and for JSON Schema. The last one tells a time from a duration, and does not check it."""
 TIME_HINT = "Write 2026-12-24T18:00:00Z."
-WINDOW_HINT = "Write 15m, 2h, 7d (ago), 14:00, yesterday 14:00, 2026-12-24 (UTC) or 2026-12-24T18:00+01:00."
+WINDOW_HINT = (
+    "Write 15m, 2h, 7d (ago), 14:00, yesterday 14:00, 2026-12-24 (UTC), 2026-12-24T18:00+01:00 or 14:00 Europe/Oslo."
+)
 
 _UUID = re.compile(UUID_PATTERN)
 _BEGINNING = re.compile("[0-9a-f]{4,32}")
@@ -27,6 +29,7 @@ _CLOCK = re.compile(
 )
 """A time of today or of yesterday."""
 _UTC = re.compile(" UTC$")
+_IN_ZONE = re.compile(r"(.*\S) +([A-Za-z]+(?:/[A-Za-z0-9_+-]+)+)")
 _ZONE = re.compile(r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
 
 
@@ -94,39 +97,55 @@ def since_of(text: str, now: datetime) -> datetime:
     """The start of a window of time: a time or a date (also 20261224), or a duration before now.
 
     ``14:00`` is the last time that it was 14:00; ``yesterday`` is a date. A time without a zone is in UTC, as lists
-    print it. :func:`instant_of` refuses it, because it reads times at which
-    something is to happen.
+    print it. The name of a zone may follow: ``14:00 Europe/Oslo``. :func:`instant_of` refuses a time without a zone,
+    because it reads times at which something is to happen.
     """
     text = text.strip()
-    if (day := _day_of(text)) is not None:
-        return day
-    if (at := _clock_of(text, now)) is not None:
+    if in_zone := _IN_ZONE.fullmatch(text):
+        from hammerwork_cli.core.input.zones import zone_of
+
+        at = _time_of(in_zone[1], now, zone_of(in_zone[2]))
+        if at is None or _ZONE.search(in_zone[1]) or _UTC.search(in_zone[1]):
+            raise UsageError(f"{in_zone[1][:60]!r} is not a time without a zone.", hint=WINDOW_HINT)
         return at
-    if _DATE.match(text):
-        instant = timestamp(_UTC.sub("Z", text))
-        if instant is None:
-            raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=WINDOW_HINT)
-        return instant
+    if (at := _time_of(text, now, UTC)) is not None:
+        return at
     if not _DURATION.fullmatch(text):
         raise UsageError(f"{text[:40]!r} is not a duration or a time.", hint=WINDOW_HINT)
     return before(now, duration_of(text))
 
 
-def _clock_of(text: str, now: datetime) -> datetime | None:
-    """A time of today or of yesterday, in UTC; ``None`` for any other text."""
+def _time_of(text: str, now: datetime, zone: tzinfo) -> datetime | None:
+    """A time or a date of a zone, in UTC; ``None`` for a text that does not look like one."""
+    try:
+        if (at := _day_of(text, zone) or _clock_of(text, now, zone)) is not None:
+            return at.astimezone(UTC)
+        if not _DATE.match(text):
+            return None
+        instant = timestamp(_UTC.sub("Z", text))
+        if instant is None:
+            raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=WINDOW_HINT)
+        return instant if _ZONE.search(_UTC.sub("Z", text)) else instant.replace(tzinfo=zone).astimezone(UTC)
+    except OverflowError as error:
+        raise UsageError("That is before the year 1.") from error
+
+
+def _clock_of(text: str, now: datetime, zone: tzinfo) -> datetime | None:
+    """A time of today or of yesterday; ``None`` for any other text."""
     found = _CLOCK.fullmatch(text)
     if not text or found is None:
         return None
     word, *clock = found.groups()
-    midnight = datetime.combine(now.astimezone(UTC).date(), time.min, UTC)
+    today = now.astimezone(zone).date()
     hour, minute, second = (int(part or 0) for part in clock)
-    at = midnight + timedelta(hours=hour, minutes=minute, seconds=second)
-    return at - timedelta(days=1) if (word or "").lower() == "yesterday" or (not word and at > now) else at
+    at = datetime.combine(today, time(hour, minute, second), zone)
+    is_before = (word or "").lower() == "yesterday" or (not word and at > now)
+    return datetime.combine(today - timedelta(days=1), at.timetz()) if is_before else at
 
 
-def _day_of(text: str) -> datetime | None:
-    """The beginning of a date in UTC; ``None`` for any other text."""
+def _day_of(text: str, zone: tzinfo) -> datetime | None:
+    """The beginning of a date; ``None`` for any other text."""
     try:
-        return datetime.combine(date.fromisoformat(text), time.min, UTC) if _DAY.fullmatch(text) else None
+        return datetime.combine(date.fromisoformat(text), time.min, zone) if _DAY.fullmatch(text) else None
     except ValueError:
         return None

@@ -1,7 +1,6 @@
 """``hammerwork queue``: list, check, pause and clear queues."""
 
 from collections import Counter
-from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -13,10 +12,13 @@ from hammerwork_cli.cli.options import (
     DryRunOption,
     Format,
     FormatOption,
+    HoursOption,
     ReasonOption,
     YesOption,
     one_name,
     several_names,
+    since_option,
+    start_of,
 )
 from hammerwork_cli.cli.verb import ONLY_QUEUES, Verb, group
 from hammerwork_cli.core.values import WAITING
@@ -94,10 +96,8 @@ def stats(
     detailed: Annotated[
         bool, typer.Option("--detailed", help="Also by priority, with throughput, failure rate and run times.")
     ] = False,
-    hours: Annotated[
-        float,
-        typer.Option("--hours", metavar="HOURS", min=0.01, max=100_000, help="With --detailed: hours to look back."),
-    ] = 1,
+    since: Annotated[str, since_option("With --detailed: ended jobs")] = "1h",
+    hours: HoursOption = None,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -106,12 +106,13 @@ def stats(
     \b
     Examples:
       hammerwork queue stats
-      hammerwork queue stats video_ingest --detailed --hours 24
+      hammerwork queue stats video_ingest --detailed --since 24h
       hammerwork queue stats video_ingest --format json | jq .by_status.Pending
     """
     context: Context = ctx.obj
-    window = timedelta(hours=hours) if detailed else None
-    found = queues.stats(context.database(), now=context.now(), queue=_one(queue, named), window=window)
+    now = context.now()
+    window = now - start_of(now, since, hours) if detailed else None
+    found = queues.stats(context.database(), now=now, queue=_one(queue, named), window=window)
     context.answer(
         stats_views.QUEUE_STATS.record(found),
         form,

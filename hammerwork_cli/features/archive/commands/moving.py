@@ -22,9 +22,10 @@ from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.features.archive.commands.policies import (
     BatchOption,
     By,
-    ByOption,
+    HiddenByOption,
+    OlderThanOption,
+    ages_by_status,
     days,
-    days_option,
     note_uncounted,
     selection,
 )
@@ -47,8 +48,8 @@ class ArchiveReason(StrEnum):
     MAINTENANCE = "maintenance"
 
 
-def _days(status: str, default: int) -> Any:
-    return days_option(f"{status} jobs that ended more than DAYS days ago. [default: {default}]")
+def _days() -> Any:
+    return typer.Option(min=0, max=MOST_DAYS, hidden=True)
 
 
 @expand_option_groups
@@ -56,17 +57,15 @@ def run(
     ctx: typer.Context,
     queue: QueueOption = None,
     status: StatusOption = None,
-    older_than: Annotated[
-        str | None,
-        typer.Option(
-            "--older-than", metavar="DURATION", help="Jobs of any status that ended longer ago than this: 30d."
-        ),
-    ] = None,
-    completed_after_days: Annotated[float | None, _days("Completed", 7)] = None,
-    failed_after_days: Annotated[float | None, _days("Failed", 30)] = None,
-    dead_after_days: Annotated[float | None, _days("Dead", 30)] = None,
-    timed_out_after_days: Annotated[float | None, _days("TimedOut", 30)] = None,
-    by: ByOption = By.TREE,
+    older_than: OlderThanOption = None,
+    completed_after_days: Annotated[float | None, _days()] = None,
+    failed_after_days: Annotated[float | None, _days()] = None,
+    dead_after_days: Annotated[float | None, _days()] = None,
+    timed_out_after_days: Annotated[float | None, _days()] = None,
+    tree: Annotated[
+        bool, typer.Option("--tree/--no-tree", help="Take whole trees (QUEUE is that of the root), or each job.")
+    ] = True,
+    by: HiddenByOption = None,
     compress: Annotated[bool, typer.Option("--compress/--no-compress", help="Compress payloads with gzip.")] = True,
     compression_level: Annotated[
         int, typer.Option("--compression-level", metavar="LEVEL", min=1, max=9, help="Compression level.")
@@ -83,6 +82,7 @@ def run(
     confirmation: Confirmation,
 ) -> None:
     """
+    Without --older-than, Completed jobs are old enough after 7 days and others after 30.
     Archives whole trees once all of their jobs have ended and are old enough: the lowest jobs first and the root last,
     so that you can run the command again after an interruption. Keeps a job that is retried meanwhile, and everything
     above it. Also keeps recurring jobs, jobs that others wait for, and jobs with a retention_delete_at in the future.
@@ -91,25 +91,27 @@ def run(
     \b
     Examples:
       hammerwork archive run --older-than 30d --dry-run
-      hammerwork archive run --queue mail --completed-after-days 7 --yes
-      hammerwork archive run --status completed --by job --yes
+      hammerwork archive run --queue mail --older-than 90d,completed=7d --yes
+      hammerwork archive run --status completed --no-tree --yes
     """
     context: Context = ctx.obj
-    default = None if older_than is None else age(older_than) / timedelta(days=1)
+    asked = {status: age(length) / timedelta(days=1) for status, length in ages_by_status(older_than).items()}
     ages = Ages(
-        completed=days(completed_after_days, default, 7),
-        failed=days(failed_after_days, default, 30),
-        dead=days(dead_after_days, default, 30),
-        timed_out=days(timed_out_after_days, default, 30),
+        completed=days(completed_after_days, asked.get("completed"), 7),
+        failed=days(failed_after_days, asked.get("failed"), 30),
+        dead=days(dead_after_days, asked.get("dead"), 30),
+        timed_out=days(timed_out_after_days, asked.get("timed_out"), 30),
     )
+    if by is not None:
+        tree = by is By.TREE
     wanted = statuses(status)
     database = context.database(changes=True)
     now = context.now(database)
     how = Archival(
         now, ArchivalReason[reason.name], archived_by or context.operator, compression_level if compress else None
     )
-    chosen = selection(database, now, ages, queues=queue or (), wanted=wanted, by=by, batch=batch_size)
-    change = moving.Archive(how, whole=by is By.TREE)
+    chosen = selection(database, now, ages, queues=queue or (), wanted=wanted, whole=tree, batch=batch_size)
+    change = moving.Archive(how, whole=tree)
     execute(context, database, chosen, change, confirmation, always_ask=True)
     note_uncounted(context, database)
 

@@ -19,7 +19,9 @@ from hammerwork_cli.cli.options import (
     YesOption,
     age,
     one_name,
+    statuses,
 )
+from hammerwork_cli.core.input import names
 from hammerwork_cli.core.input.reading import before
 from hammerwork_cli.core.values import UNSUCCESSFUL, JobStatus
 from hammerwork_cli.database import Database
@@ -52,6 +54,44 @@ class By(StrEnum):
 ByOption = Annotated[
     By, typer.Option("--by", help="Take whole trees (QUEUE is that of the root), or each job by itself.")
 ]
+HiddenByOption = Annotated[By | None, typer.Option("--by", hidden=True)]
+OlderThanOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--older-than",
+        metavar="[STATUS=]DURATION",
+        help="Age since the end, of all jobs or by status: 30d, failed=90d.",
+    ),
+]
+_AGE_OF = {
+    JobStatus.COMPLETED: "completed",
+    JobStatus.FAILED: "failed",
+    JobStatus.CANCELLED: "failed",
+    JobStatus.DEAD: "dead",
+    JobStatus.TIMED_OUT: "timed_out",
+}
+"""Status -> the field of :class:`Ages`."""
+
+
+def ages_by_status(given: list[str] | None) -> dict[str, str]:
+    """Reads ``--older-than``: field of :class:`Ages` -> age. That of a status wins over that of all.
+
+    Raises:
+        UsageError: a word is no status of an ended job, or there are two ages of one.
+    """
+    found: dict[str, str] = {}
+    for word in names.split(given or ()):
+        status, _, length = word.rpartition("=")
+        wanted = next(iter(statuses([status]) or ()), None) if status else None
+        if wanted is not None and wanted not in _AGE_OF:
+            raise UsageError(f"{wanted} jobs have not ended.", hint="Give completed, failed, dead or timedout.")
+        key = "" if wanted is None else _AGE_OF[wanted]
+        if found.setdefault(key, length.strip()) != length.strip():
+            raise UsageError("--older-than is given twice, with different values.", hint="Give one for each status.")
+    usual = found.pop("", None)
+    return ({} if usual is None else dict.fromkeys(_AGE_OF.values(), usual)) | found
+
+
 BatchOption = Annotated[
     int, typer.Option("--batch-size", metavar="N", min=1, max=10_000, help="Maximum number of jobs per transaction.")
 ]
@@ -69,10 +109,10 @@ def selection(
     *,
     queues: Sequence[str] = (),
     wanted: Collection[JobStatus] | None = None,
-    by: By = By.TREE,
+    whole: bool = True,
     batch: int = BATCH,
 ) -> Selection:
-    """The jobs that are old enough."""
+    """The jobs that are old enough, or whole trees of them."""
     asked = set(wanted or ())
     open_ = sorted(asked - UNSUCCESSFUL - {JobStatus.COMPLETED})
     if open_:
@@ -83,7 +123,7 @@ def selection(
         ended=tuple((status, before(now, age)) for status, age in ages.by_status.items()),
         kept_until=now if "retention_delete_at" in database.jobs_columns() else None,
     )
-    return FinishedTrees(chosen, batch=batch) if by is By.TREE else ByFilter(chosen, batch=batch)
+    return FinishedTrees(chosen, batch=batch) if whole else ByFilter(chosen, batch=batch)
 
 
 def note_uncounted(context: Context, database: Database) -> None:
@@ -110,8 +150,8 @@ class Enabled(StrEnum):
     FALSE = "false"
 
 
-def _after(which: str) -> Any:
-    return typer.Option(metavar="DURATION", help=f"{which} go this long after they end: 30d, or never.")
+def _hidden() -> Any:
+    return typer.Option(hidden=True)
 
 
 def _days() -> Any:
@@ -123,11 +163,11 @@ def set_policy(
     ctx: typer.Context,
     queue: PolicyQueueOption = None,
     all_: AllOption = False,
-    older_than: Annotated[str | None, _after("All jobs")] = None,
-    completed_after: Annotated[str | None, _after("Completed jobs")] = None,
-    failed_after: Annotated[str | None, _after("Failed and Cancelled jobs")] = None,
-    dead_after: Annotated[str | None, _after("Dead jobs")] = None,
-    timed_out_after: Annotated[str | None, _after("TimedOut jobs")] = None,
+    older_than: OlderThanOption = None,
+    completed_after: Annotated[str | None, _hidden()] = None,
+    failed_after: Annotated[str | None, _hidden()] = None,
+    dead_after: Annotated[str | None, _hidden()] = None,
+    timed_out_after: Annotated[str | None, _hidden()] = None,
     completed_after_days: Annotated[float | None, _days()] = None,
     failed_after_days: Annotated[float | None, _days()] = None,
     dead_after_days: Annotated[float | None, _days()] = None,
@@ -143,9 +183,10 @@ def set_policy(
             help="Delete jobs after this time in the archive: 365d. [default: never]",
         ),
     ] = None,
-    by: Annotated[
-        By | None, typer.Option("--by", help="Take whole trees, or each job by itself. [default: tree]")
+    tree: Annotated[
+        bool | None, typer.Option("--tree/--no-tree", help="Take whole trees, or each job. [default: tree]")
     ] = None,
+    by: HiddenByOption = None,
     compress: Annotated[
         bool | None, typer.Option("--compress/--no-compress", help="Compress payloads with gzip. [default: compress]")
     ] = None,
@@ -156,25 +197,27 @@ def set_policy(
     confirmation: Confirmation,
 ) -> None:
     """
-    QUEUE is the queue of a tree's root; each job of the tree must be old enough for its status. Options that you omit
-    do not change; a new policy keeps jobs of a status without an age. Workers start to apply it ten minutes later, and
-    keep jobs that they have yet to count for a callback. A policy that deletes jobs asks for confirmation.
-    --dry-run shows what the policy would do now, and does not set it.
+    QUEUE is the queue of a tree's root; each job of the tree must be old enough for its status. The age never keeps
+    jobs. Options that you omit do not change; a new policy keeps jobs of a status without an age. Workers start to
+    apply it ten minutes later, and keep jobs that they have yet to count for a callback. A policy that deletes jobs
+    asks for confirmation. --dry-run shows what the policy would do now, and does not set it.
 
     \b
     Examples:
       hammerwork archive set-policy --queue mail --older-than 30d --dry-run
-      hammerwork archive set-policy --queue mail --completed-after 7d --dead-after 90d --purge-after 365d
+      hammerwork archive set-policy --queue mail --older-than completed=7d,dead=90d --purge-after 365d
       hammerwork archive set-policy --all --older-than 90d --action delete --yes
     """
     context: Context = ctx.obj
     name = _queue(queue, all_=all_)
+    asked = ages_by_status(older_than)
     given = {
-        "completed": _age(completed_after, completed_after_days, older_than),
-        "failed": _age(failed_after, failed_after_days, older_than),
-        "dead": _age(dead_after, dead_after_days, older_than),
-        "timed_out": _age(timed_out_after, timed_out_after_days, older_than),
+        "completed": _age(completed_after, completed_after_days, asked.get("completed")),
+        "failed": _age(failed_after, failed_after_days, asked.get("failed")),
+        "dead": _age(dead_after, dead_after_days, asked.get("dead")),
+        "timed_out": _age(timed_out_after, timed_out_after_days, asked.get("timed_out")),
     }
+    whole = tree if by is None else by is By.TREE
     ages = {status: text for status, text in given.items() if text is not None}
     purge = _age(purge_after)
     database = context.database(changes=True)
@@ -186,7 +229,7 @@ def set_policy(
         ages=old.ages._replace(**{status: _length(text) for status, text in ages.items()}),
         action=action or old.action,
         purge_after=old.purge_after if purge is None else _length(purge),
-        by_tree=old.by_tree if by is None else by is By.TREE,
+        by_tree=old.by_tree if whole is None else whole,
         level=old.level if compress is None else (6 if compress else None),
         enabled=old.enabled if enabled is None else enabled is Enabled.TRUE,
     )

@@ -14,6 +14,7 @@ from hammerwork_cli.cli.options import (
     LimitOption,
     QueueOption,
     StatusOption,
+    since_option,
     statuses,
 )
 from hammerwork_cli.core.input.reading import since_of
@@ -28,14 +29,7 @@ def list_(
     ctx: typer.Context,
     queue: QueueOption = None,
     status: StatusOption = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            help="Only jobs archived since this: 7d (ago) or 2026-12-24T18:00Z.",
-        ),
-    ] = None,
+    since: Annotated[str | None, since_option("Only jobs archived")] = None,
     limit: LimitOption = 100,
     cursor: Annotated[
         str | None,

@@ -3,7 +3,7 @@ from hammerwork_cli.cli.verb import LateVerb, group
 app = group(
     "batch enqueue --file letters.jsonl --queue mail --name letters",
     "batch show 178ebfc3",
-    "job retry --batch 178ebfc3",
+    "batch list --since 7d",
     package=__package__,
     verbs={
         "enqueue": LateVerb(

@@ -14,6 +14,7 @@ from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
     LimitOption,
+    since_option,
 )
 from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_until_ended
 from hammerwork_cli.core.input.reading import since_of
@@ -34,14 +35,7 @@ BatchArgument = Annotated[
 @expand_option_groups
 def list_(
     ctx: typer.Context,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            help="Only batches created since this: 7d (ago) or 2026-12-24T18:00Z.",
-        ),
-    ] = None,
+    since: Annotated[str | None, since_option("Only batches created")] = None,
     limit: LimitOption = 50,
     cursor: CursorOption = None,
     *,

@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import DryRunOption, Format, FormatOption, YesOption
+from hammerwork_cli.cli.options import (
+    DryRunOption,
+    Format,
+    FormatOption,
+    YesOption,
+    since_option,
+    until_option,
+)
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.commands.arguments import ScheduleArgument
@@ -20,12 +27,8 @@ from hammerwork_cli.view.text import instant, plural, visible
 def backfill(
     ctx: typer.Context,
     name: ScheduleArgument,
-    start: Annotated[
-        str, typer.Option("--from", metavar="TIME", help="The first due time: 2026-12-24T18:00Z, or 7d ago as 7d.")
-    ],
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Only due times before this one. [default: now]")
-    ] = None,
+    start: Annotated[str, since_option("Due times")],
+    end: Annotated[str | None, until_option("Due times")] = None,
     most: Annotated[
         int, typer.Option("--max", metavar="N", min=1, max=filling.MOST, help="Refuse to enqueue more jobs.")
     ] = 1_000,
@@ -43,8 +46,8 @@ def backfill(
 
     \b
     Examples:
-      hammerwork cron backfill report --from 7d --dry-run
-      hammerwork cron backfill report --from 2026-11-01T00:00Z --to 2026-11-08T00:00Z --one-at-a-time
+      hammerwork cron backfill report --since 7d --dry-run
+      hammerwork cron backfill report --since 2026-11-01 --until 2026-11-08 --one-at-a-time
     """
     context: Context = ctx.obj
     database = context.database(changes=not dry_run)
@@ -67,9 +70,9 @@ def backfill(
 
 def _check(first: datetime, before: datetime, now: datetime) -> None:
     if before > now:
-        raise UsageError("--to is in the future.", hint="Leave it out to enqueue what is due until now.")
+        raise UsageError("--until is in the future.", hint="Leave it out to enqueue what is due until now.")
     if first >= before:
-        raise UsageError("--from is in the future." if first >= now else "--from is not before --to.")
+        raise UsageError("--since is in the future." if first >= now else "--since is not before --until.")
 
 
 def _show(context: Context, found: list[Gap], form: Format) -> None:

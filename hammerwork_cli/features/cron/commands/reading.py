@@ -10,7 +10,14 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import expand_option_groups
-from hammerwork_cli.cli.options import Format, FormatOption, LimitOption, QueueOption, statuses
+from hammerwork_cli.cli.options import (
+    Format,
+    FormatOption,
+    LimitOption,
+    QueueOption,
+    since_option,
+    statuses,
+)
 from hammerwork_cli.core.cron.expressions import Expression
 from hammerwork_cli.core.input.reading import duration_of, instant_of, since_of
 from hammerwork_cli.database import Database
@@ -127,14 +134,7 @@ def show(
 def history(
     ctx: typer.Context,
     name: ScheduleArgument,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            help="Only runs due since this: 12h (ago) or 2026-12-24T18:00Z.",
-        ),
-    ] = None,
+    since: Annotated[str | None, since_option("Only runs due")] = None,
     status: Annotated[
         list[str] | None,
         typer.Option("-t", "--status", metavar="STATUS", help="Only runs whose jobs have this status."),
@@ -219,8 +219,8 @@ def check(
     timezone: Annotated[
         str | None, typer.Option("-z", "--timezone", metavar="ZONE", help="Time zone, such as Europe/Oslo.")
     ] = None,
-    count: Annotated[
-        int, typer.Option("-c", "--count", metavar="N", min=1, max=10_000, help="Number of due times.")
+    limit: Annotated[
+        int, typer.Option("-l", "--limit", metavar="N", min=1, max=10_000, help="Number of due times.")
     ] = 5,
     after: Annotated[
         str | None, typer.Option("--after", metavar="TIME", help="Due times after this. [default: now]")
@@ -234,12 +234,12 @@ def check(
     Examples:
       hammerwork cron check '30 2 * * Mon-Fri' --timezone Europe/Oslo
       hammerwork cron check '0 0 6 * * 1-5'
-      hammerwork cron check '@every 45m' --count 3 --format json
+      hammerwork cron check '@every 45m' --limit 3 --format json
     """
     context: Context = ctx.obj
     now = instant_of(after) if after is not None else context.now()
     found = Expression.of(expression, timezone)
-    dates = list(islice(found.dates(now, now), count))
+    dates = list(islice(found.dates(now, now), limit))
     context.answer(views.MEANING.record(views.Meaning(found, dates)), form, lambda: views.check_text(found, dates))
     if not dates:
         raise ShownAnswerError(f"The cron expression {expression!r:.120} is never due.")

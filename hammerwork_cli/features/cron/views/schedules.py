@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hammerwork_cli.core.cron.expressions import Expression
-from hammerwork_cli.core.cron.rust import zone_of
 from hammerwork_cli.core.cron.words import notes_on, words_of
-from hammerwork_cli.core.values import UNSUCCESSFUL, JobStatus, priority_word
+from hammerwork_cli.core.input.zones import zone_of
+from hammerwork_cli.core.values import FAILURES, JobStatus, priority_word
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.cron.model import ListedSchedule, Schedule, ScheduleRun, Switched
 from hammerwork_cli.features.cron.views import runs
@@ -45,8 +45,8 @@ def words(schedule: Schedule) -> str | None:
 
 
 def has_failed(run: ScheduleRun | None) -> bool:
-    """Whether the job of a run did not succeed."""
-    return run is not None and run.status in UNSUCCESSFUL
+    """Whether the job of a run has failed for good."""
+    return run is not None and run.status in FAILURES
 
 
 def payload_of(schedule: Schedule) -> object:

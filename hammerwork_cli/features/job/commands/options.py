@@ -9,7 +9,12 @@ import typer
 
 from hammerwork_cli import disk
 from hammerwork_cli.cli.option_sets import OptionGroup
-from hammerwork_cli.cli.options import one_name, several_names
+from hammerwork_cli.cli.options import (
+    one_name,
+    several_names,
+    since_option,
+    until_option,
+)
 from hammerwork_cli.core.input import fields, names
 from hammerwork_cli.core.input.reading import before, since_of, uuid_of
 from hammerwork_cli.core.values import FAILURES, JobPriority, JobStatus
@@ -28,25 +33,11 @@ PriorityOption = Annotated[
         "-r", "--priority", metavar="PRIORITY", help="Only these priorities: high,critical (case does not matter)."
     ),
 ]
-SinceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--since",
-        metavar="TIME",
-        help="Only jobs created since this: 15m (ago) or 2026-12-24T18:00Z.",
-    ),
-]
-UntilOption = Annotated[
-    str | None,
-    typer.Option(
-        "--until",
-        metavar="TIME",
-        help="Only jobs created before this: 2h (ago) or 2026-12-24T18:00Z.",
-    ),
-]
+SinceOption = Annotated[str | None, since_option("Only jobs created")]
+UntilOption = Annotated[str | None, until_option("Only jobs created")]
 LastHoursOption = Annotated[
     float | None,
-    typer.Option("--last-hours", metavar="HOURS", min=0, max=1_000_000, help="Only jobs created in the last HOURS."),
+    typer.Option("--last-hours", min=0, max=1_000_000, hidden=True),
 ]
 ErrorOption = Annotated[
     str | None,
@@ -81,7 +72,7 @@ FailedSinceOption = Annotated[
     typer.Option(
         "--failed-since",
         metavar="TIME",
-        help="Only jobs that failed since this: 2h (ago) or 2026-12-24T18:00Z.",
+        help="Only jobs that failed since this: 2h (ago), 14:00, 2026-12-24.",
     ),
 ]
 FailedSinceHoursOption = Annotated[

@@ -60,7 +60,7 @@ def cleanup(
     )
     database = context.database(changes=True)
     now = context.now(database)
-    chosen = selection(database, now, ages, queues=queue or (), by=by, batch=batch_size)
+    chosen = selection(database, now, ages, queues=queue or (), whole=by is By.TREE, batch=batch_size)
     change = PurgeJobs(now, whole=by is By.TREE)
     execute(context, database, chosen, change, confirmation, always_ask=True)
     note_uncounted(context, database)

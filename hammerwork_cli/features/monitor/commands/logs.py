@@ -7,7 +7,12 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import QueueOption, seconds_between, several_names
+from hammerwork_cli.cli.options import (
+    QueueOption,
+    seconds_between,
+    several_names,
+    since_option,
+)
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.queries.listing import resolve
@@ -28,21 +33,18 @@ class EventFormat(StrEnum):
 
 def logs(
     ctx: typer.Context,
-    lines: Annotated[
+    limit: Annotated[
         int | None,
         typer.Option(
             "-l",
-            "--lines",
+            "--limit",
             metavar="N",
             min=1,
             max=MOST_LINES,
             help="Number of newest events to start with. [default: 50]",
         ),
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="TIME", help="Start with events since this: 15m (ago) or 2026-12-24T18:00Z."),
-    ] = None,
+    since: Annotated[str | None, since_option("Start with events")] = None,
     queue: QueueOption = None,
     job: Annotated[
         list[str] | None, typer.Option("--job", metavar="JOB", callback=several_names, help="Only these jobs: ids.")
@@ -63,11 +65,11 @@ def logs(
     Events come from the jobs and the history of their attempts, which `job retry` leaves. Rust workers record no
     attempts: a job that they retried shows only its last one. A recurring job shows its present occurrence. The output
     of handlers is in the log of their worker, on its stderr. --queue reads the newest 10,000 jobs of each kind of
-    event; --tree reads at most 10,000 jobs. --since starts with at most 10,000 events, or --lines.
+    event; --tree reads at most 10,000 jobs. --since starts with at most 10,000 events, or --limit.
 
     \b
     Examples:
-      hammerwork monitor logs --lines 20
+      hammerwork monitor logs --limit 20
       hammerwork monitor logs --since 30m
       hammerwork monitor logs --tree 178ebfc3 --follow
       hammerwork monitor logs --queue mail --format jsonl | jq -r 'select(.event == "dead") | .error'
@@ -79,7 +81,7 @@ def logs(
         raise UsageError("--interval needs --follow.", hint="Add --follow.")
     seconds = seconds_between(interval or "1")
     start = None if since is None else since_of(since, context.now())
-    most = lines or (FEW_LINES if start is None else MOST_LINES)
+    most = limit or (FEW_LINES if start is None else MOST_LINES)
     database = context.database()
     log = Log(
         database,

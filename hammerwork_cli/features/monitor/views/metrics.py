@@ -244,7 +244,7 @@ _QUEUE = Shape[_InWindow](
 METRICS = Shape[Figures](
     {
         "checked_at": key.instant().of("at"),
-        "window_seconds": key.seconds("Length of --period").of("window"),
+        "window_seconds": key.seconds("Length of --since").of("window"),
         **names.OF_QUEUES,
         "queues": key.list_of(_QUEUE).of(lambda figures: [_InWindow(one, figures.window) for one in figures.states]),
         "workers": key.null_or(

@@ -1,7 +1,7 @@
 from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
-    "spawn list --recent",
+    "spawn list --since 1h",
     "spawn tree 178ebfc3",
     "spawn why 178ebfc3",
     package=__package__,

@@ -43,7 +43,7 @@ def monitor(
     ] = None,
     until: Annotated[
         list[Until] | None,
-        typer.Option("--until", help="Stop when nothing is open (done) or a job fails (failed, exit 1)."),
+        typer.Option("--exit-on", help="Stop when nothing is open (done) or a job fails (failed, exit 1)."),
     ] = None,
     timeout: Annotated[
         str | None, typer.Option("--timeout", metavar="DURATION", help="Stop after: 90s, 15m, 2h (exit 124).")
@@ -56,14 +56,14 @@ def monitor(
     """
     A row is a topmost operation with its whole tree; for a very large tree it counts the children only. A terminal is
     redrawn at each refresh until you press q or Ctrl-C. A pipe gets one JSON object per change. Survives database
-    restarts. Exit code 0; with --until 0 when nothing is open, 1 when something failed or --count came first, 124 when
-    --timeout passes, 130 when interrupted.
+    restarts. Exit code 0; with --exit-on 0 when nothing is open, 1 when something failed or --count came first, 124
+    when --timeout passes, 130 when interrupted.
 
     \b
     Examples:
       hammerwork spawn monitor
       hammerwork spawn monitor --queue video_ingest --interval 1
-      hammerwork spawn monitor --until done --until failed --timeout 15m
+      hammerwork spawn monitor --exit-on done --exit-on failed --timeout 15m
       hammerwork spawn monitor | jq -c 'select(.failed > 0) | .failures[]'
     """
     from hammerwork_cli.cli.live import Pace
@@ -120,4 +120,4 @@ def _leave(ending: "Ending", wanted: frozenset[Until], timeout: str | None) -> N
     if wanted and ending in (Ending.QUIT, Ending.INTERRUPTED):
         raise typer.Exit(INTERRUPTED)
     if wanted and ending == Ending.COUNTED:
-        raise ShownAnswerError(f"The last refresh passed before --until {' or '.join(sorted(wanted))} was reached.")
+        raise ShownAnswerError(f"The last refresh passed before --exit-on {' or '.join(sorted(wanted))} was reached.")

@@ -15,7 +15,9 @@ from hammerwork_cli.cli.options import (
     QueueOption,
     StatusOption,
     several_names,
+    since_option,
     statuses,
+    until_option,
 )
 from hammerwork_cli.core.input.reading import before, since_of
 from hammerwork_cli.errors import UsageError
@@ -40,23 +42,9 @@ def _columns(*, failed: bool, detailed: bool) -> "Sequence[Column[SpawnOperation
 
 def list_(
     ctx: typer.Context,
-    recent: Annotated[bool, typer.Option("--recent", help="Only parents created in the last hour.")] = False,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            help="Only parents created since this: 15m (ago) or 2026-12-24T18:00Z.",
-        ),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(
-            "--until",
-            metavar="TIME",
-            help="Only parents created before this: 2h (ago) or 2026-12-24T18:00Z.",
-        ),
-    ] = None,
+    recent: Annotated[bool, typer.Option("--recent", hidden=True)] = False,
+    since: Annotated[str | None, since_option("Only parents created")] = None,
+    until: Annotated[str | None, until_option("Only parents created")] = None,
     limit: LimitOption = 20,
     cursor: CursorOption = None,
     queue: QueueOption = None,
@@ -88,7 +76,7 @@ def list_(
 
     \b
     Examples:
-      hammerwork spawn list --recent
+      hammerwork spawn list --since 1h
       hammerwork spawn list --failed --roots --queue video_ingest
       hammerwork spawn list --queue video_ingest --status failed,dead --detailed
       hammerwork spawn list --failed --since 7d --format json | jq '.[] | select(.failed_below > 100)'

@@ -1,7 +1,6 @@
 """``hammerwork spawn stats`` and ``pending``."""
 
 from datetime import datetime, timedelta
-from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,10 +9,12 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
+    HoursOption,
     LimitOption,
     QueueOption,
+    since_option,
+    start_of,
 )
-from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.spawn.queries import operations as operations_queries
 from hammerwork_cli.features.spawn.views import records
 
@@ -27,30 +28,26 @@ if TYPE_CHECKING:
 
 def stats(
     ctx: typer.Context,
-    hours: Annotated[
-        float,
-        typer.Option(
-            "--hours", metavar="HOURS", min=0.01, max=1_000_000, help="Only parents created in the last HOURS."
-        ),
-    ] = 24,
+    since: Annotated[str, since_option("Only parents created")] = "24h",
     queue: QueueOption = None,
     detailed: Annotated[bool, typer.Option("--detailed", help="Also by queue, by handler, and the slowest.")] = False,
+    hours: HoursOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
     \b
     Examples:
       hammerwork spawn stats
-      hammerwork spawn stats --hours 168 --queue video_ingest --detailed
+      hammerwork spawn stats --since 7d --queue video_ingest --detailed
       hammerwork spawn stats --format json | jq .success_rate
     """
-    if not isfinite(hours):
-        raise UsageError("--hours must be a number.", hint="For example --hours 24.")
     context: Context = ctx.obj
-    database, now = context.database(), context.now()
+    now = context.now()
+    start = start_of(now, since, hours)
+    database = context.database()
     figures = operations_queries.stats(
         database,
-        since=now - timedelta(hours=hours),
+        since=start,
         recent=now - timedelta(hours=1),
         queues=queue or (),
         detailed=detailed,

@@ -5,7 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, QueueOption
+from hammerwork_cli.cli.options import (
+    Format,
+    FormatOption,
+    QueueOption,
+    since_option,
+)
 from hammerwork_cli.core.input.reading import since_of
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 
@@ -19,14 +24,7 @@ def why(
         str | None, typer.Argument(metavar="[JOB]", help="A job's id, or at least its first 4 hex digits.")
     ] = None,
     queue: QueueOption = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            help="Only failures since this: 2h (ago) or 2026-12-24T18:00Z.",
-        ),
-    ] = None,
+    since: Annotated[str | None, since_option("Only failures")] = None,
     limit: Annotated[
         int | None,
         typer.Option(

@@ -18,6 +18,7 @@ from hammerwork_cli.cli.options import (
     YesOption,
     duration_as_given,
     several_names,
+    since_option,
 )
 from hammerwork_cli.cli.outages import OutageNotes
 from hammerwork_cli.core.input.reading import duration_of, since_of
@@ -105,14 +106,7 @@ def _named(database: Database, worker: list[str] | None, named: list[str] | None
 def list_(
     ctx: typer.Context,
     queue: QueueOption = None,
-    since: Annotated[
-        str,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            help="Only those that stopped since this: 15m (ago) or 2026-12-24T18:00Z.",
-        ),
-    ] = "1h",
+    since: Annotated[str, since_option("Only those that stopped")] = "1h",
     every: Annotated[bool, typer.Option("--all", help="Include all that stopped earlier or fell silent.")] = False,
     limit: LimitOption = 100,
     *,

@@ -55,7 +55,7 @@ def create(
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("-n", "--name", metavar="TEXT", help="Its name. [default: the name in the file]")
+        str | None, typer.Option("--name", metavar="TEXT", help="Its name. [default: the name in the file]")
     ] = None,
     failure_policy: Annotated[
         FailurePolicy | None,

@@ -15,6 +15,7 @@ from hammerwork_cli.cli.options import (
     FormatOption,
     JobArgument,
     LimitOption,
+    since_option,
 )
 from hammerwork_cli.cli.waiting import GiveUpOption, IntervalOption, wait_until_ended
 from hammerwork_cli.core.input.reading import since_of
@@ -131,14 +132,7 @@ def list_(
     name: Annotated[
         str | None, typer.Option("--name", metavar="TEXT", help="Only with this text in the name; * is any text.")
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            help="Only workflows created since this: 7d (ago) or 2026-12-24T18:00Z.",
-        ),
-    ] = None,
+    since: Annotated[str | None, since_option("Only workflows created")] = None,
     limit: LimitOption = 50,
     cursor: CursorOption = None,
     *,
