@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from hammerwork_cli import config, disk
+from hammerwork_cli import config
 from hammerwork_cli.cached import cached
 from hammerwork_cli.cli import files
 from hammerwork_cli.core.input.reading import instant_of
@@ -411,6 +411,8 @@ class Context:
         if self.protection is not None and not self.protection.is_confirmed:
             self.protection.confirm(question)
             return
+        from hammerwork_cli import disk
+
         self.print_raw(f"{question} [y/N] ", end="")
         if disk.line().lower() not in {"y", "yes"}:
             raise DeclinedError("Nothing was changed.")

@@ -6,11 +6,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hammerwork_cli import disk
 from hammerwork_cli.cached import cached
 from hammerwork_cli.config.keys import KEYS, PROFILE_KEYS, SettingKey, known, profile_key, profile_of
 from hammerwork_cli.database import DatabaseUrl
-from hammerwork_cli.database.places import same_database
 from hammerwork_cli.errors import ConfigError
 
 __all__ = [
@@ -141,6 +139,8 @@ class Settings:
         """
         if url is None or not self.profile_names:
             return None
+        from hammerwork_cli.database.places import same_database
+
         wanted, profiles = DatabaseUrl.parse(url), []
         for name in self.profile_names:
             with suppress(ConfigError):  # who needs that profile hears of its mistake
@@ -198,6 +198,10 @@ def _home(environ: Mapping[str, str], path: str) -> Path:
 
 def read_bytes(path: Path) -> bytes | None:
     """Returns the content of a file; ``None`` if it does not exist."""
+    if not path.exists():
+        return None
+    from hammerwork_cli import disk
+
     try:
         return disk.read(path, LARGEST)
     except FileNotFoundError:

@@ -1,7 +1,6 @@
 """A connection to a database: runs statements and returns rows."""
 
 import json
-import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
+from hammerwork_cli import app_path
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import driver_errors, statements
 from hammerwork_cli.database.driver_errors import MIGRATE
@@ -34,7 +34,6 @@ Item = TypeVar("Item")
 
 TRIES = 8
 CONTENTION = Backoff(0.02, 5.0)  # before a transaction that lost to another one starts again
-log = logging.getLogger("hammerwork")
 MOST_TOGETHER = 100
 """Values for which one statement asks by :meth:`Database.rows_for_each`."""
 OURS = frozenset(
@@ -64,6 +63,17 @@ RUST_3 = frozenset({"015_add_job_leases", "018_add_job_retry_strategy"})
 """Migrations of which each tells that version 3 of hammerwork (Rust) uses a database."""
 OTHER_BYTES = 16384
 """Room in a statement for everything but the values that are weighed."""
+
+
+def _log() -> Any:
+    """The log, whose module no command should have to load."""
+    with app_path.without():
+        import logging
+    return logging.getLogger("hammerwork")
+
+
+def _warn(text: str) -> None:
+    _log().warning(text)
 
 
 class Database:
@@ -113,7 +123,7 @@ class Database:
         self.is_committing = False
         self._in_transaction = False
         self._notices: set[str] = set()
-        self.tell: Callable[[str], None] = log.warning  # what users should know of the database
+        self.tell: Callable[[str], None] = _warn  # what users should know of the database
         self._has_told = False
         with self._translated():
             self._connection: Any = self._connect()
@@ -460,7 +470,7 @@ class Database:
         try:
             self._notify(sorted(notices))
         except HammerworkError as error:
-            log.debug("Idle workers are not notified: %s", error.message)
+            _log().debug("Idle workers are not notified: %s", error.message)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.features.batch.queries import enqueue as enqueueing
 from hammerwork_cli.features.batch.queries import listing
 from hammerwork_cli.features.callbacks.commands import Callbacks, note_upkeep
-from hammerwork_cli.features.job.commands.options import job_options
+from hammerwork_cli.features.job.commands.new_job_options import job_options
 from hammerwork_cli.features.job.options import BATCH
 from hammerwork_cli.view.text import plural
 

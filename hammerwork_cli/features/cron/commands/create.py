@@ -16,6 +16,7 @@ from hammerwork_cli.features.cron.options import NAME, SCHEDULE_OPTIONS, Schedul
 from hammerwork_cli.features.cron.queries import changes, recurring, schedules
 from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.cron.views import schedules as views
+from hammerwork_cli.features.job.commands import new_job_options
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.options import SCHEDULE, json_value
 from hammerwork_cli.view.text import visible
@@ -33,20 +34,20 @@ class GivenOptions(NamedTuple):
             raise UsageError("--schedule cannot be combined with --every.", hint="Give one of them.")
         text = None if given["payload"] is None else read.text_from(given["payload"])
         payload = None if text is None else json_value(text, "The payload")
-        config = read.value_of("spawn_config", given["spawn_config"])
+        config = new_job_options.value_of("spawn_config", given["spawn_config"])
         return cls({**given, "payload": payload, "spawn_config": config}, text)
 
 
 def _known(option: ScheduleOption) -> Any:
     """What Typer knows of an option."""
-    flags = option.flags or [read.flag_of(option.name)]
+    flags = option.flags or [new_job_options.flag_of(option.name)]
     return typer.Option(*flags, metavar=option.metavar, help=option.help)
 
 
 def _annotation(option: ScheduleOption | str) -> Any:
     if isinstance(option, ScheduleOption):
         return Annotated[str | None, _known(option)]
-    return PayloadOption if option == "payload" else read.job_annotation(option, SCHEDULE)
+    return PayloadOption if option == "payload" else new_job_options.job_annotation(option, SCHEDULE)
 
 
 def _parameter(option: ScheduleOption | str) -> Parameter:

@@ -15,6 +15,7 @@ from hammerwork_cli.cli.options import (
 )
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.callbacks.commands import Callbacks, note_upkeep
+from hammerwork_cli.features.job.commands import new_job_options
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.options import ENQUEUE, json_value, wanted_job
 from hammerwork_cli.features.job.queries import enqueue as enqueueing
@@ -27,7 +28,7 @@ def enqueue(
     ctx: typer.Context,
     payload: PayloadOption = None,
     *,
-    options: Annotated[dict[str, Any], read.job_options(ENQUEUE)],
+    options: Annotated[dict[str, Any], new_job_options.job_options(ENQUEUE)],
     encryption_key: EncryptionKeyOption = None,
     file: Annotated[
         str | None,

@@ -1,27 +1,19 @@
-"""The options of ``job``, and readers of their values; those of new jobs follow from their table."""
+"""The options that choose jobs, and readers of their values."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
-from inspect import Parameter
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from hammerwork_cli import disk
-from hammerwork_cli.cli.option_sets import OptionGroup
-from hammerwork_cli.cli.options import (
-    one_name,
-    several_names,
-    since_option,
-    until_option,
-)
+from hammerwork_cli.cli.options import several_names, since_option, until_option
 from hammerwork_cli.core.input import fields, names
 from hammerwork_cli.core.input.reading import before, since_of, uuid_of
 from hammerwork_cli.core.values import FAILURES, JobPriority, JobStatus
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.options import JOB_OPTIONS, OPTION, Spelling, json_value
 
 JobsArgument = Annotated[
     list[str] | None,
@@ -187,58 +179,3 @@ def ids_of_stdin(resolve: Callable[[str], str]) -> Iterator[str]:
 def text_from(value: str) -> str:
     """The text itself, the content of ``@file``, or of stdin for ``-``."""
     return disk.text(value if value == "-" else value[1:]) if value == "-" or value.startswith("@") else value
-
-
-# Options of new jobs.
-
-_TYPES: dict[Spelling, Any] = {
-    "number": int | None,
-    "switch": bool | None,
-    "names": list[str] | None,
-    "words": list[str] | None,
-}
-_CALLBACKS: dict[Spelling, Any] = {"name": one_name, "names": several_names}
-
-
-def job_annotation(name: str, verb: str) -> Any:
-    """The annotation of an option of :data:`JOB_OPTIONS`, as a verb has it."""
-    option = OPTION[name]
-    line, metavar, spelling = option.kind
-    limits = line.schema if line and spelling == "number" else {}
-    known = typer.Option(
-        *(option.flags or [flag_of(name)]),
-        metavar=metavar,
-        callback=_CALLBACKS.get(spelling),
-        min=limits.get("minimum"),
-        max=limits.get("maximum"),
-        help=option.help[verb],
-    )
-    kind: Any = _TYPES.get(spelling, str | None)
-    return Annotated[kind, known]
-
-
-def job_options(verb: str) -> OptionGroup:
-    """The options of jobs that a verb has, as one parameter: option -> value, for :func:`wanted_job`."""
-    parameters = [
-        Parameter(one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=job_annotation(one.name, verb))
-        for one in JOB_OPTIONS
-        if verb in one.help
-    ]
-    return OptionGroup(parameters, _values)
-
-
-def _values(**given: Any) -> dict[str, Any]:
-    return {name: value_of(name, value) for name, value in given.items()}
-
-
-def value_of(name: str, given: Any) -> Any:
-    """The value of an option of :data:`JOB_OPTIONS` as files have it."""
-    spelling = OPTION[name].kind.spelling
-    if spelling == "json" and given is not None:
-        return json_value(text_from(given), flag_of(name))
-    return names.split(given) if spelling == "words" and given else given
-
-
-def flag_of(name: str) -> str:
-    """The flag of an option that names no other."""
-    return f"--{name.replace('_', '-')}"

@@ -18,7 +18,7 @@ from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
-from hammerwork_cli.features.job.commands import options as read
+from hammerwork_cli.features.job.commands import new_job_options as read
 from hammerwork_cli.features.job.options import AGAIN, with_options
 from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
 
