@@ -35,8 +35,8 @@ METHODS = {
 def test_a_method_of_rust_is_there_or_its_absence_names_what_to_use(kind: type, name: str) -> None:
     made = {
         Job: lambda: Job("mail"),
-        Queue: lambda: Queue("sqlite:///:memory:"),
-        Worker: lambda: Worker("sqlite:///:memory:", lambda job: None, queues=["mail"]),  # noqa: ARG005
+        Queue: lambda: Queue("sqlite:///none.db"),
+        Worker: lambda: Worker("sqlite:///none.db", lambda job: None, queues=["mail"]),  # noqa: ARG005
         Workflow: lambda: Workflow("nightly"),
     }[kind]()
     if hasattr(kind, name):
