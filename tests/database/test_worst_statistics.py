@@ -1,7 +1,7 @@
 """The statements that workers and lists send again and again do bounded work, whatever the statistics say.
 
 A server plans with statistics of another time: autovacuum and ANALYZE come when they come. Each statement is run on
-20,000 jobs after statistics were taken at the worst moments, and the work that the server counts is compared with the
+8,000 jobs after statistics were taken at the worst moments, and the work that the server counts is compared with the
 rows that the statement was asked for. Times would tell less, and not the same on each machine.
 """
 
@@ -23,7 +23,7 @@ from hammerwork_cli.features.worker.queries import claim
 from tests.database.test_plans import analyze
 from tests.rows import START, Rows
 
-JOBS, ASKED = 12_000, 100
+JOBS, ASKED = 8_000, 100
 MOST_PER_ROW, MOST_BESIDES = 10, 500
 """Rows and pages that a statement may read for each row that it is asked for, and besides. Reading the table, or an
 index of it, takes more.

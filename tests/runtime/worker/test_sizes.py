@@ -15,11 +15,11 @@ from hammerwork_cli.runtime.execution import finisher, slots
 from hammerwork_cli.runtime.worker import claimer
 from tests.runtime.conftest import Stage
 
-MEGABYTES = 10_000_000
+MEGABYTES = 3_000_000
 TEXTS = {"ascii": "x" * MEGABYTES, "other": "€" * (MEGABYTES // 3)}
 
 
-def test_names_results_and_errors_of_ten_megabytes_cost_no_neighbour(stage: Stage, app: Handlers) -> None:
+def test_names_results_and_errors_of_megabytes_cost_no_neighbour(stage: Stage, app: Handlers) -> None:
     text = TEXTS["ascii"]
 
     @app.job("returns")
