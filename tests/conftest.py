@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
@@ -92,17 +92,25 @@ WAITING = ("acceptance", "runtime", "web")
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mixes the files of waiting tests evenly with the others.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mixes the files of waiting tests evenly with the others, and begins with the longest tests.
 
     Processes that share the tests begin at equal distances from each other. So some of them wait while others compute,
-    all the time; more processes would only get in each other's way on two cores.
+    all the time; more processes would only get in each other's way on two cores. Each begins with its part of the
+    longest tests: everybody would wait for one that began last.
     """
     kinds: tuple[list[list[pytest.Item]], ...] = ([], [])
     for path, tests in groupby(items, key=lambda item: item.path):
         kinds[path.relative_to(ROOT / "tests").parts[0] in WAITING].append(list(tests))
     placed = [((place + 0.5) / len(kind), tests) for kind in kinds for place, tests in enumerate(kind)]
-    items[:] = chain.from_iterable(tests for _, tests in sorted(placed, key=itemgetter(0)))
+    mixed = list(chain.from_iterable(tests for _, tests in sorted(placed, key=itemgetter(0))))
+    longest = [item for item in mixed if item.get_closest_marker("long")]
+    others = iter([item for item in mixed if not item.get_closest_marker("long")])
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    items.clear()
+    for number in range(processes):
+        share, first = (len(mixed) - len(items)) // (processes - number), longest[number::processes]
+        items += [*first, *islice(others, max(0, share - len(first)))]
 
 
 # Expected outputs.

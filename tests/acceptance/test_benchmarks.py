@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from benchmarks.__main__ import PARTS
 from tests.conftest import ROOT
 
@@ -35,6 +37,7 @@ def test_each_part_is_measured_somewhere() -> None:
     assert {part for parts in PARTS_OF.values() for part in parts} == set(PARTS)
 
 
+@pytest.mark.long
 def test_every_part_measures_something(dialect: str, new_database: Callable[..., str], tmp_path: Path) -> None:
     output = tmp_path / "results.json"
     server = {VARIABLES[dialect]: new_database(dialect)} if dialect in VARIABLES else {}

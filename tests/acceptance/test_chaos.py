@@ -70,6 +70,7 @@ def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
     return figures
 
 
+@pytest.mark.long
 def test_nothing_is_lost_doubled_or_stuck_when_workers_and_servers_go_wrong(dialect: str, tmp_path: Path) -> None:
     size = SHORT[dialect]
     words = [word for name, number in size.items() for word in (f"--{name}", str(number))]

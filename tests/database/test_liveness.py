@@ -12,6 +12,7 @@ STEPS, SEED = 5_000, 21107
 """The same histories each time; ``make liveness`` looks for others."""
 
 
+@pytest.mark.long
 def test_no_history_takes_a_job_from_who_lives_or_leaves_it_or_counts_it_twice(
     new_database: Callable[..., str],
 ) -> None:

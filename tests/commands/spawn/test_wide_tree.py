@@ -50,6 +50,7 @@ def wide_url(migrated_url: str) -> str:
 
 
 @all_databases
+@pytest.mark.long
 def test_a_hundred_thousand_children_are_drawn(run: Run, wide_url: str) -> None:
     width = WIDTHS[DatabaseUrl.parse(wide_url).dialect]
     ids = [identity(number) for number in range(width + 2)]

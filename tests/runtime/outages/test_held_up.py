@@ -79,6 +79,7 @@ def test_while_the_end_of_one_job_cannot_be_written_its_worker_ends_others_and_k
     assert set(stage.rows("attempts, claim_losses")) == {(1, None)}
 
 
+@pytest.mark.long
 def test_of_many_ends_that_are_written_together_only_those_wait_whose_rows_are_locked(
     stage: Stage, crew: Crew, hanging: Hang
 ) -> None:

@@ -93,6 +93,7 @@ def stage(place: Place) -> Iterator[Stage]:
     made.close()
 
 
+@pytest.mark.long
 def test_after_an_outage_longer_than_the_lease_nobody_counts_as_lost_and_no_job_runs_twice(
     place: Place, stage: Stage, crew: Crew
 ) -> None:

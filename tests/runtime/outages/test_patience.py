@@ -42,6 +42,7 @@ def test_a_server_that_says_nothing_any_more_is_waited_for_as_long_as_the_queue_
 
 
 @pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.long
 def test_hosts_that_take_connections_and_say_nothing_share_the_patience(
     kind: str, new_database: Callable[..., str]
 ) -> None:

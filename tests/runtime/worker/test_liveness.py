@@ -115,6 +115,7 @@ class Heartbeats:
 
 
 @SERVERS
+@pytest.mark.long
 def test_a_transaction_that_hangs_delays_no_heartbeat_and_holds_up_only_what_it_has_locked(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def test_workers_that_are_killed_again_and_again_make_one_job_for_each_due_time(
     assert due[0] == schedule.due
 
 
+@pytest.mark.long
 def test_a_worker_whose_clock_was_ahead_by_ten_years_for_a_moment_stops_nothing(lite: Stage, tmp_path: Path) -> None:
     try:
         clock = Clock(tmp_path / "clock")

@@ -195,6 +195,7 @@ def test_50_who_watch_cost_the_database_no_more_than_one(serve: Serve, empty_url
 
 
 @pytest.mark.postgres
+@pytest.mark.long
 def test_the_server_of_the_database_counts_the_same(serve: Serve, new_database: Callable[..., str]) -> None:
     url = new_database("postgres", migrated=True)
     server = serve(url)

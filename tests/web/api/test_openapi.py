@@ -178,6 +178,7 @@ def test_every_schema_in_it_is_one(document: Any) -> None:
     assert len(found) > 50
 
 
+@pytest.mark.long
 def test_schemathesis_finds_nothing(serve: Callable[..., Server], empty_url: str, tmp_path: Path) -> None:
     fill(empty_url)
     with closing(connect(empty_url)) as database:

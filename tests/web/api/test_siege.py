@@ -123,6 +123,7 @@ def assert_healthy(server: Server, seconds: float = LASTS) -> None:
         asked += 1
 
 
+@pytest.mark.long
 def test_half_open_connections_stop_nobody(besieged: tuple[Server, str]) -> None:
     server, _ = besieged
     with crowd() as connections:

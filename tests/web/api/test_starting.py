@@ -189,6 +189,7 @@ def test_a_request_that_is_under_way_is_answered_before_the_end(new_database: Ca
     assert server.process.wait(10) == 0
 
 
+@pytest.mark.long
 def test_a_statement_that_hangs_does_not_keep_the_server_from_ending(
     new_database: Callable[..., str], serve: Serve
 ) -> None:
