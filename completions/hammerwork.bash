@@ -9,7 +9,7 @@ _hammerwork_look() {
     commands="" options="" takes=" " arguments=""
     case $1 in
         '')
-            commands='spawn job queue cron batch workflow worker monitor archive maintenance backup web migration config schema completion demo'
+            commands='spawn monitor job queue cron batch workflow archive worker web demo migration config backup maintenance completion schema'
             options='--version --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
@@ -81,6 +81,22 @@ _hammerwork_look() {
         'spawn monitor')
             options='--interval --queue --count --exit-on --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --interval= -q=:queue_lists --queue=:queue_lists --count= --exit-on=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'monitor')
+            commands='health metrics logs'
+            options='--help'
+            ;;
+        'monitor health')
+            options='--strict --only --skip --queue --worker --tables --max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --max-overdue --max-rows --max-dead-rows --max-transaction --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --only=+database,writes,migrations,workers,lost_workers,stalled_workers,stopping_workers,held_slots,unwritten_outcomes,upkeep,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,lost_jobs,unclaimed_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention,times_in_the_future --skip=+database,writes,migrations,workers,lost_workers,stalled_workers,stopping_workers,held_slots,unwritten_outcomes,upkeep,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,lost_jobs,unclaimed_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention,times_in_the_future -q=:queue_lists --queue=:queue_lists --worker=:workers --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --max-rows= --max-dead-rows= --max-transaction= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'monitor metrics')
+            options='--since --queue --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= -q=:queue_lists --queue=:queue_lists --format=table,json,prometheus -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'monitor logs')
+            options='--limit --since --queue --job --tree --follow --interval --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -l= --limit= --since= -q=:queue_lists --queue=:queue_lists --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'job')
             commands='list show enqueue export import retry cancel delete purge'
@@ -257,49 +273,6 @@ _hammerwork_look() {
             takes=' --max-nodes= --format=text,json,mermaid,dot -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
-        'worker')
-            commands='start list status stop restart'
-            options='--help'
-            ;;
-        'worker start')
-            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --retention --no-retention --rescue-older-than --name --log-format --log-level --grace --health-file --encryption-key --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --handlers= -q=:queue_lists --queue=:queue_lists -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --rescue-older-than= --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --encryption-key= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'worker list')
-            options='--queue --since --all --limit --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists --since= -l= --limit= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'worker status')
-            options='--queue --jobs --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':workers*'
-            ;;
-        'worker stop')
-            options='--all --wait --timeout --grace --now --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --timeout= --grace= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':workers*'
-            ;;
-        'worker restart')
-            options='--all --wait --timeout --grace --now --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --timeout= --grace= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':workers*'
-            ;;
-        'monitor')
-            commands='health metrics logs'
-            options='--help'
-            ;;
-        'monitor health')
-            options='--strict --only --skip --queue --worker --tables --max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --max-overdue --max-rows --max-dead-rows --max-transaction --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --only=+database,writes,migrations,workers,lost_workers,stalled_workers,stopping_workers,held_slots,unwritten_outcomes,upkeep,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,lost_jobs,unclaimed_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention,times_in_the_future --skip=+database,writes,migrations,workers,lost_workers,stalled_workers,stopping_workers,held_slots,unwritten_outcomes,upkeep,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,lost_jobs,unclaimed_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention,times_in_the_future -q=:queue_lists --queue=:queue_lists --worker=:workers --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --max-rows= --max-dead-rows= --max-transaction= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'monitor metrics')
-            options='--since --queue --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --since= -q=:queue_lists --queue=:queue_lists --format=table,json,prometheus -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'monitor logs')
-            options='--limit --since --queue --job --tree --follow --interval --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -l= --limit= --since= -q=:queue_lists --queue=:queue_lists --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
         'archive')
             commands='run list restore stats purge set-policy policies remove-policy'
             options='--help'
@@ -337,54 +310,32 @@ _hammerwork_look() {
             options='--queue --all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
-        'maintenance')
-            commands='purge-encrypted vacuum analyze reindex sizes'
+        'worker')
+            commands='start list status stop restart'
             options='--help'
             ;;
-        'maintenance purge-encrypted')
-            options='--yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+        'worker start')
+            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --retention --no-retention --rescue-older-than --name --log-format --log-level --grace --health-file --encryption-key --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --handlers= -q=:queue_lists --queue=:queue_lists -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --rescue-older-than= --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --encryption-key= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
-        'maintenance vacuum')
-            options='--force --yes --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+        'worker list')
+            options='--queue --since --all --limit --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists --since= -l= --limit= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
-        'maintenance analyze')
-            options='--format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+        'worker status')
+            options='--queue --jobs --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queue_lists --queue=:queue_lists --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments=':workers*'
             ;;
-        'maintenance reindex')
-            options='--yes --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+        'worker stop')
+            options='--all --wait --timeout --grace --now --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --timeout= --grace= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments=':workers*'
             ;;
-        'maintenance sizes')
-            options='--detailed --bytes --fields --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'backup')
-            commands='create restore verify list copy'
-            options='--help'
-            ;;
-        'backup create')
-            options='--output --queue --status --since --archive --no-archive --without-column --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -o=:files --output=:files -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --since= --without-column= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'backup restore')
-            options='--input --existing --running --paused --without-column --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -i=:files --input=:files --existing=fail,skip,replace --running=pending,as-was --without-column= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'backup verify')
-            options='--format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':files'
-            ;;
-        'backup list')
-            options='--path --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -p=:folders --path=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            ;;
-        'backup copy')
-            options='--to --merge --force --verify-only --without-column --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --to=:urls --without-column= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+        'worker restart')
+            options='--all --wait --timeout --grace --now --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --timeout= --grace= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments=':workers*'
             ;;
         'web')
             commands='serve'
@@ -393,6 +344,10 @@ _hammerwork_look() {
         'web serve')
             options='--host --port --token --read-only --redact --cors-origin --allow-host --encryption-key --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --host= --port= --token= --cors-origin= --allow-host= --encryption-key= -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'demo')
+            options='--folder --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --folder=:folders -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'migration')
             commands='run status'
@@ -437,19 +392,64 @@ _hammerwork_look() {
             options='--force --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
-        'schema')
+        'backup')
+            commands='create restore verify list copy'
+            options='--help'
+            ;;
+        'backup create')
+            options='--output --queue --status --since --archive --no-archive --without-column --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -o=:files --output=:files -q=:queue_lists --queue=:queue_lists -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --since= --without-column= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'backup restore')
+            options='--input --existing --running --paused --without-column --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -i=:files --input=:files --existing=fail,skip,replace --running=pending,as-was --without-column= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'backup verify')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-on-end,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-backfill,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-wait,batch-retry,batch-cancel,batch-export,batch-delete,workflow-create,workflow-list,workflow-show,workflow-wait,workflow-retry,workflow-cancel,workflow-delete,workflow-dependencies,workflow-dependencies-line,workflow-graph,worker-start,worker-list,worker-status,worker-status-jobs,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-purge-encrypted,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,job-requeue-stale,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments=':files'
+            ;;
+        'backup list')
+            options='--path --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -p=:folders --path=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'backup copy')
+            options='--to --merge --force --verify-only --without-column --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --to=:urls --without-column= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance')
+            commands='purge-encrypted vacuum analyze reindex sizes'
+            options='--help'
+            ;;
+        'maintenance purge-encrypted')
+            options='--yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance vacuum')
+            options='--force --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance analyze')
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance reindex')
+            options='--yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance sizes')
+            options='--detailed --bytes --fields --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'completion')
             options='--database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='bash,zsh,fish'
             ;;
-        'demo')
-            options='--folder --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --folder=:folders -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+        'schema')
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-on-end,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-apply,cron-enable,cron-disable,cron-backfill,cron-trigger,cron-convert,cron-delete,batch-enqueue,batch-list,batch-show,batch-wait,batch-retry,batch-cancel,batch-export,batch-delete,workflow-create,workflow-list,workflow-show,workflow-wait,workflow-retry,workflow-cancel,workflow-delete,workflow-dependencies,workflow-dependencies-line,workflow-graph,worker-start,worker-list,worker-status,worker-status-jobs,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-set-policy-plan,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-purge-encrypted,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,job-requeue-stale,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
     esac
 }

@@ -29,33 +29,41 @@ from hammerwork_cli.errors import (
 )
 from hammerwork_cli.version import __version__
 
-GROUPS = {
-    "spawn": "Inspect jobs that spawn other jobs: trees, failures, progress.",
-    "job": "List, show, enqueue, export, import, retry, cancel, delete and purge jobs.",
-    "queue": "List, count, pause and resume queues.",
-    "cron": "Schedule jobs: each run is its own job, with its own tree.",
-    "batch": "Enqueue, list and show batches: jobs that belong together.",
-    "workflow": "Create, list, show and draw workflows: jobs that depend on each other.",
-    "worker": "Run a worker; list, stop and restart all of them.",
-    "monitor": "See what is wrong, and what is happening.",
-    "archive": "Archive finished jobs, restore them, and set how long jobs are kept.",
-    "maintenance": "Maintain tables and indexes.",
-    "backup": "Back up jobs, restore them, and copy them to a database of another kind.",
-    "web": "Serve the REST API and the live page.",
-    "migration": "Create, upgrade and inspect the tables.",
-    "config": "Show and change settings: options override the environment, the environment the file.",
-    "schema": "Print the JSON schema of a command's --format json; without a name, list the names.",
-    "completion": ("Print the completion script of a shell: commands, options, queues, job ids, workers and profiles."),
-    "demo": (
-        "Enqueue one job in an embedded database, run a worker for a few seconds, and draw the tree that it spawned."
-    ),
+TASKS = {
+    "Look": {
+        "spawn": "Inspect jobs that spawn other jobs: trees, failures, progress.",
+        "monitor": "See what is wrong, and what is happening.",
+    },
+    "Change": {
+        "job": "List, enqueue, retry, cancel, delete, export and import jobs.",
+        "queue": "List, count, pause and resume queues.",
+        "cron": "Schedule jobs: each run is its own job, with its own tree.",
+        "batch": "Enqueue, list and show batches: jobs that belong together.",
+        "workflow": "Create, list, show and draw workflows: jobs with an order.",
+        "archive": "Archive and restore jobs; set how long jobs are kept.",
+    },
+    "Run": {
+        "worker": "Run a worker; list, stop and restart all of them.",
+        "web": "Serve the REST API and the live page.",
+        "demo": "Run a job in an embedded database, and draw the tree it spawns. It takes a few seconds.",
+    },
+    "Set up": {
+        "migration": "Create, upgrade and inspect the tables.",
+        "config": "Show and change settings. Options override the environment, the environment the file.",
+        "backup": "Back up, restore and copy jobs, to any kind of database.",
+        "maintenance": "Maintain tables and indexes.",
+        "completion": "Print the completion script of a shell. It completes commands, options, names and ids.",
+        "schema": "Print the JSON schema of a command's --format json. Without a name, list the names.",
+    },
 }
-"""Groups in the order of the help: each is a folder of ``hammerwork_cli.features``."""
+"""Groups by task, in the order of the help: each is a folder of ``hammerwork_cli.features``."""
+GROUPS = {group: summary for groups in TASKS.values() for group, summary in groups.items()}
 
 
 class Root(LateGroup):
     package = "hammerwork_cli.features"
     groups = GROUPS
+    tasks = TASKS
 
 
 app = typer.Typer(
@@ -84,10 +92,10 @@ def root(
     """Inspect and manage database-backed job queues whose jobs spawn jobs.
 
     \b
-    Examples:
-      hammerwork demo
-      hammerwork spawn tree 178ebfc3
-      hammerwork spawn list --queue video_ingest --format json
+    Start here:
+      hammerwork demo                                  # a job grows into a tree
+      hammerwork migration run -u URL                  # create the tables
+      hammerwork worker start --handlers my_app:app    # run jobs
     """
 
 

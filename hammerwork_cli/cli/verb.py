@@ -17,6 +17,8 @@ from typer.main import get_command, get_group
 from hammerwork_cli import compat
 from hammerwork_cli.errors import UsageError
 
+WIDEST = 11
+"""Characters of the longest name of a group, so that all tables of the help begin in one column."""
 WHOLE_SENTENCE = 1_000
 """A limit that no first sentence of a help reaches."""
 ONLY_QUEUES = "hammerwork.only_queues"
@@ -38,12 +40,12 @@ def _options(
             "-u",
             "--database-url",
             metavar="URL",
-            help="URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.",
+            help="URL of postgresql, mysql or sqlite; or @NAME.",
         ),
     ] = None,
     confirm_profile: Annotated[
         str | None,
-        typer.Option("--confirm-profile", metavar="PROFILE", help="Change this protected profile without asking."),
+        typer.Option("--confirm-profile", metavar="PROFILE", help="Change this profile without asking."),
     ] = None,
     color: Annotated[Color | None, typer.Option("--color", help="Use colours.", show_default=False)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no notes to stderr.")] = False,
@@ -178,6 +180,22 @@ def _write_commands(formatter: Any, rows: Sequence[tuple[str, str]]) -> None:
         formatter.write_dl(rows)
 
 
+def _write_options(command: Any, ctx: Any, formatter: Any, *, but: Sequence[Any] = ()) -> None:
+    """Writes what a command explains of its arguments and options, except some options."""
+    for kind in ("argument", "option"):
+        found = (param.get_help_record(ctx) for param in command.get_params(ctx) if param.param_type_name == kind)
+        left = {record for param in but if (record := param.get_help_record(ctx))}
+        if rows := [record for record in found if record and record not in left]:
+            with formatter.section(f"{kind.capitalize()}s"):
+                formatter.write_dl(rows)
+
+
+def _usage_of(option: Any) -> str:
+    return " ".join(
+        filter(None, ["/".join(sorted(option.opts, key=len)), option.metavar or ("WHEN" if not option.is_flag else "")])
+    )
+
+
 class Verb(TyperCommand):
     """A command that also takes the shared options, and the names of :mod:`hammerwork_cli.compat`."""
 
@@ -202,6 +220,12 @@ class Verb(TyperCommand):
             if getattr(error, "ctx", ctx) is None:
                 error.ctx = ctx  # type: ignore[attr-defined]
             raise
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        everywhere = [*shared_options(), self.get_help_option(ctx)]
+        _write_options(self, ctx, formatter, but=everywhere)
+        with formatter.section("Options of all commands (see hammerwork --help)"):
+            formatter.write_text(", ".join(_usage_of(option) for option in everywhere))
 
     def make_parser(self, ctx: Any) -> Any:
         parser = super().make_parser(ctx)
@@ -258,6 +282,8 @@ class LateGroup(Group):
     package = ""
     groups: Mapping[str, str] = {}
     """Group, which is also the name of its module in the package -> the first paragraph of its help."""
+    tasks: Mapping[str, Mapping[str, str]] = {}
+    """Heading -> the groups below it."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -275,9 +301,17 @@ class LateGroup(Group):
     def commands(self, value: Mapping[str, Any]) -> None:
         del value
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        self.format_commands(ctx, formatter)
+        _write_options(self, ctx, formatter)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         del ctx
-        _write_commands(formatter, list(self.groups.items()))
+        formatter.write_paragraph()
+        for heading, groups in self.tasks.items():
+            formatter.write_heading(heading)
+            with formatter.indentation():
+                formatter.write_dl([(name.ljust(WIDEST), _first_sentence(text)) for name, text in groups.items()])
 
 
 @cache

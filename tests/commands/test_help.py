@@ -4,7 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -51,14 +51,14 @@ def helps() -> Iterator[str]:
 def examples() -> Iterator[list[str]]:
     """The arguments of each ``hammerwork`` in the examples."""
     for text in helps():
-        for block in re.split(r"Examples?:\n", text)[1:]:
+        for block in re.split(r"(?:Examples?|Start here):\n", text)[1:]:
             for line in block.strip().splitlines():
                 yield from calls(line)
 
 
 def calls(line: str) -> Iterator[list[str]]:
     for found in re.finditer(r"(?<![\w/.])hammerwork ((?:'[^']*'|\"(?:\$\([^)]*\)|[^\"])*\"|[^|<>&;)'\"])*)", line):
-        yield shlex.split(found[1])
+        yield shlex.split(found[1], comments=True)
 
 
 def test_every_example_of_a_help_is_understood() -> None:
@@ -84,12 +84,33 @@ def test_the_help_of_the_program_and_of_a_group_says_how_each_help_begins_and_im
     root: Any = get_command(app)
     for within, words in [(root, ()), *((root.commands[name], (name,)) for name in GROUPS)]:
         if isinstance(within, TyperGroup):
-            shown = " ".join(_help(*words).partition("\nCommands:\n")[2].split())
+            shown = " ".join(_help(*words).partition("\nCommands:\n" if words else "\nLook:\n")[2].split())
             for name, command in within.commands.items():
                 about = f"{name} {command.get_short_help_str(1000)}"
                 assert (about in shown) != command.hidden, about
     assert _loaded("--help") == set()
     assert _loaded("spawn", "--help") == {"hammerwork_cli.features.spawn.commands"}
+
+
+def test_the_help_of_the_program_fits_on_a_screen_and_has_its_groups_by_task(hammerwork: Callable[..., Any]) -> None:
+    lines = hammerwork("--help").stdout.splitlines()
+    assert len(lines) < 40
+    assert max(map(len, lines)) <= 80
+    headings = [line for line in lines if re.fullmatch(r"\w[\w ]*:", line)]
+    assert headings == ["Look:", "Change:", "Run:", "Set up:", "Options:"]
+    below = [line.split()[0] for line in lines if re.match(r"  [a-z]+ ", line)]
+    assert below == [*GROUPS]
+    assert len([line for line in lines if line.startswith("    hammerwork ")]) == 3
+
+
+def test_the_help_of_a_command_ends_with_the_names_of_the_options_that_all_have() -> None:
+    names = {name for option in shared_options() for name in option.opts} | {"-h", "--help"}
+    for path in LEAVES:
+        own, mark, last = _help(*path.split()).partition("\nOptions of all commands (see hammerwork --help):\n")
+        assert mark, path
+        assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", last)) == names, path
+        assert len(last.strip().splitlines()) <= 2, path
+        assert not re.search(r"^  (-u|--quiet|--debug|--color|-h)\b", own, re.MULTILINE), path
 
 
 @pytest.mark.parametrize("path", ["worker stop", "spawn tree", "job import", "schema"])
