@@ -138,7 +138,6 @@ ABSENT: Mapping[str, tuple[str, str]] = {
 
 
 def aliases(group: str, verb: str) -> dict[str, str]:
-    """Returns the aliases of the options of a verb."""
     return {**OPTIONS[""], **OPTIONS.get(group, {}), **OPTIONS.get(f"{group} {verb}", {})}
 
 

@@ -35,8 +35,6 @@ FORMATS = frozenset({Format.TABLE, Format.JSON, Format.JSONL})
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
-    """How a list is shown."""
-
     fields: FieldsOption = None
     sort: SortOption = None
     watch: WatchOption = False
@@ -46,8 +44,6 @@ class ListOptions:
 
 
 class Order(NamedTuple):
-    """The order of a list."""
-
     field: str  # a key of its records
     descending: bool  # whether the largest come first. Records without a value come last in any case.
 
@@ -205,8 +201,6 @@ def _never(seen: _Seen) -> None:
 
 
 class _Drawing:
-    """Draws a list."""
-
     def __init__(self, context: Context, listing: Listing[Any], names: Sequence[str] | None, interval: float) -> None:
         self._context, self._listing, self._names, self._interval = context, listing, names, interval
 

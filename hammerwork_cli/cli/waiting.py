@@ -29,7 +29,6 @@ IntervalOption = Annotated[str, typer.Option("--interval", metavar="DURATION", h
 
 
 def seconds_between(interval: str) -> float:
-    """The seconds of an interval."""
     seconds = duration_of(interval).total_seconds()
     if seconds < SHORTEST_WAIT:
         raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1s or more.")

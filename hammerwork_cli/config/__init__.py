@@ -104,7 +104,6 @@ class Settings:
         return sorted([*(self.file.keys() - KEYS.keys() - {"profiles"}), *inside])
 
     def profile(self, name: str) -> Profile:
-        """Returns a profile."""
         table = self._tables.get(name)
         if not isinstance(table, dict) or "url" not in table:
             has = f"Profiles: {', '.join(self.profile_names)}. " if self.profile_names else ""
@@ -115,7 +114,6 @@ class Settings:
         return Profile(name, self.of_profile(name, "url").value, self.of_profile(name, "protected").value)
 
     def of_profile(self, name: str, field: str) -> Setting:
-        """Returns a setting of a profile."""
         key, table = profile_key(name, field), self._tables.get(name, {})
         if not isinstance(table, dict) or field not in table:
             return Setting(key, key.default, "default")
@@ -152,7 +150,6 @@ class Settings:
         return None
 
     def get(self, name: str, option: str | None = None) -> Setting:
-        """Returns a setting."""
         key = known(name)
         if key.name not in KEYS:
             return self.of_profile(*key.path[1:])

@@ -15,8 +15,6 @@ LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
 class SettingKey(NamedTuple):
-    """A setting."""
-
     name: str  # name of the key in the file
     variables: tuple[str, ...]  # environment variables, of which the first one that is set counts
     purpose: str  # description in a sentence
@@ -42,7 +40,6 @@ class SettingKey(NamedTuple):
         return self.check(int(digits))
 
     def from_file(self, value: Any) -> Any:
-        """Reads the value in the file."""
         if type(value) is not self.kind:
             raise ConfigError(f"The value must be {_WORDS[self.kind]}.")
         return self.check(value)

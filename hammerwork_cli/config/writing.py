@@ -42,7 +42,6 @@ def template() -> str:
 
 
 def toml(value: str | int | bool) -> str:
-    """Writes a value in TOML."""
     if isinstance(value, int):
         return str(value).lower()
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

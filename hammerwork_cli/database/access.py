@@ -556,7 +556,6 @@ class Database:
             self.url.guard.before_change()
 
     def _translated(self) -> "DriverCall":
-        """A call of the driver."""
         return DriverCall(self)
 
 

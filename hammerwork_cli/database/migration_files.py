@@ -73,8 +73,6 @@ class Clause(NamedTuple):
 
 
 class MigrationStep(NamedTuple):
-    """A statement."""
-
     head: str  # `ALTER TABLE name`, or empty
     clauses: tuple[Clause, ...]
 

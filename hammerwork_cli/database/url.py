@@ -75,7 +75,6 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, text: str) -> "DatabaseUrl":
-        """Parses a URL."""
         text = text.strip()
         scheme, separator, rest = text.partition("://")
         # A URL of SQLAlchemy names a driver too (postgresql+psycopg), which is ignored.

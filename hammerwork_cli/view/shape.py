@@ -73,7 +73,6 @@ class Shape(Generic[Model]):
 
     @cached
     def schema(self) -> Schema:
-        """The JSON schema."""
         return {
             "type": "object",
             "properties": {name: key.schema for name, key in self.parts.items()},

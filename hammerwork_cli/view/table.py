@@ -46,7 +46,6 @@ class Column(NamedTuple, Generic[Row]):
 
     @property
     def narrowed(self) -> "Column[Row]":
-        """The column on a narrow terminal."""
         return self._replace(value=self.narrow or self.value, header=self.narrow_header or self.header)
 
 

@@ -96,7 +96,6 @@ class RequestError(HammerworkError):
 
 
 def status_of(error: HammerworkError) -> int:
-    """Returns the HTTP status of an error."""
     if isinstance(error, RequestError):
         return error.status
     return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)

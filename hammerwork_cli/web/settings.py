@@ -14,8 +14,6 @@ TOKEN_HINT = "Set HAMMERWORK_WEB_TOKEN, for example to the output of: openssl ra
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """The options of the server."""
-
     token: str | None = None  # token that requests must have; `None` if they need none
     read_only: bool = False  # whether the server refuses changes
     redact: bool = False  # whether answers show only ids, states, times and counts

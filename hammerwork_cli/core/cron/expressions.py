@@ -58,7 +58,6 @@ class Expression(NamedTuple):
 
     @property
     def interval(self) -> timedelta:
-        """The length of an interval."""
         return _interval(self.text[len(EVERY) :])
 
     def next_after(self, after: datetime, anchor: datetime) -> datetime | None:

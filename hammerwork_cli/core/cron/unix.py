@@ -50,8 +50,6 @@ FIELDS = (
 
 
 class UnixSchedule(NamedTuple):
-    """A parsed schedule."""
-
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
     days: frozenset[int]
@@ -61,7 +59,6 @@ class UnixSchedule(NamedTuple):
     is_fixed: bool  # whether minute and hour do not begin with `*`
 
     def fits(self, day: date) -> bool:
-        """Whether the schedule is due on a day."""
         if day.month not in self.months:
             return False
         by_month, by_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays

@@ -12,7 +12,6 @@ _TEXT_OR_MARK = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{,:=]', re.DOTALL)
 
 
 def json_of(text: str) -> Any:
-    """Returns the value of a JSON text."""
     _check_size(text, _JSON_MARKS)
     try:
         return _DECODER.decode(text)
@@ -27,7 +26,6 @@ def json_of(text: str) -> Any:
 
 
 def toml_of(text: str) -> dict[str, Any]:
-    """Returns the tables of a TOML text."""
     import tomllib
 
     _check_size(text, _TOML_MARKS)

@@ -95,7 +95,6 @@ def names(given: object, name: str) -> tuple[str, ...]:
 
 
 def seconds(given: object, name: str, *, zero: bool = False, most: float = inf) -> float:
-    """A number of seconds."""
     number = isinstance(given, int | float) and not isinstance(given, bool)
     if not number or not (given >= 0 if zero else given > 0):  # type: ignore[operator]
         raise UsageError(

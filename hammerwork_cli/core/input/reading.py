@@ -67,7 +67,6 @@ def duration_of(text: str) -> timedelta:
 
 
 def timeout_of(text: str) -> timedelta:
-    """Reads the timeout of a job."""
     length = duration_of(text)
     if length.microseconds or not 1 <= length.total_seconds() <= LARGEST_INTEGER:
         raise UsageError(

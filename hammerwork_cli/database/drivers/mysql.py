@@ -295,7 +295,6 @@ class MySQLDatabase(Database):
 
     @property
     def is_mariadb(self) -> bool:
-        """Whether the server is MariaDB."""
         return _product(self.version) == "MariaDB"
 
     @property

@@ -49,7 +49,6 @@ class Tls(NamedTuple):
         return cls(mode, files)
 
     def arguments(self) -> dict[str, Any]:
-        """Returns the arguments for the driver."""
         return {
             **self.files,
             "ssl_disabled": self.mode == "DISABLED",

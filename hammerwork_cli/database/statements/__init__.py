@@ -62,8 +62,6 @@ class Columns(Names):
 
 
 class StatementLine(NamedTuple):
-    """A line of a statement."""
-
     condition: str | None  # the value without which the line is left out
     parts: tuple[Part, ...]  # the line, cut at its values
 

@@ -38,8 +38,6 @@ class CallbackEvent(StrEnum):
 
 
 class CallbackState(StrEnum):
-    """The states of a callback."""
-
     OPEN = "open"
     FIRED = "fired"
     OVER = "over"

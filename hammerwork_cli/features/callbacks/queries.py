@@ -15,6 +15,5 @@ def callbacks_of(database: Database, subject: Subject, subject_id: str) -> list[
 
 
 def read_callback(row: Sequence[Any]) -> Callback:
-    """The callback in a row."""
     callback = Callback._make(row)
     return callback._replace(id=str(callback.id), subject_id=str(callback.subject_id))

@@ -79,7 +79,6 @@ def wanted_job(given: Mapping[str, Any], *, payload: str | None = None) -> Wante
 
 
 def json_value(text: str, what: str) -> Any:
-    """The value of a JSON text."""
     if not text.strip():
         raise UsageError(f"{what} is empty.", hint="Give JSON, such as '{}'.")
     try:

@@ -329,7 +329,6 @@ def similar(database: Database, queue: str) -> str | None:
 
 
 def pauses(database: Database) -> Pauses:
-    """Reads all pauses."""
     return Pauses(all_paused(database))
 
 

@@ -23,8 +23,6 @@ from hammerwork_cli.view.text import count, duration, instant, short_id, statuse
 
 
 class GraphFormat(StrEnum):
-    """Formats of the graph of a workflow."""
-
     TEXT = "text"
     JSON = "json"
     MERMAID = "mermaid"

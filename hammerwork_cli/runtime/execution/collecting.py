@@ -29,7 +29,6 @@ class CollectingQueue(Queue):
 
     @property
     def url(self) -> DatabaseUrl:
-        """The URL of the database."""
         return self._find_url()
 
     @property

@@ -184,7 +184,6 @@ class Slots:
             return dropped
 
     def ids(self) -> set[str]:
-        """Their ids."""
         return {owned.job for owned in self.jobs()}
 
     def under_way(self) -> list[Attempt]:

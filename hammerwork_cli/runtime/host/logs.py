@@ -105,7 +105,6 @@ class TextLines(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
         source = "" if record.name == "hammerwork" else f"{record.name}: "
         if job := HANDLED.get():
             source += f"[{job.queue_name} {short_id(job.id)}] "
@@ -129,7 +128,6 @@ class JsonLines(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
         event = {
             "time": _time(record),
             "level": _level(record),

@@ -42,15 +42,12 @@ class Tolerant(io.RawIOBase):
             threading.Thread(target=self._pour, name="hammerwork-stderr", daemon=True).start()
 
     def writable(self) -> bool:
-        """Always."""
         return True
 
     def fileno(self) -> int:
-        """The descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
         return os.isatty(self._descriptor)
 
     def write(self, data: "bytes | bytearray | memoryview") -> int:  # type: ignore[override]

@@ -207,7 +207,6 @@ class _RemoteSpawner(SpawnHandler):
         self._run("validate", ContextRecord(parent_job._row, config))
 
     def on_spawn_complete(self, result: SpawnResult, /) -> None:
-        """Calls it."""
         self._run("complete", result)
 
     def _run(self, verb: str, argument: object) -> None:

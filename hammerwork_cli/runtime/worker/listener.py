@@ -39,7 +39,6 @@ class Listener(TurnThread):
         self._hears = True
 
     def tasks(self) -> Mapping[str, Task]:
-        """Its one task."""
         return {
             "Listening for new jobs": lambda: self.connections.run(
                 partial(self._listen, seconds=LISTEN_SECONDS), patience=0

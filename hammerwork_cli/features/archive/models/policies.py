@@ -21,8 +21,6 @@ class PolicyAction(StrEnum):
 
 
 class Policy(NamedTuple):
-    """A policy."""
-
     queue: str  # that of roots, or `EVERY_QUEUE`
     action: str  # a `PolicyAction`, or an unknown word of a later version
     ages: Ages  # how old jobs must be

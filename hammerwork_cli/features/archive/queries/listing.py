@@ -133,7 +133,6 @@ class NamedArchived(Archived):
         return Snapshot(groups_of(found))
 
     def have_failed(self, database: Database) -> bool:
-        """Whether all of them have failed."""
         return all(group.status in UNSUCCESSFUL for group in self.read(database).groups)
 
     def batches(self, database: Database) -> Iterator[ChangeBatch]:

@@ -20,7 +20,6 @@ def all_policies(database: Database, queues: Sequence[str] = ()) -> list[Policy]
 
 
 def policy(database: Database, queue: str) -> Policy:
-    """The policy of a queue."""
     found = all_policies(database, [queue])
     if not found:
         raise NotFoundError(

@@ -24,8 +24,6 @@ _ID = re.compile(UUID_PATTERN)
 
 
 class ImportOptions(NamedTuple):
-    """How to import."""
-
     pending: bool = False  # every job runs again; otherwise all stay as they were
     new_ids: bool = False  # every job gets another id
     prefix: str = ""  # begins the names of queues

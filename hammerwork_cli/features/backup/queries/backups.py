@@ -19,8 +19,6 @@ PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What to write."""
-
     jobs: JobFilter = field(default_factory=JobFilter)  # the jobs, and the archived jobs that fit alike
     archive: bool = True  # whether archived jobs are written too
 

@@ -27,8 +27,6 @@ EXISTING = ("fail", "skip", "replace")
 
 
 class RestoreOptions(NamedTuple):
-    """How to restore."""
-
     existing: str = "fail"  # what to do about records that exist: one of `EXISTING`
     keep_running: bool = False  # Running jobs stay Running; otherwise they become Pending, because no worker has them
     paused: bool = False  # all queues of the file are paused before their jobs are written

@@ -184,7 +184,6 @@ class Rows:
         )
 
     def record(self, row: Row) -> Record:
-        """A row as a record."""
         found: Record = {}
         for (name, kind), value in zip(self.kinds.items(), row, strict=True):
             if kind is ColumnKind.FLAG and name in self.others and value not in (None, 0, 1):

@@ -31,8 +31,6 @@ def groups(queues: Mapping[str, Counts]) -> list[CountedGroup]:
 
 
 class ListedFile(NamedTuple):
-    """A file of a list."""
-
     name: str
     bytes: int
     summary: FileSummary

@@ -108,7 +108,6 @@ class Targets:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether there is a filter."""
         return self._is_narrowed or bool(self.batch or self.workflow)
 
     @property

@@ -95,7 +95,6 @@ class Change:
         return step
 
     def _changes_dependents(self, job: LockedJob) -> bool:
-        """Whether the dependents of a changed job change with it."""
         del job
         return True
 
@@ -267,7 +266,6 @@ def _stored(jobs: Collection[LockedJob]) -> tuple[str, ...]:
 
 
 def plan(database: Database, selection: Selection, change: Change) -> ChangePlan:
-    """Returns the plan of a change."""
     found = selection.read(database)
     return ChangePlan.of(
         change.action,

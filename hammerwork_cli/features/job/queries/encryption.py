@@ -100,5 +100,4 @@ def with_open_jobs(database: Database, queues: Sequence[str]) -> list[str]:
 
 
 def is_encrypted(database: Database, job: str) -> bool:
-    """Whether the payload of a job is encrypted."""
     return "encryption" in database.tags and bool(database.rows("job.encryption.of_jobs", ids=database.ids([job])))

@@ -70,7 +70,6 @@ def nesting(text: str) -> int:
 
 
 def can_store(database: Database, instant: datetime) -> bool:
-    """Whether the database can store a time."""
     if database.dialect != "mysql":
         return True
     # Each server can store most times: do not parse its version for these.

@@ -189,7 +189,6 @@ class Subtrees:
 
 
 def any_waiting(database: Database) -> bool:
-    """Whether any job waits for others."""
     return database.row("job.selections.any_waiting", waiting=WAITING_SPELLINGS) is not None
 
 

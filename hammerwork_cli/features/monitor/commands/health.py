@@ -92,7 +92,6 @@ def _show(context: Context, report: HealthReport, form: Format) -> None:
 
 
 def _checks(only: list[str] | None, skip: list[str] | None, queue: list[str] | None) -> Sequence[CheckName]:
-    """The checks to make."""
     skipped = set(_named("--skip", skip))
     asked = _named("--only", only) if only is not None else CheckName
     left = [check for check in asked if check not in skipped and (queue is None or check in checks.OF_QUEUES)]

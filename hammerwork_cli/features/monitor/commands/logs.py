@@ -25,8 +25,6 @@ MOST_LINES = 10_000
 
 
 class EventFormat(StrEnum):
-    """The formats of events."""
-
     TEXT = "text"
     JSONL = "jsonl"
 

@@ -17,8 +17,6 @@ from hammerwork_cli.features.monitor.views import metrics as views
 
 
 class MetricsFormat(StrEnum):
-    """The formats of figures."""
-
     TABLE = "table"
     JSON = "json"
     PROMETHEUS = "prometheus"

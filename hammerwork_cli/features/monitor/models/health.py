@@ -78,8 +78,6 @@ USUAL_LIMITS = MonitorLimits(
 
 
 class Check(NamedTuple):
-    """One check and its outcome."""
-
     name: str  # a `CheckName`, or `worker` for the check of one worker
     status: Level
     # A number of things, which is the sum over the things that the check is about, or the largest of their shares or

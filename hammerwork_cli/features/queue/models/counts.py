@@ -30,8 +30,6 @@ class QueueCounts:
 
 
 class WorkerCounts(NamedTuple):
-    """What a worker has counted, by queue."""
-
     id: str
     name: str
     queues: Mapping[str, QueueCounts]

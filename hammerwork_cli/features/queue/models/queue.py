@@ -32,8 +32,6 @@ class QueuePause(NamedTuple):
 
 
 class Pauses:
-    """The pauses of a database."""
-
     def __init__(self, found: Iterable[QueuePause]) -> None:
         self.by_queue = {pause.queue: pause for pause in found}  # the pauses of single queues, by name
         # The pause of all queues, if they are paused: hammerwork (Rust) does not know it, so its command also pauses

@@ -13,8 +13,6 @@ from hammerwork_cli.features.spawn.commands.arguments import CharsetOption
 
 
 class TimelineFormat(StrEnum):
-    """Formats of a timeline."""
-
     TEXT = "text"
     JSON = "json"
     MERMAID = "mermaid"

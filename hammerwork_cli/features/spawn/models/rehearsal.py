@@ -85,7 +85,6 @@ class Rehearsal:
 
     @property
     def bytes(self) -> int:
-        """Bytes of their payloads."""
         return sum(sum(level.bytes.values()) for level in self.levels)
 
     def fail(self, level: int, queue: str, code: str, message: str, hint: str | None) -> None:

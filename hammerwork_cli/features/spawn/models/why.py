@@ -116,8 +116,6 @@ LIMITS = ("max_spawn_count", "max_depth", "max_descendants")
 
 
 class FailedJob(NamedTuple):
-    """A failed job."""
-
     job: TreeNode
     path: tuple[TreeNode, ...]  # the jobs from the topmost ancestor down to the job itself
 
@@ -225,8 +223,6 @@ class ErrorGroup:
 
 
 class Failures(NamedTuple):
-    """Failures by error."""
-
     queues: tuple[str, ...]  # the queues that they belong to; empty for all
     since: datetime | None  # the start of the window in which the attempts failed; `None` for no start
     groups: tuple[ErrorGroup, ...]  # the largest groups, the largest first

@@ -44,7 +44,6 @@ class JobState(NamedTuple):
 
     @property
     def waits(self) -> bool:
-        """Whether the job waits for other jobs."""
         return self.dependency_status == "waiting" and not self.has_finished
 
 

@@ -59,8 +59,6 @@ class TimelineStyle(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a chart."""
-
     label: str  # a safe text
     spans: tuple[tuple[str, int, int], ...]  # (part, from, to) in microseconds
     status: str | None = None  # a status to show after the label

@@ -18,8 +18,6 @@ _NO_WORKFLOW = ',"workflow_id":null,"workflow_name":null,"archived_at":null'
 
 
 class Placed(NamedTuple):
-    """A job in its tree."""
-
     node: TreeNode
     tree: SpawnTree
 

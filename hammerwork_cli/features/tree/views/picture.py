@@ -15,8 +15,6 @@ READ_PER_DRAWN_NODE = 100
 
 
 class TreeFormat(StrEnum):
-    """Formats of a tree."""
-
     TEXT = "text"
     JSON = "json"
     JSONL = "jsonl"

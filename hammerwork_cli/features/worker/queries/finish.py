@@ -27,8 +27,6 @@ CLOSE_SECONDS = 0.001
 
 
 class AttemptEnd(StrEnum):
-    """The outcome of an attempt."""
-
     COMPLETED = "completed"
     RETRY = "retry"
     SNOOZED = "snoozed"
@@ -48,8 +46,6 @@ OUTCOMES = {
 
 @dataclass(slots=True)
 class EndedAttempt:
-    """An attempt that has ended."""
-
     job: Claimed
     end: AttemptEnd
     result: str | None = None  # the handler's result as JSON text
