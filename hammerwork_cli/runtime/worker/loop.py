@@ -100,7 +100,9 @@ class MainLoop:
         return False
 
     def _say_why_it_waits(self) -> None:
-        if self._said_why or not (self._slots.unwritable or (self._claimer.owes and not self._slots.running)):
+        if self._said_why or self._stop.at_once.is_set():
+            return
+        if not self._slots.unwritable and (not self._claimer.owes or self._slots.running):
             return
         self._said_why = True
         log.warning(

@@ -797,6 +797,7 @@ def test_all_jobs_that_follow_a_cancelled_one_are_counted_however_many_transacti
 def test_a_worker_that_is_to_end_says_that_it_owes_jobs_to_the_others(caplog: pytest.LogCaptureFixture) -> None:
     loop = SimpleNamespace(
         _said_why=False,
+        _stop=StopSwitch(None),
         _slots=SimpleNamespace(running=0, unwritable=[]),
         _claimer=SimpleNamespace(owes=True),
         _longest_wait=40.0,

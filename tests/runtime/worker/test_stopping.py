@@ -112,7 +112,7 @@ def test_a_worker_warns_of_one_that_runs_with_its_name(
     "missing", ["worker.claim.ready", "worker.spawn.record", "worker.finish.complete", "worker.registry.heartbeat"]
 )
 def test_a_worker_that_lacks_a_statement_of_its_own_ends_with_an_error_and_fails_no_job(
-    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch, missing: str
+    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, missing: str
 ) -> None:
     """As after an upgrade while it ran: it is the installation that is broken, and not the job."""
     crew.handlers.register_job("parent", crew.count)
@@ -139,3 +139,4 @@ def test_a_worker_that_lacks_a_statement_of_its_own_ends_with_an_error_and_fails
     thread.join(60)
     assert errors == [f"The statement {missing} of hammerwork-cli cannot be used: no statement {missing}."]
     assert {status for (status,) in stage.rows("status")} <= {"Pending", "Running", "Completed"}
+    assert "The worker cannot stop yet" not in caplog.text
