@@ -5,7 +5,8 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from hammerwork_cli.core.values import Timestamp
 from hammerwork_cli.view.colour import paint, paint_status
-from hammerwork_cli.view.text import NOTHING, brief_instant, instant, shorten, visible
+from hammerwork_cli.view.shape import Shape
+from hammerwork_cli.view.text import NOTHING, brief_instant, count, instant, shorten, visible
 from hammerwork_cli.view.text import cells as cell_count
 
 Row = TypeVar("Row")
@@ -47,6 +48,19 @@ class Column(NamedTuple, Generic[Row]):
     @property
     def narrowed(self) -> "Column[Row]":
         return self._replace(value=self.narrow or self.value, header=self.narrow_header or self.header)
+
+
+def column(shape: Shape[Row], name: str, *, is_count: bool = True, **options: Any) -> Column[Row]:
+    """The column that shows a key of a shape as it is: numbers with separators, on the right.
+
+    Args:
+        is_count: of a number: see :class:`Column`.
+        options: others of the column.
+    """
+    read, header = shape.reader(name), name.replace("_", " ")
+    if shape.parts[name].schema.get("type") == "integer":
+        return Column(header, lambda row: count(read(row)), "right", is_count=is_count, **options)
+    return Column(header, read, **options)
 
 
 def time_column(what: str, time: Callable[[Row], Timestamp], *, drop_order: int = 0) -> Column[Row]:

@@ -8,7 +8,7 @@ from hammerwork_cli.features.archive.models.lists import ArchivedJob, ArchivedSu
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, Policy, PolicyAction
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import count, first_line, instant, plural, short_duration, short_id, visible
 
 _AGE = key.null_or(
@@ -34,8 +34,8 @@ POLICY = Shape[Policy](
     }
 )
 POLICY_COLUMNS: Sequence[Column[Policy]] = (
-    Column("queue", lambda one: one.queue, cuts=True),
-    Column("action", lambda one: one.action),
+    column(POLICY, "queue", cuts=True),
+    column(POLICY, "action"),
     Column("completed", lambda one: _after(one.ages.completed), "right"),
     Column("failed", lambda one: _after(one.ages.failed), "right"),
     Column("dead", lambda one: _after(one.ages.dead), "right"),
@@ -105,8 +105,8 @@ ARCHIVED = Shape[ArchivedJob](
 )
 COLUMNS: Sequence[Column[ArchivedJob]] = (
     Column("job", lambda job: short_id(job.id)),
-    Column("queue", lambda job: job.queue, cuts=True),
-    Column("status", lambda job: job.status, is_status=True),
+    column(ARCHIVED, "queue", cuts=True),
+    column(ARCHIVED, "status", is_status=True),
     Column("ended at (UTC)", lambda job: instant(job.ended_at), drop_order=2),
     Column("archived at (UTC)", lambda job: instant(job.archived_at)),
     Column("reason", lambda job: job.reason, cuts=True, drop_order=3),
@@ -127,9 +127,9 @@ ARCHIVED_SUM = Shape[ArchivedSum](
     }
 )
 SUM_COLUMNS: Sequence[Column[ArchivedSum]] = (
-    Column("queue", lambda row: row.queue, cuts=True),
+    column(ARCHIVED_SUM, "queue", cuts=True),
     Column("reason", lambda row: row.reason, cuts=True),
-    Column("jobs", lambda row: count(row.jobs), "right"),
+    column(ARCHIVED_SUM, "jobs", is_count=False),
     Column("bytes", lambda row: count(row.stored_bytes), "right"),
     Column("uncompressed", lambda row: count(row.payload_bytes), "right", drop_order=1),
     Column("oldest (UTC)", lambda row: instant(row.oldest), drop_order=2),

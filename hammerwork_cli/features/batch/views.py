@@ -11,7 +11,7 @@ from hammerwork_cli.features.spawn.views.failures import NO_ERROR
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column, time_column
+from hammerwork_cli.view.table import Column, column, time_column
 from hammerwork_cli.view.text import count, instant, plural, short_id, statuses, visible
 
 COUNTS = Shape[Counts](
@@ -64,14 +64,14 @@ CONTENTS = Shape[Contents](
 BATCH_DETAILS = Shape[BatchDetails]({**BATCH.within("batch"), **CONTENTS.parts})
 COLUMNS: Sequence[Column[StoredBatch]] = (
     Column("batch", lambda row: short_id(row.id)),
-    Column("name", lambda row: row.name, cuts=True),
-    Column("status", lambda row: row.status, is_status=True),
-    Column("jobs", lambda row: count(row.total), "right", is_count=True),
-    Column("completed", lambda row: count(row.counts.of(JobStatus.COMPLETED)), "right", is_count=True),
-    Column("failed", lambda row: count(row.counts.unsuccessful), "right", is_count=True),
-    Column("running", lambda row: count(row.counts.of(JobStatus.RUNNING)), "right", is_count=True, drop_order=2),
-    Column("pending", lambda row: count(row.counts.of(*WAITING)), "right", is_count=True, drop_order=1),
-    Column("gone", lambda row: count(row.gone), "right", optional=True, is_count=True, drop_order=3),
+    column(BATCH, "name", cuts=True),
+    column(BATCH, "status", is_status=True),
+    column(BATCH, "jobs"),
+    column(BATCH, "completed"),
+    column(BATCH, "failed"),
+    column(BATCH, "running", drop_order=2),
+    column(BATCH, "pending", drop_order=1),
+    column(BATCH, "gone", optional=True, drop_order=3),
     time_column("created", lambda row: row.created_at, drop_order=4),
 )
 

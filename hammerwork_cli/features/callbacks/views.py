@@ -6,7 +6,7 @@ from hammerwork_cli.features.callbacks.model import Callback
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import instant, short_id, visible
 
 CALLBACK = Shape[Callback](
@@ -20,9 +20,9 @@ CALLBACK = Shape[Callback](
     }
 )
 COLUMNS: Sequence[Column[Callback]] = (
-    Column("event", lambda row: row.event),
-    Column("queue", lambda row: row.queue, cuts=True),
-    Column("state", lambda row: row.state),
+    column(CALLBACK, "event"),
+    column(CALLBACK, "queue", cuts=True),
+    column(CALLBACK, "state"),
     Column("job", lambda row: row.job_id and short_id(row.job_id)),
     Column("fired at (UTC)", lambda row: instant(row.fired_at)),
 )

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Self
 
-from hammerwork_cli.core.values import WAITING, JobStatus
 from hammerwork_cli.features.batch.views import CONTENTS, COUNTS, contents_text
 from hammerwork_cli.features.tree.model import SpawnTree
 from hammerwork_cli.features.tree.views.json import TREE, tree_record
@@ -18,7 +17,7 @@ from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column, time_column
+from hammerwork_cli.view.table import Column, column, time_column
 from hammerwork_cli.view.text import count, duration, instant, short_id, statuses, visible
 
 
@@ -68,13 +67,13 @@ WORKFLOW_GRAPH = Shape[Graph](
 )
 COLUMNS: Sequence[Column[StoredWorkflow]] = (
     Column("workflow", lambda row: short_id(row.id)),
-    Column("name", lambda row: row.name, cuts=True),
+    column(WORKFLOW, "name", cuts=True),
     Column("status", lambda row: status_text(row), is_status=True),
-    Column("jobs", lambda row: count(row.counts.total), "right", is_count=True),
-    Column("completed", lambda row: count(row.counts.of(JobStatus.COMPLETED)), "right", is_count=True),
-    Column("failed", lambda row: count(row.counts.unsuccessful), "right", is_count=True),
-    Column("running", lambda row: count(row.counts.of(JobStatus.RUNNING)), "right", is_count=True, drop_order=3),
-    Column("pending", lambda row: count(row.counts.of(*WAITING)), "right", is_count=True, drop_order=2),
+    column(WORKFLOW, "jobs"),
+    column(WORKFLOW, "completed"),
+    column(WORKFLOW, "failed"),
+    column(WORKFLOW, "running", drop_order=3),
+    column(WORKFLOW, "pending", drop_order=2),
     Column("took", lambda row: None if row.took is None else duration(row.took), "right", optional=True, drop_order=1),
     time_column("created", lambda row: row.created_at, drop_order=4),
 )

@@ -9,7 +9,7 @@ from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.backup.models.plan import CopyComparison, FileSummary, Restored
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Key, Shape
-from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import count, instant, plural, statuses, visible
 
 
@@ -141,7 +141,7 @@ COPIED = Shape[CopyOutcome](
 )
 FILE_COLUMNS: Sequence[Column[ListedFile]] = (
     Column("file", lambda row: row.name, cuts=True),
-    Column("bytes", lambda row: count(row.bytes), "right"),
+    column(BACKUP_FILE, "bytes", is_count=False),
     Column("has", lambda row: header(row.summary, "kind")),
     Column("created at (UTC)", lambda row: instant(row.created_at)),
     Column("from", lambda row: header(row.summary, "server"), drop_order=1),

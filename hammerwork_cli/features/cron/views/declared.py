@@ -6,7 +6,7 @@ from hammerwork_cli.core.values import priority_word
 from hammerwork_cli.features.cron.model import DeclarationStep, Difference
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import NOTHING, visible
 
 _CHANGED = Shape[Difference](
@@ -34,10 +34,10 @@ STEP = Shape[DeclarationStep](
 )
 STEPS: Sequence[Column[DeclarationStep]] = (
     Column("schedule", lambda step: step.name, cuts=True),
-    Column("action", lambda step: step.action),
+    column(STEP, "action"),
     Column("changes", lambda step: _differences(step.changes), optional=True, cuts=True),
     Column("kept", lambda step: ", ".join(_option(one) for one in step.by_hand) or None, optional=True, cuts=True),
-    Column("taken from", lambda step: step.taken_from, optional=True, cuts=True, drop_order=1),
+    column(STEP, "taken_from", optional=True, cuts=True, drop_order=1),
 )
 _MOST_NAMED = 8
 

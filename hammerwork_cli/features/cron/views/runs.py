@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from hammerwork_cli.features.cron.model import Gap, ScheduleRun
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import count, duration, first_line, instant, short_id, visible
 
 RUN = Shape[ScheduleRun](
@@ -33,10 +33,10 @@ GAP = Shape[Gap](
 )
 RUNS: Sequence[Column[ScheduleRun]] = (
     Column("due (UTC)", lambda run: instant(run.due_at)),
-    Column("kind", lambda run: run.kind, drop_order=2),
-    Column("outcome", lambda run: run.outcome),
+    column(RUN, "kind", drop_order=2),
+    column(RUN, "outcome"),
     Column("job", lambda run: run.job_id and short_id(run.job_id), optional=True),
-    Column("status", lambda run: run.status, is_status=True, optional=True),
+    column(RUN, "status", is_status=True, optional=True),
     Column("waited", lambda run: run.waited and duration(run.waited), "right", optional=True, drop_order=1),
     Column("ran", lambda run: run.ran and duration(run.ran), "right", optional=True, drop_order=3),
     Column("note", lambda run: note(run), optional=True, cuts=True),
@@ -45,7 +45,7 @@ RUNS: Sequence[Column[ScheduleRun]] = (
 
 GAPS: Sequence[Column[Gap]] = (
     Column("due (UTC)", lambda gap: instant(gap.due_at)),
-    Column("outcome", lambda gap: gap.outcome, optional=True),
+    column(GAP, "outcome", optional=True),
     Column("job", lambda gap: gap.job and short_id(gap.job), optional=True),
 )
 

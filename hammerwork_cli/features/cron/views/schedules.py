@@ -15,7 +15,7 @@ from hammerwork_cli.features.cron.views import runs
 from hammerwork_cli.view import key
 from hammerwork_cli.view.json import Record
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import NOTHING, duration, instant, visible
 
 NO_UPKEEP = "no worker does upkeep: hammerwork worker start --upkeep-only"
@@ -65,7 +65,7 @@ def columns(now: datetime, *, upkeep: bool) -> Sequence[Column[ListedSchedule]]:
     return (
         Column("schedule", lambda row: row.schedule.name, cuts=True),
         Column("recurring job", lambda row: row.schedule.id[:8] if row.schedule.is_in_place else None, optional=True),
-        Column("queue", lambda row: row.schedule.queue, cuts=True, drop_order=2),
+        column(SCHEDULE, "queue", cuts=True, drop_order=2),
         Column("due", lambda row: words(row.schedule) or row.schedule.text, cuts=True),
         Column("zone", lambda row: row.schedule.timezone, drop_order=1),
         Column("next (UTC)", lambda row: _next(row.schedule, now)),

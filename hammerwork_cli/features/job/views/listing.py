@@ -9,7 +9,7 @@ from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.views.json import NODE
 from hammerwork_cli.view import key
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column
+from hammerwork_cli.view.table import Column, column
 from hammerwork_cli.view.text import age, brief_age, duration, first_line, instant, plural, short_id
 
 JOB = Shape[StoredJob](
@@ -31,9 +31,9 @@ def columns(now: datetime, *, ages: bool = False) -> Sequence[Column[StoredJob]]
     """The columns of a table of jobs; with ``ages``, times are relative to now."""
     return (
         Column("job", lambda row: short_id(row.node.id)),
-        Column("queue", lambda row: row.node.queue, cuts=True),
-        Column("status", lambda row: row.node.status, is_status=True),
-        Column("priority", lambda row: row.node.priority, drop_order=2),
+        column(JOB, "queue", cuts=True),
+        column(JOB, "status", is_status=True),
+        column(JOB, "priority", drop_order=2),
         Column(
             "attempts",
             lambda row: f"{row.node.attempts}/{row.max_attempts}",

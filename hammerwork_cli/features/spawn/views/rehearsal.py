@@ -17,7 +17,7 @@ from hammerwork_cli.features.spawn.models.rehearsal import (
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
 from hammerwork_cli.view.shape import Shape
-from hammerwork_cli.view.table import Column, table_text
+from hammerwork_cli.view.table import Column, column, table_text
 from hammerwork_cli.view.text import count, duration, fitted, plural, short_id, shorten, visible
 
 _NAME_CELLS = 30
@@ -186,9 +186,9 @@ def _by_queue(found: Rehearsal, rows: list[tuple[int, str]], width: int | None, 
 
 def _limits(limits: tuple[Limit, ...], width: int | None, colour: bool) -> str:
     columns: list[Column[Limit]] = [
-        Column("limit", lambda limit: limit.name),
+        column(_LIMIT, "limit"),
         Column("allowed", lambda limit: "none" if limit.allowed is None else count(limit.allowed), align="right"),
-        Column("used", lambda limit: count(limit.used), align="right"),
+        column(_LIMIT, "used", is_count=False),
         Column("left", lambda limit: None if limit.left is None else count(limit.left), align="right"),
     ]
     return table_text(limits, columns, terminal=width is not None, width=width, colour=colour)
