@@ -29,6 +29,7 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from tests import surroundings
 from tests.databases import DUMPS, Change, Databases, MysqlDatabases, PostgresDatabases, SqliteDatabases
+from tests.forks import Fork
 from tests.mermaid_parser import FOLDER, MermaidParser
 from tests.servers import KINDS, ServerMissingError, server_url
 
@@ -335,7 +336,10 @@ def clean_environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def hammerwork(clean_environment: dict[str, str], tmp_path: Path) -> Callable[..., Outcome]:
-    """``hammerwork(*args, url=, input=, env=, timeout=)``: the installed program, in a process of its own."""
+    """``hammerwork(*args, url=, input=, env=, timeout=)``: the program, in a process of its own.
+
+    It is a fork of one that has imported the program, unless the interpreter has to read variables when it starts.
+    """
     installed = Path(sys.executable).with_name("hammerwork")
     # A Python that only has the dependencies runs the source tree.
     command = [str(installed)] if installed.exists() else [sys.executable, "-P", "-m", "hammerwork_cli"]
@@ -345,10 +349,15 @@ def hammerwork(clean_environment: dict[str, str], tmp_path: Path) -> Callable[..
         *args: str, url: str | None = None, input: str = "", env: dict[str, str] | None = None, timeout: float = 60
     ) -> Outcome:
         variables = {"HAMMERWORK_DATABASE_URL": url} if url else {}
+        environment = {**clean_environment, **variables, **(env or {})}
+        if not any(name.startswith(("COVERAGE_", "PYTHON")) for name in environment):
+            with Fork(args, environment, tmp_path, input) as fork:
+                stdout, stderr = fork.communicate(timeout)
+            return Outcome(fork.wait(), stdout, stderr)
         done = subprocess.run(
             [*command, *args],
             input=input,
-            env={**clean_environment, **path, **variables, **(env or {})},
+            env={**path, **environment},
             cwd=tmp_path,
             capture_output=True,
             encoding="utf-8",

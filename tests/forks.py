@@ -15,6 +15,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 IMPORTED = (
     "hammerwork_cli.app",
     "hammerwork_cli.web.serving",
+    "hammerwork_cli.runtime.worker.worker",
     *(f"hammerwork_cli.database.drivers.{name}" for name in ("sqlite", "postgres", "mysql")),
 )
 LONGEST_ORDER = 1 << 17
@@ -37,11 +39,12 @@ class Fork:
         words: what follows the name of the program.
         env: its whole environment.
         cwd: its folder.
+        input: all that it can read.
     """
 
-    def __init__(self, words: Sequence[str], env: Mapping[str, str], cwd: Path) -> None:
+    def __init__(self, words: Sequence[str], env: Mapping[str, str], cwd: Path, input: str = "") -> None:
         output, errors, status = os.pipe(), os.pipe(), os.pipe()
-        given = [pipe[1] for pipe in (output, errors, status)]
+        given = [_readable(input), *(pipe[1] for pipe in (output, errors, status))]
         orders, _ = _origin()
         socket.send_fds(orders, [json.dumps([list(words), dict(env), str(cwd)]).encode()], given)
         for descriptor in given:
@@ -66,6 +69,17 @@ class Fork:
             os.close(self._status)
         return self.returncode
 
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """What it writes until its end."""
+        with ThreadPoolExecutor(2) as reading:
+            output, errors = (reading.submit(stream.read) for stream in (self.stdout, self.stderr))
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.send_signal(signal.SIGKILL)
+                raise
+        return output.result(), errors.result()
+
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
             os.kill(self.pid, number)
@@ -82,6 +96,14 @@ class Fork:
         self.stdout.close()
         self.stderr.close()
         self.wait()
+
+
+def _readable(text: str) -> int:
+    """A file without a name that holds a text."""
+    descriptor = os.memfd_create("input")
+    os.write(descriptor, text.encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 @cache
@@ -117,14 +139,15 @@ def _fork_on_order(orders: socket.socket) -> None:
                         os.write(ends[pid], str(os.waitstatus_to_exitcode(status)).encode())
                     os.close(ends.pop(pid))
         if orders in ready:
-            order, given, _, _ = socket.recv_fds(orders, LONGEST_ORDER, 3)
+            order, given, _, _ = socket.recv_fds(orders, LONGEST_ORDER, 4)
             if not order:
                 break
-            output, errors, end = given
+            given_input, output, errors, end = given
             pid = os.fork()
             if not pid:
                 words, env, cwd = json.loads(order)
-                _become(words, env, cwd, output, errors)
+                _become(words, env, cwd, given_input, output, errors)
+            os.close(given_input)
             os.close(output)
             os.close(errors)
             ends[pid] = end
@@ -133,14 +156,15 @@ def _fork_on_order(orders: socket.socket) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _become(words: list[str], env: dict[str, str], cwd: str, output: int, errors: int) -> None:
+def _become(words: list[str], env: dict[str, str], cwd: str, given_input: int, output: int, errors: int) -> None:
     """Is the program, as if it had been started so."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.dup2(given_input, 0)
         os.dup2(output, 1)
         os.dup2(errors, 2)
-        sys.stdout, sys.stderr = open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.chdir(cwd)
         os.environ.clear()
@@ -149,6 +173,7 @@ def _become(words: list[str], env: dict[str, str], cwd: str, output: int, errors
         from hammerwork_cli.__main__ import main
 
         main()
+        os._exit(0)
     except BaseException:  # noqa: BLE001  it must not go on as the process that it is a fork of
         traceback.print_exc()
         sys.stderr.flush()
