@@ -27,6 +27,7 @@ MOST_VERBS = 85
 PLACEHOLDER = re.compile(r"\b(JOB|BATCH|WORKFLOW|QUEUE|NAME)\b")
 TELLS_OLD_NAMES = {
     "CHANGELOG.md",
+    "CHANGES.md",
     "benchmarks/README.md",
     "docs/explain/performance.md",
     "docs/operate/maintenance.md",

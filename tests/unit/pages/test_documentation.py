@@ -65,15 +65,25 @@ def test_a_workflow_runs_the_script_of_ci_and_nothing_else() -> None:
     assert {run for text in workflows for run in re.findall(r"(?m)^ +(?:- )?run: *(.*)", text)} == {".ci/run"}
 
 
-def test_the_changelog_has_each_section_of_a_version_and_each_entry_once() -> None:
-    versions = re.split(r"(?m)^## ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))[1:]
-    assert len(versions) > 1
-    for version in versions:
+def test_a_changelog_has_each_section_of_a_version_and_each_entry_once() -> None:
+    short, full = (
+        re.split(r"(?m)^## ", (ROOT / name).read_text("utf-8"))[1:] for name in ("CHANGELOG.md", "CHANGES.md")
+    )
+    unreleased = short.pop(0)
+    assert unreleased.startswith("[Unreleased]")
+    assert [version.partition("\n")[0] for version in short] == [version.partition("\n")[0] for version in full]
+    assert len("\n".join(short).split()) < 1200  # five minutes
+    for version in [unreleased, *short, *full]:
         name, *sections = re.split(r"(?m)^### ", version)
         titles = [section.partition("\n")[0] for section in sections]
         assert titles == sorted(set(titles), key=KINDS.index), name
         for title, section in zip(titles, sections, strict=True):
             lines = section.strip().splitlines()[2:]
             assert [line for line in lines if not line.startswith("- ")] == [], f"{name} {title}"
-    entries = [line for version in versions for line in version.splitlines() if line.startswith("- ")]
+
+
+def test_an_entry_of_a_released_version_is_in_the_list_of_changes_alone() -> None:
+    """A merge by union brings back what was moved: take main's CHANGELOG.md, and add your lines under [Unreleased]."""
+    texts = [(ROOT / name).read_text("utf-8") for name in ("CHANGELOG.md", "CHANGES.md")]
+    entries = [line for text in texts for line in text.splitlines() if line.startswith("- ")]
     assert sorted(entries) == sorted(set(entries))
