@@ -28,15 +28,19 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 }
 """Word -> the verbs of this program for it, which are looked for in the same group first."""
 PLACES: Mapping[str, tuple[str, ...]] = {
+    "archive delete": ("archive purge",),
+    "cron run": ("cron trigger",),
     "drain": ("worker stop", "worker start", "queue pause"),
     "dump": ("backup create", "job export"),
-    "empty": ("job delete",),
+    "empty": ("job delete --queue QUEUE",),
     "errors": ("spawn why",),
     "events": ("monitor logs",),
     "failures": ("spawn why", "job list"),
     "fix": ("spawn doctor",),
     "hold": ("queue pause",),
     "init": ("migration run", "config init"),
+    "job run": ("job enqueue", "worker start"),
+    "job watch": ("spawn tree JOB --watch",),
     "log": ("monitor logs",),
     "maintenance": ("queue pause",),
     "migrate": ("migration run",),
@@ -45,8 +49,11 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "queue add": ("job enqueue",),
     "queue create": ("job enqueue",),
     "queue delete": ("job delete --queue QUEUE",),
+    "queue purge": ("job purge --all --queue QUEUE", "job delete --queue QUEUE"),
     "queue retry": ("job retry --queue QUEUE",),
     "queue show": ("queue stats",),
+    "queue start": ("queue resume",),
+    "queue stop": ("queue pause",),
     "repair": ("spawn doctor",),
     "rescue": ("spawn doctor",),
     "run": ("worker start",),
@@ -58,6 +65,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "upgrade": ("migration run",),
     "watch": ("spawn monitor", "spawn tree"),
     "work": ("worker start",),
+    "workflow run": ("workflow create",),
 }
 """Word, or a group with one -> where such a verb is."""
 MOST = 4
@@ -76,6 +84,7 @@ def elsewhere(root: Any, group: str, word: str) -> list[str]:
         found += PLACES.get(word, ())
     found = found or [line for path, line in REPLACED.items() if word == path.split()[1]]
     found = found or [path for verb in SYNONYMS.get(word, ()) for path, names in known.items() if verb in names]
+    found.sort(key=lambda line: not line.startswith(f"{group} "))
     return [_with_arguments(root, line) for line in list(dict.fromkeys(found))[:MOST]]
 
 

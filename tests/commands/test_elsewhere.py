@@ -47,6 +47,8 @@ def test_each_verb_is_found_from_a_group_without_it() -> None:
         ("queue show", "hammerwork queue stats QUEUE"),
         ("enqueue", "hammerwork job enqueue, or hammerwork batch enqueue"),
         ("job tail", "hammerwork monitor logs"),
+        ("worker run", "hammerwork worker start, or hammerwork archive run, or hammerwork migration run"),
+        ("job watch", "hammerwork spawn tree JOB --watch"),
     ],
 )
 def test_an_unknown_verb_is_refused_with_the_one_that_is_meant(run: Run, words: str, named: str) -> None:

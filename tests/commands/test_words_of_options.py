@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from typer.main import get_command
 
+from hammerwork_cli.app import app
+from hammerwork_cli.cli.context import Context
 from hammerwork_cli.compat import REPLACED
 from hammerwork_cli.core.input.reading import WINDOW_HINT
 from hammerwork_cli.core.values import FAILURES
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.migration import queries as migrations
-from tests.commands.test_contract import CONTRACT, ENVIRONMENT, LEAVES, fill
+from tests.commands.test_contract import ENVIRONMENT, LEAVES, fill
+from tests.conftest import ROOT
 
 Run = Callable[..., Any]
 SHOWN = {path: leaf for path, leaf in LEAVES.items() if path not in REPLACED}
@@ -57,6 +61,7 @@ WORDS = {
     "--concurrency": Word("N", "-c"),
     "--file": Word("FILE", "-f"),
 }
+BEFORE = ROOT / "tests" / "data" / "options_before.txt"
 FILTERS_OF_PAYLOADS = {"job list", "job export", "job retry", "job cancel", "job delete"}
 """Verbs whose ``--payload`` is a filter: KEY=TEXT, without a short name."""
 OLD = frozenset(
@@ -228,10 +233,31 @@ def test_the_old_words_do_what_the_new_ones_do(run: Run, filled: tuple[Path, dic
             assert old.exit_code == new.exit_code, lines
 
 
+def test_every_command_and_option_that_worked_before_works() -> None:
+    lines = [line for line in BEFORE.read_text("utf-8").splitlines() if not line.startswith("#")]
+    missing = []
+    for line in lines:
+        path, _, names = line.partition(" | ")
+        group, _, verb = path.removesuffix(" |").partition(" ")
+        parser = LEAVES[path.removesuffix(" |")].make_parser(_context(group, verb))
+        known = {*parser._short_opt, *parser._long_opt}
+        missing += [f"{path} {name}" for name in names.split() if name not in known]
+    assert len(lines) > 100
+    assert missing == []
+
+
+def _context(group: str, verb: str) -> Any:
+    root: Any = get_command(app)
+    above = root.make_context("hammerwork", [], obj=Context(), resilient_parsing=True)
+    within = root.commands[group].make_context(group, [], parent=above, resilient_parsing=True)
+    if not verb:
+        return within
+    return root.commands[group].commands[verb].make_context(verb, [], parent=within, resilient_parsing=True)
+
+
 def test_an_age_by_status_is_that_of_ended_jobs_and_one_for_each(run: Run, filled: tuple[Path, dict[str, str]]) -> None:
     url = f"sqlite:///{filled[0]}"
     for value in ("pending=1d", "completed", "odd=1d", "1d,2d", "dead=5", "=1d="):
         for line in ("archive run --dry-run", "archive set-policy --queue mail --dry-run"):
             refused = run(*line.split(), "--older-than", value, url=url)
             assert (refused.exit_code, refused.stdout) == (2, ""), (line, value)
-    assert CONTRACT["archive run"].changes
