@@ -115,6 +115,18 @@ def test_health_can_be_that_of_some_queues(run: Run, filled: tuple[Path, dict[st
         assert run("monitor", "health", "--queue", "mail", *words, url=url).exit_code == 2
 
 
+def test_a_mistake_in_the_options_of_a_retry_reopens_no_workflow(run: Run, sqlite_url: str) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    workflow = run("workflow", "create", "--name", "late", url=sqlite_url).stdout.strip()
+    assert run("job", "cancel", "--workflow", workflow, "--yes", url=sqlite_url).exit_code == 0
+    for words in (("--status", "running"), ("--priority", "odd"), (workflow,)):
+        refused = run("job", "retry", "--workflow", workflow, "--cancelled", *words, "--yes", url=sqlite_url)
+        assert refused.exit_code in {2, 5}, refused
+        assert run("workflow", "show", workflow, "--format", "json", url=sqlite_url).json["status"] == "cancelled"
+    assert run("job", "retry", "--workflow", workflow, "--cancelled", "--yes", url=sqlite_url).exit_code == 0
+    assert run("workflow", "show", workflow, "--format", "json", url=sqlite_url).json["status"] != "cancelled"
+
+
 def test_a_batch_or_a_workflow_as_a_whole_is_one(run: Run, filled: tuple[Path, dict[str, str]]) -> None:
     url, names = f"sqlite:///{filled[0]}", filled[1]
     for line in ("job delete --batch {batch},{batch}1", "job cancel --workflow {workflow} --workflow {workflow}1"):

@@ -222,8 +222,8 @@ def retry(
 ) -> None:
     """
     Clears their error and result. Jobs that failed only because of these run again after them. --tree includes
-    everything below each JOB. Filters and --tree skip Cancelled jobs unless you add --cancelled; a Cancelled job that
-    you name is retried. --error takes jobs by their error, in any letter case; `spawn why` lists the errors.
+    everything below each JOB. Filters and --tree skip Cancelled jobs unless you add --cancelled, which in a batch or
+    a workflow takes the failed ones too; a Cancelled job that you name is retried. --error takes jobs by their error, in any letter case; `spawn why` lists the errors.
     --force also retries a Running job, which may then run twice at once in a thread, a Completed one, whose children
     stay, and one that depends on a failed job. A job that has spawned does not spawn again unless you add --respawn;
     to spawn without running it, use `spawn again`. Several ids ask for confirmation. Gives up after 30 s with exit
@@ -252,12 +252,13 @@ def retry(
         return read.start_of_window(now, failed_since, failed_since_hours)
 
     only_cancelled = cancelled and not (which.is_named or which.all_ or which.batch or which.workflow)
-    if cancelled and which.workflow and not confirmation.dry_run:
+    more = UNSUCCESSFUL if read.failures(failed, which.status) else {JobStatus.CANCELLED} if only_cancelled else ()
+    if cancelled and which.workflow and not which.is_named and not confirmation.dry_run:
+        which.filter(change(context.now()), more)  # finds mistakes in options before anything is changed
         from hammerwork_cli.features.workflow.commands.changes import reopen
 
         for workflow in which.workflow:
             reopen(context, workflow)
-    more = UNSUCCESSFUL if read.failures(failed, which.status) else {JobStatus.CANCELLED} if only_cancelled else ()
     _execute(context, change, confirmation, which, subtree, more=more, failing=failing)
 
 
