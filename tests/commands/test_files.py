@@ -469,6 +469,7 @@ def test_where_text_comes_in_one_module_reads_json_and_toml() -> None:
 
 OF_OTHER_FILES = {
     "app.py": "a terminal that is closed",
+    "cli/verb.py": "a help, which is no file",
     "cli/shell_completion.py": "the file of settings, of a megabyte at most, as fast as possible",
     "features/completion/commands.py": "scripts of this package",
     "database/migration_files.py": "statements of this package",

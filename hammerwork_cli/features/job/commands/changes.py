@@ -222,12 +222,12 @@ def retry(
 ) -> None:
     """
     Clears their error and result. Jobs that failed only because of these run again after them. --tree includes
-    everything below each JOB. Filters and --tree skip Cancelled jobs unless you add --cancelled, which in a batch or
-    a workflow takes the failed ones too; a Cancelled job that you name is retried. --error takes jobs by their error, in any letter case; `spawn why` lists the errors.
-    --force also retries a Running job, which may then run twice at once in a thread, a Completed one, whose children
-    stay, and one that depends on a failed job. A job that has spawned does not spawn again unless you add --respawn;
-    to spawn without running it, use `spawn again`. Several ids ask for confirmation. Gives up after 30 s with exit
-    code 1 if the tree keeps growing.
+    everything below each JOB. Filters and --tree skip Cancelled jobs unless you add --cancelled, which in a batch or a
+    workflow takes the failed ones too; a Cancelled job that you name is retried. --error takes jobs by their error, in
+    any letter case; `spawn why` lists the errors. --force also retries a Running job, which may then run twice at once
+    in a thread, a Completed one, whose children stay, and one that depends on a failed job. A job that has spawned does
+    not spawn again unless you add --respawn; to spawn without running it, use `spawn again`. Several ids ask for
+    confirmation. Gives up after 30 s with exit code 1 if the tree keeps growing.
 
     \b
     Examples:
