@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.conftest import DIALECTS, Makers, unavailable
+from tests.conftest import Makers, unavailable
 from tests.page_runner import LANGUAGES, RUN, SERVERS, PageRunner, comparable, is_like, missing_tools
 from tests.pages import ROOT, Block, Database, Page, documentation
 
@@ -30,27 +30,23 @@ def dialect_of(kind: str) -> str:
     return {"postgresql": "postgres", "mariadb": "mysql", "empty": "sqlite"}.get(kind.rpartition(".")[2], kind)
 
 
-def dialects_of(page: Page) -> set[str]:
-    named = {dialect_of(step.kind) for step in page.steps if isinstance(step, Database)} - {"every"}
-    return named | {dialect for dialect, url in SERVERS.items() if any(url in block.text for block in run_of(page))}
+def dialects_of(page: Page) -> list[str]:
+    named = {dialect_of(step.kind) for step in page.steps if isinstance(step, Database)}
+    served = {dialect for dialect, url in SERVERS.items() if any(url in block.text for block in run_of(page))}
+    return sorted(named | served or {"sqlite"})
 
 
 def cases() -> list[Any]:
-    """Each page with something to run, on SQLite or what it names; one for every database on each."""
-    found = []
-    for page in filter(run_of, PAGES):
-        kinds = [step.kind for step in page.steps if isinstance(step, Database)]
-        for first in DIALECTS if "every" in kinds else ["sqlite"]:
-            marks = [getattr(pytest.mark, dialect) for dialect in sorted(dialects_of(page) or {first})]
-            name = page.name if "every" not in kinds else f"{page.name}-{first}"
-            found.append(pytest.param(page, first, marks=marks, id=name))
-    return found
+    """Each page with something to run, on SQLite or what it names."""
+    return [
+        pytest.param(page, marks=[getattr(pytest.mark, dialect) for dialect in dialects_of(page)], id=page.name)
+        for page in filter(run_of, PAGES)
+    ]
 
 
-@pytest.mark.parametrize(("page", "first"), cases())
+@pytest.mark.parametrize("page", cases())
 def test_the_commands_of_a_page_print_what_it_shows(
     page: Page,
-    first: str,
     tmp_path: Path,
     makers: Makers,
     new_database: Callable[..., str],
@@ -74,10 +70,10 @@ def test_the_commands_of_a_page_print_what_it_shows(
         return restored(kind) if "." in kind else new_database(kind, migrated=True)
 
     with PageRunner(page, folder, make, clean_environment, rewrite=rewrite) as runner:
-        runner.use(first)
+        runner.use("sqlite")
         for step in page.steps:
             if isinstance(step, Database):
-                runner.use(first if step.kind == "every" else step.kind)
+                runner.use(step.kind)
             elif not step.reason:
                 runner.run(step)
 
@@ -85,7 +81,7 @@ def test_the_commands_of_a_page_print_what_it_shows(
 def test_every_block_of_a_page_has_a_language_that_says_whether_it_is_run() -> None:
     blocks = [(f"{page.name}:{block.line}", block.language) for page in PAGES for block in page.blocks]
     assert [place for place, language in blocks if language not in LANGUAGES] == []
-    assert [page.name for page in PAGES if "~~~" in page.text] == []
+    assert [page.name for page in PAGES if re.search(r"(?m)^\s*~~~", page.text)] == []
 
 
 def test_no_block_of_a_page_stands_in_a_list_where_it_would_not_be_run() -> None:

@@ -495,6 +495,7 @@ def test_mermaid_of_every_command_is_what_its_parser_accepts(
     assert refused == []
 
 
+@pytest.mark.parametrize("databases", [pytest.param("sqlite", marks=pytest.mark.sqlite)], indirect=True)
 @pytest.mark.parametrize(("path", "line"), ASKED, ids=[f"{path} {line}".strip() for path, line in ASKED])
 def test_an_empty_database_is_answered_with_an_empty_list_or_an_error_that_parses(
     databases: dict[str, Asked], run: Run, path: str, line: str
