@@ -44,7 +44,8 @@ def wait(
     Exit code 0 when all jobs completed, 1 when some failed (or are stuck, with --fail-stuck), 124 when --timeout
     passes. Each check reads few jobs, however large the tree. Survives database restarts. A batch has the jobs that
     were enqueued with it, a workflow also those that they spawn; one of its jobs that was cancelled counts as failed,
-    and a workflow of which only jobs are left that wait for a decision has failed.
+    and a workflow of which only jobs are left that wait for a decision has failed. Their JSON is that of
+    `batch list` and of `workflow list`.
 
     \b
     Examples:
