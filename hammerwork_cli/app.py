@@ -38,8 +38,14 @@ TASKS = {
         "job": "List, enqueue, retry, cancel, delete, export and import jobs.",
         "queue": "List, count, pause and resume queues.",
         "cron": "Schedule jobs: each run is its own job, with its own tree.",
-        "batch": "Enqueue, list and show batches: jobs that belong together.",
-        "workflow": "Create, list, show and draw workflows: jobs with an order.",
+        "batch": (
+            "Enqueue, list and show batches: jobs that belong together. For the jobs of a batch, `job retry`, "
+            "`cancel`, `delete`, `list` and `export` take --batch, and so does `spawn wait`."
+        ),
+        "workflow": (
+            "Create, list, show and draw workflows: jobs with an order. For the jobs of a workflow, `job retry`, "
+            "`cancel`, `delete`, `list` and `export` take --workflow, and so does `spawn wait`."
+        ),
         "archive": "Archive and restore jobs; set how long jobs are kept.",
     },
     "Run": {

@@ -95,7 +95,17 @@ def test_a_list_of_queues_can_be_that_of_the_paused_ones(run: Run, filled: tuple
     listed = run("queue", "list", "--paused", "--format", "json", url=url)
     assert [row["queue"] for row in listed.json] == paused != []
     assert all(row["paused_by"] for row in listed.json)
-    assert "reason" in run("queue", "list", "--paused", url=url).stdout
+    shown = run("queue", "list", "--paused", url=url)
+    assert "reason" in shown.stdout
+    assert "Queues to come" not in shown.stderr
+
+
+def test_a_list_of_paused_queues_tells_a_pause_of_all(run: Run, sqlite_url: str) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    assert run("queue", "pause", "--all", "--reason", "repairs", "--yes", url=sqlite_url).exit_code == 0
+    shown = run("queue", "list", "--paused", url=sqlite_url)
+    assert "Queues to come are paused too, with all queues since" in shown.stderr
+    assert "repairs" in shown.stderr
 
 
 def test_health_can_be_that_of_some_queues(run: Run, filled: tuple[Path, dict[str, str]]) -> None:

@@ -82,10 +82,12 @@ def list_(
         read=read,
         columns=lambda: listing.PAUSED_STATES if paused else listing.STATES,
         shape=listing.QUEUE,
-        empty="No queue is paused." if paused else "There are no jobs, and no queue is paused.",
+        empty="No queue with jobs is paused." if paused else "There are no jobs, and no queue is paused.",
     )
     show_list(context, shown, options)
     if options.form == Format.TABLE and not options.watch:
+        if paused and (of_all := queues.pauses(context.database()).of_all):
+            context.note(changes_views.all_paused_text(of_all))
         note_lost_jobs(context)
 
 

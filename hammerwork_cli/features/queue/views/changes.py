@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE
-from hammerwork_cli.features.queue.models.queue import PauseChange
+from hammerwork_cli.features.queue.models.queue import PauseChange, QueuePause
 from hammerwork_cli.features.queue.views.listing import ALL_QUEUES, PAUSE
 from hammerwork_cli.features.queue.views.service import pause_text
 from hammerwork_cli.view import key
@@ -46,6 +46,11 @@ def unknown_queue_text(queue: str, close: str | None = None) -> str:
     if close is not None:
         return f"Queue {visible(queue)!r} has no jobs; did you mean {visible(close)!r}?"
     return f"Queue {visible(queue)!r} has no jobs; check the spelling: hammerwork queue list"
+
+
+def all_paused_text(pause: QueuePause) -> str:
+    """The pause of all queues, which queues without jobs have too."""
+    return f"Queues to come are paused too, {pause_text(pause)}"
 
 
 def change_text(change: PauseChange, *, paused: bool, dry_run: bool) -> str:
