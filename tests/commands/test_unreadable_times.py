@@ -66,7 +66,10 @@ def test_times_that_cannot_be_read_hide_nothing(
         for job in (root, lost):
             below = fails if job == lost else children[4]
             words = command.format(root=job, child=below).split()
-            for form in (["--format", "json"], []) if command in WITH_JSON else ([],):
+            forms: list[list[str]] = [["--format", "json"]] if command in WITH_JSON else [[]]
+            if command in WITH_JSON and stored == STORED[dialect][0]:  # whatever stands there, tables show nothing
+                forms.append([])
+            for form in forms:
                 done = run(*words, *form, url=url)
                 assert done.exit_code in {0, 1, 124}, (words, done.stderr)
                 assert "bug" not in done.stderr
