@@ -146,15 +146,17 @@ def test_a_recurring_job_that_a_wrong_clock_put_off_recurs_and_one_for_later_sta
     cron = {"cron_schedule": "0 0 * * * *", "timezone": "UTC", "recurring": True, "status": "Pending"}
     late = {"scheduled_at": WRONG, "next_run_at": WRONG}
     ran = rows.job(**cron, **late, claim_token=new_id())
+    rescued = rows.job(**cron, **late, attempts=1, claim_losses=1)
     created = rows.job(**cron, **late, created_at=WRONG)
     wanted = rows.job(**cron, **late)
     doubted = rows.job(**cron, scheduled_at=NOW + 20 * HOUR, next_run_at=NOW + 20 * HOUR, claim_token=new_id())
     parked = rows.job(**cron, scheduled_at=recurring.PARKED, next_run_at=recurring.PARKED, claim_token=new_id())
-    assert put_back(database, NOW) == 2
+    assert put_back(database, NOW) == 3
     due = {str(job): timestamp(at) for job, at in database.query("SELECT id, scheduled_at FROM hammerwork_jobs")}
     following = NOW.replace(hour=13, minute=0, second=0)
     assert due == {
         ran: following + HOUR,
+        rescued: following + HOUR,
         created: following,
         wanted: WRONG,
         parked: recurring.PARKED,

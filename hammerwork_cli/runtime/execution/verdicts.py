@@ -63,7 +63,8 @@ class OutcomePolicy:
         """
         timed_out = failure.end == AttemptEnd.TIMED_OUT
         if failure.end == AttemptEnd.SNOOZED:
-            return EndedAttempt(claimed, AttemptEnd.SNOOZED, at=self._clock.now() + (failure.delay or timedelta(0)))
+            delay = failure.delay or timedelta(0)
+            return EndedAttempt(claimed, AttemptEnd.SNOOZED, at=self._clock.now() + delay, pause=delay)
         if not claimed.last_attempt and failure.retryable and (claimed.claim.rust_3 or not timed_out):
             pause = failure.delay
             at, pause = self._next_attempt(claimed) if pause is None else (self._clock.now() + pause, pause)

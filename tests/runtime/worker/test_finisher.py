@@ -3,16 +3,20 @@
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
-from hammerwork_cli import Handlers, Job
+from hammerwork_cli import Handlers, Job, Retry, Snooze
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError, RefusedValueError
 from hammerwork_cli.features.worker.queries import finish
+from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, FinishReport
 from hammerwork_cli.runtime.execution import finisher
+from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
+from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker import claimer, context
 from tests.runtime.conftest import Crew, Stage, until
 
@@ -68,6 +72,29 @@ def test_a_database_that_takes_nothing_amid_a_refused_batch_fails_no_job(
     assert not errors
     assert stage.status(*jobs) == ["Completed"] * 4
     stage.close()
+
+
+@SQLITE
+@pytest.mark.parametrize("wanted", [Retry(timedelta(hours=1)), Snooze(timedelta(hours=1))], ids=["retry", "snooze"])
+def test_a_pause_begins_when_the_outcome_is_written_although_a_clock_was_ahead_when_it_was_judged(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, wanted: Exception
+) -> None:
+    judged = OutcomePolicy.failed
+
+    def ahead(self: OutcomePolicy, claimed: Claimed, failure: Failed) -> EndedAttempt:
+        ended = judged(self, claimed, failure)
+        assert ended.at is not None
+        return replace(ended, at=ended.at + timedelta(days=3650))
+
+    @app.job("waits")
+    def wait(job: Job) -> None:
+        raise wanted
+
+    monkeypatch.setattr(OutcomePolicy, "failed", ahead)
+    (job,) = stage.enqueue(Job("waits"))
+    stage.work(app)
+    pause = stage.timestamp(job, "scheduled_at") - stage.database.now()
+    assert timedelta(minutes=50) < pause <= timedelta(hours=1)
 
 
 @SQLITE

@@ -48,7 +48,7 @@ UPDATE hammerwork_jobs SET next_run_at = :now, scheduled_at = :now WHERE id = :i
 -- Lists recurring jobs that wait for an occurrence after a time, unless somebody has enqueued them for it.
 SELECT {columns} FROM hammerwork_jobs j
 WHERE j.recurring AND j.status = 'Pending' AND j.next_run_at > :until AND j.next_run_at = j.scheduled_at
-AND j.scheduled_at <> :parked AND (j.claim_token IS NOT NULL OR j.created_at > :until)
+AND j.scheduled_at <> :parked AND (j.claim_token IS NOT NULL OR j.attempts > 0 OR j.created_at > :until)
 ORDER BY j.next_run_at
 
 -- name: put_back

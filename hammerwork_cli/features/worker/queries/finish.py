@@ -53,7 +53,7 @@ class EndedAttempt:
     # Due time of the next attempt, also of a snoozed job, or of the next occurrence of a recurring job; for a job that
     # is given back, its old due time.
     at: datetime | None = None
-    pause: timedelta | None = None  # before the next attempt, as the retry strategy has it
+    pause: timedelta | None = None  # before the next attempt: of its strategy, or as a handler wants it
     timed_out: bool = False  # the attempt took too long, and another one follows
     cause: BaseException | None = None  # what the handler raised, for the log
     took: float | None = None  # seconds for which the handler ran, if it has started
@@ -264,6 +264,9 @@ def write(database: Database, attempt: EndedAttempt, now: datetime) -> bool:
 
 def _outcome(attempt: EndedAttempt, now: datetime) -> tuple[JobStatus, datetime]:
     """Returns the status that an attempt leads to, and the time to write with it: the next due time, or the end."""
+    if attempt.pause is not None:
+        # It counts from the end. Somebody may have set the clock since the attempt was judged.
+        return JobStatus.PENDING, now + attempt.pause
     if attempt.at is not None:
         return JobStatus.PENDING, attempt.at
     if attempt.end == AttemptEnd.COMPLETED:
