@@ -118,7 +118,7 @@ def pages() -> dict[str, str]:
         "commands/index.md": _overview(root, groups),
         **{f"commands/{name}.md": _group(name, group) for name, group in groups.items()},
         "settings.md": _settings(),
-        "other-names.md": _other_names(),
+        "other-names.md": _other_names(root),
         "schemas.md": _schemas(),
         "endpoints.md": _endpoints(),
         "python.md": python_names.page(),
@@ -166,7 +166,7 @@ def _group(name: str, group: Any) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def _other_names() -> str:
+def _other_names(root: TyperGroup) -> str:
     names = {old: _linked(new) for old, new in compat.VERBS.items()}
     names |= {old: _linked(new) for old, new in compat.REPLACED.items()}
     rows = [(_code(old), new) for old, new in sorted(names.items())]
@@ -175,7 +175,7 @@ def _other_names() -> str:
         for place, aliases in compat.OPTIONS.items()
         for alias, option in sorted(aliases.items())
     ]
-    options += [(_code(old), "", _code(new)) for old, new in sorted(compat.REPLACED_OPTIONS.items())]
+    options += sorted(_replaced_options(root))
     options += [
         (_code(flag), _code(verb), "nothing: it has no effect")
         for verb, flags in compat.IGNORED.items()
@@ -184,6 +184,18 @@ def _other_names() -> str:
     return NAMES_PAGE.format(
         verbs=_table(("other name", "command"), rows), options=_table(("other name", "of", "option"), options)
     )
+
+
+def _replaced_options(root: TyperGroup) -> Iterator[tuple[str, str, str]]:
+    """The hidden options with a reader of their own, where they are, and what to write instead."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for group, commands in root.commands.items():
+        for verb, command in getattr(commands, "commands", {}).items():
+            for param in command.params:
+                if getattr(param, "hidden", False) and param.opts[-1] in compat.REPLACED_OPTIONS:
+                    found.setdefault((", ".join(map(_code, param.opts)), param.opts[-1]), []).append(f"{group} {verb}")
+    for (names, old), places in found.items():
+        yield names, ", ".join(map(_code, places)), _code(compat.REPLACED_OPTIONS[old])
 
 
 def _linked(line: str) -> str:

@@ -30,7 +30,7 @@ SERVERS = {"postgres": "postgresql://user:password@db.example/jobs", "mysql": "m
 
 _VARYING = [
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "UUID"),
-    (re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{8}\b"), "ID"),
+    (re.compile(r"\b[0-9a-f]{8}\b"), "ID"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?"), "TIME"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "TIME"),
     (re.compile(r"\b(?:\d+(?:\.\d+)? ?(?:ms|s|m|h|d)\b ?)+"), "DURATION "),
