@@ -29,21 +29,34 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 """Word -> the verbs of this program for it, which are looked for in the same group first."""
 PLACES: Mapping[str, tuple[str, ...]] = {
     "archive delete": ("archive purge",),
+    "batches": ("batch list",),
+    "children": ("spawn tree JOB --children-only",),
+    "clean": ("job purge", "archive run"),
     "cron run": ("cron trigger",),
+    "cron runs": ("cron show",),
+    "cron upcoming": ("cron show",),
+    "disk": ("maintenance sizes",),
     "drain": ("worker stop", "worker start", "queue pause"),
     "dump": ("backup create", "job export"),
     "empty": ("job delete --queue QUEUE",),
     "errors": ("spawn why",),
     "events": ("monitor logs",),
+    "failed": ("job list --failed", "spawn why"),
     "failures": ("spawn why", "job list"),
     "fix": ("spawn doctor",),
+    "graph": ("spawn tree JOB --format mermaid", "workflow graph"),
     "hold": ("queue pause",),
     "init": ("migration run", "config init"),
+    "job graph": ("spawn tree JOB --format mermaid",),
     "job run": ("job enqueue", "worker start"),
+    "job status": ("job show",),
     "job watch": ("spawn tree JOB --watch",),
+    "jobs": ("job list",),
     "log": ("monitor logs",),
     "maintenance": ("queue pause",),
+    "mermaid": ("spawn tree JOB --format mermaid",),
     "migrate": ("migration run",),
+    "monitor status": ("monitor health",),
     "progress": ("spawn tree", "spawn monitor"),
     "ps": ("worker status",),
     "queue add": ("job enqueue",),
@@ -53,19 +66,29 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "queue retry": ("job retry --queue QUEUE",),
     "queue show": ("queue stats",),
     "queue start": ("queue resume",),
+    "queue status": ("queue list",),
     "queue stop": ("queue pause",),
+    "queues": ("queue list",),
     "repair": ("spawn doctor",),
     "rescue": ("spawn doctor",),
     "run": ("worker start",),
-    "schedule": ("cron create",),
+    "schedule": ("cron list", "cron create"),
+    "schedules": ("cron list",),
     "serve": ("web serve", "worker start"),
+    "size": ("maintenance sizes",),
+    "spawn graph": ("spawn tree JOB --format mermaid",),
+    "status": ("monitor health", "spawn monitor"),
     "tail": ("monitor logs",),
     "top": ("spawn monitor", "worker status"),
     "unblock": ("spawn doctor",),
+    "upcoming": ("cron list",),
     "upgrade": ("migration run",),
+    "vacuum": ("maintenance vacuum",),
     "watch": ("spawn monitor", "spawn tree"),
     "work": ("worker start",),
+    "workers": ("worker list",),
     "workflow run": ("workflow create",),
+    "workflows": ("workflow list",),
 }
 """Word, or a group with one -> where such a verb is."""
 MOST = 4
@@ -76,7 +99,7 @@ def elsewhere(root: Any, group: str, word: str) -> list[str]:
     """Returns the verbs that a word may mean which is no verb of a group, the likeliest first, with their arguments."""
     word = word.lower()
     known = dict(_verbs(root))
-    if (place := f"{group} {word}") in PLACES:
+    if (place := f"{group} {word}" if group in root.commands else word) in PLACES:
         found = [*PLACES[place]]
     else:
         found = _called(known, group, SYNONYMS.get(word, ()))
