@@ -46,7 +46,7 @@ def list_(
 
     \b
     Examples:
-      hammerwork job list --failed --since 24h
+      hammerwork job list --failed --failed-since 24h
       hammerwork job list --error "connection refused" --failed-since 2h
       hammerwork job list --queue video_ingest --status running,pending --priority high,critical
       hammerwork job list --failed --fields id,queue,error --limit 100000 --format csv >failed.csv
