@@ -179,8 +179,8 @@ def _retry_for_rust(database: Database) -> None:
     """Retries, as an operator would, what a Rust worker put off by a wrong clock: nothing in the row tells of that."""
     now = database.now()
     database.script(
-        f"UPDATE hammerwork_jobs SET scheduled_at = '{now:%Y-%m-%d %H:%M:%S}' WHERE queue_name = '{QUEUE}'"
-        f" AND status = 'Pending' AND attempts > 0 AND scheduled_at > '{now + HOUR:%Y-%m-%d %H:%M:%S}'"
+        f"UPDATE hammerwork_jobs SET scheduled_at = '{now:%Y-%m-%dT%H:%M:%S}' WHERE queue_name = '{QUEUE}'"
+        f" AND status = 'Pending' AND attempts > 0 AND scheduled_at > '{now + HOUR:%Y-%m-%dT%H:%M:%S}'"
     )
 
 
@@ -193,8 +193,8 @@ def end_recurring(database: Database) -> bool:
     now = database.now()
     database.script(
         "UPDATE hammerwork_jobs SET scheduled_at = '2037-01-01 00:00:00' WHERE cron_schedule IS NOT NULL"
-        f" AND status = 'Pending' AND (attempts = 0 OR scheduled_at > '{now + HOUR:%Y-%m-%d %H:%M:%S}'"
-        f" AND scheduled_at < '{now + 25 * HOUR:%Y-%m-%d %H:%M:%S}')"
+        f" AND status = 'Pending' AND (attempts = 0 OR scheduled_at > '{now + HOUR:%Y-%m-%dT%H:%M:%S}'"
+        f" AND scheduled_at < '{now + 25 * HOUR:%Y-%m-%dT%H:%M:%S}')"
     )
     rows = database.query(f"SELECT COUNT(*) FROM hammerwork_jobs WHERE {_RECURS}")
     return not rows[0][0]
