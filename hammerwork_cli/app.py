@@ -55,7 +55,7 @@ TASKS = {
     },
     "Set up": {
         "migration": "Create, upgrade and inspect the tables.",
-        "config": "Show and change settings. Options override the environment, the environment the file.",
+        "config": "Show and change settings. Options override the environment, which overrides the file.",
         "backup": "Back up, restore and copy jobs, to any kind of database.",
         "maintenance": "Maintain tables and indexes.",
         "completion": "Print the completion script of a shell. It completes commands, options, names and ids.",

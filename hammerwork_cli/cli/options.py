@@ -162,7 +162,7 @@ StatusOption = Annotated[
     list[str] | None,
     typer.Option("-t", "--status", metavar="STATUS", help="Only these statuses: failed,dead (case does not matter)."),
 ]
-WatchOption = Annotated[bool, typer.Option("--watch", help="Redraw it until you press q or Ctrl-C.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Redraw the output until you press q or Ctrl-C.")]
 IntervalOption = Annotated[
     str | None,
     typer.Option("--interval", metavar="SECONDS", help="With --watch: refresh interval. [default: 2]"),
@@ -188,7 +188,7 @@ EncryptionKeyOption = Annotated[
     ),
 ]
 NoEncryptOption = Annotated[
-    bool, typer.Option("--no-encrypt", help="Write plaintext also to queues that hold encrypted jobs.")
+    bool, typer.Option("--no-encrypt", help="Write plaintext even to queues that hold encrypted jobs.")
 ]
 GiveUpOption = Annotated[
     str | None,

@@ -33,8 +33,8 @@ def completion(
     shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.", show_default=False)],
 ) -> None:
     """
-    Put the line of your shell into its start file (~/.bashrc, or ~/.zshrc below compinit), or write the script for
-    fish once.
+    Add the line for your shell to its startup file (~/.bashrc, or ~/.zshrc below compinit). For fish, write the script
+    to a file once.
 
     \b
     Examples:

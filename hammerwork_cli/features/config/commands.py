@@ -145,7 +145,7 @@ def reset(
 
 @app.command("path", cls=Verb)
 def path(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Print the path of the configuration file, whether it exists or not. HAMMERWORK_CONFIG names another one.
+    """Print the path of the configuration file, whether it exists or not. To use another file, set HAMMERWORK_CONFIG.
 
     \b
     Examples:

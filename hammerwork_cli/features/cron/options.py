@@ -171,7 +171,11 @@ SCHEDULE_OPTIONS: tuple[ScheduleOption | str, ...] = (
     ScheduleOption("catch_up", "HOW", "After an outage, run: last, none, all.", _word(CatchUp)),
     ScheduleOption("grace", "DURATION", "With --catch-up none: maximum lateness.", _seconds, "grace_seconds"),
     ScheduleOption(
-        "jitter", "DURATION", "Delay all of its jobs by the same part of this time.", _seconds, "jitter_seconds"
+        "jitter",
+        "DURATION",
+        "Delay its jobs by a fixed part of this time, the same for all.",
+        _seconds,
+        "jitter_seconds",
     ),
     ScheduleOption("starts", "TIME", "First due time, or none: 2026-12-24T18:00:00Z.", _at, "starts_at"),
     ScheduleOption("ends", "TIME", "Last due time, or none.", _at, "ends_at"),

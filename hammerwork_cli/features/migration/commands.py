@@ -40,11 +40,12 @@ def run(
     rust: RustOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Apply missing migrations, finish interrupted ones, and make what is missing of the others.
+    """Apply missing migrations, finish interrupted ones, and create what is missing from the others.
 
-    Shares its records with hammerwork (Rust): either program sees which migrations the other applied, and Rust
-    workers continue to work on the tables. --rust 3 also applies those of version 3, so that nobody needs its own
-    program for that. You can run it twice, even at the same time; runs of either program wait for each other.
+    The command shares its records with hammerwork (Rust): each program sees which migrations the other applied, and
+    Rust workers continue to work on the tables. --rust 3 also applies the migrations of version 3, so you do not need
+    the Rust program for them. You can run the command twice, even at the same time; runs of either program wait for
+    each other.
 
     \b
     Examples:
@@ -90,9 +91,9 @@ def status(
 ) -> None:
     """Show every migration: applied, incomplete, pending, or partial (interrupted, or applied without a record).
 
-    An incomplete one is recorded as applied, and tables, columns or indexes that it makes are missing. `migration run`
-    makes them, applies pending migrations and finishes partial ones. A note says which version of the Rust program the
-    tables suit. --rust 3 also shows the migrations that version 3 lacks.
+    An incomplete migration is recorded as applied, but some of its tables, columns or indexes are missing. `migration
+    run` creates them, applies pending migrations and finishes partial ones. A note says which version of the Rust
+    program the tables suit. --rust 3 also shows the migrations that version 3 lacks.
 
     \b
     Examples:

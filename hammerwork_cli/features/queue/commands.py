@@ -62,8 +62,8 @@ def list_(
     """List queues that have jobs or are paused, with counts of their jobs and of the workers that serve them.
 
     The oldest pending job is the one that has been due for longest; jobs that wait for other jobs do not count.
-    Archived jobs count by their status while they have a row here. In a pipe, --watch writes the list again whenever
-    it changes; jsonl only the queues that changed.
+    Archived jobs count by their status while they have a row here. In a pipe, --watch writes the list again whenever it
+    changes; jsonl has only the queues that changed.
 
     \b
     Examples:
@@ -193,14 +193,14 @@ def pause(
 ) -> None:
     """Stop workers from claiming jobs of a queue. Running jobs continue, and you can add jobs.
 
-    Jobs that a worker has claimed still start: workers claim short ones ahead, up to 200 ms of work, and these
-    count as Running. Once `queue stats` shows none Running, the queue stands still.
+    Jobs that a worker has claimed still start: workers claim short ones ahead, up to 200 ms of work, and these count as
+    Running. Once `queue stats` shows no Running jobs, nothing in the queue runs.
 
     Pausing again changes only the reason, if you give one. You may pause a queue before it has jobs; a note then asks
     you to check the spelling.
 
-    --all pauses for maintenance: queues to come are paused too, and a queue that is paused keeps its reason and stays
-    paused after `queue resume --all`. A Rust worker honours it for the queues that there are now.
+    --all pauses for maintenance, and pauses future queues too. A queue that is already paused keeps its reason, and
+    stays paused after `queue resume --all`. Rust workers respect such a pause only for queues that exist now.
 
     \b
     Examples:
@@ -237,7 +237,7 @@ def resume(
     """Resume a paused queue.
 
     A queue that is not paused stays unchanged; a note says so when it has no jobs either. --all ends a pause of all
-    queues; those that were paused by themselves stay paused. Without such a pause, it resumes each paused queue.
+    queues; queues that were paused individually stay paused. Without such a pause, it resumes every paused queue.
 
     \b
     Examples:

@@ -22,8 +22,8 @@ def schema(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    A line of --format jsonl is an item of the list, or an object of NAME-line where there is one. Keys may be
-    added; none is renamed or removed. A schema is JSON in every format.
+    A line of --format jsonl is an item of the list, or follows the schema NAME-line if there is one. Later versions may
+    add keys, but never rename or remove one. A schema is JSON in every format.
 
     \b
     Examples:

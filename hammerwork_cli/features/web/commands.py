@@ -61,9 +61,9 @@ def serve(
 ) -> None:
     """Serve the REST API and the live page until Ctrl-C.
 
-    Without a token, the server listens on a loopback address only: every program on this machine may read, and changes
-    need an Origin header with the server's own origin. Set the token in HAMMERWORK_WEB_TOKEN to keep it out of the list
-    of processes.
+    Without a token, the server listens only on a loopback address: any program on this machine can read, and changes
+    need an Origin header with the server's own origin. Set the token in HAMMERWORK_WEB_TOKEN to keep it out of the
+    process list.
 
     \b
     Examples:

@@ -21,7 +21,7 @@ WORKFLOW = replace(
     JOB, about="A workflow's id, or at least its first 4 hex digits.", is_a="a workflow id", resolve=listing.resolve
 )
 WORDS = [status.value for status in WorkflowStatus]
-NAME = Parameter("name", key.line(1, 255).schema, "Only with this text in the name; * is any text.")
+NAME = Parameter("name", key.line(1, 255).schema, "Only workflows with this text in the name; * is any text.")
 SHOWN_ERRORS = 10
 
 

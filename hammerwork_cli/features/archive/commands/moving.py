@@ -63,7 +63,7 @@ def run(
     dead_after_days: Annotated[float | None, _days()] = None,
     timed_out_after_days: Annotated[float | None, _days()] = None,
     tree: Annotated[
-        bool, typer.Option("--tree/--no-tree", help="Take whole trees (QUEUE is that of the root), or each job.")
+        bool, typer.Option("--tree/--no-tree", help="Take whole trees (QUEUE is the root's), or single jobs.")
     ] = True,
     by: HiddenByOption = None,
     compress: Annotated[bool, typer.Option("--compress/--no-compress", help="Compress payloads with gzip.")] = True,
@@ -82,11 +82,11 @@ def run(
     confirmation: Confirmation,
 ) -> None:
     """
-    Without --older-than, Completed jobs are old enough after 7 days and others after 30.
-    Archives whole trees once all of their jobs have ended and are old enough: the lowest jobs first and the root last,
-    so that you can run the command again after an interruption. Keeps a job that is retried meanwhile, and everything
-    above it. Also keeps recurring jobs, jobs that others wait for, and jobs with a retention_delete_at in the future.
-    `job show` and `spawn tree` find archived jobs too, and `archive restore` brings them back.
+    Without --older-than, Completed jobs are old enough after 7 days and others after 30. A tree is archived once all of
+    its jobs have ended and are old enough. The lowest jobs go first and the root last, so you can run the command again
+    after an interruption. A job that is retried meanwhile stays, with everything above it. So do recurring jobs, jobs
+    that others wait for, and jobs with a retention_delete_at in the future. `job show` and `spawn tree` find archived
+    jobs too, and `archive restore` brings them back.
 
     \b
     Examples:
@@ -133,8 +133,8 @@ def restore(
 ) -> None:
     """
     A failed job runs again. For a completed job, or a tree, add --run-again or --as-was. Jobs that run again wait for
-    their parents, if these have to run first. A job that has spawned does not spawn again. Jobs that hammerwork (Rust)
-    has archived are restored too. Exit code 5 if the job is not in the archive, 6 if it also exists outside of it.
+    parents that must run first. A job that has spawned does not spawn again. Jobs that hammerwork (Rust) has archived
+    are restored too. Exit code 5 if the job is not in the archive, 6 if it also exists outside of it.
 
     \b
     Examples:

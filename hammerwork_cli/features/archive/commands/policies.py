@@ -60,7 +60,7 @@ OlderThanOption = Annotated[
     typer.Option(
         "--older-than",
         metavar="[STATUS=]DURATION",
-        help="Age since the end, of all jobs or by status: 30d, failed=90d.",
+        help="Age since the job ended, for all or by status: 30d, failed=90d.",
     ),
 ]
 _AGE_OF = {
@@ -184,7 +184,7 @@ def set_policy(
         ),
     ] = None,
     tree: Annotated[
-        bool | None, typer.Option("--tree/--no-tree", help="Take whole trees, or each job. [default: tree]")
+        bool | None, typer.Option("--tree/--no-tree", help="Take whole trees, or single jobs. [default: tree]")
     ] = None,
     by: HiddenByOption = None,
     compress: Annotated[
@@ -197,10 +197,10 @@ def set_policy(
     confirmation: Confirmation,
 ) -> None:
     """
-    QUEUE is the queue of a tree's root; each job of the tree must be old enough for its status. The age never keeps
-    jobs. Options that you omit do not change; a new policy keeps jobs of a status without an age. Workers start to
-    apply it ten minutes later, and keep jobs that they have yet to count for a callback. A policy that deletes jobs
-    asks for confirmation. --dry-run shows what the policy would do now, and does not set it.
+    QUEUE is the queue of a tree's root; each job of the tree must be old enough for its status. The age 'never' keeps
+    jobs. Options that you omit keep their values; a new policy keeps jobs whose status has no age. Workers apply a
+    policy from ten minutes after you set it, and keep jobs that they have yet to count for a callback. A policy that
+    deletes jobs asks for confirmation. --dry-run shows what the policy would do now, and does not set it.
 
     \b
     Examples:

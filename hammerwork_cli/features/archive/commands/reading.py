@@ -40,7 +40,7 @@ def list_(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    The next page starts at --cursor with the id of the last job, or with its ARCHIVED_AT/ID.
+    For the next page, give --cursor the id of the last job, or its ARCHIVED_AT/ID.
 
     \b
     Examples:

@@ -50,10 +50,10 @@ def restore(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Checks the whole file first, and refuses one that was truncated or changed, or that this database cannot store: one
-    with values in a column that it lacks, for example, unless you add --without-column. Also
-    refuses to restore while workers are running. Then writes some thousands of records per transaction; after an
-    interruption, --existing skip continues. Exit code 6 if records of the file already exist, unless you add
+    The command checks the whole file first. It refuses a file that was truncated or changed, or that this database
+    cannot store: for example, one with values in a column that the database lacks, unless you add --without-column. It
+    also refuses to restore while workers are running. It writes some thousands of records per transaction; to continue
+    after an interruption, use --existing skip. Exit code 6 if records of the file already exist, unless you add
     --existing.
 
     \b

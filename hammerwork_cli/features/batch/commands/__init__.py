@@ -10,7 +10,7 @@ app = group(
             ".enqueue:enqueue",
             "Enqueue the jobs of a file as one batch, and print its id.",
         ),
-        "list": LateVerb(".reading:list_", "List batches, newest first, with their jobs counted."),
+        "list": LateVerb(".reading:list_", "List batches, newest first, with counts of their jobs."),
         "show": LateVerb(".reading:show", "Show everything about a batch: its jobs by queue, and their errors."),
         "wait": LateVerb(".reading:wait", "Wait until all jobs of a batch have ended."),
         "retry": LateVerb(

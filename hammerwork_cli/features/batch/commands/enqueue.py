@@ -39,7 +39,7 @@ def enqueue(
     *,
     defaults: Annotated[dict[str, Any], job_options(BATCH)],
     continue_on_error: Annotated[
-        bool, typer.Option("--continue-on-error", help="Leave out lines that are not valid.")
+        bool, typer.Option("--continue-on-error", help="Skip lines that are not valid.")
     ] = False,
     callbacks: Callbacks,
     encryption_key: EncryptionKeyOption = None,
@@ -54,10 +54,10 @@ def enqueue(
     in one transaction. With --id you can repeat the command: a batch with the same id, name and number of jobs stays
     as it is. If a line is not valid, nothing is enqueued.
 
-    With --continue-on-error, lines that are not valid are left out, and the exit code is 1 then.
+    With --continue-on-error, the command skips lines that are not valid; its exit code is then 1.
 
-    --on-complete, --on-success and --on-failure enqueue a job at the end of the batch, once: the name of a queue, or a
-    JSON object as in a line. `spawn on-end` does the same for a tree.
+    --on-complete, --on-success and --on-failure each enqueue one job, once. Give the name of a queue, or a JSON object
+    like a line of the file. `spawn on-end` does the same for a tree.
 
     \b
     Examples:

@@ -42,8 +42,8 @@ def list_(
     options: ListOptions,
 ) -> None:
     """
-    Archived jobs count too, and jobs that hammerwork (Rust) has enqueued or run. The next page starts at --cursor with
-    the id of the last batch, or with its CREATED_AT/ID. --sort sorts the batches of the page.
+    Archived jobs count too, and so do jobs that hammerwork (Rust) has enqueued or run. For the next page, give --cursor
+    the id of the last batch, or its CREATED_AT/ID. --sort sorts the batches of the page.
 
     \b
     Examples:

@@ -24,17 +24,17 @@ def apply(
     ctx: typer.Context,
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="A TOML file (.toml), or one in JSON."),
+        typer.Argument(metavar="[FILE]", help="A TOML file (.toml), or a JSON file."),
     ] = None,
     handlers: Annotated[
         list[str] | None,
         typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="Apply the schedules of an application."),
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--source", metavar="NAME", help="Name of the file as a source. [default: its own]")
+        str | None, typer.Option("--source", metavar="NAME", help="Name of the source. [default: its own]")
     ] = None,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Delete schedules of the same source that it declares no longer.")
+        bool, typer.Option("--prune", help="Delete schedules of this source that it no longer declares.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Also undo changes made by hand.")] = False,
     no_encrypt: NoEncryptOption = False,
@@ -44,13 +44,13 @@ def apply(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    A file has a table for each schedule, named like it, with the options of `cron create` as keys (max_attempts for
+    In a file, each schedule is a table with its name, and the options of `cron create` are the keys (max_attempts for
     --max-attempts). The queue defaults to the name of the schedule, and the payload to an empty object. An application
     declares schedules with @app.cron and app.schedule.
 
-    An option changes if the source has changed it since last time; options changed by hand stay, and the plan says so
-    (kept). A schedule of another source is taken over. Files of one name are one source unless you give each a
-    --source.
+    An option changes if the source has changed it since the last apply. Options that were changed by hand stay, and the
+    plan marks them as kept. The command takes over schedules of other sources. Files with the same name are one source
+    unless you give each a --source.
 
     \b
     Examples:

@@ -30,10 +30,11 @@ def backfill(
     start: Annotated[str, since_option("Due times")],
     end: Annotated[str | None, until_option("Due times")] = None,
     most: Annotated[
-        int, typer.Option("--max", metavar="N", min=1, max=filling.MOST, help="Refuse to enqueue more jobs.")
+        int, typer.Option("--max", metavar="N", min=1, max=filling.MOST, help="Refuse to enqueue more jobs than this.")
     ] = 1_000,
     one_at_a_time: Annotated[
-        bool, typer.Option("--one-at-a-time", help="Let each job wait for the one before; if one fails, the rest do.")
+        bool,
+        typer.Option("--one-at-a-time", help="Let each job wait for the previous one; if one fails, so do the rest."),
     ] = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
@@ -41,8 +42,8 @@ def backfill(
 ) -> None:
     """
     A due time has no job if no worker was running, the schedule was disabled or did not exist yet, or its run was
-    skipped or missed. Each job knows its due time: `_schedule` in its payload. All are enqueued or none. You can repeat
-    the command: a due time that has a job gets no other one. Asks for confirmation.
+    skipped or missed. Each job knows its due time: `_schedule` in its payload. The command enqueues all of these jobs
+    or none. You can repeat it: a due time that has a job does not get another one. Asks for confirmation.
 
     \b
     Examples:

@@ -54,8 +54,8 @@ def disable(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    A recurring job is parked: it becomes due in 2038, so that no worker claims it. A Running one is refused with exit
-    code 6, because its worker would overwrite the change.
+    A recurring job becomes due in 2038, so that no worker claims it. The command refuses a Running one (exit code 6),
+    because its worker would overwrite the change.
 
     \b
     Examples:
@@ -180,7 +180,7 @@ def delete(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    For a recurring job, deletes the job itself, unless it is Running. Asks for confirmation.
+    If NAME is a recurring job, the command deletes the job itself, unless it is Running. Asks for confirmation.
 
     \b
     Examples:

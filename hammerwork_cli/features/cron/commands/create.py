@@ -75,8 +75,8 @@ def create(
     CRON has the five fields of Unix cron: minute, hour, day of the month, month, day of the week (0 or 7 is Sunday);
     when both days are given, either one is enough. Six or seven fields follow hammerwork (Rust): seconds come first,
     and 1 is Sunday. @hourly, @daily, @weekly, @monthly and @yearly work too. --every counts from --starts, or from now.
-    `cron check` explains an expression in words. Without --name, it is a conflict (exit code 6) if a schedule enqueues
-    the same job at the same times already.
+    `cron check` explains an expression in words. Without --name, a schedule that already enqueues the same job at the
+    same times is a conflict (exit code 6).
 
     Defaults: --timezone UTC, --priority normal, --max-attempts 3, --overlap skip, --catch-up last, --grace 60s.
 

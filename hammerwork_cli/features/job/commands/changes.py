@@ -221,13 +221,13 @@ def retry(
     confirmation: Confirmation,
 ) -> None:
     """
-    Clears their error and result. Jobs that failed only because of these run again after them. --tree includes
-    everything below each JOB. Filters and --tree skip Cancelled jobs unless you add --cancelled, which in a batch or a
-    workflow takes the failed ones too; a Cancelled job that you name is retried. --error takes jobs by their error, in
-    any letter case; `spawn why` lists the errors. --force also retries a Running job, which may then run twice at once
-    in a thread, a Completed one, whose children stay, and one that depends on a failed job. A job that has spawned does
-    not spawn again unless you add --respawn; to spawn without running it, use `spawn again`. Several ids ask for
-    confirmation. Gives up after 30 s with exit code 1 if the tree keeps growing.
+    The command clears their errors and results. Jobs that failed only because of these run again after them. --tree
+    includes everything below each JOB. Filters and --tree skip Cancelled jobs unless you add --cancelled, which also
+    takes the failed ones in a batch or a workflow. A Cancelled job that you name is retried. --error selects jobs by
+    their error and ignores case; `spawn why` lists the errors. --force also retries a Running job (in a thread, it may
+    then run twice at once), a Completed one (its children stay), and one that depends on a failed job. A job that has
+    spawned does not spawn again unless you add --respawn; to spawn without running it, use `spawn again`. With several
+    ids, the command asks for confirmation. It gives up after 30 s with exit code 1 if the tree keeps growing.
 
     \b
     Examples:
@@ -275,12 +275,12 @@ def cancel(
     confirmation: Confirmation,
 ) -> None:
     """
-    Cancels jobs that wait for them too. Nothing is deleted: `job retry` runs a cancelled job, `job delete` removes it.
-    --tree includes everything below each JOB. --force also cancels a Running job: its worker cancels a coroutine or
-    kills a process within a heartbeat, and a handler in a thread goes on, as in a Rust worker, which overwrites the
-    status at its end if it is of 1.15.5. A cancelled recurring job stays off its schedule until you retry it. With no
-    other filter, --workflow also marks the workflow cancelled: no job can join it, and workers cancel what it still
-    spawns. Several ids ask for confirmation.
+    Jobs that wait for these are cancelled too. Nothing is deleted: `job retry` runs a cancelled job, and `job delete`
+    removes it. --tree includes everything below each JOB. --force also cancels a Running job: within a heartbeat, its
+    worker cancels a coroutine or kills a process. A handler in a thread or in a Rust worker goes on; a worker of Rust
+    1.15.5 then overwrites the status at its end. A cancelled recurring job stays off its schedule until you retry it.
+    With no other filter, --workflow also marks the workflow cancelled: no job can join it, and workers cancel what it
+    still spawns. With several ids, the command asks for confirmation.
 
     \b
     Examples:
@@ -343,9 +343,9 @@ def delete(
     confirmation: Confirmation,
 ) -> None:
     """
-    Includes archived jobs that still have a row here. --force also deletes Running jobs and jobs that others wait
-    for. Children of a deleted job stay, and lose their place in its tree. With no other filter, --batch and --workflow
-    also delete the batch or the workflow, unless some of its jobs stay.
+    Archived jobs that still have a row here are deleted too. --force also deletes Running jobs and jobs that others
+    wait for. Children of a deleted job stay, and lose their place in its tree. With no other filter, --batch and
+    --workflow also delete the batch or the workflow, unless some of its jobs stay.
 
     \b
     Examples:
@@ -391,7 +391,7 @@ def purge(
     completed: Annotated[bool, typer.Option("--completed", help="Completed jobs.")] = False,
     dead: Annotated[bool, typer.Option("--dead", help="Dead jobs.")] = False,
     failed: Annotated[
-        bool, typer.Option("--failed", help="Failed, Dead and TimedOut jobs; with --yes, see below.")
+        bool, typer.Option("--failed", help="Failed, Dead and TimedOut jobs; with --yes, see above.")
     ] = False,
     timed_out: Annotated[bool, typer.Option("--timed-out", help="TimedOut jobs.")] = False,
     cancelled: Annotated[bool, typer.Option("--cancelled", help="Cancelled jobs.")] = False,
@@ -402,15 +402,15 @@ def purge(
     error: ErrorOption = None,
     *,
     tree: Annotated[
-        bool, typer.Option("--tree", help="Only whole trees all of whose jobs fit; QUEUE is that of the root.")
+        bool, typer.Option("--tree", help="Only whole trees whose jobs all match; QUEUE is the root's.")
     ] = False,
     confirmation: Confirmation,
 ) -> None:
     """
     Finished jobs that others wait for stay. --tree keeps trees whole: it deletes one when all of its jobs have these
-    statuses and ended that long ago. Includes archived jobs that still have a row here; copies in the archive stay.
-    --failed meant Failed and Cancelled jobs in earlier versions: so that no script deletes more than it did, --yes
-    wants their statuses (--status failed,dead,timedout).
+    statuses and ended that long ago. Archived jobs that still have a row here are deleted too; copies in the archive
+    stay. In earlier versions, --failed meant Failed and Cancelled jobs. So that no script deletes more than before,
+    --failed --yes is refused: name the statuses instead (--status failed,dead,timedout).
 
     \b
     Examples:

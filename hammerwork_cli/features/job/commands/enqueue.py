@@ -46,18 +46,18 @@ def enqueue(
     on a failed job. With --workflow it joins a workflow, which runs again if it had ended. An option about spawning
     adds _spawn_config to the payload, in a form that Rust workers understand.
 
-    With --encrypt, only programs with the key read the payload, such as workers of hammerwork (Rust); --pii-field
-    leaves the rest of it readable. A job in plaintext is refused (exit code 6) in a queue that holds encrypted ones,
-    unless you say --no-encrypt.
+    With --encrypt, only programs that have the key can read the payload, workers of hammerwork (Rust) included;
+    --pii-field leaves the rest of it readable. A queue that holds encrypted jobs refuses one in plaintext (exit code
+    6), unless you add --no-encrypt.
 
-    --on-complete, --on-success and --on-failure enqueue a job at the end of the job and all jobs below it, once: the
-    name of a queue, or a JSON object as in a line of --file. `spawn on-end` does so later.
+    --on-complete, --on-success and --on-failure each enqueue another job, once, depending on how this job and all jobs
+    below it end. Give the name of a queue, or a JSON object like a line of --file. `spawn on-end` does so later.
 
     With --file, each line is a JSON object whose keys are these options with underscores, such as max_attempts, except
-    --workflow and the callbacks. The options of the command line are the defaults. `hammerwork schema
-    job-enqueue-file` has the schema. All lines are checked first: if one is not valid, nothing is enqueued. Up to
-    10,000 jobs are enqueued all or none, more in parts of 10,000. If a part fails, the error names the line to continue
-    after; lines with an id can be repeated safely. The ids are printed in the order of the lines.
+    --workflow and the callbacks. Options on the command line are the defaults. `hammerwork schema job-enqueue-file` has
+    the schema. All lines are checked first: if one is not valid, nothing is enqueued. Up to 10,000 jobs are enqueued
+    all or none; more are enqueued in parts of 10,000. If a part fails, the error names the line to continue after;
+    lines with an id can be repeated safely. The ids are printed in the order of the lines.
 
     \b
     Examples:

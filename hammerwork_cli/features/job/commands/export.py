@@ -48,8 +48,8 @@ def export(
     little memory. Jobs that change meanwhile are written as they are when they are read. --redact payload also hides
     the spawn configuration, which is part of the payload. Encrypted payloads and other binary columns are left out.
 
-    With JOB --tree, the file is one that `job import` takes to another database, of any kind: JOB, everything below
-    it and what workers recorded, read in one snapshot.
+    With JOB --tree, the file has JOB, everything below it and what workers recorded, read in one snapshot. `job import`
+    writes it to another database, of any kind.
 
     \b
     Examples:

@@ -45,15 +45,15 @@ def import_(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    The whole file is checked first, and all of it is imported or nothing: one that was cut or changed, or that this
-    database cannot store, is refused. Without --new-ids, jobs that exist already are a conflict (exit code 6). Jobs
-    that name each other get the new ids, but ids inside payloads do not change; a note counts them.
+    The command checks the whole file first, and imports all of it or nothing. It refuses a file that was truncated or
+    changed, or that this database cannot store. Without --new-ids, jobs that already exist are a conflict (exit code
+    6). With it, dependencies follow the new ids, but ids inside payloads do not change; a note counts them.
 
-    By default, the tree looks as it did, and workers run those of its jobs that are due. With --as pending every job
-    runs again, after the jobs of the file that it depends on, and a parent does not spawn again the children that came
-    with it. Recurring jobs lose their schedule. Spawn handlers are found by the name of the queue, which --queue-prefix
-    changes. An encrypted payload belongs to the id and the queue of its job: with --new-ids or --queue-prefix it is
-    encrypted anew, which needs its key.
+    By default, jobs keep their statuses, and workers run those that are due. With --as pending, every job runs again,
+    after the jobs of the file that it depends on; a parent does not spawn the imported children again. Recurring jobs
+    lose their schedule. Workers find spawn handlers by the name of the queue, which --queue-prefix changes. An
+    encrypted payload is bound to the id and the queue of its job: --new-ids and --queue-prefix encrypt it again, which
+    needs its key.
 
     \b
     Examples:

@@ -17,7 +17,7 @@ from hammerwork_cli.features.job.models.job import JobFilter
 
 JobsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[JOB]...", help="Job ids, or their first 4 hex digits or more; - reads stdin."),
+    typer.Argument(metavar="[JOB]...", help="Job ids, or at least their first 4 hex digits; - reads stdin."),
 ]
 PriorityOption = Annotated[
     list[str] | None,

@@ -37,12 +37,12 @@ def list_(
     options: ListOptions,
 ) -> None:
     """
-    The next page starts at --cursor with the id of the last job, or with its CREATED_AT/ID, which works even if that
-    job is deleted meanwhile. A note says when there are more. A page after the last one is empty. Lists show the first
-    500 characters of an error in every format; `job show` has all of it. --error looks at whole errors, in any letter
-    case. All formats but table are written while jobs are read, so that a long list takes little memory. `job export`
-    has payloads. --sort takes created_at, scheduled_at, started_at, completed_at, failed_at, priority, attempts, queue
-    or status; it reads all jobs that match, so it takes longer and has no cursor.
+    For the next page, give --cursor the id of the last job, or its CREATED_AT/ID, which works even if that job is
+    deleted meanwhile. A note says when there are more jobs. A page after the last one is empty. Lists show the first
+    500 characters of an error in every format; `job show` has all of it. --error searches whole errors and ignores
+    case. All formats but table are written while jobs are read, so a long list takes little memory. `job export` has
+    payloads. --sort takes created_at, scheduled_at, started_at, completed_at, failed_at, priority, attempts, queue or
+    status; it reads all jobs that match, so it takes longer and has no cursor.
 
     \b
     Examples:

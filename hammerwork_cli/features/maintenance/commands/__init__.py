@@ -11,10 +11,7 @@ app = group(
         ),
         "purge-encrypted": LateVerb(
             ".cleanup:purge_encrypted",
-            (
-                "Delete encrypted jobs for good that their program keeps no longer (retention_delete_at). "
-                "Asks for confirmation."
-            ),
+            ("Delete encrypted jobs whose retention_delete_at has passed, for good. Asks for confirmation."),
         ),
         "vacuum": LateVerb(
             ".tables:vacuum",
@@ -27,7 +24,7 @@ app = group(
         "reindex": LateVerb(".tables:reindex", "Rebuild indexes, invalid ones first."),
         "sizes": LateVerb(
             ".tables:sizes",
-            "List tables with their rows and the space that they and their indexes take, the largest first.",
+            "List tables, largest first, with their rows and the space that they and their indexes take.",
         ),
         "health": LateVerb(".tables:health", "Check tables and indexes: exit code 1 when a limit is exceeded."),
         "check": LateVerb(".doctor:check", "Find damaged jobs, and fix them with --fix. The same as `spawn doctor`."),

@@ -70,8 +70,8 @@ def purge_encrypted(
     ctx: typer.Context, yes: YesOption = False, dry_run: DryRunOption = False, form: FormatOption = Format.TABLE
 ) -> None:
     """
-    Takes jobs that have ended, and archived ones. Keeps jobs that others wait for. It needs no key. A running worker
-    does the same every ten minutes; with `worker start --no-retention` it does not.
+    The command deletes jobs that have ended, and archived ones. It keeps jobs that others wait for, and needs no key. A
+    running worker does the same every ten minutes, unless it was started with --no-retention.
 
     \b
     Examples:

@@ -67,9 +67,9 @@ def vacuum(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    PostgreSQL works while others read and write. MySQL copies each table, and SQLite the whole file: the disk needs
-    room for the copy, and on SQLite everybody waits. On both, the command asks for confirmation. `job purge` deletes
-    jobs.
+    On PostgreSQL, others can read and write meanwhile. MySQL copies each table, and SQLite copies the whole file: the
+    disk needs room for the copy, and on SQLite everybody waits. On both, the command asks for confirmation. `job purge`
+    deletes jobs.
 
     \b
     Examples:
@@ -137,7 +137,8 @@ def sizes(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Numbers of rows are estimates of the server; on SQLite they are exact. The other formats have bytes, and each index.
+    Row counts are estimates by the server; on SQLite they are exact. Formats other than table have bytes, and each
+    index.
 
     \b
     Examples:

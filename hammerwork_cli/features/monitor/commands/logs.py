@@ -60,10 +60,11 @@ def logs(
     ] = EventFormat.TEXT,
 ) -> None:
     """
-    Events come from the jobs and the history of their attempts, which `job retry` leaves. Rust workers record no
-    attempts: a job that they retried shows only its last one. A recurring job shows its present occurrence. The output
-    of handlers is in the log of their worker, on its stderr. --queue reads the newest 10,000 jobs of each kind of
-    event; --tree reads at most 10,000 jobs. --since starts with at most 10,000 events, or --limit.
+    Events come from the jobs and the history of their attempts, which `job retry` keeps. Rust workers record no
+    attempts: a job that they retried shows only its last one. A recurring job shows its current occurrence. Handlers
+    write their output to their worker's stderr, as part of its log. --queue reads the newest 10,000 jobs of each kind
+    of event; --tree reads at most 10,000 jobs. With --since, the command starts with at most 10,000 events, or as many
+    as --limit says.
 
     \b
     Examples:

@@ -33,9 +33,9 @@ def metrics(
     ] = MetricsFormat.TABLE,
 ) -> None:
     """
-    --format prometheus prints the families of the web server's /metrics for the textfile collector of the node
-    exporter: write them to another file and rename it, as in the example. --since applies to ended jobs and to
-    spawning; the other metrics show the present.
+    --format prometheus prints the families of the web server's /metrics for the node exporter's textfile collector:
+    write them to another file and rename it, as in the example. --since applies to ended jobs and to spawning; the
+    other metrics show the present.
 
     \b
     Examples:

@@ -23,7 +23,7 @@ app = group(
         ),
         "timeline": LateVerb(
             ".timeline:timeline",
-            "Show where the time of a job's whole tree went: waiting, retrying or running, and on which critical path.",
+            "Show where a job's whole tree spent its time: waiting, retrying or running, and on which critical path.",
         ),
         "compare": LateVerb(
             ".compare:compare", "Compare the times of two trees: the whole, the critical paths, and each queue."

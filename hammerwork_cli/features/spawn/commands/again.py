@@ -37,10 +37,10 @@ def again(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    The job does not run again, and its children stay. Options change its configuration for this request alone. A
-    worker that serves the job's queue, or has the handler, takes the request within seconds; `job show` shows the
-    outcome. Exit code 6 when the job has not completed. With --wait, 1 when nothing could be spawned, and 124 when
-    --timeout passes; the request stays open then.
+    The job does not run again, and its children stay. Options change its configuration for this request alone. A worker
+    that serves the job's queue, or has the handler, takes the request within seconds; `job show` shows the outcome.
+    Exit code 6 when the job has not completed. With --wait, the exit code is 1 when nothing could be spawned, and 124
+    when --timeout passes; the request then stays open.
 
     \b
     Examples:

@@ -54,10 +54,10 @@ def monitor(
     ] = None,
 ) -> None:
     """
-    A row is a topmost operation with its whole tree; for a very large tree it counts the children only. A terminal is
-    redrawn at each refresh until you press q or Ctrl-C. A pipe gets one JSON object per change. Survives database
-    restarts. Exit code 0; with --exit-on 0 when nothing is open, 1 when something failed or --count came first, 124
-    when --timeout passes, 130 when interrupted.
+    A row is a topmost operation with its whole tree; for a very large tree, it counts only the children. A terminal is
+    redrawn at each refresh until you press q or Ctrl-C. A pipe gets one JSON object per change. The command survives
+    database restarts. Exit code 0; with --exit-on, 0 when nothing is open, 1 when something failed or --count came
+    first, 124 when --timeout passes, 130 when interrupted.
 
     \b
     Examples:

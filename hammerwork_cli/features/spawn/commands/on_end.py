@@ -28,11 +28,11 @@ def on_end(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    A worker that enqueues the jobs of schedules enqueues each callback once, within seconds of the end. --on-success
-    also waits for failed jobs that you retry, for 7 days. A callback is the name of a queue, or a JSON object with
-    queue, payload, priority, delay, max_attempts and timeout. Its payload gets _ended: what has ended, and how many
-    jobs failed. A callback that the job already has is not added again. --clear removes the open ones. Retention keeps
-    the jobs until a worker has counted them.
+    A worker that does upkeep enqueues each callback once, within seconds of the end. --on-success also waits for failed
+    jobs that you retry, for 7 days. A callback is the name of a queue, or a JSON object with queue, payload, priority,
+    delay, max_attempts and timeout. Its payload gets _ended: what has ended, and how many jobs failed. A callback that
+    the job already has is not added again. --clear removes the open ones. Retention keeps the jobs until a worker has
+    counted them.
 
     \b
     Examples:

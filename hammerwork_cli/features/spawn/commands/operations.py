@@ -63,16 +63,16 @@ def list_(
     ] = False,
     failed: Annotated[
         bool,
-        typer.Option("--failed", help="Only with a failure at or below them, newest failure first."),
+        typer.Option("--failed", help="Only parents with a failure at or below, newest failure first."),
     ] = False,
     roots: Annotated[bool, typer.Option("--roots", help="Only parents that depend on no other job.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    A parent that ended without children shows 0, and an error if it could not spawn. `spawn pending` lists parents
-    that have yet to spawn. --status is the parent's own status. The table also counts failures below the children,
-    starting from the newest failed jobs; the other formats have that number with --failed. The next page starts at
-    --cursor with the last parent_id.
+    A parent that ended without children shows 0, and an error if it could not spawn. `spawn pending` lists parents that
+    have yet to spawn. --status is the parent's own status. The table also counts failures below the children, starting
+    from the newest failed jobs; the other formats have that number with --failed. For the next page, give --cursor the
+    last parent_id.
 
     \b
     Examples:

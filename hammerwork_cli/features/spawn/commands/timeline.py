@@ -36,8 +36,8 @@ def timeline(
 ) -> None:
     """
     The critical path leads from the root to the job that ended last; its parts add up to the whole. A job is blocked
-    until its dependencies have ended, delayed until its date, then queued until a worker takes it. In a tree with
-    open jobs, the time runs until now.
+    until its dependencies have ended, delayed until its scheduled time, then queued until a worker claims it. In a tree
+    with open jobs, time counts until now.
 
     \b
     Examples:

@@ -42,10 +42,10 @@ def wait(
 ) -> None:
     """
     Exit code 0 when all jobs completed, 1 when some failed (or are stuck, with --fail-stuck), 124 when --timeout
-    passes. Each check reads few jobs, however large the tree. Survives database restarts. A batch has the jobs that
-    were enqueued with it, a workflow also those that they spawn; one of its jobs that was cancelled counts as failed,
-    and a workflow of which only jobs are left that wait for a decision has failed. Their JSON is that of
-    `batch list` and of `workflow list`.
+    passes. Each check reads few jobs, however large the tree, and the command survives database restarts. A batch has
+    the jobs that were enqueued with it; a workflow also has those that they spawn. A cancelled job counts as failed,
+    and a workflow fails when all of its remaining jobs wait for a decision. For --batch and --workflow, the JSON is
+    that of `batch list` and `workflow list`.
 
     \b
     Examples:

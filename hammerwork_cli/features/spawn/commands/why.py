@@ -38,14 +38,15 @@ def why(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    With JOB: failures by error, deepest first, each with its path. Also searches upward for the cause, or for the
-    blocker. For a job without a blocker it says whether the job is not due, between two attempts, without a worker,
-    in a paused queue, or Running for over an hour with no live worker. Exit code 1 when a failure was found, else 0;
+    With JOB, the command shows failures by error, deepest first, each with its path. It also searches upward for the
+    cause or the blocker. If nothing blocks the job, it says whether the job is not due, is between two attempts, has no
+    worker, is in a paused queue, or has been Running for over an hour with no live worker. Exit code 1 when it finds a
+    failure, else 0;
     --no-exit-code makes it 0, for scripts with `set -e`.
 
-    Without JOB: failed and retrying jobs of a queue or of the database by error, the most frequent error first, with
-    the number of trees, an example, and the command that retries them. Numbers, ids and quoted words in an error
-    count as equal and are shown as *, which `job retry --error` understands.
+    Without JOB, it groups the failed and retrying jobs of a queue or of the database by error, most frequent first,
+    with the number of trees, an example, and the command that retries them. Numbers, ids and quoted words in errors
+    count as equal and appear as *, which `job retry --error` understands.
 
     \b
     Examples:

@@ -26,7 +26,7 @@ app = group(
         ),
         "restart": LateVerb(
             ".control:restart",
-            "Restart workers: finish running jobs, then start again in the same process with the present code.",
+            "Restart workers: finish running jobs, then start again in the same process with the current code.",
         ),
     },
 )

@@ -107,15 +107,17 @@ def list_(
     ctx: typer.Context,
     queue: QueueOption = None,
     since: Annotated[str, since_option("Only those that stopped")] = "1h",
-    every: Annotated[bool, typer.Option("--all", help="Include all that stopped earlier or fell silent.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Include workers that stopped earlier or have long been silent.")
+    ] = False,
     limit: LimitOption = 100,
     *,
     options: ListOptions,
 ) -> None:
     """
-    A worker is lost once another worker has rescued its jobs. Until then, one whose last heartbeat is older than its
-    lease is silent: nobody decides while the server takes no writes, or while no other worker runs. --all also shows
-    workers that have been silent for more than a day. Stopped workers are forgotten after 7 days.
+    A worker whose last heartbeat is older than its lease is silent. It is lost once another worker has rescued its
+    jobs, which cannot happen while the server takes no writes or no other worker runs. --all also shows workers that
+    have been silent for more than a day. Stopped workers are forgotten after 7 days.
 
     \b
     Examples:
@@ -154,12 +156,12 @@ def status(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Without WORKER: all that are running.
+    Without WORKER, the command shows all running workers.
 
     Memory covers the worker's process and, with --isolation process, those of its handlers; on Linux only.
 
-    With --jobs, the lease of a job is active while its worker says that it still runs the job, expired once it no
-    longer does, and none without such a worker: those of hammerwork (Rust) 1.15.5 have no leases.
+    With --jobs, the lease of a job is active while its worker says that it still runs the job, and expired once it no
+    longer does. It is none without such a worker: workers of hammerwork (Rust) 1.15.5 have no leases.
 
     \b
     Examples:
@@ -207,9 +209,9 @@ def _show_leases(
 @expand_option_groups
 def stop(ctx: typer.Context, asking: ControlOptions) -> None:
     """
-    A handler that never returns keeps its worker from stopping, unless --grace or --now gives its job back: it runs
-    again, or is Dead if it may run only once. On the worker's host, a second SIGTERM ends the process within 5 s.
-    Exit code 124 when --timeout passes.
+    A handler that never returns keeps its worker from stopping, unless --grace or --now gives its job back. The job
+    then runs again, or becomes Dead if it may run only once. On the worker's host, a second SIGTERM ends the process
+    within 5 s. Exit code 124 when --timeout passes.
 
     \b
     Examples:
@@ -224,8 +226,8 @@ def stop(ctx: typer.Context, asking: ControlOptions) -> None:
 @expand_option_groups
 def restart(ctx: typer.Context, asking: ControlOptions) -> None:
     """
-    Only `worker start` can start again; a worker in your own Python program stops, and its report says why. Exit
-    code 124 when --timeout passes, 1 when --wait saw one stop and no successor.
+    Only a worker of `worker start` can start again; one in your own Python program stops, and its report says why. Exit
+    code 124 when --timeout passes, 1 when --wait saw a worker stop without a successor.
 
     \b
     Examples:

@@ -101,7 +101,9 @@ def start(
     ] = None,
     weighted: Annotated[
         bool | None,
-        typer.Option("--weighted/--strict-priority", help="Claim by weight, so that no priority starves, or strictly."),
+        typer.Option(
+            "--weighted/--strict-priority", help="Claim jobs by weight, so that no priority starves, or strictly."
+        ),
     ] = None,
     sweep: Annotated[
         bool | None,
@@ -131,7 +133,7 @@ def start(
         typer.Option(
             "--rescue-older-than",
             metavar="DURATION",
-            help="Rescue jobs of Rust workers that run longer without a lease: 2h. [default: never]",
+            help="Rescue jobs that Rust workers run for longer without a lease: 2h. [default: never]",
         ),
     ] = None,
     name: Annotated[
@@ -156,12 +158,12 @@ def start(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    MODULE is installed or lies in the current folder. ATTRIBUTE is a Handlers, a Worker, or a function that returns
-    one. The first Ctrl-C, SIGTERM or SIGHUP finishes running jobs, for --grace at most, and gives the rest back. A
-    second one, or SIGQUIT, gives all jobs back with their attempts (a job that may run only once becomes Dead) and
-    exits at once with 130, or 128 plus the signal's number. `worker restart` starts it again in the same process
-    with the same arguments and new code. The attempt at a job whose payload is encrypted fails if no key fits. With
-    --format json, stdout has the report alone; the log and the output of handlers go to stderr.
+    MODULE is installed or in the current folder. ATTRIBUTE is a Handlers, a Worker, or a function that returns one. On
+    the first Ctrl-C, SIGTERM or SIGHUP, the worker finishes running jobs, for at most --grace, and gives the rest back.
+    On a second one, or on SIGQUIT, it gives all jobs back with their attempts (a job that may run only once becomes
+    Dead) and exits at once with 130, or 128 plus the signal's number. `worker restart` starts it again in the same
+    process with the same arguments and new code. An attempt at a job with an encrypted payload fails if no key fits.
+    With --format json, stdout has only the report; the log and the output of handlers go to stderr.
 
     \b
     Examples:

@@ -11,7 +11,7 @@ app = group(
             ".changes:create",
             "Create a workflow with the jobs of a file, and print its id.",
         ),
-        "list": LateVerb(".reading:list_", "List workflows, newest first, with their jobs counted."),
+        "list": LateVerb(".reading:list_", "List workflows, newest first, with counts of their jobs."),
         "show": LateVerb(
             ".reading:show",
             "Show everything about a workflow: its jobs, their errors and their graph.",

@@ -62,7 +62,7 @@ def create(
         typer.Option("--failure-policy", help="Effect of a failed job on the others. [default: fail_fast]"),
     ] = None,
     metadata: Annotated[
-        str | None, typer.Option("--metadata", metavar="JSON", help="An object to keep with it.")
+        str | None, typer.Option("--metadata", metavar="JSON", help="A JSON object to store with the workflow.")
     ] = None,
     workflow_id: NewIdOption = None,
     *,
@@ -73,9 +73,9 @@ def create(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """
-    The file has a name, and a table in jobs for each job: the options of `job enqueue` as keys, and after, a list of
-    the jobs that it waits for. The queue defaults to the key of the job, and the payload to an empty object.
-    failure_policy and metadata are optional; options of the command line come before what the file says.
+    The file has a name, and a table in jobs for each job. The keys of a table are the options of `job enqueue`, and
+    after: a list of the jobs that it waits for. The queue defaults to the key of the job, and the payload to an empty
+    object. failure_policy and metadata are optional; options on the command line override the file.
 
     The workflow and its jobs, at most 100,000, are written in one transaction. With --id you can repeat the command:
     the same workflow stays as it is. --dry-run draws the jobs under their keys. Without a file the workflow is empty:

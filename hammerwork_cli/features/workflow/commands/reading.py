@@ -130,7 +130,8 @@ def list_(
     failed: Annotated[bool, typer.Option("--failed", help="Only failed workflows.")] = False,
     cancelled: Annotated[bool, typer.Option("--cancelled", help="Only cancelled workflows.")] = False,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="TEXT", help="Only with this text in the name; * is any text.")
+        str | None,
+        typer.Option("--name", metavar="TEXT", help="Only workflows with this text in the name; * is any text."),
     ] = None,
     since: Annotated[str | None, since_option("Only workflows created")] = None,
     limit: LimitOption = 50,
@@ -139,9 +140,9 @@ def list_(
     options: ListOptions,
 ) -> None:
     """
-    The status comes from the jobs, also from those that hammerwork (Rust) has enqueued or run. Several of --running,
-    --completed, --failed and --cancelled add up. A running workflow needs a decision where a job has failed and the
-    policy is manual. The next page starts at --cursor with the id of the last workflow, or with its CREATED_AT/ID.
+    The status comes from the jobs, including those that hammerwork (Rust) has enqueued or run. You can combine
+    --running, --completed, --failed and --cancelled. A running workflow needs a decision when a job has failed and the
+    policy is manual. For the next page, give --cursor the id of the last workflow, or its CREATED_AT/ID.
 
     \b
     Examples:
@@ -183,7 +184,8 @@ def show(
     form: GraphFormatOption = GraphFormat.TEXT,
 ) -> None:
     """
-    JSON has everything but the graph, which `workflow graph --format json` has; mermaid and dot have the graph alone.
+    JSON has everything but the graph, for which there is `workflow graph --format json`; mermaid and dot have only the
+    graph.
 
     \b
     Examples:
