@@ -126,14 +126,16 @@ def test_a_creation_that_breaks_off_leaves_nothing(
 
 
 @all_databases
-def test_a_job_that_joins_a_workflow_opens_it_again(run: Run, migrated_url: str) -> None:
+def test_a_job_that_joins_a_workflow_opens_it_again_and_no_other(run: Run, migrated_url: str) -> None:
     run("workflow", "create", "--name", "empty", "--id", ID, url=migrated_url)
+    other = run("workflow", "create", "--name", "other", url=migrated_url).stdout.strip()
     assert "running, empty" in run("workflow", "show", ID, url=migrated_url).stdout
     execute(migrated_url, "UPDATE hammerwork_workflows SET status = 'failed', failed_at = created_at")
     joined = run("job", "enqueue", "--queue", "a", "--payload", "{}", "--workflow", ID, url=migrated_url)
     assert joined.exit_code == 0, joined
     with contextlib.closing(connect(migrated_url)) as database:
-        assert database.row("workflow.listing.one", id=ID)[2] == "running"  # type: ignore[index]
+        states = dict(database.query("SELECT id, status FROM hammerwork_workflows"))
+    assert states == {ID: "running", other: "failed"}
     job = jobs_of(run, migrated_url, ID)["a"]
     assert (job["workflow_id"], job["workflow_name"]) == (ID, "empty")
     execute(migrated_url, "UPDATE hammerwork_workflows SET status = 'cancelled'")

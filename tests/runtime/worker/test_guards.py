@@ -506,6 +506,26 @@ def test_a_worker_gives_back_jobs_that_it_does_not_know_and_none_of_another_work
     assert finish.compare(stage.database, mine, [owned, earlier]) == (0, 0, {earlier})
 
 
+def test_a_heartbeat_counts_the_attempts_that_are_still_the_workers(stage: Stage) -> None:
+    worker = registered(stage, "name")
+    stage.enqueue(Job("noop"), Job("noop"))
+    options: Any = {"worker": worker.id, "now": stage.database.now() + timedelta(seconds=1), "slots": 2}
+
+    def owned(*attempts: claim.Claimed) -> int:
+        return registry.record_heartbeat(stage.database, worker.id, HeartbeatReport(), attempts).owned
+
+    first, other = claim.claim(stage.database, "noop", limit=2, **options)
+    assert (owned(first), owned(first, other)) == (1, 2)
+    # It lost the job, and has claimed it again: the attempt that still runs is not its own.
+    assert finish.give_back(stage.database, [first]) == 1
+    (again,) = claim.claim(stage.database, "noop", limit=1, **options)
+    assert again.id == first.id
+    assert (owned(first), owned(again), owned(first, other)) == (0, 1, 1)
+    # The token stays on the row of a job that has ended.
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{other.id}'")
+    assert owned(other) == 0
+
+
 def test_all_jobs_of_a_lost_worker_come_back_however_few_fit_into_a_transaction(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

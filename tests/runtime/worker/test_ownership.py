@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution import finisher
 from hammerwork_cli.runtime.host.logs import named
 from hammerwork_cli.runtime.worker import claimer
+from tests.conftest import on_servers
 from tests.runtime.conftest import Crew, Stage, until
 from tests.rust_worker import RustWorker
 
@@ -197,6 +198,37 @@ def test_a_worker_without_a_free_slot_leaves_jobs_to_an_idle_one_and_takes_none_
     assert counted.taken[busy.id] == 3
     assert counted.returned == 0
     assert set(stage.rows("attempts")) == {(1,)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda database, worker: finish.compare(database, worker, []),
+        lambda database, worker: registry.renew_leases(database, worker, 3600),
+    ],
+    ids=["gives back", "renews"],
+)
+@on_servers
+def test_a_job_that_another_worker_takes_between_a_look_and_its_lock_stays_that_workers(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, change: Callable[[Database, str], object]
+) -> None:
+    (job,) = stage.enqueue(Job("noop"))
+    mine, others, unlocked = new_id(), new_id(), finish.unlocked
+    options: Any = {"now": stage.database.now() + timedelta(seconds=1), "limit": 1, "slots": 1}
+    taken = claim_queries.claim(stage.database, "noop", worker=mine, **options)
+    columns, seen = "status, attempts, claimed_by, claim_token, lease_expires_at", []
+
+    def overtaken(*given: Any) -> Iterator[list[str]]:
+        monkeypatch.setattr(finish, "unlocked", unlocked)
+        with contextlib.closing(connect(stage.url)) as other:
+            assert finish.give_back(other, taken) == 1
+            assert len(claim_queries.claim(other, "noop", worker=others, **options)) == 1
+            seen.append(other.query(f"SELECT {columns} FROM hammerwork_jobs")[0])
+        return unlocked(*given)
+
+    monkeypatch.setattr(finish, "unlocked", overtaken)
+    change(stage.database, mine)
+    assert [stage.one(job, columns)] == seen
 
 
 @pytest.mark.parametrize("dialect", [pytest.param("postgres", marks=pytest.mark.postgres)])

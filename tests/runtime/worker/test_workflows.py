@@ -131,6 +131,8 @@ def test_a_policy_of_our_own_is_stored_so_that_hammerwork_rust_leaves_dependents
 def test_a_retry_opens_it_again_and_is_not_failed_by_earlier_failures(stage: Stage, run: Run) -> None:
     jobs = create(stage, more=2)
     workflow = id_of(jobs, stage)
+    other = run("workflow", "create", "--name", "other", url=stage.url).stdout.strip()
+    stage.execute(f"UPDATE hammerwork_workflows SET status = 'failed' WHERE id = '{other}'")
     assert run("workflow", "wait", workflow, "--timeout", "0", url=stage.url).exit_code == 124
     end(stage, jobs["bad"], "Dead")
     end_workflows(stage)
@@ -138,7 +140,7 @@ def test_a_retry_opens_it_again_and_is_not_failed_by_earlier_failures(stage: Sta
     assert row(stage, workflow)[0] == "failed"
     assert run("workflow", "wait", workflow, url=stage.url).exit_code == 1
     assert run("job", "retry", jobs["other"].id, url=stage.url).exit_code == 0
-    assert row(stage, workflow)[0] == "running"
+    assert (row(stage, workflow)[0], row(stage, other)[0]) == ("running", "failed")
     end_workflows(stage)
     assert stage.status(jobs["other"], jobs["more 0"]) == ["Pending", "Failed"]
     joined = run("job", "enqueue", "-q", "joined", "--payload", "{}", "--workflow", workflow, url=stage.url)

@@ -240,6 +240,22 @@ def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(
     assert names(three.pop_ended()) == [("b", AttemptEnd.COMPLETED), ("c", AttemptEnd.COMPLETED)]
 
 
+@pytest.mark.parametrize("large", ["payload", "result", "error"])
+def test_an_outcome_that_is_written_makes_room_whatever_of_it_was_large(
+    slots: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch, large: str
+) -> None:
+    monkeypatch.setattr(slots_module, "MOST_UNWRITTEN_BYTES", 10)
+    parts = dict.fromkeys(("payload", "result", "error"), "") | {large: "x" * 10}
+    payload = parts.pop("payload")
+    one = slots(1, lambda attempt: EndedAttempt(attempt.job, AttemptEnd.COMPLETED, **parts))
+    one.put([claimed("a")._replace(payload=payload)])
+    until(lambda: one.has_ended)
+    assert len(one.pop_ended()) == 1
+    assert one.is_clogged
+    one.clear_writing()
+    assert not one.is_clogged
+
+
 def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots: Callable[..., Slots]) -> None:
     execute = Stopping()
     two = slots(2, execute)
