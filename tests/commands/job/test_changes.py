@@ -215,12 +215,14 @@ def test_filters_choose_what_is_retried(run: Run, migrated_url: str, options: li
     assert [number for number in before if before[number] != after[number]] == expected
 
 
-def test_archived_jobs_are_not_run_again(run: Run, migrated_url: str) -> None:
+def test_archived_jobs_are_not_run_again_and_can_be_deleted(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1, D), job(2, D))
     execute(migrated_url, f"UPDATE hammerwork_jobs SET archived_at = created_at WHERE id = '{identity(1)}'")
     assert changed(run, migrated_url, "retry", identity(1), code=6)["reason"] == "archived"
     assert changed(run, migrated_url, "retry", "--all", "--yes")["changed"] == 1
     assert statuses(migrated_url) == {1: "Dead", 2: "Pending"}
+    assert changed(run, migrated_url, "delete", identity(1), "--yes")["changed"] == 1
+    assert statuses(migrated_url) == {2: "Pending"}
 
 
 def test_a_job_that_is_in_the_archive_only_cannot_be_changed(run: Run, migrated_url: str) -> None:

@@ -16,6 +16,7 @@ from hammerwork_cli.features.job.queries.changes import Cancel
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.host import secrets
 from hammerwork_cli.runtime.host.logs import JsonLines, TextLines, named
+from hammerwork_cli.runtime.worker import loop
 from tests.runtime.conftest import Stage
 
 LOST = "The job was taken from this worker: another claim has it now. Its outcome here is not written."
@@ -58,11 +59,17 @@ def test_a_failure_says_whether_it_is_final_or_when_the_next_attempt_comes(
 
 
 @pytest.mark.parametrize(
-    ("later", "said"), [(0, None), (1, "1 job of these queues is"), (2, "2 jobs of these queues are")]
+    ("later", "said"), [(0, None), (1, "1 job of these queues is"), (2, "at least 2 jobs of these queues are")]
 )
 def test_a_worker_that_has_drained_its_queues_says_what_is_due_later(
-    stage: Stage, app: Handlers, caplog: pytest.LogCaptureFixture, later: int, said: str | None
+    stage: Stage,
+    app: Handlers,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    later: int,
+    said: str | None,
 ) -> None:
+    monkeypatch.setattr(loop, "MOST_LATER", 2)
     caplog.set_level("INFO", "hammerwork")
     (now,) = stage.enqueue(Job("noop"))
     delayed = [Job("noop").with_delay(timedelta(hours=1)), Job("noop").with_cron("0 0 3 1 1 * 2037")][:later]

@@ -326,6 +326,7 @@ def test_a_keeper_is_releasing_until_a_sweep_that_found_jobs_has_reached_the_end
         keeping._sweep(database)
         seen.append(keeping.releasing)
     assert seen == [True, True, False, False], "one that finds nothing at first may take long, and nobody waits for it"
+    assert next(pages, "all") == "all", "one that finds jobs looks at the next page at once"
 
 
 def test_a_sweep_goes_over_all_pages_at_once_where_they_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
