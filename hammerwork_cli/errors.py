@@ -119,7 +119,7 @@ class LimitReachedError(RetryableError):
 
 
 class ConnectionLostError(DatabaseError):
-    """The connection broke. Whether a commit succeeded that was under way is unknown."""
+    """The connection broke. It is unknown whether a commit that was under way succeeded."""
 
     code = "connection_lost"
 

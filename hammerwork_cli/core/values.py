@@ -52,7 +52,7 @@ def rfc3339(value: Timestamp) -> str | None:
 
 
 class JobStatus(StrEnum):
-    """The statuses in their healthy spelling: capitalised and unquoted.
+    """The statuses in their normal spelling: capitalised and unquoted.
 
     Rows hold all but ``Cancelled``, and workers write neither that nor ``Retrying``: see :data:`DERIVED`.
     """
@@ -152,7 +152,7 @@ def status_phrase(status: str) -> str:
 
 
 class JobPriority(IntEnum):
-    """Priorities with the numbers of the column."""
+    """Priorities, with their numbers in the database."""
 
     BACKGROUND = 0
     LOW = 1

@@ -43,15 +43,15 @@ class SpawnConfig:
 
     Attributes:
         handler: name of the spawn handler; the queue's name by default.
-        max_spawn_count: most children of one spawn; ``None`` means no limit.
+        max_spawn_count: maximum number of children of one spawn; ``None`` means no limit.
         inherit_priority: children without a priority get their parent's. The other ``inherit_*`` work likewise.
         inherit_queue: children without a queue go to their parent's.
         spawn_delay: time between the starts of batches of children.
         batch_size: children per batch, 1 by default.
         operation_id: a name of the operation to search for later, at most 255 characters.
         metadata: any JSON value for the spawn handler.
-        max_depth: most generations below the root of the tree; ``None`` means no limit.
-        max_descendants: most jobs below the root; ``None`` means no limit.
+        max_depth: maximum number of generations below the root of the tree; ``None`` means no limit.
+        max_descendants: maximum number of jobs below the root; ``None`` means no limit.
         on_error: ``retry`` (the attempt fails if the parent cannot spawn) or ``complete`` (the parent completes
             anyway).
         extra: unknown keys, which are stored unchanged.

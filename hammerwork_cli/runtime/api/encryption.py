@@ -47,7 +47,8 @@ class EncryptionKeys(Keys):
             environ: the variables.
 
         Raises:
-            ConfigError: there is no such variable or file, or what it holds is not a key; no message has a part of it.
+            ConfigError: there is no such variable or file, or what it holds is not a key; no message shows any part of
+                it.
         """
         found: dict[str, bytes] = {}
         for place in places:

@@ -46,12 +46,12 @@ class JobHandler:
 
 
 class Handlers(SpawnManager):
-    """An application's handlers: of jobs, and of what jobs spawn; and its schedules.
+    """An application's job handlers, spawn handlers and schedules.
 
     ``hammerwork worker start --handlers module:attribute`` names one.
 
     Attributes:
-        name: ``module:attribute``, once it has been loaded by that.
+        name: ``module:attribute``, if it was loaded by that name.
     """
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ class Handlers(SpawnManager):
         return decorate
 
     def schedule(self, name: str, schedule: str | timedelta, job: Job, **options: "Unpack[ScheduleOptions]") -> None:
-        """Declares a schedule. Workers write it to the database when they start, unless they keep no schedules.
+        """Declares a schedule. Workers write it to the database when they start, unless they do no upkeep.
 
         Args:
             name: of the schedule.
@@ -192,7 +192,7 @@ class Handlers(SpawnManager):
         return decorate
 
     def include(self, manager: SpawnManager) -> None:
-        """Adds the spawn handlers of a manager, and the handlers of jobs and the schedules if it is a Handlers.
+        """Adds the spawn handlers of a manager; if it is a Handlers, also its job handlers and schedules.
 
         Raises:
             UsageError: a name is taken, or it is not a manager.

@@ -128,7 +128,7 @@ class Job(_Rowed):
         timezone: of the schedule, an IANA name; UTC by default.
         encryption: how its payload is encrypted: see :meth:`with_encryption`; ``None`` for plaintext.
         result_ttl: how long its result is kept; ``None`` keeps it with the job.
-        result_max_size: most bytes of JSON in its result.
+        result_max_size: maximum size of its result, in bytes of JSON.
         callbacks: what to enqueue at the end of it and everything below it: see :meth:`with_callbacks`.
         trace_id, correlation_id, parent_span_id, span_context: for tracing; children inherit them.
         workflow_id, workflow_name: the workflow to which it belongs.
@@ -326,7 +326,7 @@ class Job(_Rowed):
         return replace(self, dependencies=(*self.dependencies, *fields.ids(others)))
 
     def with_spawn_handler(self, name: str) -> Self:
-        """Lets it spawn children by the spawn handler of that name when it completes."""
+        """Lets it spawn children with the spawn handler of that name when it completes."""
         return self._configured((self.spawn_config or SpawnConfig()).with_handler(name))
 
     def with_spawn_config(self, config: SpawnConfig) -> Self:
@@ -374,7 +374,7 @@ class Job(_Rowed):
         return self._encrypted(algorithm=algorithm, key_id=key_id)
 
     def with_pii_fields(self, *paths: str) -> Self:
-        """Encrypts only these fields of its payload, such as ``customer.email``; it is refused if it lacks one."""
+        """Encrypts only these fields of its payload, such as ``customer.email``; refuses a payload that lacks one."""
         return self._encrypted(pii_fields=tuple(fields.text(path, "a path") for path in paths))
 
     def with_retention_policy(self, policy: timedelta | datetime | str) -> Self:
@@ -399,10 +399,11 @@ class Job(_Rowed):
     def with_callbacks(
         self, *, on_complete: "Job | None" = None, on_success: "Job | None" = None, on_failure: "Job | None" = None
     ) -> Self:
-        """Enqueues jobs once: when it and all below it has ended, has completed, or a first of these jobs has failed.
+        """Enqueues each job once: when this job and all below it have ended or completed, or a first one has failed.
 
         Raises:
-            UsageError: such a job has no queue, or more than a queue, payload, priority, delay and limits of attempts.
+            UsageError: a callback has no queue, or sets more than a queue, payload, priority, delay and limits of
+                attempts.
         """
         return replace(self, callbacks=callbacks_of(on_complete, on_success, on_failure))
 

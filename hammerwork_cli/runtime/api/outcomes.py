@@ -34,13 +34,13 @@ class Outcome(Exception):  # noqa: N818  not an error, though it is raised like 
 
 
 class Snooze(Outcome):
-    """Ends an attempt that does not count, and runs the job again later.
+    """Ends an attempt without counting it, and runs the job again later.
 
     Args:
         delay: at most 366 days.
 
     Raises:
-        UsageError: the delay is negative, too long, or no timedelta.
+        UsageError: the delay is negative, too long, or not a timedelta.
     """
 
     def __init__(self, delay: timedelta) -> None:
@@ -49,14 +49,14 @@ class Snooze(Outcome):
 
 
 class Retry(Outcome):
-    """Fails an attempt. If others are left, the next one starts after a delay instead of that of the retry strategy.
+    """Fails an attempt. If attempts are left, the next one starts after this delay, not that of the retry strategy.
 
     Args:
         delay: at most 366 days.
         reason: why it failed, for the job's row.
 
     Raises:
-        UsageError: the delay is negative, too long, or no timedelta; or the reason is not text.
+        UsageError: the delay is negative, too long, or not a timedelta; or the reason is not text.
     """
 
     def __init__(self, delay: timedelta, reason: str = "The handler asked for another attempt.") -> None:

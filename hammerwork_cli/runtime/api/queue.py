@@ -80,18 +80,18 @@ class Batch:
 
 
 class Queue(Translated):
-    """The queues of one database. Threads may share it, and processes that were forked.
+    """The queues of one database. Threads and forked processes may share it.
 
     Args:
         url: ``postgresql://``, ``mysql://``, ``mariadb://`` or ``sqlite:///path``; ``sqlite:///:memory:`` is a database
             for tests, which :meth:`migrate` makes and :meth:`close` removes.
-        pool_size: most connections at once.
-        patience: seconds to go on trying while no server answers, and to wait for locks and connections; 0 tries once.
-            A single try ends within as many seconds, or a few if that is less.
-        encryption: keys that encrypt the payloads of jobs that ask for it, and decrypt those that it reads; a
-            :class:`Worker` of this queue has them too.
-        refuse_plaintext: refuses a job that does not ask for encryption if its queue holds encrypted jobs, and
-            children that a :class:`Worker` of this queue writes.
+        pool_size: maximum number of open connections.
+        patience: seconds to keep trying while no server answers, and to wait for locks and connections; 0 tries once. A
+            single try ends within that time or within a few seconds, whichever is less.
+        encryption: keys that encrypt the payloads of jobs that ask for it, and decrypt those that the queue reads; a
+            :class:`Worker` of this queue uses them too.
+        refuse_plaintext: refuses plaintext jobs in queues that hold encrypted jobs, including children that a
+            :class:`Worker` of this queue writes.
 
     Raises:
         UsageError: an argument is out of range.
@@ -153,11 +153,11 @@ class Queue(Translated):
 
         Raises:
             UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
-            NotFoundError, ConflictError: it depends on a job that does not exist or failed, or another has its id.
+            NotFoundError, ConflictError: it depends on a job that does not exist or failed, or another job has its id.
             RefusedValueError: the database cannot hold it.
-            UnreachableError, ConnectionLostError: no server answered for as long as the queue is patient, or the
-                file of SQLite does not exist.
-            RetryableError: others held locks, or all connections, for as long.
+            UnreachableError, ConnectionLostError: no server answered within the queue's ``patience``, or the SQLite
+                file does not exist.
+            RetryableError: others held locks, or all connections, for that long.
         """
         checked(job)
         tries: list[NewJob] = []
@@ -214,7 +214,7 @@ class Queue(Translated):
             jobs: at most 100,000, none of which exists.
             id: a UUID; a batch with this id, the same name and as many jobs stays unchanged.
             on_complete: enqueued once, when all jobs have ended.
-            on_success: enqueued once, when all have completed, also after failed ones were retried.
+            on_success: enqueued once, when all have completed, even if failed ones had to be retried.
             on_failure: enqueued once, when the first job has failed for good.
 
         Raises:
@@ -265,8 +265,8 @@ class Queue(Translated):
     def find(self, job: JobId) -> Job | None:
         """The job with this id as it is now, with its result; ``None`` when there is none.
 
-        A job from the archive has no workflow and no limits of its result, and ``None`` for an unreadable payload. To
-        read a payload that is encrypted, the queue needs its key: without it, ``job.payload`` raises an error.
+        An archived job has no workflow and no limits of its result, and its payload is ``None`` if that is unreadable.
+        To read an encrypted payload, the queue needs its key: without it, ``job.payload`` raises an error.
 
         Raises:
             UsageError: that is not an id.
@@ -293,9 +293,9 @@ class Queue(Translated):
         status: JobStatus | str | Iterable[JobStatus | str] = (),
         tree: JobId | None = None,
     ) -> Iterator[Job]:
-        """Jobs as they are now, the newest first; those of a tree parents first. Reads them page by page.
+        """Jobs as they are now, newest first, or parents first with ``tree``. Reads them page by page.
 
-        Jobs that come or change meanwhile may be missing. Archived jobs are found only in a tree.
+        Jobs that are added or change meanwhile may be missing. Archived jobs are found only in a tree.
 
         Args:
             queue: only jobs of this queue.
@@ -328,7 +328,7 @@ class Queue(Translated):
         return self._as_they_are(self._run(read))
 
     def wait(self, job: JobId, *, timeout: timedelta | None = None, tree: bool = False) -> Job:
-        """Waits until a job has ended. It reads little at a time, and goes on after a restart of the server.
+        """Waits until a job has ended. It reads little at a time, and survives a restart of the server.
 
         Args:
             timeout: how long to wait at most.
@@ -354,8 +354,8 @@ class Queue(Translated):
     def results(self, jobs: Iterable[JobId]) -> dict[str, Any]:
         """The results of jobs by their ids, those of archived jobs included.
 
-        A job that returned nothing, has not completed, or whose result has expired has ``None``; a job that does not
-        exist is missing.
+        The result is ``None`` if the job returned nothing, has not completed, or its result has expired; a job that
+        does not exist is missing.
 
         Raises:
             UsageError: one of them is not an id.
@@ -370,12 +370,12 @@ class Queue(Translated):
         """Cancels a job that has not started, and with it the jobs that wait for it.
 
         Args:
-            reason: is added to the error of each.
-            tree: cancels everything below the job too, and leaves what runs or has ended.
-            force: cancels it although it runs: its worker interrupts a coroutine or a process, not a thread.
+            reason: text to add to the error of each job.
+            tree: also cancels everything below the job, except what runs or has ended.
+            force: cancels it even if it runs: its worker interrupts a coroutine or a process, but not a thread.
 
         Returns:
-            How many jobs it cancelled, without those that only waited for them.
+            The number of cancelled jobs, without those that only waited for them.
 
         Raises:
             UsageError: that is not an id.
@@ -393,13 +393,13 @@ class Queue(Translated):
         """Lets a job that has failed or was cancelled run again.
 
         Args:
-            tree: retries what has failed below the job too.
-            cancelled: with ``tree``, also those that were cancelled.
+            tree: also retries what has failed below the job.
+            cancelled: with ``tree``, also retries cancelled jobs.
             respawn: lets a job that has spawned spawn again when it completes.
-            force: retries it although it runs, has completed, or depends on a job that failed.
+            force: retries it even if it runs, has completed, or depends on a job that failed.
 
         Returns:
-            How many jobs it put back, without those that had failed with them.
+            The number of retried jobs, without those that had only failed with them.
 
         Raises:
             UsageError: that is not an id.
@@ -432,14 +432,14 @@ class Queue(Translated):
         self._manage(lambda database: pausing.resume(database, queue))
 
     def migrate(self) -> list[str]:
-        """Makes the tables, or brings them up to date. Programs may do that at the same time.
+        """Creates the tables, or brings them up to date. Several programs may do so at the same time.
 
         Returns:
             The names of the migrations that it applied.
 
         Raises:
             ConflictError: another program has not finished doing so within ten minutes.
-            DatabaseError: a statement failed. The finished steps stay, and the next call goes on.
+            DatabaseError: a statement failed. The finished steps stay, and the next call continues.
         """
         importing.check(importing.ENQUEUE)
         with closing(connect(self.url)) as database:  # a statement may take long

@@ -29,7 +29,7 @@ Produced: TypeAlias = Iterable[Job] | AsyncIterable[Job] | Awaitable[Iterable[Jo
 
 
 class SpawnError(HammerworkError):
-    """A job could not spawn: its children were not written. Children by key that were written before stay."""
+    """A job could not spawn: its children were not written. Early children that were written before stay."""
 
     code = "spawn"
 
@@ -152,9 +152,9 @@ class SpawnContext:
         queue: the queues, to read, and to enqueue jobs that are not children.
         spawn: ``spawn(job, key=...)`` writes a child now instead of at the end.
         result_text: the JSON text of :attr:`result`.
-        cancelled: whether the attempt is over although its handler runs: the job was cancelled or taken from this
-            worker, its time is up, or the worker stops at once. Its result and its children are not written. A handler
-            that runs for long in a thread looks at it; a coroutine is cancelled, and a process killed.
+        cancelled: whether the attempt is over although its handler still runs: the job was cancelled or taken from this
+            worker, its time is up, or the worker is stopping at once. Its result and its children are not written. A
+            long-running handler in a thread should check it; a coroutine is cancelled instead, and a process is killed.
         depth: generations of spawning above the job; 0 for the root of a tree.
         root_id: id of the root of the tree.
     """
@@ -184,9 +184,9 @@ class SpawnContext:
 
     @property
     def scheduled_for(self) -> datetime | None:
-        """The due time for which a schedule made the job, or a recurring job runs; ``None`` for other jobs.
+        """The due time for which a schedule enqueued the job, or a recurring job runs; ``None`` for other jobs.
 
-        A job that somebody triggered is for the time when he did. With ``catch_up``, it may be long ago.
+        For a job that somebody triggered, it is the time of the trigger. With ``catch_up``, it may be long ago.
         """
         row = getattr(self.parent_job, "_row", None)
         if row is not None and row.recurring:

@@ -19,13 +19,13 @@ class Workflow(Translated):
 
     Args:
         name: of the workflow, for people.
-        failure_policy: once a job has failed, the others that have not started fail (``fail_fast``); or they go on,
-            and those that wait for it fail (``continue_on_failure``), run once all that they wait for has ended
-            (``ignore_failures``), or stay Pending (``manual``).
-        metadata: what to keep with it: an object that JSON can hold.
+        failure_policy: what happens once a job has failed. ``fail_fast`` fails the others that have not started. With
+            another policy they go on, and those that wait for it fail (``continue_on_failure``), run once everything
+            that they wait for has ended (``ignore_failures``), or stay Pending (``manual``).
+        metadata: a JSON object to store with it.
         id: a UUID; the same workflow with this id is written once.
         on_complete: enqueued once, when all jobs have ended.
-        on_success: enqueued once, when all have completed, also after failed ones were retried.
+        on_success: enqueued once, when all have completed, even if failed ones had to be retried.
         on_failure: enqueued once, when the first job has failed for good.
 
     Raises:
@@ -62,7 +62,7 @@ class Workflow(Translated):
         """Adds a job.
 
         Args:
-            key: names the job in the workflow; the id of the job is made from it and from that of the workflow.
+            key: name of the job in the workflow; the job's id derives from it and from the workflow's id.
             job: may depend on other jobs, too.
             after: keys of the jobs that must complete first.
 
@@ -70,7 +70,7 @@ class Workflow(Translated):
             The workflow itself.
 
         Raises:
-            UsageError: the key is there already, or not text; or that is not a job.
+            UsageError: the key is taken or is not text, or that is not a job.
         """
         fields.text(key, "The key")
         if key in self._jobs:

@@ -61,7 +61,7 @@ class WorkerReport:
     Attributes:
         completed: attempts that completed.
         failed: attempts that failed or timed out, without those that a stop gave back.
-        restart: an operator asked for another worker in its place.
+        restart: whether an operator asked to restart it.
         unreturned: abandoned attempts whose handlers have not returned: their threads or coroutines go on until the
             process ends, while others may run the jobs.
         signal: the signal that stopped it at once, or after which its grace ran out; ``None`` when it ended otherwise.
@@ -82,32 +82,33 @@ class Worker(Translated):
 
     Args:
         queue: the database: a :class:`Queue` or its URL.
-        handlers: a :class:`Handlers`, one by its name (``module:attribute``), or one function for the jobs of all
+        handlers: a :class:`Handlers`, its name (``module:attribute``), or one function for the jobs of all
             ``queues``.
-        queues: names; by default those that ``handlers`` knows.
+        queues: names; by default those of the ``handlers``.
         concurrency: jobs that run at once.
-        pool_size: connections for what attempts write themselves; five more are the worker's own, seven on PostgreSQL.
+        pool_size: connections for what attempts write themselves; the worker uses five more, seven on PostgreSQL.
         poll_interval: seconds between claims from empty queues.
         lease: seconds without a heartbeat after which others take over; see docs/explain/liveness.md.
-        max_jobs: stops after so many jobs.
+        max_jobs: stops after this many jobs.
         drain: stops once no job of its queues is due within a minute, and logs how many are due later.
-        weighted: draws the next priority by weight, so that low ones do not starve; else strictly by priority.
-        sweep: releases or fails jobs of all queues that still wait although their dependencies have ended, as those of
+        weighted: draws the next priority by weight, so that low ones do not starve; otherwise, it claims strictly by
+            priority.
+        sweep: releases or fails jobs of all queues that still wait although their dependencies have ended, as jobs of
             Rust workers do.
         upkeep: enqueues the jobs of schedules and callbacks, and ends workflows; with ``drain`` it leaves that to
             others.
-        upkeep_only: does that alone, and needs neither queues nor handlers.
+        upkeep_only: does nothing but upkeep, and needs neither queues nor handlers.
         retention: archives and deletes jobs as policies say; with ``drain`` it leaves that to others.
-        rescue_older_than: seconds after which a Running job of any queue that no worker of hammerwork-cli has claimed
-            goes back: workers of hammerwork (Rust) before version 3 keep no lease of it. It must be longer than their
+        rescue_older_than: seconds after which it rescues a Running job of any queue that no worker of hammerwork-cli
+            has claimed: workers of hammerwork (Rust) before version 3 keep no leases. It must be longer than their
             longest job.
         retry: for jobs and handlers without a strategy of their own.
         name: for people; host and process by default.
-        isolation: ``process`` runs handlers in processes, one for each job at once. A process is killed when its time
-            is up, and its death fails one attempt. The processes find the handlers by name. Else ``thread``.
-        grace: seconds that running jobs have to finish once the worker is asked to stop; then they go back.
-        health_file: a file that gets a line with each heartbeat, for probes, and that goes when the worker stops.
-        encryption: keys that decrypt payloads; by default those of ``queue``. Where none fits, the attempt fails.
+        isolation: ``thread``, or ``process``: that runs handlers in processes, one for each concurrent job. A process
+            is killed when its time is up, and its death fails one attempt. The processes find the handlers by name.
+        grace: seconds that running jobs have to finish once the worker is asked to stop; then it gives them back.
+        health_file: a file for probes, which gets a line with each heartbeat and is removed when the worker stops.
+        encryption: keys that decrypt payloads; by default those of ``queue``. If none fits, the attempt fails.
 
     Raises:
         UsageError: an argument is out of range, or there is no queue.
@@ -241,15 +242,15 @@ class Worker(Translated):
     def run(self) -> WorkerReport:
         """Works until it is stopped, has drained its queues, or has run ``max_jobs``.
 
-        In the main thread it listens to signals. A first SIGTERM, SIGHUP or Ctrl-C lets running jobs finish and gives
-        the rest back. A second one, SIGQUIT, or a grace that is over gives all jobs back with their attempts, stops the
-        worker, and is in the report; a running job that may be tried only once is Dead.
+        In the main thread, it handles signals. The first SIGTERM, SIGHUP or Ctrl-C lets running jobs finish and gives
+        the rest back. A second one, SIGQUIT, or the end of the grace gives all jobs back with their attempts, stops the
+        worker, and appears in the report; a running job that may be tried only once becomes Dead.
 
-        A worker that has run may run again: it starts afresh, with another id and another report.
+        A worker that has run may run again: it starts afresh, with a new id and a new report.
 
         Raises:
-            UsageError: there is no queue to serve, or no job of a queue could run; it runs already; or a module starts
-                it while it is imported for its handlers.
+            UsageError: there is no queue to serve, or no job of a queue could run; it is already running; or a module
+                starts it while it is imported for its handlers.
             UnreachableError, AccessDeniedError: the database does not answer at the start.
             OutputError: the health file cannot be written.
             MissingTablesError: a migration is missing, or a table or column of one that is recorded as applied.
@@ -417,7 +418,7 @@ class Worker(Translated):
                 )
 
     def stop(self, *, now: bool = False) -> None:
-        """Stops the worker: after its running jobs, or at once. Any thread may call it, and a signal handler."""
+        """Stops the worker after its running jobs, or at once. Any thread or signal handler may call it."""
         self._stop.stop(now=now)
 
     def _end(self, parts: WorkerComponents) -> None:
