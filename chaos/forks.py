@@ -19,7 +19,7 @@ def enqueue(queue: Queue, first: Job, second: Job) -> None:
     Raises:
         RuntimeError: one of them could not.
     """
-    queue.get(first)
+    queue.find(first)
     child = os.fork()
     if child == 0:
         with suppress(BaseException):

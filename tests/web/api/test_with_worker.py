@@ -34,7 +34,7 @@ def working(url: str, environment: dict[str, str]) -> Iterator[None]:
         raise
     finally:
         worker.terminate()
-        worker.wait()
+        worker.communicate()
         killer.cancel()
 
 
