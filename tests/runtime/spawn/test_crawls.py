@@ -63,17 +63,18 @@ def test_pages_at_the_limit_of_depth_may_link_to_what_exists(stage: Stage, app: 
 
 def test_a_page_whose_first_parent_failed_is_fetched_when_another_one_links_to_it(stage: Stage, app: Handlers) -> None:
     """The children of a page that is Dead fail with it unless they have started."""
-    fetched = crawling(app, {"root": [], "dead": ["shared"], "other": ["shared"], "shared": []}, fails="dead")
+    fetched = crawling(app, {"dead": ["shared", "alone"], "other": ["shared"], "shared": []}, fails="dead")
     dead, other = stage.enqueue(page("dead"), page("other").with_priority("background"))
     stage.work(app, queues=("page",), concurrency=1, max_jobs=1)
-    shared = page("shared")
-    assert stage.status(dead, shared) == ["Dead", "Failed"]
+    shared, alone = page("shared"), page("alone")
+    assert stage.status(dead, shared, alone) == ["Dead", "Failed", "Failed"]
     stage.enqueue(Job("noop").depends_on(other))
     stage.work(app, concurrency=1)
     assert fetched == ["dead", "other", "shared"]
     assert stage.one(shared, "status, attempts, error_message") == ("Completed", 1, None)
     assert (shared.id,) in stage.children(other)
-    assert stage.children(dead) == []
+    assert stage.children(dead) == [(alone.id,)]
+    assert stage.one(alone) == "Failed"
 
 
 @pytest.mark.parametrize("fail", ["first", "other", "first other"])
@@ -107,6 +108,7 @@ def test_a_page_that_two_parents_share_is_fetched_whichever_of_them_fails(
     stage.work(app, queues=("first", "other"), concurrency=2, max_jobs=2)
     assert stage.status(*parents) == ["Dead" if name in fail else "Completed" for name in ("first", "other")]
     assert stage.one(shared, "status, error_message") == ("Pending", None)
+    assert {stage.one(parent, "ancestry") for parent in parents} == {None}
     stage.work(app, queues=("later",))
     assert stage.one(shared) == "Completed"
 

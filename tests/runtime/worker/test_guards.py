@@ -246,6 +246,13 @@ def test_a_heartbeat_brings_back_the_worker_that_beats_and_no_other(stage: Stage
     assert registry.resolve(stage.database, "two").state == "lost"
 
 
+def test_a_request_to_stop_reaches_the_worker_that_is_meant_and_no_other(stage: Stage) -> None:
+    one, two = registered(stage, "one"), registered(stage, "two")
+    registry.ask(stage.database, registry.resolve(stage.database, "one"), "stop", "me")
+    answers = [registry.record_heartbeat(stage.database, worker.id, HeartbeatReport()) for worker in (one, two)]
+    assert [answer.request for answer in answers] == ["stop", None]
+
+
 def test_of_requests_a_worker_gives_back_its_own_that_it_does_not_know(stage: Stage, app: Handlers) -> None:
     mine, others = registered(stage, "mine"), registered(stage, "others")
     taken = {}
@@ -531,10 +538,12 @@ def test_all_jobs_of_a_lost_worker_come_back_however_few_fit_into_a_transaction(
 ) -> None:
     monkeypatch.setattr(rescue, "BATCH", 2)
     worker = registered(stage, "lost")
-    stage.enqueue(*(Job("noop") for _ in range(5)))
+    # The first of them is lost in its last attempt, and no other.
+    ids = sorted(new_id() for _ in range(5))
+    stage.enqueue(*(Job("noop", id=job, max_attempts=1 if job == ids[0] else 3) for job in ids))
     now = stage.database.now() + timedelta(seconds=1)
     assert len(claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=5, slots=5)) == 5
-    assert registry.rescue(stage.database, heartbeat(stage, worker), now) == (5, 0)
+    assert registry.rescue(stage.database, heartbeat(stage, worker), now) == (4, 1)
 
 
 def test_of_what_depends_on_a_job_only_jobs_in_a_given_status_are_found(stage: Stage) -> None:
