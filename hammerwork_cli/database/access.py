@@ -591,7 +591,7 @@ class DriverCall:
             if network and database._is_connected and took >= network:
                 translated = SilentConnectionError(
                     f"{database.url} has not answered for {took:,.0f} s: the connection is given up.",
-                    hint="The network may have forgotten the connection, or a process of the server stands still.",
+                    hint="The network may have dropped the connection, or a process of the server hangs.",
                 )
         # The driver's own error may contain the connection string with the password.
         raise translated from None

@@ -503,8 +503,8 @@ def test_keys_are_read_from_variables_and_files_and_never_shown(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("place", "says"),
     [
-        (base64.b64encode(KEY).decode(), "must be named by its place"),
-        ("default=" + base64.b64encode(KEY).decode(), "must be named by its place"),
+        (base64.b64encode(KEY).decode(), "Give the place of an encryption key, not the key itself"),
+        ("default=" + base64.b64encode(KEY).decode(), "Give the place of an encryption key, not the key itself"),
         ("env:NO_SUCH", "The variable NO_SUCH is not set"),
         ("env:SHORT", "'default' is not the base64 of 32 bytes"),
         ("env:URLSAFE", "'default' is not the base64 of 32 bytes"),

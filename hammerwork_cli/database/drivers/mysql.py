@@ -326,7 +326,7 @@ def _opened(seconds: float, **arguments: Any) -> Any:
     try:
         return opened.result(seconds)
     except TimeoutError:
-        raise mysql.connector.OperationalError("The server fell silent while connecting", errno=SILENT) from None
+        raise mysql.connector.OperationalError("The server stopped answering while connecting", errno=SILENT) from None
     finally:
         opened.cancel()  # has no effect once it has ended
 

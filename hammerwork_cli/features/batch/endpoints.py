@@ -55,7 +55,7 @@ ENDPOINTS = (
         "GET",
         "/api/batches",
         batch_list,
-        "Batches, newest first, with their jobs counted.",
+        "Batches, newest first, with counts of their jobs.",
         "batch-list",
         (limit(50), CURSOR, within("Only batches created")),
         refusals=(404,),

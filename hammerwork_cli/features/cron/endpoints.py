@@ -120,7 +120,10 @@ ENDPOINTS = (
             {
                 "payload": {**key.anything("Keys to replace in the payload").schema, "type": "object"},
                 "at": START,
-                "encrypt": {"const": False, "description": "Plaintext is meant, beside encrypted jobs too"},
+                "encrypt": {
+                    "const": False,
+                    "description": "false: write plaintext even to queues that hold encrypted jobs",
+                },
             }
         ),
         changes=True,

@@ -62,7 +62,7 @@ def read_schedules(tables: Any) -> list[NewSchedule]:
     found = []
     for name, options in tables.items():
         if not isinstance(options, dict):
-            raise UsageError(f"{name!r:.80} has no options of a schedule.", hint=_FORM)
+            raise UsageError(f"{name!r:.80} is not a table of options of a schedule.", hint=_FORM)
         if "name" in options:
             raise UsageError(f"{name!r:.80}: a schedule is named like its table, so leave out name.", hint=_FORM)
         given = {"queue": name, "payload": {}, **options, "name": name}

@@ -92,7 +92,7 @@ ENDPOINTS = (
         "GET",
         "/api/workflows",
         workflow_list,
-        "Workflows, newest first, with their jobs counted.",
+        "Workflows, newest first, with counts of their jobs.",
         "workflow-list",
         (
             limit(50),
@@ -111,7 +111,7 @@ ENDPOINTS = (
         "GET",
         "/api/workflows/{id}",
         one_workflow,
-        "Everything known about a workflow but its graph.",
+        "Everything known about a workflow except its graph.",
         "workflow-show",
         (WORKFLOW,),
         refusals=(404, 409),

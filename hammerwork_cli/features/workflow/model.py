@@ -135,7 +135,7 @@ class NewWorkflow(NamedTuple):
             raise UsageError(f"The workflow's metadata must be a JSON object, not {metadata!r:.60}.")
         if POLICY_KEY in (metadata or {}):
             raise UsageError(
-                f"The key {POLICY_KEY} of the metadata is hammerwork's own.",
+                f"The key {POLICY_KEY} of the metadata is reserved for hammerwork.",
                 hint="Give --failure-policy, or failure_policy.",
             )
         own = {POLICY_KEY: word} if word == FailurePolicy.IGNORE else {}
@@ -184,7 +184,7 @@ def own_metadata(text: str | None) -> str | None:
 
 def _check_parents(key: str, parents: int) -> None:
     if parents > MOST_PARENTS:
-        raise UsageError(f"{key!r:.80} waits for {parents:,} jobs; {MOST_PARENTS:,} are possible.")
+        raise UsageError(f"{key!r:.80} waits for {parents:,} jobs; it can wait for at most {MOST_PARENTS:,}.")
 
 
 def check_order(after: Mapping[str, Collection[str]]) -> None:

@@ -93,7 +93,7 @@ def split(place: str) -> tuple[str, str]:
         return DEFAULT_KEY_ID, place
     name, _, source = place.partition("=")
     if not name or not source.startswith(("env:", "@", *_KMS)):
-        raise ConfigError("An encryption key must be named by its place, and not be given itself.", hint=_FORMS)
+        raise ConfigError("Give the place of an encryption key, not the key itself.", hint=_FORMS)
     return name, source
 
 

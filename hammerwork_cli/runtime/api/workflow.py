@@ -74,7 +74,7 @@ class Workflow(Translated):
         """
         fields.text(key, "The key")
         if key in self._jobs:
-            raise UsageError(f"The workflow has a job {key!r:.80} already.")
+            raise UsageError(f"The workflow already has a job {key!r:.80}.")
         checked(job, f"The job {key!r:.80} of the workflow")
         keys = [after] if isinstance(after, str) else after
         self._jobs[key] = job

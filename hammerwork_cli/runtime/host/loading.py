@@ -55,7 +55,7 @@ def _found(target: str, folder: Path) -> object:
     if not (colon and name and attribute):
         raise ConfigError(f"{target!r:.100} names no handlers.", hint=_FORM)
     if "," in target:
-        raise ConfigError(f"{target!r:.100} names several applications, and a worker has one.", hint=COMBINE)
+        raise ConfigError(f"{target!r:.100} names several applications; a worker has only one.", hint=COMBINE)
     module = _module(name, folder)
     value = _attribute(module, attribute, folder)
     if callable(value) and _handlers_or_none(value) is None:

@@ -52,7 +52,7 @@ class Options:
         if isinstance(self.isolation, str) and self.isolation not in ISOLATIONS:
             raise UsageError(f"isolation must be thread or process, not {self.isolation!r:.60}.")
         if self.upkeep_only and (self.drain or self.max_jobs is not None or not self.upkeep):
-            raise UsageError("A worker with --upkeep-only takes none of --drain, --max-jobs and --no-upkeep.")
+            raise UsageError("A worker with --upkeep-only cannot take --drain, --max-jobs or --no-upkeep.")
         for name in ("concurrency", "max_jobs", "pool_size"):
             value = getattr(self, name)
             if value is not None:

@@ -176,7 +176,7 @@ STATUS = Parameter(
 CURSOR = Parameter(
     "cursor",
     {"type": "string", "pattern": f"^([-0-9TZ:. +]{{1,40}}/)?{UUID_PATTERN}$", "maxLength": 80},
-    "Next-Cursor of the page before, or the id of its last job.",
+    "Next-Cursor of the previous page, or the id of its last job.",
     is_a="a cursor",
 )
 HOURS = Parameter(

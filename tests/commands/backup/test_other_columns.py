@@ -457,7 +457,10 @@ def test_a_backup_of_the_rust_program_is_refused_in_words(
     for words in (("backup", "restore", "-i", str(path), "--yes"), ("job", "import", str(path))):
         refused = run(*words, url=migrated_url)
         assert refused.exit_code == 3
-        assert f"a backup of hammerwork (Rust), in its format {version}, which it alone restores" in refused.stderr
+        assert (
+            f"a backup of hammerwork (Rust), in its format {version}, which only that program restores"
+            in refused.stderr
+        )
         assert "hammerwork backup copy" in refused.stderr
 
 

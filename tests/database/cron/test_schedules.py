@@ -604,7 +604,7 @@ def test_a_second_schedule_of_a_queue_without_a_name_says_its_name(
     words = ("cron", "create", "--queue", "report", "--payload", "{}", "--every")
     first, second = (run(*words, every, url=migrated_url) for every in ("6h", "7h"))
     assert (first.stdout, second.stdout) == ("report\n", "report-2\n")
-    note = "There is a schedule report already, and this is another one, report-2."
+    note = "There is a schedule report already; this creates another one, report-2."
     assert note not in first.stderr
     assert note in second.stderr
     assert note not in run(*words, "7h", "--name", "other", url=migrated_url).stderr

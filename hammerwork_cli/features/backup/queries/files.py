@@ -165,7 +165,8 @@ class BackupReader:
         found = _OF_RUST.match(start)
         if found:
             raise DamagedFileError(
-                f"This is a backup of hammerwork (Rust), in its format {found[1].decode()}, which it alone restores.",
+                f"This is a backup of hammerwork (Rust), in its format {found[1].decode()},"
+                " which only that program restores.",
                 hint="Restore it with cargo hammerwork backup restore into an empty database, and then:"
                 " hammerwork backup copy",
             )

@@ -85,7 +85,7 @@ class TreeImport:
 
     def _collect_job(self, line: FileLine, row: Record) -> None:
         if row["id"] in self._arriving.jobs:
-            raise DamagedFileError(f"Line {line.number} has a job that the file has already.")
+            raise DamagedFileError(f"Line {line.number} repeats a job of the file.")
         self._arriving.jobs.add(row["id"])
         for parent in row["depends_on"] or ():
             self._children[parent] = self._children.get(parent, 0) + 1
@@ -95,7 +95,7 @@ class TreeImport:
     def _collect_record(self, line: FileLine, row: Record) -> None:
         job = row[OF_A_JOB[line.word]]
         if job not in self._arriving.jobs:
-            raise DamagedFileError(f"Line {line.number} belongs to a job that the file does not have before it.")
+            raise DamagedFileError(f"Line {line.number} belongs to a job that does not come before it in the file.")
         if line.word == "operations":
             has_spawned = row["outcome"] == "spawned" and row["occurrence"] == ""
             (self._spawned if has_spawned else self._configured).add(job)

@@ -123,7 +123,7 @@ def create(
         schedule = changes.add(database, new, Author(context.operator), now)
     if name is None and new.name != new.queue:
         context.note(
-            f"There is a schedule {visible(new.queue)} already, and this is another one, {visible(new.name)}."
+            f"There is a schedule {visible(new.queue)} already; this creates another one, {visible(new.name)}."
             " To change a schedule instead: hammerwork cron update"
         )
     note_meaning(context, database, schedule, now)

@@ -38,7 +38,7 @@ def gaps(database: Database, schedule: Schedule, start: datetime, end: datetime,
         if len(found) > most:
             raise UsageError(
                 f"More than {most:,} due times have no job, the first at {found[0].due_at:%Y-%m-%d %H:%M:%S} UTC.",
-                hint="Take a later --from, an earlier --to, or a higher --max.",
+                hint="Give a later --since, an earlier --until, or a higher --max.",
             )
         due = schedule.next_after(due)
     return _without_jobs(database, schedule, found)

@@ -49,7 +49,7 @@ def trigger(
     """
     if schedule.is_in_place:
         if at is not None or payload is not None:
-            raise UsageError("A recurring job takes no other payload and no time.")
+            raise UsageError("A recurring job cannot be triggered with another payload or time.")
         recurring.trigger(database, schedule, now)
         return schedule.id
     merged = _merged(schedule.payload, payload)
@@ -72,7 +72,7 @@ def convert(database: Database, job: Schedule, name: str, author: Author, now: d
             is encrypted.
     """
     if not job.is_in_place:
-        raise UsageError(f"{job.name!r:.80} is a schedule already.")
+        raise UsageError(f"{job.name!r:.80} is already a schedule.")
     source = f"job:{job.id}"
     new = replace(schedules.wanted(job), name=name, grace_seconds=GRACE_SECONDS, source=source, enabled=job.enabled)
 

@@ -89,7 +89,7 @@ def refuse_plaintext(database: Database, jobs: Iterable[NewJob]) -> None:
         if database.row("job.encryption.is_used", queue=queue) is not None:
             raise LastingConflictError(
                 f"The queue {queue!r:.100} holds encrypted jobs, and a new one would be written in plaintext.",
-                hint='Encrypt it, or say that plaintext is meant: --no-encrypt, or "encrypt": false in JSON.',
+                hint='Encrypt it, or ask for plaintext: --no-encrypt, or "encrypt": false in JSON.',
             )
 
 

@@ -101,6 +101,8 @@ def _show(context: Context, made: SpawnRequest, form: Format) -> None:
 
 def _judge(made: SpawnRequest, *, wait: bool, timeout: str | None) -> None:
     if wait and made.is_open:
-        raise TimedOutError(f"No worker fulfilled it within {duration_as_given(timeout)}; the request {made.id} stays.")
+        raise TimedOutError(
+            f"No worker spawned within {duration_as_given(timeout)}; the spawn request {made.id} stays open."
+        )
     if made.state == "failed":
         raise ShownAnswerError(f"The spawn request {made.id} failed.")

@@ -109,7 +109,7 @@ class TreeWatch:
     def _read(self) -> dict[str, JobState]:
         found = {state.id: state for state in map(JobState._make, self.relatives.states(self.roots))}
         if not found:
-            raise NotFoundError("The job does not exist any more.", hint="Was it deleted in the meantime?")
+            raise NotFoundError("The job no longer exists.", hint="Was it deleted in the meantime?")
         frontier = list(found)
         while frontier:
             fresh: list[str] = []

@@ -49,7 +49,7 @@ def claim_request(database: Database, request: SpawnRequest, worker: str, now: d
             return None
         row = database.row("job.spawn_requests.job", id=request.job_id)
         if row is None:
-            values = {"state": "failed", "now": now, "children": 0, "error": "The job does not exist any more."}
+            values = {"state": "failed", "now": now, "children": 0, "error": "The job no longer exists."}
             database.run("worker.requests.finish", id=request.id, token=token, **values)
             return None
         return claimed_row(database, row, Claim(token, worker, now))
