@@ -27,7 +27,7 @@ from tests.rows import START, Rows
 Run = Callable[..., Any]
 NOW = {"HAMMERWORK_NOW": (START + timedelta(hours=10)).isoformat()}
 HOSTILE = "evil\x1b[2J\"'\n\u202e<b>[red]"
-CLAIMED = "Jobs that workers have claimed still start. The queue stands still once none of its jobs is Running.\n"
+CLAIMED = "Jobs that workers have claimed still start. The queue is idle once none of its jobs is Running.\n"
 WROK = "Queue 'wrok' has no jobs; did you mean 'work'?\n"
 FORMATS = ("table", "json", "jsonl", "csv", "tsv")
 READING = (

@@ -333,7 +333,7 @@ def test_a_file_that_was_changed_is_refused(lines: list[bytes], refuses: Any) ->
         ({"jobs": {}, "archive": {}}, "is not a record"),
         ({"hammerwork_workers": {"id": identity(1)}}, "is not a record"),
         ({"pauses": {"queue_name": "q"}}, "does not belong to a tree"),
-        ({"operations": {"id": identity(1), "parent_id": identity(2)}}, "belongs to a job that does not come before it"),
+        ({"operations": {"id": identity(1), "parent_id": identity(2)}}, "belongs to a job that does not come"),
         ({"workflows": {"id": identity(1), "created_at": "yesterday"}}, "created_at is not a value of the kind time"),
         ({"workflows": {"id": identity(1), "total_jobs": 2**80}}, "total_jobs is not a value of the kind number"),
         ({"workflows": {"id": identity(1), "name": "\ud800"}}, "half a character"),

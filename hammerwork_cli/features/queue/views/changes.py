@@ -34,7 +34,7 @@ PAUSE_CHANGE = Shape[Switching](
     }
 )
 """A pause or resumption, with the present pause, or the one before."""
-CLAIMED_TEXT = "Jobs that workers have claimed still start. The queue stands still once none of its jobs is Running."
+CLAIMED_TEXT = "Jobs that workers have claimed still start. The queue is idle once none of its jobs is Running."
 
 
 def unknown_queue_text(queue: str, close: str | None = None) -> str:
