@@ -257,7 +257,11 @@ def test_every_open_job_of_a_schedule_and_every_open_tree_stops_the_next_run(
     below = Rows(database).job(child, status="Dead")
     finish(database)
     status(below, "Dead")
+    ended = "SELECT COUNT(*) FROM hammerwork_schedule_runs WHERE tree_ended"
+    ((before,),) = database.query(ended)
     job_changes.run(database, ByIds([below]), job_changes.RetryJobs(START))
+    assert database.query(ended) == [(before - 1,)], "that the other trees have ended stays noted"
+    assert before > 1
     assert next_outcome(tree) == "skipped"  # the tree had ended, and runs again
     assert below in (runs(database, tree)[-1].reason or "")
     finish(database)
