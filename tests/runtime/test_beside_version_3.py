@@ -317,15 +317,18 @@ def test_a_lease_from_before_the_clock_was_set_back_by_hours_begins_anew_unless_
 def test_a_lease_that_outlasts_a_wrong_clock_begins_anew_once(stage: Stage, version3: Version3) -> None:
     """Each time, it would lose as much as the start is ahead: it would be over before its worker renews it."""
     use(stage.database)
-    stage.enqueue(Job("counted"))
-    job = _claimed(version3, "counted").job
+    stage.enqueue(Job("counted"), Job("counted"))
+    leases = {_claimed(version3, "counted").job: hours for hours in (3, 6)}
     now = stage.database.now()
-    for column, hours in (("started_at", 1), ("lease_expires_at", 4)):
-        _passed(stage, job, column, -hours)
-    stage.execute("UPDATE hammerwork_jobs SET last_heartbeat_at = started_at")
+    ahead = stage.database.json_timestamp(now + timedelta(hours=1))
+    stage.execute(f"UPDATE hammerwork_jobs SET started_at = '{ahead}', last_heartbeat_at = '{ahead}'")
+    for job, hours in leases.items():
+        _passed(stage, job, "lease_expires_at", -1 - hours)
     looks = [rescue.put_leases_back(stage.database, now + timedelta(minutes=minutes)) for minutes in range(5)]
-    end = stage.timestamp(job, "lease_expires_at")
-    assert (looks, abs(end - now - timedelta(hours=3)) < timedelta(minutes=1)) == ([1, 0, 0, 0, 0], True)
+    assert looks == [2, 0, 0, 0, 0]
+    for job, hours in leases.items():
+        end = stage.timestamp(job, "lease_expires_at")
+        assert abs(end - now - timedelta(hours=hours)) < timedelta(minutes=1)
     assert list(times.in_the_future(stage.database, now)) == []
 
 
