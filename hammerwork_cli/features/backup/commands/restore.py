@@ -51,10 +51,11 @@ def restore(
 ) -> None:
     """
     The command checks the whole file first. It refuses a file that was truncated or changed, or that this database
-    cannot store: for example, one with values in a column that the database lacks, unless you add --without-column. It
-    also refuses to restore while workers are running. It writes some thousands of records per transaction; to continue
-    after an interruption, use --existing skip. Exit code 6 if records of the file already exist, unless you add
-    --existing.
+    cannot store, and it refuses to restore while workers are running. It writes some thousands of records per
+    transaction; to continue after an interruption, use --existing skip. Exit code 6 if records of the file already
+    exist, unless you add --existing.
+
+    --without-column leaves out a column that the database lacks.
 
     \b
     Examples:

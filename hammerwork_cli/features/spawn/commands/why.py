@@ -40,9 +40,10 @@ def why(
     """
     With JOB, the command shows failures by error, deepest first, each with its path. It also searches upward for the
     cause or the blocker. If nothing blocks the job, it says whether the job is not due, is between two attempts, has no
-    worker, is in a paused queue, or has been Running for over an hour with no live worker. Exit code 1 when it finds a
-    failure, else 0;
-    --no-exit-code makes it 0, for scripts with `set -e`.
+    worker, is in a paused queue, or has been Running for over an hour with no live worker.
+
+    --no-exit-code makes the exit code 0, for scripts with `set -e`. Without it, the exit code is 1 when the command
+    finds a failure.
 
     Without JOB, it groups the failed and retrying jobs of a queue or of the database by error, most frequent first,
     with the number of trees, an example, and the command that retries them. Numbers, ids and quoted words in errors
