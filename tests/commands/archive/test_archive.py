@@ -267,6 +267,17 @@ def test_a_restored_job_runs_again_after_those_that_run_before_it(run: Run, migr
     assert archived(migrated_url) == set()
 
 
+@pytest.mark.parametrize("age", ["", ",", "=1d", "failed="])
+def test_an_age_that_is_not_there_takes_no_jobs(run: Run, new_database: Callable[..., str], age: str) -> None:
+    url = new_database("sqlite", migrated=True)
+    with contextlib.closing(connect(url)) as database:
+        job = ended(Rows(database))
+    for words in (("run",), ("set-policy", "--all")):
+        outcome = run("archive", *words, "--older-than", age, "--yes", url=url)
+        assert (outcome.exit_code, "--older-than needs a duration" in outcome.stderr) == (2, True)
+    assert ids(url) == {job}
+
+
 @all_databases
 def test_lists_sums_and_purges_of_the_archive(run: Run, migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
@@ -276,6 +287,8 @@ def test_lists_sums_and_purges_of_the_archive(run: Run, migrated_url: str) -> No
         kept = ended(rows, queue="video", retention_delete_at=NOW + timedelta(days=9))
         asked(run, migrated_url, "archive", "run", "--older-than", "1d", "--yes", "--reason", "compliance")
         assert ids(migrated_url) == {kept}
+        for purge in (("--completed",), ("--all", "--tree")):
+            assert asked(run, migrated_url, "job", "purge", *purge, "--older-than", "1d", "--yes")["changed"] == 0
         long_ago = "2026-01-01T00:00:00.000000Z" if database.dialect == "sqlite" else "2026-01-01 00:00:00"
         rows.run(f"UPDATE hammerwork_jobs_archive SET archived_at = '{long_ago}' WHERE id = '{dead}'")
         waits = rows.job(mails[0], status="Pending", dependency_status="waiting")

@@ -80,7 +80,11 @@ def ages_by_status(given: list[str] | None) -> dict[str, str]:
         UsageError: a word is no status of an ended job, or there are two ages of one.
     """
     found: dict[str, str] = {}
-    for word in names.split(given or ()):
+    words = names.split(given or ())
+    if given and not all(word.rpartition("=")[2].strip() and not word.startswith("=") for word in words or [""]):
+        # As an empty variable of a script would: it must not take the ages that nobody gave.
+        raise UsageError("--older-than needs a duration.", hint="Such as 30d, or failed=90d.")
+    for word in words:
         status, _, length = word.rpartition("=")
         wanted = next(iter(statuses([status]) or ()), None) if status else None
         if wanted is not None and wanted not in _AGE_OF:
