@@ -238,9 +238,7 @@ class Job(_Rowed):
     def stored_config(self) -> object:
         """``_spawn_config`` of the payload, parsed but not checked; ``None`` if there is none."""
         row = getattr(self, "_row", None)
-        if row is not None and (
-            row.payload is None or (isinstance(row.payload, str) and CONFIG_KEY not in row.payload)
-        ):
+        if row is not None and not may_have_config(row.payload):
             return None
         return self.payload.get(CONFIG_KEY) if isinstance(self.payload, dict) else None
 
@@ -484,3 +482,8 @@ def checked(given: object, what: str = "A job") -> Job:
         UsageError: it is not a Job.
     """
     return fields.an(given, Job, f'{what} must be a Job such as Job("mail", {{"to": "you"}})')
+
+
+def may_have_config(payload: object) -> bool:
+    """Whether a stored payload may have a spawn configuration; quick, for most jobs have none."""
+    return payload is not None and (not isinstance(payload, str) or CONFIG_KEY in payload)

@@ -39,6 +39,8 @@ class Attempt:
         lock: guards the decision about it; the lock of all slots.
 
     Attributes:
+        job: the job that runs or spawns. The thread that began it decrypts it.
+        request: the spawn request that it fulfils; ``None`` when it runs the job.
         began: by the monotonic clock. The thread that began it writes it.
         thread: the thread that runs it, or began it before it went on as a coroutine: a slot's, or the event loop's.
             That thread writes it.
@@ -66,17 +68,20 @@ class Attempt:
         "blocks",
         "deadline",
         "holds_slot",
+        "job",
         "keys",
         "over",
         "refusal",
+        "request",
         "rest",
         "thread",
-        "work",
         "writes",
     )
 
     def __init__(self, work: Work, lock: AbstractContextManager[Any]) -> None:
-        self.work = work
+        self.job: Claimed
+        self.request: SpawnRequest | None
+        self.job, self.request = (work.job, work.request) if isinstance(work, ClaimedRequest) else (work, None)
         self.began = time.monotonic()
         self.thread = threading.get_ident()
         self.awaits: Any = None
@@ -89,14 +94,9 @@ class Attempt:
         self._lock = lock
 
     @property
-    def job(self) -> Claimed:
-        """The job that runs or spawns."""
-        return self.work.job if isinstance(self.work, ClaimedRequest) else self.work
-
-    @property
     def is_under_way(self) -> bool:
         """Whether its handler runs, or produces children, and nobody has decided its outcome yet."""
-        return not self.over and not self.writes and isinstance(self.work, Claimed)
+        return not self.over and not self.writes and self.request is None
 
     @property
     def is_refused(self) -> bool:

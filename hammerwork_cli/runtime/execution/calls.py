@@ -6,25 +6,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from copy import deepcopy
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from hammerwork_cli import app_path
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.runtime.host.logs import HANDLED, handled
 
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 log = logging.getLogger("hammerwork")
 
 
-def in_own_context(job: Claimed, function: Callable[[], Result]) -> Result:
+def in_own_context(
+    job: Claimed, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> Result:
     """Calls a function of a job's handler. No other call sees the context variables that it sets."""
-    return copy_context().run(_call, job, function)
-
-
-def _call(job: Claimed, function: Callable[[], Result]) -> Result:
-    HANDLED.set(job)
-    return function()
+    context = copy_context()
+    context.run(HANDLED.set, job)
+    return context.run(function, *args, **kwargs)
 
 
 def log_start(job: Claimed) -> None:

@@ -14,12 +14,13 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import DatabaseError, HammerworkError
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import results
+from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
 from hammerwork_cli.features.worker.queries import finish, requests, spawn
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, FinishReport
 from hammerwork_cli.features.worker.queries.spawn import LostClaimError, Operation, SpawnedBeforeError
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
-from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.job import Job, may_have_config
 from hammerwork_cli.runtime.api.spawn import (
     FoundHandler,
     SpawnContext,
@@ -32,7 +33,7 @@ from hammerwork_cli.runtime.api.spawn import (
 )
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.execution.attempts import STILL_RUNNING, Attempt, ClaimedRequest, StillRunning
+from hammerwork_cli.runtime.execution.attempts import STILL_RUNNING, Attempt, StillRunning
 from hammerwork_cli.runtime.execution.calls import in_own_context, log_start, own_config
 from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from hammerwork_cli.runtime.execution.isolation import Isolation
@@ -122,39 +123,33 @@ class Executor:
         try:
             said = "An attempt at the job ended with an error in the worker itself."
             log.error(said, exc_info=error, extra=handled(attempt.job))
-            return None if isinstance(attempt.work, ClaimedRequest) else self._verdicts.failed_by(attempt.work, error)
+            return None if attempt.request else self._verdicts.failed_by(attempt.job, error)
         except BaseException:  # noqa: BLE001  whatever a handler of the log raises
-            return (
-                None
-                if isinstance(attempt.work, ClaimedRequest)
-                else EndedAttempt(attempt.work, AttemptEnd.FAILED, error=described(error))
-            )
+            return None if attempt.request else EndedAttempt(attempt.job, AttemptEnd.FAILED, error=described(error))
 
     def _work_on(self, attempt: Attempt) -> EndedAttempt | StillRunning | None:
-        if isinstance(attempt.work, ClaimedRequest):
-            self._fulfil(attempt, attempt.work)
+        if attempt.request is not None:
+            self._fulfil(attempt, attempt.request)
             return None
-        if rest := attempt.take_rest():
-            return rest()
-        return self._execute(attempt, attempt.work)
+        rest = attempt.take_rest()
+        return self._execute(attempt, attempt.job) if rest is None else rest()
 
     def _execute(self, attempt: Attempt, claimed: Claimed) -> EndedAttempt | StillRunning | None:
         try:
             self._isolation.ready(attempt)
             attempt.began = time.monotonic()
             if not isinstance(claimed.payload, str):
-                claimed = attempt.work = self._decrypted(claimed)
+                claimed = attempt.job = self._decrypted(claimed)
             job = Job.of(claimed)
             handler = self._handlers.job_handler(claimed.queue_name)
-            config = config_of(Job.of(claimed))
+            # Of a payload of its own: the handler may change that of its job.
+            config = config_of(Job.of(claimed)) if may_have_config(claimed.payload) else None
             spawner = self._handlers.spawn_handler(job, config)
             if handler is None and spawner is None:
                 raise JobError(self._unhandled(claimed.queue_name))
             attempt.deadline = _deadline(attempt, handler)
             log_start(claimed)
-            called = (
-                in_own_context(claimed, lambda: self._call(attempt, job, handler, config, spawner)) if handler else None
-            )
+            called = in_own_context(claimed, self._call, attempt, job, handler, config, spawner) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self._failed(attempt, claimed, error)
         return called if isinstance(called, StillRunning) else self._returned(attempt, claimed, called, spawner, config)
@@ -297,9 +292,9 @@ class Executor:
         parent = self._parent(attempt, config)
         parent.check_depth()
         root = parent.place.root
-        in_own_context(attempt.job, lambda: self._validate(attempt, found, config))
+        in_own_context(attempt.job, self._validate, attempt, found, config)
         context = self._context(attempt, Job.of(attempt.job), config, result)
-        children = in_own_context(attempt.job, lambda: self._drained(attempt, found, context, began, root))
+        children = in_own_context(attempt.job, self._drained, attempt, found, context, began, root)
         return Operation(new_id(), parent.spawner, found.name, config, began, len(children)), children
 
     def _drained(
@@ -401,14 +396,12 @@ class Executor:
         except HammerworkError as error:
             log.error("A failure could not be recorded: %s", error.message)
 
-    def _fulfil(self, attempt: Attempt, claimed_request: ClaimedRequest) -> None:
-        request, claimed = claimed_request.request, claimed_request.job
-        began = self._clock.now()
+    def _fulfil(self, attempt: Attempt, request: SpawnRequest) -> None:
+        claimed, began = attempt.job, self._clock.now()
         try:
             self._isolation.ready(attempt)
             if not isinstance(claimed.payload, str):
-                claimed = self._decrypted(claimed)
-                attempt.work = claimed_request = ClaimedRequest(request, claimed)
+                claimed = attempt.job = self._decrypted(claimed)
             job = Job.of(claimed)
             config = SpawnConfig.parse(request.config) if request.config else config_of(job)
             config = config or SpawnConfig()
@@ -419,7 +412,7 @@ class Executor:
             result = self._connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
             operation, children = self._produce(attempt, found, named, result, began)
             with children:
-                self._commit_request(attempt, claimed_request, operation, children)
+                self._commit_request(attempt, request, operation, children)
                 self._announce(found, operation, claimed, children)
         except BaseException as error:
             if self._verdicts.has_given_up(error) or (self._isolation.can_kill and self._connections.given_up.is_set()):
@@ -431,13 +424,13 @@ class Executor:
             self._record(lambda database: requests.refuse(database, request, claimed, text, now))
 
     def _commit_request(
-        self, attempt: Attempt, claimed_request: ClaimedRequest, operation: Operation, children: Children
+        self, attempt: Attempt, request: SpawnRequest, operation: Operation, children: Children
     ) -> None:
         def unit(database: Database) -> FinishReport:
             return requests.fulfil(
                 database,
-                claimed_request.request,
-                claimed_request.job,
+                request,
+                attempt.job,
                 operation,
                 children.batches,
                 external=children.external,
@@ -461,6 +454,7 @@ async def _encoded(awaitable: Awaitable[Any], most: int | None) -> str | None:
 
 def _deadline(attempt: Attempt, handler: JobHandler | None) -> float | None:
     """When an attempt, its spawning included, has taken too long; ``None`` without a limit."""
-    own = handler.timeout.total_seconds() if handler and handler.timeout else None
-    timeout = max(attempt.job.timeout_seconds or 0, 0) or own  # another program may have written a negative one
+    timeout: float | None = attempt.job.timeout_seconds
+    if timeout is None or timeout <= 0:  # another program may have written a negative one
+        timeout = handler.timeout.total_seconds() if handler and handler.timeout else None
     return attempt.began + timeout if timeout else None

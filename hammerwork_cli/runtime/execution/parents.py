@@ -23,7 +23,7 @@ from hammerwork_cli.runtime.api.spawn import SpawnError, SpawnLimitError
 from hammerwork_cli.runtime.api.stored_jobs import stored_job
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
+from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.outcomes.children import drain
 
 Result = TypeVar("Result")
@@ -48,7 +48,7 @@ class Parent:
     ) -> None:
         self._connections, self._clock, self._attempt, self._config = connections, clock, attempt, config
         self._job: Claimed = attempt.job
-        self._request = attempt.work.request.id if isinstance(attempt.work, ClaimedRequest) else None
+        self._request = attempt.request.id if attempt.request else None
 
     def _run(self, unit: Callable[[Database], Result]) -> Result:
         try:

@@ -250,8 +250,8 @@ class SpawnStep:
         found = self.prepare()
         if found is None:
             return Children(self.job.id)
-        in_own_context(self.job, lambda: self._validate(found))
-        children = in_own_context(self.job, lambda: self._drained(found, most))
+        in_own_context(self.job, self._validate, found)
+        children = in_own_context(self.job, self._drained, found, most)
         allowed, total = self.config.max_spawn_count, len(self.early) + len(children)
         if allowed is not None and total > allowed:
             children.close()

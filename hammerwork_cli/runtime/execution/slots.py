@@ -56,12 +56,12 @@ class Slots:
         self.count = count
         self.writing = threading.Lock()  # held while a transaction writes outcomes
         self._wake, self._may_start, self._wake_finisher = wake, may_start, wake_finisher or wake
-        # The lock of this condition guards all fields below. The main thread, the finisher's, the slots' and the event
+        # This lock guards all fields below. The main thread, the finisher's, the slots' and the event
         # loop's write them; the keeper adds requests. Properties that read one field do so without the lock: they may
         # be a moment late.
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._waiting: deque[tuple[Work, float]] = deque()
-        self._waiting_bytes = 0
         self._half = 0
         self._ended: list[EndedAttempt] = []
         self._writing: list[EndedAttempt] = []
@@ -98,7 +98,7 @@ class Slots:
             coroutines: the queues for whose jobs a thread never has to wait.
         """
         self._execute, self._coroutines = execute, coroutines
-        with self._changed:
+        with self._lock:
             self._add_thread()
             self._most_threads = self.count
 
@@ -128,10 +128,8 @@ class Slots:
     def put(self, work: Iterable[Work]) -> None:
         """Adds work, the most urgent first."""
         now = time.monotonic()
-        with self._changed:
-            added = [(item, now) for item in work]
-            self._waiting.extend(added)
-            self._waiting_bytes += _size(added)
+        with self._lock:
+            self._waiting.extend([(item, now) for item in work])
             self._half = len(self._waiting) // 2
             self._call_thread()
 
@@ -142,7 +140,7 @@ class Slots:
         """
         outcome: EndedAttempt | StillRunning | None = ended
         while not isinstance(outcome, StillRunning):
-            with self._changed:
+            with self._lock:
                 self._book(attempt, outcome)
                 here = not self._resumed and self._waiting and not self._blocks(self._waiting[0][0])
                 following = self._take() if here else None
@@ -160,14 +158,14 @@ class Slots:
             attempt: its coroutine has ended.
             blocks: whether the thread may have to wait.
         """
-        with self._changed:
+        with self._lock:
             attempt.blocks = blocks
             self._resumed.append(attempt)
             self._call_thread()
 
     def go_on(self) -> None:
         """Lets idle threads ask again whether a job may start, and asks the system again for threads it refused."""
-        with self._changed:
+        with self._lock:
             if self._threads:
                 self._most_threads = self.count
             self._call_thread()
@@ -175,12 +173,12 @@ class Slots:
 
     def drop(self, lost: Collection[Owned]) -> int:
         """Forgets waiting jobs that are no longer this worker's; how many."""
-        with self._changed:
+        with self._lock:
             kept = [
                 item for item in self._waiting if isinstance(item[0], ClaimedRequest) or _owned(item[0]) not in lost
             ]
             dropped = len(self._waiting) - len(kept)
-            self._keep(kept)
+            self._waiting = deque(kept)
             return dropped
 
     def ids(self) -> set[str]:
@@ -188,12 +186,12 @@ class Slots:
 
     def under_way(self) -> list[Attempt]:
         """The attempts at jobs that run."""
-        with self._changed:
+        with self._lock:
             return [attempt for attempt in self._running if attempt.is_under_way]
 
     def take_away(self, lost: Collection[Owned]) -> list[Attempt]:
         """Decides running attempts at jobs that are no longer this worker's: nothing is written of them."""
-        with self._changed:
+        with self._lock:
             taken = [one for one in self._running if one.is_under_way and _owned(one.job) in lost]
             for attempt in taken:
                 attempt.over = True
@@ -203,26 +201,22 @@ class Slots:
         """Attempts whose deadline has passed since the last call, and whose handlers hold their slots."""
         if not self._overdue:
             return []
-        with self._changed:
+        with self._lock:
             overdue, self._overdue = self._overdue, []
             return [attempt for attempt in overdue if attempt.holds_slot and attempt in self._running]
 
     def withdraw(self, older_than: float = 0.0) -> list[Claimed]:
         """Removes the waiting jobs, for the worker to give them back, if the first has waited for so many seconds."""
-        with self._changed:
+        with self._lock:
             if not self._waiting or time.monotonic() - self._waiting[0][1] < older_than:
                 return []
             back = [work for work, _ in self._waiting if isinstance(work, Claimed)]
-            self._keep([item for item in self._waiting if isinstance(item[0], ClaimedRequest)])
+            self._waiting = deque(item for item in self._waiting if isinstance(item[0], ClaimedRequest))
             return back
-
-    def _keep(self, waiting: list[tuple[Work, float]]) -> None:
-        self._waiting = deque(waiting)
-        self._waiting_bytes = _size(waiting)
 
     def jobs(self) -> set[Owned]:
         """All jobs that wait, run, or have an outcome that is not written yet."""
-        with self._changed:
+        with self._lock:
             waiting = {_owned(work) for work, _ in self._waiting if isinstance(work, Claimed)}
             running = {_owned(attempt.job) for attempt in self._running if not attempt.over}
             ended = {_owned(ended.job) for ended in (*self._ended, *self._writing, *self._postponed.values())}
@@ -230,9 +224,10 @@ class Slots:
 
     def request_ids(self) -> set[str]:
         """Ids of the spawn requests that wait or are being fulfilled."""
-        with self._changed:
-            works = [*(work for work, _ in self._waiting), *(attempt.work for attempt in self._running)]
-        return {work.request.id for work in works if isinstance(work, ClaimedRequest)}
+        with self._lock:
+            waiting = [work.request for work, _ in self._waiting if isinstance(work, ClaimedRequest)]
+            running = [attempt.request for attempt in self._running if attempt.request]
+        return {request.id for request in (*waiting, *running)}
 
     def slowest(self, patience: float) -> float | None:
         """Seconds that the slowest recent attempts take, or running ones; ``None`` if neither is known.
@@ -241,7 +236,7 @@ class Slots:
             patience: seconds until a running attempt counts. A short one that waits for a lock is no slow one.
         """
         now = time.monotonic()
-        with self._changed:
+        with self._lock:
             if now >= self._forget_at:
                 # A queue whose slow jobs have ended must not keep others from having jobs ahead.
                 self.seconds = {queue: took for queue, took in self.seconds.items() if queue in self._recent}
@@ -255,7 +250,7 @@ class Slots:
 
         They count as unwritten until :meth:`clear_writing`.
         """
-        with self._changed:
+        with self._lock:
             number = _fitting(self._ended) if self._unwritten_bytes > MOST_WRITTEN_BYTES else len(self._ended)
             self._writing, self._ended = self._ended[:number], self._ended[number:]
             self._writing_since = time.monotonic()
@@ -263,7 +258,7 @@ class Slots:
 
     def clear_writing(self) -> None:
         """Forgets the outcomes of the last :meth:`pop_ended`: they are written, postponed, or put back."""
-        with self._changed:
+        with self._lock:
             gone, self._writing = self._writing, []
             self._forget(gone)
             if not self._postponed:
@@ -277,14 +272,14 @@ class Slots:
 
     def put_back(self, ended: Iterable[EndedAttempt]) -> None:
         """Returns outcomes that could not be written, for the next :meth:`pop_ended`."""
-        with self._changed:
+        with self._lock:
             self._ended[:0] = ended = list(ended)
             self._unwritten_bytes += _weight(ended)
             self._first_ended = time.monotonic()
 
     def postpone(self, ended: Iterable[EndedAttempt]) -> None:
         """Notes outcomes that the caller keeps to write them later: their jobs still belong to this worker."""
-        with self._changed:
+        with self._lock:
             if not self._postponed:
                 self._postponed_since = self._writing_since or time.monotonic()
             for one in ended:
@@ -295,18 +290,18 @@ class Slots:
     def clear_postponed(self, ended: Iterable[EndedAttempt]) -> None:
         """Forgets notes by :meth:`postpone`, if there are any of these outcomes."""
         if self._postponed:
-            with self._changed:
+            with self._lock:
                 gone = (self._postponed.pop(one.job.id, None) for one in ended)
                 self._forget([one for one in gone if one is not None])
 
     def refuse(self, error: str) -> None:
         """Notes why outcomes could not be written."""
-        with self._changed:
+        with self._lock:
             self._refusal = error
 
     def refused(self) -> Unwritten | None:
         """What could not be written and is tried again, those that wait for it included; ``None`` if nothing is."""
-        with self._changed:
+        with self._lock:
             spawning = [attempt.refusal for attempt in self._running if attempt.refusal and not attempt.over]
             number, starts = len(spawning) + len(self._postponed), [since for since, _ in spawning]
             error = self._refusal or next((said for _, said in spawning), "")
@@ -324,7 +319,7 @@ class Slots:
 
     def worth_writing(self, patience: float) -> float:
         """Seconds until the outcomes are worth a transaction: none when there are many, or when no job waits."""
-        with self._changed:
+        with self._lock:
             if len(self._ended) >= FULL or (self._ended and not self._waiting):
                 return 0.0
             if not self._ended:
@@ -349,7 +344,8 @@ class Slots:
     @property
     def waiting_bytes(self) -> int:
         """Size of their payloads."""
-        return self._waiting_bytes
+        with self._lock:
+            return sum([len(work.payload or "") for work, _ in self._waiting if isinstance(work, Claimed)])
 
     @property
     def is_clogged(self) -> bool:
@@ -364,20 +360,20 @@ class Slots:
     @property
     def held(self) -> int:
         """Attempts that have timed out or were abandoned, and whose handler has not returned."""
-        with self._changed:
+        with self._lock:
             return sum(attempt.over for attempt in self._running)
 
     @property
     def empty(self) -> bool:
         """Whether nothing waits, runs, or has an outcome to write."""
-        with self._changed:
+        with self._lock:
             unwritten = self._ended or self._writing or self._postponed
             return not self._waiting and not unwritten and all(attempt.over for attempt in self._running)
 
     @property
     def unwritable(self) -> list[str]:
         """Ids of the jobs whose outcomes cannot be written at present, if nothing else waits or runs; else none."""
-        with self._changed:
+        with self._lock:
             running = [attempt for attempt in self._running if not attempt.over]
             if self._waiting or self._ended or self._writing or not all(one.is_refused for one in running):
                 return []
@@ -387,7 +383,7 @@ class Slots:
         """Decides the attempts whose deadline has passed; the next deadline, by the monotonic clock."""
         if not any(attempt.deadline for attempt in tuple(self._running)):
             return None
-        with self._changed:
+        with self._lock:
             now = time.monotonic()
             open_ones = [(one.deadline, one) for one in self._running if one.deadline and not one.over]
             late = [attempt for deadline, attempt in open_ones if deadline <= now]
@@ -397,8 +393,8 @@ class Slots:
 
     def abandon(self, outcome: Callable[[Attempt], EndedAttempt]) -> None:
         """Decides all running jobs, because the worker stops at once."""
-        with self._changed:
-            self._decide([one for one in self._running if not one.over and isinstance(one.work, Claimed)], outcome)
+        with self._lock:
+            self._decide([one for one in self._running if not one.over and one.request is None], outcome)
 
     def _decide(self, attempts: list[Attempt], outcome: Callable[[Attempt], EndedAttempt]) -> None:
         now = time.monotonic()
@@ -420,7 +416,7 @@ class Slots:
 
     def close(self) -> None:
         """Lets the threads end once nothing waits."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._changed.notify_all()
 
@@ -441,7 +437,7 @@ class Slots:
 
     def _next(self, done: Attempt | None, ended: EndedAttempt | StillRunning | None, blocked: bool) -> Attempt | None:
         # Books one attempt and starts the next under one lock, since most jobs are short.
-        with self._changed:
+        with self._lock:
             self._ready += blocked
             if done is not None and not isinstance(ended, StillRunning):
                 self._book(done, ended)
@@ -467,11 +463,9 @@ class Slots:
         if self._unwritten_bytes >= MOST_UNWRITTEN_BYTES or not self._may_start():  # as is_clogged
             return None
         work = self._waiting.popleft()[0]
-        if isinstance(work, Claimed):
-            self._waiting_bytes -= len(work.payload or "")
-        attempt = Attempt(work, self._changed)
+        attempt = Attempt(work, self._lock)
         if self._coroutines:
-            attempt.blocks = self._blocks(attempt.work)
+            attempt.blocks = self._blocks(work)
         if len(self._waiting) == self._half:
             self._wake()  # there is room for as many
         self._running.add(attempt)
@@ -503,13 +497,6 @@ class Slots:
                     extra=handled(attempt.job),
                 )
         attempt.over = True
-
-
-# Each job is weighed four times: without a call each, which takes as long as the rest.
-
-
-def _size(waiting: Iterable[tuple[Work, float]]) -> int:
-    return sum([len(work.payload or "") for work, _ in waiting if isinstance(work, Claimed)])
 
 
 def _weight(ended: Iterable[EndedAttempt]) -> int:

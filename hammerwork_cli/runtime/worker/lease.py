@@ -46,7 +46,7 @@ class Lease:
 
     def is_held(self, now: float) -> bool:
         """Whether no other worker can have rescued its jobs: it may claim jobs and start them."""
-        return now < self._until and not self.is_doubted
+        return now < self._until and self.compared == self.doubts
 
     @property
     def is_doubted(self) -> bool:

@@ -128,7 +128,7 @@ def test_after_an_error_of_the_worker_itself_a_request_has_no_outcome_to_write(
 
     if log_fails:
         monkeypatch.setattr(executor.log, "error", fail)
-    request: Any = None
+    request: Any = object()
     made = Executor.__new__(Executor)
     assert made._end_after(Attempt(ClaimedRequest(request, claimed("a")), threading.Lock()), RuntimeError()) is None
 

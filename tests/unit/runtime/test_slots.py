@@ -25,7 +25,7 @@ def claimed(name: str) -> Claimed:
 
 
 def requested(name: str) -> ClaimedRequest:
-    request: Any = None
+    request: Any = object()
     return ClaimedRequest(request, claimed(name))
 
 
