@@ -198,11 +198,16 @@ def _usage(error: TyperException, context: Context) -> int:
         context.print_raw(error.format_message())
         return UsageError.exit_code
     # Typer offers whatever shares some letters.
-    if offered := getattr(error, "possibilities", None):
-        error.possibilities = [name for name in offered if _resembles(name, error.option_name)]  # type: ignore[attr-defined]
-    place = getattr(error, "ctx", None)
+    offered, place = getattr(error, "possibilities", None), getattr(error, "ctx", None)
+    if offered and hasattr(error, "option_name") and place:
+        from hammerwork_cli.cli.elsewhere import shown_options
+
+        alike = [name for name in offered if _resembles(name, error.option_name)]
+        error.possibilities = shown_options(place, alike)  # type: ignore[attr-defined]
     path = place.command_path if place else "hammerwork"
     message = " ".join(error.format_message().split())
+    if offered and not hasattr(error, "option_name"):
+        message += f" Did you mean {', '.join(map(repr, offered))}?"
     from hammerwork_cli.cli.absent import instead
 
     if other := instead(path, message):

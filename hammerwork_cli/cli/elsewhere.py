@@ -1,9 +1,10 @@
 """Where the verb is that somebody looks for in another group, or by another word."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
-from hammerwork_cli.compat import REPLACED, names
+from hammerwork_cli.compat import REPLACED, REPLACED_OPTIONS, VERBS, aliases, names
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "abort": ("cancel",),
@@ -109,6 +110,31 @@ def elsewhere(root: Any, group: str, word: str) -> list[str]:
     found = found or [path for verb in SYNONYMS.get(word, ()) for path, names in known.items() if verb in names]
     found.sort(key=lambda line: not line.startswith(f"{group} "))
     return [_with_arguments(root, line) for line in list(dict.fromkeys(found))[:MOST]]
+
+
+def meant(group: str, verbs: Iterable[str], word: str) -> list[str]:
+    """Returns the verbs that a misspelt one may stand for: the names that help shows, or what replaces a hidden one.
+
+    Args:
+        group: empty for the groups themselves.
+    """
+    known = [*verbs, *(alias.split()[1] for alias in VERBS if alias.startswith(f"{group} "))]
+    paths = [f"{group} {name}".strip() for name in get_close_matches(word, known)]
+    shown = [REPLACED.get(VERBS.get(path, path)) or VERBS.get(path, path).split()[-1] for path in paths]
+    return list(dict.fromkeys(shown))
+
+
+def shown_options(ctx: Any, names: Iterable[str]) -> list[str]:
+    """Returns what help shows for the names of options of a verb: themselves, or what replaces a hidden one."""
+    group, verb = str(ctx.parent.command.name if ctx.parent else ""), str(ctx.command.name)
+    shown = {name for param in ctx.command.params if not getattr(param, "hidden", False) for name in param.opts}
+    shown |= {name for param in ctx.command.params for name in param.secondary_opts}
+    found: list[str] = []
+    for name in names:
+        instead = REPLACED_OPTIONS.get(name) or aliases(group, verb).get(name, "")
+        options = [word.strip(",") for word in instead.split() if word.startswith("--")]
+        found += [name] if name in shown else options if instead.startswith("-") else filter(None, [instead])
+    return list(dict.fromkeys(found))
 
 
 def _called(known: Mapping[str, set[str]], group: str, verbs: Iterable[str]) -> list[str]:

@@ -15,7 +15,6 @@ from hammerwork_cli.cli.options import (
     IntervalOption,
     SortOption,
     WatchOption,
-    refuse_without_watch,
     seconds_between,
 )
 from hammerwork_cli.errors import HammerworkError, UsageError
@@ -102,7 +101,6 @@ def show_list(context: Context, listing: Listing[Any], options: ListOptions) -> 
     if options.watch:
         _watch(context, listing, options, order)
         return
-    refuse_without_watch(interval=options.interval, count=options.count)
     context.show(
         listing.rows(context.database(), order),
         options.form,

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from math import isfinite
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
@@ -131,8 +130,6 @@ def start_of(now: datetime, since: str, hours: float | None = None) -> datetime:
     Raises:
         UsageError: it is no time, or not in the past.
     """
-    if hours is not None and not isfinite(hours):
-        raise UsageError("--hours must be a number.", hint="For example --hours 24.")
     start = since_of(since, now) if hours is None else now - timedelta(hours=hours)
     if now - start < timedelta(seconds=1):
         raise UsageError("--since must be at least 1s ago.", hint="Write 15m, 1h, 24h or 7d.")
@@ -158,9 +155,29 @@ CursorOption = Annotated[
     str | None,
     typer.Option("--cursor", metavar="CURSOR", help="Start after this: the last row's id, or CREATED_AT/ID."),
 ]
+
+
+def statuses(given: list[str] | None) -> list[JobStatus] | None:
+    """Statuses in any letter case, several in one value or in several values; ``None`` without a value."""
+    if not given:
+        return None
+    return statuses_of([word.strip() for word in names.split(given) if word.strip()] or [""])
+
+
+def _check_statuses(given: list[str] | None) -> list[str] | None:
+    statuses(given)
+    return given
+
+
 StatusOption = Annotated[
     list[str] | None,
-    typer.Option("-t", "--status", metavar="STATUS", help="Only these statuses: failed,dead (case does not matter)."),
+    typer.Option(
+        "-t",
+        "--status",
+        metavar="STATUS",
+        callback=_check_statuses,
+        help="Only these statuses: failed,dead (case does not matter).",
+    ),
 ]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Redraw the output until you press q or Ctrl-C.")]
 IntervalOption = Annotated[
@@ -208,24 +225,10 @@ def duration_as_given(length: str | None) -> str:
     return f"{length} s" if (length or "")[-1:].isdigit() else f"{length}"
 
 
-def statuses(given: list[str] | None) -> list[JobStatus] | None:
-    """Statuses in any letter case, several in one value or in several values; ``None`` without a value."""
-    if not given:
-        return None
-    return statuses_of([word.strip() for word in names.split(given) if word.strip()] or [""])
-
-
 # Watching.
 
 SHORTEST_INTERVAL = 0.1
 LONGEST_INTERVAL = 24 * 3600.0
-
-
-def refuse_without_watch(**given: str | int | None) -> None:
-    """Options that only ``--watch`` looks at."""
-    for name, value in given.items():
-        if value is not None:
-            raise UsageError(f"--{name} needs --watch.", hint="Add --watch.")
 
 
 def seconds_between(interval: str) -> float:

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command, get_group
 
 from hammerwork_cli import compat
+from hammerwork_cli.cli import given
 from hammerwork_cli.errors import UsageError
 
 WIDEST = 11
@@ -82,9 +83,9 @@ def _refuse_second_values(command: Any, ctx: Any, args: list[str]) -> None:
     """
     keeping = copy(command)
     keeping.params = [_keeping_all(param) for param in command.params]
-    given, _, _ = keeping.make_parser(ctx).parse_args(args=args)
+    parsed, _, _ = keeping.make_parser(ctx).parse_args(args=args)
     for param in command.params:
-        values = given.get(param.name) or ()
+        values = parsed.get(param.name) or ()
         if param.param_type_name == "option" and not param.multiple and len(set(values)) > 1:
             raise _given_twice(param, values)
 
@@ -154,15 +155,20 @@ def _first_sentence(text: str) -> str:
 class Group(TyperGroup):
     """A group whose help shows the whole first sentence of each command, where Typer would cut it to one line."""
 
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        # Typer would suggest hidden names too.
+        super().__init__(*arguments, **{**settings, "suggest_commands": False})
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         try:
             return super().resolve_command(ctx, args)
         except TyperException as error:
             if args and not args[0].startswith("-"):
-                from hammerwork_cli.cli.elsewhere import elsewhere
+                from hammerwork_cli.cli.elsewhere import elsewhere, meant
 
                 lines = elsewhere(ctx.find_root().command, str(self.name), args[0])
                 error.elsewhere = (" ".join([*filter(None, [self._group(ctx)]), args[0]]), lines)  # type: ignore[attr-defined]
+                error.possibilities = meant(self._group(ctx), list(self.commands), args[0])  # type: ignore[attr-defined]
             raise
 
     def _group(self, ctx: Any) -> str:
@@ -214,12 +220,14 @@ class Verb(TyperCommand):
         try:
             _refuse_quiet(words)
             _refuse_second_values(self, ctx, [*words])
-            return super().parse_args(ctx, words)
+            rest = super().parse_args(ctx, words)
         except TyperException as error:
             # The parser does not say for which command an option lacks its value.
             if getattr(error, "ctx", ctx) is None:
                 error.ctx = ctx  # type: ignore[attr-defined]
             raise
+        given.check(ctx, self.params)
+        return rest
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         everywhere = [*shared_options(), self.get_help_option(ctx)]

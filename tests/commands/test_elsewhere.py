@@ -8,7 +8,8 @@ from typer.main import get_command
 
 from hammerwork_cli.app import app
 from hammerwork_cli.cli.elsewhere import PLACES, SYNONYMS, elsewhere
-from hammerwork_cli.compat import REPLACED
+from hammerwork_cli.compat import REPLACED, REPLACED_OPTIONS, aliases
+from hammerwork_cli.compat import VERBS as OTHER_NAMES
 from tests.commands.test_contract import LEAVES
 
 Run = Callable[..., Any]
@@ -56,3 +57,34 @@ def test_an_unknown_verb_is_refused_with_the_one_that_is_meant(run: Run, words: 
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert refused.stderr == f"Error: There is no `{words}`.\n  Use: {named}\n"
     assert "There is" not in run("job", "qqqq").stderr
+
+
+def misspelt(name: str, known: set[str]) -> str:
+    """A name with two letters exchanged, which is no other one."""
+    letters = list(name)
+    letters[-3:-1] = letters[-2], letters[-3]
+    swapped = "".join(letters)
+    return swapped if swapped != name and swapped not in known else f"{name}x"
+
+
+def test_a_misspelt_verb_or_option_suggests_nothing_that_help_does_not_show(run: Run) -> None:
+    verbs = {path for path in LEAVES if " " in path}
+    for path in sorted({*REPLACED, *OTHER_NAMES}):
+        group, name = path.split()
+        refused = run(group, misspelt(name, {path.split()[1] for path in verbs}))
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        said = " ".join(refused.stderr.split())
+        assert (REPLACED.get(path) or OTHER_NAMES[path].split()[1]) in said, (path, said)
+        assert f"'{name}'" not in said, said
+    for path, verb in LEAVES.items():
+        group, _, name = path.partition(" ")
+        shown = {name for one in verb.params if not getattr(one, "hidden", False) for name in one.opts}
+        hidden = {name for one in verb.params if getattr(one, "hidden", False) for name in one.opts} - shown
+        hidden |= {alias for alias, option in aliases(group, name).items() if option in shown} - shown
+        for option in sorted(one for one in hidden if one.startswith("--") and len(one) > 6):
+            refused = run(*path.split(), misspelt(option, shown | hidden))
+            assert refused.exit_code == 2
+            suggested = refused.stderr.partition("(Possible options: ")[2].partition(")")[0].split(", ")
+            assert not {*suggested} & hidden, (path, option, refused.stderr)
+            if (instead := REPLACED_OPTIONS.get(option, "")).startswith("--"):
+                assert instead.split()[0].strip(",") in suggested, (path, option, refused.stderr)

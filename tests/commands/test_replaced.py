@@ -31,6 +31,7 @@ SAME = {
     "maintenance health --max-rows 1": "monitor health --tables --max-rows 1",
     "migration plan --format json": "migration run --dry-run --format json",
     "monitor dashboard --count 1": "spawn monitor --count 1",
+    "queue clear mail --yes": "job delete --queue mail --yes",
     "queue clear segment --force --yes": "job delete --queue segment --force --yes",
     "workflow cancel {workflow} --reason why --yes": "job cancel --workflow {workflow} --reason why --yes",
     "workflow cancel {workflow} --dry-run --format json": "job cancel --workflow {workflow} --dry-run --format json",

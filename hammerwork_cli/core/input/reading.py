@@ -17,12 +17,16 @@ WINDOW_HINT = (
     "Write 15m, 2h, 7d (ago), 14:00, yesterday 14:00, 2026-12-24 (UTC), 2026-12-24T18:00+01:00 or 14:00 Europe/Oslo."
 )
 
+NO_LIMIT = frozenset({"off", "none", "never"})
+"""Words instead of a limit."""
+
 _UUID = re.compile(UUID_PATTERN)
 _BEGINNING = re.compile("[0-9a-f]{4,32}")
 _DURATION = re.compile(DURATION_PATTERN)
 _DATE = re.compile("[0-9]{4}-")
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}|20[0-9]{6}")
 """A date, or the digits of one: as seconds, they would be some 230 days."""
+_RATE = re.compile(r"(?P<number>[0-9]{1,3}(?:[.][0-9]{1,9})?)(?P<percent>\s*%)?")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _CLOCK = re.compile(
     "(?:(today|yesterday)(?: +|$))?(?:([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?(?: UTC|Z)?)?", re.IGNORECASE
@@ -30,6 +34,12 @@ _CLOCK = re.compile(
 """A time of today or of yesterday."""
 _UTC = re.compile(" UTC$")
 _IN_ZONE = re.compile(r"(.*\S) +([A-Za-z]+(?:/[A-Za-z0-9_+-]+)+)")
+_ENDS_IN_ZONE = re.compile("(?:Z| UTC|[+-][0-9]{2}:?[0-9]{2})$", re.IGNORECASE)
+_INSTANT = re.compile(
+    "(?:[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{4}-?W[0-9]{2}-?[0-9])"
+    "(?:[Tt ] *[0-9][0-9:.,]*(?: *[Zz]| *[+-][0-9]{2}[0-9:.]*)?)?"
+)
+"""A date, or a time with at most one zone. For Python, the sign of a zone may also stand between a date and a time."""
 _ZONE = re.compile(r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
 
 
@@ -66,6 +76,22 @@ def duration_of(text: str) -> timedelta:
         raise UsageError(f"The duration {text[:40]!r} is too long.") from error
 
 
+def number_of(text: str) -> int:
+    """Reads a limit that is a whole number."""
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise UsageError(f"{text[:40]!r} is not a whole number.", hint="Write a whole number, or off.")
+    return int(text)
+
+
+def rate_of(text: str) -> float:
+    """Reads a limit that is a share, ``15%`` or ``0.15``, as 0 to 1."""
+    found = _RATE.fullmatch(text.strip())
+    share = float(found["number"]) / (100 if found["percent"] else 1) if found else 2.0
+    if share > 1:
+        raise UsageError(f"{text[:40]!r} is not a rate.", hint="Write 15%, 0.15 or off.")
+    return share
+
+
 def timeout_of(text: str) -> timedelta:
     length = duration_of(text)
     if length.microseconds or not 1 <= length.total_seconds() <= LARGEST_INTEGER:
@@ -78,7 +104,7 @@ def timeout_of(text: str) -> timedelta:
 def instant_of(text: str) -> datetime:
     """Reads an RFC 3339 time with its zone, which may also be ``UTC`` after a space; returns it in UTC."""
     spelled = _UTC.sub("Z", text.strip())
-    instant = timestamp(spelled)
+    instant = timestamp(spelled) if _INSTANT.fullmatch(spelled) else None
     if instant is None or not _ZONE.search(spelled):
         raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=TIME_HINT)
     return instant
@@ -104,7 +130,7 @@ def since_of(text: str, now: datetime) -> datetime:
         from hammerwork_cli.core.input.zones import zone_of
 
         at = _time_of(in_zone[1], now, zone_of(in_zone[2]))
-        if at is None or _ZONE.search(in_zone[1]) or _UTC.search(in_zone[1]):
+        if at is None or _ENDS_IN_ZONE.search(in_zone[1]):
             raise UsageError(f"{in_zone[1][:60]!r} is not a time without a zone.", hint=WINDOW_HINT)
         return at
     if (at := _time_of(text, now, UTC)) is not None:
@@ -121,10 +147,11 @@ def _time_of(text: str, now: datetime, zone: tzinfo) -> datetime | None:
             return at.astimezone(UTC)
         if not _DATE.match(text):
             return None
-        instant = timestamp(_UTC.sub("Z", text))
+        spelled = _UTC.sub("Z", text)
+        instant = timestamp(spelled) if _INSTANT.fullmatch(spelled) else None
         if instant is None:
             raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=WINDOW_HINT)
-        return instant if _ZONE.search(_UTC.sub("Z", text)) else instant.replace(tzinfo=zone).astimezone(UTC)
+        return instant if _ZONE.search(spelled) else instant.replace(tzinfo=zone).astimezone(UTC)
     except OverflowError as error:
         raise UsageError("That is before the year 1.") from error
 

@@ -6,8 +6,8 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from hammerwork_cli.core.input.reading import duration_of
-from hammerwork_cli.features.queue.limits import limit_of, number, rate
+from hammerwork_cli.core.input.reading import duration_of, number_of, rate_of
+from hammerwork_cli.features.queue.limits import limit_of
 
 
 class AllowedTables(NamedTuple):
@@ -35,7 +35,7 @@ class TableLimits:
     def limits(self) -> AllowedTables:
         """Reads the values."""
         return AllowedTables(
-            limit_of("--max-rows", self.max_rows, number),
-            limit_of("--max-dead-rows", self.max_dead_rows, rate),
-            limit_of("--max-transaction", self.max_transaction, duration_of),
+            limit_of(self.max_rows, number_of),
+            limit_of(self.max_dead_rows, rate_of),
+            limit_of(self.max_transaction, duration_of),
         )

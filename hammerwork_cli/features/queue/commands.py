@@ -12,7 +12,6 @@ from hammerwork_cli.cli.options import (
     DryRunOption,
     Format,
     FormatOption,
-    HoursOption,
     ReasonOption,
     YesOption,
     one_name,
@@ -27,7 +26,7 @@ from hammerwork_cli.errors import ShownAnswerError, UsageError
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE
 from hammerwork_cli.features.job.commands.execute import Confirmation, execute
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.queries.changes import Clear
+from hammerwork_cli.features.job.queries.changes import Delete
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.limits import LimitOptions
@@ -99,7 +98,10 @@ def stats(
         bool, typer.Option("--detailed", help="Also by priority, with throughput, failure rate and run times.")
     ] = False,
     since: Annotated[str, since_option("With --detailed: ended jobs")] = "1h",
-    hours: HoursOption = None,
+    hours: Annotated[
+        float | None,
+        typer.Option("--hours", min=0.01, max=1_000_000, hidden=True, help="With --detailed: ended jobs."),
+    ] = None,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -275,10 +277,11 @@ def clear(
     named: NamedOption = None,
     confirmation: Confirmation,
 ) -> None:
-    """Delete the jobs of a queue for good, except Running ones. A pause stays.
+    """Delete the jobs of a queue for good. A pause stays.
 
-    Keeps jobs that a remaining job waits for, here or in another queue, and exits with 1 then. If interrupted, run it
-    again. A note asks you to check the spelling when there is neither a job nor a pause.
+    Keeps Running jobs, and jobs that a remaining job waits for, here or in another queue, and exits with 1 then, as
+    `job delete` does. If interrupted, run it again. A note asks you to check the spelling when there is neither a job
+    nor a pause.
 
     \b
     Examples:
@@ -290,7 +293,7 @@ def clear(
     name, database = _required(_one(queue, named)), context.database(changes=True)
     chosen = JobFilter(queues=(name,), statuses=tuple(sorted(WAITING)) if pending_only else ())
     ctx.meta[ONLY_QUEUES] = [name]
-    execute(context, database, ByFilter(chosen), Clear(context.now(database), force=force), confirmation)
+    execute(context, database, ByFilter(chosen), Delete(context.now(database), force=force), confirmation)
 
 
 def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool, form: Format) -> None:

@@ -1,19 +1,15 @@
 """The limits of ``queue health`` and ``monitor health``, as options."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 import typer
 
-from hammerwork_cli.core.input.reading import duration_of
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.core.input.reading import NO_LIMIT, duration_of, number_of, rate_of
 from hammerwork_cli.features.queue.models.queue import HealthLimits
 
 Value = TypeVar("Value")
-
-_RATE = re.compile(r"(?P<number>\d{1,3}(?:\.\d{1,9})?)(?P<percent>\s*%)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,37 +49,16 @@ class LimitOptions:
     def limits(self) -> HealthLimits:
         """Reads the values."""
         return HealthLimits(
-            pending=limit_of("--max-pending", self.max_pending, number),
-            pending_age=limit_of("--max-pending-age", self.max_pending_age, duration_of),
-            running_age=limit_of("--max-running-age", self.max_running_age, duration_of),
-            waiting_age=limit_of("--max-waiting-age", self.max_waiting_age, duration_of),
-            retrying=limit_of("--max-retrying", self.max_retrying, number),
-            failed=limit_of("--max-failed", self.max_failed, number),
-            failure_rate=limit_of("--max-failure-rate", self.max_failure_rate, rate),
+            pending=limit_of(self.max_pending, number_of),
+            pending_age=limit_of(self.max_pending_age, duration_of),
+            running_age=limit_of(self.max_running_age, duration_of),
+            waiting_age=limit_of(self.max_waiting_age, duration_of),
+            retrying=limit_of(self.max_retrying, number_of),
+            failed=limit_of(self.max_failed, number_of),
+            failure_rate=limit_of(self.max_failure_rate, rate_of),
         )
 
 
-def limit_of(option: str, text: str, read: Callable[[str], Value]) -> Value | None:
+def limit_of(text: str, read: Callable[[str], Value]) -> Value | None:
     """A limit as it was given; ``None`` if it is off."""
-    if text.strip().lower() in {"off", "none"}:
-        return None
-    try:
-        return read(text)
-    except UsageError as error:
-        raise UsageError(f"{option}: {error.message}", hint=error.hint) from error
-
-
-def number(text: str) -> int:
-    """A limit that is a whole number."""
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise UsageError(f"{text[:40]!r} is not a whole number.", hint="Write a whole number, or off.")
-    return int(text)
-
-
-def rate(text: str) -> float:
-    """A limit that is a share, 0 to 1."""
-    found = _RATE.fullmatch(text.strip())
-    share = float(found["number"]) / (100 if found["percent"] else 1) if found else 2.0
-    if share > 1:
-        raise UsageError(f"{text[:40]!r} is not a rate.", hint="Write 15%, 0.15 or off.")
-    return share
+    return None if text.strip().lower() in NO_LIMIT else read(text)

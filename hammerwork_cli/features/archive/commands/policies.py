@@ -155,7 +155,7 @@ class Enabled(StrEnum):
 
 
 def _hidden() -> Any:
-    return typer.Option(hidden=True)
+    return typer.Option(metavar="DURATION", hidden=True)
 
 
 def _days() -> Any:

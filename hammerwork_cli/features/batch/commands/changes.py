@@ -17,7 +17,7 @@ from hammerwork_cli.features.batch.commands.reading import BatchArgument, Option
 from hammerwork_cli.features.batch.queries import enqueue, listing
 from hammerwork_cli.features.job.commands import options as read
 from hammerwork_cli.features.job.commands.changes import acceptable
-from hammerwork_cli.features.job.commands.execute import Confirmation, execute
+from hammerwork_cli.features.job.commands.execute import Confirmation, execute, nothing_more
 from hammerwork_cli.features.job.commands.options import CancelledOption, FailedSinceHoursOption, ForceOption
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries.changes import Cancel, Change, Delete, RetryJobs
@@ -171,7 +171,9 @@ def change_within(
     wanted: Collection[JobStatus],
     change: Change,
     confirmation: Confirmation,
+    *,
+    agreed: Callable[[], None] = nothing_more,
 ) -> None:
     """Makes a change to the jobs of a batch or a workflow."""
     selection = ByFilter(change.filter(chosen._replace(statuses=tuple(sorted(wanted)))))
-    execute(context, database, selection, change, confirmation)
+    execute(context, database, selection, change, confirmation, agreed=agreed)

@@ -133,8 +133,6 @@ def trigger(
       hammerwork cron trigger report --wait --timeout 15m
     """
     context: Context = ctx.obj
-    if timeout is not None and not wait:
-        raise UsageError("--timeout needs --wait.")
     waiter = waiter_of(context, timeout)
     start = None if at is None else instant_of(at)
     merged = None if payload is None else json_value(read.text_from(payload), "The payload")

@@ -30,8 +30,6 @@ class GivenOptions(NamedTuple):
 
     @classmethod
     def of(cls, **given: Any) -> Self:
-        if given["schedule"] is not None and given["every"] is not None:
-            raise UsageError("--schedule cannot be combined with --every.", hint="Give one of them.")
         text = None if given["payload"] is None else read.text_from(given["payload"])
         payload = None if text is None else json_value(text, "The payload")
         config = new_job_options.value_of("spawn_config", given["spawn_config"])
@@ -41,7 +39,13 @@ class GivenOptions(NamedTuple):
 def _known(option: ScheduleOption) -> Any:
     """What Typer knows of an option."""
     flags = option.flags or [new_job_options.flag_of(option.name)]
-    return typer.Option(*flags, metavar=option.metavar, help=option.help)
+
+    def check(given: str | None) -> str | None:
+        if given is not None and option.read is not None:
+            option.read(given, option.name)
+        return given
+
+    return typer.Option(*flags, metavar=option.metavar, callback=check, help=option.help)
 
 
 def _annotation(option: ScheduleOption | str) -> Any:

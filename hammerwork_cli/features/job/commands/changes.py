@@ -17,7 +17,7 @@ from hammerwork_cli.core.values import FAILURES, FINISHED, UNSUCCESSFUL, JobStat
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.commands import options as read
-from hammerwork_cli.features.job.commands.execute import Confirmation, execute
+from hammerwork_cli.features.job.commands.execute import Confirmation, execute, nothing_more
 from hammerwork_cli.features.job.commands.options import (
     AllOption,
     BatchOption,
@@ -184,8 +184,6 @@ class Subtree:
 
     def statuses(self, change: Change) -> Collection[JobStatus] | None:
         """Statuses of its jobs; ``None`` without ``--tree``."""
-        if self.only and not self.tree:
-            raise UsageError("--only needs --tree.", hint="Without a tree, use --status.")
         only = set(statuses(self.only) or ())
         wanted = acceptable(change, only | FAILURES if JobStatus.FAILED in only else only)
         return (wanted or change.in_trees) if self.tree else None
@@ -253,13 +251,22 @@ def retry(
 
     only_cancelled = cancelled and not (which.is_named or which.all_ or which.batch or which.workflow)
     more = UNSUCCESSFUL if read.failures(failed, which.status) else {JobStatus.CANCELLED} if only_cancelled else ()
-    if cancelled and which.workflow and not which.is_named and not confirmation.dry_run:
-        which.filter(change(context.now()), more)  # finds mistakes in options before anything is changed
-        from hammerwork_cli.features.workflow.commands.changes import reopen
 
-        for workflow in which.workflow:
-            reopen(context, workflow)
-    _execute(context, change, confirmation, which, subtree, more=more, failing=failing)
+    def reopening(database: Database, workflows: Sequence[str]) -> Callable[[], None]:
+        from hammerwork_cli.features.workflow.commands import changes as of_workflows
+
+        return of_workflows.reopening(context, database, workflows, confirmation)
+
+    _execute(
+        context,
+        change,
+        confirmation,
+        which,
+        subtree,
+        more=more,
+        failing=failing,
+        asking=reopening if cancelled and which.workflow else None,
+    )
 
 
 @expand_option_groups
@@ -314,6 +321,7 @@ def _execute(
     *,
     more: Collection[JobStatus] = (),
     failing: Callable[[datetime], datetime | None] = lambda _: None,
+    asking: Callable[[Database, Sequence[str]], Callable[[], None]] | None = None,
 ) -> None:
     """Makes a change, which ``make`` makes for a time, to jobs that are not archived.
 
@@ -321,6 +329,7 @@ def _execute(
         make: makes the change for a time.
         more: statuses that an option of the verb adds to the filter.
         failing: returns the start of the window in which the jobs failed, for a time.
+        asking: asks what else is to be changed of the workflows; returns what does it.
     """
     change = make(context.now())  # mistakes in options are found before the database is asked
     chosen = change.filter(which.filter(change, more))
@@ -329,7 +338,9 @@ def _execute(
     change = make(context.now(database))
     chosen = chosen._replace(failed_since=failing(change.now))
     selection = which.selection(database, chosen, change.now, filtered=filtered, below=wanted)
-    execute(context, database, selection, change, options)
+    workflows = selection.wanted.workflows if isinstance(selection, ByFilter) else ()
+    agreed = asking(database, workflows) if asking and workflows else nothing_more
+    execute(context, database, selection, change, options, agreed=agreed)
 
 
 @expand_option_groups

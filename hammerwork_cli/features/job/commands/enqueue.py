@@ -88,8 +88,6 @@ def enqueue(
             context, file, {"depends_on": depends_on, **given}, queue, keys=keys, after=after_line, form=form
         )
         return
-    if after_line:
-        raise UsageError("--after-line needs --file.")
     if text is None:
         raise UsageError("No payload was given.", hint="A job without data has an empty object: --payload '{}'")
     new_callbacks = callbacks.new()

@@ -1,5 +1,6 @@
 """A change to jobs on the command line: plan, confirmation, change, outcome."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hammerwork_cli.cli.context import Context
@@ -25,6 +26,10 @@ class Confirmation:
     form: FormatOption = Format.TABLE
 
 
+def nothing_more() -> None:
+    """Nothing else was asked about."""
+
+
 def execute(
     context: Context,
     database: Database,
@@ -33,11 +38,13 @@ def execute(
     options: Confirmation,
     *,
     always_ask: bool = False,
+    agreed: Callable[[], None] = nothing_more,
 ) -> None:
     """Shows the plan, asks for confirmation where it is needed, changes the jobs, and shows the outcome.
 
     Args:
         always_ask: also for one job by its id.
+        agreed: changes what else the answer was about, before the jobs.
 
     Raises:
         ConflictError, NotFoundError: the only job that was named cannot change.
@@ -54,6 +61,7 @@ def execute(
         context.note(shown.running_text(plan.action))
     if plan.changed:
         context.confirm_profile()
+    agreed()
     outcome = _run(context, database, selection, change, plan)
     shown.raise_refusal(changes.refused(database, change, outcome))
     context.answer(

@@ -72,8 +72,6 @@ def export(
         return
     if without_column:
         raise UsageError("--without-column needs --tree.", hint="To choose what is written: --fields")
-    if output != "-":
-        raise UsageError("--output needs --tree.", hint="Redirect stdout instead: >FILE")
     hidden, chosen = shown.hidden_keys(redact), filters.chosen(context.now())
     database = context.database()
     write(context, exporting.jobs(database, filters.within(database, chosen)), form, fields=fields, hidden=hidden)

@@ -1,5 +1,6 @@
 """The options of new jobs, which follow from their table."""
 
+from collections.abc import Callable
 from inspect import Parameter
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from hammerwork_cli.cli.option_sets import OptionGroup
 from hammerwork_cli.cli.options import one_name, several_names
 from hammerwork_cli.core.input import names
 from hammerwork_cli.features.job.commands.options import text_from
-from hammerwork_cli.features.job.options import JOB_OPTIONS, OPTION, Spelling, json_value
+from hammerwork_cli.features.job.options import JOB_OPTIONS, OPTION, Option, Spelling, json_value
 
 _TYPES: dict[Spelling, Any] = {
     "number": int | None,
@@ -20,6 +21,17 @@ _TYPES: dict[Spelling, Any] = {
 _CALLBACKS: dict[Spelling, Any] = {"name": one_name, "names": several_names}
 
 
+def _check(option: Option) -> Callable[[list[str] | None], list[str] | None]:
+    """The callback of an option whose words are checked before the command begins."""
+
+    def check(given: list[str] | None) -> list[str] | None:
+        if given and option.spawns:
+            option.spawns(names.split(given), option.name)
+        return given
+
+    return check
+
+
 def job_annotation(name: str, verb: str) -> Any:
     """The annotation of an option of :data:`JOB_OPTIONS`, as a verb has it."""
     option = OPTION[name]
@@ -28,7 +40,7 @@ def job_annotation(name: str, verb: str) -> Any:
     known = typer.Option(
         *(option.flags or [flag_of(name)]),
         metavar=metavar,
-        callback=_CALLBACKS.get(spelling),
+        callback=_check(option) if spelling == "words" else _CALLBACKS.get(spelling),
         min=limits.get("minimum"),
         max=limits.get("maximum"),
         help=option.help[verb],

@@ -255,12 +255,6 @@ class Delete(Change):
         records.forget(database, [job.id for job in jobs])
 
 
-class Clear(Delete):
-    """Empties a queue: Running jobs may stay."""
-
-    refusals = Delete.refusals - {JobStatus.RUNNING}
-
-
 def _stored(jobs: Collection[LockedJob]) -> tuple[str, ...]:
     return tuple(sorted({job.stored_status for job in jobs}))
 

@@ -1,12 +1,13 @@
 """``hammerwork monitor health``."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Annotated
 
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.given import is_given
 from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import Format, FormatOption, QueueOption
 from hammerwork_cli.core.input import names
@@ -17,6 +18,23 @@ from hammerwork_cli.features.monitor.models.health import CheckName, HealthRepor
 from hammerwork_cli.features.monitor.queries import health as checks
 from hammerwork_cli.features.monitor.views import health as views
 from hammerwork_cli.features.queue.limits import LimitOptions, limit_of
+
+OF_TABLES = frozenset({"rows", "dead_rows", "invalid_indexes", "open_transaction"})
+"""The checks of ``--tables``."""
+_LIMITED: Mapping[str, tuple[str, ...]] = {
+    "max_pending": (CheckName.PENDING,),
+    "max_pending_age": (CheckName.PENDING_AGE,),
+    "max_running_age": (CheckName.RUNNING_AGE, CheckName.LOST_JOBS, CheckName.UNCLAIMED_JOBS),
+    "max_waiting_age": (CheckName.WAITING_AGE,),
+    "max_retrying": (CheckName.RETRYING,),
+    "max_failed": (CheckName.FAILED, CheckName.FAILURE_RATE),
+    "max_failure_rate": (CheckName.FAILURE_RATE,),
+    "max_overdue": (CheckName.OVERDUE_JOBS, CheckName.OVERDUE_SCHEDULES),
+    "max_rows": ("rows",),
+    "max_dead_rows": ("dead_rows",),
+    "max_transaction": ("open_transaction",),
+}
+"""Option -> the checks that it limits."""
 
 
 @expand_option_groups
@@ -65,6 +83,7 @@ def health(
     _refuse_together(worker=worker, tables=tables or None, queue=queue)
     if tables or worker is not None:
         _refuse_together(**{"worker" if worker else "tables": True}, only=only, skip=skip)
+    _refuse_idle_limits(ctx, OF_TABLES if tables else () if worker is not None else wanted)
     if tables:
         from hammerwork_cli.features.maintenance import queries as maintenance
 
@@ -75,7 +94,7 @@ def health(
         database = context.database()
         report = checks.worker_health(database, worker, now=context.now(database))
     else:
-        allowed = MonitorLimits(limits.limits(), limit_of("--max-overdue", max_overdue, duration_of))
+        allowed = MonitorLimits(limits.limits(), limit_of(max_overdue, duration_of))
         report = checks.health(context.database, allowed, now=context.now, only=wanted, queue=queue or ())
     _show(context, report, form)
     worst = report.status
@@ -115,6 +134,16 @@ def _named(option: str, given: list[str] | None) -> list[CheckName]:
 
 def _names() -> str:
     return f"Checks: {', '.join(CheckName)}."
+
+
+def _refuse_idle_limits(ctx: typer.Context, running: Collection[str]) -> None:
+    """Refuses a limit whose checks do not run: whoever gives it believes that they do."""
+    for option, limited in _LIMITED.items():
+        if is_given(ctx, option) and not set(limited) & set(running):
+            raise UsageError(
+                f"--{option.replace('_', '-')} has no effect: the check {limited[0]} does not run.",
+                hint="Add --tables." if limited[0] in OF_TABLES else "Leave it out.",
+            )
 
 
 def _refuse_together(**given: object) -> None:

@@ -76,8 +76,6 @@ def logs(
     context: Context = ctx.obj
     if sum(value is not None for value in (queue, job, tree)) > 1:
         raise UsageError("Give only one of --queue, --job and --tree.")
-    if interval is not None and not follow:
-        raise UsageError("--interval needs --follow.", hint="Add --follow.")
     seconds = seconds_between(interval or "1")
     start = None if since is None else since_of(since, context.now())
     most = limit or (FEW_LINES if start is None else MOST_LINES)

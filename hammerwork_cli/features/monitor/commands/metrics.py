@@ -26,7 +26,7 @@ def metrics(
     ctx: typer.Context,
     since: Annotated[str, since_option("Ended jobs, and spawning,")] = "1h",
     queue: QueueOption = None,
-    period: Annotated[str | None, typer.Option("-t", "--period", hidden=True)] = None,
+    period: Annotated[str | None, typer.Option("-t", "--period", metavar="DURATION", hidden=True)] = None,
     form: Annotated[
         MetricsFormat,
         typer.Option("--format", help="Output format; prometheus: the text format that Prometheus reads."),

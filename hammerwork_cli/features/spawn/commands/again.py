@@ -53,8 +53,6 @@ def again(
     from hammerwork_cli.features.worker.queries import requests
 
     context: Context = ctx.obj
-    if timeout and not wait:
-        raise UsageError("--timeout needs --wait.")
     limit = duration_of(timeout).total_seconds() if timeout is not None else None
     database = context.database(changes=True)
     parent = listing.resolve(database, job)

@@ -20,7 +20,6 @@ from hammerwork_cli.cli.options import (
     until_option,
 )
 from hammerwork_cli.core.input.reading import before, since_of
-from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.spawn.queries import operations as operations_queries
 from hammerwork_cli.features.spawn.views import records
 
@@ -82,8 +81,6 @@ def list_(
       hammerwork spawn list --failed --since 7d --format json | jq '.[] | select(.failed_below > 100)'
     """
     context: Context = ctx.obj
-    if recent and since is not None:
-        raise UsageError("--recent cannot be combined with --since.", hint="Give one of them.")
     now = context.now()
     start = since_of(since, now) if since is not None else before(now, timedelta(hours=1)) if recent else None
     wanted: dict[str, Any] = {

@@ -11,7 +11,6 @@ from hammerwork_cli.cli.options import (
     FormatOption,
     JobArgument,
     StatusOption,
-    refuse_without_watch,
     statuses,
 )
 from hammerwork_cli.features.spawn.commands.arguments import CharsetOption
@@ -48,10 +47,11 @@ def tree(
     watch: Annotated[bool, typer.Option("--watch", help="Redraw until the tree has finished or you press q.")] = False,
     interval: Annotated[
         str | None,
-        typer.Option("--interval", metavar="SECONDS", help="Refresh interval of --watch: 5, 0.5. [default: 1]"),
+        typer.Option("--interval", metavar="SECONDS", help="With --watch: refresh interval: 5, 0.5. [default: 1]"),
     ] = None,
     timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="DURATION", help="Stop --watch after: 90s, 15m, 2h (exit 124).")
+        str | None,
+        typer.Option("--timeout", metavar="DURATION", help="With --watch: stop after 90s, 15m, 2h (exit 124)."),
     ] = None,
 ) -> None:
     """
@@ -82,7 +82,6 @@ def tree(
         style = Style(limits, wanted, charset or context.charset, context.colour)
         watch_tree(context, job, form, style, whole=not children_only, interval=interval or "1", timeout=timeout)
         return
-    refuse_without_watch(interval=interval, timeout=timeout)
     ctx.with_resource(no_collector())
     database = context.database()
     found = tree_queries.tree(

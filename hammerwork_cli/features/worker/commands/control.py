@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.given import is_given
 from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
@@ -74,8 +75,6 @@ class ControlOptions:
             raise UsageError("Give names of workers or --all, not both.")
         if not self.every and not named:
             raise UsageError("No worker was named.", hint=registry.LIST_WORKERS)
-        if self.timeout and not self.wait:
-            raise UsageError("--timeout needs --wait.")
         return named or [worker for worker in registry.listed(database, alive=True) if worker.is_alive]
 
     @property
@@ -127,6 +126,8 @@ def list_(
       hammerwork worker list --format json | jq '.[] | select(.state == "lost" or .state == "silent")'
     """
     context: Context = ctx.obj
+    if every and is_given(ctx, "since"):
+        raise UsageError("--all cannot be combined with --since.", hint="Give one of them.")
 
     def read(database: Database, order: Order | None) -> list[RegisteredWorker]:
         now = database.now()

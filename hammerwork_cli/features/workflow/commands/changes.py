@@ -1,5 +1,6 @@
 """``hammerwork workflow create``, and the changes of ``job`` to the jobs of a workflow."""
 
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -18,10 +19,11 @@ from hammerwork_cli.cli.options import (
     StatusOption,
     statuses,
 )
+from hammerwork_cli.database import Database
 from hammerwork_cli.features.batch.commands.changes import change_within, delete_whole
 from hammerwork_cli.features.callbacks.commands import Callbacks, note_upkeep
 from hammerwork_cli.features.job.commands.changes import acceptable
-from hammerwork_cli.features.job.commands.execute import Confirmation
+from hammerwork_cli.features.job.commands.execute import Confirmation, nothing_more
 from hammerwork_cli.features.job.commands.options import CancelledOption, ForceOption
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.options import json_value
@@ -153,19 +155,34 @@ def retry(
     database = context.database(changes=True)
     change = RetryJobs(context.now(database), cancelled=cancelled)
     wanted = acceptable(change, statuses(status))
-    if cancelled and not confirmation.dry_run:
-        reopen(context, workflow)
     full_id = listing.resolve(database, workflow)
     chosen = JobFilter(queues=tuple(queue or ()), workflows=(full_id,))
-    change_within(context, database, chosen, wanted, change, confirmation)
+    reopen = reopening(context, database, [full_id], confirmation) if cancelled else nothing_more
+    change_within(context, database, chosen, wanted, change, confirmation, agreed=reopen)
 
 
-def reopen(context: Context, workflow: str) -> None:
-    """Reopens a cancelled workflow that has no job to retry, and says so."""
-    database = context.database(changes=True)
-    full_id = listing.resolve(database, workflow)
-    if endings.reopen_without_failures(database, full_id):
-        context.note(f"The workflow {full_id} is no longer cancelled: jobs can join it.")
+def reopening(
+    context: Context, database: Database, workflows: Sequence[str], confirmation: Confirmation
+) -> Callable[[], None]:
+    """Asks whether to reopen the cancelled workflows that have no job to retry; returns what reopens them.
+
+    Args:
+        workflows: whole ids.
+    """
+    found = [workflow for workflow in workflows if endings.is_reopenable(database, workflow)]
+    if not found or confirmation.dry_run:
+        return nothing_more
+    named = ", ".join(found)
+    have = "It has" if len(found) == 1 else "They have"
+    question = f"Reopen {plural(len(found), 'workflow')}? {have} no job to retry: {named}."
+    context.confirm(question, yes=confirmation.yes, form=confirmation.form)
+
+    def reopen() -> None:
+        for workflow in found:
+            if endings.reopen_without_failures(database, workflow):
+                context.note(f"The workflow {workflow} is no longer cancelled: jobs can join it.")
+
+    return reopen
 
 
 @expand_option_groups

@@ -1,0 +1,127 @@
+"""What a command line gives to a verb, checked before the verb runs: values by their words in the help, and company."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
+
+from hammerwork_cli.core.input import fields, names
+from hammerwork_cli.core.input.reading import NO_LIMIT, duration_of, number_of, rate_of, since_of, uuid_of
+from hammerwork_cli.core.input.zones import zone_of
+from hammerwork_cli.errors import UsageError
+
+EITHER = (
+    ("--by", "--no-tree"),
+    ("--by", "--tree"),
+    ("--compression-level", "--no-compress"),
+    ("--cursor", "--offset"),
+    ("--every", "--schedule"),
+    ("--existing", "--skip-existing"),
+    ("--hours", "--since"),
+    ("--period", "--since"),
+    ("--recent", "--since"),
+)
+"""Pairs of options of which one would be ignored, in every verb that has both."""
+_COMPANION = re.compile(r"With (--[a-z-]+): ")
+
+
+def _cursor(text: str) -> None:
+    from hammerwork_cli.features.tree.queries.cursors import split
+
+    split(text)
+
+
+def _expression(text: str) -> None:
+    from hammerwork_cli.core.cron.expressions import Expression
+
+    Expression.of(text, None)
+
+
+def _id(text: str) -> None:
+    if uuid_of(text) is None:
+        raise UsageError(f"{text[:60]!r} is not a UUID.", hint="Write all of it, with hyphens; uuidgen makes one.")
+
+
+def _priorities(text: str) -> None:
+    for word in names.split([text]) or [""]:
+        fields.priority(word.strip())
+
+
+def _ages(text: str) -> None:
+    for word in names.split([text]):
+        if length := word.rpartition("=")[2]:
+            READERS["DURATION"](length)
+
+
+def _or_no_limit(read: Callable[[str], object]) -> Callable[[str], object]:
+    return lambda text: text.strip().lower() in NO_LIMIT or read(text)
+
+
+READERS: Mapping[str, Callable[[str], object]] = {
+    "CRON": _expression,
+    "CURSOR": _cursor,
+    "DURATION": _or_no_limit(duration_of),
+    "JOBS": _or_no_limit(number_of),
+    "N": _or_no_limit(number_of),
+    "PRIORITY": _priorities,
+    "RATE": _or_no_limit(rate_of),
+    "SECONDS": duration_of,
+    "TIME": _or_no_limit(lambda text: since_of(text, datetime.now(UTC))),
+    "UUID": _id,
+    "ZONE": zone_of,
+    "[STATUS=]DURATION": _ages,
+}
+"""Word for a value in the help -> a reader that refuses what cannot be one. A verb may be stricter."""
+
+
+def check(ctx: Any, options: list[Any]) -> None:
+    """Refuses what cannot be a value, and an option that does nothing without another one.
+
+    An option whose help begins with ``With --other:`` does nothing without it.
+    """
+    given = {name for option, values in _given(ctx, options) for name in _names(option, values)}
+    if both := next((pair for pair in EITHER if given.issuperset(pair)), None):
+        raise UsageError(f"{both[0]} cannot be combined with {both[1]}.", hint="Give one of them.")
+    for option, values in _given(ctx, options):
+        if any(isinstance(value, float) and not isfinite(value) for value in values):
+            raise UsageError(f"{option.opts[-1]} must be a number.")
+        if (needed := _COMPANION.match(option.help or "")) and ctx.params.get(option.name) != option.default:
+            _refuse_alone(ctx, options, option, needed[1])
+        if read := READERS.get(option.metavar or ""):
+            for value in values:
+                _read(option, value, read)
+
+
+def is_given(ctx: Any, name: str) -> bool:
+    """Whether the command line has a parameter, by its name in the code."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _given(ctx: Any, options: list[Any]) -> Iterator[tuple[Any, list[Any]]]:
+    for option in options:
+        if option.param_type_name == "option" and is_given(ctx, option.name):
+            value = ctx.params.get(option.name)
+            yield option, [*value] if option.multiple else [value]
+
+
+def _names(option: Any, values: list[Any]) -> list[str]:
+    """The names of an option; of a switch with two names, those that the command line gave."""
+    return list(option.secondary_opts if values == [False] else option.opts)
+
+
+def _read(option: Any, value: Any, read: Callable[[str], object]) -> None:
+    if not isinstance(value, str):
+        return  # a number, which Click has read
+    try:
+        read(value)
+    except UsageError as error:
+        error.message = f"{option.opts[-1]}: {error.message}"
+        raise
+
+
+def _refuse_alone(ctx: Any, options: list[Any], option: Any, name: str) -> None:
+    needed = next((one for one in options if name in one.opts), None)
+    if needed is not None and not ctx.params.get(needed.name):
+        raise UsageError(f"{option.opts[-1]} needs {name}.", hint=f"Add {name}.")
