@@ -85,7 +85,7 @@ def check(ctx: Any, options: list[Any]) -> None:
         raise UsageError(f"{both[0]} cannot be combined with {both[1]}.", hint="Give one of them.")
     for option, values in _given(ctx, options):
         if any(isinstance(value, float) and not isfinite(value) for value in values):
-            raise UsageError(f"{option.opts[-1]} must be a number.")
+            raise UsageError(f"{option.opts[-1]} must be a number.", hint="For example 24.")
         if (needed := _COMPANION.match(option.help or "")) and ctx.params.get(option.name) != option.default:
             _refuse_alone(ctx, options, option, needed[1])
         if read := READERS.get(option.metavar or ""):

@@ -44,7 +44,6 @@ ASKED = {
         "--all",
         "{root} --tree",
         "--workflow {emptied},{other} --cancelled",
-        "--workflow {emptied} --cancelled",
         "--batch {batch} --cancelled",
     ],
     "maintenance check": ["--fix"],
@@ -62,7 +61,7 @@ ASKED = {
     "worker stop": ["--all"],
     "workflow cancel": ["{workflow}"],
     "workflow delete": ["{workflow} --force"],
-    "workflow retry": ["{workflow}", "{emptied} --cancelled", "{other} --cancelled"],
+    "workflow retry": ["{workflow}", "{other} --cancelled"],
 }
 """Verb -> lines that ask."""
 

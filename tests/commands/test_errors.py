@@ -82,7 +82,7 @@ def test_a_schedule_that_is_never_due_exits_1_when_it_is_checked(run: Run) -> No
     assert (never.exit_code, daily.exit_code) == (1, 0)
     assert "It is never due." in never.stdout
     both = run("cron", "create", "--queue", "a", "--payload", "1", "--every", "6h", "--schedule", "@daily")
-    assert (both.exit_code, "--schedule cannot be combined with --every." in both.stderr) == (2, True)
+    assert (both.exit_code, "--every cannot be combined with --schedule." in both.stderr) == (2, True)
 
 
 NO_MODULE = "raise ModuleNotFoundError('No module named psycopg')"

@@ -25,6 +25,7 @@ from tests.pages import Page, documentation
 
 MOST_VERBS = 85
 PLACEHOLDER = re.compile(r"\b(JOB|BATCH|WORKFLOW|QUEUE|NAME)\b")
+ID = "00000000-0000-4000-8000-000000000001"
 TELLS_OLD_NAMES = {
     "CHANGELOG.md",
     "CHANGES.md",
@@ -59,7 +60,7 @@ def examples() -> Iterator[list[str]]:
 
 def calls(line: str) -> Iterator[list[str]]:
     for found in re.finditer(r"(?<![\w/.])hammerwork ((?:'[^']*'|\"(?:\$\([^)]*\)|[^\"])*\"|[^|<>&;)'\"])*)", line):
-        yield shlex.split(found[1], comments=True)
+        yield [ID if word.startswith("$(") else word for word in shlex.split(found[1], comments=True)]
 
 
 def test_every_example_of_a_help_is_understood() -> None:
@@ -163,7 +164,7 @@ def test_a_command_that_another_one_replaces_works_and_is_not_shown() -> None:
     for old, new in compat.REPLACED.items():
         assert f"In new scripts, use `{new}`." in " ".join(LEAVES[old].help.split())
         example = PLACEHOLDER.sub("178ebfc3", new).replace("30d --fix", "30d")
-        assert problem_of(example.split()) == "", new
+        assert problem_of(example.replace("DURATION", "2h").split()) == "", new
         assert " ".join(new.split()[:2]) in shown
     hidden = {
         name for verb in LEAVES.values() for one in verb.params if getattr(one, "hidden", False) for name in one.opts

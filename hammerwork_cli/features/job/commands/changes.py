@@ -252,10 +252,10 @@ def retry(
     only_cancelled = cancelled and not (which.is_named or which.all_ or which.batch or which.workflow)
     more = UNSUCCESSFUL if read.failures(failed, which.status) else {JobStatus.CANCELLED} if only_cancelled else ()
 
-    def reopening(database: Database, workflows: Sequence[str]) -> Callable[[], None]:
+    def reopen(database: Database, workflows: Sequence[str]) -> None:
         from hammerwork_cli.features.workflow.commands import changes as of_workflows
 
-        return of_workflows.reopening(context, database, workflows, confirmation)
+        of_workflows.reopen(context, database, workflows)
 
     _execute(
         context,
@@ -265,7 +265,7 @@ def retry(
         subtree,
         more=more,
         failing=failing,
-        asking=reopening if cancelled and which.workflow else None,
+        agreed=reopen if cancelled else None,
     )
 
 
@@ -321,7 +321,7 @@ def _execute(
     *,
     more: Collection[JobStatus] = (),
     failing: Callable[[datetime], datetime | None] = lambda _: None,
-    asking: Callable[[Database, Sequence[str]], Callable[[], None]] | None = None,
+    agreed: Callable[[Database, Sequence[str]], None] | None = None,
 ) -> None:
     """Makes a change, which ``make`` makes for a time, to jobs that are not archived.
 
@@ -329,7 +329,7 @@ def _execute(
         make: makes the change for a time.
         more: statuses that an option of the verb adds to the filter.
         failing: returns the start of the window in which the jobs failed, for a time.
-        asking: asks what else is to be changed of the workflows; returns what does it.
+        agreed: changes the workflows that are named, before their jobs.
     """
     change = make(context.now())  # mistakes in options are found before the database is asked
     chosen = change.filter(which.filter(change, more))
@@ -339,8 +339,8 @@ def _execute(
     chosen = chosen._replace(failed_since=failing(change.now))
     selection = which.selection(database, chosen, change.now, filtered=filtered, below=wanted)
     workflows = selection.wanted.workflows if isinstance(selection, ByFilter) else ()
-    agreed = asking(database, workflows) if asking and workflows else nothing_more
-    execute(context, database, selection, change, options, agreed=agreed)
+    more_agreed = partial(agreed, database, workflows) if agreed else nothing_more
+    execute(context, database, selection, change, options, agreed=more_agreed)
 
 
 @expand_option_groups

@@ -1,6 +1,7 @@
 """``hammerwork workflow create``, and the changes of ``job`` to the jobs of a workflow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -157,32 +158,15 @@ def retry(
     wanted = acceptable(change, statuses(status))
     full_id = listing.resolve(database, workflow)
     chosen = JobFilter(queues=tuple(queue or ()), workflows=(full_id,))
-    reopen = reopening(context, database, [full_id], confirmation) if cancelled else nothing_more
-    change_within(context, database, chosen, wanted, change, confirmation, agreed=reopen)
+    agreed = partial(reopen, context, database, [full_id]) if cancelled else nothing_more
+    change_within(context, database, chosen, wanted, change, confirmation, agreed=agreed)
 
 
-def reopening(
-    context: Context, database: Database, workflows: Sequence[str], confirmation: Confirmation
-) -> Callable[[], None]:
-    """Asks whether to reopen the cancelled workflows that have no job to retry; returns what reopens them.
-
-    Args:
-        workflows: whole ids.
-    """
-    found = [workflow for workflow in workflows if endings.is_reopenable(database, workflow)]
-    if not found or confirmation.dry_run:
-        return nothing_more
-    named = ", ".join(found)
-    have = "It has" if len(found) == 1 else "They have"
-    question = f"Reopen {plural(len(found), 'workflow')}? {have} no job to retry: {named}."
-    context.confirm(question, yes=confirmation.yes, form=confirmation.form)
-
-    def reopen() -> None:
-        for workflow in found:
-            if endings.reopen_without_failures(database, workflow):
-                context.note(f"The workflow {workflow} is no longer cancelled: jobs can join it.")
-
-    return reopen
+def reopen(context: Context, database: Database, workflows: Sequence[str]) -> None:
+    """Reopens those of the workflows that are cancelled and have no job to retry, and says so."""
+    for workflow in workflows:
+        if endings.reopen_without_failures(database, workflow):
+            context.note(f"The workflow {workflow} is no longer cancelled: jobs can join it.")
 
 
 @expand_option_groups

@@ -218,18 +218,13 @@ def cancellable(database: Database, workflow: str) -> StoredWorkflow:
     return found
 
 
-def is_reopenable(database: Database, workflow: str) -> bool:
-    """Whether a workflow is cancelled and has no job to retry. Raises NotFoundError if it does not exist."""
-    found = listing.one(database, workflow)
-    return not found.counts.unsuccessful and found.stored_status == WorkflowStatus.CANCELLED
-
-
 def reopen_without_failures(database: Database, workflow: str) -> bool:
     """Reopens a cancelled workflow that has no job to retry; returns whether it did.
 
     Raises NotFoundError if it does not exist.
     """
-    if not is_reopenable(database, workflow):
+    found = listing.one(database, workflow)
+    if found.counts.unsuccessful or found.stored_status != WorkflowStatus.CANCELLED:
         return False
     database.transaction(lambda: dependencies.rerun(database, [workflow]))
     return True
