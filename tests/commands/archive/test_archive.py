@@ -287,8 +287,19 @@ def test_lists_sums_and_purges_of_the_archive(run: Run, migrated_url: str) -> No
         kept = ended(rows, queue="video", retention_delete_at=NOW + timedelta(days=9))
         asked(run, migrated_url, "archive", "run", "--older-than", "1d", "--yes", "--reason", "compliance")
         assert ids(migrated_url) == {kept}
-        for purge in (("--completed",), ("--all", "--tree")):
-            assert asked(run, migrated_url, "job", "purge", *purge, "--older-than", "1d", "--yes")["changed"] == 0
+        schedule = {"recurring": True, "cron_schedule": "0 0 * * * *", "timezone": "UTC", "next_run_at": NOW}
+        recurring = ended(rows, queue="report", status="Dead", error_message="no space", **schedule)
+        for words in (
+            "job purge --completed --older-than 1d",
+            "job purge --all --tree --older-than 1d",
+            "job purge --dead",
+            "job purge --all --queue report",
+            "archive run --older-than 1d --no-tree",
+            "maintenance cleanup --by job",
+        ):
+            assert asked(run, migrated_url, *words.split(), "--yes")["changed"] == 0, words
+        assert ids(migrated_url) == {kept, recurring}
+        assert asked(run, migrated_url, "job", "delete", "--queue", "report", "--yes")["changed"] == 1
         long_ago = "2026-01-01T00:00:00.000000Z" if database.dialect == "sqlite" else "2026-01-01 00:00:00"
         rows.run(f"UPDATE hammerwork_jobs_archive SET archived_at = '{long_ago}' WHERE id = '{dead}'")
         waits = rows.job(mails[0], status="Pending", dependency_status="waiting")

@@ -125,6 +125,7 @@ def selection(
         queues=tuple(queues),
         statuses=tuple(sorted(asked)),
         ended=tuple((status, before(now, age)) for status, age in ages.by_status.items()),
+        once=True,
         kept_until=now if "retention_delete_at" in database.jobs_columns() else None,
     )
     return FinishedTrees(chosen, batch=batch) if whole else ByFilter(chosen, batch=batch)

@@ -132,6 +132,7 @@ def selection(
     wanted = JobFilter(
         queues=_queues(policy),
         ended=tuple((status, now - age) for status, age in policy.ages.by_status.items()),
+        once=True,
         kept_until=now,
         but_queues=others,
     )

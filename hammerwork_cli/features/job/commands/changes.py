@@ -418,11 +418,11 @@ def purge(
     confirmation: Confirmation,
 ) -> None:
     """
-    Finished jobs that others wait for stay, and those that their program keeps (retention_delete_at). --tree keeps
-    trees whole: it deletes one when all of its jobs have these statuses and ended that long ago. Archived jobs that
-    still have a row here are deleted too; copies in the archive stay. In earlier versions, --failed meant Failed and
-    Cancelled jobs. So that no script deletes more than before, --failed --yes is refused: name the statuses instead
-    (--status failed,dead,timedout).
+    Finished jobs that others wait for stay, and those that their program keeps (retention_delete_at). So do recurring
+    jobs, whose rows are their schedules: `cron delete` deletes one. --tree keeps trees whole: it deletes one when all
+    of its jobs have these statuses and ended that long ago. Archived jobs that still have a row here are deleted too;
+    copies in the archive stay. In earlier versions, --failed meant Failed and Cancelled jobs. So that no script deletes
+    more than before, --failed --yes is refused: name the statuses instead (--status failed,dead,timedout).
 
     \b
     Examples:
@@ -464,6 +464,7 @@ def purge(
         statuses=tuple(sorted(wanted)),
         ended_before=_earliest(change.now, lengths),
         error=words,
+        once=True,
         kept_until=change.now if "retention_delete_at" in database.jobs_columns() else None,
     )
     execute(context, database, FinishedTrees(chosen) if tree else ByFilter(chosen), change, confirmation)

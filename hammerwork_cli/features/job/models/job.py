@@ -104,7 +104,7 @@ class JobFilter(NamedTuple):
     error: str | None = None
     failed_since: datetime | None = None  # takes jobs that failed then or later
     exhausted: bool = False  # takes jobs that have used all of their attempts
-    # Takes jobs, recurring ones aside, that ended before the time of their status.
+    # Takes jobs that ended before the time of their status.
     ended: tuple[tuple[JobStatus, datetime], ...] = ()
     # Takes jobs whose payload has one of the texts at each of these paths of keys.
     payload: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
@@ -113,6 +113,7 @@ class JobFilter(NamedTuple):
     but_queues: tuple[str, ...] = ()  # leaves out jobs of these queues
     batches: tuple[str, ...] = ()  # takes jobs of the batches with these full ids
     workflows: tuple[str, ...] = ()  # takes jobs of the workflows with these full ids
+    once: bool = False  # leaves out recurring jobs: their rows are their schedules
     expired: datetime | None = None  # takes encrypted jobs that their program keeps until then at most
 
 

@@ -122,6 +122,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "payload": _in_payload(wanted),
         "failed_since": wanted.failed_since,
         "exhausted": wanted.exhausted,
+        "once": wanted.once,
         "aged": bool(wanted.ended),
         "kept_until": wanted.kept_until,
         "but_queues": wanted.but_queues,

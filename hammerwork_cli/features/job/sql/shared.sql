@@ -24,7 +24,8 @@ TRUE
 /* if :kept_until */ AND COALESCE(j.retention_policy, '') <> 'KeepIndefinitely'
 /* if :kept_until */ AND (j.retention_delete_at IS NULL OR j.retention_delete_at <= :kept_until)
 /* if :expired */ AND j.is_encrypted AND j.retention_delete_at <= :expired
-/* if :aged */ AND NOT j.recurring AND (FALSE
+/* if :once */ AND NOT j.recurring
+/* if :aged */ AND (FALSE
 /* if :completed_before */ OR j.status IN (:completed_words) AND {ended_before :completed_before}
 /* if :failed_before */ OR j.status IN (:failed_words) AND {ended_before :failed_before}
 /* if :dead_before */ OR j.status IN (:dead_words) AND {ended_before :dead_before}
