@@ -13,7 +13,7 @@ from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.models.plan import Reason, Refusal
 from hammerwork_cli.features.job.queries import changes, dependencies, enqueue, listing
 from hammerwork_cli.features.job.queries import details as details_queries
-from hammerwork_cli.features.job.queries.changes import Cancel, Clear, Delete, RetryJobs
+from hammerwork_cli.features.job.queries.changes import Cancel, Delete, RetryJobs
 from hammerwork_cli.features.job.queries.dependencies import WAITING_SPELLINGS
 from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter, ByIds, Subtrees
@@ -92,7 +92,7 @@ def test_the_only_job_that_was_named_is_refused_with_a_reason(readable: Database
 @current_only
 def test_jobs_that_a_filter_chose_are_refused_only_for_reasons_of_the_change(readable: Database) -> None:
     enqueue.insert(readable, [job(1, D), below(2, 1), job(3, JobStatus.RUNNING)])
-    skipped = {Delete: 2, PurgeJobs: 1, Clear: 1}
+    skipped = {Delete: 2, PurgeJobs: 1}
     for kind, refused in skipped.items():
         outcome = changes.run(readable, ByFilter(JobFilter(statuses=(D, JobStatus.RUNNING))), kind(NOW))
         assert (outcome.left.by_status, outcome.refused) == ({"Running": 1, "waited_for": 1}, refused), kind
