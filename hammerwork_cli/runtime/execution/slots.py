@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.features.queue.models.counts import Unwritten
 from hammerwork_cli.features.worker.queries.claim import Claimed
@@ -24,13 +25,16 @@ MOST_UNWRITTEN_BYTES = 64 << 20
 MOST_WRITTEN_BYTES = 16 << 20
 """Bytes of payloads and results in one transaction, unless one outcome has more."""
 
-RECENT_SECONDS = 2.0
-"""After so long at the least, and twice as long at the most, it forgets how long the jobs of a queue took of which none
-ended since.
-"""
-
 REFUSED_SECONDS = 1.0
 """After so long, an outcome that could not be written is reported: less is the search for the one that is to blame."""
+
+
+class Ahead(NamedTuple):
+    """Jobs that wait for a slot: the bytes of their payloads, and the seconds that they will take, by recent ones."""
+
+    size: int
+    seconds: float
+
 
 Execute = Callable[[Attempt], EndedAttempt | StillRunning | None]
 log = logging.getLogger("hammerwork")
@@ -80,8 +84,6 @@ class Slots:
         # Queue -> recent duration of an attempt at one of its jobs. The threads of the slots and of the event loop
         # write it under the lock; the main thread reads it.
         self.seconds: dict[str, float] = {}
-        self._recent: set[str] = set()  # the queues in which attempts ended since the last look
-        self._forget_at = time.monotonic() + RECENT_SECONDS
         self._threads: list[threading.Thread] = []
         self._most_threads = 0  # until they are started
         self._has_warned = False
@@ -229,21 +231,18 @@ class Slots:
             running = [attempt.request for attempt in self._running if attempt.request]
         return {request.id for request in (*waiting, *running)}
 
-    def slowest(self, patience: float) -> float | None:
-        """Seconds that the slowest recent attempts take, or running ones; ``None`` if neither is known.
-
-        Args:
-            patience: seconds until a running attempt counts. A short one that waits for a lock is no slow one.
-        """
-        now = time.monotonic()
+    def longest(self) -> float:
+        """Seconds for which the longest attempt has run."""
         with self._lock:
-            if now >= self._forget_at:
-                # A queue whose slow jobs have ended must not keep others from having jobs ahead.
-                self.seconds = {queue: took for queue, took in self.seconds.items() if queue in self._recent}
-                self._recent, self._forget_at = set(), now + RECENT_SECONDS
-            running = [now - attempt.began for attempt in self._running if not attempt.over]
-            known = [*self.seconds.values(), *(took for took in running if took >= patience)]
-        return max(known, default=None)
+            began = min((attempt.began for attempt in self._running if not attempt.over), default=math.inf)
+        return max(0.0, time.monotonic() - began)
+
+    def ahead(self, others: Iterable[Claimed] = ()) -> Ahead:
+        """The jobs that wait, and others that will."""
+        with self._lock:
+            jobs = [*(work for work, _ in self._waiting if isinstance(work, Claimed)), *others]
+        took = self.seconds.get
+        return Ahead(sum([len(job.payload or "") for job in jobs]), sum([took(job.queue_name, 0.0) for job in jobs]))
 
     def pop_ended(self) -> list[EndedAttempt]:
         """Outcomes since the last call, as many as fit into a transaction.
@@ -340,12 +339,6 @@ class Slots:
     def waiting(self) -> int:
         """Jobs and requests that have not started."""
         return len(self._waiting)
-
-    @property
-    def waiting_bytes(self) -> int:
-        """Size of their payloads."""
-        with self._lock:
-            return sum([len(work.payload or "") for work, _ in self._waiting if isinstance(work, Claimed)])
 
     @property
     def is_clogged(self) -> bool:
@@ -485,7 +478,6 @@ class Slots:
         took = time.monotonic() - attempt.began
         queue = attempt.job.queue_name
         self.seconds[queue] = 0.8 * self.seconds.get(queue, took) + 0.2 * took
-        self._recent.add(queue)
         if ended is not None and not attempt.over:
             ended.took = took
             self._add(ended)

@@ -24,7 +24,7 @@ from hammerwork_cli.view.text import plural
 
 MOST_PREFETCHED = 500
 PREFETCH_SECONDS = 0.2
-"""Work that a worker keeps ready, by the duration of recent attempts. No other worker can run these jobs."""
+"""Work that a worker keeps ready for a slot, by the duration of recent attempts. No other worker can run these jobs."""
 MOST_AHEAD_BYTES = 64 << 20
 """Payloads of jobs that are kept ready. Those for which a slot is free come whatever their payloads are."""
 MOST_UNWRITTEN = 1000
@@ -70,6 +70,7 @@ class Claimer:
         self._connections, self._lease, self._clock = context.connections.main, context.lease, context.clock
         self._wake, self._slots, self._end_handler = context.stop.woken.set, slots, end_handler
         self.full = self.owes = False
+        self._most_seconds = self.worker.concurrency * PREFETCH_SECONDS  # of work ahead, in all slots
         self._claimed = 0
         self._awaits_slot = False  # the first of several queues that may have jobs
         self._ran_out_of_time = False  # before it had asked all of them
@@ -134,11 +135,11 @@ class Claimer:
         got = self._claim(wanted)
         self._claimed += len(got)
         # A queue that may have more jobs is asked again at once, an empty one later.
-        may_have_more = self._awaits_slot or self._ran_out_of_time or (got and (len(got) >= wanted or self._due))
+        may_have_more = self.full or self._ran_out_of_time or (got and (len(got) >= wanted or self._due))
         self._look_at = 0.0 if may_have_more else self._next_look()
         if got:
             self._slots.put(got)
-        return bool(got)
+        return bool(got) or self.full
 
     def _listen(self) -> tuple[bool, set[str | None]]:
         """Whether it heard of jobs since the last look, and the queues of which it heard lately."""
@@ -183,17 +184,18 @@ class Claimer:
             self._poll_not_before = ended + LOOK_SHARE * (ended - now)
 
     def _wanted(self) -> int:
-        slots, ahead = self._slots, 0
+        slots, most = self._slots, self.worker.concurrency
         if slots.postponed >= MOST_POSTPONED or slots.unwritten >= MOST_UNWRITTEN or slots.is_clogged:
             return 0
         if not self._awaits_slot and time.monotonic() >= self._no_prefetch_until:
-            took = slots.slowest(PREFETCH_SECONDS) or PREFETCH_SECONDS
-            ahead = min(MOST_PREFETCHED, int(self.worker.concurrency * PREFETCH_SECONDS / max(took, 1e-6)))
-        room = self.worker.concurrency + ahead - slots.running - slots.waiting
-        if slots.waiting and room < (self.worker.concurrency + ahead) // 2:
-            return 0
-        if slots.waiting_bytes > MOST_AHEAD_BYTES // 2:
-            room = min(room, self._free(0))
+            took = slots.longest()
+            # A short attempt that waits for a lock is no slow one.
+            most += MOST_PREFETCHED if took < PREFETCH_SECONDS else min(MOST_PREFETCHED, int(self._most_seconds / took))
+        room = most - slots.running - slots.waiting
+        if slots.waiting:
+            ahead = slots.ahead()
+            if room < most // 2 or ahead.size > MOST_AHEAD_BYTES / 2 or ahead.seconds > self._most_seconds / 2:
+                room = min(room, self._free(0))
         return room if self.max_jobs is None else min(room, self.max_jobs - self._claimed)
 
     def _claim(self, wanted: int) -> list[Claimed]:
@@ -212,7 +214,9 @@ class Claimer:
                 self._due[queue] = None
                 if len(found) == before:
                     self._due.move_to_end(queue, last=False)
-                    self._awaits_slot = len(self._due) > 1
+                    # Unless those that were found took the room, which it has next time, it needs a slot.
+                    self.full = not found
+                    self._awaits_slot = self.full and len(self._due) > 1
                     break
             if len(found) >= wanted:
                 break
@@ -225,28 +229,31 @@ class Claimer:
         """Adds jobs of a queue to those that were found; whether it may have more."""
         may_have_more = False
         for priority in priorities(weighted=self.weighted):
-            room = MOST_AHEAD_BYTES - self._slots.waiting_bytes - _size(found)
-            limit = self._limit(queue, wanted - len(found), self._free(len(found)), room)
+            ahead = self._slots.ahead(found)
+            room, seconds = MOST_AHEAD_BYTES - ahead.size, self._most_seconds - ahead.seconds
+            limit = self._limit(queue, wanted - len(found), self._free(len(found)), room, seconds)
             if limit <= 0:
                 return True
             got = self._connections.run(self._claim_from(queue, priority, limit, len(found), room))
             may_have_more |= got.is_cut
             if got:
-                size = _size(got) / len(got)
+                size = sum(len(job.payload or "") for job in got) / len(got)
                 self._sizes[queue] = (self._sizes.get(queue, size) + size) / 2
                 # Of an unknown queue, it may have taken a single job that had lost its worker.
                 may_have_more |= len(got) >= limit or queue not in self._slots.seconds
                 found += got
         return may_have_more
 
-    def _limit(self, queue: str, most: int, free: int, room: int) -> int:
-        """How many jobs to claim from a queue.
+    def _limit(self, queue: str, most: int, free: int, room: int, seconds: float) -> int:
+        """How many jobs to claim from a queue: those of free slots, and as many ahead as take little room and time.
 
         Those of an unknown queue may take long, or be large: each needs a free slot.
         """
-        if queue not in self._slots.seconds:
+        took = self._slots.seconds.get(queue)
+        if took is None:
             return min(most, free)
-        return min(most, free + int(max(room, 0) / max(self._sizes.get(queue, 1.0), 1.0)))
+        ahead = min(room / max(self._sizes.get(queue, 1.0), 1.0), seconds / max(took, 1e-6))
+        return min(most, free + int(max(ahead, 0.0)))
 
     def _free(self, claimed: int) -> int:
         """Slots that have no job, neither running nor waiting."""
@@ -356,7 +363,3 @@ def priorities(*, weighted: bool) -> Iterable[int | None]:
     # A random order in which each priority comes first as often as its weight says; those without a weight come last.
     drawn = sorted(WEIGHTS, key=lambda priority: random.random() ** (1 / WEIGHTS[priority]), reverse=True)  # noqa: S311
     return (*drawn, None)
-
-
-def _size(jobs: Iterable[Claimed]) -> int:
-    return sum([len(job.payload or "") for job in jobs])

@@ -1,6 +1,5 @@
 """A worker with thousands of queues asks those that have jobs, or of which it heard."""
 
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -80,7 +79,6 @@ def test_a_queue_without_end_leaves_the_others_their_turns(stage: Stage) -> None
     stage.enqueue(*(Job("q0") for _ in range(30)))
     claimer = claimer_of(stage)
     claimer._slots.seconds.update(dict.fromkeys(QUEUES, 60.0))  # it claims none ahead
-    claimer._slots._forget_at = math.inf
     taken: list[str] = []
     for turn in range(8):
         if turn == 2:
@@ -159,7 +157,6 @@ def test_a_queue_whose_jobs_need_a_free_slot_gets_one_beside_a_queue_that_never_
     monkeypatch.setattr(claimer_module, "MOST_AHEAD_BYTES", 100_000)
     claimer = claimer_of(stage, weighted=weighted)
     slots, started = claimer._slots, list[str]()
-    slots._forget_at = math.inf
     slots.seconds |= dict.fromkeys(("q0", "q2", "q3"), 0.01)  # it keeps 40 jobs ready; nothing is known of q1
     stage.enqueue(*(Job("q0") for _ in range(300)))
     claimer.fetch()
@@ -169,7 +166,6 @@ def test_a_queue_whose_jobs_need_a_free_slot_gets_one_beside_a_queue_that_never_
     while slots.waiting or claimer.pause == 0:  # one call may run out of time
         if slots.waiting:
             started += [job.queue_name for job, _ in (slots._waiting.popleft(),) if isinstance(job, claim.Claimed)]
-            slots._waiting_bytes = 0
         claimer.fetch()
     assert max(started.index(queue) for queue in ("q1", "q2", "q3")) < 150
     assert len(started) == 303

@@ -274,31 +274,17 @@ def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots
 def test_how_long_runs_take_is_known_from_those_that_ended_and_those_that_run_long(slots: Callable[..., Slots]) -> None:
     execute = Stopping()
     one = slots(1, execute)
-    assert one.slowest(0) is None
-    one.put([claimed("a")])
+    assert one.longest() == 0
+    one.put([claimed("a"), claimed("b")._replace(payload="1234")])
     assert execute.begun.acquire(timeout=PATIENCE)
+    assert one.ahead([claimed("c")._replace(payload="12")]) == (6, 0.0)
     execute.runs[0].began -= 50
-    assert 50 <= (one.slowest(50) or 0) < 50 + PATIENCE
-    assert one.slowest(50 + PATIENCE) is None
+    assert 50 <= one.longest() < 50 + PATIENCE
     execute.go.set()
-    until(lambda: one.has_ended)
-    assert 50 <= one.seconds["queue"] < 50 + PATIENCE
-    one.put([claimed("b")])
     until(lambda: not one.running and len(one.ids()) == 2)
+    assert one.longest() == 0
     assert 40 <= one.seconds["queue"] < 40 + PATIENCE
-    assert one.slowest(0) == one.seconds["queue"]
-
-
-def test_a_queue_in_which_no_job_ended_lately_no_longer_keeps_others_from_having_jobs_ahead(
-    slots: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(slots_module, "RECENT_SECONDS", 0.0)
-    one = slots(1, completed)
-    one.put([claimed("a")])
-    until(lambda: one.has_ended)
-    assert one.slowest(0) == one.seconds["queue"]
-    assert one.slowest(0) is None
-    assert "queue" not in one.seconds
+    assert one.ahead([claimed("c"), claimed("d")._replace(queue_name="unknown")]) == (0, one.seconds["queue"])
 
 
 def test_the_threads_end_when_they_have_nothing_more_to_do() -> None:

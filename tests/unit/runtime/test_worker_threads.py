@@ -519,6 +519,20 @@ def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
     assert claimer._look_at > before
 
 
+def test_each_queue_has_as_many_jobs_ahead_as_its_own_take_little_time_and_room() -> None:
+    slots = Slots(2, lambda: None)
+    claimer = Claimer(worker_context(Line(claim.ClaimedBatch), WORKER._replace(concurrency=2)), slots)  # type: ignore[arg-type]
+    slots.seconds |= {"quick": 0.0001, "slow": 0.1}
+    claimer._sizes = {"quick": 100.0}
+    assert claimer._limit("quick", 500, 2, 1 << 20, 0.4) == 500
+    assert claimer._limit("quick", 500, 2, 1000, 0.4) == 12
+    assert claimer._limit("slow", 500, 2, 1 << 20, 0.35) == 5
+    assert claimer._limit("unknown", 500, 2, 1 << 20, 0.4) == 2
+    assert claimer._wanted() > 100
+    slots.put([claimed(str(number))._replace(queue_name="slow") for number in range(3)])
+    assert claimer._wanted() == 0  # more than half of the time is taken
+
+
 def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_of_the_queue() -> None:
     line: Any = Line(lambda: claim.ClaimedBatch([claimed("a")]))
     slots = Slots(2, lambda: None)
