@@ -46,7 +46,7 @@ hammerwork config set default_limit 100
 hammerwork config get default_limit
 ```
 
-An option wins over the environment, the environment over the file, and the file over the default.
+An option overrides the environment, the environment the file, and the file the default.
 `hammerwork config show` prints each value with its source.
 
 {settings}

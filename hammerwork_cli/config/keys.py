@@ -157,7 +157,7 @@ _ALL = (
     SettingKey(
         "encryption_keys",
         ("HAMMERWORK_ENCRYPTION_KEYS",),
-        "Places of the keys of encrypted payloads, with commas between them. The first one encrypts.",
+        "Where to read the keys of encrypted payloads, separated by commas. The first one encrypts.",
         None,
         '"payments=env:PAYMENTS_KEY,old=@/run/secrets/old"',
         str,
@@ -208,7 +208,7 @@ def known(name: str) -> SettingKey:
         from hammerwork_cli.core.input.near import did_you_mean
 
         if other := elsewhere.KEYS.get(name.strip().lower()):
-            raise UsageError(f"{name.strip()} is a setting of hammerwork (Rust) alone.", hint=f"Use: {other}")
+            raise UsageError(f"Only hammerwork (Rust) has the setting {name.strip()}.", hint=f"Use: {other}")
 
         listed = ", ".join((*KEYS, "profiles.NAME.url", "profiles.NAME.protected"))
         hint = f"{did_you_mean(name.lower(), KEYS)} Settings: {listed}.".lstrip()

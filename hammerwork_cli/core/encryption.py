@@ -125,7 +125,7 @@ class Encryption:
             object.__setattr__(self, "algorithm", Algorithm(self.algorithm))
         except ValueError:
             names = " or ".join(Algorithm)
-            raise UsageError(f"{self.algorithm!r:.60} is no algorithm of encryption.", hint=f"Give {names}.") from None
+            raise UsageError(f"{self.algorithm!r:.60} is not an encryption algorithm.", hint=f"Give {names}.") from None
 
     def check(self, payload: str) -> None:
         """Checks whether a payload has the fields."""
@@ -156,7 +156,7 @@ def retention_of(given: object) -> tuple[RetentionPolicy, timedelta | datetime |
     ):
         return RetentionPolicy(given), None
     raise UsageError(
-        f"{given!r:.60} is not a policy of retention.",
+        f"{given!r:.60} is not a retention policy.",
         hint="Give a timedelta, a datetime, 'DeleteImmediately' or 'KeepIndefinitely'.",
     )
 
@@ -250,7 +250,7 @@ class Keys:
         if metadata.get("compressed"):
             plain = _unpacked(plain, sealed)
         if not _is_hash(sealed.payload_hash, plain, key):
-            raise UndecryptableError(f"The decrypted payload ({sealed}) does not fit its hash: the row was changed.")
+            raise UndecryptableError(f"The decrypted payload ({sealed}) does not match its hash: the row was changed.")
         return _restored(sealed, plain) if pii else _text(plain, sealed)
 
     def _decrypted(self, sealed: Sealed, key: bytes, bound: bytes | None) -> bytes:

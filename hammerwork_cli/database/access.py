@@ -297,7 +297,7 @@ class Database:
     @property
     def _lacking(self) -> str:
         if not self._is_between:
-            return "The tables are those of hammerwork (Rust) alone, which hammerwork-cli reads and never changes."
+            return "Only the tables of hammerwork (Rust) exist, which hammerwork-cli reads but never changes."
         missing = sorted(OURS - self._applied)
         others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"The tables are of an older hammerwork-cli, and lack {missing[0]}{others}."

@@ -148,7 +148,7 @@ class DatabaseUrl:
             )
         if path[1:] == ":memory:":
             raise ConfigError(
-                "A database in memory is only for a Queue in Python: nobody else could read it.",
+                "A database in memory is only for a Queue in Python: no other program could read it.",
                 hint="Give the name of a file: sqlite:///jobs.db",
             )
         return cls(dialect="sqlite", raw=text, path=Path(path[1:]).expanduser())

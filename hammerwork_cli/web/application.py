@@ -75,9 +75,9 @@ HEALTH = Endpoint(
     "GET",
     "/health",
     None,
-    "Whether this server and its database answer, and how many workers do not go on with their work.",
+    "Whether this server and its database answer, and how many workers are stalled.",
     Shape[Any](
-        {"status": key.text("", "ok"), "stalled_workers": key.count("Running ones of which a thread stands still")}
+        {"status": key.text("", "ok"), "stalled_workers": key.count("Running workers with a thread that hangs")}
     ).schema,
 )
 METRICS = Endpoint("GET", "/metrics", None, "Metrics for Prometheus.", None, other_types=(metrics.MEDIA_TYPE,))

@@ -92,7 +92,7 @@ class RequestGuard:
             raise RequestError(
                 403,
                 "host",
-                "The server does not have the name in the Host header.",
+                "The server does not accept the name in the Host header.",
                 hint="Start the server with --allow-host NAME.",
             )
 

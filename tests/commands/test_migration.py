@@ -89,11 +89,11 @@ def test_a_plan_begins_with_what_it_does_to_the_tables_and_status_names_the_next
     assert re.fullmatch(r"-- \d+ migrations, \d+ statements\. Next: hammerwork migration run", lines[0])
     assert re.match(r"-- Makes \d+ tables", lines[1])
     jobs = "hammerwork_jobs, hammerwork_jobs_archive"
-    assert lines[2] == f"-- Alters or indexes, so that writers may have to wait, 2 tables: {jobs}"
+    assert lines[2] == f"-- May block writers while it alters or indexes 2 tables: {jobs}"
     assert lines[3:5] == ["", "-- 015_spawn_indexes: Indexes that find children and spawning parents"]
     plan = run("migration", "plan", url=shared_restored("media.postgresql")).stdout
-    assert f"-- Indexes, while writers go on, 2 tables: {jobs}\n" in plan
-    assert f"-- Alters or indexes, so that writers may have to wait, 2 tables: {jobs}\n" in plan
+    assert f"-- Without blocking writers, indexes 2 tables: {jobs}\n" in plan
+    assert f"-- May block writers while it alters or indexes 2 tables: {jobs}\n" in plan
     done = run("migration", "status", url=shared_restored("media.mariadb"))
     assert re.match(r"\d+ pending\. Next: hammerwork migration run", done.stderr)
 
@@ -320,7 +320,7 @@ def test_status_warns_of_strategies_that_version_3_cannot_read_until_a_run_has_c
     found = run("migration", "status", "--format", "json", url=with_text).json
     assert [row["id"] for row in found if row["warnings"]] == ["hw_033_retry_strategy_json"]
     plan = run("migration", "plan", url=with_text)
-    line = "-- Locks hammerwork_jobs, for readers too, until it has read it and written 2 of its 22 rows again\n"
+    line = "-- Locks hammerwork_jobs, even for readers, until it has read the table and rewritten 2 of its 22 rows\n"
     assert line in plan.stdout
     assert "cannot read its column" in everything_noted(plan)
     (row,) = run("migration", "plan", "--format", "json", url=with_text).json

@@ -274,7 +274,7 @@ def test_a_pause_of_all_queues_holds_for_those_to_come_and_is_said_by_every_view
     assert run("queue", "pause", "mail", "--reason", "provider down", url=migrated_url).exit_code == 0
     done = run("queue", "pause", "--all", "--reason", "upgrade", "--yes", url=migrated_url)
     lines = done.stdout.splitlines()
-    assert lines[0] == "all queues, also those to come: paused"
+    assert lines[0] == "all queues, including future ones: paused"
     assert lines[1].startswith("mail: already paused since")
     assert lines[1].endswith(": provider down")
     assert lines[2:] == ["report: paused"]
@@ -322,8 +322,8 @@ def test_the_end_of_a_pause_of_all_queues_leaves_those_that_were_paused_by_thems
     assert run("queue", "pause", "b", "--reason", "meanwhile", url=migrated_url).stdout == "b: paused\n"
     plan = run("queue", "resume", "--all", "--dry-run", url=migrated_url).stdout
     done = run("queue", "resume", "--all", "--yes", url=migrated_url).stdout.splitlines()
-    assert plan.splitlines()[0] == "all queues, also those to come: would be resumed"
-    assert done[0] == "all queues, also those to come: resumed"
+    assert plan.splitlines()[0] == "all queues, including future ones: would be resumed"
+    assert done[0] == "all queues, including future ones: resumed"
     for line, queue, reason in zip(done[1:3], "ab", ("before", "meanwhile"), strict=True):
         assert re.fullmatch(rf"{queue}: stays paused since .* UTC by .*: {reason}", line)
     assert done[3:] == ["c: resumed", "d: resumed"]

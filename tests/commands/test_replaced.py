@@ -98,14 +98,14 @@ def test_a_list_of_queues_can_be_that_of_the_paused_ones(run: Run, filled: tuple
     assert all(row["paused_by"] for row in listed.json)
     shown = run("queue", "list", "--paused", url=url)
     assert "reason" in shown.stdout
-    assert "Queues to come" not in shown.stderr
+    assert "Future queues" not in shown.stderr
 
 
 def test_a_list_of_paused_queues_tells_a_pause_of_all(run: Run, sqlite_url: str) -> None:
     assert run("migration", "run", url=sqlite_url).exit_code == 0
     assert run("queue", "pause", "--all", "--reason", "repairs", "--yes", url=sqlite_url).exit_code == 0
     shown = run("queue", "list", "--paused", url=sqlite_url)
-    assert "Queues to come are paused too, with all queues since" in shown.stderr
+    assert "Future queues are paused, too, with all queues since" in shown.stderr
     assert "repairs" in shown.stderr
 
 

@@ -212,7 +212,7 @@ def test_health_and_the_doctor_name_times_in_the_future_and_the_doctor_corrects_
     (found,) = run(*check, url=migrated_url).json["checks"]
     assert found["about"] == ["jobs of mail", "jobs of report", "schedule report", "duty workflows"]
     assert (found["status"], found["value"], found["hint"]) == ("warning", 4, "hammerwork spawn doctor --fix")
-    assert "put off by a wrong clock" in run("spawn", "doctor", url=migrated_url).stdout
+    assert "postponed by a wrong clock" in run("spawn", "doctor", url=migrated_url).stdout
     assert run("spawn", "doctor", "--fix", "--yes", url=migrated_url).exit_code == 0
     (found,) = run(*check, url=migrated_url).json["checks"]
     assert found["about"] == ["schedule report", "duty workflows"]
@@ -292,7 +292,7 @@ def test_a_worker_whose_clock_is_behind_changes_nothing_and_says_so(
         worker = Worker(sqlite_url, app, lease=1)
         running = threading.Thread(target=worker.run)
         running.start()
-        eventually(lambda: "which is over" in caplog.text)
+        eventually(lambda: "which is in the past" in caplog.text)
         eventually(lambda: schedules.DUTY in duties.times(database))  # it has looked for due schedules
         assert schedules.find(database, schedule.id).due == schedule.due
         assert schedules.runs(database, schedule, limit=10) == []
@@ -304,4 +304,4 @@ def test_a_worker_whose_clock_is_behind_changes_nothing_and_says_so(
     assert (found["status"], found["about"]) == ("warning", ["clock"])
     assert found["message"].startswith("the clock is behind")
     assert found["hint"].startswith("Set the clock")
-    assert sum("which is over" in record.getMessage() for record in caplog.records) == 1
+    assert sum("which is in the past" in record.getMessage() for record in caplog.records) == 1

@@ -98,7 +98,7 @@ def set_(
     context.note(f"{wanted.name} is {visible(shown.text or '')} in {context.settings.path}")
     for variable in wanted.variables:
         if context.environ.get(variable):
-            context.note(f"{variable} is set, and wins over the file.")
+            context.note(f"{variable} is set, and overrides the file.")
 
 
 @app.command("unset", cls=Verb)
@@ -208,4 +208,4 @@ def _note_file(context: Context) -> None:
         context.note(f"File: {webhooks}")
         context.note(f"  {elsewhere.NO_WEBHOOKS}")
         if webhooks.stat().st_mode & 0o077:
-            context.note(f"  Other users can read what it has, secrets too. Run: chmod 600 {webhooks}")
+            context.note(f"  Other users can read it, including its secrets. Run: chmod 600 {webhooks}")

@@ -130,7 +130,7 @@ def encryption_of(options: Mapping[str, Any]) -> "Encryption | None":
     if not encrypt and not paths:
         return None
     if encrypt is False:
-        raise UsageError("Fields to encrypt were given for a job that is not to be encrypted.")
+        raise UsageError("Fields to encrypt were given, but encrypt is false.")
     from hammerwork_cli.core.encryption import Encryption  # few jobs need it
 
     return Encryption(pii_fields=tuple(paths))

@@ -135,7 +135,7 @@ PURGED = Shape[Purge](
         "action": key.text("purge-encrypted").of(lambda _: "purge-encrypted"),
         "dry_run": key.flag(),
         "jobs": key.count("Deleted jobs, or with --dry-run those that would be"),
-        "archived_jobs": key.count("The same of archived ones").of("archived"),
+        "archived_jobs": key.count("The same for archived ones").of("archived"),
     }
 )
 

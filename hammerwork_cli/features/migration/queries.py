@@ -119,7 +119,7 @@ MIGRATIONS = (
     Migration("hw_028_missed_runs", "Runs of schedules that stand for many missed ones", "ours"),
     Migration("hw_029_queue_counts", "What workers have counted of their queues", "ours"),
     Migration("hw_031_run_starts", "When handlers began to run", "ours"),
-    Migration("hw_032_leases", "Leases of running jobs, by which hammerwork 3 (Rust) goes", "ours"),
+    Migration("hw_032_leases", "Leases of running jobs, for hammerwork 3 (Rust)", "ours"),
     Migration("hw_033_retry_strategy_json", "Retry strategies as JSONB, on PostgreSQL", "ours"),
     Migration("hw_035_archived_columns", "Columns of jobs that the archive lacks", "ours"),
 )

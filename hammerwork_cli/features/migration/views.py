@@ -25,7 +25,7 @@ _INDEXED = re.compile(r"^CREATE INDEX CONCURRENTLY \w+\s+ON (\w+)", re.MULTILINE
 _MOST_NAMED = 12
 NOT_ON_MARIADB = (
     "Version 3 of hammerwork (Rust) does not run on MariaDB: some of its statements are syntax errors there, its own"
-    " migration 016 among them. The tables would suit it."
+    " migration 016 among them. The tables would fit it."
 )
 
 STATES: Sequence[Column[MigrationState]] = (
@@ -68,7 +68,7 @@ MIGRATION_PLAN = Shape[PlannedMigration](
         **_MIGRATION.within("migration"),
         "statements": key.list_of(key.text()),
         "rewrites": key.list_of(
-            _REWRITE, "Tables that are locked for readers too, until so many of their rows are written again"
+            _REWRITE, "Tables that are locked, even for readers, until this many of their rows are rewritten"
         ),
     }
 )
@@ -136,8 +136,8 @@ def _summary(planned: Sequence[PlannedMigration], rust: RustVersion | None) -> I
     yield f"-- {plural(len(planned), 'migration')}, {plural(statements, 'statement')}. Next: {next_step}"
     for what, tables in (
         ("Makes", created),
-        ("Alters or indexes, so that writers may have to wait,", set(_ALTERED.findall(sql)) - created),
-        ("Indexes, while writers go on,", set(_INDEXED.findall(sql)) - created),
+        ("May block writers while it alters or indexes", set(_ALTERED.findall(sql)) - created),
+        ("Without blocking writers, indexes", set(_INDEXED.findall(sql)) - created),
     ):
         if tables:
             named = f": {', '.join(sorted(tables))}" if len(tables) <= _MOST_NAMED else ""
@@ -145,4 +145,4 @@ def _summary(planned: Sequence[PlannedMigration], rust: RustVersion | None) -> I
     for rewrite in (one for row in planned for one in row.rewrites):
         share = "all" if rewrite.written == rewrite.rows else count(rewrite.written)
         rows = f"{share} of its {plural(rewrite.rows, 'row')}"
-        yield f"-- Locks {rewrite.table}, for readers too, until it has read it and written {rows} again"
+        yield f"-- Locks {rewrite.table}, even for readers, until it has read the table and rewritten {rows}"

@@ -366,7 +366,8 @@ def pause(
         # The INSERT ignores duplicates, and MySQL's collation also finds names that this program tells apart.
         if not after:
             raise ConflictError(
-                f"The queue {queue!r} cannot be paused: the table of pauses takes its name for that of a paused queue.",
+                f"The queue {queue!r} cannot be paused: the table of pauses cannot tell its name from that of a paused"
+                " queue.",
                 hint="To list them: hammerwork queue list",
             )
         other = before is not None and not is_new and after[0].reason != before.reason

@@ -88,7 +88,7 @@ _DEFINED: dict[str, tuple[str, str]] = {
     "batch-delete": ("The outcome of a change, or its plan", "job.changes.OUTCOME"),
     "workflow-create": ("The workflow as it is now", "workflow.WORKFLOW"),
     "workflow-list": ("Workflows, newest first", "[workflow.WORKFLOW]"),
-    "workflow-show": ("Everything about a workflow but its graph", "workflow.WORKFLOW_DETAILS"),
+    "workflow-show": ("Everything about a workflow except its graph", "workflow.WORKFLOW_DETAILS"),
     "workflow-wait": ("The workflow as it was when the wait ended", "workflow.WORKFLOW"),
     "workflow-retry": ("The outcome of a change, or its plan", "job.changes.OUTCOME"),
     "workflow-cancel": ("The outcome of a change, or its plan", "job.changes.OUTCOME"),

@@ -131,15 +131,15 @@ WORKER = Shape[RegisteredWorker](
         "heartbeat_at": key.null_or(key.instant()),
         "ended_at": key.null_or(key.instant()),
         "main_stalled_seconds": key.null_or(
-            key.seconds("Seconds for which its main loop has not gone round; null if it does")
+            key.seconds("For how long its main loop has been stalled; null if it is not")
         ).of(lambda worker: worker.stalled.get(MAIN_LOOP)),
-        "finisher_stalled_seconds": key.null_or(key.seconds("The same of the thread that writes outcomes")).of(
+        "finisher_stalled_seconds": key.null_or(key.seconds("The same for the thread that writes outcomes")).of(
             lambda worker: worker.stalled.get(FINISHER)
         ),
-        "unwritten_outcomes": key.count("Outcomes that it cannot write, and keeps trying to").of(
+        "unwritten_outcomes": key.count("Outcomes that it cannot write, and tries again").of(
             lambda worker: worker.unwritten.outcomes if worker.unwritten else 0
         ),
-        "unwritten_seconds": key.null_or(key.seconds("Seconds since which it cannot; null if it can", digits=3)).of(
+        "unwritten_seconds": key.null_or(key.seconds("For how long it has failed to; null if it has not", digits=3)).of(
             lambda worker: worker.unwritten and worker.unwritten.seconds
         ),
         "unwritten_error": key.null_or(key.text("The last error")).of(
@@ -193,7 +193,7 @@ def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
         "heartbeat": f"{duration(timedelta(seconds=worker.silent_for))} ago, lease {worker.lease:g} s",
         "memory": _memory(worker.memory),
         "attempts": f"{count(worker.completed)} completed, {count(worker.failed)} failed, {_rate(worker)}",
-        "stands still": stalled_text(worker),
+        "stalled": stalled_text(worker),
         "running": _slots(worker),
         "held": _held(worker),
         "unwritten": unwritten_text(worker.unwritten) if worker.unwritten else "",
@@ -242,7 +242,7 @@ LEASED_JOB = Shape[LeasedNow](
         "running_seconds": _RUNNING["running_seconds"],
         "heartbeat_at": key.null_or(key.instant("Of the job")).of("job.heartbeat_at"),
         "lease_expires_at": key.null_or(key.instant()).of("job.lease_until"),
-        "lease": key.text("Whether somebody says that the job is still run", *LeaseState).of(
+        "lease": key.text("Whether a lease or a worker still covers the job", *LeaseState).of(
             lambda row: row.job.lease(row.now).value
         ),
     }
@@ -279,7 +279,7 @@ ASKED_WORKER = Shape[AskedWorker](
         "name": key.text().of("worker.name"),
         "request": key.text("", "stop", "restart"),
         "running": key.count("Jobs that it ran when it was asked"),
-        "grace_seconds": key.null_or(key.seconds("What these have to finish; null for what it was started with")).of(
+        "grace_seconds": key.null_or(key.seconds("Time for these to finish; null for the worker's own --grace")).of(
             "grace"
         ),
         "state": key.word("", *WORKER_STATES).of(lambda asked: (asked.now or asked.worker).state),
@@ -288,7 +288,7 @@ ASKED_WORKER = Shape[AskedWorker](
         "done": key.flag("Whether it has stopped or restarted (--wait)").of(
             lambda asked: asked.now is not None and not asked.unreplaced
         ),
-        "successor": key.null_or(key.uuid("Id of the worker in its place after a restart")).of(
+        "successor": key.null_or(key.uuid("Id of the worker that replaced it after a restart")).of(
             lambda asked: asked.successor and asked.successor.id
         ),
     }

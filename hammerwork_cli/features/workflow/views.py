@@ -47,7 +47,7 @@ WORKFLOW = Shape[StoredWorkflow](
         "name": key.text(),
         "status": key.text("", *WorkflowStatus),
         "failure_policy": key.text("", *FailurePolicy),
-        "needs_decision": key.flag("Whether a job has failed and the policy leaves what follows to people"),
+        "needs_decision": key.flag("Whether a job has failed and the policy leaves the decision to people"),
         "jobs": key.count().of("counts.total"),
         **COUNTS.within("counts"),
         "waiting": key.count("The part of pending that waits for other jobs"),

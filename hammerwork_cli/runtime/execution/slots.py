@@ -125,7 +125,7 @@ class Slots:
                 if not self._has_warned:
                     self._has_warned = True
                     with suppress(Exception):  # a handler of the log may raise, and this thread has an attempt
-                        log.warning("The system allows no further thread: %d run handlers.", self._most_threads)
+                        log.warning("The system refuses another thread: %d run handlers.", self._most_threads)
 
     def put(self, work: Iterable[Work]) -> None:
         """Adds work, the most urgent first."""

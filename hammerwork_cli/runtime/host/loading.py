@@ -25,7 +25,7 @@ _KINDS = "a Handlers, a Worker, or a function that returns one"
 def only(targets: Sequence[str] | None) -> str | None:
     """The value of ``--handlers``."""
     if targets and len(targets) > 1:
-        raise UsageError(f"--handlers was given {len(targets)} times, and names one application.", hint=COMBINE)
+        raise UsageError(f"--handlers was given {len(targets)} times, but takes one application.", hint=COMBINE)
     return targets[0] if targets else None
 
 
@@ -127,7 +127,7 @@ def _attribute(module: ModuleType, path: str, folder: Path) -> Any:
                 ) from None
             raise ConfigError(
                 f"There is no {path} in the module {module.__name__} ({getattr(module, '__file__', None)}).",
-                hint=f"There is: {', '.join(known)}" if known else _FORM,
+                hint=f"It has: {', '.join(known)}" if known else _FORM,
             ) from None
     return value
 

@@ -249,7 +249,8 @@ class Drain:
             return self._now + number // (self._config.batch_size or 1) * delay
         except OverflowError as error:
             raise UnwritableError(
-                f"By the spawn_delay of {delay}, child {number + 1} would be due on no date. {NOTHING_SPAWNED}"
+                f"With the spawn_delay of {delay}, child {number + 1} would be due after the last possible date."
+                f" {NOTHING_SPAWNED}"
             ) from error
 
     def finish(self) -> Children:

@@ -310,7 +310,7 @@ class Claimer:
             self._compare_soon()
         if compared.returned:
             log.warning(
-                "Gave back %s that the database had assigned to this worker and that it did not know.",
+                "Gave back %s that this worker did not know, although the database had assigned it.",
                 plural(compared.returned, "job"),
             )
             self.poll_now()

@@ -89,7 +89,7 @@ class HeartbeatThread(TurnThread):
             self._renew_at = 0.0  # leases may have ended meanwhile, by the server's clock
         self._is_recorded = True
         if self._migrations not in {None, answer.migrations}:
-            log.info("The database was migrated. This worker reads anew what its tables are.")
+            log.info("The database was migrated. This worker inspects its tables again.")
             self.connections.read_tables_anew()
         self._migrations = answer.migrations
         self._say_whether_behind()
@@ -114,8 +114,8 @@ class HeartbeatThread(TurnThread):
     def _say_whether_behind(self) -> None:
         if self.clock.is_behind and not self._said_behind:
             log.warning(
-                "The clock shows %s UTC, which is over. Until it is right, this worker enqueues no jobs of schedules"
-                " and applies no retention policies.",
+                "The clock shows %s UTC, which is in the past. Until it is right, this worker enqueues no jobs of"
+                " schedules and applies no retention policies.",
                 instant(self.clock.now()),
             )
         self._said_behind = self.clock.is_behind

@@ -81,7 +81,7 @@ class Keeper(TurnThread):
             try:
                 self._rescue_from(database, heartbeat)
             except RetryableError as error:
-                log.debug("The jobs of worker %s wait: %s", heartbeat.name, error.message)
+                log.debug("The jobs of worker %s cannot be rescued yet: %s", heartbeat.name, error.message)
         self.undecided = frozenset(self._observer.undecided)
 
     def _rescue_from(self, database: Database, lost: registry.Heartbeat) -> None:

@@ -31,8 +31,8 @@ class RequestClaimer:
         with self._claiming:
             if returned := requests.return_unknown_requests(database, self._worker.id, self._slots.request_ids()):
                 log.warning(
-                    "Gave back %d spawn requests that the database had assigned to this worker and that it did not "
-                    "know.",
+                    "Gave back %d spawn requests that this worker did not know, although the database had assigned "
+                    "them.",
                     returned,
                 )
             for request in requests.pending_requests(database, self._worker):

@@ -324,7 +324,7 @@ class Worker(Translated):
         without = set(self.handlers.queues) - set(self.handlers.handler_names)
         for name in sorted(set(self.handlers.handler_names) - set(self.handlers.queues)):
             if close := did_you_mean(name, without, cutoff=0.8):
-                log.warning("The spawn handler %r has the name of no queue with a handler. %s", name, close)
+                log.warning("No queue with a handler has the name of the spawn handler %r. %s", name, close)
         known = sorted({*self.handlers.queues, *self.handlers.handler_names})
         for queue in self.queues:
             if queue in known:
@@ -350,7 +350,7 @@ class Worker(Translated):
             return isolation
         if self._target is None:
             raise UsageError(
-                "Processes find handlers by name, and this worker was given the handlers themselves.",
+                "Processes find handlers by name, but this worker was given the handlers themselves.",
                 hint='Name them: Worker(queue, "my_app:app", isolation="process").',
             )
         return in_processes(self._target, self.url)
@@ -413,7 +413,7 @@ class Worker(Translated):
         for other in registry.listed(database, alive=True, name=self.name[:LONGEST_NAME]):
             if other.id != self.id and other.is_alive:
                 log.warning(
-                    "Worker %s (%s) on %s runs with the same name. `worker stop` and `worker status` need the id then.",
+                    "Worker %s (%s) on %s has the same name. `worker stop` and `worker status` will need its id.",
                     *(other.name, other.id, other.host),
                 )
 

@@ -111,7 +111,7 @@ def check(schema: Schema, value: Any, what: str) -> None:
     first = next(iter(errors), None)
     if first is not None:
         place = "".join(f"[{step!r}]" for step in first.absolute_path)
-        raise UsageError(f"{what}{place} does not fit: {_said(first)}.", hint="See /openapi.json.")
+        raise UsageError(f"{what}{place} is not valid: {_said(first)}.", hint="See /openapi.json.")
 
 
 class _Key:
@@ -160,7 +160,7 @@ QUEUE_NAME = Parameter("name", QUEUE_TEXT, "The queue's name.", in_path=True)
 QUEUE = Parameter(
     "queue",
     {"type": "array", "items": QUEUE_TEXT, "minItems": 1, "maxItems": MOST_QUEUES},
-    "Only these queues: with commas between the names and a backslash before a comma in one, or each in a parameter.",
+    "Only these queues: separated by commas (a backslash before a comma in a name), or one per parameter.",
     default=(),
 )
 STATUS = Parameter(

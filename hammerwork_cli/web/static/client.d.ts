@@ -86,7 +86,7 @@ export interface JobNode {
   workflow_id: string | null;
   workflow_name: string | null;
   archived_at: Instant | null;
-  /** When its handler began to run in its last attempt, once that has ended; else as started_at. */
+  /** When the handler of its last attempt began to run, once that has ended; otherwise as started_at. */
   run_started_at: Instant | null;
 }
 
@@ -97,7 +97,7 @@ export interface ListedJob extends JobNode {
   /** none, waiting, satisfied or failed, or an unknown word that the row holds. */
   dependency_status: string | null;
   scheduled_at: Instant | null;
-  /** Whether it comes back by its schedule. */
+  /** Whether it is a recurring job. */
   recurring: boolean;
 }
 
@@ -132,12 +132,12 @@ export interface JobFacts {
   retention_policy?: string | null;
   retention_delete_at?: Instant | null;
   encrypted_at?: Instant | null;
-  /** As hammerwork (Rust) writes it; null for that of the worker. */
+  /** As hammerwork (Rust) writes it; null for the worker's. */
   retry_strategy?: unknown;
-  /** Of the lease, which version 3 of hammerwork (Rust) looks at. */
+  /** Of the lease that version 3 of hammerwork (Rust) checks. */
   last_heartbeat_at?: Instant | null;
   lease_expires_at?: Instant | null;
-  /** An object with the columns that this version does not know, but for binary ones. */
+  /** An object with the columns that this version does not know, except binary ones. */
   other_columns?: Record<string, unknown>;
 }
 
@@ -145,9 +145,9 @@ export interface JobFacts {
 export interface Job extends ListedJob, JobFacts {
   /** Read from the archive table. */
   in_archive: boolean;
-  /** As JSON; text when it cannot be read as JSON. */
+  /** As JSON; text if it is not valid JSON. */
   payload: unknown;
-  /** As JSON; text when it cannot be read as JSON. */
+  /** As JSON; text if it is not valid JSON. */
   result: unknown;
   /** A deleted parent has nulls. */
   parents: Relative[];
@@ -171,7 +171,7 @@ export interface Job extends ListedJob, JobFacts {
   /** The same in a sentence for people; its words may change. */
   hold_message: string | null;
   children: {
-    /** All, including Archived jobs and unknown statuses, which no other count has. */
+    /** All, including Archived jobs and unknown statuses, which are in no other count. */
     total: number;
     completed: number;
     /** Failed, Dead and TimedOut. */
@@ -196,7 +196,7 @@ export interface Job extends ListedJob, JobFacts {
     state: string;
     /** Since its last heartbeat. */
     silent_seconds: number;
-    /** Without a heartbeat until others may rescue the job. */
+    /** Time without a heartbeat after which others may rescue the job. */
     lease_seconds: number;
   } | null;
   /** Recorded operations, oldest first. */
@@ -206,7 +206,7 @@ export interface Job extends ListedJob, JobFacts {
 }
 
 export interface ChildCounts {
-  /** All, including Archived jobs and unknown statuses, which no other count has. */
+  /** All, including Archived jobs and unknown statuses, which are in no other count. */
   total: number;
   completed: number;
   /** Failed, Dead and TimedOut. */
@@ -248,7 +248,7 @@ export interface SpawnTree {
   edges: {
     from: JobId;
     to: JobId;
-    /** spawn where the parent carries spawn configuration or has spawned. */
+    /** spawn if the parent has a spawn configuration or has spawned. */
     type: "spawn" | "dependency";
   }[];
 }
@@ -359,7 +359,7 @@ export interface SpawnStats {
   /** Run time of completed children; of more than 2,000, that of a sample. */
   p50_seconds: number | null;
   p95_seconds: number | null;
-  /** Children that p50_seconds and p95_seconds are of. */
+  /** Children from which p50_seconds and p95_seconds come. */
   timed: number;
   /** Figures of each queue (--detailed). */
   by_queue: SpawnFigures[] | null;
@@ -415,7 +415,7 @@ export interface PastAttempt {
   attempt: number;
   /** lost: the worker was lost; stopped: the worker stopped at once and gave the job back. */
   outcome: "failed" | "timed_out" | "lost" | "stopped" | "unknown";
-  /** Name of the worker; null when it is not known any more. */
+  /** Name of the worker; null when it is no longer known. */
   worker: string | null;
   /** Null for a Rust worker. */
   worker_id: string | null;
@@ -494,7 +494,7 @@ export interface QueueStats {
   /** Run time of the jobs that completed in the window. */
   p50_seconds: number | null;
   p95_seconds: number | null;
-  /** Run time of handlers on average, as running workers measured it. */
+  /** Average run time of handlers, as measured by running workers. */
   mean_seconds: number | null;
   by_priority: {
     status: Status;
@@ -549,13 +549,13 @@ export interface Worker {
   started_at: Instant | null;
   heartbeat_at: Instant | null;
   ended_at: Instant | null;
-  /** Seconds for which its main loop has not gone round; null if it does. */
+  /** For how long its main loop has been stalled; null if it is not. */
   main_stalled_seconds: number | null;
-  /** The same of the thread that writes outcomes. */
+  /** The same for the thread that writes outcomes. */
   finisher_stalled_seconds: number | null;
-  /** Outcomes that it cannot write, and keeps trying to. */
+  /** Outcomes that it cannot write, and tries again. */
   unwritten_outcomes: number;
-  /** Seconds since which it cannot; null if it can. */
+  /** For how long it has failed to; null if it has not. */
   unwritten_seconds: number | null;
   /** The last error. */
   unwritten_error: string | null;
@@ -638,7 +638,7 @@ export interface Workflow {
   name: string;
   status: "running" | "completed" | "failed" | "cancelled" | "gone";
   failure_policy: "fail_fast" | "continue_on_failure" | "ignore_failures" | "manual";
-  /** Whether a job has failed and the policy leaves what follows to people. */
+  /** Whether a job has failed and the policy leaves the decision to people. */
   needs_decision: boolean;
   jobs: number;
   completed: number;
@@ -667,7 +667,7 @@ export interface WorkflowGraph {
   edges: {
     from: JobId;
     to: JobId;
-    /** spawn where the parent carries spawn configuration or has spawned. */
+    /** spawn if the parent has a spawn configuration or has spawned. */
     type: "spawn" | "dependency";
   }[];
   /** Whether it has more jobs than were read. */

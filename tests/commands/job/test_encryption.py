@@ -88,7 +88,7 @@ def test_without_a_key_nothing_is_written(run: Run, new_database: Callable[..., 
     url = new_database("sqlite", migrated=True)
     done = run("job", "enqueue", "-q", "pay", *PAYLOAD, "--encrypt", url=url)
     assert done.exit_code == 2
-    assert "there is no key here: nothing was written" in " ".join(done.stderr.split())
+    assert "but no key was given: nothing was written" in " ".join(done.stderr.split())
     kms = {"HAMMERWORK_ENCRYPTION_KEY_SOURCE": "aws://alias/key"}
     done = run("job", "enqueue", "-q", "pay", *PAYLOAD, "--encrypt", url=url, env=kms)
     assert done.exit_code == 3

@@ -66,7 +66,7 @@ def test_a_job_without_a_worker_says_so_and_names_one_that_stops_or_stands_still
     word, message = hold(run, rows, job)
     assert word == "no_worker"
     assert "leaving is stopping and claims no jobs, and still runs 1 job" in message
-    assert "stuck stands still: the finisher for 1m 3" in message
+    assert "stuck is stalled: the finisher for 1m 3" in message
     why = run("spawn", "why", job, url=rows.database.url.raw).stdout
     assert "hammerwork worker status leaving" in why
     assert "spawn wait" not in why
@@ -84,7 +84,7 @@ def test_a_running_job_leads_to_its_worker_if_that_stands_still_or_cannot_write_
     for name, has_it in ids.items():
         rows.run(f"UPDATE hammerwork_jobs SET claimed_by = '{has_it}', claimed_at = started_at")
         said[name] = run("spawn", "why", job, url=rows.database.url.raw).stdout
-    assert "on stuck · stuck stands still: the finisher for 1m 3" in said["stuck"]
+    assert "on stuck · stuck is stalled: the finisher for 1m 3" in said["stuck"]
     assert "hammerwork worker status stuck" in said["stuck"]
     assert "spawn wait" not in said["stuck"]
     assert "on unable · it runs none: the outcome of the job is not written yet" in said["unable"]

@@ -275,7 +275,7 @@ def test_why_says_what_helps_where_a_retry_would_meet_the_same_limit(
     job = rows.job(root, queue="split", status="Dead", error_message=error)
     done = run("spawn", "why", root, url=url)
     assert done.exit_code == 1
-    assert f"A retry would meet {limit} again. Enqueue anew with a higher one in the spawn configuration" in done.stdout
+    assert f"A retry would hit {limit} again. Enqueue the job again, with a higher limit in the spawn" in done.stdout
     assert next_of(done) == [f"hammerwork job show {job[:8]}"]
     merge = rows.job(job, queue="merge", status="Failed", dependency_status="failed")
     assert next_of(run("spawn", "why", merge, url=url)) == [f"hammerwork job show {job[:8]}"]

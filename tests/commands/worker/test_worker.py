@@ -764,8 +764,8 @@ def test_a_worker_whose_thread_stands_still_is_stalled_and_says_since_when(migra
     assert 90 <= stalled[1][1] < 130
     assert stalled[2] == (None, None, None)
     shown = run("worker", "status", "w-1", "w-2", url=migrated_url).stdout
-    assert re.search(r"stands still +the main loop for 4\d", shown)
-    assert re.search(r"stands still +the finisher for 1m 3\ds", shown)
+    assert re.search(r"stalled +the main loop for 4\d", shown)
+    assert re.search(r"stalled +the finisher for 1m 3\ds", shown)
     assert "2 slots: the handlers have not returned although their attempts are over" in shown
     # A worker gives up what is not answered for a lease, which is 30 s: the second one does not help itself.
     health = run("monitor", "health", "--only", "stalled_workers", "--format", "json", url=migrated_url)

@@ -105,7 +105,7 @@ def test_workers_of_one_process_have_names_of_their_own_and_one_worker_does_not_
     for thread in threads:
         thread.join(60)
     assert len(names) == 3
-    assert "runs with the same name" not in caplog.text
+    assert "has the same name" not in caplog.text
     again = Worker(lite.url, app, drain=True, poll_interval=0.05)
     again.run()
     assert again.name == min(names, key=len)

@@ -282,4 +282,4 @@ def test_a_worker_that_gets_no_further_thread_runs_its_jobs_in_those_it_has(
     lite.enqueue(*(Job("sync") for _ in range(20)))
     assert lite.work(app, concurrency=5).completed == 20
     assert max(at_once) == 2
-    assert caplog.text.count("The system allows no further thread: 2 run handlers.") == 1
+    assert caplog.text.count("The system refuses another thread: 2 run handlers.") == 1

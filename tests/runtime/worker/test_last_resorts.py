@@ -360,7 +360,7 @@ def test_a_request_whose_job_is_gone_fails_and_one_that_is_gone_itself_ends_the_
     assert requests.claim_request(stage.database, one, new_id(), stage.database.now()) is None
     assert states(stage)[0] == ("failed", 0, "The job no longer exists.")
     stage.execute("DELETE FROM hammerwork_spawn_requests")
-    with pytest.raises(NotFoundError, match=f"The spawn request {one.id} does not exist any more"):
+    with pytest.raises(NotFoundError, match=f"The spawn request {one.id} no longer exists"):
         requests.RequestWatch(stage.database, one).refresh()
 
 

@@ -100,12 +100,12 @@ def test_a_worker_warns_of_one_that_runs_with_its_name(
     thread.start()
     until(lambda: registry.listed(lite.database, name="dup"))
     lite.work(crew.handlers, name="other")
-    assert "with the same name" not in caplog.text
+    assert "has the same name" not in caplog.text
     lite.work(crew.handlers, name="dup")
     first.stop()
     thread.join(60)
     assert f"Worker dup ({first.id}) on" in caplog.text
-    assert caplog.text.count("with the same name") == 1
+    assert caplog.text.count("has the same name") == 1
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ def test_workers_write_the_schedules_of_their_application_and_tell_each_handler_
     assert (found.source, found.changed_by, found.text) == ("code:my_app:app", "code:my_app:app", "@every 1s")
     assert (other.source, other.text) == ("cli", "@every 2700s")
     assert caplog.text.count("The schedule each was created as code:my_app:app declares it.") == 1
-    assert "The schedule of another belongs to cli, and not to code:my_app:app." in caplog.text
+    assert "The schedule of another belongs to cli, not to code:my_app:app." in caplog.text
     due = {str(run.job_id): timestamp(run.due_at) for run in schedules.runs(stage.database, found)}
     assert {job: due[job] for job in heard} == heard
 
@@ -287,7 +287,7 @@ def test_a_worker_names_schedules_that_its_application_no_longer_declares(
         declare("pulse", "other")
         assert "no longer declares" not in caplog.text
         declare("pulse2", "other")
-        assert "The schedule pulse goes on, and my_app:app no longer declares it. To delete it:" in caplog.text
+        assert "The schedule pulse goes on, although my_app:app no longer declares it. To delete it:" in caplog.text
         assert "cron apply --handlers my_app:app --prune" in caplog.text
         assert caplog.text.count("goes on") == 1
 

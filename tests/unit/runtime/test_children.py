@@ -163,7 +163,7 @@ def test_a_child_that_is_due_later_keeps_its_time():
 
 def test_a_child_that_would_be_due_on_no_date_is_refused_for_good():
     config = SpawnConfig(spawn_delay=timedelta(days=36_500))
-    with pytest.raises(UnwritableError, match="child 81 would be due on no date"):
+    with pytest.raises(UnwritableError, match="child 81 would be due after the last possible date"):
         drained((Job("child") for _ in range(100)), config)
 
 

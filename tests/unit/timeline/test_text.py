@@ -125,7 +125,7 @@ def test_a_tree_without_known_times_says_so() -> None:
     growing = Growing()
     add(growing, 5, 2, 1)
     shown = text(read(growing.tree()))
-    assert "1 job has times that are missing or contradict each other" in " ".join(shown.split())
+    assert "1 job is left out: its times are missing or contradict each other" in " ".join(shown.split())
     assert "Critical path" not in shown
 
 

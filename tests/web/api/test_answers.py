@@ -392,7 +392,7 @@ def test_a_parameter_that_belongs_into_the_body_is_refused_with_a_hint(served: S
     hint = served.post(f"{path}?x=1").json()["hint"]
     assert hint == "There are: none; in the JSON body: tree, force, dry_run, respawn, cancelled."
     bad = served.post("/api/jobs", {"queue": "a", "payload": 1, "depends_on": ["no"]}).json()["detail"]
-    assert bad == "The body['depends_on'][0] does not fit: 'no' has another form."
+    assert bad == "The body['depends_on'][0] is not valid: 'no' has another form."
 
 
 def test_an_unsupported_method_is_refused_with_the_supported_ones(served: Server) -> None:

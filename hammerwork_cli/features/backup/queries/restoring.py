@@ -94,7 +94,7 @@ class BackupRestore:
             if name in lines:
                 self._problems.add(
                     lines[name],
-                    f"{key}: this database takes {name[:60]!r} and {other[:60]!r} for one; rename one of them",
+                    f"{key}: this database cannot tell {name[:60]!r} from {other[:60]!r}; rename one of them",
                 )
 
     def _parts(self) -> Iterator[tuple[str, list[tuple[int, Record]], int]]:

@@ -126,7 +126,7 @@ COPIED = Shape[CopyOutcome](
         "equal": key.null_or(key.flag("Null in a dry run")).of(lambda one: one.found and one.found.is_equal),
         "compared": _RECORDS.of("shown.compared"),
         "missing": key.counts("Rows that the copy lacks").of("shown.missing"),
-        "different": key.counts("Rows of which the copy has another value").of("shown.different"),
+        "different": key.counts("Rows with another value in the copy").of("shown.different"),
         "more": key.counts("Rows that only the copy has").of("shown.more"),
         "columns": Key(
             {
@@ -201,7 +201,7 @@ def plan_text(plan: Restored) -> Iterator[str]:
         yield f"{visible(queue)}: {statuses(counts)}"
     yield f"The file has {_listed(plan.counts)}."
     if plan.existed:
-        yield f"{plural(plan.existed, 'record exists', 'records exist')} in this database already."
+        yield f"{plural(plan.existed, 'record already exists', 'records already exist')} in this database."
     if plan.reset:
         yield f"Running jobs become Pending, because no worker has them: {count(plan.reset)}."
 

@@ -27,7 +27,7 @@ RUN = Shape[ScheduleRun](
 GAP = Shape[Gap](
     {
         "due_at": key.instant(),
-        "outcome": key.null_or(key.text("What had become of it: skipped, missed, or null without a run")),
+        "outcome": key.null_or(key.text("Its outcome so far: skipped, missed, or null without a run")),
         "job_id": key.null_or(key.job_id("Its new job; null with --dry-run")).of("job"),
     }
 )

@@ -64,7 +64,7 @@ def sealed_columns(database: Database, job: NewJob) -> tuple[str, tuple[Any, ...
         return job.payload, NOT_ENCRYPTED
     if database.url.keys is None:
         raise UsageError(
-            f"The job {job.id} is to be encrypted, and there is no key here: nothing was written.",
+            f"The job {job.id} is to be encrypted, but no key was given: nothing was written.",
             hint="Give one: --encryption-key env:NAME, or Queue(url, encryption=EncryptionKeys.read('env:NAME')).",
         )
     payload, columns = database.url.keys.sealed(job.payload, job.id, job.queue, job.encryption, job.created_at)

@@ -20,7 +20,7 @@ ATTEMPT = Shape[PastAttempt](
         "outcome": key.word(
             "lost: the worker was lost; stopped: the worker stopped at once and gave the job back", *OUTCOMES
         ),
-        "worker": key.null_or(key.text("Name of the worker; null when it is not known any more")),
+        "worker": key.null_or(key.text("Name of the worker; null when it is no longer known")),
         "worker_id": key.null_or(key.uuid("Null for a Rust worker")),
         "started_at": key.null_or(key.instant("When the job was claimed")),
         "ended_at": key.null_or(key.instant()),

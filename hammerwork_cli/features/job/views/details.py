@@ -69,8 +69,8 @@ _COLUMNS = {
     "retention_policy": key.null_or(key.text()),
     "retention_delete_at": key.null_or(key.instant()),
     "encrypted_at": key.null_or(key.instant()),
-    "retry_strategy": key.stored_json("As hammerwork (Rust) writes it; null for that of the worker"),
-    "last_heartbeat_at": key.null_or(key.instant("Of the lease, which version 3 of hammerwork (Rust) looks at")),
+    "retry_strategy": key.stored_json("As hammerwork (Rust) writes it; null for the worker's"),
+    "last_heartbeat_at": key.null_or(key.instant("Of the lease that version 3 of hammerwork (Rust) checks")),
     "lease_expires_at": key.null_or(key.instant()),
 }
 FACTS = Shape[JobDetails | WholeJob](
@@ -78,7 +78,7 @@ FACTS = Shape[JobDetails | WholeJob](
         **{name: one.of(_fact(name)).optional for name, one in _COLUMNS.items()},
         "is_encrypted": key.flag().of(_flag("is_encrypted")).optional,
         "other_columns": Key(
-            key.anything("An object with the columns that this version does not know, but for binary ones").schema,
+            key.anything("An object with the columns that this version does not know, except binary ones").schema,
             get=lambda found: dict(found.others) if found.others else MISSING,
             typescript="Record<string, unknown>",
             is_optional=True,
@@ -92,14 +92,14 @@ WHOLE_JOB = Shape[JobDetails | WholeJob](
         "recurring": JOB.parts["recurring"].of(
             lambda found: bool(found.facts["recurring"]) if "recurring" in found.facts else found.job.recurring
         ),
-        "error": JOB.within("job")["error"].about("The whole of it"),
+        "error": JOB.within("job")["error"].about("The whole error"),
         **FACTS.parts,
     }
 )
 VALUES = Shape[JobDetails | WholeJob](
     {
-        "payload": key.stored_json("As JSON; text when it cannot be read as JSON"),
-        "result": key.stored_json("As JSON; text when it cannot be read as JSON"),
+        "payload": key.stored_json("As JSON; text if it is not valid JSON"),
+        "result": key.stored_json("As JSON; text if it is not valid JSON"),
     }
 )
 _WORKER = Shape[JobWorker](
@@ -110,7 +110,7 @@ _WORKER = Shape[JobWorker](
             convert=lambda stored: known(stored, WORKER_STATES)
         ),
         "silent_seconds": key.seconds("Since its last heartbeat", digits=3).of("silent_for"),
-        "lease_seconds": key.seconds("Without a heartbeat until others may rescue the job").of("lease"),
+        "lease_seconds": key.seconds("Time without a heartbeat after which others may rescue the job").of("lease"),
     }
 )
 _CHILDREN = Shape[JobDetails](

@@ -21,7 +21,7 @@ JOB = Shape[StoredJob](
         "dependency_status": key.dependency_status(),
         **NODE.within("node", "has_spawn_config", "spawn_config", "operation_id", "created_at"),
         "scheduled_at": key.null_or(key.instant()),
-        "recurring": key.flag("Whether it comes back by its schedule"),
+        "recurring": key.flag("Whether it is a recurring job"),
         **NODE.within("node"),
     }
 )

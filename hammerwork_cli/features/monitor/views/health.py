@@ -182,9 +182,7 @@ def _lost_workers(check: Check) -> str:
 
 
 def _stalled_workers(check: Check) -> str:
-    return (
-        f"the main loop, or the thread that writes outcomes, stands still: {_names(check)}" if check.about else "none"
-    )
+    return f"the main loop, or the thread that writes outcomes, hangs: {_names(check)}" if check.about else "none"
 
 
 def _held_slots(check: Check) -> str:
@@ -236,7 +234,7 @@ def _retention(check: Check) -> str:
 
 def _times_in_the_future(check: Check) -> str:
     if check.advice is not None:
-        return "the clock is behind: it shows a time that is over"
+        return "the clock is behind: it shows a time in the past"
     return f"in the future, stored by a clock that was ahead: {_names(check)}" if check.about else "none"
 
 

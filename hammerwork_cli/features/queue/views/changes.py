@@ -50,12 +50,12 @@ def unknown_queue_text(queue: str, close: str | None = None) -> str:
 
 def all_paused_text(pause: QueuePause) -> str:
     """The pause of all queues, which queues without jobs have too."""
-    return f"Queues to come are paused too, {pause_text(pause)}"
+    return f"Future queues are paused, too, {pause_text(pause)}"
 
 
 def change_text(change: PauseChange, *, paused: bool, dry_run: bool) -> str:
     """A pause or resumption of a queue, done or planned, in one line."""
-    name = f"{ALL_QUEUES}, also those to come" if change.queue == EVERY_QUEUE else visible(change.queue)
+    name = f"{ALL_QUEUES}, including future ones" if change.queue == EVERY_QUEUE else visible(change.queue)
     if change.changed:
         done = "paused" if paused else "resumed"
         what = f"would be {done}" if dry_run else done

@@ -29,7 +29,7 @@ def obstacle_text(worker: RegisteredWorker) -> str:
         return silence_text(worker)
     name = visible(worker.name)
     if worker.stalled:
-        return f"{name} stands still: {stalled_text(worker)}"
+        return f"{name} is stalled: {stalled_text(worker)}"
     running = f", and still runs {plural(worker.running, 'job')}" if worker.running else ""
     return f"{name} is stopping and claims no jobs{running}"
 

@@ -46,7 +46,7 @@ QUEUE_STATS = Shape[QueueStats](
         ).of("backlog"),
         "p50_seconds": key.null_or(key.seconds("Run time of the jobs that completed in the window")).of("p50"),
         "p95_seconds": key.null_or(key.seconds()).of("p95"),
-        "mean_seconds": key.null_or(key.seconds("Run time of handlers on average, as running workers measured it")).of(
+        "mean_seconds": key.null_or(key.seconds("Average run time of handlers, as measured by running workers")).of(
             "mean"
         ),
         "by_priority": key.null_or(key.list_of(_PRIORITY_COUNT)).of(_detail("by_priority")),
@@ -68,7 +68,7 @@ def stats_text(stats: QueueStats, *, terminal: bool, width: int | None = None, c
             figures["backlog"] = f"done in {duration(stats.backlog)} at the present rate, if nothing is added"
         figures["run time"] = NOTHING if stats.p50 is None else f"p50 {duration(stats.p50)}, p95 {duration(stats.p95)}"
         if stats.mean is not None:
-            figures["mean run time"] = f"{duration(stats.mean)}, as running workers measured it"
+            figures["mean run time"] = f"{duration(stats.mean)}, as measured by running workers"
     longest = max(map(len, figures))
     for name, value in figures.items():
         yield f"  {name:<{longest}}  {value}"

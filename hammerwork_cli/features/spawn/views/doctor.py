@@ -63,9 +63,9 @@ WORDS = {
         "since {} UTC",
     ),
     Damage.PUT_OFF: _Words(
-        "{jobs} put off by a wrong clock",
-        "{They} {wait} for a time in the future: a clock that was ahead stored it.",
-        "lets {them} wait for as long from now on",
+        "{jobs} postponed by a wrong clock",
+        "{They} {wait} for a time in the future that comes from a clock that was ahead.",
+        "lets {them} wait that long from now on",
         "until {} UTC",
         done="corrected",
     ),
@@ -165,7 +165,7 @@ def _advice(finding: Finding) -> str:
 _EXAMPLE = Shape[_Example](
     {
         **NAMED.within("job"),
-        "queue": key.null_or(key.text("Null of a job that is gone")).of("job.queue"),
+        "queue": key.null_or(key.text("Null if the job is gone")).of("job.queue"),
         "detail": key.null_or(key.text()),
     }
 )

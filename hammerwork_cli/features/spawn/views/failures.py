@@ -61,7 +61,7 @@ ERRORS = Shape[Failures](
         "jobs": key.count("Jobs whose last attempt failed").of("counts.total"),
         "by_status": key.counts("The jobs by status", in_order=True).of("counts"),
         "consequences": key.count("Further jobs that failed only because of these"),
-        "archived": key.count("Archived jobs that failed, which no group has"),
+        "archived": key.count("Archived jobs that failed; they are in no group"),
         "groups": key.list_of(ERROR_GROUP, "The most frequent errors").of(lambda failures: reported(failures)),
         "more_groups": key.count("Further errors").of("more"),
     }

@@ -24,7 +24,7 @@ REQUEST_STATES = ("pending", "running", "done", "failed")
 
 CHILD_COUNTS = Shape[Counts](
     {
-        "total": key.count("All, including Archived jobs and unknown statuses, which no other count has"),
+        "total": key.count("All, including Archived jobs and unknown statuses, which are in no other count"),
         "completed": key.count().of(lambda counts: counts.of(JobStatus.COMPLETED)),
         "failed": key.count("Failed, Dead and TimedOut"),
         "running": key.count().of(lambda counts: counts.of(JobStatus.RUNNING)),
@@ -155,7 +155,7 @@ SPAWN_STATS = Shape[SpawnStats](
             key.seconds("Run time of completed children; of more than 2,000, that of a sample")
         ).of("p50"),
         "p95_seconds": key.null_or(key.seconds()).of("p95"),
-        "timed": key.count("Children that p50_seconds and p95_seconds are of"),
+        "timed": key.count("Children from which p50_seconds and p95_seconds come"),
         "by_queue": key.null_or(key.list_of(GROUP, "Figures of each queue (--detailed)")),
         "by_handler": key.null_or(key.list_of(GROUP, "Figures of each handler (--detailed)")),
         "slowest": key.null_or(key.list_of(OPERATION, "The slowest operations (--detailed)")),

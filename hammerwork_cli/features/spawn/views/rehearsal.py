@@ -56,7 +56,7 @@ _SHAPE = Shape[SpawnShape](
         "after_parent": key.count("Children of the job that wait for no sibling"),
         "after_siblings": key.count("Those that do"),
         "after_others": key.count("Those that wait for other jobs too"),
-        "longest_chain": key.count("Most children that run one after the other"),
+        "longest_chain": key.count("Longest chain of children that run one after the other"),
     }
 )
 _LIMIT = Shape[Limit](
@@ -64,7 +64,7 @@ _LIMIT = Shape[Limit](
         "limit": key.text("", "max_spawn_count", "max_depth", "max_descendants").of("name"),
         "allowed": key.null_or(key.number("Null without a limit")),
         "used": key.count(),
-        "left": key.null_or(key.number("Negative if it would be passed")),
+        "left": key.null_or(key.number("Negative if the limit would be exceeded")),
     }
 )
 _CHILD = Shape[_Child](
@@ -82,7 +82,7 @@ _FAILURE = Shape[RehearsedFailure](
     {
         "level": key.count("1 for the job itself"),
         "queue": key.text("Queue of the parent"),
-        "parents": key.count("Jobs that failed so"),
+        "parents": key.count("Jobs with this failure"),
         "code": key.text(),
         "message": key.text(),
         "hint": key.null_or(key.text()),
@@ -129,7 +129,7 @@ def rehearsal_text(found: Rehearsal, *, width: int | None = None, colour: bool =
     if found.enqueued:
         yield ""
         jobs = ", ".join(f"{count(jobs)} in {visible(queue)}" for queue, jobs in sorted(found.enqueued.items()))
-        yield fitted(f"Besides, it would enqueue jobs that are not children: {jobs}.", width)
+        yield fitted(f"It would also enqueue jobs that are not children: {jobs}.", width)
     if found.first:
         yield ""
         yield paint("First children", "bold", colour)

@@ -278,13 +278,13 @@ def _queue_table(queues: Sequence[QueueTimes], style: TimelineStyle) -> str:
 
 def _remarks(found: Timeline) -> Iterator[str]:
     if found.unknown:
-        have, are = ("has", "is") if found.unknown == 1 else ("have", "are")
+        are, its = ("is", "its") if found.unknown == 1 else ("are", "their")
         yield (
-            f"{plural(found.unknown, 'job')} {have} times that are missing or contradict each other, as clocks of "
-            f"several hosts write them, and {are} left out."
+            f"{plural(found.unknown, 'job')} {are} left out: {its} times are missing or contradict each other, as those"
+            " from clocks of several hosts may."
         )
     if found.parts.get("retrying"):
         yield (
-            "retrying: from the first attempt to the last, pauses included; where the first attempt is not recorded, "
-            "the wait before it too."
+            "retrying: from the first attempt to the last, with pauses; if the first attempt is not recorded, also the "
+            "wait before it."
         )

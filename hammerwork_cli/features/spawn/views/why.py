@@ -252,7 +252,8 @@ class _WhyDrawing:
         if group.limit:
             where = "of the job" if group.limit == "max_spawn_count" else "of the topmost job"
             yield (
-                f"  A retry would meet {group.limit} again. Enqueue anew with a higher one in the spawn configuration "
+                f"  A retry would hit {group.limit} again. Enqueue the job again, with a higher limit in the spawn "
+                "configuration "
                 f"{where}{' (hammerwork job enqueue --max-spawn-count)' * (group.limit == 'max_spawn_count')}."
             )
 

@@ -51,7 +51,9 @@ NODE = Shape[TreeNode](
         "workflow_name": key.null_or(key.text()),
         "archived_at": key.null_or(key.instant()),
         "run_started_at": key.null_or(
-            key.instant("When its handler began to run in its last attempt, once that has ended; else as started_at")
+            key.instant(
+                "When the handler of its last attempt began to run, once that has ended; otherwise as started_at"
+            )
         ),
     }
 )
@@ -78,7 +80,7 @@ EDGE = Shape[Record](
     {
         "from": key.job_id(),
         "to": key.job_id(),
-        "type": key.text("spawn where the parent carries spawn configuration or has spawned", "spawn", "dependency"),
+        "type": key.text("spawn if the parent has a spawn configuration or has spawned", "spawn", "dependency"),
     }
 )
 _DRAWN = {

@@ -37,7 +37,7 @@ NESTED = Shape[SpawnTree](
     {
         "schema_version": Key({"const": SCHEMA_VERSION}, get=lambda _: SCHEMA_VERSION),
         "target": key.job_id("The job that was asked for"),
-        "truncated": key.flag("Whether a limit cut something"),
+        "truncated": key.flag("Whether a limit cut it short"),
         "total_nodes": key.count("Jobs in this answer").of(lambda tree: len(tree.nodes)),
         "roots": key.list_of(_NESTED_NODE, "The topmost ancestors").of(lambda tree: _nested(tree)),
     }

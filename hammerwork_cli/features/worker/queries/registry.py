@@ -295,7 +295,7 @@ def resolve(database: Database, text: str) -> RegisteredWorker:
         raise NotFoundError(f"There is no worker {text[:60]!r}.", hint=LIST_WORKERS)
     if len(found) > 1:
         raise AmbiguousIdError(
-            f"{len(found)} workers fit {text[:60]!r}.",
+            f"{len(found)} workers match {text[:60]!r}.",
             hint=f"Give the id of one: {', '.join(worker.id[:8] for worker in found[:SHOWN_IDS])}. {LIST_WORKERS}",
             candidates=[worker.id for worker in found],
         )

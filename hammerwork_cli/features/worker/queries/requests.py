@@ -137,6 +137,6 @@ class RequestWatch:
         """
         row = self._database.row("job.spawn_requests.by_id", id=self.request.id)
         if row is None:
-            raise NotFoundError(f"The spawn request {self.request.id} does not exist any more.")
+            raise NotFoundError(f"The spawn request {self.request.id} no longer exists.")
         self.request = SpawnRequest._make(row)
         return not self.request.is_open

@@ -76,7 +76,7 @@ def _has_ended(found: StoredWorkflow) -> bool:
 
 
 def details(database: Database, workflow: str, *, limit: int) -> WorkflowDetails:
-    """Everything about a workflow but its graph, in one snapshot.
+    """Everything about a workflow except its graph, in one snapshot.
 
     Raises NotFoundError if it does not exist.
     """

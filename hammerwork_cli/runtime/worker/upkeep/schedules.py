@@ -107,7 +107,7 @@ class Scheduler(UpkeepThread):
                 log.warning("The schedule %s keeps what somebody changed by hand: %s.", step.name, options)
         for other in filter(None, others):
             log.warning(
-                "The schedule %s belongs to %s, and not to %s. To take it over: hammerwork cron apply",
+                "The schedule %s belongs to %s, not to %s. To take it over: hammerwork cron apply",
                 *(other.name, other.source, declared.source),
             )
 
@@ -171,9 +171,7 @@ class Scheduler(UpkeepThread):
                 log.warning("%s was due on %s, by a clock that was ahead. It is due again.", name, instant(due))
         # Jobs last: if this clock is behind, theirs is the only wait that would be cut short.
         if self.clock.is_proven and (back := jobs_ahead.put_back(database, now)):
-            log.warning(
-                "%s waited for times that a clock had stored while it was ahead. Corrected.", plural(back, "job")
-            )
+            log.warning("%s waited for times from a clock that was ahead. Corrected.", plural(back, "job"))
 
 
 def _log_undeclared(database: Database, declared: Declared) -> None:
@@ -184,7 +182,7 @@ def _log_undeclared(database: Database, declared: Declared) -> None:
     for schedule in declaring.undeclared(database, declared):
         if schedule.enabled:
             log.warning(
-                "The schedule %s goes on, and %s no longer declares it. To delete it: hammerwork cron apply --handlers"
-                " %s --prune",
+                "The schedule %s goes on, although %s no longer declares it. To delete it: hammerwork cron apply"
+                " --handlers %s --prune",
                 *(schedule.name, named, named),
             )
