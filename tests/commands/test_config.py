@@ -110,7 +110,7 @@ def test_the_environment_does_not_leak_into_the_file(run: Run, file: Path) -> No
     done = run("config", "set", "default_limit", "5", env=env)
     assert done.exit_code == 0
     assert tomllib.loads(file.read_text()) == {"default_limit": 5}
-    assert "HAMMERWORK_DEFAULT_LIMIT is set, and wins" in done.stderr
+    assert "HAMMERWORK_DEFAULT_LIMIT is set, and overrides" in done.stderr
 
 
 @pytest.mark.parametrize(
