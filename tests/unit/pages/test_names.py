@@ -54,4 +54,4 @@ def test_the_page_about_states_has_every_status_of_jobs_dependencies_and_workers
     named = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
     assert named == {*JobStatus, *WORKER_STATES, "none", "waiting", "satisfied", "failed"}
     explained = set(re.findall(r"^\| ([a-z ]+) \|", page.partition("## Statuses")[0], re.MULTILINE))
-    assert set(re.findall(r"--> \w+: (.*)", page)) == explained - {"arrow"}
+    assert set(re.findall(r"--> \w+: (.*)", page)) == explained - {"transition"}
