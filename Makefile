@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Each of the processes that share the tests would compile all of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest coverage check hooks bench chaos liveness siege mutants mysql smoke lock docs pictures completions reference clean
+.PHONY: demo test test-lowest coverage check hooks bench chaos liveness siege mutants mysql image smoke lock docs pictures completions reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -67,6 +67,10 @@ MYSQL ?= /opt/hammerwork-mysql
 mysql:
 	tests/mysql.sh $(MYSQL)
 
+# Runs the commands of deploy/Dockerfile in a bare root, and the program that they install: as root, with the package index.
+image: $(VENV)/installed $(VENV)/test-tools
+	$(BIN)/python -m tests.image $(ARGS)
+
 # Starts what CI does not run whole, each in its shortest form, so that a broken target is seen.
 FAULTS := $(foreach fault,freezes restarts outages forgets swallows frozen-backends clock-steps wrong-clocks full-notify,--$(fault) 1)
 smoke:
@@ -79,6 +83,7 @@ smoke:
 	$(MAKE) test-lowest ARGS="tests/unit/timeline"
 	$(MAKE) pictures ARGS=build/pictures
 	$(MAKE) lock LOCKS=build
+	$(MAKE) image ARGS=--if-possible
 	$(MAKE) completions reference
 	git diff --exit-code --stat -- completions docs/reference hammerwork_cli/web/static/client.d.ts
 
