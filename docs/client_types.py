@@ -87,7 +87,7 @@ INTERFACES = (
 )
 ALIASES = {
     "Priority": (key.priority(), ""),
-    "HealthLevel": (LEVEL, "`unknown`: a migration is missing, without which nobody knows."),
+    "HealthLevel": (LEVEL, "`unknown`: the check needs a migration that is missing."),
 }
 """Types of words."""
 _NAMES = {id(shape): one.name for one in INTERFACES for shape in (one.shape, *one.as_well)}

@@ -87,9 +87,8 @@ A line of `--format jsonl` is an item of the list, or an object of the schema `N
 NAMES_PAGE = """\
 # Other names of commands and options
 
-Help and completions show one name of everything. These work as well, and say nothing about it: what
-[hammerwork (Rust)](../start/from-rust.md) calls them, or what an earlier version did. A command keeps its options and
-its output.
+Help and completions show one name for everything. The names of [hammerwork (Rust)](../start/from-rust.md) and of
+earlier versions also work, silently. A command keeps its options and its output.
 
 ## Commands
 
@@ -102,7 +101,7 @@ its output.
 ENDPOINT_PAGE = """\
 # Endpoints of the REST API
 
-The parameters of a GET go into the query, those of a POST into the body as one JSON object. `/openapi.json` has the
+A GET takes its parameters from the query, a POST from the body, as one JSON object. `/openapi.json` has the
 types, the bounds and the answers. [Call the REST API](../web/rest.md) explains pages, errors and events.
 
 {endpoints}

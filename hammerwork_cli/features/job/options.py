@@ -439,7 +439,7 @@ JOB_OPTIONS = (
         {ENQUEUE: "Encrypt its payload; needs --encryption-key."},
         flags=("--encrypt/--no-encrypt",),
         rest=key.flag(
-            "True encrypts the payload, if the server has a key; false means plaintext, beside encrypted jobs too"
+            "True encrypts the payload, if the server has a key; false means plaintext, even beside encrypted jobs"
         ),
     ),
     Option(

@@ -39,7 +39,7 @@ export interface Job {
 
 export type Priority = "background" | "low" | "normal" | "high" | "critical";
 
-/** `unknown`: a migration is missing, without which nobody knows. */
+/** `unknown`: the check needs a migration that is missing. */
 export type HealthLevel = "healthy" | "unknown" | "warning" | "critical";
 
 /** The `_spawn_config` of a payload, as stored. */
@@ -411,7 +411,7 @@ export interface Outcome {
 
 /** An attempt at a job that did not complete. */
 export interface PastAttempt {
-  /** Its number; a job that is given back or retried has several of the same number. */
+  /** Its number; after a job was given back or retried, several may have the same number. */
   attempt: number;
   /** lost: the worker was lost; stopped: the worker stopped at once and gave the job back. */
   outcome: "failed" | "timed_out" | "lost" | "stopped" | "unknown";
@@ -422,7 +422,7 @@ export interface PastAttempt {
   /** When the job was claimed. */
   started_at: Instant | null;
   ended_at: Instant | null;
-  /** At most 4,000 bytes: of a longer one, the beginning and the end. */
+  /** At most 4,000 bytes; a longer one keeps its beginning and its end. */
   error: string | null;
 }
 
@@ -695,7 +695,7 @@ export interface NewJob {
   correlation_id?: string | null;
   /** Lets the job spawn: these values, then those of the payload, then the defaults. */
   spawn_config?: SpawnConfig;
-  /** True encrypts the payload, if the server has a key; false means plaintext, beside encrypted jobs too. */
+  /** True encrypts the payload, if the server has a key; false means plaintext, even beside encrypted jobs. */
   encrypt?: boolean;
 }
 
@@ -738,7 +738,7 @@ export interface Cancellable {
 
 /**
  * One page of a list. Pass `cursor` to read the next page; it is `null` on the last one. `total` is the length of the
- * whole list where the server tells it, else `null`; `more` whether there may be more.
+ * whole list if the server reports it, else `null`; `more` says whether there may be more.
  */
 export type Page<Item> = Item[] & { cursor: string | null; total: number | null; more: boolean };
 

@@ -278,7 +278,7 @@ export class SpawnManager {
       return await take(await this._send(path, query, { signal: ending.signal }));
     } catch (error) {
       if (ending.signal.reason === late) throw late;
-      // A connection may break, and a text may end, after the headers have come.
+      // The connection may break, or the text end, after the headers have arrived.
       throw signal?.aborted ? error : asError(error);
     } finally {
       clearTimeout(timer);
@@ -323,7 +323,7 @@ export class SpawnManager {
 /** @param {string} text */
 const segment = (text) => encodeURIComponent(text);
 
-/** @param {Query} query queues may have commas in their names, which stand between names otherwise */
+/** @param {Query} query a comma separates queues, so one in a name is escaped */
 function search(query) {
   const queue = [query.queue ?? []].flat().map((name) => String(name).replaceAll(",", "\\,"));
   const given = Object.entries({ ...query, queue })

@@ -16,7 +16,7 @@ OUTCOMES = tuple(outcome.value for outcome in AttemptOutcome)
 
 ATTEMPT = Shape[PastAttempt](
     {
-        "attempt": key.count("Its number; a job that is given back or retried has several of the same number"),
+        "attempt": key.count("Its number; after a job was given back or retried, several may have the same number"),
         "outcome": key.word(
             "lost: the worker was lost; stopped: the worker stopped at once and gave the job back", *OUTCOMES
         ),
@@ -24,7 +24,7 @@ ATTEMPT = Shape[PastAttempt](
         "worker_id": key.null_or(key.uuid("Null for a Rust worker")),
         "started_at": key.null_or(key.instant("When the job was claimed")),
         "ended_at": key.null_or(key.instant()),
-        "error": key.null_or(key.text("At most 4,000 bytes: of a longer one, the beginning and the end")),
+        "error": key.null_or(key.text("At most 4,000 bytes; a longer one keeps its beginning and its end")),
     }
 )
 ATTEMPT_HISTORY = key.list_of(ATTEMPT, "Attempts that did not complete, the newest 50, oldest first")
