@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # Each of the processes that share the tests would compile all of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-lowest coverage check hooks bench chaos liveness siege mutants mysql image smoke lock docs pictures completions reference clean
+.PHONY: demo test test-lowest coverage check hooks bench chaos liveness siege mutants mysql image wheel smoke lock docs pictures completions reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -70,6 +70,12 @@ mysql:
 # Runs the commands of deploy/Dockerfile in a bare root, and the program that they install: as root, with the package index.
 image: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m tests.image $(ARGS)
+
+# Builds the wheel of a release, once pyproject.toml says where the project lives.
+wheel: $(VENV)/installed
+	@for name in Repository Issues Documentation Changelog; do grep -q "^$$name = \"https://" pyproject.toml || \
+		{ echo "[project.urls] in pyproject.toml has no $$name: docs/develop/releasing.md says what to add"; exit 1; }; done
+	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
 
 # Starts what CI does not run whole, each in its shortest form, so that a broken target is seen.
 FAULTS := $(foreach fault,freezes restarts outages forgets swallows frozen-backends clock-steps wrong-clocks full-notify,--$(fault) 1)
