@@ -215,6 +215,26 @@ class Database:
         """The time of the server's clock in UTC."""
         raise NotImplementedError
 
+    def identity(self, schema: str = "") -> tuple[str, ...]:
+        """What tells the jobs of this database from those of any other; empty if there are none.
+
+        Args:
+            schema: by its name in statements, or the one that an unqualified name reaches. The first text is its name.
+        """
+        given = {"schema": schema or None, "visible": not schema}
+        rows = self._rows("shared.identity", frozenset({self.dialect}), given)
+        return tuple("" if value is None else _text(value) for value in rows[0]) if rows else ()
+
+    def foreign_rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[Row]:
+        """Returns the rows of a statement of an application, in the spelling of the driver; none if it returns none."""
+        self._admit(sql)
+        with self._translated():
+            cursor = self._execute_foreign(sql, parameters)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def _execute_foreign(self, sql: str, parameters: Any) -> Any:
+        return self._execute(sql, parameters)
+
     def listen(self, channel: str) -> bool:
         """Subscribes to a channel; false behind a pooler, which cannot deliver notifications."""
         raise NotImplementedError
@@ -377,6 +397,10 @@ class Database:
         cursor = self._send(statement, self.tags, values)
         return int(cursor.rowcount)
 
+    def run_once(self, statement: str, /, **values: Any) -> int:
+        """Runs a statement that inserts a row ``{unless_it_exists}``, and returns whether it did, as 1 or 0."""
+        return self.run(statement, **values)
+
     def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
         """Runs a statement that inserts ``:rows``, and returns their number."""
         return self.run(statement, rows=rows, **values)
@@ -488,11 +512,24 @@ class Database:
             self._in_transaction = False
 
     def _attempt(self, work: Callable[[], Result], begin: Callable[[], None]) -> Result:
+        with self._held(begin):
+            return work()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """A transaction that is tried once: it commits at the end, or rolls back when an exception ends it."""
+        if self.url.guard is not None:
+            self.url.guard.before_transaction()
+        with self._held(self._begin):
+            yield
+
+    @contextmanager
+    def _held(self, begin: Callable[[], None]) -> Iterator[None]:
         with self._translated():
             begin()
         self._in_transaction = True
         try:
-            result = work()
+            yield
             self.is_committing = True
             with self._translated():
                 self._connection.commit()
@@ -503,7 +540,6 @@ class Database:
         finally:
             self._in_transaction = self.is_committing = False
         self._send_notices()
-        return result
 
     def _roll_back(self) -> None:
         try:

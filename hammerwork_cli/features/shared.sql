@@ -21,6 +21,32 @@ WHERE t.type = 'table' AND t.name LIKE 'hammerwork\_%' ESCAPE '\'
 -- Lists the applied migrations, which say what the tables do not.
 SELECT migration_id FROM hammerwork_migrations
 
+-- name: identity [postgresql]
+-- What tells the jobs of a database from those of any other: the schema, as a statement names it, the database, the table
+-- and the server. Without :schema, the schema that an unqualified name reaches. Not every user may ask for the server.
+SELECT quote_ident(n.nspname), current_database(), CAST(c.oid AS text),
+CASE WHEN has_function_privilege('pg_control_system()', 'execute')
+THEN (SELECT CAST(s.system_identifier AS text) FROM pg_control_system() AS s) ELSE '' END
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = 'hammerwork_jobs' AND c.relkind IN ('r', 'p')
+/* if :visible */ AND pg_table_is_visible(c.oid)
+/* if :schema */ AND quote_ident(n.nspname) = :schema
+
+-- name: identity [mysql]
+-- The database, and when its tables were made.
+SELECT DATABASE(), CAST(UNIX_TIMESTAMP(MIN(executed_at)) AS CHAR) FROM hammerwork_migrations
+
+-- name: unless_it_exists
+-- {unless_it_exists table}: ends an insert that skips a row whose id exists.
+ON CONFLICT (id) DO NOTHING
+
+-- name: unless_it_exists [mysql]
+ON DUPLICATE KEY UPDATE id = $1.id
+
+-- name: unless_it_exists [mysql borrowed]
+-- The connection of an application may count the rows that it finds, not those that it changes: there the error of a
+-- duplicate key tells, after which a transaction goes on.
+
 -- name: same
 -- {same column value}: whether two names are the same to the letter.
 $1 = $2

@@ -16,6 +16,7 @@ from hammerwork_cli.database.access import Database, DriverCall, Row
 from hammerwork_cli.database.driver_errors import LATER, MYSQL, ErrorMeaning, error_for
 from hammerwork_cli.database.drivers.mysql_tls import FILES, Tls, without_tls
 from hammerwork_cli.database.interrupts import Interruption
+from hammerwork_cli.database.mysql_texts import STRICT
 from hammerwork_cli.database.timeouts import KERNEL_SECONDS, Timeouts
 from hammerwork_cli.database.url import Host, unknown_option, unresolved
 from hammerwork_cli.errors import (
@@ -41,9 +42,8 @@ MIXED = {1267, 1270, 1271, 3854}
 """A literal has a character that the column beside it lacks; 3854 is MySQL's own number for that."""
 OPTIONS = {"unix_socket", "charset", "ssl_mode", "sslmode", *FILES}
 """Options of a URL. ``charset`` has no effect, because it is always utf8mb4; URLs for SQLAlchemy contain it."""
-MODE = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 SETTINGS = f"""
-SET SESSION sql_mode = '{MODE}', sql_safe_updates = 0, sql_select_limit = {2**64 - 1}, max_join_size = {2**64 - 1},
+SET SESSION sql_mode = '{STRICT}', sql_safe_updates = 0, sql_select_limit = {2**64 - 1}, max_join_size = {2**64 - 1},
 sql_big_selects = 1, sql_auto_is_null = 0, completion_type = 0, foreign_key_checks = 1, unique_checks = 1,
 default_storage_engine = InnoDB /*M! , check_constraint_checks = 1 */, eq_range_index_dive_limit = 0
 """
@@ -232,10 +232,10 @@ class MySQLDatabase(Database):
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def _error(self, error: Exception) -> HammerworkError | None:
-        # The driver's commit and rollback do not wrap the error of its C library.
-        if not isinstance(error, mysql.connector.Error) and type(error).__name__ != "MySQLInterfaceError":
+        numbered = self._numbered(error)
+        if numbered is None:
             return None
-        number, text = getattr(error, "errno", None), getattr(error, "msg", "") or str(error)
+        number, text = numbered
         meaning = self._meaning(number, text)
         if not self._is_connected and meaning not in AT_ONCE:
             return self._connect_error(meaning, number, text)
@@ -245,6 +245,13 @@ class MySQLDatabase(Database):
                 errno=number,
             )
         return error_for(meaning, self, text, errno=number)
+
+    def _numbered(self, error: Exception) -> tuple[int | None, str] | None:
+        """The number and the text of an error of the driver; ``None`` for other errors."""
+        # The driver's commit and rollback do not wrap the error of its C library.
+        if not isinstance(error, mysql.connector.Error) and type(error).__name__ != "MySQLInterfaceError":
+            return None
+        return getattr(error, "errno", None), getattr(error, "msg", "") or str(error)
 
     def _meaning(self, number: int | None, text: str) -> ErrorMeaning:
         if number is not None and number != NO_NUMBER:

@@ -10,12 +10,11 @@ from itertools import islice
 from typing import Any
 
 import psycopg
-from psycopg import capabilities
+from psycopg import capabilities, pq
 from psycopg.abc import Buffer, PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.types.string import TextLoader
 
-from hammerwork_cli.database import statements
 from hammerwork_cli.database.access import Database, Row
 from hammerwork_cli.database.driver_errors import LATER, POSTGRES, ErrorMeaning, by_prefix, error_for
 from hammerwork_cli.database.drivers import postgres_tls
@@ -237,12 +236,11 @@ class PostgresDatabase(Database):
 
         Only the table and columns of the statement are used; nothing may follow its VALUES.
         """
-        named = {"rows": [], **values}
-        sql, _ = statements.bind(self._loaded(statement, self.tags), named, self.placeholder, self.percent)
+        sql, _ = self._bound(statement, self.tags, {"rows": [], **values})
         columns = sql.partition("INSERT INTO ")[2].partition("VALUES")[0]
         backend = self._connection.info.backend_pid
         try:
-            with self._translated(), self._connection.cursor() as cursor:
+            with self._translated(), self._new_cursor() as cursor:
                 self.executed += 1
                 self._send_opening()
                 with cursor.copy(f"COPY {columns} FROM STDIN") as copy:
@@ -252,6 +250,20 @@ class PostgresDatabase(Database):
         except SilentConnectionError:
             self._end_copy(backend)
             raise
+
+    def _new_cursor(self) -> "psycopg.Cursor[Row]":
+        cursor: psycopg.Cursor[Row] = self._connection.cursor()
+        return cursor
+
+    def _execute_foreign(self, sql: str, parameters: Any) -> Any:
+        self._send_opening()
+        cursor = self._new_cursor()
+        for name in TEXT_TYPES:  # which only our own statements read as text
+            kind = psycopg.adapters.types[name]
+            for number in (kind.oid, kind.array_oid):
+                if loader := psycopg.adapters.get_loader(number, pq.Format.TEXT):
+                    cursor.adapters.register_loader(number, loader)
+        return cursor.execute(sql, parameters or None)
 
     def _end_copy(self, backend: int) -> None:
         """Ends a COPY whose rows never arrive: no timeout of the server does, and its transaction keeps its locks."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hammerwork_cli.database.access import Database, DriverCall, Result
+from hammerwork_cli.database.access import Database, DriverCall
 from hammerwork_cli.database.driver_errors import SQLITE, ErrorMeaning, by_prefix, error_for
 from hammerwork_cli.database.drivers.forks import fork_lock
 from hammerwork_cli.database.interrupts import Interruption
@@ -50,9 +50,12 @@ class SqliteDatabase(Database):
         except sqlite3.Error:
             connection.close()
             raise
+        self._limit_chunks(connection)
+        return connection
+
+    def _limit_chunks(self, connection: sqlite3.Connection) -> None:
         most_values = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) - OTHER_VALUES
         self.read_chunk, self.scan_chunk = (min(chunk, most_values) for chunk in (READ_CHUNK, self.scan_chunk))
-        return connection
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> sqlite3.Cursor:
         del buffered  # SQLite never reads ahead
@@ -62,9 +65,10 @@ class SqliteDatabase(Database):
     def _translated(self) -> DriverCall:
         return _SqliteCall(self, Interruption(self._abort))
 
-    def _attempt(self, work: Callable[[], Result], begin: Callable[[], None]) -> Result:
-        with fork_lock:
-            return super()._attempt(work, begin)
+    @contextmanager
+    def _held(self, begin: Callable[[], None]) -> Iterator[None]:
+        with fork_lock, super()._held(begin):
+            yield
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -120,6 +124,11 @@ class SqliteDatabase(Database):
         if "closed database" in text:
             return ErrorMeaning.LOST
         return by_prefix(SQLITE, code)
+
+    def identity(self, schema: str = "") -> tuple[str, ...]:
+        wanted = schema or "main"
+        files = {name: file for _, name, file in self.query("PRAGMA database_list")}
+        return (wanted, os.path.realpath(files[wanted])) if files.get(wanted) else ()
 
     @property
     def server(self) -> str:

@@ -23,7 +23,9 @@ from hammerwork_cli.core.operator import operator
 from hammerwork_cli.core.values import WAITING, JobStatus, statuses_of, timestamp
 from hammerwork_cli.database import Database, DatabaseUrl, Timeouts, connect
 from hammerwork_cli.database.batches import batched
-from hammerwork_cli.errors import JobNotFoundError, TimedOutError
+from hammerwork_cli.database.borrowed import Facts
+from hammerwork_cli.database.borrowing import Connection, borrow
+from hammerwork_cli.errors import JobNotFoundError, TimedOutError, UsageError
 from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.features.batch.queries import enqueue as batches
 from hammerwork_cli.features.job.models.job import EnqueuedJob, JobFilter
@@ -53,6 +55,8 @@ from hammerwork_cli.runtime.outages import Outages
 from hammerwork_cli.view.text import duration
 
 Result = TypeVar("Result")
+Write = Callable[[Callable[[Database], Result]], Result]
+"""Runs a unit of work that writes jobs."""
 JobId = Job | str | UUID
 IN_MEMORY = "sqlite:///:memory:"
 PATIENCE = 30.0
@@ -127,6 +131,7 @@ class Queue(Translated):
         self.connections, self.patience = connections, patience
         # Any thread writes these. Two may both ask the server: either answer will do.
         self._clock, self._clock_set = ServerClock(), -math.inf
+        self._facts: Facts | None = None
 
     @classmethod
     def of_worker(cls, url: str | DatabaseUrl, outages: Outages | None = None) -> Self:
@@ -145,8 +150,14 @@ class Queue(Translated):
         """The URL of the database."""
         return self.connections.url
 
-    def enqueue(self, job: Job) -> Job:
+    def enqueue(self, job: Job, *, connection: Connection | None = None) -> Job:
         """Writes a job. A job with the same id that already exists stays unchanged.
+
+        Args:
+            connection: writes it in a transaction of yours, tries once, and never begins, commits or sets anything:
+                a connection of psycopg, mysql-connector-python, PyMySQL or ``sqlite3``, a ``Session`` or
+                ``Connection`` of SQLAlchemy, or ``django.db.connection``. Without a transaction, the job must have no
+                dependencies, callbacks or workflow.
 
         Returns:
             The job as it is now: ``created`` says whether this call wrote it, and it has its present ``status``.
@@ -154,25 +165,32 @@ class Queue(Translated):
         Raises:
             UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
             NotFoundError, ConflictError: it depends on a job that does not exist or failed, or another job has its id.
+            ConfigError: the connection leads to another database.
             RefusedValueError: the database cannot hold it.
             UnreachableError, ConnectionLostError: no server answered within the queue's ``patience``, or the SQLite
                 file does not exist.
             RetryableError: others held locks, or all connections, for that long.
         """
-        checked(job)
+        needs_more = bool(checked(job).dependencies or job.callbacks or job.workflow_id)
+        return self._one(job, self._writing(connection, one_statement=not needs_more))
+
+    def _one(self, job: Job, write: "Write[EnqueuedJob]") -> Job:
         tries: list[NewJob] = []
 
         def unit(database: Database) -> EnqueuedJob:
             tries.append(tries[0] if tries else job.new_job(self._now(database)))
             return _write_one(database, tries[0])
 
-        placed = self._write(unit)
+        placed = write(unit)
         return _as_it_is(job, placed, tries[0] if len(tries) > 1 else None)
 
-    def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
+    def enqueue_many(self, jobs: Iterable[Job], *, connection: Connection | None = None) -> list[Job]:
         """Writes many jobs, all or none. They may depend on each other, and on jobs that exist.
 
         A job with the same id that already exists stays unchanged.
+
+        Args:
+            connection: with an open transaction of yours: see :meth:`enqueue`.
 
         Returns:
             The jobs as they are now, in the same order: see :meth:`enqueue`.
@@ -180,7 +198,9 @@ class Queue(Translated):
         Raises:
             UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`.
         """
-        many = list(map(checked, jobs))
+        return self._many(list(map(checked, jobs)), self._writing(connection))
+
+    def _many(self, many: list[Job], write: "Write[dict[str, EnqueuedJob]]") -> list[Job]:
         tries: list[list[NewJob]] = []
 
         def unit(database: Database) -> dict[str, EnqueuedJob]:
@@ -193,7 +213,7 @@ class Queue(Translated):
             notifications.notify(database, {job.queue for job in tries[0]})
             return placed
 
-        placed = self._write(unit)
+        placed = write(unit)
         again = len(tries) > 1
         return [_as_it_is(job, placed[job.id], new if again else None) for job, new in zip(many, tries[0], strict=True)]
 
@@ -206,6 +226,7 @@ class Queue(Translated):
         on_complete: Job | None = None,
         on_success: Job | None = None,
         on_failure: Job | None = None,
+        connection: Connection | None = None,
     ) -> Batch:
         """Writes a batch with its jobs, all or none. They may depend on each other, and on jobs that exist.
 
@@ -216,6 +237,7 @@ class Queue(Translated):
             on_complete: enqueued once, when all jobs have ended.
             on_success: enqueued once, when all have completed, even if failed ones had to be retried.
             on_failure: enqueued once, when the first job has failed for good.
+            connection: with an open transaction of yours: see :meth:`enqueue`.
 
         Raises:
             UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`; or there are no jobs,
@@ -230,14 +252,17 @@ class Queue(Translated):
             tries.append(tries[0] if tries else [job.new_job(now) for job in many])
             return batches.enqueue(database, batch, tries[0], now, callbacks)
 
-        placed = self._write(unit)
+        placed = self._writing(connection)(unit)
         if not placed and len(tries) > 1:  # the answer to an earlier try may be lost
             placed = self._run(lambda database: batches.written(database, batch, tries[0]))
         written = [_as_it_is(job, placed[job.id], new) for job, new in zip(many, tries[0], strict=True) if placed]
         return Batch(batch.id, batch.name, created=bool(placed), jobs=tuple(written))
 
-    def enqueue_workflow(self, workflow: Workflow) -> dict[str, Job]:
+    def enqueue_workflow(self, workflow: Workflow, *, connection: Connection | None = None) -> dict[str, Job]:
         """Writes a workflow with its jobs, all or none. The same one that already exists stays unchanged.
+
+        Args:
+            connection: with an open transaction of yours: see :meth:`enqueue`.
 
         Returns:
             Key -> the job as it is now: see :meth:`enqueue`. Empty if the workflow existed before.
@@ -254,7 +279,7 @@ class Queue(Translated):
             tries.append(tries[0] if tries else workflow.new_jobs(now))
             return creating.create(database, *tries[0], now, workflow.callbacks)
 
-        placed = self._write(unit).jobs
+        placed = self._writing(connection)(unit).jobs
         if not placed and len(tries) > 1:  # the answer to an earlier try may be lost
             placed = self._run(lambda database: enqueue.many(database, tries[0][1]))
         made = zip(workflow.jobs.items(), tries[0][1], strict=True)
@@ -497,6 +522,38 @@ class Queue(Translated):
     def _write(self, unit: Callable[[Database], Result]) -> Result:
         importing.check(importing.ENQUEUE)
         return self._run(unit)
+
+    def _writing(self, connection: Connection | None, *, one_statement: bool = False) -> "Write[Any]":
+        """What writes jobs: :meth:`_write`, or the connection of an application.
+
+        Args:
+            one_statement: whether a single statement changes something, so that no transaction is needed.
+        """
+        if connection is None:
+            return self._write
+
+        def write(unit: Callable[[Database], Result]) -> Result:
+            importing.check(importing.ENQUEUE)
+            borrowed = borrow(connection, self._facts_now())
+            if not one_statement and borrowed.commits_each_statement:
+                raise UsageError(
+                    "The connection commits each statement by itself, and this takes several.",
+                    hint="Begin a transaction first.",
+                )
+            return unit(borrowed)
+
+        return write
+
+    def _facts_now(self) -> Facts:
+        """Facts of the database that are as fresh as its clock, which is set meanwhile."""
+        if self._facts is None or time.monotonic() - self._clock_set > CLOCK_SECONDS:
+
+            def learn(database: Database) -> Facts:
+                self._now(database)
+                return Facts(database)
+
+            self._facts = self._run(learn)
+        return self._facts
 
     def _run(self, unit: Callable[[Database], Result]) -> Result:
         self.url.check_file()

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from hammerwork_cli import app_path
 from hammerwork_cli.database import Database, DatabaseUrl
+from hammerwork_cli.database.borrowing import Connection
 from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.queue import PATIENCE, Batch, Queue
@@ -35,30 +36,40 @@ class CollectingQueue(Queue):
     def connections(self) -> Connections:  # type: ignore[override]  # an attribute of other queues
         raise SpawnFailedError(REFUSED)
 
-    def enqueue(self, job: Job) -> Job:
+    def enqueue(self, job: Job, *, connection: Connection | None = None) -> Job:
         """Collects a job, after the checks that need no database."""
+        del connection  # which nothing is written through
         checked(job).new_job(self._now_is)
         self.collected.append(job)
         found = copy(job)
         found.created = True
         return found
 
-    def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
+    def enqueue_many(self, jobs: Iterable[Job], *, connection: Connection | None = None) -> list[Job]:
         """Collects jobs: see :meth:`enqueue`."""
+        del connection
         return [self.enqueue(job) for job in list(jobs)]
 
     def enqueue_batch(
-        self, name: str, jobs: Iterable[Job], *, id: str | UUID | None = None, **callbacks: Job | None
+        self,
+        name: str,
+        jobs: Iterable[Job],
+        *,
+        id: str | UUID | None = None,
+        connection: Connection | None = None,
+        **callbacks: Job | None,
     ) -> Batch:
         """Collects the jobs of a batch: see :meth:`enqueue`."""
+        del connection
         for job in callbacks.values():
             if job is not None:
                 job.new_job(self._now_is)
         batch = NewBatch.of(name, id)
         return Batch(batch.id, batch.name, created=True, jobs=tuple(self.enqueue_many(jobs)))
 
-    def enqueue_workflow(self, workflow: Workflow) -> dict[str, Job]:
+    def enqueue_workflow(self, workflow: Workflow, *, connection: Connection | None = None) -> dict[str, Job]:
         """Collects the jobs of a workflow: see :meth:`enqueue`."""
+        del connection
         workflow.new_jobs(self._now_is)
         return {key: self.enqueue(job) for key, job in workflow.jobs.items()}
 

@@ -52,7 +52,7 @@ def enqueue(
 
     def work() -> dict[str, EnqueuedJob]:
         row = {"id": batch.id, "name": batch.name, "total": len(ours), "now": now}
-        if not database.run("batch.enqueue.insert", **row):
+        if not database.run_once("batch.enqueue.insert", **row):
             _compare(database, batch, len(ours), callbacks)
             return {}
         placed = enqueueing.many(database, ours)

@@ -4,12 +4,7 @@
 -- Inserts a batch unless its id exists. hammerwork (Rust) reads the failure mode as JSON.
 INSERT INTO hammerwork_batches (id, batch_name, total_jobs, pending_jobs, status, failure_mode, created_at)
 VALUES (:id, :name, :total, :total, 'Pending', '"ContinueOnError"', :now)
-ON CONFLICT (id) DO NOTHING
-
--- name: insert [mysql]
-INSERT INTO hammerwork_batches (id, batch_name, total_jobs, pending_jobs, status, failure_mode, created_at)
-VALUES (:id, :name, :total, :total, 'Pending', '"ContinueOnError"', :now)
-ON DUPLICATE KEY UPDATE id = hammerwork_batches.id
+{unless_it_exists hammerwork_batches}
 
 -- name: stored
 -- Reads what a second enqueue with the same id is compared with.

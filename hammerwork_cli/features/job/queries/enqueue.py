@@ -36,7 +36,11 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
         refuse_plaintext(database, jobs)  # before its own encrypted ones are there
         written = 0
         for start in range(0, len(jobs), ROWS_PER_STATEMENT):
-            written += _insert(database, "job.enqueue.insert", jobs[start : start + ROWS_PER_STATEMENT])
+            rows, columns = _rows(database, jobs[start : start + ROWS_PER_STATEMENT])
+            if len(rows) > 1:
+                written += database.insert("job.enqueue.insert", rows, **columns)
+            else:
+                written += database.run("job.enqueue.insert", rows=rows, **columns)
         _add_callbacks(database, jobs)
         reopen(database, (job.workflow_id for job in jobs))
         return written
@@ -189,11 +193,12 @@ def insert_new(database: Database, job: NewJob) -> bool:
 def _insert_or_find(database: Database, job: NewJob) -> ExistingJob | None:
     """Inserts a job; if its id exists, returns that job instead."""
     refuse_plaintext(database, [job])
-    if _insert(database, "job.enqueue.insert_once", [job]):
+    rows, columns = _rows(database, [job])
+    if database.run_once("job.enqueue.insert_once", rows=rows, **columns):
         _add_callbacks(database, [job])
         reopen(database, [job.workflow_id])
         return None
-    row = stored(database, [job.id]).get(job.id)
+    row = stored(database, [job.id], latest=True).get(job.id)
     if row is None:
         raise RetryableError(f"The job {job.id} was deleted while it was enqueued again.", hint="Try again.")
     return row
@@ -232,17 +237,15 @@ def _resolved(database: Database, job: NewJob) -> NewJob:
     return replace(job, dependency_status=state_of(job.depends_on, living_parents(database, job.depends_on)))
 
 
-def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
+def _rows(database: Database, jobs: Sequence[NewJob]) -> tuple[list[tuple[Any, ...]], dict[str, bool]]:
+    """The rows to insert, and which rare columns they have."""
     rare = any(_is_rare(job) for job in jobs)
     strategies = any(job.retry_strategy is not None for job in jobs)
     columns = {"rare": rare, "strategies": strategies, "ancestries": any(job.ancestry for job in jobs)}
     columns["batches"] = any(job.batch_id for job in jobs)
     columns["encrypted"] = any(job.encryption for job in jobs)
     nobody = stored_ids(database, ())
-    rows = [_row(database, job, nobody, **columns) for job in jobs]
-    if len(rows) > 1:
-        return database.insert(statement, rows, **columns)
-    return database.run(statement, rows=rows, **columns)
+    return [_row(database, job, nobody, **columns) for job in jobs], columns
 
 
 def _add_callbacks(database: Database, jobs: Sequence[NewJob]) -> None:
@@ -292,7 +295,7 @@ def _is_rare(job: NewJob) -> bool:
 def _row(
     database: Database,
     job: NewJob,
-    nobody: str,
+    nobody: Sequence[str] | str,
     *,
     rare: bool,
     strategies: bool,
@@ -347,9 +350,9 @@ def _row(
     return row + sealed
 
 
-def stored_ids(database: Database, ids: Sequence[str]) -> str:
+def stored_ids(database: Database, ids: Sequence[str]) -> Sequence[str] | str:
     """A list of ids as ``depends_on`` stores it: ``uuid[]`` or a JSON array."""
     if database.dialect == "postgresql":
-        return "{" + ",".join(ids) + "}"
+        return database.ids(ids)
     # Ids have no characters that JSON escapes.
     return '["' + '","'.join(ids) + '"]' if ids else "[]"

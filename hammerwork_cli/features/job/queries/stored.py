@@ -60,11 +60,15 @@ class ExistingJob(NamedTuple):
         return [name for name, is_same in same.items() if not is_same]
 
 
-def stored(database: Database, jobs: Sequence[str]) -> dict[str, ExistingJob]:
-    """Reads the jobs with these ids that exist, archived or not, by id."""
+def stored(database: Database, jobs: Sequence[str], *, latest: bool = False) -> dict[str, ExistingJob]:
+    """Reads the jobs with these ids that exist, archived or not, by id.
+
+    Args:
+        latest: also those that others have committed since the transaction began, whatever its isolation.
+    """
     found: dict[str, ExistingJob] = {}
     for part in chunks(sorted(jobs), database.key_chunk):
-        rows = database.rows("job.enqueue.stored", ids=database.ids(part))
+        rows = database.rows("job.enqueue.stored", ids=database.ids(part), latest=latest)
         found |= {str(job): ExistingJob(*row) for job, *row in rows}
         missing = [job for job in part if job not in found]
         if missing:

@@ -7,7 +7,7 @@
 -- name: insert_once
 -- Inserts a job unless its id exists.
 {new_rows}
-{unless_it_exists}
+{unless_it_exists hammerwork_jobs}
 
 -- name: new_rows
 -- The rows of new jobs. Arrays are never NULL, which hammerwork (Rust) cannot read.
@@ -31,25 +31,33 @@ VALUES :rows
 INSERT INTO hammerwork_watches (id, subject, subject_id, event, job, state, check_at, created_at, changed_at)
 VALUES :rows
 
--- name: unless_it_exists [postgresql]
--- Ends an insert that skips a job whose id exists.
-ON CONFLICT (id) DO NOTHING
-
--- name: unless_it_exists [sqlite]
-ON CONFLICT (id) DO NOTHING
-
--- name: unless_it_exists [mysql]
-ON DUPLICATE KEY UPDATE id = hammerwork_jobs.id
-
 -- name: enqueued
--- The columns that a second enqueue with the same id is compared with and answered from.
-j.status, j.payload, j.depends_on, j.priority, j.scheduled_at, j.dependency_status, j.queue_name, j.max_attempts,
+-- The columns but the status and the payload that a second enqueue with the same id is compared with and answered from.
+j.depends_on, j.priority, j.scheduled_at, j.dependency_status, j.queue_name, j.max_attempts,
 j.timeout_seconds, j.trace_id, j.correlation_id, j.cron_schedule, j.timezone, {is_encrypted}
+
+-- name: payload_read
+-- The payload of job j.
+j.payload
+
+-- name: payload_read [borrowed postgresql]
+-- The connection of an application may have a character set that lacks some of its characters.
+convert_to(CAST(j.payload AS text), 'UTF8')
+
+-- name: payload_read [borrowed mysql]
+CAST(j.payload AS BINARY)
 
 -- name: stored
 -- Reads jobs as they were enqueued.
-SELECT j.id, {enqueued} FROM hammerwork_jobs j WHERE j.id {among}
+SELECT j.id, j.status, {payload_read}, {enqueued} FROM hammerwork_jobs j WHERE j.id {among}
+/* if :latest */ {as_committed}
+
+-- name: as_committed
+-- Reads what others have committed since the snapshot of the transaction. An insert does so, too.
+
+-- name: as_committed [mysql]
+LOCK IN SHARE MODE
 
 -- name: archived_stored
 -- Reads archived jobs as they were enqueued.
-SELECT j.id, {enqueued} FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
+SELECT j.id, j.status, j.payload, {enqueued} FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)

@@ -47,7 +47,7 @@ def create(
 
     def work() -> Created:
         row = {"id": workflow.id, "name": workflow.name, "policy": str(workflow.stored_policy), "now": now}
-        if not database.run("workflow.create.insert", **row, total=len(jobs), metadata=workflow.metadata):
+        if not database.run_once("workflow.create.insert", **row, total=len(jobs), metadata=workflow.metadata):
             exists(database, workflow, jobs, callbacks)
             return Created(created=False, jobs={})
         placed = enqueueing.many(database, jobs)

@@ -4,12 +4,7 @@
 -- Inserts a workflow unless its id exists.
 INSERT INTO hammerwork_workflows (id, name, status, created_at, total_jobs, failure_policy, metadata)
 VALUES (:id, :name, 'running', :now, :total, :policy, :metadata)
-ON CONFLICT (id) DO NOTHING
-
--- name: insert [mysql]
-INSERT INTO hammerwork_workflows (id, name, status, created_at, total_jobs, failure_policy, metadata)
-VALUES (:id, :name, 'running', :now, :total, :policy, :metadata)
-ON DUPLICATE KEY UPDATE id = hammerwork_workflows.id
+{unless_it_exists hammerwork_workflows}
 
 -- name: stored
 -- Reads what a second creation with the same id is compared with.
