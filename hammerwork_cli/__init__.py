@@ -21,6 +21,7 @@ _HOMES = {
         "InvalidSpawnConfigError SpawnContext SpawnError SpawnFailedError SpawnHandler SpawnLimitError SpawnManager "
         "SpawnRefusedError SpawnResult UnknownSpawnHandlerError"
     ),
+    "runtime.api.transaction": "Transaction",
     "runtime.api.workflow": "Workflow",
     "runtime.worker.worker": "Worker WorkerReport",
     "version": "__version__",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         SpawnResult,
         UnknownSpawnHandlerError,
     )
+    from hammerwork_cli.runtime.api.transaction import Transaction
     from hammerwork_cli.runtime.api.workflow import Workflow
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
     from hammerwork_cli.version import __version__
@@ -115,6 +117,7 @@ __all__ = [
     "SpawnRefusedError",
     "SpawnResult",
     "TimedOutError",
+    "Transaction",
     "UnknownSpawnHandlerError",
     "UnreachableError",
     "UsageError",

@@ -225,6 +225,10 @@ class Database:
         rows = self._rows("shared.identity", frozenset({self.dialect}), given)
         return tuple("" if value is None else _text(value) for value in rows[0]) if rows else ()
 
+    def ping(self) -> None:
+        """Asks for an answer; raises an error if there is none."""
+        self.query("SELECT 1")
+
     def foreign_rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[Row]:
         """Returns the rows of a statement of an application, in the spelling of the driver; none if it returns none."""
         self._admit(sql)

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+from weakref import WeakSet
 
 from hammerwork_cli.database.access import TRIES, Database, DriverCall, Result
 from hammerwork_cli.database.timeouts import PATIENT
@@ -36,6 +37,7 @@ class Facts:
         self.url, self.identity = database.url, database.identity()
         self.known = {name: getattr(database, name) for name in _KNOWN if hasattr(database, name)}
         self.known["tags"] = database.tags | {"borrowed"}
+        self.proven: WeakSet[Any] = WeakSet()  # connections that lead there
 
 
 class Borrowed(Database):
@@ -74,11 +76,15 @@ class Borrowed(Database):
 
     def _check_identity(self) -> None:
         """Raises ConfigError unless the connection leads to the database of the queue."""
+        if self._connection in self._facts.proven:
+            return
         wanted = self._facts.identity
         found = self.identity(wanted[0])
         # One of the two users may not know all.
         if not found or any(one != other for one, other in zip(wanted, found, strict=True) if one and other):
             raise self._elsewhere()
+        with suppress(TypeError):  # those of SQLite cannot be remembered, and are asked without a server
+            self._facts.proven.add(self._connection)
 
     def _elsewhere(self) -> ConfigError:
         return ConfigError(

@@ -303,7 +303,7 @@ def by_prefix(table: dict[str, ErrorMeaning], code: str | None) -> ErrorMeaning:
     return ErrorMeaning.UNKNOWN
 
 
-class Connection(Protocol):
+class Scene(Protocol):
     """Where an error happened."""
 
     url: DatabaseUrl
@@ -311,7 +311,7 @@ class Connection(Protocol):
     is_committing: bool
 
 
-def error_for(meaning: ErrorMeaning, database: Connection, text: str, **details: Any) -> HammerworkError:
+def error_for(meaning: ErrorMeaning, database: Scene, text: str, **details: Any) -> HammerworkError:
     """Makes the error to raise.
 
     Args:

@@ -4,8 +4,8 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from hammerwork_cli import app_path
@@ -94,11 +94,17 @@ class Pool:
             work: may leave the connection broken, but not in a transaction.
             timeouts: of this work alone, which then has a new connection that nobody uses afterwards.
         """
+        with self.lend(give_up, timeouts) as database:
+            return work(database)
+
+    @contextmanager
+    def lend(self, give_up: float | None = None, timeouts: Timeouts | None = None) -> Iterator[Database]:
+        """A connection, as :meth:`use` gives it to its work."""
         began = time.monotonic()
         database = self._take() if timeouts is None else self._connect(timeouts)
         database.give_up = give_up
         try:
-            result = work(database)
+            yield database
         except BaseException as error:
             if isinstance(error, SilentConnectionError):
                 self._invalidation.at = time.monotonic()
@@ -110,7 +116,6 @@ class Pool:
                 self._give_back(database, timeouts, began)
             raise
         self._give_back(database, timeouts, began)
-        return result
 
     def _give_back(self, database: Database, timeouts: Timeouts | None, began: float) -> None:
         if timeouts is None and began > self._invalidation.at:

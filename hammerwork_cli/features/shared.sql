@@ -30,7 +30,7 @@ THEN (SELECT CAST(s.system_identifier AS text) FROM pg_control_system() AS s) EL
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relname = 'hammerwork_jobs' AND c.relkind IN ('r', 'p')
 /* if :visible */ AND pg_table_is_visible(c.oid)
-/* if :schema */ AND quote_ident(n.nspname) = :schema
+/* if :schema */ AND c.relnamespace = to_regnamespace(:schema)
 
 -- name: identity [mysql]
 -- The database, and when its tables were made.

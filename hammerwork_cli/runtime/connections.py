@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, Timeouts
@@ -208,6 +209,33 @@ class Connections:
         outage_log.recovered()
         return result
 
+    @contextmanager
+    def lend(self, patience: float) -> Iterator[Database]:
+        """A connection that has just answered. What then fails is not tried again.
+
+        Raises:
+            UnreachableError, ConnectionLostError, RetryableError: none answered, or none was free, within the patience.
+        """
+        self._begin_after_a_fork()
+        left = _Patience(patience)
+
+        def enter() -> tuple[ExitStack, Database]:
+            with ExitStack() as lent:
+                database = lent.enter_context(self._lent(left.until))
+                database.ping()
+                return lent.pop_all(), database
+
+        lent, database = retry(
+            enter,
+            BACKOFF,
+            passes=lambda error: is_an_outage(error) and not isinstance(error, _NoPlaceError),
+            ended=lambda: self.given_up.is_set() or left.is_over,
+            wait=self._wait,
+            at_once=CLOSED_LONG_AGO,
+        )
+        with lent:
+            yield database
+
     def read_tables_anew(self) -> None:
         """Replaces all connections of the worker, each when nobody uses it: the tables are others than before."""
         self.outages.invalidation.at = time.monotonic()
@@ -216,6 +244,11 @@ class Connections:
         self.given_up.wait(seconds)
 
     def _once(self, unit: Callable[[Database], Result], give_up: float | None, timeouts: Timeouts | None) -> Result:
+        with self._lent(give_up, timeouts) as database:
+            return unit(database)
+
+    @contextmanager
+    def _lent(self, give_up: float | None, timeouts: Timeouts | None = None) -> Iterator[Database]:
         places = self._places
         wait = None if give_up is None else min(max(SHORTEST_WAIT, give_up - time.monotonic()), ENDLESS)
         if not places.acquire(timeout=wait):
@@ -223,7 +256,8 @@ class Connections:
                 f"All {self._size} connections are in use.", hint="Other threads have them: a larger pool_size helps."
             )
         try:
-            return self._pool.use(unit, give_up, timeouts)
+            with self._pool.lend(give_up, timeouts) as database:
+                yield database
         except BrokenInstallationError as error:
             self._broken(error)
             raise

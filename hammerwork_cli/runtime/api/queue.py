@@ -4,7 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -47,6 +47,7 @@ from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job, stored_jobs
+from hammerwork_cli.runtime.api.transaction import Transaction
 from hammerwork_cli.runtime.api.waiting import JobWait
 from hammerwork_cli.runtime.api.workflow import Workflow
 from hammerwork_cli.runtime.clock import ServerClock
@@ -284,6 +285,27 @@ class Queue(Translated):
             placed = self._run(lambda database: enqueue.many(database, tries[0][1]))
         made = zip(workflow.jobs.items(), tries[0][1], strict=True)
         return {key: _as_it_is(replace(job, id=new.id), placed[new.id], new) for (key, job), new in made if placed}
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Begins a transaction for jobs and rows of yours, on a connection of the queue.
+
+        It commits when the ``with`` block ends, and rolls back when an exception leaves it. Only its beginning is tried
+        again.
+
+        Raises:
+            UnreachableError, ConnectionLostError: no server answered; or the connection broke, and it is unknown
+                whether the commit took place.
+            RetryableError: the database rolled it back, or all connections were in use.
+        """
+        importing.check(importing.ENQUEUE)
+        self.url.check_file()
+        with self.connections.lend(self.patience) as database, database.held():
+            transaction = Transaction(self, database)
+            try:
+                yield transaction
+            finally:
+                transaction._end()
 
     # Reading.
 

@@ -1,0 +1,55 @@
+"""A transaction that holds jobs and the rows of an application."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.runtime.api.job import Job, checked
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.api.queue import Queue
+
+Result = TypeVar("Result")
+
+
+class Transaction:
+    """A transaction of :meth:`Queue.transaction`. One thread uses it, before the ``with`` block ends."""
+
+    def __init__(self, queue: "Queue", database: Database) -> None:
+        self._queue, self._database = queue, database
+        self._is_open = True
+
+    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """Runs a statement of yours.
+
+        Args:
+            sql: with the placeholders of the driver: ``%s``, or ``?`` for SQLite.
+            parameters: their values.
+
+        Returns:
+            Its rows; empty if it returns none.
+
+        Raises:
+            HammerworkError: the database refuses it.
+        """
+        return self._open().foreign_rows(sql, parameters)
+
+    def enqueue(self, job: Job) -> Job:
+        """Writes a job: see :meth:`Queue.enqueue`."""
+        return self._queue._one(checked(job), self._write)
+
+    def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
+        """Writes many jobs: see :meth:`Queue.enqueue_many`."""
+        return self._queue._many(list(map(checked, jobs)), self._write)
+
+    def _write(self, unit: Callable[[Database], Result]) -> Result:
+        return unit(self._open())
+
+    def _open(self) -> Database:
+        if not self._is_open:
+            raise UsageError("The transaction has ended.")
+        return self._database
+
+    def _end(self) -> None:
+        self._is_open = False
