@@ -21,6 +21,7 @@ _HOMES = {
         "InvalidSpawnConfigError SpawnContext SpawnError SpawnFailedError SpawnHandler SpawnLimitError SpawnManager "
         "SpawnRefusedError SpawnResult UnknownSpawnHandlerError"
     ),
+    "runtime.api.statement": "statement",
     "runtime.api.transaction": "Transaction",
     "runtime.api.workflow": "Workflow",
     "runtime.worker.worker": "Worker WorkerReport",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         SpawnResult,
         UnknownSpawnHandlerError,
     )
+    from hammerwork_cli.runtime.api.statement import statement
     from hammerwork_cli.runtime.api.transaction import Transaction
     from hammerwork_cli.runtime.api.workflow import Workflow
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
@@ -125,6 +127,7 @@ __all__ = [
     "WorkerReport",
     "Workflow",
     "__version__",
+    "statement",
 ]
 
 

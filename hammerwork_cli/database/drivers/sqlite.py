@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from hammerwork_cli.database.access import Database, DriverCall
 from hammerwork_cli.database.driver_errors import SQLITE, ErrorMeaning, by_prefix, error_for
 from hammerwork_cli.database.drivers.forks import fork_lock
 from hammerwork_cli.database.interrupts import Interruption
+from hammerwork_cli.database.sqlite_texts import stored_timestamp
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
 
 BUSY_SECONDS = 10
@@ -142,12 +142,6 @@ def _make(path: Path) -> None:
     """Creates a file that only its owner can read. SQLite gives the files beside it the same permissions."""
     with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-@lru_cache(maxsize=16)  # the rows of a statement mostly share their times
-def stored_timestamp(value: datetime) -> str:
-    """Returns the text for a time in the SQLite tables."""
-    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class _SqliteCall(DriverCall):

@@ -47,7 +47,7 @@ from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job, stored_jobs
-from hammerwork_cli.runtime.api.transaction import Transaction
+from hammerwork_cli.runtime.api.transaction import Transaction, Write
 from hammerwork_cli.runtime.api.waiting import JobWait
 from hammerwork_cli.runtime.api.workflow import Workflow
 from hammerwork_cli.runtime.clock import ServerClock
@@ -56,8 +56,6 @@ from hammerwork_cli.runtime.outages import Outages
 from hammerwork_cli.view.text import duration
 
 Result = TypeVar("Result")
-Write = Callable[[Callable[[Database], Result]], Result]
-"""Runs a unit of work that writes jobs."""
 JobId = Job | str | UUID
 IN_MEMORY = "sqlite:///:memory:"
 PATIENCE = 30.0
@@ -175,14 +173,14 @@ class Queue(Translated):
         needs_more = bool(checked(job).dependencies or job.callbacks or job.workflow_id)
         return self._one(job, self._writing(connection, one_statement=not needs_more))
 
-    def _one(self, job: Job, write: "Write[EnqueuedJob]") -> Job:
+    def _one(self, job: Job, write: Write) -> Job:
         tries: list[NewJob] = []
 
         def unit(database: Database) -> EnqueuedJob:
             tries.append(tries[0] if tries else job.new_job(self._now(database)))
             return _write_one(database, tries[0])
 
-        placed = write(unit)
+        placed: EnqueuedJob = write(unit)
         return _as_it_is(job, placed, tries[0] if len(tries) > 1 else None)
 
     def enqueue_many(self, jobs: Iterable[Job], *, connection: Connection | None = None) -> list[Job]:
@@ -201,7 +199,7 @@ class Queue(Translated):
         """
         return self._many(list(map(checked, jobs)), self._writing(connection))
 
-    def _many(self, many: list[Job], write: "Write[dict[str, EnqueuedJob]]") -> list[Job]:
+    def _many(self, many: list[Job], write: Write) -> list[Job]:
         tries: list[list[NewJob]] = []
 
         def unit(database: Database) -> dict[str, EnqueuedJob]:
@@ -214,7 +212,7 @@ class Queue(Translated):
             notifications.notify(database, {job.queue for job in tries[0]})
             return placed
 
-        placed = write(unit)
+        placed: dict[str, EnqueuedJob] = write(unit)
         again = len(tries) > 1
         return [_as_it_is(job, placed[job.id], new if again else None) for job, new in zip(many, tries[0], strict=True)]
 
@@ -253,7 +251,7 @@ class Queue(Translated):
             tries.append(tries[0] if tries else [job.new_job(now) for job in many])
             return batches.enqueue(database, batch, tries[0], now, callbacks)
 
-        placed = self._writing(connection)(unit)
+        placed: dict[str, EnqueuedJob] = self._writing(connection)(unit)
         if not placed and len(tries) > 1:  # the answer to an earlier try may be lost
             placed = self._run(lambda database: batches.written(database, batch, tries[0]))
         written = [_as_it_is(job, placed[job.id], new) for job, new in zip(many, tries[0], strict=True) if placed]
@@ -280,7 +278,7 @@ class Queue(Translated):
             tries.append(tries[0] if tries else workflow.new_jobs(now))
             return creating.create(database, *tries[0], now, workflow.callbacks)
 
-        placed = self._writing(connection)(unit).jobs
+        placed: dict[str, EnqueuedJob] = self._writing(connection)(unit).jobs
         if not placed and len(tries) > 1:  # the answer to an earlier try may be lost
             placed = self._run(lambda database: enqueue.many(database, tries[0][1]))
         made = zip(workflow.jobs.items(), tries[0][1], strict=True)
@@ -301,7 +299,7 @@ class Queue(Translated):
         importing.check(importing.ENQUEUE)
         self.url.check_file()
         with self.connections.lend(self.patience) as database, database.held():
-            transaction = Transaction(self, database)
+            transaction = Transaction(database, self._one, self._many)
             try:
                 yield transaction
             finally:
@@ -545,7 +543,7 @@ class Queue(Translated):
         importing.check(importing.ENQUEUE)
         return self._run(unit)
 
-    def _writing(self, connection: Connection | None, *, one_statement: bool = False) -> "Write[Any]":
+    def _writing(self, connection: Connection | None, *, one_statement: bool = False) -> Write:
         """What writes jobs: :meth:`_write`, or the connection of an application.
 
         Args:

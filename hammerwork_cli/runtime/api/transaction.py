@@ -1,23 +1,24 @@
 """A transaction that holds jobs and the rows of an application."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.runtime.api.job import Job, checked
 
-if TYPE_CHECKING:
-    from hammerwork_cli.runtime.api.queue import Queue
-
 Result = TypeVar("Result")
+Write = Callable[[Callable[[Database], Any]], Any]
+"""Runs a unit of work that writes jobs."""
 
 
 class Transaction:
     """A transaction of :meth:`Queue.transaction`. One thread uses it, before the ``with`` block ends."""
 
-    def __init__(self, queue: "Queue", database: Database) -> None:
-        self._queue, self._database = queue, database
+    def __init__(
+        self, database: Database, one: Callable[[Job, Write], Job], many: Callable[[list[Job], Write], list[Job]]
+    ) -> None:
+        self._database, self._one, self._many = database, one, many
         self._is_open = True
 
     def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
@@ -37,11 +38,11 @@ class Transaction:
 
     def enqueue(self, job: Job) -> Job:
         """Writes a job: see :meth:`Queue.enqueue`."""
-        return self._queue._one(checked(job), self._write)
+        return self._one(checked(job), self._write)
 
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
         """Writes many jobs: see :meth:`Queue.enqueue_many`."""
-        return self._queue._many(list(map(checked, jobs)), self._write)
+        return self._many(list(map(checked, jobs)), self._write)
 
     def _write(self, unit: Callable[[Database], Result]) -> Result:
         return unit(self._open())

@@ -9,6 +9,7 @@ from typing import Any
 from hammerwork_cli.core.input.limits import MOST_PARENTS
 from hammerwork_cli.core.values import FAILURES, JobStatus
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.unconnected import Unconnected
 from hammerwork_cli.errors import (
     ConflictError,
     JobNotFoundError,
@@ -73,6 +74,13 @@ def many(database: Database, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
         return {job.id: _found(job, known[job.id]) if job.id in known else _written(job) for job in by_id.values()}
 
     return database.transaction(work)
+
+
+def written(database: Unconnected, job: NewJob, style: str) -> tuple[str, tuple[Any, ...]]:
+    """The statement that inserts a job unless its id exists, and its parameters in the style of a driver."""
+    limits.check(database, job)
+    rows, columns = _rows(database, [job])
+    return database.written("job.enqueue.insert_and_notify", style, job.payload, rows=rows, **columns)
 
 
 def in_circle(waits: Mapping[str, Collection[str]]) -> str | None:

@@ -9,6 +9,17 @@
 {new_rows}
 {unless_it_exists hammerwork_jobs}
 
+-- name: insert_and_notify
+-- The same in one statement, which also wakes workers: for programs that send it themselves.
+{insert_once}
+
+-- name: insert_and_notify [postgresql]
+WITH written AS (
+{new_rows}
+{unless_it_exists hammerwork_jobs}
+RETURNING queue_name)
+SELECT pg_notify('hammerwork', queue_name) FROM written
+
 -- name: new_rows
 -- The rows of new jobs. Arrays are never NULL, which hammerwork (Rust) cannot read.
 INSERT INTO hammerwork_jobs (
