@@ -12,11 +12,25 @@ from typing import Any
 from hammerwork_cli.database.access import Database, DriverCall
 from hammerwork_cli.database.driver_errors import SQLITE, ErrorMeaning, by_prefix, error_for
 from hammerwork_cli.database.drivers.forks import fork_lock
+from hammerwork_cli.database.drivers.sqlite_holders import (
+    OwnConnection,
+    holding,
+    refuse_deadlock,
+    refuse_own_transaction,
+)
 from hammerwork_cli.database.interrupts import Interruption
 from hammerwork_cli.database.sqlite_texts import stored_timestamp
-from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
+from hammerwork_cli.errors import (
+    AccessDeniedError,
+    ConfigError,
+    HammerworkError,
+    LimitReachedError,
+    UnreachableError,
+)
 
 BUSY_SECONDS = 10
+FIRST_SECONDS = 1.0
+"""How long a statement waits for a lock before it looks for who has it."""
 OLDEST = (3, 38, 0)
 READ_CHUNK = 5000
 OTHER_VALUES = 100
@@ -40,9 +54,10 @@ class SqliteDatabase(Database):
         connection = sqlite3.connect(
             # Only one thread uses a connection at a time, but not always the same one.
             path,
-            timeout=self.timeouts.lock or BUSY_SECONDS,
+            timeout=self._patience,
             isolation_level=None,
             check_same_thread=False,
+            factory=OwnConnection,
         )
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -51,7 +66,32 @@ class SqliteDatabase(Database):
             connection.close()
             raise
         self._limit_chunks(connection)
+        self._wait_for(connection, FIRST_SECONDS)
         return connection
+
+    @property
+    def _patience(self) -> float:
+        return self.timeouts.lock or BUSY_SECONDS
+
+    def _wait_for(self, connection: sqlite3.Connection, seconds: float) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {round(min(seconds, self._patience) * 1000)}")
+
+    def _when_free(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Runs a statement; if it waits for a lock, looks after a moment whether that could ever end."""
+        connection: sqlite3.Connection = self._connection
+        try:
+            return connection.execute(sql, values)
+        except sqlite3.OperationalError as error:
+            rest = self._patience - FIRST_SECONDS
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or rest <= 0:
+                raise
+        assert self.url.path is not None
+        refuse_deadlock(self.url.path)
+        self._wait_for(connection, rest)
+        try:
+            return connection.execute(sql, values)
+        finally:
+            self._wait_for(connection, FIRST_SECONDS)
 
     def _limit_chunks(self, connection: sqlite3.Connection) -> None:
         most_values = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) - OTHER_VALUES
@@ -59,8 +99,7 @@ class SqliteDatabase(Database):
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> sqlite3.Cursor:
         del buffered  # SQLite never reads ahead
-        cursor: sqlite3.Cursor = self._connection.execute(sql, values)
-        return cursor
+        return self._when_free(sql, values)
 
     def _translated(self) -> DriverCall:
         return _SqliteCall(self, Interruption(self._abort))
@@ -68,6 +107,12 @@ class SqliteDatabase(Database):
     @contextmanager
     def _held(self, begin: Callable[[], None]) -> Iterator[None]:
         with fork_lock, super()._held(begin):
+            yield
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        assert self.url.path is not None
+        with super().held(), holding(self.url.path):
             yield
 
     @contextmanager
@@ -91,7 +136,9 @@ class SqliteDatabase(Database):
         return json.dumps(list(map(stored_timestamp, times)))
 
     def _begin(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
+        assert self.url.path is not None
+        refuse_own_transaction(self.url.path)
+        self._when_free("BEGIN IMMEDIATE")
 
     def _begin_snapshot(self) -> None:
         self._connection.execute("BEGIN")
@@ -113,6 +160,12 @@ class SqliteDatabase(Database):
         if meaning == ErrorMeaning.DENIED:
             return AccessDeniedError(
                 f"{self.url} refuses: {text}.", hint="Check the permissions of the file and its folder.", sqlite=code
+            )
+        if meaning == ErrorMeaning.LOCKED and self.timeouts.lock:
+            return LimitReachedError(
+                f"Another connection has a transaction open in {self.url.path} for too long: {text}.",
+                hint="If it is yours, enqueue in it: queue.enqueue(job, connection=...).",
+                sqlite=code,
             )
         return error_for(meaning, self, text, sqlite=code)
 

@@ -1,0 +1,105 @@
+"""Finds out whether a thread waits for a lock of SQLite that it holds itself, in another connection."""
+
+import gc
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hammerwork_cli.errors import UsageError
+
+OURS = ("hammerwork", "interrupts")
+"""How the names of this package's threads begin, which use no connection of an application."""
+
+
+class OwnConnection(sqlite3.Connection):
+    """A connection of this package."""
+
+
+class _Held(threading.local):
+    """The files whose locks this thread holds by :func:`holding`."""
+
+    def __init__(self) -> None:
+        self.files: list[Path] = []
+
+
+_held = _Held()
+
+
+@contextmanager
+def holding(file: Path) -> Iterator[None]:
+    """Notes that this thread holds the lock of a file while code of an application runs."""
+    _held.files.append(file)
+    try:
+        yield
+    finally:
+        _held.files.remove(file)
+
+
+def refuse_own_transaction(file: Path) -> None:
+    """Raises UsageError if this thread holds the lock of a file by :func:`holding`."""
+    if file in _held.files:
+        raise UsageError(
+            f"This thread has a transaction open in {file.name}, for which another connection would wait for ever.",
+            hint="Enqueue in that transaction: tx.enqueue(job).",
+        )
+
+
+def refuse_deadlock(file: Path) -> None:
+    """Raises UsageError if a connection of this thread has written to a file, and has not committed."""
+    real = os.path.realpath(file)
+    for one in gc.get_objects():
+        if (
+            isinstance(one, sqlite3.Connection)
+            and not isinstance(one, OwnConnection)
+            and _has_written(one)
+            and _is_of_this_thread(one)
+            and _file(one) == real
+        ):
+            raise UsageError(
+                f"Another connection of this thread has a transaction open in {file.name}: this would wait for ever.",
+                hint="Enqueue in that transaction: queue.enqueue(job, connection=...).",
+            )
+
+
+def _has_written(connection: sqlite3.Connection) -> bool:
+    """Whether a connection has a transaction open, and has ever changed something."""
+    try:
+        return connection.in_transaction and connection.total_changes > 0
+    except sqlite3.Error:  # it is closed
+        return False
+
+
+def _is_of_this_thread(connection: sqlite3.Connection) -> bool:
+    """Whether nobody else could end the transaction of a connection."""
+    if not _can_use(connection):
+        return False
+    here = threading.current_thread()
+    if all(one is here or one.name.startswith(OURS) for one in threading.enumerate()):
+        return True
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(_can_use(connection)), name=OURS[0], daemon=True)
+    thread.start()
+    thread.join()
+    return answers == [False]
+
+
+def _can_use(connection: sqlite3.Connection) -> bool:
+    try:
+        sqlite3.Cursor(connection)
+    except sqlite3.Error:  # of another thread
+        return False
+    return True
+
+
+def _file(connection: sqlite3.Connection) -> str | None:
+    """The file of a connection, without links."""
+    cursor = sqlite3.Cursor(connection)
+    cursor.row_factory = None
+    with suppress(sqlite3.Error):
+        for _, name, file in cursor.execute("PRAGMA database_list"):
+            if file and name in ("main", b"main"):
+                return os.path.realpath(os.fsdecode(file))
+    return None
