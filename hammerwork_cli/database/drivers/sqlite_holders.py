@@ -10,6 +10,9 @@ from pathlib import Path
 
 from hammerwork_cli.errors import UsageError
 
+LOCKS = Path("/proc/locks")
+WRITING = "120"
+"""The byte of the file ``-shm`` that who writes has locked."""
 OURS = ("hammerwork", "interrupts")
 """How the names of this package's threads begin, which use no connection of an application."""
 
@@ -49,6 +52,8 @@ def refuse_own_transaction(file: Path) -> None:
 
 def refuse_deadlock(file: Path) -> None:
     """Raises UsageError if a connection of this thread has written to a file, and has not committed."""
+    if _another_process_has(file):
+        return
     real = os.path.realpath(file)
     for one in gc.get_objects():
         if (
@@ -62,6 +67,21 @@ def refuse_deadlock(file: Path) -> None:
                 f"Another connection of this thread has a transaction open in {file.name}: this would wait for ever.",
                 hint="Enqueue in that transaction: queue.enqueue(job, connection=...).",
             )
+
+
+def _another_process_has(file: Path) -> bool:
+    """Whether another process has the lock, where the system says so (Linux)."""
+    try:
+        inode, lines = str(Path(f"{file}-shm").stat().st_ino), LOCKS.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return False
+    locks = [line.split()[-5:] for line in lines if " WRITE " in line and "->" not in line]
+    holders = {
+        process
+        for _, process, place, first, last in locks
+        if place.rpartition(":")[2] == inode and first == last == WRITING
+    }
+    return bool(holders) and str(os.getpid()) not in holders
 
 
 def _has_written(connection: sqlite3.Connection) -> bool:

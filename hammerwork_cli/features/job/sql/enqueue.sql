@@ -44,23 +44,23 @@ VALUES :rows
 
 -- name: enqueued
 -- The columns but the status and the payload that a second enqueue with the same id is compared with and answered from.
-j.depends_on, j.priority, j.scheduled_at, j.dependency_status, j.queue_name, j.max_attempts,
-j.timeout_seconds, j.trace_id, j.correlation_id, j.cron_schedule, j.timezone, {is_encrypted}
+j.depends_on, j.priority, j.scheduled_at, j.dependency_status, {readable j.queue_name},
+j.max_attempts, j.timeout_seconds, {readable j.trace_id}, {readable j.correlation_id}, j.cron_schedule, j.timezone, {is_encrypted}
 
--- name: payload_read
--- The payload of job j.
-j.payload
+-- name: readable
+-- {readable column}: a text for comparisons. The connection of an application may have a character set that lacks some of
+-- its characters, or one that its library does not know of; bytes are not converted.
+$1
 
--- name: payload_read [borrowed postgresql]
--- The connection of an application may have a character set that lacks some of its characters.
-convert_to(CAST(j.payload AS text), 'UTF8')
+-- name: readable [borrowed postgresql]
+convert_to(CAST($1 AS text), 'UTF8')
 
--- name: payload_read [borrowed mysql]
-CAST(j.payload AS BINARY)
+-- name: readable [borrowed mysql]
+CAST($1 AS BINARY)
 
 -- name: stored
 -- Reads jobs as they were enqueued.
-SELECT j.id, j.status, {payload_read}, {enqueued} FROM hammerwork_jobs j WHERE j.id {among}
+SELECT j.id, j.status, {readable j.payload}, {enqueued} FROM hammerwork_jobs j WHERE j.id {among}
 /* if :latest */ {as_committed}
 
 -- name: as_committed
