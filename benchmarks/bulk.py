@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,9 +13,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import mysql.connector
+import psycopg
+
 from benchmarks.measuring import Result, compare
 from benchmarks.workload import NOW, Workload
-from hammerwork_cli.database import Database, connect
+from hammerwork_cli import Job, Queue
+from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import enqueue_lines
 
@@ -27,6 +32,7 @@ FIRST_LINE_SECONDS, MOST_MIB = 2, 200
 LINES_A_LOOK = 20_000
 MOST_ENQUEUED = 10_000
 """Jobs of a file: as many as one transaction takes, in a small table fewer."""
+MOST_ENQUEUED_SINGLY = 500
 COLUMNS = (
     "id, queue_name, payload, status, priority, created_at, scheduled_at, depends_on, dependents, dependency_status"
 )
@@ -46,6 +52,7 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
             yield Result(f"{name}: all lines", server, workload.size, whole, "s")
             yield Result(f"{name}: memory", server, workload.size, mib, "MiB", goal=workload.goal(MOST_MIB))
         yield _enqueue(database, workload, runs)
+        yield _in_own_transactions(database, workload, runs)
 
 
 def _streamed(url: str, words: tuple[str, ...]) -> tuple[float, float, float]:
@@ -82,6 +89,47 @@ def _enqueue(database: Database, workload: Workload, runs: int) -> Result:
     )
 
 
+def _in_own_transactions(database: Database, workload: Workload, runs: int) -> Result:
+    """Jobs one by one through a connection of an application, against bare inserts through the same one."""
+    jobs = min(MOST_ENQUEUED_SINGLY, workload.size)
+    connection = _application(database.url)
+    with closing(connection), Queue(database.url) as queue:
+        cursor = connection.cursor()
+        place = "?" if database.dialect == "sqlite" else "%s"
+        insert = f"INSERT INTO hammerwork_jobs ({COLUMNS}) VALUES ({', '.join([place] * len(COLUMNS.split(',')))})"
+        rest = _values(database)
+
+        def ours() -> None:
+            for number in range(jobs):
+                queue.enqueue(Job("bulk", {"number": number}), connection=connection)
+            connection.commit()
+
+        def bare() -> None:
+            for _ in range(jobs):
+                cursor.execute(insert, (new_id(), *rest))
+            connection.commit()
+
+        return compare(
+            ours,
+            bare,
+            runs,
+            measure=f"Queue.enqueue(job, connection=...), {jobs:,} times",
+            database=database.server,
+            jobs=workload.size,
+            against="INSERT of the same columns through the same connection",
+        )
+
+
+def _application(url: DatabaseUrl) -> Any:
+    if url.dialect == "postgresql":
+        return psycopg.connect(url.raw)
+    if url.dialect == "sqlite":
+        return sqlite3.connect(str(url.path))
+    host = url.hosts[0]
+    where: dict[str, Any] = {"host": host.name, "port": host.port or 3306, "database": url.database}
+    return mysql.connector.connect(**where, user=url.user, password=url.password or "")
+
+
 def _from_lines(database: Database, jobs: int) -> None:
     lines = (json.dumps({"id": new_id(), "queue": "bulk", "payload": {"number": n}}) for n in range(jobs))
     file = BytesIO("\n".join(lines).encode())
@@ -91,15 +139,19 @@ def _from_lines(database: Database, jobs: int) -> None:
 
 def _bare(database: Database, jobs: int) -> Callable[[], None]:
     """Inserts as many rows by the driver alone. All rows stay: deleting them would take longer than this."""
-    nobody = "{}" if database.dialect == "postgresql" else "[]"
-    rest = ("bulk", '{"number":1}', "Pending", 2, NOW, NOW, nobody, nobody, "none")
-    values = [database._adapt(value) if isinstance(value, datetime) else value for value in rest]
+    values = _values(database)
 
     def insert() -> None:
         rows = [(new_id(), *values) for _ in range(jobs)]
         database.transaction(lambda: _insert(database, rows))
 
     return insert
+
+
+def _values(database: Database) -> list[Any]:
+    nobody = "{}" if database.dialect == "postgresql" else "[]"
+    rest = ("bulk", '{"number":1}', "Pending", 2, NOW, NOW, nobody, nobody, "none")
+    return [database._adapt(value) if isinstance(value, datetime) else value for value in rest]
 
 
 def _insert(database: Database, rows: list[tuple[Any, ...]]) -> None:

@@ -15,6 +15,7 @@ from psycopg.types.none import NoneDumper
 from psycopg.types.numeric import IntDumper, IntLoader
 from psycopg.types.string import BytesDumper, StrDumperUnknown, TextLoader
 
+from hammerwork_cli.cached import cached
 from hammerwork_cli.database.access import Database, Row
 from hammerwork_cli.database.borrowed import Borrowed, text_of
 from hammerwork_cli.database.drivers.postgres import TEXT_TYPES, PostgresDatabase
@@ -76,7 +77,11 @@ class BorrowedPostgres(Borrowed, PostgresDatabase):
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
         del buffered
-        return self._new_cursor().execute(sql, values or None)
+        return self._cursor.execute(sql, values or None)
+
+    @cached
+    def _cursor(self) -> "psycopg.Cursor[Row]":
+        return self._new_cursor()
 
     def _rows(self, statement: str, tags: frozenset[str], values: Mapping[str, Any]) -> list[Row]:
         return [tuple(map(text_of, row)) for row in super()._rows(statement, tags, values)]
