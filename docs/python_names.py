@@ -32,10 +32,11 @@ to use them.
 {names}
 """
 ORDER = [
-    *("Queue", "Batch", "Workflow", "Job", "JobPriority", "JobStatus"),
+    *("Queue", "Transaction", "Batch", "Workflow", "Job", "JobPriority", "JobStatus"),
     *("Handlers", "SpawnManager", "SpawnHandler", "SpawnContext", "SpawnResult", "SpawnConfig"),
     *("RetryStrategy", "Jitter", "Retry", "Snooze", "Discard", "Worker", "WorkerReport", "EncryptionKeys"),
 ]
+FUNCTIONS = ["statement"]
 INTERNAL = {
     "EncryptionKeys": {"opened", "sealed", "including"},
     "Handlers": {"named", "spawn_handler", "job_handler", "source"},
@@ -50,7 +51,7 @@ INTERNAL = {
     "Workflow": {"new_jobs"},
 }
 """Methods that the program calls itself."""
-MADE = {"RetryStrategy", "SpawnHandler"}
+MADE = {"RetryStrategy", "SpawnHandler", "Transaction"}
 """Classes that nobody makes by their constructor."""
 HIDDEN = re.compile(r"^_|^result_text$|^extra$")
 ROLE = re.compile(r":\w+:`~?([^`]+)`")
@@ -60,6 +61,9 @@ SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields|Example|Examples)
 def page() -> str:
     """The page."""
     parts = [part for name in ORDER for part in _described(name, getattr(hammerwork_cli, name))]
+    for name in FUNCTIONS:
+        function = getattr(hammerwork_cli, name)
+        parts += [f"## {name}", _code(name, inspect.signature(function)), _text(inspect.getdoc(function) or "")]
     return PAGE.format(names="\n\n".join(filter(None, [*parts, "## Errors", _errors()])))
 
 

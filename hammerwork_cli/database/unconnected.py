@@ -18,6 +18,12 @@ STYLES: dict[str, Callable[[int], str]] = {
 """Placeholders of a value by its number, as drivers want them."""
 SERVERS = {"postgresql": "PostgreSQL 13", "mysql": "MySQL 8.0", "mariadb": "MariaDB 10.6", "sqlite": "SQLite 3.38"}
 """The servers by whose limits a value is judged."""
+NOW = {
+    "postgresql": "statement_timestamp()",
+    "mysql": "UTC_TIMESTAMP(6)",
+    "sqlite": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
+}
+"""The server's clock, the same in the whole of a statement."""
 _VALUE = "\0"
 
 
@@ -52,7 +58,7 @@ class Unconnected(Database):
 
     def _adapt(self, value: datetime) -> Any:
         if value is self._now:  # the clock of this machine may be wrong
-            return _Term(statements.load("shared.server_now", frozenset({self.dialect})).text.strip())
+            return _Term(NOW[self.dialect])
         if self.dialect == "postgresql":
             return value
         return utc(value) if self.dialect == "mysql" else stored_timestamp(value)

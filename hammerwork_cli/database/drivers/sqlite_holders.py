@@ -45,7 +45,7 @@ def refuse_own_transaction(file: Path) -> None:
     """Raises UsageError if this thread holds the lock of a file by :func:`holding`."""
     if file in _held.files:
         raise UsageError(
-            f"This thread has a transaction open in {file.name}, for which another connection would wait for ever.",
+            f"This thread has a transaction open in {file.name}, and would wait for its end in another connection.",
             hint="Enqueue in that transaction: tx.enqueue(job).",
         )
 
@@ -64,7 +64,7 @@ def refuse_deadlock(file: Path) -> None:
             and _file(one) == real
         ):
             raise UsageError(
-                f"Another connection of this thread has a transaction open in {file.name}: this would wait for ever.",
+                f"This thread has a transaction open in {file.name}, and would wait for its end in another connection.",
                 hint="Enqueue in that transaction: queue.enqueue(job, connection=...).",
             )
 

@@ -358,7 +358,7 @@ def test_without_a_transaction_a_single_statement_is_all(queue: Queue, dialect: 
         caller.execute("COMMIT")
 
 
-def test_what_is_no_connection_is_refused_with_another_way(urls: Callable[[str], str]) -> None:
+def test_anything_but_a_known_connection_is_refused_with_another_way(urls: Callable[[str], str]) -> None:
     with Queue(urls("sqlite")) as queue:
         engine = sqlalchemy.create_engine(f"sqlite:///{queue.url.path}")
         asynchronous = create_async_engine(f"sqlite+aiosqlite:///{queue.url.path}")
@@ -560,7 +560,7 @@ def seconds_of(refused: Callable[[], object], message: str) -> float:
     return time.monotonic() - began
 
 
-def test_a_thread_that_would_wait_for_its_own_transaction_is_told_so(urls: Callable[[str], str]) -> None:
+def test_a_thread_that_would_wait_for_its_own_transaction_fails_soon(urls: Callable[[str], str]) -> None:
     with Queue(urls("sqlite")) as queue, calling(callers.Sqlite3, queue.url.raw) as caller:
         caller.execute("INSERT INTO orders VALUES (1)")
         took = seconds_of(lambda: queue.enqueue(Job("mail")), "queue.enqueue(job, connection=...)")

@@ -11,7 +11,8 @@
 
 -- name: insert_and_notify
 -- The same in one statement, which also wakes workers: for programs that send it themselves.
-{insert_once}
+{new_rows}
+{unless_it_exists hammerwork_jobs}
 
 -- name: insert_and_notify [postgresql]
 WITH written AS (
