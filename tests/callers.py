@@ -211,9 +211,9 @@ class Django(Caller):
     engine: ClassVar[str]
 
     def connect(self) -> None:
-        import django  # type: ignore[import-untyped]
-        from django.conf import settings  # type: ignore[import-untyped]
-        from django.db import connections  # type: ignore[import-untyped]
+        import django
+        from django.conf import settings
+        from django.db import connections
 
         pymysql.install_as_MySQLdb()
         if not settings.configured:
