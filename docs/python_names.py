@@ -8,6 +8,8 @@ from typing import Any
 
 import hammerwork_cli
 from hammerwork_cli.cached import cached
+from hammerwork_cli.runtime.api.handlers import HandlerOptions
+from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 
 PAGE = """\
 # Python names
@@ -34,7 +36,7 @@ to use them.
 ORDER = [
     *("Queue", "Transaction", "Batch", "Workflow", "Job", "JobPriority", "JobStatus"),
     *("Handlers", "SpawnManager", "SpawnHandler", "SpawnContext", "SpawnResult", "SpawnConfig"),
-    *("RetryStrategy", "Jitter", "Retry", "Snooze", "Discard", "Worker", "WorkerReport", "EncryptionKeys"),
+    *("RetryStrategy", "Jitter", "Retry", "Snooze", "Discard", "Cancel", "Worker", "WorkerReport", "EncryptionKeys"),
 ]
 FUNCTIONS = ["statement"]
 INTERNAL = {
@@ -53,6 +55,8 @@ INTERNAL = {
 """Methods that the program calls itself."""
 MADE = {"RetryStrategy", "SpawnHandler", "Transaction"}
 """Classes that nobody makes by their constructor."""
+OPTIONS = (HandlerOptions, ScheduleOptions)
+"""What ``**options`` stands for: the table of a function's arguments has theirs in its place."""
 HIDDEN = re.compile(r"^_|^result_text$|^extra$")
 ROLE = re.compile(r":\w+:`~?([^`]+)`")
 SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields|Example|Examples):$", re.MULTILINE)
@@ -147,13 +151,22 @@ def _text(docstring: str) -> str:
     for title, body in zip(rest[::2], rest[1::2], strict=True):
         entries = _entries(body)
         if title in {"Args", "Attributes"}:
-            shown = [(_names(name), about) for name, about in entries if not HIDDEN.match(name)]
+            shown = [row for entry in entries if not HIDDEN.match(entry[0]) for row in _rows(*entry)]
             parts.append(_table(shown, {"Args": "argument", "Attributes": "attribute"}[title], ""))
         elif title == "Raises":
             parts.append(" ".join(f"Raises {_names(name)}: {_full(about)}" for name, about in entries))
         else:
             parts.append(f"{title}: {_line(body)}")
     return "\n\n".join(filter(None, parts))
+
+
+def _rows(name: str, about: str) -> Iterator[tuple[str, str]]:
+    kinds = [kind for kind in OPTIONS if f"`{kind.__name__}`" in about]
+    if name != "options" or not kinds:
+        yield _names(name), about
+    for kind in kinds if name == "options" else ():
+        *_, body = SECTION.split(inspect.getdoc(kind) or "")
+        yield from ((_names(option), said) for option, said in _entries(body))
 
 
 def _names(text: str) -> str:

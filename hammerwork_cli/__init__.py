@@ -14,7 +14,7 @@ _HOMES = {
     "runtime.api.encryption": "EncryptionKeys",
     "runtime.api.handlers": "Handlers",
     "runtime.api.job": "Job",
-    "runtime.api.outcomes": "Discard Retry Snooze",
+    "runtime.api.outcomes": "Cancel Discard Retry Snooze",
     "runtime.api.queue": "Batch Queue",
     "runtime.api.retry": "Jitter RetryStrategy",
     "runtime.api.spawn": (
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.encryption import EncryptionKeys
     from hammerwork_cli.runtime.api.handlers import Handlers
     from hammerwork_cli.runtime.api.job import Job
-    from hammerwork_cli.runtime.api.outcomes import Discard, Retry, Snooze
+    from hammerwork_cli.runtime.api.outcomes import Cancel, Discard, Retry, Snooze
     from hammerwork_cli.runtime.api.queue import Batch, Queue
     from hammerwork_cli.runtime.api.retry import Jitter, RetryStrategy
     from hammerwork_cli.runtime.api.spawn import (
@@ -87,6 +87,7 @@ else:
 __all__ = [
     "AccessDeniedError",
     "Batch",
+    "Cancel",
     "ConfigError",
     "ConflictError",
     "ConnectionLostError",

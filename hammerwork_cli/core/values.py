@@ -43,6 +43,11 @@ def numbered(number: int, one: str, many: str) -> str:
     return f"1 {one}" if number == 1 else f"{number:,} {many}"
 
 
+def cancellation(by: str, reason: str | None = None) -> str:
+    """Returns the error of a job that was cancelled: by it, ``status_of_row`` in SQL tells it from one that failed."""
+    return f"cancelled by {by} through hammerwork{f': {reason}' if reason else ''}"
+
+
 def rfc3339(value: Timestamp) -> str | None:
     """Returns RFC 3339 text in UTC (``2026-11-24T14:18:25.393217Z``)."""
     instant = timestamp(value)

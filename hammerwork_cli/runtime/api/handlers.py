@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
@@ -23,26 +23,65 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Backoff = Callable[[Job, Exception], timedelta]
+"""The pause before the next attempt at a job, after an error of its handler."""
+Errors = type[BaseException] | tuple[type[BaseException], ...]
 CONTEXT = re.compile("_*(context|ctx)")
 """Names of a parameter for the context of a job."""
 FORM = "(job) or (job, context)"
 
 
+class HandlerOptions(TypedDict, total=False):
+    """How the attempts of a handler end, and what follows.
+
+    Attributes:
+        retry: the pause before the next attempt, for jobs without their own strategy: a strategy, or a function ``(job,
+            error) -> timedelta``.
+        timeout: for jobs without their own.
+        retry_on: errors of the handler and of its jobs' spawn handler that allow another attempt; all by default. After
+            any other error the job is Dead.
+        give_up_on: errors among these that do not.
+        retry_timeouts: whether there is another attempt after one that took too long.
+    """
+
+    retry: RetryStrategy | Backoff | None
+    timeout: timedelta | None
+    retry_on: Errors
+    give_up_on: Errors
+    retry_timeouts: bool
+
+
+if TYPE_CHECKING:
+
+    class CronOptions(HandlerOptions, ScheduleOptions):
+        """The options of a handler that runs on a schedule."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobHandler:
-    """The handler of a queue's jobs.
+    """The handler of a queue's jobs: its function, and its :class:`HandlerOptions`.
 
     Attributes:
         function: called with the job; it returns the job's result.
-        retry: for jobs that carry no strategy of their own.
-        timeout: for jobs that carry none of their own.
         takes_context: whether it is also called with the context.
     """
 
     function: Callable[..., Any]
-    retry: RetryStrategy | None = None
-    timeout: timedelta | None = None
     takes_context: bool = False
+    retry: RetryStrategy | Backoff | None = None
+    timeout: timedelta | None = None
+    retry_on: Errors = BaseException
+    give_up_on: Errors = ()
+    retry_timeouts: bool = False
+
+    @property
+    def options(self) -> HandlerOptions:
+        """Its options."""
+        return {name: getattr(self, name) for name in HandlerOptions.__annotations__}  # type: ignore[return-value]
+
+    def gives_up(self, error: BaseException) -> bool:
+        """Whether there is no other attempt after an error that it raised."""
+        return isinstance(error, self.give_up_on) or not isinstance(error, self.retry_on)
 
 
 class Handlers(SpawnManager):
@@ -60,15 +99,12 @@ class Handlers(SpawnManager):
         self._workers: dict[str, JobHandler] = {}
         self._schedules: dict[str, NewSchedule] = {}
 
-    def job(
-        self, queue: str, *, retry: RetryStrategy | None = None, timeout: timedelta | None = None
-    ) -> Callable[[Function], Function]:
+    def job(self, queue: str, **options: Unpack[HandlerOptions]) -> Callable[[Function], Function]:
         """Decorates the handler of a queue's jobs.
 
         Args:
             queue: the queue.
-            retry: strategy for jobs without their own.
-            timeout: for jobs without their own.
+            options: see :class:`HandlerOptions`.
 
         Raises:
             UsageError: it is not the name of a queue, or :meth:`register_job` refuses the function.
@@ -76,19 +112,12 @@ class Handlers(SpawnManager):
         _check_name(queue, '@app.job("queue")')
 
         def decorate(function: Function) -> Function:
-            self.register_job(queue, function, retry=retry, timeout=timeout)
+            self.register_job(queue, function, **options)
             return function
 
         return decorate
 
-    def register_job(
-        self,
-        queue: str,
-        function: Callable[..., Any],
-        *,
-        retry: RetryStrategy | None = None,
-        timeout: timedelta | None = None,
-    ) -> None:
+    def register_job(self, queue: str, function: Callable[..., Any], **options: Unpack[HandlerOptions]) -> None:
         """Registers the handler of a queue's jobs; see :meth:`job`.
 
         Raises:
@@ -102,10 +131,7 @@ class Handlers(SpawnManager):
                 f"The handler of {queue!r:.100} is a generator, which would never run.",
                 hint="A job's handler returns its result. Register a function that yields jobs with @app.spawn.",
             )
-        if timeout is not None:
-            fields.duration(timeout, "timeout", timedelta.max, positive=True)
-        if retry is not None:
-            checked_strategy(retry)
+        _check_options(options)
         if queue in self._workers:
             raise UsageError(f"There is already a handler for jobs of {queue!r:.100}.")
         takes_context = _takes_context(function, queue)
@@ -115,7 +141,7 @@ class Handlers(SpawnManager):
             *(("job", "context") if takes_context else ("job",)),
             form=FORM,
         )
-        self._workers[queue] = JobHandler(function, retry, timeout, takes_context)
+        self._workers[queue] = JobHandler(function, takes_context, **options)
 
     def cron(
         self,
@@ -123,9 +149,7 @@ class Handlers(SpawnManager):
         *,
         name: str | None = None,
         payload: Any = None,
-        retry: RetryStrategy | None = None,
-        timeout: timedelta | None = None,
-        **options: "Unpack[ScheduleOptions]",
+        **options: "Unpack[CronOptions]",
     ) -> Callable[[Function], Function]:
         """Decorates a handler that runs on a schedule, in a queue with the name of the function.
 
@@ -133,9 +157,7 @@ class Handlers(SpawnManager):
             schedule: ``"30 2 * * Mon-Fri"``, ``"@daily"``, or an interval.
             name: of the schedule and of the queue; that of the function by default.
             payload: of its jobs; an empty object by default.
-            retry: see :meth:`job`.
-            timeout: see :meth:`job`.
-            options: see :class:`ScheduleOptions`.
+            options: see :class:`HandlerOptions` and :class:`ScheduleOptions`.
 
         Raises:
             UsageError: see :meth:`register_job` and :meth:`schedule`.
@@ -147,8 +169,10 @@ class Handlers(SpawnManager):
             queue = name or str(getattr(function, "__name__", type(function).__name__))
             if queue == "<lambda>":
                 raise UsageError('A function without a name needs one: @app.cron(..., name="report").')
-            declared = self._declared(queue, schedule, Job(queue, payload), options)
-            self.register_job(queue, function, retry=retry, timeout=timeout)
+            own: Any = {name: given for name, given in options.items() if name in HandlerOptions.__annotations__}
+            others: Any = {name: given for name, given in options.items() if name not in own}
+            declared = self._declared(queue, schedule, Job(queue, payload), others)
+            self.register_job(queue, function, **own)
             self._schedules[queue] = declared
             return function
 
@@ -203,7 +227,7 @@ class Handlers(SpawnManager):
         if isinstance(manager, Handlers):
             for queue in manager.queues:
                 handler = manager._workers[queue]
-                self.register_job(queue, handler.function, retry=handler.retry, timeout=handler.timeout)
+                self.register_job(queue, handler.function, **handler.options)
             for schedule in manager.schedules:
                 if schedule.name in self._schedules:
                     raise UsageError(f"There is already a schedule {schedule.name!r:.80}.")
@@ -234,6 +258,20 @@ class Handlers(SpawnManager):
     def schedules(self) -> "tuple[NewSchedule, ...]":
         """The declared schedules, in their order."""
         return tuple(self._schedules.values())
+
+
+def _check_options(options: HandlerOptions) -> None:
+    if unknown := sorted(options.keys() - HandlerOptions.__annotations__):
+        raise UsageError(f"A handler has no option {unknown[0]!r:.60}: {', '.join(HandlerOptions.__annotations__)}.")
+    if (timeout := options.get("timeout")) is not None:
+        fields.duration(timeout, "timeout", timedelta.max, positive=True)
+    if (retry := options.get("retry")) is not None and (isinstance(retry, type) or not callable(retry)):
+        checked_strategy(retry)
+    for name in ("retry_on", "give_up_on"):
+        given = options.get(name, ())
+        for error in given if isinstance(given, tuple) else (given,):
+            if not (isinstance(error, type) and issubclass(error, BaseException)):
+                raise UsageError(f"{name} must be a class of errors, or a tuple of them, not {error!r:.60}.")
 
 
 def _check_name(name: object, form: str) -> None:

@@ -13,7 +13,7 @@ class Wanted(NamedTuple):
     """The end that a handler wants for its attempt, in a form that can be sent to another process.
 
     Attributes:
-        end: ``snoozed``, ``retry`` or ``failed``.
+        end: ``snoozed``, ``retry``, ``failed`` or ``cancelled``.
         delay: before the job runs again; ``None`` if it does not.
         reason: text for the job's row.
     """
@@ -77,4 +77,19 @@ class Discard(Outcome):
 
     def __init__(self, reason: str) -> None:
         self.wanted = Wanted("failed", None, fields.text(reason, "The reason of a discard"))
+        super().__init__(reason)
+
+
+class Cancel(Outcome):
+    """Ends a job as Cancelled at once: nobody needs it any more. It does not count as a failure.
+
+    Args:
+        reason: why, for the job's row.
+
+    Raises:
+        UsageError: the reason is not text.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.wanted = Wanted("cancelled", None, fields.text(reason, "The reason of a cancellation"))
         super().__init__(reason)

@@ -28,7 +28,7 @@ WRITE_SECONDS = 0.005
 """How long an outcome waits for others, to be written with them."""
 FIRST_PAUSE, SHORTEST_PAUSE = 0.1, 1.0
 """Before the next try at a postponed outcome: at first, and at least while many of them fail for long."""
-NO_FAILURES = (AttemptEnd.COMPLETED, AttemptEnd.SNOOZED, AttemptEnd.STOPPED)
+NO_FAILURES = (AttemptEnd.COMPLETED, AttemptEnd.SNOOZED, AttemptEnd.STOPPED, AttemptEnd.CANCELLED)
 AGAIN_SECONDS = 0.1
 """How long one call goes on with postponed outcomes while other work waits."""
 log = logging.getLogger("hammerwork")
@@ -255,7 +255,8 @@ def _log_lost(jobs: Iterable[Claimed], fates: Mapping[str, tuple[str, str]]) -> 
 def _log_others(outcomes: Iterable[EndedAttempt]) -> None:
     for outcome in outcomes:
         job, until = outcome.job, f" until {instant(outcome.at)}" if outcome.end == AttemptEnd.SNOOZED else ""
-        log.debug("The job %s in attempt %d%s.", outcome.end, job.attempts, until, extra=handled(job))
+        ended = "was cancelled" if outcome.end == AttemptEnd.CANCELLED else outcome.end
+        log.debug("The job %s in attempt %d%s.", ended, job.attempts, until, extra=handled(job))
 
 
 def _log_failed(outcome: EndedAttempt) -> None:

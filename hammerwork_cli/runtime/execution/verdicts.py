@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hammerwork_cli.core.values import timestamp
@@ -13,10 +14,9 @@ from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.faults import is_of_the_database
 from hammerwork_cli.runtime.host.logs import handled
-from hammerwork_cli.runtime.outcomes.failures import STOPPED, Failed
+from hammerwork_cli.runtime.outcomes.backoff import own_strategy, pause
+from hammerwork_cli.runtime.outcomes.failures import STOPPED, Failed, raised_by_handler
 
-PAUSE = timedelta(seconds=10)
-"""Before another attempt, when the retry strategy raises."""
 log = logging.getLogger("hammerwork")
 
 
@@ -39,7 +39,11 @@ class OutcomePolicy:
         """The outcome of an attempt that an error ended."""
         if self.has_given_up(error):
             return self.stopped(claimed)
-        return self.failed(claimed, Failed.by(error))
+        failure, handler = Failed.by(error), self._handlers.job_handler(claimed.queue_name)
+        raised = raised_by_handler(error)
+        if handler is not None and raised is not None and handler.gives_up(raised):
+            failure = replace(failure, retryable=False)
+        return self.failed(claimed, failure)
 
     def has_given_up(self, error: BaseException) -> bool:
         """Whether an error only says that this worker, which stops at once, no longer waits for the database."""
@@ -58,17 +62,18 @@ class OutcomePolicy:
     def failed(self, claimed: Claimed, failure: Failed) -> EndedAttempt:
         """The outcome of a failed attempt.
 
-        A failure that each further attempt would repeat is final. So is a timeout, unless version 3 of hammerwork
-        (Rust) uses the database. A snoozed job runs again in any case: its attempt does not count.
+        A failure that each further attempt would repeat is final. So is a timeout, unless its handler wants another
+        attempt then, or version 3 of hammerwork (Rust) uses the database. A snoozed job runs again in any case: its
+        attempt does not count.
         """
         timed_out = failure.end == AttemptEnd.TIMED_OUT
         if failure.end == AttemptEnd.SNOOZED:
             delay = failure.delay or timedelta(0)
             return EndedAttempt(claimed, AttemptEnd.SNOOZED, at=self._clock.now() + delay, pause=delay)
-        if not claimed.last_attempt and failure.retryable and (claimed.claim.rust_3 or not timed_out):
-            pause = failure.delay
-            at, pause = self._next_attempt(claimed) if pause is None else (self._clock.now() + pause, pause)
-            return EndedAttempt(claimed, AttemptEnd.RETRY, None, failure.error, at, pause, timed_out, failure.cause)
+        if not claimed.last_attempt and failure.retryable and (not timed_out or self._retries_timeouts(claimed)):
+            wait = self._pause(claimed, failure) if failure.delay is None else failure.delay
+            at = self._clock.now() + wait
+            return EndedAttempt(claimed, AttemptEnd.RETRY, None, failure.error, at, wait, timed_out, failure.cause)
         return EndedAttempt(claimed, failure.end, error=failure.error, at=self._next_due(claimed), cause=failure.cause)
 
     def _next_due(self, claimed: Claimed) -> datetime | None:
@@ -88,21 +93,13 @@ class OutcomePolicy:
             log.exception("The job does not recur: its schedule cannot be read.", extra=handled(claimed))
             return None
 
-    def _next_attempt(self, claimed: Claimed) -> tuple[datetime, timedelta]:
-        """The due time of the next attempt, and the pause before it."""
-        now = self._clock.now()
-        try:
-            handler = self._handlers.job_handler(claimed.queue_name)
-            own = RetryStrategy.parse(claimed.retry_strategy)
-            if own is None and claimed.retry_strategy is not None:
-                said = "The retry strategy of the job cannot be read, so that of its handler or worker applies: %.200s"
-                log.warning(said, claimed.retry_strategy, extra=handled(claimed))
-            # Hammerwork (Rust) gives the strategy of a job the number of the coming attempt.
-            number = claimed.attempts + 1 if own and claimed.claim.rust_3 else claimed.attempts
-            pause = (own or (handler and handler.retry) or self._retry).delay(number)
-            return now + pause, pause
-        except BaseException:
-            log.exception(
-                "The retry strategy of the job fails; the next attempt is in %s.", PAUSE, extra=handled(claimed)
-            )
-            return now + PAUSE, PAUSE
+    def _retries_timeouts(self, claimed: Claimed) -> bool:
+        handler = self._handlers.job_handler(claimed.queue_name)
+        return claimed.claim.rust_3 or (handler is not None and handler.retry_timeouts)
+
+    def _pause(self, claimed: Claimed, failure: Failed) -> timedelta:
+        handler, own = self._handlers.job_handler(claimed.queue_name), own_strategy(claimed)
+        error = raised_by_handler(failure.cause) or failure.cause or TimeoutError(failure.error.partition("\n")[0])
+        # Hammerwork (Rust) gives the strategy of a job the number of the coming attempt.
+        number = claimed.attempts + 1 if own and claimed.claim.rust_3 else claimed.attempts
+        return pause(own or (handler and handler.retry) or self._retry, claimed, number, error)

@@ -15,15 +15,18 @@ from hammerwork_cli import app_path
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.tree.ancestry import Ancestry
-from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnError, SpawnFailedError, SpawnResult
 from hammerwork_cli.runtime.host import logs, secrets, streams
 from hammerwork_cli.runtime.host.loading import reload_handlers
 from hammerwork_cli.runtime.isolation.pipe import Pipe
 from hammerwork_cli.runtime.isolation.protocol import BATCH, ContextRecord, Failure, Reply
+from hammerwork_cli.runtime.outcomes.backoff import own_strategy, pause
 from hammerwork_cli.runtime.outcomes.children import iterable
-from hammerwork_cli.runtime.outcomes.failures import is_retryable, message_of, told, wanted_by
+from hammerwork_cli.runtime.outcomes.failures import is_retryable, message_of, raised_by_handler, told, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
 
 if TYPE_CHECKING:
@@ -75,6 +78,18 @@ def failure(error: BaseException, refusal: BaseException | None = None) -> Failu
     return Failure(first, error.message, trace, is_spawn, error is refusal, is_retryable(error), wanted)
 
 
+def _judged(failed: Failure, error: BaseException, handler: JobHandler | None, job: Claimed) -> Failure:
+    """What follows an error as the handler of the job says: only this process has the error itself."""
+    raised = raised_by_handler(error)
+    if handler is None or raised is None:
+        return failed
+    if handler.gives_up(raised):
+        return failed._replace(retryable=False)
+    if handler.retry is None or isinstance(handler.retry, RetryStrategy) or job.last_attempt or own_strategy(job):
+        return failed
+    return failed._replace(pause=pause(handler.retry, job, job.attempts, raised))
+
+
 class _JobServer:
     """Serves one request after the other. A handler's threads may ask the worker, too."""
 
@@ -107,7 +122,10 @@ class _JobServer:
                 # Context variables last as long as the request.
                 answer = Reply("value", copy_context().run(self._verbs[verb], *arguments))
             except BaseException as error:  # noqa: BLE001  the worker gets whatever a handler raises
-                answer = Reply("error", failure(error, self._refusal))
+                failed = failure(error, self._refusal)
+                if isinstance(record := arguments[-1], ContextRecord):
+                    failed = _judged(failed, error, self._handlers.job_handler(record.job.queue_name), record.job)
+                answer = Reply("error", failed)
             with self._asking:
                 self._number = 0
                 self._refusal = None

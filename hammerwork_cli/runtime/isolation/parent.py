@@ -101,7 +101,7 @@ class Processes:
         for queue in real.queues:
             handler = real.job_handler(queue)
             assert handler is not None
-            remote.register_job(queue, _RemoteJob(self, queue), retry=handler.retry, timeout=handler.timeout)
+            remote.register_job(queue, _RemoteJob(self, queue), **handler.options)
         for name in real.handler_names:
             remote.register_handler(name, _RemoteSpawner(self, name))
         return remote
@@ -218,7 +218,7 @@ class _RemoteSpawner(SpawnHandler):
                 raise _as_final(SpawnError(failure.message), failure) from cause(failure)
             if not failure.retryable:
                 raise FinalError(failure.message) from cause(failure)
-            raise RemoteError(failure.message, failure.first, failure.trace, failure.wanted) from None
+            raise RemoteError(failure.message, failure.first, failure.trace, failure.wanted, failure.pause) from None
 
     def spawn_jobs(self, context: SpawnContext, /) -> Iterator[Job]:
         """The children as they come."""

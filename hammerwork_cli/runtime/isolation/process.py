@@ -149,7 +149,7 @@ def cause(failure: Failure) -> RemoteError | None:
     """The error in the process, for a traceback."""
     if not (failure.trace or failure.wanted):
         return None
-    return RemoteError(failure.message, failure.first, failure.trace, failure.wanted)
+    return RemoteError(failure.message, failure.first, failure.trace, failure.wanted, failure.pause)
 
 
 def _ending(code: int | None) -> str:

@@ -1,5 +1,6 @@
 """The messages between a worker and a process that runs its handlers."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
@@ -52,3 +53,4 @@ class Failure(NamedTuple):
     refused: bool = False  # whether it is the worker's answer to `context.spawn`
     retryable: bool = True  # whether another attempt could succeed
     wanted: Wanted | None = None  # the end that the handler wants for its attempt
+    pause: timedelta | None = None  # before another attempt, if a function of the handler says so

@@ -2,12 +2,13 @@
 
 import re
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType, TracebackType
 from typing import Self
 
-from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.core.values import JobStatus, cancellation
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd
@@ -22,6 +23,9 @@ WORKFLOW_CANCELLED = "Workflow cancelled"
 """The error of jobs whose workflow hammerwork (Rust) has cancelled; its version 3 also cancels Running ones."""
 STOPPED = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
 """The error of a job that does not go back when its worker stops at once."""
+
+
+_ENDS = {"snoozed": AttemptEnd.SNOOZED, "cancelled": AttemptEnd.CANCELLED}
 
 
 class JobError(HammerworkError):
@@ -47,13 +51,21 @@ class RemoteError(Exception):
         first: type and message.
         trace: its traceback.
         wanted: the end that the handler wants.
+        pause: before the next attempt, if a function of the handler says so.
     """
 
-    def __init__(self, message: str, first: str, trace: str, wanted: Wanted | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        first: str,
+        trace: str,
+        wanted: Wanted | None = None,
+        pause: timedelta | None = None,
+    ) -> None:
         super().__init__(message)
         if trace:
             self.add_note(trace)  # for whoever shows the exception
-        self.first, self.trace, self.wanted = first, trace, wanted
+        self.first, self.trace, self.wanted, self.pause = first, trace, wanted, pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +73,8 @@ class Failed:
     """How an attempt failed."""
 
     error: str  # text for the job's row: type and message, then a traceback
-    # `TIMED_OUT` for an attempt that took too long, `SNOOZED` for one that does not count.
+    # `TIMED_OUT` for an attempt that took too long, `SNOOZED` for one that does not count, `CANCELLED` for a job that
+    # nobody needs.
     end: AttemptEnd = AttemptEnd.FAILED
     retryable: bool = True  # whether another attempt could succeed
     delay: timedelta | None = None  # before the next attempt, if the handler wants another one than its retry strategy
@@ -71,10 +84,13 @@ class Failed:
     def by(cls, error: BaseException) -> Self:
         """The failure of an attempt that ended with an error."""
         if wanted := wanted_by(error):
-            end = AttemptEnd.SNOOZED if wanted.end == "snoozed" else AttemptEnd.FAILED
-            return cls(cleaned(masked(wanted.reason)), end, wanted.delay is not None, wanted.delay, error)
+            reason, end = wanted.reason, _ENDS.get(wanted.end, AttemptEnd.FAILED)
+            if end == AttemptEnd.CANCELLED:
+                reason = cancellation("its handler", reason)
+            return cls(cleaned(masked(reason)), end, wanted.delay is not None, wanted.delay, error)
         end = AttemptEnd.TIMED_OUT if isinstance(error, OutOfTimeError) else AttemptEnd.FAILED
-        return cls(described(error), end, is_retryable(error), cause=error)
+        pause = next((one.pause for one in _causes(error) if isinstance(one, RemoteError)), None)
+        return cls(described(error), end, is_retryable(error), pause, cause=error)
 
 
 def taken(fate: tuple[str, str] | None) -> str:
@@ -95,11 +111,21 @@ def taken(fate: tuple[str, str] | None) -> str:
 
 def wanted_by(error: BaseException | None) -> Wanted | None:
     """The end that a handler wants for its attempt, if it raised one."""
+    wanted = (one.wanted for one in _causes(error) if isinstance(one, Outcome | RemoteError))
+    return next((one for one in wanted if one is not None), None)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those because of which the worker raised it."""
     while error is not None:
-        if isinstance(error, Outcome | RemoteError) and error.wanted is not None:
-            return error.wanted
+        yield error
         error = error.__cause__ if isinstance(error, HammerworkError) else None
-    return None
+
+
+def raised_by_handler(error: BaseException | None) -> BaseException | None:
+    """What a handler raised in this process: ``None`` for an error of the worker, and for an end that it wants."""
+    raised = next((one for one in _causes(error) if not is_of_the_worker(one)), None)
+    return None if isinstance(raised, Outcome | RemoteError) else raised
 
 
 def is_retryable(error: BaseException) -> bool:

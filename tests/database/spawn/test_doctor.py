@@ -84,7 +84,7 @@ def test_damage_by_hammerwork_rust_is_fixed_and_nothing_else_changes(restored: C
         before = everything(database)
         healer = doctor(database)
         assert counted(healer.examine()) == FOUND[name]
-        with pytest.raises(MissingTablesError, match="reads and never changes"):
+        with pytest.raises(MissingTablesError, match="reads but never changes"):
             healer.fix([])
         assert everything(database) == before
 

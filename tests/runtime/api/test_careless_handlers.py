@@ -15,6 +15,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
 from hammerwork_cli.runtime.execution import event_loop, verdicts
+from hammerwork_cli.runtime.outcomes import backoff
 from tests.runtime.conftest import Stage, until
 
 AT_ONCE = RetryStrategy.fixed(timedelta(0))
@@ -156,7 +157,7 @@ def exit_in(hook: str, job: Job) -> None:
 
 
 def test_no_hook_ends_a_thread_of_the_worker(lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verdicts, "PAUSE", timedelta(0))
+    monkeypatch.setattr(backoff, "PAUSE", timedelta(0))
     app.register_handler("exits", Exits())
     app.register_job("result", lambda job: ExitingResult())  # noqa: ARG005
     app.register_job("unprintable", lambda job: {}["nothing"], retry=ExitingStrategy("Fixed", timedelta(0)))  # noqa: ARG005

@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Discard, Job, Retry, RetryStrategy, Snooze, UsageError, Worker
+from hammerwork_cli import Cancel, Discard, Handlers, Job, Retry, RetryStrategy, Snooze, UsageError, Worker
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.job.queries import attempts
 from tests.runtime.conftest import Stage
 
 HANDLERS = """
+import builtins
+import time
 from datetime import timedelta
 from pathlib import Path
 
-from hammerwork_cli import Discard, Handlers, Job, Retry, Snooze
+from hammerwork_cli import Cancel, Discard, Handlers, Job, Retry, Snooze
 
 app = Handlers()
 SOON, LATER = timedelta(milliseconds=20), timedelta(hours=3)
@@ -38,6 +40,10 @@ def decide(job):
             raise Retry(LATER)
         case ["discard"]:
             raise Discard("there is no such address")
+        case ["cancel"]:
+            raise Cancel("the order was withdrawn")
+        case [error] if error:
+            raise getattr(builtins, error)(7)
     return job.attempts
 
 
@@ -58,9 +64,25 @@ def children(context):
 
 
 app.register_job("child", lambda job: None)
+app.register_job("files", decide, retry_on=(OSError, ValueError), give_up_on=FileNotFoundError)
+app.register_job("busy", decide, retry=lambda job, error: timedelta(hours=error.args[0] + job.attempts))
+app.register_job("broken", decide, retry=lambda job, error: "soon")
+
+
+@app.spawn("files")
+def more(context):
+    decide(context.parent_job)
+    return []
+
+
+@app.job("slow", timeout=timedelta(seconds=1), retry_timeouts=True, retry=lambda job, error: error and SOON)
+def slow(job):
+    if job.attempts == 1:
+        time.sleep(2)
 """
 
 
+DAY = timedelta(days=1)
 everywhere = pytest.mark.parametrize(
     ("dialect", "isolation"),
     [
@@ -78,9 +100,9 @@ def work(isolation: str, stage: Stage, tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "deciding_app.py").write_text(HANDLERS)
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def run(*jobs: Job) -> Any:
+    def run(*jobs: Job, **more: Any) -> Any:
         stage.enqueue(*jobs)
-        options = {"drain": True, "poll_interval": 0.05, "isolation": isolation}
+        options = {"drain": True, "poll_interval": 0.05, "isolation": isolation, **more}
         return Worker(stage.queue, "deciding_app:app", retry=RetryStrategy.fixed(timedelta(0)), **options).run()
 
     yield run
@@ -159,6 +181,60 @@ def test_a_discarded_job_is_dead_at_once_with_the_reason_of_its_handler(
 
 
 @everywhere
+def test_a_cancelled_job_and_those_that_wait_for_it_are_no_failures(
+    stage: Stage, work: Callable[..., Any], tmp_path: Path
+) -> None:
+    jobs = jobs_that_want(tmp_path, "cancel", max_attempts=5)
+    waits = Job("child").depends_on(jobs[0])
+    report = work(*jobs, waits)
+    assert [stage.queue.get(job).status for job in (*jobs, waits)] == ["Cancelled"] * 4
+    said = "cancelled by its handler through hammerwork"
+    assert {stage.one(job, "attempts, error_message") for job in jobs} == {(1, f"{said}: the order was withdrawn")}
+    assert stage.one(waits, "error_message") == f"a job that it depends on was {said}"
+    assert stage.children(jobs[2]) == []
+    assert [outcomes(stage, job) for job in jobs] == [[], [], []]
+    assert (report.completed, report.failed) == (0, 0)
+
+
+@everywhere
+def test_a_handler_says_after_which_errors_there_is_another_attempt(
+    stage: Stage, work: Callable[..., Any], tmp_path: Path
+) -> None:
+    def wants(*errors: str) -> Job:
+        return Job("files", {"folder": str(tmp_path), "wants": errors})
+
+    again = wants("PermissionError", "ValueError"), wants("", "TimeoutError"), wants("retry", "retry")
+    final = wants("FileNotFoundError"), wants("KeyError"), wants("SystemExit"), wants("", "KeyError")
+    work(*again, *final)
+    assert stage.status(*again, *final) == ["Completed"] * 3 + ["Dead"] * 4
+    assert [stage.one(job, "attempts") for job in (*again, *final)] == [3, 2, 3, 1, 1, 1, 1]
+    assert "KeyError: 7" in stage.one(final[-1], "error_message")
+
+
+@everywhere
+def test_a_function_of_the_handler_chooses_the_pause_after_an_error(
+    stage: Stage, work: Callable[..., Any], tmp_path: Path
+) -> None:
+    payload = {"folder": str(tmp_path), "wants": ["ValueError"]}
+    jobs = [Job("busy", payload), Job("broken", payload), Job("busy", payload, retry_strategy=RetryStrategy.fixed(DAY))]
+    before = stage.database.now()
+    work(*jobs, max_jobs=3)
+    assert stage.status(*jobs) == ["Pending"] * 3
+    for job, expected in zip(jobs, (timedelta(hours=8), timedelta(seconds=10), DAY), strict=True):
+        assert timedelta(0) <= _due(stage, job) - before - expected < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(("dialect", "isolation"), [("sqlite", "thread"), ("sqlite", "process")])
+def test_a_handler_may_have_another_attempt_after_one_that_took_too_long(
+    stage: Stage, work: Callable[..., Any]
+) -> None:
+    job = Job("slow")
+    work(job)
+    assert stage.one(job, "status, attempts") == ("Completed", 2)
+    assert outcomes(stage, job) == ["timed_out"]
+
+
+@everywhere
 def test_a_snoozed_recurring_job_keeps_the_due_time_of_its_occurrence(
     stage: Stage, work: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -180,6 +256,11 @@ def test_a_snoozed_recurring_job_keeps_the_due_time_of_its_occurrence(
         lambda: Retry(timedelta(days=400)),
         lambda: Retry(timedelta(0), 7),  # type: ignore[arg-type]
         lambda: Discard(None),  # type: ignore[arg-type]
+        lambda: Cancel(None),  # type: ignore[arg-type]
+        lambda: Handlers().register_job("q", print, retry_on="OSError"),  # type: ignore[arg-type]
+        lambda: Handlers().register_job("q", print, give_up_on=(OSError, 7)),  # type: ignore[arg-type]
+        lambda: Handlers().register_job("q", print, retry=timedelta),  # type: ignore[arg-type]
+        lambda: Handlers().register_job("q", print, attempts=7),  # type: ignore[call-arg]
     ],
 )
 def test_a_delay_or_a_reason_that_is_none_is_refused_where_it_is_written(make: Callable[[], object]) -> None:

@@ -207,7 +207,7 @@ def test_a_queue_that_was_connected_before_a_migration_sees_it_when_a_job_needs_
         migrations.run(empty_database)
     retried = Job("noop").with_retry_strategy(RetryStrategy.fixed(timedelta(seconds=7)))
     with Queue(empty_database.url) as queue:
-        with pytest.raises(MissingTablesError, match="hammerwork-cli reads and never changes"):
+        with pytest.raises(MissingTablesError, match="hammerwork-cli reads but never changes"):
             queue.enqueue(retried)
         migrations.run(empty_database)
         queue.enqueue(retried)

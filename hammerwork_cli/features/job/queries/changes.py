@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from hammerwork_cli.core.values import FAILURES, UNSUCCESSFUL, WAITING, WAITING_SPELLINGS, Counts, JobStatus, status_of
+from hammerwork_cli.core.values import (
+    FAILURES,
+    UNSUCCESSFUL,
+    WAITING,
+    WAITING_SPELLINGS,
+    Counts,
+    JobStatus,
+    cancellation,
+    status_of,
+)
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.job.models.job import JobFilter
@@ -205,9 +214,8 @@ class Cancel(Change):
 
     def __init__(self, now: datetime, *, by: str, reason: str | None = None, force: bool = False) -> None:
         super().__init__(now, force=force)
-        because = f": {reason}" if reason else ""
-        self.error = f"cancelled by {by} through hammerwork{because}"
-        self.followers_error = f"a job that it depends on was cancelled by {by} through hammerwork{because}"
+        self.error = cancellation(by, reason)
+        self.followers_error = f"a job that it depends on was {self.error}"
 
     def _change(self, database: Database, jobs: Sequence[LockedJob], step: ChangeStep) -> None:
         for part in chunks([job.id for job in jobs], database.key_chunk):

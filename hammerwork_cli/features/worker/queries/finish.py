@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from hammerwork_cli.core.values import JobStatus, status_of, timestamp
+from hammerwork_cli.core.values import JobStatus, cancellation, status_of, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.job.models.job import AttemptOutcome, PastAttempt
@@ -33,6 +33,7 @@ class AttemptEnd(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
 
 
 OUTCOMES = {
@@ -42,6 +43,8 @@ OUTCOMES = {
     AttemptEnd.TIMED_OUT: AttemptOutcome.TIMED_OUT,
 }
 """What the history of attempts calls the ends that it records."""
+_STATUSES = {AttemptEnd.TIMED_OUT: JobStatus.TIMED_OUT, AttemptEnd.CANCELLED: JobStatus.FAILED}
+DEPENDS_ON_CANCELLED = f"a job that it depends on was {cancellation('its handler')}"
 
 
 @dataclass(slots=True)
@@ -79,9 +82,9 @@ def finish(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> 
     def work() -> FinishReport:
         report = FinishReport()
         completed = _complete(database, ended, now, report)
-        dead = _write_others(database, ended, now, report)
+        dead, cancelled = _write_others(database, ended, now, report)
         grouped = any(attempt.job.workflow_id or attempt.job.batch_id for attempt in ended)
-        update_dependents(database, completed, dead, now, report, grouped=grouped)
+        update_dependents(database, completed, dead, now, report, cancelled=cancelled, grouped=grouped)
         if report.lost:
             record_taken(database, [one.job for one in ended if one.job.id in report.lost], now)
         return report
@@ -96,6 +99,7 @@ def update_dependents(
     now: datetime,
     report: FinishReport,
     *,
+    cancelled: Sequence[str] = (),
     grouped: bool = True,
 ) -> None:
     """Releases jobs that waited for completed ones, and spreads final failures to the dependents of failed ones.
@@ -105,17 +109,20 @@ def update_dependents(
         failed: ids of jobs that failed for good.
         now: when they ended.
         report: gets the effects.
+        cancelled: ids of jobs that their handlers cancelled.
         grouped: whether one of the completed jobs may be part of a workflow or a batch.
     """
     # All workflows are locked at once, in order: otherwise two such transactions could wait for each other.
-    ends = groups.Groups.locked(database, [*completed, *failed]) if completed and grouped else groups.Groups()
+    changed = [*completed, *failed, *cancelled]
+    ends = groups.Groups.locked(database, changed) if completed and grouped else groups.Groups()
     released = Counter(release.release(database, completed))
     error = f"It depends on job {failed[0]}, which failed." if len(failed) == 1 else "A job it depends on failed."
-    following = dependencies.Following(parents=failed)
-    while following.unfinished:
-        following = dependencies.fail_next(database, following, now, error)
-        report.failed += len(following.changed)
-        released.update(following.released)
+    for parents, said in ((failed, error), (cancelled, DEPENDS_ON_CANCELLED)):
+        following = dependencies.Following(parents=parents)
+        while following.unfinished:
+            following = dependencies.fail_next(database, following, now, said)
+            report.failed += len(following.changed)
+            released.update(following.released)
     ends.settle(database, now)
     for queue, jobs in released.items():
         report.released[queue] = report.released.get(queue, 0) + jobs
@@ -196,8 +203,12 @@ def _expiry(database: Database, job: Claimed, now: datetime) -> str | None:
         return None
 
 
-def _write_others(database: Database, ended: Sequence[EndedAttempt], now: datetime, report: FinishReport) -> list[str]:
+def _write_others(
+    database: Database, ended: Sequence[EndedAttempt], now: datetime, report: FinishReport
+) -> tuple[list[str], list[str]]:
+    """Writes what did not simply complete; returns the jobs that failed for good, and those that are cancelled."""
     dead: list[str] = []
+    cancelled: list[str] = []
     incomplete: list[PastAttempt] = []
     for attempt in ended:
         if attempt.end == AttemptEnd.COMPLETED and attempt.at is None:
@@ -213,8 +224,10 @@ def _write_others(database: Database, ended: Sequence[EndedAttempt], now: dateti
             report.released[attempt.job.queue_name] = report.released.get(attempt.job.queue_name, 0) + 1
         elif attempt.end in (AttemptEnd.FAILED, AttemptEnd.TIMED_OUT) and attempt.at is None:
             dead.append(attempt.job.id)
+        elif attempt.end == AttemptEnd.CANCELLED and attempt.at is None:
+            cancelled.append(attempt.job.id)
     attempts.record(database, incomplete)
-    return dead
+    return dead, cancelled
 
 
 def _past(attempt: EndedAttempt, now: datetime) -> PastAttempt:
@@ -271,7 +284,7 @@ def _outcome(attempt: EndedAttempt, now: datetime) -> tuple[JobStatus, datetime]
         return JobStatus.PENDING, attempt.at
     if attempt.end == AttemptEnd.COMPLETED:
         return JobStatus.COMPLETED, now
-    return JobStatus.TIMED_OUT if attempt.end == AttemptEnd.TIMED_OUT else JobStatus.DEAD, now
+    return _STATUSES.get(attempt.end, JobStatus.DEAD), now
 
 
 def _done_before(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> set[str]:
