@@ -16,13 +16,18 @@ EITHER = (
     ("--by", "--tree"),
     ("--compression-level", "--no-compress"),
     ("--cursor", "--offset"),
+    ("--drop", "--rust"),
+    ("--dry-run", "--verify-only"),
     ("--every", "--schedule"),
     ("--existing", "--skip-existing"),
+    ("--force", "--verify-only"),
     ("--hours", "--since"),
     ("--period", "--since"),
     ("--recent", "--since"),
 )
 """Pairs of options of which one would be ignored, in every verb that has both."""
+WITHOUT_LIMIT = re.compile("--(max-.*|purge-after|(completed|dead|failed|timed-out)-after|starts|ends)")
+"""Options that take a word of :data:`NO_LIMIT`, too."""
 _COMPANION = re.compile(r"With (--[a-z-]+): ")
 
 
@@ -50,24 +55,20 @@ def _priorities(text: str) -> None:
 
 def _ages(text: str) -> None:
     for word in names.split([text]):
-        if length := word.rpartition("=")[2]:
-            READERS["DURATION"](length)
-
-
-def _or_no_limit(read: Callable[[str], object]) -> Callable[[str], object]:
-    return lambda text: text.strip().lower() in NO_LIMIT or read(text)
+        if (length := word.rpartition("=")[2]) and length.strip().lower() not in NO_LIMIT:
+            duration_of(length)
 
 
 READERS: Mapping[str, Callable[[str], object]] = {
     "CRON": _expression,
     "CURSOR": _cursor,
-    "DURATION": _or_no_limit(duration_of),
-    "JOBS": _or_no_limit(number_of),
-    "N": _or_no_limit(number_of),
+    "DURATION": duration_of,
+    "JOBS": number_of,
+    "N": number_of,
     "PRIORITY": _priorities,
-    "RATE": _or_no_limit(rate_of),
+    "RATE": rate_of,
     "SECONDS": duration_of,
-    "TIME": _or_no_limit(lambda text: since_of(text, datetime.now(UTC))),
+    "TIME": lambda text: since_of(text, datetime.now(UTC)),
     "UUID": _id,
     "ZONE": zone_of,
     "[STATUS=]DURATION": _ages,
@@ -114,6 +115,8 @@ def _names(option: Any, values: list[Any]) -> list[str]:
 def _read(option: Any, value: Any, read: Callable[[str], object]) -> None:
     if not isinstance(value, str):
         return  # a number, which Click has read
+    if value.strip().lower() in NO_LIMIT and WITHOUT_LIMIT.fullmatch(option.opts[-1]):
+        return
     try:
         read(value)
     except UsageError as error:

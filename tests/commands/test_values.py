@@ -70,7 +70,9 @@ def test_a_value_that_cannot_be_is_refused_before_the_database_is_opened(run: Ru
     wrong, count = [], 0
     for path, option in typed():
         name = long_name(option)
-        for value in [NONSENSE, "nan", "inf"] if type(option.type).__name__ == "FloatRange" else [NONSENSE]:
+        limited = option.metavar in given.READERS and not given.WITHOUT_LIMIT.fullmatch(name)
+        unlimited = ["off", "none", "never"] if limited and option.metavar[0] != "[" else []
+        for value in [NONSENSE, *(["nan", "inf"] if type(option.type).__name__ == "FloatRange" else unlimited)]:
             done = run(*line(path, option, value, tmp_path), url=NOWHERE)
             said = done.stderr.replace("The payload", "--payload")
             count += 1
@@ -108,6 +110,9 @@ def test_an_option_that_needs_another_one_is_refused_alone(run: Run, tmp_path: P
         ("archive list --offset 3 -u x --cursor a", "--cursor cannot be combined with --offset."),
         ("backup restore -i a --skip-existing --existing replace", "--existing cannot be combined"),
         ("queue stats --hours 3", "--hours needs --detailed."),
+        ("backup copy --to sqlite:////a.db --verify-only --force", "--force cannot be combined with --verify-only."),
+        ("migration run --drop --rust 3", "--drop cannot be combined with --rust."),
+        ("worker start --upkeep-only --concurrency 8", "runs no jobs, so --concurrency has no effect."),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(run: Run, words: str, said: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.given import is_given
 from hammerwork_cli.cli.options import AppDirOption, EncryptionKeyOption, Format, FormatOption, several_names
 from hammerwork_cli.core.input.reading import duration_of
 from hammerwork_cli.database.interrupts import before_exit
@@ -206,6 +207,10 @@ def start(
         target = only(handlers)
         if (target is None) != upkeep_only:
             raise UsageError("Give --handlers MODULE:ATTRIBUTE, or --upkeep-only to run no jobs.")
+        for idle in ("queue", "concurrency", "isolation", "pool_size") if upkeep_only else ():
+            if is_given(ctx, idle):
+                flag = idle.replace("_", "-")
+                raise UsageError(f"A worker with --upkeep-only runs no jobs, so --{flag} has no effect.")
         for option, wanted in (
             ("--upkeep", upkeep),
             ("--retention", retention),
