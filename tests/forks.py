@@ -6,9 +6,10 @@ processes that start as a user's do.
 
 import contextlib
 import gc
-import json
+import marshal
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 ROOT = Path(__file__).parent.parent
 IMPORTED = (
@@ -45,8 +46,8 @@ class Fork:
     def __init__(self, words: Sequence[str], env: Mapping[str, str], cwd: Path, input: str = "") -> None:
         output, errors, status = os.pipe(), os.pipe(), os.pipe()
         given = [_readable(input), *(pipe[1] for pipe in (output, errors, status))]
-        orders, _ = _origin()
-        socket.send_fds(orders, [json.dumps([list(words), dict(env), str(cwd)]).encode()], given)
+        orders, _, _ = _origin()
+        socket.send_fds(orders, [marshal.dumps((list(words), dict(env), str(cwd)))], given)
         for descriptor in given:
             os.close(descriptor)
         self.pid = int(orders.recv(32))
@@ -106,54 +107,108 @@ def _readable(text: str) -> int:
     return descriptor
 
 
+def as_fork(folder: Path, program: Path) -> None:
+    """Writes a ``hammerwork`` into a folder that a shell starts like the installed program.
+
+    What it starts is a fork, which gets the signals that it gets, and ends with it.
+    """
+    _, address, _ = _origin()
+    written = folder / "hammerwork"
+    client = shlex.join([sys.executable, "-IS", str(ROOT / "tests" / "fork_client.py"), address, str(program)])
+    written.write_text(f'#!/bin/sh\nexec {client} "$@"\n', encoding="utf-8")
+    written.chmod(0o755)
+
+
 @cache
-def _origin() -> tuple[socket.socket, subprocess.Popen[bytes]]:
-    """Starts the process that others are forks of. It ends with this one, and they with it."""
+def _origin() -> tuple[socket.socket, str, subprocess.Popen[bytes]]:
+    """Starts the process that others are forks of. It ends with this one, and they with it.
+
+    Besides the socket for this process's orders, it has an address where others order.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        return ours, subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__, str(theirs.fileno())],
-            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listening.bind("")  # the system gives it an address that vanishes with it
+    listening.listen()
+    with theirs, listening:
+        return (
+            ours,
+            listening.getsockname()[1:].decode(),
+            subprocess.Popen(
+                [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), str(listening.fileno())],
+                env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno(), listening.fileno()],
+                start_new_session=True,
+            ),
         )
 
 
-def _fork_on_order(orders: socket.socket) -> None:
-    """Makes a fork for each order, and tells how it ended."""
-    ends: dict[int, int] = {}  # process -> where its exit code is awaited
-    woken, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(wake)
-    sources: list[Any] = [orders, woken]
-    while True:
-        ready = select.select(sources, [], [])[0]
-        if woken in ready:
-            os.read(woken, 4096)
-            for pid in list(ends):
-                ended, status = os.waitpid(pid, os.WNOHANG)
-                if ended:
-                    with contextlib.suppress(BrokenPipeError):
-                        os.write(ends[pid], str(os.waitstatus_to_exitcode(status)).encode())
-                    os.close(ends.pop(pid))
-        if orders in ready:
-            order, given, _, _ = socket.recv_fds(orders, LONGEST_ORDER, 4)
-            if not order:
+class _Origin:
+    """Makes a fork for each order, and tells how it ended.
+
+    Args:
+        orders: of the process that started this one.
+        listening: where others come to order one fork each.
+    """
+
+    def __init__(self, orders: socket.socket, listening: socket.socket) -> None:
+        self._orders, self._listening = orders, listening
+        self._ends: dict[int, int] = {}  # process -> where its exit code is awaited
+        self._clients: dict[socket.socket, int] = {}  # who came to order -> the process; 0 before the order
+
+    def serve(self) -> None:
+        """Goes on until the process that started this one ends, and ends all forks then."""
+        woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake)
+        while True:
+            sources = [woken, *(source.fileno() for source in (self._orders, self._listening, *self._clients))]
+            ready = set(select.select(sources, [], [])[0])
+            if woken in ready:
+                os.read(woken, 4096)
+                self._tell_ends()
+            if self._listening.fileno() in ready:
+                self._clients[self._listening.accept()[0]] = 0
+            for client in [client for client in self._clients if client.fileno() in ready]:
+                self._serve_client(client)
+            if self._orders.fileno() in ready and not self._obey(self._orders):
                 break
-            given_input, output, errors, end = given
-            pid = os.fork()
-            if not pid:
-                words, env, cwd = json.loads(order)
-                _become(words, env, cwd, given_input, output, errors)
-            os.close(given_input)
-            os.close(output)
-            os.close(errors)
-            ends[pid] = end
-            orders.send(str(pid).encode())
-    for pid in ends:
-        os.kill(pid, signal.SIGKILL)
+        for pid in self._ends:
+            os.kill(pid, signal.SIGKILL)
+
+    def _tell_ends(self) -> None:
+        for pid in list(self._ends):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                with contextlib.suppress(BrokenPipeError):
+                    os.write(self._ends[pid], str(os.waitstatus_to_exitcode(status)).encode())
+                os.close(self._ends.pop(pid))
+
+    def _serve_client(self, client: socket.socket) -> None:
+        pid = self._obey(client)
+        if pid:
+            self._clients[client] = pid
+            return
+        pid = self._clients.pop(client)
+        client.close()
+        if pid in self._ends:  # the client was killed
+            os.kill(pid, signal.SIGKILL)
+
+    def _obey(self, source: socket.socket) -> int:
+        """The process of a fork that was ordered; 0 when nobody orders any more."""
+        order, given, _, _ = socket.recv_fds(source, LONGEST_ORDER, 4)
+        if not order:
+            return 0
+        pid = os.fork()
+        if not pid:
+            _become(*marshal.loads(order), *given[:3])  # noqa: S302  our own order
+        for descriptor in given[:3]:
+            os.close(descriptor)
+        self._ends[pid] = given[3]
+        with contextlib.suppress(BrokenPipeError):
+            source.send(str(pid).encode())
+        return pid
 
 
 def _become(words: list[str], env: dict[str, str], cwd: str, given_input: int, output: int, errors: int) -> None:
@@ -184,4 +239,4 @@ if __name__ == "__main__":
     for module in IMPORTED:
         import_module(module)
     gc.freeze()
-    _fork_on_order(socket.socket(fileno=int(sys.argv[1])))
+    _Origin(*(socket.socket(fileno=int(descriptor)) for descriptor in sys.argv[1:])).serve()

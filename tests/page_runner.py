@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from tests.forks import as_fork
 from tests.pages import ROOT, Block, Page
 
 COMMANDS = {"sh", "console"}
@@ -61,6 +62,7 @@ class PageRunner:
         folder: where its blocks run.
         new_database: makes the URL of a database of this kind (``Page.databases``).
         environment: what its commands see of this machine.
+        forked: start ``hammerwork`` as a fork, which is quicker.
         rewrite: write what is printed into the page where it shows something else.
     """
 
@@ -71,6 +73,7 @@ class PageRunner:
         new_database: Callable[[str], str],
         environment: dict[str, str],
         *,
+        forked: bool = False,
         rewrite: bool = False,
     ) -> None:
         self._page, self._folder, self._new_database, self._rewrite = page, folder, new_database, rewrite
@@ -78,9 +81,15 @@ class PageRunner:
         self._port = free_port()
         self._closing = contextlib.ExitStack()
         self._state = folder / ".state"
-        path = f"{installed(folder)}{os.pathsep}{environment['PATH']}"
+        programs = installed(folder)
+        places = [str(programs), environment["PATH"]]
+        if forked:
+            forks = folder / ".forks"
+            forks.mkdir()
+            as_fork(forks, programs / "hammerwork")
+            places.insert(0, str(forks))
         # The plugins of these tests take longer to load than those of a page take to run.
-        self._environment = {**environment, "PATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        self._environment = {**environment, "PATH": os.pathsep.join(places), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         (folder / "examples").symlink_to(ROOT / "examples")
 
     def __enter__(self) -> "PageRunner":

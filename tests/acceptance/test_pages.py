@@ -21,6 +21,10 @@ MOST_NOT_RUN = 20
 """Blocks that nothing tests. Another one needs as good a reason as those that are there."""
 
 
+AS_INSTALLED = ("README.md", "docs/start/", "docs/operate/stop-workers.md")
+"""Pages whose commands start as a user's do, and restart as a user's worker does. Those of the others are forks."""
+
+
 def run_of(page: Page) -> list[Block]:
     return [block for block in page.blocks if block.language in RUN and not block.reason]
 
@@ -69,7 +73,8 @@ def test_the_commands_of_a_page_print_what_it_shows(
             return f"sqlite:///{file}"
         return restored(kind) if "." in kind else new_database(kind, migrated=True)
 
-    with PageRunner(page, folder, make, clean_environment, rewrite=rewrite) as runner:
+    forked = not page.name.startswith(AS_INSTALLED)
+    with PageRunner(page, folder, make, clean_environment, forked=forked, rewrite=rewrite) as runner:
         runner.use("sqlite")
         for step in page.steps:
             if isinstance(step, Database):
