@@ -1,6 +1,6 @@
 """Workers that are killed at every step of a spawn, servers that crash, hang and forget, and clocks that step.
 
-A short run on each database; ``make smoke`` has a longer one, ``make chaos`` the long one.
+A short run on SQLite and on PostgreSQL; ``make smoke`` has a longer one on each database, ``make chaos`` the long one.
 """
 
 import json
@@ -25,23 +25,14 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.runtime.worker import keeper
 from hammerwork_cli.runtime.worker.upkeep import thread
-from tests.conftest import ROOT, unavailable
+from tests.conftest import EACH_DIALECT, ROOT, unavailable
 from tests.servers import ServerMissingError
 
 KILLS = 8
-EVERYWHERE = {"freezes": 0, "restarts": 0, "outages": 0, "forgets": 1, "clock-steps": 0, "wrong-clocks": 0}
-SHORT = {
-    "sqlite": {**EVERYWHERE, "kills": 3},
-    "postgres": {
-        **EVERYWHERE,
-        "kills": KILLS,
-        **dict.fromkeys(("freezes", "restarts", "outages", "swallows", "frozen-backends", "full-notify"), 1),
-    },
-    "mysql": {**EVERYWHERE, "kills": 3, "frozen-backends": 1, "swallows": 0},
-}
-"""Each fault where it is worst: PostgreSQL has nearly all, an older copy of a file comes back, MariaDB stands still.
-Under libfaketime everything takes several times as long. So clocks step in ``make smoke`` only, which has all on each.
-"""
+EVERYWHERE = {"kills": 3, "freezes": 0, "restarts": 0, "outages": 0, "forgets": 1, "clock-steps": 0, "wrong-clocks": 0}
+SHORT = {"sqlite": EVERYWHERE, "postgres": {**EVERYWHERE, "swallows": 1, "frozen-backends": 1, "full-notify": 0}}
+"""An older copy of a file comes back; connections and processes of a server stand still. ``make smoke`` has all faults,
+on MariaDB too."""
 
 
 def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
@@ -71,13 +62,14 @@ def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("dialect", EACH_DIALECT[: len(SHORT)])
 def test_nothing_is_lost_doubled_or_stuck_when_workers_and_servers_go_wrong(dialect: str, tmp_path: Path) -> None:
     size = SHORT[dialect]
     words = [word for name, number in size.items() for word in (f"--{name}", str(number))]
     figures = figures_of(tmp_path, "--databases", dialect, *words, "--stream", "40", "--seed", "5")
     assert figures["kills"] >= size["kills"]
     assert figures["jobs"] > 100
-    assert (figures["outages"], figures["server_crashes"], figures["forgets"]) == (size["outages"], size["restarts"], 1)
+    assert figures["forgets"] == 1
     # Whether a server forgets anything is up to the moment in which it dies.
     assert figures["forgotten"] > 0 or dialect != "sqlite"
     assert figures["frozen_backends"] == size.get("frozen-backends", 0)
