@@ -80,7 +80,8 @@ wheel: $(VENV)/installed
 # Starts what CI does not run whole, each in its shortest form, so that a broken target is seen.
 FAULTS := $(foreach fault,freezes restarts outages forgets swallows frozen-backends clock-steps wrong-clocks full-notify,--$(fault) 1)
 smoke:
-	$(MAKE) bench ARGS="--jobs 300 --databases sqlite --runs 1"
+	$(MAKE) bench ARGS="--jobs 300 --databases postgres --parts trees workers --runs 1"
+	$(MAKE) bench ARGS="--jobs 300 --databases mysql --parts lists duties --runs 1"
 	$(MAKE) chaos ARGS="--kills 8 $(FAULTS) --stream 120 --seed 5"
 	$(MAKE) liveness ARGS="--steps 300"
 	$(MAKE) siege SIEGE_SECONDS=1 ARGS="-k 'half_open or schemathesis'"
