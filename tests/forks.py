@@ -88,6 +88,9 @@ class Fork:
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
     def __enter__(self) -> "Fork":
         return self
 
