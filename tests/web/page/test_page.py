@@ -966,7 +966,7 @@ def test_sections_count_all_that_there_are_or_say_that_there_are_more(
     site, _ = busy
     page = visit(site).page
     load_older(page)
-    page.get_by_role("button", name="Load more with failures").click()
+    page.get_by_role("button", name="Load more operations with failures").click()
     expect(page.locator(".operations h2")).to_have_text(["With failures 60", "Completed 70"])
     expect(page.locator(".operation")).to_have_count(130)
 

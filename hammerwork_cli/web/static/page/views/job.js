@@ -104,7 +104,7 @@ function cancel({ changes, client }, job) {
   /** @type {Question} */
   const question = {
     title: `Cancel ${job.queue} ${shortId(job.id)}?`,
-    text: "The job fails, and the jobs that depend on it fail with it.",
+    text: "The job is cancelled, and so are the jobs that depend on it.",
     yes: "Cancel the job",
     act: () => client.cancelJob(job.id),
     done: `Cancelled ${shortId(job.id)}.`,

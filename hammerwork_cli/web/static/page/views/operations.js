@@ -30,7 +30,7 @@ export function operationList(board, now) {
   // Of these sections only the newest are here.
   const rest = operations.value?.cursor ? "+" : "";
   return html`${age} ${section(board, "failed", failedInAll(failing.value, failed.length), failed, now)}
-  ${furtherButton(board, failing, "Load more with failures")}
+  ${furtherButton(board, failing, "Load more operations with failures")}
   ${section(board, "running", `${count(running.length)}${rest}`, running, now)}
   ${section(board, "completed", `${count(completed.length)}${rest}`, completed, now)}
   ${furtherButton(board, operations, "Load older operations")}`;
