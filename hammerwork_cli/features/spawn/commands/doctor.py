@@ -166,7 +166,7 @@ def _note_running(context: Context, doctor: "Doctor") -> None:
         are = "is" if jobs == 1 else "are"
         context.note(
             f"{plural(jobs, 'job')} {are} Running, the first since {instant(since)} UTC. If their workers are gone, "
-            "say how long a job may run: --older-than 2h (a worker: --rescue-older-than 2h)"
+            "say how long a job may run: --older-than 2h (for a worker: --rescue-older-than 2h)"
         )
     if returned:
         belong, them = ("belongs", "it") if returned == 1 else ("belong", "them")

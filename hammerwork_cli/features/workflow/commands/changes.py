@@ -121,14 +121,14 @@ def create(
         if exists:
             context.note(f"Already exists; would be left unchanged: hammerwork workflow show {new.id}")
         else:
-            context.note(f"Would create it with {plural(len(jobs), 'job')}.")
+            context.note(f"Would create a workflow with {plural(len(jobs), 'job')}.")
         return
     placed = creating.create(database, new, linked, now, new_callbacks)
     context.answer(shown.WORKFLOW.record(listing.one(database, new.id)), form, lambda: [new.id])
     if not placed.created:
         context.note(f"Already exists; left unchanged: hammerwork workflow show {new.id}")
     else:
-        context.note(f"Created it with {plural(len(jobs), 'job')}.")
+        context.note(f"Created a workflow with {plural(len(jobs), 'job')}.")
         if new_callbacks:
             note_upkeep(context, database, now)
 
