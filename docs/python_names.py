@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 import hammerwork_cli
+from hammerwork_cli import testing
 from hammerwork_cli.cached import cached
 from hammerwork_cli.runtime.api.handlers import HandlerOptions
 from hammerwork_cli.runtime.api.schedules import ScheduleOptions
@@ -65,10 +66,9 @@ SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields|Example|Examples)
 def page() -> str:
     """The page."""
     parts = [part for name in ORDER for part in _described(name, getattr(hammerwork_cli, name))]
-    for name in FUNCTIONS:
-        function = getattr(hammerwork_cli, name)
-        parts += [f"## {name}", _code(name, inspect.signature(function)), _text(inspect.getdoc(function) or "")]
-    return PAGE.format(names="\n\n".join(filter(None, [*parts, "## Errors", _errors()])))
+    parts += [part for name in FUNCTIONS for part in _function(name, getattr(hammerwork_cli, name))]
+    tests = [*_function("testing.run", testing.run), *_described("testing.Outcome", testing.Outcome)]
+    return PAGE.format(names="\n\n".join(filter(None, [*parts, "## Errors", _errors(), *tests])))
 
 
 def errors() -> list[type[Exception]]:
@@ -108,6 +108,12 @@ def _described(name: str, kind: type[Any]) -> Iterator[str]:
             yield f"### {name}.{member}"
             yield _code(member, inspect.signature(bound))
             yield _text(inspect.getdoc(bound) or "")
+
+
+def _function(name: str, function: Any) -> Iterator[str]:
+    yield f"## {name}"
+    yield _code(name.rpartition(".")[2], inspect.signature(function))
+    yield _text(inspect.getdoc(function) or "")
 
 
 def value_of(value: Any) -> Any:

@@ -316,7 +316,7 @@ class Queue(Translated):
         Raises:
             UsageError: that is not an id.
         """
-        wanted = _id(job)
+        wanted = id_of(job)
         return self._run(lambda database: stored_job(database, wanted))
 
     def get(self, job: JobId) -> Job:
@@ -328,7 +328,7 @@ class Queue(Translated):
         """
         found = self.find(job)
         if found is None:
-            raise JobNotFoundError(_id(job))
+            raise JobNotFoundError(id_of(job))
         return found
 
     def jobs(
@@ -353,7 +353,7 @@ class Queue(Translated):
         """
         given = (status,) if isinstance(status, str) else tuple(status)
         wanted = JobFilter(queues=() if queue is None else (queue,), statuses=tuple(statuses_of(given)))
-        ids = self._listed(wanted) if tree is None else self._below(_id(tree), wanted)
+        ids = self._listed(wanted) if tree is None else self._below(id_of(tree), wanted)
         return self._as_they_are(ids)
 
     def children(self, job: JobId) -> Iterator[Job]:
@@ -363,7 +363,7 @@ class Queue(Translated):
             UsageError: that is not an id.
             JobNotFoundError: there is no such job.
         """
-        wanted = _id(job)
+        wanted = id_of(job)
 
         def read(database: Database) -> list[str]:
             relatives = Relatives(database)
@@ -387,7 +387,7 @@ class Queue(Translated):
             JobNotFoundError: there is no such job.
             TimedOutError: it has not ended in time.
         """
-        wanted, what = _id(job), "job and everything below it" if tree else "job"
+        wanted, what = id_of(job), "job and everything below it" if tree else "job"
         limit = None if timeout is None else fields.duration(timeout, "timeout").total_seconds()
         self.get(wanted)
         with closing(JobWait(self.url, self.connections.timeouts, limit)) as wait:
@@ -405,7 +405,7 @@ class Queue(Translated):
         Raises:
             UsageError: one of them is not an id.
         """
-        ids = list(dict.fromkeys(map(_id, jobs)))
+        ids = list(dict.fromkeys(map(id_of, jobs)))
         texts = self._run(lambda database: results.texts(database, ids))
         return {job: parsed(texts[job]) for job in ids if job in texts}
 
@@ -496,7 +496,7 @@ class Queue(Translated):
         Args:
             made: the statuses of a job that was changed, perhaps by a try whose answer was lost.
         """
-        wanted, tries = _id(job), 0
+        wanted, tries = id_of(job), 0
 
         def unit(database: Database) -> int:
             nonlocal tries
@@ -640,7 +640,12 @@ def with_keys(url: DatabaseUrl, keys: object) -> DatabaseUrl:
     return replace(url, keys=fields.an(keys, EncryptionKeys, "encryption must be EncryptionKeys"))
 
 
-def _id(job: JobId) -> str:
+def id_of(job: JobId) -> str:
+    """The id of a job, in full.
+
+    Raises:
+        UsageError: it is not an id.
+    """
     return job.id if isinstance(job, Job) else full_id(job)
 
 

@@ -214,6 +214,7 @@ class SpawnStep:
 
     Attributes:
         job: the parent.
+        result: JSON text of its result.
         place: its place in the tree, under its own limits.
         handler: its spawn handler, once it is found.
         early: key -> child that was spawned before the end.
@@ -230,7 +231,7 @@ class SpawnStep:
         place: Ancestry,
         result: str | None,
     ) -> None:
-        self._handlers, self._queue, self._now, self._result = handlers, queue, now, result
+        self._handlers, self._queue, self._now, self.result = handlers, queue, now, result
         self.job, self.place, self._bare_place = job, place, place
         self.config = SpawnConfig()
         self.handler: FoundHandler | None = None
@@ -285,7 +286,7 @@ class SpawnStep:
 
     def _drained(self, found: FoundHandler, most: int) -> Children:
         job, config = Job.of(self.job), own_config(self.config)
-        context = SpawnContext(job, config, self._queue, self._spawn, self._result, lambda: self._bare_place)
+        context = SpawnContext(job, config, self._queue, self.spawn, self.result, lambda: self._bare_place)
         try:
             produced = found.handler.spawn_jobs(context)
         except SpawnError:
@@ -333,7 +334,7 @@ class SpawnStep:
             if isinstance(produced, AsyncGenerator):
                 await produced.aclose()
 
-    def _spawn(self, job: Job, *, key: str | None = None) -> Job:
+    def spawn(self, job: Job, *, key: str | None = None) -> Job:
         """Collects a child by key: ``context.spawn``."""
         key = check_spawn(job, key)
         unlimited = replace(self.config, max_spawn_count=None, spawn_delay=None)

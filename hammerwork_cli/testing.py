@@ -1,0 +1,178 @@
+"""Runs a handler in a test as a worker would, without a database."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn, TypeVar
+
+from hammerwork_cli.core.input import fields
+from hammerwork_cli.core.input.spawn_config import SpawnConfig
+from hammerwork_cli.core.values import JobStatus
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.job.models.new_job import NewJob
+from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.worker.queries.finish import AttemptEnd
+from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.runtime.api.job import Job, checked
+from hammerwork_cli.runtime.api.queue import JobId, id_of
+from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnLimitError, config_of
+from hammerwork_cli.runtime.api.stored_jobs import parsed
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, result_of
+from hammerwork_cli.runtime.execution.collecting import CollectingQueue
+from hammerwork_cli.runtime.execution.rehearsal import SpawnStep, claimed
+from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
+from hammerwork_cli.runtime.outcomes.failures import described, wanted_by
+from hammerwork_cli.runtime.outcomes.results import result_text
+from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY
+
+__all__ = ["Outcome", "run"]
+
+MOST = 100_000
+"""Children after which a spawn handler is stopped: one that never ends would fill the memory."""
+_STATUSES = {
+    AttemptEnd.COMPLETED: JobStatus.COMPLETED,
+    AttemptEnd.RETRY: JobStatus.RETRYING,
+    AttemptEnd.SNOOZED: JobStatus.PENDING,
+    AttemptEnd.FAILED: JobStatus.DEAD,
+    AttemptEnd.CANCELLED: JobStatus.CANCELLED,
+}
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt at a job would lead to.
+
+    Attributes:
+        status: of the job: Completed; Retrying or Pending, if it would run again; Dead; Cancelled.
+        result: of the handler, as other jobs would read it.
+        error: text for the job's row if the attempt failed, or with ``on_error="complete"`` for the record of its
+            operation.
+        delay: until the job would run again; ``None`` unless it would.
+        children: the jobs that the spawn handler would spawn at the end.
+        early: key -> job that ``context.spawn`` would write. It stays whatever the outcome is.
+        enqueued: the jobs that ``context.queue`` would enqueue. They stay, too.
+    """
+
+    status: JobStatus
+    result: Any = None
+    error: str | None = None
+    delay: timedelta | None = None
+    children: tuple[Job, ...] = ()
+    early: Mapping[str, Job] = field(default_factory=dict)
+    enqueued: tuple[Job, ...] = ()
+
+
+def run(
+    app: Handlers,
+    job: Job,
+    *,
+    results: "Mapping[JobId, Any] | None" = None,
+    attempt: int = 1,
+    spawn: bool = True,
+) -> Outcome:
+    """Makes an attempt at a job, in this thread: calls its handler, and then its spawn handler.
+
+    What they raise is part of the outcome. Nothing is written, and no timeout is enforced.
+
+    Args:
+        app: has the handlers.
+        job: is taken as new, and as the root of its tree.
+        results: of the jobs that it depends on, for ``context.results()``.
+        attempt: number of the attempt, from 1.
+        spawn: whether to call the spawn handler.
+
+    Raises:
+        UsageError: the job cannot be enqueued, or the application has no handler for it.
+    """
+    if not isinstance(app, Handlers):
+        raise UsageError(f"run takes a Handlers, not {app!r:.60}.")
+    fields.whole_number(attempt, "attempt", 1, 2**31 - 1)
+    now = datetime.now(UTC)
+    row = claimed(checked(job).new_job(now), now)._replace(attempts=attempt)
+    if row.queue_name not in {*app.queues, *app.handler_names} and Job.of(row).stored_config is None:
+        raise UsageError(f"The application has no handler for the queue {row.queue_name!r:.100}.")
+    queue, policy = _Queue(results or {}, now), OutcomePolicy(app, DEFAULT_RETRY, ServerClock(), threading.Event())
+    step = SpawnStep(app, queue, now, row, Ancestry(row.id), None)
+    children: list[NewJob] = []
+    try:
+        error = _call(app, step, queue, children, spawn=spawn)
+        ended = replace(policy.completed(row, step.result), error=error)
+    except (KeyboardInterrupt, _StoppedError):
+        raise
+    except BaseException as raised:  # noqa: BLE001  whatever a handler raises is the outcome
+        ended = policy.failed_by(row, raised)
+    recurs = ended.at is not None and ended.pause is None
+    return Outcome(
+        status=JobStatus.PENDING if recurs else _STATUSES[ended.end],
+        result=parsed(ended.result),
+        error=ended.error,
+        delay=ended.pause,
+        children=tuple(Job.of(claimed(child, now)) for child in children),
+        early={key: Job.of(claimed(child, now)) for key, child in step.early.items()},
+        enqueued=tuple(queue.collected),
+    )
+
+
+def _call(app: Handlers, step: SpawnStep, queue: "_Queue", children: list[NewJob], *, spawn: bool) -> str | None:
+    """Calls both handlers, as :meth:`Executor.execute` does; see :func:`_spawn`."""
+    row, handler = step.job, app.job_handler(step.job.queue_name)
+    step.config = config_of(Job.of(row)) or SpawnConfig()
+    if handler is not None:
+        job = Job.of(row)
+        context = SpawnContext(job, own_config(step.config), queue, step.spawn, None, lambda: step.place)
+        arguments = (job, context) if handler.takes_context else (job,)
+        returned = in_own_context(row, lambda: result_of(handler.function(*arguments)))
+        step.result = result_text(returned, most=row.result_max_size_bytes)
+    return _spawn(step, children) if spawn else None
+
+
+def _spawn(step: SpawnStep, children: list[NewJob]) -> str | None:
+    """Collects the children; what the spawn handler raised, if the job completes all the same."""
+    try:
+        with step.run(MOST) as late:
+            if step.was_stopped:
+                raise _StoppedError(f"The spawn handler spawned {MOST:,} jobs, and testing.run stopped it.")
+            children += [child for batch in late.batches() for child in batch]
+        allowed, total = step.place.max_descendants, len(step.early) + len(children)
+        if allowed is not None and total > allowed:
+            raise SpawnLimitError("max_descendants", allowed, total, step.place.root)
+    except _StoppedError:
+        raise
+    except BaseException as error:
+        children.clear()
+        if step.config.on_error != "complete" or wanted_by(error) is not None:
+            raise
+        return described(error)
+    return None
+
+
+class _StoppedError(UsageError):
+    """A spawn handler goes on for too long for a test."""
+
+
+class _Queue(CollectingQueue):
+    """A queue that collects jobs, and knows the results that a test gives it."""
+
+    def __init__(self, known: "Mapping[JobId, Any]", now: datetime) -> None:
+        super().__init__(_no_database, now)
+        self._known = {id_of(job): result for job, result in known.items()}
+
+    def results(self, jobs: "Iterable[JobId]") -> dict[str, Any]:
+        """Returns those of the given results."""
+        wanted = dict.fromkeys(map(id_of, jobs))
+        return {job: self._known[job] for job in wanted if job in self._known}
+
+    def _run(self, unit: Callable[[Database], _Result]) -> _Result:
+        del unit
+        _no_database()
+
+
+def _no_database() -> NoReturn:
+    raise UsageError(
+        "testing.run has no database to read from.",
+        hint='Give it results=, or run a worker on Queue("sqlite:///:memory:").',
+    )
