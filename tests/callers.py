@@ -101,14 +101,14 @@ class MysqlConnector(Caller):
 
     def connect(self) -> None:
         password = self.url.password or ""
-        self._connection: Any = mysql.connector.connect(**self.server, password=password, **self.options)
+        self._connection = mysql.connector.connect(**self.server, password=password, **self.options)
 
     @property
     def connection(self) -> Any:
         return self._connection
 
     def enqueue(self, queue: Queue, job: Job) -> Job:
-        return queue.enqueue(job, connection=self.connection)
+        return queue.enqueue(job, connection=self._connection)
 
     def execute(self, sql: str) -> None:
         cursor = self.connection.cursor()
@@ -118,6 +118,10 @@ class MysqlConnector(Caller):
 
 class MysqlConnectorInPython(MysqlConnector):
     options: ClassVar = {"use_pure": True}
+
+
+class MysqlConnectorFromPool(MysqlConnector):
+    options: ClassVar = {"pool_name": "callers", "pool_size": 1, "raise_on_warnings": True}
 
 
 class PyMySQL(Caller):
@@ -279,6 +283,7 @@ class DjangoOnPyMySQL(Django):
 
 DRIVERS: tuple[type[Caller], ...] = (Psycopg, Sqlite3, MysqlConnector, MysqlConnectorInPython, PyMySQL)
 ABOVE: tuple[type[Caller], ...] = (
+    MysqlConnectorFromPool,
     SessionOnPsycopg,
     SessionOnSqlite,
     SessionOnMysqlConnector,

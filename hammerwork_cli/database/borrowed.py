@@ -115,11 +115,9 @@ class Borrowed(Database):
 
     def _bound(self, statement: str, tags: frozenset[str], values: Mapping[str, Any]) -> tuple[str, list[Any]]:
         sql, bound = super()._bound(statement, tags, values)
-        return _TABLE.sub(f"{self._schema}.", sql), bound
-
-    @property
-    def _schema(self) -> str:
-        return self._facts.identity[0]
+        schema = self._facts.identity[0]
+        named = schema.replace("%", self.percent) if bound else schema
+        return _TABLE.sub(lambda _: f"{named}.", sql), bound
 
     def _translated(self) -> DriverCall:
         return DriverCall(self)  # whatever interrupts the application's statements interrupts ours

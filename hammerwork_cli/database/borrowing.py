@@ -18,18 +18,28 @@ _DIALECTS = {
 _ASYNCHRONOUS = ("asyncpg", "aiosqlite", "aiomysql", "asyncmy", "sqlalchemy.ext.asyncio", "mysql.connector.aio")
 
 
-class Connection(Protocol):
-    """What writes jobs in a transaction of the application.
-
-    A connection of psycopg, mysql-connector-python, PyMySQL, mysqlclient or ``sqlite3``; a ``Session`` or
-    ``Connection`` of SQLAlchemy; or ``django.db.connection``.
-    """
+class HasTransaction(Protocol):
+    """A connection of a driver, a ``Session`` or a ``Connection`` of SQLAlchemy, or ``django.db.connection``."""
 
     def commit(self) -> None:
         """Commits; only the application calls it."""
 
     def rollback(self) -> None:
         """Rolls back; only the application calls it."""
+
+
+class IsPooled(Protocol):
+    """A connection of a pool of mysql-connector-python, whose other methods no type checker sees."""
+
+    def close(self) -> None:
+        """Gives it back; only the application calls it."""
+
+    def config(self, **options: Any) -> None:
+        """Nobody may call it."""
+
+
+Connection = HasTransaction | IsPooled
+"""What writes jobs in a transaction of the application; :func:`borrow` finds out which it is."""
 
 
 def borrow(connection: object, facts: Facts) -> Borrowed:

@@ -33,8 +33,8 @@ WHERE c.relname = 'hammerwork_jobs' AND c.relkind IN ('r', 'p')
 /* if :schema */ AND c.relnamespace = to_regnamespace(:schema)
 
 -- name: identity [mysql]
--- The database, and when its tables were made.
-SELECT DATABASE(), CAST(UNIX_TIMESTAMP(MIN(executed_at)) AS CHAR) FROM hammerwork_migrations
+-- The database, as a statement names it, and when its tables were made.
+SELECT CONCAT('`', REPLACE(DATABASE(), '`', '``'), '`'), CAST(UNIX_TIMESTAMP(MIN(executed_at)) AS CHAR) FROM hammerwork_migrations
 
 -- name: unless_it_exists
 -- {unless_it_exists table}: ends an insert that skips a row whose id exists.

@@ -39,14 +39,15 @@ class BorrowedMysql(Borrowed, MySQLDatabase):
 
     @property
     def commits_each_statement(self) -> bool:
-        return not self._is_in_transaction and bool(int(self.query("SELECT @@autocommit")[0][0]))
+        alone = "@@autocommit AND NOT @@in_transaction" if self.is_mariadb else "@@autocommit"
+        return not self._is_in_transaction and bool(int(self.query(f"SELECT {alone}")[0][0]))
 
     @property
     def _is_in_transaction(self) -> bool:
         connection = self._connection
         if isinstance(connection, MySQLConnectionAbstract):
             return bool(connection.in_transaction)
-        # mysqlclient does not say: with it, autocommit decides.
+        # mysqlclient does not say: with it, the server decides.
         return bool(getattr(connection, "server_status", 0) & IN_TRANSACTION)
 
     def _check_state(self) -> None:

@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryFile
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pymysql
@@ -40,6 +41,7 @@ from hammerwork_cli.database import connect
 from tests import callers
 from tests.callers import Caller, calling
 from tests.conftest import all_databases
+from tests.databases import with_database
 from tests.jobs import identity, move_to_archive
 from tests.runtime.conftest import until
 
@@ -285,6 +287,39 @@ def test_a_waiting_worker_starts_the_job_at_the_commit_and_not_before(caller: Ca
     finally:
         worker.stop()
         running.join()
+
+
+# The tables are found where the queue has them.
+
+
+@pytest.fixture
+def strange_names(urls: Callable[[str], str]) -> Iterator[dict[str, tuple[str, str]]]:
+    """Dialect -> the URL of a queue whose tables are in a schema or database with a strange name, and its sibling's."""
+    postgres, mysql = urls("postgres"), urls("mysql")
+    options = quote('-c search_path="My\\ ""%s\\\\1"')
+    with closing(psycopg.connect(postgres, autocommit=True)) as inside:
+        inside.execute('CREATE SCHEMA "My ""%s\\1"')
+        with calling(callers.MysqlConnector, mysql) as server:
+            server.execute("CREATE DATABASE `my-``%s\\\\1` CHARACTER SET utf8mb4".replace("\\\\", "\\"))
+            yield {
+                "postgres": (f"{postgres}?options={options}", postgres),
+                "mysql": (with_database(mysql, quote("my-`%s\\1", safe="")), mysql),
+            }
+            server.execute("DROP DATABASE `my-``%s\\1`")
+        inside.execute('DROP SCHEMA "My ""%s\\1" CASCADE')
+
+
+def test_statements_name_the_schema_or_the_database_of_the_queue(strange_names: dict[str, tuple[str, str]]) -> None:
+    for kind in (callers.Psycopg, callers.PyMySQL):
+        url, sibling = strange_names[kind.dialect]
+        with Queue(url) as queue, calling(kind, sibling) as caller:
+            queue.migrate()
+            job = Job("mail", WORDS)
+            caller.enqueue(queue, job)
+            assert caller.enqueue(queue, job).created is False
+            queue.enqueue_many([Job("mail"), Job("mail").depends_on(job)], connection=caller.connection)
+            caller.commit()
+            assert len(list(queue.jobs())) == 3
 
 
 # What is refused, before anything is sent.
