@@ -8,7 +8,14 @@ from weakref import WeakSet
 
 from hammerwork_cli.database.access import TRIES, Database, DriverCall, Result
 from hammerwork_cli.database.timeouts import PATIENT
-from hammerwork_cli.errors import ConfigError, HammerworkError, RetryableError, UnreachableError, UsageError
+from hammerwork_cli.errors import (
+    AccessDeniedError,
+    ConfigError,
+    HammerworkError,
+    RetryableError,
+    UnreachableError,
+    UsageError,
+)
 
 _TABLE = re.compile(r"(?<![\w.'\"`])(?=hammerwork_[a-z])")
 _KNOWN = ("schema", "_applied", "tags", "charset", "reads_escapes", "packet", "extra_tags", "version")
@@ -128,4 +135,7 @@ class Borrowed(Database):
             return type(error)(error.message, hint=AGAIN, **error.details)
         if isinstance(error, UnreachableError):
             return UsageError("The connection is read-only.", hint="Enqueue with one that may write.", **error.details)
+        if isinstance(error, AccessDeniedError):  # its user is not that of the URL
+            text = error.message.replace(str(self.url), "The database", 1)
+            return AccessDeniedError(text, hint="Grant the user of the connection this privilege.", **error.details)
         return error

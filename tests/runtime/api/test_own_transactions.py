@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from hammerwork_cli import (
+    AccessDeniedError,
     ConfigError,
     ConflictError,
     EncryptionKeys,
@@ -320,6 +321,25 @@ def test_statements_name_the_schema_or_the_database_of_the_queue(strange_names: 
             queue.enqueue_many([Job("mail"), Job("mail").depends_on(job)], connection=caller.connection)
             caller.commit()
             assert len(list(queue.jobs())) == 3
+
+
+def test_the_user_of_the_connection_needs_few_privileges(urls: Callable[[str], str]) -> None:
+    url = urls("postgres")
+    with closing(psycopg.connect(url, autocommit=True)) as admin, Queue(url) as queue:
+        admin.execute("DROP ROLE IF EXISTS hammerwork_test_shop")
+        admin.execute("CREATE ROLE hammerwork_test_shop")
+        admin.execute("GRANT SELECT, INSERT ON hammerwork_jobs, hammerwork_watches TO hammerwork_test_shop")
+        admin.execute("GRANT SELECT ON hammerwork_jobs_archive TO hammerwork_test_shop")
+        with closing(psycopg.connect(url)) as connection:
+            connection.execute("SET ROLE hammerwork_test_shop")
+            queue.enqueue(Job("mail").with_callbacks(on_complete=Job("done")), connection=connection)
+            connection.commit()
+            connection.execute("SET ROLE hammerwork_test_shop")
+            admin.execute("REVOKE INSERT ON hammerwork_jobs FROM hammerwork_test_shop")
+            with pytest.raises(AccessDeniedError, match=r"^The database refuses: permission denied"):
+                queue.enqueue(Job("mail"), connection=connection)
+        admin.execute("DROP OWNED BY hammerwork_test_shop")
+        admin.execute("DROP ROLE hammerwork_test_shop")
 
 
 # What is refused, before anything is sent.
