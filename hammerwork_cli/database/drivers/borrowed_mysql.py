@@ -1,5 +1,6 @@
 """Connections of applications to MySQL and MariaDB, by mysql-connector-python, PyMySQL or mysqlclient."""
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +34,7 @@ class BorrowedMysql(Borrowed, MySQLDatabase):
 
     def __init__(self, connection: Any, facts: Facts) -> None:
         self.version = facts.known["version"]
-        if not self.is_mariadb and tuple(map(int, self.version.partition("-")[0].split("."))) < OLDEST:
+        if not self.is_mariadb and tuple(map(int, re.findall(r"\d+", self.version)[:3])) < OLDEST:
             raise ConfigError(f"{self.server} is too old for `connection=`: 8.0.17 or newer is needed.")
         super().__init__(connection, facts)
 

