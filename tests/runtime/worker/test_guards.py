@@ -690,7 +690,7 @@ def test_workers_are_notified_of_a_child_that_is_new(
 def test_a_job_that_is_deleted_while_it_is_enqueued_again_is_tried_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(enqueue, "_insert", lambda *_: 0)
+    monkeypatch.setattr(type(stage.database), "run_once", lambda *_, **__: 0)
     now = stage.database.now()
     new = NewJob(queue="noop", payload="{}", created_at=now, scheduled_at=now)
     with pytest.raises(RetryableError, match=f"The job {new.id} was deleted while it was enqueued again"):
