@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,8 @@ IMPORTED = (
     *(f"hammerwork_cli.database.drivers.{name}" for name in ("sqlite", "postgres", "mysql")),
 )
 LONGEST_ORDER = 1 << 17
+_ordering = threading.Lock()
+"""Held from an order to its answer, and while the first one starts the process: threads of a test order, too."""
 
 
 class Fork:
@@ -46,11 +49,12 @@ class Fork:
     def __init__(self, words: Sequence[str], env: Mapping[str, str], cwd: Path, input: str = "") -> None:
         output, errors, status = os.pipe(), os.pipe(), os.pipe()
         given = [_readable(input), *(pipe[1] for pipe in (output, errors, status))]
-        orders, _, _ = _origin()
-        socket.send_fds(orders, [marshal.dumps((list(words), dict(env), str(cwd)))], given)
+        with _ordering:
+            orders, _, _ = _origin()
+            socket.send_fds(orders, [marshal.dumps((list(words), dict(env), str(cwd)))], given)
+            self.pid = int(orders.recv(32))
         for descriptor in given:
             os.close(descriptor)
-        self.pid = int(orders.recv(32))
         self.stdout: IO[str] = open(output[0], encoding="utf-8")  # noqa: SIM115, PTH123
         self.stderr: IO[str] = open(errors[0], encoding="utf-8")  # noqa: SIM115, PTH123
         self._status = status[0]
