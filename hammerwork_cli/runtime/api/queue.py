@@ -23,9 +23,9 @@ from hammerwork_cli.core.operator import operator
 from hammerwork_cli.core.values import WAITING, JobStatus, statuses_of, timestamp
 from hammerwork_cli.database import Database, DatabaseUrl, Timeouts, connect
 from hammerwork_cli.database.batches import batched
-from hammerwork_cli.database.borrowed import Facts
+from hammerwork_cli.database.borrowed import AGAIN, Facts
 from hammerwork_cli.database.borrowing import Connection, borrow
-from hammerwork_cli.errors import JobNotFoundError, TimedOutError, UsageError
+from hammerwork_cli.errors import DuplicateError, JobNotFoundError, RetryableError, TimedOutError, UsageError
 from hammerwork_cli.features.batch.model import NewBatch
 from hammerwork_cli.features.batch.queries import enqueue as batches
 from hammerwork_cli.features.job.models.job import EnqueuedJob, JobFilter
@@ -560,7 +560,12 @@ class Queue(Translated):
                     "The connection commits each statement by itself, and this takes several.",
                     hint="Begin a transaction first.",
                 )
-            return unit(borrowed)
+            try:
+                return unit(borrowed)
+            except DuplicateError as error:  # the transaction could not see it yet
+                raise RetryableError(
+                    "Another transaction has enqueued one of the jobs meanwhile.", hint=AGAIN
+                ) from error
 
         return write
 

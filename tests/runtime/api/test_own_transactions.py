@@ -32,6 +32,7 @@ from hammerwork_cli import (
     Handlers,
     Job,
     Queue,
+    RetryableError,
     RetryStrategy,
     UsageError,
     Worker,
@@ -472,9 +473,11 @@ def test_a_job_that_another_transaction_wrote_after_the_snapshot_is_found(caller
     with caller.connection.cursor() as cursor:  # the snapshot begins
         cursor.execute("SELECT * FROM orders")
         cursor.fetchall()
-    job = queue.enqueue(Job("mail", 1))
+    job, another = queue.enqueue_many([Job("mail", 1), Job("mail", 2)])
     assert caller.enqueue(queue, job).created is False
-    caller.commit()
+    with pytest.raises(RetryableError, match="Another transaction has enqueued one of the jobs"):
+        queue.enqueue_many([another, Job("mail")], connection=caller.connection)
+    caller.rollback()
 
 
 # A transaction on a connection of the queue.

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from threading import Thread
 
+import psycopg
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker
@@ -59,6 +61,16 @@ def test_a_connection_behind_a_pooler_leaves_nothing_for_those_who_get_it_next(p
         assert database.query(f"SELECT name FROM pg_settings WHERE source = 'session' AND {mine}") == []
     for database in (*others, hasty):
         database.close()
+
+
+def test_an_application_behind_a_pooler_enqueues_in_transactions_that_get_any_session(pooled: Stage) -> None:
+    with closing(psycopg.connect(pooled.url)) as one, closing(psycopg.connect(pooled.url)) as other:
+        for number in range(6):  # psycopg prepares what it sends for the sixth time
+            for connection in (one, other):
+                job = pooled.queue.enqueue(Job("mail", number), connection=connection)
+                pooled.queue.enqueue_many([Job("mail").depends_on(job)], connection=connection)
+                connection.commit()
+    assert len(list(pooled.queue.jobs("mail"))) == 24
 
 
 @pytest.mark.parametrize("number", [1, 100_000])
