@@ -1,1 +1,1 @@
-"""Handlers to read, to run and to begin with: one application a file."""
+"""Applications to read, to run and to start from, one per file."""

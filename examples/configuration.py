@@ -1,4 +1,4 @@
-r"""Every way to say how a job spawns.
+r"""Every way to configure how a job spawns.
 
 ```sh
 hammerwork job enqueue --queue reports --payload '{"pages": 12}' --spawn-handler batch_processor \
@@ -17,7 +17,7 @@ app = Handlers()
 
 @app.spawn("batch_processor")
 def pages(context: SpawnContext) -> Iterator[Job]:
-    """One child a page."""
+    """One child per page."""
     for number in range(context.parent_job.payload["pages"]):
         yield Job("render_page", {"page": number})
 
@@ -44,7 +44,7 @@ def built() -> SpawnConfig:
 
 
 def limited() -> SpawnConfig:
-    """By keywords, for a job that must not get out of hand."""
+    """By keywords, for a job that must not spawn without bounds."""
     return SpawnConfig(
         handler="batch_processor",
         max_spawn_count=100,
@@ -56,7 +56,7 @@ def limited() -> SpawnConfig:
 
 
 def advanced() -> SpawnConfig:
-    """With something for the handler to know."""
+    """With metadata for the handler."""
     return (
         SpawnConfig()
         .with_handler("image_processor")
@@ -78,7 +78,7 @@ def by_builders() -> Job:
 
 
 def by_hand() -> Job:
-    """The configuration is a key of the payload: any program that can write JSON can write it."""
+    """The configuration is a key of the payload, so any program that writes JSON can write it."""
     return Job(
         "reports",
         {

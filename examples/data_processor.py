@@ -1,4 +1,4 @@
-r"""A file is read in batches, each a job of its own.
+r"""Reads a file in batches, each of them a job.
 
 ```sh
 hammerwork job enqueue --queue large_dataset --payload '{"file_path": "/data/orders.csv", "batch_size": 500}' \
@@ -18,9 +18,9 @@ class DataProcessingSpawner(SpawnHandler):
     """Splits a file into batches of lines."""
 
     def validate_spawn(self, parent_job: Job, config: SpawnConfig) -> None:
-        """Refuses a job that does not say which file, or may spawn without limit."""
+        """Refuses a job that names no file, or may spawn without limit."""
         if config.max_spawn_count is None:
-            raise ValueError("a file is as long as it is: say how many batches at most")
+            raise ValueError("a file may have any length: set max_spawn_count")
         if "file_path" not in parent_job.payload:
             raise ValueError("the parent job has no file_path")
 
@@ -39,13 +39,13 @@ class DataProcessingSpawner(SpawnHandler):
                         "batch_id": f"batch-{number}",
                     },
                 )
-                .with_priority(parent.priority)  # would be inherited anyway
-                .depends_on_jobs([parent.id])  # goes without saying
+                .with_priority(parent.priority)  # inherited anyway
+                .depends_on_jobs([parent.id])  # implied
             )
 
 
 def process_batch(job: Job) -> dict[str, Any]:
-    """What a batch does; what it returns is its result."""
+    """Processes a batch; the return value is the result of the job."""
     return {"lines": job.payload["end_offset"] - job.payload["start_offset"]}
 
 
@@ -55,7 +55,7 @@ app.register_handler("data_processor", DataProcessingSpawner())
 
 
 def parent() -> Job:
-    """A job that spawns: its handler by name, and how."""
+    """A job that spawns, with the name of its handler and a configuration."""
     config = SpawnConfig().with_max_spawn_count(20).with_inherit_priority(True)
     return (
         Job("large_dataset", {"file_path": "/data/orders.csv", "batch_size": 500})
@@ -66,7 +66,7 @@ def parent() -> Job:
 
 
 def worker(queue: Queue) -> Worker:
-    """A worker put together by hand: one function for the jobs, and a manager for what they spawn."""
+    """A worker from one function for the jobs and a manager for what they spawn."""
     manager = SpawnManager()
     manager.register_handler("data_processor", DataProcessingSpawner())
 

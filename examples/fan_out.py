@@ -1,4 +1,4 @@
-r"""A dataset is processed in chunks of 1,000 rows, in parallel.
+r"""Processes a dataset in chunks of 1,000 rows, in parallel.
 
 ```sh
 hammerwork job enqueue --queue dataset --payload '{"dataset_id": "ds-123", "size": 2500}' --spawn-handler dataset
@@ -19,7 +19,7 @@ class DatasetProcessor(SpawnHandler):
     """One child for each chunk of the parent's dataset."""
 
     def spawn_jobs(self, context: SpawnContext) -> Iterator[Job]:
-        """A generator: the chunks are not all in memory at once, however many there are."""
+        """A generator: however many chunks there are, they are not all in memory at once."""
         dataset = context.parent_job.payload
         for number, start in enumerate(range(0, dataset["size"], CHUNK)):
             yield Job(
@@ -43,5 +43,5 @@ def process_chunk(job: Job) -> dict[str, Any]:
 
 
 def parent() -> Job:
-    """A job of the queue whose name the spawn handler has."""
+    """A job of the queue after which the spawn handler is named."""
     return Job("dataset", {"dataset_id": "ds-123", "size": 2500}).with_spawn_handler("dataset")

@@ -1,4 +1,4 @@
-r"""Every image of a batch in three sizes; what the sizes look like comes with the spawn configuration.
+r"""Resizes every image of a batch to three sizes, with qualities from the spawn configuration.
 
 ```sh
 hammerwork job enqueue --queue image_batch \
@@ -18,7 +18,7 @@ app = Handlers()
 
 @app.spawn("image_batch")
 def image_processor(context: SpawnContext) -> Iterator[Job]:
-    """A plain function is a spawn handler too."""
+    """A plain function is a spawn handler, too."""
     batch = context.parent_job.payload
     quality = (context.config.metadata or {}).get("quality", {})
     for image in batch["image_ids"]:
@@ -37,13 +37,13 @@ def image_processor(context: SpawnContext) -> Iterator[Job]:
 
 @app.job("resize_image")
 def resize(job: Job) -> str:
-    """Says where the picture would be."""
+    """Returns where the picture would be."""
     asked = job.payload
     return f"{asked['output_bucket']}/{asked['image_id']}-{asked['target_size']}.jpeg"
 
 
 def parent() -> Job:
-    """A batch of two images, with what the handler is to know about all of them."""
+    """A batch of two images, with metadata for the handler."""
     config = (
         SpawnConfig()
         .with_max_spawn_count(100)

@@ -1,4 +1,4 @@
-r"""Children whose making can fail: some failures are borne, too many are not, and the parent completes either way.
+r"""Spawns children that may fail: it skips a few failures, stops at too many, and the parent completes either way.
 
 ```sh
 hammerwork job enqueue --queue feeds --payload '{"feeds": ["a", "b", "", "d"]}' \
@@ -21,14 +21,14 @@ class SafeSpawner(SpawnHandler):
     """One child for each feed that has a name."""
 
     def validate_spawn(self, parent_job: Job, config: SpawnConfig) -> None:
-        """Runs before ``spawn_jobs``; what it raises means that nothing is spawned."""
+        """Runs before ``spawn_jobs``; if it raises, nothing is spawned."""
         if not isinstance(parent_job.payload.get("feeds"), list):
             raise ValueError("the parent job has no list of feeds")
         if (config.max_spawn_count or 0) > MOST_CHILDREN:
             raise ValueError("the spawn count exceeds the safety limit")
 
     def spawn_jobs(self, context: SpawnContext) -> list[Job]:
-        """Nothing is written before it returns, so raising here leaves no child behind."""
+        """Nothing is written before it returns, so an error here leaves no child behind."""
         jobs, failures = [], 0
         for number, feed in enumerate(context.parent_job.payload["feeds"]):
             try:
@@ -56,11 +56,11 @@ app.register_handler("feeds", SafeSpawner())
 
 @app.job("fetch_feed")
 async def fetch_feed(job: Job) -> str:
-    """An async handler: many of them wait on one event loop."""
+    """A coroutine: many of them wait on one event loop."""
     return f"fetched {job.payload['feed']}"
 
 
 def parent() -> Job:
-    """It completes even when it cannot spawn; the operation is recorded as failed then."""
+    """The job completes even if it cannot spawn; its operation is then recorded as failed."""
     config = SpawnConfig(max_spawn_count=10, on_error="complete")
     return Job("feeds", {"feeds": ["a", "b", "", "d"]}).with_spawn_config(config)

@@ -1,4 +1,4 @@
-r"""A workflow becomes a chain of steps, each of which waits for the one before it.
+r"""Spawns a chain of steps, each of which waits for the one before.
 
 ```sh
 hammerwork job enqueue --queue workflow --payload '{"workflow_type": "etl_pipeline"}' --spawn-handler workflow
@@ -30,7 +30,7 @@ class WorkflowDecomposer(SpawnHandler):
     """The steps of the parent's workflow, one after the other."""
 
     def spawn_jobs(self, context: SpawnContext) -> list[Job]:
-        """The chain is kept: the first step follows the parent, each other one the step before it."""
+        """The first step depends on the parent, every other one on the step before."""
         kind = context.parent_job.payload["workflow_type"]
         if kind not in STEPS:
             raise ValueError(f"unknown workflow type: {kind}")
@@ -47,7 +47,7 @@ app.register_handler("workflow", WorkflowDecomposer())
 
 
 def step(job: Job) -> str:
-    """What any of the steps does here."""
+    """Every step does this."""
     return f"{job.queue} done"
 
 
