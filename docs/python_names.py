@@ -35,7 +35,7 @@ to use them.
 {names}
 """
 ORDER = [
-    *("Queue", "Transaction", "Batch", "Workflow", "Job", "JobPriority", "JobStatus"),
+    *("Queue", "AsyncQueue", "Transaction", "Batch", "Workflow", "Job", "JobPriority", "JobStatus"),
     *("Handlers", "SpawnManager", "SpawnHandler", "SpawnContext", "SpawnResult", "SpawnConfig"),
     *("RetryStrategy", "Jitter", "Retry", "Snooze", "Discard", "Cancel", "Worker", "WorkerReport", "EncryptionKeys"),
 ]

@@ -11,6 +11,7 @@ _HOMES = {
     ),
     "core.input.spawn_config": "SpawnConfig",
     "core.values": "JobPriority JobStatus",
+    "runtime.api.async_queue": "AsyncQueue",
     "runtime.api.encryption": "EncryptionKeys",
     "runtime.api.handlers": "Handlers",
     "runtime.api.job": "Job",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         UnreachableError,
         UsageError,
     )
+    from hammerwork_cli.runtime.api.async_queue import AsyncQueue
     from hammerwork_cli.runtime.api.encryption import EncryptionKeys
     from hammerwork_cli.runtime.api.handlers import Handlers
     from hammerwork_cli.runtime.api.job import Job
@@ -86,6 +88,7 @@ else:
 
 __all__ = [
     "AccessDeniedError",
+    "AsyncQueue",
     "Batch",
     "Cancel",
     "ConfigError",

@@ -16,14 +16,21 @@ class Wait:
 
     Args:
         timeout: seconds after which to give up; ``None`` to wait without limit.
+        stopped: asked whether to give up earlier.
     """
 
     def __init__(
-        self, connect: Callable[[], Database], listener: OutageListener, *, interval: float, timeout: float | None
+        self,
+        connect: Callable[[], Database],
+        listener: OutageListener,
+        *,
+        interval: float,
+        timeout: float | None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._connect = connect
         self._listener = listener
-        self._interval = interval
+        self._interval, self._stopped = interval, stopped
         self._end = None if timeout is None else time.monotonic() + timeout
 
     def until(self, look: Callable[[], bool], connected: Callable[[Database], None]) -> bool:
@@ -56,7 +63,7 @@ class Wait:
             self._sleep(self._interval)
 
     def _is_late(self) -> bool:
-        return self._end is not None and time.monotonic() >= self._end
+        return self._stopped() or (self._end is not None and time.monotonic() >= self._end)
 
     def _sleep(self, seconds: float) -> None:
         """Sleeps, but not beyond the timeout."""

@@ -387,10 +387,15 @@ class Queue(Translated):
             JobNotFoundError: there is no such job.
             TimedOutError: it has not ended in time.
         """
+        return self._wait(job, timeout, tree=tree)
+
+    def _wait(
+        self, job: JobId, timeout: timedelta | None, *, tree: bool, stopped: Callable[[], bool] = lambda: False
+    ) -> Job:
         wanted, what = id_of(job), "job and everything below it" if tree else "job"
         limit = None if timeout is None else fields.duration(timeout, "timeout").total_seconds()
         self.get(wanted)
-        with closing(JobWait(self.url, self.connections.timeouts, limit)) as wait:
+        with closing(JobWait(self.url, self.connections.timeouts, limit, stopped)) as wait:
             ended = wait.tree(wanted, self._run(self._now)) if tree else wait.job(wanted)
         if not ended:
             raise TimedOutError(f"The {what} did not end within {duration(timeout)}: {wanted}.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
+from hammerwork_cli import app_path
 from hammerwork_cli.cached import cached
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
@@ -166,6 +167,12 @@ class SpawnContext:
     result_text: str | None = None
     _place: Callable[[], Ancestry] | None = field(default=None, repr=False, compare=False)
     _is_over: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+
+    async def aspawn(self, job: Job, *, key: str) -> Job:
+        """Writes a child at once, as ``spawn`` does, and does not block the event loop."""
+        with app_path.without():
+            import asyncio
+        return await asyncio.to_thread(self.spawn, job, key=key)
 
     @property
     def cancelled(self) -> bool:

@@ -1,6 +1,8 @@
 """Waiting for jobs from Python."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from hammerwork_cli.core.values import FINISHED, Counts
 from hammerwork_cli.database import Database, DatabaseUrl, Timeouts, connect
@@ -19,10 +21,14 @@ class JobWait:
 
     Args:
         timeout: seconds after which to give up; ``None`` to wait without limit.
+        stopped: asked whether to give up earlier.
     """
 
-    def __init__(self, url: DatabaseUrl, timeouts: Timeouts, timeout: float | None) -> None:
-        self._url, self._timeouts, self._timeout = url, timeouts, timeout
+    def __init__(
+        self, url: DatabaseUrl, timeouts: Timeouts, timeout: float | None, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._url, self._timeouts = url, timeouts
+        self._limits: Any = {"interval": INTERVAL, "timeout": timeout, "stopped": stopped}
         self._database: Database | None = None
 
     def job(self, job: str) -> bool:
@@ -36,11 +42,11 @@ class JobWait:
             nonlocal relatives
             relatives = Relatives(database)
 
-        return Wait(self._connect, self, interval=INTERVAL, timeout=self._timeout).until(has_ended, connected)
+        return Wait(self._connect, self, **self._limits).until(has_ended, connected)
 
     def tree(self, job: str, now: datetime) -> bool:
         """Waits until a job and everything below it have ended, or never can; whether that came in time."""
-        waiter = Waiter(self._connect, self, interval=INTERVAL, timeout=self._timeout, fail_stuck=True)
+        waiter = Waiter(self._connect, self, **self._limits, fail_stuck=True)
         return waiter.wait(self._connect(), job, whole=False, now=now).outcome != WaitOutcome.TIMEOUT
 
     def _connect(self) -> Database:

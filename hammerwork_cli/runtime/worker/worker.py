@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from hammerwork_cli import app_path
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.near import did_you_mean
@@ -265,6 +266,25 @@ class Worker(Translated):
             return self._run()
         finally:
             self._running.release()
+
+    async def arun(self) -> WorkerReport:
+        """Works as :meth:`run` does, in a thread beside the event loop.
+
+        A cancellation stops the worker after its running jobs, a second one at once; then it goes on.
+        """
+        with app_path.without():
+            import asyncio
+        running = asyncio.ensure_future(asyncio.to_thread(self.run))
+        cancelled: asyncio.CancelledError | None = None
+        while not running.done():
+            try:
+                await asyncio.wait([running])
+            except asyncio.CancelledError as error:
+                self.stop(now=cancelled is not None)
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        return running.result()
 
     def _run(self) -> WorkerReport:
         if self._has_run:  # it starts afresh, as another worker

@@ -212,6 +212,7 @@ class Waiter:
     Args:
         timeout: seconds after which to give up; ``None`` to wait without limit.
         fail_stuck: stop when all open jobs are stuck.
+        stopped: asked whether to give up earlier.
     """
 
     def __init__(
@@ -222,8 +223,9 @@ class Waiter:
         interval: float,
         timeout: float | None,
         fail_stuck: bool,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._wait = Wait(connect, listener, interval=interval, timeout=timeout)
+        self._wait = Wait(connect, listener, interval=interval, timeout=timeout, stopped=stopped)
         self._listener = listener
         self._fail_stuck = fail_stuck
         self._start = time.monotonic()
