@@ -472,6 +472,7 @@ OF_OTHER_FILES = {
     "cli/verb.py": "a help, which is no file",
     "cli/shell_completion.py": "the file of settings, of a megabyte at most, as fast as possible",
     "features/completion/commands.py": "scripts of this package",
+    "database/drivers/sqlite_holders.py": "/proc",
     "database/migration_files.py": "statements of this package",
     "database/statements/__init__.py": "statements of this package",
     "database/statements/__main__.py": "statements of this package",
