@@ -3,6 +3,7 @@
 import gc
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -98,13 +99,21 @@ def _is_of_this_thread(connection: sqlite3.Connection) -> bool:
     if not _can_use(connection):
         return False
     here = threading.current_thread()
-    if all(one is here or one.name.startswith(OURS) for one in threading.enumerate()):
+    if all(one is here or one.name.startswith(OURS) for one in threading.enumerate()) or _is_djangos(connection):
         return True
     answers: list[bool] = []
     thread = threading.Thread(target=lambda: answers.append(_can_use(connection)), name=OURS[0], daemon=True)
     thread.start()
     thread.join()
     return answers == [False]
+
+
+def _is_djangos(connection: sqlite3.Connection) -> bool:
+    """Whether it is one that Django keeps for this thread, and that any thread could use."""
+    django = sys.modules.get("django.db")
+    return django is not None and any(
+        one.connection is connection for one in django.connections.all(initialized_only=True)
+    )
 
 
 def _can_use(connection: sqlite3.Connection) -> bool:

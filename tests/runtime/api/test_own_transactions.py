@@ -618,8 +618,12 @@ def seconds_of(refused: Callable[[], object], message: str) -> float:
     return time.monotonic() - began
 
 
-def test_a_thread_that_would_wait_for_its_own_transaction_fails_soon(urls: Callable[[str], str]) -> None:
-    with Queue(urls("sqlite")) as queue, calling(callers.Sqlite3, queue.url.raw) as caller:
+@each((callers.Sqlite3, callers.DjangoOnSqlite))
+def test_a_thread_that_would_wait_for_its_own_transaction_fails_soon(caller: Caller, queue: Queue) -> None:
+    end = threading.Event()
+    other = threading.Thread(target=end.wait)  # which could use some connections, too
+    other.start()
+    try:
         caller.execute("INSERT INTO orders VALUES (1)")
         took = seconds_of(lambda: queue.enqueue(Job("mail")), "queue.enqueue(job, connection=...)")
         assert took < 10
@@ -628,6 +632,9 @@ def test_a_thread_that_would_wait_for_its_own_transaction_fails_soon(urls: Calla
         with queue.transaction() as tx:
             assert seconds_of(lambda: queue.enqueue(Job("mail")), "tx.enqueue(job)") < 1
             tx.enqueue(Job("mail"))
+    finally:
+        end.set()
+        other.join()
 
 
 def test_a_thread_that_waits_for_somebody_else_goes_on_waiting(urls: Callable[[str], str]) -> None:
