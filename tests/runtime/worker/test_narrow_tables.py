@@ -16,6 +16,7 @@ from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.tree.queries import tree as tree_queries
+from tests.callers import MysqlConnector, calling
 from tests.conftest import Makers
 from tests.database.test_plans import VERSION_2, plan
 from tests.rows import Rows
@@ -67,6 +68,18 @@ def test_payloads_results_and_trees_are_those_of_any_other_database(narrow: Stag
     tree = tree_queries.tree(narrow.database, root.id)
     assert sorted(node.queue for node in tree.nodes.values()) == ["echo"] * 4 + ["join"]
     assert Doctor(narrow.database, now=narrow.database.now()).examine() == []
+
+
+def test_an_application_enqueues_in_its_transaction(narrow: Stage) -> None:
+    with calling(MysqlConnector, narrow.url) as caller:
+        for job in (Job("echo", TEXT), Job("Zoë", [TEXT])):
+            assert [caller.enqueue(narrow.queue, job).created for _ in range(2)] == [True, False]
+            caller.enqueue(narrow.queue, Job("echo").depends_on(job).with_callbacks(on_complete=Job("echo", TEXT)))
+        with pytest.raises(RefusedValueError, match="cannot store"):
+            caller.enqueue(narrow.queue, Job("😀"))
+        caller.commit()
+        assert narrow.queue.get(job).payload == [TEXT]
+    narrow.execute("DELETE FROM hammerwork_watches")
 
 
 def test_characters_of_an_error_that_the_tables_lack_are_written_out(narrow: Stage, app: Handlers) -> None:

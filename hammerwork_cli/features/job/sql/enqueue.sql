@@ -57,7 +57,7 @@ $1
 convert_to(CAST($1 AS text), 'UTF8')
 
 -- name: readable [borrowed mysql]
-CAST($1 AS BINARY)
+CAST(CONVERT($1 USING utf8mb4) AS BINARY)
 
 -- name: stored
 -- Reads jobs as they were enqueued.
