@@ -123,7 +123,7 @@ def _call(app: Handlers, step: SpawnStep, queue: "_Queue", children: list[NewJob
     step.config = config_of(Job.of(row)) or SpawnConfig()
     if handler is not None:
         job = Job.of(row)
-        context = SpawnContext(job, own_config(step.config), queue, step.spawn, None, lambda: step.place)
+        context = SpawnContext(job, own_config(step.config), queue, step.spawn, _place=lambda: step.place)
         arguments = (job, context) if handler.takes_context else (job,)
         returned = in_own_context(row, lambda: result_of(handler.function(*arguments)))
         step.result = result_text(returned, most=row.result_max_size_bytes)

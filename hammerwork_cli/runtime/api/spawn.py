@@ -153,6 +153,7 @@ class SpawnContext:
         queue: the queues, to read, and to enqueue jobs that are not children.
         spawn: ``spawn(job, key=...)`` writes a child now instead of at the end.
         result_text: the JSON text of :attr:`result`.
+        deadline: when the time of the attempt is up, by the server's clock; ``None`` without a timeout.
         cancelled: whether the attempt is over although its handler still runs: the job was cancelled or taken from this
             worker, its time is up, or the worker is stopping at once. Its result and its children are not written. A
             long-running handler in a thread should check it; a coroutine is cancelled instead, and a process is killed.
@@ -165,6 +166,7 @@ class SpawnContext:
     queue: "Queue | None" = None
     spawn: SpawnFunction = _no_worker
     result_text: str | None = None
+    deadline: datetime | None = None
     _place: Callable[[], Ancestry] | None = field(default=None, repr=False, compare=False)
     _is_over: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
 

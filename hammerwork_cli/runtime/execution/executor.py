@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hammerwork_cli import app_path
@@ -227,9 +227,12 @@ class Executor:
     # Spawning.
 
     def _context(self, attempt: Attempt, job: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
-        parent = self._parent(attempt, config)
+        parent, deadline = self._parent(attempt, config), attempt.deadline
         return SpawnContext(
-            job, own_config(config), self._queue, parent.spawn, result, lambda: parent.place, lambda: attempt.over
+            *(job, own_config(config), self._queue, parent.spawn, result),
+            None if deadline is None else self._clock.now() + timedelta(seconds=deadline - time.monotonic()),
+            lambda: parent.place,
+            lambda: attempt.over,
         )
 
     def _parent(self, attempt: Attempt, config: SpawnConfig) -> Parent:

@@ -286,7 +286,7 @@ class SpawnStep:
 
     def _drained(self, found: FoundHandler, most: int) -> Children:
         job, config = Job.of(self.job), own_config(self.config)
-        context = SpawnContext(job, config, self._queue, self.spawn, self.result, lambda: self._bare_place)
+        context = SpawnContext(job, config, self._queue, self.spawn, self.result, None, lambda: self._bare_place)
         try:
             produced = found.handler.spawn_jobs(context)
         except SpawnError:

@@ -36,9 +36,15 @@ HANDLED: ContextVar["Claimed | None"] = ContextVar("hammerwork_handled_job", def
 """The job whose handler runs; set in the context of each call."""
 
 
-def handled(job: "Claimed") -> dict[str, str | int]:
+def handled(job: "Claimed") -> dict[str, object]:
     """Returns a job as fields of a record that is about it, for ``extra``."""
-    return {"job_id": job.id, "queue": job.queue_name, "attempt": job.attempts}
+    fields: dict[str, object] = {
+        "job_id": job.id,
+        "queue": job.queue_name,
+        "attempt": job.attempts,
+        "worker": job.claim.worker,
+    }
+    return fields | {"trace_id": job.trace_id} if job.trace_id else fields
 
 
 def configure(level: str, *, as_json: bool, stream: TextIO | None = None) -> None:
@@ -124,7 +130,7 @@ class TextLines(logging.Formatter):
 class JsonLines(logging.Formatter):
     """An object with ``time``, ``level``, ``logger``, ``message``, ``error`` (a traceback), and ``extra``.
 
-    A line of a handler, or about an attempt, has ``job_id``, ``queue`` and ``attempt``.
+    A line of a handler, or about an attempt, has ``job_id``, ``queue``, ``attempt``, ``worker`` and ``trace_id``.
     """
 
     def format(self, record: logging.LogRecord) -> str:

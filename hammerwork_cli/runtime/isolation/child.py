@@ -223,7 +223,9 @@ class _JobServer:
             depth, root = self._ask(Reply("place"), number)
             return Ancestry(root, depth=depth)
 
-        return SpawnContext(Job.of(record.job), record.config, self._queue, spawn, record.result, place)
+        return SpawnContext(
+            Job.of(record.job), record.config, self._queue, spawn, record.result, record.deadline, place
+        )
 
     def _ask(self, question: Reply, number: int) -> Any:
         """Asks the worker something during a request, and returns the answer."""

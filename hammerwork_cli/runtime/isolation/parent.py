@@ -241,4 +241,4 @@ def _as_final(error: HammerworkError, failure: Failure) -> HammerworkError:
 
 
 def _record(context: SpawnContext) -> ContextRecord:
-    return ContextRecord(context.parent_job._row, context.config, context.result_text)
+    return ContextRecord(context.parent_job._row, context.config, context.result_text, context.deadline)

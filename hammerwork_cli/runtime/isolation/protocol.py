@@ -1,6 +1,6 @@
 """The messages between a worker and a process that runs its handlers."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
@@ -32,6 +32,7 @@ class ContextRecord(NamedTuple):
     job: "Claimed"
     config: SpawnConfig
     result: str | None = None  # JSON text of the job's result, for its spawn handler
+    deadline: datetime | None = None
 
 
 class Reply(NamedTuple):

@@ -75,6 +75,14 @@ def more(context):
     return []
 
 
+@app.job("limited", timeout=timedelta(minutes=7))
+def limited(job, context):
+    return context.deadline and context.deadline.isoformat()
+
+
+app.register_job("unlimited", lambda job, context: context.deadline)
+
+
 @app.job("slow", timeout=timedelta(seconds=1), retry_timeouts=True, retry=lambda job, error: error and SOON)
 def slow(job):
     if job.attempts == 1:
@@ -222,6 +230,18 @@ def test_a_function_of_the_handler_chooses_the_pause_after_an_error(
     assert stage.status(*jobs) == ["Pending"] * 3
     for job, expected in zip(jobs, (timedelta(hours=8), timedelta(seconds=10), DAY), strict=True):
         assert timedelta(0) <= _due(stage, job) - before - expected < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(("dialect", "isolation"), [("sqlite", "thread"), ("sqlite", "process")])
+def test_a_handler_knows_when_its_time_is_up(stage: Stage, work: Callable[..., Any]) -> None:
+    jobs = [Job("limited"), Job("limited", timeout=timedelta(minutes=3)), Job("unlimited")]
+    before = stage.database.now()
+    work(*jobs)
+    found = stage.queue.results(jobs)
+    assert found[jobs[2].id] is None
+    for job, minutes in zip(jobs, (7, 3), strict=False):
+        left = datetime.fromisoformat(found[job.id]) - before
+        assert timedelta(0) <= left - timedelta(minutes=minutes) < timedelta(seconds=30)
 
 
 @pytest.mark.parametrize(("dialect", "isolation"), [("sqlite", "thread"), ("sqlite", "process")])

@@ -127,9 +127,10 @@ def test_the_record_of_a_failure_has_the_exception_and_the_job_beside_a_message_
         "app.register_handler('spawn handler', lambda context: fail(context.parent_job))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    jobs = lite.enqueue(*(Job(how, max_attempts=1) for _ in range(2)))
+    jobs = lite.enqueue(*(Job(how, max_attempts=1, trace_id="t-1") for _ in range(2)))
     isolation = "process" if how == "process" else "thread"
-    Worker(lite.queue, "failing_app:app", queues=(how,), isolation=isolation, drain=True, poll_interval=0.05).run()
+    worker = Worker(lite.queue, "failing_app:app", queues=(how,), isolation=isolation, drain=True, poll_interval=0.05)
+    worker.run()
     failures = [record for record in caplog.records if record.levelname == "ERROR"]
     assert {record.job_id for record in failures} == {job.id for job in jobs}  # type: ignore[attr-defined]
     assert {(record.queue, record.attempt) for record in failures} == {(how, 1)}  # type: ignore[attr-defined]
@@ -140,6 +141,8 @@ def test_the_record_of_a_failure_has_the_exception_and_the_job_beside_a_message_
         assert record.exc_info[1] is not None
         lines = JsonLines().format(record)
         assert json.loads(lines)["job_id"] == record.job_id  # type: ignore[attr-defined]
+        assert json.loads(lines)["trace_id"] == "t-1"
+        assert json.loads(lines)["worker"] == worker.id
         assert "ValueError: no data" in json.loads(lines)["error"]
         assert 'failing_app.py", line 7, in fail' in json.loads(lines)["error"]
         if how != "process":
