@@ -31,7 +31,7 @@ TELLS_OLD_NAMES = {
     "CHANGES.md",
     "benchmarks/README.md",
     "docs/explain/performance.md",
-    "docs/operate/maintenance.md",
+    "docs/production/upgrade.md",
     "docs/production/side-by-side.md",
     "docs/reference/other-names.md",
     "docs/start/from-rust.md",
