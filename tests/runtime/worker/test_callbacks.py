@@ -1,5 +1,6 @@
 """Callbacks at the end of batches and trees: each once, none early, whoever looks and whoever is killed."""
 
+import contextlib
 import json
 import random
 import threading
@@ -25,7 +26,7 @@ from hammerwork_cli.features.callbacks.queries import callbacks_of
 from hammerwork_cli.features.job.queries import enqueue
 from tests.conftest import Outcome
 from tests.runtime.conftest import Crew, Stage, until
-from tests.runtime.worker.test_upkeep import keeper
+from tests.runtime.worker.test_upkeep import keepers
 
 Run = Callable[..., Outcome]
 KILLS = 5
@@ -159,8 +160,8 @@ def test_each_callback_is_enqueued_once_and_none_early_whoever_dies(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(stage, monkeypatch)
-    keepers = [threading.Thread(target=world.keep, name="mortal", daemon=True) for _ in range(3)]
-    for one in keepers:
+    mortals = [threading.Thread(target=world.keep, name="mortal", daemon=True) for _ in range(3)]
+    for one in mortals:
         one.start()
     try:
         world.end_jobs()
@@ -184,7 +185,7 @@ def test_each_callback_is_enqueued_once_and_none_early_whoever_dies(
             world.until(lambda tag=tag: fired(tag)["success"] == "fired")  # type: ignore[misc]
     finally:
         world.over.set()
-        for one in keepers:
+        for one in mortals:
             one.join(60)
     assert world.early == []
     assert world.deaths >= DEATHS
@@ -219,16 +220,16 @@ def test_workers_that_are_killed_again_and_again_tell_each_end_once(stage: Stage
     batch = stage.queue.enqueue_batch(
         "letters", [Job("letter", {"fails": number == 3}, max_attempts=1) for number in range(20)], **ON
     )
-    keepers = [keeper(stage.url), keeper(stage.url)]
     worker = Worker(stage.url, handlers=app, poll_interval=0.05, concurrency=4, upkeep=False)
     running = threading.Thread(target=worker.run, daemon=True)
     running.start()
-    try:
+    with contextlib.ExitStack() as ending:
+        ending.callback(running.join, 60)
+        ending.callback(worker.stop)
+        replace = ending.enter_context(keepers(stage.url))
         for number in range(KILLS):
             time.sleep(0.4 + 0.15 * number)
-            keepers[number % 2].kill()
-            keepers[number % 2].wait()
-            keepers[number % 2] = keeper(stage.url)
+            replace(number)
         ended = {"complete": "fired", "failure": "over", "success": "fired"}
 
         def states(subject: str, of: str) -> dict[str, str]:
@@ -242,12 +243,6 @@ def test_workers_that_are_killed_again_and_again_tell_each_end_once(stage: Stage
         for top in tops:
             until(lambda top=top: states("tree", top.id) == ended)  # type: ignore[misc]
         until(lambda: states("batch", batch.id) == {"complete": "fired", "failure": "fired", "success": "open"})
-    finally:
-        worker.stop()
-        running.join(60)
-        for one in keepers:
-            one.kill()  # it may have only begun, and hear no other signal yet
-            one.wait()
     made = [str(job) for (job,) in stage.rows("id", "queue_name LIKE 'on %'")]
     watched = [*(told(stage, "tree", top.id) for top in tops), told(stage, "batch", batch.id)]
     fired = [callback for found in watched for callback in found.values() if callback.state == "fired"]

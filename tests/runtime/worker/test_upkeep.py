@@ -1,12 +1,13 @@
 """Workers enqueue the jobs of schedules: on time, each once, whoever is killed."""
 
+import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +28,9 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.worker.turns import Turn
 from hammerwork_cli.runtime.worker.upkeep.endings import Endings
 from hammerwork_cli.runtime.worker.upkeep.schedules import Scheduler
-from tests.conftest import unavailable
+from tests import surroundings
+from tests.conftest import ROOT, unavailable
+from tests.forks import Fork
 from tests.runtime.conftest import PATIENCE, Crew, Stage, until
 from tests.servers import ServerMissingError
 from tests.worker_context import worker_context
@@ -55,29 +58,43 @@ def add(stage: Stage, **given: Any) -> Any:
     return changes.add(stage.database, read_schedule(options), Author("me"), stage.database.now())
 
 
-def keeper(url: str, clock: Clock | None = None) -> "subprocess.Popen[bytes]":
-    words = [sys.executable, "-P", "-m", "hammerwork_cli", "worker", "start", "--upkeep-only", "--quiet", "-u", url]
-    env = {**os.environ, **(clock.environment if clock else {})}
+UPKEEP = ("worker", "start", "--upkeep-only", "--quiet")
+
+
+@contextlib.contextmanager
+def keepers(url: str) -> Iterator[Callable[[int], None]]:
+    """Two workers that only keep things up; ``replace(number)`` kills one of them, in turn, and starts another."""
+    running = [Fork([*UPKEEP, "-u", url], surroundings.passed_on(), ROOT) for _ in range(2)]
+
+    def replace(number: int) -> None:
+        running[number % 2].kill()
+        with running[number % 2]:
+            running[number % 2] = Fork([*UPKEEP, "-u", url], surroundings.passed_on(), ROOT)
+
+    try:
+        yield replace
+    finally:
+        for one in running:
+            one.kill()  # it may have only begun, and hear no other signal yet
+        for one in running:
+            with one:
+                pass
+
+
+def keeper(url: str, clock: Clock) -> "subprocess.Popen[bytes]":
+    words = [sys.executable, "-P", "-m", "hammerwork_cli", *UPKEEP, "-u", url]
+    env = {**os.environ, **clock.environment}
     return subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def test_workers_that_are_killed_again_and_again_make_one_job_for_each_due_time(stage: Stage) -> None:
     schedule = add(stage)
-    keepers = [keeper(stage.url), keeper(stage.url)]
-    try:
+    with keepers(stage.url) as replace:
         for number in range(KILLS):
             made = len(stage.rows())
             until(lambda made=made: len(stage.rows()) > made)  # type: ignore[misc]
             time.sleep(0.05 * number)  # at another moment between two ticks, or within one
-            keepers[number % 2].kill()
-            keepers[number % 2].wait()
-            keepers[number % 2] = keeper(stage.url)
-    finally:
-        for one in keepers:
-            one.send_signal(signal.SIGINT)
-            one.send_signal(signal.SIGINT)
-        for one in keepers:
-            one.wait(60)
+            replace(number)
     found = schedules.runs(stage.database, schedule, limit=10_000)[::-1]
     assert len(found) >= KILLS
     assert {run.outcome for run in found} == {"enqueued"}
@@ -115,16 +132,12 @@ def test_a_worker_whose_clock_was_ahead_by_ten_years_for_a_moment_stops_nothing(
         wrong.wait(60)
     assert all(at > ahead for at in duties.times(lite.database).values())
     lite.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{parent.id}'")
-    right = keeper(lite.url)
-    try:
+    with keepers(lite.url):
         until(lambda: schedules.find(lite.database, "often").due < lite.database.now() + MINUTE)
         until(lambda: max(duties.times(lite.database).values()) < ahead)
         made = len(lite.rows(where="queue_name = 'report'"))
         until(lambda: len(lite.rows(where="queue_name = 'report'")) > made)
         until(lambda: lite.rows(where="queue_name = 'told'"))
-    finally:
-        right.terminate()
-        right.wait(60)
 
 
 def test_a_worker_makes_and_runs_the_jobs_of_a_schedule(stage: Stage, crew: Crew) -> None:
