@@ -212,7 +212,7 @@ def _usage(error: TyperException, context: Context) -> int:
 
     if other := instead(path, message):
         return _failure(UsageError(other[0], hint=other[1]), context)
-    message = _NUMBER.sub(lambda found: "is not a number" if found[1] else "is not a whole number", message)
+    message = re.sub(_NUMBER, lambda found: "is not a number" if found[1] else "is not a whole number", message)
     asked, lines = getattr(error, "elsewhere", ("", ()))
     if lines:
         use = ", or ".join(f"hammerwork {line}" for line in lines)
@@ -220,7 +220,7 @@ def _usage(error: TyperException, context: Context) -> int:
     return _failure(UsageError(message, hint=f"See: {path} --help"), context)
 
 
-_NUMBER = re.compile(r"is not a valid (?:int(?:eger)?|(float))(?: range)?\b")
+_NUMBER = r"is not a valid (?:int(?:eger)?|(float))(?: range)?\b"
 """What Typer says of a value that is no number."""
 
 

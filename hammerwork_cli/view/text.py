@@ -21,7 +21,8 @@ _INVISIBLE = (
     "\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff"
 )
 _EMOJI = "\\u2190-\\u21ff\\u2300-\\u27bf\\u2934\\u2935\\u2b00-\\u2bff\\ufe0f\\U0001f000-\\U0001faff"
-_INVISIBLE_CHARACTER = re.compile(f"(?<=[{_EMOJI}])\\u200d(?=[{_EMOJI}])|([{_INVISIBLE}])")
+_INVISIBLE_CHARACTER = f"(?<=[{_EMOJI}])\\u200d(?=[{_EMOJI}])|([{_INVISIBLE}])"
+"""Compiled when a text first needs it: most starts of the program do not."""
 PAINT = re.compile("(\x1b\\[[0-9;]*m)")
 """An ANSI sequence that sets a colour."""
 _SHORT_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -49,7 +50,7 @@ def visible(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return _INVISIBLE_CHARACTER.sub(_escape, text)
+    return re.sub(_INVISIBLE_CHARACTER, _escape, text)
 
 
 def visible_lines(text: str) -> str:
@@ -133,7 +134,7 @@ def fitted(text: str, width: int | None) -> str:
     return "\n".join(_broken(line, width) if cells(line) > width else line for line in text.split("\n"))
 
 
-_COMMAND = re.compile(r"\bhammerwork (?:(?! ?[()]|[.;,](?:\s|$)).)+")
+_COMMAND = r"\bhammerwork (?:(?! ?[()]|[.;,](?:\s|$)).)+"
 _JOINED = "\ue000"
 """Stands for a space at which no line is broken; safe texts do not have it."""
 
@@ -145,7 +146,9 @@ def _broken(line: str, width: int) -> str:
         return line  # a command can be pasted only as a whole
     indent = line[: len(line) - len(line.lstrip())] + "  "
     room = width - len(indent)
-    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _JOINED) if cells(found[0]) <= room else found[0], line)
+    whole = re.sub(
+        _COMMAND, lambda found: found[0].replace(" ", _JOINED) if cells(found[0]) <= room else found[0], line
+    )
     filled = fill(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return filled.replace(_JOINED, " ")
 
