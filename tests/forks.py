@@ -12,6 +12,7 @@ import select
 import shlex
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -176,7 +177,11 @@ class _Origin:
                 os.read(woken, 4096)
                 self._tell_ends()
             if self._listening.fileno() in ready:
-                self._clients[self._listening.accept()[0]] = 0
+                client, _ = self._listening.accept()
+                if _user_of(client) == os.geteuid():
+                    self._clients[client] = 0
+                else:
+                    client.close()
             for client in [client for client in self._clients if client.fileno() in ready]:
                 self._serve_client(client)
             if self._orders.fileno() in ready and not self._obey(self._orders):
@@ -216,6 +221,12 @@ class _Origin:
         with contextlib.suppress(BrokenPipeError):
             source.send(str(pid).encode())
         return pid
+
+
+def _user_of(client: socket.socket) -> int:
+    """Whose process the other end is: the address is open to everybody on the machine."""
+    credentials = struct.Struct("3i")
+    return int(credentials.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size))[1])
 
 
 def _become(words: list[str], env: dict[str, str], cwd: str, given_input: int, output: int, errors: int) -> None:
