@@ -246,7 +246,7 @@ class Histories(ScheduleRules, Version3Rules, RuleBasedStateMachine):
             now = self.world.now()
             change: changes.Change = changes.RetryJobs(now, force=True)
             if how == "cancel":
-                change = changes.Cancel(now, by="the checks", force=True)
+                change = changes.CancelJobs(now, by="the checks", force=True)
             with self.world.reached() as database:
                 changes.run(database, ByIds([job]), change)
             self._allow(job)

@@ -9,7 +9,7 @@ from hammerwork_cli.core.values import DERIVED, FAILURES, STORED, UNSUCCESSFUL, 
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries import changes, listing
-from hammerwork_cli.features.job.queries.changes import Cancel, RetryJobs
+from hammerwork_cli.features.job.queries.changes import CancelJobs, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter, ByIds, Subtrees
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.queue.models.queue import HealthLimits
@@ -197,7 +197,7 @@ def test_a_retry_leaves_cancelled_jobs_alone_unless_they_are_asked_for(database:
 def test_a_cancelled_job_brings_the_jobs_back_that_were_cancelled_with_it(database: Database, rows: Rows) -> None:
     parent = rows.job(status="Pending")
     child = rows.job(parent, status="Pending", dependency_status="waiting")
-    changes.run(database, ByIds([parent]), Cancel(NOW, by="ann@desk"))
+    changes.run(database, ByIds([parent]), CancelJobs(NOW, by="ann@desk"))
     assert (status_of(database, parent), status_of(database, child)) == ("Cancelled", "Cancelled")
     outcome = changes.run(database, ByIds([parent]), RetryJobs(NOW, cancelled=True))
     assert (outcome.changed, outcome.followed) == (1, 1)
@@ -206,5 +206,5 @@ def test_a_cancelled_job_brings_the_jobs_back_that_were_cancelled_with_it(databa
 
 def test_a_retrying_job_can_be_cancelled(database: Database, rows: Rows) -> None:
     job = retrying(rows)
-    assert changes.run(database, ByIds([job]), Cancel(NOW, by="ann@desk")).changed == 1
+    assert changes.run(database, ByIds([job]), CancelJobs(NOW, by="ann@desk")).changed == 1
     assert status_of(database, job) == "Cancelled"

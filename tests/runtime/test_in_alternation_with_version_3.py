@@ -19,7 +19,6 @@ from hammerwork_cli.core.values import id_list, rfc3339
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import changes
-from hammerwork_cli.features.job.queries.changes import Cancel
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.worker.queries import claim, finish, rescue
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
@@ -107,7 +106,7 @@ class Play:
         """One step by our claims and outcomes."""
         database = self.stage.database
         if end == "cancel":
-            changes.run(database, ByIds([self.ids[name]]), Cancel(self.clock, by="a test"))
+            changes.run(database, ByIds([self.ids[name]]), CancelJobs(self.clock, by="a test"))
             return
         worker = new_id()
         (job,) = claim.claim(database, name, worker=worker, now=self.clock, limit=1, slots=1)

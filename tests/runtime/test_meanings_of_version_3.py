@@ -317,7 +317,7 @@ def test_a_workflow_that_is_cancelled_as_a_whole_has_the_operators_words_in_all_
 def test_a_cancelled_job_fails_the_rest_of_its_workflow_at_once(stage3: Stage) -> None:
     workflow = Workflow("night", failure_policy="fail_fast").add("one", Job("noop")).add("other", Job("noop"))
     jobs = stage3.queue.enqueue_workflow(workflow)
-    change = changes.Cancel(stage3.database.now(), by="ada")
+    change = changes.CancelJobs(stage3.database.now(), by="ada")
     outcome = changes.run(stage3.database, selections.ByIds([jobs["one"].id]), change)
     assert (outcome.changed, outcome.followed) == (1, 1)
     assert stage3.status(*jobs.values()) == ["Failed", "Failed"]

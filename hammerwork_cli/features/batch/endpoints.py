@@ -6,7 +6,7 @@ from hammerwork_cli.features.batch import views as shown
 from hammerwork_cli.features.batch.queries import listing
 from hammerwork_cli.features.job.endpoints.changing import CHANGE_OPTIONS, REASON, answer_change, body
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.queries.changes import Cancel, Change, RetryJobs
+from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.tree.queries import cursors
 from hammerwork_cli.view import key
@@ -42,7 +42,7 @@ def retry(call: Call) -> Answer:
 def cancel(call: Call) -> Answer:
     """As ``batch cancel``."""
     reason, force = call.body.get("reason"), call.body.get("force", False)
-    return _change(call, Cancel(call.now, by=call.operator, reason=reason, force=force))
+    return _change(call, CancelJobs(call.now, by=call.operator, reason=reason, force=force))
 
 
 def _change(call: Call, change: Change) -> Answer:

@@ -23,7 +23,7 @@ class Wanted(NamedTuple):
     reason: str
 
 
-class Outcome(Exception):  # noqa: N818  not an error, though it is raised like one
+class WantedOutcome(Exception):  # noqa: N818  not an error, though it is raised like one
     """The end of an attempt, as its handler wants it.
 
     Attributes:
@@ -33,7 +33,7 @@ class Outcome(Exception):  # noqa: N818  not an error, though it is raised like 
     wanted: Wanted
 
 
-class Snooze(Outcome):
+class Snooze(WantedOutcome):
     """Ends an attempt without counting it, and runs the job again later.
 
     Args:
@@ -48,7 +48,7 @@ class Snooze(Outcome):
         super().__init__(f"The job runs again in {delay}.")
 
 
-class Retry(Outcome):
+class Retry(WantedOutcome):
     """Fails an attempt. If attempts are left, the next one starts after this delay, not that of the retry strategy.
 
     Args:
@@ -65,7 +65,7 @@ class Retry(Outcome):
         super().__init__(reason)
 
 
-class Discard(Outcome):
+class Discard(WantedOutcome):
     """Ends a job as Dead at once, however many attempts are left.
 
     Args:
@@ -80,7 +80,7 @@ class Discard(Outcome):
         super().__init__(reason)
 
 
-class Cancel(Outcome):
+class Cancel(WantedOutcome):
     """Ends a job as Cancelled at once: nobody needs it any more. It does not count as a failure.
 
     Args:

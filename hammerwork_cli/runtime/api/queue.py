@@ -31,7 +31,7 @@ from hammerwork_cli.features.batch.queries import enqueue as batches
 from hammerwork_cli.features.job.models.job import EnqueuedJob, JobFilter
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.queries import changes, enqueue, listing, notifications, results
-from hammerwork_cli.features.job.queries.changes import Cancel, Change, RetryJobs
+from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds, Subtrees
 from hammerwork_cli.features.job.views.changes import raise_refusal
 from hammerwork_cli.features.migration import queries as migrations
@@ -434,7 +434,10 @@ class Queue(Translated):
         """
         by = operator()
         return self._change(
-            job, lambda now: Cancel(now, by=by, reason=reason or None, force=force), {JobStatus.CANCELLED}, tree=tree
+            job,
+            lambda now: CancelJobs(now, by=by, reason=reason or None, force=force),
+            {JobStatus.CANCELLED},
+            tree=tree,
         )
 
     def retry(

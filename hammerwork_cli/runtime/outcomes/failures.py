@@ -12,7 +12,7 @@ from hammerwork_cli.core.values import JobStatus, cancellation
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd
-from hammerwork_cli.runtime.api.outcomes import Outcome, Wanted
+from hammerwork_cli.runtime.api.outcomes import Wanted, WantedOutcome
 from hammerwork_cli.runtime.api.spawn import NOTHING_SPAWNED
 from hammerwork_cli.runtime.host.secrets import masked
 
@@ -111,7 +111,7 @@ def taken(fate: tuple[str, str] | None) -> str:
 
 def wanted_by(error: BaseException | None) -> Wanted | None:
     """The end that a handler wants for its attempt, if it raised one."""
-    wanted = (one.wanted for one in _causes(error) if isinstance(one, Outcome | RemoteError))
+    wanted = (one.wanted for one in _causes(error) if isinstance(one, WantedOutcome | RemoteError))
     return next((one for one in wanted if one is not None), None)
 
 
@@ -125,7 +125,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def raised_by_handler(error: BaseException | None) -> BaseException | None:
     """What a handler raised in this process: ``None`` for an error of the worker, and for an end that it wants."""
     raised = next((one for one in _causes(error) if not is_of_the_worker(one)), None)
-    return None if isinstance(raised, Outcome | RemoteError) else raised
+    return None if isinstance(raised, WantedOutcome | RemoteError) else raised
 
 
 def is_retryable(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.models.plan import Reason, Refusal
 from hammerwork_cli.features.job.queries import changes, dependencies, enqueue, listing
 from hammerwork_cli.features.job.queries import details as details_queries
-from hammerwork_cli.features.job.queries.changes import Cancel, Delete, RetryJobs
+from hammerwork_cli.features.job.queries.changes import CancelJobs, Delete, RetryJobs
 from hammerwork_cli.features.job.queries.dependencies import WAITING_SPELLINGS
 from hammerwork_cli.features.job.queries.finished_trees import PurgeJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter, ByIds, Subtrees
@@ -21,7 +21,7 @@ from tests.database.conftest import current_only
 from tests.jobs import NOW, identity, job
 
 P, D = JobStatus.PENDING, JobStatus.DEAD
-CANCEL = Cancel(NOW, by="ada@host")
+CANCEL = CancelJobs(NOW, by="ada@host")
 
 
 def below(number: int, *parents: int, status: JobStatus = P, state: str = "waiting") -> NewJob:

@@ -12,7 +12,7 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnConte
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import changes, spawn_requests
-from hammerwork_cli.features.job.queries.changes import Cancel, RetryJobs
+from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.spawn.queries import failed, operations
 from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch
@@ -30,7 +30,7 @@ def change(stage: Stage, job: Job, kind: Any) -> Any:
 
 
 def cancel(stage: Stage, job: Job, *, force: bool = False) -> Any:
-    return change(stage, job, Cancel(stage.database.now(), by="me", force=force))
+    return change(stage, job, CancelJobs(stage.database.now(), by="me", force=force))
 
 
 def retry(stage: Stage, job: Job, *, force: bool = False) -> Any:

@@ -819,7 +819,7 @@ def test_all_jobs_that_follow_a_cancelled_one_are_counted_however_many_transacti
     monkeypatch.setattr(dependencies, "MOST_FOLLOWERS", 2)
     parent = Job("noop")
     stage.enqueue(parent, *(Job("noop").depends_on(parent) for _ in range(5)))
-    outcome = changes.run(stage.database, ByIds([parent.id]), changes.Cancel(stage.database.now(), by="x"))
+    outcome = changes.run(stage.database, ByIds([parent.id]), changes.CancelJobs(stage.database.now(), by="x"))
     assert (outcome.changed, outcome.followed) == (1, 5)
 
 

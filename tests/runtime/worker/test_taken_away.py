@@ -12,7 +12,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnContext, Worker
 from hammerwork_cli.features.job.queries import changes
-from hammerwork_cli.features.job.queries.changes import Cancel, Delete, RetryJobs
+from hammerwork_cli.features.job.queries.changes import CancelJobs, Delete, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.runtime.host.logs import named
 from tests.runtime.conftest import PATIENCE, Stage, until
@@ -29,7 +29,7 @@ def take(stage: Stage, job: Job, how: str) -> None:
     elif how == "retry":
         change = RetryJobs(now, force=True)
     else:
-        change = Cancel(now, by="me", force=True, reason="too slow")
+        change = CancelJobs(now, by="me", force=True, reason="too slow")
     assert changes.run(stage.database, ByIds([job.id]), change).changed == 1
 
 

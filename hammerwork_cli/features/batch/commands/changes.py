@@ -20,7 +20,7 @@ from hammerwork_cli.features.job.commands.changes import acceptable
 from hammerwork_cli.features.job.commands.execute import Confirmation, execute, nothing_more
 from hammerwork_cli.features.job.commands.options import CancelledOption, FailedSinceHoursOption, ForceOption
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.queries.changes import Cancel, Change, Delete, RetryJobs
+from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, Delete, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter
 
 
@@ -83,7 +83,7 @@ def cancel(
     """
     context: Context = ctx.obj
     database = context.database(changes=True)
-    change = Cancel(context.now(database), by=context.operator, reason=reason, force=force)
+    change = CancelJobs(context.now(database), by=context.operator, reason=reason, force=force)
     until = None if older_than_hours is None else before(change.now, timedelta(hours=older_than_hours))
     chosen = JobFilter(queues=tuple(queue or ()), until=until)
     _execute(context, database, batch, chosen, status, change, confirmation)

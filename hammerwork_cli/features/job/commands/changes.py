@@ -39,7 +39,7 @@ from hammerwork_cli.features.job.commands.options import (
 )
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries import listing
-from hammerwork_cli.features.job.queries.changes import Cancel, Change, Delete, RetryJobs
+from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, Delete, RetryJobs
 from hammerwork_cli.features.job.queries.finished_trees import FinishedTrees, PurgeJobs
 from hammerwork_cli.features.job.queries.selections import ByFilter, ByIds, Selection, Subtrees
 from hammerwork_cli.features.job.views import changes as shown
@@ -306,8 +306,8 @@ def cancel(
         cancel_whole(context, workflow, confirmation, reason=reason, force=force)
         return
 
-    def change(now: datetime) -> Cancel:
-        return Cancel(now, by=operator, reason=reason, force=force)
+    def change(now: datetime) -> CancelJobs:
+        return CancelJobs(now, by=operator, reason=reason, force=force)
 
     _execute(context, change, confirmation, which, subtree)
 

@@ -12,7 +12,7 @@ from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.options import JOB_OPTIONS, SPAWN_CONFIG, wanted_job
 from hammerwork_cli.features.job.queries import changes, listing, spawn_requests
 from hammerwork_cli.features.job.queries import enqueue as enqueueing
-from hammerwork_cli.features.job.queries.changes import Cancel, Change, RetryJobs
+from hammerwork_cli.features.job.queries.changes import CancelJobs, Change, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds, Selection, Subtrees
 from hammerwork_cli.features.job.views.changes import OUTCOME, ChangeAnswer, raise_refusal
 from hammerwork_cli.features.job.views.enqueue import ENQUEUED
@@ -107,7 +107,7 @@ def retry(call: Call) -> Answer:
 def cancel(call: Call) -> Answer:
     """As ``job cancel JOB``."""
     reason, force = call.body.get("reason"), call.body.get("force", False)
-    return _change(call, Cancel(call.now, by=call.operator, reason=reason, force=force))
+    return _change(call, CancelJobs(call.now, by=call.operator, reason=reason, force=force))
 
 
 def _change(call: Call, change: Change) -> Answer:

@@ -202,7 +202,7 @@ class RetryJobs(Change):
         return dependencies.rearm_next(database, following, self.now)
 
 
-class Cancel(Change):
+class CancelJobs(Change):
     """Marks jobs Failed, with an error that names the operator. Jobs that wait for them fail too."""
 
     action = "cancel"

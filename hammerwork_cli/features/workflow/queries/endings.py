@@ -21,7 +21,7 @@ from hammerwork_cli.features.batch.queries.callbacks import may_spawn
 from hammerwork_cli.features.batch.queries.reader import PAGE
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.queries import changes, dependencies, groups
-from hammerwork_cli.features.job.queries.changes import Cancel, ChangeStep
+from hammerwork_cli.features.job.queries.changes import CancelJobs, ChangeStep
 from hammerwork_cli.features.job.queries.dependencies import Following, LockedJob
 from hammerwork_cli.features.job.queries.selections import ByFilter
 from hammerwork_cli.features.workflow.model import FailurePolicy, StoredWorkflow, WorkflowStatus
@@ -42,7 +42,7 @@ class _OvertakenError(Exception):
     """Somebody has retried jobs of the workflow since a worker looked at it."""
 
 
-class _CancelRest(Cancel):
+class _CancelRest(CancelJobs):
     """Cancels the jobs of a cancelled workflow that have not started, unless somebody has let it run again."""
 
     def __init__(self, workflow: StoredWorkflow, now: datetime) -> None:
@@ -230,7 +230,7 @@ def reopen_without_failures(database: Database, workflow: str) -> bool:
     return True
 
 
-class CancelWorkflow(Cancel):
+class CancelWorkflow(CancelJobs):
     """Cancels the jobs of a workflow, and marks it with the first of them: workers do the rest if this breaks off."""
 
     def __init__(
@@ -240,7 +240,7 @@ class CancelWorkflow(Cancel):
         self.workflow = self.cancels_workflow = workflow
 
     def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> ChangeStep:
-        """Changes jobs: see :class:`Cancel`."""
+        """Changes jobs: see :class:`CancelJobs`."""
         step = super().step(database, ids, wanted)
         cancel(database, self.workflow)
         return step
