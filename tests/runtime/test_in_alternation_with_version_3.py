@@ -106,7 +106,7 @@ class Play:
         """One step by our claims and outcomes."""
         database = self.stage.database
         if end == "cancel":
-            changes.run(database, ByIds([self.ids[name]]), CancelJobs(self.clock, by="a test"))
+            changes.run(database, ByIds([self.ids[name]]), changes.CancelJobs(self.clock, by="a test"))
             return
         worker = new_id()
         (job,) = claim.claim(database, name, worker=worker, now=self.clock, limit=1, slots=1)

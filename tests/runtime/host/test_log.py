@@ -74,7 +74,7 @@ def test_a_worker_that_has_drained_its_queues_says_what_is_due_later(
     delayed = [Job("noop").with_delay(timedelta(hours=1)), Job("noop").with_cron("0 0 3 1 1 * 2037")][:later]
     elsewhere, cancelled = (Job(queue).with_delay(timedelta(hours=1)) for queue in ("elsewhere", "noop"))
     stage.enqueue(*delayed, elsewhere, cancelled, Job("noop").with_delay(timedelta(hours=1)).depends_on(elsewhere))
-    changes.run(stage.database, ByIds([cancelled.id]), CancelJobs(stage.database.now(), by="me"))
+    changes.run(stage.database, ByIds([cancelled.id]), changes.CancelJobs(stage.database.now(), by="me"))
     stage.work(app)
     assert stage.one(now) == "Completed"
     assert [line for line in caplog.messages if "due later" in line] == ([f"{said} due later."] if said else [])

@@ -12,7 +12,7 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnConte
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries import changes, spawn_requests
-from hammerwork_cli.features.job.queries.changes import RetryJobs
+from hammerwork_cli.features.job.queries.changes import CancelJobs, RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.spawn.queries import failed, operations
 from hammerwork_cli.features.spawn.queries.monitor import MonitorWatch

@@ -81,6 +81,7 @@ def test_every_way_to_end_an_attempt_but_completion_has_its_word(stage: Stage) -
         AttemptEnd.STOPPED: [(1, "stopped", "as stopped")],
         AttemptEnd.FAILED: [(1, "failed", "as failed")],
         AttemptEnd.TIMED_OUT: [(1, "timed_out", "as timed_out")],
+        AttemptEnd.CANCELLED: [],
     }
 
 
