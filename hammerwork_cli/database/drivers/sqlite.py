@@ -59,15 +59,24 @@ class SqliteDatabase(Database):
             check_same_thread=False,
             factory=OwnConnection,
         )
+        self._wait_for(connection, FIRST_SECONDS)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.Error:
             connection.close()
             raise
         self._limit_chunks(connection)
-        self._wait_for(connection, FIRST_SECONDS)
         return connection
+
+    @staticmethod
+    def _write_ahead(connection: sqlite3.Connection) -> None:
+        """Lets readers go on while others write, unless somebody writes now: then a later connection does so."""
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
 
     @property
     def _patience(self) -> float:

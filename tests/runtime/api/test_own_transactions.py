@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,7 @@ from hammerwork_cli import (
     HammerworkError,
     Handlers,
     Job,
+    MissingTablesError,
     Queue,
     RetryableError,
     RetryStrategy,
@@ -651,3 +653,13 @@ def test_a_thread_that_waits_for_somebody_else_goes_on_waiting(urls: Callable[[s
             assert other.stdout is not None
             other.stdout.readline()
             assert queue.enqueue(Job("mail")).created
+
+
+def test_a_file_without_tables_is_named_although_its_transaction_is_open(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as connection:
+        connection.execute("CREATE TABLE orders (number INTEGER)")
+        connection.execute("INSERT INTO orders VALUES (7)")
+        with Queue(f"sqlite:///{tmp_path}/jobs.db") as queue, pytest.raises(MissingTablesError):
+            queue.enqueue(Job("mail"), connection=connection)
+    assert time.monotonic() - began < 10

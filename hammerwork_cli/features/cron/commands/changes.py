@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, NoEncryptOption, ReasonOption, YesOption
-from hammerwork_cli.cli.waiting import GiveUpOption
+from hammerwork_cli.cli.options import Format, FormatOption, GiveUpOption, NoEncryptOption, ReasonOption, YesOption
 from hammerwork_cli.core.input.reading import instant_of
 from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 from hammerwork_cli.features.cron.commands.arguments import ScheduleArgument, ShowOnlyOption, note_meaning
