@@ -827,7 +827,7 @@ complete -c hammerwork -n '__hammerwork_at cron trigger' -s j -l payload -x -k -
 complete -c hammerwork -n '__hammerwork_at cron trigger' -l at -x -d 'Earliest start: 2026-12-24T18:00:00Z.'
 complete -c hammerwork -n '__hammerwork_at cron trigger' -l no-encrypt -d 'Write plaintext even to queues that hold encrypted jobs.'
 complete -c hammerwork -n '__hammerwork_at cron trigger' -l wait -d 'Wait until the job and all jobs below it have ended.'
-complete -c hammerwork -n '__hammerwork_at cron trigger' -l timeout -x -d 'Give up after 90 (seconds), 15m; 0 checks once.'
+complete -c hammerwork -n '__hammerwork_at cron trigger' -l timeout -x -d 'With --wait: give up after 90s, 15m.'
 complete -c hammerwork -n '__hammerwork_at cron trigger' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at cron trigger' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at cron trigger' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this profile without asking.'
