@@ -15,7 +15,7 @@ from hammerwork_cli import app_path
 from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.values import FINISHED, JobStatus
 from hammerwork_cli.database import Database, DatabaseUrl
-from hammerwork_cli.errors import JobNotFoundError, TimedOutError
+from hammerwork_cli.errors import JobNotFoundError, TimedOutError, UsageError
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
 from hammerwork_cli.runtime.api.job import Job
@@ -26,6 +26,8 @@ from hammerwork_cli.view.text import duration
 
 if TYPE_CHECKING:
     import asyncio
+
+    _Awaited = dict[str, set[asyncio.Future[None]]]
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -64,8 +66,9 @@ class AsyncQueue:
             url, pool_size=pool_size, patience=patience, encryption=encryption, refuse_plaintext=refuse_plaintext
         )
         self._threads = ThreadPoolExecutor(pool_size, "hammerwork-async")
-        # Coroutines of one loop use these.
-        self._awaited: dict[str, set[asyncio.Future[None]]] = {}
+        self._is_closed = False
+        # Coroutines of one loop, the last that waited, use these.
+        self._awaited: _Awaited = {}
         self._looking: asyncio.Task[None] | None = None
 
     async def _call(
@@ -73,8 +76,13 @@ class AsyncQueue:
     ) -> Result:
         with app_path.without():
             import asyncio
+        self._check_open()
         call = partial(copy_context().run, function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise UsageError("The queue is closed.", hint="Make another AsyncQueue.")
 
     async def enqueue(self, job: Job) -> Job:
         """See :meth:`Queue.enqueue`."""
@@ -146,50 +154,55 @@ class AsyncQueue:
             import asyncio
         wanted = id_of(job)
         limit = None if timeout is None else fields.duration(timeout, "timeout").total_seconds()
-        ended = asyncio.get_running_loop().create_future()
-        self._awaited.setdefault(wanted, set()).add(ended)
+        loop = asyncio.get_running_loop()
+        if limit is not None and limit <= 2 * INTERVAL:
+            # A look at all jobs may come too late.
+            found = await self.get(wanted)
+            if found.status in FINISHED:
+                return found
+        if self._looking is not None and self._looking.get_loop() is not loop:
+            # The other loop may be closed: what waits there goes on by itself, or never.
+            self._looking, self._awaited = None, {}
+        awaited, ended = self._awaited, loop.create_future()
+        awaited.setdefault(wanted, set()).add(ended)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
+            self._looking = loop.create_task(self._look(awaited))
         try:
             await asyncio.wait_for(ended, limit)
         except TimeoutError:
             raise TimedOutError(f"The job did not end within {duration(timeout)}: {wanted}.") from None
         finally:
-            self._forget(wanted, ended)
+            _forget(awaited, wanted, ended)
         return await self.get(wanted)
 
-    def _forget(self, job: str, ended: "asyncio.Future[None]") -> None:
-        others = self._awaited.get(job, set())
-        others.discard(ended)
-        if not others:
-            self._awaited.pop(job, None)
-
-    async def _look(self) -> None:
-        """Looks at the awaited jobs until none is left."""
+    async def _look(self, awaited: "_Awaited") -> None:
+        """Looks at the awaited jobs of a loop until none is left."""
         with app_path.without():
             import asyncio
         try:
-            while self._awaited:
-                jobs = list(self._awaited)
+            while awaited:
+                jobs = list(awaited)
                 over: dict[str, Exception | None]
                 try:
                     over = await self._call(self._queue._run, partial(_over, jobs=jobs))
                 except Exception as error:  # noqa: BLE001  all who wait get it
                     over = dict.fromkeys(jobs, error)
                 for job, failure in over.items():
-                    for ended in self._awaited.pop(job, set()):
+                    for ended in awaited.pop(job, set()):
                         if failure is not None and not ended.done():
                             ended.set_exception(failure)
                         elif not ended.done():
                             ended.set_result(None)
                 await asyncio.sleep(INTERVAL)
         finally:
-            self._looking = None
+            if self._awaited is awaited:
+                self._looking = None
 
     async def _in_thread(self, job: JobId, timeout: timedelta | None) -> Job:
         """Waits for a tree. A thread that nobody waits for any longer stops soon."""
         with app_path.without():
             import asyncio
+        self._check_open()
         stopped, thread = threading.Event(), ThreadPoolExecutor(1, "hammerwork-async-wait")
         call = partial(self._queue._wait, job, timeout, tree=True, stopped=stopped.is_set)
         try:
@@ -221,9 +234,12 @@ class AsyncQueue:
         return await self._call(self._queue.migrate)
 
     async def close(self) -> None:
-        """Closes its connections, once the calls that run have ended."""
-        await self._call(self._queue.close)
-        self._threads.shutdown(wait=False)
+        """Closes its connections, once the calls that run have ended. Coroutines that wait for a job get an error."""
+        with app_path.without():
+            import asyncio
+        self._is_closed = True
+        await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._queue.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -232,6 +248,13 @@ class AsyncQueue:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _forget(awaited: "_Awaited", job: str, ended: "asyncio.Future[None]") -> None:
+    others = awaited.get(job, set())
+    others.discard(ended)
+    if not others:
+        awaited.pop(job, None)
 
 
 def _over(database: Database, jobs: list[str]) -> dict[str, Exception | None]:

@@ -84,6 +84,40 @@ def test_the_event_loop_goes_on_while_calls_wait(lite: Stage, monkeypatch: pytes
     asyncio.run(service())
 
 
+def test_one_queue_serves_an_event_loop_after_the_other(lite: Stage) -> None:
+    (job,) = lite.enqueue(Job("nobody"))
+    queue = AsyncQueue(lite.url, pool_size=1)
+    loop = asyncio.new_event_loop()
+    with pytest.raises(TimedOutError):
+        loop.run_until_complete(queue.wait(job, timeout=SECOND / 2))
+    loop.close()  # unlike asyncio.run, it cancels nothing
+
+    async def service() -> None:
+        await queue.cancel(job)
+        assert (await asyncio.wait_for(queue.wait(job), 10)).status == "Cancelled"
+        assert (await queue.wait(job, timeout=timedelta(0))).status == "Cancelled"  # as Queue.wait says
+        await queue.close()
+
+    asyncio.run(service())
+
+
+def test_a_queue_that_is_closed_has_ended_its_calls_and_refuses_others(lite: Stage) -> None:
+    (job,) = lite.enqueue(Job("nobody"))
+
+    async def service() -> None:
+        async with AsyncQueue(lite.url, pool_size=3) as queue:
+            calls = [asyncio.create_task(queue.enqueue_many([Job("noop") for _ in range(100)])) for _ in range(3)]
+            waiting = asyncio.create_task(queue.wait(job))
+            await asyncio.sleep(0.01)
+            await queue.close()
+            assert all(call.done() for call in calls)
+            for refused in (waiting, queue.get(job), queue.wait(job, tree=True)):
+                with pytest.raises(UsageError, match="closed"):
+                    await asyncio.wait_for(refused, 10)
+
+    asyncio.run(service())
+
+
 @pytest.mark.parametrize("tree", [True, False])
 def test_a_wait_that_is_cancelled_leaves_nothing_behind(lite: Stage, tree: bool) -> None:
     async def service() -> None:
