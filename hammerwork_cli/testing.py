@@ -17,7 +17,7 @@ from hammerwork_cli.features.worker.queries.finish import AttemptEnd
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.queue import JobId, id_of
-from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnLimitError, config_of
+from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnError, SpawnLimitError, config_of
 from hammerwork_cli.runtime.api.stored_jobs import parsed
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, result_of
@@ -144,6 +144,8 @@ def _spawn(step: SpawnStep, children: list[NewJob]) -> str | None:
         raise
     except BaseException as error:
         children.clear()
+        if isinstance(error, SpawnError):
+            error.with_kept(len(step.early), early=False)
         if step.config.on_error != "complete" or wanted_by(error) is not None:
             raise
         return described(error)

@@ -265,8 +265,13 @@ def _check_options(options: HandlerOptions) -> None:
         raise UsageError(f"A handler has no option {unknown[0]!r:.60}: {', '.join(HandlerOptions.__annotations__)}.")
     if (timeout := options.get("timeout")) is not None:
         fields.duration(timeout, "timeout", timedelta.max, positive=True)
-    if (retry := options.get("retry")) is not None and (isinstance(retry, type) or not callable(retry)):
-        checked_strategy(retry)
+    if (retry := options.get("retry")) is not None:
+        if isinstance(retry, type) or not callable(retry):
+            checked_strategy(retry)
+        elif inspect.iscoroutinefunction(retry):
+            raise UsageError("A function that says when to retry cannot be a coroutine: it returns a timedelta.")
+        else:
+            check_call(retry, "A function that says when to retry", "job", "error")
     for name in ("retry_on", "give_up_on"):
         given = options.get(name, ())
         for error in given if isinstance(given, tuple) else (given,):

@@ -41,7 +41,7 @@ from hammerwork_cli.runtime.execution.parents import Parent, named_limits
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import OutcomePolicy
 from hammerwork_cli.runtime.host.logs import handled
-from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
+from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async, produced_by
 from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError, described, for_log, message_of, wanted_by
 from hammerwork_cli.runtime.outcomes.results import result_text
 from hammerwork_cli.view.text import plural
@@ -213,7 +213,7 @@ class Executor:
                 self._slots.resume(attempt, blocks=spawner is not None)
             else:
                 attempt.rest = lambda: self._failed(attempt, claimed, error)
-                self._slots.resume(attempt, blocks=False)
+                self._slots.resume(attempt, blocks=self._verdicts.asks_handler(claimed))
 
         attempt.awaits = _encoded(awaitable, claimed.result_max_size_bytes)
         self.loop.start(attempt.awaits, attempt.deadline, done, attempt, awaitable)
@@ -303,7 +303,7 @@ class Executor:
     def _drained(
         self, attempt: Attempt, found: FoundHandler, context: SpawnContext, began: datetime, root: str
     ) -> Children:
-        produced = found.handler.spawn_jobs(context)
+        produced = produced_by(found.handler, context)
         job, config = Job.of(attempt.job), context.config
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             attempt.awaits = produced

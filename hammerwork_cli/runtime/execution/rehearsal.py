@@ -51,7 +51,7 @@ from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, r
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
 from hammerwork_cli.runtime.execution.parents import check_spawn, named_limits, payload_hash
 from hammerwork_cli.runtime.host.loading import place_of
-from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async, iterable
+from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async, iterable, produced_by
 from hammerwork_cli.runtime.outcomes.failures import first_line, message_of, spawn_failure
 
 
@@ -279,20 +279,15 @@ class SpawnStep:
     def _validate(self, found: FoundHandler) -> None:
         try:
             result_of(found.handler.validate_spawn(Job.of(self.job), own_config(self.config)))
-        except SpawnError:
+        except (SpawnError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:
             raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {message_of(error)}") from error
 
     def _drained(self, found: FoundHandler, most: int) -> Children:
         job, config = Job.of(self.job), own_config(self.config)
         context = SpawnContext(job, config, self._queue, self.spawn, self.result, None, lambda: self._bare_place)
-        try:
-            produced = found.handler.spawn_jobs(context)
-        except SpawnError:
-            raise
-        except Exception as error:
-            raise SpawnFailedError(spawn_failure(first_line(error))) from error
+        produced = produced_by(found.handler, context)
         parent, root = Job.of(self.job), self.place.root
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             children: Children = result_of(

@@ -372,30 +372,40 @@ class Slots:
                 return []
             return [*self._postponed, *(attempt.job.id for attempt in running)]
 
-    def expire(self, timed_out: Callable[[Attempt], EndedAttempt]) -> float | None:
-        """Decides the attempts whose deadline has passed; the next deadline, by the monotonic clock."""
+    def expire(self, timed_out: Callable[[Attempt], Callable[[], EndedAttempt]]) -> float | None:
+        """Decides the attempts whose deadline has passed; the next deadline, by the monotonic clock.
+
+        Args:
+            timed_out: ends the handler of one, and returns a function for its outcome. That may ask code of the
+                application, so it is called without the lock.
+        """
         if not any(attempt.deadline for attempt in tuple(self._running)):
             return None
         with self._lock:
             now = time.monotonic()
             open_ones = [(one.deadline, one) for one in self._running if one.deadline and not one.over]
             late = [attempt for deadline, attempt in open_ones if deadline <= now]
-            self._decide(late, timed_out)
+            outcomes = [timed_out(attempt) for attempt in late]
+            for attempt in late:
+                attempt.over = True
             self._overdue += late
-            return min((deadline for deadline, attempt in open_ones if not attempt.over), default=None)
+            following = min((deadline for deadline, attempt in open_ones if not attempt.over), default=None)
+        for attempt, outcome in zip(late, outcomes, strict=True):
+            ended = outcome()
+            ended.took = now - attempt.began
+            with self._lock:
+                self._add(ended)
+        return following
 
     def abandon(self, outcome: Callable[[Attempt], EndedAttempt]) -> None:
         """Decides all running jobs, because the worker stops at once."""
         with self._lock:
-            self._decide([one for one in self._running if not one.over and one.request is None], outcome)
-
-    def _decide(self, attempts: list[Attempt], outcome: Callable[[Attempt], EndedAttempt]) -> None:
-        now = time.monotonic()
-        for attempt in attempts:
-            attempt.over = True
-            ended = outcome(attempt)
-            ended.took = now - attempt.began
-            self._add(ended)
+            now = time.monotonic()
+            for attempt in [one for one in self._running if not one.over and one.request is None]:
+                attempt.over = True
+                ended = outcome(attempt)
+                ended.took = now - attempt.began
+                self._add(ended)
 
     def _add(self, ended: EndedAttempt) -> None:
         if not self._ended:

@@ -97,6 +97,11 @@ class OutcomePolicy:
         handler = self._handlers.job_handler(claimed.queue_name)
         return claimed.claim.rust_3 or (handler is not None and handler.retry_timeouts)
 
+    def asks_handler(self, claimed: Claimed) -> bool:
+        """Whether a function of its handler may be asked for the pause before its next attempt, and take its time."""
+        handler = self._handlers.job_handler(claimed.queue_name)
+        return handler is not None and not isinstance(handler.retry, RetryStrategy | None)
+
     def _pause(self, claimed: Claimed, failure: Failed) -> timedelta:
         handler, own = self._handlers.job_handler(claimed.queue_name), own_strategy(claimed)
         error = raised_by_handler(failure.cause) or failure.cause or TimeoutError(failure.error.partition("\n")[0])

@@ -24,8 +24,10 @@ from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import (
     FIRST_CHILDREN,
     NOTHING_SPAWNED,
+    SpawnContext,
     SpawnError,
     SpawnFailedError,
+    SpawnHandler,
     SpawnLimitError,
     UnwritableError,
 )
@@ -320,6 +322,16 @@ async def drain_async(
         return draining.finish()
 
 
+def produced_by(handler: SpawnHandler, context: SpawnContext) -> Any:
+    """What ``spawn_jobs`` of a handler returns.
+
+    Raises:
+        SpawnFailedError: it raised.
+    """
+    with _failing():
+        return handler.spawn_jobs(context)
+
+
 def iterable(produced: object) -> Iterable[Any]:
     """The value of a handler as an iterable.
 
@@ -336,16 +348,13 @@ def iterable(produced: object) -> Iterable[Any]:
 
 
 @contextmanager
-def _failing(children: Children) -> Iterator[None]:
+def _failing(children: Children | None = None) -> Iterator[None]:
     """Closes the children when a handler fails, and raises a SpawnError."""
     try:
         yield
-    except SpawnError:
-        children.close()
-        raise
-    except Exception as error:
-        children.close()
+    except BaseException as error:
+        if children is not None:
+            children.close()
+        if isinstance(error, SpawnError) or not isinstance(error, Exception):
+            raise
         raise SpawnFailedError(spawn_failure(first_line(error))) from error
-    except BaseException:
-        children.close()
-        raise

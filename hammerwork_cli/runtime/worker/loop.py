@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -194,15 +195,14 @@ class MainLoop:
         self._parts.request_claimer.close()
         return self._slots.empty
 
-    def _timed_out(self, attempt: Attempt) -> EndedAttempt:
+    def _timed_out(self, attempt: Attempt) -> Callable[[], EndedAttempt]:
         self._isolation.kill(attempt.thread, attempt)
         said = f"It did not end within {(attempt.deadline or 0) - attempt.began:g} s."
         in_thread = not self._isolation.can_kill
         attempt.holds_slot = in_thread and attempt.awaits is None
         stack = in_thread and stack_of(attempt.thread, attempt.awaits, self._parts.executor.loop.thread)
-        return self._parts.verdicts.failed(
-            attempt.job, Failed(f"{said}\n\n{stack}" if stack else said, AttemptEnd.TIMED_OUT)
-        )
+        failure = Failed(f"{said}\n\n{stack}" if stack else said, AttemptEnd.TIMED_OUT)
+        return lambda: self._parts.verdicts.failed(attempt.job, failure)
 
     def _tell_overdue(self) -> None:
         for attempt in self._slots.pop_overdue():

@@ -1,6 +1,7 @@
 """Handlers that decide themselves how their attempts end: on every database, in threads, coroutines and processes."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,9 +9,24 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Cancel, Discard, Handlers, Job, Retry, RetryStrategy, Snooze, UsageError, Worker
+from hammerwork_cli import (
+    Cancel,
+    Discard,
+    HammerworkError,
+    Handlers,
+    Job,
+    Retry,
+    RetryStrategy,
+    Snooze,
+    SpawnConfig,
+    SpawnContext,
+    SpawnHandler,
+    UsageError,
+    Worker,
+)
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.features.job.queries import attempts
+from hammerwork_cli.testing import Outcome, run
 from tests.runtime.conftest import Stage
 
 HANDLERS = """
@@ -254,6 +270,96 @@ def test_a_handler_may_have_another_attempt_after_one_that_took_too_long(
     assert outcomes(stage, job) == ["timed_out"]
 
 
+def test_a_function_that_takes_its_time_to_choose_the_pause_keeps_no_other_coroutine_waiting(lite: Stage) -> None:
+    app, together = Handlers(), threading.Barrier(3)
+
+    def meets(job: Job, error: Exception) -> timedelta:
+        together.wait(10)
+        return timedelta(hours=3)
+
+    @app.job("coroutine", retry=meets)
+    async def coroutine(job: Job) -> None:
+        raise ValueError(job.id)
+
+    jobs = lite.enqueue(*(Job("coroutine") for _ in range(3)))
+    lite.work(app, concurrency=3)
+    assert not together.broken
+    assert all(_due(lite, job) - lite.database.now() > timedelta(hours=2) for job in jobs)
+
+
+RAISED: list[Callable[[], BaseException]] = [
+    lambda: ValueError("a value"),
+    lambda: KeyError("a key"),
+    lambda: TimeoutError("of its own"),
+    lambda: SystemExit(3),
+    lambda: UsageError("of its own"),
+    lambda: HammerworkError("of its own"),
+    lambda: ExceptionGroup("several", [ValueError(), Cancel("in a group")]),
+    lambda: Snooze(timedelta(hours=2)),
+    lambda: Retry(timedelta(hours=2), "busy"),
+    lambda: Discard("gone"),
+    lambda: Cancel("withdrawn"),
+]
+
+
+def test_run_tells_what_a_worker_would_make_of_an_attempt(lite: Stage) -> None:
+    app, options = Handlers(), {"retry_on": (Exception, SystemExit), "give_up_on": KeyError}
+
+    def fail(job: Job) -> None:
+        raise RAISED[job.payload["number"]]()
+
+    async def fail_later(job: Job) -> None:
+        fail(job)
+
+    def children(context: SpawnContext) -> list[Job]:
+        context.spawn(Job("child"), key="early")
+        fail(context.parent_job)
+        return []
+
+    def generated(context: SpawnContext) -> Iterator[Job]:
+        yield Job("child")
+        fail(context.parent_job)
+
+    class Guarded(SpawnHandler):
+        def validate_spawn(self, job: Job, config: SpawnConfig) -> None:
+            fail(job)
+
+        def spawn_jobs(self, context: SpawnContext) -> list[Job]:
+            return [Job("child")]
+
+    app.register_job("function", fail, **options)  # type: ignore[arg-type]
+    app.register_job("coroutine", fail_later, **options)  # type: ignore[arg-type]
+    for queue, handler in {"children": children, "generated": generated, "guarded": Guarded()}.items():
+        app.register_job(queue, lambda job: "its result", **options)  # type: ignore[arg-type]  # noqa: ARG005
+        app.register_handler(queue, handler)  # type: ignore[arg-type]
+    jobs = [
+        Job(queue, {"number": number, **config})
+        .with_max_attempts(most)
+        .with_retry_strategy(RetryStrategy.fixed(timedelta(hours=1)))
+        for queue in app.queues
+        for number in range(len(RAISED))
+        for most in (1, 2)
+        for config in ({}, {"_spawn_config": {"on_error": "complete"}})
+    ]
+    lite.enqueue(*jobs)
+    lite.work(app)
+    for job in jobs:
+        _agrees(lite, job, run(app, job))
+
+
+def _agrees(stage: Stage, job: Job, said: Outcome) -> None:
+    written = stage.queue.get(job)
+    is_due_later = said.delay is not None and written.status == "Pending"
+    assert is_due_later or said.status == written.status, (job, said)
+    if said.delay is not None:
+        assert abs(_due(stage, job) - stage.database.now() - said.delay) < timedelta(minutes=5), (job, said)
+    assert said.result == written.result, (job, said)
+    assert len(said.children) + len(said.early) == len(stage.children(job)), (job, said)
+    if said.status != "Completed":  # its error would be that of its operation
+        first, error = ((text or "").partition("\n")[0] for text in (said.error, written.error))
+        assert first == error, (job, said)
+
+
 @everywhere
 def test_a_snoozed_recurring_job_keeps_the_due_time_of_its_occurrence(
     stage: Stage, work: Callable[..., Any], tmp_path: Path
@@ -265,6 +371,10 @@ def test_a_snoozed_recurring_job_keeps_the_due_time_of_its_occurrence(
     work()
     assert stage.one(job, "status, attempts, next_run_at") == ("Pending", 0, occurrence)
     assert _due(stage, job) - stage.database.now() > timedelta(hours=2)
+
+
+async def _never(job: Job, error: Exception) -> timedelta:
+    return timedelta(0)
 
 
 @pytest.mark.parametrize(
@@ -280,6 +390,8 @@ def test_a_snoozed_recurring_job_keeps_the_due_time_of_its_occurrence(
         lambda: Handlers().register_job("q", print, retry_on="OSError"),  # type: ignore[arg-type]
         lambda: Handlers().register_job("q", print, give_up_on=(OSError, 7)),  # type: ignore[arg-type]
         lambda: Handlers().register_job("q", print, retry=timedelta),  # type: ignore[arg-type]
+        lambda: Handlers().register_job("q", print, retry=_never),  # type: ignore[arg-type]
+        lambda: Handlers().register_job("q", print, retry=lambda: timedelta(0)),  # type: ignore[arg-type,misc]
         lambda: Handlers().register_job("q", print, attempts=7),  # type: ignore[call-arg]
     ],
 )

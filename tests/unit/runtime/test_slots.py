@@ -37,6 +37,10 @@ def timed_out(attempt: Attempt) -> EndedAttempt:
     return EndedAttempt(attempt.job, AttemptEnd.TIMED_OUT)
 
 
+def expired(attempt: Attempt) -> Callable[[], EndedAttempt]:
+    return lambda: timed_out(attempt)
+
+
 class Stopping:
     """Runs stop in the middle until they may go on."""
 
@@ -215,24 +219,49 @@ def test_an_outcome_waits_for_others_from_its_end_on(slots: Callable[..., Slots]
     go.set()
 
 
+def test_the_application_is_asked_for_the_outcome_of_a_timeout_while_the_slots_go_on(
+    slots: Callable[..., Slots],
+) -> None:
+    execute = Stopping()
+    two = slots(2, execute)
+    two.put([claimed("a"), claimed("b")])
+    for _ in range(2):
+        assert execute.begun.acquire(timeout=PATIENCE)
+    next(one for one in execute.runs if one.job.id == "a").deadline = time.monotonic()
+    free = list[bool]()
+
+    def asked(attempt: Attempt) -> Callable[[], EndedAttempt]:
+        def outcome() -> EndedAttempt:
+            other = threading.Thread(target=lambda: free.append(two.ids() == {"b"}), daemon=True)
+            other.start()
+            other.join(PATIENCE)
+            return timed_out(attempt)
+
+        return outcome
+
+    two.expire(asked)
+    assert free == [True]
+    assert names(two.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
+
+
 def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(slots: Callable[..., Slots]) -> None:
     execute = Stopping()
     three = slots(3, execute)
     three.put([claimed("a"), claimed("b"), claimed("c")])
     for _ in range(3):
         assert execute.begun.acquire(timeout=PATIENCE)
-    assert three.expire(timed_out) is None
+    assert three.expire(expired) is None
     attempts = {attempt.job.id: attempt for attempt in execute.runs}
     now = time.monotonic()
     attempts["a"].deadline, attempts["b"].deadline = now, now + LATER
-    assert three.expire(timed_out) == now + LATER
+    assert three.expire(expired) == now + LATER
     assert (three.ids(), three.running) == ({"a", "b", "c"}, 3)
     assert names(three.pop_ended()) == [("a", AttemptEnd.TIMED_OUT)]
     three.clear_writing()
     assert three.ids() == {"b", "c"}
-    assert three.expire(timed_out) == now + LATER
+    assert three.expire(expired) == now + LATER
     assert [attempts[name].decide() for name in "ab"] == [False, True]
-    assert three.expire(timed_out) is None
+    assert three.expire(expired) is None
     assert three.pop_ended() == []
     assert not three.empty
     execute.go.set()
