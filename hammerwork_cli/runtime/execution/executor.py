@@ -4,6 +4,7 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -227,13 +228,20 @@ class Executor:
     # Spawning.
 
     def _context(self, attempt: Attempt, job: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
-        parent, deadline = self._parent(attempt, config), attempt.deadline
+        parent = self._parent(attempt, config)
         return SpawnContext(
             *(job, own_config(config), self._queue, parent.spawn, result),
-            None if deadline is None else self._clock.now() + timedelta(seconds=deadline - time.monotonic()),
+            self._time_of(attempt.deadline),
             lambda: parent.place,
             lambda: attempt.over,
         )
+
+    def _time_of(self, deadline: float | None) -> datetime | None:
+        """A deadline by the server's clock; ``None`` for one that no time can hold."""
+        if deadline is not None:
+            with suppress(OverflowError):
+                return self._clock.now() + timedelta(seconds=deadline - time.monotonic())
+        return None
 
     def _parent(self, attempt: Attempt, config: SpawnConfig) -> Parent:
         return Parent(self._connections, self._clock, attempt, config)
