@@ -40,7 +40,7 @@ def run(
     rust: RustOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Apply missing migrations, finish interrupted ones, and create what is missing from the others.
+    """Apply missing migrations, finish interrupted ones, and create tables and columns that applied ones lack.
 
     The command shares its records with hammerwork (Rust): each program sees which migrations the other applied, and
     Rust workers continue to work on the tables. --rust 3 also applies the migrations of version 3, so you do not need

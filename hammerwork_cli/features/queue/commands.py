@@ -61,8 +61,8 @@ def list_(
     """List queues that have jobs or are paused, with counts of their jobs and of the workers that serve them.
 
     The oldest pending job is the one that has been due for longest; jobs that wait for other jobs do not count.
-    Archived jobs count by their status while they have a row here. In a pipe, --watch writes the list again whenever it
-    changes; jsonl has only the queues that changed.
+    Archived jobs whose rows are still in hammerwork_jobs count by their status. In a pipe, --watch writes the list
+    again whenever it changes; jsonl has only the queues that changed.
 
     \b
     Examples:
@@ -105,7 +105,7 @@ def stats(
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Count the jobs of one queue, or of all, by status. Archived jobs count while they have a row here.
+    """Count the jobs of one queue, or of all, by status. Archived jobs count while their rows are in hammerwork_jobs.
 
     \b
     Examples:
