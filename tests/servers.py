@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -48,6 +49,9 @@ DISKS = ("/tmp", "/var/tmp")  # noqa: S108  mkdtemp makes folders private
 
 class ServerMissingError(Exception):
     """The programs of a server are not on this machine, or it did not start."""
+
+
+PORTS = range(15_000, 32_000)
 
 
 class PrivateServer:
@@ -356,9 +360,12 @@ def _folder(owner: pwd.struct_passwd | None, places: Sequence[str]) -> Path:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below the ports that the system gives to whoever asks for any: nobody gets it before the server listens."""
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ServerMissingError("no port is free")
 
 
 def _listens(port: int) -> bool:

@@ -244,7 +244,7 @@ def test_a_worker_that_drains_its_queues_waits_for_jobs_of_silent_workers_and_ru
 
 
 STOPPING = """
-import os, signal, time
+import os, signal, threading, time
 from pathlib import Path
 from hammerwork_cli import Handlers
 app = Handlers()
@@ -256,7 +256,7 @@ def work(job):
         print(job.id, os.getpid(), file=file)
     if job.payload["stops"] and os.environ.get("STOPS"):
         time.sleep(0.3)  # so that the other threads have nothing under way
-        os.kill(os.getpid(), signal.SIGSTOP)
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # that of the process may come later
     time.sleep(0.02)
 """
 
