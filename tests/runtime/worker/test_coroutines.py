@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, Worker
-from hammerwork_cli.runtime.execution import event_loop
+from hammerwork_cli.runtime.execution import event_loop, executor
 from tests.runtime.conftest import Stage, until
 
 AT_ONCE = RetryStrategy.fixed(timedelta(0))
@@ -283,3 +284,13 @@ def test_a_worker_that_gets_no_further_thread_runs_its_jobs_in_those_it_has(
     assert lite.work(app, concurrency=5).completed == 20
     assert max(at_once) == 2
     assert caplog.text.count("The system refuses another thread: 2 run handlers.") == 1
+
+
+def test_a_handler_is_a_coroutine_function_or_an_object_that_is_called_like_one() -> None:
+    class Called:
+        async def __call__(self, job: Job) -> None: ...
+
+    async def function(job: Job) -> None: ...
+
+    handlers: list[Any] = [function, Called(), print, lambda job: function(job)]
+    assert [executor._makes_coroutines(handler) for handler in handlers] == [True, True, False, False]

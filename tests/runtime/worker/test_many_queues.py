@@ -62,6 +62,16 @@ def test_only_queues_with_jobs_are_asked(stage: Stage) -> None:
     assert waiting(claimer) == ["q7"]
 
 
+def test_while_a_queue_waits_for_a_slot_nothing_is_asked(stage: Stage) -> None:
+    stage.enqueue(Job("q1"), Job("q1"), Job("q2"))
+    claimer = claimer_of(stage, 1)
+    claimer.fetch()
+    claimer.fetch()  # finds no room
+    claimer._poll_at = claimer._poll_not_before = 0.0
+    assert sent(stage, claimer.fetch) == 0
+    assert claimer.full
+
+
 def test_a_queue_of_which_it_heard_is_asked_at_once_and_alone(stage: Stage) -> None:
     claimer = claimer_of(stage)
     claimer.fetch()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.worker.queries.claim import Claim, Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, Owned
 from hammerwork_cli.runtime.execution import slots as slots_module
@@ -314,6 +315,50 @@ def test_how_long_runs_take_is_known_from_those_that_ended_and_those_that_run_lo
     assert one.longest() == 0
     assert 40 <= one.seconds["queue"] < 40 + PATIENCE
     assert one.ahead([claimed("c"), claimed("d")._replace(queue_name="unknown")]) == (0, one.seconds["queue"])
+
+
+def test_outcomes_share_a_transaction_as_long_as_they_are_small(
+    slots: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots_module, "MOST_WRITTEN_BYTES", 10)
+    one = slots(1, completed)
+    one.put([claimed(name)._replace(payload="1234") for name in "abcd"])
+    until(lambda: one.unwritten == 4)
+    assert [names(one.pop_ended()) for _ in range(2) if one.clear_writing() is None] == [
+        [("a", AttemptEnd.COMPLETED), ("b", AttemptEnd.COMPLETED)],
+        [("c", AttemptEnd.COMPLETED), ("d", AttemptEnd.COMPLETED)],
+    ]
+
+
+def test_refused_outcomes_are_named_once_nothing_else_is_under_way(slots: Callable[..., Slots]) -> None:
+    execute = Stopping()
+    one = slots(2, execute)
+    one.put([claimed("a"), claimed("b")])
+    assert execute.begun.acquire(timeout=PATIENCE)
+    assert execute.begun.acquire(timeout=PATIENCE)
+    first, second = execute.runs
+    assert first.decide()
+    first.refuse(HammerworkError("No."))
+    assert one.unwritable == []  # the other one runs
+    assert second.decide()
+    assert one.unwritable == []  # and is written for the first time
+    second.refuse(HammerworkError("No."))
+    assert sorted(one.unwritable) == ["a", "b"]
+    second.refuse(None)
+    assert one.unwritable == []
+    execute.go.set()
+
+
+def test_nobody_waits_longer_for_threads_than_he_wants(slots: Callable[..., Slots]) -> None:
+    execute = Stopping()
+    one = slots(1, execute)
+    one.put([claimed("a")])
+    assert execute.begun.acquire(timeout=PATIENCE)
+    one.close()
+    began = time.monotonic()
+    one.join(0.0)
+    assert time.monotonic() - began < 0.9
+    execute.go.set()
 
 
 def test_the_threads_end_when_they_have_nothing_more_to_do() -> None:

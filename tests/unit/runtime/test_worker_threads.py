@@ -307,7 +307,7 @@ def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch:
 def test_a_keeper_is_releasing_until_a_sweep_that_found_jobs_has_reached_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pages: Any = iter([("a", True), ("b", False), (None, True), ("a", False)])
+    pages: Any = iter([("a", True), ("b", False), (None, True), ("a", False), ("c", True), ("d", False)])
 
     class Doctor:
         def __init__(self, *_: Any, **__: Any) -> None: ...
@@ -322,11 +322,28 @@ def test_a_keeper_is_releasing_until_a_sweep_that_found_jobs_has_reached_the_end
     keeping = Keeper(worker_context(line), claim_requests=lambda _: None, wake=lambda: None)
     database: Any = None
     seen = [keeping.releasing]
-    for _ in range(3):
+    for _ in range(4):
         keeping._sweep(database)
         seen.append(keeping.releasing)
-    assert seen == [True, True, False, False], "one that finds nothing at first may take long, and nobody waits for it"
+    assert seen == [True, True, False, False, True], (
+        "one that finds nothing at first may take long, and nobody waits for it"
+    )
     assert next(pages, "all") == "all", "one that finds jobs looks at the next page at once"
+
+
+@pytest.mark.parametrize(("option", "duty"), [(None, "leases"), (60.0, "rescue")])
+def test_a_look_for_what_no_lease_covers_does_not_put_off_one_for_what_runs_for_long(
+    monkeypatch: pytest.MonkeyPatch, option: float | None, duty: str
+) -> None:
+    taken: list[str] = []
+    monkeypatch.setattr(keeper.duties, "times", lambda _: {})
+    monkeypatch.setattr(keeper.duties, "take_due", lambda _database, name, *_, **__: taken.append(name))
+    line: Any = Line(away)
+    context = worker_context(line, rescue_older_than=option)
+    keeping = Keeper(context, claim_requests=lambda _: None, wake=lambda: None)
+    database: Any = SimpleNamespace(tags={"rust_3"})
+    keeping._rescue_from_rust(database)
+    assert taken == [duty]
 
 
 def test_a_sweep_goes_over_all_pages_at_once_where_they_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
