@@ -64,16 +64,24 @@ class ServerClock:
         """
         return is_behind(self.now(), None if self._is_steady else self._past)
 
+    # What is stored is changed, or deleted, by these alone. They read the time before they ask whether it is right:
+    # another thread may set the clock at any moment, and whoever asked first would go by what was set afterwards.
+
+    def trusted_now(self) -> datetime | None:
+        """The present, if no step has moved the clock or the last one was a while ago; else ``None``."""
+        now = self.now()
+        return now if self._is_trusted else None
+
+    def proven_now(self) -> datetime | None:
+        """The present, if it is trusted, and not only because this process has just started; else ``None``."""
+        now = self.now()
+        is_proven = self._is_trusted and elapsed() - self._first_set >= PROVEN_SECONDS
+        return now if is_proven else None
+
     @property
-    def is_trusted(self) -> bool:
-        """Whether to change what is stored because of it: no step has moved it, or the last one was a while ago."""
+    def _is_trusted(self) -> bool:
         return not self.is_behind and (abs(self._stepped[0]) <= SLACK or self._is_steady)
 
     @property
     def _is_steady(self) -> bool:
         return elapsed() - self._stepped[1] > STEADY_SECONDS
-
-    @property
-    def is_proven(self) -> bool:
-        """Whether it is trusted, and not only because this process has just started."""
-        return self.is_trusted and elapsed() - self._first_set >= PROVEN_SECONDS

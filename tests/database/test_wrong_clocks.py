@@ -226,19 +226,40 @@ def test_a_clock_is_trusted_again_when_it_is_back_or_has_been_steady(monkeypatch
     monkeypatch.setattr("hammerwork_cli.runtime.clock.elapsed", lambda: seconds)
     clock = ServerClock()
     clock.set(NOW)  # however far from the clock of this machine
-    assert clock.is_trusted
-    assert not clock.is_proven
+    assert clock.trusted_now()
+    assert clock.proven_now() is None
     seconds += 3
     clock.set(WRONG)
-    assert not clock.is_trusted
+    assert clock.trusted_now() is None
     seconds += 6
     clock.set(NOW + timedelta(seconds=9))
-    assert clock.is_trusted
+    assert clock.trusted_now()
     clock.set(NOW - HOUR)
-    assert not clock.is_trusted
+    assert clock.trusted_now() is None
     seconds += STEADY_SECONDS + 1
-    assert clock.is_trusted
-    assert clock.is_proven
+    assert clock.trusted_now()
+    assert clock.proven_now()
+
+
+@pytest.mark.parametrize("ask", [ServerClock.trusted_now, ServerClock.proven_now])
+def test_a_clock_that_somebody_sets_in_the_middle_of_a_question_is_not_the_answer(
+    monkeypatch: pytest.MonkeyPatch, ask: Callable[[ServerClock], datetime | None]
+) -> None:
+    seconds = 1000.0
+    monkeypatch.setattr("hammerwork_cli.runtime.clock.elapsed", lambda: seconds)
+
+    class SetMeanwhile(ServerClock):
+        @property
+        def _is_trusted(self) -> bool:
+            answer = super()._is_trusted
+            self.set(WRONG)
+            return answer
+
+    clock = SetMeanwhile()
+    clock.set(NOW)
+    seconds += 100
+    assert ask(clock) == NOW + timedelta(seconds=100)
+    assert ask(clock) is None
 
 
 def test_a_clock_that_is_behind_is_believed_against_a_record_when_it_is_steady_and_never_before_hammerwork(
@@ -252,14 +273,14 @@ def test_a_clock_that_is_behind_is_believed_against_a_record_when_it_is_steady_a
     assert not clock.is_behind
     clock.set(NOW - HOUR)
     assert clock.is_behind
-    assert not clock.is_trusted
+    assert clock.trusted_now() is None
     seconds += STEADY_SECONDS + 1
     assert not clock.is_behind, "the tables were made by a clock that was ahead"
-    assert clock.is_proven
+    assert clock.proven_now()
     clock.set(NOW - timedelta(days=3650))
     seconds += STEADY_SECONDS + 1
     assert clock.is_behind
-    assert not clock.is_trusted
+    assert clock.trusted_now() is None
 
 
 def _earlier(answer: registry.HeartbeatAnswer, by: timedelta) -> registry.HeartbeatAnswer:

@@ -178,7 +178,7 @@ def test_on_mysql_a_change_of_jobs_by_their_ids_looks_at_no_other_job():
 BY_AGE = {
     "archive.moving.delete": "whoever asks: the retention thread by a proven clock, or an operator who sees the plan",
     "batch.callbacks.forget": "UpkeepThread._takes_history",
-    "cron.schedules.forget_ahead": "clock.is_trusted; such rows have no job",
+    "cron.schedules.forget_ahead": "ServerClock.trusted_now; such rows have no job",
     "cron.schedules.forget_runs": "UpkeepThread._takes_history",
     "job.attempts.forget_surplus": "no clock: a number of attempts is kept",
     "worker.registry.forget": "worker.registry.long_ended: the start of another worker",

@@ -99,12 +99,11 @@ class Keeper(TurnThread):
 
         Their leases tell that they are gone. Versions before 3 keep none: with the option, the age of the run does.
         """
-        if time.monotonic() < self._next_look or not self.clock.is_trusted:
+        if time.monotonic() < self._next_look or (now := self.clock.trusted_now()) is None:
             return
         if self._longest is None and "rust_3" not in database.tags:
             return
         self._next_look = time.monotonic() + BETWEEN_LOOKS.total_seconds()
-        now = self.clock.now()
         due = duties.times(database)
         duty = LEASES_DUTY if self._longest is None else RESCUE_DUTY
         if not duties.take_due(database, duty, self.worker.id, due, now=now, length=BETWEEN_LOOKS):

@@ -48,9 +48,9 @@ class Retention(TurnThread):
         return CHECK_SECONDS
 
     def _check(self, database: Database) -> None:
-        if not self.clock.is_proven:  # by a clock that is ahead, all jobs are old enough
+        if (now := self.clock.proven_now()) is None:  # by a clock that is ahead, all jobs are old enough
             return
-        wanted, now = policies.all_policies(database), self.clock.now()
+        wanted = policies.all_policies(database)
         has_expired = expiry.exist(database, now)
         if not has_expired and not any(policy.is_in_force(now) for policy in wanted):
             return

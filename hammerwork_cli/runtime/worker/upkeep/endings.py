@@ -17,7 +17,7 @@ from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.features.workflow.queries import endings
 from hammerwork_cli.runtime.worker.context import WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn
-from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, KEPT, LONGEST_PAUSE, UpkeepThread
+from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, LONGEST_PAUSE, UpkeepThread
 
 WORKFLOWS_DUTY = "workflows"
 HISTORY_DUTY = "callback history"
@@ -120,5 +120,5 @@ class Endings(UpkeepThread):
 
     def _tidy(self, database: Database) -> None:
         """Forgets old callbacks."""
-        if self._takes_history(database, HISTORY_DUTY):
-            callbacks.forget(database, self.clock.now() - KEPT)
+        if (before := self._takes_history(database, HISTORY_DUTY)) is not None:
+            callbacks.forget(database, before)

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hammerwork_cli.core.values import rfc3339
 from hammerwork_cli.database import Database
@@ -16,7 +16,7 @@ from hammerwork_cli.features.cron.queries.changes import Author
 from hammerwork_cli.features.job.queries import ahead as jobs_ahead
 from hammerwork_cli.runtime.worker.context import WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn
-from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, KEPT, LONGEST_PAUSE, UpkeepThread
+from hammerwork_cli.runtime.worker.upkeep.thread import AGAIN, LONGEST_PAUSE, UpkeepThread
 from hammerwork_cli.view.text import instant, plural
 
 BUSY = Backoff(1.0, AGAIN, least=1.0)
@@ -154,23 +154,23 @@ class Scheduler(UpkeepThread):
         takes = self._takes(database, schedules.DUTY, schedules.DUTY_SECONDS)
         if takes and (back := recurring.unpark_enabled(database, self.clock.now())):
             log.info("%s recur again: another program has enabled them.", plural(back, "parked job"))
-        if takes and self.clock.is_trusted:
-            self._put_back(database)
+        if takes and (now := self.clock.trusted_now()) is not None:
+            self._put_back(database, now)
             self._next_tidy = max(self._next_tidy, time.monotonic() + COST * (time.monotonic() - began))
-        if self._takes_history(database, HISTORY_DUTY):
+        if (before := self._takes_history(database, HISTORY_DUTY)) is not None:
             for schedule in schedules.all_schedules(database):
                 if not self.stopped.is_set():
-                    schedules.forget_runs(database, schedule, self.clock.now() - KEPT)
+                    schedules.forget_runs(database, schedule, before)
 
-    def _put_back(self, database: Database) -> None:
+    def _put_back(self, database: Database, now: datetime) -> None:
         """Makes due what a clock that was ahead has put off: schedules, recurring jobs and other jobs."""
-        now = self.clock.now()
         for put_off in ahead.found(database, now):
             name, due = put_off.schedule.name, put_off.schedule.next_run_at
             if ahead.put_back(database, put_off, now):
                 log.warning("%s was due on %s, by a clock that was ahead. It is due again.", name, instant(due))
         # Jobs last: if this clock is behind, theirs is the only wait that would be cut short.
-        if self.clock.is_proven and (back := jobs_ahead.put_back(database, now)):
+        proven = self.clock.proven_now()
+        if proven is not None and (back := jobs_ahead.put_back(database, proven)):
             log.warning("%s waited for times from a clock that was ahead. Corrected.", plural(back, "job"))
 
 

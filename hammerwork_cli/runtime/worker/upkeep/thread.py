@@ -1,7 +1,7 @@
 """A thread that acts for the whole database on rows that are due."""
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.features.worker.queries import duties
@@ -39,12 +39,12 @@ class UpkeepThread(TurnThread):
         most = timedelta(seconds=longest or seconds)
         return duties.take_due(database, duty, self.worker, times, now=self.clock.now(), length=length, longest=most)
 
-    def _takes_history(self, database: Database, duty: str) -> bool:
-        """Takes the duty to delete what is older than :data:`KEPT`, once an hour.
+    def _takes_history(self, database: Database, duty: str) -> datetime | None:
+        """Takes the duty to delete what is older than :data:`KEPT`, once an hour; the time before which that is.
 
         Not by a clock that may be ahead: by that, all is old.
         """
-        if time.monotonic() < self._next_history or not self.clock.is_proven:
-            return False
+        if time.monotonic() < self._next_history or (now := self.clock.proven_now()) is None:
+            return None
         self._next_history = time.monotonic() + HISTORY_SECONDS
-        return self._takes(database, duty, HISTORY_SECONDS)
+        return now - KEPT if self._takes(database, duty, HISTORY_SECONDS) else None
