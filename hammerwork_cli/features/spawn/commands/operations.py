@@ -62,7 +62,7 @@ def list_(
     ] = False,
     failed: Annotated[
         bool,
-        typer.Option("--failed", help="Only parents that failed or have failures below them, newest failure first."),
+        typer.Option("--failed", help="Only failed parents, or those with failures below them, newest first."),
     ] = False,
     roots: Annotated[bool, typer.Option("--roots", help="Only parents that depend on no other job.")] = False,
     form: FormatOption = Format.TABLE,
