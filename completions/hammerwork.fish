@@ -137,7 +137,7 @@ complete -c hammerwork -n '__hammerwork_at spawn list' -s q -l queue -x -k -a '(
 complete -c hammerwork -n '__hammerwork_at spawn list' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at spawn list' -l operation -x -d 'Only these operation ids, or record ids (see --detailed).'
 complete -c hammerwork -n '__hammerwork_at spawn list' -l detailed -d 'Also handler, limit, inheritance, success rate, wall time.'
-complete -c hammerwork -n '__hammerwork_at spawn list' -l failed -d 'Only parents that failed or have failures below them, newest failure first.'
+complete -c hammerwork -n '__hammerwork_at spawn list' -l failed -d 'Only failed parents, or those with failures below them, newest first.'
 complete -c hammerwork -n '__hammerwork_at spawn list' -l roots -d 'Only parents that depend on no other job.'
 complete -c hammerwork -n '__hammerwork_at spawn list' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at spawn list' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL of postgresql, mysql or sqlite; or @NAME.'
