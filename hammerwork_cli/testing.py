@@ -17,7 +17,7 @@ from hammerwork_cli.features.worker.queries.finish import AttemptEnd
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.queue import JobId, id_of
-from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnError, SpawnLimitError, config_of
+from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnError, config_of
 from hammerwork_cli.runtime.api.stored_jobs import parsed
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.calls import in_own_context, own_config, result_of
@@ -137,9 +137,7 @@ def _spawn(step: SpawnStep, children: list[NewJob]) -> str | None:
             if step.was_stopped:
                 raise _StoppedError(f"The spawn handler spawned {MOST:,} jobs, and testing.run stopped it.")
             children += [child for batch in late.batches() for child in batch]
-        allowed, total = step.place.max_descendants, len(step.early) + len(children)
-        if allowed is not None and total > allowed:
-            raise SpawnLimitError("max_descendants", allowed, total, step.place.root)
+        step.check_descendants(len(step.early) + len(children))
     except _StoppedError:
         raise
     except BaseException as error:

@@ -166,10 +166,7 @@ class Rehearser:
             SpawnLimitError: there are too many descendants.
             RefusedValueError, NotFoundError, ConflictError: the database would refuse one of them.
         """
-        allowed = step.place.max_descendants
-        total = self._descendants(step) + len(step.early) + len(late)
-        if allowed is not None and total > allowed:
-            raise SpawnLimitError("max_descendants", allowed, total, step.place.root)
+        step.check_descendants(self._descendants(step) + len(step.early) + len(late))
         if self._database is None:
             return
         for child in (*step.early.values(), *late):
@@ -258,6 +255,16 @@ class SpawnStep:
             children.close()
             raise SpawnLimitError("max_spawn_count", allowed, total, self.place.root)
         return children
+
+    def check_descendants(self, total: int) -> None:
+        """Refuses more jobs below the root than the tree may have.
+
+        Raises:
+            SpawnLimitError: there would be too many.
+        """
+        allowed = self.place.max_descendants
+        if allowed is not None and total > allowed:
+            raise SpawnLimitError("max_descendants", allowed, total, self.place.root)
 
     def prepare(self) -> FoundHandler | None:
         """Finds the spawn handler and the place of the job; ``None`` if it has none.
