@@ -181,6 +181,7 @@ def _failure(error: HammerworkError, context: Context) -> int:
     if context.json_output:
         import json
 
+        hint = hint and context.runnable(hint, for_people=False)
         body = {"code": error.code, "message": message, "hint": hint, "exit_code": error.exit_code, **error.details}
         body |= {"traceback": trace} if (trace := _traceback(context)) else {}
         context.print_raw(json.dumps({"error": body}, default=str))

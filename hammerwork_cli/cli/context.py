@@ -12,6 +12,7 @@ from hammerwork_cli import config
 from hammerwork_cli.cached import cached
 from hammerwork_cli.cli import files
 from hammerwork_cli.core.input.reading import instant_of
+from hammerwork_cli.core.values import Migrated
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, DeclinedError, UsageError
 
@@ -262,7 +263,7 @@ class Context:
 
     def print_wrapped(self, text: str) -> None:
         """Prints a line to stderr, wrapped to the width of a terminal."""
-        text = self.with_database_option(text)
+        text = self.runnable(text)
         if self.print_above_bar is not None:
             self.print_above_bar(text)
             return
@@ -298,16 +299,33 @@ class Context:
         """Writes lines for people to stdout, wrapped to the width of a terminal."""
         from hammerwork_cli.view.text import fitted
 
-        self.lines(fitted(self.with_database_option(line), self.width) for line in lines)
+        self.lines(fitted(self.runnable(line), self.width) for line in lines)
 
-    def with_database_option(self, text: str) -> str:
-        """Returns a text for people whose commands open the database that ``-u`` names, as this one does."""
-        given = self.options.get("database_url")
-        if given is None:
+    def runnable(self, text: str, *, for_people: bool = True) -> str:
+        """Returns a text whose commands run when they are pasted: first what the database needs for them.
+
+        Those in a text for people open the database that ``-u`` names, as this one does.
+        """
+        if "hammerwork " not in text:  # as in nearly all lines of a large tree
             return text
         from hammerwork_cli.cli.printed_commands import with_database_option
+        from hammerwork_cli.view.commands import runnable
 
-        return with_database_option(text, given)
+        given = self.options.get("database_url") if for_people else None
+        if given is None:
+            return runnable(text, self._migrated)
+        return with_database_option(text, given, self._migrated)
+
+    def _with_steps(self, record: "Record") -> "Record":
+        if self._migrated is Migrated.ALL:
+            return record
+        from hammerwork_cli.view.commands import with_steps
+
+        return with_steps(record, self._migrated)  # type: ignore[no-any-return]  # of a record
+
+    @property
+    def _migrated(self) -> Migrated:
+        return self.databases[-1].migrated if self.databases else Migrated.ALL
 
     def show(
         self,
@@ -359,12 +377,13 @@ class Context:
         elif form == "json":
             from hammerwork_cli.view import json
 
-            self.lines([json.document(record, pretty=self.is_terminal)])
+            self.lines([json.document(self._with_steps(record), pretty=self.is_terminal)])
         else:
             self.data([record], form, list(record))
 
     def data(self, records: "Iterable[Record]", form: str, keys: Sequence[str]) -> None:
         """Writes records for programs one by one: ``json``, ``jsonl``, ``csv`` or ``tsv``."""
+        records = map(self._with_steps, records)
         if form == "json":
             from hammerwork_cli.view import json
 

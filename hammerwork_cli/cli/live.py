@@ -211,7 +211,7 @@ class InLines(Generic[State]):
     def show(self, state: State) -> None:
         """Writes what is new, and does not keep it back."""
         lines = self._speak(state)
-        self._context.lines(lines if self._context.json_output else map(self._context.with_database_option, lines))
+        self._context.lines(lines if self._context.json_output else map(self._context.runnable, lines))
         self._context.stdout.flush()
 
     def lost(self, error: HammerworkError) -> None:
@@ -258,8 +258,8 @@ def follow_on_screen(
     with Screen(context.stdout) as screen:
         surface: OnScreen[State] = OnScreen(
             screen,
-            lambda *look: list(map(context.with_database_option, draw(*look))),
-            lambda *look: list(map(context.with_database_option, leave(*look))),
+            lambda *look: list(map(context.runnable, draw(*look))),
+            lambda *look: list(map(context.runnable, leave(*look))),
         )
         ending = Follower(context.database, watch, surface, verdict, pace).run()
     context.lines(surface.last())

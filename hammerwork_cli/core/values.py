@@ -56,6 +56,15 @@ def rfc3339(value: Timestamp) -> str | None:
     return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+class Migrated(StrEnum):
+    """How many of the migrations of hammerwork-cli a database has."""
+
+    ALL = "all"
+    SOME = "some"
+    NONE = "none"
+    """Only the tables of hammerwork (Rust) exist."""
+
+
 class JobStatus(StrEnum):
     """The statuses in their normal spelling: capitalised and unquoted.
 

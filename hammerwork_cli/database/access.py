@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from hammerwork_cli import app_path
 from hammerwork_cli.cached import cached
+from hammerwork_cli.core.values import Migrated
 from hammerwork_cli.database import driver_errors, statements
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.database.guards import is_change
@@ -296,6 +297,13 @@ class Database:
     def is_current(self) -> bool:
         """Whether all migrations of hammerwork-cli have been applied: its own tables are read, and jobs changed."""
         return "current" in self.tags
+
+    @property
+    def migrated(self) -> Migrated:
+        """What decides whether a printed command would be refused; ``ALL`` while the tables have not been read."""
+        if "current" in self.__dict__.get("tags", ("current",)):
+            return Migrated.ALL
+        return Migrated.SOME if self._is_between else Migrated.NONE
 
     def check_current(self) -> None:
         """Raises MissingTablesError unless the database is current: no other one is changed."""

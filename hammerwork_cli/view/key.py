@@ -5,6 +5,7 @@ from typing import Any
 
 from hammerwork_cli.core.input.limits import LARGEST_INTEGER
 from hammerwork_cli.core.values import Counts, JobPriority, JobStatus, rfc3339
+from hammerwork_cli.view.commands import Step
 from hammerwork_cli.view.json import UNKNOWN, known, parsed
 from hammerwork_cli.view.shape import Key, Schema, Shape, described
 
@@ -12,6 +13,11 @@ from hammerwork_cli.view.shape import Key, Schema, Shape, described
 def text(about: str = "", *words: str) -> Key:
     """Text, or one of some words."""
     return Key(described({"type": "string", **({"enum": list(map(str, words))} if words else {})}, about))
+
+
+def step(about: str = "") -> Key:
+    """Text of ours that may name commands, which whoever reads it runs next."""
+    return text(about)._replace(convert=Step)
 
 
 def word(about: str, *words: str) -> Key:

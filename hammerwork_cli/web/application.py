@@ -36,6 +36,7 @@ from hammerwork_cli.features.tree.views import json as json_views
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.workflow import endpoints as workflows
 from hammerwork_cli.view import json, key
+from hammerwork_cli.view.commands import with_steps
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.web import events, metrics, redaction
 from hammerwork_cli.web.connections import WebConnections
@@ -243,7 +244,8 @@ class Server:
         answer = endpoint.handler(Call(database, values, body, now, self.settings, self.operator))
         if answer.chunks is not None:
             return answer
-        record = redaction.hidden(answer.record) if self.settings.redact else answer.record
+        record = with_steps(answer.record, database.migrated)
+        record = redaction.hidden(record) if self.settings.redact else record
         return replace(answer, record=None, text=json.document(record).encode())
 
     def _response(self, answer: Answer, endpoint: Endpoint, request: Request) -> Response:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.core.values import Migrated
 from hammerwork_cli.database import DatabaseUrl
-from tests.commands.test_contract import CONTRACT, ENVIRONMENT, HERE, Asked, fill
+from hammerwork_cli.view.commands import runnable
+from tests.commands.test_contract import CONTRACT, ENVIRONMENT, HERE, LEAVES, Asked, fill, formats
 from tests.commands.test_profiles import CHANGES, ELSEWHERE
 from tests.jobs import execute
 
@@ -21,8 +23,12 @@ STATES = {
     "original": "DELETE FROM hammerwork_migrations WHERE migration_id > '015'",
     "between": "DELETE FROM hammerwork_migrations WHERE migration_id = 'hw_035_archived_columns'",
 }
-OF_OUR_TABLES = {"archive policies", "archive get-policy", "worker list", "worker status", "monitor health --worker"}
+LACKS = {"original": Migrated.NONE, "between": Migrated.SOME}
+OF_OUR_TABLES = ("archive policies", "archive get-policy", "worker list", "worker status", "monitor health --worker")
 """Commands that read tables of hammerwork-cli alone, as ``cron`` does: an empty list would be wrong."""
+OF_JOBS = "worker status --jobs"
+FIRST = re.compile(r"hammerwork (?:-u \S+ )?migration run && $")
+PRINTED = re.compile(rf"hammerwork (?:-u \S+ )?(?P<command>(?:{'|'.join(LEAVES)})\b[^\n)\"]*)")
 
 
 @pytest.fixture(scope="module")
@@ -65,29 +71,52 @@ def ask(run: Run, asked: Asked, path: str, line: str) -> Any:
     return run(*path.split(), *words, url=asked.url, env=ENVIRONMENT)
 
 
+def is_refused(command: str, state: str) -> bool:
+    """Whether a database in this state refuses a command, as the tests below find."""
+    path = " ".join(command.split()[:2])
+    if path in CHANGES.keys() - {"migration run", "web serve"}:
+        return CONTRACT[path].changes or bool(re.search(r"--(?:fix|on-complete)", command))
+    is_ours = path in LEAVES and path.startswith("cron ") and path != "cron check"
+    return state == "between" and (is_ours or command.startswith(OF_OUR_TABLES)) and not command.startswith(OF_JOBS)
+
+
+def refused_alone(text: str, state: str) -> list[str]:
+    """The commands in an answer that would be refused, and that nobody is told to migrate for."""
+    found = [printed for printed in PRINTED.finditer(text) if is_refused(printed["command"], state)]
+    return [printed[0] for printed in found if not FIRST.search(text[: printed.start()])]
+
+
 def test_no_command_changes_a_database_that_is_not_current(run: Run, behind: tuple[str, Asked]) -> None:
-    _, asked = behind
+    state, asked = behind
     before = content(asked.url)
     for path in CHANGES.keys() - {"migration run", "web serve"}:
         done = ask(run, asked, path, CHANGES[path])
         assert (done.exit_code, MIGRATE.search(done.stderr) is not None) == (4, True), (path, done)
+        assert refused_alone(runnable(f"hammerwork {path} {CHANGES[path]}", LACKS[state]), state) == []
     assert content(asked.url) == before
 
 
-def test_a_database_that_is_not_current_is_read_with_a_note_where_our_tables_are_left_out(
+def test_a_database_that_is_not_current_is_read_and_each_next_step_that_it_would_refuse_begins_with_the_migrations(
     run: Run, behind: tuple[str, Asked]
 ) -> None:
+    """Where our tables are left out, a note says so once."""
     state, asked = behind
-    before, wrong = content(asked.url), []
+    before, wrong, steps = content(asked.url), [], 0
     for path, says in CONTRACT.items():
-        for line in (
-            () if path in CHANGES.keys() | HERE | ELSEWHERE or path.startswith("migration ") else says.lines[:1]
-        ):
+        if path in HERE | ELSEWHERE or path.startswith("migration ") or (says.changes and path in CHANGES):
+            continue
+        for line in (*says.lines, f"{says.lines[0]} --format json" if "json" in formats(path) else says.lines[0]):
             done = ask(run, asked, path, line)
-            is_ours = path.startswith("cron ") or any(f"{path} {line}".startswith(one) for one in OF_OUR_TABLES)
-            codes = {4} if state == "between" and is_ours else {*says.exit_codes, 5}
+            refused, is_json = is_refused(f"{path} {line}", state), line.endswith("json")
             said = len(MIGRATE.findall(done.stderr))
-            if done.exit_code not in codes or (state == "between" and said != 1):
+            steps += (done.stdout + done.stderr).count("migration run && ")
+            if (
+                done.exit_code not in ({4} if refused else {*says.exit_codes, 5})
+                or (state == "between" and said != 1 and not is_json)
+                or refused_alone(done.stdout + done.stderr, state)
+                or ("&&" in runnable(f"hammerwork {path} {line}", LACKS[state])) != refused
+            ):
                 wrong.append((path, line, done))
     assert not wrong, "\n".join(map(str, wrong))
+    assert steps > 20
     assert content(asked.url) == before

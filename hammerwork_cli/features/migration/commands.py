@@ -154,7 +154,7 @@ def _plan(context: Context, database: Database, form: Format, rust: RustVersion 
     if form is not Format.TABLE:
         context.data(map(shown.MIGRATION_PLAN.record, planned), form, shown.MIGRATION_PLAN.columns)
     elif planned:
-        context.lines(map(context.with_database_option, shown.plan_text(planned, rust)))
+        context.lines(map(context.runnable, shown.plan_text(planned, rust)))
     else:
         context.note("Nothing to do: every migration is applied.")
     _note_fit(context, database, rust)

@@ -9,6 +9,7 @@ from hammerwork_cli.features.queue.models.queue import Measure
 from hammerwork_cli.features.worker.views import held_text, unwritten_text
 from hammerwork_cli.view import key
 from hammerwork_cli.view.colour import paint
+from hammerwork_cli.view.commands import FIRST
 from hammerwork_cli.view.shape import Shape
 from hammerwork_cli.view.text import (
     NOTHING,
@@ -72,7 +73,7 @@ CHECK_OUTCOME = Shape[Check](
         "about": key.list_of(key.text(), "Queues, workers, migrations or jobs, the worst first"),
         "message": key.text("A sentence for people; its words may change").of(lambda check: message(check)),
         "hint": key.null_or(
-            key.text("The next step: a command, or a sentence after an error; null while it is healthy")
+            key.step("The next step: a command, or a sentence after an error; null while it is healthy")
         ).of(lambda check: hint(check)),
     }
 )
@@ -86,17 +87,26 @@ HEALTH_REPORT = Shape[HealthReport](
 
 
 def report_text(report: HealthReport, *, width: int | None, colour: bool) -> Iterator[str]:
-    """A line that sums up, then each check, the worst first, with a command below what is not healthy."""
+    """A line that sums up, then each check, the worst first, with a command below what is not healthy.
+
+    The checks that are unknown have the same reason and the same command, and share a line.
+    """
     numbers = ", ".join(_number(report.count(level), level) for level in reversed(Level) if report.count(level))
     if report.count(report.status) == len(report.checks):
         numbers = plural(len(report.checks), "check")
     yield f"{paint(report.status, COLOURS[report.status], colour)}: {numbers}"
     words = max((len(_words(check)) for check in report.checks), default=0)
+    unknown = [check for check in report.checks if check.status is Level.UNKNOWN]
     for check in sorted(report.checks, key=lambda check: -check.status.severity):
+        if check in unknown[1:]:
+            continue
+        name, text = _words(check), message(check)
+        if check in unknown and len(unknown) > 1:
+            name, text = plural(len(unknown), "check"), f"{text}: {', '.join(map(_words, unknown))}"
         status = paint(f"{check.status:8}", COLOURS[check.status], colour)
-        lines = wrapped(visible(message(check)), width and width - words - 12, indent="", most=_LINES)
+        lines = wrapped(visible(text), width and width - words - 12, indent="", most=_LINES)
         first, *rest = filter(None, lines)  # the first is empty before a word that is longer than a line
-        yield f"{status}  {_words(check):{words}}  {first}"
+        yield f"{status}  {name:{words}}  {first}"
         yield from (f"{'':{words + 12}}{line}" for line in rest)
         if step := hint(check):
             if check.name == CheckName.OVERDUE_JOBS and check.about:
@@ -286,7 +296,7 @@ def hint(check: Check) -> str | None:
     if check.status is Level.HEALTHY:
         return None
     if check.status is Level.UNKNOWN:
-        return "hammerwork migration run"
+        return FIRST
     if check.error is None and check.advice is not None:
         return check.advice
     if check.name in {CheckName.DATABASE, CheckName.WRITES} and check.error is not None:

@@ -178,7 +178,7 @@ FINDING = Shape[Finding](
         "mended": key.count().of("fixed"),
         "left": key.count(),
         "what": key.text().of(lambda finding: _said(WORDS[finding.kind].what)),
-        "remedy": key.text().of(_advice),
+        "remedy": key.step().of(_advice),
         "examples": key.list_of(_EXAMPLE, "The oldest; status as the row spells it").of(
             lambda finding: [_Example(finding.kind, job) for job in finding.examples]
         ),

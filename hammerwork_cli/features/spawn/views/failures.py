@@ -49,7 +49,7 @@ ERROR_GROUP = Shape[ReportedError](
         "path": key.list_of(NAMED, "The jobs from the root to the newest job").of(
             lambda one: one.group.example.path if one.group.example else ()
         ),
-        "retry": key.null_or(key.text("The command that retries the jobs")).of(
+        "retry": key.null_or(key.step("The command that retries the jobs")).of(
             lambda one: retry_command(one.group, one.asked.queues, one.asked.since)
         ),
     }

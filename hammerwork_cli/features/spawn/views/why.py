@@ -138,7 +138,7 @@ WHY = Shape[Explained](
             delays_views.NEVER_SPAWNED,
             "The first completed jobs that carry a spawn configuration and have no children",
         ).of(lambda one: one.diagnosis.never_spawned[: one.limit]),
-        "next": key.list_of(key.text(), "Commands").of(lambda one: next_commands(one.diagnosis, one.now)),
+        "next": key.list_of(key.step(), "Commands").of(lambda one: next_commands(one.diagnosis, one.now)),
     }
 )
 
