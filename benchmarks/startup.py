@@ -16,7 +16,7 @@ from tests.databases import Databases
 
 JOBS = 2000
 NO_CONFIG = str(Path(__file__).with_name("no-such-folder"))
-GOALS = {"sqlite table": 11.0, "sqlite json": 8.0, "sqlite values": 3.0, "postgres json": 18.0}
+GOALS = {"sqlite table": 11.0, "sqlite json": 6.0, "sqlite values": 3.0, "postgres json": 12.0}
 FORMS = {"json": "spawn list --format json", "table": "spawn list, piped", "values": "a TAB's values"}
 PEER = "python -c pass"
 

@@ -170,7 +170,7 @@ KEYS = {key.name: key for key in _ALL}
 # Profiles: databases with names.
 
 PROFILE_NAME = "[A-Za-z0-9_-]{1,60}"
-_PROFILE_KEY = re.compile(f"profiles\\.({PROFILE_NAME})\\.(url|protected)")
+_PROFILE_KEY = f"profiles\\.({PROFILE_NAME})\\.(url|protected)"
 PROFILE_KEYS = {
     "url": SettingKey(
         "url", (), "The database of this profile.", None, '"postgresql://app@db.example.org/jobs"', str, _url
@@ -199,7 +199,7 @@ def profile_key(profile: str, field: str) -> SettingKey:
 
 def known(name: str) -> SettingKey:
     """Returns the key with a name, such as ``default_limit`` and ``profiles.production.url``."""
-    of_profile = _PROFILE_KEY.fullmatch(name.strip())
+    of_profile = re.fullmatch(_PROFILE_KEY, name.strip())
     if of_profile:
         return profile_key(*of_profile.groups())
     key = KEYS.get(name.strip().lower().replace("-", "_"))

@@ -7,6 +7,7 @@ from hammerwork_cli.database.access import Database
 from hammerwork_cli.database.timeouts import PATIENT, Timeouts
 from hammerwork_cli.database.url import DatabaseUrl, redact
 from hammerwork_cli.errors import ConfigError
+from hammerwork_cli.late_imports import late, state_versions
 
 __all__ = ["PATIENT", "Database", "DatabaseUrl", "Timeouts", "connect", "driver", "redact"]
 
@@ -29,7 +30,9 @@ def driver(url: DatabaseUrl) -> type[Database]:
     """Imports the driver of a database."""
     with app_path.without():
         if url.dialect == "postgresql":
-            _require("psycopg", "psycopg[binary]")
+            state_versions("psycopg", "psycopg_binary")
+            with late("ipaddress", "shutil", "tempfile", "traceback"):
+                _require("psycopg", "psycopg[binary]")
             from hammerwork_cli.database.drivers.postgres import PostgresDatabase
 
             return PostgresDatabase

@@ -3,8 +3,8 @@
 import re
 from typing import Protocol
 
-_READING = re.compile(r"\s*(?:SELECT|SHOW|SET|WITH|EXPLAIN|PRAGMA|VALUES)\b", re.IGNORECASE)
-_CHANGE_WITHIN = re.compile(r"\b(?:INSERT\s+INTO|DELETE\s+FROM|(?<!FOR )UPDATE\s+\w+\s+(?:AS\s+\w+\s+)?SET)\b", re.I)
+_READING = r"(?i)\s*(?:SELECT|SHOW|SET|WITH|EXPLAIN|PRAGMA|VALUES)\b"
+_CHANGE_WITHIN = r"(?i)\b(?:INSERT\s+INTO|DELETE\s+FROM|(?<!FOR )UPDATE\s+\w+\s+(?:AS\s+\w+\s+)?SET)\b"
 
 
 class ChangeGuard(Protocol):
@@ -19,4 +19,4 @@ class ChangeGuard(Protocol):
 
 def is_change(sql: str) -> bool:
     """Whether a statement changes something: every statement that is not known to read."""
-    return _READING.match(sql) is None or _CHANGE_WITHIN.search(sql) is not None
+    return re.match(_READING, sql) is None or re.search(_CHANGE_WITHIN, sql) is not None

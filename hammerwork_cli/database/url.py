@@ -29,16 +29,14 @@ MOST_FILES = 1000
 """Files of a folder among which one with a similar name is searched."""
 
 # A password without percent-encoding can contain anything, so everything up to the last @ of the word is hidden.
-_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+]*://[^:/?#@\s]*:)\S*@", re.IGNORECASE)
-_KEY_PASSWORD = re.compile(
-    r"(?P<key>password|passwd|pwd)(?P<equals>\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^&\s]+)", re.IGNORECASE
-)
+_IN_URL = r"(?i)(?P<before>[a-z][a-z0-9+]*://[^:/?#@\s]*:)\S*@"
+_BY_KEY = r"(?i)(?P<key>password|passwd|pwd)(?P<equals>\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^&\s]+)"
 
 
 def redact(text: str) -> str:
     """Replaces the password of every URL and of every ``password=`` in a text by ``***``."""
-    hidden = _PASSWORD.sub(r"\g<before>***@", text)
-    return _KEY_PASSWORD.sub(r"\g<key>\g<equals>***", hidden)
+    hidden = re.sub(_IN_URL, r"\g<before>***@", text)
+    return re.sub(_BY_KEY, r"\g<key>\g<equals>***", hidden)
 
 
 class Host(NamedTuple):
@@ -178,11 +176,11 @@ def _of_sqlx(dialect: str, given: list[tuple[str, str]]) -> tuple[list[tuple[str
     """
     names, only = _SQLX_NAMES[dialect], _SQLX_ONLY[dialect]
     ignored = tuple(name for name, _ in given if name in only)
-    settings = [(found[1], value) for name, value in given if (found := _SETTING.fullmatch(name))]
+    settings = [(found[1], value) for name, value in given if (found := re.fullmatch(_SETTING, name))]
     if not ignored and not settings and not any(name in names for name, _ in given):
         return None, ()
     options = [
-        (names.get(name, name), value) for name, value in given if name not in only and not _SETTING.fullmatch(name)
+        (names.get(name, name), value) for name, value in given if name not in only and not re.fullmatch(_SETTING, name)
     ]
     if settings:
         # libpq has one option for all, in which a backslash escapes a space.
@@ -191,7 +189,7 @@ def _of_sqlx(dialect: str, given: list[tuple[str, str]]) -> tuple[list[tuple[str
     return options, ignored
 
 
-_SETTING = re.compile(r"options\[(\w+)\]")
+_SETTING = r"options\[(\w+)\]"
 """A setting of PostgreSQL, as sqlx writes it."""
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from math import ceil, inf
 from typing import TypeVar
-from uuid import UUID
 
 from hammerwork_cli.core.input.reading import uuid_of
 from hammerwork_cli.core.values import JobPriority, timestamp
@@ -23,6 +22,8 @@ LONGEST = timedelta(days=36_525)
 
 def full_id(given: object) -> str:
     """A whole UUID as rows spell it."""
+    from uuid import UUID  # which no start needs, and which asks for the platform
+
     if isinstance(given, UUID):
         return str(given)
     found = uuid_of(given) if isinstance(given, str) else None

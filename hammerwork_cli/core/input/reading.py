@@ -20,32 +20,28 @@ WINDOW_HINT = (
 NO_LIMIT = frozenset({"off", "none", "never"})
 """Words instead of a limit."""
 
-_UUID = re.compile(UUID_PATTERN)
-_BEGINNING = re.compile("[0-9a-f]{4,32}")
-_DURATION = re.compile(DURATION_PATTERN)
-_DATE = re.compile("[0-9]{4}-")
-_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}|20[0-9]{6}")
+_BEGINNING = "[0-9a-f]{4,32}"
+_DATE = "[0-9]{4}-"
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}|20[0-9]{6}"
 """A date, or the digits of one: as seconds, they would be some 230 days."""
-_RATE = re.compile(r"(?P<number>[0-9]{1,3}(?:[.][0-9]{1,9})?)(?P<percent>\s*%)?")
+_RATE = r"(?P<number>[0-9]{1,3}(?:[.][0-9]{1,9})?)(?P<percent>\s*%)?"
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_CLOCK = re.compile(
-    "(?:(today|yesterday)(?: +|$))?(?:([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?(?: UTC|Z)?)?", re.IGNORECASE
-)
+_CLOCK = "(?i)(?:(today|yesterday)(?: +|$))?(?:([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?(?: UTC|Z)?)?"
 """A time of today or of yesterday."""
-_UTC = re.compile(" UTC$")
-_IN_ZONE = re.compile(r"(.*\S) +([A-Za-z]+(?:/[A-Za-z0-9_+-]+)+)")
-_ENDS_IN_ZONE = re.compile("(?:Z| UTC|[+-][0-9]{2}:?[0-9]{2})$", re.IGNORECASE)
-_INSTANT = re.compile(
+_UTC = " UTC$"
+_IN_ZONE = r"(.*\S) +([A-Za-z]+(?:/[A-Za-z0-9_+-]+)+)"
+_ENDS_IN_ZONE = "(?i)(?:Z| UTC|[+-][0-9]{2}:?[0-9]{2})$"
+_INSTANT = (
     "(?:[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{4}-?W[0-9]{2}-?[0-9])"
     "(?:[Tt ] *[0-9][0-9:.,]*(?: *[Zz]| *[+-][0-9]{2}[0-9:.]*)?)?"
 )
 """A date, or a time with at most one zone. For Python, the sign of a zone may also stand between a date and a time."""
-_ZONE = re.compile(r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
+_ZONE = r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$"
 
 
 def uuid_of(text: str) -> str | None:
     """Reads a whole UUID with hyphens, in the spelling of the tables; ``None`` for any other text."""
-    found = _UUID.fullmatch(text.strip())
+    found = re.fullmatch(UUID_PATTERN, text.strip())
     return found and found.group().lower()
 
 
@@ -55,7 +51,7 @@ def ids_from(text: str) -> tuple[str, str] | None:
     ``None`` for any other text.
     """
     digits = text.strip().lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
-    if not _BEGINNING.fullmatch(digits):
+    if not re.fullmatch(_BEGINNING, digits):
         return None
     low, high = (digits.ljust(32, filler) for filler in "0f")
     return _hyphenated(low), _hyphenated(high)
@@ -67,7 +63,7 @@ def _hyphenated(digits: str) -> str:
 
 def duration_of(text: str) -> timedelta:
     """Reads a duration such as ``500ms``, ``90`` (seconds), ``90s``, ``15m``, ``2h``, ``7d``."""
-    found = _DURATION.fullmatch(text.strip())
+    found = re.fullmatch(DURATION_PATTERN, text.strip())
     if not found:
         raise UsageError(f"{text[:40]!r} is not a duration.", hint="Write 90 (seconds), 15m, 2h or 7d.")
     try:
@@ -85,7 +81,7 @@ def number_of(text: str) -> int:
 
 def rate_of(text: str) -> float:
     """Reads a limit that is a share, ``15%`` or ``0.15``, as 0 to 1."""
-    found = _RATE.fullmatch(text.strip())
+    found = re.fullmatch(_RATE, text.strip())
     share = float(found["number"]) / (100 if found["percent"] else 1) if found else 2.0
     if share > 1:
         raise UsageError(f"{text[:40]!r} is not a rate.", hint="Write 15%, 0.15 or off.")
@@ -103,9 +99,9 @@ def timeout_of(text: str) -> timedelta:
 
 def instant_of(text: str) -> datetime:
     """Reads an RFC 3339 time with its zone, which may also be ``UTC`` after a space; returns it in UTC."""
-    spelled = _UTC.sub("Z", text.strip())
-    instant = timestamp(spelled) if _INSTANT.fullmatch(spelled) else None
-    if instant is None or not _ZONE.search(spelled):
+    spelled = re.sub(_UTC, "Z", text.strip())
+    instant = timestamp(spelled) if re.fullmatch(_INSTANT, spelled) else None
+    if instant is None or not re.search(_ZONE, spelled):
         raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=TIME_HINT)
     return instant
 
@@ -126,16 +122,16 @@ def since_of(text: str, now: datetime) -> datetime:
     because it reads times at which something is to happen.
     """
     text = text.strip()
-    if in_zone := _IN_ZONE.fullmatch(text):
+    if in_zone := re.fullmatch(_IN_ZONE, text):
         from hammerwork_cli.core.input.zones import zone_of
 
         at = _time_of(in_zone[1], now, zone_of(in_zone[2]))
-        if at is None or _ENDS_IN_ZONE.search(in_zone[1]):
+        if at is None or re.search(_ENDS_IN_ZONE, in_zone[1]):
             raise UsageError(f"{in_zone[1][:60]!r} is not a time without a zone.", hint=WINDOW_HINT)
         return at
     if (at := _time_of(text, now, UTC)) is not None:
         return at
-    if not _DURATION.fullmatch(text):
+    if not re.fullmatch(DURATION_PATTERN, text):
         raise UsageError(f"{text[:40]!r} is not a duration or a time.", hint=WINDOW_HINT)
     return before(now, duration_of(text))
 
@@ -145,20 +141,20 @@ def _time_of(text: str, now: datetime, zone: tzinfo) -> datetime | None:
     try:
         if (at := _day_of(text, zone) or _clock_of(text, now, zone)) is not None:
             return at.astimezone(UTC)
-        if not _DATE.match(text):
+        if not re.match(_DATE, text):
             return None
-        spelled = _UTC.sub("Z", text)
-        instant = timestamp(spelled) if _INSTANT.fullmatch(spelled) else None
+        spelled = re.sub(_UTC, "Z", text)
+        instant = timestamp(spelled) if re.fullmatch(_INSTANT, spelled) else None
         if instant is None:
             raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=WINDOW_HINT)
-        return instant if _ZONE.search(spelled) else instant.replace(tzinfo=zone).astimezone(UTC)
+        return instant if re.search(_ZONE, spelled) else instant.replace(tzinfo=zone).astimezone(UTC)
     except OverflowError as error:
         raise UsageError("That is before the year 1.") from error
 
 
 def _clock_of(text: str, now: datetime, zone: tzinfo) -> datetime | None:
     """A time of today or of yesterday; ``None`` for any other text."""
-    found = _CLOCK.fullmatch(text)
+    found = re.fullmatch(_CLOCK, text)
     if not text or found is None:
         return None
     word, *clock = found.groups()
@@ -172,6 +168,6 @@ def _clock_of(text: str, now: datetime, zone: tzinfo) -> datetime | None:
 def _day_of(text: str, zone: tzinfo) -> datetime | None:
     """The beginning of a date; ``None`` for any other text."""
     try:
-        return datetime.combine(date.fromisoformat(text), time.min, zone) if _DAY.fullmatch(text) else None
+        return datetime.combine(date.fromisoformat(text), time.min, zone) if re.fullmatch(_DAY, text) else None
     except ValueError:
         return None

@@ -29,7 +29,7 @@ from hammerwork_cli.errors import (
 )
 
 # While connecting, psycopg has no codes, only messages of the server and of libpq.
-_SERVER_ANSWER = re.compile(r"failed: \S+:  (.+)")
+_SERVER_ANSWER = r"failed: \S+:  (.+)"
 DENIED = ("authentication failed", "no password supplied", "FATAL:  role ", "no pg_hba.conf entry")
 FULL = ("too many connections", "too many clients", "remaining connection slots")
 NOT_THE_PRIMARY = ("session is read-only", "server is in hot standby mode")
@@ -340,7 +340,7 @@ class PostgresDatabase(Database):
 
     def _connect_error(self, text: str) -> HammerworkError:
         # libpq reports a line for each host of the URL.
-        answers = "; ".join(_SERVER_ANSWER.findall(text))
+        answers = "; ".join(re.findall(_SERVER_ANSWER, text))
         if any(words in text for words in WITHOUT_TLS):
             return UnreachableError(
                 f"{self.url} requires TLS, which the server does not offer.",

@@ -1,11 +1,13 @@
 """Spawn operations and their figures."""
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.core.values import Counts, JobStatus, Timestamp, timestamp
 from hammerwork_cli.features.tree.model import TreeNode
+
+if TYPE_CHECKING:
+    from hammerwork_cli.core.input.spawn_config import SpawnConfig
 
 QUIET_TIME = timedelta(seconds=10)
 """Time after a parent's end in which a Rust worker may still insert its children, one by one."""
@@ -23,8 +25,10 @@ class SpawnOperation(NamedTuple):
     tree: "TreeCounts | None" = None  # counts of all descendants, if the caller asked for them and they can be counted
 
     @property
-    def config(self) -> SpawnConfig | None:
+    def config(self) -> "SpawnConfig | None":
         """The parent's spawn configuration; ``None`` if it is absent or unreadable."""
+        from hammerwork_cli.core.input.spawn_config import SpawnConfig  # which lists start faster without
+
         return SpawnConfig.parse(self.parent.stored_config)
 
     @property

@@ -6,7 +6,6 @@ from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from hammerwork_cli.cached import cached
-from hammerwork_cli.core.payloads import unpacked
 from hammerwork_cli.core.values import FAILED_SPELLINGS, RUNNING_SPELLINGS
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import GIN_CHUNK, chunks
@@ -250,6 +249,8 @@ def live_or_archived(database: Database, live: str, archived: str, ids: Sequence
 
 def packed_config(payload: Any) -> str | None:
     """JSON text of ``_spawn_config`` in an archived payload, which may be gzipped; ``None`` without one."""
+    from hammerwork_cli.core.payloads import unpacked  # which lists start faster without
+
     text = None if payload is None else unpacked(payload, PACKED_LIMIT)
     try:
         value = json.loads(text or "null")

@@ -1,0 +1,74 @@
+"""What a library imports, and does not use at once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+HEAVY = """
+VALUE = 7
+def double(number): return 2 * number
+class Kind: name = "kind"
+"""
+USER = """
+import heavy
+from heavy import double, Kind
+def use(): return heavy.VALUE, double(2), Kind.name, Kind().name
+"""
+
+
+def python(folder: Path, program: str) -> list[str]:
+    """What a program prints in an interpreter of its own, with these modules."""
+    (folder / "heavy.py").write_text(HEAVY)
+    (folder / "user.py").write_text(USER)
+    (folder / "heir.py").write_text("from heavy import Kind\nclass Heir(Kind): pass\n")
+    begin = f"import sys, threading; sys.path[:0] = [{str(ROOT)!r}, {str(folder)!r}]\n"
+    begin += "from hammerwork_cli.late_imports import late, state_versions\n"
+    done = subprocess.run([sys.executable, "-c", begin + program], capture_output=True, encoding="utf-8", check=True)
+    return done.stdout.splitlines()
+
+
+def test_a_stand_in_is_loaded_on_first_use_whatever_is_used(tmp_path: Path) -> None:
+    program = """
+with late("heavy"):
+    import user
+print("heavy" in sys.modules)
+print(user.use())
+print(user.heavy.VALUE, sys.modules["heavy"].VALUE)
+"""
+    assert python(tmp_path, program) == ["False", "(7, 4, 'kind', 'kind')", "7 7"]
+
+
+def test_a_base_class_is_loaded_at_once(tmp_path: Path) -> None:
+    program = """
+with late("heavy"):
+    import heir
+import heavy
+print(heir.Heir.name, issubclass(heir.Heir, heavy.Kind))
+"""
+    assert python(tmp_path, program) == ["kind True"]
+
+
+def test_nothing_is_late_that_is_loaded_or_that_another_thread_could_import(tmp_path: Path) -> None:
+    program = """
+import json
+end = threading.Event()
+threading.Thread(target=end.wait).start()
+with late("heavy", "json"):
+    import user
+end.set()
+print(type(user.heavy).__name__, type(sys.modules["json"]).__name__)
+"""
+    assert python(tmp_path, program) == ["module module"]
+
+
+def test_psycopg_has_its_own_version(tmp_path: Path) -> None:
+    program = """
+state_versions("psycopg", "psycopg_binary", "no_such_package")
+import psycopg, psycopg_binary
+print("importlib.metadata" in sys.modules)
+from importlib.metadata import version
+print(psycopg.__version__ == version("psycopg"), psycopg_binary.__version__ == version("psycopg-binary"))
+"""
+    assert python(tmp_path, program) == ["False", "True True"]
