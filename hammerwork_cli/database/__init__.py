@@ -31,7 +31,7 @@ def driver(url: DatabaseUrl) -> type[Database]:
     with app_path.without():
         if url.dialect == "postgresql":
             state_versions("psycopg", "psycopg_binary")
-            with late("ipaddress", "shutil", "tempfile", "traceback"):
+            with late("asyncio.sslproto", "ipaddress", "shutil", "ssl", "tempfile", "traceback"):
                 _require("psycopg", "psycopg[binary]")
             from hammerwork_cli.database.drivers.postgres import PostgresDatabase
 

@@ -63,12 +63,26 @@ print(type(user.heavy).__name__, type(sys.modules["json"]).__name__)
     assert python(tmp_path, program) == ["module module"]
 
 
-def test_psycopg_has_its_own_version(tmp_path: Path) -> None:
+def test_psycopg_and_asyncio_are_whole_after_the_driver_was_imported(tmp_path: Path) -> None:
     program = """
-state_versions("psycopg", "psycopg_binary", "no_such_package")
-import psycopg, psycopg_binary
-print("importlib.metadata" in sys.modules)
+from hammerwork_cli.database import DatabaseUrl, driver
+driver(DatabaseUrl.parse("postgresql://host/database"))
+print({"importlib.metadata", "asyncio.sslproto", "ssl"} & {*sys.modules})
+
+import asyncio, psycopg, psycopg_binary
 from importlib.metadata import version
 print(psycopg.__version__ == version("psycopg"), psycopg_binary.__version__ == version("psycopg-binary"))
+
+async def greet_over_tls():
+    async def answer(reader, writer):
+        writer.write(b"no TLS here")
+        writer.close()
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        await asyncio.open_connection(*server.sockets[0].getsockname(), ssl=True, server_hostname="host")
+    except OSError as error:
+        print(type(error).__name__)
+    server.close()
+asyncio.run(greet_over_tls())
 """
-    assert python(tmp_path, program) == ["False", "True True"]
+    assert python(tmp_path, program) == ["set()", "True True", "SSLError"]
