@@ -36,7 +36,7 @@ TASKS = {
     },
     "Change": {
         "job": "List, enqueue, retry, cancel, delete, export and import jobs.",
-        "queue": "List, count, pause and resume queues.",
+        "queue": "List, count, pause, resume and limit queues.",
         "cron": "Schedule jobs: each run is its own job, with its own tree.",
         "batch": (
             "Enqueue, list and show batches: jobs that belong together. For the jobs of a batch, `job retry`, "

@@ -57,6 +57,7 @@ OURS = frozenset(
         "hw_032_leases",
         "hw_033_retry_strategy_json",
         "hw_035_archived_columns",
+        "hw_037_queue_limits",
     ]
 )
 """The migrations of hammerwork-cli: a database with all of them is current."""

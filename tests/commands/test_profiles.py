@@ -47,6 +47,7 @@ CHANGES = {
     "job purge": "--all --yes",
     "queue pause": "segment",
     "queue resume": "mail",
+    "queue limit": "mail --rate 5/s",
     "queue clear": "segment --yes",
     "cron create": "--queue mail --payload {{}} --every 45m",
     "cron update": "{schedule} --every 50m",

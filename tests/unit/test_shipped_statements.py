@@ -181,6 +181,7 @@ BY_AGE = {
     "cron.schedules.forget_ahead": "ServerClock.trusted_now; such rows have no job",
     "cron.schedules.forget_runs": "UpkeepThread._takes_history",
     "job.attempts.forget_surplus": "no clock: a number of attempts is kept",
+    "worker.limits.forget": "the server's clock, which wrote these times, while the limit is locked",
     "worker.registry.forget": "worker.registry.long_ended: the start of another worker",
     "worker.spawn.forget_earlier_operations": "no clock: a number of operations is kept",
 }
@@ -250,7 +251,7 @@ GROUPED = re.compile(
 )
 COMPARED = re.compile(r"([\w.}]+)\)*\s*(?:=|<>|\bNOT IN|\bIN|\bLIKE)\s*\(?(?:\{exactly )?:\w+")
 WITHOUT_LETTERS_THAT_DIFFER = re.compile(
-    r"(?:^|\.)(?:(?:\w+_)?id|parent\}?|value|claim_token|claimed_by|first_parent)$"  # ids, in one spelling
+    r"(?:^|\.)(?:(?:\w+_)?id|parent\}?|value|key_hash|claim_token|claimed_by|first_parent)$"  # ids, in one spelling
     r"|(?:^|[._{])(?:\w*status|state)\}?$"  # words of ours, looked for in each of their spellings
     r"|(?:^|\.)(?:priority|beats|occurrence|revision)$|_at$"  # numbers and times
 )
@@ -269,6 +270,8 @@ EXACT_BY_ITSELF = {
     "{exactly j.queue_name} NOT IN (:but_queues)",
     "{operation_id} IN (:operations)",
     "CAST({operation_id} AS BINARY) IN (:operations)",
+    # A fragment whose text has a binary collation.
+    "{limit_key :by} NOT IN (:full)",
     # An id, for which somebody typed a name.
     "CAST(o.id AS CHAR(36)) IN (:operations)",
     # An occurrence, which is a timestamp.

@@ -1,6 +1,7 @@
-"""``hammerwork queue``: list, check, pause and clear queues."""
+"""``hammerwork queue``: list, check, pause, limit and clear queues."""
 
 from collections import Counter
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -33,14 +34,18 @@ from hammerwork_cli.features.queue.limits import LimitOptions
 from hammerwork_cli.features.queue.models.queue import PauseChange, QueueState
 from hammerwork_cli.features.queue.views import changes as changes_views
 from hammerwork_cli.features.queue.views import health as health_views
+from hammerwork_cli.features.queue.views import limits as limit_views
 from hammerwork_cli.features.queue.views import listing
 from hammerwork_cli.features.queue.views import stats as stats_views
+from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.view.text import plural, visible
 
 app = group(
     "queue list",
     "queue stats video_ingest --detailed",
     "queue pause video_ingest --reason 'disk full'",
+    "queue limit video_ingest --concurrency 2",
 )
 
 QueueArgument = Annotated[str | None, typer.Argument(metavar="QUEUE", help="The queue's name.")]
@@ -131,7 +136,7 @@ def health(
     queue: QueueArgument = None,
     *,
     named: NamedOption = None,
-    limits: LimitOptions,
+    most: LimitOptions,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Check queues against limits: exit code 0, or 1 when one exceeds a limit. 'off' disables a check.
@@ -146,7 +151,7 @@ def health(
     """
     context: Context = ctx.obj
     one, now = _one(queue, named), context.now()
-    found = queues.health(context.database(), limits.limits(), now=now, queue=one)
+    found = queues.health(context.database(), most.limits(), now=now, queue=one)
     if form in {Format.TABLE, Format.JSON}:
         context.answer(
             health_views.QUEUE_HEALTH.record(health_views.Checked(found, now)),
@@ -262,6 +267,64 @@ def resume(
     _show_changes(context, database, changes, form, paused=False, dry_run=dry_run)
 
 
+@app.command("limit", cls=Verb)
+def limit(
+    ctx: typer.Context,
+    names: QueuesArgument = None,
+    concurrency: Annotated[
+        int | None, typer.Option("--concurrency", min=1, help="Most jobs that run at once, in all workers.")
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option("--rate", metavar="N/PERIOD", help="Most jobs that start within a period: 10/s, 5/30s."),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="KEY", help="A limit for each value of this key of payloads.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the limits.")] = False,
+    dry_run: DryRunOption = False,
+    named: AllNamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Limit the jobs of a queue that run at once, or that start within a period, over all workers of the database.
+
+    Without options it lists limits. A new limit replaces the old one and applies from the next claim. Jobs beyond it
+    wait as Pending and use no attempt; `spawn why` says so. Rust workers do not know limits: their running jobs count,
+    but nothing limits them.
+
+    --by gives each value of a key of payloads its own limit: `--by tenant`, or `--by customer.id` for a key within one.
+
+    \b
+    Examples:
+      hammerwork queue limit api --rate 10/s
+      hammerwork queue limit load --concurrency 2 --by tenant
+      hammerwork queue limit api --remove
+    """
+    context: Context = ctx.obj
+    wanted = list(dict.fromkeys([*(names or ()), *(named or ())]))
+    if concurrency is None and rate is None and not remove:
+        if unused := [name for name, given in (("--by", by), ("--dry-run", dry_run)) if given]:
+            raise UsageError(f"{unused[0]} needs --concurrency or --rate.")
+        found = limits.listed(context.database(), wanted)
+        empty = "None of these queues has a limit." if wanted else "No queue has a limit."
+        context.show(found, form, columns=limit_views.LIMITS, shape=limit_views.LIMIT, empty=empty)
+        return
+    if remove and any(given is not None for given in (concurrency, rate, by)):
+        raise UsageError("--remove takes no new limit.", hint="Leave it out: a new limit replaces the old one.")
+    chosen = [_required(name) for name in wanted or [""]]
+    new = {} if remove else {name: QueueLimit.of(name, concurrency, rate, by) for name in chosen}
+    database = context.database(changes=True)
+    now = context.now(database)
+    before = {limit.queue: limit for limit in limits.listed(database, chosen)}
+    after = new if dry_run else _set_limits(database, chosen, new, by=context.operator, now=now)
+    if form is Format.TABLE:
+        changes = (limit_views.LimitChange(name, before.get(name), after.get(name)) for name in chosen)
+        context.text(limit_views.change_text(change, dry_run=dry_run) for change in changes)
+    else:
+        context.data(map(limit_views.LIMIT.record, after.values()), form, limit_views.LIMIT.columns)
+    _note_strange(context, database, list(new))
+
+
 @app.command("clear", cls=Verb)
 @expand_option_groups
 def clear(
@@ -321,8 +384,25 @@ def _show_changes(
         context.data(map(shape.record, switchings), form, shape.columns)
     if paused and not dry_run and any(change.changed and change.has_jobs for change in changes):
         context.note(changes_views.CLAIMED_TEXT)
-    # The name of a queue that was paused, or that a worker serves, is not a typing error.
-    strange = [change.queue for change in changes if not change.has_jobs and change.changed == paused]
+    # The name of a queue that was paused is not a typing error.
+    _note_strange(context, database, [change.queue for change in changes if change.changed == paused])
+
+
+def _set_limits(
+    database: Database, queues: list[str], new: dict[str, QueueLimit], *, by: str, now: datetime
+) -> dict[str, QueueLimit]:
+    """Sets the limits of some queues, and removes those of the others; returns those that are there then."""
+    for name in queues:
+        if name in new:
+            limits.set_limit(database, new[name], by=by, now=now)
+        else:
+            limits.remove(database, name)
+    return {limit.queue: limit for limit in limits.listed(database, queues)}
+
+
+def _note_strange(context: Context, database: Database, names: list[str]) -> None:
+    """Names queues without jobs that no worker serves: their names may be misspelt."""
+    strange = [name for name in names if name != EVERY_QUEUE and not queues.has_jobs(database, name)]
     served = (queues.serving_workers(database) if strange else None) or Counter[str]()
     for queue in strange:
         if not served.get(queue):

@@ -37,6 +37,8 @@ from hammerwork_cli.features.queue.models.queue import (
     Service,
     earliest,
 )
+from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.features.worker.queries.registry import listed, queue_counts
 
 HEALTH_WINDOW = timedelta(hours=1)
@@ -159,6 +161,7 @@ class Services:
     def __init__(self, database: Database) -> None:
         self._pauses = pauses(database)
         self._workers = listed(database, alive=True) if database.is_current else None
+        self._limits = {limit.queue: limit for limit in limits.listed(database)}
 
     def of(self, queue: str) -> Service:
         pause = self._pauses.of(queue)
@@ -168,6 +171,9 @@ class Services:
         serving = tuple(worker for worker in known if worker.is_serving)
         return Service(pause, serving, tuple(worker for worker in known if not worker.is_serving))
 
+    def limit_of(self, queue: str) -> QueueLimit | None:
+        return self._limits.get(queue)
+
 
 def _count_workers(database: Database, found: Sequence[QueueState]) -> None:
     if not database.is_current:
@@ -175,7 +181,9 @@ def _count_workers(database: Database, found: Sequence[QueueState]) -> None:
     workers = listed(database, alive=True)
     serving = Counter(queue for worker in workers if worker.is_serving for queue in worker.queue_names)
     others = [worker for worker in workers if not worker.is_serving]
+    known = {limit.queue: limit for limit in limits.listed(database)}
     for state in found:
+        state.limit = known.get(state.name or "")
         state.workers = serving[state.name or ""]
         state.others = tuple(worker for worker in others if state.name in worker.queue_names)
 
@@ -224,14 +232,14 @@ def _mean_run_time(database: Database, queue: str | None, now: datetime) -> time
     return timedelta(seconds=sum(one.seconds for one in counts) / timed) if timed else None
 
 
-def health(database: Database, limits: HealthLimits, *, now: datetime, queue: str | None = None) -> list[QueueHealth]:
+def health(database: Database, most: HealthLimits, *, now: datetime, queue: str | None = None) -> list[QueueHealth]:
     """Reads the health of every queue, or of one. Raises NotFoundError if the queue has no jobs and is not paused."""
     found = _states(_rows(database, now=now, queues=_only(queue), ages=True), now)
     if queue is not None and not found:
         raise _no_queue(database, queue)
     _count_workers(database, found)
     _count_ended(database, found, now - HEALTH_WINDOW, _only(queue))
-    return [QueueHealth.of(state, limits) for state in found]
+    return [QueueHealth.of(state, most) for state in found]
 
 
 def _no_queue(database: Database, queue: str) -> NotFoundError:

@@ -57,6 +57,7 @@ _DEFINED: dict[str, tuple[str, str]] = {
     "job-delete": ("The outcome of a change, or its plan", "job.changes.OUTCOME"),
     "job-purge": ("The outcome of a change, or its plan", "job.changes.OUTCOME"),
     "queue-list": ("Queues", "[queue.listing.QUEUE]"),
+    "queue-limit": ("Limits of queues", "[queue.limits.LIMIT]"),
     "queue-stats": ("Statistics of a queue, or of all", "queue.stats.QUEUE_STATS"),
     "queue-health": ("Health of queues", "queue.health.QUEUE_HEALTH"),
     "queue-health-line": ("A check of a queue, as jsonl, csv and tsv have it", "queue.health.CHECK"),

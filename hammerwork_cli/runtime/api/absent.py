@@ -6,7 +6,7 @@ _CLAIMING = "Worker, which alone claims and ends jobs"
 _COMMANDS = "the commands `job list`, `job retry`, `job delete` and `job purge`, or the REST API"
 _FIGURES = "the commands `queue stats` and `monitor metrics`, or the REST API"
 _RECURRING = "the command `cron`, or app.schedule"
-_RATES = "Worker(concurrency=...) for one worker: nothing limits the rate of a queue"
+_LIMITS = "Queue.limit, app.limit or the command `queue limit`"
 _HOOKS = "callbacks (Job.with_callbacks, on_complete=...), or a wrapper around the handler"
 _FIGURES_OF_WORKERS = "the command `monitor metrics`, or GET /metrics of `web serve`"
 
@@ -67,10 +67,10 @@ _INSTEAD = {
         "resolve_job_dependencies": "a running worker, which releases jobs",
         "get_ready_jobs": "a running worker, which releases jobs",
         "fail_job_dependencies": "a running worker, which fails them",
-        "set_throttle": _RATES,
-        "get_throttle": _RATES,
-        "remove_throttle": _RATES,
-        "get_all_throttles": _RATES,
+        "set_throttle": _LIMITS,
+        "get_throttle": "the command `queue limit`",
+        "remove_throttle": "Queue.remove_limit",
+        "get_all_throttles": "the command `queue limit`",
     },
     "Worker": {
         "with_poll_interval": "Worker(poll_interval=seconds)",
@@ -81,8 +81,8 @@ _INSTEAD = {
         "with_priority_weights": "Worker(weighted=True)",
         "with_weighted_priority": "Worker(weighted=True)",
         "with_strict_priority": "Worker(weighted=False), which is the default",
-        "with_rate_limit": _RATES,
-        "with_throttle_config": _RATES,
+        "with_rate_limit": _LIMITS,
+        "with_throttle_config": _LIMITS,
         "with_autoscaling": "several workers: nothing starts or stops them by load",
         "with_event_hooks": _HOOKS,
         "on_job_start": _HOOKS,

@@ -229,6 +229,16 @@ class AsyncQueue:
         """See :meth:`Queue.resume`."""
         await self._call(self._queue.resume, queue)
 
+    async def limit(
+        self, queue: str, *, concurrency: int | None = None, rate: str | None = None, by: str | None = None
+    ) -> None:
+        """See :meth:`Queue.limit`."""
+        await self._call(self._queue.limit, queue, concurrency=concurrency, rate=rate, by=by)
+
+    async def remove_limit(self, queue: str) -> bool:
+        """See :meth:`Queue.remove_limit`."""
+        return await self._call(self._queue.remove_limit, queue)
+
     async def migrate(self) -> list[str]:
         """See :meth:`Queue.migrate`."""
         return await self._call(self._queue.migrate)

@@ -12,6 +12,7 @@ from hammerwork_cli.core.input import fields
 from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
@@ -85,7 +86,7 @@ class JobHandler:
 
 
 class Handlers(SpawnManager):
-    """An application's job handlers, spawn handlers and schedules.
+    """An application's job handlers, spawn handlers, schedules and limits.
 
     ``hammerwork worker start --handlers module:attribute`` names one.
 
@@ -98,6 +99,7 @@ class Handlers(SpawnManager):
         self.name: str | None = None
         self._workers: dict[str, JobHandler] = {}
         self._schedules: dict[str, NewSchedule] = {}
+        self._limits: dict[str, QueueLimit] = {}
 
     def job(self, queue: str, **options: Unpack[HandlerOptions]) -> Callable[[Function], Function]:
         """Decorates the handler of a queue's jobs.
@@ -192,6 +194,29 @@ class Handlers(SpawnManager):
         """
         self._schedules[name] = self._declared(name, schedule, job, options)
 
+    def limit(
+        self, queue: str, *, concurrency: int | None = None, rate: str | None = None, by: str | None = None
+    ) -> None:
+        """Declares the limit of a queue, for all workers. Workers write it to the database when they start.
+
+        A limit that an operator has set since stays as it is.
+
+        Args:
+            queue: the queue.
+            concurrency: see :meth:`Queue.limit`, as the next two.
+            rate: ``10/s``.
+            by: a key of payloads.
+
+        Raises:
+            UsageError: the queue has a limit already, or something is not valid.
+        """
+        self._add_limit(QueueLimit.of(queue, concurrency, rate, by))
+
+    def _add_limit(self, limit: QueueLimit) -> None:
+        if limit.queue in self._limits:
+            raise UsageError(f"There is already a limit of {limit.queue!r:.80}.")
+        self._limits[limit.queue] = limit
+
     def _declared(self, name: str, schedule: str | timedelta, job: Job, options: "ScheduleOptions") -> "NewSchedule":
         from hammerwork_cli.runtime.api.schedules import new_schedule
 
@@ -216,7 +241,7 @@ class Handlers(SpawnManager):
         return decorate
 
     def include(self, manager: SpawnManager) -> None:
-        """Adds the spawn handlers of a manager; if it is a Handlers, also its job handlers and schedules.
+        """Adds the spawn handlers of a manager; if it is a Handlers, also its job handlers, schedules and limits.
 
         Raises:
             UsageError: a name is taken, or it is not a manager.
@@ -232,6 +257,8 @@ class Handlers(SpawnManager):
                 if schedule.name in self._schedules:
                     raise UsageError(f"There is already a schedule {schedule.name!r:.80}.")
                 self._schedules[schedule.name] = schedule
+            for limit in manager.limits:
+                self._add_limit(limit)
 
     def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
         """See :class:`SpawnManager`. A job with a handler may have a spawn configuration and spawn by key only."""
@@ -258,6 +285,11 @@ class Handlers(SpawnManager):
     def schedules(self) -> "tuple[NewSchedule, ...]":
         """The declared schedules, in their order."""
         return tuple(self._schedules.values())
+
+    @property
+    def limits(self) -> tuple[QueueLimit, ...]:
+        """The declared limits, in their order."""
+        return tuple(self._limits.values())
 
 
 def _check_options(options: HandlerOptions) -> None:

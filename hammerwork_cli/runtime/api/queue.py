@@ -38,6 +38,8 @@ from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.queue import queries as pausing
 from hammerwork_cli.features.tree.queries import tree as trees
 from hammerwork_cli.features.tree.queries.relatives import Relatives
+from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.features.workflow.model import NewWorkflow
 from hammerwork_cli.features.workflow.queries import create as creating
 from hammerwork_cli.features.workflow.queries.create import Created
@@ -483,6 +485,31 @@ class Queue(Translated):
             ConflictError: all queues are paused together.
         """
         self._manage(lambda database: pausing.resume(database, queue))
+
+    def limit(
+        self, queue: str, *, concurrency: int | None = None, rate: str | None = None, by: str | None = None
+    ) -> None:
+        """Limits the jobs of a queue that run, over all workers of the database. It replaces the queue's limit.
+
+        A job that may not start yet waits and uses no attempt. Workers of hammerwork (Rust) do not know limits: their
+        running jobs count, but nothing limits them.
+
+        Args:
+            queue: the queue.
+            concurrency: the most jobs that run at once.
+            rate: the most jobs that start within a period: ``10/s``, ``100/m``, ``5/30s``.
+            by: a key of payloads, such as ``tenant`` or ``customer.id``: jobs with the same value share the limit. Jobs
+                without one, and those with encrypted payloads, share it with each other.
+
+        Raises:
+            UsageError: something is not valid, or nothing is limited.
+        """
+        limit, name = QueueLimit.of(queue, concurrency, rate, by), operator()
+        self._manage(lambda database: limits.set_limit(database, limit, by=name, now=database.now()))
+
+    def remove_limit(self, queue: str) -> bool:
+        """Removes the limit of a queue; whether it had one."""
+        return self._manage(lambda database: limits.remove(database, queue)) is not None
 
     def migrate(self) -> list[str]:
         """Creates the tables, or brings them up to date. Several programs may do so at the same time.

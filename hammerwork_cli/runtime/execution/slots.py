@@ -224,6 +224,15 @@ class Slots:
             ended = {_owned(ended.job) for ended in (*self._ended, *self._writing, *self._postponed.values())}
             return waiting | running | ended
 
+    def number(self, queue: str, *, unwritten: bool = False) -> int:
+        """Jobs of a queue that wait or run; with ``unwritten``, also those whose outcome is not written yet."""
+        with self._lock:
+            jobs = [work for work, _ in self._waiting if isinstance(work, Claimed)]
+            jobs += [attempt.job for attempt in self._running if attempt.request is None]
+            if unwritten:
+                jobs += [ended.job for ended in (*self._ended, *self._writing, *self._postponed.values())]
+            return sum(job.queue_name == queue for job in jobs)
+
     def request_ids(self) -> set[str]:
         """Ids of the spawn requests that wait or are being fulfilled."""
         with self._lock:

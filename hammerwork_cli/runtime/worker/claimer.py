@@ -1,12 +1,14 @@
 """Which jobs a worker claims, how many ahead, and when it looks for more."""
 
 import logging
+import math
 import random
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import NamedTuple
 
 from hammerwork_cli.core.values import JobPriority
 from hammerwork_cli.database import Database
@@ -49,6 +51,14 @@ WEIGHTS = {
 log = logging.getLogger("hammerwork")
 
 
+class _LeftAlone(NamedTuple):
+    """Why a queue is left alone."""
+
+    until: float  # by the monotonic clock
+    jobs: int  # of the queue in this worker: when there are fewer, it is asked again
+    by_rows: bool  # a job counts until its outcome is written
+
+
 class Claimer:
     """Keeps a worker's slots busy: claims jobs by the hundred, and gives back those that it cannot start soon.
 
@@ -78,6 +88,9 @@ class Claimer:
         self._due: OrderedDict[str, None] = OrderedDict()  # queues that may have jobs, the next one first
         self._poll_at = self._poll_not_before = 0.0  # looks for queues with jobs
         self._sizes: dict[str, float] = {}  # queue -> recent size of a payload
+        self._most = context.options.most_of  # queue -> jobs that this worker runs at once
+        self._limited: set[str] = set()  # queues that have a limit, as their last claims told
+        self._held: dict[str, _LeftAlone] = {}  # queues that are left alone, since a limit leaves no room
         self._compare_at = time.monotonic() + self.worker.lease / 2
         # The lock guards these two, which any thread writes.
         self._news = threading.Lock()
@@ -121,6 +134,8 @@ class Claimer:
 
     def fetch(self) -> bool:
         """Claims jobs if there is room for them; false when it claimed none, and when it may claim no more."""
+        if self._held:
+            self._end_holds()
         if self._has_written:
             self._has_written = False
             self.poll_now()
@@ -156,7 +171,17 @@ class Claimer:
             if self._eager:
                 # A job that was just written may be due in a moment, by a clock that is a little ahead of this one.
                 return now + EAGER_PAUSE
-        return max(now, self._poll_at, self._poll_not_before)
+        poll_at = max(now, self._poll_at, self._poll_not_before)
+        return min([poll_at, *(held.until for held in self._held.values())]) if self._held else poll_at
+
+    def _end_holds(self) -> None:
+        """Asks queues again whose limits may leave room by now: it is time, or a job of theirs has ended here."""
+        now = time.monotonic()
+        for queue, held in [*self._held.items()]:
+            if now >= held.until or self._slots.number(queue, unwritten=held.by_rows) < held.jobs:
+                del self._held[queue]
+                self._due[queue] = None
+                self.poll_now()
 
     def _find_queues(self, eager: set[str | None]) -> None:
         """Notes which queues may have jobs: those that it heard of come first; once in a while it looks at all."""
@@ -209,6 +234,8 @@ class Claimer:
         until = time.monotonic() + CLAIM_SECONDS
         for _ in range(len(self._due)):
             queue, _ = self._due.popitem(last=False)
+            if queue in self._held:
+                continue
             before = len(found)
             if self._claim_queue(queue, wanted, found):
                 self._due[queue] = None
@@ -234,8 +261,19 @@ class Claimer:
             limit = self._limit(queue, wanted - len(found), self._free(len(found)), room, seconds)
             if limit <= 0:
                 return True
+            if queue in self._most:
+                here = self._slots.number(queue) + sum(job.queue_name == queue for job in found)
+                if here >= self._most[queue]:
+                    self._held[queue] = _LeftAlone(math.inf, here, by_rows=False)
+                    return False
+                limit = min(limit, self._most[queue] - here)
             got = self._connections.run(self._claim_from(queue, priority, limit, len(found), room))
             may_have_more |= got.is_cut
+            (self._limited.add if got.is_limited else self._limited.discard)(queue)
+            if got.no_room is not None:
+                found += got
+                self._hold(queue, got.no_room.seconds, found)
+                return False
             if got:
                 size = sum(len(job.payload or "") for job in got) / len(got)
                 self._sizes[queue] = (self._sizes.get(queue, size) + size) / 2
@@ -250,10 +288,17 @@ class Claimer:
         Those of an unknown queue may take long, or be large: each needs a free slot.
         """
         took = self._slots.seconds.get(queue)
-        if took is None:
+        if took is None or queue in self._limited:
             return min(most, free)
         ahead = min(room / max(self._sizes.get(queue, 1.0), 1.0), seconds / max(took, 1e-6))
         return min(most, free + int(max(ahead, 0.0)))
+
+    def _hold(self, queue: str, seconds: float | None, found: list[Claimed]) -> None:
+        """Leaves a queue alone until its limit may leave room, but not for long: somebody may change it."""
+        jobs = self._slots.number(queue, unwritten=True) + sum(job.queue_name == queue for job in found)
+        pause = self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311
+        pause = pause if seconds is None else min(pause, seconds)
+        self._held[queue] = _LeftAlone(time.monotonic() + pause, jobs, by_rows=True)
 
     def _free(self, claimed: int) -> int:
         """Slots that have no job, neither running nor waiting."""

@@ -1,7 +1,7 @@
 """The options of a worker."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +46,7 @@ class Options:
     isolation: "str | Isolation" = "thread"
     grace: float | None = None
     health_file: Path | None = None
+    most_of: Mapping[str, int] = field(default_factory=dict)
     on_progress: Callable[[], None] = _ignore
 
     def __post_init__(self) -> None:
@@ -61,6 +62,8 @@ class Options:
             seconds = getattr(self, name)
             if seconds is not None:
                 fields.seconds(seconds, name, most=LONGEST_SECONDS)
+        for queue, most in self.most_of.items():
+            fields.whole_number(most, f"queues[{queue!r:.60}]", 1, LARGEST_INTEGER)
         if self.name is not None:
             fields.text(self.name, "name")
         checked_strategy(self.retry)

@@ -2,9 +2,10 @@
 
 import logging
 import os
+import shlex
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from hammerwork_cli.features.job.queries import encryption as encryption_queries
 from hammerwork_cli.features.job.queries import limits
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.migration.model import UNREADABLE_STRATEGY, MigrationState
+from hammerwork_cli.features.worker.queries import limits as queue_limits
 from hammerwork_cli.features.worker.queries import registry
 from hammerwork_cli.features.worker.queries.registry import Registration
 from hammerwork_cli.runtime.api import importing
@@ -85,7 +87,8 @@ class Worker(Translated):
         queue: the database: a :class:`Queue` or its URL.
         handlers: a :class:`Handlers`, its name (``module:attribute``), or one function for the jobs of all
             ``queues``.
-        queues: names; by default those of the ``handlers``.
+        queues: names; by default those of the ``handlers``. ``{"api": 10, "load": 2}`` also says how many jobs of each
+            this worker runs at once; :meth:`Queue.limit` limits all workers together.
         concurrency: jobs that run at once.
         pool_size: connections for what attempts write themselves; the worker uses five more, seven on PostgreSQL.
         poll_interval: seconds between claims from empty queues.
@@ -120,7 +123,7 @@ class Worker(Translated):
         queue: Queue | str | DatabaseUrl,
         handlers: Handlers | Callable[[Job], Any] | str | None = None,
         *,
-        queues: Sequence[str] = (),
+        queues: Sequence[str] | Mapping[str, int] = (),
         concurrency: int = 4,
         pool_size: int | None = None,
         poll_interval: float = 1.0,
@@ -163,6 +166,7 @@ class Worker(Translated):
             isolation=isolation,
             grace=grace,
             health_file=None if health_file is None else Path(health_file),
+            most_of=queues if isinstance(queues, Mapping) else {},
         )
         self._running, self._has_run = threading.Lock(), False
         # Whether its program starts another one in its place when an operator asks for it: ``worker start`` does.
@@ -404,6 +408,7 @@ class Worker(Translated):
             for queue in self.queues:
                 limits.check_name(database, queue)
             _look_for_encrypted(database, self.queues)
+            self._declare_limits(database)
             clock.set(database.now())
             clock.know(migrations.newest(states))
 
@@ -428,6 +433,28 @@ class Worker(Translated):
         with suppress(HammerworkError):
             main.run(self._look_for_namesakes, patience=0)
         return parts
+
+    def _declare_limits(self, database: Database) -> None:
+        """Writes the limits of the application, and leaves alone those of others."""
+        source = self.handlers.source
+        known = {limit.queue: limit for limit in queue_limits.listed(database)}
+        for limit in self.handlers.limits:
+            before = known.pop(limit.queue, None)
+            if before is None or before.changed_by == source:
+                queue_limits.set_limit(database, limit, by=source, now=database.now())
+            elif before.terms != limit.terms:
+                log.warning(
+                    "The queue %s is limited to %s by %s, not to %s as %s declares. To use that: hammerwork queue limit"
+                    " %s --remove",
+                    *(limit.queue, before, before.changed_by, limit, source, shlex.quote(limit.queue)),
+                )
+        for limit in known.values():
+            if limit.changed_by == source != "code":
+                log.warning(
+                    "The queue %s is still limited to %s, although %s no longer declares it. To remove that: hammerwork"
+                    " queue limit %s --remove",
+                    *(limit.queue, limit, source, shlex.quote(limit.queue)),
+                )
 
     def _look_for_namesakes(self, database: Database) -> None:
         for other in registry.listed(database, alive=True, name=self.name[:LONGEST_NAME]):

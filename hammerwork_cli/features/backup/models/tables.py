@@ -215,11 +215,16 @@ TABLES = {
         ("queue_name",),
         _columns(text="queue_name paused_by reason", time="paused_at created_at updated_at"),
     ),
+    "limits": Table(
+        "hammerwork_queue_limits",
+        ("queue_name",),
+        _columns(text="queue_name limit_by changed_by", number="concurrency rate period_ms claims", time="changed_at"),
+    ),
 }
 """The tables of a file by their words, in the order in which they are written."""
 NOT_IN_FILES = frozenset(
     f"hammerwork_{name}"
-    for name in ("migrations", "workers", "duties", "encryption_keys", "key_audit_log", "kms_data_keys")
+    for name in ("migrations", "workers", "duties", "limit_starts", "encryption_keys", "key_audit_log", "kms_data_keys")
 )
 """Tables that belong to one database, or to the keeper of its keys."""
 OF_A_JOB = {

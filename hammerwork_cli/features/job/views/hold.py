@@ -24,6 +24,7 @@ HOLDS = (
     "stuck_above",
     "paused",
     "no_worker",
+    "limited",
     "busy",
     "ready",
     "retrying",

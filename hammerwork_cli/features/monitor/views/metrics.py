@@ -117,6 +117,17 @@ def _queues(states: Sequence[QueueState]) -> Iterator[Family]:
         "Whether the queue is paused.",
         [({"queue": queue}, one.paused) for queue, one in found.items()],
     )
+    limits = [state.limit for state in states if state.limit is not None and visible(state.limit.queue) in found]
+    yield Family(
+        "hammerwork_queue_concurrency_limit",
+        "The most jobs of a queue that run at once, if it has such a limit.",
+        [({"queue": visible(one.queue)}, one.concurrency) for one in limits if one.concurrency is not None],
+    )
+    yield Family(
+        "hammerwork_queue_rate_limit",
+        "The most jobs of a queue that start in a second, on average, if it has such a limit.",
+        [({"queue": visible(one.queue)}, one.rate.per_second) for one in limits if one.rate is not None],
+    )
 
 
 def _by_label(states: Sequence[QueueState]) -> dict[str, _QueueFigures]:

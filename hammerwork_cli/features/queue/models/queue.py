@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.core.values import WAITING, Counts, JobStatus, Timestamp, timestamp
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE
+from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.features.worker.model import RegisteredWorker
 
 
@@ -108,6 +109,7 @@ class QueueState:
     workers: int | None = None
     # Workers of the queue that have not ended and claim no jobs: they stop, stand still, or their lease is over.
     others: tuple[RegisteredWorker, ...] = ()
+    limit: QueueLimit | None = None  # of its jobs, over all workers
 
     @property
     def pending(self) -> int:

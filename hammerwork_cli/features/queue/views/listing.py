@@ -1,12 +1,14 @@
 """Lists of queues and pauses: their shapes, tables for people."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from hammerwork_cli.core.values import Counts, JobStatus
 from hammerwork_cli.features.queue.models.queue import QueuePause, QueueState
+from hammerwork_cli.features.queue.views.limits import LIMIT_TERMS
 from hammerwork_cli.features.queue.views.service import others_text
 from hammerwork_cli.view import key
-from hammerwork_cli.view.shape import Shape
+from hammerwork_cli.view.shape import Key, Shape
 from hammerwork_cli.view.table import Column
 from hammerwork_cli.view.text import count, duration, instant
 
@@ -18,6 +20,7 @@ _BY_STATUS = tuple(f"by_status.{status.value}" for status in JobStatus)
 STATES: Sequence[Column[QueueState]] = (
     Column("queue", lambda row: row.name, cuts=True),
     Column("paused", lambda row: "yes" if row.pause else None, optional=True),
+    Column("limit", lambda row: row.limit and str(row.limit), optional=True, wraps=True, drop_order=7),
     Column("total", lambda row: count(row.counts.total), "right", is_count=True, drop_order=1),
     Column("pending", lambda row: count(row.pending), "right", is_count=True),
     Column("retrying", lambda row: count(row.counts.retrying), "right", optional=True, is_count=True, drop_order=5),
@@ -88,6 +91,13 @@ SERVING = key.null_or(
     key.count("Running workers that serve the queue, without Rust workers; null where workers are not recorded")
 )
 PAUSED = key.flag().of(lambda state: state.pause is not None)
+
+
+def _of_limit(term: Key, name: str) -> Callable[[QueueState], object]:
+    get = term.get if callable(term.get) else attrgetter(name)
+    return lambda state: None if state.limit is None else get(state.limit)
+
+
 _QUEUE = {
     "queue": key.text().of("name"),
     "paused": PAUSED,
@@ -96,6 +106,7 @@ _QUEUE = {
     "paused_at": PAUSE.parts["paused_at"].of(lambda state: state.pause and state.pause.paused_at),
     "paused_by": PAUSE.parts["paused_by"].of(lambda state: state.pause and state.pause.paused_by),
     "paused_reason": PAUSE.parts["reason"].of(lambda state: state.pause and state.pause.reason),
+    **{f"limit_{name}": term.of(_of_limit(term, name)) for name, term in LIMIT_TERMS.items()},
 }
 QUEUE = Shape[QueueState](
     _QUEUE, columns=[column for name in _QUEUE for column in (_BY_STATUS if name == "by_status" else (name,))]

@@ -11,6 +11,7 @@ from hammerwork_cli.features.job.models.job import AttemptOutcome, PastAttempt
 from hammerwork_cli.features.queue.models.queue import Service
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.wait import Blocker
+from hammerwork_cli.features.worker.limits import QueueLimit
 
 
 class DelayReason(StrEnum):
@@ -69,6 +70,7 @@ class Delay:
     is_due: bool = False  # whether the jobs wait for a worker and are due
     last_attempt: AttemptOutcome | None = None  # how their last attempts ended, if they wait for another one
     last_worker: str | None = None  # name of the worker of the first job's last attempt
+    limit: QueueLimit | None = None  # the limit of their queue, if it lets none of them start now
 
     @property
     def is_paused(self) -> bool:

@@ -16,6 +16,7 @@ from hammerwork_cli.features.spawn.queries.error_texts import error_texts, headl
 from hammerwork_cli.features.tree.model import SpawnTree, TreeNode
 from hammerwork_cli.features.tree.queries import records
 from hammerwork_cli.features.worker.model import is_silent
+from hammerwork_cli.features.worker.queries import limits
 from hammerwork_cli.features.worker.queries.rescue import WAS_LOST
 
 LONG = timedelta(hours=1)
@@ -37,6 +38,7 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Services, *, n
     details = _details(database, [node.id for node in nodes])
     errors = error_texts(database, [node for node in nodes if node.status == JobStatus.RETRYING])
     recorded = attempts.last_of(database, [node.id for node in nodes if node.status in WAITING])
+    limited = _limited(database, nodes, queues)
     for node in nodes:
         if node.id not in details:
             continue
@@ -45,16 +47,31 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Services, *, n
         reason, job = _delay(node, row, last, now=now)
         error = errors.get(node.id) if reason == DelayReason.RETRYING else None
         is_due = reason in WAITING_FOR_A_WORKER and _is_due(job, now)
-        key = (reason, node.queue, is_due, last.outcome, pattern(error) if error else None)
+        limit = queues.limit_of(node.queue) if is_due and node.id in limited else None
+        key = (reason, node.queue, is_due, last.outcome, pattern(error) if error else None, limit is not None)
         delay = found.get(key)
         if delay is None:
             told = headline(error) if error else None
-            found[key] = Delay(reason, node.queue, told, 1, job, queues.of(node.queue), is_due, *last)
+            found[key] = Delay(reason, node.queue, told, 1, job, queues.of(node.queue), is_due, *last, limit)
         else:
             delay.jobs += 1
             if _instant(job) < _instant(delay.first):
                 delay.first, delay.last_worker = job, last.worker
     return tuple(sorted(found.values(), key=_gravity))
+
+
+def _limited(database: Database, nodes: Sequence[TreeNode], queues: Services) -> set[str]:
+    """The waiting jobs that limits of their queues would not let start now."""
+    waiting: dict[str, list[str]] = {}
+    for node in nodes:
+        if node.status in WAITING and queues.limit_of(node.queue) is not None:
+            waiting.setdefault(node.queue, []).append(node.id)
+    found = set()
+    for queue, jobs in waiting.items():
+        limit = queues.limit_of(queue)
+        assert limit is not None
+        found |= limits.without_room(database, limit, jobs, database.now())
+    return found
 
 
 def of_job(database: Database, details: JobDetails, *, now: datetime) -> Delay | None:

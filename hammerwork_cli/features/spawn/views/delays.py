@@ -294,6 +294,8 @@ def _without(delay: Delay, now: datetime) -> list[RegisteredWorker]:
 def _service(delay: Delay) -> Iterator[str]:
     """What keeps jobs from running when they are due; of jobs that are due later, only the pause."""
     yield from service_facts(delay.service if delay.is_waiting else Service(delay.service.pause))
+    if delay.limit is not None:
+        yield f"waits for the limit {visible(str(delay.limit))} of {visible(delay.queue)}"
 
 
 def hold(delay: Delay) -> str:
@@ -302,6 +304,8 @@ def hold(delay: Delay) -> str:
         return "paused"
     if delay.has_no_worker:
         return "no_worker"
+    if delay.limit is not None:
+        return "limited"
     return "busy" if delay.is_due and delay.service.is_busy else delay.reason.value
 
 
@@ -321,6 +325,8 @@ def hold_text(delay: Delay, now: datetime) -> str:
 def _heading(delay: Delay) -> str:
     if not delay.is_due:
         return _HEADINGS[delay.reason]
+    if delay.limit is not None:
+        return f"due, and waiting for the limit of {'its' if delay.jobs == 1 else 'their'} queue"
     return f"due, and waiting for a worker{_LAST_ATTEMPTS.get(delay.last_attempt, '')}"
 
 

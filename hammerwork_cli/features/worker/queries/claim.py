@@ -17,6 +17,7 @@ from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.queries.cron import occurrence_of
 from hammerwork_cli.features.job.queries.encryption import encrypted_text, sealed_text
 from hammerwork_cli.features.worker.model import LEAST_JOB_LEASE
+from hammerwork_cli.features.worker.queries import limits
 
 if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Encryption
@@ -95,9 +96,12 @@ class ClaimedBatch(list[Claimed]):
     Attributes:
         is_cut: further jobs that may run now were left: their payloads would have been too large together, or they
             need a free slot.
+        is_limited: the queue has a limit.
+        no_room: why its limit left jobs that are due; nothing if it did not.
     """
 
-    is_cut = False
+    is_cut = is_limited = False
+    no_room: limits.NoRoom | None = None
 
 
 def claim(
@@ -126,8 +130,8 @@ def claim(
         lease: seconds for which hammerwork 3 (Rust) leaves the jobs alone.
     """
 
-    def work() -> ClaimedBatch:
-        rows = [
+    def ready(limit: int, by: str | None = None, full: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+        return [
             row
             for only in _one_by_one(database, priority)
             for row in database.rows(
@@ -138,27 +142,40 @@ def claim(
                 limit=limit,
                 large=LARGE,
                 spawning=spawning,
+                by=by,
+                full=full,
             )
         ][:limit]
-        # The statement has locked these rows, and skipped rows that other transactions had locked. Rows that are not
+
+    def work() -> ClaimedBatch:
+        # The statement locks these rows, and skips rows that other transactions have locked. Rows that are not
         # chosen become free again when this transaction ends.
-        wanted = _choose(rows, slots)
-        chosen = wanted[: _fitting(database, wanted, slots, room)]
+        rows = ready(limit)
         batch = ClaimedBatch()
-        batch.is_cut = len(chosen) < len(rows)
+        batch.is_limited = bool(rows) and rows[0][-1] is not None
+        if batch.is_limited:
+            chosen, batch.no_room, at = limits.claim(
+                database, queue, rows, min(limit, slots), ready, lambda some: _choose(some, slots)
+            )
+            batch.is_cut = batch.no_room is None and len(rows) > len(chosen)
+        else:
+            wanted = _choose(rows, slots)
+            chosen = wanted[: _fitting(database, wanted, slots, room)]
+            batch.is_cut, at = len(chosen) < len(rows), None
         if not chosen:
             return batch
         large = _of_large(database, "worker.claim.payloads", chosen)
-        token = Claim(new_id(), worker, now, "rust_3" in database.tags)
+        started = at or now
+        token = Claim(new_id(), worker, started, "rust_3" in database.tags)
         spawned: set[tuple[str, str]] = set()
         for part in chunks([row[0] for row in chosen], database.key_chunk):
             ids = database.ids(part)
-            database.run("worker.claim.claim", ids=ids, token=token.token, worker=worker, now=now, lease=lease)
-        if spawning and (again := [row[0] for row in chosen if row[-1]]):
+            database.run("worker.claim.claim", ids=ids, token=token.token, worker=worker, now=started, lease=lease)
+        if spawning and (again := [row[0] for row in chosen if row[_COLUMNS]]):
             for part in chunks(again, database.key_chunk):
                 ids = database.ids(part)
                 spawned.update((str(row[0]), row[1]) for row in database.rows("worker.claim.have_spawned", ids=ids))
-        batch += (_claimed(row[:-1] if spawning else row, token, spawned, large) for row in chosen)
+        batch += (_claimed(row, token, spawned, large) for row in chosen)
         return batch
 
     return database.transaction(work, ordered=True)
@@ -172,6 +189,8 @@ def _one_by_one(database: Database, priority: int | None) -> Sequence[int | None
     return tuple(sorted(JobPriority, reverse=True)) if priority is None and database.sorts_to_claim else (priority,)
 
 
+_COLUMNS = Claimed._fields.index("claim")
+"""Of a row that is ready. Then: whether it has spawned, the value that its limit goes by, whether there is a limit."""
 _PAYLOAD, _ATTEMPTS, _MAX_ATTEMPTS, _LOSSES = (
     Claimed._fields.index(name) for name in ("payload", "attempts", "max_attempts", "claim_losses")
 )
@@ -208,7 +227,7 @@ def _read(value: Any, is_encrypted: object = False, *sealed: Any) -> Any:
 
 
 def _claimed(row: tuple[Any, ...], token: Claim, spawned: Set[tuple[str, str]], large: Mapping[str, Any]) -> Claimed:
-    values = list(row)
+    values = list(row[:_COLUMNS])
     if row[_PAYLOAD] is None:
         values[_PAYLOAD] = large[str(row[0])]
     values[_ATTEMPTS] = min(values[_ATTEMPTS] + 1, LARGEST_INTEGER)  # as the statement counts

@@ -31,3 +31,14 @@ status = 'Running' AND claimed_by = :worker AND (claimed_at = started_at OR clai
 -- The number of descendants of a root, if it is counted, and the number of spawn keys of a run.
 (SELECT t.descendants FROM hammerwork_spawn_trees t WHERE t.root_id = :root AND t.occurrence = :tree_occurrence)
 /* if :keys */ , (SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent AND c.occurrence = :keys_of)
+
+-- name: limit_key
+-- {limit_key keys}: the value in the payload of job j that the limit of its queue goes by. Those without one share it.
+COALESCE(CASE WHEN NOT j.is_encrypted THEN j.payload #>> ARRAY(SELECT jsonb_array_elements_text(CAST($1 AS JSONB))) END, '')
+
+-- name: limit_key [mysql]
+COALESCE(CASE WHEN NOT j.is_encrypted AND COALESCE(JSON_TYPE(JSON_EXTRACT(j.payload, $1)), 'NULL') <> 'NULL'
+THEN CONVERT(JSON_UNQUOTE(JSON_EXTRACT(j.payload, $1)) USING utf8mb4) COLLATE utf8mb4_bin END, '')
+
+-- name: limit_key [sqlite]
+COALESCE(CASE WHEN NOT j.is_encrypted AND json_valid(j.payload) THEN CAST(json_extract(j.payload, $1) AS TEXT) END, '')

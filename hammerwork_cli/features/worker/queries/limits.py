@@ -1,0 +1,315 @@
+"""Limits of queues: what they leave for a claim, and their changes.
+
+A claim from a queue with a limit locks the limit, so that one at a time counts: running jobs by their rows, which the
+death of a worker leaves right, and starts within the period by their record. A queue without a limit costs nothing.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from hammerwork_cli.core.values import RUNNING_SPELLINGS, timestamp
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import batched, chunks
+from hammerwork_cli.features.job.queries.limits import check_name
+from hammerwork_cli.features.worker.limits import QueueLimit, Rate
+
+SHARED = ""
+"""The value of jobs that share the limit with the whole queue, or whose payloads have no value."""
+STEPS = 100
+"""A start counts as at the end of its hundredth of the period: so never too many, and at least 99 % of the rate."""
+MOST_FULL = 500
+"""Values without room that a statement leaves out."""
+MOST_LOOKS = 10
+"""How often a claim looks for jobs of other values, when those that it found have no room."""
+TIDY_CLAIMS = 100
+"""After so many claims from a queue, starts that no longer count are deleted."""
+LOCKED_SECONDS = 0.05
+"""When to ask again, after another claim had the lock."""
+
+Row = tuple[Any, ...]
+Ready = Callable[..., Sequence[Row]]
+Starts = list[tuple[int, int]]
+"""The end of a hundredth of a period, in milliseconds since 1970, and how many jobs started in it."""
+
+
+class NoRoom(NamedTuple):
+    """Why a claim left jobs that are due, and for how long to leave the queue alone."""
+
+    seconds: float | None  # nothing if room comes with the end of a running job, which nobody can tell
+
+
+class Chosen(NamedTuple):
+    """What a limit lets a worker claim."""
+
+    rows: list[Row]
+    no_room: NoRoom | None  # why there are not more
+    at: datetime | None = None  # when their starts count, by the server's clock
+
+
+def claim(
+    database: Database,
+    queue: str,
+    rows: Sequence[Row],
+    slots: int,
+    ready: Ready,
+    choose: Callable[[list[Row]], list[Row]],
+) -> Chosen:
+    """Chooses jobs of a queue with a limit, and counts their starts. Needs a transaction.
+
+    Args:
+        rows: the first ready jobs; their first column is the id.
+        slots: attempts that can start at once: none is claimed ahead, since it would count without running.
+        ready: reads the first ready jobs without one of the values in ``full``. The last column but one is the value
+            that the limit goes by.
+        choose: of jobs that may start, those that the worker takes.
+    """
+    locked = database.row("worker.limits.lock", queue=queue)
+    if locked is None:
+        return Chosen([], NoRoom(LOCKED_SECONDS))
+    *columns, claims, now = locked
+    allowance = _Allowance(database, _limit(columns), timestamp(now) or database.now())
+    allowed, no_room = allowance.allowed(rows, slots, ready)
+    chosen = choose(allowed)
+    if chosen:
+        database.run("worker.limits.touch", queue=queue)
+        allowance.record([row[0] for row in chosen])
+        if claims % TIDY_CLAIMS == 0:
+            database.run("worker.limits.forget", queue=queue, before=allowance.now)
+    return Chosen(chosen, no_room, allowance.now)
+
+
+class _Allowance:
+    """What the limit of a queue leaves for one claim."""
+
+    def __init__(self, database: Database, limit: QueueLimit, now: datetime) -> None:
+        self._database, self._limit, self.now = database, limit, now
+        self._running = running(database, limit)
+        self._starts: dict[str, Starts] = {}
+        self._keys: dict[Any, str] = {}  # the id of a job that may start -> its value
+        self._taken: Counter[str] = Counter()
+        self._free_at: datetime | None = None  # the first value that has no more room by its rate gets some
+
+    def allowed(self, rows: Sequence[Row], most: int, ready: Ready) -> tuple[list[Row], NoRoom | None]:
+        """The jobs that may start, and why there are not more."""
+        if self._limit.by is None:
+            found = rows[: max(0, min(most, self.room(SHARED)))]
+            self._take(found, SHARED)
+            left = len(found) < min(most, len(rows)) and self.room(SHARED) <= 0
+        else:
+            found, left = self._of_each_value(most, ready)
+        return list(found), self._no_room() if left else None
+
+    def _of_each_value(self, most: int, ready: Ready) -> tuple[list[Row], bool]:
+        database, limit = self._database, self._limit
+        full = {key for key, jobs in self._running.items() if limit.concurrency and jobs >= limit.concurrency}
+        if limit.rate is not None:
+            for key, until in database.rows(
+                "worker.limits.full",
+                queue=limit.queue,
+                now=self.now,
+                latest=_end(_milliseconds(self.now) + 2 * _step(limit.rate), limit.rate),
+                most=MOST_FULL,
+            ):
+                full.add(str(key))
+                self._note_free(timestamp(until))
+        chosen: list[Row] = []
+        for _ in range(MOST_LOOKS if most > 0 else 0):
+            wanted = most + len(chosen)  # those that are chosen are found again
+            found = ready(limit=wanted, by=by_value(database, limit), full=sorted(full)[:MOST_FULL])
+            for row in found:
+                key = str(row[-2])
+                if row[0] in self._keys or len(chosen) >= most:
+                    continue
+                if self.room(key) > 0:
+                    self._take([row], key)
+                    chosen.append(row)
+                else:
+                    full.add(key)
+            if len(chosen) >= most or len(found) < wanted:
+                break
+        return chosen, bool(full) and len(chosen) < most
+
+    def _take(self, rows: Sequence[Row], key: str) -> None:
+        self._keys.update((row[0], key) for row in rows)
+        self._taken[key] += len(rows)
+
+    def room(self, key: str) -> int:
+        """Further jobs of a value that may start now."""
+        rooms, limit = [], self._limit
+        if limit.concurrency is not None:
+            rooms.append(limit.concurrency - self._running[key])
+        if limit.rate is not None:
+            recent = self._recent(key)
+            rooms.append(limit.rate.number - sum(jobs for _, jobs in recent))
+            if rooms[-1] <= self._taken[key]:
+                self._note_free(_end(recent[0][0], limit.rate) if recent else self.now + limit.rate.period)
+        return min(rooms) - self._taken[key]
+
+    def _note_free(self, at: datetime | None) -> None:
+        if at is not None:
+            self._free_at = at if self._free_at is None else min(self._free_at, at)
+
+    def _no_room(self) -> NoRoom:
+        if self._free_at is None:
+            return NoRoom(None)
+        return NoRoom(max(0.0, (self._free_at - self.now).total_seconds()))
+
+    def _recent(self, key: str) -> Starts:
+        rate = self._limit.rate
+        assert rate is not None
+        if key not in self._starts:
+            self._starts[key] = recent_starts(self._database, self._limit, [key], self.now)[key]
+        return self._starts[key]
+
+    def record(self, ids: Iterable[Any]) -> None:
+        """Counts the starts of jobs."""
+        rate, started = self._limit.rate, Counter(self._keys[job] for job in ids)
+        if rate is None:
+            return
+        step = _step(rate)
+        slot = -(-_milliseconds(self.now) // step) * step
+        rows = []
+        for key, jobs in sorted(started.items()):
+            starts = Counter(dict(self._recent(key)))
+            starts[slot] += jobs
+            kept = sorted(starts.items())
+            full = sum(starts.values()) >= rate.number
+            until = _end(kept[0][0], rate) if full else None
+            rows.append((self._limit.queue, _hash(key), key, json.dumps(kept), until, _end(slot, rate)))
+        database, queue = self._database, self._limit.queue
+        for part in batched(rows, database.key_chunk):
+            database.run("worker.limits.forget_starts", queue=queue, hashes=[row[1] for row in part])
+            database.insert("worker.limits.record", part)
+
+
+def running(database: Database, limit: QueueLimit) -> Counter[str]:
+    """Value -> running jobs, as the concurrency of a limit counts them; nothing without one."""
+    if limit.concurrency is None:
+        return Counter()
+    found = {"queue": limit.queue, "running": RUNNING_SPELLINGS}
+    if limit.by is None:
+        return Counter({SHARED: int(database.value("worker.limits.running", **found))})
+    rows = database.rows("worker.limits.running_keys", by=by_value(database, limit), **found)
+    return Counter(str(key) for (key,) in rows)
+
+
+def recent_starts(database: Database, limit: QueueLimit, keys: Sequence[str], now: datetime) -> dict[str, Starts]:
+    """Value -> its starts within the period of a limit with a rate.
+
+    A start that lies in the future was recorded by a clock that was wrong, and does not count.
+    """
+    rate = limit.rate
+    assert rate is not None
+    hashes = {_hash(key): key for key in keys}
+    found: dict[str, Starts] = defaultdict(list)
+    latest = _milliseconds(now) + 2 * _step(rate)
+    for part in chunks(list(hashes), database.key_chunk):
+        for hashed, starts in database.rows("worker.limits.starts", queue=limit.queue, hashes=part):
+            counted = [(int(at), int(jobs)) for at, jobs in json.loads(starts) if at <= latest and _end(at, rate) > now]
+            found[hashes[str(hashed)]] = counted
+    return found
+
+
+def without_room(database: Database, limit: QueueLimit, jobs: Sequence[str], now: datetime) -> set[str]:
+    """Those of some jobs of a queue that its limit would not let start now."""
+    keys = dict.fromkeys(jobs, SHARED)
+    if limit.by is not None:
+        for part in chunks(jobs, database.read_chunk):
+            rows = database.rows("worker.limits.keys", ids=database.ids(part), by=by_value(database, limit))
+            keys.update((str(job), str(key)) for job, key in rows)
+    values, allowance = set(keys.values()), _Allowance(database, limit, now)
+    full = {value for value in values if allowance.room(value) <= 0}
+    return {job for job, key in keys.items() if key in full}
+
+
+def by_value(database: Database, limit: QueueLimit) -> str:
+    """The value of ``{limit_key}`` that leads to the value in a payload."""
+    if database.dialect == "postgresql":
+        return json.dumps(limit.keys)
+    return "$" + "".join(f'."{key}"' for key in limit.keys)
+
+
+def _milliseconds(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def _step(rate: Rate) -> int:
+    return max(1, rate.period // timedelta(milliseconds=1) // STEPS)
+
+
+def _end(slot: int, rate: Rate) -> datetime:
+    """When the starts of a slot count no longer."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=slot) + rate.period
+
+
+def _hash(key: str) -> str:
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# Changes.
+
+
+def listed(database: Database, queues: Sequence[str] = ()) -> list[QueueLimit]:
+    """The limits, by the names of their queues; none on tables without them."""
+    if not database.is_current:
+        return []
+    return [_limit(columns) for *columns, _ in database.rows("worker.limits.all", queues=queues)]
+
+
+def of_queue(database: Database, queue: str) -> QueueLimit | None:
+    return next(iter(listed(database, [queue])), None)
+
+
+def set_limit(database: Database, limit: QueueLimit, *, by: str, now: datetime) -> QueueLimit | None:
+    """Writes the limit of a queue; returns the one that it had.
+
+    Args:
+        by: who writes it.
+    """
+    check_name(database, limit.queue)
+
+    def work() -> QueueLimit | None:
+        before = of_queue(database, limit.queue)
+        if before is not None and before.terms == limit.terms and before.changed_by == by:
+            return before
+        if before is not None and before.by != limit.by:
+            database.run("worker.limits.forget", queue=limit.queue, before=None)
+        elif before is not None and before.rate != limit.rate:
+            database.run("worker.limits.look_again", queue=limit.queue)
+        database.run("worker.limits.remove", queue=limit.queue)
+        database.run(
+            "worker.limits.set",
+            queue=limit.queue,
+            concurrency=limit.concurrency,
+            rate=limit.rate and limit.rate.number,
+            period=limit.rate and limit.rate.period // timedelta(milliseconds=1),
+            by=limit.by,
+            changed_by=by,
+            now=now,
+        )
+        return before
+
+    return database.transaction(work)
+
+
+def remove(database: Database, queue: str) -> QueueLimit | None:
+    """Deletes the limit of a queue; returns it, or nothing if it had none."""
+
+    def work() -> QueueLimit | None:
+        before = of_queue(database, queue)
+        if before is not None:
+            database.run("worker.limits.remove", queue=queue)
+            database.run("worker.limits.forget", queue=queue, before=None)
+        return before
+
+    return database.transaction(work)
+
+
+def _limit(columns: Sequence[Any]) -> QueueLimit:
+    queue, concurrency, rate, period, by, changed_by, changed_at = columns
+    parsed = None if rate is None else Rate(int(rate), timedelta(milliseconds=int(period)))
+    return QueueLimit(str(queue), concurrency, parsed, by, str(changed_by), changed_at)

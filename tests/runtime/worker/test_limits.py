@@ -1,0 +1,302 @@
+"""Limits of queues: how many of their jobs run at once and start within a period, over all workers of a database."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, Queue, UsageError, Worker
+from hammerwork_cli.database import connect
+from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.features.worker.queries import claim, limits
+from hammerwork_cli.features.worker.queries.claim import ClaimedBatch
+from tests.runtime.conftest import Stage, until
+
+WORKER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+
+
+def claimed(
+    stage: Stage, queue: str = "api", *, worker: str = WORKER, limit: int = 100, slots: int = 100
+) -> ClaimedBatch:
+    database = stage.database
+    return claim.claim(database, queue, worker=worker, now=database.now(), limit=limit, slots=slots)
+
+
+def tenants(batch: ClaimedBatch, stage: Stage) -> dict[str, int]:
+    return dict(Counter(stage.queue.get(job.id).payload["tenant"] for job in batch))
+
+
+def wait_of(batch: ClaimedBatch) -> float:
+    """Seconds until the rate leaves room."""
+    assert batch.no_room is not None
+    assert batch.no_room.seconds is not None
+    return batch.no_room.seconds
+
+
+def of_tenants(names: str) -> list[Job]:
+    return [Job("api", {"tenant": name}) for name in names]
+
+
+class Handled:
+    """What handlers of several workers have done at once."""
+
+    def __init__(self, app: Handlers, *queues: str, seconds: float = 0.0) -> None:
+        self.running: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+        self.seconds, self._lock = seconds, threading.Lock()
+        for queue in queues:
+            app.register_job(queue, self)
+
+    def __call__(self, job: Job) -> None:
+        with self._lock:
+            self.running[job.queue] += 1
+            self.most[job.queue] = max(self.most[job.queue], self.running[job.queue])
+        time.sleep(self.seconds)
+        with self._lock:
+            self.running[job.queue] -= 1
+
+
+def run_together(stage: Stage, app: Handlers, number: int, **options: Any) -> None:
+    workers = [Worker(stage.queue, app, drain=True, poll_interval=0.1, concurrency=4, **options) for _ in range(number)]
+    threads = [threading.Thread(target=worker.run) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def most_within(stage: Stage, period: float) -> int:
+    """The most jobs that were claimed within any period of this length."""
+    at = sorted(stage.timestamp(str(job), "claimed_at") for job, _ in stage.rows(where="queue_name = 'api'"))
+    return max(sum(first <= other < first + timedelta(seconds=period) for other in at) for first in at)
+
+
+# Concurrency.
+
+
+def test_no_more_jobs_run_at_once_than_their_queue_may_over_all_workers(stage: Stage, app: Handlers) -> None:
+    handled = Handled(app, "api", "mail", seconds=0.01)
+    stage.queue.limit("api", concurrency=3)
+    stage.enqueue(*(Job("api") for _ in range(24)), *(Job("mail") for _ in range(24)))
+    run_together(stage, app, 4)
+    assert handled.most["api"] == 3
+    assert handled.most["mail"] > 3
+    assert {status for _, status in stage.rows()} == {"Completed"}
+
+
+def test_the_jobs_of_a_worker_that_was_killed_count_until_they_are_rescued(stage: Stage) -> None:
+    stage.queue.limit("api", concurrency=2)
+    stage.enqueue(*(Job("api") for _ in range(5)))
+    held = multiprocessing.get_context("spawn").Process(target=_claim_and_hang, args=(stage.url,))
+    held.start()
+    until(lambda: len(stage.rows(where="status = 'Running'")) == 2)
+    assert held.pid is not None
+    os.kill(held.pid, signal.SIGKILL)
+    held.join()
+    batch = claimed(stage, worker=OTHER)
+    assert (len(batch), batch.no_room) == (0, limits.NoRoom(None))
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Pending' WHERE status = 'Running'")
+    assert len(claimed(stage, worker=OTHER)) == 2
+
+
+def _claim_and_hang(url: str) -> None:
+    database = connect(Queue(url).url)
+    claim.claim(database, "api", worker=WORKER, now=database.now(), limit=100, slots=100)
+    time.sleep(600)
+
+
+def test_jobs_of_a_limited_queue_are_not_claimed_ahead(stage: Stage) -> None:
+    stage.queue.limit("api", concurrency=50)
+    stage.enqueue(*(Job("api") for _ in range(9)))
+    batch = claimed(stage, slots=3)
+    assert (len(batch), batch.is_limited, batch.is_cut, batch.no_room) == (3, True, True, None)
+
+
+def test_a_queue_without_room_holds_up_no_other(stage: Stage, app: Handlers) -> None:
+    Handled(app, "api", "mail")
+    stage.queue.limit("api", rate="1/h")
+    stage.enqueue(*(Job("api") for _ in range(50)), *(Job("mail") for _ in range(300)))
+    worker = Worker(stage.queue, app, max_jobs=301)
+    started = time.monotonic()
+    worker.run()
+    assert time.monotonic() - started < 10
+    assert len(stage.rows(where="queue_name = 'mail' AND status = 'Completed'")) == 300
+    assert len(stage.rows(where="queue_name = 'api' AND status = 'Pending' AND attempts = 0")) == 49
+
+
+def test_a_worker_hears_soon_that_a_limit_was_removed(stage: Stage, app: Handlers) -> None:
+    Handled(app, "api")
+    stage.queue.limit("api", rate="1/h")
+    stage.enqueue(Job("api"), Job("api"))
+    worker = Worker(stage.queue, app, max_jobs=2, poll_interval=0.2)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    until(lambda: len(stage.rows(where="status = 'Completed'")) == 1)
+    time.sleep(0.3)
+    assert len(stage.rows(where="status = 'Pending'")) == 1
+    assert stage.queue.remove_limit("api")
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+# Rates.
+
+
+def test_never_more_jobs_start_within_a_period_than_the_rate(stage: Stage, app: Handlers) -> None:
+    Handled(app, "api")
+    stage.queue.limit("api", rate="6/400ms")
+    stage.enqueue(*(Job("api") for _ in range(24)))
+    started = time.monotonic()
+    run_together(stage, app, 3)
+    took = time.monotonic() - started
+    assert most_within(stage, 0.4) == 6
+    assert took > 1.2
+
+
+def test_starts_are_counted_over_a_change_of_the_rate(stage: Stage) -> None:
+    stage.enqueue(*(Job("api") for _ in range(20)))
+    stage.queue.limit("api", rate="4/h")
+    assert len(claimed(stage)) == 4
+    batch = claimed(stage)
+    assert len(batch) == 0
+    assert 3500 < wait_of(batch) <= 3636
+    stage.queue.limit("api", rate="6/h")
+    assert len(claimed(stage)) == 2
+    stage.queue.limit("api", rate="5/h")
+    assert len(claimed(stage)) == 0
+
+
+def test_what_a_clock_ahead_has_recorded_does_not_count(stage: Stage) -> None:
+    stage.enqueue(*(Job("api", {"tenant": "a"}) for _ in range(20)))
+    for by in (None, "tenant"):
+        stage.queue.limit("api", rate="4/h", by=by)
+        assert len(claimed(stage)) == 4
+        assert len(claimed(stage)) == 0
+        ((starts,),) = stage.database.query("SELECT starts FROM hammerwork_limit_starts")
+        later = str(starts).replace("[[1", "[[9")
+        full = "full_until = '2999-01-01 00:00:00'" if by else "full_until = full_until"
+        stage.execute(f"UPDATE hammerwork_limit_starts SET starts = '{later}', {full}")
+        assert len(claimed(stage)) == 4
+
+
+def test_two_claims_never_count_at_the_same_time(stage: Stage) -> None:
+    stage.queue.limit("api", rate="9/h", concurrency=4)
+    stage.enqueue(*(Job("api") for _ in range(90)))
+    results: list[ClaimedBatch] = []
+
+    def work() -> None:
+        database = connect(stage.queue.url)
+        how = {"worker": OTHER, "limit": 2, "slots": 2}
+        results.extend([claim.claim(database, "api", now=database.now(), **how) for _ in range(10)])  # type: ignore[arg-type]
+        database.close()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(map(len, results)) == len(stage.rows(where="status = 'Running'")) == 4
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Completed' WHERE status = 'Running'")
+    assert len(claimed(stage)) == 4
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Completed' WHERE status = 'Running'")
+    assert len(claimed(stage)) == 1
+
+
+# Values of payloads.
+
+
+def test_each_value_of_a_key_has_its_own_limit(stage: Stage) -> None:
+    stage.queue.limit("api", concurrency=2, rate="3/h", by="tenant")
+    stage.enqueue(*of_tenants("aaaaaabbbbbbc"))
+    assert tenants(claimed(stage), stage) == {"a": 2, "b": 2, "c": 1}
+    assert tenants(claimed(stage), stage) == {}
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Completed' WHERE status = 'Running'")
+    batch = claimed(stage)
+    assert tenants(batch, stage) == {"a": 1, "b": 1}
+    assert wait_of(batch) > 3500
+
+
+def test_many_jobs_of_one_value_do_not_keep_the_others_from_starting(stage: Stage) -> None:
+    stage.queue.limit("api", concurrency=1, by="tenant")
+    stage.enqueue(*of_tenants("a" * 300 + "b" * 300 + "cd"))
+    assert list(tenants(claimed(stage, slots=3), stage).values()) == [1, 1, 1]
+
+
+def test_a_key_may_lie_within_another_and_have_any_value(stage: Stage) -> None:
+    stage.queue.limit("api", concurrency=1, by="customer.id")
+    values = ["a", "a ", "A", "ä", 5, 5.5, True, None, "", ["x"], {"y": 1}, "'; DROP TABLE x", "\u202e", "x" * 5000]
+    jobs = [Job("api", {"customer": {"id": value}}) for value in values]
+    without = [Job("api"), Job("api", {"customer": 1}), Job("api", [1]), Job("api", "text")]
+    stage.enqueue(*jobs, *jobs_again(values), *without)
+    first = claimed(stage)
+    assert len(first) == len(values) - 1  # null and an empty text are no value, as if there was no key
+    assert len(claimed(stage)) == 0
+
+
+def jobs_again(values: list[Any]) -> list[Job]:
+    return [Job("api", {"customer": {"id": value}}) for value in values]
+
+
+# Limits of one worker, and those of an application.
+
+
+def test_a_worker_runs_as_many_jobs_of_a_queue_at_once_as_it_is_told(stage: Stage, app: Handlers) -> None:
+    handled = Handled(app, "api", "mail", seconds=0.01)
+    stage.enqueue(*(Job("api") for _ in range(12)), *(Job("mail") for _ in range(24)))
+    run_together(stage, app, 1, queues={"api": 1, "mail": 4})
+    assert (handled.most["api"], handled.most["mail"]) in {(1, 3), (1, 4)}
+    with pytest.raises(UsageError, match="queues\\['api'\\] must be a whole number"):
+        Worker(stage.queue, app, queues={"api": 0})
+
+
+def test_a_worker_writes_the_limits_that_its_application_declares(lite: Stage, app: Handlers, caplog: Any) -> None:
+    Handled(app, "api", "mail")
+    app.limit("api", concurrency=2, rate="10/s", by="tenant")
+    app.limit("mail", rate="5/m")
+    lite.queue.limit("mail", rate="7/m")
+    lite.work(app)
+    found = {limit.queue: (str(limit), limit.changed_by) for limit in limits.listed(lite.database)}
+    assert found["api"] == ("2 at once, 10/s by tenant", "code")
+    assert found["mail"][0] == "7/m"
+    assert "The queue mail is limited to 7/m by" in caplog.text
+    with pytest.raises(UsageError, match="There is already a limit of 'api'"):
+        app.limit("api", concurrency=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("10/s", "10/s"),
+        ("100 / minute", "100/m"),
+        ("5/30s", "5/30s"),
+        ("1/1.5h", "1/90m"),
+        ("3/250ms", "3/250ms"),
+        ("7/day", "7/d"),
+        ("7/90", "7/90s"),
+    ],
+)
+def test_a_rate_is_read_and_said(text: str, said: str) -> None:
+    limit = QueueLimit.of("api", rate=text)
+    assert str(limit) == said
+    assert QueueLimit.of("api", rate=said).rate == limit.rate
+
+
+@pytest.mark.parametrize("text", ["", "10", "/s", "0/s", "1/0s", "1/10ms", "1/40d", "x/s", "-1/s", "1/s/s", "1e3/s"])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        QueueLimit.of("api", rate=text)
+
+
+def test_a_limit_has_a_concurrency_or_a_rate_and_a_key_that_can_be_one() -> None:
+    for wrong in ({}, {"concurrency": 0}, {"concurrency": True}, {"rate": 5}, {"rate": "1/s", "by": 'a"b'}):
+        with pytest.raises(UsageError):
+            QueueLimit.of("api", **wrong)  # type: ignore[arg-type]
+    for by in ("", "a..b", ".a", "a\\", "x" * 300):
+        with pytest.raises(UsageError):
+            QueueLimit.of("api", concurrency=1, by=by)
