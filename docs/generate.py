@@ -52,7 +52,7 @@ An option overrides the environment, the environment the file, and the file the 
 {settings}
 
 The file is `$XDG_CONFIG_HOME/hammerwork/config.toml`, by default in `~/.config`; `HAMMERWORK_CONFIG` names another one.
-`hammerwork config path` prints its place, and `hammerwork config init` writes one that explains all settings:
+`hammerwork config init` writes one that explains all settings:
 
 ```toml
 {examples}

@@ -23,6 +23,7 @@ REPLACED: Mapping[str, str] = {
     "batch export": "job export --batch BATCH",
     "batch retry": "job retry --batch BATCH",
     "batch wait": "spawn wait --batch BATCH",
+    "config path": "config show",
     "config reset": "config init --force",
     "cron next": "cron show NAME",
     "job requeue-stale": "spawn doctor --older-than DURATION --fix",

@@ -7,7 +7,8 @@ from math import isfinite
 from typing import Any
 
 from hammerwork_cli.core.input import fields, names
-from hammerwork_cli.core.input.reading import NO_LIMIT, duration_of, number_of, rate_of, since_of, uuid_of
+from hammerwork_cli.core.input.rates import Rate
+from hammerwork_cli.core.input.reading import NO_LIMIT, duration_of, keys_of, number_of, rate_of, since_of, uuid_of
 from hammerwork_cli.core.input.zones import zone_of
 from hammerwork_cli.errors import UsageError
 
@@ -64,7 +65,9 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "CURSOR": _cursor,
     "DURATION": duration_of,
     "JOBS": number_of,
+    "KEY": keys_of,
     "N": number_of,
+    "N/PERIOD": Rate.parse,
     "PRIORITY": _priorities,
     "RATE": rate_of,
     "SECONDS": duration_of,

@@ -122,7 +122,7 @@ CONTRACT = {
     "queue paused": reads(),
     "queue pause": changes("segment --dry-run", "--all --dry-run"),
     "queue resume": changes("mail --dry-run", "--all --dry-run"),
-    "queue limit": changes("", "mail", "mail --rate 5/s --by a.b --dry-run", "mail --remove --dry-run"),
+    "queue limit": changes("", "mail", "mail --rate 5/s --per a.b --dry-run", "mail --remove --dry-run"),
     "queue clear": changes("segment --dry-run"),
     "cron list": reads("", "--active-only --queue segment", "--disabled --failed"),
     "cron show": reads("{schedule}", "{schedule} --limit 1"),

@@ -150,6 +150,7 @@ LINES: Mapping[str, str | Mapping[str, str]] = {
     "backup create": "-o - --no-archive",
     "queue list": "--format json",
     "queue pause": DRY,
+    "queue limit": f"--rate 5/s {DRY}",
     "queue resume": DRY,
 }
 """Verb -> what else is asked."""

@@ -608,3 +608,59 @@ def test_a_queue_that_has_no_jobs_and_that_a_list_shows_is_not_taken_for_a_typin
     write(migrated_url, job(1, JobStatus.FAILED, queue="segment"))
     run("cron", "create", "--queue", "segments", "--payload", "1", "--every", "1h", url=migrated_url)
     assert run("cron", "list", "--queue", "segments", url=migrated_url).stderr == ""
+
+
+# Limits.
+
+
+def test_a_limit_is_set_shown_replaced_and_removed(run: Run, full: str) -> None:
+    def limit(*words: str, **how: Any) -> Any:
+        return run("queue", "limit", *words, url=full, **how)
+
+    assert limit().stdout == ""
+    done = limit("mail", "segment", "--rate", "10/s", "--concurrency", "2", "--per", "tenant", "--dry-run")
+    assert done.stdout.splitlines() == [
+        "mail: would be limited to 2 at once, 10/s per tenant",
+        "segment: would be limited to 2 at once, 10/s per tenant",
+    ]
+    assert limit("--format", "json").json == []
+    (one,) = limit("mail", "--rate", "100/m", "--format", "json").json
+    assert (one["queue"], one["concurrency"], one["rate"], one["per"]) == ("mail", None, "100/m", None)
+    assert limit("mail", "--rate", "100/m").stdout == "mail: already limited to 100/m\n"
+    assert limit("mail", "--concurrency", "2").stdout == "mail: limited to 2 at once (before: 100/m)\n"
+    run("queue", "limit", "work", "--concurrency", "7", url=full)
+    rows = {row["queue"]: row for row in run("queue", "list", "--format", "json", url=full).json}
+    assert (rows["work"]["limit_concurrency"], rows["work"]["limit_rate"]) == (7, None)
+    assert limit("mail", "--remove").stdout == "mail: no longer limited to 2 at once\n"
+    assert limit("mail", "--remove").stdout == "mail: has no limit\n"
+    assert limit("nowhere", "--rate", "1/s").stderr.startswith("Queue 'nowhere' has no jobs")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--rate 5/s", "No queue was given."),
+        ("mail --per tenant", "--per needs --concurrency or --rate."),
+        ("mail --dry-run", "--dry-run needs --concurrency or --rate."),
+        ("mail --remove --rate 5/s", "--remove takes no new limit."),
+        ("mail --rate 5", "--rate: '5' is not a rate."),
+        ("mail --rate 5/s --per a..b", "--per: 'a..b' is not the key of a value."),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused(run: Run, url: str, words: str, said: str) -> None:
+    done = run("queue", "limit", *words.split(), url=url)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_a_job_that_waits_for_a_limit_says_so_wherever_it_is_asked(run: Run, url: str) -> None:
+    for _ in range(3):
+        run("job", "enqueue", "--queue", "mail", "--payload", '{"to": "a"}', url=url)
+    run("queue", "limit", "mail", "--rate", "2/h", "--per", "to", url=url)
+    with contextlib.closing(connect(url)) as database:
+        assert len(claim.claim(database, "mail", worker=new_id(), now=database.now(), limit=9, slots=9)) == 2
+    (waiting,) = (row["id"] for row in run("job", "list", "--status", "pending", "--format", "json", url=url).json)
+    why = run("spawn", "why", waiting, url=url).stdout
+    assert "waiting for the limit of its queue" in why
+    assert "waits for the limit 2/h per to of mail" in why
+    assert "waits for the limit 2/h" in run("job", "show", waiting, "--format", "json", url=url).json["hold_message"]

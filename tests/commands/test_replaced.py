@@ -42,6 +42,7 @@ SAME = {
 }
 OTHERWISE = {
     "archive get-policy": "one object instead of a list",
+    "config path": "the file alone, for scripts",
     "config reset": "removes the file instead of all settings",
     "cron next": "the due times of all schedules",
     "job requeue-stale": "tests/commands/spawn/test_wait_why_doctor.py",

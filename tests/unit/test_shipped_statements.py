@@ -271,7 +271,7 @@ EXACT_BY_ITSELF = {
     "{operation_id} IN (:operations)",
     "CAST({operation_id} AS BINARY) IN (:operations)",
     # A fragment whose text has a binary collation.
-    "{limit_key :by} NOT IN (:full)",
+    "{limit_key :per} NOT IN (:full)",
     # An id, for which somebody typed a name.
     "CAST(o.id AS CHAR(36)) IN (:operations)",
     # An occurrence, which is a timestamp.

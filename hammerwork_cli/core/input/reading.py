@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from hammerwork_cli.core.input.limits import LARGEST_INTEGER
+from hammerwork_cli.core.input.limits import LARGEST_INTEGER, LONGEST_NAME
 from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.errors import UsageError
 
@@ -70,6 +70,14 @@ def duration_of(text: str) -> timedelta:
         return timedelta(seconds=float(found[1]) * _UNITS[(found[2] or "s").lower()])
     except OverflowError as error:
         raise UsageError(f"The duration {text[:40]!r} is too long.") from error
+
+
+def keys_of(text: str) -> list[str]:
+    """Reads the key of a value in a payload: ``tenant``, or ``customer.id`` for a key in an object."""
+    keys = text.split(".")
+    if len(text) > LONGEST_NAME or not all(keys) or any(character in text for character in '"\\\0'):
+        raise UsageError(f"{text[:60]!r} is not the key of a value.", hint="Write tenant, or customer.id.")
+    return keys
 
 
 def number_of(text: str) -> int:

@@ -272,14 +272,15 @@ def limit(
     ctx: typer.Context,
     names: QueuesArgument = None,
     concurrency: Annotated[
-        int | None, typer.Option("--concurrency", min=1, help="Most jobs that run at once, in all workers.")
+        int | None,
+        typer.Option("--concurrency", metavar="N", min=1, help="Most jobs that run at once, in all workers."),
     ] = None,
     rate: Annotated[
         str | None,
         typer.Option("--rate", metavar="N/PERIOD", help="Most jobs that start within a period: 10/s, 5/30s."),
     ] = None,
-    by: Annotated[
-        str | None, typer.Option("--by", metavar="KEY", help="A limit for each value of this key of payloads.")
+    per: Annotated[
+        str | None, typer.Option("--per", metavar="KEY", help="A limit for each value of this key of payloads.")
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the limits.")] = False,
     dry_run: DryRunOption = False,
@@ -292,27 +293,28 @@ def limit(
     wait as Pending and use no attempt; `spawn why` says so. Rust workers do not know limits: their running jobs count,
     but nothing limits them.
 
-    --by gives each value of a key of payloads its own limit: `--by tenant`, or `--by customer.id` for a key within one.
+    --per gives each value of a key of payloads its own limit: `--per tenant`, or `--per customer.id` for a key in an
+    object.
 
     \b
     Examples:
       hammerwork queue limit api --rate 10/s
-      hammerwork queue limit load --concurrency 2 --by tenant
+      hammerwork queue limit load --concurrency 2 --per tenant
       hammerwork queue limit api --remove
     """
     context: Context = ctx.obj
     wanted = list(dict.fromkeys([*(names or ()), *(named or ())]))
     if concurrency is None and rate is None and not remove:
-        if unused := [name for name, given in (("--by", by), ("--dry-run", dry_run)) if given]:
+        if unused := [name for name, given in (("--per", per), ("--dry-run", dry_run)) if given]:
             raise UsageError(f"{unused[0]} needs --concurrency or --rate.")
         found = limits.listed(context.database(), wanted)
         empty = "None of these queues has a limit." if wanted else "No queue has a limit."
         context.show(found, form, columns=limit_views.LIMITS, shape=limit_views.LIMIT, empty=empty)
         return
-    if remove and any(given is not None for given in (concurrency, rate, by)):
+    if remove and any(given is not None for given in (concurrency, rate, per)):
         raise UsageError("--remove takes no new limit.", hint="Leave it out: a new limit replaces the old one.")
     chosen = [_required(name) for name in wanted or [""]]
-    new = {} if remove else {name: QueueLimit.of(name, concurrency, rate, by) for name in chosen}
+    new = {} if remove else {name: QueueLimit.of(name, concurrency, rate, per) for name in chosen}
     database = context.database(changes=True)
     now = context.now(database)
     before = {limit.queue: limit for limit in limits.listed(database, chosen)}

@@ -230,10 +230,10 @@ class AsyncQueue:
         await self._call(self._queue.resume, queue)
 
     async def limit(
-        self, queue: str, *, concurrency: int | None = None, rate: str | None = None, by: str | None = None
+        self, queue: str, *, concurrency: int | None = None, rate: str | None = None, per: str | None = None
     ) -> None:
         """See :meth:`Queue.limit`."""
-        await self._call(self._queue.limit, queue, concurrency=concurrency, rate=rate, by=by)
+        await self._call(self._queue.limit, queue, concurrency=concurrency, rate=rate, per=per)
 
     async def remove_limit(self, queue: str) -> bool:
         """See :meth:`Queue.remove_limit`."""

@@ -195,7 +195,7 @@ class Handlers(SpawnManager):
         self._schedules[name] = self._declared(name, schedule, job, options)
 
     def limit(
-        self, queue: str, *, concurrency: int | None = None, rate: str | None = None, by: str | None = None
+        self, queue: str, *, concurrency: int | None = None, rate: str | None = None, per: str | None = None
     ) -> None:
         """Declares the limit of a queue, for all workers. Workers write it to the database when they start.
 
@@ -205,12 +205,12 @@ class Handlers(SpawnManager):
             queue: the queue.
             concurrency: see :meth:`Queue.limit`, as the next two.
             rate: ``10/s``.
-            by: a key of payloads.
+            per: a key of payloads.
 
         Raises:
             UsageError: the queue has a limit already, or something is not valid.
         """
-        self._add_limit(QueueLimit.of(queue, concurrency, rate, by))
+        self._add_limit(QueueLimit.of(queue, concurrency, rate, per))
 
     def _add_limit(self, limit: QueueLimit) -> None:
         if limit.queue in self._limits:

@@ -487,9 +487,9 @@ class Queue(Translated):
         self._manage(lambda database: pausing.resume(database, queue))
 
     def limit(
-        self, queue: str, *, concurrency: int | None = None, rate: str | None = None, by: str | None = None
+        self, queue: str, *, concurrency: int | None = None, rate: str | None = None, per: str | None = None
     ) -> None:
-        """Limits the jobs of a queue that run, over all workers of the database. It replaces the queue's limit.
+        """Limits the jobs of a queue over all workers of the database. A new limit replaces the old one.
 
         A job that may not start yet waits and uses no attempt. Workers of hammerwork (Rust) do not know limits: their
         running jobs count, but nothing limits them.
@@ -498,13 +498,13 @@ class Queue(Translated):
             queue: the queue.
             concurrency: the most jobs that run at once.
             rate: the most jobs that start within a period: ``10/s``, ``100/m``, ``5/30s``.
-            by: a key of payloads, such as ``tenant`` or ``customer.id``: jobs with the same value share the limit. Jobs
+            per: a key of payloads, such as ``tenant`` or ``customer.id``: each of its values has the limit. Jobs
                 without one, and those with encrypted payloads, share it with each other.
 
         Raises:
             UsageError: something is not valid, or nothing is limited.
         """
-        limit, name = QueueLimit.of(queue, concurrency, rate, by), operator()
+        limit, name = QueueLimit.of(queue, concurrency, rate, per), operator()
         self._manage(lambda database: limits.set_limit(database, limit, by=name, now=database.now()))
 
     def remove_limit(self, queue: str) -> bool:

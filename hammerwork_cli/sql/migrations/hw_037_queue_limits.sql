@@ -6,13 +6,13 @@ CREATE TABLE hammerwork_queue_limits (
     concurrency INTEGER,
     rate INTEGER,
     period_ms BIGINT,
-    limit_by TEXT,
+    per_key TEXT,
     changed_by VARCHAR(255) NOT NULL,
     changed_at TIMESTAMPTZ NOT NULL,
     claims BIGINT NOT NULL
 );
 -- next
--- When jobs of a queue with a rate started, for each value that its limit goes by; the key is the hash of that value.
+-- When jobs of a queue with a rate started, for each value that its limit goes by, and the hash of that value.
 CREATE TABLE hammerwork_limit_starts (
     queue_name VARCHAR(255) NOT NULL,
     key_hash CHAR(64) NOT NULL,
@@ -29,13 +29,13 @@ CREATE TABLE hammerwork_queue_limits (
     concurrency INTEGER NULL,
     rate INTEGER NULL,
     period_ms BIGINT NULL,
-    limit_by TEXT CHARACTER SET utf8mb4 NULL,
+    per_key TEXT CHARACTER SET utf8mb4 NULL,
     changed_by VARCHAR(255) CHARACTER SET utf8mb4 NOT NULL,
     changed_at DATETIME(6) NOT NULL,
     claims BIGINT NOT NULL
 ) ENGINE = InnoDB COLLATE = {collation};
 -- next
--- When jobs of a queue with a rate started, for each value that its limit goes by; the key is the hash of that value.
+-- When jobs of a queue with a rate started, for each value that its limit goes by, and the hash of that value.
 CREATE TABLE hammerwork_limit_starts (
     queue_name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     key_hash CHAR(64) NOT NULL,
@@ -52,13 +52,13 @@ CREATE TABLE hammerwork_queue_limits (
     concurrency INTEGER,
     rate INTEGER,
     period_ms INTEGER,
-    limit_by TEXT,
+    per_key TEXT,
     changed_by TEXT NOT NULL,
     changed_at TEXT NOT NULL,
     claims INTEGER NOT NULL
 ) STRICT;
 -- next
--- When jobs of a queue with a rate started, for each value that its limit goes by; the key is the hash of that value.
+-- When jobs of a queue with a rate started, for each value that its limit goes by, and the hash of that value.
 CREATE TABLE hammerwork_limit_starts (
     queue_name TEXT NOT NULL,
     key_hash TEXT NOT NULL,

@@ -160,6 +160,7 @@ export interface Job extends ListedJob, JobFacts {
     | "stuck_above"
     | "paused"
     | "no_worker"
+    | "limited"
     | "busy"
     | "ready"
     | "retrying"
@@ -461,6 +462,12 @@ export interface Queue {
   paused_at: Instant | null;
   paused_by: string | null;
   paused_reason: string | null;
+  /** The most jobs that run at once, in all workers. */
+  limit_concurrency: number | null;
+  /** The most jobs that start within a period, such as 10/s. */
+  limit_rate: string | null;
+  /** The key of payloads whose values have a limit each; null if all jobs share it. */
+  limit_per: string | null;
 }
 
 /** A queue with its statistics. */

@@ -172,10 +172,10 @@ def test_starts_are_counted_over_a_change_of_the_rate(stage: Stage) -> None:
     assert len(claimed(stage)) == 0
 
 
-def test_what_a_clock_ahead_has_recorded_does_not_count(stage: Stage) -> None:
+def test_starts_that_a_clock_ahead_has_recorded_do_not_count(stage: Stage) -> None:
     stage.enqueue(*(Job("api", {"tenant": "a"}) for _ in range(20)))
     for by in (None, "tenant"):
-        stage.queue.limit("api", rate="4/h", by=by)
+        stage.queue.limit("api", rate="4/h", per=by)
         assert len(claimed(stage)) == 4
         assert len(claimed(stage)) == 0
         ((starts,),) = stage.database.query("SELECT starts FROM hammerwork_limit_starts")
@@ -212,7 +212,7 @@ def test_two_claims_never_count_at_the_same_time(stage: Stage) -> None:
 
 
 def test_each_value_of_a_key_has_its_own_limit(stage: Stage) -> None:
-    stage.queue.limit("api", concurrency=2, rate="3/h", by="tenant")
+    stage.queue.limit("api", concurrency=2, rate="3/h", per="tenant")
     stage.enqueue(*of_tenants("aaaaaabbbbbbc"))
     assert tenants(claimed(stage), stage) == {"a": 2, "b": 2, "c": 1}
     assert tenants(claimed(stage), stage) == {}
@@ -223,13 +223,13 @@ def test_each_value_of_a_key_has_its_own_limit(stage: Stage) -> None:
 
 
 def test_many_jobs_of_one_value_do_not_keep_the_others_from_starting(stage: Stage) -> None:
-    stage.queue.limit("api", concurrency=1, by="tenant")
+    stage.queue.limit("api", concurrency=1, per="tenant")
     stage.enqueue(*of_tenants("a" * 300 + "b" * 300 + "cd"))
     assert list(tenants(claimed(stage, slots=3), stage).values()) == [1, 1, 1]
 
 
 def test_a_key_may_lie_within_another_and_have_any_value(stage: Stage) -> None:
-    stage.queue.limit("api", concurrency=1, by="customer.id")
+    stage.queue.limit("api", concurrency=1, per="customer.id")
     values = ["a", "a ", "A", "ä", 5, 5.5, True, None, "", ["x"], {"y": 1}, "'; DROP TABLE x", "\u202e", "x" * 5000]
     jobs = [Job("api", {"customer": {"id": value}}) for value in values]
     without = [Job("api"), Job("api", {"customer": 1}), Job("api", [1]), Job("api", "text")]
@@ -246,7 +246,7 @@ def jobs_again(values: list[Any]) -> list[Job]:
 # Limits of one worker, and those of an application.
 
 
-def test_a_worker_runs_as_many_jobs_of_a_queue_at_once_as_it_is_told(stage: Stage, app: Handlers) -> None:
+def test_a_worker_may_have_a_limit_of_its_own_for_each_queue(stage: Stage, app: Handlers) -> None:
     handled = Handled(app, "api", "mail", seconds=0.01)
     stage.enqueue(*(Job("api") for _ in range(12)), *(Job("mail") for _ in range(24)))
     run_together(stage, app, 1, queues={"api": 1, "mail": 4})
@@ -257,12 +257,12 @@ def test_a_worker_runs_as_many_jobs_of_a_queue_at_once_as_it_is_told(stage: Stag
 
 def test_a_worker_writes_the_limits_that_its_application_declares(lite: Stage, app: Handlers, caplog: Any) -> None:
     Handled(app, "api", "mail")
-    app.limit("api", concurrency=2, rate="10/s", by="tenant")
+    app.limit("api", concurrency=2, rate="10/s", per="tenant")
     app.limit("mail", rate="5/m")
     lite.queue.limit("mail", rate="7/m")
     lite.work(app)
     found = {limit.queue: (str(limit), limit.changed_by) for limit in limits.listed(lite.database)}
-    assert found["api"] == ("2 at once, 10/s by tenant", "code")
+    assert found["api"] == ("2 at once, 10/s per tenant", "code")
     assert found["mail"][0] == "7/m"
     assert "The queue mail is limited to 7/m by" in caplog.text
     with pytest.raises(UsageError, match="There is already a limit of 'api'"):
@@ -288,15 +288,15 @@ def test_a_rate_is_read_and_said(text: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "10", "/s", "0/s", "1/0s", "1/10ms", "1/40d", "x/s", "-1/s", "1/s/s", "1e3/s"])
-def test_what_is_no_rate_is_refused(text: str) -> None:
+def test_other_texts_are_no_rates(text: str) -> None:
     with pytest.raises(UsageError):
         QueueLimit.of("api", rate=text)
 
 
 def test_a_limit_has_a_concurrency_or_a_rate_and_a_key_that_can_be_one() -> None:
-    for wrong in ({}, {"concurrency": 0}, {"concurrency": True}, {"rate": 5}, {"rate": "1/s", "by": 'a"b'}):
+    for wrong in ({}, {"concurrency": 0}, {"concurrency": True}, {"rate": 5}, {"rate": "1/s", "per": 'a"b'}):
         with pytest.raises(UsageError):
             QueueLimit.of("api", **wrong)  # type: ignore[arg-type]
     for by in ("", "a..b", ".a", "a\\", "x" * 300):
         with pytest.raises(UsageError):
-            QueueLimit.of("api", concurrency=1, by=by)
+            QueueLimit.of("api", concurrency=1, per=by)

@@ -218,7 +218,7 @@ TABLES = {
     "limits": Table(
         "hammerwork_queue_limits",
         ("queue_name",),
-        _columns(text="queue_name limit_by changed_by", number="concurrency rate period_ms claims", time="changed_at"),
+        _columns(text="queue_name per_key changed_by", number="concurrency rate period_ms claims", time="changed_at"),
     ),
 }
 """The tables of a file by their words, in the order in which they are written."""

@@ -14,7 +14,7 @@ LIMIT_TERMS = {
     "rate": key.null_or(key.text("The most jobs that start within a period, such as 10/s")).of(
         lambda limit: limit.rate and str(limit.rate)
     ),
-    "by": key.null_or(key.text("The key of payloads whose values have a limit each; null if all jobs share it")),
+    "per": key.null_or(key.text("The key of payloads whose values have a limit each; null if all jobs share it")),
 }
 LIMIT = Shape[QueueLimit](
     {
@@ -30,7 +30,7 @@ LIMITS: Sequence[Column[QueueLimit]] = (
     Column("queue", lambda row: row.queue, wraps=True),
     Column("at once", lambda row: None if row.concurrency is None else f"{row.concurrency:,}", "right"),
     Column("rate", lambda row: row.rate and str(row.rate), "right"),
-    Column("by", lambda row: row.by, optional=True, wraps=True),
+    Column("per", lambda row: row.per, optional=True, wraps=True),
     Column("set by", lambda row: row.changed_by, wraps=True),
     Column("set at (UTC)", lambda row: instant(row.changed_at), drop_order=1),
 )
@@ -49,7 +49,7 @@ class LimitChange(NamedTuple):
 
 
 def change_text(change: LimitChange, *, dry_run: bool) -> str:
-    """One line: "api: limited to 2 at once, 10/s by tenant (before: 5/s)"."""
+    """One line: "api: limited to 2 at once, 10/s per tenant (before: 5/s)"."""
     name, before, after = visible(change.queue), change.before, change.after
     would = "would be " if dry_run else ""
     if not change.changed:

@@ -130,7 +130,7 @@ def claim(
         lease: seconds for which hammerwork 3 (Rust) leaves the jobs alone.
     """
 
-    def ready(limit: int, by: str | None = None, full: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+    def ready(limit: int, per: str | None = None, full: Sequence[str] = ()) -> list[tuple[Any, ...]]:
         return [
             row
             for only in _one_by_one(database, priority)
@@ -142,7 +142,7 @@ def claim(
                 limit=limit,
                 large=LARGE,
                 spawning=spawning,
-                by=by,
+                per=per,
                 full=full,
             )
         ][:limit]

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from hammerwork_cli.core.input.rates import Rate
 from hammerwork_cli.core.values import RUNNING_SPELLINGS, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import batched, chunks
 from hammerwork_cli.features.job.queries.limits import check_name
-from hammerwork_cli.features.worker.limits import QueueLimit, Rate
+from hammerwork_cli.features.worker.limits import QueueLimit
 
 SHARED = ""
 """The value of jobs that share the limit with the whole queue, or whose payloads have no value."""
@@ -95,7 +96,7 @@ class _Allowance:
 
     def allowed(self, rows: Sequence[Row], most: int, ready: Ready) -> tuple[list[Row], NoRoom | None]:
         """The jobs that may start, and why there are not more."""
-        if self._limit.by is None:
+        if self._limit.per is None:
             found = rows[: max(0, min(most, self.room(SHARED)))]
             self._take(found, SHARED)
             left = len(found) < min(most, len(rows)) and self.room(SHARED) <= 0
@@ -119,7 +120,7 @@ class _Allowance:
         chosen: list[Row] = []
         for _ in range(MOST_LOOKS if most > 0 else 0):
             wanted = most + len(chosen)  # those that are chosen are found again
-            found = ready(limit=wanted, by=by_value(database, limit), full=sorted(full)[:MOST_FULL])
+            found = ready(limit=wanted, per=value_path(database, limit), full=sorted(full)[:MOST_FULL])
             for row in found:
                 key = str(row[-2])
                 if row[0] in self._keys or len(chosen) >= most:
@@ -191,9 +192,9 @@ def running(database: Database, limit: QueueLimit) -> Counter[str]:
     if limit.concurrency is None:
         return Counter()
     found = {"queue": limit.queue, "running": RUNNING_SPELLINGS}
-    if limit.by is None:
+    if limit.per is None:
         return Counter({SHARED: int(database.value("worker.limits.running", **found))})
-    rows = database.rows("worker.limits.running_keys", by=by_value(database, limit), **found)
+    rows = database.rows("worker.limits.running_keys", per=value_path(database, limit), **found)
     return Counter(str(key) for (key,) in rows)
 
 
@@ -217,16 +218,16 @@ def recent_starts(database: Database, limit: QueueLimit, keys: Sequence[str], no
 def without_room(database: Database, limit: QueueLimit, jobs: Sequence[str], now: datetime) -> set[str]:
     """Those of some jobs of a queue that its limit would not let start now."""
     keys = dict.fromkeys(jobs, SHARED)
-    if limit.by is not None:
+    if limit.per is not None:
         for part in chunks(jobs, database.read_chunk):
-            rows = database.rows("worker.limits.keys", ids=database.ids(part), by=by_value(database, limit))
+            rows = database.rows("worker.limits.keys", ids=database.ids(part), per=value_path(database, limit))
             keys.update((str(job), str(key)) for job, key in rows)
     values, allowance = set(keys.values()), _Allowance(database, limit, now)
     full = {value for value in values if allowance.room(value) <= 0}
     return {job for job, key in keys.items() if key in full}
 
 
-def by_value(database: Database, limit: QueueLimit) -> str:
+def value_path(database: Database, limit: QueueLimit) -> str:
     """The value of ``{limit_key}`` that leads to the value in a payload."""
     if database.dialect == "postgresql":
         return json.dumps(limit.keys)
@@ -276,7 +277,7 @@ def set_limit(database: Database, limit: QueueLimit, *, by: str, now: datetime) 
         before = of_queue(database, limit.queue)
         if before is not None and before.terms == limit.terms and before.changed_by == by:
             return before
-        if before is not None and before.by != limit.by:
+        if before is not None and before.per != limit.per:
             database.run("worker.limits.forget", queue=limit.queue, before=None)
         elif before is not None and before.rate != limit.rate:
             database.run("worker.limits.look_again", queue=limit.queue)
@@ -287,7 +288,7 @@ def set_limit(database: Database, limit: QueueLimit, *, by: str, now: datetime) 
             concurrency=limit.concurrency,
             rate=limit.rate and limit.rate.number,
             period=limit.rate and limit.rate.period // timedelta(milliseconds=1),
-            by=limit.by,
+            per=limit.per,
             changed_by=by,
             now=now,
         )

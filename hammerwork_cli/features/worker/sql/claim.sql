@@ -39,16 +39,16 @@ CASE WHEN pg_column_size(j.payload) > 2000 THEN octet_length(j.payload::text) EL
 -- name: ready
 -- Locks the jobs of a queue that may run now, the most urgent first. It leaves large payloads out, so that hundreds of
 -- jobs take little memory whatever their payloads are. With :spawning it tells which jobs have spawned, in any run; always,
--- whether the queue has a limit. With :by it tells the values that the limit goes by, and leaves out those of :full.
+-- whether the queue has a limit. With :per it tells the values that the limit goes by, and leaves out those of :full.
 SELECT j.id, j.queue_name, CASE WHEN {is_small} THEN j.payload END, {claimed_columns}
 /* if :spawning */ , EXISTS (SELECT 1 FROM hammerwork_spawn_operations o WHERE o.parent_id = j.id AND o.outcome = 'spawned')
-/* if :by */ , {limit_key :by}
+/* if :per */ , {limit_key :per}
 , (SELECT 1 FROM hammerwork_queue_limits l WHERE {same l.queue_name :queue})
 FROM hammerwork_jobs j {by_order}
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
 AND {unpaused :queue}
 /* if :priority */ AND j.priority = :priority
-/* if :full */ AND {limit_key :by} NOT IN (:full)
+/* if :full */ AND {limit_key :per} NOT IN (:full)
 ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 {skip_locked}
 

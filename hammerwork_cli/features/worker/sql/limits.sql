@@ -2,7 +2,7 @@
 
 -- name: limit_columns
 -- The columns of a QueueLimit, and the number of its claims.
-l.queue_name, l.concurrency, l.rate, l.period_ms, l.limit_by, l.changed_by, l.changed_at, l.claims
+l.queue_name, l.concurrency, l.rate, l.period_ms, l.per_key, l.changed_by, l.changed_at, l.claims
 
 -- name: all
 -- Lists the limits, by the names of their queues.
@@ -22,8 +22,8 @@ UPDATE hammerwork_queue_limits SET claims = claims + 1 WHERE {same queue_name :q
 -- name: set
 -- Writes the limit of a queue that has none.
 INSERT INTO hammerwork_queue_limits
-(queue_name, concurrency, rate, period_ms, limit_by, changed_by, changed_at, claims)
-VALUES (:queue, :concurrency, :rate, :period, :by, :changed_by, :now, 0)
+(queue_name, concurrency, rate, period_ms, per_key, changed_by, changed_at, claims)
+VALUES (:queue, :concurrency, :rate, :period, :per, :changed_by, :now, 0)
 
 -- name: remove
 -- Deletes the limit of a queue.
@@ -40,7 +40,7 @@ SELECT COUNT(*) FROM hammerwork_jobs j WHERE {same j.queue_name :queue} AND j.st
 
 -- name: running_keys
 -- Reads the values of the running jobs of a queue that its limit goes by.
-SELECT {limit_key :by} FROM hammerwork_jobs j WHERE {same j.queue_name :queue} AND j.status IN (:running)
+SELECT {limit_key :per} FROM hammerwork_jobs j WHERE {same j.queue_name :queue} AND j.status IN (:running)
 
 -- name: full
 -- Lists the values whose jobs have started as often as they may. A time that is too late is that of a wrong clock.
@@ -66,4 +66,4 @@ INSERT INTO hammerwork_limit_starts (queue_name, key_hash, limit_key, starts, fu
 
 -- name: keys
 -- Reads the values of some jobs.
-SELECT j.id, {limit_key :by} FROM hammerwork_jobs j WHERE j.id {among}
+SELECT j.id, {limit_key :per} FROM hammerwork_jobs j WHERE j.id {among}
