@@ -29,7 +29,7 @@ EITHER = (
 """Pairs of options of which one would be ignored, in every verb that has both."""
 WITHOUT_LIMIT = re.compile("--(max-.*|purge-after|(completed|dead|failed|timed-out)-after|starts|ends)")
 """Options that take a word of :data:`NO_LIMIT`, too."""
-_COMPANION = re.compile(r"With (--[a-z-]+): ")
+_COMPANION = re.compile(r"With (--[a-z-]+)(?: ([a-z]+(?: or [a-z]+)*))?: ")
 
 
 def _cursor(text: str) -> None:
@@ -82,7 +82,8 @@ READERS: Mapping[str, Callable[[str], object]] = {
 def check(ctx: Any, options: list[Any]) -> None:
     """Refuses what cannot be a value, and an option that does nothing without another one.
 
-    An option whose help begins with ``With --other:`` does nothing without it.
+    An option whose help begins with ``With --other:`` does nothing without it, and one whose help begins with
+    ``With --other a or b:`` nothing beside another value of it, such as a format that does not draw.
     """
     given = {name for option, values in _given(ctx, options) for name in _names(option, values)}
     if both := next((pair for pair in EITHER if given.issuperset(pair)), None):
@@ -91,7 +92,7 @@ def check(ctx: Any, options: list[Any]) -> None:
         if any(isinstance(value, float) and not isfinite(value) for value in values):
             raise UsageError(f"{option.opts[-1]} must be a number.", hint="For example 24.")
         if (needed := _COMPANION.match(option.help or "")) and ctx.params.get(option.name) != option.default:
-            _refuse_alone(ctx, options, option, needed[1])
+            _refuse_alone(ctx, options, option, *needed.groups())
         if read := READERS.get(option.metavar or ""):
             for value in values:
                 _read(option, value, read)
@@ -127,7 +128,14 @@ def _read(option: Any, value: Any, read: Callable[[str], object]) -> None:
         raise
 
 
-def _refuse_alone(ctx: Any, options: list[Any], option: Any, name: str) -> None:
+def _refuse_alone(ctx: Any, options: list[Any], option: Any, name: str, values: str | None) -> None:
     needed = next((one for one in options if name in one.opts), None)
-    if needed is not None and not ctx.params.get(needed.name):
+    if needed is None:
+        return
+    value = ctx.params.get(needed.name)
+    if values is not None and (word := str(getattr(value, "value", value))) not in values.split(" or "):
+        raise UsageError(
+            f"{option.opts[-1]} has no effect with {name} {word}.", hint=f"Leave it out, or use {name} {values}."
+        )
+    if not value:
         raise UsageError(f"{option.opts[-1]} needs {name}.", hint=f"Add {name}.")

@@ -83,7 +83,7 @@ CONTRACT = {
     "spawn stats": reads("", "--detailed --since 1000h"),
     "spawn lineage": reads("{segment}", "{root} --descendants", "{join} --ancestors", "{cycle}"),
     "spawn pending": reads("", "--show-config --limit 1000"),
-    "spawn timeline": reads("{root}", "{root} --all", "{lonely} --all", "{cycle}", "{orphan}", "{join} --width 40"),
+    "spawn timeline": reads("{root}", "{root} --all", "{lonely} --all", "{cycle}", "{orphan}", "{join}"),
     "spawn compare": reads("{done} {root}", "{root} {lonely} --fail-above 20%", "{cycle} {orphan}", exit_codes=(0, 1)),
     "spawn rehearse": reads(
         "{root} --handlers hammerwork_cli.demonstration:app --levels 2",
@@ -148,7 +148,7 @@ CONTRACT = {
     "batch delete": changes("{batch} --dry-run"),
     "workflow create": changes(f"--file {NIGHTLY} --dry-run"),
     "workflow list": reads("", "--limit 1", "--running --failed --name a --since 1000h"),
-    "workflow show": reads("{workflow}", "{workflow} --limit 1"),
+    "workflow show": reads("{workflow}"),
     "workflow wait": reads("{workflow} --timeout 0", exit_codes=(124,)),
     "workflow retry": changes("{workflow} --dry-run", "{workflow} --queue join --dry-run"),
     "workflow cancel": changes("{workflow} --dry-run"),
@@ -528,6 +528,53 @@ def test_an_empty_database_is_answered_with_an_empty_list_or_an_error_that_parse
 
 
 NOWHERE = "sqlite:////nowhere/at/all.db"
+# Options beside a format.
+
+IN_ALL = {"--bytes", "--detailed", "--full", "--show-config"}
+"""Options that add to the text what the other formats have anyway."""
+TRIED = {"N": ("1",), "COLUMNS": ("40",), "DURATION": ("1s",)}
+"""Word for a value in the help -> values with which an answer differs."""
+UNTRIED = {"--clear", "--color", "--debug", "--follow", "--format", "--quiet", "--watch", "--yes"}
+
+
+@pytest.mark.parametrize("databases", [pytest.param("sqlite", marks=pytest.mark.sqlite)], indirect=True)
+def test_an_option_that_changes_the_text_changes_every_other_format_or_is_refused_there(
+    databases: dict[str, Asked], run: Run
+) -> None:
+    full, ignored, refused = databases["full"], [], []
+    plain = cache(lambda path, line, form: ask(run, full, path, line, form))
+
+    def changes_it(path: str, line: str, value: str, form: str) -> bool:
+        done = ask(run, full, path, f"{line} {value}", form)
+        if f"has no effect with --format {form}" in done.stderr:
+            refused.append((path, value, form))
+        return bool(done != plain(path, line, form))
+
+    for path, option in beside_formats():
+        flag, choices = option.opts[-1], getattr(option.type, "choices", ())
+        words = [str(getattr(one, "value", one)) for one in choices] or TRIED.get(option.metavar, ())
+        values = [flag] if option.is_flag else [f"{flag} {word}" for word in words]
+        lines = [line for line in CONTRACT[path].lines if flag not in line]
+        drawn = [form for form in formats(path) if form not in {"jsonl", "csv", "tsv"}]
+        changed = {form for form in drawn if any(changes_it(path, line, one, form) for one in values for line in lines)}
+        if drawn[0] in changed and len(changed) < len(drawn) and flag not in IN_ALL:
+            ignored.append(f"{path} {flag}: only {changed}")
+    assert ignored == []
+    assert {path for path, _, _ in refused} == {"spawn tree", "spawn timeline", "spawn compare", "workflow show"}
+
+
+def beside_formats() -> Iterator[tuple[str, Any]]:
+    """The options of reading verbs that neither filter nor follow, or say how often."""
+    for path, leaf in LEAVES.items():
+        timed = path in {"monitor health", "spawn monitor", "spawn rehearse"} or path.endswith((" wait", " dashboard"))
+        if CONTRACT[path].changes or path in HERE or not formats(path)[1:] or timed:
+            continue
+        for option in leaf.params:
+            is_filter = option.param_type_name != "option" or (option.help or "").startswith(("Only", "With --watch"))
+            if not option.hidden and not is_filter and not UNTRIED & {*option.opts}:
+                yield path, option
+
+
 FAILING = {
     "spawn list": "--since soon",
     "spawn tree": "{root} --timeout 1",

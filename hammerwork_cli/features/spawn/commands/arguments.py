@@ -1,9 +1,10 @@
 """Options of the verbs of ``spawn``."""
 
-from typing import Annotated
+from typing import Any
 
 import typer
 
-from hammerwork_cli.features.tree.views.picture import Charset
 
-CharsetOption = Annotated[Charset | None, typer.Option("--charset", help="Characters to draw with.")]
+def charset_option(formats: str) -> Any:
+    """``--charset``, for the formats that draw: ``text or mermaid``."""
+    return typer.Option("--charset", help=f"With --format {formats}: characters to draw with.")

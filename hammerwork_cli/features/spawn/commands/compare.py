@@ -8,7 +8,8 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.errors import ShownAnswerError, UsageError
-from hammerwork_cli.features.spawn.commands.arguments import CharsetOption
+from hammerwork_cli.features.spawn.commands.arguments import charset_option
+from hammerwork_cli.features.tree.views.picture import Charset
 
 
 def compare(
@@ -19,7 +20,7 @@ def compare(
         str | None,
         typer.Option("--fail-above", metavar="PERCENT", help="Exit with 1 if B took this much longer than A: 20%."),
     ] = None,
-    charset: CharsetOption = None,
+    charset: Annotated[Charset | None, charset_option("table")] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """

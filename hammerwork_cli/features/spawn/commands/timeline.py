@@ -8,8 +8,8 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import JobArgument
 from hammerwork_cli.core.input.reading import duration_of
-from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.spawn.commands.arguments import CharsetOption
+from hammerwork_cli.features.spawn.commands.arguments import charset_option
+from hammerwork_cli.features.tree.views.picture import Charset
 
 
 class TimelineFormat(StrEnum):
@@ -27,12 +27,15 @@ def timeline(
     siblings: Annotated[bool, typer.Option("--all", help="Add every group of siblings.")] = False,
     least: Annotated[
         str | None,
-        typer.Option("--min", metavar="DURATION", help="Fold shorter jobs and groups (500ms, 1s); not for json."),
+        typer.Option(
+            "--min", metavar="DURATION", help="With --format text or mermaid: fold shorter jobs and groups (1s)."
+        ),
     ] = None,
     width: Annotated[
-        int | None, typer.Option("--width", metavar="COLUMNS", min=40, max=1000, help="Columns of text to draw in.")
+        int | None,
+        typer.Option("--width", metavar="COLUMNS", min=40, max=1000, help="With --format text: columns to draw in."),
     ] = None,
-    charset: CharsetOption = None,
+    charset: Annotated[Charset | None, charset_option("text or mermaid")] = None,
 ) -> None:
     """
     The critical path leads from the root to the job that ended last; its parts add up to the whole. A job is blocked
@@ -51,8 +54,6 @@ def timeline(
     from hammerwork_cli.features.spawn.views import timeline as timeline_views
 
     context: Context = ctx.obj
-    if least is not None and form == TimelineFormat.JSON:
-        raise UsageError("--min is for text and mermaid: the parts of the JSON add up.", hint="Leave out --min.")
     style = timeline_views.TimelineStyle(
         width=width or context.width,
         charset=charset or context.charset,

@@ -13,8 +13,8 @@ from hammerwork_cli.cli.options import (
     StatusOption,
     statuses,
 )
-from hammerwork_cli.features.spawn.commands.arguments import CharsetOption
-from hammerwork_cli.features.tree.views.picture import Limits, TreeFormat, picture
+from hammerwork_cli.features.spawn.commands.arguments import charset_option
+from hammerwork_cli.features.tree.views.picture import Charset, Limits, TreeFormat, picture
 
 if TYPE_CHECKING:
     from hammerwork_cli.database import Database
@@ -43,7 +43,7 @@ def tree(
     full: Annotated[bool, typer.Option("--full", help="No limits.")] = False,
     children_only: Annotated[bool, typer.Option("--children-only", help="Only the part below JOB.")] = False,
     status: StatusOption = None,
-    charset: CharsetOption = None,
+    charset: Annotated[Charset | None, charset_option("text")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Redraw until the tree has finished or you press q.")] = False,
     interval: Annotated[
         str | None,

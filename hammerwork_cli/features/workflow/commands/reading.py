@@ -10,7 +10,6 @@ from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import expand_option_groups
 from hammerwork_cli.cli.options import (
     CursorOption,
-    ErrorLimitOption,
     Format,
     FormatOption,
     JobArgument,
@@ -180,7 +179,17 @@ def list_(
 def show(
     ctx: typer.Context,
     workflow: WorkflowArgument,
-    limit: ErrorLimitOption = 10,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "-l",
+            "--limit",
+            metavar="N",
+            min=1,
+            max=100_000,
+            help="With --format text or json: maximum number of errors.",
+        ),
+    ] = 10,
     form: GraphFormatOption = GraphFormat.TEXT,
 ) -> None:
     """
