@@ -15,7 +15,7 @@ from tests.rows import START, Rows
 ROOT, CHILD, JOIN, PACKED = (f"{digit * 8}-0000-4000-8000-00000000{digit * 4}" for digit in "abcd")
 WORKFLOW, BATCH, OPERATION = (f"{digit * 8}-1111-4111-8111-{digit * 12}" for digit in "e12")
 HOSTILE = "é🎬 \x1b[31m \u202e<b>'\"\\ =1+1"
-AROUND = ("schedules", "runs", "callbacks", "policies")
+AROUND = ("schedules", "runs", "callbacks", "policies", "unique_keys")
 """Tables that belong to no tree."""
 ANCESTRY = json.dumps({"root": ROOT, "depth": 1, "spawner": ROOT})
 
@@ -174,6 +174,7 @@ def others() -> dict[str, dict[str, Any]]:
             "created_at": START,
             "changed_at": START,
         },
+        "hammerwork_unique": {"id": OPERATION, "queue_name": "mail", "unique_key": HOSTILE, "job_id": CHILD},
         "hammerwork_retention": {
             "queue_name": "mail",
             "action": "archive",

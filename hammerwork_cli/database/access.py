@@ -57,6 +57,7 @@ OURS = frozenset(
         "hw_032_leases",
         "hw_033_retry_strategy_json",
         "hw_035_archived_columns",
+        "hw_036_unique_jobs",
         "hw_037_queue_limits",
     ]
 )

@@ -73,6 +73,7 @@ ELSEWHERE = {
     "worker start --queue": "below",
     "job enqueue --depends-on": "below",
     "job enqueue --inherit": "below",
+    "job enqueue --unique-while": "below",
     "spawn again --inherit": "as job enqueue",
     **dict.fromkeys(
         (
@@ -415,6 +416,10 @@ def test_a_new_job_depends_on_and_inherits_all_that_it_is_given(run: Run, sqlite
     config = shown["spawn_config"]
     wanted = {"priority": False, "queue": True, "retry_strategy": False, "timeout": True, "trace_context": True}
     assert {word: config[f"inherit_{word}"] for word in wanted} == wanted
+    holder = enqueue("--unique", "k")
+    while_ended = ("--unique", "k", "--unique-while", "completed", "--unique-while")
+    assert enqueue(*while_ended, "failed,waiting") == holder
+    assert enqueue(*while_ended, "failed,running") != holder
 
 
 def test_a_worker_serves_all_queues_that_it_is_given(hammerwork: Run, sqlite_url: str) -> None:

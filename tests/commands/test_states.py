@@ -21,7 +21,7 @@ Run = Callable[..., Any]
 MIGRATE = re.compile(r"hammerwork (?:-u \S+ )?migration run")
 STATES = {
     "original": "DELETE FROM hammerwork_migrations WHERE migration_id > '015'",
-    "between": "DELETE FROM hammerwork_migrations WHERE migration_id = 'hw_035_archived_columns'",
+    "between": "DELETE FROM hammerwork_migrations WHERE migration_id = 'hw_036_unique_jobs'",
 }
 LACKS = {"original": Migrated.NONE, "between": Migrated.SOME}
 OF_OUR_TABLES = ("archive policies", "archive get-policy", "worker list", "worker status", "monitor health --worker")

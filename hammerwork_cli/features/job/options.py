@@ -30,6 +30,7 @@ from hammerwork_cli.view.shape import Key, Shape
 
 if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Encryption
+    from hammerwork_cli.features.job.models.unique import Unique
 
 INHERITED = {
     "priority": "inherit_priority",
@@ -74,6 +75,8 @@ def wanted_job(given: Mapping[str, Any], *, payload: str | None = None) -> Wante
     rest = {argument: read(options[name], name) for name, argument, read in _READ if name in options}
     if encryption := encryption_of(options):
         rest["encryption"] = encryption
+    if unique := unique_of(options):
+        rest["unique"] = unique
     encrypt = True if encryption else options.get("encrypt")
     return WantedJob(fields.queue(options["queue"]), _payload(given["payload"], payload, options), rest, encrypt)
 
@@ -134,6 +137,23 @@ def encryption_of(options: Mapping[str, Any]) -> "Encryption | None":
     from hammerwork_cli.core.encryption import Encryption  # few jobs need it
 
     return Encryption(pii_fields=tuple(paths))
+
+
+def unique_of(options: Mapping[str, Any]) -> "Unique | None":
+    """What options of a job make it unique by; ``None`` if it is not."""
+    if options.get("unique") is None:
+        if options.get("unique_within") is not None or options.get("unique_while"):
+            raise UsageError("unique_within and unique_while say how long a unique key is held, but no key was given.")
+        return None
+    from hammerwork_cli.features.job.models.unique import USUAL, Unique  # few jobs need it
+
+    within = options.get("unique_within")
+    holding = options.get("unique_while")
+    return Unique.of(
+        options["unique"],
+        None if within is None else _duration(within, "unique_within"),
+        USUAL if holding is None else [word.strip() for word in _texts(holding, "unique_while")],
+    )
 
 
 def _inheritance(inherit: Any, name: str) -> dict[str, Any]:
@@ -255,6 +275,15 @@ _TRACE = key.null_or(key.line(0, LONGEST_TRACE))
 _PARENTS = Key(
     {"type": "array", "items": {"type": "string", "pattern": f"^{BEGINNING_PATTERN}$"}, "maxItems": MOST_PARENTS},
     inner=key.job_id(),
+)
+_HOLDING = Key(
+    {
+        "type": "array",
+        "description": "When the other job holds it; waiting and running by default",
+        "items": {"type": "string", "enum": ["waiting", "running", "completed", "failed"]},
+        "minItems": 1,
+    },
+    inner=key.text(),
 )
 _NEW_ID = Key(
     key.job_id("Its id; a second request with the same id changes nothing").schema
@@ -447,6 +476,28 @@ JOB_OPTIONS = (
         _list("PATH", "Paths of the only fields to encrypt"),
         {ENQUEUE: "Encrypt only these fields: ssn,customer.email (repeatable)."},
         flags=("--pii-field",),
+    ),
+    Option(
+        "unique",
+        _text("KEY"),
+        {ENQUEUE: "Write it only while no other job of its queue holds KEY."},
+        rest=key.line(1, LONGEST_NAME, "Unique key: while another job holds it, that one is the answer"),
+    ),
+    Option(
+        "unique_within",
+        _DURATION,
+        {ENQUEUE: "Time from the other job's enqueue in which it holds the key."},
+        rest=key.whole(1, "Time from the other job's enqueue in which it holds the key"),
+        field="unique_within_seconds",
+    ),
+    Option(
+        "unique_while",
+        _list("WORDS", "waiting, running, completed, failed"),
+        {
+            ENQUEUE: "When the other job holds it: waiting, running, completed, failed (repeatable)."
+            " [default: waiting,running]"
+        },
+        rest=_HOLDING,
     ),
 )
 """The options of a job, in the order of the command line."""

@@ -87,6 +87,7 @@ TABLES = (  # in the order in which they are dropped
     "hammerwork_schedule_runs",
     "hammerwork_retention",
     "hammerwork_watches",
+    "hammerwork_unique",
     "hammerwork_queue_limits",
     "hammerwork_limit_starts",
 )
@@ -124,6 +125,7 @@ MIGRATIONS = (
     Migration("hw_032_leases", "Leases of running jobs, for hammerwork 3 (Rust)", "ours"),
     Migration("hw_033_retry_strategy_json", "Retry strategies as JSONB, on PostgreSQL", "ours"),
     Migration("hw_035_archived_columns", "Columns of jobs that the archive lacks", "ours"),
+    Migration("hw_036_unique_jobs", "Unique jobs", "ours"),
     Migration("hw_037_queue_limits", "Limits of queues", "ours"),
 )
 """Those of hammerwork (Rust) 1.15.5, and ours, in the order of a run."""

@@ -60,6 +60,7 @@ READERS: dict[str, Callable[["Claimed"], Any]] = {
     "started_at": lambda row: timestamp(row.started_at),
     "error": lambda _: None,
     "callbacks": lambda _: (),
+    "unique": lambda _: None,
     "created": lambda _: None,
     "result": lambda _: None,
 }

@@ -22,6 +22,8 @@ from hammerwork_cli.core.payloads import check_names
 from hammerwork_cli.core.values import JobPriority, JobStatus
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob, new_id
+from hammerwork_cli.features.job.models.unique import USUAL as WHILE_OPEN
+from hammerwork_cli.features.job.models.unique import Unique
 from hammerwork_cli.runtime.api.absent import no_attribute
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.columns import READERS
@@ -40,6 +42,10 @@ def _encryption(given: object) -> "Encryption":
     return fields.an(given, Encryption, "encryption must be made by with_encryption or with_pii_fields")
 
 
+def _unique(given: object) -> Unique:
+    return fields.an(given, Unique, "unique must be made by with_unique")
+
+
 def _level_of_caller() -> int:
     """The level of the line that a warning is about: the innermost one that is not of this package."""
     frame: FrameType | None = sys._getframe(1)
@@ -56,7 +62,7 @@ def _callbacks(given: object) -> tuple[NewCallback, ...]:
 
 CONFIG_KEY = "_spawn_config"
 _TEXTS = ("trace_id", "correlation_id", "parent_span_id", "span_context", "workflow_name")
-_COPIED = ("workflow_id", "encryption", *_TEXTS)
+_COPIED = ("workflow_id", "encryption", "unique", *_TEXTS)
 _CONVERTED = ("timeout", "delay", "scheduled_at", "retry_strategy", "cron_schedule", "result_ttl", "result_max_size")
 _rare = attrgetter(*_COPIED, *_CONVERTED, "callbacks")
 """Fields that few jobs set, read at once: handlers make jobs by the million."""
@@ -79,6 +85,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "result_max_size": partial(fields.whole_number, name="result_max_size", least=0, most=LARGEST_BIGINT),
     "workflow_id": full_id,
     "encryption": _encryption,
+    "unique": _unique,
     "callbacks": _callbacks,
     **{name: partial(fields.text, name=name) for name in (*_TEXTS, "cron_schedule", "timezone")},
 }
@@ -130,13 +137,14 @@ class Job(_Rowed):
         result_ttl: how long its result is kept; ``None`` keeps it with the job.
         result_max_size: maximum size of its result, in bytes of JSON.
         callbacks: what to enqueue at the end of it and everything below it: see :meth:`with_callbacks`.
+        unique: its unique key: see :meth:`with_unique`; a job that was read has none.
         trace_id, correlation_id, parent_span_id, span_context: for tracing; children inherit them.
         workflow_id, workflow_name: the workflow to which it belongs.
         status, created_at, started_at: as they are stored; workers and queues set them.
         attempts: number of attempts, the present one included.
         error: error of the last failed attempt.
         created: after :meth:`Queue.enqueue`, ``enqueue_many`` or ``context.spawn``, whether that inserted it;
-            otherwise it existed before.
+            otherwise it existed before, or is the job that holds its unique key.
         result: after :meth:`Queue.get`, its result; ``None`` if that has expired.
 
     Raises:
@@ -180,6 +188,7 @@ class Job(_Rowed):
     started_at: datetime | None = None
     error: str | None = None
     callbacks: tuple[NewCallback, ...] = ()
+    unique: Unique | None = None
     created: bool | None = field(default=None, init=False)
     result: Any = field(default=None, init=False)
 
@@ -405,6 +414,34 @@ class Job(_Rowed):
         """
         return replace(self, callbacks=callbacks_of(on_complete, on_success, on_failure))
 
+    def with_unique(
+        self,
+        key: str,
+        *,
+        within: timedelta | None = None,
+        while_: Iterable[str] = WHILE_OPEN,
+        replace: Iterable[str] = (),
+    ) -> Self:
+        """Keeps it from being written while another job of its queue holds the key; you get that job instead.
+
+        Programs that enqueue at the same moment write one job. A job that was deleted, archived or cancelled holds no
+        key. If a job that has ended is retried, it may run beside the next holder of its key.
+
+        Args:
+            key: text, for example ``invoice-17``.
+            within: how long the other job holds the key, counted from its enqueue; ``None`` for no limit.
+            while_: in which of these it holds the key: ``waiting``, ``running``, ``completed``, ``failed``.
+            replace: what this job changes in the other one if that still waits: ``payload``, ``priority``,
+                ``scheduled_at``.
+
+        Raises:
+            UsageError: the key is empty or too long, or a word is not known.
+        """
+        return self._unique(Unique.of(key, within, while_, replace))
+
+    def _unique(self, unique: Unique) -> Self:
+        return replace(self, unique=unique)
+
     def with_result_ttl(self, ttl: timedelta | None) -> Self:
         """Sets how long its result is kept."""
         return replace(self, result_ttl=ttl)
@@ -466,6 +503,7 @@ class Job(_Rowed):
             workflow_id=self.workflow_id,
             workflow_name=self.workflow_name,
             encryption=self.encryption,
+            unique=self.unique,
         )
         new.callbacks = tuple(one._replace(id=new_id()) for one in self.callbacks)  # jobs may share callbacks
         return new

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from uuid import UUID
 from weakref import finalize
 
@@ -154,11 +154,13 @@ class Queue(Translated):
     def enqueue(self, job: Job, *, connection: Connection | None = None) -> Job:
         """Writes a job. A job with the same id that already exists stays unchanged.
 
+        If another job holds its unique key, that one is returned: see :meth:`Job.with_unique`.
+
         Args:
             connection: writes it in a transaction of yours, tries once, and never begins, commits or sets anything:
                 a connection of psycopg, mysql-connector-python, PyMySQL or ``sqlite3``, a ``Session`` or
                 ``Connection`` of SQLAlchemy, or ``django.db.connection``. Without a transaction, the job must have no
-                dependencies, callbacks or workflow.
+                dependencies, callbacks, workflow or unique key.
 
         Returns:
             The job as it is now: ``created`` says whether this call wrote it, and it has its present ``status``.
@@ -172,18 +174,18 @@ class Queue(Translated):
                 file does not exist.
             RetryableError: others held locks, or all connections, for that long.
         """
-        needs_more = bool(checked(job).dependencies or job.callbacks or job.workflow_id)
+        needs_more = bool(checked(job).dependencies or job.callbacks or job.workflow_id or job.unique)
         return self._one(job, self._writing(connection, one_statement=not needs_more))
 
     def _one(self, job: Job, write: Write) -> Job:
         tries: list[NewJob] = []
 
-        def unit(database: Database) -> EnqueuedJob:
+        def unit(database: Database) -> _Placed:
             tries.append(tries[0] if tries else job.new_job(self._now(database)))
-            return _write_one(database, tries[0])
+            return _Placed.of(database, {job.id: _write_one(database, tries[0])})
 
-        placed: EnqueuedJob = write(unit)
-        return _as_it_is(job, placed, tries[0] if len(tries) > 1 else None)
+        placed: _Placed = write(unit)
+        return placed.job(job, tries[0] if len(tries) > 1 else None)
 
     def enqueue_many(self, jobs: Iterable[Job], *, connection: Connection | None = None) -> list[Job]:
         """Writes many jobs, all or none. They may depend on each other, and on jobs that exist.
@@ -204,7 +206,7 @@ class Queue(Translated):
     def _many(self, many: list[Job], write: Write) -> list[Job]:
         tries: list[list[NewJob]] = []
 
-        def unit(database: Database) -> dict[str, EnqueuedJob]:
+        def unit(database: Database) -> _Placed:
             if tries:
                 tries.append(tries[0])
             else:
@@ -212,11 +214,11 @@ class Queue(Translated):
                 tries.append([job.new_job(now) for job in many])
             placed = enqueue.many(database, tries[0])
             notifications.notify(database, {job.queue for job in tries[0]})
-            return placed
+            return _Placed.of(database, placed)
 
-        placed: dict[str, EnqueuedJob] = write(unit)
+        placed: _Placed = write(unit)
         again = len(tries) > 1
-        return [_as_it_is(job, placed[job.id], new if again else None) for job, new in zip(many, tries[0], strict=True)]
+        return [placed.job(job, new if again else None) for job, new in zip(many, tries[0], strict=True)]
 
     def enqueue_batch(
         self,
@@ -642,10 +644,34 @@ class Queue(Translated):
             self.close()
 
 
+class _Placed(NamedTuple):
+    """Jobs as they were enqueued."""
+
+    rows: dict[str, EnqueuedJob]  # by the ids of the jobs that were to be written
+    holders: dict[str, Job]  # the jobs that hold their unique keys, by their own ids
+
+    @classmethod
+    def of(cls, database: Database, rows: dict[str, EnqueuedJob]) -> Self:
+        others = {row.id for wanted, row in rows.items() if row.id != wanted}
+        return cls(rows, stored_jobs(database, sorted(others)) if others else {})
+
+    def job(self, job: Job, tried: NewJob | None) -> Job:
+        """A job as it is now, or the holder of its key; ``tried``: see :func:`_as_it_is`."""
+        row = self.rows[job.id]
+        if row.id == job.id:
+            return _as_it_is(job, row, tried)
+        found = self.holders.get(row.id)  # none if it was deleted meanwhile
+        holder = copy(found) if found else replace(job, id=row.id, status=row.status)
+        holder.created = row.created
+        return holder
+
+
 def _as_it_is(job: Job, placed: EnqueuedJob, tried: NewJob | None) -> Job:
     """A copy of an enqueued job, as it is now; ``tried`` is the row of an earlier try whose answer may be lost."""
     now = copy(job)
     now.status = placed.status
+    if placed.created:  # on the holder of a key, in place of a job that was not written
+        now.dependencies = placed.depends_on
     now.created = placed.created or (tried is not None and timestamp(placed.scheduled_at) == tried.scheduled_at)
     return now
 

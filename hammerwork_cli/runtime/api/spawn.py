@@ -127,8 +127,9 @@ class SpawnFunction(Protocol):
             key: its name among its parent's children: a retried parent finds it instead of writing another one.
 
         Returns:
-            The child as it is stored. With ``created``, this call wrote it. Otherwise an earlier attempt did, perhaps
-            with another payload, or another program did, with the same id and content; it has its present ``status``.
+            The child as it is stored, or the job that holds its unique key and becomes no child. With ``created``,
+            this call wrote it. Otherwise an earlier attempt did, perhaps with another payload, or another program did,
+            with the same id and content; it has its present ``status``.
 
         Raises:
             SpawnLimitError: it is one too many; it is not written.

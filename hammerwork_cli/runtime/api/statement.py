@@ -21,7 +21,7 @@ def statement(job: Job, dialect: str = "postgresql", paramstyle: str | None = No
     workers once that has committed. A delay counts from the clock of this machine.
 
     Args:
-        job: without dependencies, callbacks, a workflow or encryption, which need a :class:`Queue`.
+        job: without dependencies, callbacks, a workflow, encryption or a unique key, which need a :class:`Queue`.
         dialect: ``postgresql``, ``mysql`` (8.0.17 or newer), ``mariadb`` or ``sqlite``.
         paramstyle: ``numeric`` (``$1``), ``qmark`` (``?``) or ``format`` (``%s``); by default that of asyncpg,
             aiomysql or aiosqlite.
@@ -41,6 +41,7 @@ def statement(job: Job, dialect: str = "postgresql", paramstyle: str | None = No
         "callbacks": job.callbacks,
         "a workflow": job.workflow_id,
         "encryption": job.encryption,
+        "a unique key": job.unique,
     }
     if needs := ", ".join(name for name, value in wants.items() if value):
         raise UsageError(f"A statement alone cannot enqueue a job with {needs}: use a Queue.")

@@ -340,6 +340,7 @@ class Executor:
                 operation,
                 children.batches,
                 external=children.external,
+                are_unique=children.are_unique,
                 now=max(self._clock.now(), attempt.job.claim.started_at),
             )
 
@@ -350,6 +351,7 @@ class Executor:
         self._counted([] if report.lost else [completed])
         if report.lost:
             raise LostClaimError(f"Job {attempt.job.id} belongs to another worker now: it spawned nothing.")
+        children.drop(report.held)
 
     def _not_spawned(
         self,
@@ -445,6 +447,7 @@ class Executor:
                 operation,
                 children.batches,
                 external=children.external,
+                are_unique=children.are_unique,
                 now=self._clock.now(),
             )
 
@@ -452,6 +455,7 @@ class Executor:
             report = self._connections.run(unit, told=attempt.refuse)
         if report.lost:
             raise SpawnFailedError("Another worker has the request now, or the job was deleted.")
+        children.drop(report.held)
 
 
 def _makes_coroutines(function: Callable[..., Any]) -> bool:

@@ -128,7 +128,8 @@ class Parent:
             stored = None if is_new else stored_job(database, child) or replace(job, id=child, status=DELETED)
             found = stored or replace(job, queue=new.queue)
             # An earlier try may have written it without an answer.
-            found.created = is_new or (len(tries) > 1 and found.scheduled_at == new.scheduled_at)
+            is_own = found.id == new.id and found.scheduled_at == new.scheduled_at
+            found.created = is_new or (len(tries) > 1 and is_own)
             return found
 
         with named_limits(), self._under(key, new):

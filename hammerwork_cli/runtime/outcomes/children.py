@@ -7,7 +7,7 @@ that writes them calls no handler and can be retried.
 import json
 import pickle
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
@@ -51,6 +51,7 @@ class Children:
         # Ids of jobs that some depend on and that are neither the parent nor children themselves.
         self.external: frozenset[str] = frozenset()
         self.first_ids: list[str] = []  # ids of the first 1,000
+        self.are_unique = False  # whether any has a unique key
         self._siblings: frozenset[str] = frozenset()
         self._referenced: set[str] = set()
         self._recurring: set[str] = set()
@@ -113,6 +114,11 @@ class Children:
                     yield NewJob(*values)
         yield from self._part
 
+    def drop(self, held: Collection[str]) -> None:
+        """Leaves out those that were not written, because other jobs hold their unique keys."""
+        self.count -= len(held)
+        self.first_ids = [job for job in self.first_ids if job not in held]
+
     # While they are drained.
 
     def add(self, job: NewJob) -> None:
@@ -133,6 +139,8 @@ class Children:
             self._referenced.update(job.depends_on)
         if job.recurring:
             self._recurring.add(job.id)
+        if job.unique is not None:
+            self.are_unique = True
         self._part.append(job)
         self._bytes += len(job.payload) + _BYTES_A_CHILD
         if self._bytes > MOST_IN_MEMORY and len(self._part) >= _PART:

@@ -1,6 +1,7 @@
-"""The thread that applies retention policies, and deletes encrypted jobs that their program keeps no longer."""
+"""The thread that deletes: by retention policies, encrypted jobs whose time is over, and unique keys without jobs."""
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,6 +10,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.features.archive.models.policies import EVERY_QUEUE, PolicyAction
 from hammerwork_cli.features.archive.queries import expiry, policies, retention
 from hammerwork_cli.features.archive.queries.retention import CarriedOut
+from hammerwork_cli.features.job.queries import unique
 from hammerwork_cli.features.worker.queries import duties
 from hammerwork_cli.runtime.worker.context import LOCK_SECONDS_OF_UPKEEP, WorkerContext
 from hammerwork_cli.runtime.worker.turns import Task, Turn, TurnThread
@@ -24,6 +26,10 @@ REST = timedelta(minutes=10)
 """Time until the next run once no job is old enough."""
 LEASE = timedelta(minutes=5)
 """Time after which another worker goes on for one that died. Each transaction renews it."""
+KEYS_DUTY = "unique keys"
+KEYS_REST = timedelta(hours=1)
+"""Time between two looks at all unique keys."""
+KEYS_AT_ONCE = 1000
 log = logging.getLogger("hammerwork")
 
 
@@ -36,10 +42,15 @@ class Retention(TurnThread):
         # This thread alone uses the rest.
         self._end = 0.0
         self._is_mine = True
+        self._next_look = -math.inf  # at the unique keys
+        self._last_key: str | None = None  # the last one that it has looked at
 
     def tasks(self) -> Mapping[str, Task]:
         """Looks for policies. One attempt: the next check comes soon."""
-        return {"Retention": lambda: self.connections.run(self._check, patience=0)}
+        return {
+            "Retention": lambda: self.connections.run(self._check, patience=0),
+            "Forgetting unique keys": lambda: self.connections.run(self._forget_keys, patience=0),
+        }
 
     def pause(self, began: float, turn: Turn) -> float:
         """Gives its connection back until the next check."""
@@ -68,6 +79,22 @@ class Retention(TurnThread):
         duties.keep(
             database, retention.DUTY, self.worker, until=self.clock.now() + (REST if is_finished else timedelta())
         )
+
+    def _forget_keys(self, database: Database) -> None:
+        """Looks whether the jobs of unique keys are gone: another program may have deleted them."""
+        if self._last_key is None:
+            if time.monotonic() < self._next_look:
+                return
+            self._next_look = time.monotonic() + KEYS_REST.total_seconds()
+            times, now = duties.times(database), self.clock.now()
+            if not duties.take_due(database, KEYS_DUTY, self.worker, times, now=now, length=KEYS_REST):
+                return
+        end = time.monotonic() + WORK_SECONDS
+        while (last := unique.forget(database, self._last_key, KEYS_AT_ONCE)) is not None:
+            self._last_key = last
+            if self.stopped.wait(PACE_SECONDS) or time.monotonic() >= end:
+                return  # the next turn goes on
+        self._last_key = None
 
     def _is_over(self, database: Database) -> bool:
         """Pauses after a transaction, and returns whether to leave the rest for the next run, or to another worker."""

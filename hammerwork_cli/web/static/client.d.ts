@@ -145,6 +145,8 @@ export interface JobFacts {
 export interface Job extends ListedJob, JobFacts {
   /** Read from the archive table. */
   in_archive: boolean;
+  /** That it holds, or was the last to hold. */
+  unique_key: string | null;
   /** As JSON; text if it is not valid JSON. */
   payload: unknown;
   /** As JSON; text if it is not valid JSON. */
@@ -704,6 +706,12 @@ export interface NewJob {
   spawn_config?: SpawnConfig;
   /** True encrypts the payload, if the server has a key; false means plaintext, even beside encrypted jobs. */
   encrypt?: boolean;
+  /** Unique key: while another job holds it, that one is the answer. */
+  unique?: string;
+  /** Time from the other job's enqueue in which it holds the key. */
+  unique_within_seconds?: number;
+  /** When the other job holds it; waiting and running by default. */
+  unique_while?: string[];
 }
 
 // To here.

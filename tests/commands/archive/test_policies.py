@@ -254,6 +254,11 @@ def test_of_two_workers_one_carries_policies_out(
     assert (policy.last_jobs, policy.last_error) == (30, None)
 
 
+def keys(url: str) -> int:
+    with contextlib.closing(connect(url)) as database:
+        return len(database.query("SELECT id FROM hammerwork_unique"))
+
+
 def test_a_worker_carries_policies_out_unless_an_option_forbids_it(
     sqlite_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,13 +272,15 @@ def test_a_worker_carries_policies_out_unless_an_option_forbids_it(
         then = now - 40 * DAY
         old = Rows(database).job(created_at=then, completed_at=then)
         policies.put(database, Policy("*", PolicyAction.DELETE, EVERY), by="ada", now=now - 2 * FIRST_RUN_DELAY)
+        key = {"id": new_id(), "queue_name": "mail", "unique_key": "k", "job_id": new_id()}  # its job is gone
+        Rows(database).insert("hammerwork_unique", key)
     Worker(sqlite_url, app, drain=True).run()
-    assert ids(sqlite_url) == {old}
+    assert (ids(sqlite_url), keys(sqlite_url)) == ({old}, 1)
     worker = Worker(sqlite_url, app)
     running = threading.Thread(target=worker.run)
     running.start()
     try:
-        eventually(lambda: not ids(sqlite_url))
+        eventually(lambda: not ids(sqlite_url) and not keys(sqlite_url))
     finally:
         worker.stop()
         running.join(60)

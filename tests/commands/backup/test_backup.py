@@ -110,7 +110,14 @@ def test_a_backup_may_have_some_queues_with_all_that_belongs_to_their_jobs(
     assert counts("--queue", "video") == {"jobs": 1, "operations": 1, "children": 1, "trees": 1}
     assert counts("-n", "old") == {"archive": 1}
     assert counts("--queue", "old", "--no-archive") == {}
-    assert counts("--status", "dead") == {"jobs": 1, "workflows": 1, "batches": 1, "requests": 1, "attempts": 1}
+    assert counts("--status", "dead") == {
+        "jobs": 1,
+        "workflows": 1,
+        "batches": 1,
+        "requests": 1,
+        "attempts": 1,
+        "unique_keys": 1,
+    }
     assert counts("--no-archive")["jobs"] == 4
     new = new_database("sqlite", migrated=True)
     assert restored(run, new, made(run, filled, tmp_path / "some", "--status", "dead")).exit_code == 0

@@ -54,6 +54,9 @@ FULL = {
     "spawn_delay": "1.5s",
     "batch_size": 4,
     "inherit": ["priority", "queue"],
+    "unique": "k",
+    "unique_within": "1h",
+    "unique_while": ["waiting", "completed"],
 }
 
 
@@ -76,6 +79,16 @@ def test_a_line_has_the_options_of_the_command(enqueue: Any, run: Run, migrated_
     again = run("job", "enqueue", *words, "--inherit", "priority,queue", url=migrated_url)
     assert again.exit_code == 0, again.stderr
     assert "Already exists" in again.stderr
+    another = ["-q", "video", "-j", "{}", "--unique", "k"]
+    held = run("job", "enqueue", *another, "--unique-within", "1h", url=migrated_url, env=CLOCK)
+    assert (held.exit_code, held.stdout) == (0, f"{identity(7)}\n")
+    assert "Another job holds its key" in held.stderr
+    shown = [run("job", "show", identity(7), *form, url=migrated_url, env=CLOCK) for form in ((), ("--format", "json"))]
+    assert "  unique key    k\n" in shown[0].stdout
+    assert shown[1].json["unique_key"] == "k"
+    later = CLOCK | {"HAMMERWORK_NOW": "2026-11-24T13:00:00Z"}
+    assert run("job", "enqueue", *another, "--unique-within", "1h", url=migrated_url, env=later).stdout != held.stdout
+    assert enqueue([{"queue": "video", "payload": 1, "unique_within": 60}]).exit_code == 2
     assert json.loads(payload)["_spawn_config"]["inherit_queue"] is True
 
 

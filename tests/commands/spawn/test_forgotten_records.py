@@ -21,6 +21,7 @@ TABLES = {
     "hammerwork_spawn_requests": "job_id",
     "hammerwork_spawn_trees": "root_id",
     "hammerwork_attempts": "job_id",
+    "hammerwork_unique": "job_id",
 }
 
 
@@ -44,6 +45,8 @@ def record(url: str, *parents: int) -> None:
                 rows.insert("hammerwork_spawn_trees", {"root_id": parent, "occurrence": "", "descendants": 1})
                 attempt = {"job_id": parent, "started_at": NOW, "ended_at": NOW, "attempt": 1, "outcome": "failed"}
                 rows.insert("hammerwork_attempts", attempt)
+                unique = {"id": parent, "queue_name": "mail", "unique_key": str(parent), "job_id": parent}
+                rows.insert("hammerwork_unique", unique)
 
         database.transaction(insert)
 

@@ -176,7 +176,7 @@ def test_a_database_that_is_not_current_is_read_and_not_changed(tmp_path: Path) 
         queue.migrate()
         job = queue.enqueue(Job("noop"))
         database = connect(f"sqlite:///{file}")
-        database.script("DELETE FROM hammerwork_migrations WHERE migration_id LIKE 'hw_035%'")
+        database.script("DELETE FROM hammerwork_migrations WHERE migration_id LIKE 'hw_036%'")
         database.close()
     with Queue(f"sqlite:///{file}") as queue:
         assert queue.get(job).status == "Pending"

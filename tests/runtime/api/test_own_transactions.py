@@ -118,6 +118,36 @@ def test_a_job_and_an_order_commit_together_or_not_at_all(caller: Caller, queue:
     assert orders(queue, number) == 1
 
 
+@each((*callers.DRIVERS, *callers.ABOVE))
+def test_a_unique_job_is_written_in_the_transaction_unless_another_one_is_committed(
+    caller: Caller, queue: Queue
+) -> None:
+    key = f"é {time.monotonic_ns()}"
+
+    def unique(payload: Any) -> Job:
+        return Job("mail", payload).with_unique(key)
+
+    caller.enqueue(queue, unique("lost"))
+    caller.rollback()
+    assert caller.enqueue(queue, Job("mail")).created  # whatever its isolation, the transaction has begun
+    if caller.dialect == "sqlite":
+        caller.commit()  # nobody else writes before
+    first = queue.enqueue(unique(WORDS))
+    assert first.created
+    try:
+        found = caller.enqueue(queue, unique("second"))
+    except RetryableError as error:  # MariaDB, whose transaction began before the other one was committed
+        assert "Roll your transaction back" in str(error.hint)  # noqa: PT017
+        caller.rollback()
+        found = caller.enqueue(queue, unique("second"))
+    assert (found.created, found.id, found.payload, found.status) == (False, first.id, WORDS, "Pending")
+    caller.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{first.id}'")
+    third = caller.enqueue(queue, unique("third"))
+    assert third.created
+    caller.commit()
+    assert queue.enqueue(unique("fourth")).id == third.id
+
+
 STATEMENTS_OF_ITS_OWN = re.compile(
     r"\b(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SET (?!STATEMENT)|DEALLOCATE)\b", re.I
 )

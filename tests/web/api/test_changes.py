@@ -127,6 +127,22 @@ def test_a_second_request_with_the_same_id_changes_nothing(server: Server) -> No
     assert server.json(f"/api/jobs/{wanted['id']}")["payload"] == [1]
 
 
+def test_the_answer_is_the_job_that_holds_the_unique_key(serve: Callable[..., Server], migrated_url: str) -> None:
+    wanted = {"queue": "mail", "payload": [1], "unique": HOSTILE}
+    held = {"unique_within_seconds": 3600, "unique_while": ["waiting", "failed"]}
+    for server, status in ((serve(migrated_url), 201), (serve(migrated_url, "--redact"), 200)):
+        first = server.post("/api/jobs", wanted)
+        assert first.status_code == status
+        again = server.post("/api/jobs", {**wanted, "payload": [2], **held})
+        assert (again.status_code, again.headers["location"]) == (200, f"/api/jobs/{first.json()['id']}")
+        assert again.json() == {**first.json(), "created": False}
+        assert server.json(f"/api/jobs/{first.json()['id']}")["unique_key"] == (
+            HOSTILE if status == 201 else "[redacted]"
+        )
+        assert server.post("/api/jobs", {"queue": "mail", "payload": 1, **held}).status_code == 400
+    assert server.post("/api/jobs", {**wanted, "unique_while": ["running"]}).status_code == 201
+
+
 @everywhere
 def test_one_of_many_requests_with_the_same_id_creates_the_job(server: Server) -> None:
     wanted = {"id": str(uuid4()), "queue": "mail", "payload": {}}
@@ -361,11 +377,11 @@ def test_a_database_without_tables_is_answered_with_what_to_do(
     with closing(connect(url)) as database:
         migrations.run(database)
         # A server of this version on tables of an older one, until somebody migrates.
-        database.script("DELETE FROM hammerwork_migrations WHERE migration_id = 'hw_035_archived_columns'")
+        database.script("DELETE FROM hammerwork_migrations WHERE migration_id = 'hw_036_unique_jobs'")
         assert server.get("/api/jobs").status_code == 200
         for answer in (server.get("/api/workers"), server.post("/api/queues/x/pause")):
             assert (answer.status_code, answer.json()["code"]) == (503, "tables_missing")
-            assert "hw_035_archived_columns" in answer.json()["detail"]
+            assert "hw_036_unique_jobs" in answer.json()["detail"]
         migrations.run(database)
     assert server.get("/api/workers").status_code == 200
     assert server.post("/api/queues/x/pause").status_code == 200

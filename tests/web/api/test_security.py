@@ -437,6 +437,7 @@ HIDDEN_KEYS = {
     "retry_strategy",
     "span_context",
     "trace_id",
+    "unique_key",
     "unwritten_error",
     "workflow_name",
     *(key for key in PERSONAL if key != "created_by"),  # of encryption keys, which no answer has

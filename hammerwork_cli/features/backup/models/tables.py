@@ -134,6 +134,7 @@ TABLES = {
             bytes="payload",
         ),
     ),
+    "unique_keys": Table("hammerwork_unique", ("id",), _columns(id="id job_id", text="queue_name unique_key")),
     "operations": Table(
         "hammerwork_spawn_operations",
         ("id",),
@@ -236,6 +237,8 @@ OF_A_JOB = {
     "trees": "root_id",
 }
 """Tables of records of jobs -> the column with the job."""
+OF_A_COPY = OF_A_JOB | {"unique_keys": "job_id"}
+"""The same of a job that is copied. One that is imported holds no key: in its new place, another job may hold it."""
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "jobs": {

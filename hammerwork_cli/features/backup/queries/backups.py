@@ -7,7 +7,7 @@ from typing import IO
 
 from hammerwork_cli.core.values import derived_words, rfc3339, spellings
 from hammerwork_cli.database import Database
-from hammerwork_cli.features.backup.models.tables import OF_A_JOB, Record
+from hammerwork_cli.features.backup.models.tables import OF_A_COPY, Record
 from hammerwork_cli.features.backup.queries.files import BackupWriter
 from hammerwork_cli.features.backup.queries.headers import header
 from hammerwork_cli.features.backup.queries.rows import Rows
@@ -81,7 +81,7 @@ class _Some:
             for name, column in (("workflows", "workflow_id"), ("batches", "batch_id")):
                 if column in record:
                     self._named[name].add(record[column])
-        for other, owner in OF_A_JOB.items():
+        for other, owner in OF_A_COPY.items():
             if other in self._rows:
                 self._add(other, owner, ids)
 

@@ -46,6 +46,8 @@ def enqueue(
     on a failed job. With --workflow it joins a workflow, which runs again if it had ended. An option about spawning
     adds _spawn_config to the payload, in a form that Rust workers understand.
 
+    With --unique, nothing is written while another job of the queue holds the key, and the id of that job is printed.
+
     With --encrypt, only programs that have the key can read the payload, workers of hammerwork (Rust) included;
     --pii-field leaves the rest of it readable. A queue that holds encrypted jobs refuses one in plaintext (exit code
     6), unless you add --no-encrypt.
@@ -106,7 +108,8 @@ def enqueue(
     placed = enqueueing.once(database, job)
     if not placed.created:
         and_callbacks = ", without a new callback" if new_callbacks else ""
-        context.note(f"Already exists; left unchanged{and_callbacks}: hammerwork job show {placed.id}")
+        found = "Already exists" if placed.id == job.id else "Another job holds its key"
+        context.note(f"{found}; left unchanged{and_callbacks}: hammerwork job show {placed.id}")
     elif new_callbacks:
         note_upkeep(context, database, now)
     context.answer(ENQUEUED.record(placed), form, lambda: [placed.id])

@@ -39,7 +39,8 @@ def body(members: Mapping[str, Key | Schema], *required: str) -> Schema:
 _FIELDS = [(option.field or option.name, option.rest, option.name) for option in JOB_OPTIONS if option.rest]
 NEW_JOB = Shape[Any]({field: one if field in {"queue", "payload"} else one.optional for field, one, _ in _FIELDS})
 _NEW_JOB = body(NEW_JOB.parts, "queue", "payload") | {
-    "dependentSchemas": {"spawn_config": {"properties": {"payload": {"type": "object"}}}}
+    "dependentSchemas": {"spawn_config": {"properties": {"payload": {"type": "object"}}}},
+    "dependentRequired": {"unique_within_seconds": ["unique"], "unique_while": ["unique"]},
 }
 _OPTIONS = {field: name for field, _, name in _FIELDS}
 """Field of the body -> option of a job."""
@@ -72,7 +73,7 @@ def _placed(call: Call, job: NewJob) -> EnqueuedJob:
         if call.settings.redact and _is_there(call, job.id):
             raise taken from None
         raise
-    if call.settings.redact and not placed.created:
+    if call.settings.redact and not placed.created and placed.id == job.id:
         raise taken
     return placed
 

@@ -170,3 +170,4 @@ class JobDetails(NamedTuple):
     callbacks: "tuple[Callback, ...]" = ()  # of the job and everything below it
     worker: "JobWorker | None" = None  # the registered worker that has it, if it is Running
     others: Mapping[str, object] = {}  # columns that this version does not know, as JSON values
+    unique_key: str | None = None  # the key that it holds, or was the last to hold

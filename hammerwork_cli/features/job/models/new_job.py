@@ -12,6 +12,7 @@ from hammerwork_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from hammerwork_cli.core.encryption import Encryption
+    from hammerwork_cli.features.job.models.unique import Unique
 
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
@@ -42,6 +43,7 @@ class PassedThrough(TypedDict, total=False):
     span_context: str | None
     retry_strategy: str | None
     encryption: "Encryption | None"
+    unique: "Unique | None"
 
 
 class OptionalFields(PassedThrough, total=False):
@@ -94,6 +96,7 @@ class NewJob:
     result_max_size_bytes: int | None = None
     ancestry: str | None = None  # JSON text of `Ancestry`, for a child
     encryption: "Encryption | None" = None  # how the payload is encrypted when the row is written; `None` for plaintext
+    unique: "Unique | None" = None  # what keeps it from being written beside another job
     # What to do at the end of the tree below it.
     callbacks: tuple[NewCallback, ...] = field(default=(), compare=False)  # each making of a row has ids of its own
     # Somebody has said so, or the payload is stored in plaintext already.

@@ -20,7 +20,7 @@ from hammerwork_cli.features.job.models.job import (
     JobDetails,
     WholeJob,
 )
-from hammerwork_cli.features.job.queries import attempts, spawn_requests
+from hammerwork_cli.features.job.queries import attempts, spawn_requests, unique
 from hammerwork_cli.features.job.queries.listing import LISTED, listed
 from hammerwork_cli.features.tree.model import TreeNode
 from hammerwork_cli.features.tree.queries import records
@@ -148,6 +148,7 @@ def _details(database: Database, row: tuple[Any, ...], facts: StoredFacts, *, in
         attempts=tuple(attempts.of_jobs(database, [node.id]).get(node.id, ())),
         callbacks=tuple(callbacks_of(database, Subject.TREE, node.id)),
         worker=_worker(database, node.id) if node.status == JobStatus.RUNNING else None,
+        unique_key=unique.key_of(database, node.id),
         **_spawning(database, node.id),
     )
 

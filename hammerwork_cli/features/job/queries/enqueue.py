@@ -21,7 +21,7 @@ from hammerwork_cli.features.callbacks.model import CallbackState, Subject
 from hammerwork_cli.features.job.models.job import EnqueuedJob
 from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob
 from hammerwork_cli.features.job.options import wanted_job
-from hammerwork_cli.features.job.queries import limits
+from hammerwork_cli.features.job.queries import limits, unique
 from hammerwork_cli.features.job.queries.dependencies import parent_statuses, reopen, state_of
 from hammerwork_cli.features.job.queries.encryption import refuse_plaintext, sealed_columns
 from hammerwork_cli.features.job.queries.stored import IDENTITY, ExistingJob, compare, stored
@@ -59,21 +59,34 @@ def many(database: Database, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
         limits.check(database, job)
         if by_id.setdefault(job.id, job) != job:
             raise LastingConflictError(f"Two different jobs have the id {job.id}.")
-    stuck = in_circle({job.id: {*job.depends_on} & by_id.keys() for job in by_id.values()})
-    if stuck:
-        raise LastingConflictError(f"Jobs wait for each other, among them {stuck}: none of them could run.")
+    _refuse_circles(by_id.values())
 
     def work() -> dict[str, EnqueuedJob]:
         known = stored(database, list(by_id))
         for job, row in known.items():
-            compare(database, by_id[job], row)
-        new = [job for job in by_id.values() if job.id not in known]
+            # In place of a parent that was not written, it may depend on the holder of its key.
+            may_differ = any(by_id[one].unique for one in by_id[job].depends_on if one in by_id)
+            compare(database, by_id[job], row, but={"depends_on"} if may_differ else frozenset())
+        wanted = [job for job in by_id.values() if job.id not in known]
+        held = unique.hold(database, wanted)
+        new = unique.without(wanted, held) if held else wanted
+        if held:
+            _refuse_circles(new)
         written = {job.id for job in new}
         resolve_dependencies(database, new, {parent for job in new for parent in job.depends_on} - written)
         insert(database, new)
-        return {job.id: _found(job, known[job.id]) if job.id in known else _written(job) for job in by_id.values()}
+        unique.replace(database, wanted, held)
+        placed = {job.id: _written(job) for job in new} | {job: _found(job, row) for job, row in known.items()}
+        return placed | _holders(database, held)
 
     return database.transaction(work)
+
+
+def _refuse_circles(jobs: Collection[NewJob]) -> None:
+    ids = {job.id for job in jobs}
+    stuck = in_circle({job.id: ids.intersection(job.depends_on) for job in jobs})
+    if stuck:
+        raise LastingConflictError(f"Jobs wait for each other, among them {stuck}: none of them could run.")
 
 
 def written(database: Unconnected, job: NewJob, style: str) -> tuple[str, tuple[Any, ...]]:
@@ -179,12 +192,16 @@ def once(database: Database, job: NewJob) -> EnqueuedJob:
 def _once(database: Database, job: NewJob) -> EnqueuedJob:
     row = stored(database, [job.id]).get(job.id)
     if row is None:
+        held = unique.hold(database, [job])
+        if held:
+            unique.replace(database, [job], held)
+            return _holders(database, held)[job.id]
         job = _resolved(database, job)
         row = _insert_or_find(database, job)
         if row is None:
             return _written(job)
     compare(database, job, row)
-    return _found(job, row)
+    return _found(job.id, row)
 
 
 def insert_new(database: Database, job: NewJob) -> bool:
@@ -225,9 +242,20 @@ def _written(job: NewJob) -> EnqueuedJob:
     )
 
 
-def _found(job: NewJob, row: ExistingJob) -> EnqueuedJob:
+def _holders(database: Database, held: Mapping[str, str]) -> dict[str, EnqueuedJob]:
+    """The jobs that hold the keys of others, by the ids of these."""
+    if not held:
+        return {}
+    rows = stored(database, sorted(set(held.values())), latest="borrowed" in database.tags)
+    for holder in held.values():
+        if holder not in rows:
+            raise RetryableError(f"The job {holder} was deleted while another one wanted its key.", hint="Try again.")
+    return {job: _found(holder, rows[holder]) for job, holder in held.items()}
+
+
+def _found(job: str, row: ExistingJob) -> EnqueuedJob:
     return EnqueuedJob(
-        job.id,
+        job,
         row.queue,
         created=False,
         status=row.status,

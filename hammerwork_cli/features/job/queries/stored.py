@@ -83,14 +83,22 @@ IDENTITY = frozenset({"queue", "payload"})
 """The fields that tell whether a job is the one that a parent spawns: it inherits others, which parents differ in."""
 
 
-def compare(database: Database, job: NewJob, row: ExistingJob, *, only: Set[str] | None = None) -> None:
+def compare(
+    database: Database,
+    job: NewJob,
+    row: ExistingJob,
+    *,
+    only: Set[str] | None = None,
+    but: Set[str] = frozenset(),
+) -> None:
     """Compares a new job with the stored one of the same id. How either is to spawn or encrypted does not count.
 
     Raises ConflictError if they differ; or the stored payload is encrypted, and no key here fits.
     """
     if row.is_encrypted:
         row = row._replace(payload=opened(database, job.id, row.queue, archived=row.in_archive))
-    differences = ", ".join(name for name in row.differences(job) if only is None or name in only)
+    wanted = (name for name in row.differences(job) if name not in but)
+    differences = ", ".join(name for name in wanted if only is None or name in only)
     if differences:
         raise LastingConflictError(
             f"There is another job {job.id} ({row.queue}, {row.status}) with a different {differences}.",

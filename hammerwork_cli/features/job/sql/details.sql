@@ -56,7 +56,7 @@ CASE WHEN {status j} = 'Cancelled' THEN 'Cancelled' ELSE j.status END
 -- name: stored
 -- Reads jobs for the program that enqueued them.
 SELECT {stored_status}, j.error_message, j.started_at, {is_encrypted},
-j.id, j.queue_name, j.payload, {claimed_columns} FROM hammerwork_jobs j WHERE j.id {among}
+j.id, j.queue_name, j.payload, {claimed_columns} FROM hammerwork_jobs j WHERE j.id {among} {as_it_is}
 
 -- name: archived_stored
 -- Reads archived jobs for the program that enqueued them. The archive has no limits of results, and packs the payload.

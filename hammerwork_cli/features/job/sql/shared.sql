@@ -72,3 +72,9 @@ EXISTS (SELECT 1 FROM hammerwork_spawn_requests r WHERE r.job_id = j.id AND r.st
 (EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.id AND {uncounted})
 OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.batch_id AND {uncounted})
 OR EXISTS (SELECT 1 FROM hammerwork_watches w WHERE w.subject_id = j.workflow_id AND {uncounted}))
+
+-- name: as_it_is
+-- Reads what others have committed, as all transactions but those of applications do.
+
+-- name: as_it_is [mysql borrowed]
+LOCK IN SHARE MODE

@@ -132,6 +132,7 @@ JOB_DETAILS = Shape[DetailedJob](
     {
         **WHOLE_JOB.within("details"),
         "in_archive": key.flag("Read from the archive table").of("details.in_archive"),
+        "unique_key": key.null_or(key.text("That it holds, or was the last to hold")).of("details.unique_key"),
         **VALUES.within("details"),
         "parents": key.list_of(RELATIVE, "A deleted parent has nulls").of(lambda one: _parents_of(one.details)),
         "hold": key.null_or(key.text("Why it waits; a later version may write more", *HOLDS)).of(
@@ -212,6 +213,7 @@ def _pairs(details: JobDetails, hold: Hold | None, now: datetime) -> Iterator[tu
     yield "ran", duration(node.run_time) if node.run_time is not None else None
     yield "timeout", _seconds(facts.get("timeout_seconds"))
     yield "retries", _strategy(facts.get("retry_strategy"))
+    yield "unique key", _text(details.unique_key)
     yield "dependencies", None if job.dependency_status in {None, "none"} else _text(job.dependency_status)
     yield "workflow", _named(node.workflow_name, node.workflow_id)
     yield "batch", _text(facts.get("batch_id"))

@@ -295,7 +295,8 @@ AND {never_recorded}
 UNION SELECT c.parent_id FROM hammerwork_spawned_children c
 UNION SELECT r.job_id FROM hammerwork_spawn_requests r
 UNION SELECT t.root_id FROM hammerwork_spawn_trees t
-UNION SELECT h.job_id FROM hammerwork_attempts h)
+UNION SELECT h.job_id FROM hammerwork_attempts h
+UNION SELECT u.job_id FROM hammerwork_unique u)
 
 -- name: gone_but_recorded
 -- Finds the records of jobs that another program has deleted.

@@ -17,6 +17,7 @@ FORGETTING = (
     "tree.records.forget_operations",
     "tree.records.forget_trees",
     "tree.records.forget_attempts",
+    "tree.records.forget_unique",
 )
 """The statements that delete the records of jobs."""
 

@@ -66,6 +66,13 @@ DELETE FROM hammerwork_attempts WHERE job_id {among}
 -- name: forget_attempts [mysql]
 DELETE a FROM {gone} hammerwork_attempts a FORCE INDEX (PRIMARY) ON a.job_id = {as_id e.parent}
 
+-- name: forget_unique
+-- Deletes the unique keys of deleted jobs.
+DELETE FROM hammerwork_unique WHERE job_id {among}
+
+-- name: forget_unique [mysql]
+DELETE u FROM {gone} hammerwork_unique u FORCE INDEX (idx_hammerwork_unique_job) ON u.job_id = {as_id e.parent}
+
 -- name: allow_again
 -- Lets jobs spawn again when they complete again.
 UPDATE hammerwork_spawn_operations SET outcome = 'repeated' WHERE parent_id IN (:ids) AND outcome = 'spawned'

@@ -70,6 +70,8 @@ class FinishReport:
     lost: set[str] = field(default_factory=set)
     released: dict[str, int] = field(default_factory=dict)  # queue -> number of jobs that may run because of it
     failed: int = 0  # number of dependents that failed because these jobs did
+    # Children that were not written -> the jobs that hold their unique keys.
+    held: dict[str, str] = field(default_factory=dict)
 
 
 def finish(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> FinishReport:

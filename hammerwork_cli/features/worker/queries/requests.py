@@ -65,6 +65,7 @@ def fulfil(
     batches: Batches,
     *,
     external: Iterable[str] = (),
+    are_unique: bool = False,
     now: datetime,
 ) -> FinishReport:
     """Inserts the children that a request asks for, once. See :func:`complete` for the arguments and errors."""
@@ -80,7 +81,9 @@ def fulfil(
             if database.row("worker.spawn.is_recorded", id=operation.id) is None:
                 report.lost.add(job.id)
             return report
-        write_children(database, operation, batches, external, now, report)
+        write_children(database, operation, batches, external, now, report, are_unique=are_unique)
+        if report.held:
+            database.run("worker.requests.count", id=request.id, children=operation.children - len(report.held))
         return report
 
     return naming_duplicates(database, batches, work)

@@ -1,7 +1,7 @@
 """Spawns: one guarded transaction completes the parent, inserts its children and records the spawn."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError, JobNotFoundError, LastingConflictError, RefusedValueError
 from hammerwork_cli.features.job.models.new_job import NewJob
-from hammerwork_cli.features.job.queries import enqueue, groups, limits, notifications
+from hammerwork_cli.features.job.queries import enqueue, groups, limits, notifications, unique
 from hammerwork_cli.features.job.queries.dependencies import (
     Following,
     LockedJob,
@@ -67,6 +67,7 @@ def complete(
     batches: Batches,
     *,
     external: Iterable[str] = (),
+    are_unique: bool = False,
     now: datetime,
 ) -> FinishReport:
     """Completes a parent and inserts all of its children, or changes nothing.
@@ -77,6 +78,7 @@ def complete(
     Args:
         batches: the children, with their parents and their ``dependency_status``.
         external: ids that children depend on, other than the parent and each other.
+        are_unique: whether any child has a unique key.
 
     Raises:
         NotFoundError, ConflictError: a job in ``external`` does not exist, or failed.
@@ -92,7 +94,7 @@ def complete(
                 report.lost.add(attempt.job.id)
                 finish.record_taken(database, [attempt.job], now)
             return report
-        write_children(database, operation, batches, external, now, report)
+        write_children(database, operation, batches, external, now, report, are_unique=are_unique)
         if attempt.at is not None:
             _forget_earlier(database, attempt.job)
         return report
@@ -119,21 +121,31 @@ def write_children(
     external: Iterable[str],
     now: datetime,
     report: FinishReport,
+    *,
+    are_unique: bool = False,
 ) -> None:
-    """Writes the children, releases the dependents of the parent, records the spawn, and checks the limits last."""
+    """Writes the children, releases the dependents of the parent, records the spawn, and checks the limits last.
+
+    Children whose unique keys other jobs hold are not written, and not counted.
+    """
     if operation.spawner.job.workflow_id:
         # Children join it, which locks it less: two parents would then wait for each other.
         groups.Groups.locked(database, [operation.spawner.job.id])
+    held = unique.hold(database, chain.from_iterable(batches())) if are_unique else {}
+    report.held.update(held)
+    operation = operation._replace(children=operation.children - len(held))
     try:
-        enqueue.living_parents(database, sorted(set(external)))
+        enqueue.living_parents(database, sorted({*external, *_awaited_holders(batches, held)}))
     except JobNotFoundError as error:
         raise enqueue.name_child(error, chain.from_iterable(batches())) from None
     place = operation.spawner.ancestry.child().stored()
-    for batch in batches():
+    for produced in batches():
+        batch = _without_held(produced, held, operation.spawner.job.id)
         for job in batch:
             limits.check(database, job)
             job.ancestry = place
         enqueue.insert(database, batch)
+        unique.replace(database, produced, held)
         for job in batch:
             if job.dependency_status != "waiting":
                 report.released[job.queue] = report.released.get(job.queue, 0) + 1
@@ -144,6 +156,28 @@ def write_children(
         if earlier and spawner.request is None:
             raise SpawnedBeforeError(f"Job {spawner.job.id} has spawned already.")
         ancestry.count(database, spawner, operation.children, late=operation.children, counted=counted)
+
+
+def _awaited_holders(batches: Batches, held: Mapping[str, str]) -> set[str]:
+    """The jobs other than children that children wait for, because these hold the keys of their siblings."""
+    holders, own, awaited = set(held.values()), set[str](), set[str]()
+    for child in chain.from_iterable(batches()) if held else ():
+        if child.id not in held:
+            own.update(holders & {child.id})
+            awaited.update(held[other] for other in child.depends_on if other in held)
+    return awaited - own
+
+
+def _without_held(children: Sequence[NewJob], held: Mapping[str, str], parent: str) -> Sequence[NewJob]:
+    """The children that are to be written."""
+    if not held:
+        return children
+    kept, holders = unique.without(children, held), set(held.values())
+    for child in kept:
+        if parent not in child.depends_on and not holders.isdisjoint(child.depends_on):
+            # It was below its parent through the sibling that is not written.
+            child.depends_on = (parent, *child.depends_on)
+    return kept
 
 
 def naming_duplicates(database: Database, batches: Batches, work: Callable[[], FinishReport]) -> FinishReport:
@@ -211,14 +245,14 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
 
     If a job with the child's id exists and has its queue and payload, it becomes the child, and fails with none of its
     parents any more. If it failed already because the parent that spawned it early failed, it gets the new parent in
-    place of the old one and may run.
+    place of the old one and may run. A job that holds the child's unique key does not become the child.
 
     Args:
         key: identifies the child within this occurrence of the job, over all of its attempts.
         child: depends on the parent already.
 
     Returns:
-        The child's id, and whether it was inserted now.
+        The id of the child or of the holder of its key, and whether it was inserted now.
 
     Raises:
         LostClaimError: the worker has lost its claim on the parent, or on the request.
@@ -240,6 +274,12 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
         others = [other for other in child.depends_on if other != parent]
         if others:
             child.dependency_status = state_of(others, enqueue.living_parents(database, others))
+        if child.unique is not None and not stored(database, [child.id]):
+            held = unique.hold(database, [child])
+            if held:
+                unique.replace(database, [child], held)
+                notifications.notify(database, [child.queue])
+                return held[child.id], False  # no child of this parent: the next attempt asks again
         is_new = enqueue.insert_new(database, child)
         if is_new or _join(database, child, parent, now):
             notifications.notify(database, [child.queue])

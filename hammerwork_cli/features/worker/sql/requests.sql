@@ -15,6 +15,10 @@ SELECT r.id FROM hammerwork_spawn_requests r WHERE r.id = :id AND r.state = 'run
 UPDATE hammerwork_spawn_requests SET state = :state, ended_at = :now, children = :children, error_message = :error
 WHERE id = :id AND state = 'running' AND claim_token = :token
 
+-- name: count
+-- Corrects the number of children that a request has spawned.
+UPDATE hammerwork_spawn_requests SET children = :children WHERE id = :id
+
 -- name: claimed_by
 -- Lists the requests that a worker has, according to the database.
 SELECT id FROM hammerwork_spawn_requests WHERE state = 'running' AND claimed_by = :worker

@@ -1,0 +1,62 @@
+"""Unique keys of new jobs."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple, Self
+from uuid import UUID, uuid5
+
+from hammerwork_cli.core.input import fields
+from hammerwork_cli.core.input.limits import LONGEST_NAME
+from hammerwork_cli.core.values import FAILURES, WAITING, JobStatus
+from hammerwork_cli.errors import UsageError
+
+HOLDING = {
+    "waiting": WAITING,
+    "running": frozenset({JobStatus.RUNNING}),
+    "completed": frozenset({JobStatus.COMPLETED}),
+    "failed": FAILURES,
+}
+"""Word -> the statuses in which a job holds its key. A cancelled job holds none."""
+USUAL = ("waiting", "running")
+REPLACED = ("payload", "priority", "scheduled_at")
+"""What a job may replace in the one that holds its key."""
+_KEYS = UUID("6f0c1f9e-33a5-4d3b-9d8a-5b0a3a1f7c52")
+
+
+class Unique(NamedTuple):
+    """What makes a new job unique: its key, and when the job that holds the key keeps it from being written."""
+
+    key: str
+    within: timedelta | None = None  # since the enqueue of the holder; `None` for all time
+    while_: tuple[str, ...] = USUAL  # words of `HOLDING`
+    replace: tuple[str, ...] = ()  # words of `REPLACED`
+
+    @classmethod
+    def of(cls, key: object, within: object = None, while_: object = USUAL, replace: object = ()) -> Self:
+        """Checks the values that somebody gives."""
+        text = fields.text(key, "A unique key")
+        if not 0 < len(text) <= LONGEST_NAME:
+            raise UsageError(f"A unique key has 1 to {LONGEST_NAME} characters, not {len(text):,}.")
+        length = None if within is None else fields.duration(within, "within", positive=True)
+        holding = _words(while_, "No job holds a unique key while", HOLDING)
+        if not holding:
+            raise UsageError(f"A unique job needs at least one of these: {', '.join(HOLDING)}.")
+        return cls(text, length, holding, _words(replace, "A unique job cannot replace", REPLACED))
+
+    def id_in(self, queue: str) -> str:
+        """The id of the key in a queue."""
+        return str(uuid5(_KEYS, f"{queue}\0{self.key}"))
+
+    def is_held(self, status: str | None, created: datetime | None, now: datetime) -> bool:
+        """Whether a holder with this status (``None`` for a deleted one) keeps a job of now from being written."""
+        if not any(status in HOLDING[word] for word in self.while_):
+            return False
+        return self.within is None or created is None or now - created < self.within
+
+
+def _words(given: object, refusal: str, known: Collection[str]) -> tuple[str, ...]:
+    words = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    for word in words:
+        if word not in known:
+            raise UsageError(f"{refusal} {word!r:.40}.", hint=f"Known: {', '.join(known)}.")
+    return tuple(word for word in known if word in words)
