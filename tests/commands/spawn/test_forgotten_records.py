@@ -166,10 +166,11 @@ def test_a_job_under_the_id_of_a_deleted_one_spawns_as_if_that_had_never_been(
     migrated_url: str, run: Run, app: Handlers
 ) -> None:
     for _ in range(2):
-        parent = Job("parent", id=identity(1))
+        parent = Job("parent", id=identity(1)).with_unique("k", while_=("waiting", "completed"))
         with Queue(migrated_url) as queue:
             queue.enqueue(parent)
             assert Worker(queue, app, drain=True, poll_interval=0.05).run().completed == 4
+            assert not queue.enqueue(Job("parent").with_unique("k", while_=["completed"])).created
         operations = run("job", "show", parent.id, "--format", "json", url=migrated_url).json["spawns"]
         assert [(spawn["outcome"], spawn["children"]) for spawn in operations] == [("spawned", 2)]
         assert run("job", "delete", parent.id, "--yes", url=migrated_url).exit_code == 0

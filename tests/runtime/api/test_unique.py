@@ -27,7 +27,7 @@ from hammerwork_cli import (
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.models.new_job import new_id
 from hammerwork_cli.features.job.models.unique import HOLDING
-from hammerwork_cli.features.job.queries import unique
+from hammerwork_cli.features.job.queries import spawn_requests, unique
 from hammerwork_cli.runtime.api import queue as queue_module
 from hammerwork_cli.runtime.clock import ServerClock
 from tests.jobs import identity, move_to_archive
@@ -119,6 +119,7 @@ def test_a_job_is_written_once_while_another_one_waits_or_runs(stage: Stage) -> 
     second = stage.queue.enqueue(one())
     assert (second.created, second.id != first.id) == (True, True)
     assert keys(stage) == [("k", second.id)]
+    assert [unique.key_of(stage.database, job.id) for job in (first, second)] == [None, "k"]
 
 
 def test_a_key_belongs_to_a_queue_and_is_compared_to_the_letter(stage: Stage) -> None:
@@ -372,9 +373,16 @@ def test_children_whose_keys_others_hold_are_not_written_and_their_siblings_wait
     assert stage.queue.get(taken).dependencies == ()  # nobody has adopted it
     stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE id = '{taken.id}'")
     assert stage.work(app).completed == 3
-    stage.enqueue(Job("fan"))
-    assert stage.work(app).completed == 4
-    assert fan.results[-1].children == 3
+    spawn_requests.request(stage.database, parents[0].id, handler=None, config=None, by="x", now=stage.database.now())
+    assert stage.work(app).completed == 3
+    (request,) = spawn_requests.requests(stage.database, parents[0].id)
+    assert (request.state, request.children, fan.results[-1].children) == ("done", 3, 3)
+    another = stage.queue.enqueue(Job("leaf").with_unique("page").with_delay(HOUR))
+    spawn_requests.request(stage.database, parents[0].id, handler=None, config=None, by="x", now=stage.database.now())
+    assert stage.work(app).completed == 1
+    request = max(spawn_requests.requests(stage.database, parents[0].id), key=lambda one: str(one.requested_at))
+    assert (request.state, request.children) == ("done", 2)
+    assert ("page", another.id) in keys(stage)
 
 
 def test_the_child_of_one_parent_is_no_child_of_another_one_that_wants_its_key(stage: Stage) -> None:
