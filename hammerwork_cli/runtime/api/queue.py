@@ -648,19 +648,25 @@ class _Placed(NamedTuple):
     """Jobs as they were enqueued."""
 
     rows: dict[str, EnqueuedJob]  # by the ids of the jobs that were to be written
-    holders: dict[str, Job]  # the jobs that hold their unique keys, by their own ids
+    holders: dict[str, Job | None]  # the jobs that hold their unique keys, by their own ids; `None` if deleted since
 
     @classmethod
     def of(cls, database: Database, rows: dict[str, EnqueuedJob]) -> Self:
         others = {row.id for wanted, row in rows.items() if row.id != wanted}
-        return cls(rows, stored_jobs(database, sorted(others)) if others else {})
+        found = stored_jobs(database, sorted(others)) if others else {}
+        return cls(rows, {holder: found.get(holder) for holder in others})
 
     def job(self, job: Job, tried: NewJob | None) -> Job:
         """A job as it is now, or the holder of its key; ``tried``: see :func:`_as_it_is`."""
         row = self.rows[job.id]
-        if row.id == job.id:
+        if not self.holders:
             return _as_it_is(job, row, tried)
-        found = self.holders.get(row.id)  # none if it was deleted meanwhile
+        if row.id == job.id:
+            now = _as_it_is(job, row, tried)
+            if now.created:  # on the holder of a key, in place of a job that was not written
+                now.dependencies = row.depends_on
+            return now
+        found = self.holders[row.id]
         holder = copy(found) if found else replace(job, id=row.id, status=row.status)
         holder.created = row.created
         return holder
@@ -670,8 +676,6 @@ def _as_it_is(job: Job, placed: EnqueuedJob, tried: NewJob | None) -> Job:
     """A copy of an enqueued job, as it is now; ``tried`` is the row of an earlier try whose answer may be lost."""
     now = copy(job)
     now.status = placed.status
-    if placed.created:  # on the holder of a key, in place of a job that was not written
-        now.dependencies = placed.depends_on
     now.created = placed.created or (tried is not None and timestamp(placed.scheduled_at) == tried.scheduled_at)
     return now
 

@@ -76,8 +76,10 @@ def many(database: Database, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
         resolve_dependencies(database, new, {parent for job in new for parent in job.depends_on} - written)
         insert(database, new)
         unique.replace(database, wanted, held)
-        placed = {job.id: _written(job) for job in new} | {job: _found(job, row) for job, row in known.items()}
-        return placed | _holders(database, held)
+        placed = {job.id: _written(job) for job in new}
+        placed.update((job, _found(job, row)) for job, row in known.items())
+        placed.update(_holders(database, held))
+        return placed
 
     return database.transaction(work)
 
