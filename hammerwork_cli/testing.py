@@ -111,10 +111,16 @@ def run(
         result=parsed(ended.result),
         error=ended.error,
         delay=ended.pause,
-        children=tuple(Job.of(claimed(child, now)) for child in children),
-        early={key: Job.of(claimed(child, now)) for key, child in step.early.items()},
+        children=tuple(_written(child, now) for child in children),
+        early={key: _written(child, now) for key, child in step.early.items()},
         enqueued=tuple(queue.collected),
     )
+
+
+def _written(child: NewJob, now: datetime) -> Job:
+    job = Job.of(claimed(child, now))
+    job.unique = child.unique  # which no row holds
+    return job
 
 
 def _call(app: Handlers, step: SpawnStep, queue: "_Queue", children: list[NewJob], *, spawn: bool) -> str | None:

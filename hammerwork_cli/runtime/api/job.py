@@ -23,7 +23,7 @@ from hammerwork_cli.core.values import JobPriority, JobStatus
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob, new_id
 from hammerwork_cli.features.job.models.unique import USUAL as WHILE_OPEN
-from hammerwork_cli.features.job.models.unique import Unique
+from hammerwork_cli.features.job.models.unique import Holding, Replaced, Unique
 from hammerwork_cli.runtime.api.absent import no_attribute
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.columns import READERS
@@ -419,8 +419,8 @@ class Job(_Rowed):
         key: str,
         *,
         within: timedelta | None = None,
-        while_: Iterable[str] = WHILE_OPEN,
-        replace: Iterable[str] = (),
+        while_: Iterable[Holding] = WHILE_OPEN,
+        replace: Iterable[Replaced] = (),
     ) -> Self:
         """Keeps it from being written while another job of its queue holds the key; you get that job instead.
 

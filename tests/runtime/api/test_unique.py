@@ -321,6 +321,7 @@ def test_a_statement_alone_is_refused() -> None:
         (("k", {"while_": ()}), "at least one"),
         (("k", {"while_": ["open"]}), "while 'open'"),
         (("k", {"while_": 3}), "while 3"),
+        (("k", {"while_": [["waiting"]]}), "while \\['waiting'\\]"),
         (("k", {"replace": ["queue"]}), "cannot replace 'queue'"),
     ],
 )

@@ -23,14 +23,14 @@ def app() -> Handlers:
         wants = job.payload["wants"]
         if isinstance(wants, str):
             raise getattr(builtins, wants)("no stock")
-        context.spawn(Job("pack", priority="high"), key="pack")
+        context.spawn(Job("pack", priority="high").with_unique("pack 7"), key="pack")
         context.queue.enqueue(Job("mail", {"to": "ada"}))  # type: ignore[union-attr]
         return {"sum": sum(context.results().values()), "attempt": job.attempts}
 
     @app.spawn("shop")
     def parcels(context: SpawnContext) -> Iterator[Job]:
         for number in range(context.result["sum"]):
-            yield Job("parcel", {"number": number})
+            yield Job("parcel", {"number": number}).with_unique(f"parcel {number}")
 
     app.register_job("ends", lambda job: _raise(job.payload))
     return app
@@ -57,6 +57,8 @@ def test_an_attempt_tells_its_result_and_all_that_it_would_spawn_and_enqueue(app
     )
     assert [child.payload for child in outcome.children] == [{"number": number} for number in range(3)]
     assert {key: (child.queue, child.priority) for key, child in outcome.early.items()} == {"pack": ("pack", 3)}
+    made = [child.unique for child in (*outcome.children, *outcome.early.values())]
+    assert [one and one.key for one in made] == ["parcel 0", "parcel 1", "parcel 2", "pack 7"]
     assert [(one.queue, one.payload) for one in outcome.enqueued] == [("mail", {"to": "ada"})]
     assert run(app, job, spawn=False).children == ()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self, TypeVar
 from uuid import UUID, uuid5
 
 from hammerwork_cli.core.input import fields
@@ -10,15 +10,19 @@ from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.values import FAILURES, WAITING, JobStatus
 from hammerwork_cli.errors import UsageError
 
-HOLDING = {
+Word = TypeVar("Word", bound=str)
+
+Holding = Literal["waiting", "running", "completed", "failed"]
+Replaced = Literal["payload", "priority", "scheduled_at"]
+HOLDING: dict[Holding, frozenset[JobStatus]] = {
     "waiting": WAITING,
     "running": frozenset({JobStatus.RUNNING}),
     "completed": frozenset({JobStatus.COMPLETED}),
     "failed": FAILURES,
 }
 """Word -> the statuses in which a job holds its key. A cancelled job holds none."""
-USUAL = ("waiting", "running")
-REPLACED = ("payload", "priority", "scheduled_at")
+USUAL: tuple[Holding, ...] = ("waiting", "running")
+REPLACED: tuple[Replaced, ...] = ("payload", "priority", "scheduled_at")
 """What a job may replace in the one that holds its key."""
 _KEYS = UUID("6f0c1f9e-33a5-4d3b-9d8a-5b0a3a1f7c52")
 
@@ -28,8 +32,8 @@ class Unique(NamedTuple):
 
     key: str
     within: timedelta | None = None  # since the enqueue of the holder; `None` for all time
-    while_: tuple[str, ...] = USUAL  # words of `HOLDING`
-    replace: tuple[str, ...] = ()  # words of `REPLACED`
+    while_: tuple[Holding, ...] = USUAL
+    replace: tuple[Replaced, ...] = ()
 
     @classmethod
     def of(cls, key: object, within: object = None, while_: object = USUAL, replace: object = ()) -> Self:
@@ -54,9 +58,9 @@ class Unique(NamedTuple):
         return self.within is None or created is None or now - created < self.within
 
 
-def _words(given: object, refusal: str, known: Collection[str]) -> tuple[str, ...]:
+def _words(given: object, refusal: str, known: Collection[Word]) -> tuple[Word, ...]:
     words = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     for word in words:
-        if word not in known:
+        if not isinstance(word, str) or word not in known:
             raise UsageError(f"{refusal} {word!r:.40}.", hint=f"Known: {', '.join(known)}.")
     return tuple(word for word in known if word in words)
