@@ -1,5 +1,6 @@
-"""Methods that classes of hammerwork (Rust) have and those here have not, with what to use instead."""
+"""Methods of hammerwork (Rust), and keywords of it and of other queues, that are not here, with what to use instead."""
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 _CLAIMING = "Worker, which alone claims and ends jobs"
@@ -105,6 +106,62 @@ _INSTEAD = {
         "validate": "Queue.enqueue_workflow, which checks it",
     },
 }
+
+_ATTEMPTS = "Job(max_attempts=...), which counts the first attempt too"
+_CHILD = "context.spawn(job, key=...) in the handler of the parent, or Job(dependencies=[parent]) to wait for it"
+_PAUSE = "Job(retry_strategy=RetryStrategy...)"
+_LIMIT = "app.limit(queue, concurrency=..., rate=...)"
+
+_KEYWORDS: Mapping[str, Mapping[str, str]] = {
+    "Job": {
+        **dict.fromkeys(("args", "body", "data", "input", "kwargs", "message", "params"), "Job(payload=...)"),
+        **dict.fromkeys(("at", "eta", "run_at", "schedule_at", "scheduled_for"), "Job(scheduled_at=...)"),
+        **dict.fromkeys(("countdown", "delay_seconds", "schedule_in"), "Job(delay=timedelta(seconds=...))"),
+        **dict.fromkeys(("max_retries", "max_tries", "retries", "retry", "retry_limit"), _ATTEMPTS),
+        **dict.fromkeys(("backoff", "retry_backoff", "retry_delay", "retry_policy"), _PAUSE),
+        **dict.fromkeys(("parent", "parent_id", "parent_job"), _CHILD),
+        **dict.fromkeys(("after", "depends_on", "parents"), "Job(dependencies=[job, ...])"),
+        **dict.fromkeys(("func", "function", "kind", "task"), "Job(queue=...): a handler is that of a queue"),
+        **dict.fromkeys(("time_limit", "timeout_seconds"), "Job(timeout=timedelta(seconds=...))"),
+        **dict.fromkeys(("cron", "schedule"), "@app.cron(schedule), or Job(cron_schedule=...)"),
+        **dict.fromkeys(("dedupe_key", "idempotency_key", "unique_for", "unique_key"), "Job(...).with_unique(...)"),
+        **dict.fromkeys(("job_id", "task_id"), "Job(id=...), a UUID"),
+        **dict.fromkeys(("on_complete", "on_failure", "on_success"), "Job(...).with_callbacks(on_complete=...)"),
+        "batch_id": "Queue.enqueue_batch(name, jobs)",
+        "encrypt": "Job(...).with_encryption()",
+        "handler": "Job(...).with_spawn_handler(name)",
+        "max_spawn_count": "Job(...).with_spawn_config(SpawnConfig(max_spawn_count=...))",
+        "pii_fields": "Job(...).with_pii_fields(path, ...)",
+        "result_expires": "Job(result_ttl=timedelta(...))",
+        "spawn_config": "Job(...).with_spawn_config(config)",
+        "spawn_handler": "Job(...).with_spawn_handler(name)",
+        "tz": "Job(timezone=...)",
+    },
+    "handler": {
+        **dict.fromkeys(("attempts", "max_attempts", "max_retries", "retries"), _ATTEMPTS),
+        **dict.fromkeys(("backoff", "default_retry_delay", "retry_backoff", "retry_delay"), "retry=RetryStrategy..."),
+        **dict.fromkeys(("retry_policy", "retry_strategy"), "retry=RetryStrategy..."),
+        **dict.fromkeys(("soft_time_limit", "time_limit", "timeout_seconds"), "timeout=timedelta(seconds=...)"),
+        **dict.fromkeys(("discard_on", "dont_autoretry_for", "throws"), "give_up_on=..."),
+        **dict.fromkeys(("concurrency", "max_concurrency", "rate_limit"), _LIMIT),
+        **dict.fromkeys(("cron", "schedule"), "@app.cron(schedule)"),
+        "autoretry_for": "retry_on=...",
+        "bind": "a second parameter of the function, named context",
+        "priority": "Job(priority=...)",
+    },
+    "enqueue": dict.fromkeys(("conn", "db", "session", "transaction"), "enqueue(job, connection=...)"),
+}
+"""What takes a keyword -> the keyword -> what to use instead."""
+
+
+def instead_of(kind: str, names: Iterable[str]) -> str | None:
+    """What to use instead of the first known one of some keywords; ``None`` if none is known."""
+    return next((_KEYWORDS[kind][name] for name in names if name in _KEYWORDS[kind]), None)
+
+
+def no_keyword(error: TypeError, instead: str | None) -> TypeError:
+    """The error about an argument that is not taken, with what to use instead."""
+    return TypeError(f"{error}. Use {instead}.") if instead else error
 
 
 def no_attribute(cls: type, name: str) -> AttributeError:

@@ -18,7 +18,7 @@ from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import JobNotFoundError, TimedOutError, UsageError
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
-from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.job import Job, takes_a_job
 from hammerwork_cli.runtime.api.queue import PATIENCE, Batch, JobId, Queue, id_of
 from hammerwork_cli.runtime.api.waiting import INTERVAL
 from hammerwork_cli.runtime.api.workflow import Workflow
@@ -84,10 +84,12 @@ class AsyncQueue:
         if self._is_closed:
             raise UsageError("The queue is closed.", hint="Make another AsyncQueue.")
 
+    @takes_a_job
     async def enqueue(self, job: Job) -> Job:
         """See :meth:`Queue.enqueue`."""
         return await self._call(self._queue.enqueue, job)
 
+    @takes_a_job
     async def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
         """See :meth:`Queue.enqueue_many`."""
         return await self._call(self._queue.enqueue_many, list(jobs))

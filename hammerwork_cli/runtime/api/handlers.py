@@ -13,6 +13,7 @@ from hammerwork_cli.core.input.limits import LONGEST_NAME
 from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.worker.limits import QueueLimit
+from hammerwork_cli.runtime.api.absent import instead_of
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
@@ -173,6 +174,10 @@ class Handlers(SpawnManager):
                 raise UsageError('A function without a name needs one: @app.cron(..., name="report").')
             own: Any = {name: given for name, given in options.items() if name in HandlerOptions.__annotations__}
             others: Any = {name: given for name, given in options.items() if name not in own}
+            for option in others:
+                if instead := instead_of("handler", [option]):
+                    of_job = " in app.schedule(name, schedule, job)" if instead.startswith("Job(") else ""
+                    raise UsageError(f"@app.cron has no option {option!r:.60}.", hint=f"Use {instead}{of_job}.")
             declared = self._declared(queue, schedule, Job(queue, payload), others)
             self.register_job(queue, function, **own)
             self._schedules[queue] = declared
@@ -294,7 +299,11 @@ class Handlers(SpawnManager):
 
 def _check_options(options: HandlerOptions) -> None:
     if unknown := sorted(options.keys() - HandlerOptions.__annotations__):
-        raise UsageError(f"A handler has no option {unknown[0]!r:.60}: {', '.join(HandlerOptions.__annotations__)}.")
+        instead = instead_of("handler", unknown)
+        raise UsageError(
+            f"A handler has no option {unknown[0]!r:.60}: {', '.join(HandlerOptions.__annotations__)}.",
+            hint=instead and f"Use {instead}.",
+        )
     if (timeout := options.get("timeout")) is not None:
         fields.duration(timeout, "timeout", timedelta.max, positive=True)
     if (retry := options.get("retry")) is not None:

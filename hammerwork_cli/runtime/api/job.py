@@ -7,10 +7,11 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import partial, wraps
+from inspect import iscoroutinefunction
 from operator import attrgetter
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 from uuid import UUID
 
 from hammerwork_cli.core import cron
@@ -24,7 +25,7 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewCallback, NewJob, new_id
 from hammerwork_cli.features.job.models.unique import USUAL as WHILE_OPEN
 from hammerwork_cli.features.job.models.unique import Holding, Replaced, Unique
-from hammerwork_cli.runtime.api.absent import no_attribute
+from hammerwork_cli.runtime.api.absent import instead_of, no_attribute, no_keyword
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.columns import READERS
 from hammerwork_cli.runtime.api.encoding import json_text
@@ -60,6 +61,8 @@ def _callbacks(given: object) -> tuple[NewCallback, ...]:
     return tuple(fields.an(one, NewCallback, _WANTED_CALLBACKS) for one in many)
 
 
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 CONFIG_KEY = "_spawn_config"
 _TEXTS = ("trace_id", "correlation_id", "parent_span_id", "span_context", "workflow_name")
 _COPIED = ("workflow_id", "encryption", "unique", *_TEXTS)
@@ -509,6 +512,23 @@ class Job(_Rowed):
         return new
 
 
+_made = Job.__init__
+
+
+@wraps(_made)
+def _init(job: Job, queue: Any = None, payload: Any = None, *others: Any, **named: Any) -> None:
+    # The first two are spelled out because a call with a tuple and a dictionary takes longer, and jobs are many.
+    try:
+        _made(job, queue, payload, *others, **named)
+    except TypeError as error:
+        if named.keys() <= Job.__dataclass_fields__.keys():
+            raise
+        raise no_keyword(error, instead_of("Job", named)) from None
+
+
+Job.__init__ = _init  # type: ignore[assignment, method-assign]  # type checkers know the one of the fields
+
+
 def checked(given: object, what: str = "A job") -> Job:
     """The job itself.
 
@@ -520,6 +540,28 @@ def checked(given: object, what: str = "A job") -> Job:
         UsageError: it is not a Job.
     """
     return fields.an(given, Job, f'{what} must be a Job such as Job("mail", {{"to": "you"}})')
+
+
+def takes_a_job(call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Decorates a method whose callers may give it what belongs to the job."""
+
+    @wraps(call)
+    def called(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
+        try:
+            return call(*given, **named)
+        except TypeError as error:
+            if (trace := error.__traceback__) is None or trace.tb_next is not None:
+                raise  # of the method itself
+            own = "enqueue(Job(queue, payload))" if given[2:] else instead_of("enqueue", named)
+            of_job = next((f"Job({name}=...)" for name in named if name in Job.__dataclass_fields__), None)
+            raise no_keyword(error, own or of_job or instead_of("Job", named)) from None
+
+    @wraps(call)
+    async def awaited(*given: Parameters.args, **named: Parameters.kwargs) -> Any:
+        answer: Any = called(*given, **named)
+        return await answer
+
+    return awaited if iscoroutinefunction(call) else called  # type: ignore[return-value]  # the same for a coroutine
 
 
 def may_have_config(payload: object) -> bool:

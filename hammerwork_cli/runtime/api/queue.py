@@ -47,7 +47,7 @@ from hammerwork_cli.runtime.api import importing
 from hammerwork_cli.runtime.api.absent import Translated
 from hammerwork_cli.runtime.api.callbacks import callbacks_of
 from hammerwork_cli.runtime.api.encryption import EncryptionKeys
-from hammerwork_cli.runtime.api.job import Job, checked
+from hammerwork_cli.runtime.api.job import Job, checked, takes_a_job
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job, stored_jobs
 from hammerwork_cli.runtime.api.transaction import Transaction, Write
 from hammerwork_cli.runtime.api.waiting import JobWait
@@ -151,6 +151,7 @@ class Queue(Translated):
         """The URL of the database."""
         return self.connections.url
 
+    @takes_a_job
     def enqueue(self, job: Job, *, connection: Connection | None = None) -> Job:
         """Writes a job. A job with the same id that already exists stays unchanged.
 
@@ -187,6 +188,7 @@ class Queue(Translated):
         placed: _Placed = write(unit)
         return placed.job(job, tries[0] if len(tries) > 1 else None)
 
+    @takes_a_job
     def enqueue_many(self, jobs: Iterable[Job], *, connection: Connection | None = None) -> list[Job]:
         """Writes many jobs, all or none. They may depend on each other, and on jobs that exist.
 

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.runtime.api.job import Job, checked
+from hammerwork_cli.runtime.api.job import Job, checked, takes_a_job
 
 Result = TypeVar("Result")
 Write = Callable[[Callable[[Database], Any]], Any]
@@ -36,10 +36,12 @@ class Transaction:
         """
         return self._open().foreign_rows(sql, parameters)
 
+    @takes_a_job
     def enqueue(self, job: Job) -> Job:
         """Writes a job: see :meth:`Queue.enqueue`."""
         return self._one(checked(job), self._write)
 
+    @takes_a_job
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
         """Writes many jobs: see :meth:`Queue.enqueue_many`."""
         return self._many(list(map(checked, jobs)), self._write)
