@@ -11,14 +11,14 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.database.migration_files import steps
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.queries import listing
+from hammerwork_cli.features.job.queries import listing, unique
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.queue import queries as queues
 from hammerwork_cli.features.spawn.queries.doctor import Doctor
 from hammerwork_cli.features.tree.queries import tree as tree_queries
 from tests.callers import MysqlConnector, calling
 from tests.conftest import Makers
-from tests.database.test_plans import VERSION_2, plan
+from tests.database.test_plans import VERSION_2, WHOLE_TABLE, plan
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
 
@@ -49,6 +49,17 @@ def narrow(narrow_url: str) -> Iterator[Stage]:
         yield stage
         for table in ("jobs", "spawn_operations", "workers"):
             stage.execute(f"DELETE FROM hammerwork_{table}")
+
+
+def test_unique_keys_hold_every_character(narrow: Stage) -> None:
+    first = narrow.queue.enqueue(Job("echo", TEXT).with_unique(TEXT))
+    again = narrow.queue.enqueue(Job("echo").with_unique(TEXT, replace=["payload"]))
+    assert (again.id, again.created, again.payload) == (first.id, False, None)
+    assert unique.key_of(narrow.database, first.id) == TEXT
+    narrow.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{first.id}'")
+    assert not WHOLE_TABLE.search(plan(narrow.database, "job.unique.page", after=None, limit=10))
+    assert unique.forget(narrow.database, None, 10) is None
+    assert unique.key_of(narrow.database, first.id) is None
 
 
 def test_payloads_results_and_trees_are_those_of_any_other_database(narrow: Stage, app: Handlers) -> None:

@@ -12,11 +12,11 @@ ON DUPLICATE KEY UPDATE id = hammerwork_unique.id
 -- name: holders
 -- Reads which jobs hold some keys. Not in one statement with their statuses: for a job that is still to be written, the
 -- transaction of an application on MySQL would lock the gap in which others write theirs.
-SELECT u.id, u.job_id FROM hammerwork_unique u WHERE u.id {among} {as_it_is}
+SELECT u.id, u.job_id FROM hammerwork_unique u {by_id} WHERE u.id {among} {as_it_is}
 
 -- name: statuses
 -- Reads what tells whether jobs still hold their keys.
-SELECT j.id, {status j}, j.created_at FROM hammerwork_jobs j WHERE j.id {among} {as_it_is}
+SELECT j.id, {status j}, j.created_at FROM hammerwork_jobs j {by_id} WHERE j.id {among} {as_it_is}
 
 -- name: take_over
 -- Gives a locked key to another job.
@@ -48,7 +48,7 @@ ORDER BY u.id LIMIT :limit
 
 -- name: lock
 -- Locks keys, so that no job takes one of them over.
-SELECT u.id, u.job_id FROM hammerwork_unique u WHERE u.id {among} ORDER BY u.id {lock_clause}
+SELECT u.id, u.job_id FROM hammerwork_unique u {by_id} WHERE u.id {among} ORDER BY u.id {lock_clause}
 
 -- name: existing
 -- Reads which of some jobs exist.
@@ -57,3 +57,6 @@ SELECT j.id FROM hammerwork_jobs j WHERE j.id {among}
 -- name: forget
 -- Deletes keys.
 DELETE FROM hammerwork_unique WHERE id {among}
+
+-- name: forget [mysql]
+DELETE u FROM hammerwork_unique u {by_id} WHERE u.id {among}
