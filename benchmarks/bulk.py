@@ -53,6 +53,7 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
             yield Result(f"{name}: memory", server, workload.size, mib, "MiB", goal=workload.goal(MOST_MIB))
         yield _enqueue(database, workload, runs)
         yield _in_own_transactions(database, workload, runs)
+        yield _unique(database, workload, runs)
 
 
 def _streamed(url: str, words: tuple[str, ...]) -> tuple[float, float, float]:
@@ -117,6 +118,30 @@ def _in_own_transactions(database: Database, workload: Workload, runs: int) -> R
             database=database.server,
             jobs=workload.size,
             against="INSERT of the same columns through the same connection",
+        )
+
+
+def _unique(database: Database, workload: Workload, runs: int) -> Result:
+    """Jobs one by one, each with a unique key, against the same jobs without one."""
+    jobs = min(MOST_ENQUEUED_SINGLY, workload.size)
+    with Queue(database.url) as queue:
+
+        def ours() -> None:
+            for number in range(jobs):
+                queue.enqueue(Job("bulk", {"number": number}).with_unique(new_id()))
+
+        def bare() -> None:
+            for number in range(jobs):
+                queue.enqueue(Job("bulk", {"number": number}))
+
+        return compare(
+            ours,
+            bare,
+            runs,
+            measure=f"Queue.enqueue(job.with_unique(...)), {jobs:,} times",
+            database=database.server,
+            jobs=workload.size,
+            against="the same jobs without a key",
         )
 
 
