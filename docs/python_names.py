@@ -36,13 +36,13 @@ to use them.
 """
 ORDER = [
     *("Queue", "AsyncQueue", "Transaction", "Batch", "Workflow", "Job", "JobPriority", "JobStatus"),
-    *("Handlers", "SpawnManager", "SpawnHandler", "SpawnContext", "SpawnResult", "SpawnConfig"),
+    *("Handlers", "SpawnManager", "SpawnHandler", "SpawnContext", "Resources", "SpawnResult", "SpawnConfig"),
     *("RetryStrategy", "Jitter", "Retry", "Snooze", "Discard", "Cancel", "Worker", "WorkerReport", "EncryptionKeys"),
 ]
 FUNCTIONS = ["statement"]
 INTERNAL = {
     "EncryptionKeys": {"opened", "sealed", "including"},
-    "Handlers": {"named", "spawn_handler", "job_handler", "source"},
+    "Handlers": {"named", "spawn_handler", "job_handler", "source", "open_resources", "keeps_resources"},
     "Jitter": {"apply", "stored"},
     "Job": {"of", "stored_config", "new_job"},
     "JobStatus": {"spellings"},
@@ -54,7 +54,7 @@ INTERNAL = {
     "Workflow": {"new_jobs"},
 }
 """Methods that the program calls itself."""
-MADE = {"RetryStrategy", "SpawnHandler", "Transaction"}
+MADE = {"Resources", "RetryStrategy", "SpawnHandler", "Transaction"}
 """Classes that nobody makes by their constructor."""
 OPTIONS = (HandlerOptions, ScheduleOptions)
 """What ``**options`` stands for: the table of a function's arguments has theirs in its place."""

@@ -17,6 +17,7 @@ _HOMES = {
     "runtime.api.job": "Job",
     "runtime.api.outcomes": "Cancel Discard Retry Snooze",
     "runtime.api.queue": "Batch Queue",
+    "runtime.api.resources": "Resources",
     "runtime.api.retry": "Jitter RetryStrategy",
     "runtime.api.spawn": (
         "InvalidSpawnConfigError SpawnContext SpawnError SpawnFailedError SpawnHandler SpawnLimitError SpawnManager "
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.job import Job
     from hammerwork_cli.runtime.api.outcomes import Cancel, Discard, Retry, Snooze
     from hammerwork_cli.runtime.api.queue import Batch, Queue
+    from hammerwork_cli.runtime.api.resources import Resources
     from hammerwork_cli.runtime.api.retry import Jitter, RetryStrategy
     from hammerwork_cli.runtime.api.spawn import (
         InvalidSpawnConfigError,
@@ -109,6 +111,7 @@ __all__ = [
     "NotFoundError",
     "Queue",
     "RefusedValueError",
+    "Resources",
     "Retry",
     "RetryStrategy",
     "RetryableError",

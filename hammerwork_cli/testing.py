@@ -71,6 +71,7 @@ def run(
     job: Job,
     *,
     results: "Mapping[JobId, Any] | None" = None,
+    use: Mapping[Callable[..., Any], Any] | None = None,
     attempt: int = 1,
     spawn: bool = True,
 ) -> Outcome:
@@ -82,11 +83,13 @@ def run(
         app: has the handlers.
         job: is taken as new, and as the root of its tree.
         results: of the jobs that it depends on, for ``context.results()``.
+        use: resource -> what ``context.use`` returns instead. Others are opened, and closed at the end. Lifespans do
+            not run.
         attempt: number of the attempt, from 1.
         spawn: whether to call the spawn handler.
 
     Raises:
-        UsageError: the job cannot be enqueued, or the application has no handler for it.
+        UsageError: the job cannot be enqueued, or the application has no handler for it, or no such resource.
     """
     if not isinstance(app, Handlers):
         raise UsageError(f"run takes a Handlers, not {app!r:.60}.")
@@ -96,7 +99,8 @@ def run(
     if row.queue_name not in {*app.queues, *app.handler_names} and Job.of(row).stored_config is None:
         raise UsageError(f"The application has no handler for the queue {row.queue_name!r:.100}.")
     queue, policy = _Queue(results or {}, now), OutcomePolicy(app, DEFAULT_RETRY, ServerClock(), threading.Event())
-    step = SpawnStep(app, queue, now, row, Ancestry(row.id), None)
+    resources = app.open_resources(use)
+    step = SpawnStep(app, queue, now, row, Ancestry(row.id), None, resources)
     children: list[NewJob] = []
     try:
         error = _call(app, step, queue, children, spawn=spawn)
@@ -105,6 +109,8 @@ def run(
         raise
     except BaseException as raised:  # noqa: BLE001  whatever a handler raises is the outcome
         ended = policy.failed_by(row, raised)
+    finally:
+        resources.close()
     recurs = ended.at is not None and ended.pause is None
     return Outcome(
         status=JobStatus.PENDING if recurs else _STATUSES[ended.end],
@@ -129,7 +135,9 @@ def _call(app: Handlers, step: SpawnStep, queue: "_Queue", children: list[NewJob
     step.config = config_of(Job.of(row)) or SpawnConfig()
     if handler is not None:
         job = Job.of(row)
-        context = SpawnContext(job, own_config(step.config), queue, step.spawn, _place=lambda: step.place)
+        context = SpawnContext(
+            *(job, own_config(step.config), queue, step.spawn), _place=lambda: step.place, _resources=step.resources
+        )
         arguments = (job, context) if handler.takes_context else (job,)
         returned = in_own_context(row, lambda: result_of(handler.function(*arguments)))
         step.result = result_text(returned, most=row.result_max_size_bytes)

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.runtime.api.absent import instead_of
 from hammerwork_cli.runtime.api.job import Job, checked
+from hammerwork_cli.runtime.api.resources import OpenResources, check_resource
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
 from hammerwork_cli.runtime.api.signatures import check_call, is_typed, refusal, typed_signature
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Begins = TypeVar("Begins", bound=Callable[..., Iterator[None]])
+Opens = TypeVar("Opens", bound=Callable[..., Iterator[Any] | AsyncIterator[Any]])
 Backoff = Callable[[Job, Exception], timedelta]
 """The pause before the next attempt at a job, after an error of its handler."""
 Errors = type[BaseException] | tuple[type[BaseException], ...]
@@ -87,7 +90,7 @@ class JobHandler:
 
 
 class Handlers(SpawnManager):
-    """An application's job handlers, spawn handlers, schedules and limits.
+    """An application's job handlers, spawn handlers, schedules, limits and resources.
 
     ``hammerwork worker start --handlers module:attribute`` names one.
 
@@ -101,6 +104,8 @@ class Handlers(SpawnManager):
         self._workers: dict[str, JobHandler] = {}
         self._schedules: dict[str, NewSchedule] = {}
         self._limits: dict[str, QueueLimit] = {}
+        self._resources: dict[Callable[..., Any], None] = {}
+        self._lifespans: dict[Callable[..., Any], None] = {}
 
     def job(self, queue: str, **options: Unpack[HandlerOptions]) -> Callable[[Function], Function]:
         """Decorates the handler of a queue's jobs.
@@ -222,6 +227,42 @@ class Handlers(SpawnManager):
             raise UsageError(f"There is already a limit of {limit.queue!r:.80}.")
         self._limits[limit.queue] = limit
 
+    def resource(self, function: Opens) -> Opens:
+        """Decorates a generator function that opens something for handlers, yields it once, and then closes it.
+
+        ``context.use(function)`` opens it for the first handler that uses it, and returns what it yields: for all slots
+        of the worker, or with ``isolation="process"`` for each process. That of an ``async def`` is opened for each
+        event loop: ``await context.use(function)``. All are closed when the worker or the process ends, the last one
+        first.
+
+        Args:
+            function: has no parameter, or one for :class:`Resources`, by which it uses others. If it raises before it
+                yields, the attempt fails, and the next one opens it again.
+
+        Raises:
+            UsageError: it is not such a function.
+        """
+        check_resource(function, "A resource", may_be_async=True)
+        self._resources[function] = None
+        return function
+
+    def lifespan(self, function: Begins) -> Begins:
+        """Decorates a generator function that runs until its ``yield`` before the first job, and then at the end.
+
+        It runs once in a worker, or with ``isolation="process"`` in each of its processes, for what all handlers need:
+        the set-up of tracing, say. If it raises before it yields, the worker does not start; in a process, the attempt
+        fails.
+
+        Args:
+            function: see :meth:`resource`; it cannot be an ``async def``.
+
+        Raises:
+            UsageError: it is not such a function.
+        """
+        check_resource(function, "A lifespan", may_be_async=False)
+        self._lifespans[function] = None
+        return function
+
     def _declared(self, name: str, schedule: str | timedelta, job: Job, options: "ScheduleOptions") -> "NewSchedule":
         from hammerwork_cli.runtime.api.schedules import new_schedule
 
@@ -246,7 +287,7 @@ class Handlers(SpawnManager):
         return decorate
 
     def include(self, manager: SpawnManager) -> None:
-        """Adds the spawn handlers of a manager; if it is a Handlers, also its job handlers, schedules and limits.
+        """Adds the spawn handlers of a manager; if it is a Handlers, also all else that it has.
 
         Raises:
             UsageError: a name is taken, or it is not a manager.
@@ -264,6 +305,8 @@ class Handlers(SpawnManager):
                 self._schedules[schedule.name] = schedule
             for limit in manager.limits:
                 self._add_limit(limit)
+            self._resources |= manager._resources
+            self._lifespans |= manager._lifespans
 
     def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
         """See :class:`SpawnManager`. A job with a handler may have a spawn configuration and spawn by key only."""
@@ -275,6 +318,19 @@ class Handlers(SpawnManager):
     def job_handler(self, queue: str) -> JobHandler | None:
         """The handler of a queue's jobs; ``None`` without one: they may still spawn."""
         return self._workers.get(queue)
+
+    def open_resources(self, fakes: Mapping[Callable[..., Any], Any] | None = None) -> OpenResources:
+        """Its resources for a worker or a process, none of which is open yet.
+
+        Args:
+            fakes: function -> what stands for what it yields.
+        """
+        return OpenResources(self._resources, self._lifespans, fakes)
+
+    @property
+    def keeps_resources(self) -> bool:
+        """Whether there may be something to close at the end of a worker or a process."""
+        return bool(self._resources or self._lifespans)
 
     @property
     def queues(self) -> tuple[str, ...]:

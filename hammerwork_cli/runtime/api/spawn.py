@@ -16,6 +16,7 @@ from hammerwork_cli.core.values import timestamp
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.resources import OpenResources, UsesResources
 from hammerwork_cli.runtime.api.signatures import check_call, refusal, signature
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _no_worker(job: Job, *, key: str) -> Job:
 
 
 @dataclass(frozen=True)
-class SpawnContext:
+class SpawnContext(UsesResources):
     """The argument of ``spawn_jobs``.
 
     Attributes:
@@ -170,6 +171,12 @@ class SpawnContext:
     deadline: datetime | None = None
     _place: Callable[[], Ancestry] | None = field(default=None, repr=False, compare=False)
     _is_over: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+    _resources: OpenResources | None = field(default=None, repr=False, compare=False)
+
+    def _open(self, resource: Callable[..., Any]) -> Any:
+        if self._resources is None:
+            raise UsageError("Only a worker, a rehearsal or testing.run opens resources.")
+        return self._resources.use(resource)
 
     async def aspawn(self, job: Job, *, key: str) -> Job:
         """Writes a child at once, as ``spawn`` does, and does not block the event loop."""

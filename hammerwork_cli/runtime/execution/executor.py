@@ -22,6 +22,7 @@ from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttem
 from hammerwork_cli.features.worker.queries.spawn import LostClaimError, Operation, SpawnedBeforeError
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.api.job import Job, may_have_config
+from hammerwork_cli.runtime.api.resources import OpenResources
 from hammerwork_cli.runtime.api.spawn import (
     FoundHandler,
     SpawnContext,
@@ -67,6 +68,7 @@ class Executor:
 
     Args:
         connections: for what attempts write themselves.
+        resources: for handlers that run here.
         counted: is called with the outcomes that were written here.
         spawned: is called when there are new jobs.
         slots: where attempts go on, and end, after their coroutines.
@@ -80,13 +82,14 @@ class Executor:
         clock: ServerClock,
         verdicts: OutcomePolicy,
         isolation: Isolation,
+        resources: OpenResources,
         *,
         counted: Callable[[Sequence[EndedAttempt]], None],
         spawned: Callable[[], None],
         slots: Slots,
     ) -> None:
         self._handlers, self._connections, self._queue, self._clock = handlers, connections, queue, clock
-        self._verdicts, self._isolation = verdicts, isolation
+        self._verdicts, self._isolation, self._resources = verdicts, isolation, resources
         self._counted, self._spawned, self._slots = counted, spawned, slots
         self.loop = EventLoop()
 
@@ -234,6 +237,7 @@ class Executor:
             self._time_of(attempt.deadline),
             lambda: parent.place,
             lambda: attempt.over,
+            self._resources,
         )
 
     def _time_of(self, deadline: float | None) -> datetime | None:

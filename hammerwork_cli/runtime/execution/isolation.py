@@ -31,7 +31,10 @@ class Isolation(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends all handlers that it can end."""
+        """Ends all handlers that it can end, and lets none start."""
+
+    def finish(self) -> None:
+        """Does so too, and lets the other processes close what they have opened."""
 
     def forget(self) -> None:
         """Frees what the processes held, once no thread uses them."""
@@ -57,6 +60,9 @@ class InThreads:
         return []
 
     def close(self) -> None:
+        """Nothing to end."""
+
+    def finish(self) -> None:
         """Nothing to end."""
 
     def forget(self) -> None:

@@ -38,6 +38,7 @@ from hammerwork_cli.features.worker.queries.ancestry import Spawner
 from hammerwork_cli.features.worker.queries.claim import Claim, Claimed
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.resources import OpenResources
 from hammerwork_cli.runtime.api.spawn import (
     FoundHandler,
     SpawnContext,
@@ -78,6 +79,14 @@ class Rehearser:
             stored: whether it is in the database; otherwise it is the root of a new tree.
             result: JSON text of its result.
         """
+        self._resources = self._handlers.open_resources()
+        self._resources.begin()
+        try:
+            return self._rehearsed(job, stored=stored, result=result, levels=levels)
+        finally:
+            self._resources.close()
+
+    def _rehearsed(self, job: Claimed, *, stored: bool, result: str | None, levels: int) -> Rehearsal:
         found = Rehearsal(job.id if stored else None, job.queue_name)
         place = ancestry.of(self._database, job) if stored and self._database is not None else Ancestry(job.id)
         parents = [(job, place)]
@@ -97,7 +106,7 @@ class Rehearser:
         level = RehearsedLevel()
         below: list[tuple[Claimed, Ancestry]] = []
         for job, place in parents:
-            step = SpawnStep(self._handlers, self._queue, self._now, job, place, result)
+            step = SpawnStep(self._handlers, self._queue, self._now, job, place, result, self._resources)
             late = self._late_children(found, number, step)
             if step.handler is None:
                 continue
@@ -124,7 +133,7 @@ class Rehearser:
     def _check_next(self, found: Rehearsal, number: int, parents: list[tuple[Claimed, Ancestry]]) -> None:
         """Says which jobs of the last generation could not spawn, because the tree is as deep as it may be."""
         for job, place in parents:
-            step = SpawnStep(self._handlers, self._queue, self._now, job, place, None)
+            step = SpawnStep(self._handlers, self._queue, self._now, job, place, None, self._resources)
             try:
                 step.prepare()
             except SpawnLimitError as error:
@@ -227,8 +236,10 @@ class SpawnStep:
         job: Claimed,
         place: Ancestry,
         result: str | None,
+        resources: OpenResources,
     ) -> None:
         self._handlers, self._queue, self._now, self.result = handlers, queue, now, result
+        self.resources = resources
         self.job, self.place, self._bare_place = job, place, place
         self.config = SpawnConfig()
         self.handler: FoundHandler | None = None
@@ -293,7 +304,10 @@ class SpawnStep:
 
     def _drained(self, found: FoundHandler, most: int) -> Children:
         job, config = Job.of(self.job), own_config(self.config)
-        context = SpawnContext(job, config, self._queue, self.spawn, self.result, None, lambda: self._bare_place)
+        context = SpawnContext(
+            *(job, config, self._queue, self.spawn, self.result, None, lambda: self._bare_place),
+            _resources=self.resources,
+        )
         produced = produced_by(found.handler, context)
         parent, root = Job.of(self.job), self.place.root
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):

@@ -18,6 +18,7 @@ from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.resources import OpenResources
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnError, SpawnFailedError, SpawnResult
 from hammerwork_cli.runtime.host import logs, secrets, streams
@@ -55,13 +56,16 @@ def _begin(pipe: Pipe) -> None:
     try:
         # Handlers do not see the context variables that modules set while they are imported, as in threads.
         handlers = copy_context().run(reload_handlers, start.target, start.folders)
+        resources = handlers.open_resources()
+        resources.begin()
     except BaseException as error:  # noqa: BLE001  the worker gets it
         pipe.send(number, Reply("error", failure(error)))
         return
     # Modules may have read it while they were imported. Handlers have context.queue; their programs get no URL.
     os.environ.pop(URL_VARIABLE, None)
     pipe.send(number, Reply("ready", os.getpid()))
-    _JobServer(pipe, handlers, url).run()
+    _JobServer(pipe, handlers, url, resources).run()
+    resources.close()
 
 
 def failure(error: BaseException, refusal: BaseException | None = None) -> Failure:
@@ -93,8 +97,8 @@ def _judged(failed: Failure, error: BaseException, handler: JobHandler | None, j
 class _JobServer:
     """Serves one request after the other. A handler's threads may ask the worker, too."""
 
-    def __init__(self, pipe: Pipe, handlers: Handlers, url: DatabaseUrl) -> None:
-        self._pipe, self._handlers, self._url = pipe, handlers, url
+    def __init__(self, pipe: Pipe, handlers: Handlers, url: DatabaseUrl, resources: OpenResources) -> None:
+        self._pipe, self._handlers, self._url, self._resources = pipe, handlers, url, resources
         # The main thread writes these two, under the lock; a handler's threads read the number and write the refusal.
         self._asking = threading.Lock()
         self._number = 0
@@ -224,7 +228,8 @@ class _JobServer:
             return Ancestry(root, depth=depth)
 
         return SpawnContext(
-            Job.of(record.job), record.config, self._queue, spawn, record.result, record.deadline, place
+            *(Job.of(record.job), record.config, self._queue, spawn, record.result, record.deadline, place),
+            _resources=self._resources,
         )
 
     def _ask(self, question: Reply, number: int) -> Any:

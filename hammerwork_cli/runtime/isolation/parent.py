@@ -3,7 +3,9 @@
 Only the worker uses the database: results, children and requests of handlers come through a pipe.
 """
 
+import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -13,6 +15,7 @@ from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.resources import CLOSE_SECONDS
 from hammerwork_cli.runtime.api.spawn import (
     SpawnContext,
     SpawnError,
@@ -26,6 +29,8 @@ from hammerwork_cli.runtime.isolation.protocol import ContextRecord, Failure, St
 from hammerwork_cli.runtime.outcomes.failures import FinalError, JobError, RemoteError, spawn_failure
 from hammerwork_cli.runtime.outcomes.results import StoredResult
 
+log = logging.getLogger("hammerwork")
+
 
 class Processes:
     """A process for each slot.
@@ -38,6 +43,7 @@ class Processes:
 
     def __init__(self, start: Start) -> None:
         self._start = start
+        self._keeps_resources = False  # the main thread writes it once, before there are processes
         # Guards the three below. A slot's thread writes the entries of its own; the main thread clears an attempt that
         # it kills, and closes.
         self._changing = threading.Lock()
@@ -83,10 +89,28 @@ class Processes:
                     self._by_thread[thread].doom()
 
     def close(self) -> None:
-        """Kills all processes, and lets none start."""
+        """Kills the processes that run a handler, and lets none start."""
+        self._close()
+
+    def _close(self) -> list[Process]:
+        """The others: those that may have resources to close live on."""
         with self._changing:
             self._closed = True
+            idle = [one for one in self._by_thread.values() if one.is_idle and self._keeps_resources]
             for process in self._by_thread.values():
+                if process not in idle:
+                    process.doom()
+        return idle
+
+    def finish(self) -> None:
+        """Kills all processes; those that run no handler may close their resources first."""
+        idle = self._close()
+        for process in idle:
+            process.finish()
+        end = time.monotonic() + CLOSE_SECONDS
+        for process in idle:
+            if not process.has_ended(max(0.0, end - time.monotonic())):
+                log.error("A process could not close its resources within %g s.", CLOSE_SECONDS)
                 process.doom()
 
     def forget(self) -> None:
@@ -97,7 +121,7 @@ class Processes:
 
     def handlers(self, real: Handlers) -> Handlers:
         """Handlers for the executor, each of which calls the real one in the process of its thread."""
-        remote = Handlers()
+        remote, self._keeps_resources = Handlers(), real.keeps_resources
         for queue in real.queues:
             handler = real.job_handler(queue)
             assert handler is not None
@@ -122,6 +146,7 @@ class Processes:
             while not answered:
                 kind, value = process.hear()
                 answered = kind in ("value", "error")
+                process.is_idle = answered
                 if kind == "value":
                     yield value
                 elif kind == "jobs" and verb == "spawn":

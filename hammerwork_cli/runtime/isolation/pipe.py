@@ -4,6 +4,7 @@ import pickle
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 LOOK_SECONDS = 1.0
@@ -79,6 +80,11 @@ class Pipe:
     def _look(self) -> None:
         if self._lives is not None and not self._lives():
             raise EOFError
+
+    def finish(self) -> None:
+        """Says that no further message will come."""
+        with suppress(OSError):  # the other end is gone
+            self._end.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Closes this end."""

@@ -63,6 +63,8 @@ class Process:
         self._start = start
         # Of the process that runs handlers, not of its guard. Its thread writes it once.
         self.pid: int | None = None
+        # Whether it has loaded the handlers, and serves no request. Its thread writes it, the main thread reads it.
+        self.is_idle = False
 
     def wait_until_ready(self) -> None:
         """Waits until it has loaded the handlers.
@@ -77,6 +79,7 @@ class Process:
             self.end()
             raise JobError(answer.value.first) from cause(answer.value)
         self.pid = answer.value
+        self.is_idle = True
 
     def request(self, verb: str, arguments: tuple[object, ...]) -> None:
         """Sends a request under a new number, which each answer to it must have.
@@ -85,6 +88,7 @@ class Process:
             ProcessDiedError: the process died.
         """
         self._number += 1
+        self.is_idle = False
         self.say((verb, arguments))
 
     def say(self, message: object) -> None:
@@ -130,6 +134,16 @@ class Process:
     def is_usable(self) -> bool:
         """Whether it can serve another request."""
         return not self._doomed and self._lives()
+
+    def finish(self) -> None:
+        """Tells it that no further request will come."""
+        self._pipe.finish()
+
+    def has_ended(self, seconds: float) -> bool:
+        """Whether it ends within so many seconds."""
+        with suppress(subprocess.TimeoutExpired):
+            self._guard.wait(seconds)
+        return not self._lives()
 
     def doom(self) -> None:
         """Kills it, with all programs that it started: another process will replace it."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hammerwork_cli.database import driver
 from hammerwork_cli.features.worker.queries.registry import HeartbeatReport
+from hammerwork_cli.runtime.api.resources import OpenResources
 from hammerwork_cli.runtime.clock import elapsed
 from hammerwork_cli.runtime.execution.executor import Executor
 from hammerwork_cli.runtime.execution.finisher import Finisher
@@ -34,6 +35,7 @@ class WorkerComponents:
     context: WorkerContext
     slots: Slots
     executor: Executor
+    resources: OpenResources  # those of handlers that run in this process
     verdicts: OutcomePolicy
     claimer: Claimer
     request_claimer: RequestClaimer
@@ -60,8 +62,9 @@ def assemble(context: WorkerContext) -> WorkerComponents:
     claimer = Claimer(context, slots, lambda attempt: executor.end(attempt))
     handlers = isolation.handlers(context.handlers)
     verdicts = OutcomePolicy(handlers, options.retry, clock, stop.at_once)
+    resources = handlers.open_resources()
     executor = Executor(
-        *(handlers, connections.for_slots(), connections.queue, clock, verdicts, isolation),
+        *(handlers, connections.for_slots(), connections.queue, clock, verdicts, isolation, resources),
         counted=progress.count,
         spawned=claimer.notify,
         slots=slots,
@@ -113,6 +116,7 @@ def assemble(context: WorkerContext) -> WorkerComponents:
         context=context,
         slots=slots,
         executor=executor,
+        resources=resources,
         verdicts=verdicts,
         claimer=claimer,
         request_claimer=request_claimer,

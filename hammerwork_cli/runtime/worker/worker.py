@@ -424,11 +424,14 @@ class Worker(Translated):
         with suppress(LimitReachedError):  # others have locked them: the next worker that starts forgets them
             main.run(registry.forget_ended, patience=0)
         parts.health_file.begin()
-        # Last of all: from now on, others wait for its heartbeat.
         try:
+            if not self.options.upkeep_only:
+                parts.resources.begin()
+            # Last of all: from now on, others wait for its heartbeat.
             main.run(lambda database: registry.register(database, registration), patience=0)
         except BaseException:
             parts.health_file.remove()
+            parts.resources.close()
             raise
         with suppress(HammerworkError):
             main.run(self._look_for_namesakes, patience=0)
@@ -476,12 +479,13 @@ class Worker(Translated):
         for thread in parts.threads:
             if thread.is_alive():  # one that could not be started is not
                 thread.join(LAST_SECONDS)
-        parts.slots.close()
         self._stop.at_once.set()
-        context.isolation.close()
+        context.isolation.finish()  # a process ends with the thread of its slot
+        parts.slots.close()
         if context.isolation.can_kill:
             parts.slots.join(LAST_SECONDS)
             context.isolation.forget()
+        parts.resources.close()
         parts.executor.loop.close()
         with suppress(HammerworkError):
             context.connections.main.run(
