@@ -27,7 +27,13 @@ from typing import IO
 
 ROOT = Path(__file__).parent.parent
 IMPORTED = (
+    "hammerwork_cli.__main__",
     "hammerwork_cli.app",
+    *(f"hammerwork_cli.features.{group}.commands" for group in ("job", "spawn", "worker", "monitor", "queue")),
+    *(f"hammerwork_cli.features.job.commands.{name}" for name in ("enqueue", "reading", "changes")),
+    *("hammerwork_cli.features.spawn.commands.operations", "hammerwork_cli.features.spawn.commands.tree"),
+    *("hammerwork_cli.features.worker.commands.control", "hammerwork_cli.features.worker.commands.start"),
+    *("hammerwork_cli.cli.printed_commands", "hammerwork_cli.view.table", "tabulate"),
     "hammerwork_cli.web.serving",
     "hammerwork_cli.runtime.worker.worker",
     *(f"hammerwork_cli.database.drivers.{name}" for name in ("sqlite", "postgres", "mysql")),
