@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ all_databases = pytest.mark.parametrize("dialect", EACH_DIALECT)
 """Where one database is the rule, as in ``tests/commands``: for a test of what differs from database to database."""
 on_servers = pytest.mark.parametrize("dialect", EACH_DIALECT[1:])
 """For a test of what a file cannot do, such as going away."""
+one_case_on_servers = pytest.mark.one_case_on_servers
+"""For a test whose cases differ in what no database has a part in: SQLite has all of them, each server the first."""
 _SHARED = pytest.StashKey[dict[str, str]]()
 
 
@@ -88,8 +91,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
-WAITING = ("acceptance", "runtime", "web")
-"""Folders of tests that wait more than they compute: for processes, timeouts, browsers."""
+WAITING = ("web/page", "web", "acceptance", "runtime")
+"""Folders of tests that wait more than they compute: for processes, timeouts, browsers. Those of the page come first:
+another process that took them over at the end would start a browser, too.
+"""
+QUICK = "unit"
 
 
 @pytest.hookimpl(trylast=True)
@@ -98,11 +104,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Processes that share the tests begin at equal distances from each other. So some of them wait while others compute,
     all the time; more processes would only get in each other's way on two cores. Each begins with its part of the
-    longest tests: everybody would wait for one that began last.
+    longest tests: everybody would wait for one that began last. Each ends with its part of those that take
+    milliseconds and need nothing: who has nothing more to do takes over the end of another's share.
     """
-    kinds: tuple[list[list[pytest.Item]], ...] = ([], [])
-    for path, tests in groupby(items, key=lambda item: item.path):
-        kinds[path.relative_to(ROOT / "tests").parts[0] in WAITING].append(list(tests))
+    files: defaultdict[str, list[list[pytest.Item]]] = defaultdict(list)
+    for path, tests in groupby(_needed(items), key=lambda item: item.path):
+        name = path.relative_to(ROOT / "tests").as_posix()
+        files[next((folder for folder in (*WAITING, QUICK) if name.startswith(f"{folder}/")), "")].append(list(tests))
+    quickest = list(chain.from_iterable(files[QUICK]))
+    kinds = (list(chain.from_iterable(files[folder] for folder in WAITING)), files[""])
     placed = [((place + 0.5) / len(kind), tests) for kind in kinds for place, tests in enumerate(kind)]
     mixed = list(chain.from_iterable(tests for _, tests in sorted(placed, key=itemgetter(0))))
     longest = [item for item in mixed if item.get_closest_marker("long")]
@@ -110,8 +120,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     processes = getattr(config, "workerinput", {}).get("workercount", 1)
     items.clear()
     for number in range(processes):
-        share, first = (len(mixed) - len(items)) // (processes - number), longest[number::processes]
-        items += [*first, *islice(others, max(0, share - len(first)))]
+        begin = longest[number::processes]
+        end = quickest[len(quickest) * number // processes : len(quickest) * (number + 1) // processes]
+        share = (len(mixed) + len(quickest) - len(items)) // (processes - number)
+        items += [*begin, *islice(others, max(0, share - len(begin) - len(end))), *end]
+    items += others
+
+
+def _needed(items: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """Leaves out the cases that ``@one_case_on_servers`` leaves to SQLite."""
+    seen = set()
+    for item in items:
+        if item.get_closest_marker("one_case_on_servers"):
+            dialect = item.callspec.params["dialect"]  # type: ignore[attr-defined]
+            test = (dialect, item.path, item.originalname)  # type: ignore[attr-defined]
+            if dialect != "sqlite" and test in seen:
+                continue
+            seen.add(test)
+        yield item
 
 
 # Expected outputs.

@@ -1,6 +1,6 @@
 """Workers that are killed at every step of a spawn, servers that crash, hang and forget, and clocks that step.
 
-A short run on SQLite and on PostgreSQL; ``make smoke`` has a longer one on each database, ``make chaos`` the long one.
+A short run on SQLite; ``make smoke`` has a longer one on each database, ``make chaos`` the long one.
 """
 
 import json
@@ -16,7 +16,7 @@ import pytest
 from chaos import checking, notes, plan
 from chaos.__main__ import SERVER_MISSING
 from chaos.clocks import Clock
-from chaos.crew import WORKERS, fates
+from chaos.crew import fates
 from chaos.poisons import ASYNC_POISONS, CRASHES, POISONS
 from chaos.run import QUIET_SECONDS, Run, Size
 from chaos.watching import Watch
@@ -25,14 +25,12 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.features.batch.queries import callbacks
 from hammerwork_cli.runtime.worker import keeper
 from hammerwork_cli.runtime.worker.upkeep import thread
-from tests.conftest import EACH_DIALECT, ROOT, unavailable
+from tests.conftest import ROOT, unavailable
 from tests.servers import ServerMissingError
 
 KILLS = 8
-EVERYWHERE = {"kills": 3, "freezes": 0, "restarts": 0, "outages": 0, "forgets": 1, "clock-steps": 0, "wrong-clocks": 0}
-SHORT = {"sqlite": EVERYWHERE, "postgres": {**EVERYWHERE, "swallows": 1, "frozen-backends": 1, "full-notify": 0}}
-"""An older copy of a file comes back; connections and processes of a server stand still. ``make smoke`` has all faults,
-on MariaDB too."""
+SHORT = {"kills": 3, "freezes": 0, "restarts": 0, "outages": 0, "forgets": 1, "clock-steps": 0, "wrong-clocks": 0}
+"""An older copy of the file comes back. ``make smoke`` has all faults, those of servers too."""
 
 
 def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
@@ -62,18 +60,13 @@ def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("dialect", EACH_DIALECT[: len(SHORT)])
-def test_nothing_is_lost_doubled_or_stuck_when_workers_and_servers_go_wrong(dialect: str, tmp_path: Path) -> None:
-    size = SHORT[dialect]
-    words = [word for name, number in size.items() for word in (f"--{name}", str(number))]
-    figures = figures_of(tmp_path, "--databases", dialect, *words, "--stream", "40", "--seed", "5")
-    assert figures["kills"] >= size["kills"]
+def test_nothing_is_lost_doubled_or_stuck_when_workers_and_servers_go_wrong(tmp_path: Path) -> None:
+    words = [word for name, number in SHORT.items() for word in (f"--{name}", str(number))]
+    figures = figures_of(tmp_path, "--databases", "sqlite", *words, "--stream", "40", "--seed", "5")
+    assert figures["kills"] >= SHORT["kills"]
     assert figures["jobs"] > 100
     assert figures["forgets"] == 1
-    # Whether a server forgets anything is up to the moment in which it dies.
-    assert figures["forgotten"] > 0 or dialect != "sqlite"
-    assert figures["frozen_backends"] == size.get("frozen-backends", 0)
-    assert figures["swallowed"] >= WORKERS * size.get("swallows", 0)
+    assert figures["forgotten"] > 0
 
 
 def test_a_run_waits_for_longer_than_any_worker_pauses() -> None:

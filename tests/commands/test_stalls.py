@@ -8,7 +8,7 @@ import pytest
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import Database, connect, stalls
-from tests.conftest import all_databases
+from tests.conftest import all_databases, one_case_on_servers
 from tests.rows import Rows
 
 HOLD = {
@@ -19,6 +19,7 @@ HOLD = {
 LET_GO = {"postgresql": "ROLLBACK", "mysql": "UNLOCK TABLES", "sqlite": "ROLLBACK"}
 
 
+@one_case_on_servers
 @pytest.mark.parametrize(
     "words",
     [

@@ -16,7 +16,7 @@ from examples import data_processor, workflow
 from hammerwork_cli import Queue, Worker
 from hammerwork_cli.core.values import id_list
 from hammerwork_cli.database import connect
-from tests.conftest import ROOT
+from tests.conftest import ROOT, one_case_on_servers
 
 FINISHED: dict[str, dict[str, int]] = {
     "configuration": {"reports": 1, "render_page": 12},
@@ -50,6 +50,7 @@ def test_every_example_is_tested():
     assert files == FINISHED.keys()
 
 
+@one_case_on_servers
 @pytest.mark.parametrize("name", FINISHED)
 def test_an_example_does_all_of_its_jobs(name: str, migrated_url: str) -> None:
     module: ModuleType = example(name)

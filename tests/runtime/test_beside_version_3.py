@@ -16,6 +16,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.features.monitor.queries import times
 from hammerwork_cli.features.worker.queries import finish, registry, rescue
 from hammerwork_cli.runtime.worker import heartbeat
+from tests.conftest import one_case_on_servers
 from tests.runtime.conftest import PATIENCE, Crew, Stage, until
 from tests.rust3.outcomes import use
 from tests.rust3.runs import LEASE, Run, Version3
@@ -123,6 +124,7 @@ def spawns(context):
 """
 
 
+@one_case_on_servers
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_however_a_job_runs_for_long_its_lease_is_renewed_and_the_reaper_leaves_it(
     stage: Stage, crew: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str

@@ -34,6 +34,7 @@ from hammerwork_cli import (
 from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.queries import encryption
 from hammerwork_cli.features.worker.queries import claim
+from tests.conftest import one_case_on_servers
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
 from tests.rust3.decoding import undecodable
@@ -257,6 +258,7 @@ FORMS: dict[str, Callable[[Job], Job]] = {
 }
 
 
+@one_case_on_servers
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_version_3_decrypts_what_is_encrypted_here(theirs: Theirs, form: Callable[[Job], Job]) -> None:
     keys = EncryptionKeys({"default": KEY, "second": OTHER_KEY})

@@ -18,6 +18,7 @@ from hammerwork_cli.features.worker.queries import claim, finish
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.features.workflow.queries.endings import CancelWorkflow
 from hammerwork_cli.runtime.outcomes.failures import taken
+from tests.conftest import one_case_on_servers
 from tests.runtime.conftest import Crew, Stage, until
 from tests.rust3 import outcomes
 
@@ -152,6 +153,7 @@ def test_without_version_3_the_first_failure_counts_as_the_first(stage: Stage, f
 UNREADABLE = ['{"type": "Custom"}', '{"type": "Fixed"}', "[5]", '"soon"', '{"type": "Fixed", "duration_ms": "5 s"}']
 
 
+@one_case_on_servers
 @pytest.mark.parametrize("stored", UNREADABLE)
 def test_a_strategy_that_cannot_be_read_is_named_and_the_handlers_applies(
     stage3: Stage, failing: Handlers, stored: str, caplog: pytest.LogCaptureFixture

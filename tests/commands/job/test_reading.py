@@ -17,7 +17,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.features.job.queries import listing
 from hammerwork_cli.features.job.views.listing import JOB
 from tests.commands.monitor.test_health import worker
-from tests.conftest import Outcome, all_databases
+from tests.conftest import Outcome, all_databases, one_case_on_servers
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, write
 from tests.rows import Rows
 
@@ -89,6 +89,7 @@ def test_a_priority_out_of_range_counts_as_normal(run: Run, several: str) -> Non
     assert listed(run, several, "--priority", "low") == []
 
 
+@one_case_on_servers
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
 @all_databases
 def test_the_cursor_of_a_page_leads_through_all_jobs_once(run: Run, migrated_url: str, form: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, SpawnContext, SpawnError, Worker
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import new_id
+from tests.conftest import one_case_on_servers
 from tests.rows import START, Rows
 from tests.runtime.conftest import Stage
 
@@ -149,6 +150,7 @@ def work(
     return run
 
 
+@one_case_on_servers
 def test_handlers_read_results_and_see_the_payload_as_it_is_stored(stage: Stage, work: Callable[..., None]) -> None:
     metadata = {"metadata": ["as it was"], "max_spawn_count": 5}
     parts = [Job("part", {"number": number, "_spawn_config": metadata}) for number in range(3)]

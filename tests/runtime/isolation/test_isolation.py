@@ -309,6 +309,7 @@ def test_an_answer_that_nobody_asked_for_ends_the_process_and_half_an_answer_sto
     assert (report.completed, report.failed) == (1, 3)
 
 
+@on_sqlite
 def test_errors_of_context_spawn_are_the_same_in_threads_and_in_processes(stage: Stage, work: Any) -> None:
     told = []
     for isolation in ("thread", "process"):
@@ -395,6 +396,7 @@ def test_children_by_key_are_found_again_after_a_crash(stage: Stage, work: Any) 
     assert len(stage.children(keyed)) == 2
 
 
+@on_sqlite
 def test_spawn_handlers_that_fail_say_why_and_spawn_nothing(stage: Stage, work: Any) -> None:
     names = ("broken", "crashing", "no_jobs")
     jobs = [Job(name, max_attempts=1) for name in names]

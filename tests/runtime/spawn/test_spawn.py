@@ -22,6 +22,7 @@ from hammerwork_cli.features.worker.queries import spawn as spawn_queries
 from hammerwork_cli.features.worker.queries.ancestry import Spawner
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
 from hammerwork_cli.features.worker.queries.spawn import LostClaimError, Operation
+from tests.conftest import one_case_on_servers
 from tests.runtime.conftest import PATIENCE, Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -130,6 +131,7 @@ def test_an_unknown_handler_fails_the_attempt_and_lists_those_there_are(stage: S
     assert "There is no spawn handler 'nobody'. Registered: parent." in stage.one(job, "error_message")
 
 
+@one_case_on_servers
 @pytest.mark.parametrize("config", ["7", '{"handler": 7}', '{"max_spawn_count": "many"}'])
 def test_a_configuration_that_cannot_be_is_an_error_and_spawns_nothing(
     stage: Stage, app: Handlers, config: str

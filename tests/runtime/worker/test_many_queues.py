@@ -17,6 +17,7 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.worker import claimer as claimer_module
 from hammerwork_cli.runtime.worker.claimer import Claimer
+from tests.conftest import one_case_on_servers
 from tests.runtime.conftest import PATIENCE, Stage, until
 from tests.worker_context import worker_context
 
@@ -159,6 +160,7 @@ def test_jobs_that_are_due_later_are_counted_in_the_queues_that_have_some(stage:
     assert claim.with_jobs(stage.database, (), before=now) == []
 
 
+@one_case_on_servers
 @pytest.mark.parametrize(("weighted", "seconds"), [(False, 0.1), (True, 0.1), (True, -1.0)])
 def test_a_queue_whose_jobs_need_a_free_slot_gets_one_beside_a_queue_that_never_ends(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, weighted: bool, seconds: float

@@ -13,6 +13,7 @@ from hammerwork_cli.features.job.queries.changes import RetryJobs
 from hammerwork_cli.features.job.queries.selections import ByIds
 from hammerwork_cli.features.worker.queries import claim, finish, registry
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt
+from tests.conftest import one_case_on_servers
 from tests.runtime.conftest import Crew, Stage, until
 
 ONCE = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
@@ -108,6 +109,7 @@ def test_a_worker_warns_of_one_that_runs_with_its_name(
     assert caplog.text.count("has the same name") == 1
 
 
+@one_case_on_servers
 @pytest.mark.parametrize(
     "missing", ["worker.claim.ready", "worker.spawn.record", "worker.finish.complete", "worker.registry.heartbeat"]
 )
