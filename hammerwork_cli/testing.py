@@ -1,7 +1,7 @@
 """Runs a handler in a test as a worker would, without a database."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, TypeVar
@@ -82,7 +82,7 @@ def run(
     Args:
         app: has the handlers.
         job: is taken as new, and as the root of its tree.
-        results: of the jobs that it depends on, for ``context.results()``.
+        results: of the jobs that it depends on, or waited for, for ``context.results()``.
         use: resource -> what ``context.use`` returns instead. Others are opened, and closed at the end. Lifespans do
             not run.
         attempt: number of the attempt, from 1.
@@ -174,6 +174,17 @@ class _Queue(CollectingQueue):
     def __init__(self, known: "Mapping[JobId, Any]", now: datetime) -> None:
         super().__init__(_no_database, now)
         self._known = {id_of(job): result for job, result in known.items()}
+
+    def _awaited(self, job: Job) -> list[str]:
+        return list(job.dependencies) or list(self._known)
+
+    def _as_they_are(self, ids: "Iterable[str]", at_once: int = 0) -> "Iterator[Job]":
+        del at_once
+        for job in ids:
+            if job in self._known:
+                ended = Job(id=job)
+                ended.status, ended.result = JobStatus.COMPLETED, self._known[job]
+                yield ended
 
     def results(self, jobs: "Iterable[JobId]") -> dict[str, Any]:
         """Returns those of the given results."""

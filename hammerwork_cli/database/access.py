@@ -59,6 +59,7 @@ OURS = frozenset(
         "hw_035_archived_columns",
         "hw_036_unique_jobs",
         "hw_037_queue_limits",
+        "hw_038_joins",
     ]
 )
 """The migrations of hammerwork-cli: a database with all of them is current."""

@@ -90,6 +90,7 @@ TABLES = (  # in the order in which they are dropped
     "hammerwork_unique",
     "hammerwork_queue_limits",
     "hammerwork_limit_starts",
+    "hammerwork_joins",
 )
 
 MIGRATIONS = (
@@ -127,6 +128,7 @@ MIGRATIONS = (
     Migration("hw_035_archived_columns", "Columns of jobs that the archive lacks", "ours"),
     Migration("hw_036_unique_jobs", "Unique jobs", "ours"),
     Migration("hw_037_queue_limits", "Limits of queues", "ours"),
+    Migration("hw_038_joins", "Jobs that wait for the children of their parent", "ours"),
 )
 """Those of hammerwork (Rust) 1.15.5, and ours, in the order of a run."""
 

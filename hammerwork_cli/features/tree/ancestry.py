@@ -17,6 +17,9 @@ class Ancestry(NamedTuple):
     max_descendants: int | None = None  # the lowest `max_descendants` that an ancestor has set
     spawner: str | None = None  # id of the parent of an early child. Such a child may run before its parent has ended.
     shared: bool = False  # whether other parents have spawned it too, so that it does not fail with its parent
+    joins: tuple[str, ...] = ()  # ids of jobs that wait for it and for all jobs below it
+    joined: tuple[str, ...] = ()  # ids of jobs that wait for it
+    awaits: bool = False  # whether it waits for the other children of its parent, or for all jobs below it
 
     @classmethod
     def parse(cls, stored: str | None) -> Self | None:
@@ -28,11 +31,13 @@ class Ancestry(NamedTuple):
         if not isinstance(values, dict) or not isinstance(values.get("root"), str):
             return None
         known = {name: values[name] for name in _READ if name in values and _READ[name](values[name])}
+        for name in known.keys() & {"joins", "joined"}:
+            known[name] = tuple(known[name])
         return cls(**known)
 
     def stored(self) -> str:
         """The value of the column."""
-        values = {name: value for name in _READ if (value := getattr(self, name)) not in (None, "", False)}
+        values = {name: value for name in _READ if (value := getattr(self, name)) not in (None, "", False, ())}
         return json.dumps(values, separators=(",", ":"))
 
     def limited_by(self, config: SpawnConfig) -> Self:
@@ -54,7 +59,7 @@ class Ancestry(NamedTuple):
 
     def child(self, spawner: str | None = None) -> Self:
         """The place of a child; ``spawner`` is the id of its parent if it is an early child."""
-        return self._replace(depth=self.depth + 1, spawner=spawner, shared=False)
+        return self._replace(depth=self.depth + 1, spawner=spawner, shared=False, joined=(), awaits=False)
 
 
 def _tightest(one: int | None, other: int | None) -> int | None:
@@ -69,6 +74,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
 def _is_true(value: Any) -> bool:
     return value is True
 
@@ -81,4 +90,7 @@ _READ: dict[str, Callable[[Any], bool]] = {
     "max_descendants": _is_number,
     "spawner": _is_text,
     "shared": _is_true,
+    "joins": _are_texts,
+    "joined": _are_texts,
+    "awaits": _is_true,
 }

@@ -27,6 +27,9 @@ class Blocker(NamedTuple):
     job: str  # id of the waiting job
     parents: dict[str, str]  # id -> status of each dependency; `missing` if the job does not exist
     reason: BlockerReason
+    awaited: int = (
+        0  # open jobs that it waits for, apart from its dependencies: it runs after all children of its parent
+    )
 
     @property
     def is_stuck(self) -> bool:

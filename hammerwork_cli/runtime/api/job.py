@@ -192,6 +192,7 @@ class Job(_Rowed):
     error: str | None = None
     callbacks: tuple[NewCallback, ...] = ()
     unique: Unique | None = None
+    _join: "tuple[str, str] | None" = field(default=None, init=False, repr=False)  # see SpawnContext.after_all
     created: bool | None = field(default=None, init=False)
     result: Any = field(default=None, init=False)
 

@@ -36,6 +36,7 @@ from hammerwork_cli.features.job.queries.selections import ByIds, Subtrees
 from hammerwork_cli.features.job.views.changes import raise_refusal
 from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.queue import queries as pausing
+from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.features.tree.queries import tree as trees
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.worker.limits import QueueLimit
@@ -574,8 +575,16 @@ class Queue(Translated):
             ):
                 yield node.id
 
-    def _as_they_are(self, ids: Iterable[str]) -> Iterator[Job]:
-        for part in batched(ids, PAGE):
+    def _awaited(self, job: Job) -> list[str]:
+        """The jobs that a job depends on; for one that ran after all others, those others."""
+        row = getattr(job, "_row", None)
+        if row is None or not joins.is_join(row.ancestry):
+            return list(job.dependencies)
+        parent = job.dependencies[0]
+        return self._run(lambda database: [one for one, _ in joins.awaited(database, job.id, parent)])
+
+    def _as_they_are(self, ids: Iterable[str], at_once: int = PAGE) -> Iterator[Job]:
+        for part in batched(ids, at_once):
             yield from self._run(partial(stored_jobs, jobs=part)).values()
 
     def _write(self, unit: Callable[[Database], Result]) -> Result:

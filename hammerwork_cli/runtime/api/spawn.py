@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from hammerwork_cli import app_path
 from hammerwork_cli.cached import cached
@@ -17,11 +17,13 @@ from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.resources import OpenResources, UsesResources
+from hammerwork_cli.runtime.api.results import Results
 from hammerwork_cli.runtime.api.signatures import check_call, refusal, signature
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.queue import Queue
 
+JOIN_SCOPES, ON_FAILURE = ("children", "tree"), ("fail", "run")
 FIRST_CHILDREN = 1000
 NOTHING_SPAWNED = "Nothing was spawned."
 """The end of the message of an error; see :meth:`SpawnError.with_kept`."""
@@ -184,6 +186,57 @@ class SpawnContext(UsesResources):
             import asyncio
         return await asyncio.to_thread(self.spawn, job, key=key)
 
+    def after_all(
+        self,
+        job: Job,
+        *,
+        scope: Literal["children", "tree"] = "children",
+        on_failure: Literal["fail", "run"] = "fail",
+        key: str = "after_all",
+    ) -> Job:
+        """Writes a child that runs once when the other children have ended, however many they are.
+
+        Call it before anything else is spawned: it waits for the children that follow, but not for those that depend on
+        it. Its :meth:`results` are those of the jobs that it waited for.
+
+        Args:
+            job: the child.
+            scope: the other children of this job, or all jobs below it.
+            on_failure: ``fail`` fails the child once all have ended, if one of them failed; a retry of that one lets it
+                wait again. ``run`` runs it in any case.
+            key: its name among the children, as for ``spawn``.
+
+        Returns:
+            The child as it is stored.
+
+        Raises:
+            UsageError: an argument is not valid, or this attempt has spawned a child already.
+            SpawnError, ConflictError, NotFoundError: see ``spawn``.
+        """
+        for name, given, known in (("scope", scope, JOIN_SCOPES), ("on_failure", on_failure, ON_FAILURE)):
+            if given not in known:
+                raise UsageError(f"{name} must be {known[0]!r} or {known[1]!r}, not {given!r:.60}.")
+        if not isinstance(job, Job):
+            raise UsageError(f"after_all takes a Job, not {type(job).__name__}.")
+        if job.recurring or job.unique is not None:
+            raise UsageError("A job that runs after all others can neither recur nor be unique.")
+        joining = replace(job)
+        joining._join = scope, on_failure
+        return self.spawn(joining, key=key)
+
+    async def aafter_all(
+        self,
+        job: Job,
+        *,
+        scope: Literal["children", "tree"] = "children",
+        on_failure: Literal["fail", "run"] = "fail",
+        key: str = "after_all",
+    ) -> Job:
+        """See :meth:`after_all`; it does not block the event loop."""
+        with app_path.without():
+            import asyncio
+        return await asyncio.to_thread(self.after_all, job, scope=scope, on_failure=on_failure, key=key)
+
     @property
     def cancelled(self) -> bool:
         """See :class:`SpawnContext`."""
@@ -215,11 +268,11 @@ class SpawnContext(UsesResources):
         """The job's result, as it is stored; ``None`` if the job has no handler."""
         return None if self.result_text is None else json.loads(self.result_text)
 
-    def results(self) -> dict[str, Any]:
-        """The results of the jobs that this one depends on, by their ids: see :meth:`Queue.results`."""
+    def results(self) -> Results:
+        """The results of the jobs that this one depends on or, after :meth:`after_all`, waited for, by their ids."""
         if self.queue is None:
             raise SpawnFailedError("Only a worker can read the results of the jobs that this one depends on.")
-        return self.queue.results(self.parent_job.dependencies)
+        return Results(self.queue, self.parent_job)
 
 
 @dataclass(frozen=True, slots=True)

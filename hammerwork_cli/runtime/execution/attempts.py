@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.spawn.models.spawn import SpawnRequest
+from hammerwork_cli.features.worker.queries.ancestry import NewJoin
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import EndedAttempt
 from hammerwork_cli.runtime.outcomes.failures import message_of
@@ -59,6 +60,7 @@ class Attempt:
             writes it.
         keys: of the children that it has spawned by key: queue, and a hash of the payload. The slot's thread and
             threads that its handler started write it, each by one atomic step.
+        joins: the children that wait for the others. Written as the keys are.
     """
 
     __slots__ = (
@@ -69,6 +71,7 @@ class Attempt:
         "deadline",
         "holds_slot",
         "job",
+        "joins",
         "keys",
         "over",
         "refusal",
@@ -91,6 +94,7 @@ class Attempt:
         self.over = self.writes = self.holds_slot = False
         self.refusal: tuple[float, str] | None = None
         self.keys: dict[str, tuple[str, int]] = {}
+        self.joins: tuple[NewJoin, ...] = ()
         self._lock = lock
 
     @property

@@ -16,7 +16,7 @@ from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.worker.queries import ancestry
 from hammerwork_cli.features.worker.queries import spawn as spawn_queries
-from hammerwork_cli.features.worker.queries.ancestry import LimitError, Spawner
+from hammerwork_cli.features.worker.queries.ancestry import LimitError, NewJoin, Spawner
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.spawn import SpawnError, SpawnLimitError
@@ -62,9 +62,13 @@ class Parent:
         return ancestry.known(self._job) or self._run(lambda database: ancestry.of(database, self._job))
 
     @cached
-    def spawner(self) -> Spawner:
-        """The job with the limits of its tree."""
+    def _spawner(self) -> Spawner:
         return Spawner.of(self._job, self.place, self._config, self._request)
+
+    @property
+    def spawner(self) -> Spawner:
+        """The job with the limits of its tree, and the children that wait for the others."""
+        return self._spawner._replace(joins=self._attempt.joins) if self._attempt.joins else self._spawner
 
     @cached
     def _as_job(self) -> Job:
@@ -119,6 +123,13 @@ class Parent:
         unlimited = replace(self._config, max_spawn_count=None, spawn_delay=None)
         with drain(self._as_job, unlimited, [job], now) as children:
             new = next(iter(children.batches()))[0]
+        new.join = job._join
+        others = self._attempt.keys.keys() - {key}
+        if new.join is not None and others and len(others) > len(self._attempt.joins):
+            raise UsageError(
+                "context.after_all comes too late: this attempt has spawned a child already, which it would miss.",
+                hint="Call it before context.spawn.",
+            )
 
         tries: list[str] = []
 
@@ -133,7 +144,10 @@ class Parent:
             return found
 
         with named_limits(), self._under(key, new):
-            return self._run(unit)
+            written = self._run(unit)
+        if new.join is not None:
+            self._attempt.joins += (NewJoin(written.id, new.join[0]),)
+        return written
 
     def _existing(self, job: Job, now: datetime) -> Job | None:
         """The job itself, if it exists: the parent, an ancestor, or whatever else a link leads to."""

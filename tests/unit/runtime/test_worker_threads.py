@@ -201,7 +201,7 @@ def test_of_several_threads_that_meet_an_outage_one_says_that_it_is_over(caplog:
 
 
 def test_a_keeper_says_once_an_outage_which_duty_fails(caplog: pytest.LogCaptureFixture) -> None:
-    answers: Any = iter([*[UnreachableError("The server is away.")] * 36, *[None] * 4])
+    answers: Any = iter([*[UnreachableError("The server is away.")] * 45, *[None] * 5])
 
     def answer() -> None:
         if (found := next(answers)) is not None:
@@ -424,7 +424,7 @@ def test_a_keeper_sweeps_unless_an_option_forbids_it(monkeypatch: pytest.MonkeyP
     keeping.run()
     assert keeping.releasing == sweep
     others = ["Looking for lost workers", "Claiming spawn requests", "Rescuing jobs of Rust workers"]
-    assert done == (["Releasing waiting jobs", *others] if sweep else others)
+    assert done == (["Releasing waiting jobs", *others, "Comparing joins"] if sweep else others)
 
 
 def test_a_keeper_does_its_duties_once_a_heartbeat() -> None:

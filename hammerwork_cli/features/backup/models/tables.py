@@ -150,6 +150,17 @@ TABLES = {
         ("parent_id", "occurrence", "spawn_key"),
         _columns(id="parent_id child_id root_id", text="occurrence spawn_key", time="spawned_at"),
     ),
+    "joins": Table(
+        "hammerwork_joins",
+        ("job_id",),
+        _columns(
+            id="job_id parent_id",
+            text="scope on_failure",
+            number="open_jobs failed_jobs",
+            flag="parent_ended",
+            time="checked_at",
+        ),
+    ),
     "requests": Table(
         "hammerwork_spawn_requests",
         ("id",),
@@ -231,6 +242,7 @@ NOT_IN_FILES = frozenset(
 OF_A_JOB = {
     "operations": "parent_id",
     "children": "parent_id",
+    "joins": "job_id",
     "requests": "job_id",
     "attempts": "job_id",
     "roots": "root_id",

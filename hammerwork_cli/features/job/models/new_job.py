@@ -95,6 +95,8 @@ class NewJob:
     result_ttl_seconds: int | None = None
     result_max_size_bytes: int | None = None
     ancestry: str | None = None  # JSON text of `Ancestry`, for a child
+    # Scope and `on_failure` of a child that waits for its siblings.
+    join: tuple[str, str] | None = field(default=None, compare=False)
     encryption: "Encryption | None" = None  # how the payload is encrypted when the row is written; `None` for plaintext
     unique: "Unique | None" = None  # what keeps it from being written beside another job
     # What to do at the end of the tree below it.

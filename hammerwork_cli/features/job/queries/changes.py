@@ -10,6 +10,7 @@ from functools import partial
 
 from hammerwork_cli.core.values import (
     FAILURES,
+    FINISHED,
     UNSUCCESSFUL,
     WAITING,
     WAITING_SPELLINGS,
@@ -22,7 +23,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.job.models.job import JobFilter
 from hammerwork_cli.features.job.models.plan import ChangeOutcome, ChangePlan, Reason, Refusal
-from hammerwork_cli.features.job.queries import dependencies, notifications
+from hammerwork_cli.features.job.queries import dependencies, joins, notifications
 from hammerwork_cli.features.job.queries.dependencies import EVERY_JOB, Following, LockedJob, lock_jobs
 from hammerwork_cli.features.job.queries.selections import BATCH, Selection, Snapshot, failed_below
 from hammerwork_cli.features.tree.queries import records
@@ -36,6 +37,8 @@ class ChangeStep:
     left: Counts = field(default_factory=Counts)  # reason -> jobs that it skipped
     # Id -> reason of jobs that a later step of the same change may be able to change.
     later: dict[str, str] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)  # joins that failed with its jobs
+    again: list[str] = field(default_factory=list)  # joins that wait again for its jobs
     # The dependents that it changed too, and those that it has yet to change.
     following: Following = field(default_factory=Following)
 
@@ -98,9 +101,9 @@ class Change:
         step.later = self._later(database, free)
         free = [job for job in free if job.id not in step.later]
         self._change(database, free, step)
-        step.following = self.follow(
-            database, Following(parents=[job.id for job in free if self._changes_dependents(job)])
-        )
+        parents = [job.id for job in free if self._changes_dependents(job)]
+        following = self.follow(database, Following(parents=[*parents, *step.broken, *step.again]))
+        step.following = following._replace(changed=[*following.changed, *step.again])
         return step
 
     def _changes_dependents(self, job: LockedJob) -> bool:
@@ -135,6 +138,13 @@ class Change:
 
     def _change(self, database: Database, jobs: Sequence[LockedJob], step: ChangeStep) -> None:
         raise NotImplementedError
+
+    def _settle(self, database: Database, marks: joins.Marks, step: ChangeStep) -> None:
+        """Releases or fails joins that wait for no others."""
+        if marks.ended:
+            settled = joins.settle(database, marks, self.now)
+            notifications.notify(database, settled.released)
+            step.broken += settled.failed
 
 
 class RetryJobs(Change):
@@ -189,6 +199,8 @@ class RetryJobs(Change):
         for state, ids in by_state.items():
             step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state)
         dependencies.rerun(database, (job.workflow for job in jobs))
+        ended = [job for job in jobs if job.status in FINISHED]
+        step.again += joins.reopened(database, [(job.ancestry, job.shown_status) for job in ended])
         dependencies.look_again(database, [job.id for job in jobs])
         if self.respawn:
             records.allow_again(database, [job.id for job in jobs])
@@ -222,6 +234,10 @@ class CancelJobs(Change):
             step.changed += database.run(
                 "job.changes.cancel", ids=part, statuses=_stored(jobs), now=self.now, error=self.error
             )
+        marks = joins.Marks()
+        for job in jobs:
+            marks.add(job.ancestry, failed=True)
+        self._settle(database, marks, step)
 
     def follow(self, database: Database, following: Following) -> Following:
         """Fails jobs that wait for these, and their early children that have not started."""
@@ -261,6 +277,11 @@ class Delete(Change):
         for part in chunks([job.id for job in jobs], database.key_chunk):
             step.changed += database.run("job.changes.delete", ids=part, statuses=_stored(jobs))
         records.forget(database, [job.id for job in jobs])
+        marks = joins.Marks()
+        for job in jobs:
+            if job.status not in FINISHED:
+                marks.add(job.ancestry, failed=False)
+        self._settle(database, marks, step)
 
 
 def _stored(jobs: Collection[LockedJob]) -> tuple[str, ...]:

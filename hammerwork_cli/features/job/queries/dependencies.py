@@ -18,9 +18,11 @@ from hammerwork_cli.core.values import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import GIN_CHUNK, chunks
 from hammerwork_cli.features.job.models.job import JobFilter
-from hammerwork_cli.features.job.queries import groups
+from hammerwork_cli.features.job.queries import groups, joins
 from hammerwork_cli.features.job.queries.cron import occurrence_of
 from hammerwork_cli.features.job.queries.listing import chosen
+from hammerwork_cli.features.tree.queries.joins import counts as join_counts
+from hammerwork_cli.features.tree.queries.joins import is_join, marks
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.tree.queries.release import DONE, RECURRING, awaited, is_shared, release, spawner_of
 
@@ -172,8 +174,9 @@ def rearm_next(database: Database, following: Following, now: datetime) -> Follo
         states = states_of(database, locked)
         for state in ("waiting", "satisfied"):
             renew(database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state)
-        rerun(database, (job.workflow for job in locked if states[job.id] != "failed"))
-        return [job for job, state in states.items() if state != "failed"]
+        again = [job for job in locked if states[job.id] != "failed"]
+        rerun(database, (job.workflow for job in again))
+        return [*(job.id for job in again), *joins.reopened(database, [(job.ancestry, job.status) for job in again])]
 
     return _follow(following, find, change)
 
@@ -215,13 +218,19 @@ def fail_next(
         states = states_of(database, [job for job in bound if job.id not in failed])
         failed += [job for job, state in states.items() if state == "failed"]
         groups.fail(database, failed, now, error)
-        return failed
+        if not any(marks(job.ancestry) for job in locked if job.id in failed):
+            return failed
+        settled = joins.settle(database, joins.of_failed(database, failed), now)
+        released.update(settled.released)
+        return [*failed, *settled.failed]
 
     after = _follow(following._replace(parents=[*following.parents, *rest]), find, change)
     of_batches = ends.fail_batches(database, now)
+    settled = joins.settle(database, joins.of_failed(database, [*rest, *of_batches]), now)
+    released.update(settled.released)
     changed = [*rest, *after.changed, *of_batches]
     groups.Groups.locked(database, [*following.parents, *changed]).settle(database, now)
-    return after._replace(changed=changed, parents=[*after.parents, *of_batches], released=released)
+    return after._replace(changed=changed, parents=[*after.parents, *of_batches, *settled.failed], released=released)
 
 
 def spawned_early(database: Database, parents: Sequence[str], request: str | None = None) -> list[tuple[str, str]]:
@@ -243,7 +252,11 @@ def spawned_early(database: Database, parents: Sequence[str], request: str | Non
 def states_of(database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
     """Returns the ``dependency_status`` that each job should have, by id."""
     statuses = parent_statuses(database, {parent for job in jobs for parent in job.depends_on})
-    return {job.id: state_of(job.depends_on, statuses, job.ancestry) for job in jobs}
+    states = {job.id: state_of(job.depends_on, statuses, job.ancestry) for job in jobs}
+    awaiting = [job.id for job in jobs if states[job.id] != "failed" and is_join(job.ancestry)]
+    if awaiting:
+        states |= {job: found.state for job, found in join_counts(database, awaiting).items()}
+    return states
 
 
 def _failed_by_others(job: LockedJob) -> bool:

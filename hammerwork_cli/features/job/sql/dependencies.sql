@@ -96,3 +96,15 @@ UPDATE hammerwork_schedule_runs SET tree_ended = NULL WHERE job_id {among}
 -- The number of failed jobs of a workflow that are only in the archive.
 (SELECT COUNT(*) FROM hammerwork_jobs_archive j WHERE j.workflow_id = hammerwork_workflows.id
 AND j.status IN (:failed) AND {only_in_archive})
+
+-- name: to_await_again
+-- Locks those of some joins that failed with a job, or that were released and have not started.
+SELECT j.id FROM hammerwork_jobs j {by_id} WHERE j.id IN (:ids) AND ((j.status IN (:failed) AND j.dependency_status = 'failed')
+OR (j.status IN (:pending) AND j.dependency_status = 'satisfied' AND j.attempts = 0)) ORDER BY j.id
+{lock_clause}
+
+-- name: await_again
+-- Lets joins wait again.
+UPDATE hammerwork_jobs {by_id} SET status = 'Pending', dependency_status = 'waiting', attempts = 0, failed_at = NULL,
+error_message = NULL {unleased}
+WHERE id IN (:ids)

@@ -1,8 +1,8 @@
 """Finds and fixes damage that workers and tools have left in the database."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -22,10 +22,11 @@ from hammerwork_cli.core.values import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.features.job.queries import ahead
+from hammerwork_cli.features.job.queries import ahead, notifications
 from hammerwork_cli.features.job.queries.dependencies import Following, fail_next
+from hammerwork_cli.features.job.queries.joins import FAILED, Marks, settle
 from hammerwork_cli.features.spawn.models.doctor import FIXABLE, Damage, Finding, FoundJob, in_cycles
-from hammerwork_cli.features.tree.queries import records
+from hammerwork_cli.features.tree.queries import joins, records
 from hammerwork_cli.features.tree.queries.relatives import Relatives
 from hammerwork_cli.features.worker.queries import finish, rescue
 from hammerwork_cli.features.worker.queries.finish import FinishReport
@@ -35,6 +36,8 @@ PAGE = 500
 """Jobs in one transaction."""
 MOST_PUT_OFF = 10_000
 """Jobs that a wrong clock has put off, and that are counted."""
+UNCOMPARED, MOST_JOINS = timedelta(minutes=1), 20
+"""Age of the last comparison of a join, and how many of them are compared at once."""
 MOST_EDGES = 500_000
 """Waiting jobs among which the doctor searches for cycles."""
 EVERYWHERE = (
@@ -325,6 +328,25 @@ class Doctor:
         failed = done.pop(Damage.PARENT_FAILED, ())
         fixed = FixedJobs(tuple(chain.from_iterable(done.values())), tuple(failed))
         return (page[-1] if len(page) == PAGE else None), fixed
+
+    def fix_joins(self) -> "FixedJobs":
+        """Compares some joins that have waited for a while with the jobs that they wait for."""
+        released: list[str] = []
+        failed: list[str] = []
+        for join in joins.stale(self.database, self.now - UNCOMPARED, MOST_JOINS):
+            after = self.database.transaction(partial(self._fix_join, join))
+            {"satisfied": released, "failed": failed}.get(after, []).append(join.job)
+        return FixedJobs(tuple(released), tuple(failed))
+
+    def _fix_join(self, join: joins.StaleJoin) -> str:
+        """The state of a join afterwards. Needs a transaction."""
+        joins.recount(self.database, join, self.now)
+        settled = settle(self.database, Marks(Counter({join.job: 0})), self.now)
+        following = Following(parents=settled.failed)
+        while following.unfinished:
+            following = fail_next(self.database, following, self.now, FAILED)
+        notifications.notify(self.database, settled.released)
+        return "failed" if join.job in settled.failed else "satisfied" if settled.released else "waiting"
 
     def _fix_waiting(self, fixed: dict[Damage, int]) -> int:
         """Goes over all waiting jobs once; returns the number of fixed jobs."""

@@ -186,7 +186,14 @@ WHERE {unarchived}
 /* if :queues */ AND {one_of j.queue_name :queues}
 AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 /* if :ids */ AND j.id IN (:ids)
+{no_join}
 GROUP BY j.id)
+
+-- name: no_join
+-- Joins wait for more than the jobs in their lists: workers compare these by themselves.
+
+-- name: no_join [current]
+AND NOT EXISTS (SELECT 1 FROM hammerwork_joins x WHERE x.job_id = j.id)
 
 -- name: stuck_jobs
 -- The waiting jobs that nothing will release, by kind. The statement defines waiting_jobs.

@@ -365,6 +365,8 @@ def blocker_text(blocker: Blocker, nodes: dict[str, TreeNode], *, named: bool = 
     names = [f"{name(parent)} ({_state(blocker.parents[parent])})" for parent in blocker.blocked_by[:3]]
     more = f" and {count(len(blocker.blocked_by) - 3)} more" if len(blocker.blocked_by) > 3 else ""
     subject = f"{name(blocker.job)} " if named else ""
+    if blocker.awaited:
+        names.append(plural(blocker.awaited, "job") + " below its parent")
     return f"{subject}{_REASONS[blocker.reason]} {', '.join(names) or 'nothing'}{more}"
 
 

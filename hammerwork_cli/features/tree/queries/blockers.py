@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from hammerwork_cli.core.values import FINISHED, UNSUCCESSFUL, WAITING_SPELLINGS, JobStatus, status_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.tree.queries import joins
 from hammerwork_cli.features.tree.wait import Blocker, BlockerReason
 
 MISSING = "missing"
@@ -25,6 +26,10 @@ def blockers_of(database: Database, ids: Iterable[str]) -> dict[str, Blocker]:
             if parent is not None:
                 above[parent] = MISSING if status is None else status_of(status)
     found = {job: Blocker(job, above, _reason(above, policies[job])) for job, above in parents.items()}
+    released = [str(job) for job, blocker in found.items() if blocker.reason == BlockerReason.NOT_RELEASED]
+    for job, awaited in (joins.counts(database, released) if database.is_current else {}).items():
+        if awaited.state == "waiting":
+            found[job] = Blocker(job, parents[job], BlockerReason.UNFINISHED, awaited.open)
     for job in _stuck_above(found):
         found[job] = Blocker(job, found[job].parents, BlockerReason.STUCK_ABOVE)
     return found

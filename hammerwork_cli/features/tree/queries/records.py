@@ -18,6 +18,7 @@ FORGETTING = (
     "tree.records.forget_trees",
     "tree.records.forget_attempts",
     "tree.records.forget_unique",
+    "tree.joins.forget",
 )
 """The statements that delete the records of jobs."""
 

@@ -7,6 +7,7 @@ from hammerwork_cli.core.values import FAILURES, JobStatus, id_list, status_of
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import GIN_CHUNK, chunks
 from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.queries.joins import is_join
 from hammerwork_cli.features.tree.queries.relatives import live_or_archived
 
 RECURRING = "recurring"
@@ -52,7 +53,7 @@ def awaited(parents: Iterable[str], statuses: Mapping[str, str], ancestry: str |
     return {status for parent, status in found.items() if parent != place.spawner or (alone and status in FAILURES)}
 
 
-def release(database: Database, ended: Sequence[str]) -> dict[str, int]:
+def release(database: Database, ended: Sequence[str], awaiting: list[str] | None = None) -> dict[str, int]:
     """Releases the jobs that wait for one of ``ended`` and have no other blocker. Needs a transaction.
 
     A job is released when all its parents have completed; a recurring parent and the parent of an early child do not
@@ -61,12 +62,19 @@ def release(database: Database, ended: Sequence[str]) -> dict[str, int]:
     Each waiting job is updated, in the order of ids, before its parents are counted. The update makes transactions on
     one server wait for each other, and conflict on two nodes of a cluster: if two parents end at once, the later
     transaction sees that the other parent has ended. Returns queue -> number of released jobs.
+
+    Args:
+        awaiting: gets the joins among them, which wait for more than their parents.
     """
     waiting: dict[str, _Waiting] = {}
     size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
     for part in chunks(ended, size):
         for job, parents, *rest in database.rows("tree.release.waiting_for", ids=database.ids(part)):
-            waiting[str(job)] = _Waiting(id_list(parents), *rest)
+            one = _Waiting(id_list(parents), *rest)
+            if not is_join(one.ancestry):
+                waiting[str(job)] = one
+            elif awaiting is not None:
+                awaiting.append(str(job))
     released: dict[str, int] = {}
     for ids in chunks(sorted(waiting), database.key_chunk):
         for job in _release(database, ids, waiting):

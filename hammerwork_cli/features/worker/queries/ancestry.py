@@ -30,6 +30,13 @@ class LimitError(ConflictError):
         self.limit, self.value, self.attempted, self.root = limit, value, attempted, root
 
 
+class NewJoin(NamedTuple):
+    """A job that waits for the other children of its parent, or for all jobs below it."""
+
+    job: str
+    scope: str
+
+
 class Spawner(NamedTuple):
     """A job that spawns, in an attempt or because of a spawn request."""
 
@@ -37,6 +44,22 @@ class Spawner(NamedTuple):
     ancestry: Ancestry  # the job's place, under its own limits
     max_spawn_count: int | None = None  # most children of this attempt, early and late ones together
     request: str | None = None  # id of the spawn request, if there is one
+    joins: tuple[NewJoin, ...] = ()  # the jobs of this attempt that wait for its other children
+
+    def place_of_child(self, *, early: bool = False, counts: bool = True) -> Ancestry:
+        """The place of a child.
+
+        Args:
+            early: whether it may run before this job has ended.
+            counts: whether the joins of this attempt wait for it.
+        """
+        place = self.ancestry.child(spawner=self.job.id if early else None)
+        if not counts or not self.joins:
+            return place
+        return place._replace(
+            joins=(*place.joins, *(join.job for join in self.joins if join.scope == "tree")),
+            joined=tuple(join.job for join in self.joins if join.scope == "children"),
+        )
 
     @classmethod
     def of(cls, job: Claimed, ancestry: Ancestry, config: SpawnConfig, request: str | None = None) -> "Spawner":

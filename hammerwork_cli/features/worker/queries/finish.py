@@ -15,7 +15,7 @@ from hammerwork_cli.core.values import JobStatus, cancellation, status_of, times
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.features.job.models.job import AttemptOutcome, PastAttempt
-from hammerwork_cli.features.job.queries import attempts, dependencies, groups, limits, notifications
+from hammerwork_cli.features.job.queries import attempts, dependencies, groups, joins, limits, notifications
 from hammerwork_cli.features.tree.queries import release
 from hammerwork_cli.features.worker.queries.claim import Claim, Claimed
 
@@ -43,6 +43,8 @@ OUTCOMES = {
     AttemptEnd.TIMED_OUT: AttemptOutcome.TIMED_OUT,
 }
 """What the history of attempts calls the ends that it records."""
+FINAL = frozenset({AttemptEnd.FAILED, AttemptEnd.TIMED_OUT, AttemptEnd.CANCELLED})
+"""Ends after which a job has failed, unless it recurs."""
 _STATUSES = {AttemptEnd.TIMED_OUT: JobStatus.TIMED_OUT, AttemptEnd.CANCELLED: JobStatus.FAILED}
 DEPENDS_ON_CANCELLED = f"a job that it depends on was {cancellation('its handler')}"
 
@@ -83,10 +85,11 @@ def finish(database: Database, ended: Sequence[EndedAttempt], now: datetime) -> 
 
     def work() -> FinishReport:
         report = FinishReport()
-        completed = _complete(database, ended, now, report)
-        dead, cancelled = _write_others(database, ended, now, report)
+        marks = joins.Marks()
+        completed = _complete(database, ended, now, report, marks)
+        dead, cancelled = _write_others(database, ended, now, report, marks)
         grouped = any(attempt.job.workflow_id or attempt.job.batch_id for attempt in ended)
-        update_dependents(database, completed, dead, now, report, cancelled=cancelled, grouped=grouped)
+        update_dependents(database, completed, dead, now, report, cancelled=cancelled, grouped=grouped, marks=marks)
         if report.lost:
             record_taken(database, [one.job for one in ended if one.job.id in report.lost], now)
         return report
@@ -103,6 +106,7 @@ def update_dependents(
     *,
     cancelled: Sequence[str] = (),
     grouped: bool = True,
+    marks: joins.Marks | None = None,
 ) -> None:
     """Releases jobs that waited for completed ones, and spreads final failures to the dependents of failed ones.
 
@@ -113,13 +117,23 @@ def update_dependents(
         report: gets the effects.
         cancelled: ids of jobs that their handlers cancelled.
         grouped: whether one of the completed jobs may be part of a workflow or a batch.
+        marks: the joins that wait for the jobs that this transaction has ended; by default, those of failed ones are
+            read.
     """
     # All workflows are locked at once, in order: otherwise two such transactions could wait for each other.
     changed = [*completed, *failed, *cancelled]
     ends = groups.Groups.locked(database, changed) if completed and grouped else groups.Groups()
-    released = Counter(release.release(database, completed))
+    awaiting: list[str] = []
+    released = Counter(release.release(database, completed, awaiting))
+    if marks is None:
+        marks = joins.of_failed(database, [*failed, *cancelled])
+    broken: Sequence[str] = ()
+    if awaiting or marks.ended:
+        settled = joins.settle(database, marks, now, awaiting)
+        released += settled.released
+        broken = settled.failed
     error = f"It depends on job {failed[0]}, which failed." if len(failed) == 1 else "A job it depends on failed."
-    for parents, said in ((failed, error), (cancelled, DEPENDS_ON_CANCELLED)):
+    for parents, said in ((failed, error), (cancelled, DEPENDS_ON_CANCELLED), (broken, joins.FAILED)):
         following = dependencies.Following(parents=parents)
         while following.unfinished:
             following = dependencies.fail_next(database, following, now, said)
@@ -131,14 +145,16 @@ def update_dependents(
     notifications.notify(database, report.released)
 
 
-def _complete(database: Database, ended: Sequence[EndedAttempt], now: datetime, report: FinishReport) -> list[str]:
+def _complete(
+    database: Database, ended: Sequence[EndedAttempt], now: datetime, report: FinishReport, marks: joins.Marks
+) -> list[str]:
     by_claim: dict[Claim, list[EndedAttempt]] = defaultdict(list)
     for attempt in ended:
         if attempt.end == AttemptEnd.COMPLETED and attempt.at is None:
             by_claim[attempt.job.claim].append(attempt)
     completed: list[str] = []
     for token, together in by_claim.items():
-        mine = _completed(database, token, together, now, report)
+        mine = _completed(database, token, together, now, report, marks)
         store_results(
             database,
             token,
@@ -150,15 +166,25 @@ def _complete(database: Database, ended: Sequence[EndedAttempt], now: datetime, 
 
 
 def _completed(
-    database: Database, token: Claim, ended: Sequence[EndedAttempt], now: datetime, report: FinishReport
+    database: Database,
+    token: Claim,
+    ended: Sequence[EndedAttempt],
+    now: datetime,
+    report: FinishReport,
+    marks: joins.Marks,
 ) -> Sequence[str]:
     """Completes jobs of one claim; returns those that are completed, also by an earlier try of this change."""
     ids = [attempt.job.id for attempt in ended]
-    if set_completed(database, token, ended, now) == len(ids):
-        return ids
-    mine = _done_before(database, ended, now)
-    report.lost.update(job for job in ids if job not in mine)
-    return [job for job in ids if job in mine]
+    done = set_completed(database, token, ended, now)
+    mine: Collection[str] = ids
+    if done < len(ids):
+        mine = _done_before(database, ended, now)
+        report.lost.update(job for job in ids if job not in mine)
+    if done:  # an earlier try has ended all of them or none, and has counted them
+        for attempt in ended:
+            if attempt.job.id in mine:
+                marks.add(attempt.job.ancestry, failed=False)
+    return ids if done == len(ids) else [job for job in ids if job in mine]
 
 
 def set_completed(database: Database, claim: Claim, ended: Sequence[EndedAttempt], now: datetime) -> int:
@@ -206,7 +232,7 @@ def _expiry(database: Database, job: Claimed, now: datetime) -> str | None:
 
 
 def _write_others(
-    database: Database, ended: Sequence[EndedAttempt], now: datetime, report: FinishReport
+    database: Database, ended: Sequence[EndedAttempt], now: datetime, report: FinishReport, marks: joins.Marks
 ) -> tuple[list[str], list[str]]:
     """Writes what did not simply complete; returns the jobs that failed for good, and those that are cancelled."""
     dead: list[str] = []
@@ -216,15 +242,17 @@ def _write_others(
         if attempt.end == AttemptEnd.COMPLETED and attempt.at is None:
             continue
         if write(database, attempt, now):
-            # An earlier try of this transaction that was committed has recorded it.
+            # An earlier try of this transaction that was committed has recorded and counted it.
             if attempt.end in OUTCOMES:
                 incomplete.append(_past(attempt, now))
+            if attempt.end in FINAL and attempt.at is None:
+                marks.add(attempt.job.ancestry, failed=True)
         elif not was_written(database, attempt, now):
             report.lost.add(attempt.job.id)
             continue
         if attempt.end == AttemptEnd.STOPPED:
             report.released[attempt.job.queue_name] = report.released.get(attempt.job.queue_name, 0) + 1
-        elif attempt.end in (AttemptEnd.FAILED, AttemptEnd.TIMED_OUT) and attempt.at is None:
+        elif attempt.end in FINAL - {AttemptEnd.CANCELLED} and attempt.at is None:
             dead.append(attempt.job.id)
         elif attempt.end == AttemptEnd.CANCELLED and attempt.at is None:
             cancelled.append(attempt.job.id)

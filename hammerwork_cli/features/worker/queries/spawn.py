@@ -1,6 +1,7 @@
 """Spawns: one guarded transaction completes the parent, inserts its children and records the spawn."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
@@ -13,7 +14,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError, JobNotFoundError, LastingConflictError, RefusedValueError
 from hammerwork_cli.features.job.models.new_job import NewJob
-from hammerwork_cli.features.job.queries import enqueue, groups, limits, notifications, unique
+from hammerwork_cli.features.job.queries import enqueue, groups, joins, limits, notifications, unique
 from hammerwork_cli.features.job.queries.dependencies import (
     Following,
     LockedJob,
@@ -25,6 +26,7 @@ from hammerwork_cli.features.job.queries.dependencies import (
 )
 from hammerwork_cli.features.job.queries.stored import IDENTITY, compare, stored
 from hammerwork_cli.features.tree.ancestry import Ancestry
+from hammerwork_cli.features.tree.queries import joins as tree_joins
 from hammerwork_cli.features.worker.queries import ancestry, finish
 from hammerwork_cli.features.worker.queries.ancestry import Spawner
 from hammerwork_cli.features.worker.queries.claim import Claimed
@@ -94,7 +96,10 @@ def complete(
                 report.lost.add(attempt.job.id)
                 finish.record_taken(database, [attempt.job], now)
             return report
-        write_children(database, operation, batches, external, now, report, are_unique=are_unique)
+        marks = joins.Marks()
+        if attempt.at is None:
+            marks.add(attempt.job.ancestry, failed=False)
+        write_children(database, operation, batches, external, now, report, are_unique=are_unique, marks=marks)
         if attempt.at is not None:
             _forget_earlier(database, attempt.job)
         return report
@@ -123,10 +128,14 @@ def write_children(
     report: FinishReport,
     *,
     are_unique: bool = False,
+    marks: joins.Marks | None = None,
 ) -> None:
     """Writes the children, releases the dependents of the parent, records the spawn, and checks the limits last.
 
     Children whose unique keys other jobs hold are not written, and not counted.
+
+    Args:
+        marks: the joins that wait for the parent, if it ends.
     """
     if operation.spawner.job.workflow_id:
         # Children join it, which locks it less: two parents would then wait for each other.
@@ -138,24 +147,45 @@ def write_children(
         enqueue.living_parents(database, sorted({*external, *_awaited_holders(batches, held)}))
     except JobNotFoundError as error:
         raise enqueue.name_child(error, chain.from_iterable(batches())) from None
-    place = operation.spawner.ancestry.child().stored()
+    spawner = operation.spawner
+    place, apart = spawner.place_of_child().stored(), spawner.place_of_child(counts=False).stored()
+    uncounted = _after_joins(spawner, batches)
+    counted = 0
     for produced in batches():
-        batch = _without_held(produced, held, operation.spawner.job.id)
+        batch = _without_held(produced, held, spawner.job.id)
         for job in batch:
             limits.check(database, job)
-            job.ancestry = place
+            if job.id in uncounted or job.recurring:
+                job.ancestry = apart
+            else:
+                job.ancestry = place
+                counted += 1
         enqueue.insert(database, batch)
         unique.replace(database, produced, held)
         for job in batch:
             if job.dependency_status != "waiting":
                 report.released[job.queue] = report.released.get(job.queue, 0) + 1
-    spawner = operation.spawner
-    finish.update_dependents(database, [spawner.job.id], [], now, report)
-    earlier, *counted = _record(database, operation, now)
+    tree_joins.count(database, Counter(dict.fromkeys(tree_joins.marks(place), counted)))
+    finish.update_dependents(database, [spawner.job.id], [], now, report, marks=marks)
+    earlier, *counters = _record(database, operation, now)
     if operation.children:
         if earlier and spawner.request is None:
             raise SpawnedBeforeError(f"Job {spawner.job.id} has spawned already.")
-        ancestry.count(database, spawner, operation.children, late=operation.children, counted=counted)
+        ancestry.count(database, spawner, operation.children, late=operation.children, counted=counters)
+
+
+def _after_joins(spawner: Spawner, batches: Batches) -> set[str]:
+    """The children that run after a join of this attempt, directly or after each other: it must not wait for them."""
+    found = {join.job for join in spawner.joins}
+    if not found:
+        return found
+    waits = [(job.id, job.depends_on) for batch in batches() for job in batch if len(job.depends_on) > 1]
+    waits += [(job.id, job.depends_on) for batch in batches() for job in batch if job.depends_on[0] != spawner.job.id]
+    before = 0
+    while len(found) > before:
+        before = len(found)
+        found.update(job for job, others in waits if not found.isdisjoint(others))
+    return found
 
 
 def _awaited_holders(batches: Batches, held: Mapping[str, str]) -> set[str]:
@@ -263,7 +293,8 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
     limits.check(database, child)
     parent, place = spawner.job.id, spawner.ancestry
     scope = {"parent": parent, "occurrence": spawner.occurrence}
-    child.ancestry = place.child(spawner=parent).stored()
+    mark = spawner.place_of_child(early=True, counts=child.join is None)
+    child.ancestry = mark._replace(awaits=child.join is not None).stored()
 
     def work() -> tuple[str, bool]:
         if not _lock_claim(database, spawner):
@@ -280,7 +311,7 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
                 unique.replace(database, [child], held)
                 notifications.notify(database, [child.queue])
                 return held[child.id], False  # no child of this parent: the next attempt asks again
-        is_new = enqueue.insert_new(database, child)
+        is_new = _insert(database, child, parent, now)
         if is_new or _join(database, child, parent, now):
             notifications.notify(database, [child.queue])
         if spawner.job.recurring and not spawner.request:
@@ -293,6 +324,18 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
         return child.id, is_new
 
     return database.transaction(work)
+
+
+def _insert(database: Database, child: NewJob, parent: str, now: datetime) -> bool:
+    """Inserts an early child unless its id exists; whether it did."""
+    if child.join is not None:
+        child.dependency_status = "waiting"
+    is_new = enqueue.insert_new(database, child)
+    if is_new and child.join is not None:
+        tree_joins.add(database, child.id, parent, *child.join, now)
+    if is_new:
+        tree_joins.count(database, Counter(tree_joins.marks(child.ancestry)))
+    return is_new
 
 
 def _join(database: Database, child: NewJob, parent: str, now: datetime) -> bool:
@@ -325,6 +368,7 @@ def _adopt(database: Database, job: LockedJob, spawner: str, child: NewJob, pare
     parents = enqueue.stored_ids(database, (parent, *others))
     database.run("worker.spawn.adopt", id=job.id, parents=parents, state=state, ancestry=child.ancestry, now=now)
     rerun(database, [job.workflow])
+    tree_joins.count(database, Counter(tree_joins.marks(child.ancestry)))
     following = Following(parents=[job.id])
     while following.unfinished:
         following = rearm_next(database, following, now)

@@ -1,0 +1,105 @@
+"""Ends and new beginnings of jobs that joins wait for, and what follows for the joins."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hammerwork_cli.core.values import FAILED_SPELLINGS, UNSUCCESSFUL, WAITING_SPELLINGS, status_of
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.job.queries import groups
+from hammerwork_cli.features.tree.queries import joins
+
+FAILED = "A job that it waited for failed."
+"""The error of a join."""
+
+
+@dataclass(slots=True)
+class Marks:
+    """Join -> jobs that it waits for and that this transaction ends, and those of them that failed."""
+
+    ended: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, ancestry: str | None, *, failed: bool) -> None:
+        """Adds a job that ends."""
+        for join in joins.marks(ancestry):
+            self.ended[join] += 1
+            self.failed[join] += failed
+
+
+@dataclass(slots=True)
+class Settled:
+    """What became of joins."""
+
+    released: Counter[str] = field(default_factory=Counter)  # queue -> joins that may run now
+    failed: list[str] = field(default_factory=list)
+
+
+def of_failed(database: Database, jobs: Collection[str]) -> Marks:
+    """Reads the marks of jobs that this transaction has failed."""
+    found = Marks()
+    for part in chunks(sorted(jobs), database.key_chunk):
+        for _, ancestry, _ in database.rows("tree.joins.marks", ids=database.ids(part)):
+            found.add(ancestry, failed=True)
+    return found
+
+
+def settle(database: Database, marks: Marks, now: datetime, parents_ended: Sequence[str] = ()) -> Settled:
+    """Counts jobs that have ended, and releases or fails the joins that wait for no others. Needs a transaction.
+
+    Args:
+        parents_ended: joins whose parent has ended.
+    """
+    settled = Settled()
+    if parents_ended:
+        joins.parents_ended(database, parents_ended)
+    candidates = {*parents_ended, *marks.ended}
+    joins.count(database, {join: -jobs for join, jobs in marks.ended.items()}, marks.failed)
+    while candidates:
+        states = joins.ready(database, candidates)
+        waiting = _waiting(database, list(states))
+        release = [job for job in waiting if states[job] == "satisfied"]
+        if release:
+            database.run("tree.release.release", ids=database.ids(release))
+            rows = database.rows("tree.joins.queues", ids=database.ids(release))
+            settled.released.update(queue for _, queue in rows)
+        failed = [job for job in waiting if states[job] == "failed"]
+        if not failed:
+            return settled
+        groups.fail(database, failed, now, FAILED)
+        settled.failed += failed
+        outer = of_failed(database, failed)
+        joins.count(database, {join: -jobs for join, jobs in outer.ended.items()}, outer.failed)
+        candidates = set(outer.ended)
+    return settled
+
+
+def _waiting(database: Database, ids: Sequence[str]) -> list[str]:
+    if not ids:
+        return []
+    return [str(job) for (job,) in database.rows("tree.release.lock_waiting", ids=database.ids(sorted(ids)))]
+
+
+def reopened(database: Database, jobs: Iterable[tuple[str | None, str]]) -> list[str]:
+    """Counts jobs that had ended and run again, and lets their joins wait again. Needs a transaction.
+
+    Returns the joins that wait again.
+
+    Args:
+        jobs: place and former status of each.
+    """
+    again, failed = Counter[str](), Counter[str]()
+    for ancestry, status in jobs:
+        for join in joins.marks(ancestry):
+            again[join] += 1
+            failed[join] -= status_of(status) in UNSUCCESSFUL
+    joins.count(database, again, failed)
+    waiting: list[str] = []
+    for part in chunks(sorted(again), database.key_chunk):
+        words = {"failed": FAILED_SPELLINGS, "pending": WAITING_SPELLINGS}
+        if found := [str(job) for (job,) in database.rows("job.dependencies.to_await_again", ids=part, **words)]:
+            database.run("job.dependencies.await_again", ids=found)
+            waiting += found
+    return waiting

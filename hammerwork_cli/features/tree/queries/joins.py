@@ -1,0 +1,132 @@
+"""Joins: jobs that wait until the other children of their parent, or all jobs below it, have ended.
+
+The jobs that a join waits for are marked in their places (:class:`Ancestry`), so that whoever ends one knows the join
+without asking, and jobs that no join waits for cost nothing. The row of a join counts them, in the same transactions.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from hammerwork_cli.core.values import FINISHED, UNSUCCESSFUL, WAITING_SPELLINGS, status_of
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.features.tree.ancestry import Ancestry
+
+
+class JoinCounts(NamedTuple):
+    """The jobs that a join counts."""
+
+    parent_ended: bool
+    open: int
+    failed: int
+    on_failure: str = "fail"
+
+    @property
+    def state(self) -> str:
+        """The ``dependency_status`` that follows from them."""
+        if not self.parent_ended or self.open > 0:
+            return "waiting"
+        return "failed" if self.failed > 0 and self.on_failure == "fail" else "satisfied"
+
+
+def is_join(ancestry: str | None) -> bool:
+    """Whether a job waits for other jobs than those in its list of dependencies."""
+    return ancestry is not None and '"awaits"' in ancestry and bool((Ancestry.parse(ancestry) or _NOWHERE).awaits)
+
+
+def marks(ancestry: str | None) -> tuple[str, ...]:
+    """The ids of the joins that wait for a job."""
+    if ancestry is None or '"join' not in ancestry:
+        return ()
+    place = Ancestry.parse(ancestry) or _NOWHERE
+    return place.joins + place.joined
+
+
+_NOWHERE = Ancestry("")
+
+
+def add(database: Database, join: str, parent: str, scope: str, on_failure: str, now: datetime) -> None:
+    """Adds the row of a join. Needs a transaction."""
+    database.run("tree.joins.add", id=join, parent=parent, scope=scope, on_failure=on_failure, now=now)
+
+
+def count(database: Database, open_jobs: Mapping[str, int], failed: Mapping[str, int] | None = None) -> None:
+    """Adds to the counts of joins, in the order of their ids. Needs a transaction; call it late: others wait for it.
+
+    Args:
+        open_jobs: join -> further jobs that it waits for; less than 0 for jobs that have ended.
+        failed: join -> those of them that have failed.
+    """
+    for join in sorted(open_jobs):
+        database.run("tree.joins.count", id=join, open=open_jobs[join], failed=(failed or {}).get(join, 0))
+
+
+def parents_ended(database: Database, joins: Sequence[str]) -> None:
+    """Notes that the parent of joins has ended. Needs a transaction."""
+    for part in chunks(sorted(joins), database.key_chunk):
+        database.run("tree.joins.parent_ended", ids=database.ids(part))
+
+
+def counts(database: Database, joins: Iterable[str]) -> dict[str, JoinCounts]:
+    """Reads joins, by the ids of their jobs."""
+    found: dict[str, JoinCounts] = {}
+    for part in chunks(sorted(set(joins)), database.key_chunk):
+        for join, ended, *rest in database.rows("tree.joins.of_jobs", ids=database.ids(part)):
+            found[str(join)] = JoinCounts(bool(ended), *rest)
+    return found
+
+
+def ready(database: Database, joins: Iterable[str]) -> dict[str, str]:
+    """Locks those of some joins that wait for nothing any more; returns the states of their dependencies."""
+    found: dict[str, str] = {}
+    for part in chunks(sorted(set(joins)), database.key_chunk):
+        for join, on_failure, failed in database.rows("tree.joins.ready", ids=database.ids(part)):
+            found[str(join)] = JoinCounts(True, 0, failed, on_failure).state
+    return found
+
+
+class StaleJoin(NamedTuple):
+    """A waiting join whose jobs nobody has compared with their number for a while."""
+
+    job: str
+    parent: str
+    scope: str
+
+
+def stale(database: Database, before: datetime, limit: int) -> list[StaleJoin]:
+    rows = database.rows("tree.joins.stale", before=before, waiting=WAITING_SPELLINGS, limit=limit)
+    return [StaleJoin(str(job), str(parent), scope) for job, parent, scope in rows]
+
+
+def awaited(database: Database, join: str, parent: str) -> Iterator[tuple[str, str]]:
+    """The jobs that a join waits for, and their statuses: those below its parent that have its mark."""
+    level, seen = [parent], {parent}
+    while level:
+        below: list[str] = []
+        for part in chunks(level, database.key_chunk):
+            for job, ancestry, status, recurs in database.rows("tree.joins.below", ids=database.ids(part)):
+                if str(job) in seen or join not in marks(ancestry):
+                    continue
+                seen.add(str(job))
+                below.append(str(job))
+                if not recurs:
+                    yield str(job), status_of(status)
+        level = below
+
+
+def recount(database: Database, join: StaleJoin, now: datetime) -> None:
+    """Corrects the counts of a join: other programs end jobs without counting. Needs a transaction."""
+    locked = database.row("tree.joins.lock", id=join.job)
+    if locked is None:
+        return
+    status = database.row("tree.release.statuses", ids=database.ids([join.parent]))
+    found = Counter(word for _, word in awaited(database, join.job, join.parent))
+    ended = status is None or status_of(status[1]) in FINISHED or (bool(locked[0]) and status[1] == "recurring")
+    counted: dict[str, Any] = {
+        "ended": ended,
+        "open": sum(jobs for word, jobs in found.items() if word not in FINISHED),
+        "failed": sum(jobs for word, jobs in found.items() if word in UNSUCCESSFUL),
+    }
+    database.run("tree.joins.correct", id=join.job, now=now, **counted)

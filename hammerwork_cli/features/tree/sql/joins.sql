@@ -1,0 +1,62 @@
+-- Joins: jobs that wait until the children of their parent, or all jobs below it, have ended.
+
+-- name: add
+-- Adds a join whose parent runs.
+INSERT INTO hammerwork_joins (job_id, parent_id, scope, on_failure, parent_ended, open_jobs, failed_jobs, checked_at)
+VALUES (:id, :parent, :scope, :on_failure, FALSE, 0, 0, :now)
+
+-- name: count
+-- Changes how many jobs a join waits for, and how many of them have failed.
+UPDATE hammerwork_joins SET open_jobs = open_jobs + :open, failed_jobs = failed_jobs + :failed WHERE job_id = :id
+
+-- name: parent_ended
+-- Notes that the parent of joins has ended.
+UPDATE hammerwork_joins SET parent_ended = TRUE WHERE job_id {among}
+
+-- name: ready
+-- Locks those of some joins that wait for nothing, in the order of their ids.
+SELECT x.job_id, x.on_failure, x.failed_jobs FROM hammerwork_joins x
+WHERE x.job_id {among} AND x.parent_ended AND x.open_jobs <= 0 ORDER BY x.job_id
+{lock_clause}
+
+-- name: of_jobs
+-- Reads some joins.
+SELECT x.job_id, x.parent_ended, x.open_jobs, x.failed_jobs, x.on_failure FROM hammerwork_joins x WHERE x.job_id {among}
+
+-- name: marks
+-- Reads the places of those of some jobs that joins count, and their statuses.
+SELECT j.id, {ancestry}, j.status FROM hammerwork_jobs j WHERE j.id {among} AND {ancestry} LIKE '%"join%'
+
+-- name: queues
+-- Reads the queues of jobs.
+SELECT j.id, j.queue_name FROM hammerwork_jobs j WHERE j.id {among}
+
+-- name: stale
+-- Lists waiting joins whose jobs nobody has compared with their number for a while.
+SELECT x.job_id, x.parent_id, x.scope FROM hammerwork_joins x JOIN hammerwork_jobs j ON j.id = x.job_id
+WHERE x.checked_at < :before AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
+ORDER BY x.checked_at LIMIT :limit
+
+-- name: lock
+-- Locks a join.
+SELECT x.parent_ended, x.open_jobs, x.failed_jobs FROM hammerwork_joins x WHERE x.job_id = :id
+{lock_clause}
+
+-- name: correct
+-- Corrects what a join counts.
+UPDATE hammerwork_joins SET parent_ended = :ended, open_jobs = :open, failed_jobs = :failed, checked_at = :now
+WHERE job_id = :id
+
+-- name: forget
+-- Deletes the joins of deleted jobs.
+DELETE FROM hammerwork_joins WHERE job_id {among}
+
+-- name: below
+-- Lists jobs whose first dependencies are some jobs: id, place, status, whether they recur.
+SELECT j.id, {ancestry}, j.status, j.recurring FROM {first_children}
+
+-- name: below [mysql]
+SELECT j.id, {ancestry}, j.status, j.recurring FROM hammerwork_jobs j WHERE j.first_parent IN (:ids)
+
+-- name: below [sqlite]
+SELECT j.id, {ancestry}, j.status, j.recurring FROM hammerwork_jobs j WHERE {first_parent} {among}

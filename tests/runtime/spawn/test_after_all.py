@@ -1,0 +1,340 @@
+"""``context.after_all``: one job that runs once when the others have ended, released by whoever ends the last one."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Cancel, Handlers, Job, SpawnConfig, SpawnContext, UsageError, Worker
+from hammerwork_cli.features.job.queries import changes
+from hammerwork_cli.features.job.queries.changes import CancelJobs, Delete, RetryJobs
+from hammerwork_cli.features.job.queries.selections import ByIds
+from hammerwork_cli.features.spawn.queries.doctor import Doctor
+from hammerwork_cli.features.tree.queries import joins
+from hammerwork_cli.testing import run
+from tests.runtime.conftest import Stage
+
+
+class Reports:
+    """A parent whose children are reported on, and what the reports saw."""
+
+    def __init__(self, app: Handlers, children: int, **options: Any) -> None:
+        self.children, self.options = children, options
+        self.seen: list[list[Any]] = []
+        app.register_handler("parent", self.spawn)
+        app.register_job("child", self.child)
+        app.register_job("report", self.report)
+
+    def spawn(self, context: SpawnContext) -> Iterator[Job]:
+        context.after_all(Job("report"), **self.options)
+        for number in range(self.children):
+            yield Job("child", {"number": number}, max_attempts=1)
+
+    def child(self, job: Job) -> Any:
+        if job.payload.get("fails"):
+            raise ValueError("It fails.")
+        return job.payload["number"]
+
+    def report(self, job: Job, context: SpawnContext) -> int:
+        assert job.queue == "report"
+        self.seen.append(sorted(context.results().values(), key=str))
+        return len(context.results())
+
+
+def parent(**config: Any) -> Job:
+    return Job("parent", {}).with_spawn_config(SpawnConfig(max_spawn_count=None, **config))
+
+
+def statuses(stage: Stage) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for queue, status in stage.rows("queue_name, status"):
+        found.setdefault(queue, []).append(status)
+    return {queue: sorted(words) for queue, words in found.items()}
+
+
+def state(stage: Stage) -> tuple[str, str]:
+    return stage.rows("status, dependency_status", "queue_name = 'report'")[0]  # type: ignore[return-value]
+
+
+def ids(stage: Stage, queue: str, status: str = "Pending") -> list[str]:
+    return [str(job) for (job,) in stage.rows("id", f"queue_name = '{queue}' AND status = '{status}'")]
+
+
+def change(stage: Stage, jobs: list[str], made: changes.Change) -> None:
+    changes.run(stage.database, ByIds(jobs), made)
+
+
+# When it runs.
+
+
+@pytest.mark.parametrize("children", [0, 1, 700])
+def test_it_runs_once_when_all_children_have_ended_under_a_worker_that_drains(
+    stage: Stage, app: Handlers, children: int
+) -> None:
+    reports = Reports(app, children)
+    stage.enqueue(parent())
+    report = stage.work(app)
+    assert reports.seen == [sorted(range(children), key=str)]
+    assert (report.completed, report.failed) == (children + 2, 0)
+
+
+def test_each_of_several_workers_may_end_the_last_child(stage: Stage, app: Handlers) -> None:
+    reports = Reports(app, 20)
+    stage.enqueue(*(parent() for _ in range(8)))
+    workers = [Worker(stage.queue, app, drain=True, poll_interval=0.05, concurrency=2) for _ in range(4)]
+    threads = [threading.Thread(target=worker.run) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert reports.seen == [sorted(range(20), key=str)] * 8
+    assert statuses(stage) == {
+        "parent": ["Completed"] * 8,
+        "child": ["Completed"] * 160,
+        "report": ["Completed"] * 8,
+    }
+
+
+def test_it_waits_for_early_children_and_for_those_that_spawn(stage: Stage, app: Handlers) -> None:
+    seen = []
+
+    @app.job("parent")
+    def work(job: Job, context: SpawnContext) -> None:
+        assert job.attempts == 1
+        context.after_all(Job("report"), scope="tree")
+        context.spawn(Job("child", {"deep": 2}), key="early")
+
+    @app.spawn("parent")
+    def late(context: SpawnContext) -> Iterator[Job]:
+        del context
+        yield Job("child", {"deep": 3})
+
+    @app.spawn("child")
+    def below(context: SpawnContext) -> Iterator[Job]:
+        if context.parent_job.payload["deep"]:
+            yield Job("child", {"deep": context.parent_job.payload["deep"] - 1})
+
+    @app.job("child")
+    def child(job: Job) -> int:
+        return int(job.payload["deep"])
+
+    @app.job("report")
+    def report(job: Job, context: SpawnContext) -> None:
+        seen.append((job.attempts, sorted(one.result for one in context.results().ended(at_once=2))))
+
+    stage.enqueue(Job("parent"))
+    stage.work(app)
+    assert seen == [(1, [0, 0, 1, 1, 2, 2, 3])]
+
+
+def test_of_children_alone_it_does_not_wait_for_their_children(stage: Stage, app: Handlers) -> None:
+    reports = Reports(app, 2)
+    app.register_handler("child", lambda context: [Job("slow", {"of": context.parent_job.id})])
+    app.register_job("slow", lambda _: None)
+    stage.enqueue(parent())
+    stage.work(app, queues=["parent", "child", "report"])
+    assert reports.seen == [[0, 1]]
+    assert statuses(stage)["slow"] == ["Pending"] * 2
+
+
+def test_jobs_that_depend_on_it_and_another_join_are_not_waited_for(stage: Stage, app: Handlers) -> None:
+    order: list[str] = []
+
+    @app.spawn("parent")
+    def spawn(context: SpawnContext) -> Iterator[Job]:
+        first = context.after_all(Job("first"), scope="tree", key="first")
+        second = context.after_all(Job("second"), key="second")
+        then = Job("then").depends_on(first.id)
+        yield Job("last").depends_on(then.id, second.id)
+        yield then
+        yield Job("child")
+
+    for queue in ("child", "first", "second", "then", "last"):
+        app.register_job(queue, lambda job: order.append(str(job.queue)))
+    stage.enqueue(parent())
+    stage.work(app, concurrency=1)
+    assert order[0] == "child"
+    assert sorted(order[1:]) == ["first", "last", "second", "then"]
+    assert order.index("first") < order.index("then") < order.index("last")
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_retried_parent_finds_it(stage: Stage, isolation: str) -> None:
+    worker = Worker(
+        stage.queue, "tests.runtime.spawn.after_all_app:app", drain=True, poll_interval=0.05, isolation=isolation
+    )
+    stage.enqueue(parent())
+    worker.run()
+    assert statuses(stage) == {"parent": ["Completed"], "child": ["Completed"] * 4, "report": ["Completed"]}
+    assert stage.rows("attempts", "queue_name = 'parent'") == [(3,)]
+
+
+def test_a_run_of_a_schedule_and_each_occurrence_of_a_recurring_job_has_its_own(lite: Stage, app: Handlers) -> None:
+    reports = Reports(app, 2)
+    lite.enqueue(Job("parent", {}).with_cron("* * * * * *"))
+    Worker(lite.queue, app, max_jobs=8, poll_interval=0.05).run()
+    assert len(reports.seen) >= 1
+    assert all(seen == [0, 1] for seen in reports.seen)
+    assert len(statuses(lite)["report"]) >= 2
+
+
+# Failures.
+
+
+@pytest.mark.parametrize(("on_failure", "after"), [("fail", "Failed"), ("run", "Completed")])
+def test_a_failed_child_decides_what_becomes_of_it(stage: Stage, app: Handlers, on_failure: str, after: str) -> None:
+    Reports(app, 3, on_failure=on_failure)
+
+    @app.spawn("child")
+    def ends(context: SpawnContext) -> None:
+        if context.parent_job.payload["number"] == 1:
+            raise Cancel("not this one")
+
+    stage.enqueue(parent())
+    stage.work(app)
+    assert statuses(stage) == {
+        "parent": ["Completed"],
+        "child": ["Completed", "Completed", "Failed"],
+        "report": [after],
+    }
+
+
+def test_it_waits_until_all_have_ended_although_one_has_failed(stage: Stage, app: Handlers) -> None:
+    reports = Reports(app, 3)
+    app.register_handler("report", lambda _: [Job("never")])
+    stage.enqueue(parent())
+    stage.work(app, queues=["parent"])
+    first, *others = ids(stage, "child")
+    stage.execute(f"UPDATE hammerwork_jobs SET payload = '{{\"fails\": true}}' WHERE id = '{first}'")
+    follower = stage.queue.enqueue(Job("follower").depends_on(ids(stage, "report")[0]))
+    stage.work(app, queues=["child"], max_jobs=1, drain=False)
+    assert state(stage) == ("Pending", "waiting")
+    stage.work(app, queues=["child", "report"])
+    assert (state(stage), stage.status(follower)) == (("Failed", "failed"), ["Failed"])
+    stage.execute(f"UPDATE hammerwork_jobs SET payload = '{{\"number\": 9}}' WHERE id = '{first}'")
+    change(stage, [first], RetryJobs(stage.database.now()))
+    assert (state(stage), stage.status(follower)) == (("Pending", "waiting"), ["Pending"])
+    stage.work(app, queues=["child", "report"])
+    assert len(reports.seen) == 1
+    assert len(others) == 2
+
+
+def test_it_fails_with_a_parent_that_fails_and_waits_again_with_its_retry(stage: Stage, app: Handlers) -> None:
+    fails = [True]
+
+    @app.job("parent")
+    def work(job: Job, context: SpawnContext) -> None:
+        context.after_all(Job("report"))
+        if fails[0]:
+            raise ValueError(job.id)
+
+    app.register_job("report", lambda _: None)
+    (job,) = stage.enqueue(Job("parent", max_attempts=1))
+    stage.work(app)
+    assert (stage.status(job), state(stage)) == (["Dead"], ("Failed", "failed"))
+    fails[0] = False
+    change(stage, [job.id], RetryJobs(stage.database.now()))
+    stage.work(app)
+    assert (stage.status(job), state(stage)) == (["Completed"], ("Completed", "satisfied"))
+
+
+# Other ends of the jobs that it waits for.
+
+
+def waiting_report(stage: Stage, app: Handlers, **options: Any) -> list[str]:
+    Reports(app, 3, **options)
+    stage.enqueue(parent())
+    stage.work(app, queues=["parent"])
+    assert state(stage) == ("Pending", "waiting")
+    return ids(stage, "child")
+
+
+def test_an_operator_who_cancels_the_last_children_lets_it_fail_or_run(stage: Stage, app: Handlers) -> None:
+    children = waiting_report(stage, app)
+    change(stage, children[:2], CancelJobs(stage.database.now(), by="me"))
+    assert state(stage) == ("Pending", "waiting")
+    change(stage, children[2:], CancelJobs(stage.database.now(), by="me"))
+    assert state(stage) == ("Failed", "failed")
+    change(stage, children, RetryJobs(stage.database.now(), cancelled=True))
+    assert state(stage) == ("Pending", "waiting")
+    change(stage, children, Delete(stage.database.now()))
+    assert state(stage) == ("Pending", "satisfied")
+
+
+def test_a_child_whose_worker_was_lost_counts_once_it_is_dead(stage: Stage, app: Handlers) -> None:
+    children = waiting_report(stage, app, on_failure="run")
+    change(stage, children[1:], Delete(stage.database.now()))
+    stage.execute(
+        f"UPDATE hammerwork_jobs SET status = 'Running', attempts = 1, claimed_by = '{children[0]}',"
+        f" started_at = created_at, claimed_at = created_at WHERE id = '{children[0]}'"
+    )
+    from hammerwork_cli.features.worker.queries import rescue
+
+    rescue.return_lost(stage.database, children[0], "name", stage.database.now())
+    assert state(stage) == ("Pending", "satisfied")
+
+
+def test_a_worker_finds_children_that_another_program_has_ended(stage: Stage, app: Handlers) -> None:
+    children = waiting_report(stage, app)
+    stage.execute(
+        "UPDATE hammerwork_jobs SET status = 'Completed', completed_at = created_at WHERE queue_name = 'child'"
+    )
+    doctor = Doctor(stage.database, now=stage.database.now())
+    assert [finding for finding in doctor.examine() if children] == []
+    assert doctor.fix_joins() == ((), ())  # it was compared a moment ago
+    stage.execute("UPDATE hammerwork_joins SET checked_at = '2026-01-01 00:00:00'")
+    assert [len(jobs) for jobs in doctor.fix_joins()] == [1, 0]
+    assert state(stage) == ("Pending", "satisfied")
+
+
+def test_counts_are_right_after_every_change(stage: Stage, app: Handlers) -> None:
+    children = waiting_report(stage, app)
+    for made in (
+        CancelJobs(stage.database.now(), by="me"),
+        RetryJobs(stage.database.now(), cancelled=True),
+    ):
+        change(stage, children[:1], made)
+        (before,) = stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins")
+        stage.execute("UPDATE hammerwork_joins SET checked_at = '2026-01-01 00:00:00'")
+        (join,) = joins.stale(stage.database, stage.database.now(), 5)
+        stage.database.transaction(lambda join=join: joins.recount(stage.database, join, stage.database.now()))
+        assert stage.database.query("SELECT open_jobs, failed_jobs FROM hammerwork_joins") == [before]
+
+
+# Arguments, and a test without a database.
+
+
+def test_it_must_come_first_and_its_arguments_must_be_right(lite: Stage, app: Handlers) -> None:
+    said: list[str] = []
+
+    @app.job("parent")
+    def work(job: Job, context: SpawnContext) -> None:
+        for call in (
+            lambda: context.after_all(Job("report"), scope="siblings"),  # type: ignore[arg-type]
+            lambda: context.after_all(Job("report"), on_failure="stop"),  # type: ignore[arg-type]
+            lambda: context.after_all("report"),  # type: ignore[arg-type]
+            lambda: context.after_all(Job("report").with_cron("* * * * * *")),
+            lambda: (context.spawn(Job("child"), key="early"), context.after_all(Job("report"))),
+        ):
+            with pytest.raises(UsageError) as raised:
+                call()
+            said.append(str(raised.value))
+        del job
+
+    app.register_job("child", lambda _: None)
+    lite.enqueue(Job("parent"))
+    lite.work(app)
+    assert said[0] == "scope must be 'children' or 'tree', not 'siblings'."
+    assert "comes too late" in said[-1]
+    assert "report" not in statuses(lite)
+
+
+def test_a_test_without_a_database_sees_the_join_and_gives_it_results() -> None:
+    app = Handlers()
+    Reports(app, 2)
+    outcome = run(app, Job("parent", {}))
+    assert [job.queue for job in outcome.early.values()] == ["report"]
+    assert len(outcome.children) == 2
+    one = "11111111-1111-4111-8111-111111111111"
+    assert run(app, Job("report"), results={one: 5}).result == 1
