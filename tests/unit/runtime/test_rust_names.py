@@ -1,10 +1,13 @@
 """The methods of the library of hammerwork (Rust): each is there, or its absence says what to use instead."""
 
+import re
 from datetime import timedelta
 
 import pytest
 
 from hammerwork_cli import Job, Queue, RetryStrategy, Worker, Workflow
+from hammerwork_cli.runtime.api.absent import _INSTEAD
+from tests.commands.test_given_twice import LEAVES
 
 METHODS = {
     Job: """with_max_attempts with_priority as_critical as_high_priority as_low_priority as_background with_delay
@@ -46,6 +49,16 @@ def test_a_method_of_rust_is_there_or_its_absence_names_what_to_use(kind: type, 
         AttributeError, match=rf"^'{kind.__name__}' object has no attribute '{name}'\. In Python, use \S"
     ):
         getattr(made, name)
+
+
+def test_the_commands_that_are_named_instead_exist_and_have_the_options() -> None:
+    texts = [text for names in _INSTEAD.values() for text in names.values()]
+    named = {code for text in texts for code in re.findall(r"`([a-z][^`]*)`", text)}
+    assert len(named) > 10
+    for code in named - {"web serve", "cron"}:
+        path, *options = code.split(" --")
+        assert path in LEAVES, code
+        assert {f"--{one}" for one in options} <= {name for option in LEAVES[path].params for name in option.opts}
 
 
 def test_backoffs_time_zones_and_spans_are_set_by_the_methods_of_rust() -> None:

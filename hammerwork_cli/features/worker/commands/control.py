@@ -114,9 +114,9 @@ def list_(
     options: ListOptions,
 ) -> None:
     """
-    A worker whose last heartbeat is older than its lease is silent. It is lost once another worker has rescued its
-    jobs, which cannot happen while the server takes no writes or no other worker runs. --all also shows workers that
-    have been silent for more than a day. Stopped workers are forgotten after 7 days.
+    A worker that has missed three heartbeats is silent. It is lost once another worker has rescued its jobs, which
+    cannot happen while the server takes no writes or no other worker runs. --all also shows workers that have been
+    silent for more than a day. Stopped workers are forgotten after 7 days.
 
     \b
     Examples:
