@@ -3,7 +3,7 @@
 import contextlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -22,6 +22,7 @@ from hammerwork_cli.features.migration import queries as migrations
 from hammerwork_cli.features.spawn.queries import operations
 from hammerwork_cli.features.tree.queries import records
 from hammerwork_cli.features.tree.queries import tree as tree_queries
+from tests.conftest import EACH_DIALECT, Makers
 from tests.rows import START, Rows
 from tests.rust3.outcomes import use
 
@@ -55,9 +56,23 @@ NEWEST: dict[str, Any] = {
 """What `spawn list --limit 5` asks for."""
 
 
+@pytest.fixture(scope="module", params=EACH_DIALECT)
+def spawned(request: pytest.FixtureRequest, makers: Makers) -> Iterator[tuple[Database, str]]:
+    """What :func:`spawn` leaves; nobody here changes it."""
+    url = makers[request.param].migrated()
+    with contextlib.closing(connect(url)) as database:
+        yield database, spawn(database)
+    makers[request.param].drop(url)
+
+
 @pytest.fixture
-def spawned(database: Database) -> tuple[Database, str]:
-    """3,060 jobs, 40 of them a parent and its children, written as the original writes them; the parent's id."""
+def own_spawned(database: Database) -> tuple[Database, str]:
+    """The same for a test that changes it."""
+    return database, spawn(database)
+
+
+def spawn(database: Database) -> str:
+    """3,060 jobs, 40 of them a parent and its children, written as the original writes them; the newest parent's id."""
     rows = Rows(database)
     parents: list[str] = []
 
@@ -72,7 +87,7 @@ def spawned(database: Database) -> tuple[Database, str]:
             for _ in range(3):
                 rows.job(created_at=lately)
     analyze(database, "hammerwork_jobs")
-    return database, parents[-1]
+    return parents[-1]
 
 
 def analyze(database: Database, table: str) -> None:
@@ -293,14 +308,13 @@ def test_a_look_for_changes_is_read_from_indexes(spawned: tuple[Database, str]) 
         assert "SCAN j" not in told
 
 
-def test_names_that_are_compared_to_the_letter_are_looked_up_in_an_index(spawned: tuple[Database, str]) -> None:
-    database, _ = spawned
+def test_names_that_are_compared_to_the_letter_are_looked_up_in_an_index(own_spawned: tuple[Database, str]) -> None:
+    database, _ = own_spawned
     database.script("UPDATE hammerwork_jobs SET status = 'Pending', dependency_status = 'none'")
     analyze(database, "hammerwork_jobs")
     now = START + timedelta(days=3)
-    told = plan(
-        database, "worker.claim.ready", queue="work", now=now, priority=None, limit=10, large=100, spawning=True
-    )
+    asked = {"queue": "work", "now": now, "priority": None, "limit": 10, "large": 100, "spawning": True}
+    told = plan(database, "worker.claim.ready", per=None, full=None, **asked)
     assert "idx_hammerwork_jobs_claimable" in told
     assert not re.search(r"filesort|Sort|TEMP B-TREE", told), told
     if database.dialect == "mysql":  # where the other databases have only indexes of some jobs
@@ -357,9 +371,9 @@ def test_due_schedules_are_read_from_the_end_of_an_index(database: Database) -> 
 
 @pytest.mark.parametrize(("statement", "column"), [("batch", "batch_id"), ("workflow", "workflow_id")])
 def test_the_jobs_of_batches_and_workflows_are_counted_from_an_index(
-    spawned: tuple[Database, str], statement: str, column: str
+    own_spawned: tuple[Database, str], statement: str, column: str
 ) -> None:
-    database, parent = spawned
+    database, parent = own_spawned
     database.script(f"UPDATE hammerwork_jobs SET {column} = id")
     of = "0" * 8 + "-0000-4000-8000-000000000000"
     database.script(f"UPDATE hammerwork_jobs SET {column} = '{of}' WHERE id = '{parent}'")
@@ -387,8 +401,10 @@ def test_encrypted_jobs_are_found_by_their_index_where_there_are_none(
     assert re.search("idx_hammerwork_jobs_(encrypted|retention_cleanup)", told), told
 
 
-def test_leases_ahead_are_found_by_the_index_of_version_3_whatever_was_analysed(spawned: tuple[Database, str]) -> None:
-    database, _ = spawned
+def test_leases_ahead_are_found_by_the_index_of_version_3_whatever_was_analysed(
+    own_spawned: tuple[Database, str],
+) -> None:
+    database, _ = own_spawned
     use(database)
     database.script("UPDATE hammerwork_jobs SET status = 'Running'")
     analyze(database, "hammerwork_jobs")
