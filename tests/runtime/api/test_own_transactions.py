@@ -367,6 +367,12 @@ def test_the_user_of_the_connection_needs_few_privileges(urls: Callable[[str], s
             connection.execute("SET ROLE hammerwork_test_shop")
             queue.enqueue(Job("mail").with_callbacks(on_complete=Job("done")), connection=connection)
             connection.commit()
+            admin.execute("GRANT SELECT, INSERT, UPDATE ON hammerwork_unique TO hammerwork_test_shop")
+            connection.execute("SET ROLE hammerwork_test_shop")
+            for number in range(2):
+                unique = Job("mail").with_unique(f"few privileges {connection.info.backend_pid}")
+                assert queue.enqueue(unique, connection=connection).created == (number == 0)
+            connection.commit()
             connection.execute("SET ROLE hammerwork_test_shop")
             admin.execute("REVOKE INSERT ON hammerwork_jobs FROM hammerwork_test_shop")
             with pytest.raises(AccessDeniedError, match=r"^The database refuses: permission denied"):
@@ -439,8 +445,9 @@ def test_without_a_transaction_a_single_statement_is_all(queue: Queue, dialect: 
         job = caller.enqueue(queue, Job("mail"))
         assert queue.find(job)
         assert "Begin a transaction first" in refusal(queue, connection, many=True)
-        with pytest.raises(UsageError, match="several"):
-            caller.enqueue(queue, Job("mail").depends_on(job))
+        for one in (Job("mail").depends_on(job), Job("mail").with_unique("several statements")):
+            with pytest.raises(UsageError, match="several"):
+                caller.enqueue(queue, one)
         caller.execute("START TRANSACTION" if dialect == "mysql" else "BEGIN")
         queue.enqueue_many([Job("mail").depends_on(job)], connection=connection)
         caller.execute("COMMIT")
