@@ -16,6 +16,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.job.models.unique import Unique
+from hammerwork_cli.features.job.queries import limits
 from hammerwork_cli.features.job.queries.encryption import refuse_plaintext, sealed_columns
 
 KEYS_PER_STATEMENT = 200
@@ -32,6 +33,7 @@ def hold(database: Database, jobs: Iterable[NewJob]) -> dict[str, str]:
     claimants: dict[str, list[_Claimant]] = {}
     for job in jobs:
         if job.unique is not None:
+            limits.check(database, job)
             one = (job.id, job.queue, job.unique, job.created_at)
             claimants.setdefault(job.unique.id_in(job.queue), []).append(one)
     held: dict[str, str] = {}
@@ -44,23 +46,29 @@ def _hold(database: Database, claimants: Mapping[str, Sequence[_Claimant]], held
     first = {key: wanting[0] for key, wanting in claimants.items()}
     rows = [(key, queue, unique.key, job) for key, (job, queue, unique, _) in first.items()]
     database.run("job.unique.hold", rows=rows)
-    ids = database.ids([*claimants])
-    holders = {str(key): str(job) for key, job in database.rows("job.unique.holders", ids=ids)}
+    holders = _holders(database, "job.unique.holders", [*claimants])
     if holders.keys() != claimants.keys():
         raise RetryableError("A unique key was deleted while a job took it.", hint="Try again.")
     others = sorted({holder for key, holder in holders.items() if holder != first[key][0]})
     found = database.rows("job.unique.statuses", ids=database.ids(others)) if others else []
     known = {str(job): (status_of(status), timestamp(created)) for job, status, created in found}
-    for key, wanting in claimants.items():
+    taken: list[tuple[str, ...]] = []
+    for key, queue, text, _ in rows:
         holder = holders[key]
         status, created = known.get(holder, (None, None))
-        for job, _, unique, now in wanting:
+        for job, _, unique, now in claimants[key]:
             if unique.is_held(status, created, now):
                 held[job] = holder
             else:
                 holder, status, created = job, JobStatus.PENDING, now
         if holder != holders[key]:
-            database.run("job.unique.take_over", id=key, job=holder)
+            taken.append((key, queue, text, holder))
+    if taken:
+        database.run("job.unique.take_over", rows=taken)
+
+
+def _holders(database: Database, statement: str, keys: Sequence[str]) -> dict[str, str]:
+    return {str(key): str(job) for key, job in database.rows(statement, ids=database.ids(keys))}
 
 
 def without(jobs: Iterable[NewJob], held: Mapping[str, str]) -> list[NewJob]:
@@ -116,8 +124,7 @@ def forget(database: Database, after: str | None, limit: int) -> str | None:
 
 
 def _forget(database: Database, keys: Sequence[str]) -> None:
-    ids = database.ids(keys)
-    holders = {str(key): str(job) for key, job in database.rows("job.unique.lock", ids=ids)}
+    holders = _holders(database, "job.unique.lock", keys)
     jobs = sorted(set(holders.values()))
     # A new statement, which sees the job of somebody who has taken a key over before it was locked.
     existing = {str(one) for (one,) in database.rows("job.unique.existing", ids=database.ids(jobs))} if jobs else set()

@@ -19,8 +19,13 @@ SELECT u.id, u.job_id FROM hammerwork_unique u {by_id} WHERE u.id {among} {as_it
 SELECT j.id, {status j}, j.created_at FROM hammerwork_jobs j {by_id} WHERE j.id {among} {as_it_is}
 
 -- name: take_over
--- Gives a locked key to another job.
-UPDATE hammerwork_unique SET job_id = :job WHERE id = :id
+-- Gives locked keys to other jobs.
+INSERT INTO hammerwork_unique (id, queue_name, unique_key, job_id) VALUES :rows
+ON CONFLICT (id) DO UPDATE SET job_id = excluded.job_id
+
+-- name: take_over [mysql]
+INSERT INTO hammerwork_unique (id, queue_name, unique_key, job_id) VALUES :rows
+ON DUPLICATE KEY UPDATE job_id = VALUES(job_id)
 
 -- name: replace
 -- Changes a job that waits. A recurring one keeps its due time.
