@@ -5,6 +5,7 @@ says only which job got it last. Whether that job still holds it follows from it
 anything when a job ends, and it does not matter which program ended it.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace as changed
 from datetime import datetime
@@ -64,7 +65,8 @@ def _hold(database: Database, claimants: Mapping[str, Sequence[_Claimant]], held
         if holder != holders[key]:
             taken.append((key, queue, text, holder))
     if taken:
-        database.run("job.unique.take_over", rows=taken)
+        listed = json.dumps([[key, job] for key, _, _, job in taken])
+        database.run("job.unique.take_over", rows=taken, listed=listed)
 
 
 def _holders(database: Database, statement: str, keys: Sequence[str]) -> dict[str, str]:

@@ -24,8 +24,10 @@ INSERT INTO hammerwork_unique (id, queue_name, unique_key, job_id) VALUES :rows
 ON CONFLICT (id) DO UPDATE SET job_id = excluded.job_id
 
 -- name: take_over [mysql]
-INSERT INTO hammerwork_unique (id, queue_name, unique_key, job_id) VALUES :rows
-ON DUPLICATE KEY UPDATE job_id = VALUES(job_id)
+-- From a JSON list: MySQL and MariaDB name the values of an insert in different ways.
+UPDATE JSON_TABLE(:listed, '$[*]' COLUMNS (id CHAR(36) CHARACTER SET utf8mb4 PATH '$[0]',
+job CHAR(36) CHARACTER SET utf8mb4 PATH '$[1]')) AS e
+STRAIGHT_JOIN hammerwork_unique u {by_id} ON u.id = {as_id e.id} SET u.job_id = e.job
 
 -- name: replace
 -- Changes a job that waits. A recurring one keeps its due time.
