@@ -264,6 +264,12 @@ def sqlite_url(new_database: Callable[..., str]) -> str:
 
 
 @pytest.fixture
+def lite_url(new_database: Callable[..., str]) -> str:
+    """The URL of an SQLite file with tables."""
+    return new_database("sqlite", migrated=True)
+
+
+@pytest.fixture
 def postgres_url(new_database: Callable[..., str]) -> str:
     """The URL of an empty PostgreSQL database."""
     return new_database("postgres")

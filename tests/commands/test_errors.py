@@ -307,17 +307,16 @@ def test_a_bug_is_called_one_without_the_password(run: Run, sqlite_url: str, mon
         assert ENCODED not in str(error)
 
 
-def test_a_traceback_shows_stored_escape_sequences_instead_of_obeying_them(run: Run, sqlite_url: str) -> None:
-    run("migration", "run", "--yes", url=sqlite_url)
-    with closing(connect(sqlite_url)) as database:
+def test_a_traceback_shows_stored_escape_sequences_instead_of_obeying_them(run: Run, lite_url: str) -> None:
+    with closing(connect(lite_url)) as database:
         job = Rows(database).job(queue="\x1b]0;title\x07\u202e")
     words = ("job", "enqueue", "--id", job, "--queue", "other", "--payload", "{}", "--debug")
-    done = run(*words, url=sqlite_url)
+    done = run(*words, url=lite_url)
     assert done.exit_code == 6
     assert "Traceback" in done.stderr
     assert done.stderr.count("\\x1b]0;title\\x07\\u202e") == 2
     assert all(visible(line) == line for line in done.stderr.split("\n"))
-    trace = json.loads(run(*words, "--format", "json", url=sqlite_url).stderr)["error"]["traceback"]
+    trace = json.loads(run(*words, "--format", "json", url=lite_url).stderr)["error"]["traceback"]
     assert "\x1b]0;title" in trace
 
 

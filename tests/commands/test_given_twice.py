@@ -374,44 +374,40 @@ def test_commas_stand_between_names_unless_a_backslash_stands_before_them(texts:
     assert names.split([names.joined(found)]) == found
 
 
-def test_a_queue_with_a_comma_in_its_name_is_reached_and_a_queue_without_jobs_is_noted(
-    run: Run, sqlite_url: str
-) -> None:
-    run("migration", "run", url=sqlite_url)
+def test_a_queue_with_a_comma_in_its_name_is_reached_and_a_queue_without_jobs_is_noted(run: Run, lite_url: str) -> None:
     for queue in (r"a\,b", "a", "b"):
-        assert run("job", "enqueue", "--queue", queue, "--payload", "{}", url=sqlite_url).exit_code == 0
+        assert run("job", "enqueue", "--queue", queue, "--payload", "{}", url=lite_url).exit_code == 0
 
     def listed(*words: str) -> list[str]:
-        done = run("job", "list", *words, "--format", "json", url=sqlite_url)
+        done = run("job", "list", *words, "--format", "json", url=lite_url)
         return sorted(job["queue"] for job in done.json)
 
     assert listed() == ["a", "a,b", "b"]
     assert listed("-q", r"a\,b") == ["a,b"]
     assert listed("-q", "a,b") == ["a", "b"]
     assert listed("-q", r"a\,b,b") == ["a,b", "b"]
-    refused = run("job", "enqueue", "--queue", "a,b", "--payload", "{}", url=sqlite_url)
+    refused = run("job", "enqueue", "--queue", "a,b", "--payload", "{}", url=lite_url)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert r"If they belong to the name: --queue 'a\,b'" in refused.stderr
-    assert "Queue 'nope' has no jobs" in run("job", "list", "-q", "a,nope", url=sqlite_url).stderr
+    assert "Queue 'nope' has no jobs" in run("job", "list", "-q", "a,nope", url=lite_url).stderr
     for empty in ("", ","):
-        refused = run("job", "delete", "-q", empty, "--yes", url=sqlite_url)
+        refused = run("job", "delete", "-q", empty, "--yes", url=lite_url)
         assert (refused.exit_code, "needs a name" in refused.stderr) == (2, True)
-    assert run("archive", "set-policy", "-q", "", "--older-than", "1d", "--yes", url=sqlite_url).exit_code == 2
+    assert run("archive", "set-policy", "-q", "", "--older-than", "1d", "--yes", url=lite_url).exit_code == 2
     assert len(listed()) == 3
 
 
-def test_a_new_job_depends_on_and_inherits_all_that_it_is_given(run: Run, sqlite_url: str) -> None:
-    run("migration", "run", url=sqlite_url)
+def test_a_new_job_depends_on_and_inherits_all_that_it_is_given(run: Run, lite_url: str) -> None:
 
     def enqueue(*words: str) -> str:
-        done = run("job", "enqueue", "--queue", "a", "--payload", "{}", *words, url=sqlite_url)
+        done = run("job", "enqueue", "--queue", "a", "--payload", "{}", *words, url=lite_url)
         assert done.exit_code == 0, done.stderr
         return str(done.stdout).strip()
 
     one, two, three = enqueue(), enqueue(), enqueue()
     spawning = ("--spawn-handler", "x", "--inherit", "queue", "--inherit", "timeout,trace")
     made = enqueue("--depends-on", f"{one},{two}", "--depends-on", three, *spawning)
-    shown = run("job", "show", made, "--format", "json", url=sqlite_url).json
+    shown = run("job", "show", made, "--format", "json", url=lite_url).json
     assert shown["depends_on"] == [one, two, three]
     config = shown["spawn_config"]
     wanted = {"priority": False, "queue": True, "retry_strategy": False, "timeout": True, "trace_context": True}
@@ -422,11 +418,10 @@ def test_a_new_job_depends_on_and_inherits_all_that_it_is_given(run: Run, sqlite
     assert enqueue(*while_ended, "failed,running") != holder
 
 
-def test_a_worker_serves_all_queues_that_it_is_given(hammerwork: Run, sqlite_url: str) -> None:
-    hammerwork("migration", "run", url=sqlite_url)
+def test_a_worker_serves_all_queues_that_it_is_given(hammerwork: Run, lite_url: str) -> None:
     start = ("worker", "start", "--handlers", "hammerwork_cli.demonstration:app", "--drain")
     handled = ("ingest", "transcode", "thumbnail")
-    done = hammerwork(*start, "-q", ",".join(handled[:2]), "-q", handled[2], url=sqlite_url)
+    done = hammerwork(*start, "-q", ",".join(handled[:2]), "-q", handled[2], url=lite_url)
     assert done.exit_code == 0, done.stderr
-    (worker,) = hammerwork("worker", "list", "--format", "json", url=sqlite_url).json
+    (worker,) = hammerwork("worker", "list", "--format", "json", url=lite_url).json
     assert worker["queues"] == [*handled]

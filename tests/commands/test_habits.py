@@ -107,25 +107,23 @@ def test_worker_status_lists_running_jobs_of_any_worker_with_their_leases(run: R
     assert "w-20" in text
 
 
-def test_worker_status_keeps_to_the_workers_of_a_queue(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    register(sqlite_url, 20, "mail")
-    register(sqlite_url, 21, "other")
-    found = run("worker", "status", "--queue", "mail", "--format", "json", url=sqlite_url).json
+def test_worker_status_keeps_to_the_workers_of_a_queue(run: Run, lite_url: str) -> None:
+    register(lite_url, 20, "mail")
+    register(lite_url, 21, "other")
+    found = run("worker", "status", "--queue", "mail", "--format", "json", url=lite_url).json
     assert [one["name"] for one in found] == ["w-20"]
-    told = run("worker", "status", "--queue", "nobody", url=sqlite_url).stderr
+    told = run("worker", "status", "--queue", "nobody", url=lite_url).stderr
     assert "serves these queues. Rust workers do not register" in told
     assert "worker status --jobs" in told
 
 
 @pytest.mark.parametrize("option", ["--progress-every", "--batch-size"])
-def test_a_batch_says_how_far_it_has_read(run: Run, sqlite_url: str, tmp_path: Path, option: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
+def test_a_batch_says_how_far_it_has_read(run: Run, lite_url: str, tmp_path: Path, option: str) -> None:
     (lines := tmp_path / "lines.jsonl").write_text('{"payload": {}}\n' * 5)
-    done = run("batch", "enqueue", "-f", str(lines), "-n", "mail", option, "2", url=sqlite_url)
+    done = run("batch", "enqueue", "-f", str(lines), "-n", "mail", option, "2", url=lite_url)
     assert "Read 2 jobs.\nRead 4 jobs.\n" in done.stderr
-    assert run("batch", "enqueue", "-f", str(lines), "-n", "mail", option, "0", url=sqlite_url).exit_code == 2
-    assert len(rows(sqlite_url)) == 5
+    assert run("batch", "enqueue", "-f", str(lines), "-n", "mail", option, "0", url=lite_url).exit_code == 2
+    assert len(rows(lite_url)) == 5
 
 
 def test_a_command_gives_up_a_server_that_does_not_answer_when_the_setting_says(run: Run) -> None:

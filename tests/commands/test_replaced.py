@@ -102,10 +102,9 @@ def test_a_list_of_queues_can_be_that_of_the_paused_ones(run: Run, filled: tuple
     assert "Future queues" not in shown.stderr
 
 
-def test_a_list_of_paused_queues_tells_a_pause_of_all(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    assert run("queue", "pause", "--all", "--reason", "repairs", "--yes", url=sqlite_url).exit_code == 0
-    shown = run("queue", "list", "--paused", url=sqlite_url)
+def test_a_list_of_paused_queues_tells_a_pause_of_all(run: Run, lite_url: str) -> None:
+    assert run("queue", "pause", "--all", "--reason", "repairs", "--yes", url=lite_url).exit_code == 0
+    shown = run("queue", "list", "--paused", url=lite_url)
     assert "Future queues are paused, too, with all queues since" in shown.stderr
     assert "repairs" in shown.stderr
 
@@ -127,16 +126,15 @@ def test_health_can_be_that_of_some_queues(run: Run, filled: tuple[Path, dict[st
         assert run("monitor", "health", "--queue", "mail", *words, url=url).exit_code == 2
 
 
-def test_a_mistake_in_the_options_of_a_retry_reopens_no_workflow(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    workflow = run("workflow", "create", "--name", "late", url=sqlite_url).stdout.strip()
-    assert run("job", "cancel", "--workflow", workflow, "--yes", url=sqlite_url).exit_code == 0
+def test_a_mistake_in_the_options_of_a_retry_reopens_no_workflow(run: Run, lite_url: str) -> None:
+    workflow = run("workflow", "create", "--name", "late", url=lite_url).stdout.strip()
+    assert run("job", "cancel", "--workflow", workflow, "--yes", url=lite_url).exit_code == 0
     for words in (("--status", "running"), ("--priority", "odd"), (workflow,)):
-        refused = run("job", "retry", "--workflow", workflow, "--cancelled", *words, "--yes", url=sqlite_url)
+        refused = run("job", "retry", "--workflow", workflow, "--cancelled", *words, "--yes", url=lite_url)
         assert refused.exit_code in {2, 5}, refused
-        assert run("workflow", "show", workflow, "--format", "json", url=sqlite_url).json["status"] == "cancelled"
-    assert run("job", "retry", "--workflow", workflow, "--cancelled", "--yes", url=sqlite_url).exit_code == 0
-    assert run("workflow", "show", workflow, "--format", "json", url=sqlite_url).json["status"] != "cancelled"
+        assert run("workflow", "show", workflow, "--format", "json", url=lite_url).json["status"] == "cancelled"
+    assert run("job", "retry", "--workflow", workflow, "--cancelled", "--yes", url=lite_url).exit_code == 0
+    assert run("workflow", "show", workflow, "--format", "json", url=lite_url).json["status"] != "cancelled"
 
 
 def test_a_batch_or_a_workflow_as_a_whole_is_one(run: Run, filled: tuple[Path, dict[str, str]]) -> None:

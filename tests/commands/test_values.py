@@ -121,8 +121,7 @@ def test_an_option_that_would_do_nothing_is_refused(run: Run, words: str, said: 
     assert said in " ".join(refused.stderr.split())
 
 
-def test_a_value_beside_which_an_option_does_something_is_taken(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
+def test_a_value_beside_which_an_option_does_something_is_taken(run: Run, lite_url: str) -> None:
     for words in (
         "monitor health --max-failed 3 --only failure_rate",
         "monitor health --queue mail --max-running-age off --only lost_jobs",
@@ -131,4 +130,4 @@ def test_a_value_beside_which_an_option_does_something_is_taken(run: Run, sqlite
         "archive run --compress --compression-level 3 --yes",
         "queue stats --detailed --since 2h",
     ):
-        assert run(*words.split(), url=sqlite_url).exit_code == 0, words
+        assert run(*words.split(), url=lite_url).exit_code == 0, words

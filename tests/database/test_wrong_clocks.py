@@ -290,13 +290,12 @@ def _earlier(answer: registry.HeartbeatAnswer, by: timedelta) -> registry.Heartb
 @pytest.mark.parametrize("behind", [DAY, timedelta(days=3650)])
 def test_a_worker_whose_clock_is_behind_changes_nothing_and_says_so(
     run: Callable[..., Outcome],
-    sqlite_url: str,
+    lite_url: str,
     behind: timedelta,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run("migration", "run", url=sqlite_url)
-    with contextlib.closing(connect(sqlite_url)) as database:
+    with contextlib.closing(connect(lite_url)) as database:
         right = database.now()
         schedule = add(database, right, schedule="* * * * * *")
         policies.put(
@@ -310,7 +309,7 @@ def test_a_worker_whose_clock_is_behind_changes_nothing_and_says_so(
         monkeypatch.setattr("hammerwork_cli.runtime.worker.retention.CHECK_SECONDS", 0.1)
         app = Handlers()
         app.job("report")(str)
-        worker = Worker(sqlite_url, app, lease=1)
+        worker = Worker(lite_url, app, lease=1)
         running = threading.Thread(target=worker.run)
         running.start()
         eventually(lambda: "which is in the past" in caplog.text)
@@ -318,7 +317,7 @@ def test_a_worker_whose_clock_is_behind_changes_nothing_and_says_so(
         assert schedules.find(database, schedule.id).due == schedule.due
         assert schedules.runs(database, schedule, limit=10) == []
         assert database.query("SELECT COUNT(*) FROM hammerwork_jobs") == [(1,)]
-        check = run("monitor", "health", "--only", "times_in_the_future", "--format", "json", url=sqlite_url).json
+        check = run("monitor", "health", "--only", "times_in_the_future", "--format", "json", url=lite_url).json
         worker.stop()
         running.join(60)
     (found,) = check["checks"]

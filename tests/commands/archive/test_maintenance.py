@@ -86,14 +86,13 @@ def test_vacuum_refuses_the_words_with_which_rust_deletes_jobs(run: Run, migrate
 
 
 @pytest.mark.parametrize("given", ["completed", "failed"])
-def test_vacuum_with_one_age_of_rust_takes_its_default_for_the_other(run: Run, sqlite_url: str, given: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
+def test_vacuum_with_one_age_of_rust_takes_its_default_for_the_other(run: Run, lite_url: str, given: str) -> None:
     day = 24 * 60
     jobs = ((JobStatus.COMPLETED, 29), (JobStatus.COMPLETED, 31), (JobStatus.FAILED, 6), (JobStatus.FAILED, 8))
-    write(sqlite_url, *(job(age * day, status) for status, age in jobs))
+    write(lite_url, *(job(age * day, status) for status, age in jobs))
     words = ("maintenance", "vacuum", f"--keep-{given}-days", "1000", "--confirm", "--format", "json")
-    assert run(*words, url=sqlite_url, env=CLOCK).json["changed"] == 1
-    kept = [status for _, status in rows(sqlite_url)]
+    assert run(*words, url=lite_url, env=CLOCK).json["changed"] == 1
+    kept = [status for _, status in rows(lite_url)]
     assert sorted(kept) == sorted(["Completed", "Failed", {"completed": "Completed", "failed": "Failed"}[given]])
 
 
@@ -150,21 +149,20 @@ def test_an_old_transaction_is_reported_because_it_keeps_dead_rows(run: Run, new
     assert "open_transaction" in {one["check"] for one in report["checks"] if one["status"] == "critical"}
 
 
-def test_dead_jobs_go_back_and_check_is_the_doctor(run: Run, sqlite_url: str) -> None:
-    run("migration", "run", url=sqlite_url)
-    with contextlib.closing(connect(sqlite_url)) as database:
+def test_dead_jobs_go_back_and_check_is_the_doctor(run: Run, lite_url: str) -> None:
+    with contextlib.closing(connect(lite_url)) as database:
         rows = Rows(database)
         again = rows.job(status="Running", attempts=1, started_at=rows_start())
         last = rows.job(status="Running", attempts=3, started_at=rows_start())
     later = {"HAMMERWORK_NOW": "2026-11-26T00:00:00Z"}
-    plan = run("maintenance", "dead-jobs", "--dry-run", "--format", "json", url=sqlite_url, env=later)
+    plan = run("maintenance", "dead-jobs", "--dry-run", "--format", "json", url=lite_url, env=later)
     assert {finding["kind"] for finding in plan.json} == {"lost", "lost_last_attempt"}
-    assert run("maintenance", "dead-jobs", "--stale-hours", "99", "--yes", url=sqlite_url, env=later).exit_code == 0
-    assert run("maintenance", "dead-jobs", "--yes", url=sqlite_url, env=later).exit_code == 0
-    found = {job["id"]: job["status"] for job in run("job", "list", "--format", "json", url=sqlite_url).json}
+    assert run("maintenance", "dead-jobs", "--stale-hours", "99", "--yes", url=lite_url, env=later).exit_code == 0
+    assert run("maintenance", "dead-jobs", "--yes", url=lite_url, env=later).exit_code == 0
+    found = {job["id"]: job["status"] for job in run("job", "list", "--format", "json", url=lite_url).json}
     assert found[again] in {"Pending", "Retrying"}
     assert found[last] == "Dead"
-    assert run("maintenance", "check", "--format", "json", url=sqlite_url, env=later).json == []
+    assert run("maintenance", "check", "--format", "json", url=lite_url, env=later).json == []
 
 
 def rows_start() -> Any:

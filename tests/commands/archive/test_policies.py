@@ -260,27 +260,26 @@ def keys(url: str) -> int:
 
 
 def test_a_worker_carries_policies_out_unless_an_option_forbids_it(
-    sqlite_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
+    lite_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("migration", "run", url=sqlite_url)
     monkeypatch.setattr(retention, "CHECK_SECONDS", 0.1)
     monkeypatch.setattr("hammerwork_cli.runtime.clock.PROVEN_SECONDS", 1)
     app = Handlers()
     app.job("mail")(str)
-    with contextlib.closing(connect(sqlite_url)) as database:
+    with contextlib.closing(connect(lite_url)) as database:
         now = database.now()
         then = now - 40 * DAY
         old = Rows(database).job(created_at=then, completed_at=then)
         policies.put(database, Policy("*", PolicyAction.DELETE, EVERY), by="ada", now=now - 2 * FIRST_RUN_DELAY)
         key = {"id": new_id(), "queue_name": "mail", "unique_key": "k", "job_id": new_id()}  # its job is gone
         Rows(database).insert("hammerwork_unique", key)
-    Worker(sqlite_url, app, drain=True).run()
-    assert (ids(sqlite_url), keys(sqlite_url)) == ({old}, 1)
-    worker = Worker(sqlite_url, app)
+    Worker(lite_url, app, drain=True).run()
+    assert (ids(lite_url), keys(lite_url)) == ({old}, 1)
+    worker = Worker(lite_url, app)
     running = threading.Thread(target=worker.run)
     running.start()
     try:
-        eventually(lambda: not ids(sqlite_url) and not keys(sqlite_url))
+        eventually(lambda: not ids(lite_url) and not keys(lite_url))
     finally:
         worker.stop()
         running.join(60)

@@ -386,11 +386,10 @@ def test_a_type_that_no_file_can_carry_is_named_before_anything_is_written(
     done(run("backup", "create", "-o", str(path), "--without-column", "odd", url=url))
 
 
-def test_the_name_of_a_column_is_data(run: Run, sqlite_url: str, tmp_path: Path) -> None:
-    done(run("migration", "run", url=sqlite_url))
-    write(sqlite_url, job(1))
-    execute(sqlite_url, 'ALTER TABLE hammerwork_jobs ADD COLUMN "a"" FROM x; --\x1b[31m" TEXT')
-    refused = run("backup", "create", "-o", str(tmp_path / "file"), url=sqlite_url)
+def test_the_name_of_a_column_is_data(run: Run, lite_url: str, tmp_path: Path) -> None:
+    write(lite_url, job(1))
+    execute(lite_url, 'ALTER TABLE hammerwork_jobs ADD COLUMN "a"" FROM x; --\x1b[31m" TEXT')
+    refused = run("backup", "create", "-o", str(tmp_path / "file"), url=lite_url)
     assert refused.exit_code == 2
     assert "\x1b" not in refused.stderr
     assert "cannot be carried" in refused.stderr
@@ -540,12 +539,11 @@ def test_a_table_that_this_version_does_not_know_is_named(run: Run, migrated_url
     assert "hammerwork_empty" not in made.stderr
 
 
-def test_a_column_that_cannot_be_left_out_is_refused(run: Run, sqlite_url: str, tmp_path: Path) -> None:
-    done(run("migration", "run", url=sqlite_url))
-    write(sqlite_url, job(1, JobStatus.COMPLETED))
+def test_a_column_that_cannot_be_left_out_is_refused(run: Run, lite_url: str, tmp_path: Path) -> None:
+    write(lite_url, job(1, JobStatus.COMPLETED))
     path = str(tmp_path / "file")
-    done(run("backup", "create", "-o", path, url=sqlite_url))
-    done(run("archive", "run", "--older-than", "0s", "--yes", url=sqlite_url))
+    done(run("backup", "create", "-o", path, url=lite_url))
+    done(run("archive", "run", "--older-than", "0s", "--yes", url=lite_url))
     for name in ("payload", "misspelt"):
         for words in (
             ("backup", "create", "-o", str(tmp_path / "other")),
@@ -553,11 +551,11 @@ def test_a_column_that_cannot_be_left_out_is_refused(run: Run, sqlite_url: str, 
             ("job", "export", identity(1), "--tree", "-o", str(tmp_path / "other")),
             ("archive", "restore", identity(1), "--as-was"),
         )[: 4 if name == "payload" else 3]:
-            refused = run(*words, "--without-column", name, url=sqlite_url)
+            refused = run(*words, "--without-column", name, url=lite_url)
             assert refused.exit_code == 2, words
             assert name in refused.stderr
     assert not (tmp_path / "other").exists()
-    assert "needs --tree" in run("job", "export", "--without-column", "x", url=sqlite_url).stderr
+    assert "needs --tree" in run("job", "export", "--without-column", "x", url=lite_url).stderr
 
 
 @pytest.mark.parametrize("verb", ["backup restore", "job import"])

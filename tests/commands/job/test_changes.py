@@ -330,10 +330,9 @@ def test_a_tree_that_keeps_growing_is_given_up(
     assert left == [max(statuses(migrated_url))]
 
 
-def test_a_deep_tree_is_changed_without_recursion(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1, D), *(child(number, number - 1, D, "none") for number in range(2, 1500)))
-    assert changed(run, sqlite_url, "retry", identity(1), "--tree", "--yes")["changed"] == 1499
+def test_a_deep_tree_is_changed_without_recursion(run: Run, lite_url: str) -> None:
+    write(lite_url, job(1, D), *(child(number, number - 1, D, "none") for number in range(2, 1500)))
+    assert changed(run, lite_url, "retry", identity(1), "--tree", "--yes")["changed"] == 1499
 
 
 def test_a_cycle_is_changed_once(run: Run, migrated_url: str) -> None:
@@ -813,11 +812,10 @@ def test_jobs_that_hammerwork_rust_left_running_run_again_by_force(run: Run, res
     assert rows(url, where="queue_name = 'segment' AND status = 'Running'") == []
 
 
-def test_the_time_of_a_cancellation_is_called_so(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1, P))
-    changed(run, sqlite_url, "cancel", identity(1))
-    words = [line.split()[:1] for line in run("job", "show", identity(1), url=sqlite_url).stdout.splitlines()]
+def test_the_time_of_a_cancellation_is_called_so(run: Run, lite_url: str) -> None:
+    write(lite_url, job(1, P))
+    changed(run, lite_url, "cancel", identity(1))
+    words = [line.split()[:1] for line in run("job", "show", identity(1), url=lite_url).stdout.splitlines()]
     assert ["cancelled"] in words
     assert ["failed"] not in words
 
@@ -826,18 +824,17 @@ OF_PARENTS = {"spawn list"}
 """Verbs whose --status is that of a parent and whose --failed asks for failures below it."""
 
 
-def test_no_verb_takes_both_the_status_and_the_failed_jobs(run: Run, sqlite_url: str) -> None:
+def test_no_verb_takes_both_the_status_and_the_failed_jobs(run: Run, lite_url: str) -> None:
     both = {
         path
         for path, verb in LEAVES.items()
         if {"--failed", "--status"} <= {name for param in verb.params for name in param.opts}
     }
     assert both >= {"job list", "job export", "job retry", "job delete", "job purge"}
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1, C), job(2, D))
+    write(lite_url, job(1, C), job(2, D))
     for path in both - OF_PARENTS:
         yes = () if path in {"job list", "job export"} else ("--yes",)
-        refused = run(*path.split(), "--failed", "--status", "dead,completed", *yes, url=sqlite_url)
+        refused = run(*path.split(), "--failed", "--status", "dead,completed", *yes, url=lite_url)
         assert (refused.exit_code, refused.stdout) == (2, ""), path
         assert "--status failed,dead,timedout" in refused.stderr, path
-    assert statuses(sqlite_url) == {1: "Completed", 2: "Dead"}
+    assert statuses(lite_url) == {1: "Completed", 2: "Dead"}

@@ -74,17 +74,16 @@ def test_json_says_what_was_enqueued(run: Run, migrated_url: str) -> None:
 
 
 def test_a_payload_comes_from_a_file_or_from_stdin(
-    hammerwork: Callable[..., Outcome], sqlite_url: str, tmp_path: Path
+    hammerwork: Callable[..., Outcome], lite_url: str, tmp_path: Path
 ) -> None:
-    assert hammerwork("migration", "run", url=sqlite_url).exit_code == 0
     file = tmp_path / "payload.json"
     file.write_text('{"title": "東京"}', encoding="utf-8-sig")
-    from_file = hammerwork("job", "enqueue", "-q", "a", "--payload", f"@{file}", url=sqlite_url).stdout.strip()
-    from_stdin = hammerwork("job", "enqueue", "-q", "a", "-j", "-", url=sqlite_url, input="[1]").stdout.strip()
-    assert payload_of(sqlite_url, from_file) == {"title": "東京"}
-    assert payload_of(sqlite_url, from_stdin) == [1]
+    from_file = hammerwork("job", "enqueue", "-q", "a", "--payload", f"@{file}", url=lite_url).stdout.strip()
+    from_stdin = hammerwork("job", "enqueue", "-q", "a", "-j", "-", url=lite_url, input="[1]").stdout.strip()
+    assert payload_of(lite_url, from_file) == {"title": "東京"}
+    assert payload_of(lite_url, from_stdin) == [1]
     for given in (["-j", "-"], ["-j", ""], []):
-        refused = hammerwork("job", "enqueue", "-q", "a", *given, url=sqlite_url, input="")
+        refused = hammerwork("job", "enqueue", "-q", "a", *given, url=lite_url, input="")
         assert (refused.exit_code, refused.stdout) == (2, "")
         assert "'{}'" in refused.stderr
         assert ("The payload is empty." in refused.stderr) == bool(given)

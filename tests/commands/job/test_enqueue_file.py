@@ -283,12 +283,11 @@ def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(
     assert rows(migrated_url) == []
 
 
-def test_jobs_come_from_stdin_too(hammerwork: Run, sqlite_url: str) -> None:
-    assert hammerwork("migration", "run", url=sqlite_url).exit_code == 0
+def test_jobs_come_from_stdin_too(hammerwork: Run, lite_url: str) -> None:
     lines = "\ufeff" + "\n".join(json.dumps({"payload": number}) for number in range(3)) + "\n"
-    outcome = hammerwork("job", "enqueue", "--file", "-", "-q", "a", url=sqlite_url, input=lines)
+    outcome = hammerwork("job", "enqueue", "--file", "-", "-q", "a", url=lite_url, input=lines)
     assert outcome.exit_code == 0, outcome.stderr
-    assert {*outcome.stdout.split()} == {str(identity) for (identity,) in rows(sqlite_url, "id")}
+    assert {*outcome.stdout.split()} == {str(identity) for (identity,) in rows(lite_url, "id")}
     assert len(outcome.stdout.split()) == 3
 
 

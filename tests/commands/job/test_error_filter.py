@@ -92,11 +92,10 @@ def test_failed_since_is_about_the_failure_and_takes_a_duration_or_a_time(
     assert {number for number, status in statuses(migrated_url).items() if status == "Pending"} == numbers | {3}
 
 
-def test_the_rust_name_of_failed_since_is_understood(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", "--yes", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(5, D), job(90, D))
-    assert run("job", "retry", "--failed-since-hours", "1", "--yes", url=sqlite_url, env=CLOCK).exit_code == 0
-    assert statuses(sqlite_url) == {5: "Pending", 90: "Dead"}
+def test_the_rust_name_of_failed_since_is_understood(run: Run, lite_url: str) -> None:
+    write(lite_url, job(5, D), job(90, D))
+    assert run("job", "retry", "--failed-since-hours", "1", "--yes", url=lite_url, env=CLOCK).exit_code == 0
+    assert statuses(lite_url) == {5: "Pending", 90: "Dead"}
 
 
 @pytest.mark.parametrize("since", ["soon", "2026-13-01T00:00:00Z", "999999999d"])
@@ -125,7 +124,6 @@ def test_tree_takes_several_jobs_and_each_job_once(run: Run, migrated_url: str) 
     assert {number for number, status in statuses(migrated_url).items() if status == "Dead"} == {6}
 
 
-def test_tree_without_a_job_is_refused(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", "--yes", url=sqlite_url).exit_code == 0
-    refused = run("job", "retry", "--tree", "--error", "x", url=sqlite_url)
+def test_tree_without_a_job_is_refused(run: Run, lite_url: str) -> None:
+    refused = run("job", "retry", "--tree", "--error", "x", url=lite_url)
     assert (refused.exit_code, "--tree needs JOB" in refused.stderr) == (2, True)

@@ -186,18 +186,17 @@ def child(job):
 
 
 def test_a_worker_runs_a_tree_that_arrives_as_pending_and_spawns_nothing_twice(
-    hammerwork: Run, sqlite_url: str, tmp_path: Path
+    hammerwork: Run, lite_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "app.py").write_text(APP)
-    assert hammerwork("migration", "run", url=sqlite_url).exit_code == 0
-    root = hammerwork("job", "enqueue", "-q", "parent", "-j", "{}", url=sqlite_url).stdout.strip()
+    root = hammerwork("job", "enqueue", "-q", "parent", "-j", "{}", url=lite_url).stdout.strip()
     drain = ("worker", "start", "--handlers", "app:app", "--drain", "--poll-interval", "0.05")
-    assert hammerwork(*drain, url=sqlite_url).exit_code == 0
-    assert hammerwork("job", "export", root, "--tree", "-o", "tree", url=sqlite_url).exit_code == 0
+    assert hammerwork(*drain, url=lite_url).exit_code == 0
+    assert hammerwork("job", "export", root, "--tree", "-o", "tree", url=lite_url).exit_code == 0
     words = ("job", "import", "tree", "--as", "pending", "--new-ids")
-    new = hammerwork(*words, url=sqlite_url).stdout.strip()
-    assert hammerwork(*drain, url=sqlite_url).exit_code == 0
-    nodes = hammerwork("spawn", "tree", new, "--format", "json", url=sqlite_url).json["nodes"]
+    new = hammerwork(*words, url=lite_url).stdout.strip()
+    assert hammerwork(*drain, url=lite_url).exit_code == 0
+    nodes = hammerwork("spawn", "tree", new, "--format", "json", url=lite_url).json["nodes"]
     assert [node["status"] for node in nodes] == ["Completed"] * 3
 
 
@@ -250,11 +249,10 @@ def test_hidden_values_are_in_no_column(run: Run, filled: str, new_database: Any
 
 
 @pytest.fixture
-def lines(run: Run, sqlite_url: str, tmp_path: Path) -> list[bytes]:
+def lines(run: Run, lite_url: str, tmp_path: Path) -> list[bytes]:
     """The lines of a whole file."""
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    fill(sqlite_url)
-    return exported(run, sqlite_url, tmp_path / "whole").read_bytes().splitlines(keepends=True)
+    fill(lite_url)
+    return exported(run, lite_url, tmp_path / "whole").read_bytes().splitlines(keepends=True)
 
 
 def sealed(lines: list[bytes]) -> bytes:

@@ -86,10 +86,9 @@ def test_a_filter_can_be_typed_and_tells_errors_apart(pattern: str, text: str | 
     assert error_filter(pattern) == text
 
 
-def test_the_answer_for_people_has_counts_an_example_and_commands(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    jobs = fill(sqlite_url, "moov atom 1 not found", "moov atom 2 not found", "42")
-    done = run("spawn", "why", "--since", "2026-11-24T16:00:00Z", url=sqlite_url, env=NOW)
+def test_the_answer_for_people_has_counts_an_example_and_commands(run: Run, lite_url: str) -> None:
+    jobs = fill(lite_url, "moov atom 1 not found", "moov atom 2 not found", "42")
+    done = run("spawn", "why", "--since", "2026-11-24T16:00:00Z", url=lite_url, env=NOW)
     lines = done.stdout.splitlines()
     assert (done.exit_code, done.stderr) == (0, "")
     assert lines[:4] == [
@@ -104,9 +103,8 @@ def test_the_answer_for_people_has_counts_an_example_and_commands(run: Run, sqli
     assert lines[-1] == f"  hammerwork job show {jobs[2][:8]}"
 
 
-def test_without_failures_it_says_so(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    done = run("spawn", "why", "--queue", "mail", url=sqlite_url)
+def test_without_failures_it_says_so(run: Run, lite_url: str) -> None:
+    done = run("spawn", "why", "--queue", "mail", url=lite_url)
     assert (done.exit_code, done.stdout) == (0, "No failed jobs · queue mail\n")
 
 
@@ -123,12 +121,11 @@ def test_archived_failures_are_counted_beside_the_others(run: Run, migrated_url:
     assert run("job", "list", "--failed", "--queue", "mail", "--format", "json", url=migrated_url).json
 
 
-def test_hostile_names_and_errors_do_no_harm(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    fill(sqlite_url, HOSTILE, queue=HOSTILE)
-    text = run("spawn", "why", "--queue", HOSTILE, url=sqlite_url).stdout
+def test_hostile_names_and_errors_do_no_harm(run: Run, lite_url: str) -> None:
+    fill(lite_url, HOSTILE, queue=HOSTILE)
+    text = run("spawn", "why", "--queue", HOSTILE, url=lite_url).stdout
     assert not {character for character in text if not character.isprintable()} - {"\n"}
-    assert why(run, sqlite_url, "--queue", HOSTILE)["groups"][0]["retry"] is None
+    assert why(run, lite_url, "--queue", HOSTILE)["groups"][0]["retry"] is None
 
 
 @pytest.mark.parametrize(

@@ -152,18 +152,17 @@ def test_jobs_and_what_they_spawn_run_until_nothing_is_left(
 
 
 def test_only_the_queues_that_are_named_are_served_by_either_name_of_the_option(
-    sqlite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
+    lite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
 ) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1), job(2, queue="fan"), job(3, queue="other"))
+    write(lite_url, job(1), job(2, queue="fan"), job(3, queue="other"))
     for number, option in ((1, "-n"), (2, "--queue")):
         queue = {1: "mail", 2: "fan"}[number]
-        assert statuses(sqlite_url)[number] == "Pending"
+        assert statuses(lite_url)[number] == "Pending"
         words = ("--drain", "--workers", "1", option, queue, "--max-jobs", "1")
-        done = hammerwork("worker", "start", "--handlers", "handlers:made", *words, url=sqlite_url)
+        done = hammerwork("worker", "start", "--handlers", "handlers:made", *words, url=lite_url)
         assert done.exit_code == 0, done.stderr
-        assert statuses(sqlite_url)[number] == "Completed"
-    assert statuses(sqlite_url)[3] == "Pending"
+        assert statuses(lite_url)[number] == "Completed"
+    assert statuses(lite_url)[3] == "Pending"
 
 
 def test_options_count_more_than_what_a_worker_of_the_module_says(
@@ -178,12 +177,11 @@ def test_options_count_more_than_what_a_worker_of_the_module_says(
 
 
 def test_strict_priority_counts_more_than_the_weights_of_a_worker_of_the_module(
-    sqlite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
+    lite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
 ) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, *(job(number, queue="noted", priority=number % 5) for number in range(1, 26)))
+    write(lite_url, *(job(number, queue="noted", priority=number % 5) for number in range(1, 26)))
     (folder / "weighted.py").write_text(WEIGHTED)
-    words = ("--handlers", "weighted:worker", "--strict-priority", "--drain", "-u", sqlite_url)
+    words = ("--handlers", "weighted:worker", "--strict-priority", "--drain", "-u", lite_url)
     done = hammerwork("worker", "start", *words)
     assert done.exit_code == 0, done.stderr
     order = (folder / "order").read_text().split()
@@ -213,15 +211,14 @@ def test_the_log_is_one_json_object_a_line(migrated_url: str, folder: Path, hamm
 
 
 def test_the_log_level_is_that_of_the_option_else_the_configured_one(
-    sqlite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
+    lite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
 ) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
     words = ("worker", "start", "--handlers", "handlers:app", "--drain")
-    quiet = hammerwork(*words, url=sqlite_url, env={"HAMMERWORK_LOG_LEVEL": "warn"})
+    quiet = hammerwork(*words, url=lite_url, env={"HAMMERWORK_LOG_LEVEL": "warn"})
     assert quiet.stderr == "0 attempts completed, 0 failed.\n"
-    loud = hammerwork(*words, "--log-level", "info", url=sqlite_url, env={"HAMMERWORK_LOG_LEVEL": "warn"})
+    loud = hammerwork(*words, "--log-level", "info", url=lite_url, env={"HAMMERWORK_LOG_LEVEL": "warn"})
     assert len(loud.stderr.splitlines()) == 3
-    assert hammerwork(*words, "--quiet", url=sqlite_url).stderr == ""
+    assert hammerwork(*words, "--quiet", url=lite_url).stderr == ""
 
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])
@@ -267,15 +264,14 @@ def test_lines_of_handlers_name_the_job_that_they_belong_to(
     ],
 )
 def test_handlers_that_are_none_are_an_error_before_anything_is_claimed(
-    sqlite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any], target: str, says: str
+    lite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any], target: str, says: str
 ) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1))
-    done = hammerwork("worker", "start", "--handlers", target, "--drain", url=sqlite_url)
+    write(lite_url, job(1))
+    done = hammerwork("worker", "start", "--handlers", target, "--drain", url=lite_url)
     assert (done.exit_code, done.stdout) == (3, "")
     assert says in done.stderr
-    assert statuses(sqlite_url) == {1: "Pending"}
-    assert run("worker", "list", "--format", "json", url=sqlite_url).json == []
+    assert statuses(lite_url) == {1: "Pending"}
+    assert run("worker", "list", "--format", "json", url=lite_url).json == []
 
 
 def test_without_our_tables_a_worker_says_which_command_makes_them(
@@ -321,19 +317,18 @@ def test_options_out_of_range_or_without_effect_are_usage_errors(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_first_signal_lets_what_runs_end(
-    sqlite_url: str, folder: Path, start: Start, run: Any, number: signal.Signals
+    lite_url: str, folder: Path, start: Start, run: Any, number: signal.Signals
 ) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1, payload='{"sleeps": 2}'))
-    worker = start(sqlite_url, "--format", "json")
+    write(lite_url, job(1, payload='{"sleeps": 2}'))
+    worker = start(lite_url, "--format", "json")
     eventually(lambda: has_begun(folder))
-    write(sqlite_url, job(2))
+    write(lite_url, job(2))
     worker.send_signal(number)
     stdout, stderr = worker.communicate(timeout=60)
     assert worker.returncode == 0, stderr
     assert json.loads(stdout)["completed"] >= 1
-    assert statuses(sqlite_url)[1] == "Completed"
-    assert run("worker", "list", "--format", "json", url=sqlite_url).json[0]["state"] == "stopped"
+    assert statuses(lite_url)[1] == "Completed"
+    assert run("worker", "list", "--format", "json", url=lite_url).json[0]["state"] == "stopped"
 
 
 @pytest.mark.parametrize(
@@ -424,19 +419,18 @@ def test_a_worker_is_seen_restarted_and_stopped_from_another_process(
 
 
 def test_a_first_signal_after_a_request_to_restart_lets_what_runs_end_and_ends_the_worker(
-    sqlite_url: str, folder: Path, start: Start, run: Any
+    lite_url: str, folder: Path, start: Start, run: Any
 ) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1, payload='{"sleeps": 3}'))
-    worker = start(sqlite_url, "--lease", "1s")
+    write(lite_url, job(1, payload='{"sleeps": 3}'))
+    worker = start(lite_url, "--lease", "1s")
     eventually(lambda: has_begun(folder))
-    assert run("worker", "restart", "--all", "--yes", url=sqlite_url).exit_code == 0
-    eventually(lambda: _state(sqlite_url) == "stopping")
+    assert run("worker", "restart", "--all", "--yes", url=lite_url).exit_code == 0
+    eventually(lambda: _state(lite_url) == "stopping")
     os.kill(worker.pid, signal.SIGTERM)
     worker.communicate(timeout=60)
     assert worker.returncode == 0
-    assert statuses(sqlite_url) == {1: "Completed"}
-    assert len(run("worker", "list", "--format", "json", url=sqlite_url).json) == 1
+    assert statuses(lite_url) == {1: "Completed"}
+    assert len(run("worker", "list", "--format", "json", url=lite_url).json) == 1
 
 
 def register(url: str, number: int, **columns: Any) -> str:
@@ -547,9 +541,8 @@ def test_only_workers_that_ended_lately_are_listed_unless_all_are_wanted(
     assert (refused.exit_code, refused.stderr.splitlines()[0]) == (6, "Error: The worker w-1 has stopped.")
 
 
-def test_whom_to_ask_must_be_clear(sqlite_url: str, run: Callable[..., Any]) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    first, second = register(sqlite_url, 1, name="same"), register(sqlite_url, 2, name="same")
+def test_whom_to_ask_must_be_clear(lite_url: str, run: Callable[..., Any]) -> None:
+    first, second = register(lite_url, 1, name="same"), register(lite_url, 2, name="same")
     codes = {
         ("stop",): 2,
         ("stop", first, "--all"): 2,
@@ -560,8 +553,8 @@ def test_whom_to_ask_must_be_clear(sqlite_url: str, run: Callable[..., Any]) -> 
         ("stop", first, "--timeout", "1s"): 2,
         ("status", first[:8], "--worker-id", second): 0,
     }
-    assert {words: run("worker", *words, url=sqlite_url).exit_code for words in codes} == codes
-    assert "To list them: hammerwork worker list" in run("worker", "stop", url=sqlite_url).stderr
+    assert {words: run("worker", *words, url=lite_url).exit_code for words in codes} == codes
+    assert "To list them: hammerwork worker list" in run("worker", "stop", url=lite_url).stderr
 
 
 def test_stopping_all_needs_consent_and_shows_who_is_meant(
@@ -629,17 +622,16 @@ def test_a_worker_that_somebody_asks_to_stop_gives_back_what_it_has_no_time_for(
         assert database.query("SELECT status, attempts FROM hammerwork_jobs") == [("Pending", 0)]
 
 
-def test_waiting_for_a_restart_ends_at_once_when_the_worker_says_that_none_follows(sqlite_url: str, run: Any) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
+def test_waiting_for_a_restart_ends_at_once_when_the_worker_says_that_none_follows(lite_url: str, run: Any) -> None:
     app = Handlers()
     app.register_job("mail", lambda _: None)
-    worker = Worker(sqlite_url, app, name="w-1", lease=2, poll_interval=0.05)
+    worker = Worker(lite_url, app, name="w-1", lease=2, poll_interval=0.05)
     reports: list[WorkerReport] = []
     thread = threading.Thread(target=lambda: reports.append(worker.run()))
     thread.start()
-    eventually(lambda: run("worker", "list", "--format", "json", url=sqlite_url).json)
+    eventually(lambda: run("worker", "list", "--format", "json", url=lite_url).json)
     began = time.monotonic()
-    done = run("worker", "restart", "w-1", "--wait", url=sqlite_url)
+    done = run("worker", "restart", "w-1", "--wait", url=lite_url)
     assert time.monotonic() - began < 20
     assert done.exit_code == 1
     assert "1 worker stopped, and no other took its place." in done.stderr
@@ -664,13 +656,12 @@ def test_a_queue_tells_how_many_living_workers_serve_it(migrated_url: str, run: 
 
 
 def test_a_handler_in_a_process_is_killed_when_its_time_is_up(
-    sqlite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
+    lite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
 ) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1, payload='{"sleeps": 600}', timeout_seconds=1), job(2), job(3, queue="fan"))
+    write(lite_url, job(1, payload='{"sleeps": 600}', timeout_seconds=1), job(2), job(3, queue="fan"))
     for number, handlers in enumerate(("handlers:app", "handlers:made", "handlers:worker")):
         words = ("worker", "start", "--handlers", handlers, "--isolation", "process", "--concurrency", "1")
-        done = hammerwork(*words, "--drain", "--format", "json", "-u", sqlite_url)
+        done = hammerwork(*words, "--drain", "--format", "json", "-u", lite_url)
         assert done.exit_code == 0, done.stderr
         assert done.json == {
             "completed": 0 if number else 5,
@@ -679,20 +670,19 @@ def test_a_handler_in_a_process_is_killed_when_its_time_is_up(
             "unreturned": 0,
             "unwritten": 0,
         }
-        write(sqlite_url)
-    assert statuses(sqlite_url)[1] == "TimedOut"
+        write(lite_url)
+    assert statuses(lite_url)[1] == "TimedOut"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory processes hold")
 def test_the_memory_of_a_worker_is_also_that_of_its_processes(
-    sqlite_url: str, start: Start, run: Callable[..., Any]
+    lite_url: str, start: Start, run: Callable[..., Any]
 ) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1, payload='{"holds": 200000000, "sleeps": 600}'))
-    worker = start(sqlite_url, "--isolation", "process", "--concurrency", "1", "--lease", "1s")
+    write(lite_url, job(1, payload='{"holds": 200000000, "sleeps": 600}'))
+    worker = start(lite_url, "--isolation", "process", "--concurrency", "1", "--lease", "1s")
 
     def held() -> int:
-        status = run("worker", "status", "--format", "json", url=sqlite_url).json
+        status = run("worker", "status", "--format", "json", url=lite_url).json
         return (status and status[0]["memory_bytes"]) or 0
 
     assert eventually(lambda: held() > 200_000_000)
@@ -701,18 +691,17 @@ def test_the_memory_of_a_worker_is_also_that_of_its_processes(
 
 
 def test_ctrl_c_lets_what_runs_in_processes_end_and_a_second_one_kills_it(
-    sqlite_url: str, folder: Path, start: Start, run: Callable[..., Any]
+    lite_url: str, folder: Path, start: Start, run: Callable[..., Any]
 ) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1, payload='{"sleeps": 600}'))
-    worker = start(sqlite_url, "--isolation", "process", "--concurrency", "1")
+    write(lite_url, job(1, payload='{"sleeps": 600}'))
+    worker = start(lite_url, "--isolation", "process", "--concurrency", "1")
     eventually(lambda: has_begun(folder))
     worker.send_signal(signal.SIGINT)
     assert worker.stderr is not None
     eventually(lambda: "Press again to stop now" in worker.stderr.readline())
     worker.send_signal(signal.SIGINT)
     assert worker.wait(60) == 130
-    assert statuses(sqlite_url) == {1: "Pending"}
+    assert statuses(lite_url) == {1: "Pending"}
 
 
 @pytest.mark.parametrize(
@@ -726,7 +715,7 @@ def test_ctrl_c_lets_what_runs_in_processes_end_and_a_second_one_kills_it(
     ],
 )
 def test_a_queue_without_a_handler_and_a_second_application_are_refused_before_anything_is_claimed(
-    sqlite_url: str,
+    lite_url: str,
     folder: Path,
     hammerwork: Callable[..., Any],
     run: Callable[..., Any],
@@ -736,13 +725,12 @@ def test_a_queue_without_a_handler_and_a_second_application_are_refused_before_a
     says: str,
 ) -> None:
     (folder / "mails.py").write_text(HANDLERS.partition("@app.spawn")[0])
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
-    write(sqlite_url, job(1))
+    write(lite_url, job(1))
     given = [word for name in handlers for word in ("--handlers", name)]
-    done = hammerwork("worker", "start", *given, "--queue", queue, "--queue", "mail", "--drain", url=sqlite_url)
+    done = hammerwork("worker", "start", *given, "--queue", queue, "--queue", "mail", "--drain", url=lite_url)
     assert (done.exit_code, done.stdout) == (code, "")
     assert says in done.stderr
-    assert statuses(sqlite_url) == {1: "Pending"}
+    assert statuses(lite_url) == {1: "Pending"}
 
 
 def test_a_worker_whose_thread_stands_still_is_stalled_and_says_since_when(migrated_url: str, run: Any) -> None:

@@ -161,28 +161,27 @@ def test_a_workflow_is_deleted_with_its_jobs_unless_one_runs(run: Run, migrated_
         assert database.query("SELECT 1 FROM hammerwork_watches") == []
 
 
-def test_a_workflow_without_jobs_can_be_cancelled_and_opened_again(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", url=sqlite_url).exit_code == 0
+def test_a_workflow_without_jobs_can_be_cancelled_and_opened_again(run: Run, lite_url: str) -> None:
     job = ("job", "enqueue", "--queue", "late", "--payload", "{}", "--workflow", ID)
-    assert run("workflow", "create", "--name", "late", "--id", ID, url=sqlite_url).exit_code == 0
+    assert run("workflow", "create", "--name", "late", "--id", ID, url=lite_url).exit_code == 0
     for _ in range(2):
-        cancelled = run("workflow", "cancel", ID, "--yes", url=sqlite_url)
+        cancelled = run("workflow", "cancel", ID, "--yes", url=lite_url)
         assert (cancelled.exit_code, "no job can join it" in cancelled.stderr) == (0, True)
-    refused = run(*job, url=sqlite_url)
+    refused = run(*job, url=lite_url)
     assert (refused.exit_code, f"job retry --workflow {ID} --cancelled" in refused.stderr) == (6, True)
-    assert run("workflow", "retry", ID, "--cancelled", "--dry-run", url=sqlite_url).exit_code == 0
-    assert run(*job, url=sqlite_url).exit_code == 6
-    opened = run("workflow", "retry", ID, "--cancelled", url=sqlite_url)
+    assert run("workflow", "retry", ID, "--cancelled", "--dry-run", url=lite_url).exit_code == 0
+    assert run(*job, url=lite_url).exit_code == 6
+    opened = run("workflow", "retry", ID, "--cancelled", url=lite_url)
     assert (opened.exit_code, "jobs can join it" in opened.stderr) == (0, True)
-    assert run(*job, url=sqlite_url).exit_code == 0
-    assert run("workflow", "cancel", ID, "--yes", url=sqlite_url).exit_code == 0
-    again = run("workflow", "cancel", ID, "--yes", url=sqlite_url)
+    assert run(*job, url=lite_url).exit_code == 0
+    assert run("workflow", "cancel", ID, "--yes", url=lite_url).exit_code == 0
+    again = run("workflow", "cancel", ID, "--yes", url=lite_url)
     assert again.exit_code == 0, "a script may be run again"
     # Its jobs were running, and completed all the same.
-    execute(sqlite_url, "UPDATE hammerwork_jobs SET status = 'Completed', error_message = NULL")
-    assert run(*job, url=sqlite_url).exit_code == 6
-    assert run("workflow", "retry", ID, "--cancelled", url=sqlite_url).exit_code == 0
-    assert run(*job, url=sqlite_url).exit_code == 0
+    execute(lite_url, "UPDATE hammerwork_jobs SET status = 'Completed', error_message = NULL")
+    assert run(*job, url=lite_url).exit_code == 6
+    assert run("workflow", "retry", ID, "--cancelled", url=lite_url).exit_code == 0
+    assert run(*job, url=lite_url).exit_code == 0
 
 
 @all_databases

@@ -136,15 +136,14 @@ def test_workflows_of_hammerwork_rust_are_read_without_our_migrations(
     check(run, url)
 
 
-def test_show_prints_the_failures_before_the_graph(run: Run, sqlite_url: str) -> None:
-    assert run("migration", "run", "--yes", url=sqlite_url).exit_code == 0
-    assert run("workflow", "list", url=sqlite_url).stdout == ""
-    fill(sqlite_url)
-    said = run("workflow", "show", WORKFLOW.format(3), url=sqlite_url, env=CLOCK).stdout
+def test_show_prints_the_failures_before_the_graph(run: Run, lite_url: str) -> None:
+    assert run("workflow", "list", url=lite_url).stdout == ""
+    fill(lite_url)
+    said = run("workflow", "show", WORKFLOW.format(3), url=lite_url, env=CLOCK).stdout
     assert "running, needs a decision" in said
     assert "2, 1 waiting for others" in said
     assert said.index("1 dead: no such tenant 0") < said.index("Graph\nq0 ") < said.index("└── q1 ")
-    diagram = run("workflow", "show", WORKFLOW.format(3), "--format", "mermaid", url=sqlite_url).stdout
+    diagram = run("workflow", "show", WORKFLOW.format(3), "--format", "mermaid", url=lite_url).stdout
     assert diagram.startswith("graph TD\n")
     assert "n1 -.-> n2" in diagram
-    assert run("workflow", "graph", WORKFLOW.format(6), url=sqlite_url).stdout == ""
+    assert run("workflow", "graph", WORKFLOW.format(6), url=lite_url).stdout == ""
