@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from hammerwork_cli.core.input import fields
@@ -14,6 +16,7 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.job.models.new_job import NewJob
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd
+from hammerwork_cli.runtime.api.around import Done, Waiting, surrounded
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.queue import JobId, id_of
@@ -139,9 +142,22 @@ def _call(app: Handlers, step: SpawnStep, queue: "_Queue", children: list[NewJob
             *(job, own_config(step.config), queue, step.spawn), _place=lambda: step.place, _resources=step.resources
         )
         arguments = (job, context) if handler.takes_context else (job,)
-        returned = in_own_context(row, lambda: result_of(handler.function(*arguments)))
+        call = partial(surrounded, app.arounds, handler.function, arguments, context, Waiting(_start))
+        returned = in_own_context(row, lambda: result_of(call()))
         step.result = result_text(returned, most=row.result_max_size_bytes)
     return _spawn(step, children) if spawn else None
+
+
+def _start(awaitable: Any, done: Done) -> None:
+    """Runs a coroutine while this thread waits for it."""
+
+    def run() -> None:
+        try:
+            done(result_of(awaitable), None)
+        except BaseException as error:  # noqa: BLE001  whoever waits raises it
+            done(None, error)
+
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
 
 
 def _spawn(step: SpawnStep, children: list[NewJob]) -> str | None:

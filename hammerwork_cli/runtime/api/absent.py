@@ -8,7 +8,7 @@ _COMMANDS = "the commands `job list`, `job retry`, `job delete` and `job purge`,
 _FIGURES = "the commands `queue stats` and `monitor metrics`, or the REST API"
 _RECURRING = "the command `cron`, or app.schedule"
 _LIMITS = "Queue.limit, app.limit or the command `queue limit`"
-_HOOKS = "callbacks (Job.with_callbacks, on_complete=...), or a wrapper around the handler"
+_HOOKS = "callbacks (Job.with_callbacks, on_complete=...), or @app.around"
 _FIGURES_OF_WORKERS = "the command `monitor metrics`, or GET /metrics of `web serve`"
 
 _INSTEAD = {

@@ -14,6 +14,7 @@ from hammerwork_cli.core.input.spawn_config import SpawnConfig
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.features.worker.limits import QueueLimit
 from hammerwork_cli.runtime.api.absent import instead_of
+from hammerwork_cli.runtime.api.around import Around
 from hammerwork_cli.runtime.api.job import Job, checked
 from hammerwork_cli.runtime.api.resources import OpenResources, check_resource
 from hammerwork_cli.runtime.api.retry import RetryStrategy
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.schedules import ScheduleOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Surrounds = TypeVar("Surrounds", bound=Callable[[Job, SpawnContext, Callable[[], Any]], Any])
 Begins = TypeVar("Begins", bound=Callable[..., Iterator[None]])
 Opens = TypeVar("Opens", bound=Callable[..., Iterator[Any] | AsyncIterator[Any]])
 Backoff = Callable[[Job, Exception], timedelta]
@@ -104,6 +106,7 @@ class Handlers(SpawnManager):
         self._workers: dict[str, JobHandler] = {}
         self._schedules: dict[str, NewSchedule] = {}
         self._limits: dict[str, QueueLimit] = {}
+        self.arounds: list[Around] = []  # for workers, which call handlers within them
         self._resources: dict[Callable[..., Any], None] = {}
         self._lifespans: dict[Callable[..., Any], None] = {}
 
@@ -263,6 +266,26 @@ class Handlers(SpawnManager):
         self._lifespans[function] = None
         return function
 
+    def around(self, function: Surrounds) -> Surrounds:
+        """Decorates a function ``(job, context, call)`` around every call of a job's handler, the first outermost.
+
+        ``call()`` calls the handler, or what is next around it, at most once, and returns its result, or raises what it
+        raises: also :class:`Retry`, :class:`Snooze`, :class:`Discard` and :class:`Cancel`. The value that the function
+        returns becomes the result. It runs where the handler runs. Spawn handlers have nothing around them.
+
+        Args:
+            function: a ``def``, or an ``async def``, which writes ``await call()``. Either works for all handlers; a
+                ``def`` around a coroutine holds a thread. A timeout cancels an ``async def``.
+
+        Raises:
+            UsageError: it cannot be called like that.
+        """
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise UsageError("A function around handlers cannot be a generator: it returns the result of call().")
+        check_call(function, "A function around handlers", "job", "context", "call")
+        self.arounds.append(Around.of(function))
+        return function
+
     def _declared(self, name: str, schedule: str | timedelta, job: Job, options: "ScheduleOptions") -> "NewSchedule":
         from hammerwork_cli.runtime.api.schedules import new_schedule
 
@@ -305,6 +328,7 @@ class Handlers(SpawnManager):
                 self._schedules[schedule.name] = schedule
             for limit in manager.limits:
                 self._add_limit(limit)
+            self.arounds += [around for around in manager.arounds if around not in self.arounds]
             self._resources |= manager._resources
             self._lifespans |= manager._lifespans
 

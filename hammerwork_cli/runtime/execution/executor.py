@@ -20,6 +20,7 @@ from hammerwork_cli.features.worker.queries import finish, requests, spawn
 from hammerwork_cli.features.worker.queries.claim import Claimed
 from hammerwork_cli.features.worker.queries.finish import AttemptEnd, EndedAttempt, FinishReport
 from hammerwork_cli.features.worker.queries.spawn import LostClaimError, Operation, SpawnedBeforeError
+from hammerwork_cli.runtime.api.around import Done, Waiting, makes_coroutines, never_waits, surrounded
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.api.job import Job, may_have_config
 from hammerwork_cli.runtime.api.resources import OpenResources
@@ -90,6 +91,7 @@ class Executor:
     ) -> None:
         self._handlers, self._connections, self._queue, self._clock = handlers, connections, queue, clock
         self._verdicts, self._isolation, self._resources = verdicts, isolation, resources
+        self._arounds = tuple(handlers.arounds)
         self._counted, self._spawned, self._slots = counted, spawned, slots
         self.loop = EventLoop()
 
@@ -97,7 +99,8 @@ class Executor:
     def coroutines(self) -> frozenset[str]:
         """The queues whose handlers are coroutine functions: :meth:`execute` never waits for their jobs."""
         handlers = ((queue, self._handlers.job_handler(queue)) for queue in self._handlers.queues)
-        return frozenset(queue for queue, handler in handlers if handler and _makes_coroutines(handler.function))
+        arounds = self._handlers.arounds
+        return frozenset(queue for queue, handler in handlers if handler and never_waits(arounds, handler.function))
 
     def execute(self, attempt: Attempt) -> EndedAttempt | StillRunning | None:
         """Runs a job or fulfils a request, or does the rest after a coroutine. Raises nothing.
@@ -191,12 +194,22 @@ class Executor:
     ) -> str | StillRunning | None:
         """Calls a job's handler; its result, unless a coroutine goes on."""
         arguments: tuple[Any, ...] = (job,)
-        if handler.takes_context:
-            arguments = (job, self._context(attempt, job, config or SpawnConfig()))
-        returned = handler.function(*arguments)
+        if handler.takes_context or self._arounds:
+            context = self._context(attempt, job, config or SpawnConfig())
+            arguments = (job, context) if handler.takes_context else arguments
+        if self._arounds:
+            returned = self._surrounded(attempt, handler.function, arguments, context)
+        else:
+            returned = handler.function(*arguments)
         if returned is not None and inspect.isawaitable(returned):
             return self._go_on(attempt, attempt.job, returned, config, spawner)
         return result_text(returned, most=attempt.job.result_max_size_bytes)
+
+    def _surrounded(
+        self, attempt: Attempt, function: Callable[..., Any], arguments: tuple[Any, ...], context: SpawnContext
+    ) -> Any:
+        runner = _InLoop(self.loop, attempt, is_coroutine=makes_coroutines(function))
+        return surrounded(self._arounds, function, arguments, context, runner)
 
     def _go_on(
         self,
@@ -462,9 +475,29 @@ class Executor:
         children.drop(report.held)
 
 
-def _makes_coroutines(function: Callable[..., Any]) -> bool:
-    call = getattr(function, "__call__", None)  # noqa: B004  that of an object may be one
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+class _InLoop(Waiting):
+    """The thread of a slot that waits for what is around a handler, or for the handler itself.
+
+    Args:
+        is_coroutine: whether the handler is one: what holds the attempt up can then be cancelled.
+    """
+
+    def __init__(self, loop: EventLoop, attempt: Attempt, *, is_coroutine: bool) -> None:
+        def start(awaitable: Any, done: Done) -> None:
+            loop.start(awaitable, attempt.deadline, done, attempt)
+
+        super().__init__(start)
+        self._attempt, self._is_coroutine = attempt, is_coroutine
+
+    def wait(self, awaitable: Awaitable[Any]) -> Any:
+        """See :class:`Waiting`."""
+        before = self._attempt.awaits
+        if self._is_coroutine:
+            self._attempt.awaits = awaitable
+        try:
+            return super().wait(awaitable)
+        finally:
+            self._attempt.awaits = before
 
 
 async def _encoded(awaitable: Awaitable[Any], most: int | None) -> str | None:

@@ -16,6 +16,7 @@ from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.features.tree.ancestry import Ancestry
 from hammerwork_cli.features.worker.queries.claim import Claimed
+from hammerwork_cli.runtime.api.around import HandedOver, surrounded
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.resources import OpenResources
@@ -105,6 +106,7 @@ class _JobServer:
         self._refusal: HammerworkError | None = None
         # The main thread alone uses the rest.
         self._loop: Any = None
+        self._handed: list[HandedOver] = []
         self._queue: Queue | None = None
         self._verbs: dict[str, Callable[..., Any]] = {
             "job": self._job,
@@ -140,7 +142,19 @@ class _JobServer:
         assert handler is not None
         context = self._context(record)
         arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
-        return result_text(self._result_of(handler.function(*arguments)))
+        returned = surrounded(self._handlers.arounds, handler.function, arguments, context, self)
+        return result_text(self._result_of(returned))
+
+    def wait(self, awaitable: Any) -> Any:
+        """See :class:`Runner`."""
+        return self._result_of(awaitable)
+
+    async def hand_over(self, function: Callable[[], Any]) -> Any:
+        """See :class:`Runner`: calls it between two turns of the event loop, which it may need itself."""
+        handed = HandedOver(function)
+        self._handed.append(handed)
+        self._loop.stop()
+        return await handed.result()
 
     def _validate(self, name: str, record: ContextRecord) -> None:
         logs.HANDLED.set(record.job)
@@ -204,6 +218,8 @@ class _JobServer:
             # A task that exits, or that stops the loop, would end the wait for another one, and for the next job's too.
             with suppress(SystemExit, KeyboardInterrupt, RuntimeError):
                 self._loop.run_until_complete(task)
+            while self._handed:
+                self._handed.pop().run()
         return task.result()
 
     def _context(self, record: ContextRecord) -> SpawnContext:

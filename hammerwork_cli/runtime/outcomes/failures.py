@@ -16,7 +16,9 @@ from hammerwork_cli.runtime.api.outcomes import Wanted, WantedOutcome
 from hammerwork_cli.runtime.api.spawn import NOTHING_SPAWNED
 from hammerwork_cli.runtime.host.secrets import masked
 
-_CALLERS = re.compile(r"(hammerwork_cli\.(runtime|testing)|concurrent|asyncio|threading|contextlib|importlib)(\.|$)")
+_CALLERS = re.compile(
+    r"(hammerwork_cli\.(runtime|testing|contrib)|concurrent|asyncio|threading|contextlib|importlib)(\.|$)"
+)
 """The modules through which a worker calls a handler, or imports its module."""
 _OURS = re.compile(r"hammerwork_cli(\.|$)")
 WORKFLOW_CANCELLED = "Workflow cancelled"

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnContext, Worker
-from hammerwork_cli.runtime.execution import event_loop, executor
+from hammerwork_cli.runtime.api.around import makes_coroutines
+from hammerwork_cli.runtime.execution import event_loop
 from tests.conftest import one_case_on_servers
 from tests.runtime.conftest import Stage, until
 
@@ -295,4 +296,4 @@ def test_a_handler_is_a_coroutine_function_or_an_object_that_is_called_like_one(
     async def function(job: Job) -> None: ...
 
     handlers: list[Any] = [function, Called(), print, lambda job: function(job)]
-    assert [executor._makes_coroutines(handler) for handler in handlers] == [True, True, False, False]
+    assert [makes_coroutines(handler) for handler in handlers] == [True, True, False, False]
