@@ -48,7 +48,7 @@ def _options(
         str | None,
         typer.Option("--confirm-profile", metavar="PROFILE", help="Change this profile without asking."),
     ] = None,
-    color: Annotated[Color | None, typer.Option("--color", help="Use colours.", show_default=False)] = None,
+    color: Annotated[Color | None, typer.Option("--color", help="Use colours in text.", show_default=False)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no notes to stderr.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:

@@ -30,6 +30,7 @@ BESIDE = {
     "archive set-policy": "--queue a",
     "batch cancel": "{id}",
     "batch retry": "{id}",
+    "job enqueue": "--queue a --payload [] --unique a",
     "spawn rehearse": "--queue a --handlers a:b",
     "spawn wait": "{id}",
     "worker start": "--handlers a:b",

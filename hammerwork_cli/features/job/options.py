@@ -479,8 +479,8 @@ JOB_OPTIONS = (
     ),
     Option(
         "unique",
-        _text("KEY"),
-        {ENQUEUE: "Write it only while no other job of its queue holds KEY."},
+        _text("TEXT"),
+        {ENQUEUE: "Write it only while no other job of its queue holds this key."},
         rest=key.line(1, LONGEST_NAME, "Unique key: while another job holds it, that one is the answer"),
     ),
     Option(
@@ -493,10 +493,7 @@ JOB_OPTIONS = (
     Option(
         "unique_while",
         _list("WORDS", "waiting, running, completed, failed"),
-        {
-            ENQUEUE: "When the other job holds it: waiting, running, completed, failed (repeatable)."
-            " [default: waiting,running]"
-        },
+        {ENQUEUE: "While the other job is waiting, running, completed or failed. [default: waiting,running]"},
         rest=_HOLDING,
     ),
 )
