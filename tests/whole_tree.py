@@ -15,7 +15,7 @@ from tests.rows import START, Rows
 ROOT, CHILD, JOIN, PACKED = (f"{digit * 8}-0000-4000-8000-00000000{digit * 4}" for digit in "abcd")
 WORKFLOW, BATCH, OPERATION = (f"{digit * 8}-1111-4111-8111-{digit * 12}" for digit in "e12")
 HOSTILE = "é🎬 \x1b[31m \u202e<b>'\"\\ =1+1"
-AROUND = ("schedules", "runs", "callbacks", "policies", "unique_keys")
+AROUND = ("schedules", "runs", "callbacks", "policies", "unique_keys", "limits")
 """Tables that belong to no tree."""
 ANCESTRY = json.dumps({"root": ROOT, "depth": 1, "spawner": ROOT})
 
@@ -173,6 +173,26 @@ def others() -> dict[str, dict[str, Any]]:
             "ended_at": START + timedelta(seconds=1),
             "created_at": START,
             "changed_at": START,
+        },
+        "hammerwork_joins": {
+            "job_id": JOIN,
+            "parent_id": ROOT,
+            "scope": "tree",
+            "on_failure": "run",
+            "parent_ended": True,
+            "open_jobs": 2**40,
+            "failed_jobs": 1,
+            "checked_at": START,
+        },
+        "hammerwork_queue_limits": {
+            "queue_name": "mail",
+            "concurrency": 2,
+            "rate": 10,
+            "period_ms": 2**40,
+            "per_key": HOSTILE,
+            "changed_by": "ann@desk",
+            "changed_at": START,
+            "claims": 2**40,
         },
         "hammerwork_unique": {"id": OPERATION, "queue_name": "mail", "unique_key": HOSTILE, "job_id": CHILD},
         "hammerwork_retention": {

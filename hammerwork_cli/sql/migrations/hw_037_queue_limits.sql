@@ -25,19 +25,19 @@ CREATE TABLE hammerwork_limit_starts (
 
 -- [mysql]
 CREATE TABLE hammerwork_queue_limits (
-    queue_name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,
+    queue_name VARCHAR(255) NOT NULL PRIMARY KEY,
     concurrency INTEGER NULL,
     rate INTEGER NULL,
     period_ms BIGINT NULL,
-    per_key TEXT CHARACTER SET utf8mb4 NULL,
-    changed_by VARCHAR(255) CHARACTER SET utf8mb4 NOT NULL,
+    per_key VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+    changed_by VARCHAR(255) NOT NULL,
     changed_at DATETIME(6) NOT NULL,
     claims BIGINT NOT NULL
 ) ENGINE = InnoDB COLLATE = {collation};
 -- next
 -- When jobs of a queue with a rate started, for each value that its limit goes by, and the hash of that value.
 CREATE TABLE hammerwork_limit_starts (
-    queue_name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    queue_name VARCHAR(255) NOT NULL,
     key_hash CHAR(64) NOT NULL,
     limit_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     starts TEXT NOT NULL,

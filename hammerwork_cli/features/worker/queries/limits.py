@@ -15,6 +15,7 @@ from hammerwork_cli.core.input.rates import Rate
 from hammerwork_cli.core.values import RUNNING_SPELLINGS, timestamp
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import batched, chunks
+from hammerwork_cli.errors import ConflictError, RefusedValueError
 from hammerwork_cli.features.job.queries.limits import check_name
 from hammerwork_cli.features.worker.limits import QueueLimit
 
@@ -289,12 +290,18 @@ def set_limit(database: Database, limit: QueueLimit, *, by: str, now: datetime) 
             rate=limit.rate and limit.rate.number,
             period=limit.rate and limit.rate.period // timedelta(milliseconds=1),
             per=limit.per,
-            changed_by=by,
+            changed_by=database.message(by),
             now=now,
         )
         return before
 
-    return database.transaction(work)
+    try:
+        return database.transaction(work)
+    except RefusedValueError as error:
+        raise ConflictError(
+            f"The queue {limit.queue!r} cannot be limited: the table cannot tell its name from that of another one.",
+            hint="To list them: hammerwork queue limit",
+        ) from error
 
 
 def remove(database: Database, queue: str) -> QueueLimit | None:
